@@ -1,0 +1,1 @@
+//! Findings from result tables alone.

@@ -1,0 +1,1 @@
+//! `data/` and a spec's own tables, as checked values with their sources.

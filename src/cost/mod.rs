@@ -1,0 +1,1 @@
+//! Time of a kernel on a GPU, and bytes that a rank must hold.

@@ -1,0 +1,1 @@
+//! Events: a queue on integer time, streams, and links that are shared fairly.

@@ -1,0 +1,79 @@
+//! A node, and the fabric between nodes.
+
+use crate::closed_set;
+use crate::hardware::TopologyKind;
+use crate::units::{Bandwidth, SimDuration};
+
+closed_set! {
+    /// How the GPUs of a node reach each other.
+    pub enum ScaleUpKind: "scale-up network" {
+        /// Every GPU at full rate to every other through switches (DGX-2 and later, NVL72).
+        NvSwitch = "nvswitch",
+        /// NVLink to every other GPU, the links shared out among the peers.
+        NvLinkMesh = "nvlink-mesh",
+        /// NVLink hybrid cube mesh of 8 (DGX-1).
+        HybridCubeMesh = "hybrid-cube-mesh",
+        /// xGMI full mesh: one link per peer, so fewer peers means less bandwidth.
+        XgmiMesh = "xgmi-mesh",
+        /// PCIe through the host.
+        Pcie = "pcie",
+        /// TPU inter-chip links, part of a torus.
+        Ici = "ici",
+    }
+}
+
+/// A kind of node and the fabric that joins the nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cluster {
+    /// Catalog name: `dgx-h100`.
+    pub name: String,
+    /// Name for people.
+    pub title: String,
+    /// GPUs of one server.
+    pub gpus_per_node: u32,
+    /// GPUs of one scale-up domain: those of a server, or more (72 in an NVL72 rack).
+    pub domain_gpus: u32,
+    /// Network inside a domain.
+    pub scale_up: ScaleUp,
+    /// NICs of one server.
+    pub nics_per_node: u32,
+    /// Line rate of one NIC, one direction.
+    pub nic_bandwidth: Bandwidth,
+    /// Network between domains.
+    pub fabric: Fabric,
+}
+
+/// The network inside a scale-up domain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScaleUp {
+    /// Its shape.
+    pub kind: ScaleUpKind,
+    /// Line rate per GPU, one direction, all links together.
+    pub bandwidth: Bandwidth,
+    /// Whether its switches reduce (NVLink SHARP).
+    pub in_network_reduction: bool,
+}
+
+/// The network between nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fabric {
+    /// Its shape.
+    pub topology: TopologyKind,
+    /// Downlink over uplink capacity at the leaves, ≥ 1.
+    pub oversubscription: f64,
+    /// Nodes under one leaf switch (or rail group, torus cube, dragonfly group).
+    pub nodes_per_leaf: u32,
+    /// Latency that the network plugin adds to every message, over InfiniBand's.
+    pub plugin_latency: SimDuration,
+    /// Fraction of the line rate that large messages reach, 0–1.
+    pub efficiency: f64,
+    /// Whether its switches reduce (InfiniBand SHARP).
+    pub in_network_reduction: bool,
+}
+
+impl Cluster {
+    /// Network bandwidth per GPU and direction.
+    pub fn nic_bandwidth_per_gpu(&self) -> Bandwidth {
+        self.nic_bandwidth.scaled(f64::from(self.nics_per_node) / f64::from(self.gpus_per_node))
+    }
+}

@@ -1,0 +1,108 @@
+//! One accelerator: its data sheet, and the rates its kernels reach.
+
+use std::collections::BTreeMap;
+
+use crate::closed_set;
+use crate::hardware::Precision;
+use crate::units::{Bandwidth, Bytes, FlopRate, Power, SimDuration};
+
+closed_set! {
+    /// Generation of the attention kernel.
+    pub enum AttentionKernel: "attention kernel" {
+        /// Score matrices through memory, as separate kernels.
+        Unfused = "unfused",
+        /// FlashAttention 1 (arXiv 2205.14135).
+        Flash1 = "flash1",
+        /// FlashAttention 2 (arXiv 2307.08691).
+        Flash2 = "flash2",
+        /// FlashAttention 3 (arXiv 2407.08608).
+        Flash3 = "flash3",
+        /// Fused attention of cuDNN 9.
+        CuDnn = "cudnn",
+    }
+}
+
+/// One GPU (or accelerator) as programs see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gpu {
+    /// Catalog name: `h100-sxm`.
+    pub name: String,
+    /// Name for people: `NVIDIA H100 SXM5 80 GB`.
+    pub title: String,
+    /// Dense peak rates.
+    pub peaks: Peaks,
+    /// Memory that the driver reports.
+    pub memory: Bytes,
+    /// Memory bandwidth of the data sheet.
+    pub memory_bandwidth: Bandwidth,
+    /// Streaming multiprocessors or compute units.
+    pub sms: u32,
+    /// Last-level cache on the die.
+    pub l2: Option<Bytes>,
+    /// Board power limit; null when not published.
+    pub power: Option<Power>,
+    /// Rent of one GPU; null when none is published.
+    pub price: Option<Price>,
+    /// Catalog name of the cluster it usually comes in.
+    pub cluster: String,
+    /// Rates that its kernels reach.
+    pub rates: KernelRates,
+}
+
+/// Dense peak rates by number format; `None` where the GPU lacks the format.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Peaks(pub BTreeMap<Precision, FlopRate>);
+
+impl Peaks {
+    /// The peak in a format.
+    pub fn get(&self, precision: Precision) -> Option<FlopRate> {
+        self.0.get(&precision).copied()
+    }
+}
+
+/// Rent of one GPU for an hour.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Price {
+    /// US dollars per GPU and hour.
+    pub usd_per_hour: f64,
+    /// When it was published, `YYYY-MM`; empty for a price of the user's own.
+    pub date: String,
+}
+
+/// Rates that kernels reach on a GPU, measured where a measurement is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KernelRates {
+    /// Matrix products by number format.
+    pub gemm: BTreeMap<Precision, GemmRate>,
+    /// Attention kernels that run on this GPU.
+    pub attention: BTreeMap<AttentionKernel, AttentionRate>,
+    /// Fraction of the memory bandwidth that a large streaming kernel reaches, 0–1.
+    pub memory_fraction: f64,
+    /// Time from the start of a kernel to its end if it had no work.
+    pub kernel_floor: SimDuration,
+}
+
+/// What matrix products reach in one number format.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GemmRate {
+    /// Fraction of the peak that the largest products reach, 0–1 (clocks under load included).
+    pub ceiling: f64,
+    /// Length of k at which the inner loop reaches half of the ceiling.
+    pub k_half: f64,
+}
+
+/// What one attention kernel reaches, as fractions of the bf16 (or fp16) peak.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttentionRate {
+    /// Forward, head dimension 128, long sequences, 0–1.
+    pub forward: f64,
+    /// Backward, likewise.
+    pub backward: f64,
+}
+
+impl Gpu {
+    /// The format a workload runs in when its spec names none: bf16, or fp16 where the GPU lacks it.
+    pub fn default_precision(&self) -> Precision {
+        if self.peaks.get(Precision::Bf16).is_some() { Precision::Bf16 } else { Precision::Fp16 }
+    }
+}

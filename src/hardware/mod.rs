@@ -1,0 +1,11 @@
+//! What a cluster is made of: GPUs, nodes, NICs and the network between them.
+
+pub mod cluster;
+pub mod gpu;
+pub mod precision;
+pub mod topology;
+
+pub use cluster::{Cluster, Fabric, ScaleUp, ScaleUpKind};
+pub use gpu::{AttentionKernel, AttentionRate, GemmRate, Gpu, KernelRates, Peaks, Price};
+pub use precision::Precision;
+pub use topology::TopologyKind;

@@ -1,0 +1,118 @@
+//! The closed set of things that a layer does.
+
+use crate::units::Bytes;
+
+/// Which ranks take part in a communication of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CommGroup {
+    /// Tensor-parallel group.
+    Tensor,
+    /// Context-parallel group.
+    Context,
+    /// Expert-parallel group.
+    Expert,
+    /// Tensor-parallel group inside the experts.
+    ExpertTensor,
+}
+
+/// What they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CommOp {
+    /// Sum of all buffers for all.
+    AllReduce,
+    /// All shares for all.
+    AllGather,
+    /// Sum of one share each.
+    ReduceScatter,
+    /// A share from each for each.
+    AllToAll,
+    /// Share to the next rank of the ring, and so on around it (ring attention).
+    RingExchange,
+}
+
+/// One kernel or communication of a layer, as one rank executes it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operator {
+    /// `batch` products of an m×k by a k×n matrix.
+    Gemm {
+        /// Independent products.
+        batch: u64,
+        /// Rows of the result.
+        m: u64,
+        /// Columns of the result.
+        n: u64,
+        /// Length of the inner loop.
+        k: u64,
+        /// Whether an 8- or 4-bit recipe applies (not to head, router and unfused attention).
+        low_precision: bool,
+    },
+    /// `groups` products of different weights, m rows each on average.
+    GroupedGemm {
+        /// Experts on this rank.
+        groups: u64,
+        /// Rows per expert.
+        m: u64,
+        /// Columns of the result.
+        n: u64,
+        /// Length of the inner loop.
+        k: u64,
+    },
+    /// Fused attention.
+    Attention {
+        /// Sequences.
+        batch: u64,
+        /// Query heads on this rank.
+        heads: u64,
+        /// Key and value heads on this rank.
+        kv_heads: u64,
+        /// Query tokens of a sequence on this rank.
+        seq_q: u64,
+        /// Key tokens that are there to be seen.
+        seq_kv: u64,
+        /// Width of a query and key head.
+        dim_qk: u64,
+        /// Width of a value head.
+        dim_v: u64,
+        /// Whether half of the square is masked.
+        causal: bool,
+        /// Window of local attention in tokens; 0: none.
+        window: u64,
+        /// Whether it is the backward pass (5 products instead of 2).
+        backward: bool,
+    },
+    /// Convolution as an implicit matrix product.
+    Conv {
+        /// Images.
+        batch: u64,
+        /// Channels in.
+        channels_in: u64,
+        /// Channels out.
+        channels_out: u64,
+        /// Pixels of a side of the square output.
+        size_out: u64,
+        /// Pixels of a side of the square kernel.
+        kernel: u64,
+        /// Step between output pixels.
+        stride: u64,
+    },
+    /// Work bounded by memory: norms, activations, residuals, dropout, permutations, casts.
+    Memory {
+        /// Bytes read and written.
+        bytes: Bytes,
+        /// Kernels that share them.
+        kernels: u32,
+    },
+    /// Communication.
+    Comm {
+        /// What is done.
+        op: CommOp,
+        /// By whom.
+        group: CommGroup,
+        /// The whole buffer in the convention of nccl-tests: for all-gather the gathered result,
+        /// for reduce-scatter the input, for all-to-all what one rank sends in all (its own share
+        /// included), for a ring exchange what one rank passes on in one of its rounds.
+        bytes: Bytes,
+        /// Whether the matrix product beside it can hide it (tensor-parallel overlap).
+        overlappable: bool,
+    },
+}

@@ -1,0 +1,1 @@
+//! The result table: its columns, and Parquet out and in.

@@ -1,0 +1,1 @@
+//! A plan on the rayon pool, and the run folder.

@@ -1,0 +1,143 @@
+//! What is to be simulated: one grid point with every name resolved.
+
+use std::sync::Arc;
+
+use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
+use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
+use crate::model::Model;
+use crate::stack::{PipelineSchedule, Recompute, Stack, ZeroStage};
+use crate::units::Bytes;
+
+/// One resolved point.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scenario {
+    /// Steps of a training job.
+    Training(Box<TrainingScenario>),
+    /// One communication on a cluster.
+    Collective(Box<CollectiveScenario>),
+}
+
+/// Training of one model on one cluster. Whatever is `None` in a request is chosen by the simulator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingScenario {
+    /// The GPU.
+    pub gpu: Arc<Gpu>,
+    /// Node and fabric, with the spec's topology, oversubscription and NIC rate applied.
+    pub cluster: Arc<Cluster>,
+    /// The network that is trained.
+    pub model: Arc<Model>,
+    /// Software generation.
+    pub stack: Arc<Stack>,
+    /// GPUs of the job: whole nodes, or part of one.
+    pub gpus: u32,
+    /// What a step processes.
+    pub workload: Workload,
+    /// How the job is laid out.
+    pub layout: LayoutRequest,
+    /// How it communicates.
+    pub communication: CommunicationRequest,
+    /// How the simulation itself runs.
+    pub run: RunSettings,
+}
+
+impl TrainingScenario {
+    /// Servers of the job, the last of them possibly in part.
+    pub fn nodes(&self) -> u32 {
+        self.gpus.div_ceil(self.cluster.gpus_per_node)
+    }
+}
+
+/// What a step processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Samples per optimizer step.
+    pub global_batch: u32,
+    /// Tokens per sample; 1 for images.
+    pub seq_len: u32,
+    /// Format of the matrix products.
+    pub precision: Precision,
+}
+
+/// Layout axes as requested; `None` is `auto`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayoutRequest {
+    /// Samples per forward pass of one replica.
+    pub micro_batch: Option<u32>,
+    /// Attention kernel.
+    pub attention: Option<AttentionKernel>,
+    /// Tensor-parallel ranks.
+    pub tp: Option<u32>,
+    /// Pipeline stages.
+    pub pp: Option<u32>,
+    /// Context-parallel ranks.
+    pub cp: Option<u32>,
+    /// Expert-parallel ranks.
+    pub ep: Option<u32>,
+    /// Model chunks per pipeline stage.
+    pub vpp: Option<u32>,
+    /// Data-parallel replicas.
+    pub dp: Option<u32>,
+    /// Tensor-parallel ranks inside experts.
+    pub etp: Option<u32>,
+    /// Layers of each stage (of each chunk of each stage with `vpp` > 1: chunk-major, `[chunk × stage]`).
+    pub layers_per_stage: Option<Vec<u32>>,
+    /// ZeRO stage.
+    pub zero: Option<ZeroStage>,
+    /// Whether tensor parallelism shards the norms' tokens.
+    pub sequence_parallel: Option<bool>,
+    /// What is recomputed.
+    pub recompute: Option<Recompute>,
+    /// Pipeline schedule.
+    pub schedule: Option<PipelineSchedule>,
+}
+
+/// Communication axes as requested; `None` is the stack's usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommunicationRequest {
+    /// Algorithm of the all-reduces; `None`: what NCCL would choose.
+    pub collective: Option<CollectiveAlgorithm>,
+    /// Whether data-parallel communication runs beside compute.
+    pub overlap_dp: Option<bool>,
+    /// Whether tensor-parallel communication does.
+    pub overlap_tp: Option<bool>,
+    /// Whether pipeline sends do.
+    pub overlap_pp: Option<bool>,
+    /// Bytes of a gradient bucket.
+    pub bucket: Option<Bytes>,
+}
+
+/// How the simulation itself runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunSettings {
+    /// Coefficient of variation of kernel times; 0 is deterministic.
+    pub variability: f64,
+    /// Simulated steps when `variability` > 0.
+    pub iterations: u32,
+    /// Seed of the draws, already mixed with the point's number.
+    pub seed: u64,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self { variability: 0.0, iterations: 32, seed: 0 }
+    }
+}
+
+/// One communication on a cluster, as nccl-tests measures it: every GPU of the job is one rank.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectiveScenario {
+    /// The GPU.
+    pub gpu: Arc<Gpu>,
+    /// Node and fabric, overrides applied.
+    pub cluster: Arc<Cluster>,
+    /// Ranks.
+    pub gpus: u32,
+    /// What they do.
+    pub op: CollectiveOp,
+    /// Size as nccl-tests counts it.
+    pub size: Bytes,
+    /// Algorithm; `None`: what NCCL would choose.
+    pub algorithm: Option<CollectiveAlgorithm>,
+    /// Wire protocol; `None`: what NCCL would choose.
+    pub protocol: Option<Protocol>,
+}

@@ -1,0 +1,1 @@
+//! Text to spec to plan.

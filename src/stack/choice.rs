@@ -1,0 +1,87 @@
+//! Closed sets that a layout chooses from and a stack has defaults for.
+
+use crate::closed_set;
+
+closed_set! {
+    /// What the optimizer's sharding covers (arXiv 1910.02054).
+    pub enum ZeroStage: "ZeRO stage" {
+        /// Nothing: every replica holds everything.
+        Z0 = "0",
+        /// Optimizer states.
+        Z1 = "1",
+        /// And gradients.
+        Z2 = "2",
+        /// And parameters (FSDP).
+        Z3 = "3",
+    }
+}
+
+impl ZeroStage {
+    /// The stage as a number, 0–3.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Z0 => 0,
+            Self::Z1 => 1,
+            Self::Z2 => 2,
+            Self::Z3 => 3,
+        }
+    }
+}
+
+closed_set! {
+    /// What the backward pass computes again instead of keeping it.
+    pub enum Recompute: "recomputation" {
+        /// Nothing.
+        None = "none",
+        /// The attention core (arXiv 2205.05198).
+        Selective = "selective",
+        /// Everything but each layer's input.
+        Full = "full",
+    }
+}
+
+closed_set! {
+    /// Order in which a pipeline stage works through its microbatches.
+    pub enum PipelineSchedule: "pipeline schedule" {
+        /// All forward, then all backward.
+        GPipe = "gpipe",
+        /// One forward, one backward.
+        OneFOneB = "1f1b",
+        /// 1F1B over several chunks of layers per stage.
+        Interleaved = "interleaved",
+        /// 1F1B with the weight gradients filling the bubble (arXiv 2401.10241).
+        ZbH1 = "zb-h1",
+    }
+}
+
+closed_set! {
+    /// How a framework shards unless the spec says otherwise.
+    pub enum Sharding: "sharding" {
+        /// Replicas with gradient buckets (DDP, Horovod).
+        Replicated = "replicated",
+        /// Optimizer states sharded over data parallelism (Megatron's distributed optimizer).
+        Optimizer = "optimizer",
+        /// Everything sharded (FSDP, ZeRO-3).
+        Full = "full",
+    }
+}
+
+closed_set! {
+    /// Format of the gradient buffers.
+    pub enum GradientPrecision: "gradient precision" {
+        /// 4 bytes.
+        Fp32 = "fp32",
+        /// 2 bytes, in the format of training.
+        Half = "half",
+    }
+}
+
+closed_set! {
+    /// How 8-bit tensors get their scale.
+    pub enum LowPrecisionRecipe: "low-precision recipe" {
+        /// From earlier steps: one pass to cast and transpose.
+        Delayed = "delayed",
+        /// From the tensor itself: one more pass for its maximum.
+        Current = "current",
+    }
+}

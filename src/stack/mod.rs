@@ -1,0 +1,98 @@
+//! The software generation a step runs on: what is fused, what overlaps, what waits.
+//!
+//! The same GPU trained at 100 TFLOP/s in 2020 and at 200 in 2024. A stack holds what changed;
+//! nothing in it belongs to one model, layout or GPU.
+
+pub mod choice;
+
+pub use choice::{GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute, Sharding, ZeroStage};
+
+use crate::hardware::AttentionKernel;
+use crate::units::{Bytes, SimDuration};
+
+/// One software generation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stack {
+    /// Catalog name: `megatron-2024`.
+    pub name: String,
+    /// Name for people.
+    pub title: String,
+    /// Frameworks it stands for, as lower-case fragments of their names.
+    pub frameworks: Vec<String>,
+    /// First and last year it stands for.
+    pub years: (u32, u32),
+    /// Attention kernels it can call, best first.
+    pub attention: Vec<AttentionKernel>,
+    /// How it shards parameters unless the spec says otherwise.
+    pub sharding: Sharding,
+    /// What it recomputes unless the spec says otherwise; `None`: the least that fits.
+    pub recompute: Option<Recompute>,
+    /// Whether tensor parallelism shards the norms' tokens too unless the spec says otherwise.
+    pub sequence_parallel: bool,
+    /// Format of the gradient buffers.
+    pub gradient_precision: GradientPrecision,
+    /// Recipe of 8-bit tensors.
+    pub fp8_recipe: LowPrecisionRecipe,
+    /// What is fused into one kernel.
+    pub fusion: Fusion,
+    /// What runs beside what.
+    pub overlap: Overlap,
+    /// What the host costs.
+    pub host: Host,
+    /// Memory besides tensors.
+    pub reserve: Reserve,
+}
+
+/// Which element-wise work shares a kernel, counted as passes over a `tokens × hidden` tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fusion {
+    /// Whether bias, activation, dropout and residual are one kernel each instead of four.
+    pub elementwise: bool,
+    /// Whether the loss never writes fp32 logits beside the bf16 ones.
+    pub cross_entropy: bool,
+    /// Whether weight gradients are accumulated inside their matrix product.
+    pub gradient_accumulation: bool,
+    /// Whether the optimizer is one kernel over all parameters.
+    pub optimizer: bool,
+}
+
+/// What the framework hides behind compute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Overlap {
+    /// Gradient reduction behind the last backward pass.
+    pub gradients: bool,
+    /// Gathering of parameters behind the next forward pass.
+    pub parameters: bool,
+    /// Tensor-parallel communication behind its matrix product.
+    pub tensor: bool,
+    /// Sends between pipeline stages.
+    pub pipeline: bool,
+    /// Whether only 1/tp of an activation is sent between stages and gathered there.
+    pub scatter_gather: bool,
+    /// Bytes of one gradient bucket.
+    pub bucket: Bytes,
+    /// SMs that a communication kernel takes from compute beside it.
+    pub communication_sms: u32,
+}
+
+/// What the host costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Host {
+    /// Time to issue one kernel.
+    pub dispatch: SimDuration,
+    /// Gap between two kernels that were issued ahead.
+    pub kernel_gap: SimDuration,
+    /// Per step: data, logging, schedule, `.item()`.
+    pub step: SimDuration,
+    /// Whether CUDA graphs replace dispatch.
+    pub cuda_graphs: bool,
+}
+
+/// Memory besides tensors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reserve {
+    /// Context, libraries and communication buffers.
+    pub context: Bytes,
+    /// Fraction by which the allocator holds more than is allocated, ≥ 0.
+    pub fragmentation: f64,
+}

@@ -1,0 +1,626 @@
+//! Quantities of the simulation, with only the arithmetic that physics has.
+//!
+//! Time is integer picoseconds, so sums are exact and order cannot drift. Everything else that is
+//! text in a data file carries its unit: `"400 Gbit/s"`, `"80 GiB"`, `"1.5 us"`. `GB` is 10⁹ bytes,
+//! `GiB` is 2³⁰; a bare number is refused.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Sub};
+use std::str::FromStr;
+
+const PICOS_PER_SEC: f64 = 1e12;
+
+/// A point of simulated time, in picoseconds since the start of the simulation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SimTime(u64);
+
+/// A span of simulated time, in picoseconds. About 213 days fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SimDuration(u64);
+
+impl SimTime {
+    /// The start of a simulation.
+    pub const ZERO: Self = Self(0);
+    /// Later than every event.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// From picoseconds since the start.
+    pub const fn from_picos(picos: u64) -> Self {
+        Self(picos)
+    }
+
+    /// Picoseconds since the start.
+    pub const fn as_picos(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds since the start.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / PICOS_PER_SEC
+    }
+
+    /// The span from `earlier` to this point, zero when `earlier` is later.
+    pub const fn saturating_since(self, earlier: Self) -> SimDuration {
+        SimDuration(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl SimDuration {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// From whole picoseconds.
+    pub const fn from_picos(picos: u64) -> Self {
+        Self(picos)
+    }
+
+    /// From whole nanoseconds.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos * 1_000)
+    }
+
+    /// From whole microseconds.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros * 1_000_000)
+    }
+
+    /// From seconds, rounded to the nearest picosecond.
+    ///
+    /// # Panics
+    /// If `secs` is NaN, negative or longer than 213 days: costs are finite by construction.
+    pub fn from_secs_f64(secs: f64) -> Self {
+        let picos = secs * PICOS_PER_SEC;
+        assert!(picos >= 0.0 && picos < u64::MAX as f64, "a duration of {secs} s is out of range");
+        Self(libm::round(picos) as u64)
+    }
+
+    /// Whole picoseconds.
+    pub const fn as_picos(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / PICOS_PER_SEC
+    }
+
+    /// The span scaled by a factor ≥ 0, rounded to the nearest picosecond.
+    ///
+    /// # Panics
+    /// If the factor is NaN or negative, or the product is longer than 213 days.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self::from_secs_f64(self.as_secs_f64() * factor)
+    }
+
+    /// This span less `other`, zero when `other` is longer.
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Add<SimDuration> for SimTime {
+    type Output = Self;
+    fn add(self, span: SimDuration) -> Self {
+        Self(self.0 + span.0)
+    }
+}
+
+impl Sub for SimTime {
+    type Output = SimDuration;
+    fn sub(self, earlier: Self) -> SimDuration {
+        SimDuration(self.0 - earlier.0)
+    }
+}
+
+impl Add for SimDuration {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl AddAssign for SimDuration {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Sub for SimDuration {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Mul<u64> for SimDuration {
+    type Output = Self;
+    fn mul(self, times: u64) -> Self {
+        Self(self.0 * times)
+    }
+}
+
+impl Sum for SimDuration {
+    fn sum<I: Iterator<Item = Self>>(spans: I) -> Self {
+        spans.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// An amount of data, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bytes(u64);
+
+impl Bytes {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// From a count of bytes.
+    pub const fn new(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// From a real number of bytes, rounded to the nearest.
+    ///
+    /// # Panics
+    /// If it is NaN, negative or over 2⁶⁴.
+    pub fn from_f64(bytes: f64) -> Self {
+        assert!(bytes >= 0.0 && bytes < u64::MAX as f64, "{bytes} bytes are out of range");
+        Self(libm::round(bytes) as u64)
+    }
+
+    /// From binary megabytes.
+    pub const fn mib(n: u64) -> Self {
+        Self(n << 20)
+    }
+
+    /// From binary gigabytes.
+    pub const fn gib(n: u64) -> Self {
+        Self(n << 30)
+    }
+
+    /// The count of bytes.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The count as a real number.
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64
+    }
+
+    /// Binary gigabytes.
+    pub fn as_gib(self) -> f64 {
+        self.0 as f64 / f64::from(1_u32 << 30)
+    }
+
+    /// This amount less `other`, zero when `other` is more.
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Add for Bytes {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl AddAssign for Bytes {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Mul<u64> for Bytes {
+    type Output = Self;
+    fn mul(self, times: u64) -> Self {
+        Self(self.0 * times)
+    }
+}
+
+impl Sum for Bytes {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// Data rate in one direction of a link, or of a memory, in bytes per second.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Bandwidth(f64);
+
+impl Bandwidth {
+    /// From bytes per second.
+    ///
+    /// # Panics
+    /// If the rate is NaN, zero, negative or infinite.
+    pub fn bytes_per_s(n: f64) -> Self {
+        assert!(n > 0.0 && n.is_finite(), "a bandwidth of {n} B/s is out of range");
+        Self(n)
+    }
+
+    /// From the unit of network datasheets (decimal gigabits).
+    pub fn gbit_per_s(n: f64) -> Self {
+        Self::bytes_per_s(n * 1e9 / 8.0)
+    }
+
+    /// From the unit of memory and NVLink datasheets (decimal gigabytes).
+    pub fn gbyte_per_s(n: f64) -> Self {
+        Self::bytes_per_s(n * 1e9)
+    }
+
+    /// Bytes per second.
+    pub const fn as_bytes_per_s(self) -> f64 {
+        self.0
+    }
+
+    /// Decimal gigabits per second.
+    pub fn as_gbit_per_s(self) -> f64 {
+        self.0 * 8.0 / 1e9
+    }
+
+    /// The rate times a positive factor.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self::bytes_per_s(self.0 * factor)
+    }
+}
+
+impl Div<Bandwidth> for Bytes {
+    type Output = SimDuration;
+    fn div(self, rate: Bandwidth) -> SimDuration {
+        SimDuration::from_secs_f64(self.0 as f64 / rate.0)
+    }
+}
+
+/// An amount of floating-point work, in operations (a fused multiply-add is two).
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Flops(f64);
+
+impl Flops {
+    /// No work.
+    pub const ZERO: Self = Self(0.0);
+
+    /// From a count of operations.
+    pub const fn new(operations: f64) -> Self {
+        Self(operations)
+    }
+
+    /// The count of operations.
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Add for Flops {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl AddAssign for Flops {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Mul<f64> for Flops {
+    type Output = Self;
+    fn mul(self, times: f64) -> Self {
+        Self(self.0 * times)
+    }
+}
+
+impl Sum for Flops {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// Speed of floating-point work, in operations per second.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct FlopRate(f64);
+
+impl FlopRate {
+    /// From the unit of datasheets, 10¹² operations per second.
+    ///
+    /// # Panics
+    /// If the rate is NaN, zero, negative or infinite.
+    pub fn tflops(n: f64) -> Self {
+        assert!(n > 0.0 && n.is_finite(), "a rate of {n} TFLOP/s is out of range");
+        Self(n * 1e12)
+    }
+
+    /// Operations per second.
+    pub const fn as_flops_per_s(self) -> f64 {
+        self.0
+    }
+
+    /// 10¹² operations per second.
+    pub fn as_tflops(self) -> f64 {
+        self.0 / 1e12
+    }
+}
+
+impl Div<FlopRate> for Flops {
+    type Output = SimDuration;
+    fn div(self, rate: FlopRate) -> SimDuration {
+        SimDuration::from_secs_f64(self.0 / rate.0)
+    }
+}
+
+/// Electrical power, in watts.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Power(f64);
+
+impl Power {
+    /// From watts.
+    pub const fn watts(n: f64) -> Self {
+        Self(n)
+    }
+
+    /// Watts.
+    pub const fn as_watts(self) -> f64 {
+        self.0
+    }
+}
+
+/// Why a text is not a quantity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuantityError {
+    /// The number has no unit behind it.
+    #[error("`{text}` has no unit; write it like \"{example}\"")]
+    NoUnit {
+        /// The text that was given.
+        text: String,
+        /// A correct quantity of the kind.
+        example: &'static str,
+    },
+    /// The part before the unit is not a number.
+    #[error("`{text}` does not start with a number; write it like \"{example}\"")]
+    NoNumber {
+        /// The text that was given.
+        text: String,
+        /// A correct quantity of the kind.
+        example: &'static str,
+    },
+    /// The unit does not belong to the quantity.
+    #[error("unknown unit `{unit}` in `{text}`; expected one of: {expected}")]
+    UnknownUnit {
+        /// The text that was given.
+        text: String,
+        /// The part behind the number.
+        unit: String,
+        /// The accepted units, separated by commas.
+        expected: String,
+    },
+    /// NaN, infinite, negative, or zero where that makes no sense.
+    #[error("`{text}` is out of range; a quantity is finite and {bound}")]
+    OutOfRange {
+        /// The text that was given.
+        text: String,
+        /// `positive` or `not negative`.
+        bound: &'static str,
+    },
+}
+
+/// A kind of quantity as text: an example, whether zero is allowed, and the units with their factors.
+struct Notation {
+    example: &'static str,
+    zero_allowed: bool,
+    units: &'static [(&'static str, f64)],
+}
+
+fn parse(text: &str, notation: &Notation) -> Result<f64, QuantityError> {
+    let trimmed = text.trim();
+    let split = trimmed
+        .char_indices()
+        .find(|&(at, c)| {
+            c.is_alphabetic() && !(matches!(c, 'e' | 'E') && exponent_follows(&trimmed[at + 1..]))
+                || c.is_whitespace()
+        })
+        .map_or(trimmed.len(), |(at, _)| at);
+    let (number, unit) = (trimmed[..split].trim(), trimmed[split..].trim());
+    let Ok(value) = number.replace('_', "").parse::<f64>() else {
+        return Err(QuantityError::NoNumber { text: text.to_owned(), example: notation.example });
+    };
+    if unit.is_empty() {
+        return Err(QuantityError::NoUnit { text: text.to_owned(), example: notation.example });
+    }
+    let Some((_, factor)) = notation.units.iter().find(|(name, _)| *name == unit) else {
+        let names: Vec<&str> = notation.units.iter().map(|(name, _)| *name).collect();
+        return Err(QuantityError::UnknownUnit {
+            text: text.to_owned(),
+            unit: unit.to_owned(),
+            expected: names.join(", "),
+        });
+    };
+    let bound = if notation.zero_allowed { "not negative" } else { "positive" };
+    let scaled = value * factor;
+    let in_range = scaled.is_finite() && if notation.zero_allowed { scaled >= 0.0 } else { scaled > 0.0 };
+    if !in_range || scaled >= 1.8e19 && notation.units[0].0 == "B" {
+        return Err(QuantityError::OutOfRange { text: text.to_owned(), bound });
+    }
+    Ok(scaled)
+}
+
+fn exponent_follows(rest: &str) -> bool {
+    let digits = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+    digits.starts_with(|c: char| c.is_ascii_digit())
+}
+
+const KIB: f64 = 1024.0;
+
+const BYTES: Notation = Notation {
+    example: "80 GiB",
+    zero_allowed: true,
+    units: &[
+        ("B", 1.0),
+        ("kB", 1e3),
+        ("MB", 1e6),
+        ("GB", 1e9),
+        ("TB", 1e12),
+        ("KiB", KIB),
+        ("MiB", KIB * KIB),
+        ("GiB", KIB * KIB * KIB),
+        ("TiB", KIB * KIB * KIB * KIB),
+    ],
+};
+
+const BANDWIDTH: Notation = Notation {
+    example: "400 Gbit/s",
+    zero_allowed: false,
+    units: &[
+        ("Gbit/s", 1e9 / 8.0),
+        ("Mbit/s", 1e6 / 8.0),
+        ("Tbit/s", 1e12 / 8.0),
+        ("B/s", 1.0),
+        ("MB/s", 1e6),
+        ("GB/s", 1e9),
+        ("TB/s", 1e12),
+        ("GiB/s", KIB * KIB * KIB),
+    ],
+};
+
+const DURATION: Notation = Notation {
+    example: "1.5 us",
+    zero_allowed: true,
+    units: &[("ps", 1e-12), ("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)],
+};
+
+const FLOP_RATE: Notation = Notation {
+    example: "989 TFLOP/s",
+    zero_allowed: false,
+    units: &[("TFLOP/s", 1.0), ("GFLOP/s", 1e-3), ("PFLOP/s", 1e3)],
+};
+
+const POWER: Notation = Notation { example: "700 W", zero_allowed: false, units: &[("W", 1.0), ("kW", 1e3)] };
+
+impl FromStr for Bytes {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        parse(text, &BYTES).map(Self::from_f64)
+    }
+}
+
+impl FromStr for Bandwidth {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        parse(text, &BANDWIDTH).map(Self::bytes_per_s)
+    }
+}
+
+impl FromStr for SimDuration {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let secs = parse(text, &DURATION)?;
+        if secs >= 1e7 {
+            return Err(QuantityError::OutOfRange { text: text.to_owned(), bound: "shorter than 115 days" });
+        }
+        Ok(Self::from_secs_f64(secs))
+    }
+}
+
+impl FromStr for FlopRate {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        parse(text, &FLOP_RATE).map(Self::tflops)
+    }
+}
+
+impl FromStr for Power {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        parse(text, &POWER).map(Self::watts)
+    }
+}
+
+impl fmt::Display for Bytes {
+    /// In the largest binary unit below the amount, with three significant digits: `79.3 GiB`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+        let mut value = self.0 as f64;
+        let mut unit = 0;
+        while value >= 1024.0 && unit + 1 < units.len() {
+            value /= 1024.0;
+            unit += 1;
+        }
+        if unit == 0 {
+            return write!(f, "{} B", self.0);
+        }
+        let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+        write!(f, "{value:.digits$} {}", units[unit])
+    }
+}
+
+impl fmt::Display for SimDuration {
+    /// In the largest unit below the span, with four significant digits: `12.34 ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.as_secs_f64();
+        let (value, unit) = match self.0 {
+            0..1_000 => return write!(f, "{} ps", self.0),
+            1_000..1_000_000 => (secs * 1e9, "ns"),
+            1_000_000..1_000_000_000 => (secs * 1e6, "µs"),
+            1_000_000_000..1_000_000_000_000 => (secs * 1e3, "ms"),
+            _ => (secs, "s"),
+        };
+        let digits = if value < 10.0 {
+            3
+        } else if value < 100.0 {
+            2
+        } else {
+            usize::from(value < 1000.0)
+        };
+        write!(f, "{value:.digits$} {unit}")
+    }
+}
+
+impl fmt::Display for Bandwidth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} GB/s", self.0 / 1e9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // 400 Gbit/s = 400·10⁹ / 8 B/s; 80 GiB = 80·2³⁰ B; 1.5 µs = 1,500,000 ps.
+    #[test]
+    fn quantities_parse_with_their_unit() {
+        assert_eq!("400 Gbit/s".parse(), Ok(Bandwidth::gbyte_per_s(50.0)));
+        assert_eq!("80 GiB".parse(), Ok(Bytes::gib(80)));
+        assert_eq!("1.5 us".parse(), Ok(SimDuration::from_picos(1_500_000)));
+        assert_eq!("2e3 GB".parse(), Ok(Bytes::new(2_000_000_000_000)));
+        assert_eq!("64MiB".parse(), Ok(Bytes::mib(64)));
+    }
+
+    #[test]
+    fn a_quantity_without_a_unit_is_refused() {
+        let error = "80".parse::<Bytes>().expect_err("no unit");
+        assert_eq!(error.to_string(), "`80` has no unit; write it like \"80 GiB\"");
+    }
+
+    #[test]
+    fn nan_zero_and_negative_rates_are_refused() {
+        for text in ["NaN GB/s", "0 GB/s", "-1 GB/s", "inf GB/s", "1e400 GB/s"] {
+            assert!(text.parse::<Bandwidth>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_unit_names_the_known_ones() {
+        let error = "80 gigs".parse::<Bytes>().expect_err("no such unit");
+        assert_eq!(
+            error.to_string(),
+            "unknown unit `gigs` in `80 gigs`; expected one of: B, kB, MB, GB, TB, KiB, MiB, GiB, TiB"
+        );
+    }
+
+    // 1 GB at 100 GB/s = 10 ms.
+    #[test]
+    fn bytes_over_bandwidth_is_time() {
+        let time = Bytes::new(1_000_000_000) / Bandwidth::gbyte_per_s(100.0);
+        assert_eq!(time, SimDuration::from_micros(10_000));
+    }
+}

@@ -1,0 +1,1 @@
+//! Measured cases, and how far the simulation is from them.

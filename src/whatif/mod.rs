@@ -1,0 +1,1 @@
+//! A point's neighbours, simulated again.
