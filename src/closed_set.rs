@@ -86,6 +86,9 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_what_was_expected() {
         let error = "red".parse::<Colour>().expect_err("red is not in the set");
-        assert_eq!(error.to_string(), "unknown colour `red`; expected one of: green, sky-blue");
+        assert_eq!(
+            error.to_string(),
+            "unknown colour `red`; expected one of: green, sky-blue"
+        );
     }
 }

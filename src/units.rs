@@ -71,7 +71,10 @@ impl SimDuration {
     /// If `secs` is NaN, negative or longer than 213 days: costs are finite by construction.
     pub fn from_secs_f64(secs: f64) -> Self {
         let picos = secs * PICOS_PER_SEC;
-        assert!(picos >= 0.0 && picos < u64::MAX as f64, "a duration of {secs} s is out of range");
+        assert!(
+            picos >= 0.0 && picos < u64::MAX as f64,
+            "a duration of {secs} s is out of range"
+        );
         Self(libm::round(picos) as u64)
     }
 
@@ -164,7 +167,10 @@ impl Bytes {
     /// # Panics
     /// If it is NaN, negative or over 2⁶⁴.
     pub fn from_f64(bytes: f64) -> Self {
-        assert!(bytes >= 0.0 && bytes < u64::MAX as f64, "{bytes} bytes are out of range");
+        assert!(
+            bytes >= 0.0 && bytes < u64::MAX as f64,
+            "{bytes} bytes are out of range"
+        );
         Self(libm::round(bytes) as u64)
     }
 
@@ -235,7 +241,10 @@ impl Bandwidth {
     /// # Panics
     /// If the rate is NaN, zero, negative or infinite.
     pub fn bytes_per_s(n: f64) -> Self {
-        assert!(n > 0.0 && n.is_finite(), "a bandwidth of {n} B/s is out of range");
+        assert!(
+            n > 0.0 && n.is_finite(),
+            "a bandwidth of {n} B/s is out of range"
+        );
         Self(n)
     }
 
@@ -327,7 +336,10 @@ impl FlopRate {
     /// # Panics
     /// If the rate is NaN, zero, negative or infinite.
     pub fn tflops(n: f64) -> Self {
-        assert!(n > 0.0 && n.is_finite(), "a rate of {n} TFLOP/s is out of range");
+        assert!(
+            n > 0.0 && n.is_finite(),
+            "a rate of {n} TFLOP/s is out of range"
+        );
         Self(n * 1e12)
     }
 
@@ -422,10 +434,16 @@ fn parse(text: &str, notation: &Notation) -> Result<f64, QuantityError> {
         .map_or(trimmed.len(), |(at, _)| at);
     let (number, unit) = (trimmed[..split].trim(), trimmed[split..].trim());
     let Ok(value) = number.replace('_', "").parse::<f64>() else {
-        return Err(QuantityError::NoNumber { text: text.to_owned(), example: notation.example });
+        return Err(QuantityError::NoNumber {
+            text: text.to_owned(),
+            example: notation.example,
+        });
     };
     if unit.is_empty() {
-        return Err(QuantityError::NoUnit { text: text.to_owned(), example: notation.example });
+        return Err(QuantityError::NoUnit {
+            text: text.to_owned(),
+            example: notation.example,
+        });
     }
     let Some((_, factor)) = notation.units.iter().find(|(name, _)| *name == unit) else {
         let names: Vec<&str> = notation.units.iter().map(|(name, _)| *name).collect();
@@ -435,11 +453,23 @@ fn parse(text: &str, notation: &Notation) -> Result<f64, QuantityError> {
             expected: names.join(", "),
         });
     };
-    let bound = if notation.zero_allowed { "not negative" } else { "positive" };
+    let bound = if notation.zero_allowed {
+        "not negative"
+    } else {
+        "positive"
+    };
     let scaled = value * factor;
-    let in_range = scaled.is_finite() && if notation.zero_allowed { scaled >= 0.0 } else { scaled > 0.0 };
+    let in_range = scaled.is_finite()
+        && if notation.zero_allowed {
+            scaled >= 0.0
+        } else {
+            scaled > 0.0
+        };
     if !in_range || scaled >= 1.8e19 && notation.units[0].0 == "B" {
-        return Err(QuantityError::OutOfRange { text: text.to_owned(), bound });
+        return Err(QuantityError::OutOfRange {
+            text: text.to_owned(),
+            bound,
+        });
     }
     Ok(scaled)
 }
@@ -485,7 +515,14 @@ const BANDWIDTH: Notation = Notation {
 const DURATION: Notation = Notation {
     example: "1.5 us",
     zero_allowed: true,
-    units: &[("ps", 1e-12), ("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)],
+    units: &[
+        ("ps", 1e-12),
+        ("ns", 1e-9),
+        ("us", 1e-6),
+        ("µs", 1e-6),
+        ("ms", 1e-3),
+        ("s", 1.0),
+    ],
 };
 
 const FLOP_RATE: Notation = Notation {
@@ -494,7 +531,11 @@ const FLOP_RATE: Notation = Notation {
     units: &[("TFLOP/s", 1.0), ("GFLOP/s", 1e-3), ("PFLOP/s", 1e3)],
 };
 
-const POWER: Notation = Notation { example: "700 W", zero_allowed: false, units: &[("W", 1.0), ("kW", 1e3)] };
+const POWER: Notation = Notation {
+    example: "700 W",
+    zero_allowed: false,
+    units: &[("W", 1.0), ("kW", 1e3)],
+};
 
 impl FromStr for Bytes {
     type Err = QuantityError;
@@ -515,7 +556,10 @@ impl FromStr for SimDuration {
     fn from_str(text: &str) -> Result<Self, QuantityError> {
         let secs = parse(text, &DURATION)?;
         if secs >= 1e7 {
-            return Err(QuantityError::OutOfRange { text: text.to_owned(), bound: "shorter than 115 days" });
+            return Err(QuantityError::OutOfRange {
+                text: text.to_owned(),
+                bound: "shorter than 115 days",
+            });
         }
         Ok(Self::from_secs_f64(secs))
     }
@@ -548,7 +592,11 @@ impl fmt::Display for Bytes {
         if unit == 0 {
             return write!(f, "{} B", self.0);
         }
-        let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+        let digits = if value < 10.0 {
+            2
+        } else {
+            usize::from(value < 100.0)
+        };
         write!(f, "{value:.digits$} {}", units[unit])
     }
 }
@@ -598,7 +646,10 @@ mod tests {
     #[test]
     fn a_quantity_without_a_unit_is_refused() {
         let error = "80".parse::<Bytes>().expect_err("no unit");
-        assert_eq!(error.to_string(), "`80` has no unit; write it like \"80 GiB\"");
+        assert_eq!(
+            error.to_string(),
+            "`80` has no unit; write it like \"80 GiB\""
+        );
     }
 
     #[test]

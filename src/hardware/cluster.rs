@@ -74,6 +74,7 @@ pub struct Fabric {
 impl Cluster {
     /// Network bandwidth per GPU and direction.
     pub fn nic_bandwidth_per_gpu(&self) -> Bandwidth {
-        self.nic_bandwidth.scaled(f64::from(self.nics_per_node) / f64::from(self.gpus_per_node))
+        self.nic_bandwidth
+            .scaled(f64::from(self.nics_per_node) / f64::from(self.gpus_per_node))
     }
 }

@@ -103,6 +103,10 @@ pub struct AttentionRate {
 impl Gpu {
     /// The format a workload runs in when its spec names none: bf16, or fp16 where the GPU lacks it.
     pub fn default_precision(&self) -> Precision {
-        if self.peaks.get(Precision::Bf16).is_some() { Precision::Bf16 } else { Precision::Fp16 }
+        if self.peaks.get(Precision::Bf16).is_some() {
+            Precision::Bf16
+        } else {
+            Precision::Fp16
+        }
     }
 }

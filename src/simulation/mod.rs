@@ -4,10 +4,10 @@ pub mod outcome;
 pub mod scenario;
 
 pub use outcome::{
-    CollectiveReport, Infeasible, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles, StepReport,
-    TimeShares,
+    CollectiveReport, Infeasible, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles,
+    StepReport, TimeShares,
 };
 pub use scenario::{
-    CollectiveScenario, CommunicationRequest, LayoutRequest, RunSettings, Scenario, TrainingScenario,
-    Workload,
+    CollectiveScenario, CommunicationRequest, LayoutRequest, RunSettings, Scenario,
+    TrainingScenario, Workload,
 };

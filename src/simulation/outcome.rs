@@ -52,13 +52,19 @@ pub enum Infeasible {
 impl fmt::Display for Infeasible {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfMemory { needed, available, layout } => write!(
+            Self::OutOfMemory {
+                needed,
+                available,
+                layout,
+            } => write!(
                 f,
                 "memory: {:.1} GiB needed per GPU, {:.1} GiB available ({layout})",
                 needed.as_gib(),
                 available.as_gib()
             ),
-            Self::Indivisible { what, by } => write!(f, "divisibility: {what} cannot be divided by {by}"),
+            Self::Indivisible { what, by } => {
+                write!(f, "divisibility: {what} cannot be divided by {by}")
+            }
             Self::Limit { sentence } => write!(f, "limit: {sentence}"),
             Self::Unsupported { sentence } => write!(f, "unsupported: {sentence}"),
         }
@@ -154,7 +160,16 @@ impl TimeShares {
             optimizer,
             overhead,
         } = *self;
-        compute + recompute + tp_comm + cp_comm + ep_comm + pp_comm + dp_comm + bubble + optimizer + overhead
+        compute
+            + recompute
+            + tp_comm
+            + cp_comm
+            + ep_comm
+            + pp_comm
+            + dp_comm
+            + bubble
+            + optimizer
+            + overhead
     }
 
     /// All exposed communication.
@@ -181,7 +196,13 @@ pub struct MemoryFootprint {
 impl MemoryFootprint {
     /// The peak.
     pub fn total(&self) -> Bytes {
-        let Self { weights, gradients, optimizer, activations, buffers } = *self;
+        let Self {
+            weights,
+            gradients,
+            optimizer,
+            activations,
+            buffers,
+        } = *self;
         weights + gradients + optimizer + activations + buffers
     }
 }

@@ -119,7 +119,11 @@ pub struct RunSettings {
 
 impl Default for RunSettings {
     fn default() -> Self {
-        Self { variability: 0.0, iterations: 32, seed: 0 }
+        Self {
+            variability: 0.0,
+            iterations: 32,
+            seed: 0,
+        }
     }
 }
 

@@ -5,7 +5,9 @@
 
 pub mod choice;
 
-pub use choice::{GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute, Sharding, ZeroStage};
+pub use choice::{
+    GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute, Sharding, ZeroStage,
+};
 
 use crate::hardware::AttentionKernel;
 use crate::units::{Bytes, SimDuration};
