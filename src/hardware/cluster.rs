@@ -22,6 +22,24 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// Communication library, with the generation whose tables it picks algorithms by.
+    pub enum CollectiveLibrary: "collective library" {
+        /// NCCL on V100.
+        NcclVolta = "nccl-volta",
+        /// NCCL on A100 and its PCIe kin.
+        NcclAmpere = "nccl-ampere",
+        /// NCCL on H100, H200, H800.
+        NcclHopper = "nccl-hopper",
+        /// NCCL on B200, B300 and their racks.
+        NcclBlackwell = "nccl-blackwell",
+        /// RCCL on AMD Instinct.
+        Rccl = "rccl",
+        /// XLA's collectives on TPU.
+        Xla = "xla",
+    }
+}
+
 /// A kind of node and the fabric that joins the nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
@@ -35,6 +53,8 @@ pub struct Cluster {
     pub domain_gpus: u32,
     /// Network inside a domain.
     pub scale_up: ScaleUp,
+    /// Communication library of its GPUs.
+    pub library: CollectiveLibrary,
     /// NICs of one server.
     pub nics_per_node: u32,
     /// Line rate of one NIC, one direction.
@@ -50,6 +70,10 @@ pub struct ScaleUp {
     pub kind: ScaleUpKind,
     /// Line rate per GPU, one direction, all links together.
     pub bandwidth: Bandwidth,
+    /// Fraction of the line rate that large messages reach, 0–1.
+    pub efficiency: f64,
+    /// Latency of one hop from GPU to GPU.
+    pub latency: SimDuration,
     /// Whether its switches reduce (NVLink SHARP).
     pub in_network_reduction: bool,
 }
@@ -63,8 +87,12 @@ pub struct Fabric {
     pub oversubscription: f64,
     /// Nodes under one leaf switch (or rail group, torus cube, dragonfly group).
     pub nodes_per_leaf: u32,
+    /// Latency of one message from NIC to NIC.
+    pub latency: SimDuration,
     /// Latency that the network plugin adds to every message, over InfiniBand's.
     pub plugin_latency: SimDuration,
+    /// Time that a rank's network plugin needs per message when it talks to many peers in turn.
+    pub message_overhead: SimDuration,
     /// Fraction of the line rate that large messages reach, 0–1.
     pub efficiency: f64,
     /// Whether its switches reduce (InfiniBand SHARP).
