@@ -66,6 +66,10 @@ macro_rules! closed_set {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        unreachable_pub,
+        reason = "the macro writes `pub` for rooms, a test is none"
+    )]
     closed_set! {
         /// Colours of a test.
         enum Colour: "colour" {
@@ -81,6 +85,11 @@ mod tests {
         for member in Colour::ALL {
             assert_eq!(member.as_str().parse(), Ok(*member));
         }
+    }
+
+    #[test]
+    fn a_set_says_what_it_holds() {
+        assert_eq!(Colour::WHAT, "colour");
     }
 
     #[test]

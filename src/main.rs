@@ -1,1 +1,3 @@
+//! The `sweep` command.
+
 fn main() {}
