@@ -35,6 +35,10 @@ pub struct Stack {
     pub gradient_precision: GradientPrecision,
     /// Recipe of 8-bit tensors.
     pub fp8_recipe: LowPrecisionRecipe,
+    /// How training in 16 bits keeps its state.
+    pub recipe: Recipe,
+    /// What this generation's kernels reach of the GPU's rates.
+    pub kernels: KernelFractions,
     /// What is fused into one kernel.
     pub fusion: Fusion,
     /// What runs beside what.
@@ -43,6 +47,37 @@ pub struct Stack {
     pub host: Host,
     /// Memory besides tensors.
     pub reserve: Reserve,
+    /// Keys of the constants that were fitted to measured steps instead of measured themselves, as in the
+    /// stack's file: `host.step`. A stack that inherits a constant does not list it again.
+    pub fitted: Vec<String>,
+}
+
+/// How training in 16 bits keeps its state.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recipe {
+    /// Whether parameters are kept in fp32 alone and cast to 16 bits when they are used (autocast, FSDP mixed
+    /// precision), instead of 16-bit parameters beside fp32 master weights in the optimizer.
+    pub fp32_parameters: bool,
+    /// Bytes of optimizer state per parameter: 12 for fp32 master weights and two fp32 moments; 8 without master
+    /// weights; 4 with moments in 16 bits.
+    pub optimizer_bytes: f64,
+    /// Whether parameters are gathered in 8 bits when the products run in 8 or 4 bits.
+    pub fp8_parameters: bool,
+    /// Whether attention and MLP drop out activations.
+    pub dropout: bool,
+}
+
+/// What a generation's kernels reach of the rates that the GPU's file gives, per kind of kernel; 1 = all.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KernelFractions {
+    /// Matrix products.
+    pub gemm: f64,
+    /// Convolutions.
+    pub convolution: f64,
+    /// Attention.
+    pub attention: f64,
+    /// Kernels bounded by memory.
+    pub memory: f64,
 }
 
 /// Which element-wise work shares a kernel, counted as passes over a `tokens × hidden` tensor.
