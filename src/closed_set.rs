@@ -32,12 +32,12 @@ macro_rules! closed_set {
 
         impl $name {
             /// Every member, in the order of declaration.
-            pub const ALL: &'static [Self] = &[ $( Self::$member ),+ ];
+            $vis const ALL: &'static [Self] = &[ $( Self::$member ),+ ];
             /// What the set holds, in words.
-            pub const WHAT: &'static str = $what;
+            $vis const WHAT: &'static str = $what;
 
             /// The spelling that users write and read.
-            pub const fn as_str(self) -> &'static str {
+            $vis const fn as_str(self) -> &'static str {
                 match self { $( Self::$member => $text ),+ }
             }
         }
@@ -95,6 +95,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_what_was_expected() {
         let error = "red".parse::<Colour>().expect_err("red is not in the set");
+        assert_eq!(error.what, Colour::WHAT);
         assert_eq!(
             error.to_string(),
             "unknown colour `red`; expected one of: green, sky-blue"

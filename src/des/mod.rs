@@ -1,1 +1,12 @@
-//! Events: a queue on integer time, streams, and links that are shared fairly.
+//! Events: a queue on integer time, tasks on serial streams, and links that are shared fairly.
+//!
+//! Nothing here has heard of a GPU. An [`Engine`] owns all state of one simulation; one simulation
+//! is one thread, without locks.
+
+pub mod engine;
+pub mod link;
+pub mod queue;
+
+pub use engine::{Engine, Gate, StreamId, TaskId};
+pub use link::{LinkLoad, SharedLinks};
+pub use queue::EventQueue;

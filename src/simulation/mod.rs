@@ -2,6 +2,7 @@
 
 pub mod outcome;
 pub mod scenario;
+pub mod training;
 
 pub use outcome::{
     CollectiveReport, Infeasible, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles,

@@ -1,0 +1,517 @@
+//! Tasks on serial streams, bound by dependencies, played in time order.
+
+use crate::des::link::{LinkLoad, SharedLinks};
+use crate::des::queue::EventQueue;
+use crate::units::{SimDuration, SimTime};
+
+/// One unit of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(u32);
+
+/// A serial queue: its tasks run one after another in the order they were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(u32);
+
+const NONE: u32 = u32::MAX;
+
+/// What a task waited for last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing: it was ready when its stream was.
+    Stream,
+    /// A dependency, which ended `lag` before the task could start.
+    Dependency {
+        /// The task it depends on.
+        on: TaskId,
+        /// The delay of the dependency itself.
+        lag: SimDuration,
+    },
+    /// The host, which had not issued it yet.
+    Host,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    stream: u32,
+    work: SimDuration,
+    issue: SimDuration,
+    waits_for_arrival: bool,
+    load: LinkLoad,
+    latency: SimDuration,
+    unmet: u32,
+    first_edge: u32,
+    next_in_stream: u32,
+    ready: SimTime,
+    gate: Gate,
+    start: SimTime,
+    end: SimTime,
+    host_wait: SimDuration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    to: u32,
+    lag: SimDuration,
+    next: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    device: u32,
+    head: u32,
+    tail: u32,
+    free: SimTime,
+    host: SimTime,
+    busy: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    task: u32,
+    remaining: f64,
+    rate: f64,
+    since: SimTime,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    End(u32),
+    Join(u32),
+    Leave { task: u32, epoch: u32 },
+}
+
+#[derive(Clone, Debug, Default)]
+struct Device {
+    flows: Vec<Flow>,
+    epoch: u32,
+}
+
+/// Plays tasks on streams.
+///
+/// A task starts when all its dependencies have ended (each plus its lag), the task before it on the
+/// stream has ended, and the host has begun to issue it. It ends `work` later, or when the host has
+/// issued all of it, whichever is later. The host of a stream issues its tasks one after another and
+/// runs ahead, except before a task that [waits for arrival](Engine::add_issued_task).
+///
+/// Communications that carry a [`LinkLoad`] share the links of their device while they overlap.
+///
+/// Without such communications nothing depends on the order in which streams advance, so a worklist
+/// replaces the queue; both give the same times.
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    tasks: Vec<Task>,
+    edges: Vec<Edge>,
+    streams: Vec<Stream>,
+    devices: Vec<Device>,
+    queue: EventQueue<Event>,
+    ready: Vec<u32>,
+    links: SharedLinks,
+    loads: Vec<LinkLoad>,
+    shared_tasks: usize,
+    events: u64,
+}
+
+impl Engine {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.tasks.clear();
+        self.edges.clear();
+        self.streams.clear();
+        self.queue.clear();
+        self.ready.clear();
+        self.devices.clear();
+        self.shared_tasks = 0;
+        self.events = 0;
+    }
+
+    /// Adds a stream of a device; streams of one device share its links.
+    pub fn add_stream(&mut self, device: u32) -> StreamId {
+        let device_count = device as usize + 1;
+        if self.devices.len() < device_count {
+            self.devices.resize_with(device_count, Device::default);
+        }
+        let id = self.streams.len() as u32;
+        let stream = Stream {
+            device,
+            head: NONE,
+            tail: NONE,
+            free: SimTime::ZERO,
+            host: SimTime::ZERO,
+            busy: false,
+        };
+        self.streams.push(stream);
+        StreamId(id)
+    }
+
+    /// Adds a task behind the others of its stream.
+    pub fn add_task(&mut self, stream: StreamId, work: SimDuration) -> TaskId {
+        self.add_issued_task(stream, work, SimDuration::ZERO, false)
+    }
+
+    /// Adds a task that the host needs `issue` to launch. With `waits_for_arrival` the host begins
+    /// only when the task's dependencies have ended: it was synchronised and lost its run-ahead.
+    pub fn add_issued_task(
+        &mut self,
+        stream: StreamId,
+        work: SimDuration,
+        issue: SimDuration,
+        waits_for_arrival: bool,
+    ) -> TaskId {
+        let id = self.tasks.len() as u32;
+        self.tasks.push(Task {
+            stream: stream.0,
+            work,
+            issue,
+            waits_for_arrival,
+            load: [0.0; 2],
+            latency: SimDuration::ZERO,
+            unmet: 0,
+            first_edge: NONE,
+            next_in_stream: NONE,
+            ready: SimTime::ZERO,
+            gate: Gate::Stream,
+            start: SimTime::ZERO,
+            end: SimTime::ZERO,
+            host_wait: SimDuration::ZERO,
+        });
+        let queue = &mut self.streams[stream.0 as usize];
+        if queue.tail == NONE {
+            queue.head = id;
+        } else {
+            self.tasks[queue.tail as usize].next_in_stream = id;
+        }
+        queue.tail = id;
+        TaskId(id)
+    }
+
+    /// Adds a communication that takes `work` when alone, `latency` of it without using any link.
+    pub fn add_communication(
+        &mut self,
+        stream: StreamId,
+        work: SimDuration,
+        latency: SimDuration,
+        load: LinkLoad,
+    ) -> TaskId {
+        let id = self.add_task(stream, work);
+        if uses_links(load) && work > latency {
+            let task = &mut self.tasks[id.0 as usize];
+            task.load = load;
+            task.latency = latency;
+            self.shared_tasks += 1;
+        }
+        id
+    }
+
+    /// Lets `after` wait for the end of `before`, and `lag` longer.
+    pub fn add_dependency(&mut self, before: TaskId, after: TaskId, lag: SimDuration) {
+        let id = self.edges.len() as u32;
+        let from = &mut self.tasks[before.0 as usize];
+        self.edges.push(Edge {
+            to: after.0,
+            lag,
+            next: from.first_edge,
+        });
+        from.first_edge = id;
+        self.tasks[after.0 as usize].unmet += 1;
+    }
+
+    /// Plays all tasks and gives the end of the last one.
+    ///
+    /// # Panics
+    /// If dependencies and stream order form a cycle: the caller built a schedule that deadlocks.
+    pub fn run(&mut self) -> SimTime {
+        let mut ended = 0;
+        for stream in 0..self.streams.len() as u32 {
+            self.start_head(stream);
+        }
+        if self.shared_tasks == 0 {
+            while let Some(task) = self.ready.pop() {
+                ended += 1;
+                self.finish(task);
+            }
+        } else {
+            while let Some((now, event)) = self.queue.pop() {
+                self.events += 1;
+                match event {
+                    Event::End(task) => {
+                        ended += 1;
+                        self.finish(task);
+                    }
+                    Event::Join(task) => self.join(task, now),
+                    Event::Leave { task, epoch } => {
+                        let device = self.device_of(task);
+                        if self.devices[device].epoch == epoch {
+                            ended += 1;
+                            self.leave(task, now);
+                        }
+                    }
+                }
+            }
+        }
+        assert!(
+            ended == self.tasks.len(),
+            "the schedule deadlocks: {ended} of {} tasks ran",
+            self.tasks.len()
+        );
+        self.tasks
+            .iter()
+            .map(|task| task.end)
+            .max()
+            .unwrap_or(SimTime::ZERO)
+    }
+
+    /// When a task started.
+    pub fn start(&self, task: TaskId) -> SimTime {
+        self.tasks[task.0 as usize].start
+    }
+
+    /// When a task ended.
+    pub fn end(&self, task: TaskId) -> SimTime {
+        self.tasks[task.0 as usize].end
+    }
+
+    /// What a task waited for last.
+    pub fn gate(&self, task: TaskId) -> Gate {
+        self.tasks[task.0 as usize].gate
+    }
+
+    /// How much longer than its work a task took because the host was still issuing it.
+    pub fn host_wait(&self, task: TaskId) -> SimDuration {
+        self.tasks[task.0 as usize].host_wait
+    }
+
+    /// Events handled so far: ends of tasks, and flows that joined or left.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn device_of(&self, task: u32) -> usize {
+        self.streams[self.tasks[task as usize].stream as usize].device as usize
+    }
+
+    /// Starts the head of a stream if nothing holds it back.
+    fn start_head(&mut self, stream_id: u32) {
+        let stream = &mut self.streams[stream_id as usize];
+        if stream.busy || stream.head == NONE {
+            return;
+        }
+        let id = stream.head;
+        let task = &mut self.tasks[id as usize];
+        if task.unmet > 0 {
+            return;
+        }
+        stream.busy = true;
+        if task.waits_for_arrival {
+            stream.host = stream.host.max(task.ready);
+        }
+        let issued_from = stream.host;
+        stream.host = issued_from + task.issue;
+        let start = stream.free.max(task.ready);
+        if task.ready <= stream.free {
+            task.gate = Gate::Stream;
+        }
+        if issued_from > start {
+            task.gate = Gate::Host;
+        }
+        task.start = start.max(issued_from);
+        let end = task.start + task.work;
+        task.end = end.max(stream.host);
+        task.host_wait = task.end - end;
+        if self.shared_tasks == 0 {
+            self.ready.push(id);
+        } else if !uses_links(task.load) {
+            self.queue.push(task.end, Event::End(id));
+        } else {
+            let joins = task.start + task.latency;
+            self.queue.push(joins, Event::Join(id));
+        }
+    }
+
+    fn finish(&mut self, id: u32) {
+        if self.shared_tasks == 0 {
+            self.events += 1;
+        }
+        let Task {
+            end,
+            stream: stream_id,
+            first_edge,
+            next_in_stream,
+            ..
+        } = self.tasks[id as usize];
+        let stream = &mut self.streams[stream_id as usize];
+        stream.busy = false;
+        stream.free = end;
+        stream.head = next_in_stream;
+        self.start_head(stream_id);
+        let mut edge = first_edge;
+        while edge != NONE {
+            let Edge { to, lag, next } = self.edges[edge as usize];
+            let after = &mut self.tasks[to as usize];
+            after.unmet -= 1;
+            let arrives = end + lag;
+            if arrives > after.ready {
+                after.ready = arrives;
+                after.gate = Gate::Dependency {
+                    on: TaskId(id),
+                    lag,
+                };
+            }
+            if after.unmet == 0 && self.streams[after.stream as usize].head == to {
+                let stream_of_after = after.stream;
+                self.start_head(stream_of_after);
+            }
+            edge = next;
+        }
+    }
+
+    /// A flow begins to use the links of its device.
+    fn join(&mut self, id: u32, now: SimTime) {
+        let task = self.tasks[id as usize];
+        let device = self.device_of(id);
+        self.advance(device, now);
+        let remaining = (task.work - task.latency).as_picos() as f64;
+        self.devices[device].flows.push(Flow {
+            task: id,
+            remaining,
+            rate: 0.0,
+            since: now,
+        });
+        self.share(device, now);
+    }
+
+    /// A flow has sent its last byte.
+    fn leave(&mut self, id: u32, now: SimTime) {
+        let device = self.device_of(id);
+        self.advance(device, now);
+        self.devices[device].flows.retain(|flow| flow.task != id);
+        self.tasks[id as usize].end = now;
+        self.finish(id);
+        self.share(device, now);
+    }
+
+    fn advance(&mut self, device: usize, now: SimTime) {
+        for flow in &mut self.devices[device].flows {
+            let elapsed = (now - flow.since).as_picos() as f64;
+            flow.remaining = (flow.remaining - elapsed * flow.rate).max(0.0);
+            flow.since = now;
+        }
+    }
+
+    /// Solves the rates anew and announces the next flow to leave.
+    fn share(&mut self, device: usize, now: SimTime) {
+        let Device { flows, epoch } = &mut self.devices[device];
+        *epoch += 1;
+        if flows.is_empty() {
+            return;
+        }
+        self.loads.clear();
+        self.loads
+            .extend(flows.iter().map(|flow| self.tasks[flow.task as usize].load));
+        let rates = self.links.rates(&self.loads);
+        let mut next: Option<(SimTime, u32)> = None;
+        for (flow, &rate) in flows.iter_mut().zip(rates) {
+            flow.rate = rate;
+            let left = SimDuration::from_picos(libm::ceil(flow.remaining / rate) as u64);
+            let leaves = now + left;
+            if next.is_none_or(|(at, _)| leaves < at) {
+                next = Some((leaves, flow.task));
+            }
+        }
+        if let Some((at, task)) = next {
+            self.queue.push(
+                at,
+                Event::Leave {
+                    task,
+                    epoch: *epoch,
+                },
+            );
+        }
+    }
+}
+
+fn uses_links(load: LinkLoad) -> bool {
+    load.iter().any(|share| *share > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn us(n: u64) -> SimDuration {
+        SimDuration::from_micros(n)
+    }
+
+    // Stream 0: a (2 µs), then b (3 µs) which also waits for c (4 µs on stream 1) plus 1 µs:
+    // b starts at max(2, 4 + 1) = 5 and ends at 8.
+    #[test]
+    fn a_task_waits_for_its_stream_and_its_dependencies() {
+        let mut engine = Engine::default();
+        let (first, second) = (engine.add_stream(0), engine.add_stream(1));
+        let a = engine.add_task(first, us(2));
+        let b = engine.add_task(first, us(3));
+        let c = engine.add_task(second, us(4));
+        engine.add_dependency(c, b, us(1));
+        assert_eq!(engine.run().as_picos(), us(8).as_picos());
+        assert_eq!(engine.end(a).as_picos(), us(2).as_picos());
+        assert_eq!(engine.gate(b), Gate::Dependency { on: c, lag: us(1) });
+    }
+
+    // Three kernels of 1 µs that take 4 µs each to issue: the GPU follows the host, 12 µs.
+    #[test]
+    fn a_slow_host_decides_when_tasks_end() {
+        let mut engine = Engine::default();
+        let stream = engine.add_stream(0);
+        for _ in 0..3 {
+            engine.add_issued_task(stream, us(1), us(4), false);
+        }
+        assert_eq!(engine.run().as_picos(), us(12).as_picos());
+    }
+
+    // The host runs ahead of a long task: 10 µs + 1 µs, issuing (4 µs each) is hidden.
+    // With synchronisation the second is issued from 10 µs on and ends at 14 µs.
+    #[test]
+    fn a_synchronisation_loses_the_run_ahead() {
+        for (synchronised, expected) in [(false, 11), (true, 14)] {
+            let mut engine = Engine::default();
+            let (stream, other) = (engine.add_stream(0), engine.add_stream(0));
+            let long = engine.add_issued_task(other, us(10), us(4), false);
+            let short = engine.add_issued_task(stream, us(1), us(4), synchronised);
+            engine.add_dependency(long, short, SimDuration::ZERO);
+            assert_eq!(engine.run().as_picos(), us(expected).as_picos());
+        }
+    }
+
+    // Two communications of 10 µs that each fill the links: both need 20 µs when they start together.
+    // The second alone after 2 µs latency each: flows share from 2 µs on, 8 µs of work each at half
+    // speed end at 2 + 16 = 18 µs.
+    #[test]
+    fn communications_of_one_device_share_its_links() {
+        let mut engine = Engine::default();
+        let (left, right) = (engine.add_stream(0), engine.add_stream(0));
+        let a = engine.add_communication(left, us(10), us(2), [1.0, 0.0]);
+        let b = engine.add_communication(right, us(10), us(2), [1.0, 0.0]);
+        assert_eq!(engine.run().as_picos(), us(18).as_picos());
+        assert_eq!(engine.end(a), engine.end(b));
+    }
+
+    // On different devices they do not meet.
+    #[test]
+    fn communications_of_different_devices_do_not_share() {
+        let mut engine = Engine::default();
+        let (left, right) = (engine.add_stream(0), engine.add_stream(1));
+        engine.add_communication(left, us(10), us(2), [1.0, 0.0]);
+        engine.add_communication(right, us(10), us(2), [1.0, 0.0]);
+        assert_eq!(engine.run().as_picos(), us(10).as_picos());
+    }
+
+    #[test]
+    #[should_panic(expected = "deadlocks")]
+    fn a_cycle_is_named_as_a_deadlock() {
+        let mut engine = Engine::default();
+        let stream = engine.add_stream(0);
+        let first = engine.add_task(stream, us(1));
+        let second = engine.add_task(stream, us(1));
+        engine.add_dependency(second, first, SimDuration::ZERO);
+        engine.run();
+    }
+}

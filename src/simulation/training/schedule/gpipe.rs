@@ -1,0 +1,15 @@
+//! All forward passes, then all backward passes (arXiv 1811.06965).
+
+use super::{Pass, Pipeline, Slot};
+
+pub(super) fn order(pipeline: Pipeline, slots: &mut Vec<Slot>) {
+    let pass = |pass| {
+        move |microbatch| Slot {
+            pass,
+            microbatch,
+            chunk: 0,
+        }
+    };
+    slots.extend((0..pipeline.microbatches).map(pass(Pass::Forward)));
+    slots.extend((0..pipeline.microbatches).map(pass(Pass::Backward)));
+}

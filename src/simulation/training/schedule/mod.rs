@@ -1,0 +1,268 @@
+//! Order in which a pipeline stage works through its microbatches.
+
+mod gpipe;
+mod interleaved;
+mod one_f_one_b;
+mod zb_h1;
+
+use crate::stack::PipelineSchedule;
+
+/// What a stage does with one microbatch of one chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Forward.
+    Forward,
+    /// Backward, gradients of inputs and weights.
+    Backward,
+    /// Backward, gradients of inputs only.
+    BackwardInput,
+    /// Backward, gradients of weights only.
+    BackwardWeight,
+}
+
+/// One entry of a stage's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// What is done.
+    pub pass: Pass,
+    /// Which microbatch, 0-based.
+    pub microbatch: u32,
+    /// Which chunk of the stage's layers, 0-based.
+    pub chunk: u32,
+}
+
+/// Size of a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pipeline {
+    /// Stages.
+    pub stages: u32,
+    /// Chunks of layers per stage.
+    pub chunks: u32,
+    /// Microbatches per step.
+    pub microbatches: u32,
+}
+
+/// Writes the order of one stage into `slots` (cleared first).
+///
+/// Schedules other than the interleaved one have one chunk per stage.
+///
+/// # Panics
+/// If `stage` is not below `pipeline.stages`.
+pub fn order(schedule: PipelineSchedule, pipeline: Pipeline, stage: u32, slots: &mut Vec<Slot>) {
+    assert!(
+        stage < pipeline.stages,
+        "stage {stage} of {}",
+        pipeline.stages
+    );
+    slots.clear();
+    match schedule {
+        PipelineSchedule::GPipe => gpipe::order(pipeline, slots),
+        PipelineSchedule::OneFOneB => one_f_one_b::order(pipeline, stage, slots),
+        PipelineSchedule::Interleaved => interleaved::order(pipeline, stage, slots),
+        PipelineSchedule::ZbH1 => zb_h1::order(pipeline, stage, slots),
+    }
+}
+
+/// Chunks of activations that a stage holds at most: forward passes whose backward pass is not done.
+pub fn in_flight(schedule: PipelineSchedule, pipeline: Pipeline, stage: u32) -> u32 {
+    let Pipeline {
+        stages,
+        chunks,
+        microbatches,
+    } = pipeline;
+    match schedule {
+        PipelineSchedule::GPipe => microbatches,
+        PipelineSchedule::OneFOneB | PipelineSchedule::ZbH1 => microbatches.min(stages - stage),
+        PipelineSchedule::Interleaved => {
+            (microbatches * chunks).min(2 * (stages - 1 - stage) + (chunks - 1) * stages + 1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::des::{Engine, TaskId};
+    use crate::units::SimDuration;
+
+    const FORWARD: u64 = 10;
+    const INPUT: u64 = 11;
+    const WEIGHT: u64 = 9;
+
+    /// Plays a pipeline of equal stages without communication; gives its time and the most chunks
+    /// that each stage held.
+    fn play(schedule: PipelineSchedule, pipeline: Pipeline) -> (u64, Vec<u32>) {
+        let Pipeline {
+            stages,
+            chunks,
+            microbatches,
+        } = pipeline;
+        let mut engine = Engine::default();
+        let virtual_stages = (stages * chunks) as usize;
+        let count = virtual_stages * microbatches as usize;
+        let mut forward: Vec<Option<TaskId>> = vec![None; count];
+        let mut backward: Vec<Option<TaskId>> = vec![None; count];
+        let mut weight: Vec<bool> = vec![false; count];
+        let mut held = Vec::new();
+        let mut slots = Vec::new();
+        for stage in 0..stages {
+            let stream = engine.add_stream(stage);
+            order(schedule, pipeline, stage, &mut slots);
+            let (mut now, mut most) = (0_u32, 0_u32);
+            for slot in &slots {
+                let at = (slot.chunk * stages + stage) as usize * microbatches as usize
+                    + slot.microbatch as usize;
+                match slot.pass {
+                    Pass::Forward => {
+                        assert!(forward[at].is_none(), "{slot:?} twice");
+                        forward[at] =
+                            Some(engine.add_task(stream, SimDuration::from_picos(FORWARD)));
+                        now += 1;
+                    }
+                    Pass::Backward | Pass::BackwardInput => {
+                        assert!(backward[at].is_none() && forward[at].is_some(), "{slot:?}");
+                        let work = if slot.pass == Pass::Backward {
+                            INPUT + WEIGHT
+                        } else {
+                            INPUT
+                        };
+                        backward[at] = Some(engine.add_task(stream, SimDuration::from_picos(work)));
+                        weight[at] = slot.pass == Pass::Backward;
+                        now -= 1;
+                    }
+                    Pass::BackwardWeight => {
+                        assert!(!weight[at] && backward[at].is_some(), "{slot:?}");
+                        engine.add_task(stream, SimDuration::from_picos(WEIGHT));
+                        weight[at] = true;
+                    }
+                }
+                most = most.max(now);
+            }
+            held.push(most);
+        }
+        assert!(
+            weight.iter().all(|done| *done),
+            "every microbatch passes every stage each way"
+        );
+        chain(&mut engine, pipeline, &forward, &backward);
+        (engine.run().as_picos(), held)
+    }
+
+    fn chain(
+        engine: &mut Engine,
+        pipeline: Pipeline,
+        forward: &[Option<TaskId>],
+        backward: &[Option<TaskId>],
+    ) {
+        let virtual_stages = (pipeline.stages * pipeline.chunks) as usize;
+        let microbatches = pipeline.microbatches as usize;
+        let task = |tasks: &[Option<TaskId>], at: usize| tasks[at].expect("every slot ran");
+        for microbatch in 0..microbatches {
+            for stage in 0..virtual_stages {
+                let at = stage * microbatches + microbatch;
+                if stage + 1 < virtual_stages {
+                    let next = at + microbatches;
+                    engine.add_dependency(
+                        task(forward, at),
+                        task(forward, next),
+                        SimDuration::ZERO,
+                    );
+                    engine.add_dependency(
+                        task(backward, next),
+                        task(backward, at),
+                        SimDuration::ZERO,
+                    );
+                } else {
+                    engine.add_dependency(task(forward, at), task(backward, at), SimDuration::ZERO);
+                }
+            }
+        }
+    }
+
+    fn pipelines(schedule: PipelineSchedule) -> Vec<Pipeline> {
+        let chunk_counts: &[u32] = if schedule == PipelineSchedule::Interleaved {
+            &[2, 3, 5]
+        } else {
+            &[1]
+        };
+        let mut all = Vec::new();
+        for stages in [1, 2, 3, 4, 8] {
+            for &chunks in chunk_counts {
+                for microbatches in [1, 2, 3, 7, 8, 16] {
+                    all.push(Pipeline {
+                        stages,
+                        chunks,
+                        microbatches,
+                    });
+                }
+            }
+        }
+        all
+    }
+
+    // GPipe's bubble: (p − 1) forward and backward passes of one stage's whole work. Interleaving
+    // keeps below it when groups of p microbatches come out even.
+    #[test]
+    fn every_schedule_passes_everything_once_and_is_no_slower_than_gpipe() {
+        for &schedule in PipelineSchedule::ALL {
+            for pipeline in pipelines(schedule) {
+                let whole_groups = pipeline.microbatches.is_multiple_of(pipeline.stages);
+                if schedule == PipelineSchedule::Interleaved && !whole_groups {
+                    continue;
+                }
+                let (time, _) = play(schedule, pipeline);
+                let work = FORWARD + INPUT + WEIGHT;
+                let chunks = u64::from(pipeline.chunks);
+                let gpipe = u64::from(pipeline.microbatches + pipeline.stages - 1) * chunks * work;
+                assert!(time <= gpipe, "{schedule} {pipeline:?}: {time} > {gpipe}");
+                assert!(time >= u64::from(pipeline.microbatches) * chunks * work);
+            }
+        }
+    }
+
+    #[test]
+    fn no_schedule_holds_more_chunks_than_it_states() {
+        for &schedule in PipelineSchedule::ALL {
+            for pipeline in pipelines(schedule) {
+                let (_, held) = play(schedule, pipeline);
+                for (stage, most) in held.iter().enumerate() {
+                    let stated = in_flight(schedule, pipeline, stage as u32);
+                    assert_eq!(*most, stated, "{schedule} {pipeline:?} stage {stage}");
+                }
+            }
+        }
+    }
+
+    // 4 stages, 8 microbatches, f = 10, b = 20: (8 + 3)·30 = 330.
+    #[test]
+    fn one_f_one_b_takes_the_time_of_the_formula() {
+        let pipeline = Pipeline {
+            stages: 4,
+            chunks: 1,
+            microbatches: 8,
+        };
+        assert_eq!(play(PipelineSchedule::OneFOneB, pipeline).0, 330);
+    }
+
+    // The interleaved bubble is 1/v of it: 8·2·30 + 3·30 = 570 for two chunks of f = 10, b = 20.
+    #[test]
+    fn interleaving_divides_the_bubble_by_the_chunks() {
+        let pipeline = Pipeline {
+            stages: 4,
+            chunks: 2,
+            microbatches: 8,
+        };
+        assert_eq!(play(PipelineSchedule::Interleaved, pipeline).0, 570);
+    }
+
+    // ZB-H1: bubble (p − 1)(f + b − w) with b the input gradients: 3·(10 + 11 − 9) = 36 over 8·30.
+    #[test]
+    fn zero_bubble_fills_the_bubble_with_weight_gradients() {
+        let pipeline = Pipeline {
+            stages: 4,
+            chunks: 1,
+            microbatches: 8,
+        };
+        assert_eq!(play(PipelineSchedule::ZbH1, pipeline).0, 240 + 36);
+    }
+}
