@@ -32,12 +32,12 @@ macro_rules! closed_set {
 
         impl $name {
             /// Every member, in the order of declaration.
-            $vis const ALL: &'static [Self] = &[ $( Self::$member ),+ ];
+            pub const ALL: &'static [Self] = &[ $( Self::$member ),+ ];
             /// What the set holds, in words.
-            $vis const WHAT: &'static str = $what;
+            pub const WHAT: &'static str = $what;
 
             /// The spelling that users write and read.
-            $vis const fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$member => $text ),+ }
             }
         }
