@@ -1,5 +1,14 @@
 //! Collective operations: who sends what to whom, and how long that takes on a network.
 
+mod library;
+mod network;
+mod placement;
+
+pub use network::{
+    CollectiveCost, CollectiveRequest, GroupPattern, LinkLoads, Network, NetworkFault, Unsupported,
+};
+pub use placement::GroupShape;
+
 use crate::closed_set;
 
 closed_set! {
