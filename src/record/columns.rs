@@ -1,0 +1,256 @@
+//! Every column of `points.parquet` that is not an axis. Adding a metric is adding a row here.
+//!
+//! Other rooms name columns by these constants, never by a literal.
+
+use std::borrow::Cow;
+
+use crate::record::Record;
+use crate::record::column::{CellText, Column, ColumnGroup, Read, columns};
+use crate::simulation::Layout;
+use crate::units::{Bytes, SimDuration};
+
+columns! {
+    /// Columns of a training study without those of its axes, in the order of the file.
+    TRAINING;
+
+    Identity {
+        POINT = "point", "1", U64, |r| Some(r.point),
+            "Index of the point in the full grid, before `where`.";
+        STATUS = "status", "", Text, |r| Some(Cow::Borrowed(r.status().as_str())),
+            "How the point ended: ok, infeasible or crashed.";
+        REASON = "reason", "", Text, |r| r.reason().map(Cow::Owned),
+            "Why the point did not run, with the limit, the need and what was available; null when ok.";
+    }
+    Layout {
+        GPUS = "gpus", "1", U64, Record::gpus,
+            "GPUs of the job.";
+        USED_TP = "used_tp", "1", U64, |r| layout(r, |l| l.tp),
+            "Tensor-parallel ranks as used.";
+        USED_PP = "used_pp", "1", U64, |r| layout(r, |l| l.pp),
+            "Pipeline stages as used.";
+        USED_DP = "used_dp", "1", U64, |r| layout(r, |l| l.dp),
+            "Data-parallel replicas as used.";
+        USED_CP = "used_cp", "1", U64, |r| layout(r, |l| l.cp),
+            "Context-parallel ranks as used.";
+        USED_EP = "used_ep", "1", U64, |r| layout(r, |l| l.ep),
+            "Expert-parallel ranks as used.";
+        USED_VPP = "used_vpp", "1", U64, |r| layout(r, |l| l.vpp),
+            "Model chunks per pipeline stage as used.";
+        USED_MICRO_BATCH = "used_micro_batch", "1", U64, |r| layout(r, |l| l.micro_batch),
+            "Samples per forward pass of one replica as used.";
+        MICROBATCHES = "microbatches", "1", U64, |r| layout(r, |l| l.microbatches),
+            "Microbatches per step and replica: global batch / (dp · micro batch).";
+        USED_ZERO = "used_zero", "1", U64, |r| layout(r, |l| u32::from(l.zero.number())),
+            "ZeRO stage as used; 3 is FSDP.";
+        USED_RECOMPUTE = "used_recompute", "", Text, |r| name(r.layout().map(|l| l.recompute.as_str())),
+            "What the backward pass computed again.";
+        USED_SCHEDULE = "used_schedule", "", Text, |r| name(r.layout().map(|l| l.schedule.as_str())),
+            "Pipeline schedule as used.";
+        USED_SEQUENCE_PARALLEL = "used_sequence_parallel", "", Bool, |r| r.layout().map(|l| l.sequence_parallel),
+            "Whether tensor parallelism sharded the tokens of norms too.";
+        USED_PRECISION = "used_precision", "", Text, |r| name(r.layout().map(|l| l.precision.as_str())),
+            "Number format of the matrix products as used.";
+        USED_ATTENTION = "used_attention", "", Text, |r| name(r.layout().map(|l| l.attention.as_str())),
+            "Attention kernel as used.";
+        USED_SEQ_LEN = "used_seq_len", "1", U64, |r| r.when_ok(|r| r.training().map(|t| u64::from(t.workload.seq_len))),
+            "Tokens per sample as used; 1 for images.";
+        USED_GLOBAL_BATCH = "used_global_batch", "1", U64, |r| r.when_ok(|r| r.training().map(|t| u64::from(t.workload.global_batch))),
+            "Samples per optimizer step as used.";
+        USED_STACK = "used_stack", "", Text, |r| r.when_ok(|r| r.training().map(|t| Cow::Borrowed(t.stack.name.as_str()))),
+            "Software generation as used.";
+        LAYOUTS_TRIED = "layouts_tried", "1", U64, |r| r.step().map(|s| u64::from(s.layouts_tried)),
+            "Layouts that were simulated to find the one that ran.";
+    }
+    Time {
+        STEP_TIME_S = "step_time_s", "s", F64, |r| r.step().map(|s| s.step_time().as_secs_f64()),
+            "Time of one optimizer step: the sum of its exclusive parts on the critical device.";
+        COMPUTE_S = "compute_s", "s", F64, |r| share(r, |s| s.compute),
+            "Part of the step in kernels of the forward and backward pass.";
+        RECOMPUTE_S = "recompute_s", "s", F64, |r| share(r, |s| s.recompute),
+            "Part of the step in kernels that repeat forward work.";
+        TP_COMM_EXPOSED_S = "tp_comm_exposed_s", "s", F64, |r| share(r, |s| s.tp_comm),
+            "Part of the step that waits for tensor-parallel communication.";
+        CP_COMM_EXPOSED_S = "cp_comm_exposed_s", "s", F64, |r| share(r, |s| s.cp_comm),
+            "Part of the step that waits for context-parallel communication.";
+        EP_COMM_EXPOSED_S = "ep_comm_exposed_s", "s", F64, |r| share(r, |s| s.ep_comm),
+            "Part of the step that waits for expert-parallel communication.";
+        PP_COMM_EXPOSED_S = "pp_comm_exposed_s", "s", F64, |r| share(r, |s| s.pp_comm),
+            "Part of the step that waits for sends between pipeline stages.";
+        DP_COMM_EXPOSED_S = "dp_comm_exposed_s", "s", F64, |r| share(r, |s| s.dp_comm),
+            "Part of the step that waits for data-parallel communication: gradients, parameters, norms.";
+        BUBBLE_S = "bubble_s", "s", F64, |r| share(r, |s| s.bubble),
+            "Part of the step that waits for another pipeline stage's work.";
+        OPTIMIZER_S = "optimizer_s", "s", F64, |r| share(r, |s| s.optimizer),
+            "Part of the step in the optimizer's kernels.";
+        OVERHEAD_S = "overhead_s", "s", F64, |r| share(r, |s| s.overhead),
+            "Part of the step that waits for the host.";
+        FORWARD_S = "forward_s", "s", F64, |r| r.step().map(|s| s.forward.as_secs_f64()),
+            "Forward passes on the critical device, exposed communication included; overlaps the exclusive parts.";
+        BACKWARD_S = "backward_s", "s", F64, |r| r.step().map(|s| s.backward.as_secs_f64()),
+            "Backward passes on the critical device, exposed communication included; overlaps the exclusive parts.";
+        COMM_BUSY_S = "comm_busy_s", "s", F64, |r| r.step().map(|s| s.comm_busy.as_secs_f64()),
+            "Time during which any communication of the critical device was under way, hidden or exposed.";
+        STEP_TIME_P50_S = "step_time_p50_s", "s", F64, |r| percentile(r, |p| p.p50),
+            "Median step time over the simulated iterations; null when variability is 0.";
+        STEP_TIME_P95_S = "step_time_p95_s", "s", F64, |r| percentile(r, |p| p.p95),
+            "95th percentile of the step time over the simulated iterations; null when variability is 0.";
+        STEP_TIME_P99_S = "step_time_p99_s", "s", F64, |r| percentile(r, |p| p.p99),
+            "99th percentile of the step time over the simulated iterations; null when variability is 0.";
+    }
+    Rate {
+        SAMPLES_PER_S = "samples_per_s", "1/s", F64, |r| r.metrics().map(|m| m.samples_per_s),
+            "Samples per second of the whole job: used_global_batch / step_time_s.";
+        TOKENS_PER_S = "tokens_per_s", "1/s", F64, |r| r.metrics().and_then(|m| m.tokens_per_s),
+            "Tokens per second of the whole job; null for images.";
+        TOKENS_PER_S_PER_GPU = "tokens_per_s_per_gpu", "1/s", F64, |r| r.metrics().and_then(|m| m.tokens_per_s_per_gpu),
+            "tokens_per_s / gpus; null for images.";
+        MODEL_FLOPS_PER_GPU_PER_S = "model_flops_per_gpu_per_s", "FLOP/s", F64, |r| r.metrics().map(|m| m.model_flops_per_gpu_per_s),
+            "Work of the model per GPU and second: no recomputation, causal attention counted once.";
+        MFU = "mfu", "1", F64, |r| r.metrics().and_then(|m| m.mfu),
+            "Model FLOPs utilization (arXiv 2204.02311, appendix B): model_flops_per_gpu_per_s / dense peak of used_precision.";
+        HFU = "hfu", "1", F64, |r| r.metrics().and_then(|m| m.hfu),
+            "Hardware FLOPs utilization: as mfu, with the work that the hardware did, recomputation included.";
+        GPU_UTILIZATION = "gpu_utilization", "1", F64, |r| r.metrics().map(|m| m.gpu_utilization),
+            "Fraction of the step in which compute kernels run: (compute_s + recompute_s + optimizer_s) / step_time_s.";
+        COMM_FRACTION = "comm_fraction", "1", F64, |r| r.metrics().map(|m| m.comm_fraction),
+            "Fraction of the step that waits for communication: the sum of the *_comm_exposed_s / step_time_s.";
+    }
+    Memory {
+        MEMORY_PEAK_BYTES = "memory_peak_bytes", "B", U64, |r| r.step().map(|s| s.memory.total().get()),
+            "Peak memory of the fullest GPU: the sum of its parts.";
+        MEMORY_CAPACITY_BYTES = "memory_capacity_bytes", "B", U64, |r| r.step().map(|s| s.memory_capacity.get()),
+            "Memory of the GPU.";
+        MEMORY_WEIGHTS_BYTES = "memory_weights_bytes", "B", U64, |r| memory(r, |m| m.weights),
+            "Weights in the format of training.";
+        MEMORY_GRADIENTS_BYTES = "memory_gradients_bytes", "B", U64, |r| memory(r, |m| m.gradients),
+            "Gradient buffers.";
+        MEMORY_OPTIMIZER_BYTES = "memory_optimizer_bytes", "B", U64, |r| memory(r, |m| m.optimizer),
+            "Master weights and moments.";
+        MEMORY_ACTIVATIONS_BYTES = "memory_activations_bytes", "B", U64, |r| memory(r, |m| m.activations),
+            "What the backward pass needs, logits included.";
+        MEMORY_BUFFERS_BYTES = "memory_buffers_bytes", "B", U64, |r| memory(r, |m| m.buffers),
+            "Communication buffers, workspaces, context and the allocator's reserve.";
+    }
+    Network {
+        COLLECTIVE_USED = "collective_used", "", Text, |r| name(r.collective_used().map(crate::collective::CollectiveAlgorithm::as_str)),
+            "Algorithm that carried the gradient reduction, or the communication of a collective study; null when nothing is reduced.";
+        INTRA_NODE_BYTES = "intra_node_bytes", "B", U64, |r| r.network().map(|n| n.intra_node.get()),
+            "Bytes that a GPU sends inside its scale-up domain per step.";
+        INTER_NODE_BYTES = "inter_node_bytes", "B", U64, |r| r.network().map(|n| n.inter_node.get()),
+            "Bytes that a GPU sends between scale-up domains per step.";
+        LINK_UTILIZATION_MAX = "link_utilization_max", "1", F64, |r| r.network().map(|n| n.link_utilization_max),
+            "Load of the busiest link over the time that its communication takes.";
+    }
+    Verdict {
+        BOTTLENECK = "bottleneck", "", Text, |r| name(r.metrics().map(|m| m.bottleneck.as_str())),
+            "What costs most time. network: the exposed communication; pipeline: the bubble; compute: everything else; \
+             memory in place of compute where recomputation that the spec did not ask for costs more than any other part but compute_s, \
+             since only the lack of memory forces it.";
+        EXCEEDED = "exceeded", "", Text, |r| r.metrics().map(|m| Cow::Borrowed(m.exceeded.as_str())),
+            "Every threshold of [analysis] that is crossed, joined by commas: gpu_utilization, memory, communication, bubble; empty when none is.";
+        ADVICE = "advice", "", Text, |r| r.metrics().map(|m| Cow::Borrowed(m.advice.as_str())),
+            "What removing the largest part besides compute_s would gain at most: an upper bound read off the parts, not a simulation.";
+    }
+    Money {
+        COST_PER_STEP_USD = "cost_per_step_usd", "USD", F64, |r| r.metrics().and_then(|m| m.cost_per_step_usd),
+            "Rent of all GPUs for one step: price per GPU and hour · gpus · step_time_s / 3600; null without a price.";
+        COST_PER_MTOKEN_USD = "cost_per_mtoken_usd", "USD", F64, |r| r.metrics().and_then(|m| m.cost_per_mtoken_usd),
+            "Rent per million tokens; null without a price and for images.";
+        ENERGY_PER_STEP_KWH = "energy_per_step_kwh", "kWh", F64, |r| r.metrics().and_then(|m| m.energy_per_step_kwh),
+            "Energy of the GPUs at their power limit for one step, hosts and cooling left out: power · gpus · step_time_s; null without a power limit.";
+    }
+    Effort {
+        EVENTS = "events", "1", U64, Record::events,
+            "Events of the simulation, over all layouts tried.";
+    }
+}
+
+columns! {
+    /// Columns that only a collective study has, in the order of the file.
+    COMMUNICATION;
+
+    Time {
+        TIME_S = "time_s", "s", F64, |r| r.communication().map(|c| c.time.as_secs_f64()),
+            "Time of the communication.";
+    }
+    Rate {
+        ALGBW_BYTES_PER_S = "algbw_bytes_per_s", "B/s", F64, |r| r.bandwidths().map(|b| b.algorithm),
+            "Algorithm bandwidth as nccl-tests counts it: size / time_s.";
+        BUSBW_BYTES_PER_S = "busbw_bytes_per_s", "B/s", F64, |r| r.bandwidths().map(|b| b.bus),
+            "Bus bandwidth as nccl-tests counts it: algbw · 2(n−1)/n for all-reduce, (n−1)/n for all-gather, reduce-scatter and all-to-all, 1 otherwise.";
+    }
+    Network {
+        PROTOCOL_USED = "protocol_used", "", Text, |r| name(r.communication().map(|c| c.protocol.as_str())),
+            "Wire protocol that carried the communication.";
+    }
+}
+
+/// Columns of a collective study without those of its axes, in the order of the file.
+pub const COLLECTIVE: &[Column] = &[
+    POINT,
+    STATUS,
+    REASON,
+    GPUS,
+    TIME_S,
+    ALGBW_BYTES_PER_S,
+    BUSBW_BYTES_PER_S,
+    COLLECTIVE_USED,
+    PROTOCOL_USED,
+    LINK_UTILIZATION_MAX,
+    EVENTS,
+];
+
+/// The exclusive parts of a step; they sum to [`STEP_TIME_S`].
+pub const TIME_PARTS: &[Column] = &[
+    COMPUTE_S,
+    RECOMPUTE_S,
+    TP_COMM_EXPOSED_S,
+    CP_COMM_EXPOSED_S,
+    EP_COMM_EXPOSED_S,
+    PP_COMM_EXPOSED_S,
+    DP_COMM_EXPOSED_S,
+    BUBBLE_S,
+    OPTIMIZER_S,
+    OVERHEAD_S,
+];
+
+/// The parts of [`MEMORY_PEAK_BYTES`].
+pub const MEMORY_PARTS: &[Column] = &[
+    MEMORY_WEIGHTS_BYTES,
+    MEMORY_GRADIENTS_BYTES,
+    MEMORY_OPTIMIZER_BYTES,
+    MEMORY_ACTIVATIONS_BYTES,
+    MEMORY_BUFFERS_BYTES,
+];
+
+fn layout(record: &Record, read: fn(&Layout) -> u32) -> Option<u64> {
+    record.layout().map(|layout| u64::from(read(layout)))
+}
+
+fn share(
+    record: &Record,
+    read: fn(&crate::simulation::TimeShares) -> SimDuration,
+) -> Option<f64> {
+    record.step().map(|step| read(&step.shares).as_secs_f64())
+}
+
+fn percentile(
+    record: &Record,
+    read: fn(&crate::simulation::Percentiles) -> SimDuration,
+) -> Option<f64> {
+    record
+        .step()
+        .and_then(|step| step.percentiles.as_ref())
+        .map(|percentiles| read(percentiles).as_secs_f64())
+}
+
+fn memory(
+    record: &Record,
+    read: fn(&crate::simulation::MemoryFootprint) -> Bytes,
+) -> Option<u64> {
+    record.step().map(|step| read(&step.memory).get())
+}
+
+fn name(text: Option<&'static str>) -> CellText<'static> {
+    text.map(Cow::Borrowed)
+}

@@ -1,0 +1,249 @@
+//! What is computed from a step and its scenario: rates, money, the verdict.
+
+use std::fmt::Write as _;
+
+use crate::closed_set;
+use crate::collective::CollectiveOp;
+use crate::model::Architecture;
+use crate::simulation::{
+    CollectiveReport, CollectiveScenario, StepReport, TimeShares, TrainingScenario,
+};
+use crate::units::SimDuration;
+
+closed_set! {
+    /// What costs most of a step's time.
+    pub enum Bottleneck: "bottleneck" {
+        /// Kernels of the model, the optimizer and the host.
+        Compute = "compute",
+        /// Recomputation that only the lack of memory forces.
+        Memory = "memory",
+        /// Exposed communication.
+        Network = "network",
+        /// The pipeline's bubble.
+        Pipeline = "pipeline",
+    }
+}
+
+/// Fractions from which a cause is listed in `exceeded`, each 0–1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// GPU utilisation.
+    pub gpu_utilization: f64,
+    /// Peak memory over capacity.
+    pub memory: f64,
+    /// Exposed communication over the step.
+    pub exposed_communication: f64,
+    /// Pipeline bubble over the step.
+    pub bubble: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            gpu_utilization: 0.8,
+            memory: 0.7,
+            exposed_communication: 0.3,
+            bubble: 0.15,
+        }
+    }
+}
+
+/// Everything about a step that is computed and not simulated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepMetrics {
+    /// Samples per second of the job.
+    pub samples_per_s: f64,
+    /// Tokens per second of the job; `None` for images.
+    pub tokens_per_s: Option<f64>,
+    /// Tokens per second and GPU; `None` for images.
+    pub tokens_per_s_per_gpu: Option<f64>,
+    /// Work of the model per GPU, in FLOP/s.
+    pub model_flops_per_gpu_per_s: f64,
+    /// Model FLOPs utilization, 0–1.
+    pub mfu: Option<f64>,
+    /// Hardware FLOPs utilization, 0–1.
+    pub hfu: Option<f64>,
+    /// Fraction of the step in which compute kernels run, 0–1.
+    pub gpu_utilization: f64,
+    /// Fraction of the step that waits for communication, 0–1.
+    pub comm_fraction: f64,
+    /// What costs most time.
+    pub bottleneck: Bottleneck,
+    /// Thresholds crossed, joined by commas.
+    pub exceeded: String,
+    /// What removing the largest part would gain at most.
+    pub advice: String,
+    /// Rent for one step, in US dollars.
+    pub cost_per_step_usd: Option<f64>,
+    /// Rent per million tokens, in US dollars.
+    pub cost_per_mtoken_usd: Option<f64>,
+    /// Energy of the GPUs for one step, in kWh.
+    pub energy_per_step_kwh: Option<f64>,
+}
+
+impl StepMetrics {
+    /// Computes them; the formulas stand with the columns.
+    pub fn new(scenario: &TrainingScenario, step: &StepReport, thresholds: &Thresholds) -> Self {
+        let seconds = step.step_time().as_secs_f64();
+        let gpus = f64::from(scenario.gpus);
+        let tokens = match scenario.model.architecture {
+            Architecture::Transformer(_) => Some(step.tokens as f64),
+            Architecture::Cnn(_) => None,
+        };
+        let peak = scenario
+            .gpu
+            .peaks
+            .get(step.layout.precision)
+            .map(|rate| rate.as_tflops() * 1e12);
+        let model_rate = step.model_flops.get() / gpus / seconds;
+        let hardware_rate = step.hardware_flops.get() / gpus / seconds;
+        let cost_per_step_usd = scenario
+            .gpu
+            .price
+            .as_ref()
+            .map(|price| price.usd_per_hour * gpus * seconds / 3_600.0);
+        let shares = &step.shares;
+        Self {
+            samples_per_s: f64::from(scenario.workload.global_batch) / seconds,
+            tokens_per_s: tokens.map(|tokens| tokens / seconds),
+            tokens_per_s_per_gpu: tokens.map(|tokens| tokens / seconds / gpus),
+            model_flops_per_gpu_per_s: model_rate,
+            mfu: peak.map(|peak| model_rate / peak),
+            hfu: peak.map(|peak| hardware_rate / peak),
+            gpu_utilization: gpu_utilization(shares),
+            comm_fraction: fraction(shares.exposed_communication(), shares),
+            bottleneck: bottleneck(shares, scenario.layout.recompute.is_none()),
+            exceeded: exceeded(step, thresholds),
+            advice: advice(shares),
+            cost_per_step_usd,
+            cost_per_mtoken_usd: cost_per_step_usd
+                .zip(tokens)
+                .map(|(cost, tokens)| cost / (tokens / 1e6)),
+            energy_per_step_kwh: scenario
+                .gpu
+                .power
+                .map(|power| power.as_watts() * gpus * seconds / 3.6e6),
+        }
+    }
+}
+
+fn fraction(part: SimDuration, shares: &TimeShares) -> f64 {
+    part.as_secs_f64() / shares.total().as_secs_f64()
+}
+
+fn gpu_utilization(shares: &TimeShares) -> f64 {
+    fraction(shares.compute + shares.recompute + shares.optimizer, shares)
+}
+
+/// Everything but compute, with the words that advice uses.
+fn avoidable_parts(shares: &TimeShares) -> [(&'static str, SimDuration); 9] {
+    [
+        ("recomputation", shares.recompute),
+        ("exposed tensor-parallel communication", shares.tp_comm),
+        ("exposed context-parallel communication", shares.cp_comm),
+        ("exposed expert-parallel communication", shares.ep_comm),
+        ("exposed pipeline sends", shares.pp_comm),
+        ("exposed data-parallel communication", shares.dp_comm),
+        ("the pipeline bubble", shares.bubble),
+        ("the optimizer", shares.optimizer),
+        ("waiting for the host", shares.overhead),
+    ]
+}
+
+fn bottleneck(shares: &TimeShares, recompute_is_auto: bool) -> Bottleneck {
+    let network = shares.exposed_communication();
+    let pipeline = shares.bubble;
+    let busy = shares.compute + shares.recompute + shares.optimizer + shares.overhead;
+    if network > busy.max(pipeline) {
+        Bottleneck::Network
+    } else if pipeline > busy {
+        Bottleneck::Pipeline
+    } else if recompute_is_auto
+        && shares.recompute > network.max(pipeline).max(shares.optimizer).max(shares.overhead)
+    {
+        Bottleneck::Memory
+    } else {
+        Bottleneck::Compute
+    }
+}
+
+fn exceeded(step: &StepReport, thresholds: &Thresholds) -> String {
+    let shares = &step.shares;
+    let memory = step.memory.total().as_f64() / step.memory_capacity.as_f64();
+    let crossed = [
+        ("gpu_utilization", gpu_utilization(shares), thresholds.gpu_utilization),
+        ("memory", memory, thresholds.memory),
+        (
+            "communication",
+            fraction(shares.exposed_communication(), shares),
+            thresholds.exposed_communication,
+        ),
+        ("bubble", fraction(shares.bubble, shares), thresholds.bubble),
+    ];
+    let mut names = String::new();
+    for (name, value, threshold) in crossed {
+        if value > threshold {
+            if !names.is_empty() {
+                names.push(',');
+            }
+            names.push_str(name);
+        }
+    }
+    names
+}
+
+/// `without exposed data-parallel communication: at most 12.3% less step time, 14.0% more samples per second`.
+fn advice(shares: &TimeShares) -> String {
+    let mut parts = avoidable_parts(shares);
+    // A stable sort keeps the order of the columns among equal parts.
+    parts.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+    let (name, time) = parts[0];
+    let gain = fraction(time, shares);
+    let mut text = String::new();
+    if time > SimDuration::ZERO {
+        write!(
+            text,
+            "without {name}: at most {:.1}% less step time, {:.1}% more samples per second",
+            100.0 * gain,
+            100.0 * gain / (1.0 - gain)
+        )
+        .expect("writing to a string succeeds");
+    } else {
+        text.push_str("nothing but compute: faster or more GPUs alone would help");
+    }
+    text
+}
+
+/// Bandwidths of one communication as nccl-tests counts them, in bytes per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bandwidths {
+    /// Size over time.
+    pub algorithm: f64,
+    /// What the links carry, comparable to their rate.
+    pub bus: f64,
+}
+
+impl Bandwidths {
+    /// Computes them.
+    ///
+    /// `algbw = S/t`; `busbw = algbw · f` with `f = 2(n−1)/n` for all-reduce, `(n−1)/n` for
+    /// all-gather, reduce-scatter and all-to-all, and 1 for broadcast and send/recv.
+    ///
+    /// Source: nccl-tests, doc/PERFORMANCE.md.
+    pub fn new(scenario: &CollectiveScenario, report: &CollectiveReport) -> Option<Self> {
+        let seconds = report.time.as_secs_f64();
+        let ranks = f64::from(scenario.gpus);
+        let factor = match scenario.op {
+            CollectiveOp::AllReduce => 2.0 * (ranks - 1.0) / ranks,
+            CollectiveOp::AllGather | CollectiveOp::ReduceScatter | CollectiveOp::AllToAll => {
+                (ranks - 1.0) / ranks
+            }
+            CollectiveOp::Broadcast | CollectiveOp::SendRecv => 1.0,
+        };
+        let algorithm = scenario.size.as_f64() / seconds;
+        (seconds > 0.0).then_some(Self {
+            algorithm,
+            bus: algorithm * factor,
+        })
+    }
+}
