@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field};
 
 use crate::closed_set;
 use crate::record::Record;
+use crate::spec::{Axis, AxisInfo, AxisValue, ColumnType};
 
 closed_set! {
     /// What a column tells about a point.
@@ -47,27 +48,68 @@ pub enum Read {
     Bool(fn(&Record) -> Option<bool>),
     /// A name or a sentence.
     Text(for<'r> fn(&'r Record) -> CellText<'r>),
+    /// The value of an axis, defaults resolved; null where the axis is `auto` or does not apply.
+    Axis(Axis),
+}
+
+/// One value of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell<'r> {
+    /// Of a count column.
+    U64(Option<u64>),
+    /// Of a quantity's column.
+    F64(Option<f64>),
+    /// Of a switch's column.
+    Bool(Option<bool>),
+    /// Of a text column.
+    Text(CellText<'r>),
 }
 
 impl Read {
-    /// Whether two columns hold the same type.
-    pub fn data_type(&self) -> DataType {
+    /// Type of the column.
+    pub const fn column_type(&self) -> ColumnType {
         match self {
-            Self::U64(_) => DataType::UInt64,
-            Self::F64(_) => DataType::Float64,
-            Self::Bool(_) => DataType::Boolean,
-            Self::Text(_) => text_type(),
+            Self::U64(_) => ColumnType::Int,
+            Self::F64(_) => ColumnType::Real,
+            Self::Bool(_) => ColumnType::Bool,
+            Self::Text(_) => ColumnType::Text,
+            Self::Axis(axis) => axis.info().domain.column_type(),
         }
     }
 
-    /// The type's name in lists for people: `u64`, `f64`, `bool`, `text`.
-    pub const fn type_name(&self) -> &'static str {
+    /// The value that a record has in the column.
+    pub fn cell<'r>(&self, record: &'r Record) -> Cell<'r> {
         match self {
-            Self::U64(_) => "u64",
-            Self::F64(_) => "f64",
-            Self::Bool(_) => "bool",
-            Self::Text(_) => "text",
+            Self::U64(read) => Cell::U64(read(record)),
+            Self::F64(read) => Cell::F64(read(record)),
+            Self::Bool(read) => Cell::Bool(read(record)),
+            Self::Text(read) => Cell::Text(read(record)),
+            Self::Axis(axis) => axis_cell(*axis, record),
         }
+    }
+}
+
+fn axis_cell(axis: Axis, record: &Record) -> Cell<'_> {
+    let value = record.point().value(axis);
+    match axis.info().domain.column_type() {
+        ColumnType::Int => Cell::U64(value.and_then(|value| match value {
+            AxisValue::Size(bytes) => Some(bytes.get()),
+            AxisValue::Int(count) => Some(*count),
+            AxisValue::Auto | AxisValue::Text(_) | AxisValue::Real(_) | AxisValue::Bool(_) => None,
+        })),
+        ColumnType::Real => Cell::F64(value.and_then(AxisValue::as_number)),
+        ColumnType::Bool => Cell::Bool(value.and_then(AxisValue::as_bool)),
+        ColumnType::Text => Cell::Text(value.and_then(AxisValue::as_text).map(Cow::Borrowed)),
+    }
+}
+
+/// Arrow's type of a column.
+pub fn data_type(column_type: ColumnType) -> DataType {
+    match column_type {
+        ColumnType::Int => DataType::UInt64,
+        ColumnType::Real => DataType::Float64,
+        ColumnType::Bool => DataType::Boolean,
+        ColumnType::Text => text_type(),
     }
 }
 
@@ -97,9 +139,25 @@ pub const UNIT_KEY: &str = "unit";
 pub const DOC_KEY: &str = "doc";
 
 impl Column {
+    /// The input column of an axis.
+    pub const fn of_axis(info: &'static AxisInfo) -> Self {
+        Self {
+            name: info.axis.as_str(),
+            group: ColumnGroup::Inputs,
+            unit: info.unit,
+            doc: info.doc,
+            read: Read::Axis(info.axis),
+        }
+    }
+
     /// The Arrow field, with unit and meaning in its metadata.
     pub fn field(&self) -> Field {
-        described_field(self.name, self.read.data_type(), self.unit, self.doc)
+        described_field(
+            self.name,
+            data_type(self.read.column_type()),
+            self.unit,
+            self.doc,
+        )
     }
 }
 

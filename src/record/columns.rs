@@ -3,10 +3,12 @@
 //! Other rooms name columns by these constants, never by a literal.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use crate::record::Record;
 use crate::record::column::{CellText, Column, ColumnGroup, Read, columns};
-use crate::simulation::Layout;
+use crate::simulation::{Layout, MemoryFootprint, Percentiles, TimeShares};
+use crate::spec::{AXES, Axis, StudyKind};
 use crate::units::{Bytes, SimDuration};
 
 columns! {
@@ -14,7 +16,7 @@ columns! {
     TRAINING;
 
     Identity {
-        POINT = "point", "1", U64, |r| Some(r.point),
+        POINT = "point", "1", U64, |r| Some(r.point().index),
             "Index of the point in the full grid, before `where`.";
         STATUS = "status", "", Text, |r| Some(Cow::Borrowed(r.status().as_str())),
             "How the point ended: ok, infeasible or crashed.";
@@ -186,7 +188,7 @@ columns! {
 }
 
 /// Columns of a collective study without those of its axes, in the order of the file.
-pub const COLLECTIVE: &[Column] = &[
+const COLLECTIVE: &[Column] = &[
     POINT,
     STATUS,
     REASON,
@@ -199,6 +201,38 @@ pub const COLLECTIVE: &[Column] = &[
     LINK_UTILIZATION_MAX,
     EVENTS,
 ];
+
+static TABLES: LazyLock<[Vec<Column>; 2]> = LazyLock::new(|| {
+    [
+        with_inputs(TRAINING, StudyKind::Training),
+        with_inputs(COLLECTIVE, StudyKind::Collective),
+    ]
+});
+
+/// Every column of a study's `points.parquet`, in the order of the file.
+pub fn table(kind: StudyKind) -> &'static [Column] {
+    match kind {
+        StudyKind::Training => &TABLES[0],
+        StudyKind::Collective => &TABLES[1],
+    }
+}
+
+/// The column of a name, in a study's table.
+pub fn find(kind: StudyKind, name: &str) -> Option<&'static Column> {
+    table(kind).iter().find(|column| column.name == name)
+}
+
+/// Puts one column per axis behind the identity; [`GPUS`] is a column of its own already.
+fn with_inputs(columns: &[Column], kind: StudyKind) -> Vec<Column> {
+    let inputs = AXES
+        .iter()
+        .filter(|info| info.axis != Axis::Gpus && info.axis.belongs_to(kind))
+        .map(Column::of_axis);
+    let (identity, rest): (Vec<Column>, Vec<Column>) = columns
+        .iter()
+        .partition(|column| column.group == ColumnGroup::Identity);
+    identity.into_iter().chain(inputs).chain(rest).collect()
+}
 
 /// The exclusive parts of a step; they sum to [`STEP_TIME_S`].
 pub const TIME_PARTS: &[Column] = &[
@@ -227,27 +261,18 @@ fn layout(record: &Record, read: fn(&Layout) -> u32) -> Option<u64> {
     record.layout().map(|layout| u64::from(read(layout)))
 }
 
-fn share(
-    record: &Record,
-    read: fn(&crate::simulation::TimeShares) -> SimDuration,
-) -> Option<f64> {
+fn share(record: &Record, read: fn(&TimeShares) -> SimDuration) -> Option<f64> {
     record.step().map(|step| read(&step.shares).as_secs_f64())
 }
 
-fn percentile(
-    record: &Record,
-    read: fn(&crate::simulation::Percentiles) -> SimDuration,
-) -> Option<f64> {
+fn percentile(record: &Record, read: fn(&Percentiles) -> SimDuration) -> Option<f64> {
     record
         .step()
         .and_then(|step| step.percentiles.as_ref())
         .map(|percentiles| read(percentiles).as_secs_f64())
 }
 
-fn memory(
-    record: &Record,
-    read: fn(&crate::simulation::MemoryFootprint) -> Bytes,
-) -> Option<u64> {
+fn memory(record: &Record, read: fn(&MemoryFootprint) -> Bytes) -> Option<u64> {
     record.step().map(|step| read(&step.memory).get())
 }
 

@@ -8,6 +8,7 @@ use crate::model::Architecture;
 use crate::simulation::{
     CollectiveReport, CollectiveScenario, StepReport, TimeShares, TrainingScenario,
 };
+use crate::spec::BottleneckThresholds;
 use crate::units::SimDuration;
 
 closed_set! {
@@ -21,30 +22,6 @@ closed_set! {
         Network = "network",
         /// The pipeline's bubble.
         Pipeline = "pipeline",
-    }
-}
-
-/// Fractions from which a cause is listed in `exceeded`, each 0–1.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Thresholds {
-    /// GPU utilisation.
-    pub gpu_utilization: f64,
-    /// Peak memory over capacity.
-    pub memory: f64,
-    /// Exposed communication over the step.
-    pub exposed_communication: f64,
-    /// Pipeline bubble over the step.
-    pub bubble: f64,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self {
-            gpu_utilization: 0.8,
-            memory: 0.7,
-            exposed_communication: 0.3,
-            bubble: 0.15,
-        }
     }
 }
 
@@ -83,7 +60,11 @@ pub struct StepMetrics {
 
 impl StepMetrics {
     /// Computes them; the formulas stand with the columns.
-    pub fn new(scenario: &TrainingScenario, step: &StepReport, thresholds: &Thresholds) -> Self {
+    pub fn new(
+        scenario: &TrainingScenario,
+        step: &StepReport,
+        thresholds: &BottleneckThresholds,
+    ) -> Self {
         let seconds = step.step_time().as_secs_f64();
         let gpus = f64::from(scenario.gpus);
         let tokens = match scenario.model.architecture {
@@ -159,7 +140,11 @@ fn bottleneck(shares: &TimeShares, recompute_is_auto: bool) -> Bottleneck {
     } else if pipeline > busy {
         Bottleneck::Pipeline
     } else if recompute_is_auto
-        && shares.recompute > network.max(pipeline).max(shares.optimizer).max(shares.overhead)
+        && shares.recompute
+            > network
+                .max(pipeline)
+                .max(shares.optimizer)
+                .max(shares.overhead)
     {
         Bottleneck::Memory
     } else {
@@ -167,11 +152,15 @@ fn bottleneck(shares: &TimeShares, recompute_is_auto: bool) -> Bottleneck {
     }
 }
 
-fn exceeded(step: &StepReport, thresholds: &Thresholds) -> String {
+fn exceeded(step: &StepReport, thresholds: &BottleneckThresholds) -> String {
     let shares = &step.shares;
     let memory = step.memory.total().as_f64() / step.memory_capacity.as_f64();
     let crossed = [
-        ("gpu_utilization", gpu_utilization(shares), thresholds.gpu_utilization),
+        (
+            "gpu_utilization",
+            gpu_utilization(shares),
+            thresholds.gpu_utilization,
+        ),
         ("memory", memory, thresholds.memory),
         (
             "communication",

@@ -7,14 +7,15 @@ pub mod column;
 pub mod columns;
 pub mod metrics;
 
-pub use column::{Column, ColumnGroup, Read};
-pub use metrics::{Bandwidths, Bottleneck, StepMetrics, Thresholds};
+pub use column::{Cell, Column, ColumnGroup, Read};
+pub use metrics::{Bandwidths, Bottleneck, StepMetrics};
 
 use crate::closed_set;
 use crate::collective::CollectiveAlgorithm;
 use crate::simulation::{
     CollectiveReport, Layout, NetworkUse, Outcome, Scenario, StepReport, TrainingScenario,
 };
+use crate::spec::{Axis, BottleneckThresholds, GridPoint};
 
 closed_set! {
     /// How a point ended.
@@ -40,8 +41,7 @@ pub enum PointEnd {
 /// One grid point and how it ended: one row of `points.parquet`.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Index of the point in the full grid.
-    point: u64,
+    point: GridPoint,
     /// The point with its names resolved; `None` where that already failed.
     scenario: Option<Scenario>,
     end: PointEnd,
@@ -51,10 +51,10 @@ pub struct Record {
 impl Record {
     /// Puts a row together and computes its metrics.
     pub fn new(
-        point: u64,
+        point: GridPoint,
         scenario: Option<Scenario>,
         end: PointEnd,
-        thresholds: &Thresholds,
+        thresholds: &BottleneckThresholds,
     ) -> Self {
         let metrics = match (&scenario, &end) {
             (Some(Scenario::Training(training)), PointEnd::Outcome(Outcome::Completed(step))) => {
@@ -68,6 +68,11 @@ impl Record {
             end,
             metrics,
         }
+    }
+
+    /// The point as the spec gives it, defaults resolved.
+    pub fn point(&self) -> &GridPoint {
+        &self.point
     }
 
     /// How the point ended.
@@ -126,9 +131,10 @@ impl Record {
 
     /// GPUs of the job.
     pub fn gpus(&self) -> Option<u64> {
-        match self.scenario.as_ref()? {
-            Scenario::Training(training) => Some(u64::from(training.gpus)),
-            Scenario::Collective(collective) => Some(u64::from(collective.gpus)),
+        match &self.scenario {
+            Some(Scenario::Training(training)) => Some(u64::from(training.gpus)),
+            Some(Scenario::Collective(collective)) => Some(u64::from(collective.gpus)),
+            None => self.point.int(Axis::Gpus),
         }
     }
 
