@@ -14,8 +14,8 @@ pub struct UnknownName {
 
 /// Declares an enum once, with the spelling of each member.
 ///
-/// Gives `ALL`, `WHAT`, `as_str`, `Display` and `FromStr`. Strings become members at the edge of
-/// the program and are never compared again.
+/// Gives `ALL`, `WHAT`, `as_str`, `Display`, `FromStr` and `Serialize`. Strings become members at
+/// the edge of the program and are never compared again.
 #[macro_export]
 macro_rules! closed_set {
     (
@@ -45,6 +45,12 @@ macro_rules! closed_set {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
             }
         }
 
