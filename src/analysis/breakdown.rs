@@ -1,0 +1,375 @@
+//! Where scaling breaks down, and which part of the step breaks it.
+
+use serde::Serialize;
+
+use super::curve::{Efficiency, SizeRate};
+use super::parts::{PartSeconds, TimePart};
+use crate::closed_set;
+
+/// Sizes under the threshold that make a breakdown point more than one bad size.
+pub const CONFIRMING_SIZES: usize = 2;
+
+closed_set! {
+    /// What the data say about a breakdown.
+    pub enum BreakdownStatus: "breakdown status" {
+        /// Efficiency ends above the threshold.
+        None = "none",
+        /// Efficiency falls under the threshold and stays there for at least two sizes.
+        Confirmed = "confirmed",
+        /// Only the largest size is under the threshold: one more size would tell.
+        Unconfirmed = "unconfirmed",
+    }
+}
+
+closed_set! {
+    /// What makes a GPU spend more time on a sample than before.
+    pub enum BreakdownCause: "breakdown cause" {
+        /// Kernels run further from their peak: smaller shards, another layout.
+        ComputeEfficiency = "compute-efficiency",
+        /// More work per sample.
+        Work = "work",
+        /// Forward work is repeated.
+        Recompute = "recomputation",
+        /// Waiting for tensor-parallel communication.
+        TpComm = "tp-communication",
+        /// Waiting for context-parallel communication.
+        CpComm = "cp-communication",
+        /// Waiting for expert-parallel communication.
+        EpComm = "ep-communication",
+        /// Waiting for sends between stages.
+        PpComm = "pp-communication",
+        /// Waiting for data-parallel communication.
+        DpComm = "dp-communication",
+        /// Waiting for another stage.
+        Bubble = "pipeline-bubble",
+        /// The optimizer's kernels, which no larger job shrinks.
+        Optimizer = "optimizer",
+        /// Waiting for the host.
+        Overhead = "host-overhead",
+        /// Every replica is down to one microbatch: more GPUs find no more samples to share.
+        BatchExhausted = "batch-exhausted",
+    }
+}
+
+impl BreakdownCause {
+    /// The cause for people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::ComputeEfficiency => "kernels further from peak",
+            Self::Work => "more work per sample",
+            Self::Recompute => "recomputation",
+            Self::TpComm => "tensor-parallel communication",
+            Self::CpComm => "context-parallel communication",
+            Self::EpComm => "expert-parallel communication",
+            Self::PpComm => "pipeline sends",
+            Self::DpComm => "data-parallel communication",
+            Self::Bubble => "pipeline bubble",
+            Self::Optimizer => "optimizer",
+            Self::Overhead => "host overhead",
+            Self::BatchExhausted => "batch exhausted",
+        }
+    }
+
+    const fn of_part(part: TimePart) -> Self {
+        match part {
+            TimePart::Compute => Self::ComputeEfficiency,
+            TimePart::Recompute => Self::Recompute,
+            TimePart::TpComm => Self::TpComm,
+            TimePart::CpComm => Self::CpComm,
+            TimePart::EpComm => Self::EpComm,
+            TimePart::PpComm => Self::PpComm,
+            TimePart::DpComm => Self::DpComm,
+            TimePart::Bubble => Self::Bubble,
+            TimePart::Optimizer => Self::Optimizer,
+            TimePart::Overhead => Self::Overhead,
+        }
+    }
+}
+
+/// Where an efficiency curve crosses its threshold for good.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct BreakdownPoint {
+    /// What the data say.
+    pub status: BreakdownStatus,
+    /// Size of the crossing, interpolated in log size; also where it is unconfirmed.
+    pub size: Option<f64>,
+    /// Place of the last size above the threshold, and of the first one under it.
+    pub between: Option<(usize, usize)>,
+}
+
+impl BreakdownPoint {
+    const NONE: Self = Self {
+        status: BreakdownStatus::None,
+        size: None,
+        between: None,
+    };
+
+    /// The size, where it is confirmed.
+    pub fn confirmed_size(&self) -> Option<f64> {
+        self.size
+            .filter(|_| self.status == BreakdownStatus::Confirmed)
+    }
+}
+
+/// Finds where efficiency falls under `threshold` and stays there for all later sizes.
+///
+/// Two sizes at least have to lie under it ([`CONFIRMING_SIZES`]), else the point is unconfirmed.
+/// Between the last good size `a` and the first bad one `b` efficiency is taken as linear in log
+/// size: `log n = log a + (E(a) − t)/(E(a) − E(b)) · log(b/a)`.
+pub fn breakdown_point(
+    sizes: &[SizeRate],
+    efficiency: &[Efficiency],
+    threshold: f64,
+) -> BreakdownPoint {
+    let values: Vec<f64> = efficiency.iter().map(|e| e.of_baseline).collect();
+    crossing(sizes, &values, threshold)
+}
+
+/// The same against the best rate per GPU so far, which superlinear growth cannot hide.
+pub fn breakdown_point_of_best(
+    sizes: &[SizeRate],
+    efficiency: &[Efficiency],
+    threshold: f64,
+) -> BreakdownPoint {
+    let values: Vec<f64> = efficiency.iter().map(|e| e.of_best).collect();
+    crossing(sizes, &values, threshold)
+}
+
+fn crossing(sizes: &[SizeRate], efficiency: &[f64], threshold: f64) -> BreakdownPoint {
+    let Some(good) = efficiency.iter().rposition(|value| *value >= threshold) else {
+        return BreakdownPoint::NONE;
+    };
+    let bad = good + 1;
+    if bad == efficiency.len() {
+        return BreakdownPoint::NONE;
+    }
+    let status = if efficiency.len() - bad >= CONFIRMING_SIZES {
+        BreakdownStatus::Confirmed
+    } else {
+        BreakdownStatus::Unconfirmed
+    };
+    let way = (efficiency[good] - threshold) / (efficiency[good] - efficiency[bad]);
+    let (from, to) = (libm::log(sizes[good].size), libm::log(sizes[bad].size));
+    BreakdownPoint {
+        status,
+        size: Some(libm::exp(from + way * (to - from))),
+        between: Some((good, bad)),
+    }
+}
+
+/// What one size of a series spends on a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spending {
+    /// GPUs of the job.
+    pub gpus: f64,
+    /// Samples per step.
+    pub samples_per_step: f64,
+    /// Exclusive parts of one step.
+    pub parts: PartSeconds,
+    /// Model FLOPs utilization, which tells ideal work from lost efficiency; `None`: not known.
+    pub mfu: Option<f64>,
+    /// Microbatches per replica and step; 1 when the batch is exhausted.
+    pub microbatches: Option<u32>,
+}
+
+impl Spending {
+    fn gpu_seconds_per_sample(&self, seconds: f64) -> f64 {
+        seconds * self.gpus / self.samples_per_step
+    }
+
+    /// GPU-seconds per sample that the work would take at the GPU's peak: `MFU · step`.
+    fn ideal_work(&self) -> Option<f64> {
+        self.mfu
+            .map(|mfu| self.gpu_seconds_per_sample(mfu * self.parts.total()))
+    }
+}
+
+/// One part of the loss between two sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Contribution {
+    /// What costs more (or less, where negative).
+    pub cause: BreakdownCause,
+    /// Change in GPU-seconds per sample.
+    pub gpu_seconds_per_sample: f64,
+    /// The same as a fraction of the whole loss; all contributions sum to 1.
+    pub share: f64,
+}
+
+/// The change in GPU-seconds per sample from `good` to `bad` by part, largest first.
+///
+/// The changes sum to the whole loss. Compute is split into the work itself and the distance from
+/// peak, so that a layout forced by the size cannot hide in it.
+pub fn contributions(good: &Spending, bad: &Spending) -> Vec<Contribution> {
+    let mut changes: Vec<(BreakdownCause, f64)> = Vec::with_capacity(11);
+    for (part, seconds) in bad.parts.iter() {
+        let before = good.gpu_seconds_per_sample(good.parts.of(part));
+        let change = bad.gpu_seconds_per_sample(seconds) - before;
+        match (part, good.ideal_work(), bad.ideal_work()) {
+            (TimePart::Compute, Some(ideal_before), Some(ideal_after)) => {
+                let work = ideal_after - ideal_before;
+                changes.push((BreakdownCause::Work, work));
+                changes.push((BreakdownCause::ComputeEfficiency, change - work));
+            }
+            _ => changes.push((BreakdownCause::of_part(part), change)),
+        }
+    }
+    let loss: f64 = changes.iter().map(|(_, change)| change).sum();
+    let mut found: Vec<Contribution> = changes
+        .into_iter()
+        .filter(|(_, change)| *change != 0.0)
+        .map(|(cause, gpu_seconds_per_sample)| Contribution {
+            cause,
+            gpu_seconds_per_sample,
+            share: gpu_seconds_per_sample / loss,
+        })
+        .collect();
+    found.sort_by(|a, b| {
+        b.gpu_seconds_per_sample
+            .total_cmp(&a.gpu_seconds_per_sample)
+            .then(a.cause.cmp(&b.cause))
+    });
+    found
+}
+
+/// The one cause to name: an exhausted batch where a fixed global batch leaves each replica one
+/// microbatch (`dp · micro batch = global batch`), else the part that grew most.
+pub fn cause(
+    fixed_batch: bool,
+    bad: &Spending,
+    contributions: &[Contribution],
+) -> Option<BreakdownCause> {
+    if fixed_batch && bad.microbatches == Some(1) {
+        return Some(BreakdownCause::BatchExhausted);
+    }
+    contributions
+        .first()
+        .filter(|largest| largest.gpu_seconds_per_sample > 0.0)
+        .map(|largest| largest.cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::curve::efficiencies;
+
+    fn found(rates: &[f64]) -> BreakdownPoint {
+        let sizes: Vec<SizeRate> = rates
+            .iter()
+            .enumerate()
+            .map(|(place, &per_gpu)| {
+                let size = f64::from(1u32 << place);
+                SizeRate {
+                    size,
+                    rate: per_gpu * size,
+                }
+            })
+            .collect();
+        breakdown_point(&sizes, &efficiencies(&sizes), 0.8)
+    }
+
+    #[test]
+    fn the_breakdown_lies_between_the_last_good_and_the_first_bad_size() {
+        // 0.9 at 4 GPUs, 0.7 at 8: halfway in efficiency is halfway in log size, 4·√2.
+        let point = found(&[1.0, 0.95, 0.9, 0.7, 0.6]);
+        assert_eq!(point.status, BreakdownStatus::Confirmed);
+        assert_eq!(point.between, Some((2, 3)));
+        let size = point.confirmed_size().unwrap();
+        assert!((size - 4.0 * 2.0_f64.sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_single_bad_size_at_the_end_is_unconfirmed() {
+        let point = found(&[1.0, 0.95, 0.9, 0.7]);
+        assert_eq!(point.status, BreakdownStatus::Unconfirmed);
+        assert_eq!(point.confirmed_size(), None);
+        assert!(point.size.is_some());
+    }
+
+    #[test]
+    fn a_dip_that_recovers_is_no_breakdown() {
+        assert_eq!(found(&[1.0, 0.7, 0.7, 0.85]), BreakdownPoint::NONE);
+    }
+
+    #[test]
+    fn the_last_crossing_counts_when_there_are_several() {
+        // Under the threshold at 2 GPUs, above at 4, under for good from 8 on.
+        let point = found(&[1.0, 0.7, 0.85, 0.75, 0.7]);
+        assert_eq!(point.between, Some((2, 3)));
+    }
+
+    #[test]
+    fn a_break_behind_superlinear_growth_shows_against_the_best_rate() {
+        let sizes: Vec<SizeRate> = [(1.0, 1.0), (2.0, 3.0), (4.0, 4.4), (8.0, 8.0)]
+            .map(|(size, rate)| SizeRate { size, rate })
+            .to_vec();
+        let efficiency = efficiencies(&sizes);
+        // Per GPU 1, 1.5, 1.1, 1: never under the baseline, but 0.73 and 0.67 of the best.
+        assert_eq!(
+            breakdown_point(&sizes, &efficiency, 0.8).status,
+            BreakdownStatus::None
+        );
+        let of_best = breakdown_point_of_best(&sizes, &efficiency, 0.8);
+        assert_eq!(of_best.status, BreakdownStatus::Confirmed);
+        assert_eq!(of_best.between, Some((1, 2)));
+    }
+
+    fn spending(gpus: f64, parts: &[(TimePart, f64)], mfu: f64) -> Spending {
+        let mut seconds = PartSeconds::default();
+        for (part, value) in parts {
+            seconds.0[part.index()] = *value;
+        }
+        Spending {
+            gpus,
+            samples_per_step: 100.0,
+            parts: seconds,
+            mfu: Some(mfu),
+            microbatches: Some(4),
+        }
+    }
+
+    #[test]
+    fn contributions_sum_to_the_loss_and_name_the_part_that_grew_most() {
+        // 10 GPUs: 8 s compute, 2 s gradients; 20 GPUs: 4.5 s and 3 s. GPU-seconds per sample:
+        // 0.8 → 0.9 compute, 0.2 → 0.6 gradients; the loss is 0.5. Ideal work is 0.5 at both
+        // (MFU 0.5 of 10 s on 10 GPUs, 1/3 of 7.5 s on 20), so 0.1 of compute is lost efficiency.
+        let good = spending(
+            10.0,
+            &[(TimePart::Compute, 8.0), (TimePart::DpComm, 2.0)],
+            0.5,
+        );
+        let bad = spending(
+            20.0,
+            &[(TimePart::Compute, 4.5), (TimePart::DpComm, 3.0)],
+            1.0 / 3.0,
+        );
+        let found = contributions(&good, &bad);
+        assert_eq!(found[0].cause, BreakdownCause::DpComm);
+        assert!((found[0].share - 0.8).abs() < 1e-12);
+        let lost = found
+            .iter()
+            .find(|c| c.cause == BreakdownCause::ComputeEfficiency)
+            .unwrap();
+        assert!((lost.gpu_seconds_per_sample - 0.1).abs() < 1e-12);
+        let sum: f64 = found.iter().map(|c| c.gpu_seconds_per_sample).sum();
+        assert!((sum - 0.5).abs() < 1e-12);
+        assert_eq!(cause(true, &bad, &found), Some(BreakdownCause::DpComm));
+    }
+
+    #[test]
+    fn one_microbatch_of_a_fixed_batch_is_a_cause_of_its_own() {
+        let good = spending(10.0, &[(TimePart::Compute, 8.0)], 0.5);
+        let mut bad = spending(
+            20.0,
+            &[(TimePart::Compute, 4.0), (TimePart::DpComm, 3.0)],
+            0.3,
+        );
+        bad.microbatches = Some(1);
+        let found = contributions(&good, &bad);
+        assert_eq!(
+            cause(true, &bad, &found),
+            Some(BreakdownCause::BatchExhausted)
+        );
+        // With a batch that grows with the job there is always enough to share.
+        assert_eq!(cause(false, &bad, &found), Some(BreakdownCause::DpComm));
+    }
+}

@@ -1,0 +1,62 @@
+//! Bounds of a fitted parameter by leaving each size out once.
+
+use super::Estimate;
+use crate::analysis::curve::SizeRate;
+
+/// Two-sided 95% quantiles of Student's t for 1, 2, … degrees of freedom.
+const STUDENT_T: [f64; 30] = [
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+    2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+    2.052, 2.048, 2.045, 2.042,
+];
+
+/// The parameter that `fit` finds, with its 95% bounds; not below zero, which no parameter of a
+/// scaling law is.
+///
+/// Standard error `√((n−1)/n · Σ(θ₍ᵢ₎ − θ̄)²)` over the estimates with size `i` left out (Efron &
+/// Stein, Annals of Statistics 9(3), 1981).
+pub(super) fn bounds(
+    sizes: &[SizeRate],
+    fit: impl Fn(&[SizeRate]) -> Option<f64>,
+) -> Option<Estimate> {
+    let value = fit(sizes)?;
+    let mut without = Vec::with_capacity(sizes.len());
+    for left_out in 0..sizes.len() {
+        let mut rest = sizes.to_vec();
+        rest.remove(left_out);
+        without.push(fit(&rest)?);
+    }
+    let count = without.len() as f64;
+    let mean = without.iter().sum::<f64>() / count;
+    let spread: f64 = without.iter().map(|value| (value - mean).powi(2)).sum();
+    let error = ((count - 1.0) / count * spread).sqrt();
+    let degrees = without.len().saturating_sub(2).clamp(1, STUDENT_T.len());
+    let reach = STUDENT_T[degrees - 1] * error;
+    Some(Estimate {
+        value,
+        low: (value - reach).max(0.0),
+        high: value + reach,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_jackknife_of_a_mean_is_its_standard_error() {
+        // Rates 1, 2, 3, 4: mean 2.5, s = 1.29099, s/√4 = 0.645497; t of 2 degrees is 4.303.
+        let sizes: Vec<SizeRate> = (1..=4)
+            .map(|i| SizeRate {
+                size: f64::from(i),
+                rate: f64::from(i),
+            })
+            .collect();
+        let mean = |s: &[SizeRate]| Some(s.iter().map(|p| p.rate).sum::<f64>() / s.len() as f64);
+        let found = bounds(&sizes, mean).unwrap();
+        assert!((found.value - 2.5).abs() < 1e-12);
+        assert!((found.high - (2.5 + 4.303 * 0.645_497)).abs() < 1e-5);
+        // 2.5 − 2.78 is below zero.
+        assert!(found.low.abs() < 1e-12);
+    }
+}
