@@ -124,12 +124,14 @@ fn weighted(
         if top[pivot].abs() < 1e-300 {
             return None;
         }
-        for row in 0..count {
-            if row != pivot {
-                let factor = matrix[row][pivot] / top[pivot];
-                for (cell, above) in matrix[row].iter_mut().zip(top) {
-                    *cell -= factor * above;
-                }
+        for (_, row) in matrix
+            .iter_mut()
+            .enumerate()
+            .filter(|(row, _)| *row != pivot)
+        {
+            let factor = row[pivot] / top[pivot];
+            for (cell, above) in row.iter_mut().zip(top) {
+                *cell -= factor * above;
             }
         }
     }

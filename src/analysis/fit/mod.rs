@@ -64,9 +64,13 @@ pub fn fits(sizes: &[SizeRate], scaling: Scaling) -> Fits {
             ..Fits::default()
         };
     }
-    let (law, fit): (&str, fn(&[SizeRate]) -> Option<SerialFit>) = match scaling {
-        Scaling::Strong => ("Amdahl's law", fit_amdahl),
-        Scaling::Weak => ("Gustafson's law", fit_gustafson),
+    let law = match scaling {
+        Scaling::Strong => "Amdahl's law",
+        Scaling::Weak => "Gustafson's law",
+    };
+    let fit = |sizes: &[SizeRate]| match scaling {
+        Scaling::Strong => fit_amdahl(sizes),
+        Scaling::Weak => fit_gustafson(sizes),
     };
     let mut found = Fits::default();
     let mut notes = Vec::new();
