@@ -1,7 +1,18 @@
 //! What a neural network is: its layers, their operators, FLOPs, bytes and parameters.
 
+mod attention;
+mod cnn;
+mod layer;
+pub mod lower;
+mod moe;
 pub mod operator;
+mod tensor_parallel;
+mod transformer;
+mod transformer_ends;
 
+pub use lower::{
+    ContextExchange, Format, Fused, Kept, LoweredLayer, LoweredModel, Shard, ShardParameters, lower,
+};
 pub use operator::{CommGroup, CommOp, Operator};
 
 use crate::closed_set;
@@ -170,5 +181,19 @@ impl Model {
             Architecture::Transformer(transformer) => Some(transformer),
             Architecture::Cnn(_) => None,
         }
+    }
+}
+
+impl Transformer {
+    /// Whether it was trained with dropout: so were the transformers of 2018–2022 that have biases
+    /// and learned positions (GPT-2, GPT-3, BERT), and few since.
+    pub const fn usual_dropout(&self) -> bool {
+        self.biases && self.learned_positions > 0
+    }
+
+    /// Whether queries and keys are rotated: neither learned positions nor the `LayerNorm` of the
+    /// `ALiBi` models (BLOOM, MPT).
+    pub const fn rotary(&self) -> bool {
+        self.learned_positions == 0 && matches!(self.norm, Norm::RmsNorm)
     }
 }

@@ -1,6 +1,6 @@
 //! The closed set of things that a layer does.
 
-use crate::units::Bytes;
+use crate::units::{Bytes, Flops};
 
 /// Which ranks take part in a communication of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +102,11 @@ pub enum Operator {
         /// Kernels that share them.
         kernels: u32,
     },
+    /// Quantisation of a product's input to 8 or 4 bits; what it moves depends on the recipe.
+    Cast {
+        /// Elements that are read once in 16 bits.
+        elements: u64,
+    },
     /// Communication.
     Comm {
         /// What is done.
@@ -115,4 +120,80 @@ pub enum Operator {
         /// Whether the matrix product beside it can hide it (tensor-parallel overlap).
         overlappable: bool,
     },
+}
+
+impl Operator {
+    /// Floating-point work of the kernel; zero for memory-bound work and communication.
+    ///
+    /// A product of `m × k` by `k × n` is `2mnk`. Fused attention counts the visible part of the
+    /// score matrix only: two products forward, five backward. Tiles that the kernel computes in
+    /// vain are not work.
+    pub fn flops(&self) -> Flops {
+        let count = match *self {
+            Self::Gemm { batch, m, n, k, .. } => product_flops(batch, m, n, k),
+            Self::GroupedGemm { groups, m, n, k } => product_flops(groups, m, n, k),
+            Self::Attention {
+                batch,
+                heads,
+                dim_qk,
+                dim_v,
+                backward,
+                ..
+            } => {
+                let widths = if backward {
+                    3 * dim_qk + 2 * dim_v
+                } else {
+                    dim_qk + dim_v
+                };
+                2.0 * (batch * heads) as f64 * self.visible_scores() * widths as f64
+            }
+            Self::Conv {
+                batch,
+                channels_in,
+                channels_out,
+                size_out,
+                kernel,
+                ..
+            } => product_flops(
+                batch,
+                size_out * size_out,
+                channels_out,
+                channels_in * kernel * kernel,
+            ),
+            Self::Memory { .. } | Self::Cast { .. } | Self::Comm { .. } => 0.0,
+        };
+        Flops::new(count)
+    }
+
+    /// Entries of one head's score matrix that are not masked; zero for everything but attention.
+    ///
+    /// Causal: half of the square; with a window `w` of local attention the band `s·w − w²/2`.
+    /// A rank of a context-parallel group has its proportion (the tokens are dealt out so that all
+    /// ranks have equal work).
+    pub fn visible_scores(&self) -> f64 {
+        let Self::Attention {
+            seq_q,
+            seq_kv,
+            causal,
+            window,
+            ..
+        } = *self
+        else {
+            return 0.0;
+        };
+        let (rows, columns) = (seq_q as f64, seq_kv as f64);
+        let window = window as f64;
+        let local = window > 0.0 && window < columns;
+        let seen = match (causal, local) {
+            (true, false) => columns / 2.0,
+            (true, true) => window - window * window / (2.0 * columns),
+            (false, false) => columns,
+            (false, true) => window,
+        };
+        rows * seen
+    }
+}
+
+fn product_flops(batch: u64, m: u64, n: u64, k: u64) -> f64 {
+    2.0 * batch as f64 * m as f64 * n as f64 * k as f64
 }

@@ -1,0 +1,236 @@
+//! Attention of a transformer: projections, score, and what context parallelism exchanges.
+
+use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::lower::ContextExchange;
+use crate::model::tensor_parallel::{Gathered, enter, gather_again};
+use crate::model::transformer::{Share, norm_passes};
+use crate::model::{CommGroup, CommOp, Mla, Operator};
+
+/// Query, key and value in one product, and rotary positions.
+pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
+    let network = share.network;
+    enter(layer, share, Gathered::of(share.hidden));
+    let heads = share.part(u64::from(network.heads));
+    let kv_heads = share.part(u64::from(network.kv_heads));
+    let dim = u64::from(network.head_dim);
+    layer.linear(Linear {
+        tokens: share.tokens,
+        outputs: (heads + 2 * kv_heads) * dim,
+        inputs: share.hidden,
+        bias: network.biases || network.qkv_biases,
+        low_precision: true,
+    });
+    layer.keep_linear_input(share.norm_tokens * share.hidden);
+    gather_again(layer, share, Gathered::of(share.hidden));
+    if network.rotary() {
+        rotary(layer, share, (heads + kv_heads) * dim);
+    }
+}
+
+/// Rotation of `width` columns; eager frameworks take four kernels for each of two tensors.
+fn rotary(layer: &mut LayerBuilder, share: &Share, width: u64) {
+    let bytes = share.tokens * width * layer.element_bytes();
+    let passes = if share.shard.fused.elementwise {
+        (2 * bytes, 2)
+    } else {
+        (9 * bytes, 8)
+    };
+    layer.memory(Passes {
+        forward: passes,
+        backward: passes,
+    });
+}
+
+/// Multi-head latent attention: compression, norm, expansion (arXiv 2405.04434 section 2.1).
+/// The compressions are not sharded over tensor parallelism; what is gathered is the latent.
+pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &Mla) {
+    let heads = share.part(u64::from(share.network.heads));
+    let (rope, nope) = (
+        u64::from(mla.qk_rope_head_dim),
+        u64::from(mla.qk_nope_head_dim),
+    );
+    let (kv_rank, q_rank) = (u64::from(mla.kv_lora_rank), u64::from(mla.q_lora_rank));
+    let linear = |tokens, outputs, inputs| Linear {
+        tokens,
+        outputs,
+        inputs,
+        bias: false,
+        low_precision: true,
+    };
+    let latent = q_rank + kv_rank + rope;
+    layer.linear(linear(share.norm_tokens, latent, share.hidden));
+    layer.keep_linear_input(share.norm_tokens * share.hidden);
+    let compressed = share.norm_tokens * (q_rank + kv_rank);
+    layer.parameters(q_rank + kv_rank);
+    norm_passes(layer, share, compressed);
+    layer.keep(KeptBy::Layer, compressed * layer.element_bytes());
+    enter(layer, share, Gathered::of(latent));
+    let (q_tokens, q_inputs) = if q_rank > 0 {
+        (share.tokens, q_rank)
+    } else {
+        (share.tokens, share.hidden)
+    };
+    layer.linear(linear(q_tokens, heads * (nope + rope), q_inputs));
+    layer.keep_linear_input(share.norm_tokens * (q_rank + kv_rank));
+    layer.linear(linear(
+        share.tokens,
+        heads * (nope + u64::from(mla.v_head_dim)),
+        kv_rank,
+    ));
+    gather_again(layer, share, Gathered::of(latent));
+    rotary(layer, share, (heads + 1) * rope);
+    // Keys are put together from the expanded part and the rotary part that all heads share.
+    let bytes = share.tokens * heads * (nope + rope) * layer.element_bytes();
+    layer.memory(Passes {
+        forward: (4 * bytes, 2),
+        backward: (4 * bytes, 2),
+    });
+}
+
+/// Attention core with what context parallelism adds.
+pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: u64) {
+    let network = share.network;
+    let element = layer.element_bytes();
+    let heads = share.part(u64::from(network.heads));
+    let (kv_heads, dim_qk, dim_v) = match &network.mla {
+        Some(mla) => (
+            heads,
+            u64::from(mla.qk_nope_head_dim + mla.qk_rope_head_dim),
+            u64::from(mla.v_head_dim),
+        ),
+        None => (
+            share.part(u64::from(network.kv_heads)),
+            u64::from(network.head_dim),
+            u64::from(network.head_dim),
+        ),
+    };
+    let score = Score {
+        batch: u64::from(share.shard.micro_batch),
+        heads,
+        kv_heads,
+        seq_q: share.tokens / u64::from(share.shard.micro_batch),
+        seq_kv: u64::from(share.shard.seq_len),
+        dim_qk,
+        dim_v,
+        causal: network.causal,
+        window,
+    };
+    context_exchange(layer, share, &score);
+    layer.keep(
+        KeptBy::Layer,
+        element * share.tokens * (heads * dim_qk + kv_heads * (dim_qk + dim_v)),
+    );
+    layer.core(|layer| {
+        if share.shard.fused.attention {
+            layer.operator(score.fused(false), [score.fused(true)]);
+            // The logarithm of each row's sum, in 32 bits.
+            layer.keep(KeptBy::Core, 4 * share.tokens * heads);
+        } else {
+            unfused_attention(layer, share, &score);
+        }
+    });
+    let output = share.tokens * heads * dim_v;
+    layer.keep(KeptBy::Layer, output * element);
+    layer.model_flops(score.fused(false).flops().get());
+}
+
+/// Sizes of an attention core on one rank.
+struct Score {
+    batch: u64,
+    heads: u64,
+    kv_heads: u64,
+    seq_q: u64,
+    seq_kv: u64,
+    dim_qk: u64,
+    dim_v: u64,
+    causal: bool,
+    window: u64,
+}
+
+impl Score {
+    fn fused(&self, backward: bool) -> Operator {
+        Operator::Attention {
+            batch: self.batch,
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            seq_q: self.seq_q,
+            seq_kv: self.seq_kv,
+            dim_qk: self.dim_qk,
+            dim_v: self.dim_v,
+            causal: self.causal,
+            window: self.window,
+            backward,
+        }
+    }
+
+    fn product(&self, m: u64, n: u64, k: u64) -> Operator {
+        Operator::Gemm {
+            batch: self.batch * self.heads,
+            m,
+            n,
+            k,
+            low_precision: false,
+        }
+    }
+}
+
+/// Score matrices through memory: product, scale, mask, softmax, dropout, product; the full square.
+fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
+    let (q, kv, element) = (score.seq_q, score.seq_kv, layer.element_bytes());
+    let elements = score.batch * score.heads * q * kv;
+    let bytes = elements * element;
+    let (qk, v) = (score.dim_qk, score.dim_v);
+    layer.operator(
+        score.product(q, kv, qk),
+        [score.product(kv, qk, q), score.product(q, qk, kv)],
+    );
+    let (forward, backward) = if share.shard.fused.elementwise {
+        ((2 * bytes, 1), (3 * bytes, 1))
+    } else {
+        ((6 * bytes, 3), (7 * bytes, 3))
+    };
+    layer.memory(Passes { forward, backward });
+    layer.keep(KeptBy::Core, bytes);
+    if share.shard.dropout {
+        let passes = (2 * bytes + elements, 1);
+        layer.memory(Passes {
+            forward: passes,
+            backward: passes,
+        });
+        layer.keep(KeptBy::Core, bytes + elements);
+    }
+    layer.operator(
+        score.product(q, v, kv),
+        [score.product(kv, v, q), score.product(q, kv, v)],
+    );
+    layer.transient(2 * bytes);
+}
+
+/// Keys and values of the other context-parallel ranks; their gradients on the way back.
+fn context_exchange(layer: &mut LayerBuilder, share: &Share, score: &Score) {
+    let cp = u64::from(share.shard.cp);
+    if cp == 1 {
+        return;
+    }
+    let element = layer.element_bytes();
+    let own = share.tokens * score.kv_heads * (score.dim_qk + score.dim_v) * element;
+    let (forward, backward) = match share.shard.context_exchange {
+        ContextExchange::Ring => ((CommOp::RingExchange, own), (CommOp::RingExchange, 2 * own)),
+        ContextExchange::AllGather => {
+            layer.exchange(Exchange {
+                group: CommGroup::Context,
+                forward: None,
+                backward: Some((CommOp::ReduceScatter, cp * own)),
+                overlappable: false,
+            });
+            ((CommOp::AllGather, cp * own), (CommOp::AllGather, cp * own))
+        }
+    };
+    layer.exchange(Exchange {
+        group: CommGroup::Context,
+        forward: Some(forward),
+        backward: Some(backward),
+        overlappable: share.shard.context_exchange == ContextExchange::Ring,
+    });
+    layer.transient(cp.min(4) * own);
+}

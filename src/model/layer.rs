@@ -1,0 +1,297 @@
+//! A layer while it is being lowered.
+
+use crate::model::lower::{Kept, LoweredLayer, Shard, ShardParameters};
+use crate::model::{CommGroup, CommOp, Operator};
+use crate::units::{Bytes, Flops};
+
+/// A matrix product with weights: `tokens × inputs` by `inputs × outputs`.
+#[derive(Clone, Copy)]
+pub(super) struct Linear {
+    pub(super) tokens: u64,
+    pub(super) outputs: u64,
+    pub(super) inputs: u64,
+    pub(super) bias: bool,
+    /// Whether an 8- or 4-bit recipe applies.
+    pub(super) low_precision: bool,
+}
+
+/// A memory-bound step: bytes moved and kernels launched, forward and backward.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Passes {
+    pub(super) forward: (u64, u32),
+    pub(super) backward: (u64, u32),
+}
+
+/// A communication with its counterpart in the backward pass.
+#[derive(Clone, Copy)]
+pub(super) struct Exchange {
+    pub(super) group: CommGroup,
+    pub(super) forward: Option<(CommOp, u64)>,
+    pub(super) backward: Option<(CommOp, u64)>,
+    pub(super) overlappable: bool,
+}
+
+/// Where kept bytes belong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeptBy {
+    /// Every policy but full recomputation.
+    Layer,
+    /// The attention core, which selective recomputation drops.
+    Core,
+}
+
+/// Collects the operators of one layer in forward order; the backward lists are turned at the end.
+pub(super) struct LayerBuilder {
+    name: &'static str,
+    low_precision: bool,
+    element_bytes: u64,
+    in_core: bool,
+    forward: Vec<Operator>,
+    backward_input: Vec<Operator>,
+    backward_weight: Vec<Operator>,
+    selective: Vec<Operator>,
+    parameters: ShardParameters,
+    kept_layer: u64,
+    kept_core: u64,
+    input: u64,
+    transient: u64,
+    model_flops: f64,
+}
+
+impl LayerBuilder {
+    /// An empty layer whose input has `input` bytes on this rank.
+    pub(super) fn new(name: &'static str, shard: &Shard, input: u64) -> Self {
+        Self {
+            name,
+            low_precision: shard.format.low_precision,
+            element_bytes: shard.format.element_bytes,
+            in_core: false,
+            forward: Vec::with_capacity(24),
+            backward_input: Vec::with_capacity(32),
+            backward_weight: Vec::with_capacity(12),
+            selective: Vec::new(),
+            parameters: ShardParameters::default(),
+            kept_layer: 0,
+            kept_core: 0,
+            input,
+            transient: 0,
+            model_flops: 0.0,
+        }
+    }
+
+    /// Bytes of an activation's element.
+    pub(super) fn element_bytes(&self) -> u64 {
+        self.element_bytes
+    }
+
+    /// Runs `body` as the attention core, which selective recomputation repeats.
+    pub(super) fn core(&mut self, body: impl FnOnce(&mut Self)) {
+        self.in_core = true;
+        body(self);
+        self.in_core = false;
+    }
+
+    fn push_forward(&mut self, operator: Operator) {
+        if self.in_core {
+            self.selective.push(operator.clone());
+        }
+        self.forward.push(operator);
+    }
+
+    /// A forward operator and its counterparts, the backward ones in order of execution.
+    pub(super) fn operator(
+        &mut self,
+        forward: Operator,
+        backward: impl IntoIterator<Item = Operator>,
+    ) {
+        self.push_forward(forward);
+        let start = self.backward_input.len();
+        self.backward_input.extend(backward);
+        self.backward_input[start..].reverse();
+    }
+
+    /// A linear layer whose weights every rank of the data-parallel group holds.
+    pub(super) fn linear(&mut self, linear: Linear) {
+        self.parameters.dense += linear.parameters();
+        self.product(linear);
+    }
+
+    /// A product with weights that are counted elsewhere (tied embeddings).
+    pub(super) fn product(&mut self, linear: Linear) {
+        let Linear {
+            tokens,
+            outputs,
+            inputs,
+            bias,
+            low_precision,
+        } = linear;
+        let low_precision = low_precision && self.low_precision;
+        let gemm = |m, n, k| Operator::Gemm {
+            batch: 1,
+            m,
+            n,
+            k,
+            low_precision,
+        };
+        if low_precision {
+            self.push_forward(Operator::Cast {
+                elements: tokens * inputs,
+            });
+        }
+        self.push_forward(gemm(tokens, outputs, inputs));
+        self.backward_input.push(gemm(tokens, inputs, outputs));
+        if low_precision {
+            self.backward_input.push(Operator::Cast {
+                elements: tokens * outputs,
+            });
+        }
+        self.backward_weight.push(gemm(outputs, inputs, tokens));
+        if bias {
+            self.backward_weight
+                .push(memory(tokens * outputs * self.element_bytes, 1));
+        }
+        self.model_flops += 2.0 * tokens as f64 * outputs as f64 * inputs as f64;
+    }
+
+    /// Products of `experts` equal expert weights, `linear.tokens` rows each.
+    pub(super) fn experts(&mut self, experts: u64, linear: Linear) {
+        let Linear {
+            tokens,
+            outputs,
+            inputs,
+            ..
+        } = linear;
+        let grouped = |m, n, k| Operator::GroupedGemm {
+            groups: experts,
+            m,
+            n,
+            k,
+        };
+        if self.low_precision {
+            self.push_forward(Operator::Cast {
+                elements: experts * tokens * inputs,
+            });
+        }
+        self.push_forward(grouped(tokens, outputs, inputs));
+        self.backward_input.push(grouped(tokens, inputs, outputs));
+        if self.low_precision {
+            self.backward_input.push(Operator::Cast {
+                elements: experts * tokens * outputs,
+            });
+        }
+        self.backward_weight.push(grouped(outputs, inputs, tokens));
+        self.parameters.expert += experts * linear.parameters();
+        self.model_flops += 2.0 * (experts * tokens) as f64 * (outputs * inputs) as f64;
+    }
+
+    /// Memory-bound work.
+    pub(super) fn memory(&mut self, passes: Passes) {
+        let Passes { forward, backward } = passes;
+        if forward.1 > 0 {
+            self.push_forward(memory(forward.0, forward.1));
+        }
+        if backward.1 > 0 {
+            self.backward_input.push(memory(backward.0, backward.1));
+        }
+    }
+
+    /// A gradient of weights that is no plain product.
+    pub(super) fn weight_operator(&mut self, operator: Operator) {
+        self.backward_weight.push(operator);
+    }
+
+    /// Memory-bound work on gradients of weights.
+    pub(super) fn weight_memory(&mut self, bytes: u64, kernels: u32) {
+        self.backward_weight.push(memory(bytes, kernels));
+    }
+
+    /// A communication.
+    pub(super) fn exchange(&mut self, exchange: Exchange) {
+        let Exchange {
+            group,
+            forward,
+            backward,
+            overlappable,
+        } = exchange;
+        let comm = |(op, bytes)| Operator::Comm {
+            op,
+            group,
+            bytes: Bytes::new(bytes),
+            overlappable,
+        };
+        if let Some(forward) = forward {
+            self.push_forward(comm(forward));
+        }
+        if let Some(backward) = backward {
+            self.backward_input.push(comm(backward));
+        }
+    }
+
+    /// Parameters that take no product: norms, biases, tables.
+    pub(super) fn parameters(&mut self, count: u64) {
+        self.parameters.dense += count;
+    }
+
+    /// Bytes kept for the backward pass.
+    pub(super) fn keep(&mut self, by: KeptBy, bytes: u64) {
+        match by {
+            KeptBy::Layer => self.kept_layer += bytes,
+            KeptBy::Core => self.kept_core += bytes,
+        }
+    }
+
+    /// A linear layer's input of `elements`, at 1 byte where it is cast.
+    pub(super) fn keep_linear_input(&mut self, elements: u64) {
+        self.kept_layer += elements
+            * if self.low_precision {
+                1
+            } else {
+                self.element_bytes
+            };
+    }
+
+    /// Bytes that live only while the layer runs; the largest moment counts.
+    pub(super) fn transient(&mut self, bytes: u64) {
+        self.transient = self.transient.max(bytes);
+    }
+
+    /// Work of the model that no linear layer counts.
+    pub(super) fn model_flops(&mut self, flops: f64) {
+        self.model_flops += flops;
+    }
+
+    /// The finished layer.
+    pub(super) fn finish(mut self) -> LoweredLayer {
+        self.backward_input.reverse();
+        self.backward_weight.reverse();
+        LoweredLayer {
+            name: self.name,
+            forward: self.forward,
+            backward_input: self.backward_input,
+            backward_weight: self.backward_weight,
+            selective: self.selective,
+            parameters: self.parameters,
+            kept: Kept {
+                none: Bytes::new(self.kept_layer + self.kept_core),
+                selective: Bytes::new(self.kept_layer),
+                full: Bytes::new(self.input),
+                transient: Bytes::new(self.transient),
+            },
+            model_flops_forward: Flops::new(self.model_flops),
+        }
+    }
+}
+
+impl Linear {
+    /// Weights and biases of this rank.
+    fn parameters(self) -> u64 {
+        self.inputs * self.outputs + if self.bias { self.outputs } else { 0 }
+    }
+}
+
+fn memory(bytes: u64, kernels: u32) -> Operator {
+    Operator::Memory {
+        bytes: Bytes::new(bytes),
+        kernels,
+    }
+}

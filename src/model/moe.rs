@@ -1,0 +1,122 @@
+//! Routed experts: router, permutation, dispatch, grouped products, combination.
+
+use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::tensor_parallel::{Gathered, enter, leave};
+use crate::model::transformer::{Share, activation, gates, mlp};
+use crate::model::{CommGroup, CommOp, Moe};
+
+/// The MLP of a routed layer behind its norm. Tokens are dispatched from the shard that the norm
+/// holds, so tensor-parallel ranks act as further data-parallel ones (arXiv 2504.14960).
+///
+/// Routing is taken as balanced: every expert gets its mean number of tokens.
+pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Moe) {
+    let tokens = share.tokens.div_ceil(share.tp);
+    router(layer, share, moe, tokens);
+    if moe.shared_experts > 0 {
+        enter(layer, share, Gathered::of(share.hidden));
+        mlp(
+            layer,
+            share,
+            u64::from(moe.shared_experts) * u64::from(moe.shared_ffn_hidden),
+        );
+        leave(layer, share);
+    }
+    let copies = tokens * u64::from(moe.experts_per_token);
+    permute(layer, share, tokens, copies);
+    exchange_tokens(layer, share, copies, Way::Dispatch);
+    experts(layer, share, moe, copies);
+    exchange_tokens(layer, share, copies, Way::Combine);
+    permute(layer, share, tokens, copies);
+}
+
+/// Scores in 32 bits, top-k, and the map from tokens to experts: small kernels, about a dozen.
+fn router(layer: &mut LayerBuilder, share: &Share, moe: &Moe, tokens: u64) {
+    let experts = u64::from(moe.experts);
+    layer.linear(Linear {
+        tokens,
+        outputs: experts,
+        inputs: share.hidden,
+        bias: false,
+        low_precision: false,
+    });
+    let scores = 4 * tokens * experts;
+    let kernels = if share.shard.fused.elementwise { 6 } else { 14 };
+    layer.memory(Passes {
+        forward: (4 * scores, kernels),
+        backward: (4 * scores, kernels / 2),
+    });
+    layer.keep(KeptBy::Layer, 2 * scores);
+}
+
+/// Rows copied into (or summed from) the order of the experts, and the same for their gradients.
+fn permute(layer: &mut LayerBuilder, share: &Share, tokens: u64, copies: u64) {
+    let bytes = (tokens + copies) * share.hidden * layer.element_bytes();
+    let kernels = if share.shard.fused.elementwise { 2 } else { 5 };
+    layer.memory(Passes {
+        forward: (bytes, kernels),
+        backward: (bytes, kernels),
+    });
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Dispatch,
+    Combine,
+}
+
+fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, copies: u64, way: Way) {
+    let bytes = copies * share.hidden * layer.element_bytes();
+    let etp = u64::from(share.shard.etp);
+    let all_to_all = (share.shard.ep > 1).then_some(Exchange {
+        group: CommGroup::Expert,
+        forward: Some((CommOp::AllToAll, bytes)),
+        backward: Some((CommOp::AllToAll, bytes)),
+        overlappable: false,
+    });
+    let gathered = etp * bytes;
+    let (there, back) = match way {
+        Way::Dispatch => (CommOp::AllGather, CommOp::ReduceScatter),
+        Way::Combine => (CommOp::ReduceScatter, CommOp::AllGather),
+    };
+    let expert_tensor = (etp > 1).then_some(Exchange {
+        group: CommGroup::ExpertTensor,
+        forward: Some((there, gathered)),
+        backward: Some((back, gathered)),
+        overlappable: false,
+    });
+    let order = match way {
+        Way::Dispatch => [all_to_all, expert_tensor],
+        Way::Combine => [expert_tensor, all_to_all],
+    };
+    for exchange in order.into_iter().flatten() {
+        layer.exchange(exchange);
+    }
+}
+
+/// The experts' MLPs over the rows that arrived.
+fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Moe, copies: u64) {
+    let etp = u64::from(share.shard.etp);
+    let local = u64::from(moe.experts).div_ceil(u64::from(share.shard.ep));
+    let rows = copies * etp;
+    let width = u64::from(moe.expert_ffn_hidden).div_ceil(etp);
+    let per_expert = rows.div_ceil(local);
+    let linear = |outputs, inputs| Linear {
+        tokens: per_expert,
+        outputs,
+        inputs,
+        bias: false,
+        low_precision: true,
+    };
+    layer.experts(
+        local,
+        linear(gates(share.network.mlp) * width, share.hidden),
+    );
+    layer.keep_linear_input(rows * share.hidden);
+    activation(layer, share, rows * width);
+    layer.experts(local, linear(share.hidden, width));
+    layer.keep_linear_input(rows * width);
+    if !share.shard.fused.elementwise {
+        // Outputs wait for the gradient of the routing weights.
+        layer.keep(KeptBy::Layer, copies * share.hidden * layer.element_bytes());
+    }
+}

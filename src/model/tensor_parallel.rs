@@ -1,0 +1,83 @@
+//! What tensor parallelism communicates around a sharded linear layer (arXiv 2205.05198 section 4.2).
+
+use crate::model::layer::{Exchange, LayerBuilder};
+use crate::model::transformer::Share;
+use crate::model::{CommGroup, CommOp};
+
+/// An input of a sharded linear layer.
+#[derive(Clone, Copy)]
+pub(super) struct Gathered {
+    pub(super) width: u64,
+    /// Whether it is cast to 8 bits before it is gathered.
+    pub(super) low_precision: bool,
+}
+
+impl Gathered {
+    /// An input that a low-precision recipe casts.
+    pub(super) const fn of(width: u64) -> Self {
+        Self {
+            width,
+            low_precision: true,
+        }
+    }
+
+    fn bytes(self, share: &Share) -> u64 {
+        let format = share.shard.format;
+        let cast = self.low_precision && format.low_precision;
+        share.tokens * self.width * if cast { 1 } else { format.element_bytes }
+    }
+}
+
+/// Communication where tokens, or their gradients, enter sharded weights.
+pub(super) fn enter(layer: &mut LayerBuilder, share: &Share, input: Gathered) {
+    if share.tp == 1 {
+        return;
+    }
+    let bytes = share.tokens * input.width * layer.element_bytes();
+    let (forward, backward) = if share.shard.sequence_parallel {
+        let gathered = (CommOp::AllGather, input.bytes(share));
+        (Some(gathered), (CommOp::ReduceScatter, bytes))
+    } else {
+        (None, (CommOp::AllReduce, bytes))
+    };
+    layer.exchange(Exchange {
+        group: CommGroup::Tensor,
+        forward,
+        backward: Some(backward),
+        overlappable: true,
+    });
+}
+
+/// The input that sequence parallelism keeps sharded, gathered again for the weights' gradient.
+pub(super) fn gather_again(layer: &mut LayerBuilder, share: &Share, input: Gathered) {
+    if share.tp == 1 || !share.shard.sequence_parallel {
+        return;
+    }
+    layer.exchange(Exchange {
+        group: CommGroup::Tensor,
+        forward: None,
+        backward: Some((CommOp::AllGather, input.bytes(share))),
+        overlappable: true,
+    });
+}
+
+/// Communication behind sharded weights.
+pub(super) fn leave(layer: &mut LayerBuilder, share: &Share) {
+    if share.tp == 1 {
+        return;
+    }
+    let bytes = share.tokens * share.hidden * layer.element_bytes();
+    let sequence_parallel = share.shard.sequence_parallel;
+    let (forward, backward) = if sequence_parallel {
+        let gathered = (CommOp::AllGather, Gathered::of(share.hidden).bytes(share));
+        ((CommOp::ReduceScatter, bytes), Some(gathered))
+    } else {
+        ((CommOp::AllReduce, bytes), None)
+    };
+    layer.exchange(Exchange {
+        group: CommGroup::Tensor,
+        forward: Some(forward),
+        backward,
+        overlappable: sequence_parallel,
+    });
+}

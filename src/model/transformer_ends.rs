@@ -1,0 +1,171 @@
+//! Both ends of a transformer: embedding, head with its loss, multi-token prediction.
+
+use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::lower::LoweredLayer;
+use crate::model::tensor_parallel::{Gathered, enter, gather_again};
+use crate::model::transformer::{LayerKind, Share, activation, block, norm};
+use crate::model::{CommGroup, CommOp};
+
+/// Table look-up, positions, and what an encoder adds.
+pub(super) fn embedding(share: &Share) -> LoweredLayer {
+    let network = share.network;
+    let mut layer = LayerBuilder::new("embedding", share.shard, 8 * share.tokens);
+    let element = layer.element_bytes();
+    let stream = share.tokens * share.hidden * element;
+    layer.parameters(share.part(u64::from(network.vocab)) * share.hidden);
+    layer.memory(Passes {
+        forward: (2 * stream, 1),
+        backward: (0, 0),
+    });
+    // The scatter of the gradients: sorted indices, rows read, rows of the table read and written.
+    layer.weight_memory(3 * stream, 3);
+    if share.tp > 1 {
+        let exchange = if share.shard.sequence_parallel {
+            (
+                (CommOp::ReduceScatter, stream),
+                Some((CommOp::AllGather, stream)),
+            )
+        } else {
+            ((CommOp::AllReduce, stream), None)
+        };
+        layer.exchange(Exchange {
+            group: CommGroup::Tensor,
+            forward: Some(exchange.0),
+            backward: exchange.1,
+            overlappable: false,
+        });
+    }
+    let local = share.residual_bytes();
+    if network.learned_positions > 0 {
+        layer.parameters(u64::from(network.learned_positions) * share.hidden);
+        layer.memory(Passes {
+            forward: (3 * local, 1),
+            backward: (local, 1),
+        });
+    }
+    if !network.causal {
+        // Two token types and a norm over the sum.
+        layer.parameters(2 * share.hidden);
+        layer.memory(Passes {
+            forward: (3 * local, 1),
+            backward: (local, 1),
+        });
+        norm(&mut layer, share);
+    }
+    if share.shard.dropout {
+        let mask = share.norm_tokens * share.hidden;
+        layer.memory(Passes {
+            forward: (2 * local + mask, 1),
+            backward: (2 * local + mask, 1),
+        });
+        layer.keep(KeptBy::Layer, mask);
+    }
+    layer.finish()
+}
+
+/// Final norm, logits and loss.
+pub(super) fn head(share: &Share) -> LoweredLayer {
+    let network = share.network;
+    let mut layer = LayerBuilder::new("head", share.shard, share.residual_bytes());
+    if !network.causal {
+        language_model_transform(&mut layer, share);
+    }
+    norm(&mut layer, share);
+    if !network.tied_embeddings {
+        layer.parameters(share.part(u64::from(network.vocab)) * share.hidden);
+    }
+    logits(&mut layer, share);
+    layer.finish()
+}
+
+/// The dense layer in front of an encoder's logits; not sharded over tensor parallelism.
+fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
+    layer.linear(Linear {
+        tokens: share.norm_tokens,
+        outputs: share.hidden,
+        inputs: share.hidden,
+        bias: true,
+        low_precision: false,
+    });
+    let elements = share.norm_tokens * share.hidden;
+    layer.keep_linear_input(elements);
+    activation(layer, share, elements);
+    layer.parameters(u64::from(share.network.vocab));
+}
+
+/// Logits and loss. Separate kernels write the logits in 16 and 32 bits and their softmax in 32:
+/// 10 bytes per logit are held. With tensor parallelism the maximum, the exponentials, their sum
+/// and the target's logit are passes of their own, with three small all-reduces.
+fn logits(layer: &mut LayerBuilder, share: &Share) {
+    let element = layer.element_bytes();
+    let stream = Gathered {
+        width: share.hidden,
+        low_precision: false,
+    };
+    enter(layer, share, stream);
+    let vocab = share.vocab();
+    layer.product(Linear {
+        tokens: share.tokens,
+        outputs: vocab,
+        inputs: share.hidden,
+        bias: false,
+        low_precision: false,
+    });
+    layer.keep(KeptBy::Layer, share.norm_tokens * share.hidden * element);
+    gather_again(layer, share, stream);
+    let count = share.tokens * vocab;
+    let (forward, backward, held) = if share.shard.fused.cross_entropy {
+        ((2 * element * count, 2), (0, 0), element * count)
+    } else if share.tp > 1 {
+        (
+            ((element + 36) * count, 8),
+            ((element + 12) * count, 3),
+            (element + 8) * count,
+        )
+    } else {
+        (
+            ((element + 12) * count, 3),
+            ((element + 16) * count, 3),
+            (element + 8) * count,
+        )
+    };
+    layer.memory(Passes { forward, backward });
+    layer.keep(KeptBy::Layer, held);
+    layer.transient(element * count);
+    if share.tp > 1 {
+        for _ in 0..3 {
+            layer.exchange(Exchange {
+                group: CommGroup::Tensor,
+                forward: Some((CommOp::AllReduce, 4 * share.tokens)),
+                backward: None,
+                overlappable: false,
+            });
+        }
+    }
+}
+
+/// One multi-token-prediction layer: norms of the stream and of the next embedding, their joint
+/// projection, a block like the last one, and a pass through the shared head (arXiv 2412.19437).
+pub(super) fn mtp(share: &Share) -> LoweredLayer {
+    let network = share.network;
+    let mut layer = LayerBuilder::new("mtp", share.shard, share.residual_bytes());
+    norm(&mut layer, share);
+    norm(&mut layer, share);
+    enter(&mut layer, share, Gathered::of(2 * share.hidden));
+    layer.linear(Linear {
+        tokens: share.tokens,
+        outputs: share.part(share.hidden),
+        inputs: 2 * share.hidden,
+        bias: false,
+        low_precision: true,
+    });
+    layer.keep_linear_input(2 * share.norm_tokens * share.hidden);
+    block(
+        &mut layer,
+        share,
+        LayerKind::of(network, network.layers.saturating_sub(1)),
+    );
+    norm(&mut layer, share);
+    logits(&mut layer, share);
+    layer.finish()
+}
