@@ -2,7 +2,7 @@
 
 use crate::hardware::{AttentionKernel, Gpu, Precision};
 use crate::model::Operator;
-use crate::stack::LowPrecisionRecipe;
+use crate::stack::{KernelFractions, LowPrecisionRecipe};
 use crate::units::{Bytes, Flops, SimDuration};
 
 /// What a kernel runs on and with.
@@ -16,6 +16,8 @@ pub struct KernelContext<'a> {
     pub attention: AttentionKernel,
     /// How 8-bit tensors get their scale.
     pub recipe: LowPrecisionRecipe,
+    /// What the stack's kernels reach of the GPU's rates.
+    pub fractions: KernelFractions,
     /// SMs left beside communication kernels; `gpu.sms` when none run.
     pub free_sms: u32,
 }

@@ -104,7 +104,7 @@ impl LayerKind {
     pub(super) fn of(network: &Transformer, at: u32) -> Self {
         let routed = network.moe.is_some_and(|moe| at >= moe.dense_layers);
         let window = network.sliding_window.map_or(0, |window| {
-            let global = window.global_every > 0 && (at + 1) % window.global_every == 0;
+            let global = window.global_every > 0 && (at + 1).is_multiple_of(window.global_every);
             if global { 0 } else { u64::from(window.tokens) }
         });
         Self { routed, window }
@@ -232,8 +232,7 @@ pub(super) fn activation(layer: &mut LayerBuilder, share: &Share, elements: u64)
     let (forward, backward) = match (share.network.mlp, fused) {
         (Mlp::SwiGlu, true) => ((3 * bytes, 1), (5 * bytes, 1)),
         (Mlp::SwiGlu, false) => ((5 * bytes, 2), (11 * bytes, 4)),
-        (Mlp::Gelu | Mlp::SquaredRelu, true) => ((2 * bytes, 1), (3 * bytes, 1)),
-        (Mlp::Gelu, false) => ((2 * bytes, 1), (3 * bytes, 1)),
+        (Mlp::Gelu, _) | (Mlp::SquaredRelu, true) => ((2 * bytes, 1), (3 * bytes, 1)),
         (Mlp::SquaredRelu, false) => ((4 * bytes, 2), (6 * bytes, 2)),
     };
     layer.memory(Passes { forward, backward });
