@@ -9,6 +9,8 @@ pub use choice::{
     GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute, Sharding, ZeroStage,
 };
 
+use std::sync::Arc;
+
 use crate::hardware::AttentionKernel;
 use crate::units::{Bytes, SimDuration};
 
@@ -47,9 +49,6 @@ pub struct Stack {
     pub host: Host,
     /// Memory besides tensors.
     pub reserve: Reserve,
-    /// Keys of the constants that were fitted to measured steps instead of measured themselves, as in the
-    /// stack's file: `host.step`. A stack that inherits a constant does not list it again.
-    pub fitted: Vec<String>,
 }
 
 /// How training in 16 bits keeps its state.
@@ -133,3 +132,41 @@ pub struct Reserve {
     /// Fraction by which the allocator holds more than is allocated, ≥ 0.
     pub fragmentation: f64,
 }
+
+/// The stack that stands for a framework in a year, by rule: the longest fragment that the framework's name
+/// holds wins, then the stack whose years lie nearest; `current` where no fragment fits.
+pub fn assigned<'a>(
+    stacks: impl IntoIterator<Item = &'a Arc<Stack>>,
+    framework: &str,
+    year: Option<u32>,
+) -> Option<&'a Arc<Stack>> {
+    let framework = framework.to_lowercase();
+    let mut usual = None;
+    let mut best: Option<(usize, u32, &Arc<Stack>)> = None;
+    for stack in stacks {
+        if stack.name == CURRENT {
+            usual = Some(stack);
+        }
+        let fragment = stack
+            .frameworks
+            .iter()
+            .filter(|fragment| framework.contains(fragment.as_str()))
+            .map(String::len)
+            .max();
+        let Some(length) = fragment else { continue };
+        let (first, last) = stack.years;
+        let away = year.map_or(0, |year| {
+            first.saturating_sub(year) + year.saturating_sub(last)
+        });
+        let better = best.is_none_or(|(longest, nearest, _)| {
+            length > longest || (length == longest && away < nearest)
+        });
+        if better {
+            best = Some((length, away, stack));
+        }
+    }
+    best.map(|(_, _, stack)| stack).or(usual)
+}
+
+/// Name of the stack that stands for what is new.
+pub const CURRENT: &str = "current";
