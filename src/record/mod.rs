@@ -3,12 +3,20 @@
 //! A record is one grid point and how it ended. [`columns`] reads every cell from it; nothing else
 //! knows the names, types or order of the columns.
 
+pub mod batch;
 pub mod column;
 pub mod columns;
 pub mod metrics;
+pub mod provenance;
+pub mod read;
+pub mod write;
 
+pub use batch::{points_batch, points_schema};
 pub use column::{Cell, Column, ColumnGroup, Read};
 pub use metrics::{Bandwidths, Bottleneck, StepMetrics};
+pub use provenance::{Provenance, SCHEMA_VERSION};
+pub use read::{PointsReader, ReadError};
+pub use write::{TableWriter, WriteError, write_atomically};
 
 use crate::closed_set;
 use crate::collective::CollectiveAlgorithm;

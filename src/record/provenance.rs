@@ -1,0 +1,72 @@
+//! Where a table comes from: kept in the file, so that it can be told from another's.
+
+use parquet::file::metadata::KeyValue;
+
+use crate::spec::StudyKind;
+
+/// Version of the columns. Adding one keeps it, renaming or redefining one raises it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Keys of the provenance in a file's metadata.
+pub mod keys {
+    /// Kind of study.
+    pub const STUDY: &str = "study";
+    /// Version of the columns.
+    pub const SCHEMA_VERSION: &str = "schema_version";
+    /// Version of the program.
+    pub const VERSION: &str = "version";
+    /// Name of the spec.
+    pub const SPEC_NAME: &str = "spec_name";
+    /// Text of the spec as it was run.
+    pub const SPEC: &str = "spec";
+    /// BLAKE3 hash of that text.
+    pub const SPEC_HASH: &str = "spec_hash";
+    /// BLAKE3 hash of the catalogue.
+    pub const CATALOG_HASH: &str = "catalog_hash";
+}
+
+/// Where a table comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// Kind of study.
+    pub study: StudyKind,
+    /// Name of the spec.
+    pub spec_name: String,
+    /// Text of the spec as it was run.
+    pub spec: String,
+    /// BLAKE3 hash of the catalogue, in hex.
+    pub catalog_hash: String,
+}
+
+impl Provenance {
+    /// BLAKE3 hash of the spec's text, in hex.
+    pub fn spec_hash(&self) -> String {
+        blake3::hash(self.spec.as_bytes()).to_hex().to_string()
+    }
+
+    /// Version of the program.
+    pub const fn version() -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    /// As pairs, in a fixed order.
+    pub fn pairs(&self) -> Vec<(&'static str, String)> {
+        vec![
+            (keys::STUDY, self.study.as_str().to_owned()),
+            (keys::SCHEMA_VERSION, SCHEMA_VERSION.to_string()),
+            (keys::VERSION, Self::version().to_owned()),
+            (keys::SPEC_NAME, self.spec_name.clone()),
+            (keys::SPEC, self.spec.clone()),
+            (keys::SPEC_HASH, self.spec_hash()),
+            (keys::CATALOG_HASH, self.catalog_hash.clone()),
+        ]
+    }
+
+    /// As Parquet's own key–value pairs.
+    pub(super) fn key_values(&self) -> Vec<KeyValue> {
+        self.pairs()
+            .into_iter()
+            .map(|(key, value)| KeyValue::new(key.to_owned(), value))
+            .collect()
+    }
+}

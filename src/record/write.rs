@@ -1,0 +1,198 @@
+//! Tables to Parquet files.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IntoInnerError, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::record::Provenance;
+
+/// Rows that are encoded at a time, whatever the sizes of the batches that come in: the bytes of a
+/// file depend on its rows alone.
+const SLICE_ROWS: usize = 1_024;
+
+/// Rows of a row group.
+const ROW_GROUP_ROWS: usize = 32_768;
+
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The file system refused.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file system refused while Parquet was being written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ParquetError,
+    },
+}
+
+/// Puts a file at `path` in one step: a reader sees the old one or the whole new one.
+///
+/// The bytes go to `path` with `.partial` appended, are forced to the disk and renamed.
+///
+/// # Errors
+/// If the file system refuses; nothing is left behind then.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let partial = PartialFile {
+        path: partial_path(path),
+    };
+    File::create(&partial.path)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&partial.path, path))
+        .map_err(|source| WriteError::Io {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn partial_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+/// A file under its temporary name; it goes away unless it is renamed.
+struct PartialFile {
+    path: PathBuf,
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        // After the renaming there is nothing of that name, and this fails harmlessly.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Writes one table to one Parquet file, which appears only when it is whole.
+///
+/// zstd, dictionary-encoded text, one statistic per row group. The same rows give the same bytes.
+pub struct TableWriter {
+    path: PathBuf,
+    partial: PartialFile,
+    schema: SchemaRef,
+    writer: ArrowWriter<BufWriter<File>>,
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+}
+
+impl TableWriter {
+    /// Opens the file under a temporary name.
+    ///
+    /// # Errors
+    /// If the file cannot be created.
+    pub fn create(
+        path: &Path,
+        schema: &SchemaRef,
+        provenance: &Provenance,
+    ) -> Result<Self, WriteError> {
+        let partial = PartialFile {
+            path: partial_path(path),
+        };
+        let file = File::create(&partial.path).map_err(|source| WriteError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let properties = WriterProperties::builder()
+            .set_created_by(format!("clustersweep version {}", Provenance::version()))
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
+            .set_key_value_metadata(Some(provenance.key_values()))
+            .build();
+        let writer = ArrowWriter::try_new(BufWriter::new(file), schema.clone(), Some(properties))
+            .map_err(|source| WriteError::Parquet {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            partial,
+            schema: schema.clone(),
+            writer,
+            pending: Vec::new(),
+            pending_rows: 0,
+        })
+    }
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// If the disk is full or the file system refuses otherwise.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
+        self.pending.push(batch.clone());
+        self.pending_rows += batch.num_rows();
+        while self.pending_rows >= SLICE_ROWS {
+            let all = self.take_pending()?;
+            let rest = all.slice(SLICE_ROWS, all.num_rows() - SLICE_ROWS);
+            self.encode(&all.slice(0, SLICE_ROWS))?;
+            self.pending_rows = rest.num_rows();
+            self.pending.push(rest);
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, forces the file to the disk and gives it its name.
+    ///
+    /// # Errors
+    /// If the disk is full or the file system refuses otherwise; no file is left then.
+    pub fn finish(mut self) -> Result<(), WriteError> {
+        let rest = self.take_pending()?;
+        self.encode(&rest)?;
+        let Self {
+            path,
+            partial,
+            writer,
+            ..
+        } = self;
+        let buffered = writer.into_inner().map_err(|source| WriteError::Parquet {
+            path: path.clone(),
+            source,
+        })?;
+        buffered
+            .into_inner()
+            .map_err(IntoInnerError::into_error)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(&partial.path, &path))
+            .map_err(|source| WriteError::Io { path, source })
+    }
+
+    fn take_pending(&mut self) -> Result<RecordBatch, WriteError> {
+        let all = concat_batches(&self.schema, &self.pending)
+            .map_err(|source| self.failed(source.into()))?;
+        self.pending.clear();
+        self.pending_rows = 0;
+        Ok(all)
+    }
+
+    fn encode(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let written = self.writer.write(batch);
+        written.map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: ParquetError) -> WriteError {
+        WriteError::Parquet {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
