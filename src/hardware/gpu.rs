@@ -76,28 +76,47 @@ pub struct KernelRates {
     pub gemm: BTreeMap<Precision, GemmRate>,
     /// Attention kernels that run on this GPU.
     pub attention: BTreeMap<AttentionKernel, AttentionRate>,
+    /// Fraction of a matrix product's rate that a convolution of the same size reaches, 0–1.
+    pub convolution_fraction: f64,
     /// Fraction of the memory bandwidth that a large streaming kernel reaches, 0–1.
     pub memory_fraction: f64,
-    /// Time from the start of a kernel to its end if it had no work.
+    /// Time from the start of a memory-bound kernel to its end if it had no work.
     pub kernel_floor: SimDuration,
 }
 
 /// What matrix products reach in one number format.
+///
+/// A tile of `a × b` results takes `2ab·(k + k_half) / (peak / SMs · ceiling · i / (i + tile_half))`
+/// on its SM, where `i = ab / (a + b)` is the tile's reuse of what it loads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GemmRate {
-    /// Fraction of the peak that the largest products reach, 0–1 (clocks under load included).
+    /// Fraction of the peak that the inner loop of an endless tile would reach, 0–1.
     pub ceiling: f64,
-    /// Length of k at which the inner loop reaches half of the ceiling.
+    /// Filling and draining of a tile, as the length of k that takes as long.
     pub k_half: f64,
+    /// Reuse at which a tile reaches half of the ceiling.
+    pub tile_half: f64,
+    /// Fraction of the peak that large products reach one after another under the power limit, 0–1.
+    pub sustained: f64,
+    /// Time of a product from start to end if it had no work.
+    pub floor: SimDuration,
 }
 
 /// What one attention kernel reaches, as fractions of the bf16 (or fp16) peak.
+///
+/// A query that sees `s` keys on average reaches `rate · s / (s + half)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionRate {
-    /// Forward, head dimension 128, long sequences, 0–1.
+    /// Forward, head dimension 128, endless sequences, 0–1.
     pub forward: f64,
     /// Backward, likewise.
     pub backward: f64,
+    /// Keys at which the forward kernel reaches half of its rate.
+    pub forward_half: f64,
+    /// Keys at which the backward kernel does.
+    pub backward_half: f64,
+    /// Rate at head dimension 64 over the rate at 128, 0–1.
+    pub narrow: f64,
 }
 
 impl Gpu {
