@@ -1,0 +1,154 @@
+//! How far predictions lie from measurements, group by group.
+
+use std::collections::BTreeMap;
+
+use super::case::Judged;
+
+/// Errors of a set of cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ErrorSummary {
+    /// Cases with a prediction and a measurement.
+    pub count: usize,
+    /// Cases that were judged wrongly to run or not to run, or could not be simulated.
+    pub misses: usize,
+    /// Median of |predicted/measured − 1|.
+    pub median: f64,
+    /// Mean of it.
+    pub mean: f64,
+    /// 90th percentile of it.
+    pub p90: f64,
+    /// Mean of predicted/measured − 1.
+    pub bias: f64,
+    /// Mean of |ln(predicted/measured)|, which does not favour predictions that are too small.
+    pub log_mean: f64,
+}
+
+impl ErrorSummary {
+    /// Errors of the cases given.
+    pub fn of<'a>(cases: impl IntoIterator<Item = &'a Judged>) -> Self {
+        let mut errors = Vec::new();
+        let mut misses = 0;
+        for judged in cases {
+            misses += usize::from(judged.is_miss());
+            errors.extend(judged.relative_error());
+        }
+        Self {
+            misses,
+            ..Self::of_errors(&errors)
+        }
+    }
+
+    /// Errors given as predicted/measured − 1.
+    pub fn of_errors(errors: &[f64]) -> Self {
+        if errors.is_empty() {
+            return Self::default();
+        }
+        let mut sizes: Vec<f64> = errors.iter().map(|error| error.abs()).collect();
+        sizes.sort_by(f64::total_cmp);
+        Self {
+            count: errors.len(),
+            misses: 0,
+            median: quantile(&sizes, 0.5),
+            mean: mean(&sizes),
+            p90: quantile(&sizes, 0.9),
+            bias: mean(errors),
+            log_mean: errors
+                .iter()
+                .map(|error| libm::log1p(error.max(-1.0 + 1e-9)).abs())
+                .sum::<f64>()
+                / errors.len() as f64,
+        }
+    }
+}
+
+/// Mean of values; 0 of none.
+pub fn mean(values: &[f64]) -> f64 {
+    if values.is_empty() {
+        0.0
+    } else {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+}
+
+/// Quantile of ascending values, interpolated linearly between neighbours (numpy's default); 0 of none.
+pub fn quantile(ascending: &[f64], fraction: f64) -> f64 {
+    let Some(last) = ascending.len().checked_sub(1) else {
+        return 0.0;
+    };
+    let place = fraction * last as f64;
+    let below = place.floor() as usize;
+    let above = (below + 1).min(last);
+    let share = place - below as f64;
+    ascending[below] * (1.0 - share) + ascending[above] * share
+}
+
+/// Errors of the cases that share a value of one grouping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupErrors {
+    /// The shared value: `decoder`, `h100-sxm`.
+    pub name: String,
+    /// The errors.
+    pub errors: ErrorSummary,
+}
+
+/// Errors by one grouping, names ascending.
+pub fn by_group<'a>(
+    cases: &[&'a Judged],
+    name: impl Fn(&'a Judged) -> &'a str,
+) -> Vec<GroupErrors> {
+    let mut groups: BTreeMap<&str, Vec<&Judged>> = BTreeMap::new();
+    for &judged in cases {
+        groups.entry(name(judged)).or_default().push(judged);
+    }
+    groups
+        .into_iter()
+        .map(|(name, members)| GroupErrors {
+            name: name.to_owned(),
+            errors: ErrorSummary::of(members),
+        })
+        .collect()
+}
+
+/// Mean over groups of the group's mean error; groups without a prediction do not count.
+pub fn mean_over_groups(groups: &[GroupErrors]) -> f64 {
+    let means: Vec<f64> = groups
+        .iter()
+        .filter(|group| group.errors.count > 0)
+        .map(|group| group.errors.mean)
+        .collect();
+    mean(&means)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_matches_the_hand_computation() {
+        // |errors| ascending: 0.1, 0.1, 0.2, 0.4. Median 0.15, mean 0.2; the 90th percentile lies at place
+        // 0.9 · 3 = 2.7, so 0.2 + 0.7 · 0.2 = 0.34. Bias: (0.1 − 0.1 + 0.4 − 0.2)/4 = 0.05.
+        let summary = ErrorSummary::of_errors(&[0.1, -0.1, 0.4, -0.2]);
+        assert_eq!(summary.count, 4);
+        for (got, expected) in [
+            (summary.median, 0.15),
+            (summary.mean, 0.2),
+            (summary.p90, 0.34),
+            (summary.bias, 0.05),
+        ] {
+            assert!((got - expected).abs() < 1e-12, "{got} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn half_and_double_are_equally_far_in_logarithms() {
+        // ln 2 = 0.693 either way, though the relative errors are −0.5 and 1.
+        let half = ErrorSummary::of_errors(&[-0.5]).log_mean;
+        let double = ErrorSummary::of_errors(&[1.0]).log_mean;
+        assert!((half - double).abs() < 1e-12);
+    }
+
+    #[test]
+    fn no_cases_have_no_errors() {
+        assert_eq!(ErrorSummary::of_errors(&[]), ErrorSummary::default());
+    }
+}
