@@ -34,7 +34,7 @@ pub fn scaling_errors(cases: &[Judged]) -> Vec<ScalingErrors> {
             series.entry(key).or_default().push(judged);
         }
     }
-    let mut families: BTreeMap<&str, (usize, Vec<(f64, f64)>)> = BTreeMap::new();
+    let mut families: BTreeMap<&str, FamilyPoints> = BTreeMap::new();
     for ((family, _), mut members) in series {
         members.sort_by_key(|judged| judged.case.gpus);
         let mut sizes: Vec<u32> = members.iter().map(|judged| judged.case.gpus).collect();
@@ -44,19 +44,29 @@ pub fn scaling_errors(cases: &[Judged]) -> Vec<ScalingErrors> {
             continue;
         }
         let entry = families.entry(family).or_default();
-        entry.0 += 1;
-        entry.1.extend(points);
+        entry.series += 1;
+        entry.points.extend(points);
     }
     families
         .into_iter()
-        .map(|(family, (series, points))| ScalingErrors {
-            family: family.to_owned(),
-            series,
-            points: points.len(),
-            error: mean(&points.iter().map(|(m, p)| (p - m).abs()).collect::<Vec<_>>()),
-            error_of_perfect: mean(&points.iter().map(|(m, _)| (1.0 - m).abs()).collect::<Vec<_>>()),
+        .map(|(family, FamilyPoints { series, points })| {
+            let off = |of: fn(&(f64, f64)) -> f64| mean(&points.iter().map(of).collect::<Vec<_>>());
+            ScalingErrors {
+                family: family.to_owned(),
+                series,
+                points: points.len(),
+                error: off(|(measured, predicted)| (predicted - measured).abs()),
+                error_of_perfect: off(|(measured, _)| (1.0 - measured).abs()),
+            }
         })
         .collect()
+}
+
+#[derive(Default)]
+struct FamilyPoints {
+    series: usize,
+    /// (measured, predicted) efficiency.
+    points: Vec<(f64, f64)>,
 }
 
 /// (measured, predicted) efficiency of every case above the smallest size.
@@ -133,7 +143,7 @@ pub fn rankings(cases: &[Judged]) -> Vec<Ranking> {
 fn spearman(pairs: &[(f64, f64)]) -> f64 {
     let a = ranks(pairs.iter().map(|p| p.0));
     let b = ranks(pairs.iter().map(|p| p.1));
-    let centre = (pairs.len() as f64 + 1.0) / 2.0;
+    let centre = f64::midpoint(pairs.len() as f64, 1.0);
     let product = |x: &[f64], y: &[f64]| -> f64 {
         x.iter()
             .zip(y)
@@ -158,7 +168,7 @@ fn ranks(values: impl Iterator<Item = f64>) -> Vec<f64> {
                 .iter()
                 .filter(|other| other.total_cmp(value).is_eq())
                 .count();
-            below as f64 + (equal as f64 + 1.0) / 2.0
+            below as f64 + f64::midpoint(equal as f64, 1.0)
         })
         .collect()
 }
@@ -178,6 +188,9 @@ mod tests {
     #[test]
     fn ties_share_the_mean_of_their_ranks() {
         // 5 is first; the two 7s share ranks 2 and 3; 9 is fourth.
-        assert_eq!(ranks([7.0, 5.0, 7.0, 9.0].into_iter()), [2.5, 1.0, 2.5, 4.0]);
+        assert_eq!(
+            ranks([7.0, 5.0, 7.0, 9.0].into_iter()),
+            [2.5, 1.0, 2.5, 4.0]
+        );
     }
 }

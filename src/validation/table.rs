@@ -94,22 +94,7 @@ impl MeasuredTable {
                 return Err(TableFaults(vec![fault(1, 1, message.to_owned())]));
             }
         };
-        let mut faults = Vec::new();
-        let mut columns = BTreeMap::new();
-        for (index, name) in header.iter().enumerate() {
-            if columns.insert(name.trim().to_owned(), index).is_some() {
-                faults.push(fault(1, index + 1, format!("column `{name}` is there twice")));
-            }
-        }
-        let kind = CaseKind::MARKS
-            .into_iter()
-            .find(|(_, mark)| columns.contains_key(*mark))
-            .map(|(kind, _)| kind);
-        if kind.is_none() {
-            let marks = CaseKind::MARKS.map(|(_, mark)| mark).join("`, `");
-            let message = format!("no column tells what was measured; expected one of `{marks}`");
-            faults.push(fault(1, 1, message));
-        }
+        let (kind, columns, mut faults) = read_header(file, &header);
         let mut rows = Vec::new();
         for record in records {
             let record = match record {
@@ -186,6 +171,36 @@ impl MeasuredTable {
     }
 }
 
+/// What the header measures, its columns by name, and its faults.
+fn read_header(
+    file: &str,
+    header: &StringRecord,
+) -> (Option<CaseKind>, BTreeMap<String, usize>, Vec<TableFault>) {
+    let fault = |field, message| TableFault {
+        file: file.to_owned(),
+        line: 1,
+        field,
+        message,
+    };
+    let mut faults = Vec::new();
+    let mut columns = BTreeMap::new();
+    for (index, name) in header.iter().enumerate() {
+        if columns.insert(name.trim().to_owned(), index).is_some() {
+            faults.push(fault(index + 1, format!("column `{name}` is there twice")));
+        }
+    }
+    let kind = CaseKind::MARKS
+        .into_iter()
+        .find(|(_, mark)| columns.contains_key(*mark))
+        .map(|(kind, _)| kind);
+    if kind.is_none() {
+        let marks = CaseKind::MARKS.map(|(_, mark)| mark).join("`, `");
+        let message = format!("no column tells what was measured; expected one of `{marks}`");
+        faults.push(fault(1, message));
+    }
+    (kind, columns, faults)
+}
+
 /// One row while it is read. A getter gives `None` for an empty or absent cell, and notes a fault for one that
 /// cannot be what it should be.
 #[derive(Debug)]
@@ -208,7 +223,7 @@ impl<'a> Row<'a> {
     /// The text of a cell that must be there.
     pub fn required_text(&mut self, column: &str) -> &'a str {
         self.text(column).unwrap_or_else(|| {
-            self.fault(column, "is empty; this column has to be filled".to_owned());
+            self.fault(column, "is empty; this column has to be filled");
             ""
         })
     }
@@ -219,11 +234,11 @@ impl<'a> Row<'a> {
         match text.parse::<f64>() {
             Ok(value) if value.is_finite() && value >= 0.0 => Some(value),
             Ok(_) => {
-                self.fault(column, format!("`{text}` has to be finite and at least 0"));
+                self.fault(column, &format!("`{text}` has to be finite and at least 0"));
                 None
             }
             Err(_) => {
-                self.fault(column, format!("`{text}` is no number"));
+                self.fault(column, &format!("`{text}` is no number"));
                 None
             }
         }
@@ -235,7 +250,7 @@ impl<'a> Row<'a> {
         match self.number(column) {
             Some(value) if value > 0.0 => value,
             Some(value) => {
-                self.fault(column, format!("`{value}` has to be above 0"));
+                self.fault(column, &format!("`{value}` has to be above 0"));
                 1.0
             }
             None => {
@@ -254,7 +269,7 @@ impl<'a> Row<'a> {
             let text = self.text(column).unwrap_or_default();
             self.fault(
                 column,
-                format!("`{text}` has to be a whole number of at least 1"),
+                &format!("`{text}` has to be a whole number of at least 1"),
             );
             return None;
         }
@@ -273,7 +288,7 @@ impl<'a> Row<'a> {
     }
 
     /// Notes a fault of a cell; the message follows the column's name.
-    pub fn fault(&mut self, column: &str, message: String) {
+    pub fn fault(&mut self, column: &str, message: &str) {
         self.faults.push(TableFault {
             file: self.table.file.clone(),
             line: self.line,
@@ -288,10 +303,10 @@ mod tests {
     use super::*;
 
     fn read_counts(text: &str) -> Result<Vec<(f64, Option<u32>)>, TableFaults> {
-        MeasuredTable::read("cases.csv", text)?.map_rows(
-            &["id", "measured_step_time_s", "gpus"],
-            |row| (row.measured("measured_step_time_s"), row.count("gpus")),
-        )
+        MeasuredTable::read("cases.csv", text)?
+            .map_rows(&["id", "measured_step_time_s", "gpus"], |row| {
+                (row.measured("measured_step_time_s"), row.count("gpus"))
+            })
     }
 
     #[test]
