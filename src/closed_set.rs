@@ -12,10 +12,53 @@ pub struct UnknownName {
     pub expected: Vec<&'static str>,
 }
 
+/// The known name that a misspelt one was probably meant to be.
+///
+/// The one with the fewest edits (insert, delete, replace, swap of neighbours; Damerau 1964, each pair
+/// swapped once), when those are at most a third of the longer name; the first of several. Case does
+/// not count as an edit. Names of over 64 letters are near to nothing.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > 64 {
+        return None;
+    }
+    let given = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (edit_distance(&given, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| {
+            let longer = given.chars().count().max(candidate.chars().count());
+            *distance <= (longer / 3).max(1)
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+fn edit_distance(from: &str, to: &str) -> usize {
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut rows = vec![vec![0; to.len() + 1]; from.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for (j, cell) in rows[0].iter_mut().enumerate() {
+        *cell = j;
+    }
+    for i in 1..=from.len() {
+        for j in 1..=to.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
+            let mut fewest = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
+                fewest = fewest.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = fewest;
+        }
+    }
+    rows[from.len()][to.len()]
+}
+
 /// Declares an enum once, with the spelling of each member.
 ///
-/// Gives `ALL`, `WHAT`, `as_str`, `Display`, `FromStr` and `Serialize`. Strings become members at
-/// the edge of the program and are never compared again.
+/// Gives `ALL`, `NAMES`, `WHAT`, `as_str`, `Display`, `FromStr` and `Serialize`. Strings become
+/// members at the edge of the program and are never compared again.
 #[macro_export]
 macro_rules! closed_set {
     (
@@ -33,6 +76,8 @@ macro_rules! closed_set {
         impl $name {
             /// Every member, in the order of declaration.
             pub const ALL: &'static [Self] = &[ $( Self::$member ),+ ];
+            /// Every spelling, in the order of declaration.
+            pub const NAMES: &'static [&'static str] = &[ $( $text ),+ ];
             /// What the set holds, in words.
             pub const WHAT: &'static str = $what;
 
@@ -90,12 +135,25 @@ mod tests {
     fn every_spelling_parses_back_to_its_member() {
         for member in Colour::ALL {
             assert_eq!(member.as_str().parse(), Ok(*member));
+            assert!(Colour::NAMES.contains(&member.as_str()));
         }
     }
 
     #[test]
     fn a_set_says_what_it_holds() {
         assert_eq!(Colour::WHAT, "colour");
+    }
+
+    // "h1000" → "h100": one deletion. "fat-tere" → "fat-tree": one swap. "Switch": case is free.
+    // "banana" is further than a third of its letters from everything.
+    #[test]
+    fn the_nearest_name_is_a_few_edits_away_or_none() {
+        let known = ["h100", "fat-tree", "switch"];
+        assert_eq!(super::nearest("h1000", known), Some("h100"));
+        assert_eq!(super::nearest("fat-tere", known), Some("fat-tree"));
+        assert_eq!(super::nearest("Switch", known), Some("switch"));
+        assert_eq!(super::nearest("banana", known), None);
+        assert_eq!(super::edit_distance("fat-tere", "fat-tree"), 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod layer;
 pub mod lower;
 mod moe;
 pub mod operator;
+pub mod parameters;
 mod tensor_parallel;
 mod transformer;
 mod transformer_ends;
@@ -14,6 +15,7 @@ pub use lower::{
     ContextExchange, Format, Fused, Kept, LoweredLayer, LoweredModel, Shard, ShardParameters, lower,
 };
 pub use operator::{CommGroup, CommOp, Operator};
+pub use parameters::{LayerParameters, Parameters};
 
 use crate::closed_set;
 
@@ -53,6 +55,16 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// How a layer attends.
+    pub enum AttentionKind: "attention" {
+        /// Multi-head, grouped-query or multi-query.
+        Mha = "mha",
+        /// Multi-head latent (DeepSeek-V2).
+        Mla = "mla",
+    }
+}
+
 /// A neural network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -66,7 +78,7 @@ pub struct Model {
     pub architecture: Architecture,
     /// Tokens per sample unless the spec says otherwise; 1 for images.
     pub seq_len: u32,
-    /// Parameters as published, to hold the count against.
+    /// Parameters as published (multi-token prediction not counted), to hold the count against.
     pub published_parameters: Option<f64>,
 }
 
@@ -106,6 +118,10 @@ pub struct Transformer {
     pub biases: bool,
     /// Whether only the query, key and value projections have biases besides (Qwen 2).
     pub qkv_biases: bool,
+    /// Whether queries and keys are normalised per head (Qwen 3).
+    pub qk_norm: bool,
+    /// Whether the embeddings are normalised before the first block (BLOOM, BERT).
+    pub embedding_norm: bool,
     /// Whether embedding and head share their matrix.
     pub tied_embeddings: bool,
     /// Learned absolute positions, 0 with rotary or ALiBi ones.

@@ -1,0 +1,352 @@
+//! Laying tables over a catalogue: bases, merging, checks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::closed_set::nearest;
+
+use super::fault::{CatalogFault, Faults};
+use super::fields::Fields;
+use super::key::{check_complete, check_given, lookup};
+use super::{Catalog, Entry, Kind, Sources, cluster, gpu, model, source, stack};
+
+/// Source of what a spec gives without saying where it is from.
+const OWN_SOURCE: &str = "given in the spec";
+
+/// Longest chain of bases; a longer one is generated, and would only cost stack.
+const DEEPEST: usize = 64;
+
+pub(super) fn overlay(
+    catalog: &Catalog,
+    tables: &toml::Table,
+) -> Result<Catalog, Vec<CatalogFault>> {
+    let mut next = catalog.clone();
+    let mut found = Vec::new();
+    for kind in Kind::ALL.iter().copied() {
+        let Some(value) = tables.get(kind.as_str()) else {
+            continue;
+        };
+        let mut layer = Layer::of(catalog, kind, value);
+        layer.resolve_all();
+        for (name, entry) in layer.resolved {
+            found.extend(insert(&mut next, kind, &name, entry));
+        }
+        found.extend(layer.found);
+    }
+    if found.is_empty() {
+        Ok(next)
+    } else {
+        Err(found)
+    }
+}
+
+/// The own entries of one kind on their way to being resolved.
+struct Layer<'a> {
+    kind: Kind,
+    presets: Option<&'a BTreeMap<String, Entry>>,
+    own: BTreeMap<&'a str, Own<'a>>,
+    order: Vec<&'a str>,
+    resolved: BTreeMap<String, Entry>,
+    /// Entries with faults: what rests on them is not looked at again.
+    failed: BTreeSet<&'a str>,
+    found: Vec<CatalogFault>,
+}
+
+/// One own entry as given.
+struct Own<'a> {
+    base: Option<&'a str>,
+    table: toml::Table,
+    sources: Sources,
+}
+
+impl<'a> Layer<'a> {
+    fn of(catalog: &'a Catalog, kind: Kind, value: &'a toml::Value) -> Self {
+        let mut layer = Self {
+            kind,
+            presets: catalog.entries.get(&kind),
+            own: BTreeMap::new(),
+            order: Vec::new(),
+            resolved: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            found: Vec::new(),
+        };
+        let Some(entries) = value.as_table() else {
+            layer.found.push(not_a_table(&[kind.as_str()], value));
+            return layer;
+        };
+        for (name, value) in entries {
+            layer.order.push(name);
+            if let Some(table) = value.as_table() {
+                layer.take(name, table);
+            } else {
+                layer.failed.insert(name);
+                layer.found.push(not_a_table(&[kind.as_str(), name], value));
+            }
+        }
+        layer
+    }
+
+    /// Checks what an entry gives by itself, and sets `base` and `sources` apart.
+    fn take(&mut self, name: &'a str, table: &'a toml::Table) {
+        let mut faults = Faults::of(self.kind.as_str(), name);
+        let mut own = Own {
+            base: None,
+            table: table.clone(),
+            sources: Sources::new(),
+        };
+        if let Some(value) = table.get("base") {
+            own.table.remove("base");
+            own.base = value.as_str();
+            if own.base.is_none() {
+                let message = format!("expected the name of a {}", self.kind.singular());
+                faults.value("base", value, message, None);
+            }
+        }
+        if let Some(value) = table.get("sources") {
+            own.table.remove("sources");
+            own.sources = sources(value, &mut faults);
+        }
+        if name.is_empty() || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            let message = "a name has no spaces and is not empty".to_owned();
+            faults.key("", message, None);
+        }
+        check_given(&own.table, self.kind.keys(), &mut faults);
+        if !faults.is_empty() {
+            self.failed.insert(name);
+        }
+        self.found.extend(faults.into_found());
+        self.own.insert(name, own);
+    }
+
+    fn resolve_all(&mut self) {
+        for name in self.order.clone() {
+            self.resolve(name, &mut Vec::new());
+        }
+    }
+
+    /// The whole entry of an own name or preset; `None` when it, or what it rests on, has faults.
+    /// `above` are the entries that rest on it, for loops.
+    fn resolve(&mut self, name: &'a str, above: &mut Vec<&'a str>) -> Option<Entry> {
+        if let Some(entry) = self.resolved.get(name) {
+            return Some(entry.clone());
+        }
+        if self.failed.contains(name) {
+            return None;
+        }
+        above.push(name);
+        let parent = self.parent(name, above);
+        above.pop();
+        let Ok(parent) = parent else {
+            self.failed.insert(name);
+            return None;
+        };
+        let entry = merged(self.kind, name, parent, &self.own[name]);
+        let mut faults = Faults::of(self.kind.as_str(), name);
+        check_complete(&entry.table, self.kind.keys(), &mut faults);
+        if faults.is_empty() {
+            self.resolved.insert(name.to_owned(), entry.clone());
+            return Some(entry);
+        }
+        self.found.extend(faults.into_found());
+        self.failed.insert(name);
+        None
+    }
+
+    /// What an own entry starts from, with its name; an error is noted or was noted before.
+    fn parent(
+        &mut self,
+        name: &'a str,
+        above: &mut Vec<&'a str>,
+    ) -> Result<Option<(&'a str, Entry)>, ()> {
+        let preset = |of: &str| self.presets.and_then(|presets| presets.get(of)).cloned();
+        let Some(base) = self.own[name].base else {
+            return Ok(preset(name).map(|entry| (name, entry)));
+        };
+        if base == name
+            && let Some(entry) = preset(name)
+        {
+            return Ok(Some((name, entry)));
+        }
+        if above.contains(&base) {
+            let chain: Vec<&str> = above.iter().copied().chain([base]).collect();
+            let message = format!("`base` goes in a circle: {}", chain.join(" → "));
+            self.base_fault(name, base, message, None);
+            return Err(());
+        }
+        if above.len() > DEEPEST {
+            let message = format!("more than {DEEPEST} entries rest on one another");
+            self.base_fault(name, base, message, None);
+            return Err(());
+        }
+        if self.own.contains_key(base) {
+            return self
+                .resolve(base, above)
+                .map(|entry| Some((base, entry)))
+                .ok_or(());
+        }
+        if let Some(entry) = preset(base) {
+            return Ok(Some((base, entry)));
+        }
+        let known = self.order.iter().copied().filter(|own| *own != name);
+        let presets = self.presets.into_iter().flat_map(|presets| presets.keys());
+        let hint = nearest(base, known.chain(presets.map(String::as_str)))
+            .map(|close| format!("did you mean `{close}`?"));
+        let message = format!("unknown {} `{base}`", self.kind.singular());
+        self.base_fault(name, base, message, hint);
+        Err(())
+    }
+
+    fn base_fault(&mut self, name: &str, base: &str, message: String, hint: Option<String>) {
+        let mut faults = Faults::of(self.kind.as_str(), name);
+        faults.value("base", &toml::Value::from(base), message, hint);
+        self.found.extend(faults.into_found());
+    }
+}
+
+fn not_a_table(path: &[&str], value: &toml::Value) -> CatalogFault {
+    CatalogFault {
+        path: path.iter().map(|part| (*part).to_owned()).collect(),
+        place: super::FaultPlace::Value,
+        text: value.to_string(),
+        message: format!("expected a table, found {}", value.type_str()),
+        hint: None,
+    }
+}
+
+/// `[sources]` as given; nested tables are joined with dots.
+fn sources(value: &toml::Value, faults: &mut Faults<'_>) -> Sources {
+    let mut sources = Sources::new();
+    let mut open = vec![("sources".to_owned(), value)];
+    while let Some((path, value)) = open.pop() {
+        match value {
+            toml::Value::Table(table) => {
+                open.extend(
+                    table
+                        .iter()
+                        .map(|(key, value)| (format!("{path}.{key}"), value)),
+                );
+            }
+            toml::Value::String(text) => {
+                if let Some(key) = path.strip_prefix("sources.") {
+                    sources.insert(key.to_owned(), text.clone());
+                }
+            }
+            other => {
+                let message = format!("expected text, found {}", other.type_str());
+                faults.value(&path, other, message, None);
+            }
+        }
+    }
+    sources
+}
+
+/// An entry over what it starts from.
+fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) -> Entry {
+    let Some((parent_name, parent)) = parent else {
+        return Entry {
+            table: own.table.clone(),
+            sources: own.sources.clone(),
+        };
+    };
+    let Entry {
+        mut table,
+        mut sources,
+    } = parent;
+    for path in outdated(kind, &own.table) {
+        table.remove(*path);
+    }
+    if parent_name != name {
+        table.remove("title");
+    }
+    merge(&mut table, &own.table);
+    if kind == Kind::Models {
+        for (path, _) in model::strays(&table) {
+            if !own.table.contains_key(path) {
+                table.remove(path);
+            }
+        }
+    }
+    for path in leaves(&own.table) {
+        sources.remove(&path);
+        if source(&own.sources, &path).is_none() {
+            sources.insert(path, OWN_SOURCE.to_owned());
+        }
+    }
+    sources.extend(own.sources.clone());
+    sources.retain(|path, _| lookup(&table, path).is_some());
+    Entry { table, sources }
+}
+
+/// Keys of a base that do not hold any more when these are changed.
+fn outdated(kind: Kind, own: &toml::Table) -> &'static [&'static str] {
+    match kind {
+        Kind::Gpus if own.contains_key("price_per_hour") => &["price_date"],
+        Kind::Models if own.keys().any(|key| key != "title" && key != "seq_len") => {
+            &["published_parameters", "published_active_parameters"]
+        }
+        Kind::Clusters | Kind::Gpus | Kind::Models | Kind::Stacks => &[],
+    }
+}
+
+fn merge(into: &mut toml::Table, from: &toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(given)) => merge(inner, given),
+            _ => {
+                into.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// The dotted paths of all values in a table.
+pub(super) fn leaves(table: &toml::Table) -> Vec<String> {
+    let mut paths = Vec::new();
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => {
+                paths.extend(
+                    leaves(inner)
+                        .into_iter()
+                        .map(|below| format!("{key}.{below}")),
+                );
+            }
+            _ => paths.push(key.clone()),
+        }
+    }
+    paths
+}
+
+/// Reads a complete entry into the catalogue, or says what is wrong with it as a whole.
+fn insert(catalog: &mut Catalog, kind: Kind, name: &str, entry: Entry) -> Vec<CatalogFault> {
+    let mut faults = Faults::of(kind.as_str(), name);
+    let fields = Fields(&entry.table);
+    let key = name.to_owned();
+    match kind {
+        Kind::Clusters => {
+            let cluster = cluster::read(name, fields, &mut faults);
+            catalog.clusters.insert(key, Arc::new(cluster));
+        }
+        Kind::Gpus => {
+            let gpu = gpu::read(name, fields, &mut faults);
+            if !catalog.clusters.contains_key(&gpu.cluster) {
+                let hint = nearest(&gpu.cluster, catalog.clusters.keys().map(String::as_str))
+                    .map(|close| format!("did you mean `{close}`?"));
+                let message = format!("unknown cluster `{}`", gpu.cluster);
+                faults.value("cluster", &entry.table["cluster"], message, hint);
+            }
+            catalog.gpus.insert(key, Arc::new(gpu));
+        }
+        Kind::Models => {
+            let model = model::read(name, fields, &mut faults);
+            catalog.models.insert(key, Arc::new(model));
+        }
+        Kind::Stacks => {
+            let stack = stack::read(name, fields, &mut faults);
+            catalog.stacks.insert(key, Arc::new(stack));
+        }
+    }
+    let entries = catalog.entries.entry(kind).or_default();
+    entries.insert(name.to_owned(), entry);
+    faults.into_found()
+}

@@ -1,0 +1,146 @@
+//! Quantities that only catalogue tables have: prices, months, published parameter counts.
+
+use std::str::FromStr;
+
+/// Why a text is not one of them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// Not an amount of US dollars.
+    #[error("`{0}` is not a price above zero; write it like \"2.50 USD\"")]
+    Price(String),
+    /// Not a month.
+    #[error("`{0}` is not a month; write it like \"2026-05\"")]
+    Month(String),
+    /// Not a count of parameters.
+    #[error(
+        "`{0}` is not a number of parameters; write it like \"70.6 billion\" (million, billion, trillion)"
+    )]
+    ParameterCount(String),
+}
+
+/// An amount of US dollars above zero.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Dollars(pub f64);
+
+impl FromStr for Dollars {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        text.trim()
+            .strip_suffix("USD")
+            .and_then(|number| number.trim().parse::<f64>().ok())
+            .filter(|amount| amount.is_finite() && *amount > 0.0)
+            .map(Self)
+            .ok_or_else(|| TextError::Price(text.to_owned()))
+    }
+}
+
+/// A month of a year, `YYYY-MM`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Month {
+    /// Year.
+    pub year: u16,
+    /// Month, 1–12.
+    pub month: u8,
+}
+
+impl FromStr for Month {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let wrong = || TextError::Month(text.to_owned());
+        let (year, month) = text.split_once('-').ok_or_else(wrong)?;
+        if year.len() != 4 || month.len() != 2 {
+            return Err(wrong());
+        }
+        let (year, month) = (
+            year.parse().map_err(|_| wrong())?,
+            month.parse().map_err(|_| wrong())?,
+        );
+        if (1..=12).contains(&month) {
+            Ok(Self { year, month })
+        } else {
+            Err(wrong())
+        }
+    }
+}
+
+/// A published number of parameters, with the precision it was published to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ParameterCount {
+    /// The number.
+    pub count: f64,
+    /// Half a unit of its last printed digit: `"13 billion"` may be anything from 12.5 to 13.5.
+    pub rounding: f64,
+}
+
+impl FromStr for ParameterCount {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let wrong = || TextError::ParameterCount(text.to_owned());
+        let (number, unit) = text.trim().split_once(' ').ok_or_else(wrong)?;
+        let unit = match unit.trim() {
+            "million" => 1e6,
+            "billion" => 1e9,
+            "trillion" => 1e12,
+            _ => return Err(wrong()),
+        };
+        let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let value: f64 = number.parse().map_err(|_| wrong())?;
+        if !plain || value <= 0.0 {
+            return Err(wrong());
+        }
+        let decimals = number.split_once('.').map_or(0, |(_, digits)| digits.len());
+        let last_digit = (0..decimals).fold(1.0, |digit, _| digit / 10.0);
+        Ok(Self {
+            count: value * unit,
+            rounding: 0.5 * last_digit * unit,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_dollars_above_zero() {
+        assert_eq!("2.50 USD".parse(), Ok(Dollars(2.5)));
+        for text in ["2.50", "2.50 EUR", "0 USD", "-1 USD", "NaN USD", "USD"] {
+            assert!(text.parse::<Dollars>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_month_is_four_digits_a_dash_and_two() {
+        assert_eq!(
+            "2026-05".parse(),
+            Ok(Month {
+                year: 2026,
+                month: 5
+            })
+        );
+        for text in [
+            "2026-13",
+            "2026-00",
+            "2026",
+            "26-05",
+            "2026-5",
+            "2026-05-01",
+        ] {
+            assert!(text.parse::<Month>().is_err(), "{text}");
+        }
+    }
+
+    // 70.6 billion: the last digit is 0.1 billion, half of it 50 million.
+    #[test]
+    fn a_parameter_count_knows_its_rounding() {
+        let count: ParameterCount = "70.6 billion".parse().expect("a count");
+        assert!((count.count - 70.6e9).abs() < 1.0);
+        assert!((count.rounding - 0.05e9).abs() < 1.0);
+        for text in ["70.6e9", "70.6", "-1 billion", "inf billion", "70.6 B"] {
+            assert!(text.parse::<ParameterCount>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Stack tables.
+
+use crate::hardware::AttentionKernel;
+use crate::stack::{
+    Fusion, GradientPrecision, Host, KernelFractions, LowPrecisionRecipe, Overlap, Recipe,
+    Recompute, Reserve, Sharding, Stack,
+};
+
+use super::fault::Faults;
+use super::fields::Fields;
+use super::key::{Key, ValueKind as Kind};
+
+/// The keys of a stack table.
+pub(super) const KEYS: &[Key] = &[
+    Key::optional("title", Kind::Text, "Name for people; default: the name."),
+    Key::optional(
+        "frameworks",
+        Kind::TextList,
+        "Frameworks it stands for, as lower-case fragments of their names; default: none.",
+    ),
+    Key::required(
+        "years",
+        Kind::Counts(2),
+        "First and last year it stands for.",
+    ),
+    Key::required(
+        "attention",
+        Kind::Choices(AttentionKernel::NAMES),
+        "Attention kernels it can call, best first.",
+    ),
+    Key::required(
+        "sharding",
+        Kind::Choice(Sharding::NAMES),
+        "How it shards parameters unless the spec says otherwise.",
+    ),
+    Key::required(
+        "recompute",
+        Kind::ChoiceOrAuto(Recompute::NAMES),
+        "What it recomputes unless the spec says otherwise; auto: the least that fits.",
+    ),
+    Key::required(
+        "sequence_parallel",
+        Kind::Flag,
+        "Whether tensor parallelism shards the norms' tokens too unless the spec says otherwise.",
+    ),
+    Key::required(
+        "gradient_precision",
+        Kind::Choice(GradientPrecision::NAMES),
+        "Format of the gradient buffers.",
+    ),
+    Key::required(
+        "fp8_recipe",
+        Kind::Choice(LowPrecisionRecipe::NAMES),
+        "How 8-bit tensors get their scale.",
+    ),
+    Key::required(
+        "recipe.fp32_parameters",
+        Kind::Flag,
+        "Whether parameters are kept in fp32 alone and cast to 16 bits when they are used.",
+    ),
+    Key::required(
+        "recipe.optimizer_bytes",
+        Kind::Number,
+        "Bytes of optimizer state per parameter, fp32 master weights included.",
+    ),
+    Key::required(
+        "recipe.fp8_parameters",
+        Kind::Flag,
+        "Whether parameters are gathered in 8 bits when the products run in 8 or 4 bits.",
+    ),
+    Key::required(
+        "recipe.dropout",
+        Kind::Flag,
+        "Whether attention and MLP drop out activations.",
+    ),
+    Key::required(
+        "kernels.gemm",
+        Kind::Fraction,
+        "What its matrix products reach of the GPU's rates.",
+    ),
+    Key::required(
+        "kernels.convolution",
+        Kind::Fraction,
+        "What its convolutions reach of them.",
+    ),
+    Key::required(
+        "kernels.attention",
+        Kind::Fraction,
+        "What its attention reaches of them.",
+    ),
+    Key::required(
+        "kernels.memory",
+        Kind::Fraction,
+        "What its memory-bound kernels reach of them.",
+    ),
+    Key::required(
+        "fusion.elementwise",
+        Kind::Flag,
+        "Whether bias, activation, dropout and residual are one kernel each instead of four.",
+    ),
+    Key::required(
+        "fusion.cross_entropy",
+        Kind::Flag,
+        "Whether the loss never writes fp32 logits beside the bf16 ones.",
+    ),
+    Key::required(
+        "fusion.gradient_accumulation",
+        Kind::Flag,
+        "Whether weight gradients are accumulated inside their matrix product.",
+    ),
+    Key::required(
+        "fusion.optimizer",
+        Kind::Flag,
+        "Whether the optimizer is one kernel over all parameters.",
+    ),
+    Key::required(
+        "overlap.gradients",
+        Kind::Flag,
+        "Gradient reduction behind the last backward pass.",
+    ),
+    Key::required(
+        "overlap.parameters",
+        Kind::Flag,
+        "Gathering of parameters behind the next forward pass.",
+    ),
+    Key::required(
+        "overlap.tensor",
+        Kind::Flag,
+        "Tensor-parallel communication behind its matrix product.",
+    ),
+    Key::required(
+        "overlap.pipeline",
+        Kind::Flag,
+        "Sends between pipeline stages behind compute.",
+    ),
+    Key::required(
+        "overlap.scatter_gather",
+        Kind::Flag,
+        "Whether only 1/tp of an activation is sent between stages and gathered there.",
+    ),
+    Key::required(
+        "overlap.bucket",
+        Kind::Bytes,
+        "Bytes of one gradient bucket.",
+    ),
+    Key::required(
+        "overlap.communication_sms",
+        Kind::CountOrZero,
+        "SMs that a communication kernel takes from compute beside it.",
+    ),
+    Key::required("host.dispatch", Kind::Duration, "Time to issue one kernel."),
+    Key::required(
+        "host.kernel_gap",
+        Kind::Duration,
+        "Gap between two kernels that were issued ahead.",
+    ),
+    Key::required(
+        "host.step",
+        Kind::Duration,
+        "Per step: data, logging, schedule, synchronisations.",
+    ),
+    Key::required(
+        "host.cuda_graphs",
+        Kind::Flag,
+        "Whether CUDA graphs replace dispatch.",
+    ),
+    Key::required(
+        "reserve.context",
+        Kind::Bytes,
+        "Memory of context, libraries and communication buffers.",
+    ),
+    Key::required(
+        "reserve.fragmentation",
+        Kind::Number,
+        "Fraction by which the allocator holds more than is allocated.",
+    ),
+];
+
+/// What a complete table says.
+pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> Stack {
+    let years = fields.counts("years");
+    if years[0] > years[1] {
+        let message = format!(
+            "the first year {} is after the last, {}",
+            years[0], years[1]
+        );
+        faults.key("years", message, None);
+    }
+    Stack {
+        name: name.to_owned(),
+        title: fields.find("title").unwrap_or_else(|| name.to_owned()),
+        frameworks: fields.list("frameworks"),
+        years: (years[0], years[1]),
+        attention: fields.list("attention"),
+        sharding: fields.get("sharding"),
+        recompute: fields.find("recompute"),
+        sequence_parallel: fields.flag("sequence_parallel"),
+        gradient_precision: fields.get("gradient_precision"),
+        fp8_recipe: fields.get("fp8_recipe"),
+        recipe: Recipe {
+            fp32_parameters: fields.flag("recipe.fp32_parameters"),
+            optimizer_bytes: fields.number("recipe.optimizer_bytes"),
+            fp8_parameters: fields.flag("recipe.fp8_parameters"),
+            dropout: fields.flag("recipe.dropout"),
+        },
+        kernels: KernelFractions {
+            gemm: fields.number("kernels.gemm"),
+            convolution: fields.number("kernels.convolution"),
+            attention: fields.number("kernels.attention"),
+            memory: fields.number("kernels.memory"),
+        },
+        fusion: Fusion {
+            elementwise: fields.flag("fusion.elementwise"),
+            cross_entropy: fields.flag("fusion.cross_entropy"),
+            gradient_accumulation: fields.flag("fusion.gradient_accumulation"),
+            optimizer: fields.flag("fusion.optimizer"),
+        },
+        overlap: Overlap {
+            gradients: fields.flag("overlap.gradients"),
+            parameters: fields.flag("overlap.parameters"),
+            tensor: fields.flag("overlap.tensor"),
+            pipeline: fields.flag("overlap.pipeline"),
+            scatter_gather: fields.flag("overlap.scatter_gather"),
+            bucket: fields.get("overlap.bucket"),
+            communication_sms: fields.count("overlap.communication_sms"),
+        },
+        host: Host {
+            dispatch: fields.get("host.dispatch"),
+            kernel_gap: fields.get("host.kernel_gap"),
+            step: fields.get("host.step"),
+            cuda_graphs: fields.flag("host.cuda_graphs"),
+        },
+        reserve: Reserve {
+            context: fields.get("reserve.context"),
+            fragmentation: fields.number("reserve.fragmentation"),
+        },
+    }
+}

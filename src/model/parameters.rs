@@ -1,0 +1,372 @@
+//! How many parameters a network has, and where they sit.
+
+use crate::model::{Architecture, Cnn, Family, Mla, Mlp, Model, Moe, Norm, Transformer};
+
+/// Parameters of a network by place. All counts are exact for the architecture that the model states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// Token, position and segment embeddings, and their norm. A tied head is counted here.
+    pub embedding: u64,
+    /// Everything in the layers that each token passes: attention, norms, dense MLPs, routers, shared
+    /// experts; in a convolutional network the convolutions and their norms.
+    pub dense: u64,
+    /// Routed experts.
+    pub experts: u64,
+    /// Of these, the ones that one token visits.
+    pub active_experts: u64,
+    /// Norm behind the last layer and the head's own matrix.
+    pub head: u64,
+    /// Multi-token-prediction layers.
+    pub mtp: u64,
+}
+
+impl Parameters {
+    /// Everything that is trained.
+    pub const fn total(self) -> u64 {
+        self.without_mtp() + self.mtp
+    }
+
+    /// What publications count: all but the multi-token-prediction layers.
+    pub const fn without_mtp(self) -> u64 {
+        self.embedding + self.dense + self.experts + self.head
+    }
+
+    /// What one token passes through, embeddings counted whole, without multi-token prediction.
+    pub const fn active(self) -> u64 {
+        self.embedding + self.dense + self.active_experts + self.head
+    }
+}
+
+/// Parameters of one transformer layer by place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerParameters {
+    /// Projections of the attention with their biases and inner norms.
+    pub attention: u64,
+    /// The two norms of the layer.
+    pub norms: u64,
+    /// Dense MLP; 0 in a layer of experts.
+    pub mlp: u64,
+    /// Router; 0 in a dense layer.
+    pub router: u64,
+    /// Shared experts; 0 in a dense layer.
+    pub shared_experts: u64,
+    /// All routed experts; 0 in a dense layer.
+    pub experts: u64,
+    /// One routed expert; 0 in a dense layer.
+    pub expert: u64,
+}
+
+impl LayerParameters {
+    /// What every token passes.
+    pub const fn dense(self) -> u64 {
+        self.attention + self.norms + self.mlp + self.router + self.shared_experts
+    }
+
+    /// Everything.
+    pub const fn total(self) -> u64 {
+        self.dense() + self.experts
+    }
+}
+
+impl Model {
+    /// Its parameters, counted from the architecture.
+    pub fn parameters(&self) -> Parameters {
+        match &self.architecture {
+            Architecture::Transformer(transformer) => {
+                transformer.parameters(self.family == Family::Encoder)
+            }
+            Architecture::Cnn(cnn) => cnn.parameters(),
+        }
+    }
+}
+
+impl Transformer {
+    /// Whether layer `layer` (from 0) holds experts.
+    pub fn is_expert_layer(&self, layer: u32) -> bool {
+        self.moe.is_some_and(|moe| layer >= moe.dense_layers)
+    }
+
+    /// Parameters of layer `layer` (from 0).
+    pub fn layer_parameters(&self, layer: u32) -> LayerParameters {
+        let attention = self.attention_parameters();
+        let norms = 2 * self.norm_parameters(self.hidden);
+        match self.moe {
+            Some(moe) if layer >= moe.dense_layers => {
+                let expert = self.mlp_parameters(moe.expert_ffn_hidden);
+                LayerParameters {
+                    attention,
+                    norms,
+                    mlp: 0,
+                    router: self.linear(self.hidden, moe.experts, self.biases),
+                    shared_experts: u64::from(moe.shared_experts)
+                        * self.mlp_parameters(moe.shared_ffn_hidden),
+                    experts: u64::from(moe.experts) * expert,
+                    expert,
+                }
+            }
+            Some(_) | None => LayerParameters {
+                attention,
+                norms,
+                mlp: self.mlp_parameters(self.ffn_hidden),
+                ..LayerParameters::default()
+            },
+        }
+    }
+
+    /// Parameters of the token embedding (and of the head's matrix): vocabulary × hidden.
+    pub fn token_embedding_parameters(&self) -> u64 {
+        u64::from(self.vocab) * u64::from(self.hidden)
+    }
+
+    /// Parameters of one multi-token-prediction layer: two norms, the projection of (embedding, state)
+    /// to a state, one more layer of the network's last kind, and its norm. Embedding and head are
+    /// the main network's (DeepSeek-V3, arXiv 2412.19437, §2.2).
+    pub fn mtp_layer_parameters(&self) -> u64 {
+        let hidden = u64::from(self.hidden);
+        self.layer_parameters(self.layers).total()
+            + 2 * hidden * hidden
+            + 3 * self.norm_parameters(self.hidden)
+    }
+
+    fn parameters(&self, encoder: bool) -> Parameters {
+        let layers = (0..self.layers).map(|layer| self.layer_parameters(layer));
+        let mut count = Parameters {
+            embedding: self.embedding_parameters(encoder),
+            head: self.head_parameters(encoder),
+            mtp: u64::from(self.mtp_layers) * self.mtp_layer_parameters(),
+            ..Parameters::default()
+        };
+        for layer in layers {
+            count.dense += layer.dense();
+            count.experts += layer.experts;
+            let visited = self.moe.map_or(0, |moe: Moe| moe.experts_per_token);
+            count.active_experts += u64::from(visited) * layer.expert;
+        }
+        count
+    }
+
+    fn embedding_parameters(&self, encoder: bool) -> u64 {
+        // BERT adds an embedding of the two segments of its input.
+        let segments = if encoder { 2 } else { 0 };
+        let rows = u64::from(self.vocab) + u64::from(self.learned_positions) + segments;
+        let norm = if self.embedding_norm {
+            self.norm_parameters(self.hidden)
+        } else {
+            0
+        };
+        rows * u64::from(self.hidden) + norm
+    }
+
+    fn head_parameters(&self, encoder: bool) -> u64 {
+        let matrix = if self.tied_embeddings {
+            0
+        } else {
+            self.token_embedding_parameters()
+        };
+        if !encoder {
+            return matrix + self.norm_parameters(self.hidden);
+        }
+        // BERT's norms stand behind each block, so there is no last one; its heads are the pooler,
+        // the next-sentence classifier, the transform before the vocabulary and the output's bias.
+        let square = self.linear(self.hidden, self.hidden, true);
+        matrix
+            + 2 * square
+            + self.linear(self.hidden, 2, true)
+            + self.norm_parameters(self.hidden)
+            + u64::from(self.vocab)
+    }
+
+    fn attention_parameters(&self) -> u64 {
+        if let Some(mla) = self.mla {
+            return self.mla_parameters(mla);
+        }
+        let query = self.heads * self.head_dim;
+        let key_value = 2 * self.kv_heads * self.head_dim;
+        let norms = if self.qk_norm {
+            2 * self.norm_parameters(self.head_dim)
+        } else {
+            0
+        };
+        self.linear(
+            self.hidden,
+            query + key_value,
+            self.biases || self.qkv_biases,
+        ) + self.linear(query, self.hidden, self.biases)
+            + norms
+    }
+
+    /// DeepSeek-V2, arXiv 2405.04434, §2.1: down- and up-projections of queries and of keys and
+    /// values, a norm behind each down-projection, one rotary key shared by all heads.
+    fn mla_parameters(&self, mla: Mla) -> u64 {
+        let query_width = self.heads * (mla.qk_nope_head_dim + mla.qk_rope_head_dim);
+        let query = if mla.q_lora_rank == 0 {
+            self.linear(self.hidden, query_width, self.biases)
+        } else {
+            self.linear(self.hidden, mla.q_lora_rank, self.biases)
+                + self.norm_parameters(mla.q_lora_rank)
+                + self.linear(mla.q_lora_rank, query_width, self.biases)
+        };
+        let key_value = self.linear(
+            self.hidden,
+            mla.kv_lora_rank + mla.qk_rope_head_dim,
+            self.biases,
+        ) + self.norm_parameters(mla.kv_lora_rank)
+            + self.linear(
+                mla.kv_lora_rank,
+                self.heads * (mla.qk_nope_head_dim + mla.v_head_dim),
+                self.biases,
+            );
+        query + key_value + self.linear(self.heads * mla.v_head_dim, self.hidden, self.biases)
+    }
+
+    fn mlp_parameters(&self, width: u32) -> u64 {
+        let up = match self.mlp {
+            Mlp::Gelu | Mlp::SquaredRelu => self.linear(self.hidden, width, self.biases),
+            Mlp::SwiGlu => 2 * self.linear(self.hidden, width, self.biases),
+        };
+        up + self.linear(width, self.hidden, self.biases)
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "reads as one of the transformer's counts"
+    )]
+    fn linear(&self, inputs: u32, outputs: u32, bias: bool) -> u64 {
+        let matrix = u64::from(inputs) * u64::from(outputs);
+        matrix + if bias { u64::from(outputs) } else { 0 }
+    }
+
+    fn norm_parameters(&self, width: u32) -> u64 {
+        match self.norm {
+            // A network without biases has none in its norms either.
+            Norm::LayerNorm if self.biases => 2 * u64::from(width),
+            Norm::LayerNorm | Norm::RmsNorm => u64::from(width),
+        }
+    }
+}
+
+impl Cnn {
+    fn parameters(&self) -> Parameters {
+        // A convolution without bias, and scale and shift of its batch norm.
+        let conv = |from: u64, to: u64, kernel: u64| from * to * kernel * kernel + 2 * to;
+        let mut dense = conv(3, 64, 7);
+        let mut from = 64;
+        for (stage, blocks) in self.blocks.iter().enumerate() {
+            let width = 64_u64 << stage;
+            let out = 4 * width;
+            for block in 0..*blocks {
+                dense += conv(from, width, 1) + conv(width, width, 3) + conv(width, out, 1);
+                if block == 0 {
+                    dense += conv(from, out, 1);
+                }
+                from = out;
+            }
+        }
+        Parameters {
+            dense,
+            head: (from + 1) * u64::from(self.classes),
+            ..Parameters::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpt2_small() -> Transformer {
+        Transformer {
+            causal: true,
+            layers: 12,
+            hidden: 768,
+            ffn_hidden: 3072,
+            heads: 12,
+            kv_heads: 12,
+            head_dim: 64,
+            vocab: 50257,
+            mlp: Mlp::Gelu,
+            norm: Norm::LayerNorm,
+            biases: true,
+            qkv_biases: false,
+            qk_norm: false,
+            embedding_norm: false,
+            tied_embeddings: true,
+            learned_positions: 1024,
+            mtp_layers: 0,
+            sliding_window: None,
+            mla: None,
+            moe: None,
+        }
+    }
+
+    // Embedding (50257 + 1024)·768 = 39,383,808. A layer is 12h² + 13h = 7,077,888 + 9,984 = 7,087,872,
+    // twelve are 85,054,464. The last norm is 2h = 1,536. Together 124,439,808, the size of the
+    // published checkpoint.
+    #[test]
+    fn gpt2_small_has_124_439_808_parameters() {
+        let count = gpt2_small().parameters(false);
+        assert_eq!(count.embedding, 39_383_808);
+        assert_eq!(count.dense, 85_054_464);
+        assert_eq!(count.head, 1_536);
+        assert_eq!(count.total(), 124_439_808);
+        assert_eq!(count.active(), count.total());
+    }
+
+    // torchvision's resnet50 has 25,557,032 parameters, 2,049,000 of them in the last layer
+    // (2048·1000 + 1000).
+    #[test]
+    fn resnet50_has_25_557_032_parameters() {
+        let count = Cnn {
+            blocks: [3, 4, 6, 3],
+            image_size: 224,
+            classes: 1000,
+        }
+        .parameters();
+        assert_eq!(count.head, 2_049_000);
+        assert_eq!(count.total(), 25_557_032);
+    }
+
+    // BertForPreTraining of bert-base-uncased has 110,106,428 parameters: 109,482,240 of the encoder
+    // with its pooler, 592,128 of the transform (768² + 768, and a norm of 1,536), 30,522 output
+    // biases and 1,538 of the next-sentence classifier.
+    #[test]
+    fn bert_base_has_110_106_428_parameters_with_its_heads() {
+        let bert = Transformer {
+            causal: false,
+            vocab: 30522,
+            learned_positions: 512,
+            embedding_norm: true,
+            ..gpt2_small()
+        };
+        assert_eq!(bert.parameters(true).total(), 110_106_428);
+    }
+
+    // Two experts of 3·4·8 = 96 each in a layer; a token visits one; the router is 4·2.
+    #[test]
+    fn a_token_passes_only_the_experts_it_visits() {
+        let moe = Transformer {
+            layers: 3,
+            hidden: 4,
+            mlp: Mlp::SwiGlu,
+            norm: Norm::RmsNorm,
+            biases: false,
+            moe: Some(Moe {
+                experts: 2,
+                experts_per_token: 1,
+                expert_ffn_hidden: 8,
+                shared_experts: 0,
+                shared_ffn_hidden: 8,
+                dense_layers: 1,
+                node_limit: 0,
+            }),
+            ..gpt2_small()
+        };
+        let count = moe.parameters(false);
+        assert_eq!(moe.layer_parameters(1).expert, 96);
+        assert_eq!(moe.layer_parameters(1).router, 8);
+        assert_eq!(moe.layer_parameters(0).experts, 0);
+        assert_eq!(count.experts, 2 * 2 * 96);
+        assert_eq!(count.active_experts, 2 * 96);
+        assert_eq!(count.total() - count.active(), 2 * 96);
+    }
+}
