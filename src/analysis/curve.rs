@@ -5,18 +5,6 @@ use serde::Serialize;
 use crate::closed_set;
 
 closed_set! {
-    /// How a row of `points.parquet` ended.
-    pub enum PointStatus: "point status" {
-        /// It ran.
-        Ok = "ok",
-        /// It cannot run; that is a result.
-        Infeasible = "infeasible",
-        /// The simulator failed on it.
-        Crashed = "crashed",
-    }
-}
-
-closed_set! {
     /// What stays the same while a series grows.
     pub enum Scaling: "scaling" {
         /// The global batch.

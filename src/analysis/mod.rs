@@ -6,11 +6,24 @@
 //! absent here, with the reason.
 
 pub mod breakdown;
+pub mod choice;
 pub mod curve;
+pub mod error;
+pub mod findings;
 pub mod fit;
+pub mod input;
 pub mod knee;
 pub mod parts;
+pub mod points;
+pub mod series;
 
 pub use breakdown::{BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution};
-pub use curve::{Efficiency, PointStatus, Scaling};
+pub use choice::Choice;
+pub use curve::{Efficiency, Scaling};
+pub use error::AnalysisError;
+pub use findings::{Analysis, Findings, Layouts, SeriesFinding, SizeFinding};
+pub use fit::{Estimate, Fits};
+pub use input::Rows;
 pub use parts::{PartSeconds, TimePart};
+pub use points::{LayoutUsed, Measured, SizePoint};
+pub use series::{KeyValue, columns_read};

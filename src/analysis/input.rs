@@ -1,0 +1,157 @@
+//! Columns of a record batch, whoever wrote it.
+//!
+//! A file that DuckDB or pandas rewrote has the same columns in other Arrow types and another
+//! order: counts become signed or floating, dictionaries plain strings, nulls NaN. Columns are
+//! found by name and cast to what the analysis computes with.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int32Type};
+use arrow::record_batch::RecordBatch;
+
+use super::error::AnalysisError;
+use crate::record::Column;
+use crate::record::column::{UNIT_KEY, text_type};
+
+/// A record batch with the name of its file, for messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// Name of the file.
+    pub file: &'a str,
+    /// Its rows.
+    pub batch: &'a RecordBatch,
+}
+
+/// A text column: codes into a small list of names.
+#[derive(Debug)]
+pub struct TextColumn {
+    codes: DictionaryArray<Int32Type>,
+    names: Vec<Arc<str>>,
+}
+
+impl TextColumn {
+    /// The names that occur.
+    pub fn names(&self) -> &[Arc<str>] {
+        &self.names
+    }
+
+    /// Place of a row's name in [`TextColumn::names`]; `None` where the cell is null.
+    pub fn code(&self, row: usize) -> Option<usize> {
+        self.codes.key(row)
+    }
+
+    /// A row's name.
+    pub fn get(&self, row: usize) -> Option<&Arc<str>> {
+        self.code(row).map(|code| &self.names[code])
+    }
+}
+
+/// A numeric column.
+#[derive(Clone, Debug)]
+pub struct NumberColumn(Float64Array);
+
+impl NumberColumn {
+    /// A row's number; null and NaN (pandas' null) are `None`.
+    pub fn get(&self, row: usize) -> Option<f64> {
+        self.raw(row).filter(|value| !value.is_nan())
+    }
+
+    /// A row's number as it stands, NaN included.
+    pub fn raw(&self, row: usize) -> Option<f64> {
+        self.0.is_valid(row).then(|| self.0.value(row))
+    }
+}
+
+impl<'a> Rows<'a> {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A numeric column.
+    ///
+    /// # Errors
+    /// If it is missing, holds no numbers, or is in another unit.
+    pub fn numbers(&self, column: &Column) -> Result<NumberColumn, AnalysisError> {
+        let array = self.find(column)?;
+        let numeric = array.data_type().is_numeric() || array.data_type() == &DataType::Null;
+        if !numeric {
+            return Err(self.wrong_type(column, array, "numbers"));
+        }
+        let cast = cast(array, &DataType::Float64)
+            .map_err(|_| self.wrong_type(column, array, "numbers"))?;
+        Ok(NumberColumn(cast.as_primitive::<Float64Type>().clone()))
+    }
+
+    /// A text column.
+    ///
+    /// # Errors
+    /// If it is missing or holds no text.
+    pub fn text(&self, column: &Column) -> Result<TextColumn, AnalysisError> {
+        let array = self.find(column)?;
+        let cast =
+            cast(array, &text_type()).map_err(|_| self.wrong_type(column, array, "names"))?;
+        let codes = cast.as_dictionary::<Int32Type>().clone();
+        let names = codes
+            .values()
+            .as_string::<i32>()
+            .iter()
+            .map(|name| Arc::from(name.unwrap_or_default()))
+            .collect();
+        Ok(TextColumn { codes, names })
+    }
+
+    /// A column of switches.
+    ///
+    /// # Errors
+    /// If it is missing or holds something else.
+    pub fn switches(&self, column: &Column) -> Result<BooleanArray, AnalysisError> {
+        let array = self.find(column)?;
+        let cast = cast(array, &DataType::Boolean)
+            .map_err(|_| self.wrong_type(column, array, "true and false"))?;
+        Ok(cast.as_boolean().clone())
+    }
+
+    fn find(&self, column: &Column) -> Result<&'a ArrayRef, AnalysisError> {
+        let schema = self.batch.schema_ref();
+        let place = schema
+            .index_of(column.name)
+            .map_err(|_| AnalysisError::MissingColumn {
+                file: self.file.to_owned(),
+                column: column.name.to_owned(),
+            })?;
+        // Files that other programs rewrote carry no units; the name holds them then.
+        if let Some(unit) = schema.field(place).metadata().get(UNIT_KEY)
+            && unit != column.unit
+        {
+            return Err(AnalysisError::WrongUnit {
+                file: self.file.to_owned(),
+                column: column.name.to_owned(),
+                found: unit.clone(),
+                expected: column.unit.to_owned(),
+            });
+        }
+        Ok(self.batch.column(place))
+    }
+
+    fn wrong_type(
+        &self,
+        column: &Column,
+        array: &ArrayRef,
+        expected: &'static str,
+    ) -> AnalysisError {
+        AnalysisError::WrongType {
+            file: self.file.to_owned(),
+            column: column.name.to_owned(),
+            found: array.data_type().to_string(),
+            expected,
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! What the analysis keeps of one result row.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::error::AnalysisError;
+use super::input::{NumberColumn, Rows, TextColumn};
+use super::parts::{PartSeconds, TimePart};
+use crate::record::{Bottleneck, Column, PointStatus, columns};
+
+/// One result row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SizePoint {
+    /// Number of the point in its run.
+    pub point: u64,
+    /// Place of its file among those analysed.
+    pub source: u32,
+    /// Value of the size axis: GPUs unless another axis was asked for.
+    pub size: f64,
+    /// GPUs of the job.
+    pub gpus: u32,
+    /// Servers, where they are whole.
+    pub nodes: Option<u32>,
+    /// How it ended.
+    pub status: PointStatus,
+    /// Why it did not run.
+    pub reason: Option<Reason>,
+    /// What was measured where it ran.
+    pub measured: Option<Measured>,
+}
+
+/// Why a point did not run; rows share the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(Arc<str>);
+
+impl Reason {
+    /// The sentence.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The kind of reason, before its colon: `memory`, `divisibility`, `limit`, `unsupported`.
+    pub fn kind(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(kind, _)| kind)
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// A step that ran.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// Time of one step.
+    pub step_time_s: f64,
+    /// Samples per second.
+    pub samples_per_s: f64,
+    /// Tokens per second; `None` for images.
+    pub tokens_per_s: Option<f64>,
+    /// Exclusive parts of the step.
+    pub parts: PartSeconds,
+    /// Model FLOPs utilization.
+    pub mfu: Option<f64>,
+    /// Layout as used.
+    pub layout: LayoutUsed,
+    /// Bytes on the fullest GPU.
+    pub memory_peak_bytes: Option<f64>,
+    /// Bytes of the GPU.
+    pub memory_capacity_bytes: Option<f64>,
+    /// What costs most time.
+    pub bottleneck: Option<Bottleneck>,
+    /// Rent of one step.
+    pub cost_per_step_usd: Option<f64>,
+    /// Rent per million tokens.
+    pub cost_per_mtoken_usd: Option<f64>,
+    /// Energy of one step.
+    pub energy_per_step_kwh: Option<f64>,
+}
+
+impl Measured {
+    /// Samples of one step.
+    pub fn samples_per_step(&self) -> f64 {
+        self.samples_per_s * self.step_time_s
+    }
+
+    /// Peak memory over capacity.
+    pub fn memory_fraction(&self) -> Option<f64> {
+        self.memory_peak_bytes
+            .zip(self.memory_capacity_bytes)
+            .map(|(peak, capacity)| peak / capacity)
+    }
+}
+
+/// The layout of a row that ran; `None` where the file does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LayoutUsed {
+    /// Tensor-parallel ranks.
+    pub tp: Option<u32>,
+    /// Pipeline stages.
+    pub pp: Option<u32>,
+    /// Data-parallel replicas.
+    pub dp: Option<u32>,
+    /// Context-parallel ranks.
+    pub cp: Option<u32>,
+    /// Expert-parallel ranks.
+    pub ep: Option<u32>,
+    /// ZeRO stage.
+    pub zero: Option<u32>,
+    /// Samples per forward pass of one replica.
+    pub micro_batch: Option<u32>,
+    /// Microbatches per replica and step.
+    pub microbatches: Option<u32>,
+}
+
+impl LayoutUsed {
+    /// The layout in words, groups of one left out: `tp 8 · pp 4 · dp 16 · ZeRO 1 · 8 × 2`.
+    pub fn words(&self) -> String {
+        let mut words: Vec<String> = [
+            ("tp", self.tp),
+            ("pp", self.pp),
+            ("cp", self.cp),
+            ("ep", self.ep),
+        ]
+        .into_iter()
+        .filter_map(|(name, ranks)| ranks.filter(|n| *n > 1).map(|n| format!("{name} {n}")))
+        .collect();
+        words.extend(self.dp.map(|n| format!("dp {n}")));
+        words.extend(self.zero.map(|n| format!("ZeRO {n}")));
+        words.extend(
+            self.microbatches
+                .zip(self.micro_batch)
+                .map(|(count, size)| format!("{count} × micro batch {size}")),
+        );
+        words.join(" · ")
+    }
+}
+
+/// Declares the numeric columns once: the list for a reader's projection, and the struct that
+/// holds them found and cast.
+macro_rules! numeric_columns {
+    ($( $field:ident = $column:ident ),+ $(,)?) => {
+        const NUMERIC: &[Column] = &[ $( columns::$column ),+ ];
+
+        #[derive(Debug)]
+        struct Numbers { $( $field: NumberColumn ),+ }
+
+        impl Numbers {
+            fn new(rows: &Rows<'_>) -> Result<Self, AnalysisError> {
+                Ok(Self { $( $field: rows.numbers(&columns::$column)? ),+ })
+            }
+        }
+    };
+}
+
+numeric_columns! {
+    point = POINT,
+    gpus = GPUS,
+    step_time = STEP_TIME_S,
+    samples = SAMPLES_PER_S,
+    tokens = TOKENS_PER_S,
+    mfu = MFU,
+    tp = USED_TP,
+    pp = USED_PP,
+    dp = USED_DP,
+    cp = USED_CP,
+    ep = USED_EP,
+    zero = USED_ZERO,
+    micro_batch = USED_MICRO_BATCH,
+    microbatches = MICROBATCHES,
+    memory_peak = MEMORY_PEAK_BYTES,
+    memory_capacity = MEMORY_CAPACITY_BYTES,
+    cost_per_step = COST_PER_STEP_USD,
+    cost_per_mtoken = COST_PER_MTOKEN_USD,
+    energy_per_step = ENERGY_PER_STEP_KWH,
+}
+
+/// Names of the columns that the analysis reads besides the axes.
+pub fn point_columns() -> impl Iterator<Item = &'static str> {
+    [columns::STATUS, columns::REASON, columns::BOTTLENECK]
+        .iter()
+        .chain(NUMERIC)
+        .chain(columns::TIME_PARTS)
+        .map(|column| column.name)
+}
+
+/// The columns of one record batch, found and cast.
+#[derive(Debug)]
+pub struct PointColumns<'a> {
+    rows: Rows<'a>,
+    numbers: Numbers,
+    parts: Vec<NumberColumn>,
+    status: TextColumn,
+    statuses: Vec<Option<PointStatus>>,
+    reason: TextColumn,
+    bottleneck: TextColumn,
+    bottlenecks: Vec<Option<Bottleneck>>,
+}
+
+impl<'a> PointColumns<'a> {
+    /// Finds the columns.
+    ///
+    /// # Errors
+    /// If one is missing, of another type or in another unit.
+    pub fn new(rows: Rows<'a>) -> Result<Self, AnalysisError> {
+        let status = rows.text(&columns::STATUS)?;
+        let bottleneck = rows.text(&columns::BOTTLENECK)?;
+        Ok(Self {
+            numbers: Numbers::new(&rows)?,
+            parts: columns::TIME_PARTS
+                .iter()
+                .map(|column| rows.numbers(column))
+                .collect::<Result<_, _>>()?,
+            statuses: status
+                .names()
+                .iter()
+                .map(|name| name.parse().ok())
+                .collect(),
+            status,
+            reason: rows.text(&columns::REASON)?,
+            bottlenecks: bottleneck
+                .names()
+                .iter()
+                .map(|name| name.parse().ok())
+                .collect(),
+            bottleneck,
+            rows,
+        })
+    }
+
+    /// Reads one row. `size` is the value of the size axis, `nodes` that of the axis of servers.
+    ///
+    /// # Errors
+    /// If a value is missing or impossible: a negative time, a status that does not exist.
+    pub fn row(
+        &self,
+        row: usize,
+        source: u32,
+        size: Option<f64>,
+        nodes: Option<f64>,
+    ) -> Result<SizePoint, AnalysisError> {
+        let point = self.numbers.point.get(row).unwrap_or(row as f64) as u64;
+        let status = self
+            .status
+            .code(row)
+            .and_then(|code| self.statuses[code])
+            .ok_or_else(|| {
+                let found = self.status.get(row).map_or("null", |name| name);
+                self.bad(&columns::STATUS, point, found, "ok, infeasible or crashed")
+            })?;
+        let gpus = self.positive(&self.numbers.gpus, &columns::GPUS, row, point);
+        let measured = match status {
+            PointStatus::Ok => Some(self.measured(row, point)?),
+            PointStatus::Infeasible | PointStatus::Crashed => None,
+        };
+        // A point that did not run may lack even its GPUs; it is only counted then.
+        let gpus = match status {
+            PointStatus::Ok => gpus?,
+            PointStatus::Infeasible | PointStatus::Crashed => gpus.unwrap_or(0.0),
+        };
+        Ok(SizePoint {
+            point,
+            source,
+            size: size.unwrap_or(gpus),
+            gpus: gpus as u32,
+            nodes: nodes.map(|nodes| nodes as u32),
+            status,
+            reason: self.reason.get(row).cloned().map(Reason),
+            measured,
+        })
+    }
+
+    fn measured(&self, row: usize, point: u64) -> Result<Measured, AnalysisError> {
+        let numbers = &self.numbers;
+        let mut parts = PartSeconds::default();
+        for part in TimePart::ALL {
+            let place = part.index();
+            let column = &columns::TIME_PARTS[place];
+            let seconds = self.parts[place].raw(row).unwrap_or(0.0);
+            // Not a comparison with zero alone: NaN is refused too.
+            if !(seconds >= 0.0 && seconds.is_finite()) {
+                return Err(self.bad(column, point, &seconds.to_string(), "seconds, not negative"));
+            }
+            parts.0[place] = seconds;
+        }
+        let count = |column: &NumberColumn| column.get(row).map(|value| value as u32);
+        Ok(Measured {
+            step_time_s: self.positive(&numbers.step_time, &columns::STEP_TIME_S, row, point)?,
+            samples_per_s: self.positive(&numbers.samples, &columns::SAMPLES_PER_S, row, point)?,
+            tokens_per_s: numbers.tokens.get(row),
+            parts,
+            mfu: numbers.mfu.get(row),
+            layout: LayoutUsed {
+                tp: count(&numbers.tp),
+                pp: count(&numbers.pp),
+                dp: count(&numbers.dp),
+                cp: count(&numbers.cp),
+                ep: count(&numbers.ep),
+                zero: count(&numbers.zero),
+                micro_batch: count(&numbers.micro_batch),
+                microbatches: count(&numbers.microbatches),
+            },
+            memory_peak_bytes: numbers.memory_peak.get(row),
+            memory_capacity_bytes: numbers.memory_capacity.get(row),
+            bottleneck: self
+                .bottleneck
+                .code(row)
+                .and_then(|code| self.bottlenecks[code]),
+            cost_per_step_usd: numbers.cost_per_step.get(row),
+            cost_per_mtoken_usd: numbers.cost_per_mtoken.get(row),
+            energy_per_step_kwh: numbers.energy_per_step.get(row),
+        })
+    }
+
+    fn positive(
+        &self,
+        numbers: &NumberColumn,
+        column: &Column,
+        row: usize,
+        point: u64,
+    ) -> Result<f64, AnalysisError> {
+        match numbers.raw(row) {
+            Some(value) if value > 0.0 && value.is_finite() => Ok(value),
+            Some(value) => Err(self.bad(column, point, &value.to_string(), "more than zero")),
+            None => Err(self.bad(column, point, "null", "a number, since the point is ok")),
+        }
+    }
+
+    fn bad(
+        &self,
+        column: &Column,
+        point: u64,
+        value: &str,
+        expected: &'static str,
+    ) -> AnalysisError {
+        AnalysisError::BadValue {
+            file: self.rows.file.to_owned(),
+            column: column.name.to_owned(),
+            point,
+            value: value.to_owned(),
+            expected,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_the_analysis_are_the_parts_of_the_table() {
+        for (part, column) in TimePart::ALL.iter().zip(columns::TIME_PARTS) {
+            assert_eq!(part.as_str(), column.name);
+        }
+        assert_eq!(TimePart::ALL.len(), columns::TIME_PARTS.len());
+    }
+
+    #[test]
+    fn a_layout_in_words_leaves_out_what_is_not_parallel() {
+        let layout = LayoutUsed {
+            tp: Some(8),
+            pp: Some(1),
+            dp: Some(16),
+            zero: Some(1),
+            micro_batch: Some(2),
+            microbatches: Some(4),
+            ..LayoutUsed::default()
+        };
+        assert_eq!(layout.words(), "tp 8 · dp 16 · ZeRO 1 · 4 × micro batch 2");
+    }
+}

@@ -1,0 +1,420 @@
+//! Series: the rows that differ in nothing but their size.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, BooleanArray};
+use serde::Serialize;
+
+use super::curve::Scaling;
+use super::error::AnalysisError;
+use super::input::{NumberColumn, Rows, TextColumn};
+use super::points::{PointColumns, SizePoint, point_columns};
+use crate::record::Column;
+use crate::spec::{AXES, Axis, AxisGroup, ColumnType, StudyKind};
+
+/// The value that an axis has throughout a series.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeyValue {
+    /// A name.
+    Text(Arc<str>),
+    /// A number.
+    Number(f64),
+    /// A switch.
+    Bool(bool),
+}
+
+impl Serialize for KeyValue {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Bool(switch) => serializer.serialize_bool(*switch),
+        }
+    }
+}
+
+impl std::fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.pad(text),
+            Self::Number(number) => f.pad(&number.to_string()),
+            Self::Bool(true) => f.pad("on"),
+            Self::Bool(false) => f.pad("off"),
+        }
+    }
+}
+
+/// Rows of one series, smallest size first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// The axes that define the series, in the order of `Axis::ALL`; axes that are `auto` or do
+    /// not apply are absent.
+    pub key: Vec<(Axis, KeyValue)>,
+    /// What stays the same while it grows.
+    pub scaling: Scaling,
+    /// Its points, smallest first, one per size.
+    pub points: Vec<SizePoint>,
+}
+
+/// Names of every column that [`SeriesReader`] reads.
+pub fn columns_read() -> Vec<&'static str> {
+    key_axes()
+        .map(Axis::as_str)
+        .chain(point_columns())
+        .collect()
+}
+
+/// Axes that have a column of their own; `gpus` is a column of the layout.
+fn key_axes() -> impl Iterator<Item = Axis> {
+    AXES.iter()
+        .filter(|info| info.axis != Axis::Gpus && info.axis.belongs_to(StudyKind::Training))
+        .map(|info| info.axis)
+}
+
+/// Gathers rows into series.
+#[derive(Debug)]
+pub struct SeriesReader {
+    size_axis: Axis,
+    axes: Vec<AxisCodes>,
+    index: HashMap<Box<[u32]>, usize>,
+    groups: Vec<Group>,
+}
+
+#[derive(Clone, Debug)]
+struct Group {
+    codes: Box<[u32]>,
+    points: Vec<SizePoint>,
+}
+
+/// The distinct values of one axis, each under a code; 0 is null.
+#[derive(Debug)]
+struct AxisCodes {
+    axis: Axis,
+    column: Column,
+    values: Vec<KeyValue>,
+    texts: HashMap<Arc<str>, u32>,
+    numbers: HashMap<u64, u32>,
+}
+
+const NULL: u32 = 0;
+
+/// Codes with some axes left out, and what stands in their place.
+type CoarseKey = (Box<[u32]>, u64);
+
+impl AxisCodes {
+    fn new(axis: Axis) -> Self {
+        Self {
+            axis,
+            column: Column::of_axis(axis.info()),
+            values: Vec::new(),
+            texts: HashMap::new(),
+            numbers: HashMap::new(),
+        }
+    }
+
+    /// The value of a code; `None` for null.
+    fn value(&self, code: u32) -> Option<&KeyValue> {
+        code.checked_sub(1)
+            .map(|place| &self.values[place as usize])
+    }
+
+    fn add(&mut self, value: KeyValue) -> u32 {
+        self.values.push(value);
+        self.values.len() as u32
+    }
+
+    /// The code of every row of a batch.
+    fn codes(&mut self, rows: &Rows<'_>) -> Result<Vec<u32>, AnalysisError> {
+        let column = self.column;
+        match self.axis.info().domain.column_type() {
+            ColumnType::Text => Ok(self.text_codes(&rows.text(&column)?, rows.len())),
+            ColumnType::Int | ColumnType::Real => {
+                Ok(self.number_codes(&rows.numbers(&column)?, rows.len()))
+            }
+            ColumnType::Bool => Ok(self.switch_codes(&rows.switches(&column)?)),
+        }
+    }
+
+    fn text_codes(&mut self, column: &TextColumn, rows: usize) -> Vec<u32> {
+        let of_name: Vec<u32> = column
+            .names()
+            .iter()
+            .map(|name| {
+                if let Some(code) = self.texts.get(name) {
+                    return *code;
+                }
+                let code = self.add(KeyValue::Text(name.clone()));
+                self.texts.insert(name.clone(), code);
+                code
+            })
+            .collect();
+        (0..rows)
+            .map(|row| column.code(row).map_or(NULL, |code| of_name[code]))
+            .collect()
+    }
+
+    fn number_codes(&mut self, column: &NumberColumn, rows: usize) -> Vec<u32> {
+        // Neighbouring rows mostly agree, so the last value is tried before the map.
+        let mut last = (None, NULL);
+        (0..rows)
+            .map(|row| {
+                let bits = column.get(row).map(f64::to_bits);
+                if bits != last.0 {
+                    last = (bits, bits.map_or(NULL, |bits| self.number_code(bits)));
+                }
+                last.1
+            })
+            .collect()
+    }
+
+    fn number_code(&mut self, bits: u64) -> u32 {
+        if let Some(code) = self.numbers.get(&bits) {
+            return *code;
+        }
+        let code = self.add(KeyValue::Number(f64::from_bits(bits)));
+        self.numbers.insert(bits, code);
+        code
+    }
+
+    fn switch_codes(&mut self, column: &BooleanArray) -> Vec<u32> {
+        if self.values.is_empty() {
+            self.values = vec![KeyValue::Bool(false), KeyValue::Bool(true)];
+        }
+        (0..column.len())
+            .map(|row| {
+                if column.is_null(row) {
+                    NULL
+                } else {
+                    1 + u32::from(column.value(row))
+                }
+            })
+            .collect()
+    }
+}
+
+impl SeriesReader {
+    /// A reader that takes `size_axis` as the size; [`Axis::Gpus`] and [`Axis::Nodes`] both mean
+    /// the GPUs of the job.
+    pub fn new(size_axis: Axis) -> Self {
+        Self {
+            size_axis,
+            axes: key_axes().map(AxisCodes::new).collect(),
+            index: HashMap::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    /// Adds the rows of one batch; `source` is the place of its file among those analysed.
+    ///
+    /// # Errors
+    /// If a column is missing or of another type, or a value impossible.
+    pub fn add(&mut self, rows: Rows<'_>, source: u32) -> Result<(), AnalysisError> {
+        let points = PointColumns::new(rows)?;
+        let codes: Vec<Vec<u32>> = self
+            .axes
+            .iter_mut()
+            .map(|axis| axis.codes(&rows))
+            .collect::<Result<_, _>>()?;
+        let nodes_place = self.place(Axis::Nodes);
+        let size_place = match self.size_axis {
+            Axis::Gpus | Axis::Nodes => None,
+            other => self.place(other),
+        };
+        let number = |axes: &[AxisCodes], place: Option<usize>, row: usize| {
+            let place = place?;
+            match axes[place].value(codes[place][row])? {
+                KeyValue::Number(number) => Some(*number),
+                KeyValue::Text(_) | KeyValue::Bool(_) => None,
+            }
+        };
+        let mut key = vec![NULL; self.axes.len()];
+        for row in 0..rows.len() {
+            let size = number(&self.axes, size_place, row);
+            // A row without a number on the size axis has no place on its curves.
+            if size_place.is_some() && size.is_none() {
+                continue;
+            }
+            for (cell, codes) in key.iter_mut().zip(&codes) {
+                *cell = codes[row];
+            }
+            if let Some(place) = size_place.or(nodes_place) {
+                key[place] = NULL;
+            }
+            let nodes = number(&self.axes, nodes_place, row);
+            let point = points.row(row, source, size, nodes)?;
+            self.push(&key, point);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, key: &[u32], point: SizePoint) {
+        if let Some(group) = self.index.get(key) {
+            self.groups[*group].points.push(point);
+            return;
+        }
+        let codes: Box<[u32]> = key.into();
+        self.index.insert(codes.clone(), self.groups.len());
+        self.groups.push(Group {
+            codes,
+            points: vec![point],
+        });
+    }
+
+    /// The series, in the order of their first rows.
+    ///
+    /// Axes that advance together with the size (a `[[zip]]` of servers and batch, or of servers
+    /// and layout) would leave series of a single size; those are joined again: first over the
+    /// global batch where the batch per GPU is the same, then over the layout.
+    pub fn finish(mut self) -> Vec<Series> {
+        let groups = std::mem::take(&mut self.groups);
+        let groups = split_by_source(groups);
+        let groups = self.join_lone(groups, Self::weak_key);
+        let groups = self.join_lone(groups, Self::layout_key);
+        groups.into_iter().map(|group| self.series(group)).collect()
+    }
+
+    fn place(&self, axis: Axis) -> Option<usize> {
+        self.axes.iter().position(|codes| codes.axis == axis)
+    }
+
+    /// The key without the global batch, which is replaced by that per GPU.
+    fn weak_key(&self, group: &Group) -> Option<CoarseKey> {
+        let place = self.place(Axis::GlobalBatch)?;
+        let point = group.points.first()?;
+        let batch = match self.axes[place].value(group.codes[place])? {
+            KeyValue::Number(number) => *number,
+            KeyValue::Text(_) | KeyValue::Bool(_) => return None,
+        };
+        let mut codes = group.codes.clone();
+        codes[place] = NULL;
+        Some((codes, (batch / f64::from(point.gpus)).to_bits()))
+    }
+
+    /// The key without the layout.
+    fn layout_key(&self, group: &Group) -> Option<CoarseKey> {
+        let mut codes = group.codes.clone();
+        for (code, axis) in codes.iter_mut().zip(&self.axes) {
+            if axis.axis.info().group == AxisGroup::Parallelism || axis.axis == Axis::MicroBatch {
+                *code = NULL;
+            }
+        }
+        (!group.points.is_empty()).then_some((codes, 0))
+    }
+
+    /// Joins groups of a single size under a coarser key, where that gives several sizes.
+    fn join_lone(
+        &self,
+        groups: Vec<Group>,
+        coarser: impl Fn(&Self, &Group) -> Option<CoarseKey>,
+    ) -> Vec<Group> {
+        let keys: Vec<Option<CoarseKey>> = groups
+            .iter()
+            .map(|group| {
+                (distinct_sizes(group) == 1)
+                    .then(|| coarser(self, group))
+                    .flatten()
+            })
+            .collect();
+        let mut sizes: HashMap<&CoarseKey, Vec<u64>> = HashMap::new();
+        for (group, key) in groups.iter().zip(&keys) {
+            if let Some(key) = key {
+                sizes
+                    .entry(key)
+                    .or_default()
+                    .push(group.points[0].size.to_bits());
+            }
+        }
+        let joins = |key: &CoarseKey| {
+            let mut of_key = sizes.get(key).cloned().unwrap_or_default();
+            let all = of_key.len();
+            of_key.sort_unstable();
+            of_key.dedup();
+            // Two rows of one size under the coarser key differ in what it leaves out.
+            of_key.len() > 1 && of_key.len() == all
+        };
+        let mut joined: Vec<Group> = Vec::with_capacity(groups.len());
+        let mut place_of: HashMap<&CoarseKey, usize> = HashMap::new();
+        for (group, key) in groups.into_iter().zip(&keys) {
+            let Some(key) = key.as_ref().filter(|key| joins(key)) else {
+                joined.push(group);
+                continue;
+            };
+            if let Some(place) = place_of.get(key) {
+                joined[*place].points.extend(group.points);
+                continue;
+            }
+            place_of.insert(key, joined.len());
+            joined.push(Group {
+                codes: key.0.clone(),
+                points: group.points,
+            });
+        }
+        joined
+    }
+
+    fn series(&self, group: Group) -> Series {
+        let key: Vec<(Axis, KeyValue)> = self
+            .axes
+            .iter()
+            .zip(&group.codes)
+            .filter_map(|(axis, code)| axis.value(*code).map(|value| (axis.axis, value.clone())))
+            .collect();
+        let has = |axis| key.iter().any(|(of, _)| *of == axis);
+        let scaling = if has(Axis::GlobalBatch) {
+            Scaling::Strong
+        } else {
+            Scaling::Weak
+        };
+        let mut points = group.points;
+        points.sort_by(|a, b| a.size.total_cmp(&b.size).then(a.point.cmp(&b.point)));
+        // Equal points are kept in the file; here the first of them stands for all.
+        points.dedup_by(|later, first| later.size.to_bits() == first.size.to_bits());
+        Series {
+            key,
+            scaling,
+            points,
+        }
+    }
+}
+
+fn distinct_sizes(group: &Group) -> usize {
+    let mut sizes: Vec<u64> = group.points.iter().map(|p| p.size.to_bits()).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes.len()
+}
+
+/// Shards of one run hold different rows of a series and stay together; two runs that both hold
+/// a size of it are two series.
+fn split_by_source(groups: Vec<Group>) -> Vec<Group> {
+    let mut found = Vec::with_capacity(groups.len());
+    for group in groups {
+        let mut sizes: Vec<(u64, u32)> = group
+            .points
+            .iter()
+            .map(|point| (point.size.to_bits(), point.source))
+            .collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        if sizes.windows(2).all(|pair| pair[0].0 != pair[1].0) {
+            found.push(group);
+            continue;
+        }
+        let mut sources: Vec<u32> = sizes.iter().map(|(_, source)| *source).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        for source in sources {
+            found.push(Group {
+                codes: group.codes.clone(),
+                points: group
+                    .points
+                    .iter()
+                    .filter(|point| point.source == source)
+                    .cloned()
+                    .collect(),
+            });
+        }
+    }
+    found
+}
