@@ -21,7 +21,8 @@ pub use write::{TableWriter, WriteError, write_atomically};
 use crate::closed_set;
 use crate::collective::CollectiveAlgorithm;
 use crate::simulation::{
-    CollectiveReport, Layout, NetworkUse, Outcome, Scenario, StepReport, TrainingScenario,
+    CollectiveReport, Infeasible, Layout, NetworkUse, Outcome, Scenario, StepReport,
+    TrainingScenario,
 };
 use crate::spec::{Axis, BottleneckThresholds, GridPoint};
 
@@ -98,6 +99,15 @@ impl Record {
             PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_)) => None,
             PointEnd::Outcome(Outcome::Infeasible(why)) => Some(why.to_string()),
             PointEnd::Crashed(message) => Some(format!("the simulator crashed: {message}")),
+        }
+    }
+
+    /// Why the point cannot run, where that is so.
+    pub fn infeasible(&self) -> Option<&Infeasible> {
+        match &self.end {
+            PointEnd::Outcome(Outcome::Infeasible(why)) => Some(why),
+            PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_))
+            | PointEnd::Crashed(_) => None,
         }
     }
 

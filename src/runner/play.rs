@@ -1,0 +1,158 @@
+//! Chunks of points on the rayon pool.
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use crate::record::{PointEnd, PointStatus, Record};
+use crate::runner::clock::Stopwatch;
+use crate::runner::{Interrupt, Progress, RunError};
+use crate::simulation::{Outcome, Scenario};
+use crate::spec::{BottleneckThresholds, GridPoint};
+
+/// Points that a thread takes at a time: they differ in cost, so few.
+const POINTS_AT_A_TIME: usize = 4;
+
+/// What a run plays: a spec with its catalogue.
+pub trait Study: Sync {
+    /// Memory that one thread reuses from point to point.
+    type Scratch: Send;
+
+    /// A thread's memory before its first point.
+    fn scratch(&self) -> Self::Scratch;
+
+    /// One point: its scenario, where it has one, and how it ended.
+    fn play(&self, point: &GridPoint, scratch: &mut Self::Scratch) -> (Option<Scenario>, Outcome);
+
+    /// When a cause is listed in `exceeded`.
+    fn thresholds(&self) -> BottleneckThresholds;
+}
+
+/// Raised when a run is to end early, by a signal or by a failure.
+pub(super) struct StopFlag<'a> {
+    interrupt: &'a Interrupt,
+    failed: AtomicBool,
+}
+
+impl<'a> StopFlag<'a> {
+    pub(super) const fn new(interrupt: &'a Interrupt) -> Self {
+        Self {
+            interrupt,
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn raise(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_raised(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) || self.interrupt.is_raised()
+    }
+}
+
+/// A row, and how long it took.
+pub(super) struct Played {
+    pub(super) record: Record,
+    pub(super) wall_time: Duration,
+}
+
+/// The pool, and each thread's memory.
+pub(super) struct Players<T> {
+    pool: ThreadPool,
+    scratches: Vec<Mutex<T>>,
+}
+
+/// Name of the threads that simulate; a panic in one of them is a row and needs no words besides.
+pub const WORKER_NAME: &str = "sweep-worker";
+
+impl<T: Send> Players<T> {
+    pub(super) fn new<S: Study<Scratch = T>>(
+        study: &S,
+        threads: NonZeroUsize,
+    ) -> Result<Self, RunError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .thread_name(|index| format!("{WORKER_NAME}-{index}"))
+            .build()
+            .map_err(|source| RunError::Threads {
+                threads: threads.get(),
+                source,
+            })?;
+        let scratches = (0..threads.get())
+            .map(|_| Mutex::new(study.scratch()))
+            .collect();
+        Ok(Self { pool, scratches })
+    }
+
+    /// Plays a chunk, order kept; points that were not begun when the flag rose are left out.
+    pub(super) fn play<S: Study<Scratch = T>>(
+        &self,
+        study: &S,
+        chunk: &[GridPoint],
+        stop: &StopFlag<'_>,
+        fail_fast: bool,
+        progress: &dyn Progress,
+    ) -> Vec<Played> {
+        let thresholds = study.thresholds();
+        let play = |point: &GridPoint| {
+            if stop.is_raised() {
+                return None;
+            }
+            let watch = Stopwatch::start();
+            let (scenario, end) = self.play_one(study, point);
+            let record = Record::new(point.clone(), scenario, end, &thresholds);
+            let status = record.status();
+            if fail_fast && status == PointStatus::Crashed {
+                stop.raise();
+            }
+            progress.point_done(&record);
+            Some(Played {
+                record,
+                wall_time: watch.elapsed(),
+            })
+        };
+        let played: Vec<Option<Played>> = self.pool.install(|| {
+            chunk
+                .par_iter()
+                .with_max_len(POINTS_AT_A_TIME)
+                .map(play)
+                .collect()
+        });
+        played.into_iter().flatten().collect()
+    }
+
+    fn play_one<S: Study<Scratch = T>>(
+        &self,
+        study: &S,
+        point: &GridPoint,
+    ) -> (Option<Scenario>, PointEnd) {
+        let worker = rayon::current_thread_index().expect("points are played on the pool");
+        // Only this thread takes this lock; after a panic its memory is made anew.
+        let mut scratch = self.scratches[worker]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match catch_unwind(AssertUnwindSafe(|| study.play(point, &mut scratch))) {
+            Ok((scenario, outcome)) => (scenario, PointEnd::Outcome(outcome)),
+            Err(panic) => {
+                *scratch = study.scratch();
+                (None, PointEnd::Crashed(panic_message(panic.as_ref())))
+            }
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    match panic.downcast_ref::<&str>() {
+        Some(text) => (*text).to_owned(),
+        None => panic
+            .downcast_ref::<String>()
+            .cloned()
+            .unwrap_or_else(|| "a panic without a message".to_owned()),
+    }
+}

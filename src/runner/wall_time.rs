@@ -1,0 +1,68 @@
+//! How long points took, for the log.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// Longest wall time that is told apart: an hour.
+const LONGEST_US: u64 = 3_600_000_000;
+
+/// Wall time of each point in a high-dynamic-range histogram of three digits, in microseconds.
+#[derive(Clone, Debug)]
+pub struct WallTimes(Histogram<u64>);
+
+impl Default for WallTimes {
+    fn default() -> Self {
+        Self(Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds are in order"))
+    }
+}
+
+/// Wall times for `manifest.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct WallTimeReport {
+    /// Points.
+    pub count: u64,
+    /// Mean, in microseconds.
+    pub mean_us: f64,
+    /// Median, in microseconds.
+    pub p50_us: u64,
+    /// 90th percentile, in microseconds.
+    pub p90_us: u64,
+    /// 99th percentile, in microseconds.
+    pub p99_us: u64,
+    /// Longest, in microseconds.
+    pub max_us: u64,
+    /// The histogram: `[upper end in microseconds, points]` of every bucket that is not empty.
+    pub histogram: Vec<(u64, u64)>,
+}
+
+impl WallTimes {
+    /// Counts one point.
+    pub fn add(&mut self, wall_time: Duration) {
+        let micros = u64::try_from(wall_time.as_micros()).unwrap_or(u64::MAX);
+        self.0.saturating_record(micros.max(1));
+    }
+
+    /// Points per second of one thread; `None` before the first.
+    pub fn points_per_second(&self) -> Option<f64> {
+        (!self.0.is_empty()).then(|| 1e6 / self.0.mean())
+    }
+
+    /// The figures.
+    pub fn report(&self) -> WallTimeReport {
+        WallTimeReport {
+            count: self.0.len(),
+            mean_us: self.0.mean(),
+            p50_us: self.0.value_at_quantile(0.5),
+            p90_us: self.0.value_at_quantile(0.9),
+            p99_us: self.0.value_at_quantile(0.99),
+            max_us: self.0.max(),
+            histogram: self
+                .0
+                .iter_recorded()
+                .map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
+                .collect(),
+        }
+    }
+}
