@@ -1,9 +1,11 @@
 //! Time of one operator on one GPU.
 
+use crate::cost::attention::{self, attention_seconds};
+use crate::cost::product::{self, Product, product_seconds};
 use crate::hardware::{AttentionKernel, Gpu, Precision};
 use crate::model::Operator;
 use crate::stack::{KernelFractions, LowPrecisionRecipe};
-use crate::units::{Bytes, Flops, SimDuration};
+use crate::units::{Flops, SimDuration};
 
 /// What a kernel runs on and with.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +36,9 @@ pub struct KernelTime {
 }
 
 /// Time of one operator; a communication takes none here, since its time depends on the network.
+///
+/// A gradient of weights writes its result once; adding it to a gradient buffer is not in it.
 pub fn operator_time(operator: &Operator, context: &KernelContext) -> KernelTime {
-    let flops = operator.flops();
     let (seconds, kernels) = match *operator {
         Operator::Gemm {
             batch,
@@ -43,89 +46,144 @@ pub fn operator_time(operator: &Operator, context: &KernelContext) -> KernelTime
             n,
             k,
             low_precision,
-        } => (
-            product_seconds(
-                context,
-                low_precision,
-                flops,
-                batch * (m * k + n * k + m * n),
-            ),
-            1,
-        ),
-        Operator::GroupedGemm { groups, m, n, k } => (
-            product_seconds(context, true, flops, groups * (m * k + n * k + m * n)),
-            1,
-        ),
-        Operator::Conv {
-            batch,
-            channels_in,
-            channels_out,
-            size_out,
-            stride,
-            ..
         } => {
-            let pixels = batch * size_out * size_out;
-            let elements = pixels * (channels_in * stride * stride + channels_out);
-            (product_seconds(context, false, flops, elements), 1)
+            let precision = if low_precision {
+                context.precision
+            } else {
+                context.precision.high()
+            };
+            (context.product([batch, m, n, k], precision), 1)
         }
-        Operator::Attention { backward, .. } => attention_seconds(context, flops, backward),
-        Operator::Memory { bytes, kernels } => (memory_seconds(context, bytes, kernels), kernels),
-        Operator::Cast { elements } => (memory_seconds(context, Bytes::new(4 * elements), 1), 1),
+        Operator::GroupedGemm { groups, m, n, k } => {
+            (context.product([groups, m, n, k], context.precision), 1)
+        }
+        Operator::Conv { .. } => (context.convolution(operator), 1),
+        Operator::Attention { backward, .. } => {
+            // Backward: row sums of output times gradient, the five products, conversion of dQ.
+            let kernels = if backward { 3 } else { 1 };
+            (
+                context.attention(operator) + context.floors(kernels),
+                kernels,
+            )
+        }
+        Operator::Memory { bytes, kernels } => (
+            bytes.as_f64() / context.stream() + context.floors(kernels),
+            kernels,
+        ),
+        Operator::Cast { elements } => context.cast(elements),
         Operator::Comm { .. } => (0.0, 0),
     };
     KernelTime {
         busy: SimDuration::from_secs_f64(seconds),
         kernels,
-        flops,
+        flops: operator.flops(),
     }
 }
 
-fn product_seconds(
-    context: &KernelContext,
-    low_precision: bool,
-    flops: Flops,
-    elements: u64,
-) -> f64 {
-    let precision = if low_precision {
-        context.precision
-    } else {
-        context.precision.high()
-    };
-    let rates = &context.gpu.rates;
-    let ceiling = rates.gemm.get(&precision).map_or(0.6, |rate| rate.ceiling);
-    let compute = flops.get() / (peak(context.gpu, precision) * ceiling);
-    let bytes = elements * precision.storage_bytes();
-    compute.max(stream_seconds(context.gpu, bytes)) + rates.kernel_floor.as_secs_f64()
-}
+impl KernelContext<'_> {
+    /// Bandwidth that memory-bound kernels reach, B/s.
+    fn stream(&self) -> f64 {
+        let rates = &self.gpu.rates;
+        self.gpu.memory_bandwidth.as_bytes_per_s() * rates.memory_fraction * self.fractions.memory
+    }
 
-fn attention_seconds(context: &KernelContext, flops: Flops, backward: bool) -> (f64, u32) {
-    let rate = context.gpu.rates.attention.get(&context.attention);
-    let fraction = rate.map_or(0.4, |rate| {
-        if backward {
-            rate.backward
-        } else {
-            rate.forward
+    fn floors(&self, kernels: u32) -> f64 {
+        f64::from(kernels) * self.gpu.rates.kernel_floor.as_secs_f64()
+    }
+
+    fn machine(&self, precision: Precision, fraction: f64) -> product::Machine {
+        product::Machine {
+            peak: self.gpu.peak(precision).as_flops_per_s(),
+            rate: self.gpu.rates.product(precision),
+            sms: self.gpu.sms,
+            free_sms: self.free_sms,
+            stream: self.stream(),
+            fraction,
         }
-    });
-    let compute = flops.get() / (peak(context.gpu, context.precision.high()) * fraction);
-    let kernels = if backward { 3 } else { 1 };
-    let floor = context.gpu.rates.kernel_floor.as_secs_f64();
-    (compute + f64::from(kernels) * floor, kernels)
+    }
+
+    fn product(&self, [batch, m, n, k]: [u64; 4], precision: Precision) -> f64 {
+        let operands = (batch * (m * k + n * k)) as f64 * operand_bytes(precision);
+        let result = (batch * m * n * precision.storage_bytes()) as f64;
+        let product = Product {
+            batch,
+            m,
+            n,
+            k,
+            bytes: operands + result,
+        };
+        product_seconds(&product, &self.machine(precision, self.fractions.gemm))
+    }
+
+    /// An implicit matrix product over pixels, output channels and the inputs of one pixel; few
+    /// input channels (of an image) are padded to 8.
+    fn convolution(&self, operator: &Operator) -> f64 {
+        let Operator::Conv {
+            batch,
+            channels_in,
+            channels_out,
+            size_out,
+            kernel,
+            stride,
+        } = *operator
+        else {
+            return 0.0;
+        };
+        let precision = self.precision.high();
+        let pixels = batch * size_out * size_out;
+        let elements = pixels * (stride * stride * channels_in + channels_out);
+        let product = Product {
+            batch: 1,
+            m: pixels,
+            n: channels_out,
+            k: channels_in.next_multiple_of(8) * kernel * kernel,
+            bytes: (elements * precision.storage_bytes()) as f64,
+        };
+        let fraction = self.fractions.convolution * self.gpu.rates.convolution_fraction;
+        product_seconds(&product, &self.machine(precision, fraction))
+    }
+
+    fn attention(&self, operator: &Operator) -> f64 {
+        let machine = attention::Machine {
+            peak: self.gpu.peak(self.precision.high()).as_flops_per_s(),
+            rate: self.gpu.rates.attention(self.attention),
+            sms: self.gpu.sms,
+            free_sms: self.free_sms,
+            fraction: self.fractions.attention,
+        };
+        attention_seconds(operator, &machine)
+    }
+
+    /// Seconds and kernels of a cast. Every recipe writes the tensor twice, along rows and along
+    /// columns, with one scale per 32 or 16 elements for the block formats; 4-bit tensors are read
+    /// once more for their maximum, as are 8-bit ones with current scaling.
+    fn cast(&self, elements: u64) -> (f64, u32) {
+        let current = match self.recipe {
+            LowPrecisionRecipe::Delayed => false,
+            LowPrecisionRecipe::Current => true,
+        };
+        let (bytes, kernels) = match self.precision {
+            Precision::Fp32 | Precision::Tf32 | Precision::Fp16 | Precision::Bf16 => {
+                return (0.0, 0);
+            }
+            Precision::Fp8 if current => (6.0, 3),
+            Precision::Fp8 => (4.0, 1),
+            Precision::MxFp8 => (4.0 + 2.0 / 32.0, 1),
+            Precision::NvFp4 => (5.0 + 2.0 / 16.0, 3),
+        };
+        (
+            elements as f64 * bytes / self.stream() + self.floors(kernels),
+            kernels,
+        )
+    }
 }
 
-fn memory_seconds(context: &KernelContext, bytes: Bytes, kernels: u32) -> f64 {
-    let floor = context.gpu.rates.kernel_floor.as_secs_f64();
-    stream_seconds(context.gpu, bytes.get()) + f64::from(kernels) * floor
-}
-
-fn stream_seconds(gpu: &Gpu, bytes: u64) -> f64 {
-    bytes as f64 / (gpu.memory_bandwidth.as_bytes_per_s() * gpu.rates.memory_fraction)
-}
-
-/// Dense peak in a format, or in the widest the GPU has.
-fn peak(gpu: &Gpu, precision: Precision) -> f64 {
-    gpu.peaks
-        .get(precision)
-        .or_else(|| gpu.peaks.0.values().next_back().copied())
-        .map_or(1e12, crate::units::FlopRate::as_flops_per_s)
+/// Bytes of an operand's element.
+fn operand_bytes(precision: Precision) -> f64 {
+    match precision {
+        Precision::Fp32 | Precision::Tf32 => 4.0,
+        Precision::Fp16 | Precision::Bf16 => 2.0,
+        Precision::Fp8 | Precision::MxFp8 => 1.0,
+        Precision::NvFp4 => 0.5,
+    }
 }

@@ -119,7 +119,69 @@ pub struct AttentionRate {
     pub narrow: f64,
 }
 
+impl KernelRates {
+    /// Rates of products in a format, or in the nearest one that is known.
+    pub fn product(&self, precision: Precision) -> GemmRate {
+        let nearest: &[Precision] = match precision {
+            Precision::Fp32 => &[Precision::Fp32],
+            Precision::Tf32 => &[Precision::Tf32, Precision::Bf16, Precision::Fp16],
+            Precision::Fp16 => &[Precision::Fp16, Precision::Bf16],
+            Precision::Bf16 => &[Precision::Bf16, Precision::Fp16],
+            Precision::Fp8 => &[Precision::Fp8, Precision::MxFp8, Precision::Bf16],
+            Precision::MxFp8 => &[Precision::MxFp8, Precision::Fp8, Precision::Bf16],
+            Precision::NvFp4 => &[Precision::NvFp4, Precision::MxFp8, Precision::Fp8],
+        };
+        let known = nearest.iter().find_map(|format| self.gemm.get(format));
+        known.copied().unwrap_or(GemmRate::TYPICAL)
+    }
+
+    /// Rates of an attention kernel, or of the nearest older one that is known.
+    pub fn attention(&self, kernel: AttentionKernel) -> AttentionRate {
+        let known = self.attention.range(..=kernel).next_back();
+        known.map_or(AttentionRate::TYPICAL, |(_, rate)| *rate)
+    }
+}
+
+impl GemmRate {
+    /// For a GPU without measurements: what an A100 reaches.
+    pub const TYPICAL: Self = Self {
+        ceiling: 0.82,
+        k_half: 140.0,
+        tile_half: 3.0,
+        sustained: 0.76,
+        floor: SimDuration::from_micros(5),
+    };
+}
+
+impl AttentionRate {
+    /// For a GPU without measurements: what `FlashAttention` 2 reaches on an A100.
+    pub const TYPICAL: Self = Self {
+        forward: 0.61,
+        backward: 0.54,
+        forward_half: 150.0,
+        backward_half: 300.0,
+        narrow: 0.9,
+    };
+}
+
 impl Gpu {
+    /// Dense peak in a format, or in the nearest wider one that the GPU has.
+    ///
+    /// # Panics
+    /// If the GPU has no peak at all.
+    pub fn peak(&self, precision: Precision) -> FlopRate {
+        let nearest = [
+            precision,
+            precision.high(),
+            Precision::Fp16,
+            Precision::Fp32,
+        ];
+        nearest
+            .into_iter()
+            .find_map(|format| self.peaks.get(format))
+            .expect("every GPU has a peak in 16 or 32 bits")
+    }
+
     /// The format a workload runs in when its spec names none: bf16, or fp16 where the GPU lacks it.
     pub fn default_precision(&self) -> Precision {
         if self.peaks.get(Precision::Bf16).is_some() {

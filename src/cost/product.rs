@@ -1,0 +1,197 @@
+//! Time of a matrix product: tiles, waves, a ramp in k, the roofline and the power limit.
+//!
+//! A GPU cuts the `m × n` result into tiles and hands them to its SMs in waves; the last wave is
+//! rarely full. A library tries several tiles, and cuts a long k into parts when there are too few
+//! of them; so does [`product_seconds`], which takes the fastest:
+//!
+//! `t = floor + max(min over tiles ⁴√(compute⁴ + memory⁴), FLOPs / (peak · sustained))`
+//!
+//! with `compute = waves · 2ab·(k/split + k_half) / (peak/SMs · ceiling · i/(i + tile_half))` for a
+//! tile of `a × b` with reuse `i = ab/(a+b)`, and `memory` the bytes of operands, result and partial
+//! sums over the bandwidth that streams reach. `scripts/fit-kernels` fits the constants to measured
+//! products with the same formulas and prints the errors.
+
+use crate::hardware::GemmRate;
+
+/// Tiles that libraries choose from.
+const TILES: [(u64, u64); 6] = [
+    (256, 128),
+    (128, 256),
+    (128, 128),
+    (128, 64),
+    (64, 128),
+    (64, 64),
+];
+/// Parts that k may be cut into.
+const SPLITS: [u64; 4] = [1, 2, 4, 8];
+/// Shortest part of k.
+const SPLIT_K_MIN: u64 = 256;
+/// Share of the last, partly filled wave that costs a full one; the rest is balanced.
+const QUANTISED: f64 = 0.85;
+
+/// `batch` products of `m × k` by `k × n`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product {
+    pub(super) batch: u64,
+    pub(super) m: u64,
+    pub(super) n: u64,
+    pub(super) k: u64,
+    /// Bytes read and written once.
+    pub(super) bytes: f64,
+}
+
+/// What a product runs on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Machine {
+    /// Dense peak in the product's format, FLOP/s.
+    pub(super) peak: f64,
+    /// Rates in that format.
+    pub(super) rate: GemmRate,
+    /// SMs of the GPU.
+    pub(super) sms: u32,
+    /// SMs that are not taken by communication.
+    pub(super) free_sms: u32,
+    /// Bandwidth of streams, B/s.
+    pub(super) stream: f64,
+    /// What the software reaches of the rates, 0–1.
+    pub(super) fraction: f64,
+}
+
+/// Seconds of a product.
+pub(super) fn product_seconds(product: &Product, machine: &Machine) -> f64 {
+    let rate = &machine.rate;
+    let per_sm = machine.peak / f64::from(machine.sms) * rate.ceiling * machine.fraction;
+    let free = u64::from(machine.free_sms.clamp(1, machine.sms));
+    let memory = product.bytes / machine.stream;
+    let results = (product.batch * product.m * product.n) as f64;
+    let mut best = f64::INFINITY;
+    for (a, b) in TILES {
+        let blocks = product.batch * product.m.div_ceil(a) * product.n.div_ceil(b);
+        let area = (a * b) as f64;
+        let reuse = area / (a + b) as f64;
+        let per_k = 2.0 * area * (reuse + rate.tile_half) / (per_sm * reuse);
+        for split in SPLITS {
+            if split > 1 && (product.k < SPLIT_K_MIN * split || blocks * split > free) {
+                break;
+            }
+            let filled = (blocks * split) as f64 / free as f64;
+            let whole = (blocks * split).div_ceil(free) as f64;
+            let waves = QUANTISED * whole + (1.0 - QUANTISED) * filled.max(1.0);
+            let compute = waves * per_k * (product.k as f64 / split as f64 + rate.k_half);
+            // Partial sums are written and read in 32 bits.
+            let partial = if split == 1 {
+                0.0
+            } else {
+                8.0 * split as f64 * results / machine.stream
+            };
+            best = best.min(smooth_max(compute, memory + partial));
+        }
+    }
+    let flops = 2.0 * results * product.k as f64;
+    let share = free as f64 / f64::from(machine.sms);
+    let sustained = flops / (machine.peak * rate.sustained * machine.fraction * share);
+    rate.floor.as_secs_f64() + best.max(sustained)
+}
+
+/// A maximum with a rounded corner: never below either, 19% above both where they are equal.
+fn smooth_max(x: f64, y: f64) -> f64 {
+    let (x2, y2) = (x * x, y * y);
+    libm::sqrt(libm::sqrt(x2 * x2 + y2 * y2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::SimDuration;
+
+    fn machine() -> Machine {
+        Machine {
+            peak: 100e12,
+            rate: GemmRate {
+                ceiling: 1.0,
+                k_half: 0.0,
+                tile_half: 0.0,
+                sustained: 1.0,
+                floor: SimDuration::from_micros(5),
+            },
+            sms: 100,
+            free_sms: 100,
+            stream: 1e15,
+            fraction: 1.0,
+        }
+    }
+
+    fn square(size: u64) -> Product {
+        Product {
+            batch: 1,
+            m: size,
+            n: size,
+            k: size,
+            bytes: 0.0,
+        }
+    }
+
+    // 100 tiles of 256 × 128 on 100 SMs of 1 TFLOP/s: 2·256·128·1000 / 10¹² = 65.536 µs, and 5 µs.
+    #[test]
+    fn a_full_wave_takes_the_time_of_one_tile() {
+        let product = Product {
+            batch: 1,
+            m: 2560,
+            n: 1280,
+            k: 1000,
+            bytes: 0.0,
+        };
+        let time = product_seconds(&product, &machine());
+        assert!((time - 70.536e-6).abs() < 1e-11, "{time}");
+    }
+
+    // One tile more is a second wave of 101 tiles: 0.85·2 + 0.15·1.01 = 1.8515 waves of 65.536 µs.
+    // Smaller tiles waste less: 128 × 64 has 20·21 = 420 tiles, 0.85·5 + 0.15·4.2 = 4.88 waves of
+    // 16.384 µs = 79.95 µs; 64 × 64 has 40·21 = 840, 0.85·9 + 0.15·8.4 = 8.91 waves of 8.192 = 72.99 µs.
+    #[test]
+    fn a_wave_that_is_hardly_filled_is_avoided_by_smaller_tiles() {
+        let product = Product {
+            batch: 1,
+            m: 2560,
+            n: 1281,
+            k: 1000,
+            bytes: 0.0,
+        };
+        let time = product_seconds(&product, &machine());
+        assert!((time - 77.990_72e-6).abs() < 1e-10, "{time}");
+    }
+
+    // 2·8192³ = 1.0995 · 10¹² FLOPs at half of 100 TFLOP/s: 21.99 ms.
+    #[test]
+    fn the_power_limit_bounds_large_products() {
+        let mut machine = machine();
+        machine.rate.sustained = 0.5;
+        let time = product_seconds(&square(8192), &machine);
+        assert!((time - 5e-6 - 21.990_232_555e-3).abs() < 1e-9, "{time}");
+    }
+
+    // 16 tiles of 256 × 128 would leave 84 SMs idle for k = 4096; four parts of k fill 64 of them
+    // (64 × 64 tiles even 64·1): either way faster than one part on 16 SMs.
+    #[test]
+    fn few_tiles_with_a_long_k_are_split() {
+        let product = Product {
+            batch: 1,
+            m: 512,
+            n: 512,
+            k: 4096,
+            bytes: 0.0,
+        };
+        let unsplit = 2.0 * 512.0 * 512.0 * 4096.0 / 16e12;
+        assert!(product_seconds(&product, &machine()) < 0.5 * unsplit);
+    }
+
+    // Half of the SMs cannot be faster than all of them.
+    #[test]
+    fn communication_beside_a_product_slows_it_down() {
+        let busy = Machine {
+            free_sms: 50,
+            ..machine()
+        };
+        assert!(product_seconds(&square(4096), &busy) > product_seconds(&square(4096), &machine()));
+    }
+}
