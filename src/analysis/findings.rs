@@ -152,6 +152,24 @@ impl SeriesFinding {
             .map(|choice| &self.sizes[choice.fastest_efficient])
     }
 
+    /// Why that size, in words.
+    pub fn recommended_why(&self) -> Option<String> {
+        let efficiency = self.recommended()?.efficiency?;
+        let choice = self.choice?;
+        let last = self.sizes.iter().rposition(|s| s.efficiency.is_some())?;
+        Some(if choice.fastest_efficient == last {
+            format!(
+                "largest size that ran, still {:.0}% efficient",
+                100.0 * efficiency.of_baseline
+            )
+        } else {
+            format!(
+                "fastest size within the threshold, {:.0}% efficient",
+                100.0 * efficiency.of_baseline
+            )
+        })
+    }
+
     /// The smallest size that ran.
     pub fn baseline(&self) -> Option<&SizeFinding> {
         self.sizes.iter().find(|size| size.efficiency.is_some())

@@ -178,13 +178,13 @@ numeric_columns! {
     energy_per_step = ENERGY_PER_STEP_KWH,
 }
 
-/// Names of the columns that the analysis reads besides the axes.
-pub fn point_columns() -> impl Iterator<Item = &'static str> {
+/// The columns that the analysis reads besides the axes.
+pub fn point_columns() -> impl Iterator<Item = Column> {
     [columns::STATUS, columns::REASON, columns::BOTTLENECK]
         .iter()
         .chain(NUMERIC)
         .chain(columns::TIME_PARTS)
-        .map(|column| column.name)
+        .copied()
 }
 
 /// The columns of one record batch, found and cast.

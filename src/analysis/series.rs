@@ -57,10 +57,10 @@ pub struct Series {
     pub points: Vec<SizePoint>,
 }
 
-/// Names of every column that [`SeriesReader`] reads.
-pub fn columns_read() -> Vec<&'static str> {
+/// Every column that [`SeriesReader`] reads.
+pub fn columns_read() -> Vec<Column> {
     key_axes()
-        .map(Axis::as_str)
+        .map(|axis| Column::of_axis(axis.info()))
         .chain(point_columns())
         .collect()
 }
