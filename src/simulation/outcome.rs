@@ -178,6 +178,33 @@ impl TimeShares {
     }
 }
 
+impl std::ops::AddAssign for TimeShares {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            compute,
+            recompute,
+            tp_comm,
+            cp_comm,
+            ep_comm,
+            pp_comm,
+            dp_comm,
+            bubble,
+            optimizer,
+            overhead,
+        } = other;
+        self.compute += compute;
+        self.recompute += recompute;
+        self.tp_comm += tp_comm;
+        self.cp_comm += cp_comm;
+        self.ep_comm += ep_comm;
+        self.pp_comm += pp_comm;
+        self.dp_comm += dp_comm;
+        self.bubble += bubble;
+        self.optimizer += optimizer;
+        self.overhead += overhead;
+    }
+}
+
 /// Bytes on the fullest GPU, by part; they sum to the peak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryFootprint {

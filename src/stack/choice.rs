@@ -63,6 +63,8 @@ closed_set! {
         Optimizer = "optimizer",
         /// Everything sharded (FSDP, ZeRO-3).
         Full = "full",
+        /// Whichever of the two is faster.
+        Any = "any",
     }
 }
 

@@ -1,0 +1,398 @@
+//! Layouts that a scenario allows.
+
+use crate::hardware::AttentionKernel;
+use crate::model::{Architecture, Family};
+use crate::simulation::training::stages;
+use crate::simulation::{Infeasible, Layout, TrainingScenario};
+use crate::stack::{PipelineSchedule, Recompute, Sharding, ZeroStage};
+
+/// A layout and the recomputation policies that it may run with, cheapest in time first.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Candidate {
+    /// The layout, with the first of the policies.
+    pub(super) layout: Layout,
+    /// The policies.
+    pub(super) recompute: &'static [Recompute],
+}
+
+/// Longest sequence that is never split over context-parallel ranks by the search.
+const SHORT_SEQUENCE: u32 = 16_384;
+/// Tokens of one rank and microbatch beyond which the search does not grow the microbatch.
+const MOST_TOKENS: u64 = 65_536;
+/// Images of a microbatch beyond which the search does not grow it.
+const MOST_IMAGES: u64 = 512;
+/// Tensor-parallel ranks beyond which the search does not go.
+const MOST_TENSOR: u32 = 8;
+/// Pipeline stages beyond which the search does not go.
+const MOST_STAGES: u32 = 64;
+
+/// Every layout that divides, in the order in which ties are broken: smaller tp, cp, pp, ep, vpp,
+/// then the larger microbatch.
+///
+/// # Errors
+/// If none does: the first reason met.
+pub(super) fn candidates(scenario: &TrainingScenario) -> Result<Vec<Candidate>, Infeasible> {
+    let attention = attention_kernel(scenario)?;
+    check_formats(scenario)?;
+    let mut found = Found { scenario, attention, candidates: Vec::new(), first_fault: None };
+    for tp in tensor_options(scenario) {
+        for cp in context_options(scenario) {
+            for pp in stage_options(scenario, tp * cp) {
+                found.record(|found| found.groups(tp, cp, pp));
+            }
+        }
+    }
+    match (found.candidates.is_empty(), found.first_fault) {
+        (false, _) => Ok(found.candidates),
+        (true, Some(fault)) => Err(fault),
+        (true, None) => Err(Infeasible::Limit {
+            sentence: format!("no layout divides {} GPUs", scenario.gpus),
+        }),
+    }
+}
+
+struct Found<'a> {
+    scenario: &'a TrainingScenario,
+    attention: AttentionKernel,
+    candidates: Vec<Candidate>,
+    first_fault: Option<Infeasible>,
+}
+
+impl Found<'_> {
+    /// Runs one branch of the search and keeps the first fault of all.
+    fn record(&mut self, branch: impl FnOnce(&mut Self) -> Result<(), Infeasible>) {
+        if let Err(fault) = branch(self) {
+            self.first_fault.get_or_insert(fault);
+        }
+    }
+
+    fn groups(&mut self, tp: u32, cp: u32, pp: u32) -> Result<(), Infeasible> {
+        let dp = check_groups(self.scenario, tp, cp, pp)?;
+        for ep in expert_options(self.scenario, tp * cp * dp)? {
+            self.record(|found| found.batches(tp, cp, pp, dp, ep));
+        }
+        Ok(())
+    }
+
+    fn batches(&mut self, tp: u32, cp: u32, pp: u32, dp: u32, ep: u32) -> Result<(), Infeasible> {
+        let scenario = self.scenario;
+        let batch = scenario.workload.global_batch;
+        if !batch.is_multiple_of(dp) {
+            return Err(Infeasible::Indivisible {
+                what: format!("global batch {batch}"),
+                by: format!("dp {dp}"),
+            });
+        }
+        let replica_batch = batch / dp;
+        for micro_batch in micro_batch_options(scenario, replica_batch, cp)? {
+            let microbatches = replica_batch.div_ceil(micro_batch);
+            let stage_lists = virtual_stage_options(scenario, pp, microbatches)?;
+            for (vpp, layers_per_stage) in stage_lists {
+                let schedule = pipeline_schedule(scenario, vpp)?;
+                for &zero in zero_options(scenario, dp * cp, pp) {
+                    let recompute = recompute_options(scenario);
+                    let layout = Layout {
+                        tp,
+                        pp,
+                        dp,
+                        cp,
+                        ep,
+                        etp: scenario.layout.etp.unwrap_or(1),
+                        vpp,
+                        micro_batch,
+                        microbatches,
+                        zero,
+                        recompute: recompute[0],
+                        schedule,
+                        sequence_parallel: sequence_parallel(scenario, tp),
+                        attention: self.attention,
+                        precision: scenario.workload.precision,
+                        layers_per_stage: layers_per_stage.clone(),
+                    };
+                    self.candidates.push(Candidate { layout, recompute });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infeasible> {
+    let rates = &scenario.gpu.rates.attention;
+    match scenario.layout.attention {
+        Some(AttentionKernel::Unfused) => Ok(AttentionKernel::Unfused),
+        Some(kernel) if rates.contains_key(&kernel) => Ok(kernel),
+        Some(kernel) => {
+            let known: Vec<&str> = rates.keys().map(|kernel| kernel.as_str()).collect();
+            Err(Infeasible::Unsupported {
+                sentence: format!(
+                    "attention kernel `{kernel}` does not run on {}, which has unfused and {}",
+                    scenario.gpu.name,
+                    if known.is_empty() { "no other".to_owned() } else { known.join(", ") }
+                ),
+            })
+        }
+        None => {
+            let known = |kernel: &&AttentionKernel| rates.contains_key(kernel);
+            let best = scenario.stack.attention.iter().find(known);
+            Ok(best.copied().unwrap_or(AttentionKernel::Unfused))
+        }
+    }
+}
+
+fn check_formats(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let precision = scenario.workload.precision;
+    if scenario.gpu.peaks.get(precision).is_none() {
+        let known: Vec<&str> = scenario.gpu.peaks.0.keys().map(|format| format.as_str()).collect();
+        return Err(Infeasible::Unsupported {
+            sentence: format!(
+                "precision {precision} is not available on {}, which has {}",
+                scenario.gpu.name,
+                known.join(", ")
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// Divisors of `n`, ascending.
+fn divisors(n: u32) -> impl Iterator<Item = u32> {
+    (1..=n).filter(move |divisor| n.is_multiple_of(*divisor))
+}
+
+fn powers_of_two(most: u32) -> impl Iterator<Item = u32> {
+    (0..32).map(|exponent| 1_u32 << exponent).take_while(move |power| *power <= most)
+}
+
+fn tensor_options(scenario: &TrainingScenario) -> Vec<u32> {
+    if let Some(tp) = scenario.layout.tp {
+        return vec![tp];
+    }
+    let Some(network) = scenario.model.transformer() else {
+        return vec![1];
+    };
+    let most = MOST_TENSOR.min(scenario.cluster.domain_gpus).min(scenario.gpus);
+    powers_of_two(most).filter(|tp| network.heads.is_multiple_of(*tp)).collect()
+}
+
+fn context_options(scenario: &TrainingScenario) -> Vec<u32> {
+    if let Some(cp) = scenario.layout.cp {
+        return vec![cp];
+    }
+    let seq_len = scenario.workload.seq_len;
+    if scenario.model.family == Family::Cnn || seq_len <= SHORT_SEQUENCE {
+        return vec![1];
+    }
+    powers_of_two((seq_len / 4096).min(32)).collect()
+}
+
+fn stage_options(scenario: &TrainingScenario, inner: u32) -> Vec<u32> {
+    if let Some(pp) = scenario.layout.pp {
+        return vec![pp];
+    }
+    let Some(network) = scenario.model.transformer() else {
+        return vec![1];
+    };
+    if inner == 0 || !scenario.gpus.is_multiple_of(inner) {
+        return vec![1];
+    }
+    let most = MOST_STAGES.min(network.layers);
+    divisors(scenario.gpus / inner).take_while(|pp| *pp <= most).collect()
+}
+
+/// Checks the groups of the dense layers and gives the data-parallel size.
+fn check_groups(scenario: &TrainingScenario, tp: u32, cp: u32, pp: u32) -> Result<u32, Infeasible> {
+    let gpus = scenario.gpus;
+    let by = format!("tp {tp} × pp {pp} × cp {cp} = {}", u64::from(tp) * u64::from(pp) * u64::from(cp));
+    let inner = u64::from(tp) * u64::from(pp) * u64::from(cp);
+    if inner > u64::from(gpus) {
+        return Err(Infeasible::Limit { sentence: format!("{by} needs {inner} GPUs, the job has {gpus}") });
+    }
+    if !u64::from(gpus).is_multiple_of(inner) {
+        return Err(Infeasible::Indivisible { what: format!("{gpus} GPUs"), by });
+    }
+    let dp = (u64::from(gpus) / inner) as u32;
+    if let Some(requested) = scenario.layout.dp.filter(|requested| *requested != dp) {
+        return Err(Infeasible::Limit {
+            sentence: format!("dp {requested} needs {requested} × {by} GPUs, the job has {gpus}, which is dp {dp}"),
+        });
+    }
+    match &scenario.model.architecture {
+        Architecture::Cnn(_) if inner > 1 => Err(Infeasible::Unsupported {
+            sentence: format!("{by}: a convolutional net is laid out data-parallel only"),
+        }),
+        Architecture::Cnn(_) => Ok(dp),
+        Architecture::Transformer(network) => {
+            if !network.heads.is_multiple_of(tp) {
+                return Err(Infeasible::Indivisible {
+                    what: format!("{} attention heads", network.heads),
+                    by: format!("tp {tp}"),
+                });
+            }
+            let seq_len = scenario.workload.seq_len;
+            if cp > 1 && !seq_len.is_multiple_of(2 * cp) {
+                return Err(Infeasible::Indivisible {
+                    what: format!("sequence of {seq_len} tokens"),
+                    by: format!("2 × cp {cp}"),
+                });
+            }
+            Ok(dp)
+        }
+    }
+}
+
+fn expert_options(scenario: &TrainingScenario, stage_gpus: u32) -> Result<Vec<u32>, Infeasible> {
+    let etp = scenario.layout.etp.unwrap_or(1);
+    let Some(moe) = scenario.model.transformer().and_then(|network| network.moe) else {
+        return match scenario.layout.ep {
+            None | Some(1) => Ok(vec![1]),
+            Some(ep) => Err(Infeasible::Unsupported {
+                sentence: format!("ep {ep}: model {} has no experts", scenario.model.name),
+            }),
+        };
+    };
+    let fits = |ep: u32| moe.experts.is_multiple_of(ep) && stage_gpus.is_multiple_of(ep * etp);
+    match scenario.layout.ep {
+        None => Ok(divisors(moe.experts).filter(|ep| *ep <= 128 && fits(*ep)).collect()),
+        Some(ep) if fits(ep) => Ok(vec![ep]),
+        Some(ep) if !moe.experts.is_multiple_of(ep) => Err(Infeasible::Indivisible {
+            what: format!("{} experts", moe.experts),
+            by: format!("ep {ep}"),
+        }),
+        Some(ep) => Err(Infeasible::Indivisible {
+            what: format!("{stage_gpus} GPUs of a stage"),
+            by: format!("ep {ep} × etp {etp}"),
+        }),
+    }
+}
+
+fn micro_batch_options(scenario: &TrainingScenario, replica_batch: u32, cp: u32) -> Result<Vec<u32>, Infeasible> {
+    if let Some(micro_batch) = scenario.layout.micro_batch {
+        if micro_batch > replica_batch {
+            return Err(Infeasible::Limit {
+                sentence: format!(
+                    "micro batch {micro_batch} is more than the {replica_batch} samples that a replica has per step"
+                ),
+            });
+        }
+        return Ok(vec![micro_batch]);
+    }
+    let most = match scenario.model.family {
+        Family::Cnn => MOST_IMAGES,
+        Family::Decoder | Family::Encoder | Family::Moe => {
+            (MOST_TOKENS * u64::from(cp) / u64::from(scenario.workload.seq_len)).max(1)
+        }
+    };
+    let mut options: Vec<u32> = powers_of_two(replica_batch)
+        .filter(|size| u64::from(*size) <= most && replica_batch.is_multiple_of(*size))
+        .collect();
+    if u64::from(replica_batch) <= most && !options.contains(&replica_batch) {
+        options.push(replica_batch);
+    }
+    options.reverse();
+    Ok(options)
+}
+
+/// Chunks per stage with the layers of each virtual stage.
+fn virtual_stage_options(
+    scenario: &TrainingScenario,
+    pp: u32,
+    microbatches: u32,
+) -> Result<Vec<(u32, Vec<u32>)>, Infeasible> {
+    let Some(network) = scenario.model.transformer() else {
+        return Ok(vec![(1, Vec::new())]);
+    };
+    let layers = network.layers;
+    let wants_chunks = scenario.layout.schedule == Some(PipelineSchedule::Interleaved);
+    let options: Vec<u32> = match (scenario.layout.vpp, scenario.layout.schedule) {
+        (Some(vpp), _) => vec![vpp],
+        (None, Some(PipelineSchedule::GPipe | PipelineSchedule::OneFOneB | PipelineSchedule::ZbH1)) => vec![1],
+        (None, Some(PipelineSchedule::Interleaved) | None) if pp == 1 => vec![1],
+        (None, Some(PipelineSchedule::Interleaved) | None) => {
+            let whole_groups = microbatches.is_multiple_of(pp);
+            divisors(layers.div_ceil(pp))
+                .filter(|vpp| *vpp == 1 && !wants_chunks || *vpp > 1 && *vpp <= 12 && whole_groups)
+                .filter(|vpp| *vpp == 1 || comes_out_even(layers, pp * vpp))
+                .collect()
+        }
+    };
+    let mut lists = Vec::with_capacity(options.len());
+    for vpp in options {
+        lists.push((vpp, stage_layers(scenario, layers, pp, vpp)?));
+    }
+    if lists.is_empty() {
+        return Err(Infeasible::Indivisible {
+            what: format!("{microbatches} microbatches or {layers} layers"),
+            by: format!("the {pp} stages of an interleaved schedule"),
+        });
+    }
+    Ok(lists)
+}
+
+fn comes_out_even(layers: u32, stages: u32) -> bool {
+    stages <= layers && [layers, layers + 1, layers + 2].iter().any(|count| count.is_multiple_of(stages))
+}
+
+fn stage_layers(scenario: &TrainingScenario, layers: u32, pp: u32, vpp: u32) -> Result<Vec<u32>, Infeasible> {
+    let stages = u64::from(pp) * u64::from(vpp);
+    if let Some(list) = &scenario.layout.layers_per_stage {
+        let total: u64 = list.iter().map(|count| u64::from(*count)).sum();
+        if list.len() as u64 != stages || total != u64::from(layers) {
+            return Err(Infeasible::Limit {
+                sentence: format!(
+                    "layers_per_stage lists {total} layers on {} stages, the layout has {layers} on {stages}",
+                    list.len()
+                ),
+            });
+        }
+        return Ok(list.clone());
+    }
+    if stages > u64::from(layers) {
+        return Err(Infeasible::Limit {
+            sentence: format!("pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"),
+        });
+    }
+    Ok(stages::spread(layers, stages as u32))
+}
+
+fn pipeline_schedule(scenario: &TrainingScenario, vpp: u32) -> Result<PipelineSchedule, Infeasible> {
+    match scenario.layout.schedule {
+        None if vpp > 1 => Ok(PipelineSchedule::Interleaved),
+        None => Ok(PipelineSchedule::OneFOneB),
+        Some(schedule) if vpp > 1 && schedule != PipelineSchedule::Interleaved => Err(Infeasible::Unsupported {
+            sentence: format!("vpp {vpp} needs the interleaved schedule, `{schedule}` has one chunk per stage"),
+        }),
+        Some(schedule) => Ok(schedule),
+    }
+}
+
+fn zero_options(scenario: &TrainingScenario, replicas: u32, pp: u32) -> &'static [ZeroStage] {
+    match scenario.layout.zero {
+        Some(ZeroStage::Z0) => &[ZeroStage::Z0],
+        Some(ZeroStage::Z1) => &[ZeroStage::Z1],
+        Some(ZeroStage::Z2) => &[ZeroStage::Z2],
+        Some(ZeroStage::Z3) => &[ZeroStage::Z3],
+        None if replicas == 1 => &[ZeroStage::Z0],
+        None => match scenario.stack.sharding {
+            Sharding::Replicated => &[ZeroStage::Z0],
+            Sharding::Optimizer => &[ZeroStage::Z1],
+            Sharding::Full => &[ZeroStage::Z3],
+            Sharding::Any if pp == 1 => &[ZeroStage::Z1, ZeroStage::Z3],
+            Sharding::Any => &[ZeroStage::Z1],
+        },
+    }
+}
+
+fn recompute_options(scenario: &TrainingScenario) -> &'static [Recompute] {
+    match scenario.layout.recompute.or(scenario.stack.recompute) {
+        Some(Recompute::None) => &[Recompute::None],
+        Some(Recompute::Selective) => &[Recompute::Selective],
+        Some(Recompute::Full) => &[Recompute::Full],
+        None if scenario.model.family == Family::Cnn => &[Recompute::None],
+        None => &[Recompute::None, Recompute::Selective, Recompute::Full],
+    }
+}
+
+fn sequence_parallel(scenario: &TrainingScenario, tp: u32) -> bool {
+    tp > 1 && scenario.layout.sequence_parallel.unwrap_or(scenario.stack.sequence_parallel)
+}

@@ -1,0 +1,65 @@
+//! Prices of communications on one job's network, each computed once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::collective::network::{CollectiveCost, CollectiveRequest, GroupPattern, Network};
+use crate::collective::{CollectiveAlgorithm, CollectiveOp};
+use crate::hardware::Cluster;
+use crate::simulation::Infeasible;
+use crate::units::Bytes;
+
+/// The network of jobs of one size on one cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Pricing {
+    cluster: Arc<Cluster>,
+    gpus: u32,
+    network: Network,
+    known: HashMap<CollectiveRequest, CollectiveCost>,
+}
+
+impl Pricing {
+    /// Prices for a job.
+    ///
+    /// # Errors
+    /// If the fabric cannot hold its nodes.
+    pub(super) fn new(cluster: &Arc<Cluster>, gpus: u32) -> Result<Self, Infeasible> {
+        let network = Network::new(cluster, gpus)
+            .map_err(|fault| Infeasible::Unsupported { sentence: fault.to_string() })?;
+        Ok(Self { cluster: cluster.clone(), gpus, network, known: HashMap::new() })
+    }
+
+    /// Whether it has the prices for a job.
+    pub(super) fn serves(&self, cluster: &Arc<Cluster>, gpus: u32) -> bool {
+        Arc::ptr_eq(&self.cluster, cluster) && self.gpus == gpus
+    }
+
+    /// Price of an operation by the algorithm that was asked for. An operation that has no such
+    /// algorithm takes what the library would choose.
+    ///
+    /// # Errors
+    /// If the all-reduce that was asked for cannot run on this network, or nothing can.
+    pub(super) fn price(
+        &mut self,
+        op: CollectiveOp,
+        bytes: Bytes,
+        groups: GroupPattern,
+        algorithm: Option<CollectiveAlgorithm>,
+    ) -> Result<CollectiveCost, Infeasible> {
+        const MOST_KNOWN: usize = 1 << 16;
+        let algorithm = algorithm.filter(|_| op == CollectiveOp::AllReduce);
+        let request = CollectiveRequest { op, bytes, groups, algorithm, protocol: None };
+        if let Some(cost) = self.known.get(&request) {
+            return Ok(*cost);
+        }
+        if self.known.len() >= MOST_KNOWN {
+            self.known.clear();
+        }
+        let cost = self
+            .network
+            .collective(&request)
+            .map_err(|unsupported| Infeasible::Unsupported { sentence: unsupported.sentence })?;
+        self.known.insert(request, cost);
+        Ok(cost)
+    }
+}

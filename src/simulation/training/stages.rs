@@ -1,0 +1,72 @@
+//! Which layers a pipeline stage holds.
+
+/// Layers of each virtual stage when nothing is requested, front to back.
+///
+/// Layers that divide are spread evenly. Where they do not, embedding and loss count as one layer
+/// each if that comes out even (126 layers of Llama 3.1 405B on 16 stages), else the loss alone;
+/// else the stages behind the first take one layer more until all are placed, so that first and
+/// last stage, which hold embedding and loss besides, have the fewest.
+///
+/// # Panics
+/// If there are more stages than layers, or no stage.
+pub fn spread(layers: u32, stages: u32) -> Vec<u32> {
+    assert!(
+        stages > 0 && stages <= layers,
+        "{layers} layers on {stages} stages"
+    );
+    let ends = match stages {
+        1 => (0, 0),
+        _ if layers.is_multiple_of(stages) => (0, 0),
+        _ if (layers + 2).is_multiple_of(stages) && layers + 2 >= 2 * stages => (1, 1),
+        _ if (layers + 1).is_multiple_of(stages) && layers + 1 >= 2 * stages => (0, 1),
+        _ => return uneven(layers, stages),
+    };
+    let each = (layers + ends.0 + ends.1) / stages;
+    let mut held = vec![each; stages as usize];
+    held[0] -= ends.0;
+    held[stages as usize - 1] -= ends.1;
+    held
+}
+
+fn uneven(layers: u32, stages: u32) -> Vec<u32> {
+    let (each, more) = (layers / stages, layers % stages);
+    (0..stages)
+        .map(|stage| each + u32::from((1..=more).contains(&stage)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_that_divide_are_spread_evenly() {
+        assert_eq!(spread(96, 8), [12; 8]);
+    }
+
+    // 126 + 2 = 128 = 16·8: embedding and loss stand for one layer each.
+    #[test]
+    fn embedding_and_loss_count_where_that_comes_out_even() {
+        let held = spread(126, 16);
+        assert_eq!((held[0], held[1], held[15]), (7, 8, 7));
+        assert_eq!(held.iter().sum::<u32>(), 126);
+    }
+
+    // 61 layers on 16 stages: 3 each and 13 over, on the stages 1 to 13.
+    #[test]
+    fn what_is_over_goes_to_the_middle() {
+        let held = spread(61, 16);
+        assert_eq!((held[0], held[1], held[13], held[14], held[15]), (3, 4, 4, 3, 3));
+    }
+
+    #[test]
+    fn every_layer_is_placed_once_and_no_stage_is_empty() {
+        for layers in 1..=130 {
+            for stages in 1..=layers {
+                let held = spread(layers, stages);
+                assert_eq!(held.iter().sum::<u32>(), layers, "{layers} on {stages}");
+                assert!(held.iter().all(|count| *count > 0), "{layers} on {stages}: {held:?}");
+            }
+        }
+    }
+}

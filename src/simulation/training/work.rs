@@ -1,0 +1,209 @@
+//! Kernels and communications of each kind of layer, before the network has a price for them.
+
+use std::sync::Arc;
+
+use crate::cost::{KernelContext, operator_time};
+use crate::hardware::{AttentionKernel, Gpu, Precision};
+use crate::model::{
+    CommGroup, CommOp, ContextExchange, Format, Fused, Kept, LoweredLayer, Model, Operator, Shard,
+    ShardParameters, lower,
+};
+use crate::simulation::{Layout, TrainingScenario};
+use crate::stack::Stack;
+use crate::units::{Bytes, SimDuration};
+
+/// Kernels that run one after another.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Kernels {
+    /// Time of all of them.
+    pub(super) busy: SimDuration,
+    /// Of it, attention.
+    pub(super) attention: SimDuration,
+    /// Launches.
+    pub(super) count: u32,
+    /// Work.
+    pub(super) flops: f64,
+}
+
+/// One communication of a pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Communication {
+    /// What is done.
+    pub(super) op: CommOp,
+    /// By whom.
+    pub(super) group: CommGroup,
+    /// How much, as [`Operator::Comm`] counts it.
+    pub(super) bytes: Bytes,
+    /// The matrix product that may hide it; zero where none can.
+    pub(super) beside: SimDuration,
+}
+
+/// One pass of one layer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct PassWork {
+    /// Its kernels.
+    pub(super) kernels: Kernels,
+    /// Its communications, in order.
+    pub(super) communications: Vec<Communication>,
+}
+
+/// All passes of one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LayerWork {
+    pub(super) forward: PassWork,
+    pub(super) backward_input: PassWork,
+    pub(super) backward_weight: PassWork,
+    pub(super) selective: Kernels,
+    pub(super) parameters: ShardParameters,
+    pub(super) kept: Kept,
+    pub(super) model_flops_forward: f64,
+}
+
+/// A model on one GPU under one sharding.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ModelWork {
+    pub(super) kinds: Vec<LayerWork>,
+    pub(super) sequence: Vec<u16>,
+    pub(super) embedding: LayerWork,
+    pub(super) head: LayerWork,
+    pub(super) mtp: Option<LayerWork>,
+    pub(super) mtp_layers: u32,
+}
+
+/// The sharding that a layout means for one rank's operators.
+pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
+    let stack = &scenario.stack;
+    Shard {
+        tp: layout.tp,
+        cp: layout.cp,
+        ep: layout.ep,
+        etp: layout.etp,
+        sequence_parallel: layout.sequence_parallel,
+        context_exchange: ContextExchange::Ring,
+        micro_batch: layout.micro_batch,
+        seq_len: scenario.workload.seq_len,
+        format: Format {
+            element_bytes: layout.precision.storage_bytes(),
+            low_precision: is_low(layout.precision),
+        },
+        fused: Fused {
+            attention: layout.attention != AttentionKernel::Unfused,
+            elementwise: stack.fusion.elementwise,
+            cross_entropy: stack.fusion.cross_entropy,
+        },
+        dropout: stack.recipe.dropout
+            && scenario.model.transformer().is_some_and(crate::model::Transformer::usual_dropout),
+    }
+}
+
+fn is_low(precision: Precision) -> bool {
+    precision != precision.high()
+}
+
+/// What the kernels of a step run on and with.
+#[derive(Clone, Debug)]
+pub(super) struct WorkSource {
+    gpu: Arc<Gpu>,
+    model: Arc<Model>,
+    stack: Arc<Stack>,
+    known: std::collections::HashMap<(Shard, Precision, AttentionKernel), Arc<ModelWork>>,
+}
+
+impl WorkSource {
+    /// Kernels of a scenario's GPU, model and stack.
+    pub(super) fn new(scenario: &TrainingScenario) -> Self {
+        Self {
+            gpu: scenario.gpu.clone(),
+            model: scenario.model.clone(),
+            stack: scenario.stack.clone(),
+            known: std::collections::HashMap::new(),
+        }
+    }
+
+    /// Whether it is the source for a scenario.
+    pub(super) fn serves(&self, scenario: &TrainingScenario) -> bool {
+        Arc::ptr_eq(&self.gpu, &scenario.gpu)
+            && Arc::ptr_eq(&self.model, &scenario.model)
+            && Arc::ptr_eq(&self.stack, &scenario.stack)
+    }
+
+    /// The work of a layout; computed once per sharding.
+    pub(super) fn work(&mut self, scenario: &TrainingScenario, layout: &Layout) -> Arc<ModelWork> {
+        const MOST_KNOWN: usize = 4096;
+        let shard = shard(scenario, layout);
+        let key = (shard, layout.precision, layout.attention);
+        if let Some(work) = self.known.get(&key) {
+            return work.clone();
+        }
+        if self.known.len() >= MOST_KNOWN {
+            self.known.clear();
+        }
+        let work = Arc::new(self.measure(&shard, layout));
+        self.known.insert(key, work.clone());
+        work
+    }
+
+    fn measure(&self, shard: &Shard, layout: &Layout) -> ModelWork {
+        let lowered = lower(&self.model, shard);
+        let context = KernelContext {
+            gpu: &self.gpu,
+            precision: layout.precision,
+            attention: layout.attention,
+            recipe: self.stack.fp8_recipe,
+            fractions: self.stack.kernels,
+            free_sms: self.gpu.sms,
+        };
+        let measure = |layer: &LoweredLayer| layer_work(layer, &context);
+        ModelWork {
+            kinds: lowered.layer_kinds.iter().map(measure).collect(),
+            sequence: lowered.sequence,
+            embedding: measure(&lowered.embedding),
+            head: measure(&lowered.head),
+            mtp: lowered.mtp.as_ref().map(measure),
+            mtp_layers: self.model.transformer().map_or(0, |network| network.mtp_layers),
+        }
+    }
+}
+
+fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
+    LayerWork {
+        forward: pass_work(&layer.forward, context),
+        backward_input: pass_work(&layer.backward_input, context),
+        backward_weight: pass_work(&layer.backward_weight, context),
+        selective: pass_work(&layer.selective, context).kernels,
+        parameters: layer.parameters,
+        kept: layer.kept,
+        model_flops_forward: layer.model_flops_forward.get(),
+    }
+}
+
+fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
+    let mut work = PassWork::default();
+    let mut last_product = SimDuration::ZERO;
+    let mut waiting: Option<usize> = None;
+    for operator in operators {
+        if let Operator::Comm { op, group, bytes, overlappable } = *operator {
+            // A gather feeds the product behind it, a reduction drains the one before it.
+            let gathers = op == CommOp::AllGather;
+            let beside = if overlappable && !gathers { last_product } else { SimDuration::ZERO };
+            work.communications.push(Communication { op, group, bytes, beside });
+            waiting = (overlappable && gathers).then_some(work.communications.len() - 1);
+            continue;
+        }
+        let time = operator_time(operator, context);
+        work.kernels.busy += time.busy;
+        work.kernels.count += time.kernels;
+        work.kernels.flops += time.flops.get();
+        match operator {
+            Operator::Gemm { .. } | Operator::GroupedGemm { .. } => {
+                last_product = time.busy;
+                if let Some(gather) = waiting.take() {
+                    work.communications[gather].beside = time.busy;
+                }
+            }
+            Operator::Attention { .. } => work.kernels.attention += time.busy,
+            Operator::Conv { .. } | Operator::Memory { .. } | Operator::Cast { .. } | Operator::Comm { .. } => {}
+        }
+    }
+    work
+}
