@@ -12,6 +12,13 @@ pub struct TaskId(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(u32);
 
+impl TaskId {
+    /// Its place among the tasks of the engine, in the order in which they were added.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 const NONE: u32 = u32::MAX;
 
 /// What a task waited for last.

@@ -1,9 +1,11 @@
-//! A scenario is one resolved point of either kind; `simulate` plays it.
+//! A scenario is one resolved point of either kind; [`simulate`] plays it.
 
+pub mod collective;
 pub mod outcome;
 pub mod scenario;
 pub mod training;
 
+pub use collective::simulate_collective;
 pub use outcome::{
     CollectiveReport, Infeasible, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles,
     StepReport, TimeShares,
@@ -12,3 +14,21 @@ pub use scenario::{
     CollectiveScenario, CommunicationRequest, LayoutRequest, RunSettings, Scenario,
     TrainingScenario, Workload,
 };
+pub use training::{Scratch, simulate_training};
+
+/// Simulates one scenario. It does no input or output and cannot fail: what cannot run is an outcome.
+///
+/// # Panics
+/// Only where this program is wrong; the runner turns that into a row.
+pub fn simulate(scenario: &Scenario, scratch: &mut Scratch) -> Outcome {
+    match scenario {
+        Scenario::Training(training) => match simulate_training(training, scratch) {
+            Ok(report) => Outcome::Completed(Box::new(report)),
+            Err(reason) => Outcome::Infeasible(reason),
+        },
+        Scenario::Collective(collective) => match simulate_collective(collective) {
+            Ok(report) => Outcome::Communicated(Box::new(report)),
+            Err(reason) => Outcome::Infeasible(reason),
+        },
+    }
+}

@@ -34,7 +34,12 @@ const MOST_STAGES: u32 = 64;
 pub(super) fn candidates(scenario: &TrainingScenario) -> Result<Vec<Candidate>, Infeasible> {
     let attention = attention_kernel(scenario)?;
     check_formats(scenario)?;
-    let mut found = Found { scenario, attention, candidates: Vec::new(), first_fault: None };
+    let mut found = Found {
+        scenario,
+        attention,
+        candidates: Vec::new(),
+        first_fault: None,
+    };
     for tp in tensor_options(scenario) {
         for cp in context_options(scenario) {
             for pp in stage_options(scenario, tp * cp) {
@@ -88,7 +93,7 @@ impl Found<'_> {
             let microbatches = replica_batch.div_ceil(micro_batch);
             let stage_lists = virtual_stage_options(scenario, pp, microbatches)?;
             for (vpp, layers_per_stage) in stage_lists {
-                let schedule = pipeline_schedule(scenario, vpp)?;
+                let schedule = pipeline_schedule(scenario, pp, vpp)?;
                 for &zero in zero_options(scenario, dp * cp, pp) {
                     let recompute = recompute_options(scenario);
                     let layout = Layout {
@@ -128,7 +133,11 @@ fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infe
                 sentence: format!(
                     "attention kernel `{kernel}` does not run on {}, which has unfused and {}",
                     scenario.gpu.name,
-                    if known.is_empty() { "no other".to_owned() } else { known.join(", ") }
+                    if known.is_empty() {
+                        "no other".to_owned()
+                    } else {
+                        known.join(", ")
+                    }
                 ),
             })
         }
@@ -143,7 +152,13 @@ fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infe
 fn check_formats(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     let precision = scenario.workload.precision;
     if scenario.gpu.peaks.get(precision).is_none() {
-        let known: Vec<&str> = scenario.gpu.peaks.0.keys().map(|format| format.as_str()).collect();
+        let known: Vec<&str> = scenario
+            .gpu
+            .peaks
+            .0
+            .keys()
+            .map(|format| format.as_str())
+            .collect();
         return Err(Infeasible::Unsupported {
             sentence: format!(
                 "precision {precision} is not available on {}, which has {}",
@@ -161,7 +176,9 @@ fn divisors(n: u32) -> impl Iterator<Item = u32> {
 }
 
 fn powers_of_two(most: u32) -> impl Iterator<Item = u32> {
-    (0..32).map(|exponent| 1_u32 << exponent).take_while(move |power| *power <= most)
+    (0..32)
+        .map(|exponent| 1_u32 << exponent)
+        .take_while(move |power| *power <= most)
 }
 
 fn tensor_options(scenario: &TrainingScenario) -> Vec<u32> {
@@ -171,8 +188,12 @@ fn tensor_options(scenario: &TrainingScenario) -> Vec<u32> {
     let Some(network) = scenario.model.transformer() else {
         return vec![1];
     };
-    let most = MOST_TENSOR.min(scenario.cluster.domain_gpus).min(scenario.gpus);
-    powers_of_two(most).filter(|tp| network.heads.is_multiple_of(*tp)).collect()
+    let most = MOST_TENSOR
+        .min(scenario.cluster.domain_gpus)
+        .min(scenario.gpus);
+    powers_of_two(most)
+        .filter(|tp| network.heads.is_multiple_of(*tp))
+        .collect()
 }
 
 fn context_options(scenario: &TrainingScenario) -> Vec<u32> {
@@ -197,24 +218,36 @@ fn stage_options(scenario: &TrainingScenario, inner: u32) -> Vec<u32> {
         return vec![1];
     }
     let most = MOST_STAGES.min(network.layers);
-    divisors(scenario.gpus / inner).take_while(|pp| *pp <= most).collect()
+    divisors(scenario.gpus / inner)
+        .take_while(|pp| *pp <= most)
+        .collect()
 }
 
 /// Checks the groups of the dense layers and gives the data-parallel size.
 fn check_groups(scenario: &TrainingScenario, tp: u32, cp: u32, pp: u32) -> Result<u32, Infeasible> {
     let gpus = scenario.gpus;
-    let by = format!("tp {tp} × pp {pp} × cp {cp} = {}", u64::from(tp) * u64::from(pp) * u64::from(cp));
+    let by = format!(
+        "tp {tp} × pp {pp} × cp {cp} = {}",
+        u64::from(tp) * u64::from(pp) * u64::from(cp)
+    );
     let inner = u64::from(tp) * u64::from(pp) * u64::from(cp);
     if inner > u64::from(gpus) {
-        return Err(Infeasible::Limit { sentence: format!("{by} needs {inner} GPUs, the job has {gpus}") });
+        return Err(Infeasible::Limit {
+            sentence: format!("{by} needs {inner} GPUs, the job has {gpus}"),
+        });
     }
     if !u64::from(gpus).is_multiple_of(inner) {
-        return Err(Infeasible::Indivisible { what: format!("{gpus} GPUs"), by });
+        return Err(Infeasible::Indivisible {
+            what: format!("{gpus} GPUs"),
+            by,
+        });
     }
     let dp = (u64::from(gpus) / inner) as u32;
     if let Some(requested) = scenario.layout.dp.filter(|requested| *requested != dp) {
         return Err(Infeasible::Limit {
-            sentence: format!("dp {requested} needs {requested} × {by} GPUs, the job has {gpus}, which is dp {dp}"),
+            sentence: format!(
+                "dp {requested} needs {requested} × {by} GPUs, the job has {gpus}, which is dp {dp}"
+            ),
         });
     }
     match &scenario.model.architecture {
@@ -253,7 +286,9 @@ fn expert_options(scenario: &TrainingScenario, stage_gpus: u32) -> Result<Vec<u3
     };
     let fits = |ep: u32| moe.experts.is_multiple_of(ep) && stage_gpus.is_multiple_of(ep * etp);
     match scenario.layout.ep {
-        None => Ok(divisors(moe.experts).filter(|ep| *ep <= 128 && fits(*ep)).collect()),
+        None => Ok(divisors(moe.experts)
+            .filter(|ep| *ep <= 128 && fits(*ep))
+            .collect()),
         Some(ep) if fits(ep) => Ok(vec![ep]),
         Some(ep) if !moe.experts.is_multiple_of(ep) => Err(Infeasible::Indivisible {
             what: format!("{} experts", moe.experts),
@@ -266,7 +301,11 @@ fn expert_options(scenario: &TrainingScenario, stage_gpus: u32) -> Result<Vec<u3
     }
 }
 
-fn micro_batch_options(scenario: &TrainingScenario, replica_batch: u32, cp: u32) -> Result<Vec<u32>, Infeasible> {
+fn micro_batch_options(
+    scenario: &TrainingScenario,
+    replica_batch: u32,
+    cp: u32,
+) -> Result<Vec<u32>, Infeasible> {
     if let Some(micro_batch) = scenario.layout.micro_batch {
         if micro_batch > replica_batch {
             return Err(Infeasible::Limit {
@@ -306,7 +345,10 @@ fn virtual_stage_options(
     let wants_chunks = scenario.layout.schedule == Some(PipelineSchedule::Interleaved);
     let options: Vec<u32> = match (scenario.layout.vpp, scenario.layout.schedule) {
         (Some(vpp), _) => vec![vpp],
-        (None, Some(PipelineSchedule::GPipe | PipelineSchedule::OneFOneB | PipelineSchedule::ZbH1)) => vec![1],
+        (
+            None,
+            Some(PipelineSchedule::GPipe | PipelineSchedule::OneFOneB | PipelineSchedule::ZbH1),
+        ) => vec![1],
         (None, Some(PipelineSchedule::Interleaved) | None) if pp == 1 => vec![1],
         (None, Some(PipelineSchedule::Interleaved) | None) => {
             let whole_groups = microbatches.is_multiple_of(pp);
@@ -330,10 +372,18 @@ fn virtual_stage_options(
 }
 
 fn comes_out_even(layers: u32, stages: u32) -> bool {
-    stages <= layers && [layers, layers + 1, layers + 2].iter().any(|count| count.is_multiple_of(stages))
+    stages <= layers
+        && [layers, layers + 1, layers + 2]
+            .iter()
+            .any(|count| count.is_multiple_of(stages))
 }
 
-fn stage_layers(scenario: &TrainingScenario, layers: u32, pp: u32, vpp: u32) -> Result<Vec<u32>, Infeasible> {
+fn stage_layers(
+    scenario: &TrainingScenario,
+    layers: u32,
+    pp: u32,
+    vpp: u32,
+) -> Result<Vec<u32>, Infeasible> {
     let stages = u64::from(pp) * u64::from(vpp);
     if let Some(list) = &scenario.layout.layers_per_stage {
         let total: u64 = list.iter().map(|count| u64::from(*count)).sum();
@@ -355,13 +405,26 @@ fn stage_layers(scenario: &TrainingScenario, layers: u32, pp: u32, vpp: u32) -> 
     Ok(stages::spread(layers, stages as u32))
 }
 
-fn pipeline_schedule(scenario: &TrainingScenario, vpp: u32) -> Result<PipelineSchedule, Infeasible> {
+fn pipeline_schedule(
+    scenario: &TrainingScenario,
+    pp: u32,
+    vpp: u32,
+) -> Result<PipelineSchedule, Infeasible> {
+    if vpp > 1 && pp == 1 {
+        return Err(Infeasible::Unsupported {
+            sentence: format!("vpp {vpp} needs a pipeline, the layout has pp 1"),
+        });
+    }
     match scenario.layout.schedule {
         None if vpp > 1 => Ok(PipelineSchedule::Interleaved),
         None => Ok(PipelineSchedule::OneFOneB),
-        Some(schedule) if vpp > 1 && schedule != PipelineSchedule::Interleaved => Err(Infeasible::Unsupported {
-            sentence: format!("vpp {vpp} needs the interleaved schedule, `{schedule}` has one chunk per stage"),
-        }),
+        Some(schedule) if vpp > 1 && schedule != PipelineSchedule::Interleaved => {
+            Err(Infeasible::Unsupported {
+                sentence: format!(
+                    "vpp {vpp} needs the interleaved schedule, `{schedule}` has one chunk per stage"
+                ),
+            })
+        }
         Some(schedule) => Ok(schedule),
     }
 }
@@ -375,10 +438,9 @@ fn zero_options(scenario: &TrainingScenario, replicas: u32, pp: u32) -> &'static
         None if replicas == 1 => &[ZeroStage::Z0],
         None => match scenario.stack.sharding {
             Sharding::Replicated => &[ZeroStage::Z0],
-            Sharding::Optimizer => &[ZeroStage::Z1],
             Sharding::Full => &[ZeroStage::Z3],
             Sharding::Any if pp == 1 => &[ZeroStage::Z1, ZeroStage::Z3],
-            Sharding::Any => &[ZeroStage::Z1],
+            Sharding::Optimizer | Sharding::Any => &[ZeroStage::Z1],
         },
     }
 }
@@ -394,5 +456,9 @@ fn recompute_options(scenario: &TrainingScenario) -> &'static [Recompute] {
 }
 
 fn sequence_parallel(scenario: &TrainingScenario, tp: u32) -> bool {
-    tp > 1 && scenario.layout.sequence_parallel.unwrap_or(scenario.stack.sequence_parallel)
+    tp > 1
+        && scenario
+            .layout
+            .sequence_parallel
+            .unwrap_or(scenario.stack.sequence_parallel)
 }

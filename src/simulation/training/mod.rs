@@ -1,3 +1,140 @@
 //! Training steps: layout and placement, pipeline schedules, the step on the engine, the search.
 
+mod layout;
+mod memory;
+mod passes;
+mod pipeline;
+mod pricing;
+mod replication;
 pub mod schedule;
+mod search;
+pub mod stages;
+mod step;
+mod timeline;
+mod variability;
+mod work;
+
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::search::Choice;
+use crate::simulation::training::step::StepCosts;
+use crate::simulation::training::timeline::Timeline;
+use crate::simulation::training::work::{ModelWork, WorkSource};
+use crate::simulation::{Infeasible, NetworkUse, StepReport, TimeShares, TrainingScenario};
+use crate::units::{Bytes, Flops, SimDuration};
+
+/// What points share: kernels of a model under a sharding, prices of collectives, and the memory of
+/// the engine. It changes the time of a simulation, never its result.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    sources: Vec<WorkSource>,
+    pricings: Vec<Pricing>,
+    timeline: Timeline,
+}
+
+/// Sources and networks that are remembered; a sweep walks through few at a time.
+const MOST_REMEMBERED: usize = 64;
+
+/// Simulates one training scenario: searches the layout axes that are `None`, plays the step.
+///
+/// # Errors
+/// Why the point cannot run.
+pub fn simulate_training(
+    scenario: &TrainingScenario,
+    scratch: &mut Scratch,
+) -> Result<StepReport, Infeasible> {
+    let source = position(
+        &mut scratch.sources,
+        |source| source.serves(scenario),
+        || Ok(WorkSource::new(scenario)),
+    )?;
+    let pricing = position(
+        &mut scratch.pricings,
+        |pricing| pricing.serves(&scenario.cluster, scenario.gpus),
+        || Pricing::new(&scenario.cluster, scenario.gpus),
+    )?;
+    let source = &mut scratch.sources[source];
+    let pricing = &mut scratch.pricings[pricing];
+    let timeline = &mut scratch.timeline;
+    let choice = search::fastest(scenario, source, pricing, timeline)?;
+    let mut report = report(scenario, &choice);
+    if scenario.run.variability > 0.0 {
+        let costs = StepCosts::of(scenario, &choice.layout, &choice.work, pricing)?;
+        let spread = variability::spread(scenario, &costs, choice.layout.pp, pricing, timeline)?;
+        report.percentiles = Some(spread.percentiles);
+        report.events += spread.events;
+        report.shares = stretched(report.shares, spread.mean);
+    }
+    Ok(report)
+}
+
+/// Finds an entry or makes it, forgetting the oldest when there are too many.
+fn position<T>(
+    entries: &mut Vec<T>,
+    serves: impl Fn(&T) -> bool,
+    make: impl FnOnce() -> Result<T, Infeasible>,
+) -> Result<usize, Infeasible> {
+    if let Some(at) = entries.iter().position(serves) {
+        return Ok(at);
+    }
+    if entries.len() >= MOST_REMEMBERED {
+        entries.remove(0);
+    }
+    entries.push(make()?);
+    Ok(entries.len() - 1)
+}
+
+/// Shares of the deterministic step, with what the spread adds to it: time in which fast GPUs wait
+/// for the slowest, a bubble.
+fn stretched(mut shares: TimeShares, mean: SimDuration) -> TimeShares {
+    shares.bubble += mean.saturating_sub(shares.total());
+    shares
+}
+
+fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
+    let Choice {
+        layout,
+        work,
+        memory,
+        step,
+        tried,
+        events,
+    } = choice;
+    let workload = scenario.workload;
+    let samples = u64::from(workload.global_batch);
+    let per_replica = model_flops(work) * f64::from(layout.tp * layout.cp);
+    let passes = samples as f64 / f64::from(layout.micro_batch);
+    StepReport {
+        layout: layout.clone(),
+        layouts_tried: *tried,
+        shares: step.device.shares,
+        forward: step.device.forward,
+        backward: step.device.backward,
+        comm_busy: step.traffic.comm_busy,
+        percentiles: None,
+        model_flops: Flops::new(per_replica * passes),
+        hardware_flops: Flops::new(step.hardware_flops),
+        tokens: samples * u64::from(workload.seq_len.max(1)),
+        memory: *memory,
+        memory_capacity: scenario.gpu.memory,
+        collective_used: step.algorithm,
+        network: NetworkUse {
+            intra_node: Bytes::new(step.traffic.sent_intra),
+            inter_node: Bytes::new(step.traffic.sent_inter),
+            link_utilization_max: step.traffic.link_utilization,
+        },
+        events: *events,
+    }
+}
+
+/// Model FLOPs of one microbatch on one rank of every stage together, backward twice the forward.
+fn model_flops(work: &ModelWork) -> f64 {
+    let layers: f64 = work
+        .sequence
+        .iter()
+        .map(|&kind| work.kinds[usize::from(kind)].model_flops_forward)
+        .sum();
+    let mtp = work.mtp.as_ref().map_or(0.0, |layer| {
+        layer.model_flops_forward * f64::from(work.mtp_layers)
+    });
+    3.0 * (layers + mtp + work.embedding.model_flops_forward + work.head.model_flops_forward)
+}

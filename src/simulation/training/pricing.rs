@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::collective::network::{CollectiveCost, CollectiveRequest, GroupPattern, Network};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
+use crate::collective::{CollectiveCost, CollectiveRequest, GroupPattern, Network};
 use crate::hardware::Cluster;
 use crate::simulation::Infeasible;
 use crate::units::Bytes;
@@ -24,9 +24,15 @@ impl Pricing {
     /// # Errors
     /// If the fabric cannot hold its nodes.
     pub(super) fn new(cluster: &Arc<Cluster>, gpus: u32) -> Result<Self, Infeasible> {
-        let network = Network::new(cluster, gpus)
-            .map_err(|fault| Infeasible::Unsupported { sentence: fault.to_string() })?;
-        Ok(Self { cluster: cluster.clone(), gpus, network, known: HashMap::new() })
+        let network = Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported {
+            sentence: fault.to_string(),
+        })?;
+        Ok(Self {
+            cluster: cluster.clone(),
+            gpus,
+            network,
+            known: HashMap::new(),
+        })
     }
 
     /// Whether it has the prices for a job.
@@ -48,17 +54,25 @@ impl Pricing {
     ) -> Result<CollectiveCost, Infeasible> {
         const MOST_KNOWN: usize = 1 << 16;
         let algorithm = algorithm.filter(|_| op == CollectiveOp::AllReduce);
-        let request = CollectiveRequest { op, bytes, groups, algorithm, protocol: None };
+        let request = CollectiveRequest {
+            op,
+            bytes,
+            groups,
+            algorithm,
+            protocol: None,
+        };
         if let Some(cost) = self.known.get(&request) {
             return Ok(*cost);
         }
         if self.known.len() >= MOST_KNOWN {
             self.known.clear();
         }
-        let cost = self
-            .network
-            .collective(&request)
-            .map_err(|unsupported| Infeasible::Unsupported { sentence: unsupported.sentence })?;
+        let cost =
+            self.network
+                .collective(&request)
+                .map_err(|unsupported| Infeasible::Unsupported {
+                    sentence: unsupported.sentence,
+                })?;
         self.known.insert(request, cost);
         Ok(cost)
     }

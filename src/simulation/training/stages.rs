@@ -56,7 +56,10 @@ mod tests {
     #[test]
     fn what_is_over_goes_to_the_middle() {
         let held = spread(61, 16);
-        assert_eq!((held[0], held[1], held[13], held[14], held[15]), (3, 4, 4, 3, 3));
+        assert_eq!(
+            (held[0], held[1], held[13], held[14], held[15]),
+            (3, 4, 4, 3, 3)
+        );
     }
 
     #[test]
@@ -65,7 +68,10 @@ mod tests {
             for stages in 1..=layers {
                 let held = spread(layers, stages);
                 assert_eq!(held.iter().sum::<u32>(), layers, "{layers} on {stages}");
-                assert!(held.iter().all(|count| *count > 0), "{layers} on {stages}: {held:?}");
+                assert!(
+                    held.iter().all(|count| *count > 0),
+                    "{layers} on {stages}: {held:?}"
+                );
             }
         }
     }

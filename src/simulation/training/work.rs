@@ -92,7 +92,10 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
             cross_entropy: stack.fusion.cross_entropy,
         },
         dropout: stack.recipe.dropout
-            && scenario.model.transformer().is_some_and(crate::model::Transformer::usual_dropout),
+            && scenario
+                .model
+                .transformer()
+                .is_some_and(crate::model::Transformer::usual_dropout),
     }
 }
 
@@ -160,7 +163,10 @@ impl WorkSource {
             embedding: measure(&lowered.embedding),
             head: measure(&lowered.head),
             mtp: lowered.mtp.as_ref().map(measure),
-            mtp_layers: self.model.transformer().map_or(0, |network| network.mtp_layers),
+            mtp_layers: self
+                .model
+                .transformer()
+                .map_or(0, |network| network.mtp_layers),
         }
     }
 }
@@ -182,11 +188,26 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
     let mut last_product = SimDuration::ZERO;
     let mut waiting: Option<usize> = None;
     for operator in operators {
-        if let Operator::Comm { op, group, bytes, overlappable } = *operator {
+        if let Operator::Comm {
+            op,
+            group,
+            bytes,
+            overlappable,
+        } = *operator
+        {
             // A gather feeds the product behind it, a reduction drains the one before it.
             let gathers = op == CommOp::AllGather;
-            let beside = if overlappable && !gathers { last_product } else { SimDuration::ZERO };
-            work.communications.push(Communication { op, group, bytes, beside });
+            let beside = if overlappable && !gathers {
+                last_product
+            } else {
+                SimDuration::ZERO
+            };
+            work.communications.push(Communication {
+                op,
+                group,
+                bytes,
+                beside,
+            });
             waiting = (overlappable && gathers).then_some(work.communications.len() - 1);
             continue;
         }
@@ -202,7 +223,10 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
                 }
             }
             Operator::Attention { .. } => work.kernels.attention += time.busy,
-            Operator::Conv { .. } | Operator::Memory { .. } | Operator::Cast { .. } | Operator::Comm { .. } => {}
+            Operator::Conv { .. }
+            | Operator::Memory { .. }
+            | Operator::Cast { .. }
+            | Operator::Comm { .. } => {}
         }
     }
     work

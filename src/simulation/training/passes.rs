@@ -1,0 +1,317 @@
+//! What a pass of one layer takes on one rank, communication inside the layer included.
+
+use crate::collective::CollectiveOp;
+use crate::collective::{CollectiveCost, GroupPattern};
+use crate::model::{CommGroup, CommOp};
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::work::{Communication, LayerWork, ModelWork, PassWork};
+use crate::simulation::{Infeasible, Layout, TimeShares, TrainingScenario};
+use crate::stack::{GradientPrecision, Recompute, Stack};
+use crate::units::{Bytes, SimDuration};
+
+/// One pass of one layer (or of several, added up).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct PassCost {
+    /// Time on the compute stream, by cause.
+    pub(super) parts: TimeShares,
+    /// Time the host needs to issue it.
+    pub(super) issue: SimDuration,
+    /// Time its communications take, hidden or not.
+    pub(super) comm_busy: SimDuration,
+    /// Work of the hardware.
+    pub(super) flops: f64,
+    /// Bytes sent inside the scale-up domain.
+    pub(super) sent_intra: u64,
+    /// Bytes sent between domains.
+    pub(super) sent_inter: u64,
+    /// Busiest link over the communications.
+    pub(super) link_utilization: f64,
+}
+
+impl std::ops::AddAssign<&PassCost> for PassCost {
+    fn add_assign(&mut self, other: &Self) {
+        self.parts += other.parts;
+        self.issue += other.issue;
+        self.comm_busy += other.comm_busy;
+        self.flops += other.flops;
+        self.sent_intra += other.sent_intra;
+        self.sent_inter += other.sent_inter;
+        self.link_utilization = self.link_utilization.max(other.link_utilization);
+    }
+}
+
+/// All passes of one layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct LayerCost {
+    pub(super) forward: PassCost,
+    /// Both backward passes, with what is recomputed before them.
+    pub(super) backward: PassCost,
+    pub(super) backward_input: PassCost,
+    pub(super) backward_weight: PassCost,
+    /// Parameters on this rank, reduced over data parallelism.
+    pub(super) dense: u64,
+    /// Parameters on this rank, reduced over the experts' own data parallelism.
+    pub(super) expert: u64,
+}
+
+impl std::ops::AddAssign<&LayerCost> for LayerCost {
+    fn add_assign(&mut self, other: &Self) {
+        self.forward += &other.forward;
+        self.backward += &other.backward;
+        self.backward_input += &other.backward_input;
+        self.backward_weight += &other.backward_weight;
+        self.dense += other.dense;
+        self.expert += other.expert;
+    }
+}
+
+/// Costs of the distinct layers of a model under one layout.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct LayerCosts {
+    pub(super) kinds: Vec<LayerCost>,
+    pub(super) embedding: LayerCost,
+    pub(super) head: LayerCost,
+    pub(super) mtp: LayerCost,
+}
+
+/// Prices every layer of a model.
+///
+/// # Errors
+/// If a communication that was asked for cannot run.
+pub(super) fn layer_costs(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    work: &ModelWork,
+    pricing: &mut Pricing,
+) -> Result<LayerCosts, Infeasible> {
+    let mut costing = Costing {
+        scenario,
+        layout,
+        pricing,
+    };
+    let kinds = work
+        .kinds
+        .iter()
+        .map(|layer| costing.layer(layer, layout.recompute));
+    let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
+    let embedding = costing.layer(&work.embedding, Recompute::None)?;
+    let head = costing.layer(&work.head, Recompute::None)?;
+    let mut mtp = LayerCost::default();
+    if let Some(layer) = &work.mtp {
+        let one = costing.layer(layer, layout.recompute)?;
+        for _ in 0..work.mtp_layers {
+            mtp += &one;
+        }
+    }
+    Ok(LayerCosts {
+        kinds,
+        embedding,
+        head,
+        mtp,
+    })
+}
+
+struct Costing<'a> {
+    scenario: &'a TrainingScenario,
+    layout: &'a Layout,
+    pricing: &'a mut Pricing,
+}
+
+impl Costing<'_> {
+    fn layer(&mut self, layer: &LayerWork, recompute: Recompute) -> Result<LayerCost, Infeasible> {
+        let stack = &self.scenario.stack;
+        let forward = self.pass(&layer.forward)?;
+        let mut backward_input = self.pass(&layer.backward_input)?;
+        let mut backward_weight = self.pass(&layer.backward_weight)?;
+        let parameters = layer.parameters.dense + layer.parameters.expert;
+        let accumulation = self.accumulation(parameters);
+        backward_weight.parts.compute += accumulation;
+        let again = match recompute {
+            Recompute::None => PassCost::default(),
+            Recompute::Selective => {
+                let mut again = PassCost::default();
+                add_kernels(
+                    &mut again,
+                    layer.selective.busy,
+                    layer.selective.count,
+                    stack,
+                );
+                again.flops = layer.selective.flops;
+                again
+            }
+            Recompute::Full => forward,
+        };
+        backward_input += &as_recomputation(again);
+        let mut backward = backward_input;
+        backward += &backward_weight;
+        Ok(LayerCost {
+            forward,
+            backward,
+            backward_input,
+            backward_weight,
+            dense: layer.parameters.dense,
+            expert: layer.parameters.expert,
+        })
+    }
+
+    /// Time to add a microbatch's weight gradients to the buffer: fp32 buffers move 8 bytes per
+    /// parameter when the product does it, 12 when a kernel of its own does; 16-bit ones half.
+    fn accumulation(&self, parameters: u64) -> SimDuration {
+        let stack = &self.scenario.stack;
+        if self.layout.microbatches == 1 && !stack.fusion.gradient_accumulation {
+            return SimDuration::ZERO;
+        }
+        let fused = if stack.fusion.gradient_accumulation {
+            8
+        } else {
+            12
+        };
+        let bytes = match stack.gradient_precision {
+            GradientPrecision::Fp32 => fused,
+            GradientPrecision::Half => fused / 2,
+        };
+        stream(self.scenario, parameters * bytes)
+    }
+
+    fn pass(&mut self, work: &PassWork) -> Result<PassCost, Infeasible> {
+        let mut cost = PassCost {
+            flops: work.kernels.flops,
+            ..PassCost::default()
+        };
+        add_kernels(
+            &mut cost,
+            work.kernels.busy,
+            work.kernels.count,
+            &self.scenario.stack,
+        );
+        for communication in &work.communications {
+            self.communicate(&mut cost, communication, work.kernels.attention)?;
+        }
+        Ok(cost)
+    }
+
+    fn communicate(
+        &mut self,
+        cost: &mut PassCost,
+        communication: &Communication,
+        attention: SimDuration,
+    ) -> Result<(), Infeasible> {
+        let Communication {
+            op,
+            group,
+            bytes,
+            beside,
+        } = *communication;
+        let groups = self.groups(group);
+        if groups.size <= 1 {
+            return Ok(());
+        }
+        let algorithm = self.scenario.communication.collective;
+        let price = self
+            .pricing
+            .price(collective_op(op), bytes, groups, algorithm)?;
+        let rounds = if op == CommOp::RingExchange {
+            u64::from(groups.size - 1)
+        } else {
+            1
+        };
+        let busy = price.time * rounds;
+        let ranks = u64::from(groups.size);
+        let exposed = match op {
+            // One share of attention runs before the first block arrives; the rest hides the others.
+            CommOp::RingExchange => {
+                let hidden = SimDuration::from_picos(attention.as_picos() / ranks * (ranks - 1));
+                busy.saturating_sub(hidden).max(price.latency)
+            }
+            CommOp::AllReduce | CommOp::AllGather | CommOp::ReduceScatter | CommOp::AllToAll => {
+                if self.overlaps_tensor() && beside > SimDuration::ZERO {
+                    // The first or last chunk has no product to hide behind.
+                    let first = SimDuration::from_picos(busy.as_picos() / ranks);
+                    first + (busy - first).saturating_sub(beside)
+                } else {
+                    busy
+                }
+            }
+        };
+        match group {
+            CommGroup::Tensor | CommGroup::ExpertTensor => cost.parts.tp_comm += exposed,
+            CommGroup::Context => cost.parts.cp_comm += exposed,
+            CommGroup::Expert => cost.parts.ep_comm += exposed,
+        }
+        let host = &self.scenario.stack.host;
+        if !host.cuda_graphs {
+            cost.issue += host.dispatch * rounds;
+        }
+        cost.comm_busy += busy;
+        add_traffic(cost, &price, rounds);
+        Ok(())
+    }
+
+    fn overlaps_tensor(&self) -> bool {
+        let requested = self.scenario.communication.overlap_tp;
+        requested.unwrap_or(self.scenario.stack.overlap.tensor)
+    }
+
+    fn groups(&self, group: CommGroup) -> GroupPattern {
+        let Layout {
+            tp, cp, ep, etp, ..
+        } = *self.layout;
+        match group {
+            CommGroup::Tensor => GroupPattern {
+                size: tp,
+                stride: 1,
+            },
+            CommGroup::Context => GroupPattern {
+                size: cp,
+                stride: tp,
+            },
+            CommGroup::Expert => GroupPattern {
+                size: ep,
+                stride: etp,
+            },
+            CommGroup::ExpertTensor => GroupPattern {
+                size: etp,
+                stride: 1,
+            },
+        }
+    }
+}
+
+fn add_kernels(cost: &mut PassCost, busy: SimDuration, count: u32, stack: &Stack) {
+    cost.parts.compute += busy;
+    cost.parts.overhead += stack.host.kernel_gap * u64::from(count);
+    if !stack.host.cuda_graphs {
+        cost.issue += stack.host.dispatch * u64::from(count);
+    }
+}
+
+/// A forward pass as the backward pass repeats it: its kernels are recomputation.
+fn as_recomputation(mut again: PassCost) -> PassCost {
+    again.parts.recompute = again.parts.compute;
+    again.parts.compute = SimDuration::ZERO;
+    again
+}
+
+/// Adds what a communication sends and how full it makes the busiest link.
+pub(super) fn add_traffic(cost: &mut PassCost, price: &CollectiveCost, times: u64) {
+    cost.sent_intra += price.sent_intra.get() * times;
+    cost.sent_inter += price.sent_inter.get() * times;
+    cost.link_utilization = cost.link_utilization.max(price.link_utilization_max);
+}
+
+const fn collective_op(op: CommOp) -> CollectiveOp {
+    match op {
+        CommOp::AllReduce => CollectiveOp::AllReduce,
+        CommOp::AllGather => CollectiveOp::AllGather,
+        CommOp::ReduceScatter => CollectiveOp::ReduceScatter,
+        CommOp::AllToAll => CollectiveOp::AllToAll,
+        CommOp::RingExchange => CollectiveOp::SendRecv,
+    }
+}
+
+/// Time to stream bytes through memory.
+pub(super) fn stream(scenario: &TrainingScenario, bytes: u64) -> SimDuration {
+    let gpu = &scenario.gpu;
+    let fraction = gpu.rates.memory_fraction * scenario.stack.kernels.memory;
+    Bytes::new(bytes) / gpu.memory_bandwidth.scaled(fraction)
+}

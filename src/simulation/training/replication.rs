@@ -1,0 +1,195 @@
+//! What data parallelism costs: gradients reduced, parameters gathered, the optimizer's kernels.
+
+use crate::collective::{CollectiveAlgorithm, CollectiveOp};
+use crate::collective::{CollectiveCost, GroupPattern};
+use crate::simulation::training::memory::replicas;
+use crate::simulation::training::passes::{PassCost, add_traffic, stream};
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::{Infeasible, Layout, TrainingScenario};
+use crate::stack::{GradientPrecision, ZeroStage};
+use crate::units::{Bytes, SimDuration};
+
+/// A communication of the data-parallel groups of one stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct ReplicaComm {
+    /// Time when it runs alone.
+    pub(super) time: SimDuration,
+    /// Part of it that uses no link.
+    pub(super) latency: SimDuration,
+    /// Use of the link classes while it runs alone.
+    pub(super) load: [f64; 2],
+}
+
+/// Parameters of one rank, by the group they are reduced over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ParameterCount {
+    pub(super) dense: u64,
+    pub(super) expert: u64,
+}
+
+/// Prices data-parallel communication of a layout.
+pub(super) struct Replication<'a> {
+    pub(super) scenario: &'a TrainingScenario,
+    pub(super) layout: &'a Layout,
+    pub(super) pricing: &'a mut Pricing,
+    /// Traffic of everything priced so far.
+    pub(super) traffic: PassCost,
+    /// Algorithm of the gradient reduction.
+    pub(super) algorithm: Option<CollectiveAlgorithm>,
+}
+
+impl Replication<'_> {
+    /// Reduction of gradients: all-reduce, or reduce-scatter where the optimizer is sharded.
+    ///
+    /// # Errors
+    /// If the algorithm that was asked for cannot run here.
+    pub(super) fn gradients(&mut self, count: ParameterCount) -> Result<ReplicaComm, Infeasible> {
+        let op = match self.layout.zero {
+            ZeroStage::Z0 => CollectiveOp::AllReduce,
+            ZeroStage::Z1 | ZeroStage::Z2 | ZeroStage::Z3 => CollectiveOp::ReduceScatter,
+        };
+        self.both(op, count, self.gradient_bytes())
+    }
+
+    /// Gathering of updated parameters.
+    ///
+    /// # Errors
+    /// If no algorithm can run here.
+    pub(super) fn parameters(&mut self, count: ParameterCount) -> Result<ReplicaComm, Infeasible> {
+        let low = self.layout.precision != self.layout.precision.high();
+        let bytes = if low && self.scenario.stack.recipe.fp8_parameters {
+            1
+        } else {
+            self.layout.precision.storage_bytes()
+        };
+        self.both(CollectiveOp::AllGather, count, bytes)
+    }
+
+    /// Bytes of one gradient on the wire.
+    fn gradient_bytes(&self) -> u64 {
+        let half = self.layout.precision.storage_bytes();
+        match self.scenario.stack.gradient_precision {
+            GradientPrecision::Fp32 => 4,
+            GradientPrecision::Half => half,
+        }
+    }
+
+    fn both(
+        &mut self,
+        op: CollectiveOp,
+        count: ParameterCount,
+        bytes: u64,
+    ) -> Result<ReplicaComm, Infeasible> {
+        let (dense_ranks, expert_ranks) = replicas(self.scenario, self.layout);
+        let Layout { tp, etp, ep, .. } = *self.layout;
+        let dense = GroupPattern {
+            size: dense_ranks,
+            stride: tp,
+        };
+        let expert = GroupPattern {
+            size: expert_ranks,
+            stride: etp * ep,
+        };
+        let mut total = ReplicaComm::default();
+        for (groups, parameters) in [(dense, count.dense), (expert, count.expert)] {
+            if groups.size <= 1 || parameters == 0 {
+                continue;
+            }
+            let price = self.price(op, parameters * bytes, groups)?;
+            total.time += price.time;
+            total.latency += price.latency;
+            total.load[0] = total.load[0].max(price.loads.scale_up);
+            total.load[1] = total.load[1].max(price.loads.scale_out);
+        }
+        Ok(total)
+    }
+
+    fn price(
+        &mut self,
+        op: CollectiveOp,
+        bytes: u64,
+        groups: GroupPattern,
+    ) -> Result<CollectiveCost, Infeasible> {
+        let algorithm = self.scenario.communication.collective;
+        let price = self
+            .pricing
+            .price(op, Bytes::new(bytes), groups, algorithm)?;
+        if op != CollectiveOp::AllGather {
+            self.algorithm = Some(price.algorithm);
+        }
+        add_traffic(&mut self.traffic, &price, 1);
+        Ok(price)
+    }
+
+    /// Sum of the gradient norms over all ranks, before anyone may step.
+    ///
+    /// # Errors
+    /// If no algorithm can run here.
+    pub(super) fn norm(&mut self) -> Result<SimDuration, Infeasible> {
+        let groups = GroupPattern {
+            size: self.scenario.gpus,
+            stride: 1,
+        };
+        let price = self
+            .pricing
+            .price(CollectiveOp::AllReduce, Bytes::new(8), groups, None)?;
+        Ok(price.time)
+    }
+
+    /// Gradients of a tied embedding, summed between first and last stage.
+    ///
+    /// # Errors
+    /// If the algorithm that was asked for cannot run here.
+    pub(super) fn tied_embedding(&mut self) -> Result<SimDuration, Infeasible> {
+        let Some(network) = self.scenario.model.transformer() else {
+            return Ok(SimDuration::ZERO);
+        };
+        if !network.tied_embeddings || self.layout.pp == 1 {
+            return Ok(SimDuration::ZERO);
+        }
+        let table =
+            u64::from(network.vocab) * u64::from(network.hidden) / u64::from(self.layout.tp);
+        let bytes = table * self.gradient_bytes();
+        // First and last stage lie as far apart as neighbours do once stages fill whole domains.
+        let groups = GroupPattern {
+            size: 2,
+            stride: self.scenario.gpus / self.layout.pp,
+        };
+        Ok(self.price(CollectiveOp::AllReduce, bytes, groups)?.time)
+    }
+
+    /// The optimizer's kernels on one rank: norm, Adam, and zeroing the gradients.
+    ///
+    /// Adam moves about 30 bytes per parameter that the rank updates: gradient, master weight and
+    /// two moments read (16), the latter three written (12), 16-bit weight written (2). The norm
+    /// reads and the zeroing writes every gradient that the rank holds.
+    pub(super) fn optimizer(&self, count: ParameterCount) -> (SimDuration, u32) {
+        const ADAM_BYTES: f64 = 30.0;
+        let (dense, expert) = replicas(self.scenario, self.layout);
+        let sharded = |covers: u8| {
+            let (dense, expert) = if self.layout.zero.number() >= covers {
+                (f64::from(dense), f64::from(expert))
+            } else {
+                (1.0, 1.0)
+            };
+            count.dense as f64 / dense + count.expert as f64 / expert
+        };
+        let fusion = &self.scenario.stack.fusion;
+        // Without fusion every operation of the formula is a pass of its own over its operands.
+        let passes = if fusion.optimizer { 1.0 } else { 2.5 };
+        let gradient = self.gradient_bytes() as f64;
+        let bytes = sharded(1) * (ADAM_BYTES * passes + gradient) + sharded(2) * gradient;
+        let tensors = 12
+            * self
+                .scenario
+                .model
+                .transformer()
+                .map_or(60, |network| network.layers / self.layout.pp);
+        let kernels = if fusion.optimizer {
+            tensors / 8 + 8
+        } else {
+            tensors * 10
+        };
+        (stream(self.scenario, bytes as u64), kernels)
+    }
+}

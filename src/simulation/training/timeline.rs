@@ -1,0 +1,189 @@
+//! Tasks of a step on the engine, and which cause every moment of a device has.
+
+use crate::des::{Engine, Gate, StreamId, TaskId};
+use crate::simulation::TimeShares;
+use crate::units::{SimDuration, SimTime};
+
+/// What a task is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Kernels of a forward pass.
+    Forward,
+    /// Kernels of a backward pass.
+    Backward,
+    /// A send between stages that holds up its sender.
+    Send,
+    /// Data-parallel communication.
+    Replication,
+    /// The optimizer.
+    Optimizer,
+    /// The host.
+    Host,
+}
+
+/// A task's cause, and how its time divides where it has several.
+#[derive(Clone, Copy, Debug)]
+struct Label {
+    cause: Cause,
+    device: u32,
+    parts: TimeShares,
+}
+
+/// Tasks with their causes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Timeline {
+    pub(super) engine: Engine,
+    /// One per task, in the order of the engine.
+    labels: Vec<Label>,
+    /// Communications that run beside compute.
+    beside: Vec<TaskId>,
+    streams: Vec<DeviceStreams>,
+}
+
+/// Streams of one device, and the tasks of its compute stream in order.
+#[derive(Clone, Debug)]
+struct DeviceStreams {
+    compute: StreamId,
+    communication: StreamId,
+    on_compute: Vec<TaskId>,
+}
+
+/// What one device did during the step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct DeviceTimes {
+    pub(super) shares: TimeShares,
+    pub(super) forward: SimDuration,
+    pub(super) backward: SimDuration,
+    pub(super) replication_busy: SimDuration,
+}
+
+impl Timeline {
+    /// Forgets all tasks and makes `devices` devices.
+    pub(super) fn reset(&mut self, devices: u32) {
+        self.engine.clear();
+        self.labels.clear();
+        self.beside.clear();
+        self.streams.clear();
+        for device in 0..devices {
+            let compute = self.engine.add_stream(device);
+            let communication = self.engine.add_stream(device);
+            self.streams.push(DeviceStreams {
+                compute,
+                communication,
+                on_compute: Vec::new(),
+            });
+        }
+    }
+
+    /// Adds a task to the compute stream of a device; it lasts as long as its parts.
+    pub(super) fn compute(
+        &mut self,
+        device: u32,
+        cause: Cause,
+        parts: TimeShares,
+        issue: SimDuration,
+        synchronised: bool,
+    ) -> TaskId {
+        let streams = &mut self.streams[device as usize];
+        let task = self
+            .engine
+            .add_issued_task(streams.compute, parts.total(), issue, synchronised);
+        streams.on_compute.push(task);
+        self.labels.push(Label {
+            cause,
+            device,
+            parts,
+        });
+        task
+    }
+
+    /// Adds a data-parallel communication that runs beside compute.
+    pub(super) fn communication(
+        &mut self,
+        device: u32,
+        time: SimDuration,
+        latency: SimDuration,
+        load: [f64; 2],
+    ) -> TaskId {
+        let stream = self.streams[device as usize].communication;
+        let task = self.engine.add_communication(stream, time, latency, load);
+        self.labels.push(Label {
+            cause: Cause::Replication,
+            device,
+            parts: TimeShares::default(),
+        });
+        self.beside.push(task);
+        task
+    }
+
+    /// The device whose compute stream was busy longest, and what it did up to `end`.
+    pub(super) fn critical(&self, end: SimTime) -> DeviceTimes {
+        let busy = |streams: &DeviceStreams| -> SimDuration {
+            streams.on_compute.iter().map(|&task| self.span(task)).sum()
+        };
+        let mut most = (SimDuration::ZERO, 0);
+        for (device, streams) in self.streams.iter().enumerate() {
+            let now = busy(streams);
+            if now > most.0 || device == 0 {
+                most = (now, device);
+            }
+        }
+        self.account(most.1, end)
+    }
+
+    fn span(&self, task: TaskId) -> SimDuration {
+        self.engine.end(task) - self.engine.start(task)
+    }
+
+    /// Gives every moment of a device its one cause.
+    fn account(&self, device: usize, end: SimTime) -> DeviceTimes {
+        let mut times = DeviceTimes::default();
+        let mut now = SimTime::ZERO;
+        for &task in &self.streams[device].on_compute {
+            let label = self.labels[task.index()];
+            let gap = self.engine.start(task) - now;
+            if gap > SimDuration::ZERO {
+                self.explain_gap(&mut times.shares, task, gap);
+            }
+            times.shares += label.parts;
+            times.shares.overhead += self.engine.host_wait(task);
+            match label.cause {
+                Cause::Forward => times.forward += self.span(task),
+                Cause::Backward => times.backward += self.span(task),
+                Cause::Replication => times.replication_busy += self.span(task),
+                Cause::Send | Cause::Optimizer | Cause::Host => {}
+            }
+            now = self.engine.end(task);
+        }
+        times.shares.bubble += end - now;
+        for &task in &self.beside {
+            if self.labels[task.index()].device as usize == device {
+                times.replication_busy += self.span(task);
+            }
+        }
+        times
+    }
+
+    fn explain_gap(&self, shares: &mut TimeShares, task: TaskId, gap: SimDuration) {
+        match self.engine.gate(task) {
+            Gate::Host => shares.overhead += gap,
+            Gate::Stream => shares.bubble += gap,
+            Gate::Dependency { on, lag } => {
+                let sent = gap.min(lag);
+                shares.pp_comm += sent;
+                let waited = gap - sent;
+                match self.labels[on.index()].cause {
+                    Cause::Forward | Cause::Backward | Cause::Optimizer | Cause::Host => {
+                        shares.bubble += waited;
+                    }
+                    Cause::Replication => shares.dp_comm += waited,
+                    Cause::Send => {
+                        let sending = waited.min(self.span(on));
+                        shares.pp_comm += sending;
+                        shares.bubble += waited - sending;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Steps whose kernels do not always take the same time.
+
+use hdrhistogram::Histogram;
+
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::step::StepCosts;
+use crate::simulation::training::timeline::Timeline;
+use crate::simulation::{Infeasible, Percentiles, TrainingScenario};
+use crate::units::SimDuration;
+
+/// Share of a kernel's variance that belongs to the GPU it runs on and stays over the steps.
+const PERSISTENT: f64 = 0.25;
+/// Share of it that is a disturbance of one step.
+const PER_STEP: f64 = 0.25;
+
+/// Times of the simulated steps.
+pub(super) struct Spread {
+    /// Mean step.
+    pub(super) mean: SimDuration,
+    /// Median and tail.
+    pub(super) percentiles: Percentiles,
+    /// Events of all steps.
+    pub(super) events: u64,
+}
+
+/// Plays the steps of a layout with slower and faster GPUs.
+///
+/// Noise per kernel averages out over the thousands of kernels of a step. What remains is a
+/// persistent difference between GPUs and a disturbance per step; each stage is as slow as the
+/// slowest of its ranks. The maximum over n alike ranks is drawn as one order statistic, the
+/// quantile at `U^(1/n)`, so that cost does not grow with n (David & Nagaraja, Order Statistics,
+/// 2.1). Draws are counter-based: seed, step and stage decide them.
+///
+/// # Errors
+/// If a communication that was asked for cannot run.
+pub(super) fn spread(
+    scenario: &TrainingScenario,
+    costs: &StepCosts,
+    stages: u32,
+    pricing: &mut Pricing,
+    timeline: &mut Timeline,
+) -> Result<Spread, Infeasible> {
+    let run = scenario.run;
+    let ranks = f64::from(scenario.gpus / stages);
+    let sigma = |share: f64| run.variability * libm::sqrt(share);
+    let draw = |step: u64, stage: u64| {
+        normal_quantile(libm::pow(uniform(run.seed, step, stage), 1.0 / ranks))
+    };
+    let persistent: Vec<f64> = (0..u64::from(stages))
+        .map(|stage| sigma(PERSISTENT) * draw(u64::MAX, stage))
+        .collect();
+    let mut histogram = Histogram::<u64>::new(5).expect("five digits are supported");
+    let (mut total, mut events) = (0_u128, 0);
+    let mut slowdown = vec![1.0; stages as usize];
+    for step in 0..u64::from(run.iterations) {
+        for (stage, factor) in slowdown.iter_mut().enumerate() {
+            *factor =
+                (1.0 + persistent[stage] + sigma(PER_STEP) * draw(step, stage as u64)).max(0.1);
+        }
+        let played = costs.play(pricing, timeline, &slowdown)?;
+        let picos = played.device.shares.total().as_picos();
+        total += u128::from(picos);
+        events += played.events;
+        // The histogram counts nanoseconds; five digits of them are finer than any step's spread.
+        histogram.saturating_record(picos / 1000);
+    }
+    let at = |quantile| SimDuration::from_nanos(histogram.value_at_quantile(quantile));
+    Ok(Spread {
+        mean: SimDuration::from_picos((total / u128::from(run.iterations.max(1))) as u64),
+        percentiles: Percentiles {
+            p50: at(0.50),
+            p95: at(0.95),
+            p99: at(0.99),
+        },
+        events,
+    })
+}
+
+/// A uniform number in (0, 1) from a counter (SplitMix64 finaliser; Steele et al., OOPSLA 2014).
+fn uniform(seed: u64, step: u64, stage: u64) -> f64 {
+    let mut bits = seed;
+    for word in [step, stage] {
+        bits = mix(bits ^ mix(word.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+    }
+    ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+}
+
+fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// Quantile of the standard normal distribution, by bisection of `erfc`.
+fn normal_quantile(probability: f64) -> f64 {
+    let (mut low, mut high) = (-9.0_f64, 9.0_f64);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        let below = 0.5 * libm::erfc(-middle / std::f64::consts::SQRT_2);
+        if below < probability {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    f64::midpoint(low, high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Φ(0) = 0.5 and Φ(1.959964) = 0.975.
+    #[test]
+    fn quantiles_of_the_normal_distribution_are_the_tabulated_ones() {
+        assert!(normal_quantile(0.5).abs() < 1e-12);
+        assert!((normal_quantile(0.975) - 1.959_963_985).abs() < 1e-8);
+    }
+
+    // The mean of 100,000 uniform numbers has a standard deviation of 0.2887/√100000 = 0.0009.
+    #[test]
+    fn counters_give_uniform_numbers() {
+        let draws = 100_000;
+        let sum: f64 = (0..draws).map(|step| uniform(7, step, 3)).sum();
+        assert!((sum / draws as f64 - 0.5).abs() < 0.004);
+    }
+}
