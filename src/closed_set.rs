@@ -57,20 +57,20 @@ fn edit_distance(from: &str, to: &str) -> usize {
 
 /// Declares an enum once, with the spelling of each member.
 ///
-/// Gives `ALL`, `NAMES`, `WHAT`, `as_str`, `Display`, `FromStr` and `Serialize`. Strings become
+/// Gives `ALL`, `NAMES`, `WHAT`, `as_str`, `meaning`, `Display`, `FromStr` and `Serialize`. Strings become
 /// members at the edge of the program and are never compared again.
 #[macro_export]
 macro_rules! closed_set {
     (
         $(#[$meta:meta])*
         $vis:vis enum $name:ident: $what:literal {
-            $( $(#[$member_meta:meta])* $member:ident = $text:literal ),+ $(,)?
+            $( $(#[doc = $meaning:literal])+ $member:ident = $text:literal ),+ $(,)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis enum $name {
-            $( $(#[$member_meta])* $member ),+
+            $( $(#[doc = $meaning])+ $member ),+
         }
 
         impl $name {
@@ -80,6 +80,11 @@ macro_rules! closed_set {
             pub const NAMES: &'static [&'static str] = &[ $( $text ),+ ];
             /// What the set holds, in words.
             pub const WHAT: &'static str = $what;
+
+            /// What a member means, as its documentation says.
+            pub const fn meaning(self) -> &'static str {
+                match self { $( Self::$member => concat!($($meaning),+).trim_ascii() ),+ }
+            }
 
             /// The spelling that users write and read.
             pub const fn as_str(self) -> &'static str {
@@ -142,6 +147,7 @@ mod tests {
     #[test]
     fn a_set_says_what_it_holds() {
         assert_eq!(Colour::WHAT, "colour");
+        assert_eq!(Colour::SkyBlue.meaning(), "Like the sky.");
     }
 
     // "h1000" → "h100": one deletion. "fat-tere" → "fat-tree": one swap. "Switch": case is free.

@@ -15,7 +15,7 @@ pub use batch::{points_batch, points_schema};
 pub use column::{Cell, Column, ColumnGroup, Read};
 pub use metrics::{Bandwidths, Bottleneck, StepMetrics};
 pub use provenance::{Provenance, SCHEMA_VERSION};
-pub use read::{PointsReader, ReadError};
+pub use read::{PointsReader, ReadError, batches};
 pub use write::{TableWriter, WriteError, write_atomically};
 
 use crate::closed_set;

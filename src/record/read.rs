@@ -212,6 +212,27 @@ impl PointsReader {
     }
 }
 
+/// Every row of a file that this program wrote, a few thousand at a time.
+///
+/// # Errors
+/// If it cannot be opened, is no Parquet file, or a page of it cannot be decoded.
+pub fn batches(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>>, ReadError> {
+    let reader = PointsReader::open(path)?;
+    let path = reader.path;
+    let damaged = move |source: ParquetError| ReadError::Damaged {
+        path: path.clone(),
+        source,
+    };
+    let batches = reader
+        .builder
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(&damaged)?;
+    Ok(batches.map(move |batch| batch.map_err(|error| damaged(error.into()))))
+}
+
 fn has_column(builder: &ParquetRecordBatchReaderBuilder<File>, name: &str) -> bool {
     builder.schema().column_with_name(name).is_some()
 }

@@ -26,7 +26,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crate::record::{
-    PointStatus, Provenance, Record, TableWriter, WriteError, points_batch, points_schema,
+    PointStatus, Provenance, ReadError, Record, TableWriter, WriteError, points_batch,
+    points_schema,
 };
 use crate::spec::GridPoint;
 use play::{Players, StopFlag};
@@ -81,7 +82,7 @@ pub enum RunError {
     Write(#[from] WriteError),
     /// A part that this run wrote cannot be read again.
     #[error(transparent)]
-    Part(#[from] assemble::PartError),
+    Part(#[from] ReadError),
     /// The threads cannot be started.
     #[error("cannot start {threads} threads: {source}")]
     Threads {

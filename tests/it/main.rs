@@ -1,0 +1,4 @@
+//! The one binary of integration tests.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod house;
