@@ -22,6 +22,12 @@ pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
     });
     layer.keep_linear_input(share.norm_tokens * share.hidden);
     gather_again(layer, share, Gathered::of(share.hidden));
+    if network.qk_norm {
+        layer.parameters(2 * network.norm_parameters(network.head_dim));
+        let normed = share.tokens * (heads + kv_heads) * dim;
+        norm_passes(layer, share, normed);
+        layer.keep(KeptBy::Layer, normed * layer.element_bytes());
+    }
     if network.rotary() {
         rotary(layer, share, (heads + kv_heads) * dim);
     }
@@ -61,23 +67,25 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
     layer.linear(linear(share.norm_tokens, latent, share.hidden));
     layer.keep_linear_input(share.norm_tokens * share.hidden);
     let compressed = share.norm_tokens * (q_rank + kv_rank);
-    layer.parameters(q_rank + kv_rank);
+    layer.parameters(share.network.norm_parameters(mla.q_lora_rank));
+    layer.parameters(share.network.norm_parameters(mla.kv_lora_rank));
     norm_passes(layer, share, compressed);
     layer.keep(KeptBy::Layer, compressed * layer.element_bytes());
-    enter(layer, share, Gathered::of(latent));
-    let (q_tokens, q_inputs) = if q_rank > 0 {
-        (share.tokens, q_rank)
+    // Queries that are not compressed take the stream itself.
+    let (q_inputs, gathered) = if q_rank > 0 {
+        (q_rank, latent)
     } else {
-        (share.tokens, share.hidden)
+        (share.hidden, latent + share.hidden)
     };
-    layer.linear(linear(q_tokens, heads * (nope + rope), q_inputs));
+    enter(layer, share, Gathered::of(gathered));
+    layer.linear(linear(share.tokens, heads * (nope + rope), q_inputs));
     layer.keep_linear_input(share.norm_tokens * (q_rank + kv_rank));
     layer.linear(linear(
         share.tokens,
         heads * (nope + u64::from(mla.v_head_dim)),
         kv_rank,
     ));
-    gather_again(layer, share, Gathered::of(latent));
+    gather_again(layer, share, Gathered::of(gathered));
     rotary(layer, share, (heads + 1) * rope);
     // Keys are put together from the expanded part and the rotary part that all heads share.
     let bytes = share.tokens * heads * (nope + rope) * layer.element_bytes();

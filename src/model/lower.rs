@@ -144,3 +144,352 @@ pub fn lower(model: &Model, shard: &Shard) -> LoweredModel {
         Architecture::Cnn(network) => cnn::lower(network, shard),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Cnn, CommGroup, CommOp, Family, Mla, Mlp, Moe, Norm, Transformer};
+
+    /// GPT-3 175B.
+    fn gpt3() -> Transformer {
+        Transformer {
+            causal: true,
+            layers: 96,
+            hidden: 12288,
+            ffn_hidden: 4 * 12288,
+            heads: 96,
+            kv_heads: 96,
+            head_dim: 128,
+            vocab: 51200,
+            mlp: Mlp::Gelu,
+            norm: Norm::LayerNorm,
+            biases: true,
+            qkv_biases: false,
+            qk_norm: false,
+            embedding_norm: false,
+            tied_embeddings: true,
+            learned_positions: 2048,
+            mtp_layers: 0,
+            sliding_window: None,
+            mla: None,
+            moe: None,
+        }
+    }
+
+    fn llama3_8b() -> Transformer {
+        Transformer {
+            layers: 32,
+            hidden: 4096,
+            ffn_hidden: 14336,
+            heads: 32,
+            kv_heads: 8,
+            vocab: 128_256,
+            mlp: Mlp::SwiGlu,
+            norm: Norm::RmsNorm,
+            biases: false,
+            tied_embeddings: false,
+            learned_positions: 0,
+            ..gpt3()
+        }
+    }
+
+    /// DeepSeek-V3.
+    fn deepseek() -> Transformer {
+        Transformer {
+            layers: 61,
+            hidden: 7168,
+            ffn_hidden: 18432,
+            heads: 128,
+            kv_heads: 128,
+            head_dim: 192,
+            vocab: 129_280,
+            mtp_layers: 1,
+            mla: Some(Mla {
+                q_lora_rank: 1536,
+                kv_lora_rank: 512,
+                qk_nope_head_dim: 128,
+                qk_rope_head_dim: 64,
+                v_head_dim: 128,
+            }),
+            moe: Some(Moe {
+                experts: 256,
+                experts_per_token: 8,
+                expert_ffn_hidden: 2048,
+                shared_experts: 1,
+                shared_ffn_hidden: 2048,
+                dense_layers: 3,
+                node_limit: 4,
+            }),
+            ..llama3_8b()
+        }
+    }
+
+    fn bert_large() -> Transformer {
+        Transformer {
+            causal: false,
+            layers: 24,
+            hidden: 1024,
+            ffn_hidden: 4096,
+            heads: 16,
+            kv_heads: 16,
+            head_dim: 64,
+            vocab: 30522,
+            embedding_norm: true,
+            learned_positions: 512,
+            ..gpt3()
+        }
+    }
+
+    fn model(family: Family, network: Transformer) -> Model {
+        Model {
+            name: "test".to_owned(),
+            title: "test".to_owned(),
+            family,
+            architecture: Architecture::Transformer(network),
+            seq_len: 2048,
+            published_parameters: None,
+        }
+    }
+
+    fn shard() -> Shard {
+        Shard {
+            tp: 1,
+            cp: 1,
+            ep: 1,
+            etp: 1,
+            sequence_parallel: false,
+            context_exchange: ContextExchange::Ring,
+            micro_batch: 1,
+            seq_len: 2048,
+            format: Format {
+                element_bytes: 2,
+                low_precision: false,
+            },
+            fused: Fused {
+                attention: false,
+                elementwise: true,
+                cross_entropy: false,
+            },
+            dropout: true,
+        }
+    }
+
+    const FLASH: Fused = Fused {
+        attention: true,
+        elementwise: true,
+        cross_entropy: true,
+    };
+
+    fn first_layer(network: Transformer, shard: &Shard) -> LoweredLayer {
+        lower(&model(Family::Decoder, network), shard)
+            .layer_kinds
+            .remove(0)
+    }
+
+    fn flops(operators: &[Operator]) -> f64 {
+        operators
+            .iter()
+            .map(|operator| operator.flops().get())
+            .sum()
+    }
+
+    // arXiv 2104.04473, appendix: a layer's forward pass is 24bsh² + 4bs²h = 24bsh²(1 + s/6h), its
+    // backward pass twice that. b = 1, s = 2048, h = 12288: 24·2048·12288²·(1 + 2048/73728).
+    #[test]
+    fn an_unfused_gpt3_layer_has_the_published_flops() {
+        let layer = first_layer(gpt3(), &shard());
+        let forward = 24.0 * 2048.0 * 12288.0_f64.powi(2) * (1.0 + 2048.0 / (6.0 * 12288.0));
+        assert!((flops(&layer.forward) / forward - 1.0).abs() < 1e-12);
+        let backward = flops(&layer.backward_input) + flops(&layer.backward_weight);
+        assert!((backward / (2.0 * forward) - 1.0).abs() < 1e-12);
+    }
+
+    // Half of the score matrix is masked: 24bsh²(1 + s/12h), however the kernel computes it.
+    #[test]
+    fn model_flops_count_causal_attention_once() {
+        let once = 24.0 * 2048.0 * 12288.0_f64.powi(2) * (1.0 + 2048.0 / (12.0 * 12288.0));
+        for fused in [shard().fused, FLASH] {
+            let layer = first_layer(gpt3(), &Shard { fused, ..shard() });
+            assert!((layer.model_flops_forward.get() / once - 1.0).abs() < 1e-12);
+        }
+    }
+
+    // arXiv 2205.05198, equation 1: sbh(34 + 5as/h) bytes; selective recomputation leaves 34sbh,
+    // full recomputation 2sbh. b = 4.
+    #[test]
+    fn an_unfused_gpt3_layer_keeps_the_published_bytes() {
+        let kept = first_layer(
+            gpt3(),
+            &Shard {
+                micro_batch: 4,
+                ..shard()
+            },
+        )
+        .kept;
+        let sbh = 2048 * 4 * 12288_u64;
+        assert_eq!(kept.none, Bytes::new(sbh * 34 + 5 * 96 * 2048 * 2048 * 4));
+        assert_eq!(kept.selective, Bytes::new(sbh * 34));
+        assert_eq!(kept.full, Bytes::new(sbh * 2));
+    }
+
+    // Table 2 there: tensor parallelism alone keeps sbh(10 + 24/t + 5as/ht), with sequence
+    // parallelism everything is divided by t.
+    #[test]
+    fn tensor_and_sequence_parallelism_keep_the_published_bytes() {
+        let sbh = 2048 * 12288_u64;
+        let scores = 5 * 96 * 2048 * 2048_u64;
+        let tensor = first_layer(gpt3(), &Shard { tp: 8, ..shard() }).kept;
+        assert_eq!(
+            tensor.none,
+            Bytes::new(sbh * 10 + sbh * 24 / 8 + scores / 8)
+        );
+        let both = Shard {
+            tp: 8,
+            sequence_parallel: true,
+            ..shard()
+        };
+        assert_eq!(
+            first_layer(gpt3(), &both).kept.none,
+            Bytes::new((sbh * 34 + scores) / 8)
+        );
+    }
+
+    // Llama 3 8B with fused attention, s = 2048, h = 4096: norm inputs 4sh, inputs of the products
+    // 4sh, queries 2sh, keys and values 4s·1024, output 2sh, gate and up 4s·14336, down's input
+    // 2s·14336; the row sums 4·32·s belong to the core.
+    #[test]
+    fn a_llama_layer_keeps_no_score_matrix() {
+        let kept = first_layer(
+            llama3_8b(),
+            &Shard {
+                fused: FLASH,
+                dropout: false,
+                ..shard()
+            },
+        )
+        .kept;
+        let layer = 2048 * (12 * 4096 + 4 * 1024 + 6 * 14336_u64);
+        assert_eq!(kept.selective, Bytes::new(layer));
+        assert_eq!(kept.none, Bytes::new(layer + 4 * 32 * 2048));
+    }
+
+    // Every weight is lowered somewhere: on one rank the layers hold what the architecture counts.
+    #[test]
+    fn an_unsharded_rank_holds_every_parameter() {
+        let cases = [
+            (Family::Decoder, gpt3()),
+            (Family::Decoder, llama3_8b()),
+            (Family::Moe, deepseek()),
+            (Family::Encoder, bert_large()),
+        ];
+        let resnet = Model {
+            architecture: Architecture::Cnn(Cnn {
+                blocks: [3, 4, 6, 3],
+                image_size: 224,
+                classes: 1000,
+            }),
+            ..model(Family::Cnn, gpt3())
+        };
+        let models = cases.map(|(family, network)| model(family, network));
+        for model in models.iter().chain([&resnet]) {
+            let lowered = lower(model, &shard());
+            let mtp = lowered
+                .mtp
+                .iter()
+                .map(|layer| layer.parameters.dense + layer.parameters.expert);
+            let layers = lowered
+                .sequence
+                .iter()
+                .map(|&at| lowered.layer_kinds[usize::from(at)].parameters);
+            let held = layers
+                .chain([lowered.embedding.parameters, lowered.head.parameters])
+                .map(|parameters| parameters.dense + parameters.expert)
+                .chain(mtp)
+                .sum::<u64>();
+            assert_eq!(held, model.parameters().total(), "{:?}", model.family);
+        }
+    }
+
+    // 256 experts over 8 ranks: 32 each of 3·7168·2048 weights. Each of 8 ranks sends 2048·8 rows
+    // to 256 experts, 64 each, so 512 rows come to an expert.
+    #[test]
+    fn experts_are_shared_out_and_their_tokens_exchanged() {
+        let sharded = Shard {
+            ep: 8,
+            fused: FLASH,
+            dropout: false,
+            ..shard()
+        };
+        let lowered = lower(&model(Family::Moe, deepseek()), &sharded);
+        assert_eq!(lowered.sequence[2..4], [0, 1]);
+        let layer = &lowered.layer_kinds[1];
+        assert_eq!(layer.parameters.expert, 32 * 3 * 7168 * 2048);
+        let grouped = Operator::GroupedGemm {
+            groups: 32,
+            m: 512,
+            n: 4096,
+            k: 7168,
+        };
+        assert!(layer.forward.contains(&grouped), "{:?}", layer.forward);
+        let exchange = Operator::Comm {
+            op: CommOp::AllToAll,
+            group: CommGroup::Expert,
+            bytes: Bytes::new(2048 * 8 * 7168 * 2),
+            overlappable: false,
+        };
+        for pass in [&layer.forward, &layer.backward_input] {
+            assert_eq!(
+                pass.iter()
+                    .filter(|operator| **operator == exchange)
+                    .count(),
+                2
+            );
+        }
+    }
+
+    // ResNet-50 at 224 pixels: 4.1 · 10⁹ multiply-adds forward (arXiv 1512.03385, table 1, gives 3.8
+    // with strides in the 1×1 convolutions), three times that for a step less the stem's input.
+    #[test]
+    fn resnet50_has_the_published_flops() {
+        let cnn = Cnn {
+            blocks: [3, 4, 6, 3],
+            image_size: 224,
+            classes: 1000,
+        };
+        let model = Model {
+            architecture: Architecture::Cnn(cnn),
+            ..model(Family::Cnn, gpt3())
+        };
+        let lowered = lower(&model, &shard());
+        let layers = lowered
+            .sequence
+            .iter()
+            .map(|&at| &lowered.layer_kinds[usize::from(at)]);
+        let forward: f64 = layers
+            .chain([&lowered.embedding, &lowered.head])
+            .map(|layer| layer.model_flops_forward.get())
+            .sum();
+        assert!((forward / 2.0 / 4.1e9 - 1.0).abs() < 0.01, "{forward}");
+    }
+
+    // Sequence parallelism: gather before, scatter behind each of two blocks; backward the same
+    // turned around, and each input gathered once more.
+    #[test]
+    fn sequence_parallelism_gathers_and_scatters_around_each_block() {
+        let both = Shard {
+            tp: 8,
+            sequence_parallel: true,
+            ..shard()
+        };
+        let layer = first_layer(gpt3(), &both);
+        let count = |pass: &[Operator], wanted: CommOp| {
+            pass.iter()
+                .filter(|operator| matches!(operator, Operator::Comm { op, .. } if *op == wanted))
+                .count()
+        };
+        assert_eq!(count(&layer.forward, CommOp::AllGather), 2);
+        assert_eq!(count(&layer.forward, CommOp::ReduceScatter), 2);
+        assert_eq!(count(&layer.backward_input, CommOp::AllGather), 4);
+        assert_eq!(count(&layer.backward_input, CommOp::ReduceScatter), 2);
+    }
+}

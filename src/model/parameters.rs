@@ -236,7 +236,8 @@ impl Transformer {
         matrix + if bias { u64::from(outputs) } else { 0 }
     }
 
-    fn norm_parameters(&self, width: u32) -> u64 {
+    /// Parameters of a norm over `width` values.
+    pub(super) fn norm_parameters(&self, width: u32) -> u64 {
         match self.norm {
             // A network without biases has none in its norms either.
             Norm::LayerNorm if self.biases => 2 * u64::from(width),

@@ -56,13 +56,6 @@ impl<'a> Share<'a> {
         self.part(u64::from(self.network.vocab))
             .next_multiple_of(128)
     }
-
-    fn norm_parameters(&self) -> u64 {
-        match self.network.norm {
-            Norm::LayerNorm => 2,
-            Norm::RmsNorm => 1,
-        }
-    }
 }
 
 /// Lowers a transformer.
@@ -153,14 +146,20 @@ pub(super) fn block(layer: &mut LayerBuilder, share: &Share, kind: LayerKind) {
 
 /// A norm over the residual stream; its input and output are kept.
 pub(super) fn norm(layer: &mut LayerBuilder, share: &Share) {
-    layer.parameters(share.norm_parameters() * share.hidden);
+    layer.parameters(share.network.norm_parameters(share.network.hidden));
     let elements = share.norm_tokens * share.hidden;
     norm_passes(layer, share, elements);
-    layer.keep(KeptBy::Layer, elements * layer.element_bytes());
+    let bytes = elements * layer.element_bytes();
+    layer.keep(KeptBy::Layer, bytes);
+    // The branch's gradient joins that of the residual stream.
+    layer.memory(Passes {
+        forward: (0, 0),
+        backward: (3 * bytes, 1),
+    });
 }
 
-/// Work of a norm. Backward: one kernel for the input (reads two, writes one, adds the residual's
-/// gradient), one for the weights (reads two). Unfused RMS norm runs as six kernels in 32 bits.
+/// Work of a norm. Backward: one kernel for the input (reads two, writes one), one for the weights
+/// (reads two). Unfused RMS norm runs as six kernels in 32 bits.
 pub(super) fn norm_passes(layer: &mut LayerBuilder, share: &Share, elements: u64) {
     let bytes = elements * layer.element_bytes();
     let eager = !share.shard.fused.elementwise && share.network.norm == Norm::RmsNorm;
@@ -170,11 +169,6 @@ pub(super) fn norm_passes(layer: &mut LayerBuilder, share: &Share, elements: u64
         ((2 * bytes, 1), (5 * bytes, 2))
     };
     layer.memory(Passes { forward, backward });
-    let joins = if share.shard.fused.elementwise { 2 } else { 3 };
-    layer.memory(Passes {
-        forward: (0, 0),
-        backward: (joins * bytes, 1),
-    });
 }
 
 /// Bias, dropout and residual behind a block.

@@ -44,12 +44,14 @@ pub(super) fn embedding(share: &Share) -> LoweredLayer {
         });
     }
     if !network.causal {
-        // Two token types and a norm over the sum.
+        // The embedding of the two segments of an input.
         layer.parameters(2 * share.hidden);
         layer.memory(Passes {
             forward: (3 * local, 1),
             backward: (local, 1),
         });
+    }
+    if network.embedding_norm {
         norm(&mut layer, share);
     }
     if share.shard.dropout {
@@ -91,6 +93,8 @@ fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
     layer.keep_linear_input(elements);
     activation(layer, share, elements);
     layer.parameters(u64::from(share.network.vocab));
+    // Pooler and next-sentence classifier see one token of each sequence: parameters, hardly work.
+    layer.parameters((share.hidden + 1) * (share.hidden + 2));
 }
 
 /// Logits and loss. Separate kernels write the logits in 16 and 32 bits and their softmax in 32:
