@@ -87,6 +87,11 @@ pub(super) const KEYS: &[Key] = &[
         "Fraction of the line rate that large messages reach.",
     ),
     Key::optional(
+        "fabric.scattered_efficiency",
+        Kind::Fraction,
+        "Fraction of the line rate that pairwise traffic reaches (all-to-all, pipeline sends); default: `efficiency`.",
+    ),
+    Key::optional(
         "fabric.in_network_reduction",
         Kind::Flag,
         "Whether its switches reduce (InfiniBand SHARP); default: false.",
@@ -129,6 +134,9 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> C
             plugin_latency: fields.find("fabric.plugin_latency").unwrap_or_default(),
             message_overhead: fields.find("fabric.message_overhead").unwrap_or_default(),
             efficiency: fields.number("fabric.efficiency"),
+            scattered_efficiency: fields
+                .find_number("fabric.scattered_efficiency")
+                .unwrap_or_else(|| fields.number("fabric.efficiency")),
             in_network_reduction: fields
                 .find_flag("fabric.in_network_reduction")
                 .unwrap_or(false),

@@ -3,6 +3,8 @@
 mod library;
 mod network;
 mod placement;
+mod rounds_cost;
+mod ways;
 
 pub use network::{
     CollectiveCost, CollectiveRequest, GroupPattern, LinkLoads, Network, NetworkFault, Unsupported,

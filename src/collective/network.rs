@@ -1,7 +1,9 @@
 //! A job's network, and what a collective costs on it.
 
-use crate::collective::library::{self, ceilings};
+use crate::collective::library;
 use crate::collective::placement::{self, GroupShape};
+use crate::collective::rounds_cost::{RoundLatency, Rounds};
+use crate::collective::ways::{Pricing, Rates, Way};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
 use crate::hardware::{Cluster, ScaleUpKind};
 use crate::units::{Bytes, SimDuration};
@@ -80,22 +82,6 @@ pub struct Network {
     per_domain: u32,
 }
 
-/// Rates in bytes per second that a ring through the group can use.
-struct Rates {
-    intra: f64,
-    inter: f64,
-    effective: f64,
-}
-
-/// A way to carry a collective, with its price.
-#[derive(Clone, Copy)]
-struct Candidate {
-    algorithm: CollectiveAlgorithm,
-    protocol: Protocol,
-    latency_s: f64,
-    transfer_s: f64,
-}
-
 impl Network {
     /// The network of a job of `gpus` GPUs on `cluster`.
     ///
@@ -120,6 +106,10 @@ impl Network {
 
     /// Time of a collective and its load on the network.
     ///
+    /// Without a requested algorithm the library's own choice is timed: NCCL's by its cost table,
+    /// which knows nothing of other groups; a network plugin with a tuner of its own (every fabric
+    /// with a plugin latency) takes what is fastest.
+    ///
     /// # Errors
     /// If the algorithm cannot carry the operation, or not on this network.
     pub fn collective(&self, request: &CollectiveRequest) -> Result<CollectiveCost, Unsupported> {
@@ -127,36 +117,39 @@ impl Network {
         if shape.ranks <= 1 {
             return Ok(nothing(request));
         }
-        let rates = self.rates(&shape);
-        let best = self
-            .candidates(request, &shape, &rates)
-            .into_iter()
-            .filter(|c| {
-                request
-                    .algorithm
-                    .is_none_or(|a| same_library_algorithm(a, c.algorithm))
-            })
-            .filter(|c| {
-                request
-                    .protocol
-                    .is_none_or(|p| p == c.protocol || p == Protocol::Ideal)
-            })
-            .min_by(|a, b| (a.latency_s + a.transfer_s).total_cmp(&(b.latency_s + b.transfer_s)));
-        let Some(best) = best else {
-            return Err(unsupported(request, &shape));
+        let pricing = Pricing {
+            cluster: &self.cluster,
+            request,
+            shape,
+            rates: self.rates(&shape),
         };
-        Ok(self.priced(request, &shape, &rates, best))
+        let mut best: Option<(f64, Way)> = None;
+        let tuned = self.cluster.fabric.plugin_latency > SimDuration::ZERO && shape.domains > 1;
+        self.each_way(&pricing, |way| {
+            let price = if tuned || request.algorithm.is_some() && request.protocol.is_some() {
+                way.total()
+            } else {
+                pricing.library_estimate(&way)
+            };
+            if best.as_ref().is_none_or(|(least, _)| price < *least) {
+                best = Some((price, way));
+            }
+        });
+        match best {
+            Some((_, way)) => Ok(self.priced(&pricing, way)),
+            None => Err(unsupported(request, &shape)),
+        }
     }
 
     /// Rate of one GPU inside its domain when `members` of a group are there.
     fn intra_rate(&self, members: u32) -> f64 {
         let up = &self.cluster.scale_up;
         let full = up.bandwidth.as_bytes_per_s() * up.efficiency;
-        let peers = f64::from(self.cluster.domain_gpus.max(2) - 1);
-        let joined = f64::from(members.clamp(2, self.cluster.domain_gpus.max(2)) - 1);
+        let domain = self.cluster.domain_gpus.max(2);
+        let joined = f64::from(members.clamp(2, domain) - 1) / f64::from(domain - 1);
         match up.kind {
             ScaleUpKind::NvSwitch | ScaleUpKind::Pcie | ScaleUpKind::Ici => full,
-            ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => full * joined / peers,
+            ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => full * joined,
             // Of the 6 links of a GPU 4 stay in its quad, and one joins the next GPU.
             ScaleUpKind::HybridCubeMesh => match members {
                 0..=2 => full / 6.0,
@@ -171,311 +164,239 @@ impl Network {
         if shape.sharing == 0 {
             return Rates {
                 intra,
+                through: intra,
                 inter: f64::INFINITY,
-                effective: intra,
+                scattered: f64::INFINITY,
             };
         }
-        let fabric = &self.cluster.fabric;
-        let nics = f64::from(self.cluster.nics_per_node) * f64::from(self.per_domain)
-            / f64::from(self.cluster.gpus_per_node);
-        let total = nics * self.cluster.nic_bandwidth.as_bytes_per_s() * fabric.efficiency;
-        let nodes_spanned = shape.domains * self.per_domain / self.cluster.gpus_per_node;
-        let crossing = if nodes_spanned > fabric.nodes_per_leaf {
-            fabric.oversubscription
-        } else {
-            1.0
-        };
-        let inter = total / f64::from(shape.sharing) / crossing;
-        let effective = if shape.members > 1 {
-            intra.min(inter)
-        } else {
-            inter
-        };
+        let cluster = &self.cluster;
+        let fabric = &cluster.fabric;
+        let members = f64::from(shape.members.max(2));
+        let nodes = f64::from(self.per_domain) / f64::from(cluster.gpus_per_node);
+        let line =
+            f64::from(cluster.nics_per_node) * nodes * cluster.nic_bandwidth.as_bytes_per_s();
+        let share = line / f64::from(shape.sharing) / self.crossing(shape);
         Rates {
             intra,
-            inter,
-            effective,
+            // A ring that passes through a domain crosses one link less there than one that closes.
+            through: intra * members / (members - 1.0),
+            inter: share * fabric.efficiency,
+            scattered: share * fabric.scattered_efficiency,
         }
     }
 
-    fn candidates(
-        &self,
-        request: &CollectiveRequest,
-        shape: &GroupShape,
-        rates: &Rates,
-    ) -> Vec<Candidate> {
-        let mut found = Vec::with_capacity(8);
-        match request.op {
-            CollectiveOp::AllReduce => {
-                self.push_ring(&mut found, request, shape, rates);
-                self.push_tree(&mut found, request, shape, rates);
-                self.push_nvls(&mut found, request, shape, rates);
+    /// How many times the fabric's links are shared beyond the NICs.
+    fn crossing(&self, shape: &GroupShape) -> f64 {
+        let nodes = shape.domains * self.per_domain / self.cluster.gpus_per_node;
+        if nodes > self.cluster.fabric.nodes_per_leaf {
+            self.cluster.fabric.oversubscription
+        } else {
+            1.0
+        }
+    }
+
+    /// Calls `take` with every way that the request allows.
+    fn each_way(&self, pricing: &Pricing<'_>, mut take: impl FnMut(Way)) {
+        let request = pricing.request;
+        let protocols = [Protocol::Ll, Protocol::Ll128, Protocol::Simple];
+        let allowed = |protocol| request.protocol.is_none_or(|asked| asked == protocol);
+        let asks = |algorithm| request.algorithm.is_none_or(|asked| asked == algorithm);
+        if request.protocol == Some(Protocol::Ideal) {
+            let algorithm = request.algorithm.unwrap_or_else(|| usual(request.op));
+            if let Some(way) = self.in_rounds(pricing, Protocol::Ideal, algorithm) {
+                take(way);
             }
-            CollectiveOp::AllGather | CollectiveOp::ReduceScatter | CollectiveOp::Broadcast => {
-                self.push_ring(&mut found, request, shape, rates);
-            }
-            CollectiveOp::AllToAll => found.push(self.all_to_all(request, shape, rates)),
-            CollectiveOp::SendRecv => found.push(self.send_recv(request, shape, rates)),
-        }
-        found
-    }
-
-    fn hop(&self, table: &library::LatencyTable, p: usize) -> f64 {
-        match self.cluster.scale_up.kind {
-            ScaleUpKind::Pcie => table.pcie[p],
-            _ => table.nvlink[p],
-        }
-    }
-
-    fn plugin(&self) -> f64 {
-        self.cluster.fabric.plugin_latency.as_secs_f64() * 1e6
-    }
-
-    fn push_ring(
-        &self,
-        found: &mut Vec<Candidate>,
-        request: &CollectiveRequest,
-        shape: &GroupShape,
-        rates: &Rates,
-    ) {
-        let (n, nodes) = (f64::from(shape.ranks), f64::from(shape.domains));
-        let caps = ceilings(self.cluster.library);
-        let (steps, crossings, moved) = match request.op {
-            CollectiveOp::AllReduce => (2.0 * (n - 1.0), 2.0 * (nodes - 1.0), 2.0 * (n - 1.0) / n),
-            CollectiveOp::Broadcast => (n, nodes - 1.0, 1.0),
-            _ => (n - 1.0, nodes - 1.0, (n - 1.0) / n),
-        };
-        for protocol in [Protocol::Ll, Protocol::Ll128, Protocol::Simple] {
-            let p = library::row(protocol);
-            let intra = self.hop(&library::RING, p);
-            let inter = if shape.members == 1 {
-                library::TREE.network[p]
-            } else {
-                library::RING.network[p]
-            } + self.plugin();
-            let inside = if nodes > 1.0 {
-                intra.max(library::NET_OVERHEAD[p])
-            } else {
-                intra
-            };
-            let inter = if protocol == Protocol::Simple {
-                inter + self.plugin()
-            } else {
-                inter
-            };
-            let latency = library::RING.base[p] + (steps - crossings) * inside + crossings * inter;
-            let rate = match protocol {
-                Protocol::Ll => (rates.effective / 2.0).min(caps.ll[nodes_row(shape)] * 1e9),
-                Protocol::Ll128 => (rates.effective * 0.92).min(
-                    f64::from(caps.channels[usize::from(nodes > 1.0)]) * caps.ring_ll128 * 1e9,
-                ),
-                Protocol::Simple | Protocol::Ideal => rates.effective,
-            };
-            found.push(Candidate {
-                algorithm: CollectiveAlgorithm::Ring,
-                protocol,
-                latency_s: latency * 1e-6,
-                transfer_s: request.bytes.as_f64() * moved / rate,
-            });
-        }
-    }
-
-    fn push_tree(
-        &self,
-        found: &mut Vec<Candidate>,
-        request: &CollectiveRequest,
-        shape: &GroupShape,
-        rates: &Rates,
-    ) {
-        let depth = f64::from(shape.domains.ilog2());
-        let caps = ceilings(self.cluster.library);
-        let channels = f64::from(caps.channels[usize::from(shape.domains > 1)]);
-        let row = nodes_row(shape);
-        for protocol in [Protocol::Ll, Protocol::Ll128, Protocol::Simple] {
-            let p = library::row(protocol);
-            let intra = self.hop(&library::TREE, p);
-            let flush = if protocol == Protocol::Simple {
-                2.0
-            } else {
-                1.0
-            };
-            let inter = library::TREE.network[p] + self.plugin() * flush;
-            let latency = library::TREE.base[p]
-                + 2.0 * (f64::from(shape.members - 1) * intra + depth * inter);
-            let full = (0.92 * rates.effective).min(channels * caps.tree[row] * 1e9);
-            let rate = match protocol {
-                Protocol::Ll => (full / 3.8).min(caps.ll[row] * 1e9),
-                Protocol::Ll128 => (full
-                    * if shape.domains == 1 {
-                        7.0 / 9.0
-                    } else {
-                        120.0 / 128.0
-                    })
-                .min(channels * caps.tree_ll128[row] * 1e9),
-                Protocol::Simple | Protocol::Ideal => full,
-            };
-            found.push(Candidate {
-                algorithm: CollectiveAlgorithm::DoubleBinaryTree,
-                protocol,
-                latency_s: latency * 1e-6,
-                transfer_s: request.bytes.as_f64() * 2.0 / rate,
-            });
-        }
-    }
-
-    fn push_nvls(
-        &self,
-        found: &mut Vec<Candidate>,
-        request: &CollectiveRequest,
-        shape: &GroupShape,
-        rates: &Rates,
-    ) {
-        let caps = ceilings(self.cluster.library);
-        if !self.cluster.scale_up.in_network_reduction || caps.nvls == 0.0 || shape.members < 6 {
             return;
         }
-        let m = f64::from(shape.members);
-        // Every GPU sends its buffer once to the switch and 1/m of the result, and receives as much.
-        let line = self.cluster.scale_up.bandwidth.as_bytes_per_s();
-        let inside = line * caps.nvls / (1.0 + 1.0 / m);
-        let depth = f64::from(shape.domains.ilog2());
-        let (latency, algbw) = if shape.domains == 1 {
-            (library::NVLS_INTRA, inside)
-        } else if self.cluster.fabric.in_network_reduction {
-            (
-                library::NVLS_INTRA + library::NVLS_NETWORK + self.plugin(),
-                inside.min(rates.inter),
-            )
-        } else {
-            let hops = 2.0 * depth * (library::NVLS_TREE_NETWORK + self.plugin());
-            let sends = if shape.domains == 2 { 1.0 } else { 2.0 };
-            (library::NVLS_INTRA + hops, inside.min(rates.inter / sends))
-        };
-        found.push(Candidate {
-            algorithm: CollectiveAlgorithm::Nvls,
-            protocol: Protocol::Simple,
-            latency_s: latency * 1e-6,
-            transfer_s: request.bytes.as_f64() / algbw,
-        });
-    }
-
-    fn all_to_all(
-        &self,
-        request: &CollectiveRequest,
-        shape: &GroupShape,
-        rates: &Rates,
-    ) -> Candidate {
-        let n = f64::from(shape.ranks);
-        let per_peer = request.bytes.as_f64() / n;
-        let inside = per_peer * f64::from(shape.members - 1) / rates.intra;
-        let remote = n - f64::from(shape.members);
-        let nic = rates.inter / f64::from(shape.members);
-        let across = if shape.domains > 1 {
-            per_peer * remote / nic
-        } else {
-            0.0
-        };
-        let overhead = self.cluster.fabric.message_overhead.as_secs_f64() * remote;
-        let hop = if shape.domains > 1 {
-            library::RING.network[2] + self.plugin()
-        } else {
-            0.0
-        };
-        let latency = (library::RING.base[2] + hop + self.hop(&library::RING, 2)) * 1e-6 + overhead;
-        Candidate {
-            algorithm: CollectiveAlgorithm::Direct,
-            protocol: Protocol::Simple,
-            latency_s: latency,
-            transfer_s: inside.max(across),
+        let ring = asks(CollectiveAlgorithm::Ring);
+        match request.op {
+            CollectiveOp::AllReduce => {
+                let tree = asks(CollectiveAlgorithm::DoubleBinaryTree);
+                for protocol in protocols.into_iter().filter(|p| allowed(*p)) {
+                    if ring {
+                        take(pricing.ring(protocol));
+                    }
+                    if tree {
+                        take(pricing.tree(protocol));
+                    }
+                }
+                let nvls = asks(CollectiveAlgorithm::Nvls) && allowed(Protocol::Simple);
+                if nvls && pricing.has_nvls() {
+                    take(pricing.nvls());
+                }
+            }
+            CollectiveOp::AllGather | CollectiveOp::ReduceScatter | CollectiveOp::Broadcast
+                if ring =>
+            {
+                for protocol in protocols.into_iter().filter(|p| allowed(*p)) {
+                    take(pricing.ring(protocol));
+                }
+            }
+            CollectiveOp::AllToAll if asks(CollectiveAlgorithm::Direct) => {
+                take(pricing.all_to_all());
+            }
+            CollectiveOp::SendRecv if asks(CollectiveAlgorithm::Direct) => {
+                take(pricing.send_recv(self.sender_rate(pricing)));
+            }
+            CollectiveOp::AllGather
+            | CollectiveOp::ReduceScatter
+            | CollectiveOp::Broadcast
+            | CollectiveOp::AllToAll
+            | CollectiveOp::SendRecv => {}
+        }
+        let shares = matches!(
+            request.op,
+            CollectiveOp::AllGather | CollectiveOp::ReduceScatter
+        );
+        // Only on request: NCCL's ring carries them as fast, with fewer conditions on the NICs.
+        let asked = request.algorithm == Some(CollectiveAlgorithm::Nvls);
+        if shares && asked && allowed(Protocol::Simple) && pricing.has_nvls() {
+            take(pricing.nvls_share());
+        }
+        if let Some(algorithm) = request.algorithm
+            && !carried_by_library(algorithm, request.op)
+            && let Some(way) = self.in_rounds(pricing, Protocol::Simple, algorithm)
+        {
+            take(way);
         }
     }
 
-    fn send_recv(
+    /// A way in synchronous rounds: with the links' own latency, or with that of Simple.
+    fn in_rounds(
         &self,
-        request: &CollectiveRequest,
-        shape: &GroupShape,
-        rates: &Rates,
-    ) -> Candidate {
-        let hop = if shape.domains > 1 {
-            library::RING.network[2] + self.plugin()
+        pricing: &Pricing<'_>,
+        protocol: Protocol,
+        algorithm: CollectiveAlgorithm,
+    ) -> Option<Way> {
+        let (up, fabric) = (&self.cluster.scale_up, &self.cluster.fabric);
+        let latency = if protocol == Protocol::Ideal {
+            RoundLatency {
+                inside: up.latency.as_secs_f64(),
+                across: fabric.latency.as_secs_f64(),
+            }
         } else {
-            self.hop(&library::RING, 2)
+            RoundLatency {
+                inside: library::RING.nvlink[2] * 1e-6,
+                across: library::RING.network[2] * 1e-6 + fabric.plugin_latency.as_secs_f64(),
+            }
         };
-        let rate = if shape.domains > 1 {
-            self.nic_per_sender(request.groups)
-        } else {
-            rates.intra
+        let rounds = Rounds {
+            shape: pricing.shape,
+            rates: pricing.rates,
+            latency,
+            protocol,
         };
-        Candidate {
-            algorithm: CollectiveAlgorithm::Direct,
-            protocol: Protocol::Simple,
-            latency_s: (library::RING.base[2] + hop) * 1e-6,
-            transfer_s: request.bytes.as_f64() / rate,
+        let mut way = rounds.way(
+            algorithm,
+            pricing.request.op,
+            pricing.request.bytes.as_f64(),
+        )?;
+        if protocol != Protocol::Ideal {
+            way.latency += library::RING.base[2] * 1e-6;
         }
+        Some(way)
     }
 
-    /// Rate of one sender to the next domain: its own NICs, or its part of shared ones.
-    fn nic_per_sender(&self, groups: GroupPattern) -> f64 {
+    /// Rate of a pipeline send: the sender's own NICs, or its part of shared ones.
+    fn sender_rate(&self, pricing: &Pricing<'_>) -> f64 {
+        if pricing.shape.domains == 1 {
+            return pricing.rates.intra;
+        }
         let c = &self.cluster;
-        let nic = c.nic_bandwidth.as_bytes_per_s() * c.fabric.efficiency;
+        let nic = c.nic_bandwidth.as_bytes_per_s() * c.fabric.scattered_efficiency;
         let per_gpu = nic * f64::from(c.nics_per_node) / f64::from(c.gpus_per_node);
-        let senders = groups.stride.min(self.per_domain);
-        let total = per_gpu * f64::from(self.per_domain);
+        let senders = pricing.request.groups.stride.min(self.per_domain);
+        let total = per_gpu * f64::from(self.per_domain) / self.crossing(&pricing.shape);
         (total / f64::from(senders)).min(nic.max(per_gpu))
     }
 
-    fn priced(
-        &self,
-        request: &CollectiveRequest,
-        shape: &GroupShape,
-        rates: &Rates,
-        best: Candidate,
-    ) -> CollectiveCost {
-        let (n, m) = (f64::from(shape.ranks), f64::from(shape.members));
-        let bytes = request.bytes.as_f64();
-        let moved = bytes
-            * match (request.op, best.algorithm) {
-                (CollectiveOp::AllReduce, CollectiveAlgorithm::Nvls) => 1.0 + 1.0 / m,
-                (CollectiveOp::AllReduce, _) => 2.0 * (n - 1.0) / n,
-                (
-                    CollectiveOp::AllGather
-                    | CollectiveOp::ReduceScatter
-                    | CollectiveOp::AllToAll
-                    | CollectiveOp::Broadcast
-                    | CollectiveOp::SendRecv,
-                    _,
-                ) => (n - 1.0) / n,
-            };
-        let outside = if shape.domains == 1 {
-            0.0
-        } else {
-            match request.op {
-                CollectiveOp::AllToAll => (n - m) / (n - 1.0),
-                _ => 1.0 / m,
-            }
-        };
-        let (intra, inter) = (moved * (1.0 - outside), moved * outside);
-        let time = SimDuration::from_secs_f64(best.latency_s + best.transfer_s);
+    fn priced(&self, pricing: &Pricing<'_>, way: Way) -> CollectiveCost {
+        let (intra, inter) = sent(pricing.request, &pricing.shape, way.algorithm);
+        let time = SimDuration::from_secs_f64(way.total());
         let secs = time.as_secs_f64().max(1e-12);
-        let nic = rates.inter / m;
+        let nic = pricing.rates.inter / f64::from(pricing.shape.members);
         let loads = LinkLoads {
-            scale_up: (intra / secs / rates.intra).min(1.0),
+            scale_up: (intra / secs / pricing.rates.intra).min(1.0),
             scale_out: (inter / secs / nic).min(1.0),
         };
         let up = loads.scale_up * self.cluster.scale_up.efficiency;
         let out = loads.scale_out * self.cluster.fabric.efficiency;
-        let caps = ceilings(self.cluster.library);
+        let channels = library::generation(self.cluster.library).channels;
         CollectiveCost {
             time,
-            latency: SimDuration::from_secs_f64(best.latency_s),
-            algorithm: best.algorithm,
-            protocol: best.protocol,
+            latency: SimDuration::from_secs_f64(way.latency),
+            algorithm: way.algorithm,
+            protocol: way.protocol,
             sent_intra: Bytes::from_f64(intra),
             sent_inter: Bytes::from_f64(inter),
             link_utilization_max: up.max(out),
             loads,
-            sms: caps.channels[usize::from(shape.domains > 1)],
+            sms: channels[usize::from(pricing.shape.domains > 1)],
         }
+    }
+}
+
+/// Bytes that a rank sends on average inside its domain and out of it.
+fn sent(
+    request: &CollectiveRequest,
+    shape: &GroupShape,
+    algorithm: CollectiveAlgorithm,
+) -> (f64, f64) {
+    let (n, m) = (f64::from(shape.ranks), f64::from(shape.members));
+    let domains = f64::from(shape.domains);
+    let bytes = request.bytes.as_f64();
+    let total = match request.op {
+        CollectiveOp::AllReduce if algorithm == CollectiveAlgorithm::Nvls => {
+            bytes * (1.0 + 1.0 / m)
+        }
+        CollectiveOp::AllReduce => bytes * 2.0 * (n - 1.0) / n,
+        CollectiveOp::AllGather
+        | CollectiveOp::ReduceScatter
+        | CollectiveOp::AllToAll
+        | CollectiveOp::Broadcast
+        | CollectiveOp::SendRecv => bytes * (n - 1.0) / n,
+    };
+    if shape.domains == 1 {
+        return (total, 0.0);
+    }
+    let inter = match (request.op, algorithm) {
+        (CollectiveOp::AllToAll, _) => bytes * (n - m) / n,
+        (CollectiveOp::AllReduce, CollectiveAlgorithm::Nvls) => bytes / m,
+        (
+            CollectiveOp::AllReduce,
+            CollectiveAlgorithm::Tree | CollectiveAlgorithm::DoubleBinaryTree,
+        ) => 2.0 * (domains - 1.0) / domains * bytes / m,
+        _ => total / m,
+    };
+    match algorithm {
+        CollectiveAlgorithm::Nvls => (total, inter),
+        _ => ((total - inter).max(0.0), inter),
+    }
+}
+
+/// Whether the library has a path of its own for an algorithm and an operation.
+fn carried_by_library(algorithm: CollectiveAlgorithm, op: CollectiveOp) -> bool {
+    match algorithm {
+        CollectiveAlgorithm::Ring => !matches!(op, CollectiveOp::AllToAll | CollectiveOp::SendRecv),
+        CollectiveAlgorithm::DoubleBinaryTree => op == CollectiveOp::AllReduce,
+        CollectiveAlgorithm::Direct => {
+            matches!(op, CollectiveOp::AllToAll | CollectiveOp::SendRecv)
+        }
+        CollectiveAlgorithm::Nvls => true,
+        CollectiveAlgorithm::Tree
+        | CollectiveAlgorithm::HalvingDoubling
+        | CollectiveAlgorithm::Hierarchical => false,
+    }
+}
+
+/// The algorithm of an operation where none is requested and no library chooses.
+const fn usual(op: CollectiveOp) -> CollectiveAlgorithm {
+    match op {
+        CollectiveOp::AllReduce
+        | CollectiveOp::AllGather
+        | CollectiveOp::ReduceScatter
+        | CollectiveOp::Broadcast => CollectiveAlgorithm::Ring,
+        CollectiveOp::AllToAll | CollectiveOp::SendRecv => CollectiveAlgorithm::Direct,
     }
 }
 
@@ -492,17 +413,6 @@ fn nothing(request: &CollectiveRequest) -> CollectiveCost {
         loads: LinkLoads::default(),
         sms: 0,
     }
-}
-
-/// Column of the ceilings: one node, two, more.
-fn nodes_row(shape: &GroupShape) -> usize {
-    (shape.domains.clamp(1, 3) - 1) as usize
-}
-
-/// Whether `asked` is carried by what the library calls `offered` (its tree is a double binary one).
-fn same_library_algorithm(asked: CollectiveAlgorithm, offered: CollectiveAlgorithm) -> bool {
-    asked == offered
-        || asked == CollectiveAlgorithm::Tree && offered == CollectiveAlgorithm::DoubleBinaryTree
 }
 
 fn unsupported(request: &CollectiveRequest, shape: &GroupShape) -> Unsupported {

@@ -95,6 +95,8 @@ pub struct Fabric {
     pub message_overhead: SimDuration,
     /// Fraction of the line rate that large messages reach, 0–1.
     pub efficiency: f64,
+    /// Fraction of the line rate that pairwise traffic reaches (all-to-all, pipeline sends), 0–1.
+    pub scattered_efficiency: f64,
     /// Whether its switches reduce (InfiniBand SHARP).
     pub in_network_reduction: bool,
 }
