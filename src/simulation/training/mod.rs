@@ -10,6 +10,8 @@ pub mod schedule;
 mod search;
 pub mod stages;
 mod step;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod variability;
 mod work;

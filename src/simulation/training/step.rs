@@ -11,7 +11,7 @@ use crate::simulation::training::timeline::{Cause, DeviceTimes, Timeline};
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, Layout, TimeShares, TrainingScenario};
 use crate::stack::ZeroStage;
-use crate::units::SimDuration;
+use crate::units::{SimDuration, SimTime};
 
 /// Most pieces into which a pass is cut so that communication can run beside it.
 const MOST_BUCKETS: usize = 12;
@@ -563,6 +563,10 @@ impl<'a, 'b> Player<'a, 'b> {
     fn finish(self) -> Step {
         let end = self.timeline.engine.run();
         let device = self.timeline.critical(end);
+        assert!(
+            device.shares.total() == end - SimTime::ZERO,
+            "the parts of a step sum to the step"
+        );
         let Layout { tp, cp, dp, pp, .. } = *self.costs.layout;
         // Traffic was added up over the stages: a GPU has its part of it.
         let stages = u64::from(pp);
