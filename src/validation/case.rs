@@ -1,7 +1,7 @@
 //! One measured case, and what a simulation of it gave.
 
 use crate::closed_set;
-use crate::simulation::{Outcome, Scenario};
+use crate::simulation::Scenario;
 
 use super::table::CaseKind;
 
@@ -99,7 +99,12 @@ pub enum Figure {
     /// Time of a step or a communication, in seconds.
     Time,
     /// Peak of memory, in GiB.
-    Memory(MemoryMeasure),
+    Memory {
+        /// How it was read.
+        measure: MemoryMeasure,
+        /// The pipeline stage that was looked at; `None`: the fullest.
+        stage: Option<u32>,
+    },
 }
 
 closed_set! {
@@ -137,25 +142,8 @@ impl CaseResult {
         }
     }
 
-    /// Reads the figure out of an outcome.
-    pub fn of(outcome: &Outcome, figure: Figure) -> Self {
-        match (outcome, figure) {
-            (Outcome::Completed(report), Figure::Time) => {
-                Self::predicted(report.step_time().as_secs_f64())
-            }
-            (Outcome::Completed(report), Figure::Memory(_)) => {
-                Self::predicted(report.memory.total().as_gib())
-            }
-            (Outcome::Communicated(report), Figure::Time | Figure::Memory(_)) => {
-                Self::predicted(report.time.as_secs_f64())
-            }
-            (Outcome::Infeasible(reason), Figure::Time | Figure::Memory(_)) => {
-                Self::missed(CaseStatus::Infeasible, reason.to_string())
-            }
-        }
-    }
-
-    fn predicted(value: f64) -> Self {
+    /// A prediction, in the unit of the case.
+    pub fn predicted(value: f64) -> Self {
         Self {
             status: CaseStatus::Ok,
             predicted: Some(value),

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use csv::{ReaderBuilder, StringRecord};
+
+use crate::closed_set::UnknownName;
 
 /// What a file of cases measures; its header tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -285,6 +288,17 @@ impl<'a> Row<'a> {
             }
             1
         })
+    }
+
+    /// A name of a closed set.
+    pub fn parsed<T: FromStr<Err = UnknownName>>(&mut self, column: &str) -> Option<T> {
+        match self.text(column)?.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.fault(column, &error.to_string());
+                None
+            }
+        }
     }
 
     /// Notes a fault of a cell; the message follows the column's name.

@@ -21,7 +21,9 @@ use crate::simulation::training::search::Choice;
 use crate::simulation::training::step::StepCosts;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
-use crate::simulation::{Infeasible, NetworkUse, StepReport, TimeShares, TrainingScenario};
+use crate::simulation::{
+    Infeasible, MemoryFootprint, NetworkUse, StepReport, TimeShares, TrainingScenario,
+};
 use crate::units::{Bytes, Flops, SimDuration};
 
 /// What points share: kernels of a model under a sharding, prices of collectives, and the memory of
@@ -67,6 +69,36 @@ pub fn simulate_training(
         report.shares = stretched(report.shares, spread.mean);
     }
     Ok(report)
+}
+
+/// What every pipeline stage of a layout holds at its peak, whether it fits or not.
+///
+/// Axes that are `None` take the first of the layouts that the search would look at, with the policy that
+/// recomputes least and fits, or else the one that recomputes most.
+///
+/// # Errors
+/// If no layout divides.
+pub fn stage_memory(
+    scenario: &TrainingScenario,
+    scratch: &mut Scratch,
+) -> Result<Vec<MemoryFootprint>, Infeasible> {
+    let source = position(
+        &mut scratch.sources,
+        |source| source.serves(scenario),
+        || Ok(WorkSource::new(scenario)),
+    )?;
+    let candidate = layout::candidates(scenario)?.swap_remove(0);
+    let mut layout = candidate.layout;
+    let work = scratch.sources[source].work(scenario, &layout);
+    for &policy in candidate.recompute {
+        layout.recompute = policy;
+        if memory::peak(scenario, &layout, &work).total() <= scenario.gpu.memory {
+            break;
+        }
+    }
+    Ok((0..layout.pp)
+        .map(|stage| memory::footprint(scenario, &layout, &work, stage))
+        .collect())
 }
 
 /// Finds an entry or makes it, forgetting the oldest when there are too many.
