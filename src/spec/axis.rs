@@ -2,6 +2,7 @@
 //!
 //! `AXES` feeds the reader of specs, `sweep list axes`, the schema and the input columns.
 
+use crate::catalog::Kind;
 use crate::closed_set;
 use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Precision, TopologyKind};
@@ -117,26 +118,13 @@ closed_set! {
     }
 }
 
-/// What of the catalogue a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shelf {
-    /// GPUs.
-    Gpus,
-    /// Models.
-    Models,
-    /// Clusters.
-    Clusters,
-    /// Stacks.
-    Stacks,
-}
-
 /// The values that an axis takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Domain {
     /// A name of the catalogue, or one defined in the spec.
-    Catalog(Shelf),
+    Catalog(Kind),
     /// One of a closed set of names.
-    Closed(fn() -> Vec<&'static str>),
+    Closed(&'static [&'static str]),
     /// A count within bounds, both included.
     Int {
         /// Smallest.
@@ -237,7 +225,7 @@ const RANKS: Domain = Domain::Int {
 
 macro_rules! names_of {
     ($set:ty) => {
-        Domain::Closed(|| <$set>::ALL.iter().map(|member| member.as_str()).collect())
+        Domain::Closed(<$set>::NAMES)
     };
 }
 
@@ -260,7 +248,7 @@ macro_rules! axes {
 }
 
 axes! {
-    Model, Workload, TRAINING, "", Domain::Catalog(Shelf::Models), fixed, "",
+    Model, Workload, TRAINING, "", Domain::Catalog(Kind::Models), fixed, "",
         "Network that is trained: a preset, or one defined in the spec.";
     GlobalBatch, Workload, TRAINING, "1", Domain::Int { min: 1, max: 2_000_000_000 }, fixed, "",
         "Samples (sequences or images) per optimizer step; or batch_per_gpu in its place.";
@@ -274,13 +262,13 @@ axes! {
         "Number format of the matrix products.";
     Attention, Workload, TRAINING, "", names_of!(AttentionKernel), auto, "auto",
         "Attention kernel; auto is the best that GPU and stack have.";
-    Stack, Workload, TRAINING, "", Domain::Catalog(Shelf::Stacks), fixed, "current",
+    Stack, Workload, TRAINING, "", Domain::Catalog(Kind::Stacks), fixed, "current",
         "Software generation: what is fused, what overlaps, what waits.";
     Op, Communication, COLLECTIVE, "", names_of!(CollectiveOp), fixed, "",
         "Operation of a collective study.";
     Size, Communication, COLLECTIVE, "B", Domain::Size, fixed, "",
         "Buffer of a collective study, counted as nccl-tests counts it.";
-    Gpu, Cluster, BOTH, "", Domain::Catalog(Shelf::Gpus), fixed, "",
+    Gpu, Cluster, BOTH, "", Domain::Catalog(Kind::Gpus), fixed, "",
         "GPU: a preset, or one defined in the spec.";
     Nodes, Cluster, BOTH, "1", Domain::Int { min: 1, max: 1_000_000 }, fixed, "",
         "Servers; or gpus in its place.";
@@ -288,7 +276,7 @@ axes! {
         "GPUs: whole nodes above one, part of a full node below; in place of nodes.";
     GpusPerNode, Cluster, BOTH, "1", Domain::Int { min: 1, max: 1_024 }, fixed, "the cluster's",
         "GPUs of one server.";
-    Cluster, Cluster, BOTH, "", Domain::Catalog(Shelf::Clusters), fixed, "the GPU's usual one",
+    Cluster, Cluster, BOTH, "", Domain::Catalog(Kind::Clusters), fixed, "the GPU's usual one",
         "Node and fabric: NVLink domain, NICs, switches.";
     Topology, Cluster, BOTH, "", names_of!(TopologyKind), fixed, "the cluster's",
         "Network between nodes.";

@@ -59,6 +59,11 @@ impl GridPoint {
         self.values[axis.position()] = Some(value);
     }
 
+    /// Takes the value of an axis away.
+    pub fn clear(&mut self, axis: Axis) {
+        self.values[axis.position()] = None;
+    }
+
     /// Sets an axis that has no value yet.
     pub fn set_default(&mut self, axis: Axis, value: impl FnOnce() -> AxisValue) {
         self.values[axis.position()].get_or_insert_with(value);

@@ -1,0 +1,235 @@
+//! What is wrong with a spec: where, what, and the way out.
+
+use std::fmt;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::spec::source::Place;
+
+/// Faults of one spec that are written out; the rest is counted.
+const FAULTS_SHOWN: usize = 50;
+
+/// Longest line that is shown under a message, in bytes.
+const LINE_SHOWN_MAX: usize = 2_000;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The spec cannot be used.
+    Error,
+    /// It can, but may not mean what was meant.
+    Warning,
+}
+
+/// One fault of a spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong: lower case, without a full stop.
+    pub message: String,
+    /// Where; `None` when it concerns the spec as a whole.
+    pub place: Option<Place>,
+    /// Ways out.
+    pub hints: Vec<String>,
+}
+
+impl Diagnostic {
+    /// A fault at a place.
+    pub fn error(place: &Place, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            place: Some(place.clone()),
+            hints: Vec::new(),
+        }
+    }
+
+    /// A fault of the spec as a whole.
+    pub fn error_without_place(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            place: None,
+            hints: Vec::new(),
+        }
+    }
+
+    /// A doubt at a place.
+    pub fn warning(place: &Place, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(place, message)
+        }
+    }
+
+    /// The same with a way out.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The same with a way out, if there is one.
+    pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hints.extend(hint);
+        self
+    }
+
+    /// The message, the line with the offending text underlined, and the hints.
+    pub fn render(&self, styled: bool) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        if let Some(place) = &self.place {
+            group = with_snippet(group, place);
+            if let Some(path) = &place.path {
+                group = group.element(Level::NOTE.message(format!("at `{path}`")));
+            }
+        }
+        for hint in &self.hints {
+            group = group.element(Level::HELP.message(hint.as_str()));
+        }
+        let renderer = if styled {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        renderer.render(&[group])
+    }
+}
+
+/// Adds the lines of a place, or only where it is when they are too long to be read.
+fn with_snippet<'a>(group: Group<'a>, place: &'a Place) -> Group<'a> {
+    let text = place.source.text.as_str();
+    let (line, column) = place.line_column();
+    let start = text.floor_char_boundary(place.span.start);
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    let shown = text[line_start..line_end].trim_end_matches('\r');
+    if shown.len() > LINE_SHOWN_MAX {
+        let origin = annotate_snippets::Origin::path(place.source.name.as_str())
+            .line(line)
+            .char_column(column);
+        return group.element(origin);
+    }
+    // A span over several lines is underlined on its first.
+    let from = (start - line_start).min(shown.len());
+    let to = text
+        .floor_char_boundary(place.span.end)
+        .saturating_sub(line_start)
+        .clamp(from, shown.len());
+    group.element(
+        Snippet::source(shown)
+            .line_start(line)
+            .path(place.source.name.as_str())
+            .annotation(AnnotationKind::Primary.span(from..to)),
+    )
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+/// All of them, one under the other.
+pub fn render_all(diagnostics: &[Diagnostic], styled: bool) -> String {
+    let mut parts: Vec<String> = diagnostics
+        .iter()
+        .take(FAULTS_SHOWN)
+        .map(|diagnostic| diagnostic.render(styled))
+        .collect();
+    if let Some(rest) = diagnostics.len().checked_sub(FAULTS_SHOWN + 1) {
+        parts.push(format!("and {} more of them", rest + 1));
+    }
+    parts.join("\n\n")
+}
+
+/// Gathers what is wrong, so that all of it is reported at once.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    found: Vec<Diagnostic>,
+}
+
+/// Faults that are kept: a spec of a million wrong values has one cause.
+const FAULTS_KEPT: usize = 1_000;
+
+impl Faults {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        if self.found.len() < FAULTS_KEPT {
+            self.found.push(diagnostic);
+        }
+    }
+
+    pub(super) fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        for diagnostic in diagnostics {
+            self.push(diagnostic);
+        }
+    }
+
+    /// Notes the fault, if it is one.
+    pub(super) fn ok<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
+        result.map_err(|fault| self.push(fault)).ok()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    pub(super) fn into_found(self) -> Vec<Diagnostic> {
+        self.found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::spec::source::Source;
+
+    fn place(text: &str, part: &str) -> Place {
+        let start = text.find(part).expect("the part is in the text");
+        let source = Arc::new(Source {
+            name: "sweeps/llm.toml".to_owned(),
+            text: text.to_owned(),
+        });
+        Place::new(&source, start..start + part.len())
+    }
+
+    #[test]
+    fn a_fault_shows_its_line_underlined_with_the_way_out() {
+        let place = place("[grid]\ngpu = [\"h1000\"]\n", "\"h1000\"");
+        let fault =
+            Diagnostic::error(&place, "unknown GPU `h1000`").hint("did you mean `h100-sxm`?");
+        insta::assert_snapshot!(fault.render(false), @r#"
+        error: unknown GPU `h1000`
+         --> sweeps/llm.toml:2:8
+          |
+        2 | gpu = ["h1000"]
+          |        ^^^^^^^
+          |
+          = help: did you mean `h100-sxm`?
+        "#);
+    }
+
+    #[test]
+    fn a_line_too_long_to_read_is_only_named() {
+        let long = format!("x = [{}9]", "1,".repeat(2_000));
+        let rendered = Diagnostic::error(&place(&long, "9"), "wrong").render(false);
+        assert!(rendered.contains("sweeps/llm.toml:1:4006"), "{rendered}");
+        assert!(rendered.len() < 200, "{rendered}");
+    }
+
+    #[test]
+    fn more_faults_than_one_reads_are_counted() {
+        let faults = vec![Diagnostic::error_without_place("wrong"); FAULTS_SHOWN + 7];
+        assert!(render_all(&faults, false).ends_with("and 7 more of them"));
+    }
+}

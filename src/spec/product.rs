@@ -1,0 +1,162 @@
+//! The cartesian product as a mixed-radix number, decoded digit by digit.
+
+use crate::spec::{Axis, AxisValue};
+
+/// The values of one axis, in order; a long range is never written out.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum AxisValues {
+    /// Written out.
+    List(Vec<AxisValue>),
+    /// `from`, `from + step`, … of counts.
+    Counts { from: u64, step: u64, len: u64 },
+    /// `from`, `from + step`, … of real numbers.
+    Reals { from: f64, step: f64, len: u64 },
+}
+
+impl AxisValues {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::List(values) => values.len() as u64,
+            Self::Counts { len, .. } | Self::Reals { len, .. } => *len,
+        }
+    }
+
+    pub(super) fn get(&self, at: u64) -> AxisValue {
+        match self {
+            Self::List(values) => values[at as usize].clone(),
+            Self::Counts { from, step, .. } => AxisValue::Int(from + step * at),
+            Self::Reals { from, step, .. } => AxisValue::Real(from + step * at as f64),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = AxisValue> {
+        (0..self.len()).map(|at| self.get(at))
+    }
+}
+
+/// One digit of the product: an axis, or several that advance together.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Digit {
+    /// Axes with their values, all of the same length.
+    pub(super) axes: Vec<(Axis, AxisValues)>,
+}
+
+impl Digit {
+    pub(super) fn single(axis: Axis, values: AxisValues) -> Self {
+        Self {
+            axes: vec![(axis, values)],
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.axes.first().map_or(1, |(_, values)| values.len())
+    }
+
+    /// The same axes with only their first values.
+    pub(super) fn first(&self) -> Self {
+        let first =
+            |(axis, values): &(Axis, AxisValues)| (*axis, AxisValues::List(vec![values.get(0)]));
+        Self {
+            axes: self.axes.iter().map(first).collect(),
+        }
+    }
+}
+
+/// A product of digits, the last one fastest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Product {
+    pub(super) digits: Vec<Digit>,
+}
+
+impl Product {
+    /// Number of combinations; `None` when it does not fit into 63 bits.
+    pub(super) fn len(&self) -> Option<u64> {
+        self.digits
+            .iter()
+            .try_fold(1_u64, |product, digit| product.checked_mul(digit.len()))
+            .filter(|product| i64::try_from(*product).is_ok())
+    }
+
+    /// Hands out every axis with its value at a combination.
+    pub(super) fn decode(&self, mut at: u64, mut take: impl FnMut(Axis, AxisValue)) {
+        for digit in self.digits.iter().rev() {
+            let (rest, value_at) = (at / digit.len(), at % digit.len());
+            for (axis, values) in &digit.axes {
+                take(*axis, values.get(value_at));
+            }
+            at = rest;
+        }
+    }
+
+    pub(super) fn axes(&self) -> impl Iterator<Item = Axis> {
+        self.digits
+            .iter()
+            .flat_map(|digit| digit.axes.iter().map(|(axis, _)| *axis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counts(len: u64) -> AxisValues {
+        AxisValues::Counts {
+            from: 0,
+            step: 1,
+            len,
+        }
+    }
+
+    fn decoded(product: &Product, at: u64) -> Vec<u64> {
+        let mut digits = Vec::new();
+        product.decode(at, |_, value| {
+            digits.push(value.as_int().expect("counts only"));
+        });
+        digits.reverse();
+        digits
+    }
+
+    // 2 × 3, last fastest: 0 → (0, 0), 1 → (0, 1), 3 → (1, 0), 5 → (1, 2).
+    #[test]
+    fn the_last_axis_varies_fastest() {
+        let product = Product {
+            digits: vec![
+                Digit::single(Axis::Nodes, counts(2)),
+                Digit::single(Axis::Tp, counts(3)),
+            ],
+        };
+        assert_eq!(product.len(), Some(6));
+        assert_eq!(decoded(&product, 0), [0, 0]);
+        assert_eq!(decoded(&product, 1), [0, 1]);
+        assert_eq!(decoded(&product, 3), [1, 0]);
+        assert_eq!(decoded(&product, 5), [1, 2]);
+    }
+
+    // 2³² · 2³² = 2⁶⁴ does not fit; 2⁶³ is one more than the largest that does.
+    #[test]
+    fn a_product_over_63_bits_has_no_length() {
+        for lens in [[1 << 32, 1 << 32], [1 << 32, 1 << 31]] {
+            let digits = lens
+                .map(|len| Digit::single(Axis::Seed, counts(len)))
+                .to_vec();
+            assert_eq!(Product { digits }.len(), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_is_a_bijection(lens in proptest::collection::vec(1_u64..6, 0..5)) {
+            let digits = lens.iter().map(|len| Digit::single(Axis::Seed, counts(*len))).collect();
+            let product = Product { digits };
+            let count = product.len().expect("small");
+            // As many different combinations as numbers, in ascending order, means one each.
+            let all: Vec<Vec<u64>> = (0..count).map(|at| decoded(&product, at)).collect();
+            prop_assert!(all.is_sorted());
+            prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len() as u64, count);
+        }
+    }
+}

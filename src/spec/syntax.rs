@@ -1,0 +1,328 @@
+//! TOML, YAML and JSON as one tree in which every key and value knows its place.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use toml::de::{DeTable, DeValue};
+
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::source::{Place, Source, Syntax};
+
+/// A value and its place.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) value: Value,
+    pub(super) place: Place,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Real(f64),
+    Text(String),
+    Date(String),
+    List(Vec<Node>),
+    Table(Vec<Entry>),
+}
+
+/// One `key = value`.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) key_place: Place,
+    pub(super) node: Node,
+}
+
+impl Node {
+    /// The value in words, for messages: `text`, `a list`.
+    pub(super) fn described(&self) -> String {
+        match &self.value {
+            Value::Null => "nothing".to_owned(),
+            Value::Bool(answer) => format!("`{answer}`"),
+            Value::Int(number) => format!("`{number}`"),
+            Value::Real(number) => format!("`{number}`"),
+            Value::Text(text) => format!("text `{text}`"),
+            Value::Date(text) => format!("the date `{text}`"),
+            Value::List(_) => "a list".to_owned(),
+            Value::Table(_) => "a table".to_owned(),
+        }
+    }
+
+    /// The value without places, for the catalogue. What TOML does not have (null) is left out.
+    pub(super) fn to_toml(&self) -> Option<toml::Value> {
+        Some(match &self.value {
+            Value::Null => return None,
+            Value::Bool(answer) => toml::Value::Boolean(*answer),
+            Value::Int(number) => toml::Value::Integer(*number),
+            Value::Real(number) => toml::Value::Float(*number),
+            Value::Text(text) | Value::Date(text) => toml::Value::String(text.clone()),
+            Value::List(items) => {
+                toml::Value::Array(items.iter().filter_map(Self::to_toml).collect())
+            }
+            Value::Table(entries) => toml::Value::Table(
+                entries
+                    .iter()
+                    .filter_map(|entry| Some((entry.key.clone(), entry.node.to_toml()?)))
+                    .collect(),
+            ),
+        })
+    }
+}
+
+/// Parses a text whose top is a table.
+pub(super) fn parse(source: &Arc<Source>, syntax: Syntax) -> Result<Node, Vec<Diagnostic>> {
+    match syntax {
+        Syntax::Toml => parse_toml(source),
+        Syntax::Yaml => parse_yaml(source),
+        Syntax::Json => {
+            // Strict JSON first; that it is YAML too gives the places.
+            serde_json::from_str::<serde::de::IgnoredAny>(&source.text)
+                .map_err(|error| vec![json_fault(source, &error)])?;
+            parse_yaml(source)
+        }
+    }
+}
+
+fn parse_toml(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
+    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    if !errors.is_empty() {
+        let end = source.text.len();
+        return Err(errors
+            .iter()
+            .map(|error| {
+                let place = Place::new(source, error.span().unwrap_or(end..end));
+                let message = error.message().replace('\n', "; ");
+                Diagnostic::error(&place, format!("not TOML: {message}"))
+            })
+            .collect());
+    }
+    let mut faults = Vec::new();
+    let value = Value::Table(toml_entries(table.get_ref(), source, &mut faults));
+    if faults.is_empty() {
+        Ok(Node {
+            value,
+            place: Place::new(source, 0..0),
+        })
+    } else {
+        Err(faults)
+    }
+}
+
+fn toml_entries(
+    table: &DeTable<'_>,
+    source: &Arc<Source>,
+    faults: &mut Vec<Diagnostic>,
+) -> Vec<Entry> {
+    table
+        .iter()
+        .map(|(key, value)| Entry {
+            key: key.get_ref().to_string(),
+            key_place: Place::new(source, key.span()),
+            node: toml_node(value.get_ref(), value.span(), source, faults),
+        })
+        .collect()
+}
+
+fn toml_node(
+    value: &DeValue<'_>,
+    span: Range<usize>,
+    source: &Arc<Source>,
+    faults: &mut Vec<Diagnostic>,
+) -> Node {
+    let place = Place::new(source, span);
+    let value = match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Boolean(answer) => Value::Bool(*answer),
+        DeValue::Datetime(date) => Value::Date(date.to_string()),
+        DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
+            .map_or_else(
+                |_| {
+                    let message = format!("`{digits}` is too large; a number has at most 63 bits");
+                    faults.push(Diagnostic::error(&place, message));
+                    Value::Null
+                },
+                Value::Int,
+            ),
+        // Overflow is infinite here, and refused by the bounds of whatever takes it.
+        DeValue::Float(digits) => digits
+            .as_str()
+            .parse()
+            .map_or(Value::Real(f64::NAN), Value::Real),
+        DeValue::Array(items) => Value::List(
+            items
+                .iter()
+                .map(|item| toml_node(item.get_ref(), item.span(), source, faults))
+                .collect(),
+        ),
+        DeValue::Table(table) => Value::Table(toml_entries(table, source, faults)),
+    };
+    Node { value, place }
+}
+
+fn parse_yaml(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
+    let raw: Located = serde_saphyr::from_str(&source.text).map_err(|error| {
+        let span = error.location().map_or(0..0, |at| byte_span(&at));
+        // The first line says what; the rest repeats the place.
+        let message = error.without_snippet().to_string();
+        let message = message.lines().next().unwrap_or("malformed").to_owned();
+        vec![Diagnostic::error(
+            &Place::new(source, span),
+            format!("not YAML: {message}"),
+        )]
+    })?;
+    let mut faults = Vec::new();
+    let node = placed(raw, source, "", &mut faults);
+    if faults.is_empty() {
+        Ok(node)
+    } else {
+        Err(faults)
+    }
+}
+
+type Located = serde_saphyr::Spanned<Raw>;
+
+/// A value of YAML with the location that its parser gives.
+enum Raw {
+    Null,
+    Bool(bool),
+    Int(i64),
+    TooLarge(String),
+    Real(f64),
+    Text(String),
+    List(Vec<Located>),
+    Table(Vec<(serde_saphyr::Spanned<String>, Located)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Null)
+    }
+
+    fn visit_bool<E>(self, answer: bool) -> Result<Raw, E> {
+        Ok(Raw::Bool(answer))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Raw, E> {
+        Ok(Raw::Int(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
+        Ok(i64::try_from(number).map_or_else(|_| Raw::TooLarge(number.to_string()), Raw::Int))
+    }
+
+    fn visit_i128<E>(self, number: i128) -> Result<Raw, E> {
+        Ok(Raw::TooLarge(number.to_string()))
+    }
+
+    fn visit_u128<E>(self, number: u128) -> Result<Raw, E> {
+        Ok(Raw::TooLarge(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Raw, E> {
+        Ok(Raw::Real(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Raw, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Raw::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Raw::Table(entries))
+    }
+}
+
+fn byte_span(at: &serde_saphyr::Location) -> Range<usize> {
+    let span = at.span();
+    let start = span.byte_offset().unwrap_or(0) as usize;
+    start..start + span.byte_len().unwrap_or(0) as usize
+}
+
+fn placed(raw: Located, source: &Arc<Source>, path: &str, faults: &mut Vec<Diagnostic>) -> Node {
+    let place = Place {
+        path: (!path.is_empty()).then(|| path.into()),
+        ..Place::new(source, byte_span(&raw.referenced))
+    };
+    let value = match raw.value {
+        Raw::Null => Value::Null,
+        Raw::Bool(answer) => Value::Bool(answer),
+        Raw::Int(number) => Value::Int(number),
+        Raw::TooLarge(digits) => {
+            let message = format!("`{digits}` is too large; a number has at most 63 bits");
+            faults.push(Diagnostic::error(&place, message));
+            Value::Null
+        }
+        Raw::Real(number) => Value::Real(number),
+        Raw::Text(text) => Value::Text(text),
+        Raw::List(items) => Value::List(
+            items
+                .into_iter()
+                .enumerate()
+                .map(|(at, item)| placed(item, source, &format!("{path}[{at}]"), faults))
+                .collect(),
+        ),
+        Raw::Table(entries) => Value::Table(
+            entries
+                .into_iter()
+                .map(|(key, item)| {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    let path = format!("{path}{dot}{}", key.value);
+                    Entry {
+                        key_place: Place {
+                            path: Some(path.as_str().into()),
+                            ..Place::new(source, byte_span(&key.referenced))
+                        },
+                        key: key.value,
+                        node: placed(item, source, &path, faults),
+                    }
+                })
+                .collect(),
+        ),
+    };
+    Node { value, place }
+}
+
+fn json_fault(source: &Arc<Source>, error: &serde_json::Error) -> Diagnostic {
+    let line_start = source
+        .text
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum::<usize>();
+    let at = line_start + error.column().saturating_sub(1);
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or(&message);
+    Diagnostic::error(
+        &Place::new(source, at..at + 1),
+        format!("not JSON: {message}"),
+    )
+}

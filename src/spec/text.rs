@@ -1,0 +1,132 @@
+//! A spec as text that runs by itself: includes, `--set` and `--where` resolved.
+
+use std::fmt::Write as _;
+
+use crate::spec::AxisValue;
+use crate::spec::analysis::AnalysisSettings;
+use crate::spec::product::AxisValues;
+use crate::spec::read::{Given, Heading, Parts, Table};
+use crate::units::SimDuration;
+
+/// Writes everything that decides on the points and on what is said about them.
+pub(super) fn resolved(heading: &Heading, parts: &Parts, tables: &toml::Table) -> String {
+    let mut text = String::new();
+    line(&mut text, "name", &quoted(&heading.name));
+    if !heading.description.is_empty() {
+        line(&mut text, "description", &quoted(&heading.description));
+    }
+    line(&mut text, "kind", &quoted(heading.kind.as_str()));
+    if !heading.clauses.is_empty() {
+        let clauses: Vec<String> = heading.clauses.iter().map(|it| quoted(&it.text)).collect();
+        line(&mut text, "where", &format!("[{}]", clauses.join(", ")));
+    }
+    for grid in &parts.grids {
+        table(&mut text, "[[grid]]", grid, values);
+    }
+    for zip in &parts.zips {
+        table(&mut text, "[[zip]]", zip, values);
+    }
+    for point in &parts.points {
+        table(&mut text, "[[point]]", point, AxisValue::to_toml);
+    }
+    if !parts.defaults.is_empty() {
+        text.push_str("\n[defaults]\n");
+        axes(&mut text, &parts.defaults, AxisValue::to_toml);
+    }
+    analysis(&mut text, &heading.analysis);
+    if !tables.is_empty() {
+        let own = toml::to_string(tables).expect("a table of plain values has a text");
+        write!(text, "\n{own}").expect("writing to a text cannot fail");
+    }
+    text
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn line(text: &mut String, key: &str, value: &str) {
+    writeln!(text, "{key} = {value}").expect("writing to a text cannot fail");
+}
+
+fn table<T>(text: &mut String, header: &str, table: &Table<T>, write: fn(&T) -> String) {
+    writeln!(text, "\n{header}").expect("writing to a text cannot fail");
+    axes(text, &table.axes, write);
+}
+
+fn axes<T>(text: &mut String, axes: &[Given<T>], write: fn(&T) -> String) {
+    for given in axes {
+        line(text, given.axis.as_str(), &write(&given.values));
+    }
+}
+
+fn values(values: &AxisValues) -> String {
+    match values {
+        AxisValues::List(values) => {
+            let items: Vec<String> = values.iter().map(AxisValue::to_toml).collect();
+            format!("[{}]", items.join(", "))
+        }
+        AxisValues::Counts { from, step, len } => {
+            let to = from + step * (len - 1);
+            format!("{{ from = {from}, to = {to}, step = {step} }}")
+        }
+        AxisValues::Reals { from, step, len } => {
+            let real = |number| AxisValue::Real(number).to_toml();
+            let to = from + step * (len - 1) as f64;
+            format!(
+                "{{ from = {}, to = {}, step = {} }}",
+                real(*from),
+                real(to),
+                real(*step)
+            )
+        }
+    }
+}
+
+fn analysis(text: &mut String, settings: &AnalysisSettings) {
+    let AnalysisSettings {
+        efficiency_threshold,
+        tokens,
+        node_mtbf_hours,
+        checkpoint_size,
+        checkpoint_bandwidth,
+        restart_time,
+        thresholds,
+    } = settings;
+    let real = |number: f64| AxisValue::Real(number).to_toml();
+    text.push_str("\n[analysis]\n");
+    line(text, "efficiency_threshold", &real(*efficiency_threshold));
+    if let Some(tokens) = tokens {
+        line(text, "tokens", &real(*tokens));
+    }
+    if let Some(hours) = node_mtbf_hours {
+        line(text, "node_mtbf_hours", &real(*hours));
+    }
+    if let Some(size) = checkpoint_size {
+        line(text, "checkpoint_size", &AxisValue::Size(*size).to_toml());
+    }
+    if let Some(bandwidth) = checkpoint_bandwidth {
+        let bytes = real(bandwidth.as_bytes_per_s());
+        line(
+            text,
+            "checkpoint_bandwidth",
+            &quoted(&format!("{bytes} B/s")),
+        );
+    }
+    if let Some(time) = restart_time {
+        line(text, "restart_time", &quoted(&exact_time(*time)));
+    }
+    text.push_str("\n[analysis.thresholds]\n");
+    line(text, "gpu_utilization", &real(thresholds.gpu_utilization));
+    line(text, "memory", &real(thresholds.memory));
+    line(
+        text,
+        "exposed_communication",
+        &real(thresholds.exposed_communication),
+    );
+    line(text, "bubble", &real(thresholds.bubble));
+}
+
+fn exact_time(time: SimDuration) -> String {
+    format!("{} ps", time.as_picos())
+}
