@@ -5,6 +5,8 @@ use crate::model::Operator;
 
 /// Rows of the score matrix that one SM works on.
 const BLOCK: u64 = 128;
+/// Keys that such a block computes in vain where it crosses the diagonal.
+const DIAGONAL: f64 = 128.0;
 /// Head width at which the rates of [`AttentionRate`] hold.
 const WIDE: f64 = 128.0;
 
@@ -26,7 +28,7 @@ pub(super) struct Machine {
 /// Seconds of a fused attention without the floor of its kernels; zero for any other operator.
 ///
 /// `t = FLOPs / (peak · rate · s/(s + half)) · idle`, where `s` are the keys that a query sees on
-/// average, and `idle` is how many SMs there are for each block of rows when there are too few.
+/// average (a causal mask adds the keys computed in vain to `half`), and `idle` is how many SMs there are for each block of rows when there are too few.
 pub(super) fn attention_seconds(operator: &Operator, machine: &Machine) -> f64 {
     let Operator::Attention {
         batch,
@@ -35,6 +37,7 @@ pub(super) fn attention_seconds(operator: &Operator, machine: &Machine) -> f64 {
         seq_kv,
         dim_qk,
         dim_v,
+        causal,
         backward,
         ..
     } = *operator
@@ -48,7 +51,8 @@ pub(super) fn attention_seconds(operator: &Operator, machine: &Machine) -> f64 {
         (rate.forward, rate.forward_half, seq_q)
     };
     let seen = operator.visible_scores() / seq_q as f64;
-    let ramp = seen / (seen + half);
+    let masked = if causal { DIAGONAL } else { 0.0 };
+    let ramp = seen / (seen + half + masked);
     let width = width_factor(rate.narrow, (dim_qk + dim_v) as f64 / 2.0);
     let blocks = (batch * heads * rows.div_ceil(BLOCK)) as f64;
     let free = f64::from(machine.free_sms.clamp(1, machine.sms));
@@ -74,7 +78,7 @@ mod tests {
             rate: AttentionRate {
                 forward: 0.5,
                 backward: 0.25,
-                forward_half: 1024.0,
+                forward_half: 896.0,
                 backward_half: 0.0,
                 narrow: 0.75,
             },
@@ -99,8 +103,8 @@ mod tests {
         }
     }
 
-    // 100 heads: 4·100·2048²·128 = 2.147·10¹¹ FLOPs, half masked; a query sees 1,024 keys, so half
-    // of the rate of 0.5 · 10¹²: 1.0737·10¹¹ / 0.25·10¹² = 0.4295 s.
+    // 100 heads: 4·100·2048²·128 = 2.147·10¹¹ FLOPs, half masked; a query sees 1,024 keys of 1,024 +
+    // 896 + 128, so half of the rate of 0.5 · 10¹²: 1.0737·10¹¹ / 0.25·10¹² = 0.4295 s.
     #[test]
     fn a_causal_forward_pass_counts_half_of_the_square_and_ramps_with_what_is_seen() {
         let time = attention_seconds(&attention(100, 128, true, false), &machine());

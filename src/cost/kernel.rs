@@ -187,3 +187,157 @@ fn operand_bytes(precision: Precision) -> f64 {
         Precision::NvFp4 => 0.5,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hardware::{AttentionRate, GemmRate, KernelRates, Peaks};
+    use crate::units::{Bandwidth, Bytes, FlopRate};
+
+    /// 100 TFLOP/s, 1 TB/s, 100 SMs, floors of 2 and 5 µs.
+    fn gpu(faster: f64, wider: f64) -> Gpu {
+        Gpu {
+            name: "test".to_owned(),
+            title: "test".to_owned(),
+            peaks: Peaks(BTreeMap::from([
+                (Precision::Bf16, FlopRate::tflops(100.0 * faster)),
+                (Precision::Fp8, FlopRate::tflops(200.0 * faster)),
+            ])),
+            memory: Bytes::gib(80),
+            memory_bandwidth: Bandwidth::gbyte_per_s(1000.0 * wider),
+            sms: 100,
+            l2: None,
+            power: None,
+            price: None,
+            cluster: "test".to_owned(),
+            rates: KernelRates {
+                gemm: BTreeMap::from([(Precision::Bf16, GemmRate::TYPICAL)]),
+                attention: BTreeMap::from([(AttentionKernel::Flash2, AttentionRate::TYPICAL)]),
+                convolution_fraction: 0.9,
+                memory_fraction: 0.8,
+                kernel_floor: SimDuration::from_micros(2),
+            },
+        }
+    }
+
+    fn context(gpu: &Gpu, precision: Precision) -> KernelContext<'_> {
+        KernelContext {
+            gpu,
+            precision,
+            attention: AttentionKernel::Flash2,
+            recipe: LowPrecisionRecipe::Delayed,
+            fractions: KernelFractions {
+                gemm: 1.0,
+                convolution: 1.0,
+                attention: 1.0,
+                memory: 1.0,
+            },
+            free_sms: gpu.sms,
+        }
+    }
+
+    // Three kernels over 800 MB in all: 800 MB / (1000 GB/s · 0.8) = 1 ms, and three floors of 2 µs.
+    #[test]
+    fn memory_bound_kernels_take_their_bytes_and_their_floors() {
+        let gpu = gpu(1.0, 1.0);
+        let operator = Operator::Memory {
+            bytes: Bytes::new(800_000_000),
+            kernels: 3,
+        };
+        let time = operator_time(&operator, &context(&gpu, Precision::Bf16));
+        assert_eq!(time.busy, SimDuration::from_micros(1006));
+        assert_eq!(time.kernels, 3);
+    }
+
+    // Delayed scaling reads 2 bytes and writes 1 + 1: 4 · 200·10⁶ bytes are 1 ms, and one floor.
+    #[test]
+    fn a_cast_costs_a_pass_in_8_bits_and_nothing_in_16() {
+        let gpu = gpu(1.0, 1.0);
+        let cast = Operator::Cast {
+            elements: 200_000_000,
+        };
+        let low = operator_time(&cast, &context(&gpu, Precision::Fp8));
+        assert_eq!(low.busy, SimDuration::from_micros(1002));
+        let high = operator_time(&cast, &context(&gpu, Precision::Bf16));
+        assert_eq!(high, KernelTime::default());
+    }
+
+    fn product() -> impl Strategy<Value = Operator> {
+        let size = || 1_u64..20_000;
+        (1_u64..8, size(), size(), size(), any::<bool>()).prop_map(
+            |(batch, m, n, k, low_precision)| Operator::Gemm {
+                batch,
+                m,
+                n,
+                k,
+                low_precision,
+            },
+        )
+    }
+
+    fn attention() -> impl Strategy<Value = Operator> {
+        (
+            1_u64..8,
+            1_u64..64,
+            1_u64..20_000,
+            any::<bool>(),
+            any::<bool>(),
+        )
+            .prop_map(
+                |(batch, heads, seq, causal, backward)| Operator::Attention {
+                    batch,
+                    heads,
+                    kv_heads: heads,
+                    seq_q: seq,
+                    seq_kv: seq,
+                    dim_qk: 128,
+                    dim_v: 128,
+                    causal,
+                    window: 0,
+                    backward,
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_beats_the_data_sheet(operator in prop_oneof![product(), attention()]) {
+            let gpu = gpu(1.0, 1.0);
+            let time = operator_time(&operator, &context(&gpu, Precision::Bf16));
+            prop_assert!(time.busy >= operator.flops() / FlopRate::tflops(100.0));
+            if let Operator::Gemm { batch, m, n, k, .. } = operator {
+                let bytes = Bytes::new(2 * batch * (m * k + n * k + m * n));
+                prop_assert!(time.busy >= bytes / gpu.memory_bandwidth);
+            }
+        }
+
+        #[test]
+        fn a_faster_gpu_is_never_slower(
+            operator in prop_oneof![product(), attention()],
+            faster in 1.0..4.0_f64,
+            wider in 1.0..4.0_f64,
+        ) {
+            let (plain, better) = (gpu(1.0, 1.0), gpu(faster, wider));
+            for precision in [Precision::Bf16, Precision::Fp8] {
+                let before = operator_time(&operator, &context(&plain, precision));
+                let after = operator_time(&operator, &context(&better, precision));
+                prop_assert!(after.busy <= before.busy, "{:?} {:?}", before, after);
+            }
+        }
+
+        #[test]
+        fn fewer_multiprocessors_are_never_faster(
+            operator in prop_oneof![product(), attention()],
+            free_sms in 1_u32..100,
+        ) {
+            let gpu = gpu(1.0, 1.0);
+            let whole = context(&gpu, Precision::Bf16);
+            let part = KernelContext { free_sms, ..whole };
+            prop_assert!(operator_time(&operator, &part).busy >= operator_time(&operator, &whole).busy);
+        }
+    }
+}
