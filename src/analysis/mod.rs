@@ -24,7 +24,7 @@ pub use choice::Choice;
 pub use curve::{Efficiency, Scaling};
 pub use error::AnalysisError;
 pub use files::{FilesError, analyse_files};
-pub use findings::{Analysis, Findings, Layouts, SeriesFinding, SizeFinding};
+pub use findings::{Analysis, Counts, Findings, Layouts, SeriesFinding, SizeFinding};
 pub use fit::{Estimate, Fits};
 pub use input::Rows;
 pub use parts::{PartSeconds, TimePart};

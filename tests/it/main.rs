@@ -1,4 +1,6 @@
 //! The one binary of integration tests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod analysis;
 mod house;
+mod points_table;

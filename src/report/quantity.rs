@@ -1,0 +1,136 @@
+//! Quantities as people read them: three digits that count, with a unit.
+
+/// A count with thousands apart: `16,384`; rounded to a whole one.
+pub fn count(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", digits.as_str()),
+    };
+    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{sign}{text}")
+}
+
+/// Three significant digits without an exponent: `1.23`, `45.6`, `789`, `0.0123`.
+pub fn three_digits(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let magnitude = libm::floor(libm::log10(value.abs())) as i32;
+    let decimals = (2 - magnitude).clamp(0, 12) as usize;
+    let text = format!("{value:.decimals$}");
+    // 9.996 is of magnitude 0 but rounds to 10.00, with one digit too many.
+    let rounded: f64 = text.parse().unwrap_or(value);
+    let magnitude_after = libm::floor(libm::log10(rounded.abs())) as i32;
+    if magnitude_after > magnitude && decimals > 0 {
+        let decimals = decimals - 1;
+        format!("{value:.decimals$}")
+    } else {
+        text
+    }
+}
+
+/// A value in the largest of some units that it reaches, else in the last one.
+fn in_unit(value: f64, units: &[(f64, &str)]) -> String {
+    let (factor, unit) = units
+        .iter()
+        .find(|(factor, _)| value.abs() >= *factor)
+        .or(units.last())
+        .copied()
+        .unwrap_or((1.0, ""));
+    format!("{} {unit}", three_digits(value / factor))
+        .trim_end()
+        .to_owned()
+}
+
+/// A time: `1.23 s`, `45.6 ms`, `3.00 h`.
+pub fn seconds(value: f64) -> String {
+    // From where on a unit is used, and how many seconds it has.
+    const UNITS: &[(f64, f64, &str)] = &[
+        (3.0 * 86_400.0, 86_400.0, "d"),
+        (2.0 * 3_600.0, 3_600.0, "h"),
+        (300.0, 60.0, "min"),
+        (1.0, 1.0, "s"),
+        (1e-3, 1e-3, "ms"),
+    ];
+    let (factor, unit) = UNITS
+        .iter()
+        .find(|(least, ..)| value >= *least)
+        .map_or((1e-6, "µs"), |(_, factor, unit)| (*factor, *unit));
+    format!("{} {unit}", three_digits(value / factor))
+}
+
+/// A large number with a decimal prefix: `4.10 M`, `12.3 k`.
+pub fn decimal(value: f64) -> String {
+    in_unit(
+        value,
+        &[(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")],
+    )
+}
+
+/// Bytes with a binary prefix: `79.2 GiB`.
+pub fn bytes(value: f64) -> String {
+    const KIBI: f64 = 1_024.0;
+    in_unit(
+        value,
+        &[
+            (KIBI * KIBI * KIBI * KIBI, "TiB"),
+            (KIBI * KIBI * KIBI, "GiB"),
+            (KIBI * KIBI, "MiB"),
+            (KIBI, "KiB"),
+            (1.0, "B"),
+        ],
+    )
+}
+
+/// Dollars: `$1.23`, `$4.10 M`.
+pub fn dollars(value: f64) -> String {
+    format!("${}", decimal(value))
+}
+
+/// A fraction in percent: `84%`.
+pub fn percent(fraction: f64) -> String {
+    format!("{:.0}%", 100.0 * fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_count_whatever_the_size() {
+        for (value, text) in [
+            (1.234, "1.23"),
+            (45.67, "45.7"),
+            (789.4, "789"),
+            (0.012_34, "0.0123"),
+            (9.996, "10.0"),
+            (12_345.0, "12345"),
+        ] {
+            assert_eq!(three_digits(value), text);
+        }
+    }
+
+    #[test]
+    fn units_fit_the_size() {
+        assert_eq!(count(16_384.0), "16,384");
+        assert_eq!(count(-1_024.4), "-1,024");
+        assert_eq!(count(12.0), "12");
+        assert_eq!(seconds(1.234), "1.23 s");
+        assert_eq!(seconds(0.0456), "45.6 ms");
+        // 10 days in seconds.
+        assert_eq!(seconds(864_000.0), "10.0 d");
+        assert_eq!(seconds(2e-6), "2.00 µs");
+        assert_eq!(decimal(4.1e6), "4.10 M");
+        assert_eq!(decimal(12.0), "12.0");
+        assert_eq!(dollars(1_500.0), "$1.50 k");
+        assert_eq!(bytes(80.0 * 1_073_741_824.0), "80.0 GiB");
+        assert_eq!(percent(0.846), "85%");
+    }
+}

@@ -1,0 +1,301 @@
+//! Results tables in, findings out.
+
+use clustersweep::analysis::{
+    Analysis, BreakdownCause, BreakdownStatus, Findings, Rows, Scaling, columns_read,
+};
+use clustersweep::report::summary;
+use clustersweep::spec::{AnalysisSettings, Axis};
+
+use crate::points_table::{Cell, training_table};
+
+/// A row of a small study: 8 GPUs per node, one model.
+#[derive(Clone, Copy)]
+struct Row {
+    gpu: &'static str,
+    nodes: f64,
+    global_batch: f64,
+    weak: bool,
+    /// Compute and data-parallel communication of a step; `None`: infeasible.
+    parts: Option<(f64, f64)>,
+    microbatches: f64,
+}
+
+const ROW: Row = Row {
+    gpu: "h100-sxm",
+    nodes: 1.0,
+    global_batch: 1_024.0,
+    weak: false,
+    parts: Some((8.0, 0.0)),
+    microbatches: 4.0,
+};
+
+impl Row {
+    fn samples(&self) -> f64 {
+        if self.weak {
+            self.global_batch * self.nodes * 8.0
+        } else {
+            self.global_batch
+        }
+    }
+
+    fn cell(&self, column: &str, row: usize) -> Cell {
+        let Some((compute, gradients)) = self.parts else {
+            return match column {
+                "status" => Cell::Text("infeasible"),
+                "reason" => {
+                    Cell::Text("memory: 90.0 GiB needed per GPU, 80.0 GiB available (tp 8)")
+                }
+                "used_tp" | "step_time_s" | "samples_per_s" | "compute_s" => Cell::Null,
+                other => self.input(other, row),
+            };
+        };
+        let step = compute + gradients;
+        match column {
+            "status" => Cell::Text("ok"),
+            "bottleneck" => Cell::Text("compute"),
+            "step_time_s" => Cell::Number(step),
+            "samples_per_s" => Cell::Number(self.samples() / step),
+            "compute_s" => Cell::Number(compute),
+            "dp_comm_exposed_s" => Cell::Number(gradients),
+            "recompute_s" | "tp_comm_exposed_s" | "cp_comm_exposed_s" | "ep_comm_exposed_s"
+            | "pp_comm_exposed_s" | "bubble_s" | "optimizer_s" | "overhead_s" => Cell::Number(0.0),
+            "microbatches" => Cell::Number(self.microbatches),
+            "used_tp" => Cell::Number(8.0),
+            other => self.input(other, row),
+        }
+    }
+
+    fn input(&self, column: &str, row: usize) -> Cell {
+        match column {
+            "point" => Cell::Number(row as f64),
+            "gpu" => Cell::Text(self.gpu),
+            "model" => Cell::Text("llama3-8b"),
+            "nodes" => Cell::Number(self.nodes),
+            "gpus" => Cell::Number(self.nodes * 8.0),
+            "global_batch" if !self.weak => Cell::Number(self.global_batch),
+            "batch_per_gpu" if self.weak => Cell::Number(self.global_batch),
+            _ => Cell::Null,
+        }
+    }
+}
+
+fn analysed(rows: &[Row]) -> Findings {
+    let batch = training_table(rows.len(), |column, row| rows[row].cell(column, row));
+    let mut analysis = Analysis::new(AnalysisSettings::default());
+    let rows = Rows {
+        file: "points.parquet",
+        batch: &batch,
+    };
+    analysis.add(rows, 0).unwrap();
+    analysis.finish()
+}
+
+/// Compute halves with each doubling, gradients stay at half a second: 8 s, 4.5, 2.5, 1.5, 1.0.
+fn strong(gpu: &'static str) -> Vec<Row> {
+    [1.0, 2.0, 4.0, 8.0, 16.0]
+        .into_iter()
+        .map(|nodes| Row {
+            gpu,
+            nodes,
+            parts: Some((8.0 / nodes, if nodes > 1.0 { 0.5 } else { 0.0 })),
+            ..ROW
+        })
+        .collect()
+}
+
+#[test]
+fn a_strong_series_breaks_where_its_gradients_do_not_shrink() {
+    let findings = analysed(&strong("h100-sxm"));
+    let series = &findings.series[0];
+    assert_eq!(series.scaling, Scaling::Strong);
+    // Efficiency 8/(n·T): 1, 8/9 = 0.889, 0.8, 0.667, 0.5. At the threshold of 0.8 the last good
+    // size is 4 nodes (32 GPUs), exactly on it, so the crossing is there.
+    let efficiency: Vec<f64> = series
+        .sizes
+        .iter()
+        .map(|size| size.efficiency.unwrap().of_baseline)
+        .collect();
+    for (found, expected) in efficiency.iter().zip([1.0, 8.0 / 9.0, 0.8, 2.0 / 3.0, 0.5]) {
+        assert!((found - expected).abs() < 1e-12);
+    }
+    assert_eq!(series.breakdown.status, BreakdownStatus::Confirmed);
+    assert!((series.breakdown.size.unwrap() - 32.0).abs() < 1e-9);
+    assert_eq!(series.breakdown.cause, Some(BreakdownCause::DpComm));
+    // The fastest size within the threshold.
+    assert_eq!(series.recommended().unwrap().point.gpus, 32);
+}
+
+#[test]
+fn series_are_told_apart_by_every_axis_but_the_size() {
+    let mut rows = strong("h100-sxm");
+    rows.extend(strong("a100-80gb-sxm"));
+    let findings = analysed(&rows);
+    assert_eq!(findings.series.len(), 2);
+    assert_eq!(findings.varied, [Axis::Gpu]);
+    assert_eq!(findings.series[1].label(&findings.varied), "a100-80gb-sxm");
+}
+
+#[test]
+fn a_batch_per_gpu_makes_a_weak_series() {
+    let rows: Vec<Row> = [1.0, 2.0, 4.0]
+        .into_iter()
+        .map(|nodes| Row {
+            nodes,
+            weak: true,
+            global_batch: 4.0,
+            ..ROW
+        })
+        .collect();
+    let findings = analysed(&rows);
+    assert_eq!(findings.series.len(), 1);
+    assert_eq!(findings.series[0].scaling, Scaling::Weak);
+    // The same step for twice the samples: 100%.
+    let last = findings.series[0].sizes[2].efficiency.unwrap();
+    assert!((last.of_baseline - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_batch_zipped_with_the_servers_is_weak_scaling_too() {
+    let rows: Vec<Row> = [1.0, 2.0, 4.0]
+        .into_iter()
+        .map(|nodes| Row {
+            nodes,
+            global_batch: 256.0 * nodes,
+            ..ROW
+        })
+        .collect();
+    let findings = analysed(&rows);
+    assert_eq!(findings.series.len(), 1);
+    assert_eq!(findings.series[0].scaling, Scaling::Weak);
+}
+
+#[test]
+fn sizes_that_did_not_run_stay_visible() {
+    let mut rows = strong("h100-sxm");
+    rows[0].parts = None;
+    rows[3].parts = None;
+    let findings = analysed(&rows);
+    let series = &findings.series[0];
+    assert_eq!(series.sizes.len(), 5);
+    assert_eq!(findings.counts.infeasible, 2);
+    assert_eq!(findings.counts.reasons["memory"], 2);
+    // The smallest size that ran is the baseline: 2 nodes.
+    assert_eq!(series.baseline().unwrap().point.gpus, 16);
+    assert_eq!(series.sizes[0].efficiency, None);
+}
+
+#[test]
+fn the_last_microbatch_of_a_fixed_batch_is_named() {
+    let mut rows = strong("h100-sxm");
+    rows[3].microbatches = 1.0;
+    let findings = analysed(&rows);
+    assert_eq!(
+        findings.series[0].breakdown.cause,
+        Some(BreakdownCause::BatchExhausted)
+    );
+}
+
+#[test]
+fn shards_of_one_run_are_one_series_and_two_runs_are_two() {
+    let rows = strong("h100-sxm");
+    let whole = training_table(rows.len(), |column, row| rows[row].cell(column, row));
+    let analysed = |parts: [(usize, usize); 2]| {
+        let mut analysis = Analysis::new(AnalysisSettings::default());
+        for ((offset, length), source) in parts.into_iter().zip(0..) {
+            let batch = whole.slice(offset, length);
+            let rows = Rows {
+                file: "points.parquet",
+                batch: &batch,
+            };
+            analysis.add(rows, source).unwrap();
+        }
+        analysis.finish().series.len()
+    };
+    assert_eq!(analysed([(0, 2), (2, 3)]), 1);
+    // Both hold 4 nodes.
+    assert_eq!(analysed([(0, 3), (2, 3)]), 2);
+}
+
+#[test]
+fn nothing_to_say_says_why() {
+    let none = analysed(&[Row { parts: None, ..ROW }]);
+    assert_eq!(
+        none.nothing.as_deref(),
+        Some("nothing to say about scaling: none of 1 points ran (1 infeasible, 0 crashed)")
+    );
+    let one = analysed(&[ROW]);
+    assert!(one.nothing.unwrap().contains("more than one size"));
+    assert!(analysed(&[]).nothing.unwrap().contains("no rows"));
+}
+
+#[test]
+fn faulty_rows_are_named_by_file_column_and_point() {
+    let fails = |change: fn(&str) -> Option<Cell>| {
+        let batch = training_table(1, |column, row| {
+            change(column).unwrap_or_else(|| ROW.cell(column, row))
+        });
+        let mut analysis = Analysis::new(AnalysisSettings::default());
+        let rows = Rows {
+            file: "points.parquet",
+            batch: &batch,
+        };
+        analysis.add(rows, 0).unwrap_err().to_string()
+    };
+    assert_eq!(
+        fails(|column| (column == "step_time_s").then_some(Cell::Number(-1.0))),
+        "results `points.parquet`: column `step_time_s` is -1 at point 0, expected more than zero"
+    );
+    assert!(
+        fails(|column| (column == "compute_s").then_some(Cell::Number(f64::NAN)))
+            .contains("column `compute_s` is NaN")
+    );
+    assert!(
+        fails(|column| (column == "status").then_some(Cell::Text("done")))
+            .contains("column `status` is done at point 0, expected ok, infeasible or crashed")
+    );
+}
+
+#[test]
+fn a_missing_column_is_named() {
+    let batch = training_table(1, |column, row| ROW.cell(column, row));
+    let place = batch.schema().index_of("gpu").unwrap();
+    let mut rest: Vec<usize> = (0..batch.num_columns()).collect();
+    rest.remove(place);
+    let batch = batch.project(&rest).unwrap();
+    let mut analysis = Analysis::new(AnalysisSettings::default());
+    let rows = Rows {
+        file: "points.parquet",
+        batch: &batch,
+    };
+    assert_eq!(
+        analysis.add(rows, 0).unwrap_err().to_string(),
+        "results `points.parquet` have no column `gpu`; run the sweep again with this version"
+    );
+    assert!(columns_read().iter().any(|column| column.name == "gpu"));
+}
+
+#[test]
+fn the_summary_opens_with_question_and_answer_in_80_columns() {
+    let mut rows = strong("h100-sxm");
+    rows.extend(strong("a100-80gb-sxm"));
+    rows[6].parts = None;
+    let text = summary(&analysed(&rows), Some("Where does it stop scaling?"));
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    insta::assert_snapshot!(text, @r"
+    Where does it stop scaling?
+
+      Fastest within 80% efficiency with h100-sxm at 32 GPUs (4 nodes): 2.50 s per
+        step, 410 samples/s.
+      Scaling breaks down (under 80% efficiency) in 2 of 2 series, at 32 GPUs,
+        because of data-parallel communication (2).
+
+    series                        GPUs    step eff. breaks at because of   bound
+    h100-sxm                        32  2.50 s  80%        32 dp comm      compute
+    a100-80gb-sxm                   32  2.50 s  80%        32 dp comm      compute
+
+    10 points: 9 ran, 1 infeasible (memory 1)
+    ");
+}
