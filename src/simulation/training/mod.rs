@@ -4,7 +4,9 @@ mod layout;
 mod memory;
 mod passes;
 mod pipeline;
+mod player;
 mod pricing;
+mod replicas;
 mod replication;
 pub mod schedule;
 mod search;
@@ -143,7 +145,7 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
         shares: step.device.shares,
         forward: step.device.forward,
         backward: step.device.backward,
-        comm_busy: step.traffic.comm_busy,
+        comm_busy: step.comm_busy,
         percentiles: None,
         model_flops: Flops::new(per_replica * passes),
         hardware_flops: Flops::new(step.hardware_flops),
@@ -152,8 +154,8 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
         memory_capacity: scenario.gpu.memory,
         collective_used: step.algorithm,
         network: NetworkUse {
-            intra_node: Bytes::new(step.traffic.sent_intra),
-            inter_node: Bytes::new(step.traffic.sent_inter),
+            intra_node: Bytes::new(step.traffic.intra),
+            inter_node: Bytes::new(step.traffic.inter),
             link_utilization_max: step.traffic.link_utilization,
         },
         events: *events,

@@ -20,12 +20,36 @@ pub(super) struct PassCost {
     pub(super) comm_busy: SimDuration,
     /// Work of the hardware.
     pub(super) flops: f64,
-    /// Bytes sent inside the scale-up domain.
-    pub(super) sent_intra: u64,
-    /// Bytes sent between domains.
-    pub(super) sent_inter: u64,
+    /// What its communications send.
+    pub(super) traffic: Traffic,
+}
+
+/// What one rank sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Traffic {
+    /// Bytes inside the scale-up domain.
+    pub(super) intra: u64,
+    /// Bytes between domains.
+    pub(super) inter: u64,
     /// Busiest link over the communications.
     pub(super) link_utilization: f64,
+}
+
+impl Traffic {
+    /// Counts a communication that happens so many times.
+    pub(super) fn add(&mut self, price: &CollectiveCost, times: u64) {
+        self.intra += price.sent_intra.get() * times;
+        self.inter += price.sent_inter.get() * times;
+        self.link_utilization = self.link_utilization.max(price.link_utilization_max);
+    }
+}
+
+impl std::ops::AddAssign<&Traffic> for Traffic {
+    fn add_assign(&mut self, other: &Self) {
+        self.intra += other.intra;
+        self.inter += other.inter;
+        self.link_utilization = self.link_utilization.max(other.link_utilization);
+    }
 }
 
 impl std::ops::AddAssign<&PassCost> for PassCost {
@@ -34,9 +58,7 @@ impl std::ops::AddAssign<&PassCost> for PassCost {
         self.issue += other.issue;
         self.comm_busy += other.comm_busy;
         self.flops += other.flops;
-        self.sent_intra += other.sent_intra;
-        self.sent_inter += other.sent_inter;
-        self.link_utilization = self.link_utilization.max(other.link_utilization);
+        self.traffic += &other.traffic;
     }
 }
 
@@ -243,7 +265,7 @@ impl Costing<'_> {
             cost.issue += host.dispatch * rounds;
         }
         cost.comm_busy += busy;
-        add_traffic(cost, &price, rounds);
+        cost.traffic.add(&price, rounds);
         Ok(())
     }
 
@@ -290,13 +312,6 @@ fn as_recomputation(mut again: PassCost) -> PassCost {
     again.parts.recompute = again.parts.compute;
     again.parts.compute = SimDuration::ZERO;
     again
-}
-
-/// Adds what a communication sends and how full it makes the busiest link.
-pub(super) fn add_traffic(cost: &mut PassCost, price: &CollectiveCost, times: u64) {
-    cost.sent_intra += price.sent_intra.get() * times;
-    cost.sent_inter += price.sent_inter.get() * times;
-    cost.link_utilization = cost.link_utilization.max(price.link_utilization_max);
 }
 
 const fn collective_op(op: CommOp) -> CollectiveOp {

@@ -3,7 +3,7 @@
 use crate::collective::CollectiveOp;
 use crate::collective::GroupPattern;
 use crate::simulation::training::memory::layers_of;
-use crate::simulation::training::passes::{LayerCost, LayerCosts, PassCost, add_traffic};
+use crate::simulation::training::passes::{LayerCost, LayerCosts, Traffic};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::replication::ParameterCount;
 use crate::simulation::training::work::ModelWork;
@@ -93,7 +93,7 @@ pub(super) struct Sends {
     /// Time of one send.
     pub(super) time: SimDuration,
     /// What it sends.
-    pub(super) traffic: PassCost,
+    pub(super) traffic: Traffic,
 }
 
 impl Sends {
@@ -132,7 +132,7 @@ impl Sends {
             time: price.time,
             ..Self::default()
         };
-        add_traffic(&mut sends.traffic, &price, 1);
+        sends.traffic.add(&price, 1);
         if gathers {
             let group = GroupPattern {
                 size: layout.tp,
@@ -140,7 +140,7 @@ impl Sends {
             };
             let gather = pricing.price(CollectiveOp::AllGather, Bytes::new(whole), group, None)?;
             sends.time += gather.time;
-            add_traffic(&mut sends.traffic, &gather, 1);
+            sends.traffic.add(&gather, 1);
         }
         Ok(sends)
     }

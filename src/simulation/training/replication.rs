@@ -3,7 +3,7 @@
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::collective::{CollectiveCost, GroupPattern};
 use crate::simulation::training::memory::replicas;
-use crate::simulation::training::passes::{PassCost, add_traffic, stream};
+use crate::simulation::training::passes::{Traffic, stream};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::stack::{GradientPrecision, ZeroStage};
@@ -18,6 +18,10 @@ pub(super) struct ReplicaComm {
     pub(super) latency: SimDuration,
     /// Use of the link classes while it runs alone.
     pub(super) load: [f64; 2],
+    /// What it sends.
+    pub(super) traffic: Traffic,
+    /// Algorithm of its larger part.
+    pub(super) algorithm: Option<CollectiveAlgorithm>,
 }
 
 /// Parameters of one rank, by the group they are reduced over.
@@ -32,10 +36,6 @@ pub(super) struct Replication<'a> {
     pub(super) scenario: &'a TrainingScenario,
     pub(super) layout: &'a Layout,
     pub(super) pricing: &'a mut Pricing,
-    /// Traffic of everything priced so far.
-    pub(super) traffic: PassCost,
-    /// Algorithm of the gradient reduction.
-    pub(super) algorithm: Option<CollectiveAlgorithm>,
 }
 
 impl Replication<'_> {
@@ -96,8 +96,12 @@ impl Replication<'_> {
                 continue;
             }
             let price = self.price(op, parameters * bytes, groups)?;
+            if price.time > total.time {
+                total.algorithm = Some(price.algorithm);
+            }
             total.time += price.time;
             total.latency += price.latency;
+            total.traffic.add(&price, 1);
             total.load[0] = total.load[0].max(price.loads.scale_up);
             total.load[1] = total.load[1].max(price.loads.scale_out);
         }
@@ -111,14 +115,7 @@ impl Replication<'_> {
         groups: GroupPattern,
     ) -> Result<CollectiveCost, Infeasible> {
         let algorithm = self.scenario.communication.collective;
-        let price = self
-            .pricing
-            .price(op, Bytes::new(bytes), groups, algorithm)?;
-        if op != CollectiveOp::AllGather {
-            self.algorithm = Some(price.algorithm);
-        }
-        add_traffic(&mut self.traffic, &price, 1);
-        Ok(price)
+        self.pricing.price(op, Bytes::new(bytes), groups, algorithm)
     }
 
     /// Sum of the gradient norms over all ranks, before anyone may step.
