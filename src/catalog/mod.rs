@@ -48,6 +48,7 @@ mod key;
 mod model;
 mod overlay;
 pub mod quantity;
+mod schema;
 mod stack;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use fault::{CatalogFault, FaultPlace};
 pub use key::{Key, ValueKind};
+pub use schema::schema;
 
 use crate::closed_set;
 use crate::hardware::{Cluster, Gpu};
@@ -129,6 +131,19 @@ fn source<'a>(sources: &'a Sources, path: &str) -> Option<&'a str> {
     }
 }
 
+/// One value of an entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntryValue<'a> {
+    /// Dotted path: `peaks.bf16`.
+    pub path: String,
+    /// Its key, with what it means.
+    pub key: &'static Key,
+    /// The value as given.
+    pub value: &'a toml::Value,
+    /// Where it is from.
+    pub source: Option<&'a str>,
+}
+
 /// Everything that a spec can name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalog {
@@ -190,6 +205,26 @@ impl Catalog {
         self.entries.get(&kind)?.get(name)
     }
 
+    /// Every value that an entry was given, in the order of [`Kind::keys`]; empty for an unknown
+    /// name.
+    pub fn values(&self, kind: Kind, name: &str) -> Vec<EntryValue<'_>> {
+        let Some(entry) = self.entry(kind, name) else {
+            return Vec::new();
+        };
+        kind.keys()
+            .iter()
+            .flat_map(|key| key.paths().into_iter().map(move |path| (key, path)))
+            .filter_map(|(key, path)| {
+                Some(EntryValue {
+                    value: key::lookup(&entry.table, &path)?,
+                    source: entry.source(&path),
+                    key,
+                    path,
+                })
+            })
+            .collect()
+    }
+
     /// The names of a kind, sorted.
     pub fn names(&self, kind: Kind) -> Vec<&str> {
         self.entries
@@ -214,5 +249,7 @@ pub fn overlay(catalog: &Catalog, tables: &toml::Table) -> Result<Catalog, Vec<C
     overlay::overlay(catalog, tables)
 }
 
+#[cfg(test)]
+mod plausibility;
 #[cfg(test)]
 mod tests;

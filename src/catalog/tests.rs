@@ -1,4 +1,4 @@
-//! What holds for every entry of the catalogue, and what a spec's tables may say.
+//! What a spec's own tables may say.
 
 use super::*;
 
@@ -12,30 +12,6 @@ fn faults(text: &str) -> Vec<String> {
         .iter()
         .map(ToString::to_string)
         .collect()
-}
-
-#[test]
-fn every_file_in_data_is_in_the_list() {
-    for kind in Kind::ALL {
-        let folder = format!("{}/data/{kind}", env!("CARGO_MANIFEST_DIR"));
-        let mut there: Vec<String> = std::fs::read_dir(&folder)
-            .expect("the folder exists")
-            .map(|file| {
-                file.expect("a readable entry")
-                    .file_name()
-                    .into_string()
-                    .expect("UTF-8")
-            })
-            .collect();
-        there.sort();
-        let mut listed: Vec<String> = files::FILES
-            .iter()
-            .filter(|file| file.kind == *kind)
-            .map(|file| format!("{}.toml", file.name))
-            .collect();
-        listed.sort();
-        assert_eq!(there, listed, "{folder}");
-    }
 }
 
 #[test]
@@ -131,77 +107,4 @@ fn entries_of_another_form_are_refused_without_a_panic() {
     ] {
         assert!(!faults(text).is_empty(), "{text}");
     }
-}
-
-#[test]
-fn the_hash_is_64_hexadecimal_digits() {
-    let hash = Catalog::hash();
-    assert_eq!(hash.len(), 64);
-    assert!(hash.chars().all(|c| c.is_ascii_hexdigit()));
-}
-
-/// A value's key, for messages.
-fn each_entry(mut check: impl FnMut(Kind, &str, &Entry)) {
-    for kind in Kind::ALL {
-        for name in Catalog::builtin().names(*kind) {
-            let entry = Catalog::builtin().entry(*kind, name).expect("listed");
-            check(*kind, name, entry);
-        }
-    }
-}
-
-#[test]
-fn every_value_has_a_source_and_every_source_a_value() {
-    each_entry(|kind, name, entry| {
-        for path in overlay::leaves(&entry.table) {
-            // A title is a name, not a figure.
-            let source = entry.source(&path).unwrap_or_default();
-            assert!(
-                path == "title" || !source.is_empty(),
-                "{kind}.{name}.{path} has no source"
-            );
-            assert_ne!(source, "given in the spec", "{kind}.{name}.{path}");
-        }
-    });
-    for file in files::FILES {
-        let table: toml::Table = file.text.parse().expect("it parsed before");
-        let entry = Catalog::builtin()
-            .entry(file.kind, file.name)
-            .expect("listed");
-        let empty = toml::Table::new();
-        let sources = table
-            .get("sources")
-            .and_then(toml::Value::as_table)
-            .unwrap_or(&empty);
-        for path in overlay::leaves(sources) {
-            let path = path.replace('"', "");
-            let found = key::lookup(&entry.table, &path);
-            assert!(
-                found.is_some(),
-                "{}/{}: `{path}` has a source but no value",
-                file.kind,
-                file.name
-            );
-        }
-    }
-}
-
-// Published counts are held to 1%, or to half a unit of their last printed digit where that is more:
-// "13 billion" may be anything from 12.5 to 13.5.
-#[test]
-fn every_model_has_as_many_parameters_as_published() {
-    let mut far = Vec::new();
-    each_entry(|kind, name, entry| {
-        if kind != Kind::Models {
-            return;
-        }
-        let text = entry.table["published_parameters"].as_str().expect("text");
-        let published: quantity::ParameterCount = text.parse().expect("checked");
-        let count = Catalog::builtin().models[name].parameters().without_mtp() as f64;
-        let slack = published.rounding.max(0.01 * published.count);
-        if (count - published.count).abs() > slack {
-            far.push(format!("{name}: {count} / {text}"));
-        }
-    });
-    assert!(far.is_empty(), "{far:#?}");
 }

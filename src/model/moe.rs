@@ -36,7 +36,7 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Moe, tokens: u64) {
         tokens,
         outputs: experts,
         inputs: share.hidden,
-        bias: false,
+        bias: share.network.biases,
         low_precision: false,
     });
     let scores = 4 * tokens * experts;
@@ -104,7 +104,7 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Moe, copies: u64) {
         tokens: per_expert,
         outputs,
         inputs,
-        bias: false,
+        bias: share.network.biases,
         low_precision: true,
     };
     layer.experts(

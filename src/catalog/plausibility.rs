@@ -1,0 +1,305 @@
+//! What holds for every entry of the catalogue, so that a new one is tested the day it is added.
+
+use super::*;
+use crate::closed_set::nearest;
+use crate::hardware::{Precision, ScaleUpKind};
+use crate::model::{self, ContextExchange, Format, Fused, Shard};
+
+fn each_entry(mut check: impl FnMut(Kind, &str, &Entry)) {
+    for kind in Kind::ALL {
+        for name in Catalog::builtin().names(*kind) {
+            let entry = Catalog::builtin().entry(*kind, name).expect("listed");
+            check(*kind, name, entry);
+        }
+    }
+}
+
+#[test]
+fn every_value_has_a_source_and_every_source_a_value() {
+    each_entry(|kind, name, entry| {
+        for path in overlay::leaves(&entry.table) {
+            // A title is a name, not a figure.
+            let source = entry.source(&path).unwrap_or_default();
+            assert!(
+                path == "title" || !source.is_empty(),
+                "{kind}.{name}.{path} has no source"
+            );
+            assert_ne!(source, "given in the spec", "{kind}.{name}.{path}");
+        }
+    });
+    for file in files::FILES {
+        let table: toml::Table = file.text.parse().expect("it parsed before");
+        let entry = Catalog::builtin()
+            .entry(file.kind, file.name)
+            .expect("listed");
+        let empty = toml::Table::new();
+        let sources = table
+            .get("sources")
+            .and_then(toml::Value::as_table)
+            .unwrap_or(&empty);
+        for path in overlay::leaves(sources) {
+            let path = path.replace('"', "");
+            let found = key::lookup(&entry.table, &path);
+            assert!(
+                found.is_some(),
+                "{}/{}: `{path}` has a source but no value",
+                file.kind,
+                file.name
+            );
+        }
+    }
+}
+
+// Published counts are held to 1%, or to half a unit of their last printed digit where that is more:
+// "13 billion" may be anything from 12.5 to 13.5.
+#[test]
+fn every_model_has_as_many_parameters_as_published() {
+    let mut far = Vec::new();
+    each_entry(|kind, name, entry| {
+        if kind != Kind::Models {
+            return;
+        }
+        let text = entry.table["published_parameters"].as_str().expect("text");
+        let published: quantity::ParameterCount = text.parse().expect("checked");
+        let count = Catalog::builtin().models[name].parameters().without_mtp() as f64;
+        let slack = published.rounding.max(0.01 * published.count);
+        if (count - published.count).abs() > slack {
+            far.push(format!("{name}: {count} / {text}"));
+        }
+    });
+    assert!(far.is_empty(), "{far:#?}");
+}
+
+#[test]
+fn lowering_finds_every_parameter_of_every_model() {
+    let shard = Shard {
+        tp: 1,
+        cp: 1,
+        ep: 1,
+        etp: 1,
+        sequence_parallel: false,
+        context_exchange: ContextExchange::Ring,
+        micro_batch: 1,
+        seq_len: 128,
+        format: Format {
+            element_bytes: 2,
+            low_precision: false,
+        },
+        fused: Fused {
+            attention: true,
+            elementwise: true,
+            cross_entropy: true,
+        },
+        dropout: false,
+    };
+    for (name, model) in &Catalog::builtin().models {
+        let lowered = model::lower(model, &shard);
+        let layers = lowered
+            .sequence
+            .iter()
+            .map(|at| &lowered.layer_kinds[usize::from(*at)]);
+        let held: u64 = layers
+            .chain([&lowered.embedding, &lowered.head])
+            .map(|layer| layer.parameters.dense + layer.parameters.expert)
+            .sum();
+        assert_eq!(held, model.parameters().without_mtp(), "{name}");
+    }
+}
+
+// Publications differ in whether the embedding counts as active; the count without it and the count
+// with it enclose the published one, 5% apart for rounding.
+#[test]
+fn the_active_parameters_enclose_the_published_count() {
+    each_entry(|kind, name, entry| {
+        let Some(text) = entry.table.get("published_active_parameters") else {
+            return;
+        };
+        assert_eq!(kind, Kind::Models);
+        let text = text.as_str().expect("text");
+        let published: quantity::ParameterCount = text.parse().expect("checked");
+        let count = Catalog::builtin().models[name].parameters();
+        let least = count.active() - count.embedding;
+        assert!(
+            0.95 * least as f64 <= published.count,
+            "{name}: {least} / {text}"
+        );
+        assert!(
+            published.count <= 1.05 * count.active() as f64,
+            "{name}: {count:?} / {text}"
+        );
+    });
+}
+
+// A format with fewer bits is never slower on the same matrix units.
+#[test]
+fn peaks_rise_with_fewer_bits() {
+    for (name, gpu) in &Catalog::builtin().gpus {
+        let order = [
+            Precision::Fp32,
+            Precision::Tf32,
+            Precision::Bf16,
+            Precision::Fp8,
+            Precision::MxFp8,
+            Precision::NvFp4,
+        ];
+        let rates: Vec<f64> = order
+            .iter()
+            .filter_map(|precision| Some(gpu.peaks.get(*precision)?.as_tflops()))
+            .collect();
+        assert!(rates.is_sorted(), "{name}: {rates:?}");
+        if let (Some(half), Some(brain)) = (
+            gpu.peaks.get(Precision::Fp16),
+            gpu.peaks.get(Precision::Bf16),
+        ) {
+            assert_eq!(half, brain, "{name}");
+        }
+    }
+}
+
+// From V100 to GB300 the 16-bit peak over the memory bandwidth lies between 110 and 420 FLOP per byte,
+// bandwidth over memory between 15 and 65 per second, and power between 0.4 and 5 W per TFLOP/s: a slip
+// of a unit is a factor of 8 or 1000.
+#[test]
+fn a_gpu_is_balanced_as_gpus_are() {
+    for (name, gpu) in &Catalog::builtin().gpus {
+        let peak = gpu
+            .peaks
+            .get(gpu.default_precision())
+            .expect("a 16-bit peak")
+            .as_flops_per_s();
+        let bandwidth = gpu.memory_bandwidth.as_bytes_per_s();
+        let intensity = peak / bandwidth;
+        assert!(
+            (100.0..450.0).contains(&intensity),
+            "{name}: {intensity} FLOP/B"
+        );
+        let sweeps = bandwidth / gpu.memory.as_f64();
+        assert!(
+            (10.0..80.0).contains(&sweeps),
+            "{name}: {sweeps} sweeps of the memory per second"
+        );
+        let watts = gpu.power.expect("published for all of these").as_watts() / (peak / 1e12);
+        assert!((0.3..6.0).contains(&watts), "{name}: {watts} W per TFLOP/s");
+    }
+}
+
+#[test]
+fn kernels_stay_below_the_data_sheet() {
+    for (name, gpu) in &Catalog::builtin().gpus {
+        for precision in gpu.peaks.0.keys() {
+            let rate = gpu.rates.gemm[precision];
+            assert!(
+                rate.sustained <= 1.0 && rate.ceiling <= 1.0,
+                "{name}: {rate:?}"
+            );
+        }
+        for (kernel, rate) in &gpu.rates.attention {
+            assert!(
+                rate.forward <= 1.0 && rate.backward <= 1.0,
+                "{name}: {kernel}"
+            );
+        }
+    }
+}
+
+// A price without its date or the version of its source would age unseen.
+#[test]
+fn every_price_is_dated() {
+    each_entry(|kind, name, entry| {
+        if kind == Kind::Gpus && entry.table.contains_key("price_per_hour") {
+            let source = entry.source("price_per_hour").expect("tested above");
+            let dated = entry.table.contains_key("price_date") || source.contains('@');
+            assert!(dated, "{name}: {source}");
+            let price = Catalog::builtin().gpus[name].price.as_ref().expect("given");
+            assert!((0.1..20.0).contains(&price.usd_per_hour), "{name}");
+        }
+    });
+}
+
+#[test]
+fn every_gpu_comes_in_a_cluster_that_is_there() {
+    let catalog = Catalog::builtin();
+    for (name, gpu) in &catalog.gpus {
+        assert!(
+            catalog.clusters.contains_key(&gpu.cluster),
+            "{name}: {}",
+            gpu.cluster
+        );
+    }
+}
+
+// Links inside a server are faster than the network behind it, or nobody would build the server; only
+// PCIe cards with a NIC each come near.
+#[test]
+fn the_network_is_slower_than_the_links_inside() {
+    for (name, cluster) in &Catalog::builtin().clusters {
+        let inside = cluster.scale_up.bandwidth.as_bytes_per_s();
+        let outside = cluster.nic_bandwidth_per_gpu().as_bytes_per_s();
+        let slack = if cluster.scale_up.kind == ScaleUpKind::Pcie {
+            1.7
+        } else {
+            1.0
+        };
+        assert!(
+            outside <= inside * slack,
+            "{name}: {inside} inside, {outside} outside"
+        );
+    }
+}
+
+#[test]
+fn names_are_lower_case_and_far_enough_apart_to_be_typed() {
+    each_entry(|kind, name, _| {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+        assert!(name.chars().all(plain), "{kind}: {name}");
+        assert_eq!(nearest(name, Catalog::builtin().names(kind)), Some(name));
+    });
+}
+
+#[test]
+fn values_come_with_their_meaning_and_source() {
+    let values = Catalog::builtin().values(Kind::Gpus, "h100-sxm");
+    let memory = values
+        .iter()
+        .find(|value| value.path == "memory")
+        .expect("given");
+    assert_eq!(memory.value.as_str(), Some("84942979072 B"));
+    assert!(
+        memory
+            .source
+            .is_some_and(|source| source.contains("driver"))
+    );
+    assert!(values.iter().any(|value| value.path == "peaks.bf16"));
+    assert!(Catalog::builtin().values(Kind::Gpus, "h1000").is_empty());
+}
+
+#[test]
+fn every_file_in_data_is_in_the_list() {
+    for kind in Kind::ALL {
+        let folder = format!("{}/data/{kind}", env!("CARGO_MANIFEST_DIR"));
+        let mut there: Vec<String> = std::fs::read_dir(&folder)
+            .expect("the folder exists")
+            .map(|file| {
+                file.expect("a readable entry")
+                    .file_name()
+                    .into_string()
+                    .expect("UTF-8")
+            })
+            .collect();
+        there.sort();
+        let mut listed: Vec<String> = files::FILES
+            .iter()
+            .filter(|file| file.kind == *kind)
+            .map(|file| format!("{}.toml", file.name))
+            .collect();
+        listed.sort();
+        assert_eq!(there, listed, "{folder}");
+    }
+}
+
+#[test]
+fn the_hash_is_64_hexadecimal_digits() {
+    let hash = Catalog::hash();
+    assert_eq!(hash.len(), 64);
+    assert!(hash.chars().all(|c| c.is_ascii_hexdigit()));
+}

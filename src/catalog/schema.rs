@@ -1,0 +1,138 @@
+//! JSON Schema of catalogue tables, from their keys.
+
+use serde_json::{Map, Value, json};
+
+use super::key::{Key, ValueKind};
+use super::{Catalog, Kind};
+
+/// JSON Schema (2020-12) of the tables of one kind: `[gpus]` with an entry under each name.
+///
+/// No key is required, since an entry may rest on another.
+pub fn schema(kind: Kind) -> Value {
+    let mut entry = Map::new();
+    entry.insert(
+        "base".to_owned(),
+        json!({
+            "type": "string",
+            "description": format!("The {} that this one changes.", kind.singular()),
+            "examples": Catalog::builtin().names(kind),
+        }),
+    );
+    for key in kind.keys() {
+        for path in key.paths() {
+            insert(&mut entry, &path, key);
+        }
+    }
+    entry.insert(
+        "sources".to_owned(),
+        json!({
+            "type": "object",
+            "description": "Where the values are from: a key, or the table it lies in, to text.",
+        }),
+    );
+    json!({
+        "type": "object",
+        "description": format!("Own or changed {} entries by name.", kind.singular()),
+        "additionalProperties": object(&entry),
+    })
+}
+
+fn object(properties: &Map<String, Value>) -> Value {
+    json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+/// Puts a key's schema at its dotted path, making the tables on the way.
+fn insert(properties: &mut Map<String, Value>, path: &str, key: &Key) {
+    match path.split_once('.') {
+        None => {
+            properties.insert(path.to_owned(), value_schema(key));
+        }
+        Some((table, rest)) => {
+            let inner = properties
+                .entry(table)
+                .or_insert_with(|| object(&Map::new()))
+                .get_mut("properties")
+                .and_then(Value::as_object_mut)
+                .expect("a table's schema has properties, and no key has the name of a table");
+            insert(inner, rest, key);
+        }
+    }
+}
+
+fn value_schema(key: &Key) -> Value {
+    let mut schema = kind_schema(key.kind);
+    if let Some(fields) = schema.as_object_mut() {
+        fields.insert("description".to_owned(), key.doc.into());
+    }
+    schema
+}
+
+fn kind_schema(kind: ValueKind) -> Value {
+    match kind {
+        ValueKind::Text => json!({"type": "string"}),
+        ValueKind::TextList => json!({"type": "array", "items": {"type": "string"}}),
+        ValueKind::Bytes => quantity("80 GiB"),
+        ValueKind::Bandwidth => quantity("400 Gbit/s"),
+        ValueKind::Duration => quantity("1.5 us"),
+        ValueKind::FlopRate => quantity("989 TFLOP/s"),
+        ValueKind::Power => quantity("700 W"),
+        ValueKind::Price => {
+            json!({"type": "string", "pattern": r"^[0-9.]+ *USD$", "examples": ["2.50 USD"]})
+        }
+        ValueKind::Month => {
+            json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$", "examples": ["2026-05"]})
+        }
+        ValueKind::ParameterCount => json!({
+            "type": "string",
+            "pattern": "^[0-9.]+ (million|billion|trillion)$",
+            "examples": ["70.6 billion"],
+        }),
+        ValueKind::Count => json!({"type": "integer", "minimum": 1}),
+        ValueKind::CountOrZero => json!({"type": "integer", "minimum": 0}),
+        ValueKind::Counts(length) => json!({
+            "type": "array",
+            "items": {"type": "integer", "minimum": 1},
+            "minItems": length,
+            "maxItems": length,
+        }),
+        ValueKind::Fraction => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+        ValueKind::Ratio => json!({"type": "number", "minimum": 1}),
+        ValueKind::Number => json!({"type": "number", "minimum": 0}),
+        ValueKind::Positive => json!({"type": "number", "exclusiveMinimum": 0}),
+        ValueKind::Numbers => json!({"type": "array", "items": {"type": "number", "minimum": 0}}),
+        ValueKind::Flag => json!({"type": "boolean"}),
+        ValueKind::Choice(names) => json!({"enum": names}),
+        ValueKind::ChoiceOrAuto(names) => {
+            let all: Vec<&str> = ["auto"].into_iter().chain(names.iter().copied()).collect();
+            json!({"enum": all})
+        }
+        ValueKind::Choices(names) => json!({"type": "array", "items": {"enum": names}}),
+    }
+}
+
+/// A number with a unit behind it.
+fn quantity(example: &str) -> Value {
+    json!({"type": "string", "pattern": r"^ *[0-9.]", "examples": [example]})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_in_the_schema_of_its_kind() {
+        for kind in Kind::ALL {
+            let schema = schema(*kind);
+            for path in kind.keys().iter().flat_map(Key::paths) {
+                let pointer = format!(
+                    "/additionalProperties/properties/{}",
+                    path.replace('.', "/properties/")
+                );
+                let found = schema
+                    .pointer(&pointer)
+                    .unwrap_or_else(|| panic!("{kind}: {pointer}"));
+                assert!(found["description"].is_string(), "{kind}: {pointer}");
+            }
+        }
+    }
+}
