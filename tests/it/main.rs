@@ -4,3 +4,4 @@
 mod analysis;
 mod house;
 mod points_table;
+mod synthetic_curves;

@@ -7,12 +7,13 @@
 
 mod contention;
 mod jackknife;
+mod least_squares;
 mod serial;
 
 use serde::Serialize;
 
 pub use contention::{UslFit, fit_usl};
-pub use serial::{SerialFit, fit_amdahl, fit_gustafson};
+pub use serial::{SerialFit, fit_serial};
 
 use super::curve::{Scaling, SizeRate, efficiencies};
 
@@ -68,10 +69,7 @@ pub fn fits(sizes: &[SizeRate], scaling: Scaling) -> Fits {
         Scaling::Strong => "Amdahl's law",
         Scaling::Weak => "Gustafson's law",
     };
-    let fit = |sizes: &[SizeRate]| match scaling {
-        Scaling::Strong => fit_amdahl(sizes),
-        Scaling::Weak => fit_gustafson(sizes),
-    };
+    let fit = |sizes: &[SizeRate]| fit_serial(sizes, scaling);
     let mut found = Fits::default();
     let mut notes = Vec::new();
     if let Some(serial) = fit(sizes) {

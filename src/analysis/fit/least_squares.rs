@@ -1,0 +1,135 @@
+//! Least squares on the logarithm of a quantity that is linear in its parameters.
+
+use super::root_mean_square;
+
+/// Most parameters of a law.
+pub(super) const PARAMETERS: usize = 3;
+
+/// Values of the terms at one size: `y = Σ parameter · term`.
+pub(super) type Terms = [f64; PARAMETERS];
+
+/// A fit: the parameters, and the root mean square of `log(y/ŷ)`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogFit {
+    pub(super) parameters: Terms,
+    pub(super) error: f64,
+}
+
+/// Minimises `Σ log²(value/predicted)` over the `free` parameters; the others are zero.
+///
+/// A linear fit with weights `1/value²` starts, Gauss–Newton steps on the log residuals follow:
+/// a step solves the linear problem for `predicted · log(value/predicted)` with weights
+/// `1/predicted²`. `None` where the terms do not tell the parameters apart, or the fit predicts
+/// something that is not positive.
+pub(super) fn fit_log(terms: &[Terms], values: &[f64], free: &[usize]) -> Option<LogFit> {
+    const STEPS: usize = 30;
+    const CONVERGED: f64 = 1e-13;
+    let mut parameters = solve(terms, values, values, free)?;
+    let mut predicted = vec![0.0; values.len()];
+    let mut residuals = vec![0.0; values.len()];
+    for _ in 0..STEPS {
+        predict(terms, &parameters, &mut predicted)?;
+        for ((residual, value), predicted) in residuals.iter_mut().zip(values).zip(&predicted) {
+            *residual = libm::log(value / predicted) * predicted;
+        }
+        let step = solve(terms, &residuals, &predicted, free)?;
+        let mut largest = 0.0_f64;
+        for (parameter, change) in parameters.iter_mut().zip(step) {
+            *parameter += change;
+            if *parameter != 0.0 {
+                largest = largest.max((change / *parameter).abs());
+            }
+        }
+        if largest < CONVERGED {
+            break;
+        }
+    }
+    predict(terms, &parameters, &mut predicted)?;
+    let logs = values.iter().zip(&predicted).map(|(v, p)| libm::log(v / p));
+    Some(LogFit {
+        parameters,
+        error: root_mean_square(logs),
+    })
+}
+
+fn predict(terms: &[Terms], parameters: &Terms, predicted: &mut [f64]) -> Option<()> {
+    for (predicted, terms) in predicted.iter_mut().zip(terms) {
+        *predicted = terms.iter().zip(parameters).map(|(t, p)| t * p).sum();
+        if predicted.is_nan() || *predicted <= 0.0 {
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// Weighted linear least squares, weights `1/scale²`, by the normal equations with pivoting.
+fn solve(terms: &[Terms], values: &[f64], scale: &[f64], free: &[usize]) -> Option<Terms> {
+    /// A pivot this much smaller than its column's largest entry tells nothing.
+    const SINGULAR: f64 = 1e-14;
+    let count = free.len();
+    let mut matrix = [[0.0_f64; PARAMETERS + 1]; PARAMETERS];
+    for ((terms, value), scale) in terms.iter().zip(values).zip(scale) {
+        let weight = 1.0 / (scale * scale);
+        for (row, &i) in free.iter().enumerate() {
+            for (place, &j) in free.iter().enumerate() {
+                matrix[row][place] += weight * terms[i] * terms[j];
+            }
+            matrix[row][PARAMETERS] += weight * terms[i] * value;
+        }
+    }
+    let largest = (0..count).map(|i| matrix[i][i]).fold(0.0, f64::max);
+    for pivot in 0..count {
+        let best = (pivot..count)
+            .max_by(|a, b| matrix[*a][pivot].abs().total_cmp(&matrix[*b][pivot].abs()))?;
+        matrix.swap(pivot, best);
+        let top = matrix[pivot];
+        if top[pivot].abs() <= SINGULAR * largest {
+            return None;
+        }
+        for (_, row) in matrix
+            .iter_mut()
+            .enumerate()
+            .filter(|(row, _)| *row != pivot)
+        {
+            let factor = row[pivot] / top[pivot];
+            for (cell, above) in row.iter_mut().zip(top) {
+                *cell -= factor * above;
+            }
+        }
+    }
+    let mut solution = [0.0; PARAMETERS];
+    for (row, &i) in free.iter().enumerate() {
+        solution[i] = matrix[row][PARAMETERS] / matrix[row][row];
+    }
+    solution.iter().all(|x| x.is_finite()).then_some(solution)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exact_line_comes_back_without_error() {
+        // y = 2 + 3·x at x = 1, 2, 4.
+        let terms = [[1.0, 1.0, 0.0], [1.0, 2.0, 0.0], [1.0, 4.0, 0.0]];
+        let found = fit_log(&terms, &[5.0, 8.0, 14.0], &[0, 1]).unwrap();
+        assert!((found.parameters[0] - 2.0).abs() < 1e-9);
+        assert!((found.parameters[1] - 3.0).abs() < 1e-9);
+        assert!(found.error < 1e-12);
+    }
+
+    #[test]
+    fn a_constant_is_the_geometric_mean() {
+        // The minimum of the squared logs over one constant: √(1·4) = 2, off by a factor 2 each.
+        let terms = [[1.0, 0.0, 0.0]; 2];
+        let found = fit_log(&terms, &[1.0, 4.0], &[0]).unwrap();
+        assert!((found.parameters[0] - 2.0).abs() < 1e-9);
+        assert!((found.error - std::f64::consts::LN_2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn terms_that_are_alike_cannot_be_told_apart() {
+        let terms = [[1.0, 2.0, 0.0], [1.0, 2.0, 0.0]];
+        assert!(fit_log(&terms, &[1.0, 2.0], &[0, 1]).is_none());
+    }
+}
