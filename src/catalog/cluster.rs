@@ -9,10 +9,10 @@ use super::key::{Key, ValueKind as Kind};
 /// The keys of a cluster table.
 pub(super) const KEYS: &[Key] = &[
     Key::optional("title", Kind::Text, "Name for people; default: the name."),
-    Key::required("gpus_per_node", Kind::Count, "GPUs of one server."),
+    Key::required("gpus_per_node", Kind::CountTo(1024), "GPUs of one server."),
     Key::optional(
         "domain_gpus",
-        Kind::Count,
+        Kind::CountTo(65_536),
         "GPUs of one scale-up domain, a multiple of those of a server; default: one server's.",
     ),
     Key::required(
@@ -20,7 +20,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Choice(CollectiveLibrary::NAMES),
         "Communication library of its GPUs.",
     ),
-    Key::required("nics_per_node", Kind::Count, "NICs of one server."),
+    Key::required("nics_per_node", Kind::CountTo(1024), "NICs of one server."),
     Key::required(
         "nic_bandwidth",
         Kind::Bandwidth,
@@ -63,7 +63,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::required(
         "fabric.nodes_per_leaf",
-        Kind::Count,
+        Kind::CountTo(1_048_576),
         "Nodes under one leaf switch (rail group, torus cube, dragonfly group).",
     ),
     Key::required(

@@ -26,7 +26,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::required(
         "sms",
-        Kind::Count,
+        Kind::CountTo(1_048_576),
         "Streaming multiprocessors (AMD: compute units; TPU: tensor cores).",
     ),
     Key::optional("l2", Kind::Bytes, "Last-level cache on the die."),

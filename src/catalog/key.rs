@@ -14,13 +14,13 @@ pub enum ValueKind {
     Text,
     /// Several texts.
     TextList,
-    /// An amount of data above zero: `"80 GiB"`.
+    /// An amount of data from 1 byte to 1 EB: `"80 GiB"`.
     Bytes,
-    /// A data rate: `"400 Gbit/s"`.
+    /// A data rate from 1 kB/s to 1 EB/s: `"400 Gbit/s"`.
     Bandwidth,
-    /// A span of time, zero allowed: `"1.5 us"`.
+    /// A span of time from zero to an hour: `"1.5 us"`.
     Duration,
-    /// A floating-point rate: `"989 TFLOP/s"`.
+    /// A floating-point rate from 1 MFLOP/s to 10⁹ TFLOP/s: `"989 TFLOP/s"`.
     FlopRate,
     /// Electrical power: `"700 W"`.
     Power,
@@ -32,9 +32,11 @@ pub enum ValueKind {
     ParameterCount,
     /// A whole number from 1 on.
     Count,
+    /// A whole number from 1 to a limit beyond which it can only be a slip.
+    CountTo(u32),
     /// A whole number from 0 on.
     CountOrZero,
-    /// Exactly so many whole numbers from 1 on.
+    /// Exactly so many whole numbers from 1 to 10,000.
     Counts(usize),
     /// A number above 0 and at most 1.
     Fraction,
@@ -71,8 +73,9 @@ impl ValueKind {
             Self::Month => "a month like \"2026-05\"".to_owned(),
             Self::ParameterCount => "a number of parameters like \"70.6 billion\"".to_owned(),
             Self::Count => "a whole number from 1 on".to_owned(),
+            Self::CountTo(most) => format!("a whole number from 1 to {most}"),
             Self::CountOrZero => "a whole number from 0 on".to_owned(),
-            Self::Counts(length) => format!("{length} whole numbers from 1 on"),
+            Self::Counts(length) => format!("{length} whole numbers from 1 to {LONGEST}"),
             Self::Fraction => "a number above 0 and at most 1".to_owned(),
             Self::Ratio => "a number from 1 on".to_owned(),
             Self::Number => "a number from 0 on".to_owned(),
@@ -252,19 +255,29 @@ fn accept(value: &toml::Value, kind: ValueKind) -> Result<(), Refusal> {
             .as_str()
             .map(|_| ())
             .ok_or_else(|| mismatch(value, kind)),
-        ValueKind::Bytes => match quantity::<Bytes>(value, kind)? {
-            Bytes::ZERO => Err(out_of_range(value, kind)),
-            _ => Ok(()),
-        },
-        ValueKind::Bandwidth => quantity::<Bandwidth>(value, kind).map(|_| ()),
-        ValueKind::Duration => quantity::<SimDuration>(value, kind).map(|_| ()),
-        ValueKind::FlopRate => quantity::<FlopRate>(value, kind).map(|_| ()),
+        ValueKind::Bytes => {
+            let amount = quantity::<Bytes>(value, kind)?.as_f64();
+            within(value, amount, (1.0, 1e18), "1 B to 1 EB")
+        }
+        ValueKind::Bandwidth => {
+            let rate = quantity::<Bandwidth>(value, kind)?.as_bytes_per_s();
+            within(value, rate, (1e3, 1e18), "1 kB/s to 1 EB/s")
+        }
+        ValueKind::Duration => {
+            let span = quantity::<SimDuration>(value, kind)?.as_secs_f64();
+            within(value, span, (0.0, 3600.0), "0 to 3600 s")
+        }
+        ValueKind::FlopRate => {
+            let rate = quantity::<FlopRate>(value, kind)?.as_tflops();
+            within(value, rate, (1e-6, 1e9), "1e-3 GFLOP/s to 1e6 PFLOP/s")
+        }
         ValueKind::Power => quantity::<Power>(value, kind).map(|_| ()),
         ValueKind::Price => quantity::<Dollars>(value, kind).map(|_| ()),
         ValueKind::Month => quantity::<Month>(value, kind).map(|_| ()),
         ValueKind::ParameterCount => quantity::<ParameterCount>(value, kind).map(|_| ()),
-        ValueKind::Count => whole(value, kind, 1),
-        ValueKind::CountOrZero => whole(value, kind, 0),
+        ValueKind::Count => whole(value, kind, (1, u32::MAX)),
+        ValueKind::CountTo(most) => whole(value, kind, (1, most)),
+        ValueKind::CountOrZero => whole(value, kind, (0, u32::MAX)),
         ValueKind::Fraction => number(value, kind, |n| n > 0.0 && n <= 1.0),
         ValueKind::Ratio => number(value, kind, |n| n >= 1.0),
         ValueKind::Number => number(value, kind, |n| n >= 0.0),
@@ -282,7 +295,7 @@ fn accept(value: &toml::Value, kind: ValueKind) -> Result<(), Refusal> {
         ValueKind::Numbers => each(value, kind, |item| accept(item, ValueKind::Number)),
         ValueKind::Choices(names) => each(value, kind, |item| choice(item, kind, names)),
         ValueKind::Counts(length) => {
-            each(value, kind, |item| accept(item, ValueKind::Count))?;
+            each(value, kind, |item| whole(item, kind, (1, LONGEST)))?;
             match value.as_array() {
                 Some(items) if items.len() == length => Ok(()),
                 _ => Err(mismatch(value, kind)),
@@ -326,9 +339,30 @@ where
     })
 }
 
-fn whole(value: &toml::Value, kind: ValueKind, least: i64) -> Result<(), Refusal> {
+/// Most blocks or items that a list of counts may ask for.
+const LONGEST: u32 = 10_000;
+
+/// Refuses what parses but is so far from any machine that it can only be a slip, and would leave
+/// the range of the simulator's integers.
+fn within(
+    value: &toml::Value,
+    amount: f64,
+    (least, most): (f64, f64),
+    bounds: &str,
+) -> Result<(), Refusal> {
+    if (least..=most).contains(&amount) {
+        return Ok(());
+    }
+    let given = value.as_str().unwrap_or_default();
+    Err(Refusal {
+        message: format!("`{given}` is out of range; expected {bounds}"),
+        hint: None,
+    })
+}
+
+fn whole(value: &toml::Value, kind: ValueKind, (least, most): (u32, u32)) -> Result<(), Refusal> {
     match value.as_integer() {
-        Some(n) if n >= least && n <= i64::from(u32::MAX) => Ok(()),
+        Some(n) if (i64::from(least)..=i64::from(most)).contains(&n) => Ok(()),
         Some(_) => Err(out_of_range(value, kind)),
         None => Err(mismatch(value, kind)),
     }

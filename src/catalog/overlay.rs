@@ -33,6 +33,17 @@ pub(super) fn overlay(
         }
         found.extend(layer.found);
     }
+    if let Some(gpus) = tables
+        .get(Kind::Gpus.as_str())
+        .and_then(toml::Value::as_table)
+    {
+        let own = tables
+            .get(Kind::Clusters.as_str())
+            .and_then(toml::Value::as_table);
+        for name in gpus.keys() {
+            found.extend(unknown_cluster(&next, name, own));
+        }
+    }
     if found.is_empty() {
         Ok(next)
     } else {
@@ -317,6 +328,31 @@ pub(super) fn leaves(table: &toml::Table) -> Vec<String> {
     paths
 }
 
+/// The fault of a GPU whose cluster is nowhere. An own cluster that has faults itself is there: its
+/// faults are enough.
+fn unknown_cluster(
+    catalog: &Catalog,
+    name: &str,
+    own: Option<&toml::Table>,
+) -> Option<CatalogFault> {
+    let gpu = catalog.gpus.get(name)?;
+    let given = own.is_some_and(|own| own.contains_key(&gpu.cluster));
+    if given || catalog.clusters.contains_key(&gpu.cluster) {
+        return None;
+    }
+    let mut faults = Faults::of(Kind::Gpus.as_str(), name);
+    let known = catalog.clusters.keys().map(String::as_str);
+    let hint = nearest(&gpu.cluster, known).map(|close| format!("did you mean `{close}`?"));
+    let message = format!("unknown cluster `{}`", gpu.cluster);
+    faults.value(
+        "cluster",
+        &toml::Value::from(gpu.cluster.as_str()),
+        message,
+        hint,
+    );
+    faults.into_found().pop()
+}
+
 /// Reads a complete entry into the catalogue, or says what is wrong with it as a whole.
 fn insert(catalog: &mut Catalog, kind: Kind, name: &str, entry: Entry) -> Vec<CatalogFault> {
     let mut faults = Faults::of(kind.as_str(), name);
@@ -329,12 +365,6 @@ fn insert(catalog: &mut Catalog, kind: Kind, name: &str, entry: Entry) -> Vec<Ca
         }
         Kind::Gpus => {
             let gpu = gpu::read(name, fields, &mut faults);
-            if !catalog.clusters.contains_key(&gpu.cluster) {
-                let hint = nearest(&gpu.cluster, catalog.clusters.keys().map(String::as_str))
-                    .map(|close| format!("did you mean `{close}`?"));
-                let message = format!("unknown cluster `{}`", gpu.cluster);
-                faults.value("cluster", &entry.table["cluster"], message, hint);
-            }
             catalog.gpus.insert(key, Arc::new(gpu));
         }
         Kind::Models => {

@@ -70,6 +70,32 @@ fn every_model_has_as_many_parameters_as_published() {
     assert!(far.is_empty(), "{far:#?}");
 }
 
+// Exact sizes of published checkpoints. GPT-OSS stores one attention sink per head and layer besides
+// (64·36), DeepSeek-V3 one balancing bias per expert and expert layer (256·58).
+#[test]
+fn parameters_agree_with_checkpoints_to_the_last_one() {
+    let checkpoints: [(&str, u64); 14] = [
+        ("gpt2-small", 124_439_808),
+        ("gpt2-medium", 354_823_168),
+        ("gpt2-large", 774_030_080),
+        ("gpt2-xl", 1_557_611_200),
+        ("bloom-176b", 176_247_271_424),
+        ("llama2-7b", 6_738_415_616),
+        ("llama2-13b", 13_015_864_320),
+        ("llama2-70b", 68_976_648_192),
+        ("llama3-8b", 8_030_261_248),
+        ("llama3-70b", 70_553_706_496),
+        ("mixtral-8x7b", 46_702_792_704),
+        ("qwen3-30b-a3b", 30_532_122_624),
+        ("gpt-oss-120b", 116_829_156_672 - 64 * 36),
+        ("deepseek-v3", 671_026_419_200 - 256 * 58),
+    ];
+    for (name, size) in checkpoints {
+        let count = Catalog::builtin().models[name].parameters().without_mtp();
+        assert_eq!(count, size, "{name}");
+    }
+}
+
 #[test]
 fn lowering_finds_every_parameter_of_every_model() {
     let shard = Shard {

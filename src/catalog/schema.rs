@@ -88,6 +88,7 @@ fn kind_schema(kind: ValueKind) -> Value {
             "examples": ["70.6 billion"],
         }),
         ValueKind::Count => json!({"type": "integer", "minimum": 1}),
+        ValueKind::CountTo(most) => json!({"type": "integer", "minimum": 1, "maximum": most}),
         ValueKind::CountOrZero => json!({"type": "integer", "minimum": 0}),
         ValueKind::Counts(length) => json!({
             "type": "array",

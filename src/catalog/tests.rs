@@ -80,6 +80,33 @@ fn a_new_entry_must_say_all_that_is_required() {
     );
 }
 
+// The GPU's cluster is there, only faulty: one fault, not two.
+#[test]
+fn a_fault_is_reported_once() {
+    let found = faults(
+        "[gpus.g]\nbase = \"h100-sxm\"\ncluster = \"mine\"\n\
+         [clusters.mine]\nbase = \"dgx-h100\"\nnics_per_node = 0",
+    );
+    assert_eq!(found.len(), 1, "{found:#?}");
+}
+
+#[test]
+fn changing_a_model_drops_what_does_not_hold_any_more() {
+    let text = "[models.half]\nbase = \"deepseek-v3\"\nlayers = 30\n\
+                [models.dense]\nbase = \"mixtral-8x7b\"\nfamily = \"decoder\"\n\
+                [models.plain]\nbase = \"deepseek-v3\"\nattention = \"mha\"";
+    let catalog = overlaid(text).expect("no faults");
+    assert_eq!(catalog.models["half"].published_parameters, None);
+    let dense = catalog.models["dense"]
+        .transformer()
+        .expect("a transformer");
+    assert_eq!((dense.moe, dense.ffn_hidden), (None, 14336));
+    let plain = catalog.models["plain"]
+        .transformer()
+        .expect("a transformer");
+    assert_eq!((plain.mla, plain.head_dim), (None, 56));
+}
+
 #[test]
 fn entries_of_another_form_are_refused_without_a_panic() {
     for text in [
@@ -102,6 +129,12 @@ fn entries_of_another_form_are_refused_without_a_panic() {
         "[models.x]\nbase = \"llama3-8b\"\nexperts = 8",
         "[models.x]\nfamily = \"cnn\"\nlayers = 3",
         "[models.x]\nfamily = \"moe\"\nlayers = 3",
+        "[gpus.x]\nbase = \"h100-sxm\"\nmemory_bandwidth = \"1e-300 GB/s\"",
+        "[gpus.x]\nbase = \"h100-sxm\"\nmemory = \"10000000 TiB\"",
+        "[gpus.x]\nbase = \"h100-sxm\"\npeaks.bf16 = \"1e300 PFLOP/s\"",
+        "[gpus.x]\nbase = \"h100-sxm\"\nkernel_floor = \"2 h\"",
+        "[clusters.x]\nbase = \"dgx-h100\"\ngpus_per_node = 4294967295",
+        "[models.x]\nbase = \"resnet50\"\nblocks = [1, 1, 1, 4294967295]",
         "[stacks.x]\nbase = \"current\"\nyears = [2025]",
         "[stacks.x]\nbase = \"current\"\nyears = [2026, 2025]",
     ] {
