@@ -30,8 +30,6 @@ pub enum ValueKind {
     Month,
     /// A published number of parameters with its digits: `"70.6 billion"`.
     ParameterCount,
-    /// A whole number from 1 on.
-    Count,
     /// A whole number from 1 to a limit beyond which it can only be a slip.
     CountTo(u32),
     /// A whole number from 0 on.
@@ -44,10 +42,6 @@ pub enum ValueKind {
     Ratio,
     /// A number from 0 on.
     Number,
-    /// A number above 0.
-    Positive,
-    /// Numbers from 0 on.
-    Numbers,
     /// `true` or `false`.
     Flag,
     /// One of fixed names.
@@ -72,15 +66,12 @@ impl ValueKind {
             Self::Price => "a price like \"2.50 USD\"".to_owned(),
             Self::Month => "a month like \"2026-05\"".to_owned(),
             Self::ParameterCount => "a number of parameters like \"70.6 billion\"".to_owned(),
-            Self::Count => "a whole number from 1 on".to_owned(),
             Self::CountTo(most) => format!("a whole number from 1 to {most}"),
             Self::CountOrZero => "a whole number from 0 on".to_owned(),
             Self::Counts(length) => format!("{length} whole numbers from 1 to {LONGEST}"),
             Self::Fraction => "a number above 0 and at most 1".to_owned(),
             Self::Ratio => "a number from 1 on".to_owned(),
             Self::Number => "a number from 0 on".to_owned(),
-            Self::Positive => "a number above 0".to_owned(),
-            Self::Numbers => "a list of numbers from 0 on".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Choice(names) => format!("one of: {}", names.join(", ")),
             Self::ChoiceOrAuto(names) => format!("one of: auto, {}", names.join(", ")),
@@ -275,13 +266,11 @@ fn accept(value: &toml::Value, kind: ValueKind) -> Result<(), Refusal> {
         ValueKind::Price => quantity::<Dollars>(value, kind).map(|_| ()),
         ValueKind::Month => quantity::<Month>(value, kind).map(|_| ()),
         ValueKind::ParameterCount => quantity::<ParameterCount>(value, kind).map(|_| ()),
-        ValueKind::Count => whole(value, kind, (1, u32::MAX)),
         ValueKind::CountTo(most) => whole(value, kind, (1, most)),
         ValueKind::CountOrZero => whole(value, kind, (0, u32::MAX)),
         ValueKind::Fraction => number(value, kind, |n| n > 0.0 && n <= 1.0),
         ValueKind::Ratio => number(value, kind, |n| n >= 1.0),
         ValueKind::Number => number(value, kind, |n| n >= 0.0),
-        ValueKind::Positive => number(value, kind, |n| n > 0.0),
         ValueKind::Flag => value
             .as_bool()
             .map(|_| ())
@@ -292,7 +281,6 @@ fn accept(value: &toml::Value, kind: ValueKind) -> Result<(), Refusal> {
             _ => choice(value, kind, names),
         },
         ValueKind::TextList => each(value, kind, |item| accept(item, ValueKind::Text)),
-        ValueKind::Numbers => each(value, kind, |item| accept(item, ValueKind::Number)),
         ValueKind::Choices(names) => each(value, kind, |item| choice(item, kind, names)),
         ValueKind::Counts(length) => {
             each(value, kind, |item| whole(item, kind, (1, LONGEST)))?;
@@ -340,7 +328,7 @@ where
 }
 
 /// Most blocks or items that a list of counts may ask for.
-const LONGEST: u32 = 10_000;
+pub(super) const LONGEST: u32 = 10_000;
 
 /// Refuses what parses but is so far from any machine that it can only be a slip, and would leave
 /// the range of the simulator's integers.

@@ -241,7 +241,27 @@ impl Catalog {
 /// other keys are not looked at. An entry starts from the one that its `base` names (another own
 /// entry or a preset), or from the preset of its own name, or from nothing, and changes the keys that
 /// it gives. A price without its own date has none; a model that changes anything drops the
-/// published count of its base.
+/// published count of its base. A preset that rests on a changed preset stays as it was.
+///
+/// ```
+/// use clustersweep::catalog::{Catalog, overlay};
+///
+/// let own = r#"
+///     [gpus.h100-quiet]
+///     base = "h100-sxm"
+///     power = "500 W"
+/// "#;
+/// let catalog = overlay(Catalog::builtin(), &own.parse()?).expect("no faults");
+/// assert_eq!(catalog.gpus["h100-quiet"].sms, catalog.gpus["h100-sxm"].sms);
+///
+/// let slip = "[gpus.h100-quiet]\nbase = \"h100-sxm\"\npowr = \"500 W\"";
+/// let faults = overlay(Catalog::builtin(), &slip.parse()?).expect_err("a fault");
+/// assert_eq!(
+///     faults[0].to_string(),
+///     "gpus.h100-quiet.powr: unknown key `powr` (did you mean `power`?)"
+/// );
+/// # Ok::<(), toml::de::Error>(())
+/// ```
 ///
 /// # Errors
 /// Every fault of every table, in the order of [`Kind`] and then of the tables.

@@ -35,28 +35,32 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::optional(
         "hidden",
-        Kind::Count,
+        Kind::CountTo(16_777_216),
         "Width of the residual stream; required but for cnn.",
     ),
     Key::optional(
         "ffn_hidden",
-        Kind::Count,
+        Kind::CountTo(16_777_216),
         "Width of the dense MLP; default: 4·hidden.",
     ),
-    Key::optional("heads", Kind::Count, "Query heads; required but for cnn."),
+    Key::optional(
+        "heads",
+        Kind::CountTo(65_536),
+        "Query heads; required but for cnn.",
+    ),
     Key::optional(
         "kv_heads",
-        Kind::Count,
+        Kind::CountTo(65_536),
         "Key and value heads, a divisor of heads; default: heads.",
     ),
     Key::optional(
         "head_dim",
-        Kind::Count,
+        Kind::CountTo(16_384),
         "Width of a head; default: hidden/heads.",
     ),
     Key::optional(
         "vocab",
-        Kind::Count,
+        Kind::CountTo(268_435_456),
         "Tokens in the vocabulary as trained; required but for cnn.",
     ),
     Key::optional(
@@ -131,29 +135,37 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::optional(
         "kv_lora_rank",
-        Kind::Count,
+        Kind::CountTo(1_048_576),
         "mla: rank of the key and value compression.",
     ),
     Key::optional(
         "qk_nope_head_dim",
-        Kind::Count,
+        Kind::CountTo(8_192),
         "mla: width of a query and key head without rotary positions.",
     ),
     Key::optional(
         "qk_rope_head_dim",
-        Kind::Count,
+        Kind::CountTo(8_192),
         "mla: width of the rotary part.",
     ),
-    Key::optional("v_head_dim", Kind::Count, "mla: width of a value head."),
-    Key::optional("experts", Kind::Count, "moe: routed experts of a layer."),
+    Key::optional(
+        "v_head_dim",
+        Kind::CountTo(16_384),
+        "mla: width of a value head.",
+    ),
+    Key::optional(
+        "experts",
+        Kind::CountTo(65_536),
+        "moe: routed experts of a layer.",
+    ),
     Key::optional(
         "experts_per_token",
-        Kind::Count,
+        Kind::CountTo(65_536),
         "moe: routed experts that a token visits.",
     ),
     Key::optional(
         "expert_ffn_hidden",
-        Kind::Count,
+        Kind::CountTo(16_777_216),
         "moe: width of a routed expert; default: ffn_hidden.",
     ),
     Key::optional(
@@ -163,7 +175,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::optional(
         "shared_ffn_hidden",
-        Kind::Count,
+        Kind::CountTo(16_777_216),
         "moe: width of a shared expert; default: expert_ffn_hidden.",
     ),
     Key::optional(
@@ -188,7 +200,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::optional(
         "classes",
-        Kind::Count,
+        Kind::CountTo(16_777_216),
         "cnn: classes of the head; default: 1000.",
     ),
 ];

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::key::{Key, ValueKind};
+use super::key::{Key, LONGEST, ValueKind};
 use super::{Catalog, Kind};
 
 /// JSON Schema (2020-12) of the tables of one kind: `[gpus]` with an entry under each name.
@@ -87,20 +87,17 @@ fn kind_schema(kind: ValueKind) -> Value {
             "pattern": "^[0-9.]+ (million|billion|trillion)$",
             "examples": ["70.6 billion"],
         }),
-        ValueKind::Count => json!({"type": "integer", "minimum": 1}),
         ValueKind::CountTo(most) => json!({"type": "integer", "minimum": 1, "maximum": most}),
         ValueKind::CountOrZero => json!({"type": "integer", "minimum": 0}),
         ValueKind::Counts(length) => json!({
             "type": "array",
-            "items": {"type": "integer", "minimum": 1},
+            "items": {"type": "integer", "minimum": 1, "maximum": LONGEST},
             "minItems": length,
             "maxItems": length,
         }),
         ValueKind::Fraction => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
         ValueKind::Ratio => json!({"type": "number", "minimum": 1}),
         ValueKind::Number => json!({"type": "number", "minimum": 0}),
-        ValueKind::Positive => json!({"type": "number", "exclusiveMinimum": 0}),
-        ValueKind::Numbers => json!({"type": "array", "items": {"type": "number", "minimum": 0}}),
         ValueKind::Flag => json!({"type": "boolean"}),
         ValueKind::Choice(names) => json!({"enum": names}),
         ValueKind::ChoiceOrAuto(names) => {

@@ -125,6 +125,8 @@ fn entries_of_another_form_are_refused_without_a_panic() {
         "[gpus.x]\nbase = \"h100-sxm\"\ncluster = \"dgx-h101\"",
         "[models.x]\nbase = \"llama3-8b\"\nlayers = 4294967295",
         "[models.x]\nbase = \"llama3-8b\"\nhidden = 4294967295\nffn_hidden = 4294967295",
+        "[models.x]\nbase = \"llama3-8b\"\nheads = 4294967295\nkv_heads = 4294967295\nhead_dim = 4294967295",
+        "[models.x]\nbase = \"llama3-8b\"\nhidden = 16777216\nlayers = 100000",
         "[models.x]\nbase = \"llama3-8b\"\nheads = 3\nkv_heads = 2",
         "[models.x]\nbase = \"llama3-8b\"\nexperts = 8",
         "[models.x]\nfamily = \"cnn\"\nlayers = 3",
