@@ -16,6 +16,7 @@ use super::input::Rows;
 use super::knee::knee;
 use super::points::{Reason, SizePoint};
 use super::series::{KeyValue, Series, SeriesReader};
+use super::training_cost::TrainingCost;
 use crate::closed_set;
 use crate::record::PointStatus;
 use crate::spec::{AnalysisSettings, Axis};
@@ -118,6 +119,8 @@ pub struct SizeFinding {
     pub efficiency: Option<Efficiency>,
     /// Whether it is slower per GPU than both neighbours: a tooth of divisibility.
     pub sawtooth: bool,
+    /// A whole training at this size; `None` where the number of tokens is not set.
+    pub training: Option<TrainingCost>,
 }
 
 /// A breakdown point with its cause.
@@ -238,7 +241,7 @@ impl Analysis {
             series: series
                 .into_iter()
                 .zip(0..)
-                .map(|(series, number)| series_finding(series, number, threshold))
+                .map(|(series, number)| series_finding(series, number, &self.settings))
                 .collect(),
             nothing,
         }
@@ -288,7 +291,8 @@ fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {
         .then(|| "nothing to say about scaling: no series ran at more than one size".to_owned())
 }
 
-fn series_finding(series: Series, number: u32, threshold: f64) -> SeriesFinding {
+fn series_finding(series: Series, number: u32, settings: &AnalysisSettings) -> SeriesFinding {
+    let threshold = settings.efficiency_threshold;
     let ran: Vec<(usize, &SizePoint)> = series
         .points
         .iter()
@@ -327,12 +331,16 @@ fn series_finding(series: Series, number: u32, threshold: f64) -> SeriesFinding 
         knee,
         fits,
         choice,
-        sizes: size_findings(series.points, &efficiency),
+        sizes: size_findings(series.points, &efficiency, settings),
     }
 }
 
 /// Puts the efficiencies of the sizes that ran beside all sizes.
-fn size_findings(points: Vec<SizePoint>, efficiency: &[Efficiency]) -> Vec<SizeFinding> {
+fn size_findings(
+    points: Vec<SizePoint>,
+    efficiency: &[Efficiency],
+    settings: &AnalysisSettings,
+) -> Vec<SizeFinding> {
     let values: Vec<f64> = efficiency.iter().map(|e| e.of_baseline).collect();
     let mut found = efficiency.iter().zip(sawteeth(&values));
     points
@@ -343,6 +351,7 @@ fn size_findings(points: Vec<SizePoint>, efficiency: &[Efficiency]) -> Vec<SizeF
                 None => None,
             };
             SizeFinding {
+                training: TrainingCost::new(&point, settings),
                 point,
                 efficiency: of_point.map(|(efficiency, _)| *efficiency),
                 sawtooth: of_point.is_some_and(|(_, sawtooth)| sawtooth),

@@ -1,7 +1,12 @@
 //! Findings as text, JSON and a page; pure: the same findings give the same bytes.
 
 pub mod answer;
+pub mod chart;
+mod markup;
+pub mod page;
+pub mod panels;
 pub mod quantity;
 pub mod text;
 
+pub use page::{Heading, page};
 pub use text::summary;

@@ -1,9 +1,8 @@
 //! The summary on the screen, at most 80 columns wide.
 
-use std::fmt::Write as _;
-
 use crate::analysis::{BreakdownCause, BreakdownStatus, Counts, Findings, SeriesFinding};
 use crate::report::answer::{Selection, select, sentences};
+use crate::report::markup::push;
 use crate::report::quantity::{count, percent, seconds};
 use crate::spec::Axis;
 
@@ -44,17 +43,20 @@ pub fn counts_line(counts: &Counts) -> String {
             .into_iter()
             .map(|(kind, rows)| format!("{kind} {}", count(*rows as f64)))
             .collect();
-        write!(
-            line,
-            ", {} infeasible ({})",
-            count(counts.infeasible as f64),
-            reasons.join(", ")
-        )
-        .expect("writing to a string succeeds");
+        push(
+            &mut line,
+            format_args!(
+                ", {} infeasible ({})",
+                count(counts.infeasible as f64),
+                reasons.join(", ")
+            ),
+        );
     }
     if counts.crashed > 0 {
-        write!(line, ", {} crashed", count(counts.crashed as f64))
-            .expect("writing to a string succeeds");
+        push(
+            &mut line,
+            format_args!(", {} crashed", count(counts.crashed as f64)),
+        );
     }
     line
 }

@@ -1,0 +1,151 @@
+//! From values to places on a chart, and where its ticks stand.
+
+/// How an axis spreads its values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scale {
+    /// Evenly, from `low` to `high`.
+    Linear {
+        /// Value at the start.
+        low: f64,
+        /// Value at the end.
+        high: f64,
+    },
+    /// By ratio.
+    Log {
+        /// Value at the start, above zero.
+        low: f64,
+        /// Value at the end.
+        high: f64,
+        /// Ratio of neighbouring ticks' candidates: 2 for sizes that double, 10 else.
+        base: f64,
+    },
+}
+
+impl Scale {
+    /// From zero to a little above the largest value.
+    pub fn from_zero(values: impl Iterator<Item = f64>) -> Self {
+        let high = values.fold(0.0, f64::max);
+        let high = if high > 0.0 { high * 1.05 } else { 1.0 };
+        Self::Linear { low: 0.0, high }
+    }
+
+    /// A logarithmic scale around positive values, with some room at both ends.
+    pub fn log_around(values: impl Iterator<Item = f64>, base: f64) -> Self {
+        let (low, high) = values
+            .filter(|value| *value > 0.0)
+            .fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
+                (low.min(value), high.max(value))
+            });
+        if high == 0.0 {
+            return Self::Log {
+                low: 1.0,
+                high: base,
+                base,
+            };
+        }
+        // At least one step of the base, so that a single value has ticks beside it.
+        let room = if high / low < base { base.sqrt() } else { 1.12 };
+        Self::Log {
+            low: low / room,
+            high: high * room,
+            base,
+        }
+    }
+
+    /// Place of a value, 0 at the start and 1 at the end.
+    pub fn place(self, value: f64) -> f64 {
+        match self {
+            Self::Linear { low, high } => (value - low) / (high - low),
+            Self::Log { low, high, .. } => libm::log(value / low) / libm::log(high / low),
+        }
+    }
+
+    /// Whether a value lies on the axis.
+    pub fn holds(self, value: f64) -> bool {
+        (-1e-9..=1.0 + 1e-9).contains(&self.place(value))
+    }
+
+    /// Values to mark, at most about `most` of them.
+    pub fn ticks(self, most: usize) -> Vec<f64> {
+        match self {
+            Self::Linear { low, high } => linear_ticks(low, high, most),
+            Self::Log { low, high, base } => log_ticks(low, high, base, most),
+        }
+    }
+}
+
+fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
+    let rough = (high - low) / most.max(1) as f64;
+    let magnitude = libm::pow(10.0, libm::floor(libm::log10(rough)));
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * magnitude)
+        .find(|step| *step >= rough)
+        .unwrap_or(10.0 * magnitude);
+    let first = libm::ceil(low / step - 1e-9) as i64;
+    let last = libm::floor(high / step + 1e-9) as i64;
+    (first..=last).map(|i| i as f64 * step).collect()
+}
+
+fn log_ticks(low: f64, high: f64, base: f64, most: usize) -> Vec<f64> {
+    let exponent = |value: f64| libm::log(value) / libm::log(base);
+    let first = libm::ceil(exponent(low) - 1e-9) as i64;
+    let last = libm::floor(exponent(high) + 1e-9) as i64;
+    let count = (last - first + 1).max(0) as usize;
+    if base > 9.0 && count < 3 {
+        // Fewer than three decades: 1, 2 and 5 of each.
+        let fine: Vec<f64> = (first - 1..=last)
+            .flat_map(|e| [1.0, 2.0, 5.0].map(|factor| factor * libm::pow(base, e as f64)))
+            .filter(|value| (low..=high).contains(value))
+            .collect();
+        let every = fine.len().div_ceil(most.max(1)).max(1);
+        return fine.into_iter().step_by(every).collect();
+    }
+    let every = count.div_ceil(most.max(1)).max(1);
+    (first..=last)
+        .step_by(every)
+        .map(|e| libm::pow(base, e as f64))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubling_sizes_are_evenly_spaced() {
+        let scale = Scale::Log {
+            low: 8.0,
+            high: 1024.0,
+            base: 2.0,
+        };
+        // 8 to 1024 is 7 doublings; 64 is the third.
+        assert!((scale.place(64.0) - 3.0 / 7.0).abs() < 1e-12);
+        assert_eq!(
+            scale.ticks(8),
+            [8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0]
+        );
+        assert_eq!(scale.ticks(4), [8.0, 32.0, 128.0, 512.0]);
+    }
+
+    #[test]
+    fn linear_ticks_are_round() {
+        let scale = Scale::Linear {
+            low: 0.0,
+            high: 1.05,
+        };
+        let ticks = scale.ticks(5);
+        assert_eq!(ticks.len(), 3);
+        assert!((ticks[1] - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn few_decades_get_finer_ticks() {
+        let scale = Scale::Log {
+            low: 1.5,
+            high: 60.0,
+            base: 10.0,
+        };
+        assert_eq!(scale.ticks(6), [2.0, 5.0, 10.0, 20.0, 50.0]);
+    }
+}
