@@ -1,3 +1,5 @@
-//! The `sweep` command.
+//! The binary `sweep`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    clustersweep::cli::run()
+}

@@ -150,13 +150,7 @@ impl Manifest {
         summary: &RunSummary,
         facts: RunFacts,
     ) -> io::Result<Self> {
-        let mut files = BTreeMap::new();
-        for name in [names::POINTS, names::SCALING, names::REPORT, names::SPEC] {
-            let path = folder.path().join(name);
-            if path.is_file() {
-                files.insert(name.to_owned(), file_entry(&path)?);
-            }
-        }
+        let files = file_entries(folder)?;
         Ok(Self {
             name: provenance.spec_name.clone(),
             study: provenance.study.as_str(),
@@ -191,6 +185,38 @@ impl Manifest {
         text.push('\n');
         folder.add(names::MANIFEST, text.as_bytes())
     }
+}
+
+/// Takes the checksums of a folder's manifest anew, where it has one: findings were rewritten.
+///
+/// # Errors
+/// If a file cannot be read or the manifest cannot be written.
+pub fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
+    let path = folder.manifest();
+    let refused = |source| WriteError::Io {
+        path: path.clone(),
+        source,
+    };
+    if !path.is_file() {
+        return Ok(());
+    }
+    let text = fs::read_to_string(&path).map_err(refused)?;
+    let mut manifest: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| refused(error.into()))?;
+    let files = file_entries(folder).map_err(refused)?;
+    manifest["files"] = serde_json::json!(files);
+    folder.add(names::MANIFEST, format!("{manifest:#}\n").as_bytes())
+}
+
+fn file_entries(folder: &RunFolder) -> io::Result<BTreeMap<String, FileEntry>> {
+    let mut files = BTreeMap::new();
+    for name in [names::POINTS, names::SCALING, names::REPORT, names::SPEC] {
+        let path = folder.path().join(name);
+        if path.is_file() {
+            files.insert(name.to_owned(), file_entry(&path)?);
+        }
+    }
+    Ok(files)
 }
 
 fn file_entry(path: &Path) -> io::Result<FileEntry> {

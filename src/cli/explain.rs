@@ -1,0 +1,231 @@
+//! `sweep explain`: one point in full.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::list::Format;
+use crate::cli::run_source::RunSource;
+use crate::cli::table::{Align, Table};
+use crate::cli::terminal::Terminal;
+use crate::cli::{ExitStatus, Failure};
+use crate::record::{Cell, Column, ColumnGroup, PointEnd, PointStatus, Record, columns};
+use crate::runner::{Planned, Study};
+use crate::spec::StudyKind;
+use crate::units::Bytes;
+
+/// Cells of the longest bar.
+const BAR_CELLS: f64 = 40.0;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run folder
+    run: PathBuf,
+    /// The point: its number in the column `point`
+    point: u64,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failure> {
+    let source = RunSource::new(&args.run)?;
+    let Some(spec) = source.spec(terminal)? else {
+        return Err(Failure::usage(format!(
+            "`{}` has no spec.toml beside it, so its points cannot be simulated again; name a run folder",
+            args.run.display()
+        )));
+    };
+    let plan = spec.plan();
+    if args.point >= plan.len() {
+        return Err(Failure::usage(format!(
+            "there is no point {} in `{}`; its grid has points 0 to {}",
+            args.point,
+            args.run.display(),
+            plan.len() - 1
+        )));
+    }
+    let study = Planned::new(&spec);
+    let point = plan.point(args.point);
+    let (scenario, outcome) = study.play(&point, &mut study.scratch());
+    let record = Record::new(
+        point,
+        scenario,
+        PointEnd::Outcome(outcome),
+        &study.thresholds(),
+    );
+    let text = match args.format {
+        Format::Text => text(&record, &spec.name, spec.kind),
+        Format::Json => format!("{:#}\n", json(&record, spec.kind)),
+    };
+    terminal.print(&text)?;
+    Ok(ExitStatus::Success)
+}
+
+/// Every column of the point by name.
+fn json(record: &Record, kind: StudyKind) -> Value {
+    let fields: Map<String, Value> = columns::table(kind)
+        .iter()
+        .map(|column| {
+            let value = match column.read.cell(record) {
+                Cell::U64(value) => json!(value),
+                Cell::F64(value) => json!(value),
+                Cell::Bool(value) => json!(value),
+                Cell::Text(value) => json!(value),
+            };
+            (column.name.to_owned(), value)
+        })
+        .collect();
+    Value::Object(fields)
+}
+
+fn text(record: &Record, spec_name: &str, kind: StudyKind) -> String {
+    let mut text = format!(
+        "point {} of {spec_name}: {}\n",
+        record.point().index,
+        record.status()
+    );
+    if let Some(reason) = record.reason() {
+        text.push_str(&format!("  {reason}\n"));
+    }
+    for group in ColumnGroup::ALL {
+        let section = match (group, kind, record.status()) {
+            (ColumnGroup::Identity, _, _) => None,
+            (ColumnGroup::Inputs, _, _) => Some(values(record, kind, *group)),
+            (_, _, PointStatus::Infeasible | PointStatus::Crashed) => None,
+            (ColumnGroup::Time, StudyKind::Training, PointStatus::Ok) => Some(time(record)),
+            (ColumnGroup::Memory, _, PointStatus::Ok) => Some(memory(record)),
+            (_, _, PointStatus::Ok) => Some(values(record, kind, *group)),
+        };
+        if let Some(section) = section.filter(|section| !section.is_empty()) {
+            text.push_str(&format!("\n{group}\n{section}"));
+        }
+    }
+    text
+}
+
+/// The columns of a group, nulls left out.
+fn values(record: &Record, kind: StudyKind, group: ColumnGroup) -> String {
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
+    let of_group = |column: &&Column| column.group == group;
+    for column in columns::table(kind).iter().filter(of_group) {
+        if let Some(value) = shown(column, record) {
+            table.row(vec![format!("  {}", column.name), value]);
+        }
+    }
+    table.render()
+}
+
+/// A cell for people; `None` where it is null.
+fn shown(column: &Column, record: &Record) -> Option<String> {
+    match column.read.cell(record) {
+        Cell::U64(value) if column.unit == "B" => value.map(|it| Bytes::new(it).to_string()),
+        Cell::U64(value) => value.map(|it| it.to_string()),
+        Cell::F64(value) => value.map(four_digits),
+        Cell::Bool(value) => value.map(|it| it.to_string()),
+        Cell::Text(value) => value.map(std::borrow::Cow::into_owned),
+    }
+}
+
+/// Four significant digits, in powers of ten where a number is far from 1.
+fn four_digits(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 {
+        "0".to_owned()
+    } else if (1e-3..1e5).contains(&size) {
+        let whole_digits = if size < 1.0 {
+            0
+        } else {
+            format!("{size:.0}").len()
+        };
+        format!("{value:.*}", 4_usize.saturating_sub(whole_digits))
+    } else {
+        format!("{value:.3e}")
+    }
+}
+
+/// The exclusive parts of the step as bars, and the other times under them.
+fn time(record: &Record) -> String {
+    let seconds = |column: &Column| match column.read.cell(record) {
+        Cell::F64(value) => value,
+        Cell::U64(_) | Cell::Bool(_) | Cell::Text(_) => None,
+    };
+    let Some(step) = seconds(&columns::STEP_TIME_S) else {
+        return String::new();
+    };
+    let mut table = Table::new(&[
+        ("", Align::Left),
+        ("", Align::Right),
+        ("", Align::Right),
+        ("", Align::Left),
+    ]);
+    let mut row = |column: &Column, with_bar: bool| {
+        if let Some(value) = seconds(column) {
+            let share = value / step;
+            let bar = "█".repeat((share * BAR_CELLS).round() as usize);
+            table.row(vec![
+                format!("  {}", column.name),
+                four_digits(value),
+                format!("{:.1}%", 100.0 * share),
+                if with_bar { bar } else { String::new() },
+            ]);
+        }
+    };
+    row(&columns::STEP_TIME_S, false);
+    for column in columns::TIME_PARTS {
+        row(column, true);
+    }
+    for column in [
+        columns::FORWARD_S,
+        columns::BACKWARD_S,
+        columns::COMM_BUSY_S,
+        columns::STEP_TIME_P50_S,
+        columns::STEP_TIME_P95_S,
+        columns::STEP_TIME_P99_S,
+    ] {
+        row(&column, false);
+    }
+    table.render()
+}
+
+/// The parts of the memory, each with its share of the GPU's.
+fn memory(record: &Record) -> String {
+    let bytes = |column: &Column| match column.read.cell(record) {
+        Cell::U64(value) => value,
+        Cell::F64(_) | Cell::Bool(_) | Cell::Text(_) => None,
+    };
+    let Some(capacity) = bytes(&columns::MEMORY_CAPACITY_BYTES) else {
+        return String::new();
+    };
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Right)]);
+    let ends = [columns::MEMORY_PEAK_BYTES, columns::MEMORY_CAPACITY_BYTES];
+    for column in columns::MEMORY_PARTS.iter().chain(&ends) {
+        if let Some(value) = bytes(column) {
+            table.row(vec![
+                format!("  {}", column.name),
+                Bytes::new(value).to_string(),
+                format!("{:.1}%", 100.0 * value as f64 / capacity as f64),
+            ]);
+        }
+    }
+    table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.123_456, "0.1235"),
+            (12.345_67, "12.35"),
+            (1_234.567, "1235"),
+            (1.5e12, "1.500e12"),
+            (2.5e-7, "2.500e-7"),
+        ] {
+            assert_eq!(four_digits(value), text);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! `sweep plan`, and `sweep run --dry-run`: what a spec expands to.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::list::Format;
+use crate::cli::run::threads;
+use crate::cli::spec_args::SpecArgs;
+use crate::cli::table::{Align, Table};
+use crate::cli::terminal::Terminal;
+use crate::cli::{ExitStatus, Failure};
+use crate::runner::clock::Stopwatch;
+use crate::runner::{Planned, Study};
+use crate::spec::{Axis, AxisValue, GridPoint, Plan, Spec, Tally};
+
+/// Points that are looked at to count what `where` keeps.
+const LOOKS: u64 = 1_000_000;
+/// Points that are played to estimate the time of all.
+const SAMPLES: u64 = 24;
+/// Time after which no further point is played for the estimate.
+const SAMPLING_MAX: Duration = Duration::from_secs(2);
+/// First and last points that are shown.
+const SHOWN: usize = 3;
+/// Bytes of a row in `points.parquet`, and of a file without rows; measured on sweeps/llm.toml.
+const ROW_BYTES: u64 = 150;
+const FILE_BYTES: u64 = 60_000;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    spec: SpecArgs,
+    /// Threads that the time is estimated for [default: one per core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failure> {
+    let spec = args.spec.load(terminal)?;
+    show(&spec, &args.spec, args.threads, args.format, terminal)
+}
+
+/// Prints the plan of a spec.
+pub(super) fn show(
+    spec: &Spec,
+    args: &SpecArgs,
+    asked_threads: Option<NonZeroUsize>,
+    format: Format,
+    terminal: &Terminal,
+) -> Result<ExitStatus, Failure> {
+    let overview = Overview::new(spec, args, threads(asked_threads));
+    let text = match format {
+        Format::Text => overview.text(),
+        Format::Json => format!("{:#}\n", overview.json()),
+    };
+    terminal.print(&text)?;
+    Ok(ExitStatus::Success)
+}
+
+/// What is shown of a plan.
+struct Overview<'a> {
+    spec: &'a Spec,
+    axes: Vec<(Axis, Vec<AxisValue>, u64)>,
+    tally: Tally,
+    /// Points that a run would play.
+    points: u64,
+    first: Vec<GridPoint>,
+    last: Vec<GridPoint>,
+    estimate: Option<Estimate>,
+    threads: NonZeroUsize,
+}
+
+/// How long a run would take.
+struct Estimate {
+    seconds: f64,
+    samples: u64,
+}
+
+impl<'a> Overview<'a> {
+    fn new(spec: &'a Spec, args: &SpecArgs, threads: NonZeroUsize) -> Self {
+        let plan = spec.plan();
+        let tally = plan.tally(LOOKS);
+        let points = tally.kept.min(args.limit.unwrap_or(u64::MAX));
+        let first: Vec<GridPoint> = args.points(spec).take(SHOWN).collect();
+        let last = if args.limit.is_some() {
+            Vec::new()
+        } else {
+            last_points(plan, first.last().map_or(0, |point| point.index + 1))
+        };
+        let axes = plan
+            .varied()
+            .into_iter()
+            .map(|axis| {
+                let (values, count) = plan.values_of(axis, 12);
+                (axis, values, count)
+            })
+            .collect();
+        Self {
+            spec,
+            axes,
+            points,
+            estimate: estimate(spec, points, threads),
+            tally,
+            first,
+            last,
+            threads,
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{}: {} study\n", self.spec.name, self.spec.kind);
+        if !self.spec.description.is_empty() {
+            text.push_str(&format!("{}\n", self.spec.description));
+        }
+        let mut table = Table::new(&[
+            ("AXIS", Align::Left),
+            ("", Align::Right),
+            ("VALUES", Align::Left),
+        ]);
+        for (axis, values, count) in &self.axes {
+            table.row(vec![axis.to_string(), count.to_string(), listed(values, *count)]);
+        }
+        text.push_str(&format!("\n{}\n{}", table.render(), self.counts()));
+        for (title, points) in [("first", &self.first), ("last", &self.last)] {
+            if !points.is_empty() {
+                text.push_str(&format!("\n{title} points\n"));
+            }
+            for point in points {
+                text.push_str(&format!("  {}  {}\n", point.index, self.described(point)));
+            }
+        }
+        text.push_str(&format!("\n{}\n", self.estimate_line()));
+        text
+    }
+
+    fn counts(&self) -> String {
+        let about = if self.tally.exact { "" } else { "about " };
+        let mut text = format!("points in the grid: {}\n", self.tally.points);
+        for (clause, dropped) in &self.tally.dropped {
+            text.push_str(&format!("where {clause}: drops {about}{dropped}\n"));
+        }
+        if !self.tally.dropped.is_empty() {
+            text.push_str(&format!("kept: {about}{}\n", self.tally.kept));
+        }
+        if self.points != self.tally.kept {
+            text.push_str(&format!("limit: {}\n", self.points));
+        }
+        text
+    }
+
+    /// The axes that tell a point from others, with their values.
+    fn described(&self, point: &GridPoint) -> String {
+        let values: Vec<String> = self
+            .axes
+            .iter()
+            .filter_map(|(axis, ..)| Some(format!("{axis}={}", point.value(*axis)?)))
+            .collect();
+        values.join(" ")
+    }
+
+    fn bytes(&self) -> u64 {
+        FILE_BYTES + ROW_BYTES * self.points
+    }
+
+    fn estimate_line(&self) -> String {
+        match &self.estimate {
+            Some(Estimate { seconds, samples }) => format!(
+                "estimated: {} on {} threads (from {samples} points), points.parquet of {}",
+                words(*seconds),
+                self.threads,
+                crate::units::Bytes::new(self.bytes())
+            ),
+            None => "estimated: nothing to do".to_owned(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let values = |point: &GridPoint| {
+            let mut fields = serde_json::Map::new();
+            fields.insert("point".to_owned(), json!(point.index));
+            for (axis, value) in point.iter() {
+                fields.insert(axis.to_string(), json!(value.to_string()));
+            }
+            Value::Object(fields)
+        };
+        let axes: Vec<Value> = self
+            .axes
+            .iter()
+            .map(|(axis, values, count)| {
+                let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+                json!({"axis": axis.as_str(), "count": count, "values": values})
+            })
+            .collect();
+        let dropped: Vec<Value> = self
+            .tally
+            .dropped
+            .iter()
+            .map(|(clause, count)| json!({"where": clause, "drops": count}))
+            .collect();
+        json!({
+            "name": self.spec.name,
+            "study": self.spec.kind.as_str(),
+            "axes": axes,
+            "grid_points": self.tally.points,
+            "where": dropped,
+            "kept": self.tally.kept,
+            "exact": self.tally.exact,
+            "points": self.points,
+            "first": self.first.iter().map(values).collect::<Vec<_>>(),
+            "last": self.last.iter().map(values).collect::<Vec<_>>(),
+            "threads": self.threads,
+            "estimated_s": self.estimate.as_ref().map(|estimate| estimate.seconds),
+            "estimated_bytes": self.bytes(),
+        })
+    }
+}
+
+/// The last points that are kept, none of them before `from`.
+fn last_points(plan: &Plan, from: u64) -> Vec<GridPoint> {
+    let mut last: Vec<GridPoint> = (from..plan.len())
+        .rev()
+        .take(usize::try_from(LOOKS).unwrap_or(usize::MAX))
+        .map(|index| plan.point(index))
+        .filter(|point| plan.keeps(point))
+        .take(SHOWN)
+        .collect();
+    last.reverse();
+    last
+}
+
+/// Plays some points spread over the plan, each kind of cost as often as it comes.
+fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate> {
+    let plan = spec.plan();
+    let study = Planned::new(spec);
+    let mut scratch = study.scratch();
+    let watch = Stopwatch::start();
+    let mut samples = 0;
+    let stride = (plan.len() / SAMPLES).max(1);
+    // An odd stride meets all values of the fastest axes.
+    let stride = if stride > 1 { stride | 1 } else { 1 };
+    let mut index = stride / 2;
+    while index < plan.len() && watch.elapsed() < SAMPLING_MAX {
+        let window = index..plan.len().min(index.saturating_add(1_000));
+        if let Some(point) = plan.kept(window).next() {
+            study.play(&point, &mut scratch);
+            samples += 1;
+        }
+        index = index.saturating_add(stride);
+    }
+    (samples > 0).then(|| Estimate {
+        seconds: watch.elapsed().as_secs_f64() / samples as f64 * points as f64
+            / threads.get() as f64,
+        samples,
+    })
+}
+
+/// The first values of an axis, and how many there are besides.
+fn listed(values: &[AxisValue], count: u64) -> String {
+    let mut words: Vec<String> = values.iter().map(ToString::to_string).collect();
+    if count > values.len() as u64 {
+        words.push("…".to_owned());
+    }
+    words.join(" ")
+}
+
+/// A span of time in words.
+fn words(seconds: f64) -> String {
+    if seconds < 1.0 {
+        "under 1 s".to_owned()
+    } else if seconds < 120.0 {
+        format!("{seconds:.0} s")
+    } else if seconds < 7_200.0 {
+        format!("{:.0} min", seconds / 60.0)
+    } else {
+        format!("{:.0} h", seconds / 3_600.0)
+    }
+}

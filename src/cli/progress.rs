@@ -1,0 +1,218 @@
+//! How far a run has come, on stderr.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use crate::cli::terminal::Terminal;
+use crate::record::{PointStatus, Record};
+use crate::runner::Progress;
+use crate::runner::clock::Stopwatch;
+
+/// Between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Between two JSON lines.
+const JSON_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Mode {
+    /// A bar on a terminal, else a line every ten seconds
+    Auto,
+    /// A line every ten seconds even where stderr is no terminal, a bar where it is
+    Always,
+    /// Nothing
+    Never,
+    /// A JSON object per line and second
+    Json,
+}
+
+/// How much is said about single points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verbosity {
+    /// Nothing but errors.
+    Quiet,
+    /// Crashed points.
+    Normal,
+    /// Infeasible points too.
+    Verbose,
+}
+
+enum Display {
+    Silent,
+    Bar(ProgressBar),
+    Lines,
+    Json,
+}
+
+/// Tells how far a run has come.
+pub(super) struct Meter {
+    display: Display,
+    verbosity: Verbosity,
+    terminal: Terminal,
+    total: Option<u64>,
+    done: AtomicU64,
+    infeasible: AtomicU64,
+    crashed: AtomicU64,
+    watch: Stopwatch,
+    last_line: Mutex<Duration>,
+}
+
+impl Meter {
+    pub(super) fn new(
+        mode: Mode,
+        verbosity: Verbosity,
+        total: Option<u64>,
+        terminal: Terminal,
+    ) -> Self {
+        let display = match mode {
+            _ if verbosity == Verbosity::Quiet && mode != Mode::Json => Display::Silent,
+            Mode::Never => Display::Silent,
+            Mode::Json => Display::Json,
+            Mode::Auto | Mode::Always if terminal.stderr_is_terminal => Display::Bar(bar(total)),
+            Mode::Auto | Mode::Always => Display::Lines,
+        };
+        Self {
+            display,
+            verbosity,
+            terminal,
+            total,
+            done: AtomicU64::new(0),
+            infeasible: AtomicU64::new(0),
+            crashed: AtomicU64::new(0),
+            watch: Stopwatch::start(),
+            last_line: Mutex::new(Duration::ZERO),
+        }
+    }
+
+    /// Wall time since the run began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.watch.elapsed()
+    }
+
+    fn say(&self, line: &str) {
+        match &self.display {
+            Display::Bar(bar) => bar.suspend(|| self.terminal.log(line)),
+            Display::Silent | Display::Lines | Display::Json => self.terminal.log(line),
+        }
+    }
+
+    /// A line, when the last one is old enough.
+    fn line(&self, every: Duration, render: impl Fn(&Self, Duration) -> String) {
+        let now = self.watch.elapsed();
+        // A thread that finds another one writing has nothing newer to say.
+        let Ok(mut last) = self.last_line.try_lock() else {
+            return;
+        };
+        if now.saturating_sub(*last) >= every {
+            *last = now;
+            self.terminal.log(&render(self, now));
+        }
+    }
+
+    /// Points per second so far, and the seconds that are left at this rate.
+    fn rate(&self, now: Duration) -> (f64, Option<f64>) {
+        let done = self.done.load(Ordering::Relaxed) as f64;
+        let rate = done / now.as_secs_f64().max(1e-9);
+        let left = self
+            .total
+            .map(|total| (total as f64 - done).max(0.0) / rate)
+            .filter(|left| left.is_finite());
+        (rate, left)
+    }
+
+    fn plain_line(&self, now: Duration) -> String {
+        let (rate, left) = self.rate(now);
+        let done = self.done.load(Ordering::Relaxed);
+        let of = self
+            .total
+            .map(|total| format!("/{total}"))
+            .unwrap_or_default();
+        let left = left
+            .map(|left| format!(", {left:.0} s left"))
+            .unwrap_or_default();
+        format!("{done}{of} points, {rate:.0}/s{left}")
+    }
+
+    fn json_line(&self, now: Duration) -> String {
+        let (rate, left) = self.rate(now);
+        json!({
+            "event": "progress",
+            "done": self.done.load(Ordering::Relaxed),
+            "total": self.total,
+            "infeasible": self.infeasible.load(Ordering::Relaxed),
+            "crashed": self.crashed.load(Ordering::Relaxed),
+            "elapsed_s": now.as_secs_f64(),
+            "points_per_s": rate,
+            "left_s": left,
+        })
+        .to_string()
+    }
+}
+
+impl Progress for Meter {
+    fn point_done(&self, record: &Record) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+        let told_from = match record.status() {
+            PointStatus::Ok => None,
+            PointStatus::Infeasible => {
+                self.infeasible.fetch_add(1, Ordering::Relaxed);
+                Some(Verbosity::Verbose)
+            }
+            PointStatus::Crashed => {
+                self.crashed.fetch_add(1, Ordering::Relaxed);
+                Some(Verbosity::Normal)
+            }
+        };
+        if told_from.is_some_and(|least| self.verbosity >= least) {
+            self.say(&told(record));
+        }
+        match &self.display {
+            Display::Silent => {}
+            Display::Bar(bar) => bar.inc(1),
+            Display::Lines => self.line(LINE_EVERY, Self::plain_line),
+            Display::Json => self.line(JSON_EVERY, Self::json_line),
+        }
+    }
+
+    fn finished(&self) {
+        match &self.display {
+            Display::Silent | Display::Lines => {}
+            Display::Bar(bar) => bar.finish_and_clear(),
+            Display::Json => self.terminal.log(&self.json_line(self.watch.elapsed())),
+        }
+    }
+}
+
+/// A point that did not run, with its values.
+fn told(record: &Record) -> String {
+    let values: Vec<String> = record
+        .point()
+        .iter()
+        .map(|(axis, value)| format!("{axis}={value}"))
+        .collect();
+    format!(
+        "point {} {}: {} ({})",
+        record.point().index,
+        record.status(),
+        record.reason().unwrap_or_default(),
+        values.join(" ")
+    )
+}
+
+fn bar(total: Option<u64>) -> ProgressBar {
+    let template = match total {
+        Some(_) => "{bar:32} {human_pos}/{human_len} points  {per_sec}  {eta} left",
+        None => "{spinner} {human_pos} points  {per_sec}  {elapsed}",
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    let bar = match total {
+        Some(total) => ProgressBar::new(total),
+        None => ProgressBar::no_length(),
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+    bar.with_style(style)
+}

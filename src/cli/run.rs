@@ -1,0 +1,281 @@
+//! `sweep run`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread;
+
+use serde_json::json;
+
+use crate::analysis::{Findings, analyse_files, scaling_batch};
+use crate::cli::list::Format;
+use crate::cli::progress::{Meter, Mode, Verbosity};
+use crate::cli::spec_args::{SpecArgs, provenance};
+use crate::cli::terminal::Terminal;
+use crate::cli::{ExitStatus, Failure, plan};
+use crate::record::{Provenance, TableWriter};
+use crate::report;
+use crate::runner::manifest::RunFacts;
+use crate::runner::{
+    Counts, Interrupt, Manifest, Planned, RunError, RunFolder, RunOptions, RunSummary, Signal,
+    clock, folder::names, run as run_points,
+};
+use crate::spec::{Axis, Spec, StudyKind};
+
+#[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) spec: SpecArgs,
+    /// The run folder [default: results/<name of the spec>]
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Threads that simulate [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// Replace a result that the run folder already holds
+    #[arg(long)]
+    overwrite: bool,
+    /// Only show the plan: axes, points, estimated time and size
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// How to tell how far the run has come
+    #[arg(long, value_enum, default_value_t = Mode::Auto)]
+    progress: Mode,
+    /// Stop at the first point that crashes
+    #[arg(long)]
+    fail_fast: bool,
+    /// How to print the summary
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// Print nothing but results and errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print every infeasible point with its reason
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+impl Args {
+    fn verbosity(&self) -> Verbosity {
+        if self.quiet {
+            Verbosity::Quiet
+        } else if self.verbose {
+            Verbosity::Verbose
+        } else {
+            Verbosity::Normal
+        }
+    }
+}
+
+/// Threads of a run: those asked for, or one per core.
+pub(super) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
+    asked.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+}
+
+pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failure> {
+    let spec = args.spec.load(terminal)?;
+    if args.dry_run {
+        return plan::show(&spec, &args.spec, args.threads, args.format, terminal);
+    }
+    let path = match &args.out {
+        Some(path) => path.clone(),
+        None => PathBuf::from("results").join(&spec.name),
+    };
+    let folder = RunFolder::prepare(&path, args.overwrite).map_err(Failure::io)?;
+    let provenance = provenance(&spec);
+    let done = play(args, &spec, &folder, &provenance, terminal)?;
+    let findings = finish(&spec, &folder, &provenance, &done)?;
+    let manifest = manifest(args, &spec, &folder, &provenance, &done)?;
+    let text = match args.format {
+        Format::Text => text_summary(&spec, &folder, &manifest, findings.as_ref()),
+        Format::Json => json_summary(&folder, &manifest, findings.as_ref()),
+    };
+    terminal.print(&text)?;
+    Ok(status(&done.summary))
+}
+
+/// What came of the points, and when they were begun.
+struct Done {
+    summary: RunSummary,
+    started: String,
+    seed: u64,
+}
+
+fn play(
+    args: &Args,
+    spec: &Spec,
+    folder: &RunFolder,
+    provenance: &Provenance,
+    terminal: &Terminal,
+) -> Result<Done, Failure> {
+    folder
+        .add(names::SPEC, provenance.spec.as_bytes())
+        .map_err(Failure::io)?;
+    let interrupt =
+        Interrupt::listen().map_err(|error| Failure::io(format!("cannot listen to signals: {error}")))?;
+    let started = clock::now_utc();
+    let options = RunOptions {
+        threads: threads(args.threads),
+        fail_fast: args.fail_fast,
+    };
+    let total = args.spec.point_count(spec);
+    let meter = Meter::new(args.progress, args.verbosity(), total, *terminal);
+    let result = run_points(
+        &Planned::new(spec),
+        args.spec.points(spec),
+        folder,
+        provenance,
+        options,
+        &interrupt,
+        &meter,
+    );
+    let summary = result.map_err(|error| run_failure(&error))?;
+    let seed = args.spec.points(spec).next().and_then(|point| point.int(Axis::Seed));
+    if args.verbosity() > Verbosity::Quiet {
+        terminal.log(&closing_line(&summary, &meter, folder));
+    }
+    Ok(Done {
+        summary,
+        started,
+        seed: seed.unwrap_or(0),
+    })
+}
+
+fn run_failure(error: &RunError) -> Failure {
+    match error {
+        RunError::Folder(_) | RunError::Write(_) | RunError::Part(_) => Failure::io(error),
+        RunError::Threads { .. } => Failure::usage(error),
+    }
+}
+
+fn closing_line(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> String {
+    let points = summary.counts.points;
+    let seconds = meter.elapsed().as_secs_f64();
+    let rate = points as f64 / seconds.max(1e-9);
+    let where_to = folder.path().display();
+    if summary.complete {
+        format!("{points} points in {seconds:.1} s ({rate:.0}/s), written to {where_to}")
+    } else {
+        format!("stopped after {points} points; what is finished lies in {where_to}/parts")
+    }
+}
+
+/// Analyses a whole run and writes what comes of it beside the points.
+fn finish(
+    spec: &Spec,
+    folder: &RunFolder,
+    provenance: &Provenance,
+    done: &Done,
+) -> Result<Option<Findings>, Failure> {
+    if !done.summary.complete {
+        return Ok(None);
+    }
+    match spec.kind {
+        StudyKind::Collective => Ok(None),
+        StudyKind::Training => {
+            let points = folder.points();
+            let findings = analyse_files(&[&points], &spec.analysis, Axis::Gpus)
+                .map_err(Failure::io)?;
+            write_findings(folder, provenance, &findings)?;
+            Ok(Some(findings))
+        }
+    }
+}
+
+/// Puts `scaling.parquet` into a folder.
+pub(super) fn write_findings(
+    folder: &RunFolder,
+    provenance: &Provenance,
+    findings: &Findings,
+) -> Result<(), Failure> {
+    let batch = scaling_batch(findings, provenance);
+    let mut writer = TableWriter::create(&folder.scaling(), &batch.schema(), provenance)
+        .map_err(Failure::io)?;
+    writer.write(&batch).map_err(Failure::io)?;
+    writer.finish().map_err(Failure::io)
+}
+
+fn manifest(
+    args: &Args,
+    spec: &Spec,
+    folder: &RunFolder,
+    provenance: &Provenance,
+    done: &Done,
+) -> Result<Manifest, Failure> {
+    let facts = RunFacts {
+        seed: done.seed,
+        threads: threads(args.threads).get(),
+        started: done.started.clone(),
+    };
+    let manifest = Manifest::of(folder, provenance, &done.summary, facts).map_err(|error| {
+        Failure::io(format!(
+            "cannot read back the results of {} in `{}`: {error}",
+            spec.name,
+            folder.path().display()
+        ))
+    })?;
+    manifest.write(folder).map_err(Failure::io)?;
+    Ok(manifest)
+}
+
+fn text_summary(
+    spec: &Spec,
+    folder: &RunFolder,
+    manifest: &Manifest,
+    findings: Option<&Findings>,
+) -> String {
+    match findings {
+        Some(findings) => {
+            let question = (!spec.description.is_empty()).then_some(spec.description.as_str());
+            report::summary(findings, question)
+        }
+        None => format!(
+            "{} in {}\n",
+            counts_line(&manifest.counts),
+            folder.path().display()
+        ),
+    }
+}
+
+/// `12 points: 10 ok, 2 infeasible (memory 2)`.
+fn counts_line(counts: &Counts) -> String {
+    let mut text = format!("{} points: {} ok", counts.points, counts.ok);
+    if counts.infeasible > 0 {
+        let reasons: Vec<String> = counts
+            .infeasible_by_reason
+            .iter()
+            .map(|(reason, count)| format!("{reason} {count}"))
+            .collect();
+        text.push_str(&format!(
+            ", {} infeasible ({})",
+            counts.infeasible,
+            reasons.join(", ")
+        ));
+    }
+    if counts.crashed > 0 {
+        text.push_str(&format!(", {} crashed", counts.crashed));
+    }
+    text
+}
+
+fn json_summary(folder: &RunFolder, manifest: &Manifest, findings: Option<&Findings>) -> String {
+    let value = json!({
+        "folder": folder.path(),
+        "manifest": manifest,
+        "findings": findings,
+    });
+    format!("{value:#}\n")
+}
+
+fn status(summary: &RunSummary) -> ExitStatus {
+    match summary.interrupted {
+        // A signal that came when all was done changed nothing.
+        Some(Signal::Interrupt) if !summary.complete => ExitStatus::Interrupted,
+        Some(Signal::Terminate) if !summary.complete => ExitStatus::Terminated,
+        _ if summary.counts.crashed > 0 => ExitStatus::Finding,
+        _ => ExitStatus::Success,
+    }
+}

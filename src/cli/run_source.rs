@@ -1,0 +1,67 @@
+//! The runs that a command reads again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cli::Failure;
+use crate::cli::spec_args::spec_failure;
+use crate::cli::terminal::Terminal;
+use crate::runner::RunFolder;
+use crate::spec::{AnalysisSettings, Overrides, Spec};
+
+/// A run folder, or a bare Parquet file.
+#[derive(Clone, Debug)]
+pub(super) struct RunSource {
+    /// The points.
+    pub(super) points: PathBuf,
+    /// The folder, unless it is a bare file.
+    pub(super) folder: Option<RunFolder>,
+}
+
+impl RunSource {
+    /// Finds out what a path of the command line is.
+    pub(super) fn new(path: &Path) -> Result<Self, Failure> {
+        let metadata = fs::metadata(path)
+            .map_err(|error| Failure::io(format!("cannot read `{}`: {error}", path.display())))?;
+        if !metadata.is_dir() {
+            return Ok(Self {
+                points: path.to_owned(),
+                folder: None,
+            });
+        }
+        let folder = RunFolder::existing(path);
+        let points = folder.points();
+        if !points.is_file() {
+            return Err(Failure::io(format!(
+                "`{}` holds no points.parquet; name the folder of a finished run",
+                path.display()
+            )));
+        }
+        Ok(Self {
+            points,
+            folder: Some(folder),
+        })
+    }
+
+    /// The spec as it was run.
+    pub(super) fn spec(&self, terminal: &Terminal) -> Result<Option<Spec>, Failure> {
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
+        let path = folder.spec();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        Spec::load(&path, &Overrides::default())
+            .map(Some)
+            .map_err(|error| spec_failure(&error, terminal))
+    }
+
+    /// How its findings are made.
+    pub(super) fn analysis(&self, terminal: &Terminal) -> Result<AnalysisSettings, Failure> {
+        Ok(self
+            .spec(terminal)?
+            .map(|spec| spec.analysis)
+            .unwrap_or_default())
+    }
+}

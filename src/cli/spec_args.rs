@@ -1,0 +1,87 @@
+//! Which spec, and what the command line changes of it.
+
+use std::path::PathBuf;
+
+use crate::catalog::Catalog;
+use crate::cli::Failure;
+use crate::cli::terminal::Terminal;
+use crate::record::Provenance;
+use crate::spec::{GridPoint, Overrides, Spec, SpecError};
+
+/// Points of a plan that are looked at to count what `where` keeps.
+const LOOKS: u64 = 1_000_000;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SpecArgs {
+    /// The sweep: a TOML, YAML or JSON file
+    spec: PathBuf,
+    /// Replace an axis of the grid, or a default
+    #[arg(long, value_name = "AXIS=VALUE[,VALUE…]")]
+    set: Vec<String>,
+    /// Keep only points for which this holds
+    #[arg(long = "where", value_name = "EXPR")]
+    where_clauses: Vec<String>,
+    /// Only the first N points that are kept
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<u64>,
+}
+
+impl SpecArgs {
+    /// Reads the spec and prints its warnings.
+    pub(super) fn load(&self, terminal: &Terminal) -> Result<Spec, Failure> {
+        let overrides = Overrides {
+            set: self
+                .set
+                .iter()
+                .map(|text| Overrides::set_argument(text))
+                .collect(),
+            where_clauses: self.where_clauses.clone(),
+        };
+        let spec = Spec::load(&self.spec, &overrides)
+            .map_err(|error| spec_failure(&error, terminal))?;
+        for warning in &spec.warnings {
+            terminal.log(&warning.render(terminal.stderr_styled));
+        }
+        Ok(spec)
+    }
+
+    /// The points that are to be played, in order.
+    pub(super) fn points<'a>(&self, spec: &'a Spec) -> impl Iterator<Item = GridPoint> + Send + 'a {
+        let limit = self.limit.unwrap_or(u64::MAX);
+        let plan = spec.plan();
+        plan.kept(0..plan.len())
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
+    /// How many points are to be played; `None` where that takes too long to count.
+    pub(super) fn point_count(&self, spec: &Spec) -> Option<u64> {
+        let tally = spec.plan().tally(LOOKS);
+        let limit = self.limit.unwrap_or(u64::MAX);
+        (tally.exact || tally.kept > limit).then(|| tally.kept.min(limit))
+    }
+}
+
+/// What is to be said about a spec that cannot be used.
+pub(super) fn spec_failure(error: &SpecError, terminal: &Terminal) -> Failure {
+    let message = error.render(terminal.stderr_styled);
+    match error {
+        SpecError::Read { .. } => Failure {
+            message,
+            ..Failure::io("")
+        },
+        SpecError::Faults(_) => Failure {
+            message,
+            ..Failure::usage("")
+        },
+    }
+}
+
+/// Where the tables of a spec come from.
+pub(super) fn provenance(spec: &Spec) -> Provenance {
+    Provenance {
+        study: spec.kind,
+        spec_name: spec.name.clone(),
+        spec: spec.resolved_text(),
+        catalog_hash: Catalog::hash(),
+    }
+}
