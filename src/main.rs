@@ -1,4 +1,4 @@
-//! The binary `sweep`.
+//! The `sweep` command.
 
 fn main() -> std::process::ExitCode {
     clustersweep::cli::run()

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::analysis::{FilesError, analyse_files};
 use crate::cli::list::Format;
-use crate::cli::run::write_findings;
+use crate::cli::run::{question, write_findings};
 use crate::cli::run_source::RunSource;
 use crate::cli::spec_args::provenance;
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure};
 use crate::record::provenance::keys;
 use crate::record::{PointsReader, Provenance};
@@ -31,14 +31,14 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failure> {
+pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let sources = args
         .runs
         .iter()
         .map(|path| RunSource::new(path))
         .collect::<Result<Vec<_>, _>>()?;
     let first = &sources[0];
-    let settings = first.analysis(terminal)?;
+    let settings = first.analysis(stderr)?;
     let files: Vec<&Path> = sources.iter().map(|it| it.points.as_path()).collect();
     let findings = analyse_files(&files, &settings, Axis::Gpus).map_err(|error| match error {
         FilesError::Read(_) => Failure::io(error),
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failur
     })?;
 
     let folder = target(args, first)?;
-    let spec = first.spec(terminal)?;
+    let spec = first.spec(stderr)?;
     let origin = match &spec {
         Some(spec) => provenance(spec),
         None => recorded_provenance(&first.points)?,
@@ -55,13 +55,10 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failur
     manifest::refresh_files(&folder).map_err(Failure::io)?;
 
     let text = match args.format {
-        Format::Text => {
-            let question = spec.as_ref().map(|spec| spec.description.as_str());
-            report::summary(&findings, question.filter(|text| !text.is_empty()))
-        }
+        Format::Text => report::summary(&findings, spec.as_ref().and_then(question)),
         Format::Json => format!("{:#}\n", json!({"folder": folder.path(), "findings": findings})),
     };
-    terminal.print(&text)?;
+    terminal::print(&text)?;
     Ok(ExitStatus::Success)
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::list::Format;
 use crate::cli::run_source::RunSource;
 use crate::cli::table::{Align, Table};
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure};
 use crate::record::{Cell, Column, ColumnGroup, PointEnd, PointStatus, Record, columns};
 use crate::runner::{Planned, Study};
@@ -28,9 +28,9 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failure> {
+pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let source = RunSource::new(&args.run)?;
-    let Some(spec) = source.spec(terminal)? else {
+    let Some(spec) = source.spec(stderr)? else {
         return Err(Failure::usage(format!(
             "`{}` has no spec.toml beside it, so its points cannot be simulated again; name a run folder",
             args.run.display()
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failur
         Format::Text => text(&record, &spec.name, spec.kind),
         Format::Json => format!("{:#}\n", json(&record, spec.kind)),
     };
-    terminal.print(&text)?;
+    terminal::print(&text)?;
     Ok(ExitStatus::Success)
 }
 
@@ -89,19 +89,26 @@ fn text(record: &Record, spec_name: &str, kind: StudyKind) -> String {
         text.push_str(&format!("  {reason}\n"));
     }
     for group in ColumnGroup::ALL {
-        let section = match (group, kind, record.status()) {
-            (ColumnGroup::Identity, _, _) => None,
-            (ColumnGroup::Inputs, _, _) => Some(values(record, kind, *group)),
-            (_, _, PointStatus::Infeasible | PointStatus::Crashed) => None,
-            (ColumnGroup::Time, StudyKind::Training, PointStatus::Ok) => Some(time(record)),
-            (ColumnGroup::Memory, _, PointStatus::Ok) => Some(memory(record)),
-            (_, _, PointStatus::Ok) => Some(values(record, kind, *group)),
-        };
-        if let Some(section) = section.filter(|section| !section.is_empty()) {
+        let section = section(record, kind, *group);
+        if !section.is_empty() {
             text.push_str(&format!("\n{group}\n{section}"));
         }
     }
     text
+}
+
+/// What one group of columns says; empty where it says nothing.
+fn section(record: &Record, kind: StudyKind, group: ColumnGroup) -> String {
+    let ran = record.status() == PointStatus::Ok;
+    match (group, kind) {
+        (ColumnGroup::Inputs, _) => values(record, kind, group),
+        // The first lines have said it.
+        (ColumnGroup::Identity, _) => String::new(),
+        _ if !ran => String::new(),
+        (ColumnGroup::Time, StudyKind::Training) => time(record),
+        (ColumnGroup::Memory, StudyKind::Training) => memory(record),
+        _ => values(record, kind, group),
+    }
 }
 
 /// The columns of a group, nulls left out.
@@ -130,8 +137,8 @@ fn shown(column: &Column, record: &Record) -> Option<String> {
 /// Four significant digits, in powers of ten where a number is far from 1.
 fn four_digits(value: f64) -> String {
     let size = value.abs();
-    if size == 0.0 {
-        "0".to_owned()
+    if value.fract() == 0.0 && size < 1e5 {
+        format!("{value:.0}")
     } else if (1e-3..1e5).contains(&size) {
         let whole_digits = if size < 1.0 {
             0
@@ -222,6 +229,7 @@ mod tests {
             (0.123_456, "0.1235"),
             (12.345_67, "12.35"),
             (1_234.567, "1235"),
+            (400.0, "400"),
             (1.5e12, "1.500e12"),
             (2.5e-7, "2.500e-7"),
         ] {

@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, Kind};
 use crate::cli::table::{Align, Table};
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal;
 use crate::cli::{ExitStatus, Failure};
 use crate::closed_set::nearest;
 use crate::collective::CollectiveAlgorithm;
 use crate::hardware::{Precision, TopologyKind};
 use crate::record::{Column, columns};
-use crate::spec::{AXES, AxisInfo, Domain, StudyKind};
+use crate::spec::{AXES, AxisInfo, ColumnType, Domain, StudyKind};
+use crate::units::{FlopRate, Power};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -45,7 +46,7 @@ pub(super) enum Format {
     Json,
 }
 
-pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     let listing = match args.what {
         What::Gpus => catalog(Kind::Gpus, &args.names)?,
         What::Models => catalog(Kind::Models, &args.names)?,
@@ -74,7 +75,7 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failur
             text
         }
     };
-    terminal.print(&text)?;
+    terminal::print(&text)?;
     Ok(ExitStatus::Success)
 }
 
@@ -93,7 +94,7 @@ fn asked(names: &[String], name: &str) -> bool {
 fn check_names<'a>(
     what: &str,
     names: &[String],
-    known: impl Iterator<Item = &'a str> + Clone,
+    known: &(impl Iterator<Item = &'a str> + Clone),
 ) -> Result<(), Failure> {
     for name in names {
         if !known.clone().any(|it| it == name) {
@@ -109,20 +110,20 @@ fn check_names<'a>(
 fn catalog(kind: Kind, names: &[String]) -> Result<Listing, Failure> {
     let catalog = Catalog::builtin();
     let known = catalog.names(kind);
-    check_names(kind.singular(), names, known.iter().copied())?;
+    check_names(kind.singular(), names, &known.iter().copied())?;
     let wanted: Vec<&str> = known
         .into_iter()
         .filter(|name| asked(names, name))
         .collect();
     let json = wanted
         .iter()
-        .filter_map(|name| {
+        .map(|name| {
             let values = values(catalog, kind, name);
             let fields: serde_json::Map<String, Value> = values
                 .into_iter()
                 .map(|(key, value, source)| (key, json!({"value": value, "source": source})))
                 .collect();
-            Some(json!({"name": name, "values": fields}))
+            json!({"name": name, "values": fields})
         })
         .collect();
     let text = if names.is_empty() {
@@ -141,12 +142,11 @@ fn values(catalog: &Catalog, kind: Kind, name: &str) -> Vec<(String, toml::Value
         while let Some((prefix, table)) = open.pop() {
             for (key, value) in table {
                 let path = format!("{prefix}{key}");
-                match value {
-                    toml::Value::Table(inner) => open.push((format!("{path}."), inner)),
-                    _ => {
-                        let source = entry.source(&path).unwrap_or_default().to_owned();
-                        found.push((path, value.clone(), source));
-                    }
+                if let toml::Value::Table(inner) = value {
+                    open.push((format!("{path}."), inner));
+                } else {
+                    let source = entry.source(&path).unwrap_or_default().to_owned();
+                    found.push((path, value.clone(), source));
                 }
             }
         }
@@ -201,14 +201,14 @@ fn gpus(catalog: &Catalog, names: &[&str]) -> Table {
     };
     for name in names {
         let gpu = &catalog.gpus[*name];
-        let peak = |precision| gpu.peaks.get(precision).map(|rate| rate.as_tflops());
+        let peak = |precision| gpu.peaks.get(precision).map(FlopRate::as_tflops);
         table.row(vec![
             gpu.name.clone(),
             gpu.memory.to_string(),
             format!("{:.0}", gpu.memory_bandwidth.as_bytes_per_s() / 1e9),
             or_dash(peak(Precision::Bf16), 0),
             or_dash(peak(Precision::Fp8), 0),
-            or_dash(gpu.power.map(|power| power.as_watts()), 0),
+            or_dash(gpu.power.map(Power::as_watts), 0),
             or_dash(gpu.price.as_ref().map(|price| price.usd_per_hour), 2),
             gpu.cluster.clone(),
         ]);
@@ -297,7 +297,7 @@ fn meanings(
     members: impl Iterator<Item = (&'static str, &'static str)> + Clone,
     names: &[String],
 ) -> Result<Listing, Failure> {
-    check_names("name", names, members.clone().map(|(name, _)| name))?;
+    check_names("name", names, &members.clone().map(|(name, _)| name))?;
     let mut table = Table::new(&[("NAME", Align::Left), ("MEANING", Align::Left)]);
     let mut json = Vec::new();
     for (name, meaning) in members.filter(|(name, _)| asked(names, name)) {
@@ -311,7 +311,7 @@ fn meanings(
 }
 
 fn axes(names: &[String]) -> Result<Listing, Failure> {
-    check_names("axis", names, AXES.iter().map(|info| info.axis.as_str()))?;
+    check_names("axis", names, &AXES.iter().map(|info| info.axis.as_str()))?;
     let mut table = Table::new(&[
         ("NAME", Align::Left),
         ("GROUP", Align::Left),
@@ -359,11 +359,20 @@ fn domain(info: &AxisInfo) -> String {
     }
 }
 
+const fn type_name(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Text => "text",
+        ColumnType::Int => "u64",
+        ColumnType::Real => "f64",
+        ColumnType::Bool => "bool",
+    }
+}
+
 fn all_columns(names: &[String]) -> Result<Listing, Failure> {
     let all = StudyKind::ALL
         .iter()
         .flat_map(|kind| columns::table(*kind).iter().map(|column| (*kind, column)));
-    check_names("column", names, all.clone().map(|(_, column)| column.name))?;
+    check_names("column", names, &all.clone().map(|(_, column)| column.name))?;
     let mut text = String::new();
     let mut json = Vec::new();
     for kind in StudyKind::ALL {
@@ -382,7 +391,7 @@ fn all_columns(names: &[String]) -> Result<Listing, Failure> {
             ("MEANING", Align::Left),
         ]);
         for column in wanted {
-            let type_name = column.read.column_type().name();
+            let type_name = type_name(column.read.column_type());
             table.row(vec![
                 column.name.to_owned(),
                 type_name.to_owned(),

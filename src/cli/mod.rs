@@ -1,7 +1,12 @@
 //! The command line: one file per subcommand, and the only place that prints.
 //!
 //! Results go to stdout; progress, warnings and errors to stderr.
+#![expect(
+    clippy::format_push_string,
+    reason = "text for people is put together line by line; an allocation each is nothing beside a terminal"
+)]
 
+mod analyze;
 mod completions;
 mod exit;
 mod explain;
@@ -22,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use terminal::Terminal;
+use terminal::Stderr;
 
 /// Where does a training job stop scaling, and on which cluster should it run?
 #[derive(Debug, Parser)]
@@ -45,6 +50,8 @@ enum Command {
     Run(run::Args),
     /// Show what a sweep expands to, without running it
     Plan(plan::Args),
+    /// Scaling efficiency, breakdown points and bottlenecks of finished runs
+    Analyze(analyze::Args),
     /// Show one point in full: layout, time by cause, memory by part
     Explain(explain::Args),
     /// Simulate measured cases and print the errors against them
@@ -62,33 +69,34 @@ pub fn run() -> ExitCode {
 
 /// Runs a command line and prints what is to be said about a failure.
 fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
-    let terminal = Terminal::of_process();
+    let stderr = Stderr::of_process();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return terminal.clap_message(&error),
+        Err(error) => return terminal::clap_message(&error),
     };
     let result = match cli.command {
-        Command::Run(args) => run::run(&args, &terminal),
-        Command::Plan(args) => plan::run(&args, &terminal),
-        Command::Explain(args) => explain::run(&args, &terminal),
-        Command::Validate(args) => validate(&args, &terminal),
-        Command::List(args) => list::run(&args, &terminal),
-        Command::Completions(args) => completions::run(&args, &terminal),
+        Command::Run(args) => run::run(&args, stderr),
+        Command::Plan(args) => plan::run(&args, stderr),
+        Command::Analyze(args) => analyze::run(&args, stderr),
+        Command::Explain(args) => explain::run(&args, stderr),
+        Command::Validate(args) => validate(&args),
+        Command::List(args) => list::run(&args),
+        Command::Completions(args) => completions::run(&args),
     };
     match result {
         Ok(status) => status,
         Err(failure) => {
-            terminal.log(&failure.message);
+            terminal::log(&failure.message);
             failure.status
         }
     }
 }
 
-fn validate(args: &validate::ValidateArgs, terminal: &Terminal) -> Result<ExitStatus, Failure> {
+fn validate(args: &validate::ValidateArgs) -> Result<ExitStatus, Failure> {
     let text = validate::run(args).map_err(|error| match error {
         validate::ValidateError::Input(_) => Failure::usage(error),
         validate::ValidateError::File { .. } => Failure::io(error),
     })?;
-    terminal.print(&text)?;
+    terminal::print(&text)?;
     Ok(ExitStatus::Success)
 }

@@ -9,7 +9,7 @@ use crate::cli::list::Format;
 use crate::cli::run::threads;
 use crate::cli::spec_args::SpecArgs;
 use crate::cli::table::{Align, Table};
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure};
 use crate::runner::clock::Stopwatch;
 use crate::runner::{Planned, Study};
@@ -39,9 +39,9 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failure> {
-    let spec = args.spec.load(terminal)?;
-    show(&spec, &args.spec, args.threads, args.format, terminal)
+pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
+    let spec = args.spec.load(stderr)?;
+    show(&spec, &args.spec, args.threads, args.format)
 }
 
 /// Prints the plan of a spec.
@@ -50,14 +50,13 @@ pub(super) fn show(
     args: &SpecArgs,
     asked_threads: Option<NonZeroUsize>,
     format: Format,
-    terminal: &Terminal,
 ) -> Result<ExitStatus, Failure> {
     let overview = Overview::new(spec, args, threads(asked_threads));
     let text = match format {
         Format::Text => overview.text(),
         Format::Json => format!("{:#}\n", overview.json()),
     };
-    terminal.print(&text)?;
+    terminal::print(&text)?;
     Ok(ExitStatus::Success)
 }
 
@@ -122,7 +121,11 @@ impl<'a> Overview<'a> {
             ("VALUES", Align::Left),
         ]);
         for (axis, values, count) in &self.axes {
-            table.row(vec![axis.to_string(), count.to_string(), listed(values, *count)]);
+            table.row(vec![
+                axis.to_string(),
+                count.to_string(),
+                listed(values, *count),
+            ]);
         }
         text.push_str(&format!("\n{}\n{}", table.render(), self.counts()));
         for (title, points) in [("first", &self.first), ("last", &self.last)] {

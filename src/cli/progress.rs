@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{self, Stderr};
 use crate::record::{PointStatus, Record};
 use crate::runner::Progress;
 use crate::runner::clock::Stopwatch;
@@ -52,7 +52,6 @@ enum Display {
 pub(super) struct Meter {
     display: Display,
     verbosity: Verbosity,
-    terminal: Terminal,
     total: Option<u64>,
     done: AtomicU64,
     infeasible: AtomicU64,
@@ -66,19 +65,18 @@ impl Meter {
         mode: Mode,
         verbosity: Verbosity,
         total: Option<u64>,
-        terminal: Terminal,
+        stderr: Stderr,
     ) -> Self {
         let display = match mode {
             _ if verbosity == Verbosity::Quiet && mode != Mode::Json => Display::Silent,
             Mode::Never => Display::Silent,
             Mode::Json => Display::Json,
-            Mode::Auto | Mode::Always if terminal.stderr_is_terminal => Display::Bar(bar(total)),
+            Mode::Auto | Mode::Always if stderr.is_terminal => Display::Bar(bar(total)),
             Mode::Auto | Mode::Always => Display::Lines,
         };
         Self {
             display,
             verbosity,
-            terminal,
             total,
             done: AtomicU64::new(0),
             infeasible: AtomicU64::new(0),
@@ -95,8 +93,8 @@ impl Meter {
 
     fn say(&self, line: &str) {
         match &self.display {
-            Display::Bar(bar) => bar.suspend(|| self.terminal.log(line)),
-            Display::Silent | Display::Lines | Display::Json => self.terminal.log(line),
+            Display::Bar(bar) => bar.suspend(|| terminal::log(line)),
+            Display::Silent | Display::Lines | Display::Json => terminal::log(line),
         }
     }
 
@@ -109,7 +107,7 @@ impl Meter {
         };
         if now.saturating_sub(*last) >= every {
             *last = now;
-            self.terminal.log(&render(self, now));
+            terminal::log(&render(self, now));
         }
     }
 
@@ -182,7 +180,7 @@ impl Progress for Meter {
         match &self.display {
             Display::Silent | Display::Lines => {}
             Display::Bar(bar) => bar.finish_and_clear(),
-            Display::Json => self.terminal.log(&self.json_line(self.watch.elapsed())),
+            Display::Json => terminal::log(&self.json_line(self.watch.elapsed())),
         }
     }
 }

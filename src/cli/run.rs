@@ -6,11 +6,11 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::analysis::{Findings, analyse_files, scaling_batch};
+use crate::analysis::{Findings, analyse_files, scaling_batch, scaling_schema};
 use crate::cli::list::Format;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::{SpecArgs, provenance};
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure, plan};
 use crate::record::{Provenance, TableWriter};
 use crate::report;
@@ -22,10 +22,6 @@ use crate::runner::{
 use crate::spec::{Axis, Spec, StudyKind};
 
 #[derive(Debug, clap::Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of the command line"
-)]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) spec: SpecArgs,
@@ -75,10 +71,10 @@ pub(super) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
     asked.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }
 
-pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failure> {
-    let spec = args.spec.load(terminal)?;
+pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
+    let spec = args.spec.load(stderr)?;
     if args.dry_run {
-        return plan::show(&spec, &args.spec, args.threads, args.format, terminal);
+        return plan::show(&spec, &args.spec, args.threads, args.format);
     }
     let path = match &args.out {
         Some(path) => path.clone(),
@@ -86,14 +82,14 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<ExitStatus, Failur
     };
     let folder = RunFolder::prepare(&path, args.overwrite).map_err(Failure::io)?;
     let provenance = provenance(&spec);
-    let done = play(args, &spec, &folder, &provenance, terminal)?;
+    let done = play(args, &spec, &folder, &provenance, stderr)?;
     let findings = finish(&spec, &folder, &provenance, &done)?;
     let manifest = manifest(args, &spec, &folder, &provenance, &done)?;
     let text = match args.format {
         Format::Text => text_summary(&spec, &folder, &manifest, findings.as_ref()),
         Format::Json => json_summary(&folder, &manifest, findings.as_ref()),
     };
-    terminal.print(&text)?;
+    terminal::print(&text)?;
     Ok(status(&done.summary))
 }
 
@@ -109,20 +105,20 @@ fn play(
     spec: &Spec,
     folder: &RunFolder,
     provenance: &Provenance,
-    terminal: &Terminal,
+    stderr: Stderr,
 ) -> Result<Done, Failure> {
     folder
         .add(names::SPEC, provenance.spec.as_bytes())
         .map_err(Failure::io)?;
-    let interrupt =
-        Interrupt::listen().map_err(|error| Failure::io(format!("cannot listen to signals: {error}")))?;
+    let interrupt = Interrupt::listen()
+        .map_err(|error| Failure::io(format!("cannot listen to signals: {error}")))?;
     let started = clock::now_utc();
     let options = RunOptions {
         threads: threads(args.threads),
         fail_fast: args.fail_fast,
     };
     let total = args.spec.point_count(spec);
-    let meter = Meter::new(args.progress, args.verbosity(), total, *terminal);
+    let meter = Meter::new(args.progress, args.verbosity(), total, stderr);
     let result = run_points(
         &Planned::new(spec),
         args.spec.points(spec),
@@ -133,9 +129,13 @@ fn play(
         &meter,
     );
     let summary = result.map_err(|error| run_failure(&error))?;
-    let seed = args.spec.points(spec).next().and_then(|point| point.int(Axis::Seed));
+    let seed = args
+        .spec
+        .points(spec)
+        .next()
+        .and_then(|point| point.int(Axis::Seed));
     if args.verbosity() > Verbosity::Quiet {
-        terminal.log(&closing_line(&summary, &meter, folder));
+        terminal::log(&closing_line(&summary, &meter, folder));
     }
     Ok(Done {
         summary,
@@ -177,8 +177,8 @@ fn finish(
         StudyKind::Collective => Ok(None),
         StudyKind::Training => {
             let points = folder.points();
-            let findings = analyse_files(&[&points], &spec.analysis, Axis::Gpus)
-                .map_err(Failure::io)?;
+            let findings =
+                analyse_files(&[&points], &spec.analysis, Axis::Gpus).map_err(Failure::io)?;
             write_findings(folder, provenance, &findings)?;
             Ok(Some(findings))
         }
@@ -191,9 +191,10 @@ pub(super) fn write_findings(
     provenance: &Provenance,
     findings: &Findings,
 ) -> Result<(), Failure> {
-    let batch = scaling_batch(findings, provenance);
-    let mut writer = TableWriter::create(&folder.scaling(), &batch.schema(), provenance)
-        .map_err(Failure::io)?;
+    let schema = scaling_schema(provenance);
+    let batch = scaling_batch(&schema, findings);
+    let mut writer =
+        TableWriter::create(&folder.scaling(), &schema, provenance).map_err(Failure::io)?;
     writer.write(&batch).map_err(Failure::io)?;
     writer.finish().map_err(Failure::io)
 }
@@ -228,16 +229,18 @@ fn text_summary(
     findings: Option<&Findings>,
 ) -> String {
     match findings {
-        Some(findings) => {
-            let question = (!spec.description.is_empty()).then_some(spec.description.as_str());
-            report::summary(findings, question)
-        }
+        Some(findings) => report::summary(findings, question(spec)),
         None => format!(
             "{} in {}\n",
             counts_line(&manifest.counts),
             folder.path().display()
         ),
     }
+}
+
+/// The question that a spec answers, where it says so.
+pub(super) fn question(spec: &Spec) -> Option<&str> {
+    Some(spec.description.as_str()).filter(|text| !text.is_empty())
 }
 
 /// `12 points: 10 ok, 2 infeasible (memory 2)`.

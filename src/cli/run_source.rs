@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Failure;
 use crate::cli::spec_args::spec_failure;
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::Stderr;
 use crate::runner::RunFolder;
 use crate::spec::{AnalysisSettings, Overrides, Spec};
 
@@ -44,7 +44,7 @@ impl RunSource {
     }
 
     /// The spec as it was run.
-    pub(super) fn spec(&self, terminal: &Terminal) -> Result<Option<Spec>, Failure> {
+    pub(super) fn spec(&self, stderr: Stderr) -> Result<Option<Spec>, Failure> {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
@@ -54,13 +54,13 @@ impl RunSource {
         }
         Spec::load(&path, &Overrides::default())
             .map(Some)
-            .map_err(|error| spec_failure(&error, terminal))
+            .map_err(|error| spec_failure(&error, stderr))
     }
 
     /// How its findings are made.
-    pub(super) fn analysis(&self, terminal: &Terminal) -> Result<AnalysisSettings, Failure> {
+    pub(super) fn analysis(&self, stderr: Stderr) -> Result<AnalysisSettings, Failure> {
         Ok(self
-            .spec(terminal)?
+            .spec(stderr)?
             .map(|spec| spec.analysis)
             .unwrap_or_default())
     }

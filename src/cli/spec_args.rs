@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::catalog::Catalog;
 use crate::cli::Failure;
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{self, Stderr};
 use crate::record::Provenance;
 use crate::spec::{GridPoint, Overrides, Spec, SpecError};
 
@@ -28,7 +28,7 @@ pub(super) struct SpecArgs {
 
 impl SpecArgs {
     /// Reads the spec and prints its warnings.
-    pub(super) fn load(&self, terminal: &Terminal) -> Result<Spec, Failure> {
+    pub(super) fn load(&self, stderr: Stderr) -> Result<Spec, Failure> {
         let overrides = Overrides {
             set: self
                 .set
@@ -37,10 +37,10 @@ impl SpecArgs {
                 .collect(),
             where_clauses: self.where_clauses.clone(),
         };
-        let spec = Spec::load(&self.spec, &overrides)
-            .map_err(|error| spec_failure(&error, terminal))?;
+        let spec =
+            Spec::load(&self.spec, &overrides).map_err(|error| spec_failure(&error, stderr))?;
         for warning in &spec.warnings {
-            terminal.log(&warning.render(terminal.stderr_styled));
+            terminal::log(&warning.render(stderr.styled));
         }
         Ok(spec)
     }
@@ -62,8 +62,8 @@ impl SpecArgs {
 }
 
 /// What is to be said about a spec that cannot be used.
-pub(super) fn spec_failure(error: &SpecError, terminal: &Terminal) -> Failure {
-    let message = error.render(terminal.stderr_styled);
+pub(super) fn spec_failure(error: &SpecError, stderr: Stderr) -> Failure {
+    let message = error.render(stderr.styled);
     match error {
         SpecError::Read { .. } => Failure {
             message,

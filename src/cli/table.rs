@@ -48,7 +48,11 @@ impl Table {
             .collect();
         let has_headings = headings.iter().any(|heading| !heading.is_empty());
         let mut text = String::new();
-        for row in has_headings.then_some(&headings).into_iter().chain(&self.rows) {
+        for row in has_headings
+            .then_some(&headings)
+            .into_iter()
+            .chain(&self.rows)
+        {
             let mut line = String::new();
             for ((cell, width), (_, align)) in row.iter().zip(&widths).zip(&self.headings) {
                 let padding = " ".repeat(width - cell.chars().count());

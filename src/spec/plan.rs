@@ -119,6 +119,35 @@ impl Plan {
             .collect()
     }
 
+    /// The first values that an axis takes, each once in the order of the file, and how many there are;
+    /// a number of values that repeat across tables counts those that were looked at.
+    pub fn values_of(&self, axis: Axis, first: usize) -> (Vec<AxisValue>, u64) {
+        const LOOKED_AT: usize = 1_000;
+        let mut distinct: Vec<AxisValue> = Vec::new();
+        let mut longest = 0;
+        for block in &self.blocks {
+            let digits = block.product.digits.iter();
+            for (_, values) in digits
+                .flat_map(|digit| &digit.axes)
+                .filter(|(known, _)| *known == axis)
+            {
+                longest = longest.max(values.len());
+                for value in values.iter().take(LOOKED_AT) {
+                    if !distinct.contains(&value) {
+                        distinct.push(value);
+                    }
+                }
+            }
+        }
+        let count = if longest > LOOKED_AT as u64 {
+            longest
+        } else {
+            distinct.len() as u64
+        };
+        distinct.truncate(first);
+        (distinct, count)
+    }
+
     /// Whether some block does not give an axis, and its default is not `value`.
     fn leaves_out(&self, axis: Axis, value: &AxisValue) -> bool {
         self.blocks
