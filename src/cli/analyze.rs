@@ -56,7 +56,10 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
 
     let text = match args.format {
         Format::Text => report::summary(&findings, spec.as_ref().and_then(question)),
-        Format::Json => format!("{:#}\n", json!({"folder": folder.path(), "findings": findings})),
+        Format::Json => format!(
+            "{:#}\n",
+            json!({"folder": folder.path(), "findings": findings})
+        ),
     };
     terminal::print(&text)?;
     Ok(ExitStatus::Success)
