@@ -65,7 +65,8 @@ impl Peaks {
 pub struct Price {
     /// US dollars per GPU and hour.
     pub usd_per_hour: f64,
-    /// When it was published, `YYYY-MM`; empty for a price of the user's own.
+    /// When it was published, `YYYY-MM`; empty for a price of the user's own, and where its source
+    /// names a version instead.
     pub date: String,
 }
 
