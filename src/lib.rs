@@ -28,6 +28,8 @@
 //! | 11 | [`report`] | findings → text, HTML, JSON |
 //! | 12 | [`cli`] | one file per subcommand; the only place that prints |
 //!
+//! [`closed_set`]: mod@closed_set
+//!
 //! # Why …?
 //!
 //! *Why is `stack` a room of its own?* It names attention kernels (hardware) and is named by the

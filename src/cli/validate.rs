@@ -17,7 +17,7 @@ pub struct ValidateArgs {
     /// What to print: the error table, one row per case, or both
     #[arg(long, value_enum, default_value_t = ValidateFormat::Text)]
     format: ValidateFormat,
-    /// TOML file with own [gpus], [clusters], [models] or [stacks] tables; repeatable
+    /// TOML file with own tables of gpus, clusters, models or stacks; repeatable
     #[arg(long, value_name = "FILE")]
     include: Vec<PathBuf>,
     /// Write the accuracy page and its plot into a folder as well
