@@ -26,7 +26,10 @@ fn case(row: &mut Row<'_>, catalog: &Catalog) -> Case {
     let job = JobCells::read(row);
     let recipe = RecipeCells::read(row);
     let id = row.required_text("id").to_owned();
-    let score = row.parsed("score").unwrap_or(Score::Value);
+    let score = match row.text("score") {
+        Some("yes") => Score::Value,
+        _ => row.parsed("score").unwrap_or(Score::Value),
+    };
     let measure = row.parsed("measure").unwrap_or(MemoryMeasure::Unknown);
     let ran = row.text("fits") != Some("no");
     let measured = row.number("measured_gib").filter(|gib| *gib > 0.0);

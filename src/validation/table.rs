@@ -56,8 +56,19 @@ impl fmt::Display for TableFault {
 
 /// All faults of a file; at least one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+#[error("{}", in_lines(.0))]
 pub struct TableFaults(pub Vec<TableFault>);
+
+/// Faults that are shown; a file that is wrong in one column is wrong in every row.
+const SHOWN: usize = 20;
+
+fn in_lines(faults: &[TableFault]) -> String {
+    let mut lines: Vec<String> = faults.iter().take(SHOWN).map(ToString::to_string).collect();
+    if let Some(more) = faults.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("\n")
+}
 
 /// A file of cases, its fields still text.
 #[derive(Clone, Debug)]
