@@ -74,6 +74,16 @@ pub(super) const KEYS: &[Key] = &[
         "Whether attention and MLP drop out activations.",
     ),
     Key::required(
+        "recipe.persistent_gradients",
+        Kind::Flag,
+        "Whether gradient buffers live from step to step.",
+    ),
+    Key::required(
+        "recipe.late_accumulation",
+        Kind::Flag,
+        "Whether 16-bit gradients of a whole microbatch stand beside the fp32 buffer.",
+    ),
+    Key::required(
         "kernels.gemm",
         Kind::Fraction,
         "What its matrix products reach of the GPU's rates.",
@@ -202,6 +212,8 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
             optimizer_bytes: fields.number("recipe.optimizer_bytes"),
             fp8_parameters: fields.flag("recipe.fp8_parameters"),
             dropout: fields.flag("recipe.dropout"),
+            persistent_gradients: fields.flag("recipe.persistent_gradients"),
+            late_accumulation: fields.flag("recipe.late_accumulation"),
         },
         kernels: KernelFractions {
             gemm: fields.number("kernels.gemm"),

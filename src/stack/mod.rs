@@ -64,6 +64,12 @@ pub struct Recipe {
     pub fp8_parameters: bool,
     /// Whether attention and MLP drop out activations.
     pub dropout: bool,
+    /// Whether gradient buffers live from step to step; otherwise they are freed with the step, and with one
+    /// microbatch they grow while the activations shrink.
+    pub persistent_gradients: bool,
+    /// Whether a microbatch's 16-bit gradients all stand beside the fp32 buffer until its backward pass ends
+    /// (DeepSpeed's bf16 optimizer).
+    pub late_accumulation: bool,
 }
 
 /// What a generation's kernels reach of the rates that the GPU's file gives, per kind of kernel; 1 = all.

@@ -29,6 +29,10 @@ pub(super) fn footprint(
     let state = state(scenario, layout, &held);
     let activations = activations(layout, &held, stage);
     let reserve = &scenario.stack.reserve;
+    let state = MemoryFootprint {
+        gradients: gradients_at_peak(scenario, layout, state.gradients, Bytes::new(activations)),
+        ..state
+    };
     let tensors = state.total().get() + activations;
     let fragmentation = tensors as f64 * reserve.fragmentation;
     let gathered = if layout.zero == ZeroStage::Z3 {
@@ -41,6 +45,21 @@ pub(super) fn footprint(
         activations: Bytes::new(activations),
         buffers: reserve.context + Bytes::from_f64(fragmentation) + Bytes::new(gathered),
         ..state
+    }
+}
+
+/// Gradients that are there when most is held. Buffers that are freed with the step grow, in its only microbatch,
+/// while activations shrink, so only what exceeds these adds to the peak.
+fn gradients_at_peak(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    gradients: Bytes,
+    activations: Bytes,
+) -> Bytes {
+    if scenario.stack.recipe.persistent_gradients || layout.microbatches > 1 {
+        gradients
+    } else {
+        gradients.saturating_sub(activations)
     }
 }
 
@@ -132,12 +151,16 @@ fn state(scenario: &TrainingScenario, layout: &Layout, held: &Held) -> MemoryFoo
     let weight_bytes = if fp32_weights { 4.0 } else { 2.0 };
     let gradient_bytes = match stack.gradient_precision {
         GradientPrecision::Half if !fp32_weights => 2.0,
+        GradientPrecision::Fp32 if stack.recipe.late_accumulation && !fp32_weights => 6.0,
         GradientPrecision::Half | GradientPrecision::Fp32 => 4.0,
     };
-    let optimizer_bytes = if fp32_weights {
-        stack.recipe.optimizer_bytes.min(8.0)
-    } else {
-        stack.recipe.optimizer_bytes
+    let optimizer_bytes = match stack.gradient_precision {
+        _ if fp32_weights => stack.recipe.optimizer_bytes.min(8.0),
+        // An optimizer with fp32 master weights makes fp32 gradients of 16-bit ones.
+        GradientPrecision::Half if stack.recipe.optimizer_bytes >= 12.0 => {
+            stack.recipe.optimizer_bytes + 4.0
+        }
+        GradientPrecision::Half | GradientPrecision::Fp32 => stack.recipe.optimizer_bytes,
     };
     let zero = layout.zero.number();
     let amount = |bytes: f64, sharded_from: u8| {
@@ -178,6 +201,5 @@ fn activations(layout: &Layout, held: &Held, stage: u32) -> u64 {
     let losses = if all_forward_first { chunks } else { 1 };
     held.kept * chunks / held.chunks
         + held.embedding * chunks / held.chunks
-        + held.head * losses
-        + held.working
+        + (held.head * losses).max(held.working)
 }
