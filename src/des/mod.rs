@@ -4,9 +4,11 @@
 //! is one thread, without locks.
 
 pub mod engine;
+pub mod flows;
 pub mod link;
 pub mod queue;
 
 pub use engine::{Engine, Gate, StreamId, TaskId};
+pub use flows::{Flow, FlowLink, fair_rates, finish_times};
 pub use link::{LinkLoad, SharedLinks};
 pub use queue::EventQueue;

@@ -1,0 +1,463 @@
+//! Concurrent flows over shared links: max–min fair rates by progressive filling.
+//!
+//! A flow joins when its start and the latencies of its links are over, and uses nothing before.
+//! At every join and leave the rates are solved anew: all rates grow together until a link is
+//! full, its flows are frozen there, the others grow on. Flows that change at the same picosecond
+//! are one batch. Two flows of one route are two flows.
+//!
+//! A change at rate λ leaves every slower flow as it was: the links of the flow that left were
+//! all filled at λ or later, and those of one that joins at no less than an equal share. So only
+//! flows from λ upwards are solved again.
+
+use std::collections::BinaryHeap;
+
+use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
+
+/// One direction of a link.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FlowLink {
+    /// What its flows share.
+    pub capacity: Bandwidth,
+    /// Added to the start of every flow over it.
+    pub latency: SimDuration,
+}
+
+/// An amount of data that crosses some links at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// When it is sent.
+    pub start: SimTime,
+    /// How much.
+    pub bytes: Bytes,
+    /// The links it crosses, as places in the list of links. Empty: it arrives as it starts.
+    pub route: Vec<u32>,
+}
+
+/// The time at which each flow's last byte arrives, in the order of `flows`.
+///
+/// # Panics
+/// If a route names a link that is not there.
+pub fn finish_times(links: &[FlowLink], flows: &[Flow]) -> Vec<SimTime> {
+    let mut arrivals: Vec<(SimTime, u32)> = Vec::with_capacity(flows.len());
+    for (flow, id) in flows.iter().zip(0..) {
+        let latency: SimDuration = flow
+            .route
+            .iter()
+            .map(|&link| links[link as usize].latency)
+            .sum();
+        arrivals.push((flow.start + latency, id));
+    }
+    arrivals.sort_unstable();
+    let mut sharing = FairSharing::new(links.iter().map(|link| link.capacity), flows);
+    let mut finishes = vec![SimTime::ZERO; flows.len()];
+    let mut next = 0;
+    while next < arrivals.len() || sharing.is_busy() {
+        let arrival = arrivals.get(next).map_or(SimTime::MAX, |(time, _)| *time);
+        let now = arrival.min(sharing.next_finish());
+        sharing.leave_finished(now, |id| finishes[id as usize] = now);
+        while let Some(&(time, id)) = arrivals.get(next)
+            && time <= now
+        {
+            next += 1;
+            let flow = &flows[id as usize];
+            if flow.route.is_empty() || flow.bytes == Bytes::ZERO {
+                finishes[id as usize] = now;
+            } else {
+                sharing.join(id, flow.bytes);
+            }
+        }
+        sharing.solve(now);
+    }
+    finishes
+}
+
+/// Max–min fair rates of flows with equal claims, in the order of `routes`, in bytes per second;
+/// infinite where a route is empty.
+///
+/// # Panics
+/// If a route names a link that is not there.
+pub fn fair_rates(capacities: &[Bandwidth], routes: Vec<Vec<u32>>) -> Vec<f64> {
+    let flows: Vec<Flow> = routes
+        .into_iter()
+        .map(|route| Flow {
+            start: SimTime::ZERO,
+            bytes: Bytes::new(1),
+            route,
+        })
+        .collect();
+    let mut sharing = FairSharing::new(capacities.iter().copied(), &flows);
+    for (flow, id) in flows.iter().zip(0..) {
+        if !flow.route.is_empty() {
+            sharing.join(id, Bytes::new(1));
+        }
+    }
+    sharing.solve_rates();
+    flows
+        .iter()
+        .zip(&sharing.flows)
+        .map(|(flow, state)| {
+            if flow.route.is_empty() {
+                f64::INFINITY
+            } else {
+                state.rate
+            }
+        })
+        .collect()
+}
+
+/// A flow under way.
+#[derive(Clone, Copy, Debug)]
+struct FlowState {
+    /// Bytes per second; 0 before its first solution.
+    rate: f64,
+    /// Bytes left at `since`.
+    left: f64,
+    /// When the rate last changed, in picoseconds.
+    since: u64,
+    /// When the last byte arrives at the present rate, in picoseconds.
+    finish: u64,
+    /// Its hops in `hops`.
+    first_hop: u32,
+    hop_count: u32,
+    /// Solution in which it is open; its rate is not yet known there.
+    open_in: u32,
+}
+
+/// A link and its flows.
+#[derive(Clone, Debug)]
+struct LinkState {
+    capacity: f64,
+    /// Sum of the rates of its flows.
+    used: f64,
+    /// Capacity that open flows may still share, and their number, during a solution.
+    rest: f64,
+    open: u32,
+    /// Solution in which `rest` and `open` are valid.
+    touched_in: u32,
+    /// Its flows, each with the hop by which it crosses.
+    flows: Vec<(u32, u32)>,
+}
+
+/// One link of one route.
+#[derive(Clone, Copy, Debug)]
+struct Hop {
+    link: u32,
+    /// Place of the flow in the link's list.
+    place: u32,
+}
+
+/// A link by the share at which it will be full; the heap gives the smallest first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Filling {
+    share: f64,
+    link: u32,
+}
+
+impl Eq for Filling {}
+
+impl Ord for Filling {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other
+            .share
+            .total_cmp(&self.share)
+            .then(other.link.cmp(&self.link))
+    }
+}
+
+impl PartialOrd for Filling {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+struct FairSharing {
+    flows: Vec<FlowState>,
+    hops: Vec<Hop>,
+    links: Vec<LinkState>,
+    active: Vec<u32>,
+    touched: Vec<u32>,
+    heap: BinaryHeap<Filling>,
+    solution: u32,
+    /// Slowest rate at which something changed since the last solution.
+    changed_from: f64,
+    next_finish: u64,
+}
+
+impl FairSharing {
+    fn new(capacities: impl Iterator<Item = Bandwidth>, flows: &[Flow]) -> Self {
+        let links: Vec<LinkState> = capacities
+            .map(|capacity| LinkState {
+                capacity: capacity.as_bytes_per_s(),
+                used: 0.0,
+                rest: 0.0,
+                open: 0,
+                touched_in: 0,
+                flows: Vec::new(),
+            })
+            .collect();
+        let mut hops = Vec::new();
+        let states = flows
+            .iter()
+            .map(|flow| {
+                let first_hop = hops.len() as u32;
+                hops.extend(flow.route.iter().map(|&link| Hop { link, place: 0 }));
+                FlowState {
+                    rate: 0.0,
+                    left: 0.0,
+                    since: 0,
+                    finish: u64::MAX,
+                    first_hop,
+                    hop_count: flow.route.len() as u32,
+                    open_in: 0,
+                }
+            })
+            .collect();
+        Self {
+            flows: states,
+            hops,
+            links,
+            active: Vec::new(),
+            touched: Vec::new(),
+            heap: BinaryHeap::new(),
+            solution: 0,
+            changed_from: f64::INFINITY,
+            next_finish: u64::MAX,
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    fn next_finish(&self) -> SimTime {
+        SimTime::from_picos(self.next_finish)
+    }
+
+    fn join(&mut self, id: u32, bytes: Bytes) {
+        let flow = &mut self.flows[id as usize];
+        flow.left = bytes.as_f64();
+        let hops = flow.first_hop..flow.first_hop + flow.hop_count;
+        for hop in hops.clone() {
+            let link = &mut self.links[self.hops[hop as usize].link as usize];
+            self.hops[hop as usize].place = link.flows.len() as u32;
+            link.flows.push((id, hop));
+        }
+        // A link over which the route goes twice counts it twice, so the equal share is taken last.
+        for hop in hops {
+            let link = &self.links[self.hops[hop as usize].link as usize];
+            let least = link.capacity / link.flows.len() as f64;
+            self.changed_from = self.changed_from.min(least);
+        }
+        self.active.push(id);
+    }
+
+    fn leave_finished(&mut self, now: SimTime, mut finished: impl FnMut(u32)) {
+        let now = now.as_picos();
+        if now < self.next_finish {
+            return;
+        }
+        let mut at = 0;
+        while let Some(&id) = self.active.get(at) {
+            if self.flows[id as usize].finish <= now {
+                self.active.swap_remove(at);
+                self.leave(id);
+                finished(id);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn leave(&mut self, id: u32) {
+        let flow = self.flows[id as usize];
+        self.changed_from = self.changed_from.min(flow.rate);
+        for hop in flow.first_hop..flow.first_hop + flow.hop_count {
+            let Hop { link, place } = self.hops[hop as usize];
+            let link = &mut self.links[link as usize];
+            link.used -= flow.rate;
+            link.flows.swap_remove(place as usize);
+            if let Some(&(_, moved)) = link.flows.get(place as usize) {
+                self.hops[moved as usize].place = place;
+            }
+        }
+    }
+
+    /// Solves the rates at `now` and finds the next finish.
+    fn solve(&mut self, now: SimTime) {
+        let now = now.as_picos();
+        let from = self.changed_from;
+        self.settle(now, from);
+        self.solve_rates();
+        self.next_finish = u64::MAX;
+        for &id in &self.active {
+            let flow = &mut self.flows[id as usize];
+            if flow.open_in == self.solution {
+                flow.since = now;
+                let picos = libm::round(flow.left / flow.rate * 1e12);
+                flow.finish = now.saturating_add(picos.max(0.0) as u64);
+            }
+            self.next_finish = self.next_finish.min(flow.finish);
+        }
+    }
+
+    /// Accounts for what the flows that will be solved again have sent so far.
+    fn settle(&mut self, now: u64, from: f64) {
+        for &id in &self.active {
+            let flow = &mut self.flows[id as usize];
+            if flow.rate >= from || flow.rate == 0.0 {
+                let sent = (now - flow.since.min(now)) as f64 * 1e-12 * flow.rate;
+                flow.left = (flow.left - sent).max(0.0);
+                flow.since = now;
+            }
+        }
+    }
+
+    fn solve_rates(&mut self) {
+        let from = std::mem::replace(&mut self.changed_from, f64::INFINITY);
+        self.solution += 1;
+        self.open_flows(from);
+        for &link in &self.touched {
+            let state = &self.links[link as usize];
+            let share = state.rest / f64::from(state.open);
+            self.heap.push(Filling { share, link });
+        }
+        let mut level = 0.0_f64;
+        while let Some(Filling { share, link }) = self.heap.pop() {
+            let state = &self.links[link as usize];
+            if state.open == 0 {
+                continue;
+            }
+            // Frozen neighbours only ever raise a link's share, so an old entry is too early.
+            let current = (state.rest / f64::from(state.open)).max(level);
+            if current > share && self.heap.peek().is_some_and(|next| next.share < current) {
+                self.heap.push(Filling {
+                    share: current,
+                    link,
+                });
+                continue;
+            }
+            level = current;
+            self.freeze(link, level);
+        }
+        for &link in &self.touched {
+            let state = &mut self.links[link as usize];
+            state.used = state.capacity - state.rest;
+        }
+        self.touched.clear();
+    }
+
+    /// Opens every flow from rate `from` upwards and hands its links their shares back.
+    fn open_flows(&mut self, from: f64) {
+        for &id in &self.active {
+            let flow = &mut self.flows[id as usize];
+            if flow.rate < from && flow.rate > 0.0 {
+                continue;
+            }
+            flow.open_in = self.solution;
+            for hop in &self.hops[flow.first_hop as usize..][..flow.hop_count as usize] {
+                let link = &mut self.links[hop.link as usize];
+                if link.touched_in != self.solution {
+                    link.touched_in = self.solution;
+                    link.rest = link.capacity - link.used;
+                    link.open = 0;
+                    self.touched.push(hop.link);
+                }
+                link.rest += flow.rate;
+                link.open += 1;
+            }
+            flow.rate = 0.0;
+        }
+    }
+
+    /// Gives every open flow of a full link its rate.
+    fn freeze(&mut self, link: u32, rate: f64) {
+        let members = std::mem::take(&mut self.links[link as usize].flows);
+        for &(id, _) in &members {
+            let flow = &mut self.flows[id as usize];
+            if flow.open_in != self.solution || flow.rate > 0.0 {
+                continue;
+            }
+            flow.rate = rate;
+            for hop in &self.hops[flow.first_hop as usize..][..flow.hop_count as usize] {
+                let crossed = &mut self.links[hop.link as usize];
+                crossed.rest -= rate;
+                crossed.open -= 1;
+            }
+        }
+        self.links[link as usize].flows = members;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(gbyte_per_s: f64, micros: u64) -> FlowLink {
+        FlowLink {
+            capacity: Bandwidth::gbyte_per_s(gbyte_per_s),
+            latency: SimDuration::from_micros(micros),
+        }
+    }
+
+    fn flow(start: SimTime, bytes: u64, route: &[u32]) -> Flow {
+        Flow {
+            start,
+            bytes: Bytes::new(bytes),
+            route: route.to_vec(),
+        }
+    }
+
+    // Links of 10 and 4 GB/s. The flow over both and the one over the slow link get 2 GB/s each,
+    // the one over the fast link the other 8: 1 GB takes 0.5, 0.5 and 0.125 s, plus the latencies.
+    #[test]
+    fn a_parking_lot_shares_the_slow_link_and_gives_the_rest_to_the_fast() {
+        let links = [link(10.0, 1), link(4.0, 1)];
+        let gb = 1_000_000_000;
+        let flows = [
+            flow(SimTime::ZERO, gb, &[0, 1]),
+            flow(SimTime::ZERO, gb, &[0]),
+            flow(SimTime::ZERO, gb, &[1]),
+        ];
+        let finish: Vec<f64> = finish_times(&links, &flows)
+            .into_iter()
+            .map(SimTime::as_secs_f64)
+            .collect();
+        let expected = [0.500_001, 0.125_001, 0.5];
+        for (ours, theirs) in finish.iter().zip(expected) {
+            assert!((ours - theirs).abs() < 2e-6, "{ours} {theirs}");
+        }
+    }
+
+    // Alone for 1 s at 1 GB/s (1 GB sent), then half of it each: the first has 1 GB left and the
+    // second 2: the first ends at 1 + 2 s, the second has 1 GB left then and ends at 4 s.
+    #[test]
+    fn a_late_flow_halves_the_rate_from_when_it_joins() {
+        let gb = 1_000_000_000;
+        let second = SimTime::from_picos(1_000_000_000_000);
+        let flows = [
+            flow(SimTime::ZERO, 2 * gb, &[0]),
+            flow(second, 2 * gb, &[0]),
+        ];
+        let finish = finish_times(&[link(1.0, 0)], &flows);
+        assert_eq!(finish[0].as_picos(), 3_000_000_000_000);
+        assert_eq!(finish[1].as_picos(), 4_000_000_000_000);
+    }
+
+    #[test]
+    fn a_flow_without_links_or_bytes_arrives_as_it_starts() {
+        let flows = [
+            flow(SimTime::from_picos(7), 100, &[]),
+            flow(SimTime::from_picos(9), 0, &[0]),
+        ];
+        let finish = finish_times(&[link(1.0, 0)], &flows);
+        assert_eq!(finish, [SimTime::from_picos(7), SimTime::from_picos(9)]);
+    }
+
+    // 10 GB/s over three flows, one of which also crosses a link of 1 GB/s: 1, 4.5, 4.5.
+    #[test]
+    fn rates_are_max_min_fair() {
+        let capacities = [10.0, 1.0].map(Bandwidth::gbyte_per_s);
+        let rates = fair_rates(&capacities, vec![vec![0, 1], vec![0], vec![0], vec![]]);
+        assert_eq!(rates, [1e9, 4.5e9, 4.5e9, f64::INFINITY]);
+    }
+}
