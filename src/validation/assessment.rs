@@ -142,7 +142,7 @@ fn leaves<'a>(above: &str, table: &'a toml::Table) -> Vec<(String, &'a toml::Val
 impl Assessment {
     /// Errors of judged cases, with the catalogue's fitted constants.
     pub fn of(judged: &[Judged], catalog: &Catalog) -> Self {
-        let kinds = CaseKind::MARKS.iter().filter_map(|(kind, _)| {
+        let kinds = CaseKind::ALL.iter().filter_map(|kind| {
             let cases: Vec<Judged> = judged
                 .iter()
                 .filter(|judged| judged.case.kind == *kind)
@@ -167,7 +167,10 @@ impl KindAssessment {
                 .copied()
                 .filter(|judged| is_language_model(judged))
                 .collect(),
-            CaseKind::Memory | CaseKind::Collective | CaseKind::IdealCollective => scored.clone(),
+            CaseKind::Memory
+            | CaseKind::Collective
+            | CaseKind::IdealCollective
+            | CaseKind::Flow => scored.clone(),
         };
         let ran = cases.iter().filter(|judged| judged.case.ran).count();
         let infeasible = cases
@@ -230,7 +233,19 @@ fn subsets(kind: CaseKind, cases: &[Judged]) -> Vec<GroupErrors> {
                 j.case.score == Score::Noisy
             }));
         }
-        CaseKind::Memory | CaseKind::Collective | CaseKind::IdealCollective => {}
+        CaseKind::Collective => {
+            for class in ["1 MiB and above", "below 1 MiB"] {
+                subsets.push(subset(class, &|j| {
+                    j.is_scored() && j.case.groups.stack == class
+                }));
+            }
+            subsets.push(subset("h100-sxm, one node, all-reduce", &|j| {
+                let groups = &j.case.groups;
+                let one_node = groups.gpu == "h100-sxm" && j.case.gpus <= 8;
+                j.is_scored() && one_node && groups.family == "all-reduce"
+            }));
+        }
+        CaseKind::Memory | CaseKind::IdealCollective | CaseKind::Flow => {}
     }
     subsets.retain(|group| group.errors.count + group.errors.misses > 0);
     subsets

@@ -2,6 +2,7 @@
 
 use crate::closed_set;
 use crate::simulation::Scenario;
+use crate::units::SimTime;
 
 use super::table::CaseKind;
 
@@ -105,6 +106,8 @@ pub enum Figure {
         /// The pipeline stage that was looked at; `None`: the fullest.
         stage: Option<u32>,
     },
+    /// Arrival of a flow, known since its file was read: its flows are played together.
+    Arrival(SimTime),
 }
 
 closed_set! {

@@ -61,7 +61,7 @@ fn units_of(judged: &[Judged]) -> Vec<&'static str> {
 const fn unit_of(kind: CaseKind) -> &'static str {
     match kind {
         CaseKind::Memory => "gib",
-        CaseKind::Step | CaseKind::Collective | CaseKind::IdealCollective => "s",
+        CaseKind::Step | CaseKind::Collective | CaseKind::IdealCollective | CaseKind::Flow => "s",
     }
 }
 
@@ -72,6 +72,7 @@ pub(super) const fn kind_title(kind: CaseKind) -> &'static str {
         CaseKind::Memory => "memory peaks",
         CaseKind::Collective => "collectives",
         CaseKind::IdealCollective => "collectives on ideal links",
+        CaseKind::Flow => "concurrent flows",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Measured cases, and how far the simulator is from them.
 //!
-//! A file of cases is a CSV whose header tells what was measured ([`CaseKind`]). Each row becomes a [`Case`]: what
+//! A file of cases is a CSV whose header tells what was measured ([`CaseKind`]), or a JSON network of flows. Each row becomes a [`Case`]: what
 //! to simulate, or why that is not possible. [`judge`] simulates them; [`Assessment`] says by group how far
 //! predictions lie off; [`listing`] writes both down.
 
@@ -12,6 +12,8 @@ pub mod page;
 pub mod series;
 pub mod table;
 
+mod collectives;
+mod flows;
 mod judgement;
 mod memory;
 mod row_facts;
@@ -38,15 +40,20 @@ pub const SHIPPED: &[(&str, &str)] = &[];
 /// All faults of the file: no header that tells the kind, missing columns, cells that hold what they cannot, no
 /// rows.
 pub fn read_cases(file: &str, text: &str, catalog: &Catalog) -> Result<Vec<Case>, TableFaults> {
+    if text.trim_start().starts_with('{') {
+        return flows::cases(file, text);
+    }
     let table = MeasuredTable::read(file, text)?;
     match table.kind {
         CaseKind::Step => steps::cases(&table, catalog),
         CaseKind::Memory => memory::cases(&table, catalog),
-        CaseKind::Collective | CaseKind::IdealCollective => Err(TableFaults(vec![TableFault {
+        CaseKind::Collective => collectives::measured(&table, catalog),
+        CaseKind::IdealCollective => collectives::ideal(&table, catalog),
+        CaseKind::Flow => Err(TableFaults(vec![TableFault {
             file: file.to_owned(),
             line: 1,
             field: 1,
-            message: "files of collectives are not read yet".to_owned(),
+            message: "flows are read from JSON with `links` and `flows`".to_owned(),
         }])),
     }
 }

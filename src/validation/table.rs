@@ -19,10 +19,21 @@ pub enum CaseKind {
     Collective,
     /// Collectives of another simulator on ideal links: `predicted_network_ns`.
     IdealCollective,
+    /// Arrivals of concurrent flows on given links: JSON, no header.
+    Flow,
 }
 
 impl CaseKind {
-    /// Every kind with the column that gives it away.
+    /// Every kind, in order.
+    pub const ALL: [Self; 5] = [
+        Self::Step,
+        Self::Memory,
+        Self::Collective,
+        Self::IdealCollective,
+        Self::Flow,
+    ];
+
+    /// Every kind of CSV file with the column that gives it away.
     pub const MARKS: [(Self, &'static str); 4] = [
         (Self::Step, "measured_step_time_s"),
         (Self::Memory, "measured_gib"),
