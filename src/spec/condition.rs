@@ -152,12 +152,13 @@ fn combined(operator: Operator, left: &Operand, right: &Operand) -> Operand {
 }
 
 fn equal(left: &Operand, right: &Operand) -> bool {
-    match (left, right) {
-        (Operand::Null, Operand::Text(text)) | (Operand::Text(text), Operand::Null) => {
-            &**text == "auto"
-        }
-        (Operand::Null, _) | (_, Operand::Null) => false,
-        _ => left == right,
+    let is_auto = |other: &Operand| matches!(other, Operand::Text(text) if &**text == "auto");
+    if *left == Operand::Null {
+        is_auto(right)
+    } else if *right == Operand::Null {
+        is_auto(left)
+    } else {
+        left == right
     }
 }
 
@@ -216,7 +217,11 @@ mod tests {
         let names = |domain: Domain| match domain {
             Domain::Catalog(_) => vec!["llama3-8b".to_owned(), "llama3-70b".to_owned()],
             Domain::Closed(names) => names.iter().map(|name| (*name).to_owned()).collect(),
-            _ => vec![],
+            Domain::Int { .. }
+            | Domain::Real { .. }
+            | Domain::Bool
+            | Domain::Size
+            | Domain::Stages => vec![],
         };
         parse(
             text,

@@ -93,14 +93,10 @@ impl Loader<'_> {
     }
 
     fn items(&mut self, node: &Node) -> Vec<Node> {
-        let items = match &node.value {
-            Value::List(items) => items.clone(),
-            _ => vec![node.clone()],
-        };
-        items
-            .into_iter()
+        node.items()
+            .iter()
             .filter(|item| {
-                let is_text = matches!(item.value, Value::Text(_));
+                let is_text = item.text().is_some();
                 if !is_text {
                     let message = format!(
                         "`include` is a list of file names, not {}",
@@ -110,12 +106,13 @@ impl Loader<'_> {
                 }
                 is_text
             })
+            .cloned()
             .collect()
     }
 
     /// The entries of an included file.
     fn include(&mut self, item: &Node, from: &Path) -> Vec<Entry> {
-        let Value::Text(name) = &item.value else {
+        let Some(name) = item.text() else {
             return Vec::new();
         };
         let path = from.parent().unwrap_or(Path::new("")).join(name);

@@ -19,12 +19,14 @@ pub mod facts;
 pub mod overrides;
 pub mod plan;
 pub mod point;
+pub mod schema;
 pub mod source;
 pub mod value;
 
 mod condition;
 mod load;
 mod product;
+mod range;
 mod read;
 mod resolution;
 mod resolver;
@@ -44,6 +46,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use overrides::Overrides;
 pub use plan::{Plan, Tally};
 pub use point::GridPoint;
+pub use schema::schema;
 pub use source::{Place, Source, SpecError, Syntax};
 pub use value::AxisValue;
 
@@ -52,7 +55,7 @@ use condition::{Malformed, parse as parse_condition};
 use diagnostic::Faults;
 use plan::{Clause, PlanParts};
 use read::{ClauseText, Heading, Parts, PartsReader, check_axes, find, heading, products};
-use syntax::{Entry, Value};
+use syntax::Entry;
 use values::Reader;
 
 /// Points that are looked at to see that `where` keeps some.
@@ -119,7 +122,10 @@ impl Spec {
         let mut heading = heading(top, file, &mut faults);
         let tables = own_tables(top);
         let catalog = Arc::new(own_catalog(top, &tables, &mut faults));
-        let reader = Reader { catalog: &catalog };
+        let reader = Reader {
+            catalog: &catalog,
+            own: &tables,
+        };
         let mut parts = PartsReader {
             reader,
             kind: heading.kind,
@@ -203,10 +209,7 @@ fn placed(top: &[Entry], fault: &CatalogFault) -> Diagnostic {
             break;
         };
         last = Some(entry);
-        entries = match &entry.node.value {
-            Value::Table(below) => below,
-            _ => &[],
-        };
+        entries = entry.node.table().unwrap_or_default();
     }
     let diagnostic = match last {
         Some(entry) => {
@@ -369,3 +372,6 @@ fn repeated_points(parts: &Parts, plan: &Plan) -> Option<Diagnostic> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,9 @@ use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::condition::{Expression, Field, Operand};
 use crate::spec::product::{Digit, Product};
 use crate::spec::read::twin;
+use crate::spec::resolution::{self, mixed};
 use crate::spec::resolver::Resolver;
-use crate::spec::{AxisValue, GridPoint, facts, resolution};
+use crate::spec::{AxisValue, GridPoint, facts};
 
 /// The points of a sweep: a union of products, then single points.
 #[derive(Debug)]
@@ -241,7 +242,7 @@ impl Plan {
     /// Counts what `where` keeps and drops, looking at no more than about `looks` points.
     ///
     /// Axes that no clause reads do not have to be walked: they multiply the counts. What is left is
-    /// counted one by one, or, where that is still too much, at evenly spaced places.
+    /// counted one by one, or, where that is still too much, at places drawn with a fixed seed.
     pub fn tally(&self, looks: u64) -> Tally {
         let mut tally = Tally {
             points: self.len(),
@@ -271,14 +272,14 @@ impl Plan {
         let seen = product
             .len()
             .expect("a factor of a product that has a length");
-        let stride = seen.div_ceil(looks);
-        // Beside a stride that shares a factor with the fastest digit, some values would never be seen.
-        let stride = if stride > 1 { stride | 1 } else { stride };
-        let looked = seen.div_ceil(stride);
-        tally.exact &= stride == 1;
+        let exact = seen <= looks;
+        let looked = seen.min(looks);
+        tally.exact &= exact;
         let mut kept = 0;
         let mut dropped = vec![0; self.clauses.len()];
-        for at in (0..seen).step_by(usize::try_from(stride).unwrap_or(usize::MAX)) {
+        for look in 0..looked {
+            // Evenly spaced places would beat with the lengths of the axes; drawn ones do not.
+            let at = if exact { look } else { mixed(0, look) % seen };
             let point = self.decoded(block.numbers.start, &product, at);
             let mut keeps = true;
             for (clause, count) in self.clauses.iter().zip(&mut dropped) {
@@ -323,11 +324,11 @@ impl Plan {
 /// Of two twins the one that was not given, for clauses: the batch per GPU of a global batch.
 fn derived_batch(axis: Axis, point: &GridPoint) -> Option<f64> {
     let gpus = point.number(Axis::Gpus)?;
-    match axis {
-        Axis::GlobalBatch => Some(point.number(Axis::BatchPerGpu)? * gpus),
-        Axis::BatchPerGpu => Some(point.number(Axis::GlobalBatch)? / gpus),
-        _ => None,
+    if axis == Axis::GlobalBatch {
+        return Some(point.number(Axis::BatchPerGpu)? * gpus);
     }
+    let global = point.number(Axis::GlobalBatch)?;
+    (axis == Axis::BatchPerGpu).then_some(global / gpus)
 }
 
 /// The other axes that the resolved value of an axis follows from.

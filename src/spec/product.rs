@@ -9,8 +9,13 @@ pub(super) enum AxisValues {
     List(Vec<AxisValue>),
     /// `from`, `from + step`, … of counts.
     Counts { from: u64, step: u64, len: u64 },
-    /// `from`, `from + step`, … of real numbers.
-    Reals { from: f64, step: f64, len: u64 },
+    /// `from`, `from + step`, … of real numbers, none over `to`.
+    Reals {
+        from: f64,
+        to: f64,
+        step: f64,
+        len: u64,
+    },
 }
 
 impl AxisValues {
@@ -25,7 +30,9 @@ impl AxisValues {
         match self {
             Self::List(values) => values[at as usize].clone(),
             Self::Counts { from, step, .. } => AxisValue::Int(from + step * at),
-            Self::Reals { from, step, .. } => AxisValue::Real(from + step * at as f64),
+            Self::Reals { from, to, step, .. } => {
+                AxisValue::Real((from + step * at as f64).min(*to))
+            }
         }
     }
 

@@ -157,7 +157,7 @@ pub(super) fn heading(top: &[Entry], file: &str, faults: &mut Faults) -> Heading
 fn name(entry: &Entry, faults: &mut Faults) -> String {
     let name = text(&entry.node, "name", faults).unwrap_or_default();
     let well_formed = !name.is_empty() && name.len() <= 100 && name.chars().all(is_name_char);
-    if !well_formed && matches!(entry.node.value, Value::Text(_)) {
+    if !well_formed && entry.node.text().is_some() {
         faults.push(
             Diagnostic::error(
                 &entry.node.place,
@@ -170,8 +170,8 @@ fn name(entry: &Entry, faults: &mut Faults) -> String {
 }
 
 fn text(node: &Node, key: &str, faults: &mut Faults) -> Option<String> {
-    if let Value::Text(text) = &node.value {
-        return Some(text.clone());
+    if let Some(text) = node.text() {
+        return Some(text.to_owned());
     }
     let message = format!("`{key}` is text, not {}", node.described());
     faults.push(Diagnostic::error(&node.place, message));
@@ -179,11 +179,7 @@ fn text(node: &Node, key: &str, faults: &mut Faults) -> Option<String> {
 }
 
 fn clauses(node: &Node, faults: &mut Faults) -> Vec<ClauseText> {
-    let items = match &node.value {
-        Value::List(items) => items.as_slice(),
-        _ => std::slice::from_ref(node),
-    };
-    items
+    node.items()
         .iter()
         .filter_map(|item| {
             Some(ClauseText {
@@ -203,17 +199,17 @@ pub(super) struct PartsReader<'a> {
 
 impl PartsReader<'_> {
     pub(super) fn parts(&mut self, top: &[Entry]) -> Parts {
-        let tables = |key| find(top, key).map_or_else(Vec::new, |entry| tables(&entry.node));
+        let tables = |key| find(top, key).map_or(&[][..], |entry| entry.node.items());
         let grids = tables("grid")
-            .into_iter()
+            .iter()
             .filter_map(|node| self.table("grid", node, Self::values))
             .collect();
         let zips: Vec<Table<AxisValues>> = tables("zip")
-            .into_iter()
+            .iter()
             .filter_map(|node| self.table("zip", node, Self::values))
             .collect();
         let points = tables("point")
-            .into_iter()
+            .iter()
             .filter_map(|node| self.table("point", node, Self::one_value))
             .collect();
         let defaults = find(top, "defaults")
@@ -235,24 +231,17 @@ impl PartsReader<'_> {
     }
 
     fn one_value(&mut self, axis: Axis, node: &Node) -> Option<AxisValue> {
-        match &node.value {
-            Value::List(_) | Value::Table(_) => {
-                self.faults.push(
-                    Diagnostic::error(
-                        &node.place,
-                        format!("`{axis}` has one value here, not {}", node.described()),
-                    )
-                    .hint("several values go into [grid] or [[zip]]"),
-                );
-                None
-            }
-            Value::Null
-            | Value::Bool(_)
-            | Value::Int(_)
-            | Value::Real(_)
-            | Value::Text(_)
-            | Value::Date(_) => self.faults.ok(self.reader.value(axis, node)),
+        if matches!(node.value, Value::List(_) | Value::Table(_)) {
+            self.faults.push(
+                Diagnostic::error(
+                    &node.place,
+                    format!("`{axis}` has one value here, not {}", node.described()),
+                )
+                .hint("several values go into [grid] or [[zip]]"),
+            );
+            return None;
         }
+        self.faults.ok(self.reader.value(axis, node))
     }
 
     /// Every axis of a table that can be read; the rest is noted.
@@ -262,7 +251,7 @@ impl PartsReader<'_> {
         node: &Node,
         read: fn(&mut Self, Axis, &Node) -> Option<T>,
     ) -> Option<Table<T>> {
-        let Value::Table(entries) = &node.value else {
+        let Some(entries) = node.table() else {
             let message = format!("`{what}` is a table of axes, not {}", node.described());
             self.faults.push(Diagnostic::error(&node.place, message));
             return None;
@@ -346,14 +335,6 @@ fn counted(values: u64) -> String {
     }
 }
 
-/// The tables of `[key]` or `[[key]]`.
-fn tables(node: &Node) -> Vec<&Node> {
-    match &node.value {
-        Value::List(items) => items.iter().collect(),
-        _ => vec![node],
-    }
-}
-
 /// Axes of which a point has one or the other.
 pub(super) const TWINS: [(Axis, Axis); 2] = [
     (Axis::Nodes, Axis::Gpus),
@@ -362,11 +343,10 @@ pub(super) const TWINS: [(Axis, Axis); 2] = [
 
 /// The axis that stands in the place of another one.
 pub(super) fn twin(axis: Axis) -> Option<Axis> {
-    TWINS.iter().find_map(|(one, other)| match axis {
-        _ if axis == *one => Some(*other),
-        _ if axis == *other => Some(*one),
-        _ => None,
-    })
+    TWINS
+        .iter()
+        .flat_map(|(one, other)| [(one, other), (other, one)])
+        .find_map(|(one, other)| (*one == axis).then_some(*other))
 }
 
 /// Says which axes are in two places, lack their twin, or are missing.
@@ -418,13 +398,13 @@ pub(super) fn check_axes(parts: &Parts, kind: StudyKind, faults: &mut Faults) {
 
 /// The grids, or one empty grid where there are only zips.
 pub(super) fn grids_or_zips(parts: &Parts) -> Vec<Table<AxisValues>> {
-    match (parts.grids.is_empty(), parts.zips.first()) {
-        (true, Some(zip)) => vec![Table {
+    if let (true, Some(zip)) = (parts.grids.is_empty(), parts.zips.first()) {
+        return vec![Table {
             place: zip.place.clone(),
             axes: Vec::new(),
-        }],
-        _ => parts.grids.clone(),
+        }];
     }
+    parts.grids.clone()
 }
 
 fn check_twins<'a, T: 'a>(axes: impl IntoIterator<Item = &'a Given<T>>, faults: &mut Faults) {

@@ -57,7 +57,7 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
         run: RunSettings {
             variability: point.number(Axis::Variability).unwrap_or(0.0),
             iterations: count(point, Axis::Iterations).unwrap_or(32),
-            seed: mixed_seed(point.int(Axis::Seed).unwrap_or(0), point.index),
+            seed: mixed(point.int(Axis::Seed).unwrap_or(0), point.index),
         },
     })
 }
@@ -216,7 +216,11 @@ fn check_ranks(layout: &LayoutRequest, gpus: u32) -> Result<(), Infeasible> {
     if !u64::from(gpus).is_multiple_of(need) {
         return Err(Infeasible::Indivisible {
             what: format!("gpus {gpus}"),
-            by: format!("{words} = {need}"),
+            by: if given.len() == 1 {
+                words
+            } else {
+                format!("{words} = {need}")
+            },
         });
     }
     if given.len() == 4 && need != u64::from(gpus) {
@@ -275,11 +279,11 @@ fn flag(point: &GridPoint, axis: Axis) -> Option<bool> {
     point.value(axis).and_then(AxisValue::as_bool)
 }
 
-/// The seed of one point: seed and number through the finaliser of `SplitMix64`, so that neighbours
-/// share nothing and a point's draws do not depend on when or where it runs.
+/// Seed and number through the finaliser of `SplitMix64`: neighbours share nothing, and the draws of a
+/// point do not depend on when or where it runs.
 ///
 /// Source: Steele, Lea & Flood, OOPSLA 2014.
-fn mixed_seed(seed: u64, index: u64) -> u64 {
+pub(super) fn mixed(seed: u64, index: u64) -> u64 {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut z = seed ^ index.wrapping_add(1).wrapping_mul(GOLDEN);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

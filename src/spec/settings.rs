@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::spec::analysis::{AnalysisSettings, BottleneckThresholds};
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::read::{check_keys, find};
-use crate::spec::syntax::{Entry, Node, Value};
+use crate::spec::syntax::{Entry, Node};
 
 /// Keys of `[analysis]`.
 pub(super) const KEYS: &[&str] = &[
@@ -63,7 +63,7 @@ fn thresholds(node: &Node, faults: &mut Faults) -> BottleneckThresholds {
 }
 
 fn entries<'a>(node: &'a Node, key: &str, faults: &mut Faults) -> Option<&'a [Entry]> {
-    if let Value::Table(entries) = &node.value {
+    if let Some(entries) = node.table() {
         return Some(entries);
     }
     let message = format!("`{key}` is a table, not {}", node.described());
@@ -79,12 +79,9 @@ fn number(
     faults: &mut Faults,
 ) -> Option<f64> {
     let node = &find(entries, key)?.node;
-    let number = match node.value {
-        Value::Int(number) => Some(number as f64),
-        Value::Real(number) => Some(number),
-        _ => None,
-    };
-    let number = number.filter(|number| number.is_finite() && in_range(*number));
+    let number = node
+        .number()
+        .filter(|number| number.is_finite() && in_range(*number));
     if number.is_none() {
         let message = format!("`{key}` is {expected}, not {}", node.described());
         faults.push(Diagnostic::error(&node.place, message));
@@ -119,9 +116,9 @@ fn quantity<T: FromStr<Err: Display>>(
     faults: &mut Faults,
 ) -> Option<T> {
     let node = &find(entries, key)?.node;
-    let parsed = match &node.value {
-        Value::Text(text) => text.parse().map_err(|error: T::Err| error.to_string()),
-        _ => Err(format!(
+    let parsed = match node.text() {
+        Some(text) => text.parse().map_err(|error: T::Err| error.to_string()),
+        None => Err(format!(
             "`{key}` is text with its unit, not {}",
             node.described()
         )),

@@ -38,6 +38,44 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    /// The text, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Value::Text(text) = &self.value {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    /// The number, whole or not, if it is one.
+    pub(super) fn number(&self) -> Option<f64> {
+        if let Value::Int(number) = self.value {
+            Some(number as f64)
+        } else if let Value::Real(number) = self.value {
+            Some(number)
+        } else {
+            None
+        }
+    }
+
+    /// The entries, if it is a table.
+    pub(super) fn table(&self) -> Option<&[Entry]> {
+        if let Value::Table(entries) = &self.value {
+            Some(entries)
+        } else {
+            None
+        }
+    }
+
+    /// The items of a list, or the value itself as the only one.
+    pub(super) fn items(&self) -> &[Self] {
+        if let Value::List(items) = &self.value {
+            items
+        } else {
+            std::slice::from_ref(self)
+        }
+    }
+
     /// The value in words, for messages: `text`, `a list`.
     pub(super) fn described(&self) -> String {
         match &self.value {

@@ -70,15 +70,10 @@ fn values(values: &AxisValues) -> String {
             let to = from + step * (len - 1);
             format!("{{ from = {from}, to = {to}, step = {step} }}")
         }
-        AxisValues::Reals { from, step, len } => {
-            let real = |number| AxisValue::Real(number).to_toml();
-            let to = from + step * (len - 1) as f64;
-            format!(
-                "{{ from = {}, to = {}, step = {} }}",
-                real(*from),
-                real(to),
-                real(*step)
-            )
+        AxisValues::Reals { from, to, step, .. } => {
+            let [from, to, step] =
+                [from, to, step].map(|number| AxisValue::Real(*number).to_toml());
+            format!("{{ from = {from}, to = {to}, step = {step} }}")
         }
     }
 }

@@ -9,20 +9,16 @@ use crate::spec::axis::{Axis, Domain};
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::product::AxisValues;
 use crate::spec::source::Place;
-use crate::spec::stages;
-use crate::spec::syntax::{Entry, Node, Value};
+use crate::spec::syntax::{Node, Value};
+use crate::spec::{range, stages};
 use crate::units::Bytes;
-
-/// Values that a geometric range may give: more is a slip of the factor.
-const GEOMETRIC_MAX: u64 = 10_000;
-
-/// Values of an arithmetic range: as many as have a number.
-const ARITHMETIC_MAX: f64 = i64::MAX as f64;
 
 /// What names may stand for, for the check of values.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     pub(super) catalog: &'a Catalog,
+    /// The spec's own catalogue tables: their names are known even when their contents have faults.
+    pub(super) own: &'a toml::Table,
 }
 
 impl Reader<'_> {
@@ -52,7 +48,7 @@ impl Reader<'_> {
                     .collect::<Option<Vec<_>>>()
                     .map(AxisValues::List)
             }
-            Value::Table(entries) => self.range(axis, node, entries, faults),
+            Value::Table(entries) => range::values(self, axis, node, entries, faults),
             Value::Null
             | Value::Bool(_)
             | Value::Int(_)
@@ -67,9 +63,7 @@ impl Reader<'_> {
     /// One value of an axis.
     pub(super) fn value(self, axis: Axis, node: &Node) -> Result<AxisValue, Diagnostic> {
         let info = axis.info();
-        if let Value::Text(text) = &node.value
-            && text == "auto"
-        {
+        if node.text() == Some("auto") {
             return if info.auto {
                 Ok(AxisValue::Auto)
             } else {
@@ -81,28 +75,31 @@ impl Reader<'_> {
             Domain::Closed(names) => closed_name(axis, names, node),
             Domain::Int { min, max } => count(axis, min, max, node),
             Domain::Real { min, max } => real(axis, min, max, node),
-            Domain::Bool => match node.value {
-                Value::Bool(answer) => Ok(AxisValue::Bool(answer)),
-                _ => Err(mismatch(axis, node)),
-            },
+            Domain::Bool => {
+                let Value::Bool(answer) = node.value else {
+                    return Err(mismatch(axis, node));
+                };
+                Ok(AxisValue::Bool(answer))
+            }
             Domain::Size => size(axis, node).map(AxisValue::Size),
-            Domain::Stages => match &node.value {
-                Value::Text(text) => match stages::parse(text) {
-                    Ok(_) => Ok(AxisValue::Text(text.as_str().into())),
+            Domain::Stages => {
+                let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+                match stages::parse(text) {
+                    Ok(_) => Ok(AxisValue::Text(text.into())),
                     Err(message) => Err(Diagnostic::error(&node.place, message)),
-                },
-                _ => Err(mismatch(axis, node)),
-            },
+                }
+            }
         }
     }
 
     fn catalog_name(self, axis: Axis, kind: Kind, node: &Node) -> Result<AxisValue, Diagnostic> {
-        let Value::Text(text) = &node.value else {
-            return Err(mismatch(axis, node));
-        };
-        let names = self.catalog.names(kind);
-        if names.contains(&text.as_str()) {
-            return Ok(AxisValue::Text(text.as_str().into()));
+        let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+        let own = self.own.get(kind.as_str()).and_then(toml::Value::as_table);
+        let own = own.into_iter().flat_map(toml::Table::keys);
+        let mut names = self.catalog.names(kind);
+        names.extend(own.map(String::as_str));
+        if names.contains(&text) {
+            return Ok(AxisValue::Text(text.into()));
         }
         let hint = nearest(text, names).map_or_else(
             || format!("`sweep list {kind}` shows them; own ones go into [{kind}.NAME]"),
@@ -110,188 +107,6 @@ impl Reader<'_> {
         );
         let message = format!("unknown {} `{text}`", kind.singular());
         Err(Diagnostic::error(&node.place, message).hint(hint))
-    }
-
-    fn range(
-        self,
-        axis: Axis,
-        node: &Node,
-        entries: &[Entry],
-        faults: &mut Faults,
-    ) -> Option<AxisValues> {
-        let before = faults.count();
-        for entry in entries {
-            if !matches!(entry.key.as_str(), "from" | "to" | "times" | "step") {
-                faults.push(
-                    Diagnostic::error(&entry.key_place, format!("unknown key `{}`", entry.key))
-                        .hint("a range is { from, to, times } or { from, to, step }"),
-                );
-            }
-        }
-        let find = |key: &str| {
-            entries
-                .iter()
-                .find(|entry| entry.key == key)
-                .map(|entry| &entry.node)
-        };
-        let (Some(from), Some(to)) = (find("from"), find("to")) else {
-            faults.push(
-                Diagnostic::error(
-                    &node.place,
-                    format!("the range of `{axis}` lacks `from` or `to`"),
-                )
-                .hint("a range is { from, to, times } or { from, to, step }"),
-            );
-            return None;
-        };
-        let first = faults.ok(self.value(axis, from));
-        let last = faults.ok(self.value(axis, to));
-        if faults.count() > before {
-            return None;
-        }
-        let bounds = Bounds {
-            axis,
-            place: &node.place,
-            first: first?,
-            last: last?,
-        };
-        let values = match (find("times"), find("step")) {
-            (Some(times), None) => geometric(&bounds, times),
-            (None, Some(step)) => arithmetic(&bounds, step),
-            (None, None) | (Some(_), Some(_)) => Err(Diagnostic::error(
-                &node.place,
-                format!("the range of `{axis}` needs either `times` or `step`"),
-            )
-            .hint("{ from = 1, to = 128, times = 2 } is 1, 2, 4 … 128; { from, to, step } is arithmetic")),
-        };
-        faults.ok(values)
-    }
-}
-
-/// Both ends of a range, as values of its axis.
-struct Bounds<'a> {
-    axis: Axis,
-    place: &'a Place,
-    first: AxisValue,
-    last: AxisValue,
-}
-
-impl Bounds<'_> {
-    fn numbers(&self) -> Result<(f64, f64), Diagnostic> {
-        let axis = self.axis;
-        let (Some(from), Some(to)) = (self.first.as_number(), self.last.as_number()) else {
-            return Err(Diagnostic::error(
-                self.place,
-                format!("`{axis}` has no numbers, so it has no range"),
-            )
-            .hint("write a list"));
-        };
-        if from > to {
-            let message = format!(
-                "the range of `{axis}` is empty: {} is over {}",
-                self.first, self.last
-            );
-            return Err(Diagnostic::error(self.place, message));
-        }
-        Ok((from, to))
-    }
-}
-
-fn geometric(bounds: &Bounds<'_>, times: &Node) -> Result<AxisValues, Diagnostic> {
-    let (from, to) = bounds.numbers()?;
-    let factor = match times.value {
-        Value::Int(factor) => factor as f64,
-        Value::Real(factor) => factor,
-        _ => f64::NAN,
-    };
-    if !(factor.is_finite() && factor > 1.0) {
-        let message = format!("`times` is a number over 1, not {}", times.described());
-        return Err(Diagnostic::error(&times.place, message));
-    }
-    if from <= 0.0 {
-        let message = format!(
-            "a range with `times` starts above zero, not at {}",
-            bounds.first
-        );
-        return Err(Diagnostic::error(bounds.place, message));
-    }
-    let mut values: Vec<AxisValue> = Vec::new();
-    let mut number = from;
-    // The last product may miss the end by rounding.
-    while number <= to * (1.0 + 1e-12) {
-        let value = match bounds.first {
-            AxisValue::Real(_) => AxisValue::Real(number.min(to)),
-            AxisValue::Size(_) => AxisValue::Size(Bytes::from_f64(number)),
-            AxisValue::Auto | AxisValue::Text(_) | AxisValue::Bool(_) | AxisValue::Int(_) => {
-                AxisValue::Int(libm::round(number) as u64)
-            }
-        };
-        if values.last() != Some(&value) {
-            values.push(value);
-        }
-        if values.len() as u64 > GEOMETRIC_MAX {
-            let message = format!(
-                "the range of `{}` has more than {GEOMETRIC_MAX} values",
-                bounds.axis
-            );
-            return Err(Diagnostic::error(bounds.place, message).hint("take a larger factor"));
-        }
-        number *= factor;
-    }
-    Ok(AxisValues::List(values))
-}
-
-fn arithmetic(bounds: &Bounds<'_>, step: &Node) -> Result<AxisValues, Diagnostic> {
-    let (from, to) = bounds.numbers()?;
-    let wrong = |expected: &str| {
-        let message = format!("`step` is {expected}, not {}", step.described());
-        Err(Diagnostic::error(&step.place, message))
-    };
-    match (&bounds.first, &bounds.last) {
-        (AxisValue::Int(first), AxisValue::Int(last)) => match step.value {
-            Value::Int(step) if step > 0 => Ok(AxisValues::Counts {
-                from: *first,
-                step: step as u64,
-                len: (last - first) / step as u64 + 1,
-            }),
-            _ => wrong("a whole number from 1 on"),
-        },
-        (AxisValue::Size(first), AxisValue::Size(last)) => match size(bounds.axis, step) {
-            Ok(step) if step > Bytes::ZERO => {
-                let len = (last.get() - first.get()) / step.get() + 1;
-                if len > GEOMETRIC_MAX {
-                    let message = format!(
-                        "the range of `{}` has {len} values; at most {GEOMETRIC_MAX}",
-                        bounds.axis
-                    );
-                    return Err(Diagnostic::error(bounds.place, message));
-                }
-                let sizes =
-                    (0..len).map(|at| AxisValue::Size(Bytes::new(first.get() + at * step.get())));
-                Ok(AxisValues::List(sizes.collect()))
-            }
-            Ok(_) => wrong("above zero"),
-            Err(fault) => Err(fault),
-        },
-        _ => {
-            let step_by = match step.value {
-                Value::Int(step) => step as f64,
-                Value::Real(step) => step,
-                _ => f64::NAN,
-            };
-            let steps = libm::floor((to - from) / step_by + 1e-9);
-            if !(step_by.is_finite() && step_by > 0.0) {
-                return wrong("a number above zero");
-            }
-            if steps >= ARITHMETIC_MAX {
-                return wrong("large enough to count its values");
-            }
-            Ok(AxisValues::Reals {
-                from,
-                step: step_by,
-                len: steps as u64 + 1,
-            })
-        }
     }
 }
 
@@ -329,24 +144,18 @@ fn mismatch(axis: Axis, node: &Node) -> Diagnostic {
         node.described()
     );
     let fault = Diagnostic::error(&node.place, message);
-    match (&node.value, axis.info().domain) {
-        (Value::Text(text), Domain::Int { .. } | Domain::Real { .. })
-            if text.parse::<f64>().is_ok() =>
-        {
-            fault.hint(format!("write {text} without quotes"))
-        }
-        (Value::Text(text), Domain::Bool) if text == "true" || text == "false" => {
-            fault.hint(format!("write {text} without quotes"))
-        }
-        _ => fault,
-    }
+    let text = node.text().unwrap_or_default();
+    let fits = match axis.info().domain {
+        Domain::Int { .. } | Domain::Real { .. } => text.parse::<f64>().is_ok(),
+        Domain::Bool => text.parse::<bool>().is_ok(),
+        Domain::Catalog(_) | Domain::Closed(_) | Domain::Size | Domain::Stages => false,
+    };
+    fault.maybe_hint(fits.then(|| format!("write {text} without quotes")))
 }
 
 fn closed_name(axis: Axis, names: &[&'static str], node: &Node) -> Result<AxisValue, Diagnostic> {
-    let Value::Text(text) = &node.value else {
-        return Err(mismatch(axis, node));
-    };
-    if let Some(name) = names.iter().find(|name| *name == text) {
+    let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+    if let Some(name) = names.iter().find(|name| **name == text) {
         return Ok(AxisValue::Text(Arc::from(*name)));
     }
     let fault = Diagnostic::error(&node.place, format!("unknown {axis} `{text}`"));
@@ -367,11 +176,7 @@ fn count(axis: Axis, min: u64, max: u64, node: &Node) -> Result<AxisValue, Diagn
 }
 
 fn real(axis: Axis, min: f64, max: f64, node: &Node) -> Result<AxisValue, Diagnostic> {
-    let number = match node.value {
-        Value::Int(number) => number as f64,
-        Value::Real(number) => number,
-        _ => return Err(mismatch(axis, node)),
-    };
+    let number = node.number().ok_or_else(|| mismatch(axis, node))?;
     // NaN is in no range.
     if (min..=max).contains(&number) {
         Ok(AxisValue::Real(number))
@@ -388,24 +193,19 @@ fn out_of_range(axis: Axis, node: &Node) -> Diagnostic {
     Diagnostic::error(&node.place, message).hint(format!("`{axis}` is {}", expectation(axis)))
 }
 
-fn size(axis: Axis, node: &Node) -> Result<Bytes, Diagnostic> {
-    match &node.value {
-        Value::Text(text) => match text.parse::<Bytes>() {
-            Ok(size) if size.get() > 0 && i64::try_from(size.get()).is_ok() => Ok(size),
-            Ok(_) => Err(Diagnostic::error(
-                &node.place,
-                format!("`{axis}` = {text} is out of range"),
-            )
-            .hint("a buffer has at least 1 B and at most 8 EiB")),
-            Err(error) => Err(Diagnostic::error(&node.place, error.to_string())),
-        },
-        Value::Int(number) => {
-            Err(
-                Diagnostic::error(&node.place, format!("`{number}` has no unit")).hint(format!(
-                    "write it as text with its unit: \"{number} B\", \"64 MiB\""
-                )),
-            )
+pub(super) fn size(axis: Axis, node: &Node) -> Result<Bytes, Diagnostic> {
+    if let Value::Int(number) = node.value {
+        let hint = format!("write it as text with its unit: \"{number} B\", \"64 MiB\"");
+        return Err(Diagnostic::error(&node.place, format!("`{number}` has no unit")).hint(hint));
+    }
+    let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+    match text.parse::<Bytes>() {
+        Ok(size) if size.get() > 0 && i64::try_from(size.get()).is_ok() => Ok(size),
+        Ok(_) => {
+            let message = format!("`{axis}` = {text} is out of range");
+            Err(Diagnostic::error(&node.place, message)
+                .hint("a buffer has at least 1 B and at most 8 EiB"))
         }
-        _ => Err(mismatch(axis, node)),
+        Err(error) => Err(Diagnostic::error(&node.place, error.to_string())),
     }
 }

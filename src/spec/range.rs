@@ -1,0 +1,208 @@
+//! Ranges: `{ from, to, times }` and `{ from, to, step }`.
+
+use crate::spec::AxisValue;
+use crate::spec::axis::Axis;
+use crate::spec::diagnostic::{Diagnostic, Faults};
+use crate::spec::product::AxisValues;
+use crate::spec::source::Place;
+use crate::spec::syntax::{Entry, Node, Value};
+use crate::spec::values::{Reader, size};
+use crate::units::Bytes;
+
+/// Values of a range that is kept as a list: more is a slip of the factor.
+const WRITTEN_OUT_MAX: u64 = 10_000;
+
+/// Values of an arithmetic range: as many as can be numbered.
+const ARITHMETIC_MAX: f64 = i64::MAX as f64;
+
+/// The values of a range; every fault of it is noted.
+pub(super) fn values(
+    reader: Reader<'_>,
+    axis: Axis,
+    node: &Node,
+    entries: &[Entry],
+    faults: &mut Faults,
+) -> Option<AxisValues> {
+    let before = faults.count();
+    for entry in entries {
+        if !matches!(entry.key.as_str(), "from" | "to" | "times" | "step") {
+            faults.push(
+                Diagnostic::error(&entry.key_place, format!("unknown key `{}`", entry.key))
+                    .hint("a range is { from, to, times } or { from, to, step }"),
+            );
+        }
+    }
+    let find = |key: &str| {
+        entries
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.node)
+    };
+    let (Some(from), Some(to)) = (find("from"), find("to")) else {
+        faults.push(
+            Diagnostic::error(
+                &node.place,
+                format!("the range of `{axis}` lacks `from` or `to`"),
+            )
+            .hint("a range is { from, to, times } or { from, to, step }"),
+        );
+        return None;
+    };
+    let first = faults.ok(reader.value(axis, from));
+    let last = faults.ok(reader.value(axis, to));
+    if faults.count() > before {
+        return None;
+    }
+    let bounds = Bounds {
+        axis,
+        place: &node.place,
+        first: first?,
+        last: last?,
+    };
+    let values = match (find("times"), find("step")) {
+        (Some(times), None) => geometric(&bounds, times),
+        (None, Some(step)) => arithmetic(&bounds, step),
+        (None, None) | (Some(_), Some(_)) => Err(Diagnostic::error(
+            &node.place,
+            format!("the range of `{axis}` needs either `times` or `step`"),
+        )
+        .hint(
+            "{ from = 1, to = 128, times = 2 } is 1, 2, 4 … 128; { from, to, step } is arithmetic",
+        )),
+    };
+    faults.ok(values)
+}
+
+/// Both ends of a range, as values of its axis.
+struct Bounds<'a> {
+    axis: Axis,
+    place: &'a Place,
+    first: AxisValue,
+    last: AxisValue,
+}
+
+impl Bounds<'_> {
+    fn too_many(&self, hint: &str) -> Diagnostic {
+        let message = format!(
+            "the range of `{}` has more than {WRITTEN_OUT_MAX} values",
+            self.axis
+        );
+        Diagnostic::error(self.place, message).hint(hint)
+    }
+
+    fn numbers(&self) -> Result<(f64, f64), Diagnostic> {
+        let axis = self.axis;
+        let (Some(from), Some(to)) = (self.first.as_number(), self.last.as_number()) else {
+            return Err(Diagnostic::error(
+                self.place,
+                format!("`{axis}` has no numbers, so it has no range"),
+            )
+            .hint("write a list"));
+        };
+        if from > to {
+            let message = format!(
+                "the range of `{axis}` is empty: {} is over {}",
+                self.first, self.last
+            );
+            return Err(Diagnostic::error(self.place, message));
+        }
+        Ok((from, to))
+    }
+}
+
+fn geometric(bounds: &Bounds<'_>, times: &Node) -> Result<AxisValues, Diagnostic> {
+    let (from, to) = bounds.numbers()?;
+    let factor = times.number().unwrap_or(f64::NAN);
+    if !(factor.is_finite() && factor > 1.0) {
+        let message = format!("`times` is a number over 1, not {}", times.described());
+        return Err(Diagnostic::error(&times.place, message));
+    }
+    if from <= 0.0 {
+        let message = format!(
+            "a range with `times` starts above zero, not at {}",
+            bounds.first
+        );
+        return Err(Diagnostic::error(bounds.place, message));
+    }
+    let mut values: Vec<AxisValue> = Vec::new();
+    let mut number = from;
+    // The last product may miss the end by rounding.
+    while number <= to * (1.0 + 1e-12) {
+        let value = match bounds.first {
+            AxisValue::Real(_) => AxisValue::Real(number.min(to)),
+            AxisValue::Size(_) => AxisValue::Size(Bytes::from_f64(number)),
+            AxisValue::Auto | AxisValue::Text(_) | AxisValue::Bool(_) | AxisValue::Int(_) => {
+                AxisValue::Int(libm::round(number) as u64)
+            }
+        };
+        if values.last() != Some(&value) {
+            values.push(value);
+        }
+        if values.len() as u64 > WRITTEN_OUT_MAX {
+            return Err(bounds.too_many("take a larger factor"));
+        }
+        number *= factor;
+    }
+    Ok(AxisValues::List(values))
+}
+
+fn arithmetic(bounds: &Bounds<'_>, step: &Node) -> Result<AxisValues, Diagnostic> {
+    let (from, to) = bounds.numbers()?;
+    if let (Some(first), Some(last)) = (bounds.first.as_int(), bounds.last.as_int()) {
+        let Some(step) = whole(step).filter(|step| *step > 0) else {
+            return Err(wrong_step(step, "a whole number from 1 on"));
+        };
+        return Ok(AxisValues::Counts {
+            from: first,
+            step,
+            len: (last - first) / step + 1,
+        });
+    }
+    if let (Some(first), Some(last)) = (bounds.first.as_size(), bounds.last.as_size()) {
+        return sizes(bounds, first, last, size(bounds.axis, step)?);
+    }
+    let step_by = step.number().unwrap_or(f64::NAN);
+    if !(step_by.is_finite() && step_by > 0.0) {
+        return Err(wrong_step(step, "a number above zero"));
+    }
+    // The end belongs to the range even when rounding puts it a little too far.
+    let steps = libm::floor((to - from) / step_by + 1e-9);
+    if steps >= ARITHMETIC_MAX {
+        return Err(wrong_step(
+            step,
+            "large enough for its values to be counted",
+        ));
+    }
+    Ok(AxisValues::Reals {
+        from,
+        to,
+        step: step_by,
+        len: steps as u64 + 1,
+    })
+}
+
+fn sizes(
+    bounds: &Bounds<'_>,
+    first: Bytes,
+    last: Bytes,
+    step: Bytes,
+) -> Result<AxisValues, Diagnostic> {
+    let len = (last.get() - first.get()) / step.get() + 1;
+    if len > WRITTEN_OUT_MAX {
+        return Err(bounds.too_many("take a larger step"));
+    }
+    let sizes = (0..len).map(|at| AxisValue::Size(Bytes::new(first.get() + at * step.get())));
+    Ok(AxisValues::List(sizes.collect()))
+}
+
+fn whole(node: &Node) -> Option<u64> {
+    let Value::Int(number) = node.value else {
+        return None;
+    };
+    u64::try_from(number).ok()
+}
+
+fn wrong_step(step: &Node, expected: &str) -> Diagnostic {
+    let message = format!("`step` is {expected}, not {}", step.described());
+    Diagnostic::error(&step.place, message)
+}
