@@ -28,6 +28,7 @@ mod load;
 mod product;
 mod range;
 mod read;
+mod repeated;
 mod resolution;
 mod resolver;
 mod settings;
@@ -36,7 +37,6 @@ mod syntax;
 mod text;
 mod values;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -148,7 +148,7 @@ impl Spec {
             return Err(SpecError::Faults(faults.into_found()));
         }
         Ok(Self {
-            warnings: repeated_points(&parts, &plan).into_iter().collect(),
+            warnings: repeated::points(&parts, &plan).into_iter().collect(),
             resolved: text::resolved(&heading, &parts, &tables),
             name: heading.name,
             description: heading.description,
@@ -331,46 +331,6 @@ fn check_kept(plan: &Plan, heading: &Heading, faults: &mut Faults) {
             faults.push(Diagnostic::error(&clause.place, message));
         }
     }
-}
-
-/// Says so when the same point is there twice.
-fn repeated_points(parts: &Parts, plan: &Plan) -> Option<Diagnostic> {
-    /// Points of several tables that are compared with each other.
-    const COMPARED_MAX: u64 = 20_000;
-    let message = "some points are equal; each is simulated and gets its row";
-    for given in parts.grids.iter().flat_map(|grid| &grid.axes) {
-        let mut seen = Vec::new();
-        for value in given.values.iter().take(1_000) {
-            if seen.contains(&value) {
-                let message = format!("{message}: `{}` has {value} twice", given.axis);
-                return Some(Diagnostic::warning(&given.place, message));
-            }
-            seen.push(value);
-        }
-    }
-    let tables = parts.grids.len() + parts.points.len() + parts.zips.len();
-    if tables < 2 || plan.len() > COMPARED_MAX {
-        return None;
-    }
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for index in 0..plan.len() {
-        let point = plan.point(index);
-        let key: Vec<String> = point
-            .iter()
-            .map(|(axis, value)| format!("{axis}={value}"))
-            .collect();
-        if let Some(first) = seen.insert(key.join(" "), index) {
-            let message = format!("{message}: numbers {first} and {index} are");
-            let place = parts
-                .points
-                .last()
-                .map(|point| &point.place)
-                .or_else(|| parts.grids.last().map(|grid| &grid.place))
-                .or_else(|| parts.zips.last().map(|zip| &zip.place));
-            return place.map(|place| Diagnostic::warning(place, message));
-        }
-    }
-    None
 }
 
 #[cfg(test)]

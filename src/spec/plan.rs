@@ -167,11 +167,14 @@ impl Plan {
             "the plan has {} points, none is number {index}",
             self.len()
         );
-        let after = self
-            .blocks
-            .partition_point(|block| block.numbers.end <= index);
-        let block = &self.blocks[after];
+        let block = &self.blocks[self.table_of(index)];
         self.decoded(index, &block.product, index - block.numbers.start)
+    }
+
+    /// Which grid, or which single point behind the grids, a number belongs to.
+    pub(super) fn table_of(&self, index: u64) -> usize {
+        self.blocks
+            .partition_point(|block| block.numbers.end <= index)
     }
 
     fn decoded(&self, index: u64, product: &Product, at: u64) -> GridPoint {
