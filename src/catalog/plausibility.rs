@@ -116,6 +116,7 @@ fn lowering_finds_every_parameter_of_every_model() {
             elementwise: true,
             cross_entropy: true,
         },
+        masked_head: false,
         dropout: false,
     };
     for (name, model) in &Catalog::builtin().models {

@@ -2,8 +2,8 @@
 
 use crate::hardware::AttentionKernel;
 use crate::stack::{
-    Fusion, GradientPrecision, Host, KernelFractions, LowPrecisionRecipe, Overlap, Recipe,
-    Recompute, Reserve, Sharding, Stack,
+    EncoderHead, Fusion, GradientPrecision, Host, KernelFractions, LowPrecisionRecipe, Overlap,
+    Recipe, Recompute, Reserve, Sharding, Stack,
 };
 
 use super::fault::Faults;
@@ -52,6 +52,11 @@ pub(super) const KEYS: &[Key] = &[
         "fp8_recipe",
         Kind::Choice(LowPrecisionRecipe::NAMES),
         "How 8-bit tensors get their scale.",
+    ),
+    Key::optional(
+        "encoder_head",
+        Kind::Choice(EncoderHead::NAMES),
+        "Which tokens an encoder's head turns into logits; left out: all.",
     ),
     Key::required(
         "recipe.fp32_parameters",
@@ -207,6 +212,9 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
         sequence_parallel: fields.flag("sequence_parallel"),
         gradient_precision: fields.get("gradient_precision"),
         fp8_recipe: fields.get("fp8_recipe"),
+        encoder_head: fields
+            .find("encoder_head")
+            .unwrap_or(EncoderHead::AllTokens),
         recipe: Recipe {
             fp32_parameters: fields.flag("recipe.fp32_parameters"),
             optimizer_bytes: fields.number("recipe.optimizer_bytes"),

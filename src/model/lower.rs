@@ -60,6 +60,8 @@ pub struct Shard {
     pub format: Format,
     /// Fusion.
     pub fused: Fused,
+    /// Whether an encoder's head sees the masked tokens only.
+    pub masked_head: bool,
     /// Whether dropout runs (see [`crate::model::Transformer::usual_dropout`]).
     pub dropout: bool,
 }
@@ -270,6 +272,7 @@ mod tests {
                 elementwise: true,
                 cross_entropy: false,
             },
+            masked_head: false,
             dropout: true,
         }
     }

@@ -10,6 +10,7 @@ use crate::model::transformer_ends::{embedding, head, mtp};
 use crate::model::{Mlp, Norm, Transformer, attention, moe};
 
 /// Tokens and widths of one rank.
+#[derive(Clone, Copy)]
 pub(super) struct Share<'a> {
     pub(super) network: &'a Transformer,
     pub(super) shard: &'a Shard,

@@ -65,10 +65,23 @@ pub(super) fn embedding(share: &Share) -> LoweredLayer {
     layer.finish()
 }
 
+/// Masked tokens of 32: 20 predictions for 128 tokens, 80 for 512 (arXiv 1810.04805 masks 15%).
+const MASKED_OF_32: u64 = 5;
+
 /// Final norm, logits and loss.
 pub(super) fn head(share: &Share) -> LoweredLayer {
     let network = share.network;
     let mut layer = LayerBuilder::new("head", share.shard, share.residual_bytes());
+    let masked = |tokens: u64| (tokens * MASKED_OF_32).div_ceil(32);
+    let share = &if share.shard.masked_head && !network.causal {
+        Share {
+            tokens: masked(share.tokens),
+            norm_tokens: masked(share.norm_tokens),
+            ..*share
+        }
+    } else {
+        *share
+    };
     if !network.causal {
         language_model_transform(&mut layer, share);
     }

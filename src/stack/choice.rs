@@ -79,6 +79,16 @@ closed_set! {
 }
 
 closed_set! {
+    /// Which tokens an encoder's head turns into logits.
+    pub enum EncoderHead: "encoder head" {
+        /// Every token of the sequence.
+        AllTokens = "all-tokens",
+        /// Only those that were masked.
+        MaskedTokens = "masked-tokens",
+    }
+}
+
+closed_set! {
     /// How 8-bit tensors get their scale.
     pub enum LowPrecisionRecipe: "low-precision recipe" {
         /// From earlier steps: one pass to cast and transpose.

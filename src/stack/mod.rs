@@ -6,7 +6,8 @@
 pub mod choice;
 
 pub use choice::{
-    GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute, Sharding, ZeroStage,
+    EncoderHead, GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute, Sharding,
+    ZeroStage,
 };
 
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub struct Stack {
     pub sequence_parallel: bool,
     /// Format of the gradient buffers.
     pub gradient_precision: GradientPrecision,
+    /// Which tokens an encoder's head sees.
+    pub encoder_head: EncoderHead,
     /// Recipe of 8-bit tensors.
     pub fp8_recipe: LowPrecisionRecipe,
     /// How training in 16 bits keeps its state.

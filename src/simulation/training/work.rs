@@ -9,7 +9,7 @@ use crate::model::{
     ShardParameters, lower,
 };
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::Stack;
+use crate::stack::{EncoderHead, Stack};
 use crate::units::{Bytes, SimDuration};
 
 /// Kernels that run one after another.
@@ -91,6 +91,7 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
             elementwise: stack.fusion.elementwise,
             cross_entropy: stack.fusion.cross_entropy,
         },
+        masked_head: stack.encoder_head == EncoderHead::MaskedTokens,
         dropout: stack.recipe.dropout
             && scenario
                 .model
