@@ -267,6 +267,11 @@ impl Engine {
             .unwrap_or(SimTime::ZERO)
     }
 
+    /// All tasks, in the order in which they were added.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskId> + use<> {
+        (0..self.tasks.len() as u32).map(TaskId)
+    }
+
     /// When a task started.
     pub fn start(&self, task: TaskId) -> SimTime {
         self.tasks[task.0 as usize].start

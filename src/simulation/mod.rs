@@ -14,7 +14,7 @@ pub use scenario::{
     CollectiveScenario, CommunicationRequest, LayoutRequest, RunSettings, Scenario,
     TrainingScenario, Workload,
 };
-pub use training::{Scratch, simulate_training, stage_memory};
+pub use training::{Scratch, simulate_training, stage_memory, trace_training};
 
 /// Simulates one scenario. It does no input or output and cannot fail: what cannot run is an outcome.
 ///

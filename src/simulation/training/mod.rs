@@ -15,8 +15,11 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod trace;
 mod variability;
 mod work;
+
+pub use trace::{Counter, Slice, SliceKind, Trace, Track};
 
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::search::Choice;
@@ -48,19 +51,7 @@ pub fn simulate_training(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<StepReport, Infeasible> {
-    let source = position(
-        &mut scratch.sources,
-        |source| source.serves(scenario),
-        || Ok(WorkSource::new(scenario)),
-    )?;
-    let pricing = position(
-        &mut scratch.pricings,
-        |pricing| pricing.serves(&scenario.cluster, scenario.gpus),
-        || Pricing::new(&scenario.cluster, scenario.gpus),
-    )?;
-    let source = &mut scratch.sources[source];
-    let pricing = &mut scratch.pricings[pricing];
-    let timeline = &mut scratch.timeline;
+    let (source, pricing, timeline) = scratch.serve(scenario)?;
     let choice = search::fastest(scenario, source, pricing, timeline)?;
     let mut report = report(scenario, &choice);
     if scenario.run.variability > 0.0 {
@@ -101,6 +92,46 @@ pub fn stage_memory(
     Ok((0..layout.pp)
         .map(|stage| memory::footprint(scenario, &layout, &work, stage))
         .collect())
+}
+
+/// Simulates one training scenario and gives the timeline of a step beside its report.
+///
+/// # Errors
+/// Why the point cannot run.
+pub fn trace_training(
+    scenario: &TrainingScenario,
+    scratch: &mut Scratch,
+) -> Result<(StepReport, Trace), Infeasible> {
+    let report = simulate_training(scenario, scratch)?;
+    let (source, pricing, timeline) = scratch.serve(scenario)?;
+    let work = source.work(scenario, &report.layout);
+    let trace =
+        StepCosts::of(scenario, &report.layout, &work, pricing)?.trace(pricing, timeline)?;
+    Ok((report, trace))
+}
+
+impl Scratch {
+    /// What a scenario needs, found or made.
+    fn serve(
+        &mut self,
+        scenario: &TrainingScenario,
+    ) -> Result<(&mut WorkSource, &mut Pricing, &mut Timeline), Infeasible> {
+        let source = position(
+            &mut self.sources,
+            |source| source.serves(scenario),
+            || Ok(WorkSource::new(scenario)),
+        )?;
+        let pricing = position(
+            &mut self.pricings,
+            |pricing| pricing.serves(&scenario.cluster, scenario.gpus),
+            || Pricing::new(&scenario.cluster, scenario.gpus),
+        )?;
+        Ok((
+            &mut self.sources[source],
+            &mut self.pricings[pricing],
+            &mut self.timeline,
+        ))
+    }
 }
 
 /// Finds an entry or makes it, forgetting the oldest when there are too many.

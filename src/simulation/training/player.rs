@@ -6,7 +6,7 @@ use crate::simulation::training::passes::{LayerCost, Traffic};
 use crate::simulation::training::replication::Replication;
 use crate::simulation::training::schedule::{self, Pass, Pipeline, Slot};
 use crate::simulation::training::step::{Step, StepCosts};
-use crate::simulation::training::timeline::{Cause, Timeline};
+use crate::simulation::training::timeline::{Cause, Passage, Timeline};
 use crate::simulation::{Infeasible, Layout, TimeShares};
 use crate::units::{SimDuration, SimTime};
 
@@ -80,6 +80,7 @@ impl<'a, 'b> Player<'a, 'b> {
                 self.pass(stage, slot)?;
             }
         }
+        self.timeline.works_on(None);
         self.connect();
         Ok(())
     }
@@ -91,6 +92,10 @@ impl<'a, 'b> Player<'a, 'b> {
         let place = (slot.chunk * pp + stage) as usize;
         let at = place * microbatches as usize + slot.microbatch as usize;
         let forward = slot.pass == Pass::Forward;
+        self.timeline.works_on(Some(Passage {
+            microbatch: slot.microbatch,
+            place: place as u32,
+        }));
         let ends = self.tasks(stage, place, slot)?;
         let last_place = self.costs.stages.len() - 1;
         let sends = match slot.pass {
@@ -204,6 +209,26 @@ impl<'a, 'b> Player<'a, 'b> {
                     .add_dependency(sent.last, received.first, lag);
             }
         }
+    }
+
+    /// Passes that hand over to another stage, and those that receive.
+    pub(super) fn hand_overs(&self) -> Vec<(TaskId, TaskId)> {
+        let microbatches = self.costs.layout.microbatches as usize;
+        let across = if self.costs.layout.pp > 1 {
+            self.costs.stages.len() - 1
+        } else {
+            0
+        };
+        let pair = |from: Option<Ends>, to: Option<Ends>| Some((from?.last, to?.first));
+        (0..across * microbatches)
+            .flat_map(|at| {
+                let next = at + microbatches;
+                let there = pair(self.forward[at], self.forward[next]);
+                let back = pair(self.backward[next], self.backward[at]);
+                [there, back]
+            })
+            .flatten()
+            .collect()
     }
 
     /// Plays what was built.

@@ -7,6 +7,7 @@ use crate::simulation::training::player::Player;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::replication::Replication;
 use crate::simulation::training::timeline::{DeviceTimes, Timeline};
+use crate::simulation::training::trace::Trace;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::units::SimDuration;
@@ -103,6 +104,30 @@ impl<'a> StepCosts<'a> {
         timeline: &mut Timeline,
         slowdown: &[f64],
     ) -> Result<Step, Infeasible> {
+        self.build(pricing, timeline, slowdown).map(Player::finish)
+    }
+
+    /// Plays the step and gives its timeline.
+    ///
+    /// # Errors
+    /// If a communication that was asked for cannot run.
+    pub(super) fn trace(
+        &self,
+        pricing: &mut Pricing,
+        timeline: &mut Timeline,
+    ) -> Result<Trace, Infeasible> {
+        let player = self.build(pricing, timeline, &[])?;
+        let hand_overs = player.hand_overs();
+        player.finish();
+        Ok(Trace::of(self, timeline, &hand_overs))
+    }
+
+    fn build<'b>(
+        &'b self,
+        pricing: &'b mut Pricing,
+        timeline: &'b mut Timeline,
+        slowdown: &'b [f64],
+    ) -> Result<Player<'b, 'b>, Infeasible> {
         let replication = Replication {
             scenario: self.scenario,
             layout: self.layout,
@@ -112,7 +137,7 @@ impl<'a> StepCosts<'a> {
         let mut player = Player::new(self, replication, timeline, slowdown);
         player.passes()?;
         player.close()?;
-        Ok(player.finish())
+        Ok(player)
     }
 }
 

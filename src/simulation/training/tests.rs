@@ -6,9 +6,10 @@ use proptest::prelude::*;
 
 use crate::catalog::Catalog;
 use crate::hardware::{Cluster, Gpu, Precision};
+use crate::simulation::training::SliceKind;
 use crate::simulation::{
     CommunicationRequest, Infeasible, LayoutRequest, RunSettings, Scratch, StepReport,
-    TrainingScenario, Workload, simulate_training,
+    TrainingScenario, Workload, simulate_training, trace_training,
 };
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::{Bytes, SimDuration};
@@ -301,5 +302,58 @@ proptest! {
             prop_assert!((two.model_flops.get() / one.model_flops.get() - 2.0).abs() < 1e-9);
             prop_assert!(two.step_time() > one.step_time());
         }
+    }
+}
+
+// 4 stages, 8 microbatches: 8 forward and 8 backward passes on each stage, sent across 3 borders
+// each way: 48 flows. At the end nothing is held.
+#[test]
+fn a_trace_shows_every_pass_and_every_send_and_ends_with_empty_memory() {
+    let layout = LayoutRequest {
+        tp: Some(2),
+        pp: Some(4),
+        vpp: Some(1),
+        micro_batch: Some(1),
+        schedule: Some(PipelineSchedule::OneFOneB),
+        ..LayoutRequest::default()
+    };
+    let (report, trace) =
+        trace_training(&with_layout(8, 8, layout), &mut Scratch::default()).expect("it fits");
+    let count = |stage, kind| {
+        let passes = trace
+            .slices
+            .iter()
+            .filter(|slice| slice.stage == stage && slice.kind == kind);
+        passes
+            .map(|slice| slice.microbatch)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len()
+    };
+    for stage in 0..4 {
+        assert_eq!(
+            (
+                count(stage, SliceKind::Forward),
+                count(stage, SliceKind::Backward)
+            ),
+            (8, 8)
+        );
+    }
+    assert_eq!(trace.flows.len(), 48);
+    for &(from, to) in &trace.flows {
+        let (from, to) = (&trace.slices[from], &trace.slices[to]);
+        assert!(from.start + from.duration <= to.start && from.stage != to.stage);
+    }
+    let end = trace
+        .slices
+        .iter()
+        .map(|slice| slice.start + slice.duration)
+        .max();
+    assert_eq!(end.unwrap().as_picos(), report.step_time().as_picos());
+    for stage in 0..4 {
+        let last = trace
+            .counters
+            .iter()
+            .rfind(|counter| counter.stage == stage);
+        assert_eq!(last.unwrap().activations, Bytes::ZERO);
     }
 }

@@ -21,12 +21,21 @@ pub(super) enum Cause {
     Host,
 }
 
+/// The microbatch that a task works on, and through which virtual stage it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passage {
+    pub(super) microbatch: u32,
+    pub(super) place: u32,
+}
+
 /// A task's cause, and how its time divides where it has several.
 #[derive(Clone, Copy, Debug)]
-struct Label {
-    cause: Cause,
-    device: u32,
-    parts: TimeShares,
+pub(super) struct Label {
+    pub(super) cause: Cause,
+    pub(super) device: u32,
+    pub(super) parts: TimeShares,
+    /// What it works on; `None` for what belongs to the whole step.
+    pub(super) passage: Option<Passage>,
 }
 
 /// Tasks with their causes.
@@ -35,6 +44,8 @@ pub(super) struct Timeline {
     pub(super) engine: Engine,
     /// One per task, in the order of the engine.
     labels: Vec<Label>,
+    /// What the tasks that are added now work on.
+    passage: Option<Passage>,
     /// Communications that run beside compute.
     beside: Vec<TaskId>,
     streams: Vec<DeviceStreams>,
@@ -63,6 +74,7 @@ impl Timeline {
         self.engine.clear();
         self.labels.clear();
         self.beside.clear();
+        self.passage = None;
         self.streams.clear();
         for device in 0..devices {
             let compute = self.engine.add_stream(device);
@@ -73,6 +85,24 @@ impl Timeline {
                 on_compute: Vec::new(),
             });
         }
+    }
+
+    /// Says what the tasks that follow work on.
+    pub(super) fn works_on(&mut self, passage: Option<Passage>) {
+        self.passage = passage;
+    }
+
+    /// Every task with its label, in the order in which they were added; communications that run
+    /// beside compute are marked.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (TaskId, &Label, bool)> {
+        let mut beside = self.beside.iter().peekable();
+        self.engine
+            .tasks()
+            .zip(&self.labels)
+            .map(move |(task, label)| {
+                let runs_beside = beside.next_if_eq(&&task).is_some();
+                (task, label, runs_beside)
+            })
     }
 
     /// Adds a task to the compute stream of a device; it lasts as long as its parts.
@@ -93,6 +123,7 @@ impl Timeline {
             cause,
             device,
             parts,
+            passage: self.passage,
         });
         task
     }
@@ -111,6 +142,7 @@ impl Timeline {
             cause: Cause::Replication,
             device,
             parts: TimeShares::default(),
+            passage: self.passage,
         });
         self.beside.push(task);
         task
