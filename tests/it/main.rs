@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod analysis;
+mod cli;
+mod cli_bad_input;
+mod desk;
 mod diagnostics;
 mod house;
 mod points_table;

@@ -1,0 +1,323 @@
+//! What the commands print and write, and how they end.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::desk::{Desk, Ended};
+
+#[test]
+fn a_run_writes_its_folder_and_answers_the_question() {
+    let desk = Desk::with_small_spec();
+    let ended = desk.sweep(&["run", "small.toml"]).expect_code(0);
+    assert!(ended.stdout.contains("Where does Llama 3 8B stop scaling?"));
+    assert!(
+        ended.stdout.lines().all(|line| line.chars().count() <= 80),
+        "wider than a terminal:\n{}",
+        ended.stdout
+    );
+    for file in [
+        "points.parquet",
+        "scaling.parquet",
+        "manifest.json",
+        "spec.toml",
+    ] {
+        assert!(desk.has(&format!("results/small/{file}")), "{file}");
+    }
+    assert!(!desk.has("results/small/parts"));
+
+    let manifest = desk.json("results/small/manifest.json");
+    assert_eq!(manifest["counts"]["points"], 12);
+    assert_eq!(manifest["state"], "complete");
+    assert_eq!(manifest["wall_time_per_point"]["count"], 12);
+    for (name, entry) in manifest["files"].as_object().unwrap() {
+        let bytes = desk.read(&format!("results/small/{name}"));
+        assert_eq!(
+            entry["blake3"],
+            blake3::hash(&bytes).to_hex().as_str(),
+            "{name}"
+        );
+        assert_eq!(entry["bytes"], bytes.len() as u64, "{name}");
+    }
+    let spec = desk.read("results/small/spec.toml");
+    assert_eq!(manifest["spec_hash"], blake3::hash(&spec).to_hex().as_str());
+}
+
+#[test]
+fn the_number_of_threads_shows_in_no_result() {
+    let desk = Desk::with_small_spec();
+    for threads in ["1", "2"] {
+        desk.sweep(&["run", "small.toml", "--threads", threads, "-o", threads])
+            .expect_code(0);
+    }
+    for file in ["points.parquet", "scaling.parquet", "spec.toml"] {
+        assert!(
+            desk.read(&format!("1/{file}")) == desk.read(&format!("2/{file}")),
+            "{file} differs"
+        );
+    }
+}
+
+#[test]
+fn the_spec_of_a_run_runs_by_itself_to_the_same_points() {
+    let desk = Desk::with_small_spec();
+    let set = [
+        "--set",
+        "model=llama3-8b,llama3-70b",
+        "--where",
+        "nodes <= 8",
+    ];
+    let mut first = vec!["run", "small.toml", "-o", "first"];
+    first.extend(set);
+    desk.sweep(&first).expect_code(0);
+    desk.sweep(&["run", "first/spec.toml", "-o", "second"])
+        .expect_code(0);
+    assert!(desk.read("first/points.parquet") == desk.read("second/points.parquet"));
+}
+
+#[test]
+fn results_go_to_stdout_and_talk_to_stderr() {
+    let desk = Desk::with_small_spec();
+    let quiet = desk
+        .sweep(&["run", "small.toml", "-o", "quiet", "-q"])
+        .expect_code(0);
+    assert_eq!(quiet.stderr, "");
+    assert_ne!(quiet.stdout, "");
+
+    let json = desk
+        .sweep(&[
+            "run",
+            "small.toml",
+            "-o",
+            "json",
+            "--format",
+            "json",
+            "--progress",
+            "json",
+        ])
+        .expect_code(0);
+    let summary: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(summary["manifest"]["counts"]["points"], 12);
+    assert!(summary["findings"]["series"].is_array());
+    let last = json
+        .stderr
+        .lines()
+        .rfind(|line| line.starts_with('{'))
+        .unwrap();
+    let progress: Value = serde_json::from_str(last).unwrap();
+    assert_eq!(progress["done"], 12);
+    assert_eq!(progress["total"], 12);
+}
+
+#[test]
+fn a_limit_plays_the_first_points_that_are_kept() {
+    let desk = Desk::with_small_spec();
+    desk.sweep(&["run", "small.toml", "--limit", "5", "--where", "nodes >= 2"])
+        .expect_code(0);
+    assert_eq!(
+        desk.json("results/small/manifest.json")["counts"]["points"],
+        5
+    );
+}
+
+#[test]
+fn infeasible_points_are_told_with_their_reason_when_asked() {
+    let desk = Desk::with_small_spec();
+    let ended = desk.sweep(&["run", "small.toml", "-v"]).expect_code(0);
+    // Weights, gradients and Adam's states of 70 billion parameters take over 1 TB, eight GPUs have 0.6 TB.
+    ended.expect_stderr(&["infeasible: memory:", "model=llama3-70b"]);
+}
+
+#[test]
+fn a_plan_is_shown_without_anything_being_written() {
+    let desk = Desk::with_small_spec();
+    let plan = desk.sweep(&["plan", "small.toml"]).expect_code(0);
+    let dry = desk
+        .sweep(&["run", "small.toml", "--dry-run"])
+        .expect_code(0);
+    // The estimate on the last line is a measurement.
+    let without_estimate = |ended: &Ended| {
+        let lines: Vec<&str> = ended.stdout.lines().collect();
+        lines[..lines.len() - 1].join("\n")
+    };
+    assert_eq!(without_estimate(&plan), without_estimate(&dry));
+    for part in [
+        "nodes",
+        "1 2 4 8 16 32",
+        "llama3-8b llama3-70b",
+        "points in the grid: 12",
+    ] {
+        assert!(plan.stdout.contains(part), "{part} in\n{}", plan.stdout);
+    }
+    assert!(!desk.has("results"));
+}
+
+// 10 axes of 8 values are 2³⁰ points, of which `where` keeps 1 in 8.
+#[test]
+fn a_plan_of_a_billion_points_opens_at_once() {
+    let desk = Desk::new();
+    let eight = "[1, 2, 3, 4, 5, 6, 7, 8]";
+    desk.write(
+        "vast.toml",
+        format!(
+            "name = \"vast\"\nwhere = [\"tp == 4\"]\n[grid]\ngpu = \"h100-sxm\"\nmodel = \"llama3-8b\"\nnodes = {eight}\n\
+             global_batch = {eight}\nmicro_batch = {eight}\ntp = {eight}\npp = {eight}\ncp = {eight}\nvpp = {eight}\n\
+             seed = {eight}\niterations = {eight}\nbucket_mib = {eight}\n"
+        ),
+    );
+    let plan = desk
+        .sweep(&["plan", "vast.toml", "--format", "json"])
+        .expect_code(0);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert_eq!(plan["grid_points"], 1_u64 << 30);
+    assert_eq!(plan["kept"], 1_u64 << 27);
+}
+
+#[test]
+fn a_point_is_explained_as_its_row_says() {
+    let desk = Desk::with_small_spec();
+    desk.sweep(&["run", "small.toml"]).expect_code(0);
+    let text = desk
+        .sweep(&["explain", "results/small", "0"])
+        .expect_code(0)
+        .stdout;
+    for part in [
+        "point 0 of small: ok",
+        "compute_s",
+        "█",
+        "memory_weights_bytes",
+        "bottleneck",
+        "advice",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    let json = desk
+        .sweep(&["explain", "results/small", "0", "--format", "json"])
+        .expect_code(0);
+    let row: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(row["status"], "ok");
+    assert_eq!(row["gpus"], 8);
+    assert!(row["step_time_s"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn analysing_a_run_again_changes_no_byte() {
+    let desk = Desk::with_small_spec();
+    let run = desk.sweep(&["run", "small.toml"]).expect_code(0);
+    let scaling = desk.read("results/small/scaling.parquet");
+    let manifest = desk.json("results/small/manifest.json");
+    let analysed = desk.sweep(&["analyze", "results/small"]).expect_code(0);
+    assert_eq!(analysed.stdout, run.stdout);
+    assert!(scaling == desk.read("results/small/scaling.parquet"));
+    assert_eq!(manifest, desk.json("results/small/manifest.json"));
+}
+
+#[test]
+fn several_runs_are_analysed_together_into_a_folder_of_their_own() {
+    let desk = Desk::with_small_spec();
+    desk.sweep(&["run", "small.toml", "-o", "h100"])
+        .expect_code(0);
+    desk.sweep(&[
+        "run",
+        "small.toml",
+        "-o",
+        "a100",
+        "--set",
+        "gpu=a100-80gb-sxm",
+    ])
+    .expect_code(0);
+    let ended = desk
+        .sweep(&["analyze", "h100", "a100", "--out", "both"])
+        .expect_code(0);
+    assert!(desk.has("both/scaling.parquet"));
+    assert!(ended.stdout.contains("24 points"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_signal_keeps_what_is_finished_and_says_so() {
+    let desk = Desk::new();
+    // Far more points than are played before the signal comes.
+    desk.write(
+        "long.toml",
+        "name = \"long\"\n[grid]\ngpu = \"h100-sxm\"\nmodel = \"llama3-70b\"\nglobal_batch = 512\n\
+         nodes = [8, 16, 32]\nseed = { from = 1, to = 1000000, step = 1 }\nvariability = 0.05\n",
+    );
+    let mut child = desk
+        .command(&["run", "long.toml", "--progress", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The run has begun once its folder is there; handlers are installed right after.
+    while !desk.has("results/long/spec.toml") {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended by itself"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let kill = std::process::Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    let ended = Ended::new(&child.wait_with_output().unwrap()).expect_code(143);
+    ended.expect_stderr(&["stopped after", "results/long/parts"]);
+    assert!(!desk.has("results/long/points.parquet"));
+    assert!(desk.has("results/long/parts/00000000.parquet"));
+    assert_eq!(
+        desk.json("results/long/manifest.json")["state"],
+        "interrupted"
+    );
+}
+
+#[test]
+fn everything_that_can_be_named_is_listed() {
+    let desk = Desk::new();
+    for what in [
+        "gpus",
+        "models",
+        "clusters",
+        "stacks",
+        "collectives",
+        "topologies",
+        "axes",
+        "columns",
+    ] {
+        let text = desk.sweep(&["list", what]).expect_code(0).stdout;
+        assert!(text.lines().count() > 4, "{what}:\n{text}");
+        let json = desk
+            .sweep(&["list", what, "--format", "json"])
+            .expect_code(0)
+            .stdout;
+        let listed: Value = serde_json::from_str(&json).unwrap();
+        let entries = listed.as_array().unwrap();
+        for entry in entries {
+            let name = entry["name"].as_str().unwrap();
+            assert!(text.contains(name), "{what}: {name}");
+        }
+    }
+    let gpu = desk.sweep(&["list", "gpus", "h100-sxm"]).expect_code(0);
+    assert!(gpu.stdout.contains("SOURCE") && gpu.stdout.contains("data sheet"));
+    desk.sweep(&["list", "gpus", "h100"])
+        .expect_code(2)
+        .expect_stderr(&["unknown GPU `h100`", "did you mean"]);
+}
+
+#[test]
+fn help_shows_the_exit_codes_and_completions_know_the_commands() {
+    let desk = Desk::new();
+    let help = desk.sweep(&["--help"]).expect_code(0).stdout;
+    for code in ["0", "1", "2", "3", "130", "143"] {
+        let shown = help
+            .lines()
+            .any(|line| line.split_whitespace().next() == Some(code));
+        assert!(shown, "exit code {code} in\n{help}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = desk.sweep(&["completions", shell]).expect_code(0).stdout;
+        assert!(script.contains("explain"), "{shell}");
+    }
+}
