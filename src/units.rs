@@ -154,6 +154,14 @@ impl Sum for SimDuration {
 pub struct Bytes(u64);
 
 impl Bytes {
+    /// This many times as many, rounded to whole bytes.
+    ///
+    /// # Panics
+    /// If the result is negative, not a number, or too large.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self::from_f64(self.as_f64() * factor)
+    }
+
     /// Nothing.
     pub const ZERO: Self = Self(0);
 

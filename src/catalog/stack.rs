@@ -159,6 +159,11 @@ pub(super) const KEYS: &[Key] = &[
         "Bytes of one gradient bucket.",
     ),
     Key::required(
+        "overlap.sharding_fraction",
+        Kind::Fraction,
+        "Fraction of the network's rate that gathers and reductions of fully sharded parameters reach.",
+    ),
+    Key::required(
         "overlap.communication_sms",
         Kind::CountOrZero,
         "SMs that a communication kernel takes from compute beside it.",
@@ -242,6 +247,7 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
             pipeline: fields.flag("overlap.pipeline"),
             scatter_gather: fields.flag("overlap.scatter_gather"),
             bucket: fields.get("overlap.bucket"),
+            sharding_fraction: fields.number("overlap.sharding_fraction"),
             communication_sms: fields.count("overlap.communication_sms"),
         },
         host: Host {

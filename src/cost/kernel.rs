@@ -55,7 +55,12 @@ pub fn operator_time(operator: &Operator, context: &KernelContext) -> KernelTime
             (context.product([batch, m, n, k], precision), 1)
         }
         Operator::GroupedGemm { groups, m, n, k } => {
-            (context.product([groups, m, n, k], context.precision), 1)
+            let launches = u32::try_from(groups).unwrap_or(u32::MAX);
+            // Libraries launch the experts' products one by one, on several streams.
+            (
+                context.product([groups, m, n, k], context.precision),
+                launches,
+            )
         }
         Operator::Conv { .. } => (context.convolution(operator), 1),
         Operator::Attention { backward, .. } => {

@@ -108,6 +108,9 @@ pub struct Layout {
     pub zero: ZeroStage,
     /// What is recomputed.
     pub recompute: Recompute,
+    /// Share of the layers whose forward pass full recomputation repeats, 0–1: 1 when it was asked for, the least
+    /// that fits when the simulator chose it.
+    pub recomputed_share: f64,
     /// Pipeline schedule.
     pub schedule: PipelineSchedule,
     /// Whether tensor parallelism shards the norms' tokens.

@@ -116,6 +116,8 @@ pub struct Overlap {
     pub scatter_gather: bool,
     /// Bytes of one gradient bucket.
     pub bucket: Bytes,
+    /// Fraction of the network's rate that gathers and reductions of fully sharded parameters reach, 0–1.
+    pub sharding_fraction: f64,
     /// SMs that a communication kernel takes from compute beside it.
     pub communication_sms: u32,
 }

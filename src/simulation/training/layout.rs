@@ -108,6 +108,7 @@ impl Found<'_> {
                         microbatches,
                         zero,
                         recompute: recompute[0],
+                        recomputed_share: 1.0,
                         schedule,
                         sequence_parallel: sequence_parallel(scenario, tp),
                         attention: self.attention,
@@ -397,7 +398,8 @@ fn stage_layers(
         }
         return Ok(list.clone());
     }
-    if stages > u64::from(layers) {
+    // Embedding and loss may each stand for a layer, which leaves a virtual stage without any.
+    if stages > u64::from(layers) + 2 {
         return Err(Infeasible::Limit {
             sentence: format!("pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"),
         });

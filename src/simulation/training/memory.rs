@@ -89,7 +89,7 @@ impl Held {
         for chunk in 0..layout.vpp {
             let place = (chunk * layout.pp + stage) as usize;
             for &kind in layers_of(layout, work, place) {
-                held.add_layer(&work.kinds[usize::from(kind)], layout.recompute);
+                held.add_layer(&work.kinds[usize::from(kind)], layout);
             }
             if place == 0 {
                 held.add_parameters(&work.embedding);
@@ -100,7 +100,7 @@ impl Held {
                 held.head += work.head.kept.none.get() + work.head.kept.transient.get();
                 if let Some(mtp) = &work.mtp {
                     for _ in 0..work.mtp_layers {
-                        held.add_layer(mtp, layout.recompute);
+                        held.add_layer(mtp, layout);
                     }
                 }
             }
@@ -108,12 +108,15 @@ impl Held {
         held
     }
 
-    fn add_layer(&mut self, layer: &LayerWork, recompute: Recompute) {
+    fn add_layer(&mut self, layer: &LayerWork, layout: &Layout) {
         self.add_parameters(layer);
-        let kept = match recompute {
+        let kept = match layout.recompute {
             Recompute::None => layer.kept.none,
             Recompute::Selective => layer.kept.selective,
-            Recompute::Full => layer.kept.full,
+            Recompute::Full => {
+                let share = layout.recomputed_share;
+                layer.kept.full.scaled(share) + layer.kept.none.scaled(1.0 - share)
+            }
         };
         self.kept += kept.get();
         let rebuilt = layer.kept.none.saturating_sub(kept);

@@ -62,6 +62,45 @@ impl std::ops::AddAssign<&PassCost> for PassCost {
     }
 }
 
+impl PassCost {
+    /// A share of a pass, its traffic counted in full.
+    fn scaled(self, share: f64) -> Self {
+        if share >= 1.0 {
+            return self;
+        }
+        let TimeShares {
+            compute,
+            recompute,
+            tp_comm,
+            cp_comm,
+            ep_comm,
+            pp_comm,
+            dp_comm,
+            bubble,
+            optimizer,
+            overhead,
+        } = self.parts;
+        Self {
+            parts: TimeShares {
+                compute: compute.scaled(share),
+                recompute: recompute.scaled(share),
+                tp_comm: tp_comm.scaled(share),
+                cp_comm: cp_comm.scaled(share),
+                ep_comm: ep_comm.scaled(share),
+                pp_comm: pp_comm.scaled(share),
+                dp_comm: dp_comm.scaled(share),
+                bubble: bubble.scaled(share),
+                optimizer: optimizer.scaled(share),
+                overhead: overhead.scaled(share),
+            },
+            issue: self.issue.scaled(share),
+            comm_busy: self.comm_busy.scaled(share),
+            flops: self.flops * share,
+            ..self
+        }
+    }
+}
+
 /// All passes of one layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct LayerCost {
@@ -161,7 +200,7 @@ impl Costing<'_> {
                 again.flops = layer.selective.flops;
                 again
             }
-            Recompute::Full => forward,
+            Recompute::Full => forward.scaled(self.layout.recomputed_share),
         };
         backward_input += &as_recomputation(again);
         let mut backward = backward_input;
@@ -229,6 +268,11 @@ impl Costing<'_> {
             return Ok(());
         }
         let algorithm = self.scenario.communication.collective;
+        let bytes = if group == CommGroup::Expert && op == CommOp::AllToAll {
+            bytes.scaled(self.distinct_domains(groups))
+        } else {
+            bytes
+        };
         let price = self
             .pricing
             .price(collective_op(op), bytes, groups, algorithm)?;
@@ -267,6 +311,27 @@ impl Costing<'_> {
         cost.comm_busy += busy;
         cost.traffic.add(&price, rounds);
         Ok(())
+    }
+
+    /// Copies of a token that cross to other domains, over the experts that it visits: a domain gets a token once,
+    /// however many of its experts are there. Of N domains, k random experts lie on N(1 − (1 − 1/N)^k), or on as
+    /// many as the model's own limit allows. Inside one domain every copy is sent.
+    fn distinct_domains(&self, groups: GroupPattern) -> f64 {
+        let domains = f64::from(self.pricing.domains(groups));
+        let network = self.scenario.model.transformer();
+        let Some(moe) = network.and_then(|network| network.moe) else {
+            return 1.0;
+        };
+        if domains <= 1.0 {
+            return 1.0;
+        }
+        let visited = f64::from(moe.experts_per_token);
+        let met = domains * (1.0 - libm::pow(1.0 - 1.0 / domains, visited));
+        let met = match moe.node_limit {
+            0 => met,
+            limit => met.min(f64::from(limit)),
+        };
+        (met / visited).min(1.0)
     }
 
     fn overlaps_tensor(&self) -> bool {

@@ -40,6 +40,11 @@ impl Pricing {
         Arc::ptr_eq(&self.cluster, cluster) && self.gpus == gpus
     }
 
+    /// Scale-up domains that each group spans.
+    pub(super) fn domains(&self, groups: GroupPattern) -> u32 {
+        self.network.shape(groups).domains
+    }
+
     /// Price of an operation by the algorithm that was asked for. An operation that has no such
     /// algorithm takes what the library would choose.
     ///

@@ -99,7 +99,12 @@ impl Replication<'_> {
             if price.time > total.time {
                 total.algorithm = Some(price.algorithm);
             }
-            total.time += price.time;
+            // Only full sharding moves parameters and gradients piece by piece.
+            let fraction = match self.layout.zero {
+                ZeroStage::Z3 => self.scenario.stack.overlap.sharding_fraction,
+                ZeroStage::Z0 | ZeroStage::Z1 | ZeroStage::Z2 => 1.0,
+            };
+            total.time += price.time.scaled(1.0 / fraction);
             total.latency += price.latency;
             total.traffic.add(&price, 1);
             total.load[0] = total.load[0].max(price.loads.scale_up);

@@ -9,6 +9,7 @@ use crate::simulation::training::step::{Step, StepCosts};
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, MemoryFootprint, TrainingScenario};
+use crate::stack::Recompute;
 use crate::units::{Bytes, SimDuration};
 
 /// The layout that was chosen, with its step.
@@ -143,7 +144,7 @@ fn fitting(
         let mut needed = Bytes::ZERO;
         for &policy in recompute {
             layout.recompute = policy;
-            let memory = memory::peak(scenario, &layout, &work);
+            let memory = least_recomputation(scenario, &mut layout, &work, recompute.len() > 1);
             needed = memory.total();
             if needed <= capacity {
                 let bound = SimDuration::ZERO;
@@ -169,6 +170,35 @@ fn fitting(
         }),
         Some(_) | None => Ok(fitting),
     }
+}
+
+/// The peak under the layout's policy. Full recomputation that the search chooses covers the fewest layers that
+/// make it fit, in sixteenths, as frameworks name a number of layers.
+fn least_recomputation(
+    scenario: &TrainingScenario,
+    layout: &mut Layout,
+    work: &ModelWork,
+    chosen: bool,
+) -> MemoryFootprint {
+    const PARTS: u32 = 16;
+    layout.recomputed_share = 1.0;
+    let whole = memory::peak(scenario, layout, work);
+    if !chosen || layout.recompute != Recompute::Full || whole.total() > scenario.gpu.memory {
+        return whole;
+    }
+    let (mut low, mut high, mut least) = (0, PARTS, whole);
+    while high - low > 1 {
+        let middle = u32::midpoint(low, high);
+        layout.recomputed_share = f64::from(middle) / f64::from(PARTS);
+        let peak = memory::peak(scenario, layout, work);
+        if peak.total() <= scenario.gpu.memory {
+            (high, least) = (middle, peak);
+        } else {
+            low = middle;
+        }
+    }
+    layout.recomputed_share = f64::from(high) / f64::from(PARTS);
+    least
 }
 
 /// A layout in the words of its axes.

@@ -11,13 +11,13 @@
 /// If there are more stages than layers, or no stage.
 pub fn spread(layers: u32, stages: u32) -> Vec<u32> {
     assert!(
-        stages > 0 && stages <= layers,
+        stages > 0 && stages <= layers + 2,
         "{layers} layers on {stages} stages"
     );
     let ends = match stages {
         1 => (0, 0),
         _ if layers.is_multiple_of(stages) => (0, 0),
-        _ if (layers + 2).is_multiple_of(stages) && layers + 2 >= 2 * stages => (1, 1),
+        _ if (layers + 2).is_multiple_of(stages) => (1, 1),
         _ if (layers + 1).is_multiple_of(stages) && layers + 1 >= 2 * stages => (0, 1),
         _ => return uneven(layers, stages),
     };
