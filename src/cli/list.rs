@@ -136,22 +136,14 @@ fn catalog(kind: Kind, names: &[String]) -> Result<Listing, Failure> {
 
 /// Every key of an entry with its value and where that is from, tables as `peaks.bf16`.
 fn values(catalog: &Catalog, kind: Kind, name: &str) -> Vec<(String, toml::Value, String)> {
-    let mut found = Vec::new();
-    if let Some(entry) = catalog.entry(kind, name) {
-        let mut open = vec![(String::new(), &entry.table)];
-        while let Some((prefix, table)) = open.pop() {
-            for (key, value) in table {
-                let path = format!("{prefix}{key}");
-                if let toml::Value::Table(inner) = value {
-                    open.push((format!("{path}."), inner));
-                } else {
-                    let source = entry.source(&path).unwrap_or_default().to_owned();
-                    found.push((path, value.clone(), source));
-                }
-            }
-        }
-    }
-    found
+    catalog
+        .values(kind, name)
+        .into_iter()
+        .map(|it| {
+            let source = it.source.unwrap_or_default().to_owned();
+            (it.path, it.value.clone(), source)
+        })
+        .collect()
 }
 
 /// Each entry with all its keys.
