@@ -1,5 +1,6 @@
 //! Collective operations: who sends what to whom, and how long that takes on a network.
 
+mod contention;
 mod library;
 mod network;
 mod placement;

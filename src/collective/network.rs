@@ -1,11 +1,14 @@
 //! A job's network, and what a collective costs on it.
 
+use std::sync::Arc;
+
+use crate::collective::contention::{Contention, Traffic};
 use crate::collective::library;
 use crate::collective::placement::{self, GroupShape};
 use crate::collective::rounds_cost::{RoundLatency, Rounds};
 use crate::collective::ways::{Pricing, Rates, Way};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
-use crate::hardware::{Cluster, ScaleUpKind};
+use crate::hardware::{Cluster, ScaleUpKind, TopologyFault};
 use crate::units::{Bytes, SimDuration};
 
 pub use crate::collective::placement::GroupPattern;
@@ -16,6 +19,9 @@ pub enum NetworkFault {
     /// The job has no GPUs.
     #[error("a job needs at least one GPU")]
     Empty,
+    /// The fabric cannot hold its nodes.
+    #[error(transparent)]
+    Fabric(#[from] TopologyFault),
 }
 
 /// Why a collective cannot run on a network.
@@ -80,6 +86,7 @@ pub struct Network {
     cluster: Cluster,
     gpus: u32,
     per_domain: u32,
+    contention: Arc<Contention>,
 }
 
 impl Network {
@@ -92,10 +99,12 @@ impl Network {
             return Err(NetworkFault::Empty);
         }
         let per_domain = placement::ranks_per_domain(cluster, gpus);
+        let domains = gpus.div_ceil(per_domain);
         Ok(Self {
             cluster: cluster.clone(),
             gpus,
             per_domain,
+            contention: Arc::new(Contention::new(cluster, domains, per_domain)?),
         })
     }
 
@@ -121,7 +130,7 @@ impl Network {
             cluster: &self.cluster,
             request,
             shape,
-            rates: self.rates(&shape),
+            rates: self.rates(request, &shape),
         };
         let mut best: Option<(f64, Way)> = None;
         let tuned = self.cluster.fabric.plugin_latency > SimDuration::ZERO && shape.domains > 1;
@@ -159,7 +168,7 @@ impl Network {
         }
     }
 
-    fn rates(&self, shape: &GroupShape) -> Rates {
+    fn rates(&self, request: &CollectiveRequest, shape: &GroupShape) -> Rates {
         let intra = self.intra_rate(shape.members);
         if shape.sharing == 0 {
             return Rates {
@@ -175,23 +184,25 @@ impl Network {
         let nodes = f64::from(self.per_domain) / f64::from(cluster.gpus_per_node);
         let line =
             f64::from(cluster.nics_per_node) * nodes * cluster.nic_bandwidth.as_bytes_per_s();
-        let share = line / f64::from(shape.sharing) / self.crossing(shape);
+        let share = line / f64::from(shape.sharing);
+        let traffic = match request.op {
+            CollectiveOp::AllToAll => Traffic::Exchange,
+            CollectiveOp::SendRecv => Traffic::Forward,
+            CollectiveOp::AllReduce
+            | CollectiveOp::AllGather
+            | CollectiveOp::ReduceScatter
+            | CollectiveOp::Broadcast => match request.algorithm {
+                Some(CollectiveAlgorithm::Direct) => Traffic::Exchange,
+                _ => Traffic::Neighbours,
+            },
+        };
+        let share = share / self.contention.slowdown(request.groups, shape, traffic);
         Rates {
             intra,
             // A ring that passes through a domain crosses one link less there than one that closes.
             through: intra * members / (members - 1.0),
             inter: share * fabric.efficiency,
             scattered: share * fabric.scattered_efficiency,
-        }
-    }
-
-    /// How many times the fabric's links are shared beyond the NICs.
-    fn crossing(&self, shape: &GroupShape) -> f64 {
-        let nodes = shape.domains * self.per_domain / self.cluster.gpus_per_node;
-        if nodes > self.cluster.fabric.nodes_per_leaf {
-            self.cluster.fabric.oversubscription
-        } else {
-            1.0
         }
     }
 
@@ -303,10 +314,14 @@ impl Network {
             return pricing.rates.intra;
         }
         let c = &self.cluster;
-        let nic = c.nic_bandwidth.as_bytes_per_s() * c.fabric.scattered_efficiency;
+        let groups = pricing.request.groups;
+        let slowdown = self
+            .contention
+            .slowdown(groups, &pricing.shape, Traffic::Forward);
+        let nic = c.nic_bandwidth.as_bytes_per_s() * c.fabric.scattered_efficiency / slowdown;
         let per_gpu = nic * f64::from(c.nics_per_node) / f64::from(c.gpus_per_node);
-        let senders = pricing.request.groups.stride.min(self.per_domain);
-        let total = per_gpu * f64::from(self.per_domain) / self.crossing(&pricing.shape);
+        let senders = groups.stride.min(self.per_domain);
+        let total = per_gpu * f64::from(self.per_domain);
         (total / f64::from(senders)).min(nic.max(per_gpu))
     }
 

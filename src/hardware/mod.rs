@@ -8,4 +8,4 @@ pub mod topology;
 pub use cluster::{Cluster, CollectiveLibrary, Fabric, ScaleUp, ScaleUpKind};
 pub use gpu::{AttentionKernel, AttentionRate, GemmRate, Gpu, KernelRates, Peaks, Price};
 pub use precision::Precision;
-pub use topology::TopologyKind;
+pub use topology::{Graph, Topology, TopologyFault, TopologyKind, TopologyLink, TopologySize};

@@ -1,6 +1,18 @@
 //! Networks as graphs: vertices, links with bandwidth and latency, and the routes between devices.
 
+mod dragonfly;
+mod fat_tree;
+mod graph;
+mod grid;
+mod switch;
+mod tree;
+
+pub use graph::{Graph, TopologyLink};
+
 use crate::closed_set;
+use dragonfly::Dragonfly;
+use grid::Grid;
+use tree::Tree;
 
 closed_set! {
     /// Shape of the network between nodes.
@@ -23,5 +35,212 @@ closed_set! {
         Tree = "tree",
         /// Fully joined groups of fully joined routers.
         Dragonfly = "dragonfly",
+    }
+}
+
+/// What a topology is made from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TopologySize {
+    /// Devices: servers, or scale-up domains, each with all its NICs.
+    pub devices: u32,
+    /// Devices under one leaf switch or rail group, in one dragonfly group, below one switch of a tree.
+    pub per_leaf: u32,
+    /// Downlink over uplink capacity, ≥ 1.
+    pub oversubscription: f64,
+}
+
+/// Why a topology cannot hold a number of devices.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a {kind} of {dimensions} dimensions cannot hold {devices} devices: its sides are whole numbers from 2 on whose product is {devices}"
+)]
+pub struct TopologyFault {
+    /// The shape.
+    pub kind: TopologyKind,
+    /// Its dimensions.
+    pub dimensions: u32,
+    /// The devices.
+    pub devices: u32,
+}
+
+/// A network between devices with its routes.
+#[derive(Debug)]
+pub struct Topology {
+    graph: Graph,
+    routing: Routing,
+}
+
+/// How the places of a route's links are found without a search.
+#[derive(Debug)]
+enum Routing {
+    Switch,
+    FatTree { per_leaf: u32 },
+    Tree(Tree),
+    Grid(Grid),
+    Dragonfly(Dragonfly),
+}
+
+impl Topology {
+    /// The network of a kind and size.
+    ///
+    /// # Errors
+    /// If a mesh or torus cannot hold that number of devices.
+    pub fn build(kind: TopologyKind, size: TopologySize) -> Result<Self, TopologyFault> {
+        let TopologySize {
+            devices,
+            per_leaf,
+            oversubscription,
+        } = size;
+        let per_leaf = per_leaf.max(1);
+        let grid = |dimensions: u32, wraps: bool| {
+            Grid::most_cubic(devices, dimensions, wraps).ok_or(TopologyFault {
+                kind,
+                dimensions,
+                devices,
+            })
+        };
+        let routing = match kind {
+            TopologyKind::Switch => Routing::Switch,
+            TopologyKind::FatTree | TopologyKind::Rail => Routing::FatTree { per_leaf },
+            TopologyKind::Tree => Routing::Tree(Tree::new(devices, per_leaf)),
+            TopologyKind::Dragonfly => Routing::Dragonfly(Dragonfly::new(devices, per_leaf)),
+            TopologyKind::Ring => Routing::Grid(grid(1, true)?),
+            TopologyKind::Mesh2d => Routing::Grid(grid(2, false)?),
+            TopologyKind::Torus2d => Routing::Grid(grid(2, true)?),
+            TopologyKind::Torus3d => Routing::Grid(grid(3, true)?),
+        };
+        let graph = match &routing {
+            Routing::Switch => switch::graph(devices),
+            Routing::FatTree { per_leaf } => fat_tree::graph(devices, *per_leaf, oversubscription),
+            Routing::Tree(tree) => tree.graph(oversubscription),
+            Routing::Grid(grid) => grid.graph(),
+            Routing::Dragonfly(dragonfly) => dragonfly.graph(oversubscription),
+        };
+        Ok(Self { graph, routing })
+    }
+
+    /// Its vertices and links.
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Calls `take` with every link of the way between two devices and the share of the traffic on
+    /// it; nothing where both are one.
+    pub fn route(&self, from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
+        if from == to {
+            return;
+        }
+        match &self.routing {
+            Routing::Switch => switch::route(from, to, take),
+            Routing::FatTree { per_leaf } => {
+                fat_tree::route(self.graph.devices(), *per_leaf, from, to, take);
+            }
+            Routing::Tree(tree) => tree.route(from, to, take),
+            Routing::Grid(grid) => grid.route(from, to, take),
+            Routing::Dragonfly(dragonfly) => dragonfly.route(from, to, take),
+        }
+    }
+
+    /// Load of the busiest link when each flow `(from, to, amount)` moves its amount at once: the
+    /// time that they take, where one device alone sends 1 in time 1.
+    pub fn pressure(&self, flows: impl IntoIterator<Item = (u32, u32, f64)>) -> f64 {
+        let mut loads = vec![0.0; self.graph.links().len()];
+        for (from, to, amount) in flows {
+            self.route(from, to, &mut |link, share| {
+                loads[link as usize] += amount * share;
+            });
+        }
+        self.graph
+            .links()
+            .iter()
+            .zip(loads)
+            .map(|(link, load)| load / link.capacity)
+            .fold(0.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(devices: u32) -> TopologySize {
+        TopologySize {
+            devices,
+            per_leaf: 4,
+            oversubscription: 2.0,
+        }
+    }
+
+    // What leaves the source is 1, what reaches the goal is 1, and nothing is lost between; a route
+    // with a loop would be longer than the vertices it can visit, and no way is shorter than BFS's.
+    #[test]
+    fn routes_exist_lose_nothing_and_have_no_loop() {
+        for &kind in TopologyKind::ALL {
+            for devices in 2..=64 {
+                let Ok(topology) = Topology::build(kind, size(devices)) else {
+                    continue;
+                };
+                let graph = topology.graph();
+                for to in 0..devices {
+                    let distances = graph.distances(to);
+                    for from in (0..devices).filter(|from| *from != to) {
+                        let mut balance = vec![0.0; graph.vertices() as usize];
+                        let (mut length, mut seen) = (0.0, Vec::new());
+                        topology.route(from, to, &mut |link, share| {
+                            let ends = graph.links()[link as usize];
+                            balance[ends.from as usize] += share;
+                            balance[ends.to as usize] -= share;
+                            length += share;
+                            seen.push(link);
+                        });
+                        assert!((balance[from as usize] - 1.0).abs() < 1e-12);
+                        assert!((balance[to as usize] + 1.0).abs() < 1e-12);
+                        let lost: f64 = balance.iter().map(|b| b.abs()).sum();
+                        assert!(
+                            (lost - 2.0).abs() < 1e-12,
+                            "{kind} {devices}: {from} to {to}"
+                        );
+                        let places = seen.len();
+                        seen.sort_unstable();
+                        seen.dedup();
+                        assert_eq!(places, seen.len(), "{kind}: a link is used twice");
+                        let shortest = distances[from as usize].expect("all are joined");
+                        assert!(length >= f64::from(shortest) - 1e-12);
+                        // A dragonfly may be shorter over a third group, which minimal routing avoids.
+                        if kind != TopologyKind::Dragonfly {
+                            assert!((length - f64::from(shortest)).abs() < 1e-12, "{kind}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    // 8 devices, leaves of 4, uplinks for 2: all 4 of a leaf to the other leaf need time 2; a ring
+    // in order crosses once per leaf and needs no more than its own NIC's time 1.
+    #[test]
+    fn oversubscription_is_felt_only_by_what_crosses() {
+        let topology = Topology::build(TopologyKind::FatTree, size(8)).expect("any number fits");
+        let across = (0..8).map(|device| (device, (device + 4) % 8, 1.0));
+        assert!((topology.pressure(across) - 2.0).abs() < 1e-12);
+        let ring = (0..8).map(|device| (device, (device + 1) % 8, 1.0));
+        assert!((topology.pressure(ring) - 1.0).abs() < 1e-12);
+    }
+
+    // A ring of 8: each link takes half of a device's rate, so a neighbour takes time 2 when all
+    // traffic goes one way round, and 1 when half of it goes each way.
+    #[test]
+    fn a_ring_needs_both_directions_for_its_full_rate() {
+        let topology = Topology::build(TopologyKind::Ring, size(8)).expect("8 fit");
+        let one_way = (0..8).map(|d| (d, (d + 1) % 8, 1.0));
+        assert!((topology.pressure(one_way) - 2.0).abs() < 1e-12);
+        let both = (0..8).flat_map(|d| [(d, (d + 1) % 8, 0.5), (d, (d + 7) % 8, 0.5)]);
+        assert!((topology.pressure(both) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_torus_of_a_prime_number_is_refused_with_its_sides() {
+        let fault = Topology::build(TopologyKind::Torus2d, size(13)).expect_err("13 is prime");
+        assert!(fault.to_string().contains("cannot hold 13 devices"));
     }
 }

@@ -1,0 +1,221 @@
+//! What the fabric between the domains makes of all groups of a pattern at once.
+
+use crate::collective::placement::{GroupPattern, GroupShape};
+use crate::hardware::{Cluster, Topology, TopologyFault, TopologyKind, TopologySize};
+
+/// How the domains of a group talk to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Traffic {
+    /// Each with the next and the one before, as rings in both directions do.
+    Neighbours,
+    /// Each with every other.
+    Exchange,
+    /// Each to the next, the last to none.
+    Forward,
+}
+
+/// The fabric of a job; `None` inside where it never holds traffic back.
+#[derive(Debug)]
+pub(super) struct Contention {
+    topology: Option<Topology>,
+    domains: u32,
+    per_domain: u32,
+}
+
+impl Contention {
+    /// The fabric between the `domains` of a job.
+    ///
+    /// # Errors
+    /// If a mesh or torus cannot hold them.
+    pub(super) fn new(
+        cluster: &Cluster,
+        domains: u32,
+        per_domain: u32,
+    ) -> Result<Self, TopologyFault> {
+        let fabric = &cluster.fabric;
+        let free = match fabric.topology {
+            TopologyKind::Switch => true,
+            TopologyKind::FatTree | TopologyKind::Rail => fabric.oversubscription <= 1.0,
+            TopologyKind::Ring
+            | TopologyKind::Mesh2d
+            | TopologyKind::Torus2d
+            | TopologyKind::Torus3d
+            | TopologyKind::Tree
+            | TopologyKind::Dragonfly => false,
+        };
+        let topology = if free || domains < 2 {
+            None
+        } else {
+            let per_leaf = fabric.nodes_per_leaf * cluster.gpus_per_node / per_domain;
+            let size = TopologySize {
+                devices: domains,
+                per_leaf: per_leaf.max(1),
+                oversubscription: fabric.oversubscription,
+            };
+            Some(Topology::build(fabric.topology, size)?)
+        };
+        Ok(Self {
+            topology,
+            domains,
+            per_domain,
+        })
+    }
+
+    /// How many times longer than on an ideal switch the traffic of all groups takes, ≥ 1.
+    pub(super) fn slowdown(
+        &self,
+        groups: GroupPattern,
+        shape: &GroupShape,
+        traffic: Traffic,
+    ) -> f64 {
+        let Some(topology) = &self.topology else {
+            return 1.0;
+        };
+        let pressure = if self.is_regular(groups, shape) {
+            let stride = (groups.stride / self.per_domain).max(1);
+            topology.pressure(self.regular_flows(stride, shape.domains, traffic))
+        } else {
+            topology.pressure(self.all_flows(groups, traffic))
+        };
+        pressure.max(1.0)
+    }
+
+    /// Whether all groups on a domain go on to the same domains, with equal parts of its NICs.
+    fn is_regular(&self, groups: GroupPattern, shape: &GroupShape) -> bool {
+        let span = groups.size * groups.stride;
+        let whole = groups.stride.is_multiple_of(self.per_domain)
+            || self.per_domain.is_multiple_of(groups.stride)
+                && span.is_multiple_of(self.per_domain);
+        let stride = (groups.stride / self.per_domain).max(1);
+        whole && self.domains.is_multiple_of(stride * shape.domains)
+    }
+
+    /// One bundle of flows per pair of domains; a domain sends 1 in all.
+    fn regular_flows(
+        &self,
+        stride: u32,
+        members: u32,
+        traffic: Traffic,
+    ) -> impl Iterator<Item = (u32, u32, f64)> {
+        (0..self.domains).flat_map(move |domain| {
+            let index = domain / stride % members;
+            let first = domain - index * stride;
+            partners(index, members, traffic)
+                .map(move |(other, amount)| (domain, first + other * stride, amount))
+        })
+    }
+
+    /// The flows of every group by itself, each with its part of its domain's NICs.
+    fn all_flows(&self, groups: GroupPattern, traffic: Traffic) -> Vec<(u32, u32, f64)> {
+        let GroupPattern { size, stride } = groups;
+        let ranks = self.domains * self.per_domain;
+        let part = 1.0 / f64::from(self.per_domain);
+        let mut flows = Vec::new();
+        for block in (0..ranks).step_by((size * stride) as usize) {
+            for base in block..block + stride {
+                let mut visits: Vec<(u32, u32)> = Vec::new();
+                for rank in (0..size)
+                    .map(|i| base + i * stride)
+                    .take_while(|r| *r < ranks)
+                {
+                    let domain = rank / self.per_domain;
+                    match visits.last_mut() {
+                        Some((last, members)) if *last == domain => *members += 1,
+                        _ => visits.push((domain, 1)),
+                    }
+                }
+                let count = visits.len() as u32;
+                for (&(domain, members), index) in visits.iter().zip(0..) {
+                    for (other, amount) in partners(index, count, traffic) {
+                        let sent = amount * part * f64::from(members);
+                        flows.push((domain, visits[other as usize].0, sent));
+                    }
+                }
+            }
+        }
+        flows
+    }
+}
+
+/// The members that the `index`-th of `count` sends to, with the parts of what it sends.
+fn partners(index: u32, count: u32, traffic: Traffic) -> impl Iterator<Item = (u32, f64)> {
+    let (from, to) = match traffic {
+        Traffic::Exchange => (0, count),
+        Traffic::Neighbours | Traffic::Forward => (index + 1, index + 2),
+    };
+    let all = (from..to)
+        .filter(move |other| *other != index && count > 1)
+        .filter(move |other| traffic != Traffic::Forward || *other < count)
+        .map(move |other| {
+            let amount = match traffic {
+                Traffic::Exchange => 1.0 / f64::from(count - 1),
+                Traffic::Neighbours if count > 2 => 0.5,
+                Traffic::Neighbours | Traffic::Forward => 1.0,
+            };
+            (other % count, amount)
+        });
+    let back =
+        (traffic == Traffic::Neighbours && count > 2).then_some(((index + count - 1) % count, 0.5));
+    all.chain(back)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    fn contention(topology: TopologyKind, oversubscription: f64, nodes: u32) -> Contention {
+        let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
+        cluster.fabric.topology = topology;
+        cluster.fabric.oversubscription = oversubscription;
+        cluster.fabric.nodes_per_leaf = 4;
+        Contention::new(&cluster, nodes, 8).expect("the fabric holds the nodes")
+    }
+
+    fn slowdown(c: &Contention, size: u32, stride: u32, traffic: Traffic) -> f64 {
+        let groups = GroupPattern { size, stride };
+        let shape = GroupShape::of(groups, 8, c.domains * 8);
+        c.slowdown(groups, &shape, traffic)
+    }
+
+    // 16 nodes under leaves of 4 with 4:1 uplinks, which carry one node's rate. A ring in order
+    // crosses each uplink once: no loss. Pairs eight nodes apart (stride 64 ranks) all cross: 4 times.
+    // All-to-all: 12 of 15 partners are elsewhere, 4 · 12/15 = 3.2.
+    #[test]
+    fn oversubscribed_leaves_slow_down_what_crosses_them() {
+        let c = contention(TopologyKind::FatTree, 4.0, 16);
+        assert!((slowdown(&c, 128, 1, Traffic::Neighbours) - 1.0).abs() < 1e-12);
+        assert!((slowdown(&c, 2, 64, Traffic::Forward) - 4.0).abs() < 1e-12);
+        assert!((slowdown(&c, 128, 1, Traffic::Exchange) - 3.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_non_blocking_fabric_holds_nothing_back() {
+        let c = contention(TopologyKind::Rail, 1.0, 16);
+        assert!((slowdown(&c, 16, 8, Traffic::Exchange) - 1.0).abs() < 1e-12);
+    }
+
+    // Bundled by domain or group by group, the same bytes are on the same links.
+    #[test]
+    fn bundles_of_groups_load_the_links_as_their_groups_do() {
+        for &kind in TopologyKind::ALL {
+            let c = contention(kind, 2.0, 16);
+            let Some(topology) = &c.topology else {
+                continue;
+            };
+            for (size, stride) in [(128, 1), (16, 8), (4, 8), (2, 64), (64, 2), (32, 4)] {
+                for traffic in [Traffic::Neighbours, Traffic::Exchange, Traffic::Forward] {
+                    let groups = GroupPattern { size, stride };
+                    let shape = GroupShape::of(groups, 8, 128);
+                    assert!(c.is_regular(groups, &shape));
+                    let each = topology.pressure(c.all_flows(groups, traffic)).max(1.0);
+                    let bundled = c.slowdown(groups, &shape, traffic);
+                    assert!(
+                        (each - bundled).abs() < 1e-9,
+                        "{kind} {size} {stride} {traffic:?}"
+                    );
+                }
+            }
+        }
+    }
+}

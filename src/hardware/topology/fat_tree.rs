@@ -1,0 +1,41 @@
+//! Leaves under spines. A rail-optimised fabric is the same one seen from the nodes: rail `i` joins
+//! the NICs `i` of a scalable unit on one leaf, and what leaves the unit goes over the spines;
+//! traffic to another rail changes rails inside the node first (PXN).
+//!
+//! The spines that a leaf reaches share its load equally, so a leaf's uplinks are one bundle.
+
+use super::graph::Graph;
+
+/// Devices under leaves of `per_leaf`, uplinks of 1/`oversubscription` of a leaf's downlinks.
+///
+/// Device `d` sends on link `2d` and receives on `2d + 1`; leaf `l` sends up on link
+/// `2 (devices + l)` and receives on the next one.
+pub(super) fn graph(devices: u32, per_leaf: u32, oversubscription: f64) -> Graph {
+    let leaves = devices.div_ceil(per_leaf);
+    let mut graph = Graph::new(devices, leaves + 1);
+    for device in 0..devices {
+        graph.join(device, devices + device / per_leaf, 1.0);
+    }
+    for leaf in 0..leaves {
+        let uplinks = f64::from(per_leaf) / oversubscription;
+        graph.join(devices + leaf, devices + leaves, uplinks);
+    }
+    graph
+}
+
+/// The links of a way.
+pub(super) fn route(
+    devices: u32,
+    per_leaf: u32,
+    from: u32,
+    to: u32,
+    take: &mut dyn FnMut(u32, f64),
+) {
+    take(2 * from, 1.0);
+    let (up, down) = (from / per_leaf, to / per_leaf);
+    if up != down {
+        take(2 * (devices + up), 1.0);
+        take(2 * (devices + down) + 1, 1.0);
+    }
+    take(2 * to + 1, 1.0);
+}
