@@ -20,7 +20,7 @@ pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
         bias: network.biases || network.qkv_biases,
         low_precision: true,
     });
-    layer.keep_linear_input(share.norm_tokens * share.hidden);
+    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
     gather_again(layer, share, Gathered::of(share.hidden));
     if network.qk_norm {
         layer.parameters(2 * network.norm_parameters(network.head_dim));
@@ -65,7 +65,7 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
     };
     let latent = q_rank + kv_rank + rope;
     layer.linear(linear(share.norm_tokens, latent, share.hidden));
-    layer.keep_linear_input(share.norm_tokens * share.hidden);
+    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
     let compressed = share.norm_tokens * (q_rank + kv_rank);
     layer.parameters(share.network.norm_parameters(mla.q_lora_rank));
     layer.parameters(share.network.norm_parameters(mla.kv_lora_rank));
@@ -78,20 +78,23 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
         (share.hidden, latent + share.hidden)
     };
     enter(layer, share, Gathered::of(gathered));
-    layer.linear(linear(share.tokens, heads * (nope + rope), q_inputs));
-    layer.keep_linear_input(share.norm_tokens * (q_rank + kv_rank));
-    layer.linear(linear(
-        share.tokens,
-        heads * (nope + u64::from(mla.v_head_dim)),
-        kv_rank,
-    ));
-    gather_again(layer, share, Gathered::of(gathered));
-    rotary(layer, share, (heads + 1) * rope);
-    // Keys are put together from the expanded part and the rotary part that all heads share.
-    let bytes = share.tokens * heads * (nope + rope) * layer.element_bytes();
-    layer.memory(Passes {
-        forward: (4 * bytes, 2),
-        backward: (4 * bytes, 2),
+    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * (q_rank + kv_rank));
+    // Selective recomputation expands the latents again instead of keeping queries and keys.
+    layer.core(|layer| {
+        layer.linear(linear(share.tokens, heads * (nope + rope), q_inputs));
+        layer.linear(linear(
+            share.tokens,
+            heads * (nope + u64::from(mla.v_head_dim)),
+            kv_rank,
+        ));
+        gather_again(layer, share, Gathered::of(gathered));
+        rotary(layer, share, (heads + 1) * rope);
+        // Keys are put together from the expanded part and the rotary part that all heads share.
+        let bytes = share.tokens * heads * (nope + rope) * layer.element_bytes();
+        layer.memory(Passes {
+            forward: (4 * bytes, 2),
+            backward: (4 * bytes, 2),
+        });
     });
 }
 
@@ -124,19 +127,21 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: u64) {
         window,
     };
     context_exchange(layer, share, &score);
-    layer.keep(
-        KeptBy::Layer,
-        element * share.tokens * (heads * dim_qk + kv_heads * (dim_qk + dim_v)),
-    );
-    layer.core(|layer| {
-        if share.shard.fused.attention {
-            layer.operator(score.fused(false), [score.fused(true)]);
-            // The logarithm of each row's sum, in 32 bits.
-            layer.keep(KeptBy::Core, 4 * share.tokens * heads);
-        } else {
-            unfused_attention(layer, share, &score);
-        }
-    });
+    let projected = element * share.tokens * (heads * dim_qk + kv_heads * (dim_qk + dim_v));
+    // The logarithm of each row's sum, in 32 bits.
+    let row_sums = 4 * share.tokens * heads;
+    if !share.shard.fused.attention {
+        layer.keep(KeptBy::Layer, projected);
+        layer.core(|layer| unfused_attention(layer, share, &score));
+    } else if network.mla.is_some() {
+        layer.keep(KeptBy::Core, projected);
+        layer.keep(KeptBy::Layer, row_sums);
+        layer.operator(score.fused(false), [score.fused(true)]);
+    } else {
+        layer.keep(KeptBy::Layer, projected);
+        layer.keep(KeptBy::Core, row_sums);
+        layer.core(|layer| layer.operator(score.fused(false), [score.fused(true)]));
+    }
     let output = share.tokens * heads * dim_v;
     layer.keep(KeptBy::Layer, output * element);
     layer.model_flops(score.fused(false).flops().get());

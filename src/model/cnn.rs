@@ -240,7 +240,7 @@ fn head(network: &Cnn, shard: &Shard, size: u64, channels: u64) -> LoweredLayer 
         bias: true,
         low_precision: false,
     });
-    layer.keep_linear_input(batch * channels);
+    layer.keep_linear_input(KeptBy::Layer, batch * channels);
     layer.memory(Passes {
         forward: (12 * batch * classes, 3),
         backward: (12 * batch * classes, 2),

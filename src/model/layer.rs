@@ -241,13 +241,13 @@ impl LayerBuilder {
     }
 
     /// A linear layer's input of `elements`, at 1 byte where it is cast.
-    pub(super) fn keep_linear_input(&mut self, elements: u64) {
-        self.kept_layer += elements
-            * if self.low_precision {
-                1
-            } else {
-                self.element_bytes
-            };
+    pub(super) fn keep_linear_input(&mut self, by: KeptBy, elements: u64) {
+        let element = if self.low_precision {
+            1
+        } else {
+            self.element_bytes
+        };
+        self.keep(by, elements * element);
     }
 
     /// Bytes that live only while the layer runs; the largest moment counts.

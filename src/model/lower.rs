@@ -450,6 +450,32 @@ mod tests {
         }
     }
 
+    // Selective recomputation of DeepSeek-V3 drops what is cheap to have again: expanded queries and
+    // keys of 192 and values of 128 for 128 heads, and the input of the experts' second product,
+    // 8 rows of 2048 per token, in 16 bits. The fused attention itself is not repeated.
+    #[test]
+    fn latent_attention_and_experts_recompute_expansions_and_activations() {
+        let sharded = Shard {
+            fused: FLASH,
+            dropout: false,
+            ..shard()
+        };
+        let lowered = lower(&model(Family::Moe, deepseek()), &sharded);
+        let layer = &lowered.layer_kinds[1];
+        let dropped = 2 * 2048 * (128 * (192 + 192 + 128) + 8 * 2048);
+        assert_eq!(layer.kept.none, layer.kept.selective + Bytes::new(dropped));
+        let expansion = Operator::Gemm {
+            batch: 1,
+            m: 2048,
+            n: 128 * 192,
+            k: 1536,
+            low_precision: false,
+        };
+        assert!(layer.selective.contains(&expansion));
+        let attention = |operator: &Operator| matches!(operator, Operator::Attention { .. });
+        assert!(!layer.selective.iter().any(attention));
+    }
+
     // ResNet-50 at 224 pixels: 4.1 · 10⁹ multiply-adds forward (arXiv 1512.03385, table 1, gives 3.8
     // with strides in the 1×1 convolutions), three times that for a step less the stem's input.
     #[test]

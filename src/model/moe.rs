@@ -111,10 +111,11 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Moe, copies: u64) {
         local,
         linear(gates(share.network.mlp) * width, share.hidden),
     );
-    layer.keep_linear_input(rows * share.hidden);
-    activation(layer, share, rows * width);
+    layer.keep_linear_input(KeptBy::Layer, rows * share.hidden);
+    // Selective recomputation repeats the activation, which is cheap, instead of keeping it.
+    layer.core(|layer| activation(layer, share, rows * width));
     layer.experts(local, linear(share.hidden, width));
-    layer.keep_linear_input(rows * width);
+    layer.keep_linear_input(KeptBy::Core, rows * width);
     if !share.shard.fused.elementwise {
         // Outputs wait for the gradient of the routing weights.
         layer.keep(KeptBy::Layer, copies * share.hidden * layer.element_bytes());

@@ -205,11 +205,11 @@ pub(super) fn mlp(layer: &mut LayerBuilder, share: &Share, width: u64) {
         low_precision: true,
     };
     layer.linear(linear(gates * width, share.hidden));
-    layer.keep_linear_input(share.norm_tokens * share.hidden);
+    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
     gather_again(layer, share, Gathered::of(share.hidden));
     activation(layer, share, share.tokens * width);
     layer.linear(linear(share.hidden, width));
-    layer.keep_linear_input(share.tokens * width);
+    layer.keep_linear_input(KeptBy::Layer, share.tokens * width);
 }
 
 /// Matrices in front of the activation.

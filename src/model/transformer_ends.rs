@@ -103,7 +103,7 @@ fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
         low_precision: false,
     });
     let elements = share.norm_tokens * share.hidden;
-    layer.keep_linear_input(elements);
+    layer.keep_linear_input(KeptBy::Layer, elements);
     activation(layer, share, elements);
     layer.parameters(u64::from(share.network.vocab));
     // Pooler and next-sentence classifier see one token of each sequence: parameters, hardly work.
@@ -176,7 +176,7 @@ pub(super) fn mtp(share: &Share) -> LoweredLayer {
         bias: false,
         low_precision: true,
     });
-    layer.keep_linear_input(2 * share.norm_tokens * share.hidden);
+    layer.keep_linear_input(KeptBy::Layer, 2 * share.norm_tokens * share.hidden);
     block(
         &mut layer,
         share,

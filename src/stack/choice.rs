@@ -33,7 +33,8 @@ closed_set! {
     pub enum Recompute: "recomputation" {
         /// Nothing.
         None = "none",
-        /// The attention core (arXiv 2205.05198).
+        /// The attention core (arXiv 2205.05198); of latent attention the expansions instead, of
+        /// experts the activation.
         Selective = "selective",
         /// Everything but each layer's input.
         Full = "full",
