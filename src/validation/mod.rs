@@ -1,8 +1,8 @@
 //! Measured cases, and how far the simulator is from them.
 //!
-//! A file of cases is a CSV whose header tells what was measured ([`CaseKind`]), or a JSON network of flows. Each row becomes a [`Case`]: what
-//! to simulate, or why that is not possible. [`judge`] simulates them; [`Assessment`] says by group how far
-//! predictions lie off; [`listing`] writes both down.
+//! A file of cases is a CSV whose header tells what was measured ([`CaseKind`]), or a JSON network of flows. Each row
+//! becomes a [`Case`]: what to simulate, or why that is not possible. [`judge`] simulates them; [`Assessment`] says
+//! by group how far predictions lie off; [`listing`] and [`page`] write both down.
 
 pub mod assessment;
 pub mod case;
@@ -32,7 +32,20 @@ pub use table::{CaseKind, MeasuredTable, Row, TableFault, TableFaults};
 use crate::catalog::Catalog;
 
 /// The files of cases that ship with the program: name and text.
-pub const SHIPPED: &[(&str, &str)] = &[];
+pub const SHIPPED: &[(&str, &str)] = &[
+    (
+        "data/validation/training.csv",
+        include_str!("../../data/validation/training.csv"),
+    ),
+    (
+        "data/validation/layouts.csv",
+        include_str!("../../data/validation/layouts.csv"),
+    ),
+    (
+        "data/validation/memory.csv",
+        include_str!("../../data/validation/memory.csv"),
+    ),
+];
 
 /// The cases of a file, `file` being its name in messages.
 ///

@@ -49,7 +49,7 @@ impl<'a> ModelCells<'a> {
     /// win for dense transformers.
     pub(super) fn model(&self, catalog: &Catalog) -> Result<Arc<Model>, String> {
         let (name, cut) = cut_layers(self.name);
-        let wanted = alike(name);
+        let wanted = alike(name.split(" (").next().unwrap_or(name));
         let preset = catalog
             .models
             .values()

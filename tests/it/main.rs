@@ -10,3 +10,4 @@ mod house;
 mod points_table;
 mod sweeps;
 mod synthetic_curves;
+mod validation;
