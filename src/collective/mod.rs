@@ -7,6 +7,8 @@ mod placement;
 mod rounds_cost;
 mod ways;
 
+pub mod schedule;
+
 pub use network::{
     CollectiveCost, CollectiveRequest, GroupPattern, LinkLoads, Network, NetworkFault, Unsupported,
 };

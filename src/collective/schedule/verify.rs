@@ -1,0 +1,177 @@
+//! Playing a schedule with sets of contributions.
+
+use crate::collective::CollectiveOp;
+use crate::collective::schedule::Schedule;
+
+/// What is wrong with a schedule, with the round (from 1) and the rank.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("round {round}, rank {rank}: {sentence}")]
+pub struct ScheduleFault {
+    /// Round, from 1; the last one where something is missing at the end.
+    pub round: usize,
+    /// Rank that sends or lacks something.
+    pub rank: u32,
+    /// What is wrong.
+    pub sentence: String,
+}
+
+/// Whose contributions are in each piece of each vertex, as bits.
+struct Holdings {
+    pieces: usize,
+    words: usize,
+    bits: Vec<u64>,
+}
+
+impl Holdings {
+    fn at(&self, vertex: u32, piece: u32) -> usize {
+        (vertex as usize * self.pieces + piece as usize) * self.words
+    }
+
+    fn set(&self, vertex: u32, piece: u32) -> &[u64] {
+        &self.bits[self.at(vertex, piece)..][..self.words]
+    }
+
+    fn contribute(&mut self, vertex: u32, piece: u32, rank: u32) {
+        let at = self.at(vertex, piece) + rank as usize / 64;
+        self.bits[at] |= 1 << (rank % 64);
+    }
+}
+
+impl Schedule {
+    fn holdings(&self) -> Holdings {
+        let words = (self.ranks as usize).div_ceil(64);
+        let pieces = self.pieces as usize;
+        let vertices = (self.ranks + self.switches) as usize;
+        let mut holdings = Holdings {
+            pieces,
+            words,
+            bits: vec![0; vertices * pieces * words],
+        };
+        for rank in 0..self.ranks {
+            for piece in 0..self.pieces {
+                if self.starts_with(rank, piece) {
+                    holdings.contribute(rank, piece, rank);
+                }
+            }
+        }
+        holdings
+    }
+
+    /// Rank that a piece belongs to when each rank has its share.
+    fn owner(&self, piece: u32) -> u32 {
+        piece / (self.pieces / self.ranks).max(1)
+    }
+
+    fn starts_with(&self, rank: u32, piece: u32) -> bool {
+        match self.op {
+            CollectiveOp::AllReduce | CollectiveOp::ReduceScatter => true,
+            CollectiveOp::AllGather | CollectiveOp::AllToAll | CollectiveOp::SendRecv => {
+                self.owner(piece) == rank
+            }
+            CollectiveOp::Broadcast => rank == 0,
+        }
+    }
+
+    /// Contributions that a rank must hold of a piece at the end; `None`: it does not matter.
+    fn goal(&self, rank: u32, piece: u32) -> Option<Vec<u32>> {
+        match self.op {
+            CollectiveOp::AllReduce => Some((0..self.ranks).collect()),
+            CollectiveOp::ReduceScatter => {
+                (self.owner(piece) == rank).then(|| (0..self.ranks).collect())
+            }
+            CollectiveOp::AllGather => Some(vec![self.owner(piece)]),
+            CollectiveOp::AllToAll => (piece % self.ranks == rank).then(|| vec![self.owner(piece)]),
+            CollectiveOp::Broadcast => Some(vec![0]),
+            CollectiveOp::SendRecv => (self.owner(piece) + 1 == rank).then(|| vec![rank - 1]),
+        }
+    }
+
+    /// Whether every rank ends with what the operation promises.
+    ///
+    /// # Errors
+    /// If a transfer names a vertex or piece that is not there, goes to its sender, sends a piece that
+    /// has not arrived (which would wait forever), counts a contribution twice, or if something is
+    /// missing at the end.
+    pub fn verify(&self) -> Result<(), ScheduleFault> {
+        let mut now = self.holdings();
+        for (round, number) in self.rounds.iter().zip(1..) {
+            let fault = |rank: u32, sentence: String| ScheduleFault {
+                round: number,
+                rank,
+                sentence,
+            };
+            let mut arrivals = Vec::with_capacity(round.len());
+            for transfer in round {
+                let vertices = self.ranks + self.switches;
+                for vertex in [transfer.from, transfer.to] {
+                    if vertex >= vertices {
+                        let sentence =
+                            format!("there is no rank {vertex}; ranks are 0 to {}", vertices - 1);
+                        return Err(fault(vertex, sentence));
+                    }
+                }
+                if transfer.piece >= self.pieces {
+                    let sentence =
+                        format!("there is no piece {} of {}", transfer.piece, self.pieces);
+                    return Err(fault(transfer.from, sentence));
+                }
+                if transfer.from == transfer.to {
+                    return Err(fault(transfer.from, "it sends to itself".to_owned()));
+                }
+                let set = now.set(transfer.from, transfer.piece);
+                if set.iter().all(|word| *word == 0) {
+                    let sentence = format!(
+                        "it sends piece {}, which it does not have yet",
+                        transfer.piece
+                    );
+                    return Err(fault(transfer.from, sentence));
+                }
+                arrivals.push((transfer, set.to_vec()));
+            }
+            for (transfer, set) in arrivals {
+                let at = now.at(transfer.to, transfer.piece);
+                for (there, arrived) in now.bits[at..].iter_mut().zip(set) {
+                    if !transfer.adds {
+                        *there = arrived;
+                    } else if *there & arrived != 0 {
+                        let sentence = format!("piece {} has a contribution twice", transfer.piece);
+                        return Err(fault(transfer.to, sentence));
+                    } else {
+                        *there |= arrived;
+                    }
+                }
+            }
+        }
+        self.check_end(&now)
+    }
+
+    fn check_end(&self, now: &Holdings) -> Result<(), ScheduleFault> {
+        for rank in 0..self.ranks {
+            for piece in 0..self.pieces {
+                let Some(goal) = self.goal(rank, piece) else {
+                    continue;
+                };
+                let set = now.set(rank, piece);
+                let holds = |other: u32| set[other as usize / 64] >> (other % 64) & 1 == 1;
+                let held = set
+                    .iter()
+                    .map(|word| word.count_ones() as usize)
+                    .sum::<usize>();
+                let missing = goal.iter().find(|other| !holds(**other));
+                if missing.is_none() && held == goal.len() {
+                    continue;
+                }
+                let sentence = missing.map_or_else(
+                    || format!("piece {piece} ends with contributions that do not belong there"),
+                    |other| format!("piece {piece} ends without the contribution of rank {other}"),
+                );
+                return Err(ScheduleFault {
+                    round: self.rounds.len(),
+                    rank,
+                    sentence,
+                });
+            }
+        }
+        Ok(())
+    }
+}
