@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::analysis::{FilesError, analyse_files};
+use crate::analysis::{FilesError, Findings, analyse_files};
 use crate::cli::list::Format;
 use crate::cli::run::{question, write_findings};
 use crate::cli::run_source::RunSource;
@@ -16,7 +16,7 @@ use crate::record::provenance::keys;
 use crate::record::{PointsReader, Provenance};
 use crate::report;
 use crate::runner::{RunFolder, manifest};
-use crate::spec::Axis;
+use crate::spec::{Axis, ColumnType};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -26,6 +26,15 @@ pub(super) struct Args {
     /// Where the findings of bare files and of several runs go [default: beside the first]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Numeric axis to take as the size in place of the GPUs
+    #[arg(long, value_name = "AXIS")]
+    x: Option<String>,
+    /// End with exit code 1 when any size of any series is less efficient than this
+    #[arg(long, value_name = "EFFICIENCY")]
+    fail_below: Option<f64>,
+    /// Write the charts as SVG files too
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
     /// How to print the summary
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -40,7 +49,8 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let first = &sources[0];
     let settings = first.analysis(stderr)?;
     let files: Vec<&Path> = sources.iter().map(|it| it.points.as_path()).collect();
-    let findings = analyse_files(&files, &settings, Axis::Gpus).map_err(|error| match error {
+    let axis = size_axis(args.x.as_deref())?;
+    let findings = analyse_files(&files, &settings, axis).map_err(|error| match error {
         FilesError::Read(_) => Failure::io(error),
         FilesError::Rows(_) | FilesError::Collective(_) => Failure::usage(error),
     })?;
@@ -51,18 +61,75 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         Some(spec) => provenance(spec),
         None => recorded_provenance(&first.points)?,
     };
-    write_findings(&folder, &origin, &findings)?;
+    let question = spec.as_ref().and_then(question);
+    write_findings(&folder, &origin, &findings, question)?;
     manifest::refresh_files(&folder).map_err(Failure::io)?;
+    if let Some(directory) = &args.plots {
+        write_plots(directory, &findings)?;
+    }
 
     let text = match args.format {
-        Format::Text => report::summary(&findings, spec.as_ref().and_then(question)),
+        Format::Text => report::summary(&findings, question),
         Format::Json => format!(
             "{:#}\n",
             json!({"folder": folder.path(), "findings": findings})
         ),
     };
     terminal::print(&text)?;
-    Ok(ExitStatus::Success)
+    Ok(match args.fail_below {
+        Some(least) if fails(&findings, least) => ExitStatus::Finding,
+        Some(_) | None => ExitStatus::Success,
+    })
+}
+
+/// The axis of `--x`, which has to hold numbers.
+fn size_axis(name: Option<&str>) -> Result<Axis, Failure> {
+    let Some(name) = name else {
+        return Ok(Axis::Gpus);
+    };
+    let axis: Axis = name.parse().map_err(Failure::usage)?;
+    match axis.info().domain.column_type() {
+        ColumnType::Int | ColumnType::Real => Ok(axis),
+        ColumnType::Text | ColumnType::Bool => Err(Failure::usage(format!(
+            "axis `{axis}` holds no numbers, so it cannot be the size; try nic_gbit_per_s, seq_len or global_batch"
+        ))),
+    }
+}
+
+/// Whether a size is less efficient than allowed; that is told on stderr, worst first.
+fn fails(findings: &Findings, least: f64) -> bool {
+    let mut low: Vec<(f64, String)> = findings
+        .series
+        .iter()
+        .flat_map(|series| {
+            series.sizes.iter().filter_map(|size| {
+                let efficiency = size.efficiency?.of_baseline;
+                (efficiency < least).then(|| {
+                    let name = series.label(&findings.varied);
+                    (efficiency, format!("{name} at {} GPUs", size.point.gpus))
+                })
+            })
+        })
+        .collect();
+    low.sort_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((efficiency, what)) = low.first() {
+        terminal::log(&format!(
+            "{} sizes are less than {:.0}% efficient; the least is {what} with {:.0}%",
+            low.len(),
+            100.0 * least,
+            100.0 * efficiency
+        ));
+    }
+    !low.is_empty()
+}
+
+fn write_plots(directory: &Path, findings: &Findings) -> Result<(), Failure> {
+    let failed = |error| Failure::io(format!("cannot write `{}`: {error}", directory.display()));
+    fs::create_dir_all(directory).map_err(failed)?;
+    for (name, svg) in report::plots(findings) {
+        fs::write(directory.join(name), svg).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// The run's own folder, the one asked for, or the one that the first file lies in.

@@ -44,7 +44,9 @@ impl ExitStatus {
     const fn meaning(self) -> &'static str {
         match self {
             Self::Success => "every point has a row (infeasible points are results, not failures)",
-            Self::Finding => "a point crashed in the simulator",
+            Self::Finding => {
+                "diff found a regression, analyze --fail-below an efficiency under its value, or a point crashed"
+            }
             Self::Usage => "the command line or the spec is wrong",
             Self::Io => "a file could not be read or written (disk full included)",
             Self::Interrupted => "interrupted by SIGINT; everything finished is kept",

@@ -179,24 +179,45 @@ fn finish(
             let points = folder.points();
             let findings =
                 analyse_files(&[&points], &spec.analysis, Axis::Gpus).map_err(Failure::io)?;
-            write_findings(folder, provenance, &findings)?;
+            write_findings(folder, provenance, &findings, question(spec))?;
             Ok(Some(findings))
         }
     }
 }
 
-/// Puts `scaling.parquet` into a folder.
+/// Puts `scaling.parquet` and `report.html` into a folder.
 pub(super) fn write_findings(
     folder: &RunFolder,
     provenance: &Provenance,
     findings: &Findings,
+    question: Option<&str>,
 ) -> Result<(), Failure> {
     let schema = scaling_schema(provenance);
     let batch = scaling_batch(&schema, findings);
     let mut writer =
         TableWriter::create(&folder.scaling(), &schema, provenance).map_err(Failure::io)?;
     writer.write(&batch).map_err(Failure::io)?;
-    writer.finish().map_err(Failure::io)
+    writer.finish().map_err(Failure::io)?;
+    let origin = format!(
+        "clustersweep {}, spec {}, catalogue {}",
+        Provenance::version(),
+        short_hash(&provenance.spec_hash()),
+        short_hash(&provenance.catalog_hash)
+    );
+    let heading = report::Heading {
+        name: &provenance.spec_name,
+        question: question.unwrap_or_default(),
+        origin: &origin,
+    };
+    let page = report::page(findings, &heading);
+    folder
+        .add(names::REPORT, page.as_bytes())
+        .map_err(Failure::io)
+}
+
+/// Enough of a hash to tell two apart.
+fn short_hash(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
 }
 
 fn manifest(

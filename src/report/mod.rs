@@ -9,4 +9,5 @@ pub mod quantity;
 pub mod text;
 
 pub use page::{Heading, page};
+pub use panels::plots;
 pub use text::summary;

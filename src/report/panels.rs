@@ -4,7 +4,9 @@ use crate::analysis::{
     BreakdownStatus, Findings, Measured, SeriesFinding, SizeFinding, TimePart, pareto_front,
 };
 use crate::report::answer::{select, size_words};
-use crate::report::chart::{Bar, BarChart, Line, LineChart, Mark, MarkKind, Rule, Scale};
+use crate::report::chart::{
+    Bar, BarChart, Line, LineChart, Mark, MarkKind, Rule, Scale, standalone,
+};
 use crate::report::markup::push;
 use crate::report::quantity::{bytes, count, decimal, dollars, percent, seconds, three_digits};
 use crate::spec::Axis;
@@ -479,4 +481,30 @@ pub fn cost_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
         ],
         rules: Vec::new(),
     })
+}
+
+/// Every chart as a file of its own: name and SVG.
+pub fn plots(findings: &Findings) -> Vec<(String, String)> {
+    let (panels, _) = panels(findings);
+    let mut found = Vec::new();
+    for panel in &panels {
+        let charts = [
+            ("rate", Some(rate_chart(findings, panel).svg())),
+            ("efficiency", Some(efficiency_chart(findings, panel).svg())),
+            ("parts", parts_chart(findings, panel).map(|c| c.svg())),
+            ("memory", memory_chart(findings, panel).map(|c| c.svg())),
+            ("cost", cost_chart(findings, panel).map(|c| c.svg())),
+        ];
+        let suffix = if panel.name.is_empty() {
+            String::new()
+        } else {
+            format!("-{}", panel.name)
+        };
+        for (what, svg) in charts {
+            if let Some(svg) = svg {
+                found.push((format!("{what}{suffix}.svg"), standalone(&svg)));
+            }
+        }
+    }
+    found
 }
