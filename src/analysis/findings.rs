@@ -248,23 +248,46 @@ impl Analysis {
     }
 }
 
-/// Axes whose value is not the same in every series.
+/// Axes whose value is not the same in every series, without those that another axis decides: where
+/// every GPU comes with one cluster, the GPU tells the series apart.
 fn varied_axes(series: &[Series]) -> Vec<Axis> {
-    let value = |series: &Series, axis: Axis| {
-        series
-            .key
-            .iter()
-            .find(|(of, _)| *of == axis)
-            .map(|(_, value)| value.clone())
+    let varies = |axis: &Axis| {
+        let first = series.first().and_then(|first| key_value(first, *axis));
+        series.iter().any(|other| key_value(other, *axis) != first)
     };
-    Axis::ALL
+    let (names, others): (Vec<Axis>, Vec<Axis>) =
+        Axis::ALL.iter().copied().filter(varies).partition(|axis| {
+            matches!(
+                axis,
+                Axis::Gpu | Axis::Model | Axis::GlobalBatch | Axis::BatchPerGpu
+            )
+        });
+    let mut kept: Vec<Axis> = Vec::new();
+    for axis in names.into_iter().chain(others) {
+        if !kept.iter().any(|decider| decides(series, *decider, axis)) {
+            kept.push(axis);
+        }
+    }
+    kept.sort_by_key(|axis| Axis::ALL.iter().position(|other| other == axis));
+    kept
+}
+
+fn key_value(series: &Series, axis: Axis) -> Option<KeyValue> {
+    series
+        .key
         .iter()
-        .copied()
-        .filter(|axis| {
-            let first = series.first().and_then(|first| value(first, *axis));
-            series.iter().any(|other| value(other, *axis) != first)
-        })
-        .collect()
+        .find(|(of, _)| *of == axis)
+        .map(|(_, value)| value.clone())
+}
+
+/// Whether each value of one axis comes with a single value of the other.
+fn decides(series: &[Series], decider: Axis, decided: Axis) -> bool {
+    let mut seen: BTreeMap<String, Option<KeyValue>> = BTreeMap::new();
+    series.iter().all(|series| {
+        let value = key_value(series, decided);
+        let by = format!("{:?}", key_value(series, decider));
+        *seen.entry(by).or_insert_with(|| value.clone()) == value
+    })
 }
 
 fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {

@@ -69,6 +69,8 @@ impl Row {
         match column {
             "point" => Cell::Number(row as f64),
             "gpu" => Cell::Text(self.gpu),
+            "cluster" if self.gpu == "h100-sxm" => Cell::Text("dgx-h100"),
+            "cluster" => Cell::Text("dgx-a100"),
             "model" => Cell::Text("llama3-8b"),
             "nodes" => Cell::Number(self.nodes),
             "gpus" => Cell::Number(self.nodes * 8.0),
@@ -131,6 +133,7 @@ fn series_are_told_apart_by_every_axis_but_the_size() {
     rows.extend(strong("a100-80gb-sxm"));
     let findings = analysed(&rows);
     assert_eq!(findings.series.len(), 2);
+    // The cluster varies too, but the GPU decides it.
     assert_eq!(findings.varied, [Axis::Gpu]);
     assert_eq!(findings.series[1].label(&findings.varied), "a100-80gb-sxm");
 }
