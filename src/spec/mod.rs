@@ -23,6 +23,7 @@ pub mod schema;
 pub mod source;
 pub mod value;
 
+mod checks;
 mod condition;
 mod load;
 mod product;
@@ -51,10 +52,11 @@ pub use source::{Place, Source, SpecError, Syntax};
 pub use value::AxisValue;
 
 use crate::catalog::{Catalog, CatalogFault, FaultPlace, Kind, overlay};
+use checks::check_axes;
 use condition::{Malformed, parse as parse_condition};
 use diagnostic::Faults;
 use plan::{Clause, PlanParts};
-use read::{ClauseText, Heading, Parts, PartsReader, check_axes, find, heading, products};
+use read::{ClauseText, Heading, Parts, PartsReader, find, heading, products};
 use syntax::Entry;
 use values::Reader;
 
@@ -126,18 +128,10 @@ impl Spec {
             catalog: &catalog,
             own: &tables,
         };
-        let mut parts = PartsReader {
-            reader,
-            kind: heading.kind,
-            faults: &mut faults,
-        }
-        .parts(top);
+        let mut parts = PartsReader::new(reader, heading.kind, &mut faults).parts(top);
         overrides.apply(&mut parts, reader, heading.kind, &mut faults);
         heading.clauses.extend(overrides.clauses());
-        // Axes that could not be read would be reported as missing.
-        if faults.is_empty() {
-            check_axes(&parts, heading.kind, &mut faults);
-        }
+        check_axes(&parts, heading.kind, &mut faults);
         let clauses = conditions(&heading, &catalog, &mut faults);
         let plan = plan(&heading, &parts, clauses, &catalog, &mut faults);
         let (Some(plan), true) = (plan, faults.is_empty()) else {

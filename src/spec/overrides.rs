@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::closed_set::nearest;
 use crate::spec::axis::{Axis, Domain, StudyKind};
+use crate::spec::checks::twin;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::product::AxisValues;
-use crate::spec::read::{ClauseText, Given, Parts, twin};
+use crate::spec::read::{ClauseText, Given, Parts};
 use crate::spec::source::{Place, Source, Syntax};
 use crate::spec::syntax::{Node, Value, parse};
 use crate::spec::values::Reader;

@@ -1,6 +1,6 @@
 //! From the tree of a text to the parts of a spec, every fault noted.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::closed_set::nearest;
 use crate::spec::analysis::AnalysisSettings;
@@ -12,8 +12,9 @@ use crate::spec::syntax::{Entry, Node, Value};
 use crate::spec::values::Reader;
 use crate::spec::{AxisValue, settings};
 
-/// Keys at the top of a spec.
+/// Keys at the top of a spec. `$schema` is how a YAML or JSON file tells an editor what it is.
 pub(super) const TOP_KEYS: &[&str] = &[
+    "$schema",
     "name",
     "description",
     "kind",
@@ -32,7 +33,7 @@ pub(super) const TOP_KEYS: &[&str] = &[
 
 /// Keys at the top of an included file: what several specs share.
 pub(super) const INCLUDED_KEYS: &[&str] = &[
-    "include", "defaults", "analysis", "gpus", "clusters", "models", "stacks",
+    "$schema", "include", "defaults", "analysis", "gpus", "clusters", "models", "stacks",
 ];
 
 /// An axis with its values and where it is written.
@@ -50,6 +51,8 @@ pub(super) struct Parts {
     pub(super) zips: Vec<Table<AxisValues>>,
     pub(super) points: Vec<Table<AxisValue>>,
     pub(super) defaults: Vec<Given<AxisValue>>,
+    /// Axes that are there but could not be read: they are not missing besides.
+    pub(super) unread: BTreeSet<Axis>,
 }
 
 /// One `[[grid]]`, `[[zip]]` or `[[point]]`.
@@ -133,14 +136,7 @@ pub(super) fn heading(top: &[Entry], file: &str, faults: &mut Faults) -> Heading
     let description = find(top, "description")
         .and_then(|entry| text(&entry.node, "description", faults))
         .unwrap_or_default();
-    let kind = find(top, "kind").and_then(|entry| {
-        let text = text(&entry.node, "kind", faults)?;
-        faults.ok(text.parse::<StudyKind>().map_err(|unknown| {
-            let close = nearest(&text, StudyKind::NAMES.iter().copied());
-            Diagnostic::error(&entry.node.place, unknown.to_string())
-                .maybe_hint(close.map(|close| format!("did you mean `{close}`?")))
-        }))
-    });
+    let kind = find(top, "kind").and_then(|entry| kind(&entry.node, faults));
     let clauses = find(top, "where").map_or_else(Vec::new, |entry| clauses(&entry.node, faults));
     let analysis = find(top, "analysis").map_or_else(AnalysisSettings::default, |entry| {
         settings::analysis(&entry.node, faults)
@@ -152,6 +148,21 @@ pub(super) fn heading(top: &[Entry], file: &str, faults: &mut Faults) -> Heading
         clauses,
         analysis,
     }
+}
+
+/// The kind, or of a misspelt one the nearest, so that its axes are not faults besides.
+fn kind(node: &Node, faults: &mut Faults) -> Option<StudyKind> {
+    let text = text(node, "kind", faults)?;
+    let unknown = match text.parse::<StudyKind>() {
+        Ok(kind) => return Some(kind),
+        Err(unknown) => unknown,
+    };
+    let close = nearest(&text, StudyKind::NAMES.iter().copied());
+    faults.push(
+        Diagnostic::error(&node.place, unknown.to_string())
+            .maybe_hint(close.map(|close| format!("did you mean `{close}`?"))),
+    );
+    close?.parse().ok()
 }
 
 fn name(entry: &Entry, faults: &mut Faults) -> String {
@@ -195,10 +206,20 @@ pub(super) struct PartsReader<'a> {
     pub(super) reader: Reader<'a>,
     pub(super) kind: StudyKind,
     pub(super) faults: &'a mut Faults,
+    unread: BTreeSet<Axis>,
 }
 
-impl PartsReader<'_> {
-    pub(super) fn parts(&mut self, top: &[Entry]) -> Parts {
+impl<'a> PartsReader<'a> {
+    pub(super) fn new(reader: Reader<'a>, kind: StudyKind, faults: &'a mut Faults) -> Self {
+        Self {
+            reader,
+            kind,
+            faults,
+            unread: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn parts(mut self, top: &[Entry]) -> Parts {
         let tables = |key| find(top, key).map_or(&[][..], |entry| entry.node.items());
         let grids = tables("grid")
             .iter()
@@ -223,6 +244,7 @@ impl PartsReader<'_> {
             zips,
             points,
             defaults,
+            unread: self.unread,
         }
     }
 
@@ -260,10 +282,14 @@ impl PartsReader<'_> {
             .iter()
             .filter_map(|entry| {
                 let axis = self.axis(entry)?;
+                let values = read(self, axis, &entry.node);
+                if values.is_none() {
+                    self.unread.insert(axis);
+                }
                 Some(Given {
                     axis,
                     place: entry.key_place.clone(),
-                    values: read(self, axis, &entry.node)?,
+                    values: values?,
                 })
             })
             .collect();
@@ -279,7 +305,10 @@ impl PartsReader<'_> {
                 .iter()
                 .filter(|axis| axis.belongs_to(self.kind))
                 .map(|axis| axis.as_str());
-            let hint = nearest(&entry.key, known).map_or_else(
+            let close = nearest(&entry.key, known);
+            self.unread
+                .extend(close.and_then(|close| close.parse::<Axis>().ok()));
+            let hint = close.map_or_else(
                 || "`sweep list axes` shows them".to_owned(),
                 |close| format!("did you mean `{close}`?"),
             );
@@ -335,67 +364,6 @@ fn counted(values: u64) -> String {
     }
 }
 
-/// Axes of which a point has one or the other.
-pub(super) const TWINS: [(Axis, Axis); 2] = [
-    (Axis::Nodes, Axis::Gpus),
-    (Axis::GlobalBatch, Axis::BatchPerGpu),
-];
-
-/// The axis that stands in the place of another one.
-pub(super) fn twin(axis: Axis) -> Option<Axis> {
-    TWINS
-        .iter()
-        .flat_map(|(one, other)| [(one, other), (other, one)])
-        .find_map(|(one, other)| (*one == axis).then_some(*other))
-}
-
-/// Says which axes are in two places, lack their twin, or are missing.
-pub(super) fn check_axes(parts: &Parts, kind: StudyKind, faults: &mut Faults) {
-    let mut zipped: BTreeMap<Axis, &Place> = BTreeMap::new();
-    for given in parts.zips.iter().flat_map(|zip| &zip.axes) {
-        if zipped.insert(given.axis, &given.place).is_some() {
-            let message = format!("axis `{}` is in two zips", given.axis);
-            faults.push(Diagnostic::error(&given.place, message));
-        }
-    }
-    for given in parts.grids.iter().flat_map(|grid| &grid.axes) {
-        if let Some(place) = zipped.get(&given.axis) {
-            let (line, _) = place.line_column();
-            let message = format!(
-                "axis `{}` is in the grid and in a zip (line {line})",
-                given.axis
-            );
-            faults.push(Diagnostic::error(&given.place, message).hint("an axis is in one of them"));
-        }
-    }
-    check_twins(&parts.defaults, faults);
-    let defaults: Vec<Axis> = parts.defaults.iter().map(|given| given.axis).collect();
-    for grid in grids_or_zips(parts) {
-        let axes: Vec<&Given<AxisValues>> = grid
-            .axes
-            .iter()
-            .chain(parts.zips.iter().flat_map(|zip| &zip.axes))
-            .collect();
-        check_twins(axes.iter().copied(), faults);
-        let names: Vec<Axis> = axes
-            .iter()
-            .map(|given| given.axis)
-            .chain(defaults.iter().copied())
-            .collect();
-        check_complete(&names, kind, &grid.place, "the grid", faults);
-    }
-    for point in &parts.points {
-        check_twins(&point.axes, faults);
-        let names: Vec<Axis> = point
-            .axes
-            .iter()
-            .map(|given| given.axis)
-            .chain(defaults.iter().copied())
-            .collect();
-        check_complete(&names, kind, &point.place, "the point", faults);
-    }
-}
-
 /// The grids, or one empty grid where there are only zips.
 pub(super) fn grids_or_zips(parts: &Parts) -> Vec<Table<AxisValues>> {
     if let (true, Some(zip)) = (parts.grids.is_empty(), parts.zips.first()) {
@@ -405,46 +373,6 @@ pub(super) fn grids_or_zips(parts: &Parts) -> Vec<Table<AxisValues>> {
         }];
     }
     parts.grids.clone()
-}
-
-fn check_twins<'a, T: 'a>(axes: impl IntoIterator<Item = &'a Given<T>>, faults: &mut Faults) {
-    let axes: Vec<&Given<T>> = axes.into_iter().collect();
-    for (one, other) in TWINS {
-        let find = |wanted| axes.iter().find(|given| given.axis == wanted);
-        if let (Some(first), Some(second)) = (find(one), find(other)) {
-            let later = if first.place.span.start > second.place.span.start {
-                first
-            } else {
-                second
-            };
-            faults.push(
-                Diagnostic::error(
-                    &later.place,
-                    format!("`{one}` and `{other}` are both given"),
-                )
-                .hint("one follows from the other: keep one of them"),
-            );
-        }
-    }
-}
-
-fn check_complete(axes: &[Axis], kind: StudyKind, place: &Place, what: &str, faults: &mut Faults) {
-    let missing = Axis::ALL
-        .iter()
-        .copied()
-        .filter(|axis| axis.belongs_to(kind) && axis.info().default.is_empty())
-        .filter(|axis| !axes.contains(axis))
-        .filter(|axis| twin(*axis).is_none_or(|twin| !axes.contains(&twin)));
-    // Of two twins the first stands for both.
-    for axis in missing.filter(|axis| !TWINS.iter().any(|(_, other)| other == axis)) {
-        let or_twin = twin(axis).map_or_else(String::new, |twin| format!(" (or `{twin}`)"));
-        faults.push(
-            Diagnostic::error(place, format!("{what} has no `{axis}`{or_twin}")).hint(format!(
-                "add it there or to [defaults]: {}",
-                axis.info().doc
-            )),
-        );
-    }
 }
 
 /// The products of the points, in order.

@@ -78,6 +78,7 @@ fn texts(description: &str) -> Value {
 fn heading() -> Map<String, Value> {
     let mut properties = Map::new();
     let mut put = |key: &str, schema: Value| properties.insert(key.to_owned(), schema);
+    put("$schema", json!({ "type": "string" }));
     put(
         "name",
         json!({

@@ -206,7 +206,8 @@ fn parse_yaml(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
         let span = error.location().map_or(0..0, |at| byte_span(&at));
         // The first line says what; the rest repeats the place.
         let message = error.without_snippet().to_string();
-        let message = message.lines().next().unwrap_or("malformed").to_owned();
+        let message = message.lines().next().unwrap_or("malformed");
+        let message = message.split(" at line ").next().unwrap_or(message);
         vec![Diagnostic::error(
             &Place::new(source, span),
             format!("not YAML: {message}"),
