@@ -136,7 +136,7 @@ def infeasible_rows_have_a_reason_and_no_time():
     bad = duckdb.sql(
         f"""SELECT count(*) FROM '{POINTS}' WHERE (status = 'ok') != (reason IS NULL)
             OR (status = 'ok') != (step_time_s IS NOT NULL)"""
-    ).fetchone()
+    ).fetchall()[0]
     assert bad == (0,), bad
 
 
@@ -146,12 +146,12 @@ def the_exclusive_parts_sum_to_the_step():
         f"""SELECT max(abs(compute_s + recompute_s + tp_comm_exposed_s + cp_comm_exposed_s + ep_comm_exposed_s
             + pp_comm_exposed_s + dp_comm_exposed_s + bubble_s + optimizer_s + overhead_s - step_time_s)
             / step_time_s) FROM '{POINTS}' WHERE status = 'ok'"""
-    ).fetchone()[0]
+    ).fetchall()[0][0]
     assert worst < 1e-12, worst
 
 
 def scaling_parquet_reads_in_all_of_them():
-    rows = duckdb.sql(f"SELECT count(*) FROM '{SCALING}'").fetchone()[0]
+    rows = duckdb.sql(f"SELECT count(*) FROM '{SCALING}'").fetchall()[0][0]
     assert rows > 0
     assert len(pandas.read_parquet(SCALING)) == rows
     assert len(polars.read_parquet(SCALING)) == rows

@@ -15,6 +15,7 @@ mod plan;
 mod progress;
 mod run;
 mod run_source;
+mod schema;
 mod spec_args;
 mod table;
 mod terminal;
@@ -54,6 +55,8 @@ enum Command {
     Analyze(analyze::Args),
     /// Show one point in full: layout, time by cause, memory by part
     Explain(explain::Args),
+    /// JSON Schema of a spec, for editors
+    Schema,
     /// Simulate measured cases and print the errors against them
     Validate(validate::ValidateArgs),
     /// What a spec can name, with values and sources
@@ -79,6 +82,7 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Plan(args) => plan::run(&args, stderr),
         Command::Analyze(args) => analyze::run(&args, stderr),
         Command::Explain(args) => explain::run(&args, stderr),
+        Command::Schema => schema::run(),
         Command::Validate(args) => validate(&args),
         Command::List(args) => list::run(&args),
         Command::Completions(args) => completions::run(&args),

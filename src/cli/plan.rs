@@ -24,8 +24,8 @@ const SAMPLING_MAX: Duration = Duration::from_secs(2);
 /// First and last points that are shown.
 const SHOWN: usize = 3;
 /// Bytes of a row in `points.parquet`, and of a file without rows; measured on sweeps/llm.toml.
-const ROW_BYTES: u64 = 150;
-const FILE_BYTES: u64 = 60_000;
+const ROW_BYTES: u64 = 125;
+const FILE_BYTES: u64 = 46_000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

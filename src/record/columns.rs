@@ -41,7 +41,7 @@ columns! {
         USED_MICRO_BATCH = "used_micro_batch", "1", U64, |r| layout(r, |l| l.micro_batch),
             "Samples per forward pass of one replica as used.";
         MICROBATCHES = "microbatches", "1", U64, |r| layout(r, |l| l.microbatches),
-            "Microbatches per step and replica: global batch / (dp · micro batch).";
+            "Microbatches per step and replica: global batch / (dp · micro batch), the last one possibly in part.";
         USED_ZERO = "used_zero", "1", U64, |r| layout(r, |l| u32::from(l.zero.number())),
             "ZeRO stage as used; 3 is FSDP.";
         USED_RECOMPUTE = "used_recompute", "", Text, |r| name(r.layout().map(|l| l.recompute.as_str())),
@@ -278,4 +278,93 @@ fn memory(record: &Record, read: fn(&MemoryFootprint) -> Bytes) -> Option<u64> {
 
 fn name(text: Option<&'static str>) -> CellText<'static> {
     text.map(Cow::Borrowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The columns that other people's scripts depend on, without the axes.
+    const PROMISED: &str = "point status reason gpus used_tp used_pp used_dp used_cp used_ep used_vpp \
+        used_micro_batch microbatches used_zero used_recompute used_schedule used_sequence_parallel \
+        used_precision used_attention used_seq_len used_global_batch used_stack layouts_tried step_time_s \
+        compute_s recompute_s tp_comm_exposed_s cp_comm_exposed_s ep_comm_exposed_s pp_comm_exposed_s \
+        dp_comm_exposed_s bubble_s optimizer_s overhead_s forward_s backward_s comm_busy_s step_time_p50_s \
+        step_time_p95_s step_time_p99_s samples_per_s tokens_per_s tokens_per_s_per_gpu \
+        model_flops_per_gpu_per_s mfu hfu gpu_utilization comm_fraction memory_peak_bytes \
+        memory_capacity_bytes memory_weights_bytes memory_gradients_bytes memory_optimizer_bytes \
+        memory_activations_bytes memory_buffers_bytes collective_used intra_node_bytes inter_node_bytes \
+        link_utilization_max bottleneck exceeded advice cost_per_step_usd cost_per_mtoken_usd \
+        energy_per_step_kwh events";
+
+    #[test]
+    fn the_promised_columns_are_there_and_one_for_every_axis() {
+        let names: Vec<&str> = table(StudyKind::Training)
+            .iter()
+            .map(|column| column.name)
+            .collect();
+        for promised in PROMISED.split_whitespace() {
+            assert!(names.contains(&promised), "{promised}");
+        }
+        for info in AXES
+            .iter()
+            .filter(|info| info.axis.belongs_to(StudyKind::Training))
+        {
+            assert!(names.contains(&info.axis.as_str()), "{}", info.axis);
+        }
+    }
+
+    #[test]
+    fn a_collective_study_has_columns_of_its_own_in_place_of_those_of_training() {
+        let names: Vec<&str> = table(StudyKind::Collective)
+            .iter()
+            .map(|column| column.name)
+            .collect();
+        for promised in "op size protocol collective gpu nodes gpus time_s algbw_bytes_per_s \
+            busbw_bytes_per_s collective_used link_utilization_max"
+            .split_whitespace()
+        {
+            assert!(names.contains(&promised), "{promised}");
+        }
+        for absent in ["model", "global_batch", "step_time_s", "mfu"] {
+            assert!(!names.contains(&absent), "{absent}");
+        }
+    }
+
+    #[test]
+    fn every_column_has_a_name_of_its_own_and_says_what_it_means() {
+        for kind in StudyKind::ALL {
+            let mut seen = BTreeSet::new();
+            for column in table(*kind) {
+                assert!(seen.insert(column.name), "{} is there twice", column.name);
+                assert!(column.doc.ends_with('.'), "{}: {}", column.name, column.doc);
+                let is_number = !matches!(
+                    column.read.column_type(),
+                    crate::spec::ColumnType::Text | crate::spec::ColumnType::Bool
+                );
+                assert_eq!(
+                    is_number,
+                    !column.unit.is_empty(),
+                    "unit of {}",
+                    column.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_unit_is_in_the_name() {
+        for (suffix, unit) in [
+            ("_s", "s"),
+            ("_bytes", "B"),
+            ("_usd", "USD"),
+            ("_kwh", "kWh"),
+        ] {
+            for column in TRAINING.iter().filter(|it| it.unit == unit) {
+                assert!(column.name.ends_with(suffix), "{} in {unit}", column.name);
+            }
+        }
+    }
 }

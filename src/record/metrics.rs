@@ -236,3 +236,104 @@ impl Bandwidths {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::collective::{CollectiveAlgorithm, Protocol};
+    use crate::simulation::NetworkUse;
+    use crate::units::Bytes;
+
+    /// Milliseconds of compute, recomputation, data-parallel communication and bubble.
+    fn shares(compute: u64, recompute: u64, dp_comm: u64, bubble: u64) -> TimeShares {
+        let millis = |n: u64| SimDuration::from_micros(1_000 * n);
+        TimeShares {
+            compute: millis(compute),
+            recompute: millis(recompute),
+            dp_comm: millis(dp_comm),
+            bubble: millis(bubble),
+            ..TimeShares::default()
+        }
+    }
+
+    // Of 100 ms the kernels take 60: compute. 55 ms of waiting for the network are more than 45.
+    // 50 ms of bubble are more than 40 of kernels. 25 ms of recomputation are more than any other
+    // loss, and the spec did not ask for them; where it did, that is compute.
+    #[test]
+    fn the_bottleneck_is_what_costs_most() {
+        assert_eq!(
+            bottleneck(&shares(60, 0, 30, 10), true),
+            Bottleneck::Compute
+        );
+        assert_eq!(bottleneck(&shares(45, 0, 55, 0), true), Bottleneck::Network);
+        assert_eq!(
+            bottleneck(&shares(40, 0, 10, 50), true),
+            Bottleneck::Pipeline
+        );
+        assert_eq!(bottleneck(&shares(60, 25, 10, 5), true), Bottleneck::Memory);
+        assert_eq!(
+            bottleneck(&shares(60, 25, 10, 5), false),
+            Bottleneck::Compute
+        );
+        assert_eq!(
+            bottleneck(&shares(60, 10, 25, 5), true),
+            Bottleneck::Compute
+        );
+    }
+
+    // Without 20 ms of 100 a step takes 80: 20% less, and 100/80 − 1 = 25% more samples.
+    #[test]
+    fn advice_is_the_gain_without_the_largest_part() {
+        assert_eq!(
+            advice(&shares(70, 10, 20, 0)),
+            "without exposed data-parallel communication: at most 20.0% less step time, 25.0% more samples per second"
+        );
+        assert!(advice(&shares(70, 0, 0, 0)).starts_with("nothing but compute"));
+    }
+
+    // (60 + 25) / 100 of the step are kernels, 10 of 100 communication.
+    #[test]
+    fn utilisation_counts_kernels_and_the_fraction_counts_waiting() {
+        let shares = shares(60, 25, 10, 5);
+        assert!((gpu_utilization(&shares) - 0.85).abs() < 1e-12);
+        assert!((fraction(shares.exposed_communication(), &shares) - 0.1).abs() < 1e-12);
+    }
+
+    // 1 GB over 8 ranks in 10 ms: algbw 100 GB/s; all-reduce moves 2·7/8 of that over each link,
+    // all-gather 7/8, a broadcast all of it.
+    #[test]
+    fn bandwidths_are_those_of_nccl_tests() {
+        let catalog = Catalog::builtin();
+        let report = CollectiveReport {
+            time: SimDuration::from_micros(10_000),
+            algorithm: CollectiveAlgorithm::Ring,
+            protocol: Protocol::Simple,
+            network: NetworkUse::default(),
+            events: 1,
+        };
+        for (op, bus) in [
+            (CollectiveOp::AllReduce, 175e9),
+            (CollectiveOp::AllGather, 87.5e9),
+            (CollectiveOp::ReduceScatter, 87.5e9),
+            (CollectiveOp::AllToAll, 87.5e9),
+            (CollectiveOp::Broadcast, 100e9),
+            (CollectiveOp::SendRecv, 100e9),
+        ] {
+            let scenario = CollectiveScenario {
+                gpu: Arc::clone(&catalog.gpus["h100-sxm"]),
+                cluster: Arc::clone(&catalog.clusters["dgx-h100"]),
+                gpus: 8,
+                op,
+                size: Bytes::new(1_000_000_000),
+                algorithm: None,
+                protocol: None,
+            };
+            let got = Bandwidths::new(&scenario, &report).unwrap();
+            assert!((got.algorithm / 100e9 - 1.0).abs() < 1e-12);
+            assert!((got.bus / bus - 1.0).abs() < 1e-12, "{op}: {}", got.bus);
+        }
+    }
+}

@@ -198,3 +198,6 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

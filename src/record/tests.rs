@@ -1,0 +1,247 @@
+//! Tables out to Parquet and in again.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::*;
+use crate::record::provenance::keys;
+use crate::simulation::{Scratch, simulate};
+use crate::spec::{Overrides, Spec, StudyKind, Syntax};
+
+/// 24 points of a small model, some of which do not divide.
+const SPEC: &str = r#"
+name = "tables"
+[grid]
+gpu = "h100-sxm"
+model = "llama3-8b"
+nodes = [1, 2]
+global_batch = [64, 96, 128]
+tp = [1, 2, 3, "auto"]
+"#;
+
+fn records() -> (Provenance, Vec<Record>) {
+    let spec = Spec::parse("spec", SPEC, Syntax::Toml, &Overrides::default()).unwrap();
+    let plan = spec.plan();
+    let mut scratch = Scratch::default();
+    let records = plan
+        .kept(0..plan.len())
+        .map(|point| match plan.scenario(&point) {
+            Ok(scenario) => {
+                let outcome = simulate(&scenario, &mut scratch);
+                (point, Some(scenario), outcome)
+            }
+            Err(why) => (point, None, Outcome::Infeasible(why)),
+        })
+        .map(|(point, scenario, outcome)| {
+            let thresholds = spec.analysis.thresholds;
+            Record::new(point, scenario, PointEnd::Outcome(outcome), &thresholds)
+        })
+        .collect();
+    let provenance = Provenance {
+        study: spec.kind,
+        spec_name: spec.name.clone(),
+        spec: spec.resolved_text(),
+        catalog_hash: "c0ffee".to_owned(),
+    };
+    (provenance, records)
+}
+
+fn write(path: &Path, provenance: &Provenance, records: &[Record], rows_per_batch: usize) {
+    let schema = points_schema(provenance);
+    let mut writer = TableWriter::create(path, &schema, provenance).unwrap();
+    for chunk in records.chunks(rows_per_batch) {
+        writer
+            .write(&points_batch(provenance.study, &schema, chunk))
+            .unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// Rewrites a file as another program would: other columns, no metadata.
+fn write_plain(path: &Path, columns: Vec<(&str, ArrayRef)>) {
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, array)| Field::new(*name, array.data_type().clone(), true))
+        .collect();
+    let schema = Arc::new(Schema::new(fields));
+    let arrays = columns.into_iter().map(|(_, array)| array).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).unwrap();
+    let file = fs::File::create(path).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, schema, None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+// 24 records repeated 100 times: 2,400 rows in batches of 7, 512 and 2,400.
+#[test]
+fn the_sizes_of_batches_do_not_show_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (provenance, records) = records();
+    let many: Vec<Record> = (0..100).flat_map(|_| records.clone()).collect();
+    let files: Vec<Vec<u8>> = [7, 512, 2_400]
+        .into_iter()
+        .map(|rows| {
+            let path = dir.path().join(rows.to_string());
+            write(&path, &provenance, &many, rows);
+            fs::read(path).unwrap()
+        })
+        .collect();
+    assert!(files[0] == files[1] && files[0] == files[2]);
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("points.parquet");
+    let (provenance, records) = records();
+    write(&path, &provenance, &records, 5);
+    let reader = PointsReader::open(&path).unwrap();
+    assert_eq!(reader.kind(), StudyKind::Training);
+    assert_eq!(reader.rows(), 24);
+    assert_eq!(reader.metadata(keys::CATALOG_HASH), Some("c0ffee"));
+    assert_eq!(
+        reader.metadata(keys::SPEC_HASH),
+        Some(provenance.spec_hash().as_str())
+    );
+    let read = reader.read(columns::table(StudyKind::Training)).unwrap();
+    let schema = points_schema(&provenance);
+    let written = points_batch(StudyKind::Training, &schema, &records);
+    for (read, written) in read[0].columns().iter().zip(written.columns()) {
+        let plain = |array: &ArrayRef| match array.data_type() {
+            DataType::Dictionary(..) => arrow::compute::cast(array, &DataType::Utf8).unwrap(),
+            _ => Arc::clone(array),
+        };
+        assert_eq!(&plain(read), &plain(written));
+    }
+    assert!(
+        fs::read_dir(dir.path()).unwrap().count() == 1,
+        "no temporary file stays"
+    );
+}
+
+// Neither 8 nor 16 GPUs can be divided into tensor-parallel groups of 3: 6 of the 24 points.
+#[test]
+fn a_row_that_did_not_run_has_a_reason_and_nulls() {
+    let (provenance, records) = records();
+    let schema = points_schema(&provenance);
+    let batch = points_batch(StudyKind::Training, &schema, &records);
+    let status =
+        arrow::compute::cast(batch.column_by_name("status").unwrap(), &DataType::Utf8).unwrap();
+    let status = status.as_any().downcast_ref::<StringArray>().unwrap();
+    let reason = batch.column_by_name("reason").unwrap();
+    let step = batch.column_by_name("step_time_s").unwrap();
+    let ran = status.iter().filter(|status| *status == Some("ok")).count();
+    assert!(ran > 0 && ran <= 18, "{ran} of 24 ran");
+    for row in 0..24 {
+        let ok = status.value(row) == "ok";
+        assert_eq!(reason.is_null(row), ok);
+        assert_eq!(step.is_valid(row), ok);
+    }
+    // `auto` is null among the inputs, and what was used stands beside it.
+    assert_eq!(batch.column_by_name("tp").unwrap().null_count(), 6);
+    assert_eq!(
+        batch.column_by_name("used_tp").unwrap().null_count(),
+        24 - ran
+    );
+}
+
+// pandas turns a count with a gap into floats with NaN, DuckDB text into plain strings.
+#[test]
+fn columns_that_others_have_rewritten_come_back_as_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("again.parquet");
+    write_plain(
+        &path,
+        vec![
+            ("extra", Arc::new(UInt64Array::from(vec![7, 7]))),
+            (
+                "used_tp",
+                Arc::new(Float64Array::from(vec![Some(8.0), None])),
+            ),
+            (
+                "status",
+                Arc::new(StringArray::from(vec!["ok", "infeasible"])),
+            ),
+        ],
+    );
+    let wanted = [columns::STATUS, columns::USED_TP];
+    let read = PointsReader::open(&path).unwrap().read(&wanted).unwrap();
+    assert_eq!(*read[0].column(0).data_type(), column::text_type());
+    assert_eq!(
+        read[0].column(1).as_ref(),
+        &UInt64Array::from(vec![Some(8), None]) as &dyn Array
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_file_and_column() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("odd.parquet");
+    write_plain(
+        &path,
+        vec![
+            ("gpus", Arc::new(StringArray::from(vec!["eight"]))),
+            ("used_pp", Arc::new(Float64Array::from(vec![1.5]))),
+        ],
+    );
+    for (column, message) in [
+        (columns::GPUS, "column `gpus` of results"),
+        (columns::USED_PP, "column `used_pp` of results"),
+        (columns::MFU, "have no column `mfu`"),
+    ] {
+        let error = PointsReader::open(&path)
+            .unwrap()
+            .read(&[column])
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains(message) && text.contains("odd.parquet"),
+            "{text}"
+        );
+    }
+
+    fs::write(&path, "no parquet").unwrap();
+    let error = PointsReader::open(&path).unwrap_err().to_string();
+    assert!(error.contains("no whole Parquet file"), "{error}");
+}
+
+#[test]
+fn another_version_of_the_columns_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("future.parquet");
+    let file = fs::File::create(&path).unwrap();
+    let schema = Arc::new(Schema::new(vec![Field::new(
+        "point",
+        DataType::UInt64,
+        true,
+    )]));
+    let pair =
+        parquet::file::metadata::KeyValue::new(keys::SCHEMA_VERSION.to_owned(), "99".to_owned());
+    let properties = parquet::file::properties::WriterProperties::builder()
+        .set_key_value_metadata(Some(vec![pair]))
+        .build();
+    parquet::arrow::ArrowWriter::try_new(file, schema, Some(properties))
+        .unwrap()
+        .close()
+        .unwrap();
+    let error = PointsReader::open(&path).unwrap_err().to_string();
+    assert!(error.contains("columns of version 99"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_finished_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let (provenance, records) = records();
+    let schema = points_schema(&provenance);
+    let path = dir.path().join("points.parquet");
+    let mut writer = TableWriter::create(&path, &schema, &provenance).unwrap();
+    writer
+        .write(&points_batch(provenance.study, &schema, &records))
+        .unwrap();
+    drop(writer);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
