@@ -10,7 +10,7 @@ use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 
 use crate::record::column::{Column, data_type};
@@ -110,11 +110,9 @@ impl PointsReader {
                 path: path.to_owned(),
                 source,
             })?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|source| {
-            ReadError::NotParquet {
-                path: path.to_owned(),
-                source,
-            }
+        let builder = builder(file).map_err(|source| ReadError::NotParquet {
+            path: path.to_owned(),
+            source,
         })?;
         let metadata: BTreeMap<String, String> = builder
             .metadata()
@@ -231,6 +229,24 @@ pub fn batches(
         .build()
         .map_err(&damaged)?;
     Ok(batches.map(move |batch| batch.map_err(|error| damaged(error.into()))))
+}
+
+/// Opens the file with the Arrow types that its writer noted.
+///
+/// pandas notes a text column without any value as a dictionary of nulls, which the decoder cannot
+/// make: the types then follow from Parquet's own alone.
+fn builder(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file.try_clone()?)?;
+    let of_nulls = |data_type: &DataType| match data_type {
+        DataType::Dictionary(_, values) => **values == DataType::Null,
+        _ => false,
+    };
+    let fields = builder.schema().fields();
+    if !fields.iter().any(|field| of_nulls(field.data_type())) {
+        return Ok(builder);
+    }
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
 }
 
 fn has_column(builder: &ParquetRecordBatchReaderBuilder<File>, name: &str) -> bool {

@@ -20,6 +20,7 @@ fn a_run_writes_its_folder_and_answers_the_question() {
     for file in [
         "points.parquet",
         "scaling.parquet",
+        "report.html",
         "manifest.json",
         "spec.toml",
     ] {
@@ -51,7 +52,12 @@ fn the_number_of_threads_shows_in_no_result() {
         desk.sweep(&["run", "small.toml", "--threads", threads, "-o", threads])
             .expect_code(0);
     }
-    for file in ["points.parquet", "scaling.parquet", "spec.toml"] {
+    for file in [
+        "points.parquet",
+        "scaling.parquet",
+        "report.html",
+        "spec.toml",
+    ] {
         assert!(
             desk.read(&format!("1/{file}")) == desk.read(&format!("2/{file}")),
             "{file} differs"

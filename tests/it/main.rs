@@ -8,6 +8,7 @@ mod desk;
 mod diagnostics;
 mod house;
 mod points_table;
+mod readme;
 mod sweeps;
 mod synthetic_curves;
 mod validation;
