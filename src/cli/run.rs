@@ -1,6 +1,7 @@
 //! `sweep run`.
 
 use std::num::NonZeroUsize;
+use std::panic;
 use std::path::PathBuf;
 use std::thread;
 
@@ -17,7 +18,7 @@ use crate::report;
 use crate::runner::manifest::RunFacts;
 use crate::runner::{
     Counts, Interrupt, Manifest, Planned, RunError, RunFolder, RunOptions, RunSummary, Signal,
-    clock, folder::names, run as run_points,
+    WORKER_NAME, clock, folder::names, run as run_points,
 };
 use crate::spec::{Axis, Spec, StudyKind};
 
@@ -117,6 +118,7 @@ fn play(
         threads: threads(args.threads),
         fail_fast: args.fail_fast,
     };
+    silence_crashed_points();
     let total = args.spec.point_count(spec);
     let meter = Meter::new(args.progress, args.verbosity(), total, stderr);
     let result = run_points(
@@ -142,6 +144,19 @@ fn play(
         started,
         seed: seed.unwrap_or(0),
     })
+}
+
+/// A panic of a thread that simulates is a row with the message, and told as one line.
+fn silence_crashed_points() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        let of_worker = thread::current()
+            .name()
+            .is_some_and(|name| name.starts_with(WORKER_NAME));
+        if !of_worker {
+            usual(panic);
+        }
+    }));
 }
 
 fn run_failure(error: &RunError) -> Failure {

@@ -59,7 +59,7 @@ fn updated(readme: &str, prints: &[(String, String)]) -> String {
         for part in inside.split("$ ").skip(1) {
             let (command, printed) = part.split_once('\n').unwrap();
             let ran = prints.clone().next().filter(|(ran, _)| ran == command);
-            text.push_str(&format!("$ {command}\n"));
+            text.extend(["$ ", command, "\n"]);
             match ran {
                 Some((_, now)) if !printed.contains('…') => text.push_str(now),
                 Some(_) | None => text.push_str(printed),
@@ -68,7 +68,7 @@ fn updated(readme: &str, prints: &[(String, String)]) -> String {
                 prints.next();
             }
         }
-        text.push_str(&format!("```{after}"));
+        text.extend(["```", after]);
     }
     text
 }
