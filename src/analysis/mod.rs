@@ -6,6 +6,7 @@
 //! absent here, with the reason.
 
 pub mod breakdown;
+pub mod busbw;
 pub mod choice;
 pub mod curve;
 pub mod error;
@@ -22,6 +23,7 @@ pub mod series;
 pub mod training_cost;
 
 pub use breakdown::{BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution};
+pub use busbw::{BusbwCurve, FastestRun, busbw_curves};
 pub use choice::Choice;
 pub use curve::{Efficiency, Scaling};
 pub use error::AnalysisError;

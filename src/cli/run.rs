@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::analysis::{Findings, analyse_files, scaling_batch, scaling_schema};
+use crate::analysis::{Findings, analyse_files, busbw_curves, scaling_batch, scaling_schema};
 use crate::cli::list::Format;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::{SpecArgs, provenance};
@@ -264,14 +264,18 @@ fn text_summary(
     manifest: &Manifest,
     findings: Option<&Findings>,
 ) -> String {
-    match findings {
-        Some(findings) => report::summary(findings, question(spec)),
-        None => format!(
-            "{} in {}\n",
-            counts_line(&manifest.counts),
-            folder.path().display()
-        ),
+    if let Some(findings) = findings {
+        return report::summary(findings, question(spec));
     }
+    let table = match spec.kind {
+        StudyKind::Collective => {
+            let curves = busbw_curves(&folder.points()).unwrap_or_default();
+            report::busbw_summary(&curves, question(spec))
+        }
+        StudyKind::Training => String::new(),
+    };
+    let counts = counts_line(&manifest.counts);
+    format!("{table}{counts} in {}\n", folder.path().display())
 }
 
 /// The question that a spec answers, where it says so.

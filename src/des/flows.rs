@@ -109,11 +109,16 @@ pub fn fair_rates(capacities: &[Bandwidth], routes: Vec<Vec<u32>>) -> Vec<f64> {
 /// of them must be solved again when one leaves.
 const SAME_LEVEL: f64 = 1.0 - 1e-9;
 
+/// A rate that changes by less than this part of it has not changed.
+const SAME_RATE: f64 = 1e-14;
+
 /// A flow under way.
 #[derive(Clone, Copy, Debug)]
 struct FlowState {
     /// Bytes per second; 0 before its first solution.
     rate: f64,
+    /// The rate before the solution under way.
+    before: f64,
     /// Bytes left at `since`.
     left: f64,
     /// When the rate last changed, in picoseconds.
@@ -179,6 +184,8 @@ struct FairSharing {
     hops: Vec<Hop>,
     links: Vec<LinkState>,
     active: Vec<u32>,
+    /// Flows of the last solution.
+    open: Vec<u32>,
     touched: Vec<u32>,
     heap: BinaryHeap<Filling>,
     solution: u32,
@@ -207,6 +214,7 @@ impl FairSharing {
                 hops.extend(flow.route.iter().map(|&link| Hop { link, place: 0 }));
                 FlowState {
                     rate: 0.0,
+                    before: 0.0,
                     left: 0.0,
                     since: 0,
                     finish: u64::MAX,
@@ -221,6 +229,7 @@ impl FairSharing {
             hops,
             links,
             active: Vec::new(),
+            open: Vec::new(),
             touched: Vec::new(),
             heap: BinaryHeap::new(),
             solution: 0,
@@ -286,34 +295,23 @@ impl FairSharing {
         }
     }
 
-    /// Solves the rates at `now` and finds the next finish.
+    /// Solves the rates at `now` and finds the next finish. A flow whose rate stays keeps its finish.
     fn solve(&mut self, now: SimTime) {
         let now = now.as_picos();
-        let from = self.changed_from * SAME_LEVEL;
-        self.settle(now, from);
         self.solve_rates();
-        self.next_finish = u64::MAX;
-        for &id in &self.active {
+        for &id in &self.open {
             let flow = &mut self.flows[id as usize];
-            if flow.open_in == self.solution {
-                flow.since = now;
-                let picos = libm::round(flow.left / flow.rate * 1e12);
-                flow.finish = now.saturating_add(picos.max(0.0) as u64);
+            if (flow.rate - flow.before).abs() <= SAME_RATE * flow.rate {
+                continue;
             }
-            self.next_finish = self.next_finish.min(flow.finish);
+            let sent = (now - flow.since.min(now)) as f64 * 1e-12 * flow.before;
+            flow.left = (flow.left - sent).max(0.0);
+            flow.since = now;
+            let picos = flow.left / flow.rate * 1e12 + 0.5;
+            flow.finish = now.saturating_add(picos as u64);
         }
-    }
-
-    /// Accounts for what the flows that will be solved again have sent so far.
-    fn settle(&mut self, now: u64, from: f64) {
-        for &id in &self.active {
-            let flow = &mut self.flows[id as usize];
-            if flow.rate >= from || flow.rate == 0.0 {
-                let sent = (now - flow.since.min(now)) as f64 * 1e-12 * flow.rate;
-                flow.left = (flow.left - sent).max(0.0);
-                flow.since = now;
-            }
-        }
+        let finishes = self.active.iter().map(|&id| self.flows[id as usize].finish);
+        self.next_finish = finishes.min().unwrap_or(u64::MAX);
     }
 
     fn solve_rates(&mut self) {
@@ -352,12 +350,15 @@ impl FairSharing {
 
     /// Opens every flow from rate `from` upwards and hands its links their shares back.
     fn open_flows(&mut self, from: f64) {
+        self.open.clear();
         for &id in &self.active {
             let flow = &mut self.flows[id as usize];
             if flow.rate < from && flow.rate > 0.0 {
                 continue;
             }
             flow.open_in = self.solution;
+            flow.before = flow.rate;
+            self.open.push(id);
             for hop in &self.hops[flow.first_hop as usize..][..flow.hop_count as usize] {
                 let link = &mut self.links[hop.link as usize];
                 if link.touched_in != self.solution {

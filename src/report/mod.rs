@@ -1,6 +1,7 @@
 //! Findings as text, JSON and a page; pure: the same findings give the same bytes.
 
 pub mod answer;
+pub mod busbw;
 pub mod chart;
 mod markup;
 pub mod page;
@@ -8,6 +9,7 @@ pub mod panels;
 pub mod quantity;
 pub mod text;
 
+pub use busbw::busbw_summary;
 pub use page::{Heading, page};
 pub use panels::plots;
 pub use text::summary;
