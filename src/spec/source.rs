@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::spec::diagnostic::Diagnostic;
 
-/// Largest spec, all included files together: room for 100,000 explicit points.
-pub const SPEC_BYTES_MAX: u64 = 16 << 20;
+/// Largest spec, all included files together: room for 50,000 explicit points, and at worst a few
+/// hundred MB of memory while it is read.
+pub const SPEC_BYTES_MAX: u64 = 4 << 20;
 
 /// How a text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
