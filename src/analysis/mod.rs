@@ -9,6 +9,7 @@ pub mod breakdown;
 pub mod busbw;
 pub mod choice;
 pub mod curve;
+pub mod diff;
 pub mod error;
 pub mod files;
 pub mod findings;

@@ -6,13 +6,15 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::list::Format;
 use crate::cli::run_source::RunSource;
+use crate::cli::spec_args::spec_failure;
 use crate::cli::table::{Align, Table};
 use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure};
 use crate::record::{Cell, Column, ColumnGroup, PointEnd, PointStatus, Record, columns};
 use crate::runner::{Planned, Study};
-use crate::spec::StudyKind;
+use crate::spec::{Axis, Overrides, Spec, StudyKind};
 use crate::units::Bytes;
+use crate::whatif::{Answer, Baseline, Change, Gain, neighbours};
 
 /// Cells of the longest bar.
 const BAR_CELLS: f64 = 40.0;
@@ -23,6 +25,9 @@ pub(super) struct Args {
     run: PathBuf,
     /// The point: its number in the column `point`
     point: u64,
+    /// Ask what one change would do: nic_gbit_per_s=800; repeatable
+    #[arg(long, value_name = "AXIS=VALUE")]
+    what_if: Vec<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -54,12 +59,86 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         PointEnd::Outcome(outcome),
         &study.thresholds(),
     );
+    let gains = gains(&spec, &record, &args.what_if, stderr)?;
     let text = match args.format {
-        Format::Text => text(&record, &spec.name, spec.kind),
-        Format::Json => format!("{:#}\n", json(&record, spec.kind)),
+        Format::Text if args.what_if.is_empty() => {
+            text(&record, &spec.name, spec.kind) + &help_text(&gains)
+        }
+        Format::Text => help_text(&gains),
+        Format::Json => {
+            let mut value = json(&record, spec.kind);
+            value["what_if"] = json!(gains);
+            format!("{value:#}\n")
+        }
     };
     terminal::print(&text)?;
     Ok(ExitStatus::Success)
+}
+
+/// What the changes asked for would do, or the neighbours of the point where none is asked for.
+fn gains(
+    spec: &Spec,
+    record: &Record,
+    asked: &[String],
+    stderr: Stderr,
+) -> Result<Vec<Gain>, Failure> {
+    let point = record.point();
+    let (Some(training), Some(step)) = (record.training(), record.step()) else {
+        return if asked.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(Failure::usage(format!(
+                "point {} is {}; only a training step that ran can be changed",
+                point.index,
+                record.status()
+            )))
+        };
+    };
+    let baseline = Baseline {
+        seconds_per_sample: step.step_time().as_secs_f64()
+            / f64::from(training.workload.global_batch),
+    };
+    if asked.is_empty() {
+        return Ok(baseline.ask_all(spec, point, neighbours(spec, training, step)));
+    }
+    asked
+        .iter()
+        .map(|question| {
+            let (axis, value) = Overrides::set_argument(question);
+            let axis: Axis = axis.parse().map_err(Failure::usage)?;
+            let old = point
+                .value(axis)
+                .map_or_else(|| "auto".to_owned(), ToString::to_string);
+            baseline
+                .ask(spec, point, Change::new(axis, &value, &old))
+                .map_err(|error| spec_failure(&error, stderr))
+        })
+        .collect()
+}
+
+/// Changes by what they do to the time per sample, best first.
+fn help_text(gains: &[Gain]) -> String {
+    if gains.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nwhat would help (each simulated again; time per sample)\n".to_owned();
+    let mut table = Table::new(&[("", Align::Right), ("", Align::Left), ("", Align::Left)]);
+    for gain in gains {
+        let (change, detail) = match (&gain.answer, gain.time_per_sample) {
+            (Answer::Ran { layout, .. }, Some(time)) => {
+                (format!("{:+.1}%", 100.0 * time), layout.clone())
+            }
+            (Answer::Ran { layout, .. }, None) => (String::new(), layout.clone()),
+            (Answer::CannotRun { reason }, _) => ("–".to_owned(), reason.clone()),
+        };
+        table.row(vec![
+            format!("  {change}"),
+            gain.change.words.clone(),
+            detail,
+        ]);
+    }
+    text.push_str(&table.render());
+    text
 }
 
 /// Every column of the point by name.

@@ -8,6 +8,7 @@
 
 mod analyze;
 mod completions;
+mod diff;
 mod exit;
 mod explain;
 mod list;
@@ -19,6 +20,7 @@ mod schema;
 mod spec_args;
 mod table;
 mod terminal;
+mod trace;
 pub mod validate;
 
 pub use exit::{ExitStatus, Failure};
@@ -53,10 +55,14 @@ enum Command {
     Plan(plan::Args),
     /// Scaling efficiency, breakdown points and bottlenecks of finished runs
     Analyze(analyze::Args),
+    /// Compare two runs point by point
+    Diff(diff::Args),
     /// Show one point in full: layout, time by cause, memory by part
     Explain(explain::Args),
     /// JSON Schema of a spec, for editors
     Schema,
+    /// Write the timeline of one point as Chrome/Perfetto trace JSON
+    Trace(trace::Args),
     /// Simulate measured cases and print the errors against them
     Validate(validate::ValidateArgs),
     /// What a spec can name, with values and sources
@@ -81,8 +87,10 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Run(args) => run::run(&args, stderr),
         Command::Plan(args) => plan::run(&args, stderr),
         Command::Analyze(args) => analyze::run(&args, stderr),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args, stderr),
         Command::Schema => schema::run(),
+        Command::Trace(args) => trace::run(&args, stderr),
         Command::Validate(args) => validate(&args),
         Command::List(args) => list::run(&args),
         Command::Completions(args) => completions::run(&args),

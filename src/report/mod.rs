@@ -3,11 +3,13 @@
 pub mod answer;
 pub mod busbw;
 pub mod chart;
+pub mod diff;
 mod markup;
 pub mod page;
 pub mod panels;
 pub mod quantity;
 pub mod text;
+pub mod trace;
 
 pub use busbw::busbw_summary;
 pub use page::{Heading, page};

@@ -10,14 +10,14 @@ use crate::points_table::{Cell, training_table};
 
 /// A row of a small study: 8 GPUs per node, one model.
 #[derive(Clone, Copy)]
-struct Row {
-    gpu: &'static str,
-    nodes: f64,
-    global_batch: f64,
-    weak: bool,
+pub(crate) struct Row {
+    pub(crate) gpu: &'static str,
+    pub(crate) nodes: f64,
+    pub(crate) global_batch: f64,
+    pub(crate) weak: bool,
     /// Compute and data-parallel communication of a step; `None`: infeasible.
-    parts: Option<(f64, f64)>,
-    microbatches: f64,
+    pub(crate) parts: Option<(f64, f64)>,
+    pub(crate) microbatches: f64,
 }
 
 const ROW: Row = Row {
@@ -38,7 +38,7 @@ impl Row {
         }
     }
 
-    fn cell(&self, column: &str, row: usize) -> Cell {
+    pub(crate) fn cell(&self, column: &str, row: usize) -> Cell {
         let Some((compute, gradients)) = self.parts else {
             return match column {
                 "status" => Cell::Text("infeasible"),
@@ -81,7 +81,7 @@ impl Row {
     }
 }
 
-fn analysed(rows: &[Row]) -> Findings {
+pub(crate) fn analysed(rows: &[Row]) -> Findings {
     let batch = training_table(rows.len(), |column, row| rows[row].cell(column, row));
     let mut analysis = Analysis::new(AnalysisSettings::default());
     let rows = Rows {
@@ -93,7 +93,7 @@ fn analysed(rows: &[Row]) -> Findings {
 }
 
 /// Compute halves with each doubling, gradients stay at half a second: 8 s, 4.5, 2.5, 1.5, 1.0.
-fn strong(gpu: &'static str) -> Vec<Row> {
+pub(crate) fn strong(gpu: &'static str) -> Vec<Row> {
     [1.0, 2.0, 4.0, 8.0, 16.0]
         .into_iter()
         .map(|nodes| Row {

@@ -1,0 +1,70 @@
+//! `sweep diff`.
+
+use std::path::PathBuf;
+
+use crate::analysis::diff::{DiffError, diff_files};
+use crate::cli::run_source::RunSource;
+use crate::cli::terminal;
+use crate::cli::{ExitStatus, Failure};
+use crate::report::diff;
+
+/// How the comparison is printed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum DiffFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For a comment on a change
+    Markdown,
+    /// For a build server
+    Junit,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run folder, or points.parquet, to compare against
+    base: PathBuf,
+    /// The run folder, or points.parquet, that may have got worse
+    new: PathBuf,
+    /// Relative change up to which a metric counts as the same
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.02)]
+    tolerance: f64,
+    /// Column to compare; repeatable [default: step time and memory]
+    #[arg(long, value_name = "COLUMN")]
+    metric: Vec<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    format: DiffFormat,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
+    if !(args.tolerance >= 0.0 && args.tolerance.is_finite()) {
+        return Err(Failure::usage(format!(
+            "--tolerance {} is no fraction; 0.02 allows a change of 2%",
+            args.tolerance
+        )));
+    }
+    let base = RunSource::new(&args.base)?.points;
+    let new = RunSource::new(&args.new)?.points;
+    let found =
+        diff_files(&base, &new, &args.metric, args.tolerance).map_err(|error| match error {
+            DiffError::Read(_) => Failure::io(error),
+            DiffError::Rows(_)
+            | DiffError::Kinds { .. }
+            | DiffError::NothingInCommon { .. }
+            | DiffError::UnknownMetric { .. } => Failure::usage(error),
+        })?;
+    let text = match args.format {
+        DiffFormat::Text => diff::text(&found),
+        DiffFormat::Json => format!("{:#}\n", serde_json::json!(found)),
+        DiffFormat::Markdown => diff::markdown(&found),
+        DiffFormat::Junit => diff::junit(&found),
+    };
+    terminal::print(&text)?;
+    Ok(if found.has_regression() {
+        ExitStatus::Finding
+    } else {
+        ExitStatus::Success
+    })
+}

@@ -1,0 +1,67 @@
+//! `sweep trace`.
+
+use std::path::PathBuf;
+
+use crate::cli::run_source::RunSource;
+use crate::cli::terminal::{self, Stderr};
+use crate::cli::{ExitStatus, Failure};
+use crate::record::write_atomically;
+use crate::report::trace::chrome_json;
+use crate::simulation::training::trace_training;
+use crate::simulation::{Scenario, Scratch};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run folder
+    run: PathBuf,
+    /// The point: its number in the column `point`
+    point: u64,
+    /// File to write; - is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "trace.json")]
+    output: PathBuf,
+}
+
+pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
+    let source = RunSource::new(&args.run)?;
+    let Some(spec) = source.spec(stderr)? else {
+        return Err(Failure::usage(format!(
+            "`{}` has no spec.toml beside it, so its points cannot be simulated again; name a run folder",
+            args.run.display()
+        )));
+    };
+    let plan = spec.plan();
+    if args.point >= plan.len() {
+        return Err(Failure::usage(format!(
+            "there is no point {} in `{}`; its grid has points 0 to {}",
+            args.point,
+            args.run.display(),
+            plan.len() - 1
+        )));
+    }
+    let cannot = |why: &dyn std::fmt::Display| {
+        Failure::usage(format!("point {} has no timeline: {why}", args.point))
+    };
+    let scenario = plan
+        .scenario(&plan.point(args.point))
+        .map_err(|why| cannot(&why))?;
+    let training = match scenario {
+        Scenario::Training(training) => training,
+        Scenario::Collective(_) => return Err(cannot(&"it is a single communication")),
+    };
+    let (_, trace) =
+        trace_training(&training, &mut Scratch::default()).map_err(|why| cannot(&why))?;
+    let name = format!("{} point {}", spec.name, args.point);
+    let text = chrome_json(&trace, &name);
+    if args.output.as_os_str() == "-" {
+        terminal::print(&text)?;
+    } else {
+        write_atomically(&args.output, text.as_bytes()).map_err(Failure::io)?;
+        terminal::log(&format!(
+            "{} slices of {} stages in {}; open it at https://ui.perfetto.dev",
+            trace.slices.len(),
+            trace.stages,
+            args.output.display()
+        ));
+    }
+    Ok(ExitStatus::Success)
+}

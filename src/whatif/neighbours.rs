@@ -1,0 +1,117 @@
+//! The changes worth trying around a point.
+
+use serde::Serialize;
+
+use crate::collective::CollectiveAlgorithm;
+use crate::simulation::{StepReport, TrainingScenario};
+use crate::spec::{Axis, Spec};
+use crate::stack::{Recompute, ZeroStage};
+
+/// One axis changed to one value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The axis.
+    pub axis: Axis,
+    /// Its new value, as a spec writes it without quotes.
+    pub value: String,
+    /// The change in words: `NICs at 800 Gbit/s instead of 400`.
+    pub words: String,
+}
+
+impl Change {
+    /// A change with words made of the axis and its values.
+    pub fn new(axis: Axis, value: &impl ToString, old: &impl ToString) -> Self {
+        let (value, old) = (value.to_string(), old.to_string());
+        Self {
+            words: format!("{axis} {value} instead of {old}"),
+            axis,
+            value,
+        }
+    }
+}
+
+/// The neighbours of a point that ran: the next layouts, half and twice the batch, twice the NIC,
+/// the next faster GPU, overlap on, the other collectives.
+pub fn neighbours(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Vec<Change> {
+    let mut found = Vec::new();
+    if scenario.nodes() > 1 {
+        let nic = scenario
+            .cluster
+            .nic_bandwidth_per_gpu()
+            .as_gbit_per_s()
+            .round();
+        found.push(Change {
+            axis: Axis::NicGbitPerS,
+            value: format!("{:.1}", 2.0 * nic),
+            words: format!("NICs at {} Gbit/s per GPU instead of {nic}", 2.0 * nic),
+        });
+    }
+    found.extend(next_gpu(spec, scenario, report));
+    let batch = scenario.workload.global_batch;
+    let batches = [batch.checked_mul(2), Some(batch / 2)];
+    for other in batches.into_iter().flatten().filter(|other| *other > 0) {
+        found.push(Change::new(Axis::GlobalBatch, &other, &batch));
+    }
+    found.extend(layouts(report));
+    for (axis, what) in [
+        (Axis::OverlapDp, "data-parallel"),
+        (Axis::OverlapTp, "tensor-parallel"),
+        (Axis::OverlapPp, "pipeline"),
+    ] {
+        found.push(Change {
+            axis,
+            value: "true".to_owned(),
+            words: format!("{what} communication overlapped with compute"),
+        });
+    }
+    let used = report.collective_used;
+    for algorithm in CollectiveAlgorithm::ALL {
+        if Some(*algorithm) != used {
+            let old = used.map_or("none", CollectiveAlgorithm::as_str);
+            found.push(Change::new(Axis::Collective, algorithm, &old));
+        }
+    }
+    found
+}
+
+/// Half and twice each degree of the layout, the other sharding and recomputation.
+fn layouts(report: &StepReport) -> Vec<Change> {
+    let layout = &report.layout;
+    let mut found = Vec::new();
+    for (axis, used) in [
+        (Axis::Tp, layout.tp),
+        (Axis::Pp, layout.pp),
+        (Axis::MicroBatch, layout.micro_batch),
+    ] {
+        found.push(Change::new(axis, &used.saturating_mul(2), &used));
+        if used > 1 {
+            found.push(Change::new(axis, &(used / 2), &used));
+        }
+    }
+    let zero = layout.zero;
+    for other in ZeroStage::ALL.iter().filter(|other| **other != zero) {
+        found.push(Change::new(Axis::Zero, other, &zero));
+    }
+    let recompute = layout.recompute;
+    for other in Recompute::ALL.iter().filter(|other| **other != recompute) {
+        found.push(Change::new(Axis::Recompute, other, &recompute));
+    }
+    found
+}
+
+/// The GPU with the least peak above this one's in the format that ran.
+fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Option<Change> {
+    let precision = report.layout.precision;
+    let peak = scenario.gpu.peaks.get(precision)?.as_tflops();
+    spec.catalog()
+        .gpus
+        .values()
+        .filter_map(|gpu| Some((gpu.peaks.get(precision)?.as_tflops(), gpu)))
+        .filter(|(other, _)| *other > 1.05 * peak)
+        .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.name.cmp(&b.1.name)))
+        .map(|(_, gpu)| Change {
+            axis: Axis::Gpu,
+            value: gpu.name.clone(),
+            words: format!("{} instead of {}", gpu.name, scenario.gpu.name),
+        })
+}

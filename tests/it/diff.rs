@@ -1,0 +1,113 @@
+//! Two results files in, their difference out.
+
+use std::path::{Path, PathBuf};
+
+use clustersweep::analysis::diff::{Diff, DiffError, diff_files};
+use clustersweep::analysis::{FilesError, analyse_files};
+use clustersweep::record::{Provenance, TableWriter};
+use clustersweep::report::diff::{junit, markdown, text};
+use clustersweep::spec::{AnalysisSettings, Axis, StudyKind};
+
+use crate::analysis::{Row, strong};
+use crate::points_table::training_table;
+
+fn written(folder: &Path, name: &str, rows: &[Row], catalog_hash: &str) -> PathBuf {
+    let batch = training_table(rows.len(), |column, row| rows[row].cell(column, row));
+    let provenance = Provenance {
+        study: StudyKind::Training,
+        spec_name: "synthetic".to_owned(),
+        spec: String::new(),
+        catalog_hash: catalog_hash.to_owned(),
+    };
+    let path = folder.join(name);
+    let mut writer = TableWriter::create(&path, &batch.schema(), &provenance).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    path
+}
+
+/// The base run against one whose compute takes `factor` times as long at 8 nodes.
+fn slowed(factor: f64) -> Diff {
+    let folder = tempfile::tempdir().unwrap();
+    let base = strong("h100-sxm");
+    let mut new = base.clone();
+    new[3].parts = new[3].parts.map(|(compute, rest)| (compute * factor, rest));
+    let base = written(folder.path(), "base.parquet", &base, "aaaa");
+    let new = written(folder.path(), "new.parquet", &new, "bbbb");
+    diff_files(&base, &new, &[], 0.02).unwrap()
+}
+
+#[test]
+fn a_point_slower_than_the_tolerance_is_a_regression() {
+    // 1 s of compute and 0.5 s of gradients; 20% more compute is 1.7/1.5 = +13.3%.
+    let diff = slowed(1.2);
+    assert!(diff.has_regression());
+    assert_eq!(diff.common, 5);
+    let step = &diff.metrics[0];
+    assert_eq!(step.metric, "step_time_s");
+    assert_eq!(step.regressions.len(), 1);
+    assert!((step.regressions[0].relative - 0.2 / 1.5).abs() < 1e-12);
+    assert!(step.regressions[0].point.contains("nodes=8"));
+    assert_eq!(
+        diff.likely_causes,
+        ["catalogue differs: aaaa before, bbbb now"]
+    );
+    assert!(text(&diff).starts_with("regression: 5 points in both runs"));
+    assert!(markdown(&diff).contains("| +13.3% |"));
+    let xml = junit(&diff);
+    let document = roxmltree::Document::parse(&xml).unwrap();
+    assert_eq!(document.root_element().attribute("failures"), Some("1"));
+}
+
+#[test]
+fn a_change_within_the_tolerance_or_for_the_better_is_none() {
+    // 2% more compute of two thirds of the step is +1.3%.
+    assert!(!slowed(1.02).has_regression());
+    let faster = slowed(0.5);
+    assert!(!faster.has_regression());
+    assert_eq!(faster.metrics[0].better, 1);
+}
+
+#[test]
+fn a_point_that_no_longer_runs_is_a_regression() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = strong("h100-sxm");
+    let mut new = base.clone();
+    new[1].parts = None;
+    let base = written(folder.path(), "base.parquet", &base, "a");
+    let new = written(folder.path(), "new.parquet", &new, "a");
+    let diff = diff_files(&base, &new, &[], 0.02).unwrap();
+    assert_eq!(diff.status_changes.len(), 1);
+    assert!(diff.has_regression());
+    // The other way round it is news, not a regression.
+    assert!(!diff_files(&new, &base, &[], 0.02).unwrap().has_regression());
+}
+
+#[test]
+fn runs_without_a_common_point_are_an_error_not_a_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = written(folder.path(), "base.parquet", &strong("h100-sxm"), "a");
+    let new = written(folder.path(), "new.parquet", &strong("b200"), "a");
+    let error = diff_files(&base, &new, &[], 0.02).unwrap_err();
+    assert!(matches!(error, DiffError::NothingInCommon { .. }));
+    let unknown = diff_files(&base, &base, &["speed".to_owned()], 0.02).unwrap_err();
+    assert!(unknown.to_string().starts_with("unknown metric `speed`"));
+}
+
+#[test]
+fn files_that_are_no_results_are_refused_with_their_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("points.parquet");
+    let refused = |path: &Path| {
+        let error = analyse_files(&[path], &AnalysisSettings::default(), Axis::Gpus).unwrap_err();
+        assert!(matches!(error, FilesError::Read(_)));
+        error.to_string()
+    };
+    assert!(refused(&path).starts_with("cannot open results"));
+    std::fs::write(&path, "not Parquet at all").unwrap();
+    assert!(refused(&path).contains("no whole Parquet file"));
+    let whole = written(folder.path(), "whole.parquet", &strong("h100-sxm"), "a");
+    let bytes = std::fs::read(whole).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(refused(&path).contains("no whole Parquet file"));
+}
