@@ -219,12 +219,13 @@ fn four_digits(value: f64) -> String {
     if value.fract() == 0.0 && size < 1e5 {
         format!("{value:.0}")
     } else if (1e-3..1e5).contains(&size) {
-        let whole_digits = if size < 1.0 {
-            0
-        } else {
-            format!("{size:.0}").len()
+        let decimals = match size {
+            size if size < 0.01 => 6,
+            size if size < 0.1 => 5,
+            size if size < 1.0 => 4,
+            _ => 4_usize.saturating_sub(format!("{size:.0}").len()),
         };
-        format!("{value:.*}", 4_usize.saturating_sub(whole_digits))
+        format!("{value:.decimals$}")
     } else {
         format!("{value:.3e}")
     }
@@ -306,6 +307,7 @@ mod tests {
         for (value, text) in [
             (0.0, "0"),
             (0.123_456, "0.1235"),
+            (0.004_567_8, "0.004568"),
             (12.345_67, "12.35"),
             (1_234.567, "1235"),
             (400.0, "400"),

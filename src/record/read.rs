@@ -297,7 +297,7 @@ fn canonical(path: &Path, column: &Column, batch: &RecordBatch) -> Result<ArrayR
         .map_err(|error| wrong(error.to_string()))?;
     let lost = cast.null_count() > array.null_count();
     let was_float = matches!(source, DataType::Float32 | DataType::Float64);
-    if lost && !was_float {
+    if lost && !was_float && *source != DataType::Null {
         return Err(wrong(format!("values out of range ({source})")));
     }
     Ok(cast)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, Float64Array, NullArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::*;
@@ -166,15 +166,19 @@ fn columns_that_others_have_rewritten_come_back_as_they_were() {
                 "status",
                 Arc::new(StringArray::from(vec!["ok", "infeasible"])),
             ),
+            // A column without any value has no type of its own.
+            ("used_schedule", Arc::new(NullArray::new(2))),
         ],
     );
-    let wanted = [columns::STATUS, columns::USED_TP];
+    let wanted = [columns::STATUS, columns::USED_TP, columns::USED_SCHEDULE];
     let read = PointsReader::open(&path).unwrap().read(&wanted).unwrap();
     assert_eq!(*read[0].column(0).data_type(), column::text_type());
     assert_eq!(
         read[0].column(1).as_ref(),
         &UInt64Array::from(vec![Some(8), None]) as &dyn Array
     );
+    assert_eq!(*read[0].column(2).data_type(), column::text_type());
+    assert_eq!(read[0].column(2).logical_null_count(), 2);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn every_example_of_the_readme_prints_what_it_shows() {
         let lines: Vec<&str> = ended.stdout.trim_end().lines().collect();
         assert!(
             updates || agrees(&example.printed, &lines),
-            "`{}` prints\n{}\nwhere the README says\n{}",
+            "`{}` prints\n{}\nwhere the README says\n{}\nUPDATE_README=1 cargo test --test it readme puts it right",
             example.command,
             ended.stdout,
             example.printed.join("\n")
