@@ -3,7 +3,7 @@
 use crate::hardware::AttentionKernel;
 use crate::stack::{
     EncoderHead, Fusion, GradientPrecision, Host, KernelFractions, LowPrecisionRecipe, Overlap,
-    Recipe, Recompute, Reserve, Sharding, Stack,
+    Recipe, Recompute, Reserve, SelectiveRecompute, Sharding, Stack,
 };
 
 use super::fault::Faults;
@@ -37,6 +37,11 @@ pub(super) const KEYS: &[Key] = &[
         "recompute",
         Kind::ChoiceOrAuto(Recompute::NAMES),
         "What it recomputes unless the spec says otherwise; auto: the least that fits.",
+    ),
+    Key::required(
+        "selective",
+        Kind::Choice(SelectiveRecompute::NAMES),
+        "What it means by selective recomputation.",
     ),
     Key::required(
         "sequence_parallel",
@@ -214,6 +219,7 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
         attention: fields.list("attention"),
         sharding: fields.get("sharding"),
         recompute: fields.find("recompute"),
+        selective: fields.get("selective"),
         sequence_parallel: fields.flag("sequence_parallel"),
         gradient_precision: fields.get("gradient_precision"),
         fp8_recipe: fields.get("fp8_recipe"),

@@ -42,6 +42,16 @@ closed_set! {
 }
 
 closed_set! {
+    /// What a framework means by selective recomputation.
+    pub enum SelectiveRecompute: "meaning of selective recomputation" {
+        /// The attention core of every layer (arXiv 2205.05198).
+        AttentionCore = "attention-core",
+        /// As few whole layers as make it fit.
+        Layers = "layers",
+    }
+}
+
+closed_set! {
     /// Order in which a pipeline stage works through its microbatches.
     pub enum PipelineSchedule: "pipeline schedule" {
         /// All forward, then all backward.

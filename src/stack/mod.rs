@@ -6,8 +6,8 @@
 pub mod choice;
 
 pub use choice::{
-    EncoderHead, GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute, Sharding,
-    ZeroStage,
+    EncoderHead, GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute,
+    SelectiveRecompute, Sharding, ZeroStage,
 };
 
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct Stack {
     pub sharding: Sharding,
     /// What it recomputes unless the spec says otherwise; `None`: the least that fits.
     pub recompute: Option<Recompute>,
+    /// What it means by selective recomputation.
+    pub selective: SelectiveRecompute,
     /// Whether tensor parallelism shards the norms' tokens too unless the spec says otherwise.
     pub sequence_parallel: bool,
     /// Format of the gradient buffers.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::simulation::{Scenario, TrainingScenario};
-use crate::stack::{GradientPrecision, Stack};
+use crate::stack::{GradientPrecision, SelectiveRecompute, Stack};
 use crate::units::Bytes;
 
 use super::case::{Case, CaseGroups, Figure, MemoryMeasure, Score, Subject};
@@ -92,6 +92,7 @@ struct RecipeCells<'a> {
     precision: &'a str,
     optimizer: &'a str,
     attention: &'a str,
+    recompute: &'a str,
 }
 
 impl<'a> RecipeCells<'a> {
@@ -100,6 +101,7 @@ impl<'a> RecipeCells<'a> {
             precision: row.text("precision").unwrap_or_default(),
             optimizer: row.text("optimizer").unwrap_or_default(),
             attention: row.text("attention").unwrap_or_default(),
+            recompute: row.text("recompute").unwrap_or_default(),
         }
     }
 
@@ -127,6 +129,10 @@ impl<'a> RecipeCells<'a> {
         }
         if self.optimizer.contains("8bit") {
             recipe.optimizer_bytes = 2.0;
+        }
+        if self.recompute.starts_with("selective op") {
+            // Single operations are recomputed, which the attention core is nearer to than whole layers.
+            stack.selective = SelectiveRecompute::AttentionCore;
         }
         if self.attention == "unfused" {
             stack.attention = vec![crate::hardware::AttentionKernel::Unfused];

@@ -4,7 +4,7 @@ use crate::hardware::AttentionKernel;
 use crate::model::{Architecture, Family};
 use crate::simulation::training::stages;
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
-use crate::stack::{PipelineSchedule, Recompute, Sharding, ZeroStage};
+use crate::stack::{PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage};
 
 /// A layout and the recomputation policies that it may run with, cheapest in time first.
 #[derive(Clone, Debug, PartialEq)]
@@ -450,7 +450,10 @@ fn zero_options(scenario: &TrainingScenario, replicas: u32, pp: u32) -> &'static
 fn recompute_options(scenario: &TrainingScenario) -> &'static [Recompute] {
     match scenario.layout.recompute.or(scenario.stack.recompute) {
         Some(Recompute::None) => &[Recompute::None],
-        Some(Recompute::Selective) => &[Recompute::Selective],
+        Some(Recompute::Selective) => match scenario.stack.selective {
+            SelectiveRecompute::AttentionCore => &[Recompute::Selective],
+            SelectiveRecompute::Layers => &[Recompute::None, Recompute::Full],
+        },
         Some(Recompute::Full) => &[Recompute::Full],
         None if scenario.model.family == Family::Cnn => &[Recompute::None],
         None => &[Recompute::None, Recompute::Selective, Recompute::Full],
