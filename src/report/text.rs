@@ -201,8 +201,13 @@ const fn short_cause(cause: BreakdownCause) -> &'static str {
 
 /// The values of the varied axes, numbers under a short name: `llama3-70b h100-sxm b1024 ring`.
 fn short_label(series: &SeriesFinding, axes: &[Axis]) -> String {
-    let words: Vec<String> = axes
+    // What people look for first stands where it is not cut.
+    let (names, others): (Vec<Axis>, Vec<Axis>) = axes
         .iter()
+        .partition(|axis| matches!(axis, Axis::Model | Axis::Gpu));
+    let words: Vec<String> = names
+        .iter()
+        .chain(&others)
         .filter_map(|axis| {
             let value = series.value(*axis)?;
             Some(match value {
@@ -257,11 +262,8 @@ fn shortened(text: &str, width: usize) -> String {
     if letters.len() <= width {
         return text.to_owned();
     }
-    let head = (width - 1) / 2;
-    let tail = width - 1 - head;
-    let mut short: String = letters[..head].iter().collect();
+    let mut short: String = letters[..width - 1].iter().collect();
     short.push('…');
-    short.extend(&letters[letters.len() - tail..]);
     short
 }
 
@@ -279,7 +281,7 @@ mod tests {
 
     #[test]
     fn long_labels_lose_their_middle() {
-        assert_eq!(shortened("abcdefgh", 5), "ab…gh");
+        assert_eq!(shortened("abcdefgh", 5), "abcd…");
         assert_eq!(shortened("abc", 5), "abc");
     }
 
