@@ -113,7 +113,68 @@ pub fn sentences(findings: &Findings) -> Vec<String> {
     }
     found.extend(fastest_sentences(findings));
     found.extend(breakdown_sentence(findings));
+    found.extend(breakdown_by_batch(findings));
     found
+}
+
+/// How many series of each batch break down, and where: what a fixed batch does to scaling shows
+/// only when batches are told apart.
+fn breakdown_by_batch(findings: &Findings) -> Option<String> {
+    const BATCHES: usize = 6;
+    if !findings.varied.contains(&Axis::GlobalBatch) {
+        return None;
+    }
+    // Batch, series that have more than one size, and where those of them break that do.
+    let mut batches: Vec<(f64, usize, Vec<f64>)> = Vec::new();
+    for series in &findings.series {
+        let Some(KeyValue::Number(batch)) = series.value(Axis::GlobalBatch) else {
+            continue;
+        };
+        if series
+            .sizes
+            .iter()
+            .filter(|s| s.efficiency.is_some())
+            .count()
+            < 2
+        {
+            continue;
+        }
+        let place = batches
+            .iter()
+            .position(|(known, ..)| known.to_bits() == batch.to_bits())
+            .unwrap_or_else(|| {
+                batches.push((*batch, 0, Vec::new()));
+                batches.len() - 1
+            });
+        batches[place].1 += 1;
+        if series.breakdown.status == BreakdownStatus::Confirmed {
+            batches[place].2.extend(series.breakdown.size);
+        }
+    }
+    let any_broken = batches.iter().any(|(_, _, sizes)| !sizes.is_empty());
+    if batches.len() > BATCHES || !any_broken {
+        return None;
+    }
+    batches.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let words: Vec<String> = batches
+        .iter_mut()
+        .map(|(batch, curves, sizes)| {
+            sizes.sort_by(f64::total_cmp);
+            match sizes.get(sizes.len() / 2) {
+                Some(median) => format!(
+                    "{batch} in {} of {curves} series (median {} {})",
+                    sizes.len(),
+                    count(*median),
+                    size_unit(findings.size_axis)
+                ),
+                None => format!("{batch} in none of {curves}"),
+            }
+        })
+        .collect();
+    Some(format!(
+        "By global batch it breaks down: {}.",
+        words.join("; ")
+    ))
 }
 
 /// One sentence per model, where models differ, else one.
