@@ -82,7 +82,7 @@ impl Node {
             Value::Null => "nothing".to_owned(),
             Value::Bool(answer) => format!("`{answer}`"),
             Value::Int(number) => format!("`{number}`"),
-            Value::Real(number) => format!("`{number}`"),
+            Value::Real(number) => format!("`{number:?}`"),
             Value::Text(text) => format!("text `{text}`"),
             Value::Date(text) => format!("the date `{text}`"),
             Value::List(_) => "a list".to_owned(),
