@@ -29,7 +29,10 @@ pub(super) fn footprint(
     let state = state(scenario, layout, &held);
     let activations = activations(layout, &held, stage);
     let reserve = &scenario.stack.reserve;
+    let copies = gradient_copies(scenario, layout, &held);
     let state = MemoryFootprint {
+        // The copies are made at the step, when no activation is left.
+        optimizer: state.optimizer + copies.saturating_sub(Bytes::new(activations)),
         gradients: gradients_at_peak(scenario, layout, state.gradients, Bytes::new(activations)),
         ..state
     };
@@ -61,6 +64,28 @@ fn gradients_at_peak(
     } else {
         gradients.saturating_sub(activations)
     }
+}
+
+/// Gradients in fp32 that an optimizer with fp32 master weights makes of 16-bit ones when it steps.
+fn gradient_copies(scenario: &TrainingScenario, layout: &Layout, held: &Held) -> Bytes {
+    let stack = &scenario.stack;
+    let full_precision = layout.precision.storage_bytes() == 4;
+    let copies = match stack.gradient_precision {
+        GradientPrecision::Half => {
+            !full_precision && !stack.recipe.fp32_parameters && stack.recipe.optimizer_bytes >= 12.0
+        }
+        GradientPrecision::Fp32 => false,
+    };
+    if !copies {
+        return Bytes::ZERO;
+    }
+    let (dense, expert) = if layout.zero == ZeroStage::Z0 {
+        (1, 1)
+    } else {
+        replicas(scenario, layout)
+    };
+    let share = |count: u64, replicas: u32| 4.0 * count as f64 / f64::from(replicas);
+    Bytes::from_f64(share(held.dense, dense) + share(held.expert, expert))
 }
 
 /// What a stage holds, layer by layer added up.
@@ -157,13 +182,10 @@ fn state(scenario: &TrainingScenario, layout: &Layout, held: &Held) -> MemoryFoo
         GradientPrecision::Fp32 if stack.recipe.late_accumulation && !fp32_weights => 6.0,
         GradientPrecision::Half | GradientPrecision::Fp32 => 4.0,
     };
-    let optimizer_bytes = match stack.gradient_precision {
-        _ if fp32_weights => stack.recipe.optimizer_bytes.min(8.0),
-        // An optimizer with fp32 master weights makes fp32 gradients of 16-bit ones.
-        GradientPrecision::Half if stack.recipe.optimizer_bytes >= 12.0 => {
-            stack.recipe.optimizer_bytes + 4.0
-        }
-        GradientPrecision::Half | GradientPrecision::Fp32 => stack.recipe.optimizer_bytes,
+    let optimizer_bytes = if fp32_weights {
+        stack.recipe.optimizer_bytes.min(8.0)
+    } else {
+        stack.recipe.optimizer_bytes
     };
     let zero = layout.zero.number();
     let amount = |bytes: f64, sharded_from: u8| {
