@@ -61,7 +61,7 @@ fn updated(readme: &str, prints: &[(String, String)]) -> String {
             let ran = prints.clone().next().filter(|(ran, _)| ran == command);
             text.extend(["$ ", command, "\n"]);
             match ran {
-                Some((_, now)) if !printed.contains('…') => text.push_str(now),
+                Some((_, now)) if printed.lines().all(|line| line != "…") => text.push_str(now),
                 Some(_) | None => text.push_str(printed),
             }
             if ran.is_some() {
