@@ -68,7 +68,9 @@ impl Rounds {
             CollectiveAlgorithm::Direct if reduces => self.direct(bytes).times(passes),
             CollectiveAlgorithm::Direct if op == CollectiveOp::AllToAll => self.direct(bytes),
             CollectiveAlgorithm::Direct => self.fan_out(bytes, op),
-            CollectiveAlgorithm::Hierarchical if reduces => self.hierarchical(bytes).times(passes),
+            CollectiveAlgorithm::Hierarchical if reduces && self.is_even() => {
+                self.hierarchical(bytes).times(passes)
+            }
             CollectiveAlgorithm::Tree | CollectiveAlgorithm::DoubleBinaryTree => {
                 let up_and_down = match op {
                     CollectiveOp::AllReduce => 2.0,
@@ -91,6 +93,11 @@ impl Rounds {
             latency: price.latency,
             transfer: price.transfer,
         })
+    }
+
+    /// Whether every domain of the group holds as many of its ranks.
+    fn is_even(&self) -> bool {
+        self.shape.members * self.shape.domains == self.shape.ranks
     }
 
     fn crosses(&self) -> bool {

@@ -158,9 +158,12 @@ impl Pricing<'_> {
     pub(super) fn ring(&self, protocol: Protocol) -> Way {
         let p = library::row(protocol);
         let work = self.ring_work();
+        // No protocol hands on faster than LL does.
         let step = match protocol {
             Protocol::Ll => self.generation().ring_step,
-            Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => self.hop(&library::RING, p),
+            Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => {
+                self.hop(&library::RING, p).max(self.generation().ring_step)
+            }
         };
         let step = if self.crosses() {
             step.max(library::NET_OVERHEAD[p])
@@ -264,7 +267,7 @@ impl Pricing<'_> {
         if self.crosses() {
             library::TREE_CHANNELS
         } else {
-            f64::from(self.generation().channels[0])
+            f64::from(self.generation().channels[0].max(1))
         }
     }
 
@@ -386,7 +389,7 @@ impl Pricing<'_> {
         let mut latency = library::RING.base[p]
             + (work.steps - work.crossings) * step
             + work.crossings * self.ring_network(p);
-        let channels = f64::from(self.generation().channels[1]);
+        let channels = f64::from(self.generation().channels[1].max(1));
         let long = self.bytes() / (channels * f64::from(self.shape.ranks)) >= 64.0;
         if p == 2 && self.crosses() && self.request.op == CollectiveOp::AllReduce && long {
             latency *= self.generation().plateau;
@@ -400,7 +403,7 @@ impl Pricing<'_> {
         let chain = f64::from(self.shape.members - 1) * self.hop(&library::TREE, p);
         let latency =
             library::TREE.base[p] + 2.0 * (chain + self.depth() * library::TREE.network[p]);
-        let channels = f64::from(self.generation().channels[usize::from(self.crosses())]);
+        let channels = f64::from(self.generation().channels[usize::from(self.crosses())].max(1));
         let ceiling = channels * self.generation().tree[self.column()] * 1e9;
         let full = (0.92 * self.ring_rate()).min(ceiling);
         latency * 1e-6 + self.bytes() * 2.0 / self.capped_tree(protocol, full, channels)
