@@ -99,7 +99,8 @@ fn layouts(report: &StepReport) -> Vec<Change> {
     found
 }
 
-/// The GPU with the least peak above this one's in the format that ran.
+/// The GPU with the least peak above this one's in the format that ran, among those that are not
+/// behind it in memory or in its bandwidth.
 fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Option<Change> {
     let precision = report.layout.precision;
     let peak = scenario.gpu.peaks.get(precision)?.as_tflops();
@@ -107,7 +108,11 @@ fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Op
         .gpus
         .values()
         .filter_map(|gpu| Some((gpu.peaks.get(precision)?.as_tflops(), gpu)))
-        .filter(|(other, _)| *other > 1.05 * peak)
+        .filter(|(other, gpu)| {
+            *other > 1.05 * peak
+                && gpu.memory >= scenario.gpu.memory
+                && gpu.memory_bandwidth >= scenario.gpu.memory_bandwidth
+        })
         .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.name.cmp(&b.1.name)))
         .map(|(_, gpu)| Change {
             axis: Axis::Gpu,
