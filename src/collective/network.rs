@@ -304,6 +304,10 @@ impl Network {
         )?;
         if protocol != Protocol::Ideal {
             way.latency += library::RING.base[2] * 1e-6;
+            if algorithm == CollectiveAlgorithm::Direct {
+                let remote = f64::from(pricing.shape.ranks - pricing.shape.members);
+                way.latency += fabric.message_overhead.as_secs_f64() * remote;
+            }
         }
         Some(way)
     }
