@@ -102,9 +102,12 @@ fn a_piecewise_curve_breaks_at_its_corner_also_with_gaps() {
 }
 
 #[test]
-fn noise_of_three_percent_moves_the_first_bad_size_by_one_step_at_most() {
+fn noise_of_three_percent_rarely_moves_the_first_bad_size_by_more_than_one_step() {
+    // A baseline that is 3σ off moves the whole curve by 9%, which in a flat law is more than one
+    // doubling: that happens, but to fewer than one curve in a hundred.
     let mut noise = Noise(1);
-    for round in 0..1_000 {
+    let (mut curves, mut further) = (0, 0);
+    for _ in 0..1_000 {
         let sigma = 5e-4 * libm::pow(20.0, noise.uniform());
         let law = amdahl(sigma);
         let truth = true_breakdown(&law, SIZES[0], 0.8);
@@ -120,9 +123,14 @@ fn noise_of_three_percent_moves_the_first_bad_size_by_one_step_at_most() {
             // The first bad size against the first one that truly is.
             let (_, found) = point.between.unwrap();
             let truly = SIZES.iter().position(|size| *size > truth).unwrap();
-            assert!(found.abs_diff(truly) <= 1, "round {round}, sigma {sigma}");
+            curves += 1;
+            further += usize::from(found.abs_diff(truly) > 1);
         }
     }
+    assert!(
+        curves > 500 && 100 * further < curves,
+        "{further} of {curves}"
+    );
 }
 
 #[test]
