@@ -22,15 +22,39 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         return None;
     }
     let given = name.to_lowercase();
-    known
+    let length = given.chars().count();
+    let known: Vec<(String, &str)> = known
         .into_iter()
-        .map(|candidate| (edit_distance(&given, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| {
-            let longer = given.chars().count().max(candidate.chars().count());
-            *distance <= (longer / 3).max(1)
+        .map(|candidate| (candidate.to_lowercase(), candidate))
+        .collect();
+    let whole = known
+        .iter()
+        .map(|(lower, candidate)| {
+            (
+                edit_distance(&given, lower),
+                lower.chars().count(),
+                *candidate,
+            )
         })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .filter(|(distance, letters, _)| *distance <= (length.max(*letters) / 3).max(1))
+        .min_by_key(|(distance, ..)| *distance);
+    // Names of a family go on behind a common beginning: `h1000` is meant as `h100-sxm`.
+    let beginning = || {
+        known
+            .iter()
+            .filter(|(lower, _)| length >= 3 && lower.chars().count() > length)
+            .map(|(lower, candidate)| {
+                let start: String = lower.chars().take(length).collect();
+                (
+                    edit_distance(&given, &start),
+                    lower.chars().count(),
+                    *candidate,
+                )
+            })
+            .filter(|(distance, ..)| *distance <= length / 3)
+            .min_by_key(|(distance, letters, _)| (*distance, *letters))
+    };
+    whole.or_else(beginning).map(|(_, _, candidate)| candidate)
 }
 
 fn edit_distance(from: &str, to: &str) -> usize {
@@ -159,6 +183,9 @@ mod tests {
         assert_eq!(super::nearest("fat-tere", known), Some("fat-tree"));
         assert_eq!(super::nearest("Switch", known), Some("switch"));
         assert_eq!(super::nearest("banana", known), None);
+        // The beginnings "h100-" of both differ by one letter from "h1000"; the shorter name wins.
+        let gpus = ["a100-80gb-sxm", "h100-pcie", "h100-sxm"];
+        assert_eq!(super::nearest("h1000", gpus), Some("h100-sxm"));
         assert_eq!(super::edit_distance("fat-tere", "fat-tree"), 1);
     }
 

@@ -26,7 +26,7 @@ use crate::spec::{Axis, Spec, StudyKind};
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) spec: SpecArgs,
-    /// The run folder [default: results/<name of the spec>]
+    /// The run folder [default: results/NAME, after the name in the spec]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Threads that simulate [default: one per core]

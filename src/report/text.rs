@@ -168,12 +168,14 @@ fn size_cell(axis: Axis, size: f64) -> String {
     }
 }
 
+/// Where a series breaks down; beyond its largest size when it does not, and a dash where it ran at
+/// one size only, which says nothing about scaling.
 fn breaks_at(axis: Axis, series: &SeriesFinding) -> String {
-    let largest = series
-        .sizes
-        .iter()
-        .rfind(|size| size.efficiency.is_some())
-        .map_or(0.0, |size| size.point.size);
+    let mut ran = series.sizes.iter().filter(|size| size.efficiency.is_some());
+    let largest = ran.next_back().map_or(0.0, |size| size.point.size);
+    if ran.next().is_none() {
+        return "–".to_owned();
+    }
     match (series.breakdown.status, series.breakdown.size) {
         (BreakdownStatus::None, _) | (_, None) => format!("> {}", size_cell(axis, largest)),
         (BreakdownStatus::Confirmed, Some(size)) => size_cell(axis, size),
@@ -195,7 +197,7 @@ const fn short_cause(cause: BreakdownCause) -> &'static str {
         BreakdownCause::Bubble => "bubble",
         BreakdownCause::Optimizer => "optimizer",
         BreakdownCause::Overhead => "host",
-        BreakdownCause::BatchExhausted => "batch used up",
+        BreakdownCause::BatchExhausted => "batch ends",
     }
 }
 
