@@ -34,24 +34,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
-    let source = RunSource::new(&args.run)?;
-    let Some(spec) = source.spec(stderr)? else {
-        return Err(Failure::usage(format!(
-            "`{}` has no spec.toml beside it, so its points cannot be simulated again; name a run folder",
-            args.run.display()
-        )));
-    };
-    let plan = spec.plan();
-    if args.point >= plan.len() {
-        return Err(Failure::usage(format!(
-            "there is no point {} in `{}`; its grid has points 0 to {}",
-            args.point,
-            args.run.display(),
-            plan.len() - 1
-        )));
-    }
+    let (spec, point) = RunSource::new(&args.run)?.point(args.point, stderr)?;
     let study = Planned::new(&spec);
-    let point = plan.point(args.point);
     let (scenario, outcome) = study.play(&point, &mut study.scratch());
     let record = Record::new(
         point,

@@ -7,7 +7,7 @@ use crate::cli::Failure;
 use crate::cli::spec_args::spec_failure;
 use crate::cli::terminal::Stderr;
 use crate::runner::RunFolder;
-use crate::spec::{AnalysisSettings, Overrides, Spec};
+use crate::spec::{AnalysisSettings, GridPoint, Overrides, Spec};
 
 /// A run folder, or a bare Parquet file.
 #[derive(Clone, Debug)]
@@ -55,6 +55,25 @@ impl RunSource {
         Spec::load(&path, &Overrides::default())
             .map(Some)
             .map_err(|error| spec_failure(&error, stderr))
+    }
+
+    /// One point of the run's grid, with the spec that it belongs to.
+    pub(super) fn point(&self, number: u64, stderr: Stderr) -> Result<(Spec, GridPoint), Failure> {
+        let run = self.points.parent().unwrap_or(&self.points).display();
+        let Some(spec) = self.spec(stderr)? else {
+            return Err(Failure::usage(format!(
+                "`{run}` has no spec.toml beside it, so its points cannot be simulated again; name a run folder"
+            )));
+        };
+        let points = spec.plan().len();
+        if number >= points {
+            return Err(Failure::usage(format!(
+                "there is no point {number} in `{run}`; its grid has points 0 to {}",
+                points - 1
+            )));
+        }
+        let point = spec.plan().point(number);
+        Ok((spec, point))
     }
 
     /// How its findings are made.

@@ -22,28 +22,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
-    let source = RunSource::new(&args.run)?;
-    let Some(spec) = source.spec(stderr)? else {
-        return Err(Failure::usage(format!(
-            "`{}` has no spec.toml beside it, so its points cannot be simulated again; name a run folder",
-            args.run.display()
-        )));
-    };
-    let plan = spec.plan();
-    if args.point >= plan.len() {
-        return Err(Failure::usage(format!(
-            "there is no point {} in `{}`; its grid has points 0 to {}",
-            args.point,
-            args.run.display(),
-            plan.len() - 1
-        )));
-    }
+    let (spec, point) = RunSource::new(&args.run)?.point(args.point, stderr)?;
     let cannot = |why: &dyn std::fmt::Display| {
         Failure::usage(format!("point {} has no timeline: {why}", args.point))
     };
-    let scenario = plan
-        .scenario(&plan.point(args.point))
-        .map_err(|why| cannot(&why))?;
+    let scenario = spec.plan().scenario(&point).map_err(|why| cannot(&why))?;
     let training = match scenario {
         Scenario::Training(training) => training,
         Scenario::Collective(_) => return Err(cannot(&"it is a single communication")),
