@@ -17,6 +17,16 @@ pub(super) struct Ends {
     pub(super) last: TaskId,
 }
 
+impl Ends {
+    /// A pass that goes on with one more task, or begins with it.
+    pub(super) fn extended(so_far: Option<Self>, task: TaskId) -> Self {
+        Self {
+            first: so_far.map_or(task, |ends| ends.first),
+            last: task,
+        }
+    }
+}
+
 /// Builds the tasks of one step.
 pub(super) struct Player<'a, 'b> {
     pub(super) costs: &'a StepCosts<'a>,

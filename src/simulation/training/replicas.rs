@@ -95,10 +95,7 @@ impl Player<'_, '_> {
             self.timeline
                 .engine
                 .add_dependency(gather, task, SimDuration::ZERO);
-            ends = Some(Ends {
-                first: ends.map_or(task, |ends| ends.first),
-                last: task,
-            });
+            ends = Some(Ends::extended(ends, task));
         }
         Ok(ends.expect("a pass has at least one group"))
     }
@@ -120,16 +117,8 @@ impl Player<'_, '_> {
                 SimDuration::ZERO
             };
             let task = self.compute(stage, group, slot, beside);
-            self.algorithm = comm.algorithm;
-            let reduction = self.beside(stage, comm);
-            self.timeline
-                .engine
-                .add_dependency(task, reduction, SimDuration::ZERO);
-            self.reductions[stage as usize].push(reduction);
-            ends = Some(Ends {
-                first: ends.map_or(task, |ends| ends.first),
-                last: task,
-            });
+            self.reduce(stage, comm, task);
+            ends = Some(Ends::extended(ends, task));
         }
         Ok(ends.expect("a pass has at least one group"))
     }
@@ -171,17 +160,9 @@ impl Player<'_, '_> {
             }
             if reduces {
                 let comm = self.replication.gradients(count(group))?;
-                self.algorithm = comm.algorithm;
-                let reduction = self.beside(stage, comm);
-                self.timeline
-                    .engine
-                    .add_dependency(task, reduction, SimDuration::ZERO);
-                self.reductions[stage as usize].push(reduction);
+                self.reduce(stage, comm, task);
             }
-            ends = Some(Ends {
-                first: ends.map_or(task, |ends| ends.first),
-                last: task,
-            });
+            ends = Some(Ends::extended(ends, task));
         }
         Ok(ends.expect("a pass has at least one group"))
     }
@@ -201,6 +182,16 @@ impl Player<'_, '_> {
                 .add_dependency(before, gather, SimDuration::ZERO);
         }
         Ok(gather)
+    }
+
+    /// Reduces the gradients that a task made, beside what comes after it.
+    fn reduce(&mut self, stage: u32, comm: ReplicaComm, made_by: TaskId) {
+        self.algorithm = comm.algorithm;
+        let reduction = self.beside(stage, comm);
+        self.timeline
+            .engine
+            .add_dependency(made_by, reduction, SimDuration::ZERO);
+        self.reductions[stage as usize].push(reduction);
     }
 
     fn beside(&mut self, stage: u32, comm: ReplicaComm) -> TaskId {
