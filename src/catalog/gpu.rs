@@ -116,6 +116,11 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Duration,
         "Time from a memory-bound kernel's start to its end if it had no work.",
     ),
+    Key::optional(
+        "speed_spread",
+        Kind::Number,
+        "Standard deviation of the speed of GPUs of this kind, over their mean; left out: 0.",
+    ),
 ];
 
 /// What a complete table says. `clusters` are the names that `cluster` may take.
@@ -177,6 +182,7 @@ fn rates(fields: Fields<'_>, peaks: &Peaks, faults: &mut Faults<'_>) -> KernelRa
         convolution_fraction: fields.number("convolution_fraction"),
         memory_fraction: fields.number("memory_fraction"),
         kernel_floor: fields.get("kernel_floor"),
+        speed_spread: fields.find_number("speed_spread").unwrap_or(0.0),
     }
 }
 

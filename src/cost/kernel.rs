@@ -228,6 +228,7 @@ mod tests {
                 convolution_fraction: 0.9,
                 memory_fraction: 0.8,
                 kernel_floor: SimDuration::from_micros(2),
+                speed_spread: 0.0,
             },
         }
     }

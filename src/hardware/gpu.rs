@@ -83,6 +83,8 @@ pub struct KernelRates {
     pub memory_fraction: f64,
     /// Time from the start of a memory-bound kernel to its end if it had no work.
     pub kernel_floor: SimDuration,
+    /// Standard deviation of the speed of GPUs of this kind, over their mean.
+    pub speed_spread: f64,
 }
 
 /// What matrix products reach in one number format.

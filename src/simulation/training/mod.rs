@@ -11,6 +11,7 @@ mod replication;
 pub mod schedule;
 mod search;
 pub mod stages;
+mod slowest;
 mod step;
 #[cfg(test)]
 mod tests;

@@ -176,7 +176,8 @@ impl<'a, 'b> Player<'a, 'b> {
         let last = slot.microbatch + 1 == self.costs.layout.microbatches;
         let share = if last { self.costs.last_share() } else { 1.0 };
         self.flops += cost.flops * share;
-        let factor = share * self.slowdown.get(stage as usize).copied().unwrap_or(1.0);
+        let drawn = self.slowdown.get(stage as usize).copied().unwrap_or(1.0);
+        let factor = share * self.costs.slowest * drawn;
         let kernels = parts.compute + parts.recompute;
         let taken = f64::from(self.costs.scenario.stack.overlap.communication_sms);
         let all = f64::from(self.costs.scenario.gpu.sms);

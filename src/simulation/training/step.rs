@@ -6,6 +6,7 @@ use crate::simulation::training::pipeline::{Sends, VirtualStage, virtual_stages}
 use crate::simulation::training::player::Player;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::replication::Replication;
+use crate::simulation::training::slowest::slowest_of;
 use crate::simulation::training::timeline::{DeviceTimes, Timeline};
 use crate::simulation::training::trace::Trace;
 use crate::simulation::training::work::ModelWork;
@@ -20,6 +21,8 @@ pub(super) struct StepCosts<'a> {
     pub(super) layers: LayerCosts,
     pub(super) stages: Vec<VirtualStage>,
     pub(super) sends: Sends,
+    /// What the slowest GPU takes, over a mean one.
+    pub(super) slowest: f64,
 }
 
 /// A step, before it becomes a report.
@@ -60,6 +63,7 @@ impl<'a> StepCosts<'a> {
             layers,
             stages,
             sends,
+            slowest: slowest_of(scenario.gpus, scenario.gpu.rates.speed_spread),
         })
     }
 

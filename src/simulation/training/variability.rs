@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 
 use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::slowest::normal_quantile;
 use crate::simulation::training::step::StepCosts;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::{Infeasible, Percentiles, TrainingScenario};
@@ -91,31 +92,9 @@ fn mix(mut bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// Quantile of the standard normal distribution, by bisection of `erfc`.
-fn normal_quantile(probability: f64) -> f64 {
-    let (mut low, mut high) = (-9.0_f64, 9.0_f64);
-    for _ in 0..60 {
-        let middle = f64::midpoint(low, high);
-        let below = 0.5 * libm::erfc(-middle / std::f64::consts::SQRT_2);
-        if below < probability {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    f64::midpoint(low, high)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    // Φ(0) = 0.5 and Φ(1.959964) = 0.975.
-    #[test]
-    fn quantiles_of_the_normal_distribution_are_the_tabulated_ones() {
-        assert!(normal_quantile(0.5).abs() < 1e-12);
-        assert!((normal_quantile(0.975) - 1.959_963_985).abs() < 1e-8);
-    }
 
     // The mean of 100,000 uniform numbers has a standard deviation of 0.2887/√100000 = 0.0009.
     #[test]
