@@ -115,6 +115,7 @@ fn lowering_finds_every_parameter_of_every_model() {
             attention: true,
             elementwise: true,
             cross_entropy: true,
+            dispatch: true,
         },
         masked_head: false,
         dropout: false,

@@ -2,7 +2,7 @@
 
 use crate::hardware::AttentionKernel;
 use crate::stack::{
-    EncoderHead, Fusion, GradientPrecision, Host, KernelFractions, LowPrecisionRecipe, Overlap,
+    EncoderHead, ExpertDispatch, Fusion, GradientPrecision, Host, KernelFractions, LowPrecisionRecipe, Overlap,
     Recipe, Recompute, Reserve, SelectiveRecompute, Sharding, Stack,
 };
 
@@ -62,6 +62,11 @@ pub(super) const KEYS: &[Key] = &[
         "encoder_head",
         Kind::Choice(EncoderHead::NAMES),
         "Which tokens an encoder's head turns into logits; left out: all.",
+    ),
+    Key::optional(
+        "expert_dispatch",
+        Kind::Choice(ExpertDispatch::NAMES),
+        "How tokens get to their experts; left out: all-to-all.",
     ),
     Key::required(
         "recipe.fp32_parameters",
@@ -154,6 +159,11 @@ pub(super) const KEYS: &[Key] = &[
         "Sends between pipeline stages behind compute.",
     ),
     Key::required(
+        "overlap.experts",
+        Kind::Flag,
+        "Exchanges of tokens between scale-up domains behind compute, in an interleaved pipeline.",
+    ),
+    Key::required(
         "overlap.scatter_gather",
         Kind::Flag,
         "Whether only 1/tp of an activation is sent between stages and gathered there.",
@@ -226,6 +236,9 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
         encoder_head: fields
             .find("encoder_head")
             .unwrap_or(EncoderHead::AllTokens),
+        expert_dispatch: fields
+            .find("expert_dispatch")
+            .unwrap_or(ExpertDispatch::AllToAll),
         recipe: Recipe {
             fp32_parameters: fields.flag("recipe.fp32_parameters"),
             optimizer_bytes: fields.number("recipe.optimizer_bytes"),
@@ -251,6 +264,7 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
             parameters: fields.flag("overlap.parameters"),
             tensor: fields.flag("overlap.tensor"),
             pipeline: fields.flag("overlap.pipeline"),
+            experts: fields.flag("overlap.experts"),
             scatter_gather: fields.flag("overlap.scatter_gather"),
             bucket: fields.get("overlap.bucket"),
             sharding_fraction: fields.number("overlap.sharding_fraction"),

@@ -159,6 +159,7 @@ impl LayerBuilder {
             tokens,
             outputs,
             inputs,
+            bias,
             ..
         } = linear;
         let grouped = |m, n, k| Operator::GroupedGemm {
@@ -180,6 +181,10 @@ impl LayerBuilder {
             });
         }
         self.backward_weight.push(grouped(outputs, inputs, tokens));
+        if bias {
+            let bytes = experts * tokens * outputs * self.element_bytes;
+            self.backward_weight.push(memory(bytes, experts as u32));
+        }
         self.parameters.expert += experts * linear.parameters();
         self.model_flops += 2.0 * (experts * tokens) as f64 * (outputs * inputs) as f64;
     }

@@ -25,6 +25,8 @@ pub struct Fused {
     pub elementwise: bool,
     /// Whether the loss never writes fp32 logits beside those of the matrix product.
     pub cross_entropy: bool,
+    /// Whether routing, permutation and dispatch of tokens to experts are a few kernels.
+    pub dispatch: bool,
 }
 
 /// Formats of a step, as bytes.
@@ -271,6 +273,7 @@ mod tests {
                 attention: false,
                 elementwise: true,
                 cross_entropy: false,
+                dispatch: true,
             },
             masked_head: false,
             dropout: true,
@@ -281,6 +284,7 @@ mod tests {
         attention: true,
         elementwise: true,
         cross_entropy: true,
+        dispatch: true,
     };
 
     fn first_layer(network: Transformer, shard: &Shard) -> LoweredLayer {

@@ -29,7 +29,9 @@ pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Moe) {
     permute(layer, share, tokens, copies);
 }
 
-/// Scores in 32 bits, top-k, and the map from tokens to experts: small kernels, about a dozen.
+/// Scores in 32 bits, top-k, and the map from tokens to experts. As separate kernels: casts, soft-max,
+/// top-k with its sort, scatters of map and weights, and the sums of the balancing loss
+/// (NVIDIA/Megatron-LM megatron/core/transformer/moe/router.py and moe_utils.py).
 fn router(layer: &mut LayerBuilder, share: &Share, moe: &Moe, tokens: u64) {
     let experts = u64::from(moe.experts);
     layer.linear(Linear {
@@ -40,21 +42,31 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Moe, tokens: u64) {
         low_precision: false,
     });
     let scores = 4 * tokens * experts;
-    let kernels = if share.shard.fused.elementwise { 6 } else { 14 };
+    let (forward, backward) = if share.shard.fused.dispatch {
+        (6, 3)
+    } else {
+        (20, 16)
+    };
     layer.memory(Passes {
-        forward: (4 * scores, kernels),
-        backward: (4 * scores, kernels / 2),
+        forward: (4 * scores, forward),
+        backward: (4 * scores, backward),
     });
     layer.keep(KeptBy::Layer, 2 * scores);
 }
 
-/// Rows copied into (or summed from) the order of the experts, and the same for their gradients.
+/// Rows copied into (or summed from) the order of the experts, and the same for their gradients. Around an
+/// all-to-all the host launches counts, their exchange and copies, row maps, and the sorting of what arrived by
+/// expert as well (NVIDIA/Megatron-LM megatron/core/transformer/moe/token_dispatcher.py).
 fn permute(layer: &mut LayerBuilder, share: &Share, tokens: u64, copies: u64) {
     let bytes = (tokens + copies) * share.hidden * layer.element_bytes();
-    let kernels = if share.shard.fused.elementwise { 2 } else { 5 };
+    let (forward, backward) = if share.shard.fused.dispatch {
+        (2, 2)
+    } else {
+        (10, 6)
+    };
     layer.memory(Passes {
-        forward: (bytes, kernels),
-        backward: (bytes, kernels),
+        forward: (bytes, forward),
+        backward: (bytes, backward),
     });
 }
 

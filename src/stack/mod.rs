@@ -6,7 +6,7 @@
 pub mod choice;
 
 pub use choice::{
-    EncoderHead, GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute,
+    EncoderHead, ExpertDispatch, GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute,
     SelectiveRecompute, Sharding, ZeroStage,
 };
 
@@ -40,6 +40,8 @@ pub struct Stack {
     pub gradient_precision: GradientPrecision,
     /// Which tokens an encoder's head sees.
     pub encoder_head: EncoderHead,
+    /// How tokens get to their experts.
+    pub expert_dispatch: ExpertDispatch,
     /// Recipe of 8-bit tensors.
     pub fp8_recipe: LowPrecisionRecipe,
     /// How training in 16 bits keeps its state.
@@ -114,6 +116,9 @@ pub struct Overlap {
     pub tensor: bool,
     /// Sends between pipeline stages.
     pub pipeline: bool,
+    /// Exchanges of tokens between scale-up domains, behind the compute of another microbatch; needs an
+    /// interleaved pipeline, whose chunks give it one.
+    pub experts: bool,
     /// Whether only 1/tp of an activation is sent between stages and gathered there.
     pub scatter_gather: bool,
     /// Bytes of one gradient bucket.

@@ -4,7 +4,9 @@ use crate::collective::CollectiveOp;
 use crate::collective::{CollectiveCost, GroupPattern};
 use crate::model::{CommGroup, CommOp};
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::work::{Communication, LayerWork, ModelWork, PassWork};
+use crate::simulation::training::work::{
+    Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
+};
 use crate::simulation::{Infeasible, Layout, TimeShares, TrainingScenario};
 use crate::stack::{GradientPrecision, Recompute, Stack};
 use crate::units::{Bytes, SimDuration};
@@ -246,7 +248,7 @@ impl Costing<'_> {
             &self.scenario.stack,
         );
         for communication in &work.communications {
-            self.communicate(&mut cost, communication, work.kernels.attention)?;
+            self.communicate(&mut cost, communication, &work.kernels)?;
         }
         Ok(cost)
     }
@@ -255,7 +257,7 @@ impl Costing<'_> {
         &mut self,
         cost: &mut PassCost,
         communication: &Communication,
-        attention: SimDuration,
+        kernels: &Kernels,
     ) -> Result<(), Infeasible> {
         let Communication {
             op,
@@ -269,7 +271,7 @@ impl Costing<'_> {
         }
         let algorithm = self.scenario.communication.collective;
         let bytes = if group == CommGroup::Expert && op == CommOp::AllToAll {
-            bytes.scaled(self.distinct_domains(groups))
+            bytes.scaled(self.copies_sent(groups))
         } else {
             bytes
         };
@@ -286,14 +288,18 @@ impl Costing<'_> {
         let exposed = match op {
             // One share of attention runs before the first block arrives; the rest hides the others.
             CommOp::RingExchange => {
-                let hidden = SimDuration::from_picos(attention.as_picos() / ranks * (ranks - 1));
+                let hidden = SimDuration::from_picos(kernels.attention.as_picos() / ranks * (ranks - 1));
                 busy.saturating_sub(hidden).max(price.latency)
+            }
+            CommOp::AllToAll if self.overlaps_experts(groups) => {
+                // A pass has two of them.
+                self.hide(cost, busy, kernels.busy.scaled(0.5))
             }
             CommOp::AllReduce | CommOp::AllGather | CommOp::ReduceScatter | CommOp::AllToAll => {
                 if self.overlaps_tensor() && beside > SimDuration::ZERO {
                     // The first or last chunk has no product to hide behind.
                     let first = SimDuration::from_picos(busy.as_picos() / ranks);
-                    first + (busy - first).saturating_sub(beside)
+                    first + self.hide(cost, busy - first, beside)
                 } else {
                     busy
                 }
@@ -313,25 +319,46 @@ impl Costing<'_> {
         Ok(())
     }
 
-    /// Copies of a token that cross to other domains, over the experts that it visits: a domain gets a token once,
-    /// however many of its experts are there. Of N domains, k random experts lie on N(1 − (1 − 1/N)^k), or on as
-    /// many as the model's own limit allows. Inside one domain every copy is sent.
-    fn distinct_domains(&self, groups: GroupPattern) -> f64 {
-        let domains = f64::from(self.pricing.domains(groups));
+    /// Copies of a token that are sent, over the experts that it visits. An all-to-all sends every copy. A fused
+    /// dispatch sends one to each domain that has some of its experts, inside one domain one to each such rank:
+    /// of N places, k random experts lie on N(1 − (1 − 1/N)^k), or on as many domains as the model's own limit
+    /// allows.
+    fn copies_sent(&self, groups: GroupPattern) -> f64 {
         let network = self.scenario.model.transformer();
         let Some(moe) = network.and_then(|network| network.moe) else {
             return 1.0;
         };
-        if domains <= 1.0 {
+        if !fused_dispatch(self.scenario, self.layout) {
             return 1.0;
         }
+        let domains = self.pricing.domains(groups);
+        let places = f64::from(if domains > 1 { domains } else { groups.size });
         let visited = f64::from(moe.experts_per_token);
-        let met = domains * (1.0 - libm::pow(1.0 - 1.0 / domains, visited));
+        let met = places * (1.0 - libm::pow(1.0 - 1.0 / places, visited));
         let met = match moe.node_limit {
-            0 => met,
-            limit => met.min(f64::from(limit)),
+            limit if limit > 0 && domains > 1 => met.min(f64::from(limit)),
+            _ => met,
         };
         (met / visited).min(1.0)
+    }
+
+    /// What of a communication is left when kernels of `compute` run beside it; they are slower by the SMs that it
+    /// takes from them while both run.
+    fn hide(&self, cost: &mut PassCost, busy: SimDuration, compute: SimDuration) -> SimDuration {
+        let taken = f64::from(self.scenario.stack.overlap.communication_sms);
+        let all = f64::from(self.scenario.gpu.sms);
+        if taken < all {
+            cost.parts.compute += busy.min(compute).scaled(taken / (all - taken));
+        }
+        busy.saturating_sub(compute)
+    }
+
+    /// Whether exchanges of tokens hide behind another microbatch: between scale-up domains only, where they are
+    /// long enough to be worth it, and with the chunks of an interleaved pipeline.
+    fn overlaps_experts(&self, groups: GroupPattern) -> bool {
+        self.scenario.stack.overlap.experts
+            && self.layout.vpp > 1
+            && self.pricing.domains(groups) > 1
     }
 
     fn overlaps_tensor(&self) -> bool {

@@ -9,7 +9,7 @@ use crate::model::{
     ShardParameters, lower,
 };
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::{EncoderHead, Stack};
+use crate::stack::{EncoderHead, ExpertDispatch, Stack};
 use crate::units::{Bytes, SimDuration};
 
 /// Kernels that run one after another.
@@ -90,6 +90,7 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
             attention: layout.attention != AttentionKernel::Unfused,
             elementwise: stack.fusion.elementwise,
             cross_entropy: stack.fusion.cross_entropy,
+            dispatch: fused_dispatch(scenario, layout),
         },
         masked_head: stack.encoder_head == EncoderHead::MaskedTokens,
         dropout: stack.recipe.dropout
@@ -97,6 +98,17 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
                 .model
                 .transformer()
                 .is_some_and(crate::model::Transformer::usual_dropout),
+    }
+}
+
+/// Whether the stack dispatches tokens to experts by one kernel under this layout.
+pub(super) fn fused_dispatch(scenario: &TrainingScenario, layout: &Layout) -> bool {
+    match scenario.stack.expert_dispatch {
+        ExpertDispatch::AllToAll => false,
+        ExpertDispatch::Fused => true,
+        ExpertDispatch::FusedBeyondServers => {
+            layout.ep * layout.etp > scenario.cluster.gpus_per_node
+        }
     }
 }
 
