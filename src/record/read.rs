@@ -13,7 +13,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 
-use crate::record::column::{Column, data_type};
+use crate::record::column::{Column, UNIT_KEY, data_type};
 use crate::record::columns;
 use crate::record::provenance::{SCHEMA_VERSION, keys};
 use crate::spec::{ColumnType, StudyKind};
@@ -69,6 +69,22 @@ pub enum ReadError {
         /// The Arrow type found, or a value that is none of the column's.
         found: String,
         /// What the column holds, in words.
+        expected: &'static str,
+    },
+    /// A column is in another unit than this version writes.
+    #[error(
+        "column `{column}` of results `{}` is in `{found}` where `{expected}` is expected; \
+         convert it, or read the run with the version that wrote it",
+        path.display()
+    )]
+    Unit {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: &'static str,
+        /// The unit in the file.
+        found: String,
+        /// The unit of this version.
         expected: &'static str,
     },
     /// A page of the file cannot be decoded.
@@ -164,6 +180,27 @@ impl PointsReader {
         has_column(&self.builder, name)
     }
 
+    /// Whether a column is there, in the unit that this version writes. Files that other programs
+    /// wrote carry no units; the name holds them then.
+    fn check(&self, column: &Column) -> Result<(), ReadError> {
+        let path = || self.path.clone();
+        let Ok(field) = self.builder.schema().field_with_name(column.name) else {
+            return Err(ReadError::MissingColumn {
+                path: path(),
+                column: column.name,
+            });
+        };
+        match field.metadata().get(UNIT_KEY) {
+            Some(unit) if unit != column.unit => Err(ReadError::Unit {
+                path: path(),
+                column: column.name,
+                found: unit.clone(),
+                expected: column.unit,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Reads the given columns, in that order, whatever their order in the file, and turns each
     /// into the type that [`crate::record`] writes.
     ///
@@ -171,12 +208,7 @@ impl PointsReader {
     /// If a column is missing or holds something else, or the file is damaged.
     pub fn read(self, wanted: &[Column]) -> Result<Vec<RecordBatch>, ReadError> {
         for column in wanted {
-            if !self.has(column.name) {
-                return Err(ReadError::MissingColumn {
-                    path: self.path,
-                    column: column.name,
-                });
-            }
+            self.check(column)?;
         }
         let mask = ProjectionMask::columns(
             self.builder.parquet_schema(),
