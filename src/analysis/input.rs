@@ -14,6 +14,7 @@ use arrow::record_batch::RecordBatch;
 use super::error::AnalysisError;
 use crate::record::Column;
 use crate::record::column::{UNIT_KEY, text_type};
+use crate::spec::{Axis, ColumnType};
 
 /// A record batch with the name of its file, for messages.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +118,34 @@ impl<'a> Rows<'a> {
         let cast = cast(array, &DataType::Boolean)
             .map_err(|_| self.wrong_type(column, array, "true and false"))?;
         Ok(cast.as_boolean().clone())
+    }
+
+    /// The values of an axis in words, null where it is `auto`.
+    ///
+    /// # Errors
+    /// If its column is missing, in another unit or of another type.
+    pub fn words(&self, axis: Axis) -> Result<Vec<Option<String>>, AnalysisError> {
+        let column = Column::of_axis(axis.info());
+        let rows = 0..self.len();
+        Ok(match axis.info().domain.column_type() {
+            ColumnType::Text => {
+                let text = self.text(&column)?;
+                rows.map(|row| text.get(row).map(std::string::ToString::to_string))
+                    .collect()
+            }
+            ColumnType::Int | ColumnType::Real => {
+                let numbers = self.numbers(&column)?;
+                rows.map(|row| numbers.get(row).map(|number| number.to_string()))
+                    .collect()
+            }
+            ColumnType::Bool => {
+                let switches = self.switches(&column)?;
+                switches
+                    .iter()
+                    .map(|switch| switch.map(|on| on.to_string()))
+                    .collect()
+            }
+        })
     }
 
     fn find(&self, column: &Column) -> Result<&'a ArrayRef, AnalysisError> {

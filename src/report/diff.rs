@@ -5,26 +5,46 @@ use crate::report::chart::escaped;
 use crate::report::markup::push;
 use crate::report::quantity::three_digits;
 
-/// Regressions shown for each metric.
+/// Regressions shown for each metric, and points of each kind.
 const SHOWN: usize = 10;
 
+/// A relative change in percent. What was nought and is no more has grown without measure.
 fn change(relative: f64) -> String {
-    format!("{:+.1}%", 100.0 * relative)
+    if relative.is_finite() {
+        format!("{:+.1}%", 100.0 * relative)
+    } else {
+        "from 0".to_owned()
+    }
 }
 
 /// `1,024 points compared; 3 only in the new run`.
 fn opening(diff: &Diff) -> String {
     let mut line = format!("{} points in both runs", diff.common);
-    if diff.added > 0 {
-        push(
-            &mut line,
-            format_args!(", {} only in the new one", diff.added),
-        );
-    }
-    if diff.gone > 0 {
-        push(&mut line, format_args!(", {} only in the base", diff.gone));
+    for (points, place) in [(&diff.added, "new one"), (&diff.gone, "base")] {
+        if !points.is_empty() {
+            push(
+                &mut line,
+                format_args!(", {} only in the {place}", points.len()),
+            );
+        }
     }
     line
+}
+
+/// The first points of a list, each under a bullet, and how many more there are.
+fn push_points(text: &mut String, points: impl ExactSizeIterator<Item = String>, bullet: &str) {
+    let more = points.len().saturating_sub(SHOWN);
+    for point in points.take(SHOWN) {
+        push(text, format_args!("{bullet}{point}\n"));
+    }
+    if more > 0 {
+        push(text, format_args!("{bullet}and {more} more\n"));
+    }
+}
+
+/// `ok -> infeasible  nodes=2`.
+fn ending(change: &StatusChange) -> String {
+    format!("{} -> {}  {}", change.base, change.new, change.point)
 }
 
 fn verdict(diff: &Diff) -> &'static str {
@@ -44,7 +64,7 @@ pub fn text(diff: &Diff) -> String {
         100.0 * diff.tolerance
     );
     for cause in &diff.likely_causes {
-        push(&mut text, format_args!("  {cause}\n"));
+        push(&mut text, format_args!("  likely cause: {cause}\n"));
     }
     for metric in &diff.metrics {
         push(&mut text, format_args!("\n{}\n", metric_line(metric)));
@@ -67,50 +87,63 @@ pub fn text(diff: &Diff) -> String {
             );
         }
     }
-    if !diff.status_changes.is_empty() {
-        push(
-            &mut text,
-            format_args!("\n{} points ended differently\n", diff.status_changes.len()),
-        );
-        for StatusChange { point, base, new } in diff.status_changes.iter().take(SHOWN) {
-            push(&mut text, format_args!("  {base} -> {new}  {point}\n"));
+    let endings = diff.status_changes.iter().map(ending);
+    for (title, points) in [
+        ("points ended differently", endings.collect()),
+        ("points only in the new run", diff.added.clone()),
+        ("points only in the base run", diff.gone.clone()),
+    ] {
+        let points: Vec<String> = points;
+        if !points.is_empty() {
+            push(&mut text, format_args!("\n{} {title}\n", points.len()));
+            push_points(&mut text, points.into_iter(), "  ");
         }
     }
     text
 }
 
 fn metric_line(metric: &MetricDiff) -> String {
+    let spread = &metric.distribution;
     format!(
-        "{}: {} compared, {} worse, {} better; change {} to {}, median {}",
+        "{}: {} compared, {} worse, {} better\n  change: median {}, least {}, p10 {}, p90 {}, most {}",
         metric.metric,
         metric.compared,
         metric.regressions.len(),
         metric.better,
-        change(metric.least),
-        change(metric.most),
-        change(metric.median)
+        change(spread.median),
+        change(spread.least),
+        change(spread.p10),
+        change(spread.p90),
+        change(spread.most)
     )
 }
 
 /// For a comment on a change.
 pub fn markdown(diff: &Diff) -> String {
-    let mut text = format!("**{}**: {}\n\n", verdict(diff), opening(diff));
+    let mut text = format!(
+        "**{}**: {} (tolerance {:.1}%)\n\n",
+        verdict(diff),
+        opening(diff),
+        100.0 * diff.tolerance
+    );
     for cause in &diff.likely_causes {
-        push(&mut text, format_args!("- {cause}\n"));
+        push(&mut text, format_args!("Likely cause: {cause}.\n\n"));
     }
-    text.push_str("\n| metric | compared | worse | better | least | median | most |\n|---|---:|---:|---:|---:|---:|---:|\n");
+    text.push_str("| metric | compared | worse | better | least | p10 | median | p90 | most |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
     for metric in &diff.metrics {
         push(
             &mut text,
             format_args!(
-                "| `{}` | {} | {} | {} | {} | {} | {} |\n",
+                "| `{}` | {} | {} | {} | {} | {} | {} | {} | {} |\n",
                 metric.metric,
                 metric.compared,
                 metric.regressions.len(),
                 metric.better,
-                change(metric.least),
-                change(metric.median),
-                change(metric.most)
+                change(metric.distribution.least),
+                change(metric.distribution.p10),
+                change(metric.distribution.median),
+                change(metric.distribution.p90),
+                change(metric.distribution.most)
             ),
         );
     }
@@ -135,6 +168,20 @@ pub fn markdown(diff: &Diff) -> String {
             );
         }
     }
+    for (title, points) in [
+        (
+            "Points that ended differently",
+            diff.status_changes.iter().map(ending).collect(),
+        ),
+        ("Points only in the new run", diff.added.clone()),
+        ("Points only in the base run", diff.gone.clone()),
+    ] {
+        let points: Vec<String> = points;
+        if !points.is_empty() {
+            push(&mut text, format_args!("\n{title}: {}\n\n", points.len()));
+            push_points(&mut text, points.into_iter(), "- ");
+        }
+    }
     text
 }
 
@@ -155,27 +202,45 @@ pub fn junit(diff: &Diff) -> String {
             push(
                 &mut cases,
                 format_args!(
-                    "<failure message=\"{} worse, worst {} at {}\"/>",
+                    "<failure message=\"{} worse, worst {} at {}\">\n",
                     metric.regressions.len(),
                     change(worst.relative),
                     escaped(&worst.point)
                 ),
             );
+            let lines = metric.regressions.iter().map(|regression| {
+                format!(
+                    "{} {}",
+                    change(regression.relative),
+                    escaped(&regression.point)
+                )
+            });
+            push_points(&mut cases, lines, "");
+            cases.push_str("</failure>");
         }
         cases.push_str("</testcase>\n");
     }
-    let lost = diff
+    let lost: Vec<&StatusChange> = diff
         .status_changes
         .iter()
         .filter(|change| change.is_regression())
-        .count();
+        .collect();
     cases.push_str("  <testcase classname=\"sweep.diff\" name=\"status\">");
-    if lost > 0 {
+    if !lost.is_empty() {
         failures += 1;
         push(
             &mut cases,
-            format_args!("<failure message=\"{lost} points no longer run\"/>"),
+            format_args!(
+                "<failure message=\"{} points no longer run\">\n",
+                lost.len()
+            ),
         );
+        push_points(
+            &mut cases,
+            lost.iter().map(|change| escaped(&ending(change))),
+            "",
+        );
+        cases.push_str("</failure>");
     }
     cases.push_str("</testcase>\n");
     format!(

@@ -53,6 +53,12 @@ fn a_point_slower_than_the_tolerance_is_a_regression() {
         ["catalogue differs: aaaa before, bbbb now"]
     );
     assert!(text(&diff).starts_with("regression: 5 points in both runs"));
+    assert!(text(&diff).contains("likely cause: catalogue differs"));
+    // Of five changes, four are none and one is +13.3%; nine tenths of the way is 0.6 of the last step.
+    let spread = step.distribution;
+    assert!(spread.least.abs() < 1e-12 && spread.median.abs() < 1e-12);
+    assert!((spread.p90 - 0.6 * 0.2 / 1.5).abs() < 1e-12);
+    assert!((spread.most - 0.2 / 1.5).abs() < 1e-12);
     assert!(markdown(&diff).contains("| +13.3% |"));
     let xml = junit(&diff);
     let document = roxmltree::Document::parse(&xml).unwrap();
@@ -79,8 +85,33 @@ fn a_point_that_no_longer_runs_is_a_regression() {
     let diff = diff_files(&base, &new, &[], 0.02).unwrap();
     assert_eq!(diff.status_changes.len(), 1);
     assert!(diff.has_regression());
+    assert!(markdown(&diff).contains("ok -> infeasible  nodes=2"));
+    let xml = junit(&diff);
+    let document = roxmltree::Document::parse(&xml).unwrap();
+    let failure = document
+        .descendants()
+        .find(|node| node.has_tag_name("failure"));
+    assert!(failure.unwrap().text().unwrap().contains("nodes=2"));
     // The other way round it is news, not a regression.
     assert!(!diff_files(&new, &base, &[], 0.02).unwrap().has_regression());
+}
+
+#[test]
+fn points_that_are_new_or_gone_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = strong("h100-sxm");
+    let base = written(folder.path(), "base.parquet", &all[..4], "a");
+    let new = written(folder.path(), "new.parquet", &all[1..], "a");
+    let diff = diff_files(&base, &new, &[], 0.02).unwrap();
+    // 1, 2, 4, 8 nodes against 2, 4, 8, 16.
+    assert_eq!(diff.common, 3);
+    assert_eq!(diff.gone, ["nodes=1 gpus=8"]);
+    assert_eq!(diff.added, ["nodes=16 gpus=128"]);
+    assert!(!diff.has_regression());
+    for text in [text(&diff), markdown(&diff)] {
+        assert!(text.contains("nodes=1 gpus=8"), "{text}");
+        assert!(text.contains("nodes=16 gpus=128"), "{text}");
+    }
 }
 
 #[test]

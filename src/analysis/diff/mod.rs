@@ -1,16 +1,18 @@
 //! Two runs of the same points, metric by metric.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod rows;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use thiserror::Error;
 
+use self::rows::{Key, Row, keyed_rows, label, varied_inputs};
 use super::error::AnalysisError;
-use super::input::{NumberColumn, Rows};
 use crate::record::provenance::keys;
 use crate::record::{Column, PointsReader, ReadError, columns};
-use crate::spec::{AXES, Axis, ColumnType, StudyKind};
+use crate::spec::{Axis, ColumnType, StudyKind};
 
 /// Why two runs could not be compared.
 #[derive(Debug, Error)]
@@ -59,10 +61,10 @@ pub struct Diff {
     pub tolerance: f64,
     /// Points that both runs hold.
     pub common: usize,
-    /// Points that only the new run holds.
-    pub added: usize,
+    /// Points that only the new run holds, by their varied axes.
+    pub added: Vec<String>,
     /// Points that only the base run holds.
-    pub gone: usize,
+    pub gone: Vec<String>,
     /// Points that ran in one run only, or crashed.
     pub status_changes: Vec<StatusChange>,
     /// Each metric that was compared.
@@ -102,12 +104,47 @@ pub struct MetricDiff {
     pub better: usize,
     /// Points worse by more than the tolerance, worst first.
     pub regressions: Vec<Change>,
-    /// Smallest relative change, new over base less one.
+    /// The relative changes, new over base less one.
+    pub distribution: Distribution,
+}
+
+/// How the relative changes of a metric are spread.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Distribution {
+    /// The smallest.
     pub least: f64,
-    /// Median relative change.
+    /// A tenth of the points lie below it.
+    pub p10: f64,
+    /// Half of the points lie below it.
     pub median: f64,
-    /// Largest relative change.
+    /// A tenth of the points lie above it.
+    pub p90: f64,
+    /// The largest.
     pub most: f64,
+}
+
+impl Distribution {
+    /// Of values in rising order, interpolated between neighbours; `None` of none.
+    fn of(sorted: &[f64]) -> Option<Self> {
+        let (least, most) = (*sorted.first()?, *sorted.last()?);
+        let quantile = |share: f64| {
+            let place = share * (sorted.len() - 1) as f64;
+            let (below, above) = (sorted[place as usize], sorted[libm::ceil(place) as usize]);
+            // Between infinities there is nothing to interpolate.
+            if below.to_bits() == above.to_bits() {
+                below
+            } else {
+                below + (above - below) * place.fract()
+            }
+        };
+        Some(Self {
+            least,
+            p10: quantile(0.1),
+            median: quantile(0.5),
+            p90: quantile(0.9),
+            most,
+        })
+    }
 }
 
 /// One point's change in a metric.
@@ -147,13 +184,6 @@ const MORE_IS_BETTER: &[&str] = &[
     "busbw_bytes_per_s",
 ];
 
-/// One row: its inputs, how it ended, and its metrics.
-struct Row {
-    inputs: Vec<(Axis, String)>,
-    status: String,
-    values: Vec<Option<f64>>,
-}
-
 /// Compares two `points.parquet` on the points that both hold.
 ///
 /// # Errors
@@ -186,12 +216,23 @@ pub fn diff_files(
             new: new.to_owned(),
         });
     }
-    let varied = varied_inputs(&common);
+    let varied = varied_inputs(
+        &base_rows
+            .values()
+            .chain(new_rows.values())
+            .collect::<Vec<_>>(),
+    );
+    let only = |rows: &BTreeMap<Key, Row>, others: &BTreeMap<Key, Row>| -> Vec<String> {
+        rows.iter()
+            .filter(|(key, _)| !others.contains_key(*key))
+            .map(|(_, row)| label(row, &varied))
+            .collect()
+    };
     Ok(Diff {
         tolerance,
         common: common.len(),
-        added: new_rows.len() - common.len(),
-        gone: base_rows.len() - common.len(),
+        added: only(&new_rows, &base_rows),
+        gone: only(&base_rows, &new_rows),
         status_changes: common
             .iter()
             .filter(|(base, new)| base.status != new.status)
@@ -257,137 +298,6 @@ fn likely_causes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
     found
 }
 
-/// Inputs in words and which of several equal points it is.
-type Key = (String, usize);
-
-fn keyed_rows(
-    path: &Path,
-    reader: PointsReader,
-    kind: StudyKind,
-    metrics: &[Column],
-) -> Result<BTreeMap<Key, Row>, DiffError> {
-    let axes: Vec<Axis> = AXES
-        .iter()
-        .map(|info| info.axis)
-        .filter(|axis| axis.belongs_to(kind) && *axis != Axis::Gpus)
-        .collect();
-    let wanted: Vec<Column> = axes
-        .iter()
-        .map(|axis| Column::of_axis(axis.info()))
-        .chain([columns::GPUS, columns::STATUS])
-        .chain(metrics.iter().copied())
-        .collect();
-    let file = path.display().to_string();
-    let mut found = BTreeMap::new();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for batch in reader.read(&wanted)? {
-        let rows = Rows {
-            file: &file,
-            batch: &batch,
-        };
-        for row in batch_rows(&rows, &axes, metrics)? {
-            let words: Vec<String> = row
-                .inputs
-                .iter()
-                .map(|(axis, value)| format!("{axis}={value}"))
-                .collect();
-            let key = words.join(";");
-            let count = seen.entry(key.clone()).or_default();
-            found.insert((key, *count), row);
-            *count += 1;
-        }
-    }
-    Ok(found)
-}
-
-fn batch_rows(
-    rows: &Rows<'_>,
-    axes: &[Axis],
-    metrics: &[Column],
-) -> Result<Vec<Row>, AnalysisError> {
-    let status = rows.text(&columns::STATUS)?;
-    let gpus = rows.numbers(&columns::GPUS)?;
-    let values: Vec<NumberColumn> = metrics
-        .iter()
-        .map(|column| rows.numbers(column))
-        .collect::<Result<_, _>>()?;
-    let inputs: Vec<(Axis, Vec<Option<String>>)> = axes
-        .iter()
-        .map(|axis| input_words(rows, *axis).map(|words| (*axis, words)))
-        .collect::<Result<_, _>>()?;
-    Ok((0..rows.len())
-        .map(|row| Row {
-            inputs: inputs
-                .iter()
-                .filter_map(|(axis, words)| words[row].clone().map(|word| (*axis, word)))
-                .chain(gpus.get(row).map(|n| (Axis::Gpus, n.to_string())))
-                .collect(),
-            status: status
-                .get(row)
-                .map_or_else(String::new, std::string::ToString::to_string),
-            values: values.iter().map(|column| column.get(row)).collect(),
-        })
-        .collect())
-}
-
-/// The values of an axis in words, null where it is `auto`.
-fn input_words(rows: &Rows<'_>, axis: Axis) -> Result<Vec<Option<String>>, AnalysisError> {
-    let column = Column::of_axis(axis.info());
-    let count = rows.len();
-    Ok(match axis.info().domain.column_type() {
-        ColumnType::Text => {
-            let text = rows.text(&column)?;
-            (0..count)
-                .map(|row| text.get(row).map(std::string::ToString::to_string))
-                .collect()
-        }
-        ColumnType::Int | ColumnType::Real => {
-            let numbers = rows.numbers(&column)?;
-            (0..count)
-                .map(|row| numbers.get(row).map(|number| number.to_string()))
-                .collect()
-        }
-        ColumnType::Bool => {
-            let switches = rows.switches(&column)?;
-            switches
-                .iter()
-                .map(|switch| switch.map(|on| on.to_string()))
-                .collect()
-        }
-    })
-}
-
-/// Axes that differ between the common points.
-fn varied_inputs(common: &[(&Row, &Row)]) -> Vec<Axis> {
-    let mut values: BTreeMap<Axis, BTreeSet<&str>> = BTreeMap::new();
-    let mut counts: BTreeMap<Axis, usize> = BTreeMap::new();
-    for (row, _) in common {
-        for (axis, value) in &row.inputs {
-            values.entry(*axis).or_default().insert(value);
-            *counts.entry(*axis).or_default() += 1;
-        }
-    }
-    values
-        .into_iter()
-        .filter(|(axis, values)| values.len() > 1 || counts[axis] < common.len())
-        .map(|(axis, _)| axis)
-        .collect()
-}
-
-fn label(row: &Row, varied: &[Axis]) -> String {
-    let words: Vec<String> = row
-        .inputs
-        .iter()
-        .filter(|(axis, _)| varied.contains(axis))
-        .map(|(axis, value)| format!("{axis}={value}"))
-        .collect();
-    if words.is_empty() {
-        "the only point".to_owned()
-    } else {
-        words.join(" ")
-    }
-}
-
 fn metric_diff(
     column: &Column,
     place: usize,
@@ -410,8 +320,8 @@ fn metric_diff(
         })
         .collect();
     changes.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (first, last) = (changes.first()?.0, changes.last()?.0);
-    let median = changes[changes.len() / 2].0;
+    let sorted: Vec<f64> = changes.iter().map(|change| change.0).collect();
+    let distribution = Distribution::of(&sorted)?;
     let worse_by = |relative: f64| if more_is_better { -relative } else { relative };
     let compared = changes.len();
     let better = changes
@@ -435,8 +345,6 @@ fn metric_diff(
         compared,
         better,
         regressions,
-        least: first,
-        median,
-        most: last,
+        distribution,
     })
 }
