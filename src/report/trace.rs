@@ -1,7 +1,10 @@
 //! The timeline of a step as Chrome trace JSON, which Perfetto and `chrome://tracing` open.
 //!
-//! One process per pipeline stage, one thread per stream. Process ids start at 1 and thread ids
-//! are unique over all processes: Perfetto drops slices otherwise.
+//! One process per pipeline stage, one thread per stream. Perfetto drops slices unless process ids
+//! start at 1, thread ids are unique over all processes and no thread has the id of a process (it
+//! would be that one's main thread), and no slice of a thread begins before the one before it ends.
+//! Perfetto counts whole nanoseconds, cut off from the microseconds of the file; so both ends of
+//! every slice are put on whole nanoseconds here, and written such that nothing is cut off.
 
 use serde_json::{Value, json};
 
@@ -20,24 +23,32 @@ pub fn chrome_json(trace: &Trace, name: &str) -> String {
             "ph": "M", "name": "process_sort_index", "pid": process(stage), "tid": thread(stage, Track::Compute),
             "args": {"sort_index": stage},
         }));
-        for track in Track::ALL {
+        for (place, track) in Track::ALL.iter().enumerate() {
+            let (pid, tid) = (process(stage), thread(stage, *track));
             events.push(json!({
-                "ph": "M", "name": "thread_name", "pid": process(stage), "tid": thread(stage, *track),
+                "ph": "M", "name": "thread_name", "pid": pid, "tid": tid,
                 "args": {"name": track.as_str()},
+            }));
+            events.push(json!({
+                "ph": "M", "name": "thread_sort_index", "pid": pid, "tid": tid,
+                "args": {"sort_index": place},
             }));
         }
     }
     events.extend(trace.slices.iter().map(slice_event));
     for (id, (from, to)) in trace.flows.iter().enumerate() {
         if let (Some(from), Some(to)) = (trace.slices.get(*from), trace.slices.get(*to)) {
-            events.push(flow_event("s", id, from, last_moment(from)));
-            events.push(flow_event("f", id, to, microseconds(to.start)));
+            // The last nanosecond that lies inside the slice, for the arrow that leaves it.
+            let (start, end) = ends(from);
+            let last = end.saturating_sub(1).max(start);
+            events.push(flow_event("s", id, from, last));
+            events.push(flow_event("f", id, to, ends(to).0));
         }
     }
     events.extend(trace.counters.iter().map(|counter| {
         json!({
             "ph": "C", "name": "activations", "pid": process(counter.stage),
-            "ts": microseconds(counter.at), "args": {"GiB": counter.activations.as_gib()},
+            "ts": microseconds(nanoseconds(counter.at)), "args": {"GiB": counter.activations.as_gib()},
         })
     }));
     json!({"displayTimeUnit": "ms", "traceEvents": events}).to_string()
@@ -47,24 +58,44 @@ const fn process(stage: u32) -> u32 {
     stage + 1
 }
 
+/// Above every process id: a trace of more than a million stages there is not.
 const fn thread(stage: u32, track: Track) -> u32 {
-    match track {
-        Track::Compute => 2 * stage + 1,
-        Track::Communication => 2 * stage + 2,
+    let stream = match track {
+        Track::Compute => 1,
+        Track::Communication => 2,
+    };
+    1_000_000 + 10 * stage + stream
+}
+
+/// Whole nanoseconds since the step began.
+const fn nanoseconds(time: SimTime) -> u64 {
+    (time.as_picos() + 500) / 1_000
+}
+
+/// Nanoseconds as the microseconds of a Chrome trace, such that a reader who multiplies by 1,000 and
+/// cuts off what is behind the point has the same nanoseconds again, also one whose parser of numbers
+/// is off by the last bit: a hundredth of a nanosecond is added where it might be cut to the one below.
+fn microseconds(nanoseconds: u64) -> f64 {
+    const HUNDREDTH_NS: f64 = 1e-5;
+    let value = nanoseconds as f64 / 1_000.0;
+    let cut = |value: f64| (value * 1_000.0) as u64;
+    if value.fract() == 0.0 || cut(value.next_down()) == nanoseconds {
+        value
+    } else {
+        value + HUNDREDTH_NS
     }
 }
 
-fn microseconds(time: SimTime) -> f64 {
-    time.as_picos() as f64 / 1e6
-}
-
-fn length(duration: SimDuration) -> f64 {
+fn length_us(duration: SimDuration) -> f64 {
     duration.as_picos() as f64 / 1e6
 }
 
-/// The last moment that still lies inside a slice, for the arrow that leaves it.
-fn last_moment(slice: &Slice) -> f64 {
-    microseconds(slice.start) + 0.999 * length(slice.duration)
+/// First nanosecond of a slice, and the first behind it.
+fn ends(slice: &Slice) -> (u64, u64) {
+    (
+        nanoseconds(slice.start),
+        nanoseconds(slice.start + slice.duration),
+    )
 }
 
 fn slice_event(slice: &Slice) -> Value {
@@ -84,13 +115,14 @@ fn slice_event(slice: &Slice) -> Value {
         ("overhead_us", parts.overhead),
     ] {
         if time > SimDuration::ZERO {
-            args.insert(name.to_owned(), json!(length(time)));
+            args.insert(name.to_owned(), json!(length_us(time)));
         }
     }
+    let (start, end) = ends(slice);
     json!({
         "ph": "X", "cat": slice.kind.as_str(), "name": slice_name(slice),
         "pid": process(slice.stage), "tid": thread(slice.stage, slice.track),
-        "ts": microseconds(slice.start), "dur": length(slice.duration), "args": args,
+        "ts": microseconds(start), "dur": microseconds(end - start), "args": args,
     })
 }
 
@@ -115,10 +147,11 @@ fn slice_name(slice: &Slice) -> String {
     format!("{kind}{microbatch}{layers}")
 }
 
-fn flow_event(phase: &str, id: usize, slice: &Slice, at: f64) -> Value {
+fn flow_event(phase: &str, id: usize, slice: &Slice, at: u64) -> Value {
     let mut event = json!({
         "ph": phase, "cat": "send", "name": "send", "id": id,
-        "pid": process(slice.stage), "tid": thread(slice.stage, slice.track), "ts": at,
+        "pid": process(slice.stage), "tid": thread(slice.stage, slice.track),
+        "ts": microseconds(at),
     });
     if phase == "f" {
         event["bp"] = json!("e");
@@ -145,31 +178,71 @@ mod tests {
         }
     }
 
+    fn events(trace: &Trace) -> Vec<Value> {
+        let value: Value = serde_json::from_str(&chrome_json(trace, "point 1")).unwrap();
+        value["traceEvents"].as_array().unwrap().clone()
+    }
+
     #[test]
     fn ids_start_at_one_and_no_two_threads_share_one() {
         let trace = Trace {
-            stages: 2,
-            slices: vec![slice(0, 0), slice(1, 5_000_000)],
+            stages: 20,
+            slices: vec![slice(0, 0), slice(19, 5_000_000)],
             flows: vec![(0, 1)],
             counters: Vec::new(),
         };
-        let value: Value = serde_json::from_str(&chrome_json(&trace, "point 1")).unwrap();
-        let events = value["traceEvents"].as_array().unwrap();
-        assert!(events.iter().all(|event| event["pid"].as_u64() >= Some(1)));
-        let mut threads: Vec<u64> = events
-            .iter()
-            .filter(|event| event["name"] == "thread_name")
-            .map(|event| event["tid"].as_u64().unwrap())
-            .collect();
-        let count = threads.len();
+        let events = events(&trace);
+        let named = |name: &str, id: &str| -> Vec<u64> {
+            events
+                .iter()
+                .filter(|event| event["name"] == name)
+                .map(|event| event[id].as_u64().unwrap())
+                .collect()
+        };
+        let processes = named("process_name", "pid");
+        assert!(processes.iter().all(|pid| *pid >= 1));
+        let mut threads = named("thread_name", "tid");
+        // Two streams of each stage; none may be taken for the main thread of a process.
+        assert_eq!(threads.len(), 40);
+        assert!(threads.iter().all(|tid| !processes.contains(tid)));
         threads.sort_unstable();
         threads.dedup();
-        assert_eq!(threads.len(), count);
+        assert_eq!(threads.len(), 40);
         // The second slice starts where the first ends: 5 µs.
         let slices: Vec<&Value> = events.iter().filter(|event| event["ph"] == "X").collect();
         assert_eq!(slices[1]["ts"], 5.0);
         assert_eq!(slices[0]["name"], "forward 3 · layers 0–7");
         let ends = events.iter().filter(|event| event["ph"] == "f").count();
         assert_eq!(ends, 1);
+    }
+
+    #[test]
+    fn slices_that_touch_do_not_overlap_in_whole_nanoseconds() {
+        // Slices of 1.7 ns to 1.7 µs and odd picoseconds, back to back over some seconds.
+        let mut start = SimTime::from_picos(0);
+        let slices: Vec<Slice> = (0..20_000_u64)
+            .map(|number| {
+                let mut slice = slice(0, start.as_picos());
+                slice.duration = SimDuration::from_picos(1_700 + number * 7_919 % 1_700_000);
+                start = start + slice.duration;
+                slice
+            })
+            .collect();
+        let trace = Trace {
+            stages: 1,
+            slices,
+            flows: Vec::new(),
+            counters: Vec::new(),
+        };
+        // As Perfetto reads it: microseconds times 1,000, cut off.
+        let cut = |value: &Value| (value.as_f64().unwrap() * 1_000.0) as u64;
+        let mut free_from = 0;
+        for event in events(&trace).iter().filter(|event| event["ph"] == "X") {
+            let (from, length) = (cut(&event["ts"]), cut(&event["dur"]));
+            assert_eq!(from, free_from, "slices touch");
+            free_from = from + length;
+        }
+        // Rounded once, at the end: not the sum of twenty thousand roundings.
+        assert_eq!(free_from, nanoseconds(start));
     }
 }
