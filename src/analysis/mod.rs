@@ -22,6 +22,7 @@ pub mod points;
 pub mod scaling_table;
 pub mod series;
 pub mod training_cost;
+pub mod transfers;
 
 pub use breakdown::{BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution};
 pub use busbw::{BusbwCurve, FastestRun, busbw_curves};
@@ -38,3 +39,4 @@ pub use points::{LayoutUsed, Measured, SizePoint};
 pub use scaling_table::{scaling_batch, scaling_schema};
 pub use series::{KeyValue, columns_read};
 pub use training_cost::TrainingCost;
+pub use transfers::{Transfer, Transfers, transfers};

@@ -13,8 +13,9 @@ use crate::cli::spec_args::provenance;
 use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure};
 use crate::record::provenance::keys;
-use crate::record::{PointsReader, Provenance};
+use crate::record::{PointsReader, Provenance, write_atomically};
 use crate::report;
+use crate::report::chart::Rasteriser;
 use crate::runner::{RunFolder, manifest};
 use crate::spec::{Axis, ColumnType};
 
@@ -32,7 +33,7 @@ pub(super) struct Args {
     /// End with exit code 1 when any size of any series is less efficient than this
     #[arg(long, value_name = "EFFICIENCY")]
     fail_below: Option<f64>,
-    /// Write the charts as SVG files too
+    /// Write each chart as SVG and PNG too, as wide as a column of print
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
     /// How to print the summary
@@ -124,10 +125,16 @@ fn fails(findings: &Findings, least: f64) -> bool {
 }
 
 fn write_plots(directory: &Path, findings: &Findings) -> Result<(), Failure> {
-    let failed = |error| Failure::io(format!("cannot write `{}`: {error}", directory.display()));
-    fs::create_dir_all(directory).map_err(failed)?;
-    for (name, svg) in report::plots(findings) {
-        fs::write(directory.join(name), svg).map_err(failed)?;
+    fs::create_dir_all(directory).map_err(|error| {
+        Failure::io(format!("cannot create `{}`: {error}", directory.display()))
+    })?;
+    let rasteriser = Rasteriser::default();
+    for (name, drawing) in report::plots(findings) {
+        let svg = drawing.file();
+        let png = rasteriser.png(&svg).map_err(Failure::io)?;
+        write_atomically(&directory.join(format!("{name}.svg")), svg.as_bytes())
+            .map_err(Failure::io)?;
+        write_atomically(&directory.join(format!("{name}.png")), &png).map_err(Failure::io)?;
     }
     Ok(())
 }

@@ -7,7 +7,9 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::analysis::{Findings, analyse_files, busbw_curves, scaling_batch, scaling_schema};
+use crate::analysis::{
+    Findings, analyse_files, busbw_curves, scaling_batch, scaling_schema, transfers,
+};
 use crate::cli::list::Format;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::{SpecArgs, provenance};
@@ -189,7 +191,16 @@ fn finish(
         return Ok(None);
     }
     match spec.kind {
-        StudyKind::Collective => Ok(None),
+        StudyKind::Collective => {
+            let transfers = transfers(&folder.points()).map_err(Failure::io)?;
+            let origin = origin(provenance);
+            let page =
+                report::collective_page(&transfers, &heading(provenance, &origin, question(spec)));
+            folder
+                .add(names::REPORT, page.as_bytes())
+                .map_err(Failure::io)?;
+            Ok(None)
+        }
         StudyKind::Training => {
             let points = folder.points();
             let findings =
@@ -213,21 +224,33 @@ pub(super) fn write_findings(
         TableWriter::create(&folder.scaling(), &schema, provenance).map_err(Failure::io)?;
     writer.write(&batch).map_err(Failure::io)?;
     writer.finish().map_err(Failure::io)?;
-    let origin = format!(
+    let origin = origin(provenance);
+    let page = report::page(findings, &heading(provenance, &origin, question));
+    folder
+        .add(names::REPORT, page.as_bytes())
+        .map_err(Failure::io)
+}
+
+/// Where results come from, in words for the foot of a page.
+fn origin(provenance: &Provenance) -> String {
+    format!(
         "clustersweep {}, spec {}, catalogue {}",
         Provenance::version(),
         short_hash(&provenance.spec_hash()),
         short_hash(&provenance.catalog_hash)
-    );
-    let heading = report::Heading {
+    )
+}
+
+fn heading<'a>(
+    provenance: &'a Provenance,
+    origin: &'a str,
+    question: Option<&'a str>,
+) -> report::Heading<'a> {
+    report::Heading {
         name: &provenance.spec_name,
         question: question.unwrap_or_default(),
-        origin: &origin,
-    };
-    let page = report::page(findings, &heading);
-    folder
-        .add(names::REPORT, page.as_bytes())
-        .map_err(Failure::io)
+        origin,
+    }
 }
 
 /// Enough of a hash to tell two apart.

@@ -82,7 +82,10 @@ pub fn select(findings: &Findings) -> Selection<'_> {
 }
 
 /// The fastest series of each group, in the order of first appearance.
-fn best_of_groups<'a>(all: &[&'a SeriesFinding], axes: &[Axis]) -> Vec<&'a SeriesFinding> {
+pub(super) fn best_of_groups<'a>(
+    all: &[&'a SeriesFinding],
+    axes: &[Axis],
+) -> Vec<&'a SeriesFinding> {
     let mut places: BTreeMap<Vec<String>, usize> = BTreeMap::new();
     let mut best: Vec<&SeriesFinding> = Vec::new();
     for series in all {
@@ -112,9 +115,25 @@ pub fn sentences(findings: &Findings) -> Vec<String> {
         }
     }
     found.extend(fastest_sentences(findings));
-    found.extend(breakdown_sentence(findings));
-    found.extend(breakdown_by_batch(findings));
+    found.extend(scaling_sentences(findings));
     found
+}
+
+/// The part of the answer that tells where scaling ends.
+pub fn scaling_sentences(findings: &Findings) -> Vec<String> {
+    breakdown_sentence(findings)
+        .into_iter()
+        .chain(breakdown_by_batch(findings))
+        .collect()
+}
+
+/// Axes whose values have an answer each: the models, where they differ.
+pub(super) fn answered_by(findings: &Findings) -> &'static [Axis] {
+    if findings.varied.contains(&Axis::Model) {
+        &[Axis::Model]
+    } else {
+        &[]
+    }
 }
 
 /// How many series of each batch break down, and where: what a fixed batch does to scaling shows
@@ -180,11 +199,7 @@ fn breakdown_by_batch(findings: &Findings) -> Option<String> {
 /// One sentence per model, where models differ, else one.
 fn fastest_sentences(findings: &Findings) -> Vec<String> {
     const MODELS: usize = 8;
-    let by: &[Axis] = if findings.varied.contains(&Axis::Model) {
-        &[Axis::Model]
-    } else {
-        &[]
-    };
+    let by = answered_by(findings);
     let all: Vec<&SeriesFinding> = findings.series.iter().collect();
     let others: Vec<Axis> = findings
         .varied
@@ -249,7 +264,7 @@ fn capitalised(sentence: &str) -> String {
 }
 
 /// The commonest reason in the group of a series that never ran.
-fn why_nothing_ran(findings: &Findings, series: &SeriesFinding, by: &[Axis]) -> String {
+pub(super) fn why_nothing_ran(findings: &Findings, series: &SeriesFinding, by: &[Axis]) -> String {
     let group = group_of(series, by);
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for reason in findings

@@ -12,6 +12,6 @@ pub mod text;
 pub mod trace;
 
 pub use busbw::busbw_summary;
-pub use page::{Heading, page};
+pub use page::{Heading, collective_page, page};
 pub use panels::plots;
 pub use text::summary;

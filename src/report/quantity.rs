@@ -94,6 +94,49 @@ pub fn dollars(value: f64) -> String {
     format!("${}", decimal(value))
 }
 
+/// A number for the tick of an axis: three digits that count, without noughts behind them: `0.05`.
+pub fn short_number(value: f64) -> String {
+    without_noughts(&three_digits(value))
+}
+
+/// A large number for the tick of an axis: `10 M`, `200 k`, `2.5`.
+pub fn short_decimal(value: f64) -> String {
+    without_noughts_before_unit(&decimal(value))
+}
+
+/// Dollars for the tick of an axis: `$10 M`.
+pub fn short_dollars(value: f64) -> String {
+    format!("${}", short_decimal(value))
+}
+
+/// Bytes for the tick of an axis: `8 MiB`.
+pub fn short_bytes(value: f64) -> String {
+    without_noughts_before_unit(&bytes(value))
+}
+
+/// A time for the tick of an axis: `10 ms`.
+pub fn short_seconds(value: f64) -> String {
+    without_noughts_before_unit(&seconds(value))
+}
+
+fn without_noughts_before_unit(text: &str) -> String {
+    match text.split_once(' ') {
+        Some((number, unit)) => format!("{} {unit}", without_noughts(number)),
+        None => without_noughts(text),
+    }
+}
+
+fn without_noughts(number: &str) -> String {
+    if number.contains('.') {
+        number
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+            .to_owned()
+    } else {
+        number.to_owned()
+    }
+}
+
 /// A fraction in percent: `84%`.
 pub fn percent(fraction: f64) -> String {
     format!("{:.0}%", 100.0 * fraction)
@@ -132,5 +175,12 @@ mod tests {
         assert_eq!(dollars(1_500.0), "$1.50 k");
         assert_eq!(bytes(80.0 * 1_073_741_824.0), "80.0 GiB");
         assert_eq!(percent(0.846), "85%");
+        assert_eq!(short_number(0.05), "0.05");
+        assert_eq!(short_number(100.0), "100");
+        assert_eq!(short_decimal(1e7), "10 M");
+        assert_eq!(short_decimal(2.5), "2.5");
+        assert_eq!(short_bytes(8.0 * 1_048_576.0), "8 MiB");
+        assert_eq!(short_seconds(1e-2), "10 ms");
+        assert_eq!(short_dollars(200_000.0), "$200 k");
     }
 }

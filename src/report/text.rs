@@ -3,6 +3,7 @@
 use crate::analysis::{BreakdownCause, BreakdownStatus, Counts, Findings, SeriesFinding};
 use crate::report::answer::{Selection, select, sentences};
 use crate::report::markup::push;
+use crate::report::page::TABLE_ROWS;
 use crate::report::quantity::{count, percent, seconds};
 use crate::spec::Axis;
 
@@ -101,8 +102,13 @@ fn push_table(text: &mut String, findings: &Findings) {
             [] => "The fastest".to_owned(),
             by => format!("The fastest per {}", by.join(" and ")),
         };
+        let all_in = if findings.series.len() > TABLE_ROWS {
+            "scaling.parquet"
+        } else {
+            "report.html and scaling.parquet"
+        };
         let line = format!(
-            "{each} of {} series; all are in report.html and scaling.parquet.",
+            "{each} of {} series; all are in {all_in}.",
             count(findings.series.len() as f64)
         );
         push_wrapped(text, &line, "", "");
@@ -184,7 +190,7 @@ fn breaks_at(axis: Axis, series: &SeriesFinding) -> String {
 }
 
 /// The cause in at most 12 letters.
-const fn short_cause(cause: BreakdownCause) -> &'static str {
+pub(super) const fn short_cause(cause: BreakdownCause) -> &'static str {
     match cause {
         BreakdownCause::ComputeEfficiency => "slow kernels",
         BreakdownCause::Work => "more work",

@@ -1,7 +1,7 @@
 //! Stacked bars over categories.
 
-use super::frame::Frame;
-use super::{Scale, at, escaped};
+use super::frame::{Frame, ValueAxis};
+use super::{Drawing, Scale, at, escaped};
 
 /// One bar: its category and the parts that stack up to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +10,8 @@ pub struct Bar {
     pub name: String,
     /// Height and tip of each part, in the order of the chart's parts.
     pub parts: Vec<(f64, String)>,
+    /// Why there are no parts, where there are none.
+    pub gap: String,
 }
 
 /// A chart of stacked bars.
@@ -30,17 +32,19 @@ pub struct BarChart {
 }
 
 impl BarChart {
-    /// The chart as an SVG element. Parts that are nowhere above half a percent of the tallest bar
+    /// Draws it. Parts that are nowhere above half a percent of the tallest bar
     /// have no place in the legend.
-    pub fn svg(&self) -> String {
-        let mut frame = Frame::new(&self.title);
+    pub fn draw(&self) -> Drawing {
         let heights = self
             .bars
             .iter()
             .map(|bar| bar.parts.iter().map(|(height, _)| height).sum::<f64>());
-        let scale = Scale::from_zero(heights.clone());
-        let tallest = heights.fold(0.0, f64::max);
-        frame.vertical_axis(scale, &self.y, self.format);
+        let axis = ValueAxis {
+            name: self.y.clone(),
+            scale: Scale::from_zero(heights.clone()),
+            format: self.format,
+        };
+        let mut frame = Frame::with_values(&self.title, &axis);
         let slot = 1.0 / self.bars.len().max(1) as f64;
         let ticks: Vec<(f64, String)> = self
             .bars
@@ -48,30 +52,49 @@ impl BarChart {
             .enumerate()
             .map(|(place, bar)| ((place as f64 + 0.5) * slot, bar.name.clone()))
             .collect();
-        let width = (frame.width * slot * 0.72).min(46.0);
         for (bar, (center, _)) in self.bars.iter().zip(&ticks) {
-            let x = frame.x(*center) - width / 2.0;
-            let mut below = 0.0;
-            for ((height, tip), (_, colour)) in bar.parts.iter().zip(&self.parts) {
-                let (bottom, top) = (
-                    frame.y(scale.place(below)),
-                    frame.y(scale.place(below + height)),
-                );
-                below += height;
-                if bottom - top < 0.05 {
-                    continue;
-                }
-                frame.push(&format!(
-                    "<rect class=\"bar p{colour}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{}</title></rect>",
-                    at(x),
-                    at(top),
-                    at(width),
-                    at(bottom - top),
-                    escaped(tip)
-                ));
-            }
+            self.push_bar(&mut frame, bar, *center, axis.scale);
         }
         frame.horizontal_ticks(&ticks, &self.x);
+        self.push_legend(&mut frame, heights.fold(0.0, f64::max));
+        frame.finish()
+    }
+
+    fn push_bar(&self, frame: &mut Frame, bar: &Bar, center: f64, scale: Scale) {
+        if bar.parts.is_empty() {
+            frame.push(&format!(
+                "<path class=\"cross\" transform=\"translate({} {})\" d=\"{CROSS}\"><title>{}</title></path>",
+                at(frame.x(center)),
+                at(frame.y(0.0) - 8.0),
+                escaped(&bar.gap)
+            ));
+            return;
+        }
+        let slot = frame.width / self.bars.len() as f64;
+        let width = (slot * 0.72).min(46.0);
+        let x = frame.x(center) - width / 2.0;
+        let mut below = 0.0;
+        for ((height, tip), (_, colour)) in bar.parts.iter().zip(&self.parts) {
+            let (bottom, top) = (
+                frame.y(scale.place(below)),
+                frame.y(scale.place(below + height)),
+            );
+            below += height;
+            if bottom - top < 0.05 {
+                continue;
+            }
+            frame.push(&format!(
+                "<rect class=\"bar p{colour}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{}</title></rect>",
+                at(x),
+                at(top),
+                at(width),
+                at(bottom - top),
+                escaped(tip)
+            ));
+        }
+    }
+
+    fn push_legend(&self, frame: &mut Frame, tallest: f64) {
         for (place, (name, colour)) in self.parts.iter().enumerate() {
             let largest = self
                 .bars
@@ -86,6 +109,14 @@ impl BarChart {
                 frame.legend(name, sample);
             }
         }
-        frame.finish()
+        if self.bars.iter().any(|bar| bar.parts.is_empty()) {
+            frame.legend(
+                "did not run",
+                format!("<path class=\"cross\" d=\"{CROSS}\"/>"),
+            );
+        }
     }
 }
+
+/// What stands where something did not run.
+pub(super) const CROSS: &str = "M-3.2 -3.2L3.2 3.2M-3.2 3.2L3.2 -3.2";

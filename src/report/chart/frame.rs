@@ -1,13 +1,28 @@
 //! What every chart has: a title, two axes with ticks and names, a legend.
 
-use super::{Scale, at, escaped};
+use super::letters::{fitted, width};
+use super::{Drawing, Scale, at, escaped};
 use crate::report::markup::push;
 
-/// Width of a letter of the charts' font, about.
-const LETTER: f64 = 6.1;
+/// Size of all text but the title.
+pub(super) const LETTER: f64 = 12.0;
 
 /// Height of a line of the legend.
-const LEGEND_LINE: f64 = 16.0;
+const LEGEND_LINE: f64 = 18.0;
+
+/// Title and name of the vertical axis, above the plot.
+const HEAD: f64 = 42.0;
+
+/// One axis with values.
+#[derive(Clone, Debug)]
+pub struct ValueAxis {
+    /// What it measures, with its unit.
+    pub name: String,
+    /// From values to places.
+    pub scale: Scale,
+    /// How values are written.
+    pub format: fn(f64) -> String,
+}
 
 /// The room of a chart and what is drawn into it.
 #[derive(Debug)]
@@ -25,12 +40,46 @@ impl Frame {
     /// Whole width of every chart, in the units of its view box.
     pub(super) const WIDTH: f64 = 420.0;
 
-    pub(super) fn new(title: &str) -> Self {
+    /// A frame whose vertical axis has values.
+    pub(super) fn with_values(title: &str, axis: &ValueAxis) -> Self {
+        let ticks = axis.scale.ticks(5);
+        let widest = ticks
+            .iter()
+            .map(|tick| width(&(axis.format)(*tick), LETTER))
+            .fold(0.0, f64::max);
+        let mut frame = Self::new(title, widest + 8.0, 14.0, 200.0);
+        frame.text("name", 0.0, 34.0, "start", &axis.name);
+        let right = frame.left + frame.width;
+        let lines = axis
+            .scale
+            .minor_ticks()
+            .into_iter()
+            .map(|tick| ("minor", tick))
+            .chain(ticks.iter().map(|tick| ("gridline", *tick)));
+        for (class, tick) in lines {
+            let y = frame.y(axis.scale.place(tick));
+            let line = format!(
+                "<path class=\"{class}\" d=\"M{} {}H{}\"/>",
+                at(frame.left),
+                at(y),
+                at(right)
+            );
+            frame.push(&line);
+        }
+        for tick in ticks {
+            let y = frame.y(axis.scale.place(tick)) + 4.2;
+            frame.text("", frame.left - 6.0, y, "end", &(axis.format)(tick));
+        }
+        frame
+    }
+
+    /// A frame whose plot lies between margins and is so high.
+    pub(super) fn new(title: &str, left: f64, right: f64, height: f64) -> Self {
         Self {
-            left: 54.0,
-            top: 26.0,
-            width: Self::WIDTH - 54.0 - 12.0,
-            height: 190.0,
+            left,
+            top: HEAD,
+            width: Self::WIDTH - left - right,
+            height,
             body: String::new(),
             legend: Vec::new(),
             title: title.to_owned(),
@@ -49,12 +98,15 @@ impl Frame {
         self.body.push_str(markup);
     }
 
-    /// A name in the legend with the markup of its sample, drawn around (0, 0).
+    /// A name in the legend with the markup of its sample, drawn around (0, 0). A name that stands
+    /// there already is not repeated.
     pub(super) fn legend(&mut self, name: &str, sample: String) {
-        self.legend.push((name.to_owned(), sample));
+        if !self.legend.iter().any(|(known, _)| known == name) {
+            self.legend.push((name.to_owned(), sample));
+        }
     }
 
-    fn text(&mut self, class: &str, x: f64, y: f64, anchor: &str, text: &str) {
+    pub(super) fn text(&mut self, class: &str, x: f64, y: f64, anchor: &str, text: &str) {
         let class = if class.is_empty() {
             String::new()
         } else {
@@ -71,34 +123,19 @@ impl Frame {
         );
     }
 
-    /// Grid, ticks and name of the vertical axis.
-    pub(super) fn vertical_axis(&mut self, scale: Scale, name: &str, format: fn(f64) -> String) {
-        for tick in scale.ticks(5) {
-            let y = self.y(scale.place(tick));
-            let right = self.left + self.width;
-            let line = format!(
-                "<path class=\"gridline\" d=\"M{} {}H{}\"/>",
-                at(self.left),
-                at(y),
-                at(right)
-            );
-            self.push(&line);
-            self.text("", self.left - 6.0, y + 3.5, "end", &format(tick));
-        }
-        self.text("name", 2.0, self.top - 6.0, "start", name);
-    }
-
     /// Ticks and name of a horizontal axis with values.
-    pub(super) fn horizontal_axis(&mut self, scale: Scale, name: &str, format: fn(f64) -> String) {
-        let ticks: Vec<(f64, String)> = scale
-            .ticks(7)
+    pub(super) fn horizontal_axis(&mut self, axis: &ValueAxis) {
+        let ticks: Vec<(f64, String)> = axis
+            .scale
+            .ticks(10)
             .into_iter()
-            .map(|tick| (scale.place(tick), format(tick)))
+            .map(|tick| (axis.scale.place(tick), (axis.format)(tick)))
             .collect();
-        self.horizontal_ticks(&ticks, name);
+        self.horizontal_ticks(&ticks, &axis.name);
     }
 
-    /// Ticks at given places, and the line of the axis. Labels that would touch are left out.
+    /// Ticks at given places, and the line of the axis. Where labels would touch, only every second,
+    /// third, … has one.
     pub(super) fn horizontal_ticks(&mut self, ticks: &[(f64, String)], name: &str) {
         let bottom = self.top + self.height;
         let line = format!(
@@ -108,52 +145,78 @@ impl Frame {
             at(self.left + self.width)
         );
         self.push(&line);
-        let mut free_from = 0.0;
-        for (place, label) in ticks {
+        let every = self.labelled_ticks(ticks);
+        for (number, (place, label)) in ticks.iter().enumerate() {
             let x = self.x(*place);
-            let half = label.chars().count() as f64 * LETTER / 2.0;
             let tick = format!("<path class=\"tick\" d=\"M{} {}v4\"/>", at(x), at(bottom));
             self.push(&tick);
-            if x - half >= free_from {
-                self.text("", x, bottom + 16.0, "middle", label);
-                free_from = x + half + 5.0;
+            if number % every == 0 {
+                // The last label may not stick out of the chart.
+                let half = width(label, LETTER) / 2.0;
+                let x = x.clamp(half, (Self::WIDTH - half).max(half));
+                self.text("", x, bottom + 17.0, "middle", label);
             }
         }
-        self.text("name", self.left + self.width, bottom + 31.0, "end", name);
+        let center = self.left + self.width / 2.0;
+        self.text("name", center, bottom + 35.0, "middle", name);
     }
 
-    /// The chart as an SVG element.
-    pub(super) fn finish(mut self) -> String {
-        let mut x = self.left;
-        let mut y = self.top + self.height + 50.0;
-        for (name, sample) in std::mem::take(&mut self.legend) {
-            let width = 26.0 + name.chars().count() as f64 * LETTER;
-            if x > self.left && x + width > Self::WIDTH {
-                x = self.left;
+    /// The least `n` such that the labels of every nth tick keep apart.
+    fn labelled_ticks(&self, ticks: &[(f64, String)]) -> usize {
+        const APART: f64 = 6.0;
+        let keep_apart = |every: usize| {
+            let mut free_from = f64::NEG_INFINITY;
+            ticks.iter().step_by(every).all(|(place, label)| {
+                let half = width(label, LETTER) / 2.0;
+                let fits = self.x(*place) - half >= free_from;
+                free_from = self.x(*place) + half + APART;
+                fits
+            })
+        };
+        (1..ticks.len().max(2))
+            .find(|every| keep_apart(*every))
+            .unwrap_or(ticks.len().max(1))
+    }
+
+    /// The chart.
+    pub(super) fn finish(mut self) -> Drawing {
+        let first = self.top + self.height + 58.0;
+        let (mut x, mut y) = (0.0, first);
+        let entries = std::mem::take(&mut self.legend);
+        for (name, sample) in &entries {
+            let name = fitted(name, LETTER, Self::WIDTH - 26.0);
+            let wide = 24.0 + width(&name, LETTER);
+            if x > 0.0 && x + wide > Self::WIDTH {
+                x = 0.0;
                 y += LEGEND_LINE;
             }
-            let sample = format!(
-                "<g transform=\"translate({} {})\">{sample}</g>",
-                at(x + 8.0),
-                at(y - 4.0)
+            push(
+                &mut self.body,
+                format_args!(
+                    "<g transform=\"translate({} {})\">{sample}</g>",
+                    at(x + 9.0),
+                    at(y - 4.0)
+                ),
             );
-            self.push(&sample);
-            self.text("", x + 20.0, y, "start", &name);
-            x += width + 8.0;
+            self.text("", x + 22.0, y, "start", &name);
+            x += wide + 14.0;
         }
-        let height = if y > self.top + self.height + 50.0 || x > self.left {
-            y + 10.0
-        } else {
+        let height = if entries.is_empty() {
             self.top + self.height + 40.0
+        } else {
+            y + 8.0
         };
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{title}\">\
-             <text class=\"title\" x=\"{}\" y=\"13\" text-anchor=\"end\">{title}</text>{}</svg>",
-            at(Self::WIDTH),
-            at(height),
-            at(Self::WIDTH - 12.0),
-            self.body,
-            title = escaped(&self.title),
-        )
+        // Bold letters are wider than the table of widths has them, in other fonts still more so.
+        let title = fitted(&self.title, 1.2 * 13.0, Self::WIDTH);
+        Drawing {
+            width: Self::WIDTH,
+            height,
+            body: format!(
+                "<text class=\"title\" x=\"0\" y=\"14\">{}</text>{}",
+                escaped(&title),
+                self.body
+            ),
+            title: self.title,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Lines and marks over two axes with values.
 
-use super::frame::Frame;
-use super::{Scale, at, escaped};
+use super::frame::{Frame, ValueAxis};
+use super::{Drawing, at, escaped};
 use crate::report::markup::push;
 
 /// What a mark stands for.
@@ -9,10 +9,10 @@ use crate::report::markup::push;
 pub enum MarkKind {
     /// A value.
     Value,
-    /// The first size under the threshold: a ring around the mark.
-    Broken,
     /// A value in the background.
     Dim,
+    /// Nothing but a bend of the line.
+    Joint,
 }
 
 /// One value of a line.
@@ -28,6 +28,17 @@ pub struct Mark {
     pub kind: MarkKind,
 }
 
+/// How the marks of a line are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stroke {
+    /// Not at all.
+    None,
+    /// By a line.
+    Solid,
+    /// By a dashed line, for what is only supposed.
+    Dashed,
+}
+
 /// Marks of one thing, joined or not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
@@ -35,8 +46,8 @@ pub struct Line {
     pub name: String,
     /// Colour and marker, 0–7.
     pub style: usize,
-    /// Whether a line joins the marks.
-    pub joined: bool,
+    /// How its marks are joined.
+    pub stroke: Stroke,
     /// Its marks, by rising horizontal value.
     pub marks: Vec<Mark>,
 }
@@ -44,12 +55,25 @@ pub struct Line {
 /// A dashed line that means a limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// What it means.
+    /// What it means; rules of the same name share a place in the legend.
     pub name: String,
+    /// What stands on the line itself, at its start; may be empty.
+    pub label: String,
     /// From where.
     pub from: (f64, f64),
     /// To where.
     pub to: (f64, f64),
+}
+
+/// A place that a ring marks, such as a breakdown point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ring {
+    /// Horizontal value.
+    pub x: f64,
+    /// Vertical value.
+    pub y: f64,
+    /// What hovering shows.
+    pub tip: String,
 }
 
 /// A chart of lines.
@@ -57,37 +81,43 @@ pub struct Rule {
 pub struct LineChart {
     /// What it shows.
     pub title: String,
-    /// Name and unit of the horizontal axis, its scale, and how its values are written.
-    pub x: (String, Scale, fn(f64) -> String),
-    /// The same of the vertical axis.
-    pub y: (String, Scale, fn(f64) -> String),
+    /// The horizontal axis.
+    pub x: ValueAxis,
+    /// The vertical axis.
+    pub y: ValueAxis,
     /// Its lines.
     pub lines: Vec<Line>,
     /// Its limits.
     pub rules: Vec<Rule>,
+    /// What its rings mean, and where they are.
+    pub rings: (&'static str, Vec<Ring>),
 }
 
 impl LineChart {
-    /// The chart as an SVG element.
-    pub fn svg(&self) -> String {
-        let mut frame = Frame::new(&self.title);
-        let (x_name, x, x_format) = &self.x;
-        let (y_name, y, y_format) = &self.y;
-        frame.vertical_axis(*y, y_name, *y_format);
-        frame.horizontal_axis(*x, x_name, *x_format);
+    /// Draws it.
+    pub fn draw(&self) -> Drawing {
+        let mut frame = Frame::with_values(&self.title, &self.y);
+        frame.horizontal_axis(&self.x);
         for rule in &self.rules {
             self.push_rule(&mut frame, rule);
         }
-        for line in &self.lines {
+        // The first line, which is the best, lies on top.
+        for line in self.lines.iter().rev() {
             self.push_line(&mut frame, line);
         }
+        let named = |line: &&Line| !(line.name.is_empty() || line.marks.is_empty());
+        for line in self.lines.iter().filter(named) {
+            frame.legend(&line.name, sample(line));
+        }
+        self.push_rings(&mut frame);
+        self.push_labels(&mut frame);
         frame.finish()
     }
 
     fn place(&self, frame: &Frame, x: f64, y: f64) -> (f64, f64) {
         (
-            frame.x(self.x.1.place(x).clamp(0.0, 1.0)),
-            frame.y(self.y.1.place(y).clamp(0.0, 1.0)),
+            frame.x(self.x.scale.place(x).clamp(0.0, 1.0)),
+            frame.y(self.y.scale.place(y).clamp(0.0, 1.0)),
         )
     }
 
@@ -107,6 +137,18 @@ impl LineChart {
         }
     }
 
+    /// The labels of rules, above their lines; one that would touch another is left out.
+    fn push_labels(&self, frame: &mut Frame) {
+        let mut taken: Vec<f64> = Vec::new();
+        for rule in self.rules.iter().rev().filter(|r| !r.label.is_empty()) {
+            let (x, y) = self.place(frame, rule.to.0, rule.to.1);
+            if taken.iter().all(|other| (y - other).abs() > 14.0) {
+                frame.text("name halo", x, y - 4.0, "end", &rule.label);
+                taken.push(y);
+            }
+        }
+    }
+
     fn push_line(&self, frame: &mut Frame, line: &Line) {
         let style = line.style % 8;
         let mut path = String::new();
@@ -117,47 +159,68 @@ impl LineChart {
             push(&mut path, format_args!("{step}{} {}", at(x), at(y)));
             marks.push_str(&mark_markup(style, mark, x, y));
         }
-        if line.joined && line.marks.len() > 1 {
-            frame.push(&format!("<path class=\"line s{style}\" d=\"{path}\"/>"));
+        let class = match line.stroke {
+            Stroke::None => None,
+            Stroke::Solid => Some("line"),
+            Stroke::Dashed => Some("line dashed"),
+        };
+        frame.push("<g class=\"series\">");
+        if let (Some(class), true) = (class, line.marks.len() > 1) {
+            frame.push(&format!("<path class=\"{class} s{style}\" d=\"{path}\"/>"));
         }
         frame.push(&marks);
-        if !line.name.is_empty() {
-            let sample = if line.joined {
-                format!("<path class=\"line s{style}\" d=\"M-8 0H8\"/>")
-            } else {
-                String::new()
-            };
-            frame.legend(
-                &line.name,
-                format!(
-                    "{sample}<path class=\"mark c{style}\" d=\"{}\"/>",
-                    shape(style)
-                ),
-            );
+        frame.push("</g>");
+    }
+
+    fn push_rings(&self, frame: &mut Frame) {
+        let (meaning, rings) = &self.rings;
+        for ring in rings {
+            let (x, y) = self.place(frame, ring.x, ring.y);
+            frame.push(&format!(
+                "<circle class=\"ring\" cx=\"{}\" cy=\"{}\" r=\"6\"><title>{}</title></circle>",
+                at(x),
+                at(y),
+                escaped(&ring.tip)
+            ));
+        }
+        if !rings.is_empty() {
+            frame.legend(meaning, "<circle class=\"ring\" r=\"5\"/>".to_owned());
         }
     }
+}
+
+fn sample(line: &Line) -> String {
+    let style = line.style % 8;
+    let stroke = match line.stroke {
+        Stroke::None => String::new(),
+        Stroke::Solid => format!("<path class=\"line s{style}\" d=\"M-8 0H8\"/>"),
+        Stroke::Dashed => format!("<path class=\"line dashed s{style}\" d=\"M-8 0H8\"/>"),
+    };
+    if line.marks.iter().all(|mark| mark.kind == MarkKind::Joint) {
+        return stroke;
+    }
+    format!(
+        "{stroke}<path class=\"mark c{style}\" d=\"{}\"/>",
+        shape(style)
+    )
 }
 
 fn mark_markup(style: usize, mark: &Mark, x: f64, y: f64) -> String {
     let class = match mark.kind {
         MarkKind::Value => format!("mark c{style}"),
-        MarkKind::Broken => format!("mark broken s{style}"),
         MarkKind::Dim => format!("mark dim c{style}"),
+        MarkKind::Joint => return String::new(),
     };
     let title = if mark.tip.is_empty() {
         String::new()
     } else {
         format!("<title>{}</title>", escaped(&mark.tip))
     };
-    let d = shape(style);
-    let grown = match mark.kind {
-        MarkKind::Broken => " scale(1.5)",
-        MarkKind::Value | MarkKind::Dim => "",
-    };
     format!(
-        "<path class=\"{class}\" transform=\"translate({} {}){grown}\" d=\"{d}\">{title}</path>",
+        "<path class=\"{class}\" transform=\"translate({} {})\" d=\"{}\">{title}</path>",
         at(x),
-        at(y)
+        at(y),
+        shape(style)
     )
 }
 

@@ -4,28 +4,25 @@
 //! line has a marker of its own shape besides, so that no meaning hangs on colour.
 
 mod bars;
+mod drawing;
 mod frame;
+mod letters;
 mod lines;
+pub mod palette;
+mod ranges;
+mod raster;
 mod scale;
 
 pub use bars::{Bar, BarChart};
-pub use lines::{Line, LineChart, Mark, MarkKind, Rule};
+pub use drawing::Drawing;
+pub use frame::ValueAxis;
+pub use lines::{Line, LineChart, Mark, MarkKind, Ring, Rule, Stroke};
+pub use ranges::{Range, RangeChart, RangeMark};
+pub use raster::{RasterError, Rasteriser};
 pub use scale::Scale;
 
-/// Style of a chart that stands alone: the light scheme, on white.
-const STANDALONE_STYLE: &str = include_str!("standalone.css");
-
-/// Makes a chart a file of its own, readable without the page.
-pub fn standalone(svg: &str) -> String {
-    let (head, rest) = svg.split_once('>').unwrap_or((svg, ""));
-    let style: String = STANDALONE_STYLE
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    format!(
-        "{head}><style>{style}</style><rect class=\"paper\" width=\"100%\" height=\"100%\"/>{rest}\n"
-    )
-}
+/// Style of charts, with the colours of [`palette`] as custom properties.
+pub const STYLE: &str = include_str!("chart.css");
 
 /// Text that is safe inside markup and attribute values.
 pub fn escaped(text: &str) -> String {

@@ -43,8 +43,12 @@ impl Scale {
                 base,
             };
         }
-        // At least one step of the base, so that a single value has ticks beside it.
-        let room = if high / low < base { base.sqrt() } else { 1.12 };
+        // So much that a single value has ticks beside it.
+        let room = if high / low < 2.0 {
+            libm::sqrt(base)
+        } else {
+            1.12
+        };
         Self::Log {
             low: low / room,
             high: high * room,
@@ -65,6 +69,37 @@ impl Scale {
         (-1e-9..=1.0 + 1e-9).contains(&self.place(value))
     }
 
+    /// A logarithmic scale reaches up to one more value, if that is less than a decade away.
+    #[must_use]
+    pub fn reaching(self, value: f64) -> Self {
+        match self {
+            Self::Log { low, high, base } if value > high && value < 10.0 * high => Self::Log {
+                low,
+                high: value * 1.05,
+                base,
+            },
+            Self::Log { .. } | Self::Linear { .. } => self,
+        }
+    }
+
+    /// Values between the ticks that a faint line may mark: 2 to 9 of each decade of a logarithmic
+    /// scale over at most four decades.
+    pub fn minor_ticks(self) -> Vec<f64> {
+        match self {
+            Self::Log { low, high, base } if base > 9.0 && high / low <= 1e4 => {
+                let first = libm::floor(libm::log10(low)) as i32;
+                let last = libm::ceil(libm::log10(high)) as i32;
+                (first..=last)
+                    .flat_map(|e| {
+                        (2..10).map(move |n| f64::from(n) * libm::pow(10.0, f64::from(e)))
+                    })
+                    .filter(|value| (low..=high).contains(value))
+                    .collect()
+            }
+            Self::Log { .. } | Self::Linear { .. } => Vec::new(),
+        }
+    }
+
     /// Values to mark, at most about `most` of them.
     pub fn ticks(self, most: usize) -> Vec<f64> {
         match self {
@@ -77,7 +112,7 @@ impl Scale {
 fn linear_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
     let rough = (high - low) / most.max(1) as f64;
     let magnitude = libm::pow(10.0, libm::floor(libm::log10(rough)));
-    let step = [1.0, 2.0, 5.0, 10.0]
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
         .into_iter()
         .map(|factor| factor * magnitude)
         .find(|step| *step >= rough)
@@ -93,13 +128,19 @@ fn log_ticks(low: f64, high: f64, base: f64, most: usize) -> Vec<f64> {
     let last = libm::floor(exponent(high) + 1e-9) as i64;
     let count = (last - first + 1).max(0) as usize;
     if base > 9.0 && count < 3 {
-        // Fewer than three decades: 1, 2 and 5 of each.
-        let fine: Vec<f64> = (first - 1..=last)
-            .flat_map(|e| [1.0, 2.0, 5.0].map(|factor| factor * libm::pow(base, e as f64)))
-            .filter(|value| (low..=high).contains(value))
-            .collect();
-        let every = fine.len().div_ceil(most.max(1)).max(1);
-        return fine.into_iter().step_by(every).collect();
+        // Fewer than three decades: 1, 2 and 5 of each, or the finest of them that are not too many.
+        let fine = |factors: &[f64]| -> Vec<f64> {
+            (first - 1..=last)
+                .flat_map(|e| factors.iter().map(move |f| f * libm::pow(base, e as f64)))
+                .filter(|value| (low..=high).contains(value))
+                .collect()
+        };
+        let all = fine(&[1.0, 2.0, 5.0]);
+        return if all.len() <= most + 2 {
+            all
+        } else {
+            fine(&[1.0, 3.0])
+        };
     }
     let every = count.div_ceil(most.max(1)).max(1);
     (first..=last)
@@ -134,9 +175,22 @@ mod tests {
             low: 0.0,
             high: 1.05,
         };
+        // 1.05 in at most five steps is 0.21 and rounds up to quarters.
         let ticks = scale.ticks(5);
-        assert_eq!(ticks.len(), 3);
-        assert!((ticks[1] - 0.5).abs() < 1e-12);
+        assert_eq!(ticks, [0.0, 0.25, 0.5, 0.75, 1.0]);
+    }
+
+    #[test]
+    fn a_logarithmic_scale_has_faint_lines_and_room_for_an_ideal() {
+        let scale = Scale::Log {
+            low: 8.0,
+            high: 30.0,
+            base: 10.0,
+        };
+        assert_eq!(scale.minor_ticks(), [8.0, 9.0, 20.0, 30.0]);
+        assert!(scale.reaching(100.0).holds(100.0));
+        // A decade away the lines below would have no room left.
+        assert_eq!(scale.reaching(1_000.0), scale);
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! `report.html`: one page that needs nothing but itself.
 
+mod answer;
+mod collective;
 mod table;
 
+pub use collective::collective_page;
+pub use table::ROWS as TABLE_ROWS;
+
 use crate::analysis::{Findings, SizeFinding};
-use crate::report::answer::sentences;
-use crate::report::chart::escaped;
+use crate::report::chart::{self, escaped, palette};
 use crate::report::markup::push;
 use crate::report::panels::{
-    Panel, cost_chart, efficiency_chart, memory_chart, panels, parts_chart, rate_chart,
+    Panel, cost_chart, efficiency_chart, memory_chart, panels, parts_chart, rate_chart, reach_chart,
 };
-use crate::report::quantity::percent;
-use crate::report::text::counts_line;
+use crate::report::quantity::{count, percent};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -26,52 +29,62 @@ pub struct Heading<'a> {
     pub origin: &'a str,
 }
 
-/// The page.
+/// The page of a training study.
 pub fn page(findings: &Findings, heading: &Heading<'_>) -> String {
+    let mut body = String::new();
+    answer::push_answer(&mut body, findings);
+    if findings.counts.ok > 0 {
+        push_charts(&mut body, findings);
+        table::push_series(&mut body, findings);
+    }
+    let example = |kind: &str| {
+        findings
+            .series
+            .iter()
+            .flat_map(|series| &series.sizes)
+            .find_map(|size| example_of(size, kind))
+            .unwrap_or_default()
+    };
+    let reasons: Vec<(&str, u64, String)> = findings
+        .counts
+        .reasons
+        .iter()
+        .map(|(kind, rows)| (kind.as_str(), *rows, example(kind)))
+        .collect();
+    push_infeasible(&mut body, &reasons);
+    push_reading(&mut body, findings);
+    document(heading, &body)
+}
+
+/// A whole document around the body of a page.
+fn document(heading: &Heading<'_>, body: &str) -> String {
     let title = if heading.question.is_empty() {
         heading.name
     } else {
         heading.question
     };
-    let mut html = format!(
+    format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{name}: scaling report</title>\n<link rel=\"icon\" href=\"data:,\">\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n",
+         <style>\n{style}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{body}\
+         <footer><p>{origin}</p></footer>\n</main>\n<div id=\"tip\" role=\"status\" hidden></div>\n\
+         <script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+        style = style(),
         name = escaped(heading.name),
         title = escaped(title),
-    );
-    push_answer(&mut html, findings);
-    if findings.counts.ok > 0 {
-        push_charts(&mut html, findings);
-        table::push_series(&mut html, findings);
-    }
-    push_infeasible(&mut html, findings);
-    push_reading(&mut html, findings);
-    push(
-        &mut html,
-        format_args!(
-            "<footer><p>{}</p></footer>\n</main>\n<div id=\"tip\" role=\"status\" hidden></div>\n\
-         <script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-            escaped(heading.origin)
-        ),
-    );
-    html
+        origin = escaped(heading.origin),
+    )
 }
 
-fn push_answer(html: &mut String, findings: &Findings) {
-    html.push_str("<div class=\"answer\"><ul>\n");
-    for sentence in sentences(findings) {
-        push(html, format_args!("<li>{}</li>\n", escaped(&sentence)));
-    }
-    html.push_str("</ul></div>\n");
-    push(
-        html,
-        format_args!(
-            "<p class=\"soft\">{}.</p>\n",
-            escaped(&counts_line(&findings.counts))
-        ),
-    );
+/// The style sheet: both schemes, the light one on paper whatever the screen shows.
+fn style() -> String {
+    let (light, dark) = (palette::LIGHT.properties(), palette::DARK.properties());
+    format!(
+        ":root{{color-scheme:light dark;{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n\
+         {}{STYLE}",
+        chart::STYLE
+    )
 }
 
 fn push_charts(html: &mut String, findings: &Findings) {
@@ -91,75 +104,84 @@ fn push_charts(html: &mut String, findings: &Findings) {
             ),
         );
     }
-    let section = |html: &mut String, title: &str, note: &str, charts: Vec<String>| {
-        if !charts.is_empty() {
-            push(
-                html,
-                format_args!(
-                    "<h2>{title}</h2>\n<p class=\"note\">{note}</p>\n<div class=\"grid\">\n{}\n</div>\n",
-                    charts.join("\n")
-                ),
-            );
-        }
+    let draw = |chart: &dyn Fn(&Panel<'_>) -> Option<String>| -> Vec<String> {
+        panels.iter().filter_map(chart).collect()
     };
-    let draw =
-        |chart: &dyn Fn(&Panel<'_>) -> Option<String>| panels.iter().filter_map(chart).collect();
-    section(
+    push_section(
+        html,
+        "How far it scales",
+        "One row per series: filled where it runs within the threshold, hollow under it, a cross where \
+         it cannot run. The ring is the breakdown point; behind it stands what breaks it.",
+        &draw(&|panel| reach_chart(findings, panel).map(|chart| chart.draw().on_page())),
+    );
+    push_section(
         html,
         "How fast",
-        "Both axes are logarithmic; dashed: the ideal line of the fastest series. A ring marks the \
-         first size of a confirmed breakdown.",
-        draw(&|panel| Some(rate_chart(findings, panel).svg())),
+        "Both axes are logarithmic; dashed: the ideal line of the fastest series. A ring marks a \
+         confirmed breakdown.",
+        &draw(&|panel| Some(rate_chart(findings, panel).draw().on_page())),
     );
-    section(
+    push_section(
         html,
         "How efficient",
-        "Rate per GPU against the smallest size that ran.",
-        draw(&|panel| Some(efficiency_chart(findings, panel).svg())),
+        "Rate per GPU against the smallest size that ran. The axis need not start at zero.",
+        &draw(&|panel| efficiency_chart(findings, panel).map(|chart| chart.draw().on_page())),
     );
-    section(
+    push_section(
         html,
         "What takes the time",
-        "GPU-seconds per sample of the fastest series by exclusive part: what grows is what stops \
-         scaling. A gap is a size that did not run.",
-        draw(&|panel| parts_chart(findings, panel).map(|chart| chart.svg())),
+        "GPU-seconds per sample by exclusive part: what grows is what stops scaling. Shown is the \
+         fastest series that breaks down, else the fastest.",
+        &draw(&|panel| parts_chart(findings, panel).map(|chart| chart.draw().on_page())),
     );
-    section(
+    push_section(
         html,
         "Memory",
-        "Peak of the fullest GPU.",
-        draw(&|panel| memory_chart(findings, panel).map(|chart| chart.svg())),
+        "Peak of the fullest GPU against what a GPU has for it, by size.",
+        &draw(&|panel| memory_chart(findings, panel).map(|chart| chart.draw().on_page())),
     );
-    section(
+    push_section(
         html,
         "Cost against time",
         "Every point of the study; nothing beats the points on the front in both.",
-        draw(&|panel| cost_chart(findings, panel).map(|chart| chart.svg())),
+        &draw(&|panel| cost_chart(findings, panel).map(|chart| chart.draw().on_page())),
     );
 }
 
-/// Why points did not run, by kind, with one example each.
-fn push_infeasible(html: &mut String, findings: &Findings) {
-    if findings.counts.reasons.is_empty() {
+/// A heading with charts in as many columns as fill their rows.
+fn push_section(html: &mut String, title: &str, note: &str, charts: &[String]) {
+    let columns = match charts.len() {
+        0 => return,
+        1 => "one",
+        2 | 4 => "two",
+        _ => "three",
+    };
+    push(
+        html,
+        format_args!(
+            "<h2>{title}</h2>\n<p class=\"note\">{note}</p>\n<div class=\"grid {columns}\">\n{}\n</div>\n",
+            charts.join("\n")
+        ),
+    );
+}
+
+/// Why points did not run: the kind of the reason, how many, and one example.
+fn push_infeasible(html: &mut String, reasons: &[(&str, u64, String)]) {
+    if reasons.is_empty() {
         return;
     }
     html.push_str(
         "<h2>What cannot run</h2>\n<div class=\"scroll\"><table><thead><tr><th class=\"t\">reason</th>\
          <th>points</th><th class=\"t\">for example</th></tr></thead><tbody>\n",
     );
-    for (kind, rows) in &findings.counts.reasons {
-        let example = findings
-            .series
-            .iter()
-            .flat_map(|series| &series.sizes)
-            .find_map(|size| example_of(size, kind))
-            .unwrap_or_default();
+    for (kind, rows, example) in reasons {
         push(
             html,
             format_args!(
-                "<tr><td class=\"t\">{}</td><td>{rows}</td><td class=\"t\">{}</td></tr>\n",
+                "<tr><td class=\"t\">{}</td><td>{}</td><td class=\"t long\">{}</td></tr>\n",
                 escaped(kind),
-                escaped(&example)
+                count(*rows as f64),
+                escaped(example)
             ),
         );
     }

@@ -1,21 +1,52 @@
 "use strict";
 (() => {
+  // The value nearest to the pointer, also where the pointer is beside its mark.
   const tip = document.getElementById("tip");
-  const hide = () => { tip.hidden = true; };
-  document.addEventListener("pointerover", (event) => {
-    const mark = event.target.closest("svg path, svg rect");
-    if (!mark) { hide(); return; }
-    const title = mark.querySelector("title");
-    if (title) { mark.dataset.tip = title.textContent; title.remove(); }
-    if (!mark.dataset.tip) { hide(); return; }
-    tip.textContent = mark.dataset.tip;
+  const marks = new Map();
+  let lit = null;
+  const marksOf = (chart) => {
+    if (!marks.has(chart)) {
+      marks.set(chart, [...chart.querySelectorAll("title")].map((title) => {
+        const mark = title.parentElement;
+        const text = title.textContent;
+        title.remove();
+        mark.setAttribute("aria-label", text);
+        return { mark, text };
+      }));
+    }
+    return marks.get(chart);
+  };
+  const light = (chart, series) => {
+    if (lit) { lit.chart.classList.remove("lit"); lit.series.classList.remove("lit"); lit = null; }
+    if (series) { chart.classList.add("lit"); series.classList.add("lit"); lit = { chart, series }; }
+  };
+  const hide = () => { tip.hidden = true; light(null, null); };
+  const nearest = (chart, x, y) => {
+    let best = null;
+    for (const { mark, text } of marksOf(chart)) {
+      const box = mark.getBoundingClientRect();
+      const dx = Math.max(box.left - x, 0, x - box.right);
+      const dy = Math.max(box.top - y, 0, y - box.bottom);
+      const distance = Math.hypot(dx, dy);
+      if (distance < 24 && (!best || distance < best.distance)) best = { mark, text, box, distance };
+    }
+    return best;
+  };
+  const show = (event) => {
+    const chart = event.target.closest("svg.chart");
+    const found = chart && nearest(chart, event.clientX, event.clientY);
+    if (!found) { hide(); return; }
+    tip.textContent = found.text;
     tip.hidden = false;
-    const box = mark.getBoundingClientRect();
-    const left = Math.min(Math.max(4, box.left + 12), window.innerWidth - tip.offsetWidth - 4);
-    const above = box.top - tip.offsetHeight - 8;
+    const left = Math.min(Math.max(4, found.box.right + 8), window.innerWidth - tip.offsetWidth - 4);
+    const above = found.box.top - tip.offsetHeight - 8;
     tip.style.left = left + "px";
-    tip.style.top = (above > 4 ? above : box.bottom + 8) + "px";
-  });
+    tip.style.top = (above > 4 ? above : found.box.bottom + 8) + "px";
+    light(chart, found.mark.closest("g.series"));
+  };
+  document.addEventListener("pointermove", show);
+  document.addEventListener("pointerdown", show);
+  document.addEventListener("pointerleave", hide);
   document.addEventListener("scroll", hide, { passive: true });
 
   const table = document.getElementById("series");

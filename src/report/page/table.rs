@@ -6,7 +6,7 @@ use crate::report::markup::push;
 use crate::report::quantity::{count, decimal, dollars, percent, seconds};
 
 /// Most rows: a page of ten thousand would load for seconds.
-const ROWS: usize = 1_500;
+pub const ROWS: usize = 1_500;
 
 /// One cell: what it shows, and the number it sorts by.
 struct Cell {
@@ -64,8 +64,9 @@ pub(super) fn push_series(html: &mut String, findings: &Findings) {
     }
     let note = if all > series.len() {
         format!(
-            "The {} fastest of {all} series; scaling.parquet holds all.",
-            series.len()
+            "The {} fastest of {} series; scaling.parquet holds all.",
+            count(series.len() as f64),
+            count(all as f64)
         )
     } else {
         "Each at its fastest size within the threshold. Click a heading to sort.".to_owned()
@@ -76,7 +77,7 @@ pub(super) fn push_series(html: &mut String, findings: &Findings) {
             "<h2>All series</h2>\n<p class=\"note\">{note}</p>\n<div class=\"tools\"><label>Filter \
          <input id=\"filter\" type=\"search\" placeholder=\"h100 ring …\"></label>\
          <span id=\"shown\" class=\"soft\" role=\"status\">{count} of {count}</span></div>\n\
-         <div class=\"scroll\"><table id=\"series\"><thead><tr>",
+         <div class=\"scroll tall\"><table id=\"series\"><thead><tr>",
             count = series.len()
         ),
     );

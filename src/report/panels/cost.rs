@@ -1,0 +1,129 @@
+//! What it costs against how long it takes.
+
+use super::{Panel, Scale, ValueAxis, tip, titled};
+use crate::analysis::{Findings, SeriesFinding, SizeFinding, pareto_front};
+use crate::report::chart::{Line, LineChart, Mark, MarkKind, Stroke};
+use crate::report::quantity::{dollars, seconds, short_dollars, short_number};
+
+/// Most points of a chart beside its front.
+const SCATTER: usize = 400;
+
+/// Cost and time of one point.
+struct CostPoint<'a> {
+    time: f64,
+    cost: f64,
+    series: &'a SeriesFinding,
+    size: &'a SizeFinding,
+}
+
+/// Points with a cost: of a whole training where its tokens are given, else of a million tokens.
+fn cost_points<'a>(panel: &Panel<'a>, whole: bool) -> Vec<CostPoint<'a>> {
+    let cost_of = |size: &SizeFinding| {
+        if whole {
+            let training = size.training?;
+            return Some((training.time_s(), training.cost_usd?));
+        }
+        let measured = size.point.measured?;
+        Some((1e6 / measured.tokens_per_s?, measured.cost_per_mtoken_usd?))
+    };
+    panel
+        .all
+        .iter()
+        .flat_map(|series| series.sizes.iter().map(move |size| (*series, size)))
+        .filter_map(|(series, size)| {
+            cost_of(size).map(|(time, cost)| CostPoint {
+                time,
+                cost,
+                series,
+                size,
+            })
+        })
+        .collect()
+}
+
+/// Cost against time over all points of a panel with the Pareto front: of a whole training where
+/// its tokens are given, else of a million tokens. `None` without prices.
+pub fn cost_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
+    let whole = panel
+        .all
+        .iter()
+        .flat_map(|series| &series.sizes)
+        .any(|size| size.training.is_some());
+    let points = cost_points(panel, whole);
+    if points.is_empty() {
+        return None;
+    }
+    let (what, unit, unit_s) = if whole {
+        ("the training", "days", 86_400.0)
+    } else {
+        ("a million tokens", "s", 1.0)
+    };
+    let costs: Vec<(f64, f64)> = points.iter().map(|p| (p.time, p.cost)).collect();
+    let front = pareto_front(&costs);
+    let every = points.len().div_ceil(SCATTER).max(1);
+    let mut lines = vec![Line {
+        name: "Pareto front".to_owned(),
+        style: 6,
+        stroke: Stroke::Solid,
+        marks: front
+            .iter()
+            .map(|place| Mark {
+                x: points[*place].time / unit_s,
+                y: points[*place].cost,
+                tip: String::new(),
+                kind: MarkKind::Joint,
+            })
+            .collect(),
+    }];
+    for ((name, _), style) in panel.lines.iter().zip(&panel.styles) {
+        let marks = (0..points.len())
+            .filter(|place| panel.style_of(points[*place].series) == *style)
+            .filter(|place| place % every == 0 || front.contains(place))
+            .map(|place| mark(findings, &points[place], unit_s, front.contains(&place)));
+        lines.push(Line {
+            name: name.clone(),
+            style: *style,
+            stroke: Stroke::None,
+            marks: marks.collect(),
+        });
+    }
+    let some = if every > 1 {
+        format!(" (one point in {every})")
+    } else {
+        String::new()
+    };
+    Some(LineChart {
+        title: format!("{}{some}", titled("Cost against time", panel)),
+        x: ValueAxis {
+            name: format!("time for {what} [{unit}]"),
+            scale: Scale::log_around(points.iter().map(|p| p.time / unit_s), 10.0),
+            format: short_number,
+        },
+        y: ValueAxis {
+            name: format!("USD for {what}"),
+            scale: Scale::log_around(points.iter().map(|p| p.cost), 10.0),
+            format: short_dollars,
+        },
+        lines,
+        rules: Vec::new(),
+        rings: ("", Vec::new()),
+    })
+}
+
+fn mark(findings: &Findings, point: &CostPoint<'_>, unit_s: f64, on_front: bool) -> Mark {
+    Mark {
+        x: point.time / unit_s,
+        y: point.cost,
+        tip: format!(
+            "{} in {}\n{}",
+            dollars(point.cost),
+            seconds(point.time),
+            tip(findings, point.series, point.size)
+        ),
+        kind: if on_front {
+            MarkKind::Value
+        } else {
+            MarkKind::Dim
+        },
+    }
+}

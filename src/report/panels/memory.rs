@@ -1,0 +1,57 @@
+//! Memory of the fullest GPU against what it has.
+
+use super::{
+    Panel, Scale, ValueAxis, high_end, lines, low_end, ran, size_axis, sizes_of, tip, titled,
+};
+use crate::analysis::Findings;
+use crate::report::chart::{LineChart, Mark, MarkKind, Rule};
+use crate::report::quantity::{bytes, short_number};
+
+const GIB: f64 = 1_073_741_824.0;
+
+/// Peak memory over size, with the capacity of each GPU; `None` where capacities are not known.
+pub fn memory_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
+    let x = size_axis(findings, sizes_of(&panel.lines));
+    let mut capacities: Vec<f64> = panel
+        .lines
+        .iter()
+        .flat_map(|(_, series)| ran(series))
+        .filter_map(|(_, measured)| measured.memory_capacity_bytes)
+        .collect();
+    capacities.sort_by(f64::total_cmp);
+    capacities.dedup();
+    let largest = capacities.last().copied()?;
+    let rules = capacities
+        .into_iter()
+        .map(|capacity| Rule {
+            name: "what a GPU has for it".to_owned(),
+            label: bytes(capacity),
+            from: (low_end(x.scale), capacity / GIB),
+            to: (high_end(x.scale), capacity / GIB),
+        })
+        .collect();
+    Some(LineChart {
+        title: titled("Memory", panel),
+        x,
+        y: ValueAxis {
+            name: "peak of the fullest GPU [GiB]".to_owned(),
+            scale: Scale::from_zero([1.06 * largest / GIB].into_iter()),
+            format: short_number,
+        },
+        lines: lines(&panel.lines, &panel.styles, |series| {
+            ran(series)
+                .filter_map(|(size, measured)| {
+                    let peak = measured.memory_peak_bytes?;
+                    Some(Mark {
+                        x: size.point.size,
+                        y: peak / GIB,
+                        tip: format!("{} peak\n{}", bytes(peak), tip(findings, series, size)),
+                        kind: MarkKind::Value,
+                    })
+                })
+                .collect()
+        }),
+        rules,
+        rings: ("", Vec::new()),
+    })
+}

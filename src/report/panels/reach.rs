@@ -1,0 +1,130 @@
+//! How far: which sizes of which series run, and where each breaks down.
+
+use super::panel::best_rate;
+use super::{Panel, breakdown_words, size_axis, tip, titled};
+use crate::analysis::{BreakdownStatus, Findings, KeyValue, SeriesFinding, SizeFinding};
+use crate::report::answer::size_words;
+use crate::report::chart::{Range, RangeChart, RangeMark};
+use crate::report::quantity::percent;
+use crate::report::text::short_cause;
+use crate::spec::Axis;
+
+/// Most rows.
+const ROWS: usize = 24;
+
+/// The reach of each series, or of the fastest of each group; `None` where no series ran at more
+/// than one size.
+pub fn reach_chart(findings: &Findings, panel: &Panel<'_>) -> Option<RangeChart> {
+    let (mut axes, mut series) = panel.groups(findings, ROWS);
+    if series.len() > ROWS {
+        series.sort_by(|a, b| best_rate(b).total_cmp(&best_rate(a)));
+        series.truncate(ROWS);
+    }
+    // What is the same in all rows tells none apart.
+    axes.retain(|axis| {
+        series
+            .iter()
+            .any(|other| other.value(*axis) != series[0].value(*axis))
+    });
+    let curves = |series: &&SeriesFinding| {
+        series
+            .sizes
+            .iter()
+            .filter(|size| size.efficiency.is_some())
+            .count()
+            > 1
+    };
+    if !series.iter().any(curves) {
+        return None;
+    }
+    // Rows of one colour together, in the order of the legend of the other charts.
+    let place = |series: &SeriesFinding| {
+        let style = panel.style_of(series);
+        panel.styles.iter().position(|of_line| *of_line == style)
+    };
+    series.sort_by_key(|series| (place(series).unwrap_or(usize::MAX), series.number));
+    let sizes = series
+        .iter()
+        .flat_map(|series| series.sizes.iter().map(|size| size.point.size));
+    let names: Vec<&str> = axes.iter().map(|axis| axis.as_str()).collect();
+    let threshold = percent(findings.threshold);
+    Some(RangeChart {
+        title: titled("Reach", panel),
+        rows: names.join(" · "),
+        x: size_axis(findings, sizes),
+        ring: "breakdown",
+        good: format!("within {threshold}"),
+        bad: format!("under {threshold}"),
+        ranges: series
+            .iter()
+            .map(|series| range(findings, panel, series, &axes))
+            .collect(),
+    })
+}
+
+fn range(findings: &Findings, panel: &Panel<'_>, series: &SeriesFinding, axes: &[Axis]) -> Range {
+    let values: Vec<String> = axes
+        .iter()
+        .map(|axis| {
+            series
+                .value(*axis)
+                .map_or_else(|| "auto".to_owned(), KeyValue::to_string)
+        })
+        .collect();
+    let confirmed = series.breakdown.status == BreakdownStatus::Confirmed;
+    Range {
+        name: if values.is_empty() {
+            "all points".to_owned()
+        } else {
+            values.join(" · ")
+        },
+        marks: series
+            .sizes
+            .iter()
+            .map(|size| mark(findings, series, size))
+            .collect(),
+        end: series
+            .breakdown
+            .size
+            .filter(|_| confirmed)
+            .zip(breakdown_words(findings, series)),
+        note: note(series),
+        style: panel.style_of(series),
+    }
+}
+
+fn mark(
+    findings: &Findings,
+    series: &SeriesFinding,
+    size: &SizeFinding,
+) -> (f64, RangeMark, String) {
+    let kind = match size.efficiency {
+        None => RangeMark::Missing,
+        Some(efficiency) if efficiency.of_baseline < findings.threshold => RangeMark::Bad,
+        Some(_) => RangeMark::Good,
+    };
+    let tip = match kind {
+        RangeMark::Missing => format!(
+            "{}\n{}: {}",
+            series.label(&findings.varied),
+            size_words(findings.size_axis, size),
+            size.point
+                .reason
+                .as_ref()
+                .map_or("did not run", |reason| reason.as_str())
+        ),
+        RangeMark::Good | RangeMark::Bad => tip(findings, series, size),
+    };
+    (size.point.size, kind, tip)
+}
+
+/// Why a row ends where it does.
+fn note(series: &SeriesFinding) -> String {
+    let cause = series.breakdown.cause.map_or("", short_cause);
+    match series.breakdown.status {
+        BreakdownStatus::Confirmed => cause.to_owned(),
+        BreakdownStatus::Unconfirmed => format!("{cause}?"),
+        BreakdownStatus::None if series.choice.is_none() => "never runs".to_owned(),
+        BreakdownStatus::None => String::new(),
+    }
+}
