@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod analysis;
+mod bad_results;
 mod cli;
 mod cli_bad_input;
 mod desk;
