@@ -195,6 +195,22 @@ def what_polars_writes_again_is_read():
         assert findings(again) == findings(bare)
 
 
+def what_others_write_again_compares_as_equal():
+    with tempfile.TemporaryDirectory() as folder:
+        by_duckdb, by_pandas = Path(folder) / "duckdb.parquet", Path(folder) / "pandas.parquet"
+        names = ", ".join(c["name"] for c in reversed(COLUMNS))
+        duckdb.sql(f"COPY (SELECT {names}, 42 AS extra FROM '{POINTS}') TO '{by_duckdb}' (FORMAT parquet)")
+        frame = pandas.read_parquet(POINTS)
+        frame.assign(extra="more")[["extra", *reversed(frame.columns)]].to_parquet(by_pandas)
+        for again in (by_duckdb, by_pandas):
+            found = json.loads(sweep("diff", POINTS, again, "--format", "json"))
+            assert found["common"] == len(frame), (again.name, found["common"])
+            assert found["added"] == found["gone"] == found["status_changes"] == [], again.name
+            for metric in found["metrics"]:
+                spread = metric["distribution"]
+                assert spread["least"] == spread["most"] == 0.0, (again.name, metric["metric"], spread)
+
+
 def the_examples_of_the_readme_run():
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert blocks, "README.md shows how to read the results in Python"
@@ -226,6 +242,7 @@ def main():
         what_duckdb_writes_again_is_read,
         what_pandas_writes_again_is_read,
         what_polars_writes_again_is_read,
+        what_others_write_again_compares_as_equal,
         the_examples_of_the_readme_run,
     ]
     failed = 0
