@@ -208,7 +208,19 @@ impl Timeline {
                     Cause::Forward | Cause::Backward | Cause::Optimizer | Cause::Host => {
                         shares.bubble += waited;
                     }
-                    Cause::Replication => shares.dp_comm += waited,
+                    // Another stage's communication cannot begin before that stage is done computing: what is
+                    // waited for beyond the communication itself is that stage's work.
+                    Cause::Replication => {
+                        let own =
+                            self.labels[on.index()].device == self.labels[task.index()].device;
+                        let communicating = if own {
+                            waited
+                        } else {
+                            waited.min(self.span(on))
+                        };
+                        shares.dp_comm += communicating;
+                        shares.bubble += waited - communicating;
+                    }
                     Cause::Send => {
                         let sending = waited.min(self.span(on));
                         shares.pp_comm += sending;
