@@ -2,8 +2,8 @@
 
 use crate::hardware::AttentionKernel;
 use crate::stack::{
-    EncoderHead, ExpertDispatch, Fusion, GradientPrecision, Host, KernelFractions, LowPrecisionRecipe, Overlap,
-    Recipe, Recompute, Reserve, SelectiveRecompute, Sharding, Stack,
+    EncoderHead, ExpertDispatch, Fusion, GradientPrecision, Host, KernelFractions,
+    LowPrecisionRecipe, Overlap, Recipe, Recompute, Reserve, SelectiveRecompute, Sharding, Stack,
 };
 
 use super::fault::Faults;

@@ -1,11 +1,13 @@
 //! A scenario is one resolved point of either kind; [`simulate`] plays it.
 
 pub mod collective;
+pub mod counterfactual;
 pub mod outcome;
 pub mod scenario;
 pub mod training;
 
 pub use collective::simulate_collective;
+pub use counterfactual::{Counterfactual, StepPart};
 pub use outcome::{
     CollectiveReport, Infeasible, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles,
     StepReport, TimeShares,

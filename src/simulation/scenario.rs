@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
 use crate::model::Model;
+use crate::simulation::{Counterfactual, Layout, StepPart};
 use crate::stack::{PipelineSchedule, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
@@ -87,8 +88,55 @@ pub struct LayoutRequest {
     pub sequence_parallel: Option<bool>,
     /// What is recomputed.
     pub recompute: Option<Recompute>,
+    /// Share of the layers that full recomputation repeats, 0–1; `None`: all where full recomputation is asked
+    /// for, the least that fits where the simulator chooses it.
+    pub recomputed_share: Option<f64>,
     /// Pipeline schedule.
     pub schedule: Option<PipelineSchedule>,
+}
+
+impl LayoutRequest {
+    /// The request that a layout, and with more or fewer GPUs one that differs in nothing but its data-parallel
+    /// replicas, is the only answer to.
+    pub fn pinned(layout: &Layout) -> Self {
+        let Layout {
+            tp,
+            pp,
+            dp: _,
+            cp,
+            ep,
+            etp,
+            vpp,
+            micro_batch,
+            microbatches: _,
+            zero,
+            recompute,
+            recomputed_share,
+            schedule,
+            sequence_parallel,
+            attention,
+            precision: _,
+            ref layers_per_stage,
+        } = *layout;
+        Self {
+            micro_batch: Some(micro_batch),
+            attention: Some(attention),
+            tp: Some(tp),
+            pp: Some(pp),
+            cp: Some(cp),
+            ep: Some(ep),
+            vpp: Some(vpp),
+            dp: None,
+            etp: Some(etp),
+            // Convolutional nets are not cut into stages.
+            layers_per_stage: (!layers_per_stage.is_empty()).then(|| layers_per_stage.clone()),
+            zero: Some(zero),
+            sequence_parallel: Some(sequence_parallel),
+            recompute: Some(recompute),
+            recomputed_share: Some(recomputed_share),
+            schedule: Some(schedule),
+        }
+    }
 }
 
 /// Communication axes as requested; `None` is the stack's usual.
@@ -115,6 +163,31 @@ pub struct RunSettings {
     pub iterations: u32,
     /// Seed of the draws, already mixed with the point's number.
     pub seed: u64,
+    /// What is different from the real world; `None`: nothing.
+    pub counterfactual: Option<Counterfactual>,
+}
+
+impl RunSettings {
+    /// Whether a part of the step is left out.
+    pub fn leaves_out(&self, part: StepPart) -> bool {
+        self.counterfactual == Some(Counterfactual::Without(part))
+    }
+
+    /// How many times as long kernels take as they would.
+    pub fn kernel_time(&self) -> f64 {
+        match self.counterfactual {
+            Some(Counterfactual::KernelTime(factor)) => factor,
+            Some(Counterfactual::Without(_) | Counterfactual::NetworkLatency(_)) | None => 1.0,
+        }
+    }
+
+    /// How many times as long the network's latencies take as they would.
+    pub fn network_latency(&self) -> f64 {
+        match self.counterfactual {
+            Some(Counterfactual::NetworkLatency(factor)) => factor,
+            Some(Counterfactual::Without(_) | Counterfactual::KernelTime(_)) | None => 1.0,
+        }
+    }
 }
 
 impl Default for RunSettings {
@@ -123,6 +196,7 @@ impl Default for RunSettings {
             variability: 0.0,
             iterations: 32,
             seed: 0,
+            counterfactual: None,
         }
     }
 }

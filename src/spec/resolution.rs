@@ -58,6 +58,7 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
             variability: point.number(Axis::Variability).unwrap_or(0.0),
             iterations: count(point, Axis::Iterations).unwrap_or(32),
             seed: mixed(point.int(Axis::Seed).unwrap_or(0), point.index),
+            counterfactual: None,
         },
     })
 }
@@ -150,6 +151,7 @@ fn layout(point: &GridPoint) -> LayoutRequest {
         zero: point.int(Axis::Zero).map(zero_stage),
         sequence_parallel: flag(point, Axis::SequenceParallel),
         recompute: named(point, Axis::Recompute),
+        recomputed_share: None,
         schedule: named(point, Axis::Schedule),
     }
 }

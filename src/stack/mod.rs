@@ -6,8 +6,8 @@
 pub mod choice;
 
 pub use choice::{
-    EncoderHead, ExpertDispatch, GradientPrecision, LowPrecisionRecipe, PipelineSchedule, Recompute,
-    SelectiveRecompute, Sharding, ZeroStage,
+    EncoderHead, ExpertDispatch, GradientPrecision, LowPrecisionRecipe, PipelineSchedule,
+    Recompute, SelectiveRecompute, Sharding, ZeroStage,
 };
 
 use std::sync::Arc;

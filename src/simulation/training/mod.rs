@@ -10,8 +10,8 @@ mod replicas;
 mod replication;
 pub mod schedule;
 mod search;
-pub mod stages;
 mod slowest;
+pub mod stages;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -127,6 +127,7 @@ impl Scratch {
             |pricing| pricing.serves(&scenario.cluster, scenario.gpus),
             || Pricing::new(&scenario.cluster, scenario.gpus),
         )?;
+        self.pricings[pricing].stretch_latency(scenario.run.network_latency());
         Ok((
             &mut self.sources[source],
             &mut self.pricings[pricing],

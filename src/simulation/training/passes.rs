@@ -7,7 +7,7 @@ use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::work::{
     Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
 };
-use crate::simulation::{Infeasible, Layout, TimeShares, TrainingScenario};
+use crate::simulation::{Infeasible, Layout, StepPart, TimeShares, TrainingScenario};
 use crate::stack::{GradientPrecision, Recompute, Stack};
 use crate::units::{Bytes, SimDuration};
 
@@ -204,7 +204,9 @@ impl Costing<'_> {
             }
             Recompute::Full => forward.scaled(self.layout.recomputed_share),
         };
-        backward_input += &as_recomputation(again);
+        if !self.scenario.run.leaves_out(StepPart::Recompute) {
+            backward_input += &as_recomputation(again);
+        }
         let mut backward = backward_input;
         backward += &backward_weight;
         Ok(LayerCost {
@@ -266,7 +268,7 @@ impl Costing<'_> {
             beside,
         } = *communication;
         let groups = self.groups(group);
-        if groups.size <= 1 {
+        if groups.size <= 1 || self.scenario.run.leaves_out(part_of(group)) {
             return Ok(());
         }
         let algorithm = self.scenario.communication.collective;
@@ -288,7 +290,8 @@ impl Costing<'_> {
         let exposed = match op {
             // One share of attention runs before the first block arrives; the rest hides the others.
             CommOp::RingExchange => {
-                let hidden = SimDuration::from_picos(kernels.attention.as_picos() / ranks * (ranks - 1));
+                let hidden =
+                    SimDuration::from_picos(kernels.attention.as_picos() / ranks * (ranks - 1));
                 busy.saturating_sub(hidden).max(price.latency)
             }
             CommOp::AllToAll if self.overlaps_experts(groups) => {
@@ -404,6 +407,15 @@ fn as_recomputation(mut again: PassCost) -> PassCost {
     again.parts.recompute = again.parts.compute;
     again.parts.compute = SimDuration::ZERO;
     again
+}
+
+/// The part of the step that waits for a group's communication.
+const fn part_of(group: CommGroup) -> StepPart {
+    match group {
+        CommGroup::Tensor | CommGroup::ExpertTensor => StepPart::TpComm,
+        CommGroup::Context => StepPart::CpComm,
+        CommGroup::Expert => StepPart::EpComm,
+    }
 }
 
 const fn collective_op(op: CommOp) -> CollectiveOp {

@@ -7,7 +7,7 @@ use crate::simulation::training::passes::{LayerCost, LayerCosts, Traffic};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::replication::ParameterCount;
 use crate::simulation::training::work::ModelWork;
-use crate::simulation::{Infeasible, Layout, TrainingScenario};
+use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
 use crate::units::{Bytes, SimDuration};
 
 /// The layers between two sends.
@@ -110,7 +110,8 @@ impl Sends {
         layout: &Layout,
         pricing: &mut Pricing,
     ) -> Result<Self, Infeasible> {
-        let Some(network) = scenario.model.transformer().filter(|_| layout.pp > 1) else {
+        let sends = layout.pp > 1 && !scenario.run.leaves_out(StepPart::PpComm);
+        let Some(network) = scenario.model.transformer().filter(|_| sends) else {
             return Ok(Self::default());
         };
         let tokens = u64::from(layout.micro_batch) * u64::from(scenario.workload.seq_len)

@@ -7,7 +7,7 @@ use crate::simulation::training::replication::Replication;
 use crate::simulation::training::schedule::{self, Pass, Pipeline, Slot};
 use crate::simulation::training::step::{Step, StepCosts};
 use crate::simulation::training::timeline::{Cause, Passage, Timeline};
-use crate::simulation::{Infeasible, Layout, TimeShares};
+use crate::simulation::{Infeasible, Layout, StepPart, TimeShares};
 use crate::units::{SimDuration, SimTime};
 
 /// First and last task of a pass of one microbatch through one virtual stage.
@@ -91,7 +91,9 @@ impl<'a, 'b> Player<'a, 'b> {
             }
         }
         self.timeline.works_on(None);
-        self.connect();
+        if self.waits_for_stages() {
+            self.connect();
+        }
         Ok(())
     }
 
@@ -177,7 +179,7 @@ impl<'a, 'b> Player<'a, 'b> {
         let share = if last { self.costs.last_share() } else { 1.0 };
         self.flops += cost.flops * share;
         let drawn = self.slowdown.get(stage as usize).copied().unwrap_or(1.0);
-        let factor = share * self.costs.slowest * drawn;
+        let factor = share * self.costs.slowest * drawn * self.costs.scenario.run.kernel_time();
         let kernels = parts.compute + parts.recompute;
         let taken = f64::from(self.costs.scenario.stack.overlap.communication_sms);
         let all = f64::from(self.costs.scenario.gpu.sms);
@@ -193,6 +195,11 @@ impl<'a, 'b> Player<'a, 'b> {
         let synchronised = self.costs.layout.pp > 1 && !self.overlaps_sends();
         self.timeline
             .compute(stage, cause, parts, cost.issue, synchronised)
+    }
+
+    /// Whether stages wait for one another, as they do but in a counterfactual.
+    pub(super) fn waits_for_stages(&self) -> bool {
+        !self.costs.scenario.run.leaves_out(StepPart::Bubble)
     }
 
     /// Lets every pass wait for the stage that feeds it.

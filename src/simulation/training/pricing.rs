@@ -15,6 +15,8 @@ pub(super) struct Pricing {
     cluster: Arc<Cluster>,
     gpus: u32,
     network: Network,
+    /// How many times as long latencies take as they would: 1 but in a counterfactual.
+    latency: f64,
     known: HashMap<CollectiveRequest, CollectiveCost>,
 }
 
@@ -31,6 +33,7 @@ impl Pricing {
             cluster: cluster.clone(),
             gpus,
             network,
+            latency: 1.0,
             known: HashMap::new(),
         })
     }
@@ -38,6 +41,11 @@ impl Pricing {
     /// Whether it has the prices for a job.
     pub(super) fn serves(&self, cluster: &Arc<Cluster>, gpus: u32) -> bool {
         Arc::ptr_eq(&self.cluster, cluster) && self.gpus == gpus
+    }
+
+    /// Lets latencies take so many times as long as they would, from now on.
+    pub(super) fn stretch_latency(&mut self, factor: f64) {
+        self.latency = factor;
     }
 
     /// Scale-up domains that each group spans.
@@ -67,7 +75,7 @@ impl Pricing {
             protocol: None,
         };
         if let Some(cost) = self.known.get(&request) {
-            return Ok(*cost);
+            return Ok(stretched(*cost, self.latency));
         }
         if self.known.len() >= MOST_KNOWN {
             self.known.clear();
@@ -79,6 +87,19 @@ impl Pricing {
                     sentence: unsupported.sentence,
                 })?;
         self.known.insert(request, cost);
-        Ok(cost)
+        Ok(stretched(cost, self.latency))
+    }
+}
+
+/// A cost whose latency takes so many times as long; what the links carry takes as long as before.
+fn stretched(cost: CollectiveCost, factor: f64) -> CollectiveCost {
+    if (factor - 1.0).abs() <= 0.0 {
+        return cost;
+    }
+    let latency = cost.latency.scaled(factor);
+    CollectiveCost {
+        time: cost.time - cost.latency + latency,
+        latency,
+        ..cost
     }
 }

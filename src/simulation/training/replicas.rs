@@ -238,7 +238,7 @@ impl Player<'_, '_> {
                 },
             );
             for (other, &task) in reduced.iter().enumerate() {
-                if other != stage as usize {
+                if other != stage as usize && self.waits_for_stages() {
                     self.timeline
                         .engine
                         .add_dependency(task, waits, SimDuration::ZERO);

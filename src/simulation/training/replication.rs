@@ -5,7 +5,7 @@ use crate::collective::{CollectiveCost, GroupPattern};
 use crate::simulation::training::memory::replicas;
 use crate::simulation::training::passes::{Traffic, stream};
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::{Infeasible, Layout, TrainingScenario};
+use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
 use crate::stack::{GradientPrecision, ZeroStage};
 use crate::units::{Bytes, SimDuration};
 
@@ -91,6 +91,9 @@ impl Replication<'_> {
             stride: etp * ep,
         };
         let mut total = ReplicaComm::default();
+        if self.scenario.run.leaves_out(StepPart::DpComm) {
+            return Ok(total);
+        }
         for (groups, parameters) in [(dense, count.dense), (expert, count.expert)] {
             if groups.size <= 1 || parameters == 0 {
                 continue;
@@ -128,6 +131,9 @@ impl Replication<'_> {
     /// # Errors
     /// If no algorithm can run here.
     pub(super) fn norm(&mut self) -> Result<SimDuration, Infeasible> {
+        if self.scenario.run.leaves_out(StepPart::DpComm) {
+            return Ok(SimDuration::ZERO);
+        }
         let groups = GroupPattern {
             size: self.scenario.gpus,
             stride: 1,
@@ -146,7 +152,8 @@ impl Replication<'_> {
         let Some(network) = self.scenario.model.transformer() else {
             return Ok(SimDuration::ZERO);
         };
-        if !network.tied_embeddings || self.layout.pp == 1 {
+        let left_out = self.scenario.run.leaves_out(StepPart::DpComm);
+        if !network.tied_embeddings || self.layout.pp == 1 || left_out {
             return Ok(SimDuration::ZERO);
         }
         let table =
@@ -167,6 +174,9 @@ impl Replication<'_> {
     /// reads and the zeroing writes every gradient that the rank holds.
     pub(super) fn optimizer(&self, count: ParameterCount) -> (SimDuration, u32) {
         const ADAM_BYTES: f64 = 30.0;
+        if self.scenario.run.leaves_out(StepPart::Optimizer) {
+            return (SimDuration::ZERO, 0);
+        }
         let (dense, expert) = replicas(self.scenario, self.layout);
         let sharded = |covers: u8| {
             let (dense, expert) = if self.layout.zero.number() >= covers {

@@ -181,7 +181,7 @@ fn least_recomputation(
     chosen: bool,
 ) -> MemoryFootprint {
     const PARTS: u32 = 16;
-    layout.recomputed_share = 1.0;
+    layout.recomputed_share = scenario.layout.recomputed_share.unwrap_or(1.0);
     let whole = memory::peak(scenario, layout, work);
     if !chosen || layout.recompute != Recompute::Full || whole.total() > scenario.gpu.memory {
         return whole;

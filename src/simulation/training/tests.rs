@@ -170,6 +170,7 @@ fn variability_makes_steps_longer_and_reports_their_spread() {
         variability: 0.05,
         iterations: 64,
         seed: 1,
+        ..RunSettings::default()
     };
     let noisy = ok(&point);
     let spread = noisy.percentiles.expect("variability was asked for");
