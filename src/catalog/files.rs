@@ -82,6 +82,7 @@ pub(super) const FILES: &[File] = files! {
         "deepseek-v2"
         "deepseek-v2-lite"
         "deepseek-v3"
+        "deepseek-v3-16b"
         "gpt-1.7b"
         "gpt-1008b"
         "gpt-145.6b"
@@ -134,18 +135,23 @@ pub(super) const FILES: &[File] = files! {
         "resnet50"
     ;
     Stacks "stacks":
+        "atorch-fsdp"
         "current"
         "ddp-2021"
         "deepspeed-2021"
         "fsdp-2023"
         "fsdp-2024"
+        "fsdp-eager"
         "horovod-2020"
         "jax-2023"
         "megatron-2021"
         "megatron-2023"
         "megatron-2025"
+        "megatron-bridge"
         "megatron-deepspeed"
         "mxnet-2020"
         "tensorflow-2019"
+        "torchtitan"
+        "torchtune"
     ;
 };

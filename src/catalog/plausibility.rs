@@ -3,7 +3,7 @@
 use super::*;
 use crate::closed_set::nearest;
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::{self, ContextExchange, Format, Fused, Shard};
+use crate::model::{self, ContextExchange, Format, Fused, LogitBytes, Shard};
 
 fn each_entry(mut check: impl FnMut(Kind, &str, &Entry)) {
     for kind in Kind::ALL {
@@ -116,6 +116,12 @@ fn lowering_finds_every_parameter_of_every_model() {
             elementwise: true,
             cross_entropy: true,
             dispatch: true,
+            gated_activation: true,
+            norm: true,
+        },
+        logit_bytes: LogitBytes {
+            kept: 2,
+            transient: 2,
         },
         masked_head: false,
         dropout: false,

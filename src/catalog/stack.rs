@@ -2,9 +2,10 @@
 
 use crate::hardware::AttentionKernel;
 use crate::stack::{
-    EncoderHead, ExpertDispatch, Fusion, GradientPrecision, Host, KernelFractions,
+    EncoderHead, ExpertDispatch, Fusion, GradientPrecision, Host, KernelFractions, LossMemory,
     LowPrecisionRecipe, Overlap, Recipe, Recompute, Reserve, SelectiveRecompute, Sharding, Stack,
 };
+use crate::units::Bytes;
 
 use super::fault::Faults;
 use super::fields::Fields;
@@ -98,6 +99,31 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Flag,
         "Whether 16-bit gradients of a whole microbatch stand beside the fp32 buffer.",
     ),
+    Key::optional(
+        "recipe.loss",
+        Kind::Choice(LossMemory::NAMES),
+        "What of the logits the loss function holds at once; left out: gradient where fusion.cross_entropy, else separate.",
+    ),
+    Key::optional(
+        "recipe.autocast",
+        Kind::Flag,
+        "Whether fp32 parameters are cast operation by operation, which leaves the residual stream in fp32; left out: false.",
+    ),
+    Key::optional(
+        "recipe.moe_optimizer_bytes",
+        Kind::Number,
+        "Bytes of optimizer state per parameter of mixtures of experts; left out: optimizer_bytes.",
+    ),
+    Key::optional(
+        "recipe.gradient_stand_ins",
+        Kind::Flag,
+        "Whether a tensor of each weight's shape stands in for the gradient that the product added to the buffer; left out: false.",
+    ),
+    Key::optional(
+        "recipe.holds_stage_outputs",
+        Kind::Flag,
+        "Whether a pipeline stage holds its outputs until their gradients arrive; left out: false.",
+    ),
     Key::required(
         "kernels.gemm",
         Kind::Fraction,
@@ -137,6 +163,16 @@ pub(super) const KEYS: &[Key] = &[
         "fusion.optimizer",
         Kind::Flag,
         "Whether the optimizer is one kernel over all parameters.",
+    ),
+    Key::optional(
+        "fusion.gated_activation",
+        Kind::Flag,
+        "Whether a gated activation keeps its two inputs only, not the activated half too; left out: true.",
+    ),
+    Key::optional(
+        "fusion.norm",
+        Kind::Flag,
+        "Whether a root-mean-square norm is one kernel that keeps its input alone; left out: true.",
     ),
     Key::required(
         "overlap.gradients",
@@ -209,6 +245,16 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Number,
         "Fraction by which the allocator holds more than is allocated.",
     ),
+    Key::optional(
+        "reserve.buffers",
+        Kind::Bytes,
+        "Flat communication buffers that are tensors; left out: none.",
+    ),
+    Key::optional(
+        "reserve.flat_step",
+        Kind::Flag,
+        "Whether the optimizer flattens gradients when it steps, into blocks beside those of activations; left out: false.",
+    ),
 ];
 
 /// What a complete table says.
@@ -246,6 +292,21 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
             dropout: fields.flag("recipe.dropout"),
             persistent_gradients: fields.flag("recipe.persistent_gradients"),
             late_accumulation: fields.flag("recipe.late_accumulation"),
+            loss: fields
+                .find("recipe.loss")
+                .unwrap_or(if fields.flag("fusion.cross_entropy") {
+                    LossMemory::Gradient
+                } else {
+                    LossMemory::Separate
+                }),
+            autocast: fields.find_flag("recipe.autocast").unwrap_or(false),
+            moe_optimizer_bytes: fields.find_number("recipe.moe_optimizer_bytes"),
+            gradient_stand_ins: fields
+                .find_flag("recipe.gradient_stand_ins")
+                .unwrap_or(false),
+            holds_stage_outputs: fields
+                .find_flag("recipe.holds_stage_outputs")
+                .unwrap_or(false),
         },
         kernels: KernelFractions {
             gemm: fields.number("kernels.gemm"),
@@ -258,6 +319,8 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
             cross_entropy: fields.flag("fusion.cross_entropy"),
             gradient_accumulation: fields.flag("fusion.gradient_accumulation"),
             optimizer: fields.flag("fusion.optimizer"),
+            gated_activation: fields.find_flag("fusion.gated_activation").unwrap_or(true),
+            norm: fields.find_flag("fusion.norm").unwrap_or(true),
         },
         overlap: Overlap {
             gradients: fields.flag("overlap.gradients"),
@@ -279,6 +342,8 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
         reserve: Reserve {
             context: fields.get("reserve.context"),
             fragmentation: fields.number("reserve.fragmentation"),
+            buffers: fields.find("reserve.buffers").unwrap_or(Bytes::ZERO),
+            flat_step: fields.find_flag("reserve.flat_step").unwrap_or(false),
         },
     }
 }

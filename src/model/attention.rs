@@ -143,7 +143,7 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: u64) {
         layer.core(|layer| layer.operator(score.fused(false), [score.fused(true)]));
     }
     let output = share.tokens * heads * dim_v;
-    layer.keep(KeptBy::Layer, output * element);
+    layer.keep_attention_output(output * element);
     layer.model_flops(score.fused(false).flops().get());
 }
 

@@ -53,6 +53,10 @@ pub(super) struct LayerBuilder {
     parameters: ShardParameters,
     kept_layer: u64,
     kept_core: u64,
+    /// Outputs of products and of the attention kernel.
+    product_outputs: u64,
+    attention_output: u64,
+    weight_shapes: Vec<(u64, u64)>,
     input: u64,
     transient: u64,
     model_flops: f64,
@@ -73,6 +77,9 @@ impl LayerBuilder {
             parameters: ShardParameters::default(),
             kept_layer: 0,
             kept_core: 0,
+            product_outputs: 0,
+            attention_output: 0,
+            weight_shapes: Vec::with_capacity(8),
             input,
             transient: 0,
             model_flops: 0.0,
@@ -126,6 +133,8 @@ impl LayerBuilder {
             low_precision,
         } = linear;
         let low_precision = low_precision && self.low_precision;
+        self.product_outputs += tokens * outputs * self.element_bytes;
+        self.has_weights(inputs, outputs);
         let gemm = |m, n, k| Operator::Gemm {
             batch: 1,
             m,
@@ -186,7 +195,14 @@ impl LayerBuilder {
             self.backward_weight.push(memory(bytes, experts as u32));
         }
         self.parameters.expert += experts * linear.parameters();
+        self.has_weights(inputs, outputs);
         self.model_flops += 2.0 * (experts * tokens) as f64 * (outputs * inputs) as f64;
+    }
+
+    fn has_weights(&mut self, inputs: u64, outputs: u64) {
+        if !self.weight_shapes.contains(&(inputs, outputs)) {
+            self.weight_shapes.push((inputs, outputs));
+        }
     }
 
     /// Memory-bound work.
@@ -255,6 +271,12 @@ impl LayerBuilder {
         self.keep(by, elements * element);
     }
 
+    /// The output of the attention kernel, which is kept by every policy but full recomputation.
+    pub(super) fn keep_attention_output(&mut self, bytes: u64) {
+        self.keep(KeptBy::Layer, bytes);
+        self.attention_output += bytes;
+    }
+
     /// Bytes that live only while the layer runs; the largest moment counts.
     pub(super) fn transient(&mut self, bytes: u64) {
         self.transient = self.transient.max(bytes);
@@ -280,8 +302,12 @@ impl LayerBuilder {
                 none: Bytes::new(self.kept_layer + self.kept_core),
                 selective: Bytes::new(self.kept_layer),
                 full: Bytes::new(self.input),
+                operations: Bytes::new(
+                    self.input + self.attention_output + self.product_outputs / 2,
+                ),
                 transient: Bytes::new(self.transient),
             },
+            weight_shapes: self.weight_shapes,
             model_flops_forward: Flops::new(self.model_flops),
         }
     }

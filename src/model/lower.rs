@@ -27,6 +27,21 @@ pub struct Fused {
     pub cross_entropy: bool,
     /// Whether routing, permutation and dispatch of tokens to experts are a few kernels.
     pub dispatch: bool,
+    /// Whether a gated activation is one kernel that keeps its two inputs only; otherwise the gate's
+    /// activated half is kept too.
+    pub gated_activation: bool,
+    /// Whether a norm is one kernel that keeps its input; otherwise it keeps the input in 32 bits and
+    /// the normalised input too.
+    pub norm: bool,
+}
+
+/// Bytes of each logit while the loss is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LogitBytes {
+    /// Kept from the forward to the backward pass.
+    pub kept: u64,
+    /// More while gradients of the loss are computed.
+    pub transient: u64,
 }
 
 /// Formats of a step, as bytes.
@@ -62,6 +77,8 @@ pub struct Shard {
     pub format: Format,
     /// Fusion.
     pub fused: Fused,
+    /// Memory of the loss.
+    pub logit_bytes: LogitBytes,
     /// Whether an encoder's head sees the masked tokens only.
     pub masked_head: bool,
     /// Whether dropout runs (see [`crate::model::Transformer::usual_dropout`]).
@@ -101,6 +118,8 @@ pub struct LoweredLayer {
     pub parameters: ShardParameters,
     /// Activations.
     pub kept: Kept,
+    /// Rows and columns of this rank's weight matrices, each pair once.
+    pub weight_shapes: Vec<(u64, u64)>,
     /// Work of the model in the forward pass of this rank: attention that is masked or outside the
     /// window not counted. The backward pass is twice as much.
     pub model_flops_forward: Flops,
@@ -127,6 +146,9 @@ pub struct Kept {
     pub selective: Bytes,
     /// Kept when the layer is recomputed: its input.
     pub full: Bytes,
+    /// Kept when single operations are recomputed: the input, the output of the attention kernel, and
+    /// of every other matrix product its output.
+    pub operations: Bytes,
     /// Most that the layer holds besides while it runs: gradients of its widest tensors.
     pub transient: Bytes,
 }
@@ -274,6 +296,12 @@ mod tests {
                 elementwise: true,
                 cross_entropy: false,
                 dispatch: true,
+                gated_activation: true,
+                norm: true,
+            },
+            logit_bytes: LogitBytes {
+                kept: 10,
+                transient: 2,
             },
             masked_head: false,
             dropout: true,
@@ -285,6 +313,8 @@ mod tests {
         elementwise: true,
         cross_entropy: true,
         dispatch: true,
+        gated_activation: true,
+        norm: true,
     };
 
     fn first_layer(network: Transformer, shard: &Shard) -> LoweredLayer {

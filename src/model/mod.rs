@@ -12,7 +12,8 @@ mod transformer;
 mod transformer_ends;
 
 pub use lower::{
-    ContextExchange, Format, Fused, Kept, LoweredLayer, LoweredModel, Shard, ShardParameters, lower,
+    ContextExchange, Format, Fused, Kept, LogitBytes, LoweredLayer, LoweredModel, Shard,
+    ShardParameters, lower,
 };
 pub use operator::{CommGroup, CommOp, Operator};
 pub use parameters::{LayerParameters, Parameters};

@@ -151,7 +151,11 @@ pub(super) fn norm(layer: &mut LayerBuilder, share: &Share) {
     let elements = share.norm_tokens * share.hidden;
     norm_passes(layer, share, elements);
     let bytes = elements * layer.element_bytes();
-    layer.keep(KeptBy::Layer, bytes);
+    if share.shard.fused.norm || share.network.norm == Norm::LayerNorm {
+        layer.keep(KeptBy::Layer, bytes);
+    } else {
+        layer.keep(KeptBy::Layer, 4 * elements + bytes);
+    }
     // The branch's gradient joins that of the residual stream.
     layer.memory(Passes {
         forward: (0, 0),
@@ -233,5 +237,8 @@ pub(super) fn activation(layer: &mut LayerBuilder, share: &Share, elements: u64)
     layer.memory(Passes { forward, backward });
     let inputs = gates(share.network.mlp) * bytes;
     layer.keep(KeptBy::Layer, inputs);
+    if share.network.mlp == Mlp::SwiGlu && !share.shard.fused.gated_activation {
+        layer.keep(KeptBy::Layer, bytes);
+    }
     layer.transient(inputs + bytes + share.tokens * share.hidden * layer.element_bytes());
 }

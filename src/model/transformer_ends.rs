@@ -110,8 +110,7 @@ fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
     layer.parameters((share.hidden + 1) * (share.hidden + 2));
 }
 
-/// Logits and loss. Separate kernels write the logits in 16 and 32 bits and their softmax in 32:
-/// 10 bytes per logit are held. With tensor parallelism the maximum, the exponentials, their sum
+/// Logits and loss. What is held per logit is a fact of the loss function (`Shard::logit_bytes`). With tensor parallelism the maximum, the exponentials, their sum
 /// and the target's logit are passes of their own, with three small all-reduces.
 fn logits(layer: &mut LayerBuilder, share: &Share) {
     let element = layer.element_bytes();
@@ -131,24 +130,17 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
     layer.keep(KeptBy::Layer, share.norm_tokens * share.hidden * element);
     gather_again(layer, share, stream);
     let count = share.tokens * vocab;
-    let (forward, backward, held) = if share.shard.fused.cross_entropy {
-        ((2 * element * count, 2), (0, 0), element * count)
+    let (forward, backward) = if share.shard.fused.cross_entropy {
+        ((2 * element * count, 2), (0, 0))
     } else if share.tp > 1 {
-        (
-            ((element + 36) * count, 8),
-            ((element + 12) * count, 3),
-            (element + 8) * count,
-        )
+        (((element + 36) * count, 8), ((element + 12) * count, 3))
     } else {
-        (
-            ((element + 12) * count, 3),
-            ((element + 16) * count, 3),
-            (element + 8) * count,
-        )
+        (((element + 12) * count, 3), ((element + 16) * count, 3))
     };
     layer.memory(Passes { forward, backward });
-    layer.keep(KeptBy::Layer, held);
-    layer.transient(element * count);
+    let held = share.shard.logit_bytes;
+    layer.keep(KeptBy::Layer, held.kept * count);
+    layer.transient(held.transient * count);
     if share.tp > 1 {
         for _ in 0..3 {
             layer.exchange(Exchange {

@@ -48,6 +48,28 @@ closed_set! {
         AttentionCore = "attention-core",
         /// As few whole layers as make it fit.
         Layers = "layers",
+        /// All operations but the attention kernel and every other matrix product (torchtitan's
+        /// `op`).
+        Operations = "operations",
+    }
+}
+
+closed_set! {
+    /// What of the logits a loss function holds at once; e is the size of an activation's element.
+    pub enum LossMemory: "memory of the loss" {
+        /// The gradient overwrites the logits: e bytes per logit (Transformer Engine's kernel).
+        InPlace = "in-place",
+        /// Logits and their gradient: 2e.
+        Gradient = "gradient",
+        /// Separate kernels that stay in the logits' format: logits, softmax and the gradients of
+        /// both: 4e.
+        Half = "half",
+        /// Separate kernels in fp32: logits, their fp32 copy, the softmax in fp32, the gradient:
+        /// 2e + 8.
+        Separate = "separate",
+        /// As separate, with the fp32 copy shifted by one token in a copy of its own, and the
+        /// gradient in fp32: e + 16 (Hugging Face Transformers before 4.46).
+        Shifted = "shifted",
     }
 }
 

@@ -6,8 +6,8 @@
 pub mod choice;
 
 pub use choice::{
-    EncoderHead, ExpertDispatch, GradientPrecision, LowPrecisionRecipe, PipelineSchedule,
-    Recompute, SelectiveRecompute, Sharding, ZeroStage,
+    EncoderHead, ExpertDispatch, GradientPrecision, LossMemory, LowPrecisionRecipe,
+    PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage,
 };
 
 use std::sync::Arc;
@@ -77,6 +77,19 @@ pub struct Recipe {
     /// Whether a microbatch's 16-bit gradients all stand beside the fp32 buffer until its backward pass ends
     /// (DeepSpeed's bf16 optimizer).
     pub late_accumulation: bool,
+    /// What of the logits the loss function holds at once.
+    pub loss: LossMemory,
+    /// Whether fp32 parameters are cast operation by operation (torch.autocast): the casts live until the backward
+    /// pass has used them, and the residual stream stays in fp32.
+    pub autocast: bool,
+    /// Bytes of optimizer state per parameter of mixtures of experts, where recipes keep less of it than
+    /// `optimizer_bytes`; `None`: as all models.
+    pub moe_optimizer_bytes: Option<f64>,
+    /// Whether a tensor of each weight's shape stands in for the gradient that the product itself added to the
+    /// buffer (Transformer Engine keeps one per shape).
+    pub gradient_stand_ins: bool,
+    /// Whether a stage holds its outputs until their gradients arrive; otherwise they are freed when they were sent.
+    pub holds_stage_outputs: bool,
 }
 
 /// What a generation's kernels reach of the rates that the GPU's file gives, per kind of kernel; 1 = all.
@@ -103,6 +116,11 @@ pub struct Fusion {
     pub gradient_accumulation: bool,
     /// Whether the optimizer is one kernel over all parameters.
     pub optimizer: bool,
+    /// Whether a gated activation keeps its two inputs only, and not the activated half too.
+    pub gated_activation: bool,
+    /// Whether a root-mean-square norm is one kernel that keeps its input; otherwise it keeps the input in fp32 and
+    /// the normalised input too.
+    pub norm: bool,
 }
 
 /// What the framework hides behind compute.
@@ -149,6 +167,11 @@ pub struct Reserve {
     pub context: Bytes,
     /// Fraction by which the allocator holds more than is allocated, ≥ 0.
     pub fragmentation: f64,
+    /// Flat communication buffers that are tensors.
+    pub buffers: Bytes,
+    /// Whether the optimizer flattens gradients when it steps, into blocks that fit in no freed activation and are
+    /// held beside them while there is room.
+    pub flat_step: bool,
 }
 
 /// The stack that stands for a framework in a year, by rule: the longest fragment that the framework's name

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::simulation::{Scenario, TrainingScenario};
-use crate::stack::{GradientPrecision, SelectiveRecompute, Stack};
+use crate::stack::{GradientPrecision, LossMemory, SelectiveRecompute, Stack};
 use crate::units::Bytes;
 
 use super::case::{Case, CaseGroups, Figure, MemoryMeasure, Score, Subject};
@@ -123,6 +123,9 @@ impl<'a> RecipeCells<'a> {
         if self.precision.contains("pure bf16") {
             recipe.fp32_parameters = false;
             stack.gradient_precision = GradientPrecision::Half;
+            if recipe.loss == LossMemory::Separate {
+                recipe.loss = LossMemory::Half;
+            }
         }
         if self.optimizer.contains("bf16 states") {
             recipe.optimizer_bytes = 4.0;
@@ -131,8 +134,7 @@ impl<'a> RecipeCells<'a> {
             recipe.optimizer_bytes = 2.0;
         }
         if self.recompute.starts_with("selective op") {
-            // Single operations are recomputed, which the attention core is nearer to than whole layers.
-            stack.selective = SelectiveRecompute::AttentionCore;
+            stack.selective = SelectiveRecompute::Operations;
         }
         if self.attention == "unfused" {
             stack.attention = vec![crate::hardware::AttentionKernel::Unfused];
@@ -155,6 +157,7 @@ pub(super) fn seen_by(stack: &Stack, measure: MemoryMeasure) -> Stack {
         MemoryMeasure::Allocated => {
             stack.reserve.context = Bytes::ZERO;
             stack.reserve.fragmentation = 0.0;
+            stack.reserve.flat_step = false;
         }
         MemoryMeasure::Reserved => stack.reserve.context = Bytes::ZERO,
         MemoryMeasure::Device | MemoryMeasure::Unknown => {}

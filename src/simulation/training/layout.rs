@@ -451,7 +451,9 @@ fn recompute_options(scenario: &TrainingScenario) -> &'static [Recompute] {
     match scenario.layout.recompute.or(scenario.stack.recompute) {
         Some(Recompute::None) => &[Recompute::None],
         Some(Recompute::Selective) => match scenario.stack.selective {
-            SelectiveRecompute::AttentionCore => &[Recompute::Selective],
+            SelectiveRecompute::AttentionCore | SelectiveRecompute::Operations => {
+                &[Recompute::Selective]
+            }
             SelectiveRecompute::Layers => &[Recompute::None, Recompute::Full],
         },
         Some(Recompute::Full) => &[Recompute::Full],

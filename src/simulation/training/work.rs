@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::cost::{KernelContext, operator_time};
 use crate::hardware::{AttentionKernel, Gpu, Precision};
 use crate::model::{
-    CommGroup, CommOp, ContextExchange, Format, Fused, Kept, LoweredLayer, Model, Operator, Shard,
-    ShardParameters, lower,
+    CommGroup, CommOp, ContextExchange, Format, Fused, Kept, LogitBytes, LoweredLayer, Model,
+    Operator, Shard, ShardParameters, lower,
 };
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::{EncoderHead, ExpertDispatch, Stack};
+use crate::stack::{EncoderHead, ExpertDispatch, LossMemory, Stack};
 use crate::units::{Bytes, SimDuration};
 
 /// Kernels that run one after another.
@@ -56,6 +56,7 @@ pub(super) struct LayerWork {
     pub(super) selective: Kernels,
     pub(super) parameters: ShardParameters,
     pub(super) kept: Kept,
+    pub(super) weight_shapes: Vec<(u64, u64)>,
     pub(super) model_flops_forward: f64,
 }
 
@@ -91,7 +92,10 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
             elementwise: stack.fusion.elementwise,
             cross_entropy: stack.fusion.cross_entropy,
             dispatch: fused_dispatch(scenario, layout),
+            gated_activation: stack.fusion.gated_activation,
+            norm: stack.fusion.norm,
         },
+        logit_bytes: logit_bytes(stack.recipe.loss, layout.precision.storage_bytes()),
         masked_head: stack.encoder_head == EncoderHead::MaskedTokens,
         dropout: stack.recipe.dropout
             && scenario
@@ -110,6 +114,18 @@ pub(super) fn fused_dispatch(scenario: &TrainingScenario, layout: &Layout) -> bo
             layout.ep * layout.etp > scenario.cluster.gpus_per_node
         }
     }
+}
+
+/// Bytes of each logit while the loss is computed, where an activation's element has `element` bytes.
+fn logit_bytes(loss: LossMemory, element: u64) -> LogitBytes {
+    let (kept, transient) = match loss {
+        LossMemory::InPlace => (element, 0),
+        LossMemory::Gradient => (element, element),
+        LossMemory::Half => (2 * element, 2 * element),
+        LossMemory::Separate => (element + 8, element),
+        LossMemory::Shifted => (element + 12, 4),
+    };
+    LogitBytes { kept, transient }
 }
 
 fn is_low(precision: Precision) -> bool {
@@ -192,6 +208,7 @@ fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
         selective: pass_work(&layer.selective, context).kernels,
         parameters: layer.parameters,
         kept: layer.kept,
+        weight_shapes: layer.weight_shapes.clone(),
         model_flops_forward: layer.model_flops_forward.get(),
     }
 }

@@ -1,0 +1,171 @@
+//! What one pipeline stage holds, layer by layer added up.
+
+use crate::simulation::Layout;
+use crate::simulation::TrainingScenario;
+use crate::simulation::training::work::{LayerWork, ModelWork};
+use crate::stack::{Recompute, SelectiveRecompute};
+
+use super::layers_of;
+
+/// Parameters and activations of a stage, before anything is sharded over data parallelism.
+#[derive(Default)]
+pub(super) struct Held {
+    /// Parameters that are reduced over the dp·cp group.
+    pub(super) dense: u64,
+    /// Parameters of routed experts.
+    pub(super) expert: u64,
+    /// Parameters of the layer (or embedding, or head) that has most.
+    pub(super) largest_layer: u64,
+    /// Elements of weight matrices, each shape once.
+    pub(super) distinct_weights: u64,
+    /// Kept per microbatch by the layers of all chunks.
+    pub(super) kept: u64,
+    /// Model chunks.
+    pub(super) chunks: u64,
+    /// Kept per microbatch by the embedding.
+    pub(super) embedding: u64,
+    /// Kept per microbatch by head and loss.
+    pub(super) head: u64,
+    /// Held by the head besides while gradients of the loss are computed.
+    pub(super) head_transient: u64,
+    /// Most that one layer's backward pass holds besides what was kept.
+    pub(super) working: u64,
+    /// Most that one layer's backward pass holds in all.
+    pub(super) layer: u64,
+    /// Output of the stage; 0 for the last.
+    pub(super) output: u64,
+}
+
+impl Held {
+    /// The layers of `stage`, with embedding and head where they stand.
+    pub(super) fn of(
+        scenario: &TrainingScenario,
+        layout: &Layout,
+        work: &ModelWork,
+        stage: u32,
+    ) -> Self {
+        let mut held = Self {
+            chunks: u64::from(layout.vpp),
+            ..Self::default()
+        };
+        let mut shapes = Vec::new();
+        let policy = Policy::of(scenario, layout);
+        let stages = layout.pp * layout.vpp;
+        for chunk in 0..layout.vpp {
+            let place = chunk * layout.pp + stage;
+            for &kind in layers_of(layout, work, place as usize) {
+                held.add_layer(&work.kinds[usize::from(kind)], policy, &mut shapes);
+            }
+            if place == 0 {
+                held.add_parameters(&work.embedding);
+                held.embedding += work.embedding.kept.none.get();
+            }
+            if place + 1 == stages {
+                held.add_head(scenario, layout, work, &mut shapes);
+                if let Some(mtp) = &work.mtp {
+                    for _ in 0..work.mtp_layers {
+                        held.add_layer(mtp, policy, &mut shapes);
+                    }
+                }
+            }
+        }
+        if stage + 1 < layout.pp {
+            held.output = work.kinds.first().map_or(0, |layer| layer.kept.full.get());
+        }
+        held.distinct_weights = shapes.iter().map(|(rows, columns)| rows * columns).sum();
+        held
+    }
+
+    fn add_layer(&mut self, layer: &LayerWork, policy: Policy, shapes: &mut Vec<(u64, u64)>) {
+        self.add_parameters(layer);
+        add_shapes(shapes, &layer.weight_shapes);
+        let kept = policy.kept(layer);
+        self.kept += kept;
+        let none = layer.kept.none.get();
+        let transient = layer.kept.transient.get();
+        self.working = self.working.max(none.saturating_sub(kept) + transient);
+        self.layer = self.layer.max(none.max(kept) + transient);
+    }
+
+    fn add_head(
+        &mut self,
+        scenario: &TrainingScenario,
+        layout: &Layout,
+        work: &ModelWork,
+        shapes: &mut Vec<(u64, u64)>,
+    ) {
+        self.add_parameters(&work.head);
+        add_shapes(shapes, &work.head.weight_shapes);
+        self.head += work.head.kept.none.get();
+        self.head_transient += work.head.kept.transient.get();
+        let Some(network) = scenario.model.transformer() else {
+            return;
+        };
+        let table =
+            u64::from(network.vocab).div_ceil(u64::from(layout.tp)) * u64::from(network.hidden);
+        add_shapes(
+            shapes,
+            &[(u64::from(network.hidden), table / u64::from(network.hidden))],
+        );
+        if network.tied_embeddings && layout.pp > 1 {
+            // First and last stage each hold the matrix that they share.
+            self.dense += table;
+            self.largest_layer = self.largest_layer.max(table);
+        }
+    }
+
+    fn add_parameters(&mut self, layer: &LayerWork) {
+        self.dense += layer.parameters.dense;
+        self.expert += layer.parameters.expert;
+        self.largest_layer = self
+            .largest_layer
+            .max(layer.parameters.dense + layer.parameters.expert);
+    }
+}
+
+fn add_shapes(known: &mut Vec<(u64, u64)>, more: &[(u64, u64)]) {
+    for shape in more {
+        if !known.contains(shape) {
+            known.push(*shape);
+        }
+    }
+}
+
+/// What of a layer is kept from forward to backward.
+#[derive(Clone, Copy)]
+struct Policy {
+    recompute: Recompute,
+    selective: SelectiveRecompute,
+    recomputed_share: f64,
+    /// Bytes of the residual stream over bytes of an activation: autocast leaves the stream in fp32.
+    stream: f64,
+}
+
+impl Policy {
+    fn of(scenario: &TrainingScenario, layout: &Layout) -> Self {
+        let element = layout.precision.storage_bytes();
+        let autocast = scenario.stack.recipe.autocast && element < 4;
+        Self {
+            recompute: layout.recompute,
+            selective: scenario.stack.selective,
+            recomputed_share: layout.recomputed_share,
+            stream: if autocast { 4.0 / element as f64 } else { 1.0 },
+        }
+    }
+
+    fn kept(self, layer: &LayerWork) -> u64 {
+        let kept = match (self.recompute, self.selective) {
+            (Recompute::None, _) => layer.kept.none,
+            (Recompute::Selective, SelectiveRecompute::Operations) => layer.kept.operations,
+            (
+                Recompute::Selective,
+                SelectiveRecompute::AttentionCore | SelectiveRecompute::Layers,
+            ) => layer.kept.selective,
+            (Recompute::Full, _) => {
+                let share = self.recomputed_share;
+                layer.kept.full.scaled(share * self.stream) + layer.kept.none.scaled(1.0 - share)
+            }
+        };
+        kept.get()
+    }
+}

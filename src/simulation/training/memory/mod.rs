@@ -1,0 +1,165 @@
+//! Bytes that each pipeline stage holds at its peak.
+//!
+//! A stage is looked at in four moments, and the fullest is its peak: when gradients of the loss are
+//! computed, at the start and at the end of the layers' backward pass, and when the optimizer
+//! steps. Activations are freed while gradients appear, so that the two never add up in full unless
+//! the gradients live on from an earlier microbatch or step.
+
+mod held;
+mod state;
+
+use crate::simulation::training::schedule::{self, Pipeline};
+use crate::simulation::training::work::ModelWork;
+use crate::simulation::{Layout, MemoryFootprint, TrainingScenario};
+use crate::stack::PipelineSchedule;
+use crate::units::Bytes;
+
+use held::Held;
+use state::State;
+
+/// Footprint of the fullest stage.
+pub(super) fn peak(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    work: &ModelWork,
+) -> MemoryFootprint {
+    (0..layout.pp)
+        .map(|stage| footprint(scenario, layout, work, stage))
+        .max_by_key(MemoryFootprint::total)
+        .expect("a pipeline has at least one stage")
+}
+
+/// Footprint of one stage in its fullest moment.
+pub(super) fn footprint(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    work: &ModelWork,
+    stage: u32,
+) -> MemoryFootprint {
+    let held = Held::of(scenario, layout, work, stage);
+    let state = State::of(scenario, layout, &held);
+    let activations = Activations::of(scenario, layout, &held, stage);
+    let peak = moments(scenario, layout, &state, &activations)
+        .into_iter()
+        .max_by_key(MemoryFootprint::total)
+        .expect("there are four moments");
+    let reserve = &scenario.stack.reserve;
+    let fragmentation = peak.total().as_f64() * reserve.fragmentation;
+    let held = MemoryFootprint {
+        buffers: peak.buffers + reserve.context + Bytes::from_f64(fragmentation),
+        ..peak
+    };
+    // The step's flat blocks fit in no freed activation, so the allocator adds them while there is room.
+    let room = scenario.gpu.memory.saturating_sub(held.total());
+    let apart = if reserve.flat_step && peak.activations > Bytes::ZERO {
+        state.copies.min(room)
+    } else {
+        Bytes::ZERO
+    };
+    MemoryFootprint {
+        buffers: held.buffers + apart,
+        ..held
+    }
+}
+
+/// Tensors in each of the four moments.
+fn moments(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    state: &State,
+    activations: &Activations,
+) -> [MemoryFootprint; 4] {
+    let lives_on = scenario.stack.recipe.persistent_gradients || layout.microbatches > 1;
+    let earlier = if lives_on {
+        state.gradients
+    } else {
+        Bytes::ZERO
+    };
+    let buffers = state.stand_ins + scenario.stack.reserve.buffers;
+    let at_work = buffers + state.gathered + state.layer_gradients;
+    let passes = MemoryFootprint {
+        weights: state.weights + state.whole,
+        gradients: earlier,
+        optimizer: state.optimizer,
+        activations: Bytes::ZERO,
+        buffers,
+    };
+    [
+        MemoryFootprint {
+            activations: Bytes::new(activations.loss),
+            ..passes
+        },
+        MemoryFootprint {
+            activations: Bytes::new(activations.first_backward),
+            buffers: at_work,
+            ..passes
+        },
+        MemoryFootprint {
+            weights: state.weights,
+            gradients: state.gradients,
+            activations: Bytes::new(activations.last_backward),
+            buffers: at_work,
+            ..passes
+        },
+        MemoryFootprint {
+            weights: state.weights,
+            gradients: state.gradients,
+            optimizer: state.optimizer + state.copies,
+            ..passes
+        },
+    ]
+}
+
+/// Activations of a stage at three moments of a microbatch, in bytes.
+struct Activations {
+    /// When gradients of the loss are computed.
+    loss: u64,
+    /// In the backward pass of the layer that runs first in it.
+    first_backward: u64,
+    /// In that of the layer that runs last, when no microbatch waits behind it.
+    last_backward: u64,
+}
+
+impl Activations {
+    fn of(scenario: &TrainingScenario, layout: &Layout, held: &Held, stage: u32) -> Self {
+        let pipeline = Pipeline {
+            stages: layout.pp,
+            chunks: layout.vpp,
+            microbatches: layout.microbatches,
+        };
+        let chunks = u64::from(schedule::in_flight(layout.schedule, pipeline, stage));
+        let output = if scenario.stack.recipe.holds_stage_outputs {
+            held.output
+        } else {
+            0
+        };
+        let kept = (held.kept + held.embedding) * chunks / held.chunks + output * chunks;
+        let losses = match layout.schedule {
+            PipelineSchedule::GPipe => chunks,
+            PipelineSchedule::OneFOneB | PipelineSchedule::Interleaved | PipelineSchedule::ZbH1 => {
+                1
+            }
+        };
+        Self {
+            loss: kept + held.head * losses + held.head_transient,
+            first_backward: kept + held.head * (losses - 1) + held.working,
+            last_backward: held.embedding + held.layer,
+        }
+    }
+}
+
+/// Kinds of the layers of one virtual stage.
+pub(super) fn layers_of<'a>(layout: &Layout, work: &'a ModelWork, place: usize) -> &'a [u16] {
+    if layout.layers_per_stage.is_empty() {
+        return &work.sequence;
+    }
+    let before: u32 = layout.layers_per_stage[..place].iter().sum();
+    let count = layout.layers_per_stage[place];
+    &work.sequence[before as usize..(before + count) as usize]
+}
+
+/// Ranks over which dense and expert parameters are replicated.
+pub(super) fn replicas(scenario: &TrainingScenario, layout: &Layout) -> (u32, u32) {
+    let expert = scenario.gpus / (layout.pp * layout.etp * layout.ep);
+    (layout.dp * layout.cp, expert.max(1))
+}

@@ -1,0 +1,175 @@
+//! Weights, gradients and optimizer states of one pipeline stage.
+
+use crate::simulation::{Layout, TrainingScenario};
+use crate::stack::{GradientPrecision, Sharding, ZeroStage};
+use crate::units::Bytes;
+
+use super::held::Held;
+use super::replicas;
+
+/// Bytes that do not depend on the batch.
+///
+/// Mixed precision keeps 16-bit weights, and in the optimizer fp32 master weights with two moments
+/// (12 bytes per parameter); ZeRO divides by the replicas what its stage covers (arXiv 1910.02054,
+/// section 5). The recipes that keep fp32 weights alone have no master copy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct State {
+    /// Weights that live from step to step.
+    pub(super) weights: Bytes,
+    /// All weights in the format of training while a step's passes run: gathered once (FSDP's ZeRO-2) or cast by
+    /// autocast, which keeps its copies for the backward pass.
+    pub(super) whole: Bytes,
+    /// Gathered weights of the layer that runs and of the next.
+    pub(super) gathered: Bytes,
+    /// Gradients when all are there.
+    pub(super) gradients: Bytes,
+    /// Gradients of one layer before they are reduced to the rank's part.
+    pub(super) layer_gradients: Bytes,
+    /// Master weights and moments.
+    pub(super) optimizer: Bytes,
+    /// Copies of gradients that the optimizer makes when it steps.
+    pub(super) copies: Bytes,
+    /// Tensors that stand in for gradients which the product itself added to the buffer.
+    pub(super) stand_ins: Bytes,
+}
+
+impl State {
+    /// State of a stage that holds `held`.
+    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, held: &Held) -> Self {
+        let share = Share::of(scenario, layout, held);
+        let recipe = &scenario.stack.recipe;
+        let element = layout.precision.storage_bytes();
+        let fp32_weights = recipe.fp32_parameters || element == 4;
+        let is_gathered = layout.zero == ZeroStage::Z3 && share.is_sharded();
+        let is_whole = layout.zero == ZeroStage::Z2 && gathers(scenario) && share.is_sharded();
+        let weight_bytes = if fp32_weights { 4.0 } else { 2.0 };
+        let weights = if is_whole {
+            share.part(weight_bytes)
+        } else {
+            share.amount(weight_bytes, 3)
+        };
+        let autocast = recipe.autocast && fp32_weights && element < 4;
+        let whole = if is_whole || autocast {
+            share.all(element as f64)
+        } else {
+            Bytes::ZERO
+        };
+        let gathered = if is_gathered {
+            let bytes = if autocast { 4 } else { element };
+            Bytes::new(2 * held.largest_layer * bytes)
+        } else {
+            Bytes::ZERO
+        };
+        let layer_gradients = if is_gathered || is_whole {
+            let reduced = match scenario.stack.gradient_precision {
+                GradientPrecision::Fp32 => 4,
+                GradientPrecision::Half => 0,
+            };
+            Bytes::new(held.largest_layer * (element + reduced))
+        } else {
+            Bytes::ZERO
+        };
+        Self {
+            weights,
+            whole,
+            gathered,
+            gradients: share.amount(gradient_bytes(scenario, fp32_weights), 2),
+            layer_gradients,
+            optimizer: share.amount(optimizer_bytes(scenario, fp32_weights), 1),
+            copies: copies(scenario, layout, &share),
+            stand_ins: if recipe.gradient_stand_ins {
+                Bytes::new(held.distinct_weights * element)
+            } else {
+                Bytes::ZERO
+            },
+        }
+    }
+}
+
+/// Whether sharded parameters are gathered for the passes and the rank's part stays beside them, as FSDP does;
+/// DeepSpeed's ZeRO-2 keeps whole 16-bit weights instead.
+fn gathers(scenario: &TrainingScenario) -> bool {
+    scenario.stack.sharding == Sharding::Full && !scenario.stack.recipe.persistent_gradients
+}
+
+fn gradient_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
+    match scenario.stack.gradient_precision {
+        GradientPrecision::Half if !fp32_weights => 2.0,
+        GradientPrecision::Fp32 if scenario.stack.recipe.late_accumulation && !fp32_weights => 6.0,
+        GradientPrecision::Half | GradientPrecision::Fp32 => 4.0,
+    }
+}
+
+fn optimizer_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
+    let recipe = &scenario.stack.recipe;
+    let is_moe = scenario
+        .model
+        .transformer()
+        .is_some_and(|network| network.moe.is_some());
+    let bytes = match recipe.moe_optimizer_bytes {
+        Some(bytes) if is_moe => bytes.min(recipe.optimizer_bytes),
+        Some(_) | None => recipe.optimizer_bytes,
+    };
+    if fp32_weights { bytes.min(8.0) } else { bytes }
+}
+
+/// Gradients in fp32 that an optimizer with fp32 master weights and moments makes of 16-bit ones when it steps;
+/// where it flattens them first, in 16 bits too.
+fn copies(scenario: &TrainingScenario, layout: &Layout, share: &Share) -> Bytes {
+    let stack = &scenario.stack;
+    let full_precision = layout.precision.storage_bytes() == 4;
+    let steps_in_fp32 = optimizer_bytes(scenario, false) >= 12.0;
+    let copied = match stack.gradient_precision {
+        GradientPrecision::Half => {
+            !full_precision && !stack.recipe.fp32_parameters && steps_in_fp32
+        }
+        GradientPrecision::Fp32 => false,
+    };
+    if !copied {
+        return Bytes::ZERO;
+    }
+    share.amount(if stack.reserve.flat_step { 6.0 } else { 4.0 }, 1)
+}
+
+/// Parameters of a stage and how many ranks share them.
+struct Share<'a> {
+    held: &'a Held,
+    zero: u8,
+    dense: u32,
+    expert: u32,
+}
+
+impl<'a> Share<'a> {
+    fn of(scenario: &TrainingScenario, layout: &Layout, held: &'a Held) -> Self {
+        let (dense, expert) = replicas(scenario, layout);
+        Self {
+            held,
+            zero: layout.zero.number(),
+            dense,
+            expert,
+        }
+    }
+
+    fn is_sharded(&self) -> bool {
+        self.dense > 1
+    }
+
+    /// Bytes where each parameter takes `bytes`, divided by the replicas when ZeRO's stage is `sharded_from` or above.
+    fn amount(&self, bytes: f64, sharded_from: u8) -> Bytes {
+        if self.zero >= sharded_from {
+            self.part(bytes)
+        } else {
+            self.all(bytes)
+        }
+    }
+
+    fn all(&self, bytes: f64) -> Bytes {
+        Bytes::from_f64((self.held.dense as f64 + self.held.expert as f64) * bytes)
+    }
+
+    fn part(&self, bytes: f64) -> Bytes {
+        let dense = self.held.dense as f64 / f64::from(self.dense);
+        let expert = self.held.expert as f64 / f64::from(self.expert);
+        Bytes::from_f64((dense + expert) * bytes)
+    }
+}
