@@ -118,6 +118,7 @@ fn lowering_finds_every_parameter_of_every_model() {
             dispatch: true,
             gated_activation: true,
             norm: true,
+            grouped_attention: true,
         },
         logit_bytes: LogitBytes {
             kept: 2,

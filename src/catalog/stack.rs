@@ -174,6 +174,11 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Flag,
         "Whether a root-mean-square norm is one kernel that keeps its input alone; left out: true.",
     ),
+    Key::optional(
+        "fusion.grouped_attention",
+        Kind::Flag,
+        "Whether the attention kernel reads shared keys and values without a copy per query head; left out: true.",
+    ),
     Key::required(
         "overlap.gradients",
         Kind::Flag,
@@ -248,7 +253,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::optional(
         "reserve.buffers",
         Kind::Bytes,
-        "Flat communication buffers that are tensors; left out: none.",
+        "Flat buffers in which sharded gradients of 16 bits are reduced, twice as much for fp32; left out: none.",
     ),
     Key::optional(
         "reserve.flat_step",
@@ -321,6 +326,9 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
             optimizer: fields.flag("fusion.optimizer"),
             gated_activation: fields.find_flag("fusion.gated_activation").unwrap_or(true),
             norm: fields.find_flag("fusion.norm").unwrap_or(true),
+            grouped_attention: fields
+                .find_flag("fusion.grouped_attention")
+                .unwrap_or(true),
         },
         overlap: Overlap {
             gradients: fields.flag("overlap.gradients"),

@@ -127,7 +127,12 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: u64) {
         window,
     };
     context_exchange(layer, share, &score);
-    let projected = element * share.tokens * (heads * dim_qk + kv_heads * (dim_qk + dim_v));
+    let kept_kv_heads = if share.shard.fused.grouped_attention {
+        kv_heads
+    } else {
+        heads
+    };
+    let projected = element * share.tokens * (heads * dim_qk + kept_kv_heads * (dim_qk + dim_v));
     // The logarithm of each row's sum, in 32 bits.
     let row_sums = 4 * share.tokens * heads;
     if !share.shard.fused.attention {

@@ -33,6 +33,9 @@ pub struct Fused {
     /// Whether a norm is one kernel that keeps its input; otherwise it keeps the input in 32 bits and
     /// the normalised input too.
     pub norm: bool,
+    /// Whether the attention kernel reads keys and values that query heads share where they are; otherwise each head
+    /// gets a copy.
+    pub grouped_attention: bool,
 }
 
 /// Bytes of each logit while the loss is computed.
@@ -298,6 +301,7 @@ mod tests {
                 dispatch: true,
                 gated_activation: true,
                 norm: true,
+                grouped_attention: true,
             },
             logit_bytes: LogitBytes {
                 kept: 10,
@@ -315,6 +319,7 @@ mod tests {
         dispatch: true,
         gated_activation: true,
         norm: true,
+        grouped_attention: true,
     };
 
     fn first_layer(network: Transformer, shard: &Shard) -> LoweredLayer {

@@ -121,6 +121,8 @@ pub struct Fusion {
     /// Whether a root-mean-square norm is one kernel that keeps its input; otherwise it keeps the input in fp32 and
     /// the normalised input too.
     pub norm: bool,
+    /// Whether the attention kernel reads shared keys and values where they are; otherwise each query head gets a copy.
+    pub grouped_attention: bool,
 }
 
 /// What the framework hides behind compute.
@@ -167,7 +169,7 @@ pub struct Reserve {
     pub context: Bytes,
     /// Fraction by which the allocator holds more than is allocated, ≥ 0.
     pub fragmentation: f64,
-    /// Flat communication buffers that are tensors.
+    /// Flat buffers in which sharded gradients of 16 bits are reduced; twice as much for fp32.
     pub buffers: Bytes,
     /// Whether the optimizer flattens gradients when it steps, into blocks that fit in no freed activation and are
     /// held beside them while there is room.

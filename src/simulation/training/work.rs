@@ -94,6 +94,7 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
             dispatch: fused_dispatch(scenario, layout),
             gated_activation: stack.fusion.gated_activation,
             norm: stack.fusion.norm,
+            grouped_attention: stack.fusion.grouped_attention,
         },
         logit_bytes: logit_bytes(stack.recipe.loss, layout.precision.storage_bytes()),
         masked_head: stack.encoder_head == EncoderHead::MaskedTokens,

@@ -75,7 +75,7 @@ fn moments(
     } else {
         Bytes::ZERO
     };
-    let buffers = state.stand_ins + scenario.stack.reserve.buffers;
+    let buffers = state.stand_ins + state.buckets;
     let at_work = buffers + state.gathered + state.layer_gradients;
     let passes = MemoryFootprint {
         weights: state.weights + state.whole,

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) copies: Bytes,
     /// Tensors that stand in for gradients which the product itself added to the buffer.
     pub(super) stand_ins: Bytes,
+    /// Flat buffers in which gradients are reduced.
+    pub(super) buckets: Bytes,
 }
 
 impl State {
@@ -77,6 +79,7 @@ impl State {
             layer_gradients,
             optimizer: share.amount(optimizer_bytes(scenario, fp32_weights), 1),
             copies: copies(scenario, layout, &share),
+            buckets: buckets(scenario, layout),
             stand_ins: if recipe.gradient_stand_ins {
                 Bytes::new(held.distinct_weights * element)
             } else {
@@ -114,7 +117,7 @@ fn optimizer_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
 }
 
 /// Gradients in fp32 that an optimizer with fp32 master weights and moments makes of 16-bit ones when it steps;
-/// where it flattens them first, in 16 bits too.
+/// where a sharded optimizer flattens its part first, in 16 bits too.
 fn copies(scenario: &TrainingScenario, layout: &Layout, share: &Share) -> Bytes {
     let stack = &scenario.stack;
     let full_precision = layout.precision.storage_bytes() == 4;
@@ -128,7 +131,18 @@ fn copies(scenario: &TrainingScenario, layout: &Layout, share: &Share) -> Bytes 
     if !copied {
         return Bytes::ZERO;
     }
-    share.amount(if stack.reserve.flat_step { 6.0 } else { 4.0 }, 1)
+    let flattened = stack.reserve.flat_step && layout.zero != ZeroStage::Z0;
+    share.amount(if flattened { 6.0 } else { 4.0 }, 1)
+}
+
+/// Flat buffers of sharded reductions; a stack gives their size for 16-bit elements.
+fn buckets(scenario: &TrainingScenario, layout: &Layout) -> Bytes {
+    let bytes = scenario.stack.reserve.buffers;
+    match (layout.zero, scenario.stack.gradient_precision) {
+        (ZeroStage::Z0, _) => Bytes::ZERO,
+        (_, GradientPrecision::Half) => bytes,
+        (_, GradientPrecision::Fp32) => bytes + bytes,
+    }
 }
 
 /// Parameters of a stage and how many ranks share them.
