@@ -290,46 +290,15 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
         expert_dispatch: fields
             .find("expert_dispatch")
             .unwrap_or(ExpertDispatch::AllToAll),
-        recipe: Recipe {
-            fp32_parameters: fields.flag("recipe.fp32_parameters"),
-            optimizer_bytes: fields.number("recipe.optimizer_bytes"),
-            fp8_parameters: fields.flag("recipe.fp8_parameters"),
-            dropout: fields.flag("recipe.dropout"),
-            persistent_gradients: fields.flag("recipe.persistent_gradients"),
-            late_accumulation: fields.flag("recipe.late_accumulation"),
-            loss: fields
-                .find("recipe.loss")
-                .unwrap_or(if fields.flag("fusion.cross_entropy") {
-                    LossMemory::Gradient
-                } else {
-                    LossMemory::Separate
-                }),
-            autocast: fields.find_flag("recipe.autocast").unwrap_or(false),
-            moe_optimizer_bytes: fields.find_number("recipe.moe_optimizer_bytes"),
-            gradient_stand_ins: fields
-                .find_flag("recipe.gradient_stand_ins")
-                .unwrap_or(false),
-            holds_stage_outputs: fields
-                .find_flag("recipe.holds_stage_outputs")
-                .unwrap_or(false),
-        },
+        recipe: recipe(fields),
+        recipe: recipe(fields),
         kernels: KernelFractions {
             gemm: fields.number("kernels.gemm"),
             convolution: fields.number("kernels.convolution"),
             attention: fields.number("kernels.attention"),
             memory: fields.number("kernels.memory"),
         },
-        fusion: Fusion {
-            elementwise: fields.flag("fusion.elementwise"),
-            cross_entropy: fields.flag("fusion.cross_entropy"),
-            gradient_accumulation: fields.flag("fusion.gradient_accumulation"),
-            optimizer: fields.flag("fusion.optimizer"),
-            gated_activation: fields.find_flag("fusion.gated_activation").unwrap_or(true),
-            norm: fields.find_flag("fusion.norm").unwrap_or(true),
-            grouped_attention: fields
-                .find_flag("fusion.grouped_attention")
-                .unwrap_or(true),
-        },
+        fusion: fusion(fields),
         overlap: Overlap {
             gradients: fields.flag("overlap.gradients"),
             parameters: fields.flag("overlap.parameters"),
@@ -347,11 +316,56 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
             step: fields.get("host.step"),
             cuda_graphs: fields.flag("host.cuda_graphs"),
         },
-        reserve: Reserve {
-            context: fields.get("reserve.context"),
-            fragmentation: fields.number("reserve.fragmentation"),
-            buffers: fields.find("reserve.buffers").unwrap_or(Bytes::ZERO),
-            flat_step: fields.find_flag("reserve.flat_step").unwrap_or(false),
-        },
+        reserve: reserve(fields),
+    }
+}
+
+/// The table `recipe`.
+fn recipe(fields: Fields<'_>) -> Recipe {
+    Recipe {
+        fp32_parameters: fields.flag("recipe.fp32_parameters"),
+        optimizer_bytes: fields.number("recipe.optimizer_bytes"),
+        fp8_parameters: fields.flag("recipe.fp8_parameters"),
+        dropout: fields.flag("recipe.dropout"),
+        persistent_gradients: fields.flag("recipe.persistent_gradients"),
+        late_accumulation: fields.flag("recipe.late_accumulation"),
+        loss: fields
+            .find("recipe.loss")
+            .unwrap_or(if fields.flag("fusion.cross_entropy") {
+                LossMemory::Gradient
+            } else {
+                LossMemory::Separate
+            }),
+        autocast: fields.find_flag("recipe.autocast").unwrap_or(false),
+        moe_optimizer_bytes: fields.find_number("recipe.moe_optimizer_bytes"),
+        gradient_stand_ins: fields
+            .find_flag("recipe.gradient_stand_ins")
+            .unwrap_or(false),
+        holds_stage_outputs: fields
+            .find_flag("recipe.holds_stage_outputs")
+            .unwrap_or(false),
+    }
+}
+
+/// The table `fusion`.
+fn fusion(fields: Fields<'_>) -> Fusion {
+    Fusion {
+        elementwise: fields.flag("fusion.elementwise"),
+        cross_entropy: fields.flag("fusion.cross_entropy"),
+        gradient_accumulation: fields.flag("fusion.gradient_accumulation"),
+        optimizer: fields.flag("fusion.optimizer"),
+        gated_activation: fields.find_flag("fusion.gated_activation").unwrap_or(true),
+        norm: fields.find_flag("fusion.norm").unwrap_or(true),
+        grouped_attention: fields.find_flag("fusion.grouped_attention").unwrap_or(true),
+    }
+}
+
+/// The table `reserve`.
+fn reserve(fields: Fields<'_>) -> Reserve {
+    Reserve {
+        context: fields.get("reserve.context"),
+        fragmentation: fields.number("reserve.fragmentation"),
+        buffers: fields.find("reserve.buffers").unwrap_or(Bytes::ZERO),
+        flat_step: fields.find_flag("reserve.flat_step").unwrap_or(false),
     }
 }

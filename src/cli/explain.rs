@@ -9,6 +9,7 @@ use crate::cli::run_source::RunSource;
 use crate::cli::spec_args::spec_failure;
 use crate::cli::table::{Align, Table};
 use crate::cli::terminal::{self, Stderr};
+use crate::cli::trust;
 use crate::cli::{ExitStatus, Failure};
 use crate::record::{Cell, Column, ColumnGroup, PointEnd, PointStatus, Record, columns};
 use crate::runner::{Planned, Study};
@@ -46,12 +47,15 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let gains = gains(&spec, &record, &args.what_if, stderr)?;
     let text = match args.format {
         Format::Text if args.what_if.is_empty() => {
-            text(&record, &spec.name, spec.kind) + &help_text(&gains)
+            text(&record, &spec.name, spec.kind)
+                + &help_text(&gains)
+                + &trust::text(&trust::of(&record))
         }
         Format::Text => help_text(&gains),
         Format::Json => {
             let mut value = json(&record, spec.kind);
             value["what_if"] = json!(gains);
+            value["confidence"] = trust::json(&trust::of(&record));
             format!("{value:#}\n")
         }
     };

@@ -21,6 +21,7 @@ mod spec_args;
 mod table;
 mod terminal;
 mod trace;
+mod trust;
 pub mod validate;
 
 pub use exit::{ExitStatus, Failure};

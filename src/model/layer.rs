@@ -56,6 +56,8 @@ pub(super) struct LayerBuilder {
     /// Outputs of products and of the attention kernel.
     product_outputs: u64,
     attention_output: u64,
+    /// What all-to-alls deliver in the forward pass.
+    delivered: u64,
     weight_shapes: Vec<(u64, u64)>,
     input: u64,
     transient: u64,
@@ -79,6 +81,7 @@ impl LayerBuilder {
             kept_core: 0,
             product_outputs: 0,
             attention_output: 0,
+            delivered: 0,
             weight_shapes: Vec::with_capacity(8),
             input,
             transient: 0,
@@ -241,6 +244,9 @@ impl LayerBuilder {
             overlappable,
         };
         if let Some(forward) = forward {
+            if forward.0 == CommOp::AllToAll {
+                self.delivered += forward.1;
+            }
             self.push_forward(comm(forward));
         }
         if let Some(backward) = backward {
@@ -303,7 +309,7 @@ impl LayerBuilder {
                 selective: Bytes::new(self.kept_layer),
                 full: Bytes::new(self.input),
                 operations: Bytes::new(
-                    self.input + self.attention_output + self.product_outputs / 2,
+                    self.input + self.attention_output + self.delivered + self.product_outputs / 2,
                 ),
                 transient: Bytes::new(self.transient),
             },

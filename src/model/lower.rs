@@ -149,8 +149,8 @@ pub struct Kept {
     pub selective: Bytes,
     /// Kept when the layer is recomputed: its input.
     pub full: Bytes,
-    /// Kept when single operations are recomputed: the input, the output of the attention kernel, and
-    /// of every other matrix product its output.
+    /// Kept when single operations are recomputed: the input, the output of the attention kernel, what
+    /// all-to-alls deliver, and of every other matrix product its output.
     pub operations: Bytes,
     /// Most that the layer holds besides while it runs: gradients of its widest tensors.
     pub transient: Bytes,
@@ -413,6 +413,45 @@ mod tests {
         let layer = 2048 * (12 * 4096 + 4 * 1024 + 6 * 14336_u64);
         assert_eq!(kept.selective, Bytes::new(layer));
         assert_eq!(kept.none, Bytes::new(layer + 4 * 32 * 2048));
+    }
+
+    // The same layer: input 2sh and attention output 2sh, and half of what the products put out in 2 bytes each:
+    // 4096 + 2·1024 for queries, keys and values, 4096, 2·14336 and 4096.
+    #[test]
+    fn a_layer_whose_operations_are_recomputed_keeps_every_other_product() {
+        let kept = first_layer(
+            llama3_8b(),
+            &Shard {
+                fused: FLASH,
+                dropout: false,
+                ..shard()
+            },
+        )
+        .kept;
+        let products = 3 * 4096 + 2 * 1024 + 2 * 14336_u64;
+        assert_eq!(kept.operations, Bytes::new(2048 * (4 * 4096 + products)));
+    }
+
+    // Per token: each of two norms keeps its input in 4 bytes and the normalised one in 2, instead of the input in 2;
+    // the activated gate is 2·14336 more; keys and values of 8 heads become those of 32: 2·2·(32 − 8)·128 more.
+    #[test]
+    fn kernels_of_their_own_keep_more() {
+        let kept = |fused| {
+            let sharded = Shard {
+                fused,
+                dropout: false,
+                ..shard()
+            };
+            first_layer(llama3_8b(), &sharded).kept.none.get()
+        };
+        let separate = Fused {
+            gated_activation: false,
+            norm: false,
+            grouped_attention: false,
+            ..FLASH
+        };
+        let more = 2 * 4 * 4096 + 2 * 14336 + 4 * 24 * 128;
+        assert_eq!(kept(separate) - kept(FLASH), 2048 * more);
     }
 
     // Every weight is lowered somewhere: on one rank the layers hold what the architecture counts.

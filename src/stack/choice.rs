@@ -48,8 +48,8 @@ closed_set! {
         AttentionCore = "attention-core",
         /// As few whole layers as make it fit.
         Layers = "layers",
-        /// All operations but the attention kernel and every other matrix product (torchtitan's
-        /// `op`).
+        /// All operations but the attention kernel, all-to-alls and every other matrix product
+        /// (torchtitan's `op`).
         Operations = "operations",
     }
 }

@@ -1,5 +1,6 @@
 //! Simulating cases, many at once.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -17,12 +18,29 @@ pub fn judge(cases: Vec<Case>) -> Vec<Judged> {
         .into_par_iter()
         .map_init(Scratch::default, |scratch, case| {
             let result = match &case.subject {
-                Ok(subject) => result(subject, scratch),
+                Ok(subject) => guarded(subject, scratch),
                 Err(reason) => CaseResult::missed(CaseStatus::Unsupported, reason.clone()),
             };
             Judged { case, result }
         })
         .collect()
+}
+
+/// The result of a case; a fault of the simulator is a miss with its message, as it is a row of a run.
+fn guarded(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
+    match catch_unwind(AssertUnwindSafe(|| result(subject, scratch))) {
+        Ok(result) => result,
+        Err(panic) => {
+            *scratch = Scratch::default();
+            let message = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            let reason = format!("the simulator failed on this row: {message}");
+            CaseResult::missed(CaseStatus::Unsupported, reason)
+        }
+    }
 }
 
 fn result(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
@@ -72,6 +90,12 @@ fn memory(
         Ok(footprints) => footprints,
         Err(reason) => return CaseResult::missed(CaseStatus::Infeasible, reason.to_string()),
     };
+    if let Some(stage) = stage.filter(|stage| *stage as usize >= footprints.len()) {
+        let last = footprints.len() - 1;
+        let reason =
+            format!("the row is about pipeline stage {stage}, the layout has stages 0 to {last}");
+        return CaseResult::missed(CaseStatus::Unsupported, reason);
+    }
     let held = footprints.iter().map(MemoryFootprint::total);
     let peak = match stage {
         Some(stage) => held.clone().nth(stage as usize),

@@ -31,11 +31,12 @@ fn case(row: &mut Row<'_>, catalog: &Catalog) -> Case {
         _ => row.parsed("score").unwrap_or(Score::Value),
     };
     let measure = row.parsed("measure").unwrap_or(MemoryMeasure::Unknown);
-    let ran = row.text("fits") != Some("no");
-    let measured = row.number("measured_gib").filter(|gib| *gib > 0.0);
-    if measured.is_none() && ran && score == Score::Value {
-        row.required_text("measured_gib");
-    }
+    let ran = row.answer("fits").unwrap_or(true);
+    let measured = if row.text("measured_gib").is_some() || (ran && score == Score::Value) {
+        Some(row.measured("measured_gib"))
+    } else {
+        None
+    };
     let stage = row.text("notes").and_then(stated_stage);
     let prepared = job.scenarios(catalog).map(|points| {
         let (_, mut scenario) = points

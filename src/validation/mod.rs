@@ -16,6 +16,7 @@ mod collectives;
 mod flows;
 mod judgement;
 mod memory;
+mod nearest;
 mod row_facts;
 mod steps;
 
@@ -26,6 +27,7 @@ pub use case::{
 };
 pub use errors::{ErrorSummary, GroupErrors};
 pub use judgement::judge;
+pub use nearest::{Confidence, NearCase, confidence};
 pub use series::{Ranking, ScalingErrors};
 pub use table::{CaseKind, MeasuredTable, Row, TableFault, TableFaults};
 

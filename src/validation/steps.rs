@@ -138,7 +138,11 @@ impl<'a> JobCells<'a> {
         let Some(replicas) = scenario.layout.dp.or_else(|| self.replicas()) else {
             return Ok(vec![(1.0, scenario)]);
         };
-        let per_round = scenario.layout.micro_batch.unwrap_or(1) * replicas;
+        let per_round = scenario
+            .layout
+            .micro_batch
+            .unwrap_or(1)
+            .saturating_mul(replicas);
         let whole = self.global_batch / per_round * per_round;
         let rest = self.global_batch - whole;
         if rest == 0 || whole == 0 || scenario.layout.micro_batch.is_none() {
@@ -153,7 +157,8 @@ impl<'a> JobCells<'a> {
 
     fn replicas(&self) -> Option<u32> {
         let LayoutRequest { tp, pp, cp, .. } = self.layout;
-        self.gpus.checked_div(tp? * pp? * cp?)
+        let inner = tp?.checked_mul(pp?)?.checked_mul(cp?)?;
+        self.gpus.checked_div(inner)
     }
 
     fn scenario(&self, catalog: &Catalog) -> Result<TrainingScenario, String> {

@@ -287,21 +287,34 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A whole number ≥ 1.
+    /// A whole number from 1 to 16,777,216: no run has more of anything that is counted.
     pub fn count(&mut self, column: &str) -> Option<u32> {
+        const MOST: u32 = 1 << 24;
         let value = self.number(column)?;
-        if value < 1.0 || value > f64::from(u32::MAX) || value.fract() != 0.0 {
+        if value < 1.0 || value > f64::from(MOST) || value.fract() != 0.0 {
             let text = self.text(column).unwrap_or_default();
             self.fault(
                 column,
-                &format!("`{text}` has to be a whole number of at least 1"),
+                &format!("`{text}` has to be a whole number from 1 to {MOST}"),
             );
             return None;
         }
         Some(value as u32)
     }
 
-    /// A whole number ≥ 1 that must be there.
+    /// `yes` or `no`.
+    pub fn answer(&mut self, column: &str) -> Option<bool> {
+        match self.text(column)? {
+            "yes" => Some(true),
+            "no" => Some(false),
+            other => {
+                self.fault(column, &format!("`{other}` has to be yes or no"));
+                None
+            }
+        }
+    }
+
+    /// A whole number that must be there.
     pub fn required_count(&mut self, column: &str) -> u32 {
         let before = self.faults.len();
         self.count(column).unwrap_or_else(|| {

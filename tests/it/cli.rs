@@ -195,6 +195,8 @@ fn a_point_is_explained_as_its_row_says() {
         "memory_weights_bytes",
         "bottleneck",
         "advice",
+        "trust in the step time: nearest 5 validated cases: ",
+        "trust in the memory: ",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
@@ -205,6 +207,20 @@ fn a_point_is_explained_as_its_row_says() {
     assert_eq!(row["status"], "ok");
     assert_eq!(row["gpus"], 8);
     assert!(row["step_time_s"].as_f64().unwrap() > 0.0);
+    let trust = &row["confidence"]["step_time"];
+    let cases = trust["cases"].as_array().unwrap();
+    let distances: Vec<f64> = cases
+        .iter()
+        .map(|case| case["distance"].as_f64().unwrap())
+        .collect();
+    assert!(distances.is_sorted(), "{distances:?}");
+    let errors: Vec<f64> = cases
+        .iter()
+        .filter_map(|case| case["relative_error"].as_f64())
+        .collect();
+    let mean = errors.iter().map(|error| error.abs()).sum::<f64>() / errors.len() as f64;
+    assert!((trust["mean_error"].as_f64().unwrap() - mean).abs() < 1e-12);
+    assert!(trust["sentence"].as_str().unwrap().contains("mean error"));
 }
 
 #[test]

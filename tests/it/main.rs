@@ -15,3 +15,4 @@ mod report_page;
 mod sweeps;
 mod synthetic_curves;
 mod validation;
+mod validation_bad_input;

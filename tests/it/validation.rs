@@ -149,7 +149,7 @@ fn all_measured_peaks_of_memory_are_predicted_within_the_bounds() {
     let memory = assessed(&judged, CaseKind::Memory);
     let all = subset(&memory, "all scored");
     println!("memory: {all:?}");
-    assert!(all.median < 0.1, "median {}", all.median);
-    assert!(all.mean < 0.13, "mean {}", all.mean);
+    assert!(all.median < 0.05, "median {}", all.median);
+    assert!(all.mean < 0.07, "mean {}", all.mean);
     assert!(memory.judged_feasible <= 2, "{:?}", memory.missed);
 }

@@ -42,7 +42,7 @@ pub(super) fn candidates(scenario: &TrainingScenario) -> Result<Vec<Candidate>, 
     };
     for tp in tensor_options(scenario) {
         for cp in context_options(scenario) {
-            for pp in stage_options(scenario, tp * cp) {
+            for pp in stage_options(scenario, tp.saturating_mul(cp)) {
                 found.record(|found| found.groups(tp, cp, pp));
             }
         }
@@ -227,11 +227,10 @@ fn stage_options(scenario: &TrainingScenario, inner: u32) -> Vec<u32> {
 /// Checks the groups of the dense layers and gives the data-parallel size.
 fn check_groups(scenario: &TrainingScenario, tp: u32, cp: u32, pp: u32) -> Result<u32, Infeasible> {
     let gpus = scenario.gpus;
-    let by = format!(
-        "tp {tp} × pp {pp} × cp {cp} = {}",
-        u64::from(tp) * u64::from(pp) * u64::from(cp)
-    );
-    let inner = u64::from(tp) * u64::from(pp) * u64::from(cp);
+    let inner = u64::from(tp)
+        .saturating_mul(u64::from(pp))
+        .saturating_mul(u64::from(cp));
+    let by = format!("tp {tp} × pp {pp} × cp {cp} = {inner}");
     if inner > u64::from(gpus) {
         return Err(Infeasible::Limit {
             sentence: format!("{by} needs {inner} GPUs, the job has {gpus}"),

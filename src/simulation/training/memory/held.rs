@@ -61,7 +61,8 @@ impl Held {
                 held.embedding += work.embedding.kept.none.get();
             }
             if place + 1 == stages {
-                held.add_head(scenario, layout, work, &mut shapes);
+                held.add_head(scenario, layout, work);
+                add_shapes(&mut shapes, &work.head.weight_shapes);
                 if let Some(mtp) = &work.mtp {
                     for _ in 0..work.mtp_layers {
                         held.add_layer(mtp, policy, &mut shapes);
@@ -87,15 +88,8 @@ impl Held {
         self.layer = self.layer.max(none.max(kept) + transient);
     }
 
-    fn add_head(
-        &mut self,
-        scenario: &TrainingScenario,
-        layout: &Layout,
-        work: &ModelWork,
-        shapes: &mut Vec<(u64, u64)>,
-    ) {
+    fn add_head(&mut self, scenario: &TrainingScenario, layout: &Layout, work: &ModelWork) {
         self.add_parameters(&work.head);
-        add_shapes(shapes, &work.head.weight_shapes);
         self.head += work.head.kept.none.get();
         self.head_transient += work.head.kept.transient.get();
         let Some(network) = scenario.model.transformer() else {
@@ -103,10 +97,6 @@ impl Held {
         };
         let table =
             u64::from(network.vocab).div_ceil(u64::from(layout.tp)) * u64::from(network.hidden);
-        add_shapes(
-            shapes,
-            &[(u64::from(network.hidden), table / u64::from(network.hidden))],
-        );
         if network.tied_embeddings && layout.pp > 1 {
             // First and last stage each hold the matrix that they share.
             self.dense += table;

@@ -7,6 +7,8 @@
 
 mod held;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use crate::simulation::training::schedule::{self, Pipeline};
 use crate::simulation::training::work::ModelWork;

@@ -1,0 +1,131 @@
+//! Footprints whose bytes are counted by hand.
+
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::hardware::Gpu;
+use crate::simulation::{
+    CommunicationRequest, LayoutRequest, MemoryFootprint, RunSettings, Scratch, TrainingScenario,
+    Workload, stage_memory,
+};
+use crate::stack::{Recompute, Stack, ZeroStage};
+use crate::units::Bytes;
+
+/// A model on 8 GPUs of one node on the current stack without a reserve.
+fn scenario(model: &str, layout: LayoutRequest) -> TrainingScenario {
+    let catalog = Catalog::builtin();
+    let gpu = catalog.gpus["h100-sxm"].clone();
+    let mut stack = Stack::clone(&catalog.stacks["current"]);
+    stack.reserve.context = Bytes::ZERO;
+    stack.reserve.fragmentation = 0.0;
+    TrainingScenario {
+        workload: Workload {
+            global_batch: 8,
+            seq_len: 1024,
+            precision: gpu.default_precision(),
+        },
+        layout,
+        gpus: 8,
+        cluster: catalog.clusters[&gpu.cluster].clone(),
+        gpu,
+        model: catalog.models[model].clone(),
+        stack: Arc::new(stack),
+        communication: CommunicationRequest::default(),
+        run: RunSettings::default(),
+    }
+}
+
+fn layout(tp: u32, pp: u32) -> LayoutRequest {
+    LayoutRequest {
+        tp: Some(tp),
+        pp: Some(pp),
+        cp: Some(1),
+        micro_batch: Some(1),
+        zero: Some(ZeroStage::Z1),
+        recompute: Some(Recompute::Full),
+        ..LayoutRequest::default()
+    }
+}
+
+fn footprints(scenario: &TrainingScenario) -> Vec<MemoryFootprint> {
+    stage_memory(scenario, &mut Scratch::default()).expect("the layout divides")
+}
+
+fn with_stack(scenario: &TrainingScenario, change: impl FnOnce(&mut Stack)) -> TrainingScenario {
+    let mut stack = Stack::clone(&scenario.stack);
+    change(&mut stack);
+    TrainingScenario {
+        stack: Arc::new(stack),
+        ..scenario.clone()
+    }
+}
+
+// Llama 3 8B has weights of 4096 × 6144, 4096 × 4096, 4096 × 28672, 14336 × 4096 and 4096 × 128256; one stand-in for
+// each shape takes 2 bytes per element, however many layers share it.
+#[test]
+fn stand_ins_of_gradients_take_one_tensor_of_each_shape() {
+    let with = scenario("llama3-8b", layout(1, 1));
+    let without = with_stack(&with, |stack| stack.recipe.gradient_stand_ins = false);
+    let shapes: u64 = 4096 * (6144 + 4096 + 28672 + 14336 + 128_256);
+    let more = footprints(&with)[0]
+        .buffers
+        .saturating_sub(footprints(&without)[0].buffers);
+    assert_eq!(more, Bytes::new(2 * shapes));
+}
+
+// GPT-3 1.3B ties its 50,257 × 2,048 matrix, which both stages hold. Besides, the first has 2,048 positions and the
+// last the final norm's 2·2,048 parameters; 2 bytes each.
+#[test]
+fn first_and_last_stage_each_hold_a_tied_matrix() {
+    let stages = footprints(&scenario("gpt3-1.3b", layout(1, 2)));
+    let (positions, norm) = (2048 * 2048, 2 * 2048);
+    assert_eq!(
+        stages[0].weights.saturating_sub(stages[1].weights),
+        Bytes::new(2 * (positions - norm))
+    );
+}
+
+// One microbatch on FSDP: gradients appear while activations go. With 8,192 tokens more is kept than there are
+// gradients, so the peak has none. With two microbatches those of the first stay: 2 bytes of 8,030,261,248 parameters
+// over 8 GPUs.
+#[test]
+fn gradients_and_activations_of_one_microbatch_do_not_add_up() {
+    let mut one = scenario("llama3-8b", layout(1, 1));
+    one.layout.zero = Some(ZeroStage::Z3);
+    one.layout.recompute = Some(Recompute::None);
+    one.workload.seq_len = 8192;
+    let one = with_stack(&one, |stack| stack.recipe.persistent_gradients = false);
+    assert_eq!(footprints(&one)[0].gradients, Bytes::ZERO);
+    let mut two = one.clone();
+    two.workload.global_batch = 16;
+    assert_eq!(
+        footprints(&two)[0].gradients,
+        Bytes::new(2 * 8_030_261_248 / 8)
+    );
+}
+
+// DeepSpeed's step flattens the rank's eighth of the gradients in 16 and in 32 bits, 6 bytes per parameter; the
+// allocator adds the blocks to the peak of the passes, and never beyond the GPU's memory.
+#[test]
+fn blocks_of_the_step_are_added_while_there_is_room() {
+    let mut flat = scenario("gpt3-1.3b", layout(1, 1));
+    flat.workload.seq_len = 2048;
+    let flat = with_stack(&flat, |stack| stack.reserve.flat_step = true);
+    let added = |scenario: &TrainingScenario| {
+        let plain = with_stack(scenario, |stack| stack.reserve.flat_step = false);
+        let plain = footprints(&plain)[0];
+        let more = footprints(scenario)[0]
+            .total()
+            .saturating_sub(plain.total());
+        (plain.total(), more)
+    };
+    let parameters = flat.model.parameters().total() as f64;
+    let (plain, more) = added(&flat);
+    assert_eq!(more, Bytes::from_f64(6.0 * parameters / 8.0));
+    let mut small = flat.clone();
+    small.gpu = Arc::new(Gpu {
+        memory: plain + Bytes::new(1_000_000),
+        ..Gpu::clone(&flat.gpu)
+    });
+    assert_eq!(added(&small).1, Bytes::new(1_000_000));
+}
