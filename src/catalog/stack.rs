@@ -291,7 +291,6 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> S
             .find("expert_dispatch")
             .unwrap_or(ExpertDispatch::AllToAll),
         recipe: recipe(fields),
-        recipe: recipe(fields),
         kernels: KernelFractions {
             gemm: fields.number("kernels.gemm"),
             convolution: fields.number("kernels.convolution"),
