@@ -1,6 +1,8 @@
 //! Cluster tables.
 
-use crate::hardware::{Cluster, CollectiveLibrary, Fabric, ScaleUp, ScaleUpKind, TopologyKind};
+use crate::hardware::{
+    Cluster, CollectiveLibrary, Fabric, MessageClass, ScaleUp, ScaleUpKind, TopologyKind,
+};
 
 use super::fault::Faults;
 use super::fields::Fields;
@@ -81,6 +83,26 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Duration,
         "Time a rank's plugin needs per message when it talks to many peers in turn; default: 0.",
     ),
+    Key::optional(
+        "fabric.short_message_overhead",
+        Kind::Duration,
+        "The same for messages of up to `fabric.short_message_bytes`; default: `fabric.message_overhead`.",
+    ),
+    Key::optional(
+        "fabric.short_message_bytes",
+        Kind::Bytes,
+        "Largest message of that kind; default: none are.",
+    ),
+    Key::optional(
+        "fabric.rendezvous_latency",
+        Kind::Duration,
+        "Time that the ends of a message agree on it before it is sent, from `fabric.rendezvous_bytes` on; default: 0.",
+    ),
+    Key::optional(
+        "fabric.rendezvous_bytes",
+        Kind::Bytes,
+        "Smallest message of that kind; default: none is.",
+    ),
     Key::required(
         "fabric.efficiency",
         Kind::Fraction,
@@ -133,6 +155,16 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> C
             latency: fields.get("fabric.latency"),
             plugin_latency: fields.find("fabric.plugin_latency").unwrap_or_default(),
             message_overhead: fields.find("fabric.message_overhead").unwrap_or_default(),
+            short_messages: messages(
+                fields,
+                "fabric.short_message_bytes",
+                "fabric.short_message_overhead",
+            ),
+            rendezvous: messages(
+                fields,
+                "fabric.rendezvous_bytes",
+                "fabric.rendezvous_latency",
+            ),
             efficiency: fields.number("fabric.efficiency"),
             scattered_efficiency: fields
                 .find_number("fabric.scattered_efficiency")
@@ -142,4 +174,12 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> C
                 .unwrap_or(false),
         },
     }
+}
+
+/// The messages on one side of a limit, where both it and their cost are there.
+fn messages(fields: Fields<'_>, limit: &str, cost: &str) -> Option<MessageClass> {
+    Some(MessageClass {
+        limit: fields.find(limit)?,
+        cost: fields.find(cost)?,
+    })
 }

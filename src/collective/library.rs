@@ -39,6 +39,40 @@ pub(super) const NET_OVERHEAD: [f64; 3] = [1.0, 1.0, 3.0];
 /// Channels of a tree between nodes: one per NIC of the usual eight.
 pub(super) const TREE_CHANNELS: f64 = 8.0;
 
+/// Bytes that a channel of NVLS moves at a time for one head, of a buffer of `bytes` over `parallel`
+/// channels times heads: buffers that would be too few of the largest pieces go in smaller ones.
+///
+/// Source: `calcCollChunking` in `src/enqueue.cc`.
+pub(super) fn nvls_piece(largest: f64, parallel: f64, bytes: f64) -> f64 {
+    smaller_pieces(
+        largest,
+        parallel,
+        bytes,
+        &[(64.0, 65_536.0), (8.0, 32_768.0), (2.0, 16_384.0)],
+    )
+}
+
+/// The same for NVLSTree over `domains`, whose pieces start from `NCCL_NVLSTREE_MAX_CHUNKSIZE`.
+pub(super) fn nvls_tree_piece(domains: u32, parallel: f64, bytes: f64) -> f64 {
+    let largest = if domains >= 4 { 65_536.0 } else { 131_072.0 };
+    smaller_pieces(
+        largest,
+        parallel,
+        bytes,
+        &[(4.0, 65_536.0), (1.0, 32_768.0)],
+    )
+}
+
+fn smaller_pieces(largest: f64, parallel: f64, bytes: f64, steps: &[(f64, f64)]) -> f64 {
+    let mut piece = largest;
+    for &(rounds, smaller) in steps {
+        if bytes < rounds * parallel * piece && piece > smaller {
+            piece = smaller;
+        }
+    }
+    piece
+}
+
 /// NCCL's correction of the tree's bandwidth by size: 64 B, 128 B … 512 MB.
 const TREE_CORRECTION: [[f64; 24]; 3] = [
     [
@@ -75,8 +109,12 @@ pub(super) struct Generation {
     pub(super) channels: [u32; 2],
     /// NCCL's own efficiency of NVLS; 0 where there is none.
     pub(super) nvls: f64,
-    /// Bus bandwidth of NVLS over the line rate, as measured on whole domains.
+    /// Bus bandwidth of NVLS over the line rate, as measured on whole domains with the largest pieces.
     pub(super) nvls_bus: f64,
+    /// Channels of NVLS.
+    pub(super) nvls_channels: f64,
+    /// Largest piece that a channel of NVLS moves at a time, in bytes.
+    pub(super) nvls_piece: f64,
     /// Measured time of one LL step between neighbours of a ring inside the domain.
     pub(super) ring_step: f64,
     /// Factor on the latency of long Simple rings between nodes, in NCCL's own estimate.
@@ -90,6 +128,8 @@ const VOLTA: Generation = Generation {
     channels: [12, 4],
     nvls: 0.0,
     nvls_bus: 0.0,
+    nvls_channels: 0.0,
+    nvls_piece: 0.0,
     // 48.5 µs for the 14 steps of an 8-byte all-reduce on a DGX-1.
     ring_step: 3.0,
     plateau: 1.9,
@@ -102,6 +142,8 @@ const AMPERE: Generation = Generation {
     channels: [24, 16],
     nvls: 0.0,
     nvls_bus: 0.0,
+    nvls_channels: 0.0,
+    nvls_piece: 0.0,
     // nccl-tests issue 123: 3.9 µs per GPU added, which is two steps.
     ring_step: 2.0,
     plateau: 1.4,
@@ -115,9 +157,16 @@ const HOPPER: Generation = Generation {
     nvls: 0.85,
     // jax-ml/scaling-book gpus.md: 480 GB/s of 450 with NVLink SHARP on 8 GPUs.
     nvls_bus: 480.0 / 450.0,
+    // src/transport/nvls.cc and the default of NCCL_NVLS_CHUNKSIZE.
+    nvls_channels: 16.0,
+    nvls_piece: 131_072.0,
     ring_step: 0.6,
     plateau: 1.4,
 };
+
+/// Largest NVLS piece on Blackwell, in bytes; fitted: GCP A4 and stas00/ml-engineering both step from
+/// 740 to 840 GB/s between 4 and 8 GiB, which is 64 rounds of 24 channels and 8 heads with this.
+pub(super) const BLACKWELL_NVLS_PIECE: f64 = 524_288.0;
 
 const BLACKWELL: Generation = Generation {
     ll: [282.0, 90.0, 70.0],
@@ -127,6 +176,9 @@ const BLACKWELL: Generation = Generation {
     nvls: 0.74,
     // together-nccl-tests: 845 GB/s of 900 on 8 × B200.
     nvls_bus: 845.0 / 900.0,
+    // src/transport/nvls.cc, inside one domain.
+    nvls_channels: 24.0,
+    nvls_piece: BLACKWELL_NVLS_PIECE,
     // XLA on GB200: about 16 µs on 4 GPUs (6 steps), 28 µs on 8 (14 steps).
     ring_step: 1.5,
     plateau: 1.4,

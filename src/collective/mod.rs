@@ -1,6 +1,7 @@
 //! Collective operations: who sends what to whom, and how long that takes on a network.
 
 mod contention;
+mod hashing;
 mod library;
 mod network;
 mod placement;

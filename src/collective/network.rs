@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::collective::contention::{Contention, Traffic};
-use crate::collective::library;
+use crate::collective::{hashing, library};
 use crate::collective::placement::{self, GroupShape};
 use crate::collective::rounds_cost::{RoundLatency, Rounds};
 use crate::collective::ways::{Pricing, Rates, Way};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
-use crate::hardware::{Cluster, ScaleUpKind, TopologyFault};
+use crate::hardware::{Cluster, ScaleUpKind, TopologyFault, TopologyKind};
 use crate::units::{Bytes, SimDuration};
 
 pub use crate::collective::placement::GroupPattern;
@@ -305,8 +305,10 @@ impl Network {
         if protocol != Protocol::Ideal {
             way.latency += library::RING.base[2] * 1e-6;
             if algorithm == CollectiveAlgorithm::Direct {
-                let remote = f64::from(pricing.shape.ranks - pricing.shape.members);
-                way.latency += fabric.message_overhead.as_secs_f64() * remote;
+                let ranks = f64::from(pricing.shape.ranks);
+                let share = pricing.request.bytes.as_f64() / ranks;
+                let remote = ranks - f64::from(pricing.shape.members);
+                way.latency += pricing.message_overhead(share) * remote;
             }
         }
         Some(way)
@@ -322,11 +324,29 @@ impl Network {
         let slowdown = self
             .contention
             .slowdown(groups, &pricing.shape, Traffic::Forward);
+        let slowdown = slowdown * self.collisions(groups);
         let nic = c.nic_bandwidth.as_bytes_per_s() * c.fabric.scattered_efficiency / slowdown;
         let per_gpu = nic * f64::from(c.nics_per_node) / f64::from(c.gpus_per_node);
         let senders = groups.stride.min(self.per_domain);
         let total = per_gpu * f64::from(self.per_domain);
         (total / f64::from(senders)).min(nic.max(per_gpu))
+    }
+
+    /// How many times longer the slowest pipeline send takes because the fabric hashes single flows
+    /// over its uplinks.
+    ///
+    /// Only between NICs of different rails: within a rail a send stays below one leaf, and rings
+    /// have many flows per NIC. A leaf has as many uplinks as nodes, over the oversubscription.
+    fn collisions(&self, groups: GroupPattern) -> f64 {
+        let (fabric, node) = (&self.cluster.fabric, self.cluster.gpus_per_node);
+        if fabric.topology != TopologyKind::Rail || groups.stride.is_multiple_of(node) {
+            return 1.0;
+        }
+        let domains = self.gpus.div_ceil(self.per_domain);
+        let rails = groups.stride.min(node);
+        let leaves = domains.div_ceil(fabric.nodes_per_leaf) * rails;
+        let uplinks = libm::ceil(f64::from(fabric.nodes_per_leaf) / fabric.oversubscription);
+        hashing::busiest(domains * rails, leaves * uplinks as u32)
     }
 
     fn priced(&self, pricing: &Pricing<'_>, way: Way) -> CollectiveCost {

@@ -48,16 +48,13 @@ fn slots(bytes: u64) -> f64 {
 const WINDOW_BYTES: f64 = 8e6;
 const WINDOW_TRIPS: f64 = 12.0;
 
-/// Pipeline fill of in-switch reductions: microseconds per rank, and bytes per rank at its half.
-const NVLS_FILL: f64 = 9.0;
-const NVLS_FILL_BYTES: f64 = 2e6;
+/// Bytes that a channel of NVLS could have moved while it synchronises with the switch for one piece;
+/// fitted to 8 × H100, whose bus bandwidth falls from 478 to 455, 390 and 300 GB/s as pieces shrink
+/// from 128 to 64, 32 and 16 KiB.
+const NVLS_SYNCHRONISATION: f64 = 10_240.0;
 
 /// Share of their slower stage that reductions in NVLink and InfiniBand switches together reach.
 const SHARP_SHARE: f64 = 0.8;
-
-/// Share of its volume bound that a tree over three and more domains reaches: each of its inner
-/// vertices receives from two children what it sends to one parent.
-const DEEP_TREE: f64 = 0.5;
 
 /// Everything that the price of a way depends on.
 pub(super) struct Pricing<'a> {
@@ -154,6 +151,29 @@ impl Pricing<'_> {
         }
     }
 
+    /// A transfer of so many seconds whose messages of `message` bytes cross between domains
+    /// `crossings` times one after another.
+    ///
+    /// Messages that need a rendezvous hide it behind those under way, once there are many: the
+    /// larger of both decides, and the change between them is smooth (root of the squares).
+    fn across(&self, transfer: f64, message: f64, crossings: f64) -> f64 {
+        let agreed = self.cluster.fabric.rendezvous.filter(|class| {
+            self.crosses() && message >= class.limit.as_f64()
+        });
+        let rendezvous = agreed.map_or(0.0, |class| class.cost.as_secs_f64() * crossings);
+        libm::hypot(transfer, rendezvous) + self.window()
+    }
+
+    /// Time that a rank's plugin needs for one of its many messages of a size, in seconds.
+    pub(super) fn message_overhead(&self, message: f64) -> f64 {
+        let fabric = &self.cluster.fabric;
+        let short = fabric
+            .short_messages
+            .filter(|class| message <= class.limit.as_f64());
+        let cost = short.map_or(fabric.message_overhead, |class| class.cost);
+        cost.as_secs_f64()
+    }
+
     /// A ring on this job's links.
     pub(super) fn ring(&self, protocol: Protocol) -> Way {
         let p = library::row(protocol);
@@ -184,7 +204,11 @@ impl Pricing<'_> {
             algorithm: CollectiveAlgorithm::Ring,
             protocol,
             latency: latency * 1e-6,
-            transfer: self.bytes() * work.moved / rate + self.window(),
+            transfer: self.across(
+                self.bytes() * work.moved / rate,
+                self.bytes() / f64::from(self.shape.ranks),
+                work.crossings,
+            ),
         }
     }
 
@@ -242,7 +266,7 @@ impl Pricing<'_> {
         let links = match self.shape.domains {
             1 => self.rates.intra,
             2 => self.through().min(self.rates.inter * 2.0),
-            _ => self.through().min(self.rates.inter * DEEP_TREE),
+            _ => self.through().min(self.rates.inter),
         };
         let channels = self.tree_channels();
         let ceiling = channels * self.generation().tree[self.column()] * 1e9;
@@ -251,7 +275,11 @@ impl Pricing<'_> {
             algorithm: CollectiveAlgorithm::DoubleBinaryTree,
             protocol,
             latency: latency * 1e-6,
-            transfer: self.bytes() * 2.0 / rate + self.window(),
+            transfer: self.across(
+                self.bytes() * 2.0 / rate,
+                self.bytes() / library::TREE_CHANNELS,
+                2.0 * self.depth(),
+            ),
         }
     }
 
@@ -279,32 +307,54 @@ impl Pricing<'_> {
     }
 
     /// Reduction in NVLink switches, between domains by InfiniBand switches or a tree.
+    ///
+    /// `t = latency + bytes / rate + f · parallel · piece / rate`: pieces move through the stages one
+    /// behind the other, and the last one waits for `f` of them, one for the way back from the
+    /// switch, or one at each hop of the tree up and down.
     pub(super) fn nvls(&self) -> Way {
         let m = f64::from(self.shape.members);
-        let line = self.cluster.scale_up.bandwidth.as_bytes_per_s();
-        let bus = line * self.generation().nvls_bus * (8.0 / 7.0 * (m - 1.0) / m).min(1.0);
-        let inside = bus * m / (2.0 * (m - 1.0));
-        let (latency, rate) = if !self.crosses() {
-            (library::NVLS_INTRA, inside)
-        } else if self.cluster.fabric.in_network_reduction {
+        let generation = self.generation();
+        let parallel = generation.nvls_channels * m;
+        let sharp = self.crosses() && self.cluster.fabric.in_network_reduction;
+        let (latency, piece, held_back) = if sharp {
             let latency = library::NVLS_INTRA + library::NVLS_NETWORK + self.plugin();
-            (latency, inside.min(self.rates.inter) * SHARP_SHARE)
+            let piece = library::nvls_piece(generation.nvls_piece, parallel, self.bytes());
+            (latency, piece, 2.0)
+        } else if self.crosses() {
+            let hops = 2.0 * self.depth();
+            let latency =
+                library::NVLS_INTRA + hops * (library::NVLS_TREE_NETWORK + self.plugin());
+            let piece = library::nvls_tree_piece(self.shape.domains, parallel, self.bytes());
+            (latency, piece, hops)
         } else {
-            let hops = 2.0 * self.depth() * (library::NVLS_TREE_NETWORK + self.plugin());
-            let sends = if self.shape.domains == 2 { 1.0 } else { 2.0 };
-            (
-                library::NVLS_INTRA + hops,
-                (inside * 0.95).min(self.rates.inter / sends),
-            )
+            let piece = library::nvls_piece(generation.nvls_piece, parallel, self.bytes());
+            (library::NVLS_INTRA, piece, 1.0)
         };
-        let ranks = f64::from(self.shape.ranks);
-        let fill = NVLS_FILL * ranks * self.bytes() / (self.bytes() + NVLS_FILL_BYTES * ranks);
+        let inside = self.nvls_rate(piece);
+        let rate = match (self.crosses(), sharp, self.shape.domains) {
+            (false, _, _) => inside,
+            (true, true, _) => inside.min(self.rates.inter) * SHARP_SHARE,
+            (true, false, 2) => inside.min(self.rates.inter),
+            (true, false, _) => inside.min(self.rates.inter / 2.0),
+        };
+        let fill = held_back * (parallel * piece).min(self.bytes()) / rate;
         Way {
             algorithm: CollectiveAlgorithm::Nvls,
             protocol: Protocol::Simple,
             latency: latency * 1e-6,
-            transfer: self.bytes() / rate + fill * 1e-6 + self.window(),
+            transfer: self.bytes() / rate + fill + self.window(),
         }
+    }
+
+    /// Bytes of a buffer per second that NVLS reduces inside a domain in pieces of a size.
+    fn nvls_rate(&self, piece: f64) -> f64 {
+        let m = f64::from(self.shape.members);
+        let generation = self.generation();
+        let line = self.cluster.scale_up.bandwidth.as_bytes_per_s();
+        let whole = line * generation.nvls_bus * (8.0 / 7.0 * (m - 1.0) / m).min(1.0);
+        let busy = |piece: f64| piece / (piece + NVLS_SYNCHRONISATION);
+        let bus = whole * busy(piece) / busy(generation.nvls_piece);
+        bus * m / (2.0 * (m - 1.0))
     }
 
     /// All-gather or reduce-scatter through the switches: one pass, at the rate of the links.
@@ -337,7 +387,7 @@ impl Pricing<'_> {
         } else {
             (0.0, 0.0)
         };
-        let overhead = self.cluster.fabric.message_overhead.as_secs_f64() * (n - m);
+        let overhead = self.message_overhead(share) * (n - m);
         let hops = library::RING.base[2] + network + self.hop(&library::RING, 2);
         Way {
             algorithm: CollectiveAlgorithm::Direct,

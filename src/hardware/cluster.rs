@@ -2,7 +2,7 @@
 
 use crate::closed_set;
 use crate::hardware::TopologyKind;
-use crate::units::{Bandwidth, SimDuration};
+use crate::units::{Bandwidth, Bytes, SimDuration};
 
 closed_set! {
     /// How the GPUs of a node reach each other.
@@ -93,12 +93,25 @@ pub struct Fabric {
     pub plugin_latency: SimDuration,
     /// Time that a rank's network plugin needs per message when it talks to many peers in turn.
     pub message_overhead: SimDuration,
+    /// The same for messages of up to a limit, which some plugins send another way.
+    pub short_messages: Option<MessageClass>,
+    /// Messages whose ends agree on them before they are sent: from a limit on.
+    pub rendezvous: Option<MessageClass>,
     /// Fraction of the line rate that large messages reach, 0–1.
     pub efficiency: f64,
     /// Fraction of the line rate that pairwise traffic reaches (all-to-all, pipeline sends), 0–1.
     pub scattered_efficiency: f64,
     /// Whether its switches reduce (InfiniBand SHARP).
     pub in_network_reduction: bool,
+}
+
+/// Messages on one side of a limit, and what each of them costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageClass {
+    /// Their largest or smallest size.
+    pub limit: Bytes,
+    /// Time of each.
+    pub cost: SimDuration,
 }
 
 impl Cluster {

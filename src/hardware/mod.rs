@@ -5,7 +5,7 @@ pub mod gpu;
 pub mod precision;
 pub mod topology;
 
-pub use cluster::{Cluster, CollectiveLibrary, Fabric, ScaleUp, ScaleUpKind};
+pub use cluster::{Cluster, CollectiveLibrary, Fabric, MessageClass, ScaleUp, ScaleUpKind};
 pub use gpu::{AttentionKernel, AttentionRate, GemmRate, Gpu, KernelRates, Peaks, Price};
 pub use precision::Precision;
 pub use topology::{Graph, Topology, TopologyFault, TopologyKind, TopologyLink, TopologySize};

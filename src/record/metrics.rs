@@ -330,6 +330,7 @@ mod tests {
                 size: Bytes::new(1_000_000_000),
                 algorithm: None,
                 protocol: None,
+                ranks_per_process: 1,
             };
             let got = Bandwidths::new(&scenario, &report).unwrap();
             assert!((got.algorithm / 100e9 - 1.0).abs() < 1e-12);

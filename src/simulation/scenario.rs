@@ -218,4 +218,6 @@ pub struct CollectiveScenario {
     pub algorithm: Option<CollectiveAlgorithm>,
     /// Wire protocol; `None`: what NCCL would choose.
     pub protocol: Option<Protocol>,
+    /// Ranks that one process of the test launches one after another (`-g` of nccl-tests).
+    pub ranks_per_process: u32,
 }

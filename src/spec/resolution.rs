@@ -75,6 +75,7 @@ fn collective(resolver: &Resolver, point: &GridPoint) -> Result<CollectiveScenar
             .expect("collective studies have a size"),
         algorithm: named(point, Axis::Collective),
         protocol: named(point, Axis::Protocol),
+        ranks_per_process: 1,
     })
 }
 

@@ -43,6 +43,7 @@ const IDEAL: [&str; 9] = [
 /// # Errors
 /// When a column is missing or a cell holds what it cannot.
 pub(super) fn measured(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case>, TableFaults> {
+    let launches = Launches::shipped();
     table.map_rows(&MEASURED, |row| {
         let id = row.required_text("id").to_owned();
         let op = row.parsed("op").unwrap_or(CollectiveOp::AllReduce);
@@ -75,6 +76,7 @@ pub(super) fn measured(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<C
                 // A send has no algorithm; its rows say whom it goes to.
                 algorithm: run.algorithm.filter(|_| op != CollectiveOp::SendRecv),
                 protocol: None,
+                ranks_per_process: launches.ranks_per_process(row, gpus / nodes),
             };
             timed(scenario)
         });
@@ -123,6 +125,50 @@ fn timed(scenario: CollectiveScenario) -> Subject {
     }
 }
 
+/// How many GPUs each process of a run launches: what its row says, or else its source.
+struct Launches {
+    /// Beginning of a source's name, and its GPUs per process.
+    sources: Vec<(String, u32)>,
+}
+
+impl Launches {
+    /// The facts that ship with the program.
+    ///
+    /// # Panics
+    /// Never: a test reads the file.
+    fn shipped() -> Self {
+        let text = include_str!("../../data/validation/launches.csv");
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let sources = reader.records().map(|record| {
+            let record = record.expect("the file ships with the program");
+            let ranks = record[1].parse().expect("the second column is a number");
+            (record[0].to_owned(), ranks)
+        });
+        Self {
+            sources: sources.collect(),
+        }
+    }
+
+    /// GPUs that a process of the row's run launches, at most those of a node; 1 where nothing says more.
+    fn ranks_per_process(&self, row: &Row<'_>, per_node: u32) -> u32 {
+        let notes = row.text("notes").unwrap_or_default();
+        let source = row.text("source").unwrap_or_default();
+        let stated = notes
+            .split_once("-g ")
+            .map(|(_, rest)| rest.trim_start_matches(|c: char| !c.is_ascii_digit()))
+            .and_then(|rest| {
+                let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+                digits?.parse().ok()
+            });
+        let known = self
+            .sources
+            .iter()
+            .find(|(name, _)| source.starts_with(name.as_str()));
+        let ranks = stated.or(known.map(|(_, ranks)| *ranks)).unwrap_or(1);
+        ranks.min(per_node)
+    }
+}
+
 /// What the name of a run says about it.
 struct RunNames {
     algorithm: Option<CollectiveAlgorithm>,
@@ -131,12 +177,12 @@ struct RunNames {
 }
 
 impl RunNames {
-    /// Reads names like `Ring tuned`, `NVLSTree`, `CollNetDirect (IB SHARP)`; a name that only repeats a caption
-    /// or says `default` leaves the choice to the library.
+    /// Reads names like `Ring tuned`, `NVLSTree`, `CollNetDirect (IB SHARP)`, `NVLS per caption`; a name that
+    /// doubts its caption, or says `default`, leaves the choice to the library.
     fn read(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         let sharp = name.contains("sharp") || name.contains("collnet");
-        let algorithm = if name.contains("caption") || name.contains("graph") {
+        let algorithm = if name.starts_with("caption") || name.contains("graph") {
             None
         } else if sharp || name.starts_with("nvls") {
             Some(CollectiveAlgorithm::Nvls)
@@ -228,6 +274,7 @@ pub(super) fn ideal(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case
                 size,
                 algorithm: Some(algorithm),
                 protocol: Some(Protocol::Ideal),
+                ranks_per_process: 1,
             }))
         });
         Case {
@@ -299,6 +346,8 @@ fn links(row: &Row<'_>, ranks: u32) -> Result<Cluster, String> {
             latency: nanos(latencies[outer]),
             plugin_latency: SimDuration::ZERO,
             message_overhead: SimDuration::ZERO,
+            short_messages: None,
+            rendezvous: None,
             efficiency: 1.0,
             scattered_efficiency: 1.0,
             in_network_reduction: false,
@@ -352,7 +401,14 @@ mod tests {
             RunNames::read("Ring tuned").algorithm,
             Some(CollectiveAlgorithm::Ring)
         );
-        assert_eq!(RunNames::read("NVLS per caption").algorithm, None);
+        assert_eq!(
+            RunNames::read("NVLS per caption").algorithm,
+            Some(CollectiveAlgorithm::Nvls)
+        );
+        assert_eq!(
+            RunNames::read("caption says NVLS but A100 has none (ring/tree)").algorithm,
+            None
+        );
         assert!(RunNames::read("CollNetDirect (IB SHARP)").sharp);
         assert_eq!(RunNames::read("default").algorithm, None);
     }
