@@ -164,10 +164,6 @@ const HOPPER: Generation = Generation {
     plateau: 1.4,
 };
 
-/// Largest NVLS piece on Blackwell, in bytes; fitted: GCP A4 and stas00/ml-engineering both step from
-/// 740 to 840 GB/s between 4 and 8 GiB, which is 64 rounds of 24 channels and 8 heads with this.
-pub(super) const BLACKWELL_NVLS_PIECE: f64 = 524_288.0;
-
 const BLACKWELL: Generation = Generation {
     ll: [282.0, 90.0, 70.0],
     tree_ll128: [55.6, 31.67, 20.0],
@@ -176,9 +172,9 @@ const BLACKWELL: Generation = Generation {
     nvls: 0.74,
     // together-nccl-tests: 845 GB/s of 900 on 8 × B200.
     nvls_bus: 845.0 / 900.0,
-    // src/transport/nvls.cc, inside one domain.
+    // src/transport/nvls.cc, inside one domain, and the default of NCCL_NVLS_CHUNKSIZE.
     nvls_channels: 24.0,
-    nvls_piece: BLACKWELL_NVLS_PIECE,
+    nvls_piece: 131_072.0,
     // XLA on GB200: about 16 µs on 4 GPUs (6 steps), 28 µs on 8 (14 steps).
     ring_step: 1.5,
     plateau: 1.4,

@@ -14,6 +14,7 @@ pub use network::{
     CollectiveCost, CollectiveRequest, GroupPattern, LinkLoads, Network, NetworkFault, Unsupported,
 };
 pub use placement::GroupShape;
+pub use ways::FITTED;
 
 use crate::closed_set;
 

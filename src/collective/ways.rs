@@ -39,8 +39,12 @@ impl Way {
 
 /// Growth of the latency of LL messages between domains once they no longer fit one slot: they
 /// go in several sends from 1 KiB on, and by 32 KiB cost 1.6 times as much.
+const SLOTS_GROWTH: f64 = 0.6;
+const SLOTS_DOUBLINGS: f64 = 5.0;
+
 fn slots(bytes: u64) -> f64 {
-    1.0 + 0.6 * (libm::log2(bytes.max(1) as f64 / 1024.0) / 5.0).clamp(0.0, 1.0)
+    let doublings = libm::log2(bytes.max(1) as f64 / 1024.0);
+    1.0 + SLOTS_GROWTH * (doublings / SLOTS_DOUBLINGS).clamp(0.0, 1.0)
 }
 
 /// Bytes at which half of the window between two domains is filled, and its depth in round trips
@@ -48,13 +52,46 @@ fn slots(bytes: u64) -> f64 {
 const WINDOW_BYTES: f64 = 8e6;
 const WINDOW_TRIPS: f64 = 12.0;
 
-/// Bytes that a channel of NVLS could have moved while it synchronises with the switch for one piece;
-/// fitted to 8 × H100, whose bus bandwidth falls from 478 to 455, 390 and 300 GB/s as pieces shrink
-/// from 128 to 64, 32 and 16 KiB.
-const NVLS_SYNCHRONISATION: f64 = 10_240.0;
+/// Time that the lines of an LL message add to each hop inside a domain once they keep all threads
+/// busy, in microseconds: none at 64 bytes, all of it from 32 KiB on; fitted to 8-GPU rings of H100
+/// and V100 and to trees of two and four H100 nodes, whose small messages grow alike per hop.
+const LL_LINES: f64 = 0.18;
+
+fn lines(protocol: Protocol, bytes: u64) -> f64 {
+    match protocol {
+        Protocol::Ll => LL_LINES * (libm::log2(bytes.max(1) as f64 / 64.0) / 9.0).clamp(0.0, 1.0),
+        Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => 0.0,
+    }
+}
+
+/// Time that a channel of NVLS synchronises with the switch for one piece, in seconds; fitted to
+/// 8 × H100, whose bus bandwidth falls from 478 to 455, 390 and 300 GB/s as pieces shrink from 128 to
+/// 64, 32 and 16 KiB.
+const NVLS_SYNCHRONISATION: f64 = 4.8e-6;
 
 /// Share of their slower stage that reductions in NVLink and InfiniBand switches together reach.
-const SHARP_SHARE: f64 = 0.8;
+const SHARP_SHARE: f64 = 0.77;
+
+/// Share of the rate of NVLS inside a domain that it keeps while a tree carries it on between domains.
+const NVLS_TREE_SHARE: f64 = 0.95;
+
+/// Share of its volume bound that a tree over three and more domains reaches: each of its inner
+/// vertices receives from two children what it sends to one parent.
+const DEEP_TREE: f64 = 0.5;
+
+/// Every constant above that was fitted to measured collectives instead of taken from a library's
+/// source or read off a measurement of itself: its name and value.
+pub const FITTED: &[(&str, f64)] = &[
+    ("slots_growth", SLOTS_GROWTH),
+    ("slots_doublings", SLOTS_DOUBLINGS),
+    ("window_bytes", WINDOW_BYTES),
+    ("window_trips", WINDOW_TRIPS),
+    ("ll_lines_us", LL_LINES),
+    ("nvls_synchronisation_s", NVLS_SYNCHRONISATION),
+    ("nvls_tree_share", NVLS_TREE_SHARE),
+    ("sharp_share", SHARP_SHARE),
+    ("deep_tree", DEEP_TREE),
+];
 
 /// Everything that the price of a way depends on.
 pub(super) struct Pricing<'a> {
@@ -157,9 +194,11 @@ impl Pricing<'_> {
     /// Messages that need a rendezvous hide it behind those under way, once there are many: the
     /// larger of both decides, and the change between them is smooth (root of the squares).
     fn across(&self, transfer: f64, message: f64, crossings: f64) -> f64 {
-        let agreed = self.cluster.fabric.rendezvous.filter(|class| {
-            self.crosses() && message >= class.limit.as_f64()
-        });
+        let agreed = self
+            .cluster
+            .fabric
+            .rendezvous
+            .filter(|class| self.crosses() && message >= class.limit.as_f64());
         let rendezvous = agreed.map_or(0.0, |class| class.cost.as_secs_f64() * crossings);
         libm::hypot(transfer, rendezvous) + self.window()
     }
@@ -180,7 +219,7 @@ impl Pricing<'_> {
         let work = self.ring_work();
         // No protocol hands on faster than LL does.
         let step = match protocol {
-            Protocol::Ll => self.generation().ring_step,
+            Protocol::Ll => self.generation().ring_step + lines(protocol, self.request.bytes.get()),
             Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => {
                 self.hop(&library::RING, p).max(self.generation().ring_step)
             }
@@ -261,12 +300,13 @@ impl Pricing<'_> {
             Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => 1.0,
         };
         let network = (library::TREE.network[p] + self.plugin() * flush) * growth;
-        let chain = f64::from(self.shape.members - 1) * self.hop(&library::TREE, p);
+        let hop = self.hop(&library::TREE, p) + lines(protocol, self.request.bytes.get());
+        let chain = f64::from(self.shape.members - 1) * hop;
         let latency = library::TREE.base[p] + 2.0 * (chain + self.depth() * network);
         let links = match self.shape.domains {
             1 => self.rates.intra,
             2 => self.through().min(self.rates.inter * 2.0),
-            _ => self.through().min(self.rates.inter),
+            _ => self.through().min(self.rates.inter * DEEP_TREE),
         };
         let channels = self.tree_channels();
         let ceiling = channels * self.generation().tree[self.column()] * 1e9;
@@ -322,20 +362,19 @@ impl Pricing<'_> {
             (latency, piece, 2.0)
         } else if self.crosses() {
             let hops = 2.0 * self.depth();
-            let latency =
-                library::NVLS_INTRA + hops * (library::NVLS_TREE_NETWORK + self.plugin());
+            let latency = library::NVLS_INTRA + hops * (library::NVLS_TREE_NETWORK + self.plugin());
             let piece = library::nvls_tree_piece(self.shape.domains, parallel, self.bytes());
             (latency, piece, hops)
         } else {
             let piece = library::nvls_piece(generation.nvls_piece, parallel, self.bytes());
             (library::NVLS_INTRA, piece, 1.0)
         };
-        let inside = self.nvls_rate(piece);
+        let inside = self.nvls_rate(piece, parallel);
         let rate = match (self.crosses(), sharp, self.shape.domains) {
             (false, _, _) => inside,
             (true, true, _) => inside.min(self.rates.inter) * SHARP_SHARE,
-            (true, false, 2) => inside.min(self.rates.inter),
-            (true, false, _) => inside.min(self.rates.inter / 2.0),
+            (true, false, 2) => (inside * NVLS_TREE_SHARE).min(self.rates.inter),
+            (true, false, _) => (inside * NVLS_TREE_SHARE).min(self.rates.inter / 2.0),
         };
         let fill = held_back * (parallel * piece).min(self.bytes()) / rate;
         Way {
@@ -347,14 +386,15 @@ impl Pricing<'_> {
     }
 
     /// Bytes of a buffer per second that NVLS reduces inside a domain in pieces of a size.
-    fn nvls_rate(&self, piece: f64) -> f64 {
+    fn nvls_rate(&self, piece: f64, parallel: f64) -> f64 {
         let m = f64::from(self.shape.members);
         let generation = self.generation();
         let line = self.cluster.scale_up.bandwidth.as_bytes_per_s();
-        let whole = line * generation.nvls_bus * (8.0 / 7.0 * (m - 1.0) / m).min(1.0);
-        let busy = |piece: f64| piece / (piece + NVLS_SYNCHRONISATION);
-        let bus = whole * busy(piece) / busy(generation.nvls_piece);
-        bus * m / (2.0 * (m - 1.0))
+        let bus = line * generation.nvls_bus * (8.0 / 7.0 * (m - 1.0) / m).min(1.0);
+        let whole = bus * m / (2.0 * (m - 1.0));
+        let lost = NVLS_SYNCHRONISATION * whole / parallel;
+        let busy = |piece: f64| piece / (piece + lost);
+        whole * busy(piece) / busy(generation.nvls_piece)
     }
 
     /// All-gather or reduce-scatter through the switches: one pass, at the rate of the links.
@@ -453,7 +493,7 @@ impl Pricing<'_> {
         let chain = f64::from(self.shape.members - 1) * self.hop(&library::TREE, p);
         let latency =
             library::TREE.base[p] + 2.0 * (chain + self.depth() * library::TREE.network[p]);
-        let channels = f64::from(self.generation().channels[usize::from(self.crosses())].max(1));
+        let channels = self.tree_channels();
         let ceiling = channels * self.generation().tree[self.column()] * 1e9;
         let full = (0.92 * self.ring_rate()).min(ceiling);
         latency * 1e-6 + self.bytes() * 2.0 / self.capped_tree(protocol, full, channels)

@@ -83,11 +83,11 @@ mod tests {
         report.time
     }
 
-    // 128 bytes in a ring of 8: 6.6 + 7 · 0.6 = 10.8 µs on the GPUs, but 8 launches of 4.4 µs.
+    // 8 bytes in a ring of 8: 6.6 + 7 · 0.6 = 10.8 µs on the GPUs, but 8 launches of 4.4 µs.
     // 1 GiB takes milliseconds, which hide the launches.
     #[test]
     fn one_process_for_all_gpus_launches_them_one_by_one() {
-        let small = Bytes::new(128);
+        let small = Bytes::new(8);
         assert_eq!(time(8, small), SimDuration::from_nanos(35_200));
         assert!((time(1, small).as_secs_f64() - 10.8e-6).abs() < 1e-8);
         assert_eq!(time(8, Bytes::gib(1)), time(1, Bytes::gib(1)));

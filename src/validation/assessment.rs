@@ -1,6 +1,7 @@
 //! What a set of judged cases says about the model.
 
 use crate::catalog::{Catalog, Kind};
+use crate::collective;
 
 use super::case::{CaseStatus, Judged, Score};
 use super::errors::{ErrorSummary, GroupErrors, by_group, mean_over_groups};
@@ -70,10 +71,10 @@ pub struct MissedCase {
     pub reason: String,
 }
 
-/// A constant of the catalogue that was fitted instead of measured.
+/// A constant that was fitted instead of measured.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FittedConstant {
-    /// Where it stands first: `stacks/megatron-2021`.
+    /// Where it stands first: `stacks/megatron-2021`; `collectives` for those of their cost.
     pub entry: String,
     /// Its key: `host.step`.
     pub key: String,
@@ -84,7 +85,8 @@ pub struct FittedConstant {
 /// How the source of a fitted constant begins.
 pub const FITTED: &str = "fitted";
 
-/// Every constant of the catalogue whose source says that it was fitted; one that entries inherit counts once.
+/// Every constant of the catalogue whose source says that it was fitted, and those of the collectives'
+/// cost; one that entries inherit counts once.
 pub fn fitted_constants(catalog: &Catalog) -> Vec<FittedConstant> {
     let mut found: Vec<FittedConstant> = Vec::new();
     for kind in Kind::ALL.iter().copied() {
@@ -115,6 +117,15 @@ pub fn fitted_constants(catalog: &Catalog) -> Vec<FittedConstant> {
             }
         }
     }
+    found.extend(
+        collective::FITTED
+            .iter()
+            .map(|(key, value)| FittedConstant {
+                entry: "collectives".to_owned(),
+                key: (*key).to_owned(),
+                value: value.to_string(),
+            }),
+    );
     found.sort();
     found
 }

@@ -61,6 +61,15 @@ impl ErrorSummary {
     }
 }
 
+impl ErrorSummary {
+    /// Geometric mean error: the factor by which a prediction is off in the geometric mean, less 1.
+    ///
+    /// `exp(mean |ln(predicted/measured)|) − 1`
+    pub fn geometric_mean(&self) -> f64 {
+        libm::expm1(self.log_mean)
+    }
+}
+
 /// Mean of values; 0 of none.
 pub fn mean(values: &[f64]) -> f64 {
     if values.is_empty() {
@@ -145,6 +154,14 @@ mod tests {
         let half = ErrorSummary::of_errors(&[-0.5]).log_mean;
         let double = ErrorSummary::of_errors(&[1.0]).log_mean;
         assert!((half - double).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_geometric_mean_error_is_a_factor() {
+        // Off by factors of 1.21 and 1/1.21 and exact: exp((2 · ln 1.21) / 3) − 1 = 13.55%.
+        let summary = ErrorSummary::of_errors(&[0.21, 1.0 / 1.21 - 1.0, 0.0]);
+        let expected = libm::pow(1.21, 2.0 / 3.0) - 1.0;
+        assert!((summary.geometric_mean() - expected).abs() < 1e-12);
     }
 
     #[test]

@@ -122,6 +122,7 @@ fn summary_json(errors: &ErrorSummary) -> Value {
         "p90": errors.p90,
         "bias": errors.bias,
         "log_mean": errors.log_mean,
+        "geometric_mean": errors.geometric_mean(),
     })
 }
 
@@ -212,7 +213,7 @@ fn kind_text(out: &mut String, kind: &KindAssessment) {
     line(
         out,
         format_args!(
-            "  {:<40} {:>5} {:>6} {:>7} {:>7} {:>7} {:>7} {:>9}",
+            "  {:<40} {:>5} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9}",
             "error of predicted/measured",
             "cases",
             "missed",
@@ -220,6 +221,7 @@ fn kind_text(out: &mut String, kind: &KindAssessment) {
             "mean",
             "p90",
             "bias",
+            "geom.",
             "|ln|"
         ),
     );
@@ -309,13 +311,14 @@ fn rows(out: &mut String, groups: &[GroupErrors]) {
         line(
             out,
             format_args!(
-                "  {name:<40} {:>5} {:>6} {:>7} {:>7} {:>7} {:>7} {:>9.4}",
+                "  {name:<40} {:>5} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9.4}",
                 errors.count,
                 errors.misses,
                 percent(errors.median),
                 percent(errors.mean),
                 percent(errors.p90),
                 percent(errors.bias),
+                percent(errors.geometric_mean()),
                 errors.log_mean
             ),
         );
