@@ -231,20 +231,24 @@ pub fn contributions(good: &Spending, bad: &Spending) -> Vec<Contribution> {
     found
 }
 
-/// The one cause to name: an exhausted batch where a fixed global batch leaves each replica one
-/// microbatch (`dp · micro batch = global batch`), else the part that grew most.
-pub fn cause(
+/// What may be the cause, likeliest first: an exhausted batch where a fixed global batch leaves each
+/// replica one microbatch (`dp · micro batch = global batch`), then the parts that grew, the largest
+/// first.
+pub fn suspects(
     fixed_batch: bool,
     bad: &Spending,
     contributions: &[Contribution],
-) -> Option<BreakdownCause> {
-    if fixed_batch && bad.microbatches == Some(1) {
-        return Some(BreakdownCause::BatchExhausted);
-    }
-    contributions
-        .first()
-        .filter(|largest| largest.gpu_seconds_per_sample > 0.0)
-        .map(|largest| largest.cause)
+) -> Vec<BreakdownCause> {
+    let exhausted = fixed_batch && bad.microbatches == Some(1);
+    let grew = contributions
+        .iter()
+        .filter(|part| part.gpu_seconds_per_sample > 0.0)
+        .map(|part| part.cause);
+    exhausted
+        .then_some(BreakdownCause::BatchExhausted)
+        .into_iter()
+        .chain(grew)
+        .collect()
 }
 
 #[cfg(test)]
@@ -352,7 +356,10 @@ mod tests {
         assert!((lost.gpu_seconds_per_sample - 0.1).abs() < 1e-12);
         let sum: f64 = found.iter().map(|c| c.gpu_seconds_per_sample).sum();
         assert!((sum - 0.5).abs() < 1e-12);
-        assert_eq!(cause(true, &bad, &found), Some(BreakdownCause::DpComm));
+        assert_eq!(
+            suspects(true, &bad, &found),
+            [BreakdownCause::DpComm, BreakdownCause::ComputeEfficiency]
+        );
     }
 
     #[test]
@@ -366,10 +373,10 @@ mod tests {
         bad.microbatches = Some(1);
         let found = contributions(&good, &bad);
         assert_eq!(
-            cause(true, &bad, &found),
-            Some(BreakdownCause::BatchExhausted)
+            suspects(true, &bad, &found)[..2],
+            [BreakdownCause::BatchExhausted, BreakdownCause::DpComm]
         );
         // With a batch that grows with the job there is always enough to share.
-        assert_eq!(cause(false, &bad, &found), Some(BreakdownCause::DpComm));
+        assert_eq!(suspects(false, &bad, &found)[0], BreakdownCause::DpComm);
     }
 }

@@ -4,32 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::breakdown::{
-    BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution, Spending, breakdown_point,
-    breakdown_point_of_best, cause, contributions,
-};
-use super::choice::{Choice, choose};
-use super::curve::{Efficiency, Scaling, SizeRate, efficiencies, sawteeth};
+use super::advice::Advice;
 use super::error::AnalysisError;
-use super::fit::{Fits, fits};
 use super::input::Rows;
-use super::knee::knee;
 use super::points::{Reason, SizePoint};
 use super::series::{KeyValue, Series, SeriesReader};
-use super::training_cost::TrainingCost;
-use crate::closed_set;
+use super::series_finding::{Layouts, SeriesFinding, series_finding};
 use crate::record::PointStatus;
 use crate::spec::{AnalysisSettings, Axis};
-
-closed_set! {
-    /// How the layouts of a series came about.
-    pub enum Layouts: "layouts" {
-        /// Chosen anew at each size, as one would run it.
-        ReOptimised = "re-optimised",
-        /// That of the smallest size, with only data parallelism growing.
-        Frozen = "frozen",
-    }
-}
 
 /// What all rows together say.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,6 +26,11 @@ pub struct Findings {
     pub varied: Vec<Axis>,
     /// The series, in the order of their first rows.
     pub series: Vec<SeriesFinding>,
+    /// The same series with the layout of their smallest size, only data parallelism growing: simulated again, so
+    /// empty where the rows have no spec beside them, and without the series that fix their layout. In their order.
+    pub frozen: Vec<SeriesFinding>,
+    /// What simulating points again says; `None` where nothing was.
+    pub advice: Option<Advice>,
     /// Why there is nothing to say, where there is not.
     pub nothing: Option<String>,
 }
@@ -85,110 +72,14 @@ impl Counts {
     }
 }
 
-/// What one series says.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SeriesFinding {
-    /// Number of the series, from 0.
-    pub number: u32,
-    /// The axes that define it.
-    pub key: Vec<(Axis, KeyValue)>,
-    /// What stays the same while it grows.
-    pub scaling: Scaling,
-    /// How its layouts came about.
-    pub layouts: Layouts,
-    /// Its sizes, smallest first, those that did not run included.
-    pub sizes: Vec<SizeFinding>,
-    /// Where it breaks down against its smallest size.
-    pub breakdown: Breakdown,
-    /// Where it breaks down against its best rate per GPU.
-    pub breakdown_of_best: BreakdownPoint,
-    /// Where its rate bends most.
-    pub knee: Option<f64>,
-    /// Laws fitted to it.
-    pub fits: Fits,
-    /// Sizes to choose, as places in `sizes`; `None` where nothing ran.
-    pub choice: Option<Choice>,
-}
-
-/// One size of a series.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SizeFinding {
-    /// Its row.
-    pub point: SizePoint,
-    /// Its scaling; `None` where it did not run.
-    pub efficiency: Option<Efficiency>,
-    /// Whether it is slower per GPU than both neighbours: a tooth of divisibility.
-    pub sawtooth: bool,
-    /// A whole training at this size; `None` where the number of tokens is not set.
-    pub training: Option<TrainingCost>,
-}
-
-/// A breakdown point with its cause.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Breakdown {
-    /// What the data say.
-    pub status: BreakdownStatus,
-    /// Size of the crossing, interpolated; also where it is unconfirmed.
-    pub size: Option<f64>,
-    /// First size under the threshold, as a place in `sizes`.
-    pub first_bad: Option<usize>,
-    /// Last size above it.
-    pub last_good: Option<usize>,
-    /// What breaks it.
-    pub cause: Option<BreakdownCause>,
-    /// The loss between the two sizes by part, largest first; sums to the loss.
-    pub contributions: Vec<Contribution>,
-}
-
-impl SeriesFinding {
-    /// The value that an axis has in the series.
-    pub fn value(&self, axis: Axis) -> Option<&KeyValue> {
-        self.key
-            .iter()
-            .find(|(of, _)| *of == axis)
-            .map(|(_, value)| value)
-    }
-
-    /// The size that is recommended: the fastest within the threshold.
-    pub fn recommended(&self) -> Option<&SizeFinding> {
-        self.choice
-            .map(|choice| &self.sizes[choice.fastest_efficient])
-    }
-
-    /// Why that size, in words.
-    pub fn recommended_why(&self) -> Option<String> {
-        let efficiency = self.recommended()?.efficiency?;
-        let choice = self.choice?;
-        let last = self.sizes.iter().rposition(|s| s.efficiency.is_some())?;
-        Some(if choice.fastest_efficient == last {
-            format!(
-                "largest size that ran, still {:.0}% efficient",
-                100.0 * efficiency.of_baseline
-            )
-        } else {
-            format!(
-                "fastest size within the threshold, {:.0}% efficient",
-                100.0 * efficiency.of_baseline
-            )
-        })
-    }
-
-    /// The smallest size that ran.
-    pub fn baseline(&self) -> Option<&SizeFinding> {
-        self.sizes.iter().find(|size| size.efficiency.is_some())
-    }
-
-    /// The values of some axes, in words: `h100-sxm llama3-70b`.
-    pub fn label(&self, axes: &[Axis]) -> String {
-        let words: Vec<String> = axes
-            .iter()
-            .map(|axis| match self.value(*axis) {
-                Some(value @ KeyValue::Text(_)) => value.to_string(),
-                Some(value) => format!("{axis} {value}"),
-                None => format!("{axis} auto"),
-            })
-            .collect();
-        words.join(" ")
+impl Findings {
+    /// The curve of a series with the layout of its smallest size.
+    pub fn frozen_of(&self, series: &SeriesFinding) -> Option<&SeriesFinding> {
+        let place = self
+            .frozen
+            .binary_search_by_key(&series.number, |frozen| frozen.of_series)
+            .ok()?;
+        Some(&self.frozen[place])
     }
 }
 
@@ -241,8 +132,12 @@ impl Analysis {
             series: series
                 .into_iter()
                 .zip(0..)
-                .map(|(series, number)| series_finding(series, number, &self.settings))
+                .map(|(series, number)| {
+                    series_finding(series, number, Layouts::ReOptimised, &self.settings)
+                })
                 .collect(),
+            frozen: Vec::new(),
+            advice: None,
             nothing,
         }
     }
@@ -312,107 +207,4 @@ fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {
         .unwrap_or(0);
     (longest < 2)
         .then(|| "nothing to say about scaling: no series ran at more than one size".to_owned())
-}
-
-fn series_finding(series: Series, number: u32, settings: &AnalysisSettings) -> SeriesFinding {
-    let threshold = settings.efficiency_threshold;
-    let ran: Vec<(usize, &SizePoint)> = series
-        .points
-        .iter()
-        .enumerate()
-        .filter(|(_, point)| point.measured.is_some())
-        .collect();
-    let places: Vec<usize> = ran.iter().map(|(place, _)| *place).collect();
-    let points: Vec<&SizePoint> = ran.iter().map(|(_, point)| *point).collect();
-    let rates: Vec<SizeRate> = points
-        .iter()
-        .filter_map(|point| {
-            point.measured.map(|measured| SizeRate {
-                size: point.size,
-                rate: measured.samples_per_s,
-            })
-        })
-        .collect();
-    let efficiency = efficiencies(&rates);
-    let point = breakdown_point(&rates, &efficiency, threshold);
-    let breakdown = with_cause(point, &points, &places, series.scaling);
-    let breakdown_of_best = breakdown_point_of_best(&rates, &efficiency, threshold);
-    let choice = choose(&points, &efficiency, threshold).map(|choice| Choice {
-        fastest_efficient: places[choice.fastest_efficient],
-        fastest: places[choice.fastest],
-        cheapest: choice.cheapest.map(|place| places[place]),
-    });
-    let knee = knee(&rates);
-    let fits = fits(&rates, series.scaling);
-    SeriesFinding {
-        number,
-        key: series.key,
-        scaling: series.scaling,
-        layouts: Layouts::ReOptimised,
-        breakdown,
-        breakdown_of_best,
-        knee,
-        fits,
-        choice,
-        sizes: size_findings(series.points, &efficiency, settings),
-    }
-}
-
-/// Puts the efficiencies of the sizes that ran beside all sizes.
-fn size_findings(
-    points: Vec<SizePoint>,
-    efficiency: &[Efficiency],
-    settings: &AnalysisSettings,
-) -> Vec<SizeFinding> {
-    let values: Vec<f64> = efficiency.iter().map(|e| e.of_baseline).collect();
-    let mut found = efficiency.iter().zip(sawteeth(&values));
-    points
-        .into_iter()
-        .map(|point| {
-            let of_point = match point.measured {
-                Some(_) => found.next(),
-                None => None,
-            };
-            SizeFinding {
-                training: TrainingCost::new(&point, settings),
-                point,
-                efficiency: of_point.map(|(efficiency, _)| *efficiency),
-                sawtooth: of_point.is_some_and(|(_, sawtooth)| sawtooth),
-            }
-        })
-        .collect()
-}
-
-fn with_cause(
-    point: BreakdownPoint,
-    points: &[&SizePoint],
-    places: &[usize],
-    scaling: Scaling,
-) -> Breakdown {
-    let spendings = point
-        .between
-        .and_then(|(good, bad)| spending(points[good]).zip(spending(points[bad])));
-    let contributions = spendings.map_or_else(Vec::new, |(good, bad)| contributions(&good, &bad));
-    let fixed_batch = match scaling {
-        Scaling::Strong => true,
-        Scaling::Weak => false,
-    };
-    Breakdown {
-        status: point.status,
-        size: point.size,
-        last_good: point.between.map(|(good, _)| places[good]),
-        first_bad: point.between.map(|(_, bad)| places[bad]),
-        cause: spendings.and_then(|(_, bad)| cause(fixed_batch, &bad, &contributions)),
-        contributions,
-    }
-}
-
-fn spending(point: &SizePoint) -> Option<Spending> {
-    point.measured.map(|measured| Spending {
-        gpus: f64::from(point.gpus),
-        samples_per_step: measured.samples_per_step(),
-        parts: measured.parts,
-        mfu: measured.mfu,
-        microbatches: measured.layout.microbatches,
-    })
 }

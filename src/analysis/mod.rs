@@ -5,8 +5,10 @@
 //! scaling (one global batch) and weak scaling (one batch per GPU). What the rows do not say is
 //! absent here, with the reason.
 
+pub mod advice;
 pub mod breakdown;
 pub mod busbw;
+pub mod cause;
 pub mod choice;
 pub mod curve;
 pub mod diff;
@@ -21,22 +23,26 @@ pub mod parts;
 pub mod points;
 pub mod scaling_table;
 pub mod series;
+pub mod series_finding;
 pub mod training_cost;
 pub mod transfers;
 
+pub use advice::{Advice, AskedAs, Elasticity, Gain, PointAdvice, Resource};
 pub use breakdown::{BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution};
 pub use busbw::{BusbwCurve, FastestRun, busbw_curves};
+pub use cause::{Breakdown, CauseCheck, Trial};
 pub use choice::Choice;
 pub use curve::{Efficiency, Scaling};
 pub use error::AnalysisError;
 pub use files::{FilesError, analyse_files};
-pub use findings::{Analysis, Counts, Findings, Layouts, SeriesFinding, SizeFinding};
+pub use findings::{Analysis, Counts, Findings};
 pub use fit::{Estimate, Fits};
 pub use input::Rows;
 pub use pareto::pareto_front;
 pub use parts::{PartSeconds, TimePart};
 pub use points::{LayoutUsed, Measured, SizePoint};
 pub use scaling_table::{scaling_batch, scaling_schema};
-pub use series::{KeyValue, columns_read};
+pub use series::{KeyValue, Series, columns_read};
+pub use series_finding::{Layouts, SeriesFinding, SizeFinding, series_finding};
 pub use training_cost::TrainingCost;
 pub use transfers::{Transfer, Transfers, transfers};

@@ -108,6 +108,8 @@ pub struct LayoutUsed {
     pub cp: Option<u32>,
     /// Expert-parallel ranks.
     pub ep: Option<u32>,
+    /// Model chunks per pipeline stage.
+    pub vpp: Option<u32>,
     /// ZeRO stage.
     pub zero: Option<u32>,
     /// Samples per forward pass of one replica.
@@ -168,6 +170,7 @@ numeric_columns! {
     dp = USED_DP,
     cp = USED_CP,
     ep = USED_EP,
+    vpp = USED_VPP,
     zero = USED_ZERO,
     micro_batch = USED_MICRO_BATCH,
     microbatches = MICROBATCHES,
@@ -299,6 +302,7 @@ impl<'a> PointColumns<'a> {
                 dp: count(&numbers.dp),
                 cp: count(&numbers.cp),
                 ep: count(&numbers.ep),
+                vpp: count(&numbers.vpp),
                 zero: count(&numbers.zero),
                 micro_batch: count(&numbers.micro_batch),
                 microbatches: count(&numbers.microbatches),

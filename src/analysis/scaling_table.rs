@@ -8,10 +8,12 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::breakdown::{BreakdownCause, BreakdownPoint, BreakdownStatus};
-use super::findings::{Findings, SeriesFinding, SizeFinding};
+use super::cause::CauseCheck;
+use super::findings::Findings;
 use super::fit::Estimate;
 use super::points::Measured;
 use super::series::KeyValue;
+use super::series_finding::{Layouts, SeriesFinding, SizeFinding};
 use crate::record::Provenance;
 use crate::record::column::{described_field, text_type};
 use crate::spec::{AXES, Axis, ColumnType};
@@ -126,7 +128,7 @@ const LEADING: &[ScalingColumn] = &[column(
     "series",
     "1",
     Read::Count(|r| Some(u64::from(r.series.number))),
-    "Number of the series, in the order of their first points.",
+    "Number of the series, in the order of their first points; frozen curves are numbered behind all others.",
 )];
 
 /// Behind the axes.
@@ -229,7 +231,7 @@ const COLUMNS: &[ScalingColumn] = &[
         "breakdown_cause",
         "",
         Read::Text(|r| name(r.series.breakdown.cause.map(BreakdownCause::as_str))),
-        "What costs more GPU-seconds per sample at the first bad size than at the last good one.",
+        "What costs more GPU-seconds per sample at the first bad size than at the last good one; breakdown_cause_check tells whether a simulation agrees.",
     ),
     column(
         "knee_gpus",
@@ -366,8 +368,29 @@ const COLUMNS: &[ScalingColumn] = &[
     column(
         "breakdown_cause_share",
         "1",
-        Read::Number(|r| r.series.breakdown.contributions.first().map(|c| c.share)),
-        "Share of the largest part in the loss between the last good and the first bad size.",
+        Read::Number(|r| r.series.breakdown.cause_share()),
+        "Share of breakdown_cause in the loss between the last good and the first bad size; null for an exhausted batch, which is no part of the step.",
+    ),
+    column(
+        "breakdown_cause_check",
+        "",
+        Read::Text(|r| name(r.series.breakdown.check.map(CauseCheck::as_str))),
+        "confirmed: simulated without the cause, efficiency stays above the threshold at the first bad size; not-alone: without no single part it would, and the one that helps most is named; not-checked: not simulated again.",
+    ),
+    column(
+        "breakdown_efficiency_without_cause",
+        "1",
+        Read::Number(|r| r.series.breakdown.efficiency_without_cause()),
+        "Efficiency at the first bad size as simulated without the cause.",
+    ),
+    column(
+        "of_series",
+        "1",
+        Read::Count(|r| match r.series.layouts {
+            Layouts::ReOptimised => None,
+            Layouts::Frozen => Some(u64::from(r.series.of_series)),
+        }),
+        "Of a frozen curve, the series that it is a curve of; null otherwise.",
     ),
     column(
         "usl_error",
@@ -447,7 +470,7 @@ pub fn scaling_schema(provenance: &Provenance) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
-/// One row per series and size, in order.
+/// One row per series and size, in order; frozen curves follow the others.
 ///
 /// # Panics
 /// If `schema` is not that of [`scaling_schema`].
@@ -455,6 +478,7 @@ pub fn scaling_batch(schema: &SchemaRef, findings: &Findings) -> RecordBatch {
     let rows: Vec<Row<'_>> = findings
         .series
         .iter()
+        .chain(&findings.frozen)
         .flat_map(|series| {
             series.sizes.iter().enumerate().map(|(place, size)| Row {
                 axis: findings.size_axis,

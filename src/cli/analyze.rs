@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::analysis::{FilesError, Findings, analyse_files};
+use crate::cli::findings::{question, simulate_again, write_findings};
 use crate::cli::list::Format;
-use crate::cli::run::{question, write_findings};
+use crate::cli::run::threads;
 use crate::cli::run_source::RunSource;
 use crate::cli::spec_args::provenance;
 use crate::cli::terminal::{self, Stderr};
@@ -17,7 +18,7 @@ use crate::record::{PointsReader, Provenance, write_atomically};
 use crate::report;
 use crate::report::chart::Rasteriser;
 use crate::runner::{RunFolder, manifest};
-use crate::spec::{Axis, ColumnType};
+use crate::spec::{Axis, ColumnType, Spec};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -51,14 +52,20 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let settings = first.analysis(stderr)?;
     let files: Vec<&Path> = sources.iter().map(|it| it.points.as_path()).collect();
     let axis = size_axis(args.x.as_deref())?;
-    let findings = analyse_files(&files, &settings, axis).map_err(|error| match error {
+    let mut findings = analyse_files(&files, &settings, axis).map_err(|error| match error {
         FilesError::Read(_) => Failure::io(error),
         FilesError::Rows(_) | FilesError::Collective(_) => Failure::usage(error),
     })?;
 
     let folder = target(args, first)?;
-    let spec = first.spec(stderr)?;
-    let origin = match &spec {
+    let specs = sources
+        .iter()
+        .map(|source| source.spec(stderr))
+        .collect::<Result<Vec<_>, _>>()?;
+    let of_files: Vec<Option<&Spec>> = specs.iter().map(Option::as_ref).collect();
+    simulate_again(&mut findings, &of_files, &settings, threads(None));
+    let spec = &specs[0];
+    let origin = match spec {
         Some(spec) => provenance(spec),
         None => recorded_provenance(&first.points)?,
     };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use crate::analysis::Elasticity;
 use crate::cli::list::Format;
 use crate::cli::run_source::RunSource;
 use crate::cli::spec_args::spec_failure;
@@ -13,9 +14,10 @@ use crate::cli::trust;
 use crate::cli::{ExitStatus, Failure};
 use crate::record::{Cell, Column, ColumnGroup, PointEnd, PointStatus, Record, columns};
 use crate::runner::{Planned, Study};
+use crate::simulation::Scratch;
 use crate::spec::{Axis, Overrides, Spec, StudyKind};
 use crate::units::Bytes;
-use crate::whatif::{Answer, Baseline, Change, Gain, neighbours};
+use crate::whatif::{Answer, Baseline, Change, Gain, elasticities, neighbours};
 
 /// Cells of the longest bar.
 const BAR_CELLS: f64 = 40.0;
@@ -45,9 +47,14 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         &study.thresholds(),
     );
     let gains = gains(&spec, &record, &args.what_if, stderr)?;
+    let hangs_on = match (record.training(), record.step()) {
+        (Some(training), Some(step)) => elasticities(training, step, &mut Scratch::default()),
+        _ => Vec::new(),
+    };
     let text = match args.format {
         Format::Text if args.what_if.is_empty() => {
             text(&record, &spec.name, spec.kind)
+                + &sensitivity_text(&hangs_on)
                 + &help_text(&gains)
                 + &trust::text(&trust::of(&record))
         }
@@ -55,6 +62,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         Format::Json => {
             let mut value = json(&record, spec.kind);
             value["what_if"] = json!(gains);
+            value["elasticities"] = json!(hangs_on);
             value["confidence"] = trust::json(&trust::of(&record));
             format!("{value:#}\n")
         }
@@ -102,6 +110,29 @@ fn gains(
                 .map_err(|error| spec_failure(&error, stderr))
         })
         .collect()
+}
+
+/// What the step's time hangs on, largest first.
+fn sensitivity_text(hangs_on: &[Elasticity]) -> String {
+    if hangs_on.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "\nwhat the step hangs on (shorter by, for 1% more; of the last two 1% less)\n".to_owned();
+    let mut sorted = hangs_on.to_vec();
+    sorted.sort_by(|a, b| b.percent_per_percent.total_cmp(&a.percent_per_percent));
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)]);
+    for it in &sorted {
+        let cells = (it.percent_per_percent * BAR_CELLS).round().max(0.0) as usize;
+        table.row(vec![
+            format!("  {}", it.resource.title()),
+            // Rounding must not leave a minus before a zero.
+            format!("{:.3}%", it.percent_per_percent + 0.0).replace("-0.000", "0.000"),
+            "█".repeat(cells),
+        ]);
+    }
+    text.push_str(&table.render());
+    text
 }
 
 /// Changes by what they do to the time per sample, best first.

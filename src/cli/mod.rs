@@ -11,6 +11,7 @@ mod completions;
 mod diff;
 mod exit;
 mod explain;
+mod findings;
 mod list;
 mod plan;
 mod progress;

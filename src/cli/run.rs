@@ -7,15 +7,14 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::analysis::{
-    Findings, analyse_files, busbw_curves, scaling_batch, scaling_schema, transfers,
-};
+use crate::analysis::{Findings, analyse_files, busbw_curves, transfers};
+use crate::cli::findings::{heading, origin, question, simulate_again, write_findings};
 use crate::cli::list::Format;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::{SpecArgs, provenance};
 use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure, plan};
-use crate::record::{Provenance, TableWriter};
+use crate::record::Provenance;
 use crate::report;
 use crate::runner::manifest::RunFacts;
 use crate::runner::{
@@ -86,7 +85,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let folder = RunFolder::prepare(&path, args.overwrite).map_err(Failure::io)?;
     let provenance = provenance(&spec);
     let done = play(args, &spec, &folder, &provenance, stderr)?;
-    let findings = finish(&spec, &folder, &provenance, &done)?;
+    let findings = finish(&spec, &folder, &provenance, &done, threads(args.threads))?;
     let manifest = manifest(args, &spec, &folder, &provenance, &done)?;
     let text = match args.format {
         Format::Text => text_summary(&spec, &folder, &manifest, findings.as_ref()),
@@ -186,6 +185,7 @@ fn finish(
     folder: &RunFolder,
     provenance: &Provenance,
     done: &Done,
+    threads: NonZeroUsize,
 ) -> Result<Option<Findings>, Failure> {
     if !done.summary.complete {
         return Ok(None);
@@ -203,59 +203,13 @@ fn finish(
         }
         StudyKind::Training => {
             let points = folder.points();
-            let findings =
+            let mut findings =
                 analyse_files(&[&points], &spec.analysis, Axis::Gpus).map_err(Failure::io)?;
+            simulate_again(&mut findings, &[Some(spec)], &spec.analysis, threads);
             write_findings(folder, provenance, &findings, question(spec))?;
             Ok(Some(findings))
         }
     }
-}
-
-/// Puts `scaling.parquet` and `report.html` into a folder.
-pub(super) fn write_findings(
-    folder: &RunFolder,
-    provenance: &Provenance,
-    findings: &Findings,
-    question: Option<&str>,
-) -> Result<(), Failure> {
-    let schema = scaling_schema(provenance);
-    let batch = scaling_batch(&schema, findings);
-    let mut writer =
-        TableWriter::create(&folder.scaling(), &schema, provenance).map_err(Failure::io)?;
-    writer.write(&batch).map_err(Failure::io)?;
-    writer.finish().map_err(Failure::io)?;
-    let origin = origin(provenance);
-    let page = report::page(findings, &heading(provenance, &origin, question));
-    folder
-        .add(names::REPORT, page.as_bytes())
-        .map_err(Failure::io)
-}
-
-/// Where results come from, in words for the foot of a page.
-fn origin(provenance: &Provenance) -> String {
-    format!(
-        "clustersweep {}, spec {}, catalogue {}",
-        Provenance::version(),
-        short_hash(&provenance.spec_hash()),
-        short_hash(&provenance.catalog_hash)
-    )
-}
-
-fn heading<'a>(
-    provenance: &'a Provenance,
-    origin: &'a str,
-    question: Option<&'a str>,
-) -> report::Heading<'a> {
-    report::Heading {
-        name: &provenance.spec_name,
-        question: question.unwrap_or_default(),
-        origin,
-    }
-}
-
-/// Enough of a hash to tell two apart.
-fn short_hash(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
 }
 
 fn manifest(
@@ -299,11 +253,6 @@ fn text_summary(
     };
     let counts = counts_line(&manifest.counts);
     format!("{table}{counts} in {}\n", folder.path().display())
-}
-
-/// The question that a spec answers, where it says so.
-pub(super) fn question(spec: &Spec) -> Option<&str> {
-    Some(spec.description.as_str()).filter(|text| !text.is_empty())
 }
 
 /// `12 points: 10 ok, 2 infeasible (memory 2)`.

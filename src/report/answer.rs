@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::analysis::{
     BreakdownCause, BreakdownStatus, Findings, KeyValue, SeriesFinding, SizeFinding,
 };
+use crate::report::again;
 use crate::report::quantity::{count, decimal, dollars, percent, seconds};
 use crate::spec::Axis;
 
@@ -124,6 +125,7 @@ pub fn scaling_sentences(findings: &Findings) -> Vec<String> {
     breakdown_sentence(findings)
         .into_iter()
         .chain(breakdown_by_batch(findings))
+        .chain(again::sentences(findings))
         .collect()
 }
 

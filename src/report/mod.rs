@@ -1,5 +1,6 @@
 //! Findings as text, JSON and a page; pure: the same findings give the same bytes.
 
+pub mod again;
 pub mod answer;
 pub mod busbw;
 pub mod chart;

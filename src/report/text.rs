@@ -1,6 +1,7 @@
 //! The summary on the screen, at most 80 columns wide.
 
 use crate::analysis::{BreakdownCause, BreakdownStatus, Counts, Findings, SeriesFinding};
+use crate::report::again;
 use crate::report::answer::{Selection, select, sentences};
 use crate::report::markup::push;
 use crate::report::page::TABLE_ROWS;
@@ -23,6 +24,13 @@ pub fn summary(findings: &Findings, question: Option<&str>) -> String {
     if findings.counts.ok > 0 {
         text.push('\n');
         push_table(&mut text, findings);
+    }
+    if let Some((heading, lines)) = again::help(findings) {
+        text.push('\n');
+        push_wrapped(&mut text, &heading, "", "  ");
+        for line in lines {
+            push_wrapped(&mut text, &line, "  ", "    ");
+        }
     }
     text.push('\n');
     push_wrapped(&mut text, &counts_line(&findings.counts), "", "  ");

@@ -4,10 +4,19 @@
 //! that what is `auto` is chosen anew and a faster NIC meets the layout that suits it.
 
 mod altered;
+mod cause;
+mod deepen;
+mod frozen;
 mod neighbours;
+mod replay;
+mod resource;
+mod sensitivity;
 
 pub use altered::{Answer, ask};
+pub use deepen::{Questions, deepen};
 pub use neighbours::{Change, neighbours};
+pub use resource::with_more;
+pub use sensitivity::elasticities;
 
 use rayon::prelude::*;
 use serde::Serialize;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::collective::CollectiveAlgorithm;
+use crate::hardware::Gpu;
 use crate::simulation::{StepReport, TrainingScenario};
 use crate::spec::{Axis, Spec};
 use crate::stack::{Recompute, ZeroStage};
@@ -53,25 +54,63 @@ pub fn neighbours(spec: &Spec, scenario: &TrainingScenario, report: &StepReport)
         found.push(Change::new(Axis::GlobalBatch, &other, &batch));
     }
     found.extend(layouts(report));
-    for (axis, what) in [
-        (Axis::OverlapDp, "data-parallel"),
-        (Axis::OverlapTp, "tensor-parallel"),
-        (Axis::OverlapPp, "pipeline"),
-    ] {
-        found.push(Change {
-            axis,
-            value: "true".to_owned(),
-            words: format!("{what} communication overlapped with compute"),
-        });
-    }
-    let used = report.collective_used;
-    for algorithm in CollectiveAlgorithm::ALL {
-        if Some(*algorithm) != used {
-            let old = used.map_or("none", CollectiveAlgorithm::as_str);
-            found.push(Change::new(Axis::Collective, algorithm, &old));
-        }
-    }
+    found.extend(overlaps(scenario, report));
+    found.extend(collectives(scenario, report));
     found
+}
+
+/// Overlaps of communication that the layout has, where the stack does not overlap it already.
+fn overlaps(scenario: &TrainingScenario, report: &StepReport) -> impl Iterator<Item = Change> {
+    let (asked, stack) = (&scenario.communication, &scenario.stack.overlap);
+    let layout = &report.layout;
+    let gradients = asked.overlap_dp.unwrap_or(stack.gradients);
+    let parameters = asked.overlap_dp.unwrap_or(stack.parameters);
+    let interleaved = stack.pipeline && layout.vpp > 1;
+    [
+        (
+            Axis::OverlapDp,
+            "data-parallel",
+            layout.dp * layout.cp > 1 && !(gradients && parameters),
+        ),
+        (
+            Axis::OverlapTp,
+            "tensor-parallel",
+            layout.tp > 1 && !asked.overlap_tp.unwrap_or(stack.tensor),
+        ),
+        (
+            Axis::OverlapPp,
+            "pipeline",
+            layout.pp > 1 && !asked.overlap_pp.unwrap_or(interleaved),
+        ),
+    ]
+    .into_iter()
+    .filter(|(.., is_off)| *is_off)
+    .map(|(axis, what, _)| Change {
+        axis,
+        value: "true".to_owned(),
+        words: format!("{what} communication overlapped with compute"),
+    })
+}
+
+/// The other algorithms, where the layout has all-reduces that they could carry: of replicated gradients, or of
+/// tensor parallelism that does not shard the norms' tokens.
+fn collectives(scenario: &TrainingScenario, report: &StepReport) -> Vec<Change> {
+    let layout = &report.layout;
+    let gradients = layout.zero == ZeroStage::Z0 && layout.dp * layout.cp > 1;
+    let tensors = layout.tp > 1 && !layout.sequence_parallel;
+    if !gradients && !tensors {
+        return Vec::new();
+    }
+    let old = scenario
+        .communication
+        .collective
+        .or(report.collective_used)
+        .map_or("auto", CollectiveAlgorithm::as_str);
+    CollectiveAlgorithm::ALL
+        .iter()
+        .filter(|algorithm| algorithm.as_str() != old)
+        .map(|algorithm| Change::new(Axis::Collective, algorithm, &old))
+        .collect()
 }
 
 /// Half and twice each degree of the layout, the other sharding and recomputation.
@@ -99,7 +138,7 @@ fn layouts(report: &StepReport) -> Vec<Change> {
     found
 }
 
-/// The GPU with the least peak above this one's in the format that ran, among those that are not
+/// The GPU with the least peak above this one's in the format that ran, among those of its maker that are not
 /// behind it in memory or in its bandwidth.
 fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Option<Change> {
     let precision = report.layout.precision;
@@ -112,6 +151,7 @@ fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Op
             *other > 1.05 * peak
                 && gpu.memory >= scenario.gpu.memory
                 && gpu.memory_bandwidth >= scenario.gpu.memory_bandwidth
+                && maker(gpu) == maker(&scenario.gpu)
         })
         .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.name.cmp(&b.1.name)))
         .map(|(_, gpu)| Change {
@@ -119,4 +159,9 @@ fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Op
             value: gpu.name.clone(),
             words: format!("{} instead of {}", gpu.name, scenario.gpu.name),
         })
+}
+
+/// Who makes a GPU: the first word of its title.
+fn maker(gpu: &Gpu) -> Option<&str> {
+    gpu.title.split_whitespace().next()
 }

@@ -1,14 +1,17 @@
 //! The one binary of integration tests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod again;
 mod analysis;
 mod bad_results;
 mod cli;
 mod cli_bad_input;
+mod counterfactual;
 mod desk;
 mod diagnostics;
 mod diff;
 mod house;
+mod measured_scaling;
 mod points_table;
 mod readme;
 mod report_page;

@@ -25,7 +25,7 @@ pub(crate) fn training_table(rows: usize, cell: impl Fn(&str, usize) -> Cell) ->
         .iter()
         .map(|column| array(column, rows, &cell))
         .collect();
-    RecordBatch::try_new(Arc::new(schema), arrays).unwrap()
+    RecordBatch::try_new(Arc::new(schema), arrays).expect("the schema is made of the same columns")
 }
 
 fn array(column: &Column, rows: usize, cell: &impl Fn(&str, usize) -> Cell) -> ArrayRef {

@@ -1,5 +1,6 @@
 //! `report.html`: one page that needs nothing but itself.
 
+mod again;
 mod answer;
 mod collective;
 mod table;
@@ -35,6 +36,7 @@ pub fn page(findings: &Findings, heading: &Heading<'_>) -> String {
     answer::push_answer(&mut body, findings);
     if findings.counts.ok > 0 {
         push_charts(&mut body, findings);
+        again::push_again(&mut body, findings);
         table::push_series(&mut body, findings);
     }
     let example = |kind: &str| {

@@ -1,6 +1,7 @@
 //! The table of series that sorts and filters.
 
 use crate::analysis::{BreakdownStatus, Estimate, Findings, KeyValue, SeriesFinding};
+use crate::report::again::cause_words;
 use crate::report::chart::escaped;
 use crate::report::markup::push;
 use crate::report::quantity::{count, decimal, dollars, percent, seconds};
@@ -120,6 +121,7 @@ fn titles(findings: &Findings) -> Vec<(String, bool)> {
         ("efficiency", false),
         ("breaks at", false),
         ("because of", true),
+        ("breaks at, layout frozen", false),
         ("knee", false),
         ("serial fraction", false),
         ("peak (USL)", false),
@@ -165,7 +167,13 @@ fn cells(findings: &Findings, series: &SeriesFinding) -> Vec<Cell> {
             BreakdownStatus::Unconfirmed => format!("{}?", count(size)),
             BreakdownStatus::Confirmed | BreakdownStatus::None => count(size),
         }),
-        Cell::text(breakdown.cause.map_or("", |cause| cause.title())),
+        Cell::text(cause_words(series)),
+        Cell::number(
+            findings
+                .frozen_of(series)
+                .and_then(|frozen| frozen.breakdown.confirmed_size()),
+            count,
+        ),
         Cell::number(series.knee, count),
         Cell::number(
             series.fits.serial_fraction.as_ref().map(|e| e.value),

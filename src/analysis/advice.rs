@@ -1,0 +1,106 @@
+//! What simulating points again says: gains of their neighbours, and what their time hangs on.
+//!
+//! The rows alone do not tell; the room `whatif` fills this in where a run has its spec beside it.
+
+use serde::Serialize;
+
+use crate::closed_set;
+
+closed_set! {
+    /// What one percent more of would shorten a step.
+    pub enum Resource: "resource" {
+        /// Peak rate of the matrix products.
+        Flops = "flops",
+        /// Bandwidth of the GPU's memory.
+        MemoryBandwidth = "memory-bandwidth",
+        /// Bandwidth inside the scale-up domain.
+        ScaleUp = "scale-up",
+        /// Bandwidth of the NICs.
+        Nic = "nic",
+        /// Latency of the network and of the library's protocols; more is less of it.
+        NetworkLatency = "network-latency",
+        /// Speed of the host: dispatch, gaps between kernels, their floors, work per step.
+        Host = "host",
+    }
+}
+
+impl Resource {
+    /// The resource for people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Flops => "FLOP/s",
+            Self::MemoryBandwidth => "memory bandwidth",
+            Self::ScaleUp => "NVLink bandwidth",
+            Self::Nic => "NIC bandwidth",
+            Self::NetworkLatency => "network latency",
+            Self::Host => "host and launch",
+        }
+    }
+}
+
+/// How a step's time answers to one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Elasticity {
+    /// The resource.
+    pub resource: Resource,
+    /// Percent of the step that one percent more of the resource saves (of latency and of the host's
+    /// work: one percent less).
+    pub percent_per_percent: f64,
+}
+
+/// What one change would do to a point.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Gain {
+    /// The change in words: `NICs at 800 Gbit/s per GPU instead of 400`.
+    pub change: String,
+    /// Change of the time per sample, new over old less one; below zero is faster.
+    pub time_per_sample: f64,
+}
+
+closed_set! {
+    /// Why a point was asked about.
+    pub enum AskedAs: "asked as" {
+        /// It is the size that is recommended.
+        Recommended = "recommended",
+        /// It is the first size under the threshold.
+        Broken = "broken",
+    }
+}
+
+/// What simulating one point's neighbours says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PointAdvice {
+    /// Number of its series.
+    pub series: u32,
+    /// Its place among the sizes of the series.
+    pub place: usize,
+    /// Why it was asked about.
+    pub asked_as: AskedAs,
+    /// What would help, best first.
+    pub gains: Vec<Gain>,
+    /// What its time hangs on, in the order of [`Resource::ALL`].
+    pub elasticities: Vec<Elasticity>,
+}
+
+/// What simulating points again says about a study.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Advice {
+    /// The points that were asked about.
+    pub points: Vec<PointAdvice>,
+    /// Neighbours that were simulated.
+    pub neighbours: u32,
+    /// Points that would have been asked about too, had there been no limit.
+    pub left_out: u32,
+    /// Series whose points this version simulates to other times than their rows say, so that nothing was asked
+    /// about them.
+    pub not_reproduced: u32,
+}
+
+impl Advice {
+    /// What is said about a size of a series.
+    pub fn of(&self, series: u32, asked_as: AskedAs) -> Option<&PointAdvice> {
+        self.points
+            .iter()
+            .find(|point| point.series == series && point.asked_as == asked_as)
+    }
+}

@@ -1,0 +1,198 @@
+//! What breaks a series: the parts of the loss, the suspects, and what came of trying them.
+
+use serde::Serialize;
+
+use super::breakdown::{
+    BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution, Spending, contributions,
+    suspects,
+};
+use super::curve::Scaling;
+use super::points::SizePoint;
+use crate::closed_set;
+
+closed_set! {
+    /// Whether a simulation without the cause says that it is the cause.
+    pub enum CauseCheck: "check of a cause" {
+        /// Without it efficiency would be above the threshold at the first bad size.
+        Confirmed = "confirmed",
+        /// No part alone decides: without any one of them efficiency would still be under the threshold.
+        NotAlone = "not-alone",
+        /// Nothing was simulated again: there is no spec, or this version gives other times.
+        NotChecked = "not-checked",
+    }
+}
+
+/// A breakdown point with its cause.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Breakdown {
+    /// What the data say.
+    pub status: BreakdownStatus,
+    /// Size of the crossing, interpolated; also where it is unconfirmed.
+    pub size: Option<f64>,
+    /// First size under the threshold, as a place in `sizes`.
+    pub first_bad: Option<usize>,
+    /// Last size above it.
+    pub last_good: Option<usize>,
+    /// What breaks it.
+    pub cause: Option<BreakdownCause>,
+    /// What may break it by the rows alone, likeliest first.
+    pub suspects: Vec<BreakdownCause>,
+    /// What came of simulating the sizes without a suspect, in the order of trying.
+    pub trials: Vec<Trial>,
+    /// Whether the cause was confirmed so; `None` where there is no cause.
+    pub check: Option<CauseCheck>,
+    /// The loss between the two sizes by part, largest first; sums to the loss.
+    pub contributions: Vec<Contribution>,
+}
+
+/// What a suspect's absence would have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Trial {
+    /// The suspect.
+    pub cause: BreakdownCause,
+    /// Efficiency of the first bad size without it.
+    pub efficiency: f64,
+}
+
+impl Breakdown {
+    /// The cause by the rows alone. `places` are those of `points`, the sizes that ran, among all sizes.
+    pub(super) fn new(
+        point: BreakdownPoint,
+        points: &[&SizePoint],
+        places: &[usize],
+        scaling: Scaling,
+    ) -> Self {
+        let spendings = point
+            .between
+            .and_then(|(good, bad)| spending(points[good]).zip(spending(points[bad])));
+        let contributions =
+            spendings.map_or_else(Vec::new, |(good, bad)| contributions(&good, &bad));
+        let fixed_batch = match scaling {
+            Scaling::Strong => true,
+            Scaling::Weak => false,
+        };
+        let suspects = spendings.map_or_else(Vec::new, |(_, bad)| {
+            suspects(fixed_batch, &bad, &contributions)
+        });
+        Self {
+            status: point.status,
+            size: point.size,
+            last_good: point.between.map(|(good, _)| places[good]),
+            first_bad: point.between.map(|(_, bad)| places[bad]),
+            cause: suspects.first().copied(),
+            check: suspects.first().map(|_| CauseCheck::NotChecked),
+            suspects,
+            trials: Vec::new(),
+            contributions,
+        }
+    }
+
+    /// The size, where it is confirmed.
+    pub fn confirmed_size(&self) -> Option<f64> {
+        self.size
+            .filter(|_| self.status == BreakdownStatus::Confirmed)
+    }
+
+    /// Takes note of what came of trying suspects: the first without which the series would not have
+    /// broken is the cause, else the one that takes most of the loss along.
+    pub fn judge(&mut self, trials: Vec<Trial>, threshold: f64) {
+        let confirmed = trials.iter().find(|trial| trial.efficiency >= threshold);
+        let most = trials.iter().fold(None, |best: Option<&Trial>, trial| {
+            best.filter(|best| best.efficiency >= trial.efficiency)
+                .or(Some(trial))
+        });
+        if let Some(trial) = confirmed.or(most) {
+            self.cause = Some(trial.cause);
+            self.check = Some(if confirmed.is_some() {
+                CauseCheck::Confirmed
+            } else {
+                CauseCheck::NotAlone
+            });
+        }
+        self.trials = trials;
+    }
+
+    /// Efficiency of the first bad size without the cause; `None` where that was not simulated.
+    pub fn efficiency_without_cause(&self) -> Option<f64> {
+        self.trials
+            .iter()
+            .find(|trial| Some(trial.cause) == self.cause)
+            .map(|trial| trial.efficiency)
+    }
+
+    /// Share of the cause in the loss; `None` for an exhausted batch, which is no part of the step.
+    pub fn cause_share(&self) -> Option<f64> {
+        self.contributions
+            .iter()
+            .find(|contribution| Some(contribution.cause) == self.cause)
+            .map(|contribution| contribution.share)
+    }
+}
+
+fn spending(point: &SizePoint) -> Option<Spending> {
+    point.measured.map(|measured| Spending {
+        gpus: f64::from(point.gpus),
+        samples_per_step: measured.samples_per_step(),
+        parts: measured.parts,
+        mfu: measured.mfu,
+        microbatches: measured.layout.microbatches,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken() -> Breakdown {
+        Breakdown {
+            status: BreakdownStatus::Confirmed,
+            size: Some(100.0),
+            first_bad: Some(4),
+            last_good: Some(3),
+            cause: Some(BreakdownCause::DpComm),
+            suspects: vec![BreakdownCause::DpComm, BreakdownCause::Bubble],
+            trials: Vec::new(),
+            check: Some(CauseCheck::NotChecked),
+            contributions: Vec::new(),
+        }
+    }
+
+    const fn trial(cause: BreakdownCause, efficiency: f64) -> Trial {
+        Trial { cause, efficiency }
+    }
+
+    #[test]
+    fn the_suspect_without_which_nothing_breaks_is_the_cause() {
+        // Without the largest part 78% are left, without the bubble 83% of a threshold of 80%.
+        let mut breakdown = broken();
+        let trials = vec![
+            trial(BreakdownCause::DpComm, 0.78),
+            trial(BreakdownCause::Bubble, 0.83),
+        ];
+        breakdown.judge(trials, 0.8);
+        assert_eq!(breakdown.cause, Some(BreakdownCause::Bubble));
+        assert_eq!(breakdown.check, Some(CauseCheck::Confirmed));
+        assert_eq!(breakdown.efficiency_without_cause(), Some(0.83));
+    }
+
+    #[test]
+    fn where_no_suspect_decides_alone_the_one_that_helps_most_is_named() {
+        let mut breakdown = broken();
+        let trials = vec![
+            trial(BreakdownCause::DpComm, 0.70),
+            trial(BreakdownCause::Bubble, 0.75),
+        ];
+        breakdown.judge(trials, 0.8);
+        assert_eq!(breakdown.cause, Some(BreakdownCause::Bubble));
+        assert_eq!(breakdown.check, Some(CauseCheck::NotAlone));
+    }
+
+    #[test]
+    fn without_trials_the_rows_alone_decide() {
+        let mut breakdown = broken();
+        breakdown.judge(Vec::new(), 0.8);
+        assert_eq!(breakdown.cause, Some(BreakdownCause::DpComm));
+        assert_eq!(breakdown.check, Some(CauseCheck::NotChecked));
+        assert_eq!(breakdown.efficiency_without_cause(), None);
+    }
+}

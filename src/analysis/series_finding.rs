@@ -1,0 +1,193 @@
+//! What one series says: its curve, where it breaks, which size to choose.
+
+use serde::Serialize;
+
+use super::breakdown::{BreakdownPoint, breakdown_point, breakdown_point_of_best};
+use super::cause::Breakdown;
+use super::choice::{Choice, choose};
+use super::curve::{Efficiency, Scaling, SizeRate, efficiencies, sawteeth};
+use super::fit::{Fits, fits};
+use super::knee::knee;
+use super::points::SizePoint;
+use super::series::{KeyValue, Series};
+use super::training_cost::TrainingCost;
+use crate::closed_set;
+use crate::spec::{AnalysisSettings, Axis};
+
+closed_set! {
+    /// How the layouts of a series came about.
+    pub enum Layouts: "layouts" {
+        /// Chosen anew at each size, as one would run it.
+        ReOptimised = "re-optimised",
+        /// That of the smallest size, with only data parallelism growing.
+        Frozen = "frozen",
+    }
+}
+
+/// What one series says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SeriesFinding {
+    /// Number of the curve, from 0; frozen ones follow the others.
+    pub number: u32,
+    /// Number of the series that it is a curve of: its own unless it is frozen.
+    pub of_series: u32,
+    /// The axes that define it.
+    pub key: Vec<(Axis, KeyValue)>,
+    /// What stays the same while it grows.
+    pub scaling: Scaling,
+    /// How its layouts came about.
+    pub layouts: Layouts,
+    /// Its sizes, smallest first, those that did not run included.
+    pub sizes: Vec<SizeFinding>,
+    /// Where it breaks down against its smallest size.
+    pub breakdown: Breakdown,
+    /// Where it breaks down against its best rate per GPU.
+    pub breakdown_of_best: BreakdownPoint,
+    /// Where its rate bends most.
+    pub knee: Option<f64>,
+    /// Laws fitted to it.
+    pub fits: Fits,
+    /// Sizes to choose, as places in `sizes`; `None` where nothing ran.
+    pub choice: Option<Choice>,
+}
+
+/// One size of a series.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SizeFinding {
+    /// Its row.
+    pub point: SizePoint,
+    /// Its scaling; `None` where it did not run.
+    pub efficiency: Option<Efficiency>,
+    /// Whether it is slower per GPU than both neighbours: a tooth of divisibility.
+    pub sawtooth: bool,
+    /// A whole training at this size; `None` where the number of tokens is not set.
+    pub training: Option<TrainingCost>,
+}
+
+impl SeriesFinding {
+    /// The value that an axis has in the series.
+    pub fn value(&self, axis: Axis) -> Option<&KeyValue> {
+        self.key
+            .iter()
+            .find(|(of, _)| *of == axis)
+            .map(|(_, value)| value)
+    }
+
+    /// The size that is recommended: the fastest within the threshold.
+    pub fn recommended(&self) -> Option<&SizeFinding> {
+        self.choice
+            .map(|choice| &self.sizes[choice.fastest_efficient])
+    }
+
+    /// Why that size, in words.
+    pub fn recommended_why(&self) -> Option<String> {
+        let efficiency = self.recommended()?.efficiency?;
+        let choice = self.choice?;
+        let last = self.sizes.iter().rposition(|s| s.efficiency.is_some())?;
+        Some(if choice.fastest_efficient == last {
+            format!(
+                "largest size that ran, still {:.0}% efficient",
+                100.0 * efficiency.of_baseline
+            )
+        } else {
+            format!(
+                "fastest size within the threshold, {:.0}% efficient",
+                100.0 * efficiency.of_baseline
+            )
+        })
+    }
+
+    /// The smallest size that ran.
+    pub fn baseline(&self) -> Option<&SizeFinding> {
+        self.sizes.iter().find(|size| size.efficiency.is_some())
+    }
+
+    /// The values of some axes, in words: `h100-sxm llama3-70b`.
+    pub fn label(&self, axes: &[Axis]) -> String {
+        let words: Vec<String> = axes
+            .iter()
+            .map(|axis| match self.value(*axis) {
+                Some(value @ KeyValue::Text(_)) => value.to_string(),
+                Some(value) => format!("{axis} {value}"),
+                None => format!("{axis} auto"),
+            })
+            .collect();
+        words.join(" ")
+    }
+}
+
+/// What the points of a series say.
+pub fn series_finding(
+    series: Series,
+    number: u32,
+    layouts: Layouts,
+    settings: &AnalysisSettings,
+) -> SeriesFinding {
+    let threshold = settings.efficiency_threshold;
+    let ran: Vec<(usize, &SizePoint)> = series
+        .points
+        .iter()
+        .enumerate()
+        .filter(|(_, point)| point.measured.is_some())
+        .collect();
+    let places: Vec<usize> = ran.iter().map(|(place, _)| *place).collect();
+    let points: Vec<&SizePoint> = ran.iter().map(|(_, point)| *point).collect();
+    let rates: Vec<SizeRate> = points
+        .iter()
+        .filter_map(|point| {
+            point.measured.map(|measured| SizeRate {
+                size: point.size,
+                rate: measured.samples_per_s,
+            })
+        })
+        .collect();
+    let efficiency = efficiencies(&rates);
+    let point = breakdown_point(&rates, &efficiency, threshold);
+    let breakdown = Breakdown::new(point, &points, &places, series.scaling);
+    let breakdown_of_best = breakdown_point_of_best(&rates, &efficiency, threshold);
+    let choice = choose(&points, &efficiency, threshold).map(|choice| Choice {
+        fastest_efficient: places[choice.fastest_efficient],
+        fastest: places[choice.fastest],
+        cheapest: choice.cheapest.map(|place| places[place]),
+    });
+    let knee = knee(&rates);
+    let fits = fits(&rates, series.scaling);
+    SeriesFinding {
+        number,
+        of_series: number,
+        key: series.key,
+        scaling: series.scaling,
+        layouts,
+        breakdown,
+        breakdown_of_best,
+        knee,
+        fits,
+        choice,
+        sizes: size_findings(series.points, &efficiency, settings),
+    }
+}
+
+/// Puts the efficiencies of the sizes that ran beside all sizes.
+fn size_findings(
+    points: Vec<SizePoint>,
+    efficiency: &[Efficiency],
+    settings: &AnalysisSettings,
+) -> Vec<SizeFinding> {
+    let values: Vec<f64> = efficiency.iter().map(|e| e.of_baseline).collect();
+    let mut found = efficiency.iter().zip(sawteeth(&values));
+    points
+        .into_iter()
+        .map(|point| {
+            let of_point = match point.measured {
+                Some(_) => found.next(),
+                None => None,
+            };
+            SizeFinding {
+                training: TrainingCost::new(&point, settings),
+                point,
+                efficiency: of_point.map(|(efficiency, _)| *efficiency),
+                sawtooth: of_point.is_some_and(|(_, sawtooth)| sawtooth),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,115 @@
+//! A point of a run played again exactly as it ran, the ground that changes are made on.
+
+use crate::analysis::{LayoutUsed, SizePoint};
+use crate::simulation::{
+    LayoutRequest, Scenario, Scratch, StepReport, TrainingScenario, simulate_training,
+};
+use crate::spec::Spec;
+use crate::stack::ZeroStage;
+
+/// Part of the time by which a step played again may differ from its row: the row's decimals.
+const SAME: f64 = 1e-9;
+
+/// A point that gave the time of its row again.
+#[derive(Clone, Debug)]
+pub(super) struct Replay {
+    /// The point with the layout that ran, nothing of it left to choose.
+    pub(super) pinned: TrainingScenario,
+    /// Whether the spec left anything of the layout to choose.
+    pub(super) chosen: bool,
+    /// The ZeRO stage that the spec asks for.
+    pub(super) asked_zero: Option<ZeroStage>,
+    /// Its step.
+    pub(super) step: StepReport,
+}
+
+impl Replay {
+    /// Plays a row again; `None` where it did not run, or where this version gives another time than the
+    /// one that wrote the row did.
+    pub(super) fn of(spec: &Spec, row: &SizePoint, scratch: &mut Scratch) -> Option<Self> {
+        let used = row.measured?.layout;
+        Self::with_layout(spec, row, |asked| as_used(asked, &used), scratch)
+    }
+
+    /// The same for a row that ran with another layout than its spec gives.
+    pub(super) fn with_layout(
+        spec: &Spec,
+        row: &SizePoint,
+        layout: impl Fn(&LayoutRequest) -> LayoutRequest,
+        scratch: &mut Scratch,
+    ) -> Option<Self> {
+        let measured = row.measured?;
+        let mut scenario = scenario(spec, row)?;
+        let chosen = leaves_to_choose(&scenario.layout);
+        let asked_zero = scenario.layout.zero;
+        scenario.layout = layout(&scenario.layout);
+        let step = simulate_training(&scenario, scratch).ok()?;
+        let again = step.step_time().as_secs_f64();
+        if (again / measured.step_time_s - 1.0).abs() > SAME {
+            return None;
+        }
+        scenario.layout = LayoutRequest::pinned(&step.layout);
+        Some(Self {
+            pinned: scenario,
+            chosen,
+            asked_zero,
+            step,
+        })
+    }
+
+    /// Seconds per sample.
+    pub(super) fn seconds_per_sample(&self) -> f64 {
+        per_sample(&self.pinned, &self.step)
+    }
+}
+
+/// Seconds per sample of a step.
+pub(super) fn per_sample(scenario: &TrainingScenario, step: &StepReport) -> f64 {
+    step.step_time().as_secs_f64() / f64::from(scenario.workload.global_batch)
+}
+
+/// The training scenario of a row; `None` where its plan has no such point.
+pub(super) fn scenario(spec: &Spec, row: &SizePoint) -> Option<TrainingScenario> {
+    if row.point >= spec.plan().len() {
+        return None;
+    }
+    let point = spec.plan().point(row.point);
+    match spec.plan().scenario(&point).ok()? {
+        Scenario::Training(training) => Some(*training),
+        Scenario::Collective(_) => None,
+    }
+}
+
+/// Whether the simulator chooses anything of a layout.
+fn leaves_to_choose(request: &LayoutRequest) -> bool {
+    let counts = [
+        request.micro_batch,
+        request.tp,
+        request.pp,
+        request.cp,
+        request.ep,
+        request.vpp,
+    ];
+    counts.iter().any(Option::is_none) || request.zero.is_none() || request.recompute.is_none()
+}
+
+/// A request with the groups that a row says ran. What the rows do not hold (the split into stages, the
+/// layers that are recomputed) follows from them as it did then.
+fn as_used(asked: &LayoutRequest, used: &LayoutUsed) -> LayoutRequest {
+    let stage = |number: u32| {
+        ZeroStage::ALL
+            .iter()
+            .copied()
+            .find(|stage| u32::from(stage.number()) == number)
+    };
+    LayoutRequest {
+        micro_batch: used.micro_batch.or(asked.micro_batch),
+        tp: used.tp.or(asked.tp),
+        pp: used.pp.or(asked.pp),
+        cp: used.cp.or(asked.cp),
+        ep: used.ep.or(asked.ep),
+        vpp: used.vpp.or(asked.vpp),
+        zero: used.zero.and_then(stage).or(asked.zero),
+        ..asked.clone()
+    }
+}

@@ -1,0 +1,204 @@
+//! Points simulated again: as they ran, without a part, on faster hardware.
+
+use clustersweep::analysis::Resource;
+use clustersweep::catalog::Catalog;
+use clustersweep::hardware::Precision;
+use clustersweep::simulation::{
+    CommunicationRequest, Counterfactual, LayoutRequest, RunSettings, Scratch, StepPart,
+    StepReport, TimeShares, TrainingScenario, Workload, simulate_training,
+};
+use clustersweep::units::SimDuration;
+use clustersweep::whatif::{elasticities, with_more};
+
+/// Jobs with layouts of every kind: replicas alone, tensor groups, pipelines, experts, images, and
+/// one that recomputes a part of its layers.
+const JOBS: &[(&str, &str, &str, u32, u32)] = &[
+    ("llama2-7b", "h100-sxm", "dgx-h100", 64, 512),
+    ("llama3-70b", "h100-sxm", "dgx-h100", 256, 512),
+    ("gpt3-175b", "a100-80gb-sxm", "dgx-a100", 512, 1_024),
+    ("llama3-70b", "a100-80gb-sxm", "dgx-a100", 64, 512),
+    ("mixtral-8x7b", "h100-sxm", "dgx-h100", 64, 256),
+    ("resnet50", "a100-80gb-sxm", "dgx-a100", 64, 8_192),
+    ("llama2-13b", "a100-80gb-pcie", "hgx-a100-pcie", 8, 128),
+];
+
+fn scenario(job: &(&str, &str, &str, u32, u32)) -> TrainingScenario {
+    let (model, gpu, cluster, gpus, global_batch) = *job;
+    let catalog = Catalog::builtin();
+    let model = catalog.models[model].clone();
+    TrainingScenario {
+        gpu: catalog.gpus[gpu].clone(),
+        cluster: catalog.clusters[cluster].clone(),
+        stack: catalog.stacks["current"].clone(),
+        gpus,
+        workload: Workload {
+            global_batch,
+            seq_len: model.seq_len.max(1),
+            precision: Precision::Bf16,
+        },
+        model,
+        layout: LayoutRequest::default(),
+        communication: CommunicationRequest::default(),
+        run: RunSettings::default(),
+    }
+}
+
+fn play(scenario: &TrainingScenario) -> StepReport {
+    simulate_training(scenario, &mut Scratch::default()).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// A job with the layout that the search chose for it, and its step.
+fn pinned(job: &(&str, &str, &str, u32, u32)) -> (TrainingScenario, StepReport) {
+    let mut scenario = scenario(job);
+    let step = play(&scenario);
+    scenario.layout = LayoutRequest::pinned(&step.layout);
+    (scenario, step)
+}
+
+fn without(scenario: &TrainingScenario, part: StepPart) -> StepReport {
+    let mut changed = scenario.clone();
+    changed.run.counterfactual = Some(Counterfactual::Without(part));
+    play(&changed)
+}
+
+fn of_part(shares: &TimeShares, part: StepPart) -> SimDuration {
+    match part {
+        StepPart::Recompute => shares.recompute,
+        StepPart::TpComm => shares.tp_comm,
+        StepPart::CpComm => shares.cp_comm,
+        StepPart::EpComm => shares.ep_comm,
+        StepPart::PpComm => shares.pp_comm,
+        StepPart::DpComm => shares.dp_comm,
+        StepPart::Bubble => shares.bubble,
+        StepPart::Optimizer => shares.optimizer,
+    }
+}
+
+#[test]
+fn the_layout_that_was_chosen_asked_for_gives_the_same_step() {
+    let mut partly = 0;
+    for job in JOBS {
+        let (asked, chosen) = pinned(job);
+        let again = play(&asked);
+        assert_eq!(again.layouts_tried, 1, "{job:?}");
+        let as_chosen = StepReport {
+            layouts_tried: chosen.layouts_tried,
+            events: chosen.events,
+            ..again
+        };
+        assert_eq!(as_chosen, chosen, "{job:?}");
+        partly += u32::from(chosen.layout.recomputed_share < 1.0);
+    }
+    assert!(
+        partly > 0,
+        "one of the jobs recomputes a part of its layers"
+    );
+}
+
+#[test]
+fn without_a_part_that_part_takes_no_time_and_no_step_takes_longer() {
+    let mut taken_away = 0;
+    for job in JOBS {
+        let (asked, step) = pinned(job);
+        for &part in StepPart::ALL {
+            let changed = without(&asked, part);
+            assert_eq!(
+                of_part(&changed.shares, part),
+                SimDuration::ZERO,
+                "{job:?} {part}"
+            );
+            assert!(changed.step_time() <= step.step_time(), "{job:?} {part}");
+            taken_away += u32::from(of_part(&step.shares, part) > SimDuration::ZERO);
+        }
+    }
+    assert!(taken_away > 15, "{taken_away} parts were there at all");
+}
+
+#[test]
+fn without_what_nothing_hides_behind_a_step_is_shorter_by_just_that() {
+    // A single replica without a pipeline: nothing runs beside its kernels, so the optimizer and the
+    // tensor groups' communication are addends of the step.
+    let mut job = scenario(&("llama2-7b", "h100-sxm", "dgx-h100", 8, 64));
+    job.layout = LayoutRequest {
+        tp: Some(8),
+        pp: Some(1),
+        micro_batch: Some(4),
+        ..LayoutRequest::default()
+    };
+    job.communication.overlap_tp = Some(false);
+    let step = play(&job);
+    for part in [StepPart::Optimizer, StepPart::TpComm] {
+        let gone = of_part(&step.shares, part);
+        assert!(gone > SimDuration::ZERO);
+        let shorter = step.step_time() - without(&job, part).step_time();
+        // The host issues fewer kernels too, which may shorten its own part.
+        let host = step.shares.overhead.as_secs_f64();
+        let more = shorter.as_secs_f64() - gone.as_secs_f64();
+        assert!(
+            (-1e-9..=host).contains(&more),
+            "{part}: {gone:?} {shorter:?}"
+        );
+    }
+}
+
+#[test]
+fn kernels_that_take_half_as_long_halve_the_compute_part() {
+    let (mut asked, step) = pinned(&JOBS[0]);
+    asked.run.counterfactual = Some(Counterfactual::KernelTime(0.5));
+    let halved = play(&asked);
+    // Kernels beside which a communication runs are slower by what it takes of the SMs, for as long as it
+    // runs: that part is not halved.
+    let ratio = halved.shares.compute.as_secs_f64() / step.shares.compute.as_secs_f64();
+    assert!((0.49..0.52).contains(&ratio), "{ratio}");
+}
+
+/// Twice as much of everything.
+fn twice(scenario: &TrainingScenario) -> TrainingScenario {
+    Resource::ALL
+        .iter()
+        .fold(scenario.clone(), |scenario, &resource| {
+            with_more(resource, 2.0, &scenario)
+        })
+}
+
+#[test]
+fn twice_as_much_of_everything_halves_the_step() {
+    // Every rate times k, every latency, dispatch and overhead over k: a step of T/k. The ceilings of the
+    // library's protocols are rates of no resource, so jobs whose small messages meet them fall short of it a
+    // little, and none goes beyond.
+    for job in JOBS {
+        let (asked, step) = pinned(job);
+        let ratio = play(&twice(&asked)).step_time().as_secs_f64() / step.step_time().as_secs_f64();
+        assert!((0.5 - 1e-6..0.505).contains(&ratio), "{job:?}: {ratio}");
+    }
+}
+
+#[test]
+fn elasticities_sum_to_one() {
+    // T is homogeneous of degree −1 in all rates and inverse times together (the test above), so by Euler's
+    // theorem the elasticities sum to 1, but for the protocols' ceilings.
+    for job in JOBS {
+        let (asked, step) = pinned(job);
+        let found = elasticities(&asked, &step, &mut Scratch::default());
+        assert_eq!(found.len(), Resource::ALL.len());
+        let sum: f64 = found.iter().map(|it| it.percent_per_percent).sum();
+        assert!((sum - 1.0).abs() < 0.02, "{job:?}: {sum} {found:?}");
+        // More of anything never makes these steps longer by more than the rounding of a division.
+        for it in &found {
+            assert!(it.percent_per_percent > -0.005, "{job:?} {it:?}");
+        }
+    }
+}
+
+#[test]
+fn a_step_without_communication_hangs_on_the_gpu_and_its_host_alone() {
+    let job = scenario(&("gpt2-xl", "h100-sxm", "dgx-h100", 1, 8));
+    let step = play(&job);
+    for it in elasticities(&job, &step, &mut Scratch::default()) {
+        let of_network = matches!(
+            it.resource,
+            Resource::ScaleUp | Resource::Nic | Resource::NetworkLatency
+        );
+        assert_eq!(of_network, it.percent_per_percent.abs() < 1e-9, "{it:?}");
+    }
+}
