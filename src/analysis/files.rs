@@ -47,7 +47,8 @@ pub fn analyse_files(
             StudyKind::Collective => return Err(FilesError::Collective((*file).to_owned())),
         }
         let name = file.display().to_string();
-        for batch in reader.read(&columns)? {
+        for batch in reader.stream(&columns)? {
+            let batch = batch?;
             let rows = Rows {
                 file: &name,
                 batch: &batch,

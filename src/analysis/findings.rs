@@ -167,21 +167,20 @@ fn varied_axes(series: &[Series]) -> Vec<Axis> {
     kept
 }
 
-fn key_value(series: &Series, axis: Axis) -> Option<KeyValue> {
+fn key_value(series: &Series, axis: Axis) -> Option<&KeyValue> {
     series
         .key
         .iter()
         .find(|(of, _)| *of == axis)
-        .map(|(_, value)| value.clone())
+        .map(|(_, value)| value)
 }
 
 /// Whether each value of one axis comes with a single value of the other.
 fn decides(series: &[Series], decider: Axis, decided: Axis) -> bool {
-    let mut seen: BTreeMap<String, Option<KeyValue>> = BTreeMap::new();
+    let mut seen: BTreeMap<Option<&KeyValue>, Option<&KeyValue>> = BTreeMap::new();
     series.iter().all(|series| {
         let value = key_value(series, decided);
-        let by = format!("{:?}", key_value(series, decider));
-        *seen.entry(by).or_insert_with(|| value.clone()) == value
+        *seen.entry(key_value(series, decider)).or_insert(value) == value
     })
 }
 

@@ -41,7 +41,7 @@ pub use input::Rows;
 pub use pareto::pareto_front;
 pub use parts::{PartSeconds, TimePart};
 pub use points::{LayoutUsed, Measured, SizePoint};
-pub use scaling_table::{scaling_batch, scaling_schema};
+pub use scaling_table::{scaling_batches, scaling_schema};
 pub use series::{KeyValue, Series, columns_read};
 pub use series_finding::{Layouts, SeriesFinding, SizeFinding, series_finding};
 pub use training_cost::TrainingCost;

@@ -470,22 +470,39 @@ pub fn scaling_schema(provenance: &Provenance) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
+/// Series of one record batch: a table of a million rows never lies in memory whole.
+const SERIES_AT_A_TIME: usize = 2_048;
+
 /// One row per series and size, in order; frozen curves follow the others.
 ///
 /// # Panics
 /// If `schema` is not that of [`scaling_schema`].
-pub fn scaling_batch(schema: &SchemaRef, findings: &Findings) -> RecordBatch {
-    let rows: Vec<Row<'_>> = findings
-        .series
+pub fn scaling_batches<'a>(
+    schema: &'a SchemaRef,
+    findings: &'a Findings,
+) -> impl Iterator<Item = RecordBatch> + 'a {
+    let curves: Vec<&SeriesFinding> = findings.series.iter().chain(&findings.frozen).collect();
+    let starts = (0..curves.len()).step_by(SERIES_AT_A_TIME);
+    starts.map(move |first| {
+        let end = curves.len().min(first + SERIES_AT_A_TIME);
+        scaling_batch(schema, findings.size_axis, &curves[first..end])
+    })
+}
+
+fn scaling_batch(schema: &SchemaRef, axis: Axis, curves: &[&SeriesFinding]) -> RecordBatch {
+    let rows: Vec<Row<'_>> = curves
         .iter()
-        .chain(&findings.frozen)
-        .flat_map(|series| {
-            series.sizes.iter().enumerate().map(|(place, size)| Row {
-                axis: findings.size_axis,
-                series,
-                size,
-                place,
-            })
+        .flat_map(|&series| {
+            series
+                .sizes
+                .iter()
+                .enumerate()
+                .map(move |(place, size)| Row {
+                    axis,
+                    series,
+                    size,
+                    place,
+                })
         })
         .collect();
     let arrays = LEADING

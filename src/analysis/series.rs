@@ -1,5 +1,6 @@
 //! Series: the rows that differ in nothing but their size.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,6 +23,37 @@ pub enum KeyValue {
     Number(f64),
     /// A switch.
     Bool(bool),
+}
+
+/// Readers refuse cells that are no number.
+impl Eq for KeyValue {}
+
+impl PartialOrd for KeyValue {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Names, then numbers, then switches.
+impl Ord for KeyValue {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
+            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
+            _ => self.kind().cmp(&other.kind()),
+        }
+    }
+}
+
+impl KeyValue {
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Text(_) => 0,
+            Self::Number(_) => 1,
+            Self::Bool(_) => 2,
+        }
+    }
 }
 
 impl Serialize for KeyValue {
@@ -79,6 +111,8 @@ pub struct SeriesReader {
     axes: Vec<AxisCodes>,
     index: HashMap<Box<[u32]>, usize>,
     groups: Vec<Group>,
+    /// Place of the group that the last row went to.
+    last: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -202,6 +236,7 @@ impl SeriesReader {
             axes: key_axes().map(AxisCodes::new).collect(),
             index: HashMap::new(),
             groups: Vec::new(),
+            last: 0,
         }
     }
 
@@ -249,10 +284,19 @@ impl SeriesReader {
     }
 
     fn push(&mut self, key: &[u32], point: SizePoint) {
+        // Sizes of a series mostly follow one another, so the last group is tried before the map.
+        if let Some(group) = self.groups.get_mut(self.last)
+            && *group.codes == *key
+        {
+            group.points.push(point);
+            return;
+        }
         if let Some(group) = self.index.get(key) {
+            self.last = *group;
             self.groups[*group].points.push(point);
             return;
         }
+        self.last = self.groups.len();
         let codes: Box<[u32]> = key.into();
         self.index.insert(codes.clone(), self.groups.len());
         self.groups.push(Group {

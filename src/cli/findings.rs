@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::analysis::{BreakdownStatus, Findings, scaling_batch, scaling_schema};
+use crate::analysis::{BreakdownStatus, Findings, scaling_batches, scaling_schema};
 use crate::cli::Failure;
 use crate::record::{Provenance, TableWriter};
 use crate::report;
@@ -56,10 +56,11 @@ pub(super) fn write_findings(
     question: Option<&str>,
 ) -> Result<(), Failure> {
     let schema = scaling_schema(provenance);
-    let batch = scaling_batch(&schema, findings);
     let mut writer =
         TableWriter::create(&folder.scaling(), &schema, provenance).map_err(Failure::io)?;
-    writer.write(&batch).map_err(Failure::io)?;
+    for batch in scaling_batches(&schema, findings) {
+        writer.write(&batch).map_err(Failure::io)?;
+    }
     writer.finish().map_err(Failure::io)?;
     let origin = origin(provenance);
     let page = report::page(findings, &heading(provenance, &origin, question));

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
@@ -207,19 +207,40 @@ impl PointsReader {
     /// # Errors
     /// If a column is missing or holds something else, or the file is damaged.
     pub fn read(self, wanted: &[Column]) -> Result<Vec<RecordBatch>, ReadError> {
+        self.stream(wanted)?.collect()
+    }
+
+    /// The same a few thousand rows at a time, for files that need not lie in memory whole.
+    ///
+    /// # Errors
+    /// If a column is missing; while reading, if one holds something else or the file is damaged.
+    pub fn stream(
+        self,
+        wanted: &[Column],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>>, ReadError> {
         for column in wanted {
             self.check(column)?;
         }
+        // Decoding a text column without any value costs more than one with values, and a study leaves most of
+        // its axes open.
+        let wanted: Vec<(Column, bool)> = wanted
+            .iter()
+            .map(|column| (*column, self.is_null(column.name)))
+            .collect();
+        let with_values = wanted.iter().filter(|(_, is_null)| !is_null);
         let mask = ProjectionMask::columns(
             self.builder.parquet_schema(),
-            wanted.iter().map(|column| column.name),
+            with_values.map(|(column, _)| column.name),
         );
         let schema: SchemaRef = Arc::new(Schema::new(
-            wanted.iter().map(Column::field).collect::<Vec<Field>>(),
+            wanted
+                .iter()
+                .map(|(column, _)| column.field())
+                .collect::<Vec<Field>>(),
         ));
         let path = self.path;
-        let damaged = |source: ParquetError| ReadError::Damaged {
-            path: path.clone(),
+        let damaged = |path: &Path, source: ParquetError| ReadError::Damaged {
+            path: path.to_owned(),
             source,
         };
         let batches = self
@@ -227,18 +248,39 @@ impl PointsReader {
             .with_projection(mask)
             .with_batch_size(BATCH_ROWS)
             .build()
-            .map_err(damaged)?;
-        batches
-            .map(|batch| {
-                let batch = batch.map_err(|error| damaged(error.into()))?;
-                let arrays = wanted
-                    .iter()
-                    .map(|column| canonical(&path, column, &batch))
-                    .collect::<Result<Vec<_>, _>>()?;
-                RecordBatch::try_new(Arc::clone(&schema), arrays)
-                    .map_err(|error| damaged(error.into()))
-            })
-            .collect()
+            .map_err(|source| damaged(&path, source))?;
+        Ok(batches.map(move |batch| {
+            let batch = batch.map_err(|error| damaged(&path, error.into()))?;
+            let arrays = wanted
+                .iter()
+                .map(|(column, is_null)| {
+                    if *is_null {
+                        let nulls = data_type(column.read.column_type());
+                        return Ok(new_null_array(&nulls, batch.num_rows()));
+                    }
+                    canonical(&path, column, &batch)
+                })
+                .collect::<Result<Vec<_>, _>>()?;
+            RecordBatch::try_new(Arc::clone(&schema), arrays)
+                .map_err(|error| damaged(&path, error.into()))
+        }))
+    }
+
+    /// Whether the file's statistics say that a column has no value.
+    fn is_null(&self, name: &str) -> bool {
+        let columns = self.builder.parquet_schema().columns();
+        let Some(place) = columns
+            .iter()
+            .position(|column| column.path().string() == name)
+        else {
+            return false;
+        };
+        let groups = self.builder.metadata().row_groups();
+        groups.iter().all(|group| {
+            let statistics = group.column(place).statistics();
+            let nulls = statistics.and_then(parquet::file::statistics::Statistics::null_count_opt);
+            nulls.is_some_and(|nulls| i64::try_from(nulls) == Ok(group.num_rows()))
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Universal Scalability Law: contention and coherency.
 
-use super::least_squares::{Terms, fit_log};
+use super::least_squares::{Terms, fit_log, leave_each_out};
 use crate::analysis::curve::SizeRate;
 
 /// The Universal Scalability Law, fitted: `X(n) = λ·n / (1 + σ·(n−1) + κ·n·(n−1))`.
@@ -37,18 +37,12 @@ impl UslFit {
 /// `n/X(n) = (1 + σ·(n−1) + κ·n·(n−1))/λ` is linear in `(1/λ, σ/λ, κ/λ)`. Bounds at zero are
 /// handled by fitting each set of free parameters and keeping the best one that is admissible.
 pub fn fit_usl(sizes: &[SizeRate]) -> Option<UslFit> {
-    let largest = sizes.last()?.size;
-    // Terms relative to their value at the largest size, so that they are of one magnitude.
-    let linear = (largest - 1.0).max(1.0);
-    let quadratic = largest * linear;
-    let terms: Vec<Terms> = sizes
-        .iter()
-        .map(|point| {
-            let n = point.size;
-            [1.0, (n - 1.0) / linear, n * (n - 1.0) / quadratic]
-        })
-        .collect();
-    let times: Vec<f64> = sizes.iter().map(|p| p.size / p.rate).collect();
+    let Basis {
+        terms,
+        times,
+        linear,
+        quadratic,
+    } = Basis::of(sizes)?;
     let fit = |free: &[usize]| {
         let found = fit_log(&terms, &times, free)?;
         let [of_one, contention, coherency] = found.parameters;
@@ -67,6 +61,58 @@ pub fn fit_usl(sizes: &[SizeRate]) -> Option<UslFit> {
             .flatten()
             .min_by(|a, b| a.error.total_cmp(&b.error))
     })
+}
+
+/// Contention and coherency with each size left out once; they may go below zero there, which tells how
+/// sure a zero is.
+pub(super) fn usl_without_each(sizes: &[SizeRate], fit: &UslFit) -> Option<Vec<(f64, f64)>> {
+    let Basis {
+        terms,
+        times,
+        linear,
+        quadratic,
+    } = Basis::of(sizes)?;
+    let of_one = 1.0 / fit.rate_of_one;
+    let parameters = [
+        of_one,
+        fit.contention * linear * of_one,
+        fit.coherency * quadratic * of_one,
+    ];
+    let without = leave_each_out(&terms, &times, &parameters, &[0, 1, 2])?;
+    let of = |[of_one, contention, coherency]: Terms| {
+        (contention / linear / of_one, coherency / quadratic / of_one)
+    };
+    Some(without.into_iter().map(of).collect())
+}
+
+/// What the law is linear in.
+struct Basis {
+    /// Terms relative to their value at the largest size, so that they are of one magnitude.
+    terms: Vec<Terms>,
+    /// GPU-seconds per sample.
+    times: Vec<f64>,
+    /// The factor of the second term.
+    linear: f64,
+    /// That of the third.
+    quadratic: f64,
+}
+
+impl Basis {
+    fn of(sizes: &[SizeRate]) -> Option<Self> {
+        let largest = sizes.last()?.size;
+        let linear = (largest - 1.0).max(1.0);
+        let quadratic = largest * linear;
+        let terms = sizes.iter().map(|point| {
+            let n = point.size;
+            [1.0, (n - 1.0) / linear, n * (n - 1.0) / quadratic]
+        });
+        Some(Self {
+            terms: terms.collect(),
+            times: sizes.iter().map(|p| p.size / p.rate).collect(),
+            linear,
+            quadratic,
+        })
+    }
 }
 
 #[cfg(test)]

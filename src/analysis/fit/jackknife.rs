@@ -1,7 +1,6 @@
 //! Bounds of a fitted parameter by leaving each size out once.
 
 use super::Estimate;
-use crate::analysis::curve::SizeRate;
 
 /// Two-sided 95% quantiles of Student's t for 1, 2, … degrees of freedom.
 const STUDENT_T: [f64; 30] = [
@@ -10,33 +9,23 @@ const STUDENT_T: [f64; 30] = [
     2.052, 2.048, 2.045, 2.042,
 ];
 
-/// The parameter that `fit` finds, with its 95% bounds; not below zero, which no parameter of a
-/// scaling law is.
+/// A parameter with its 95% bounds by what it is `without` each size; not below zero, which no
+/// parameter of a scaling law is.
 ///
 /// Standard error `√((n−1)/n · Σ(θ₍ᵢ₎ − θ̄)²)` over the estimates with size `i` left out (Efron &
 /// Stein, Annals of Statistics 9(3), 1981).
-pub(super) fn bounds(
-    sizes: &[SizeRate],
-    fit: impl Fn(&[SizeRate]) -> Option<f64>,
-) -> Option<Estimate> {
-    let value = fit(sizes)?;
-    let mut without = Vec::with_capacity(sizes.len());
-    for left_out in 0..sizes.len() {
-        let mut rest = sizes.to_vec();
-        rest.remove(left_out);
-        without.push(fit(&rest)?);
-    }
+pub(super) fn bounds(value: f64, without: &[f64]) -> Estimate {
     let count = without.len() as f64;
     let mean = without.iter().sum::<f64>() / count;
     let spread: f64 = without.iter().map(|value| (value - mean).powi(2)).sum();
     let error = ((count - 1.0) / count * spread).sqrt();
     let degrees = without.len().saturating_sub(2).clamp(1, STUDENT_T.len());
     let reach = STUDENT_T[degrees - 1] * error;
-    Some(Estimate {
+    Estimate {
         value,
         low: (value - reach).max(0.0),
         high: value + reach,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -45,15 +34,9 @@ mod tests {
 
     #[test]
     fn the_jackknife_of_a_mean_is_its_standard_error() {
-        // Rates 1, 2, 3, 4: mean 2.5, s = 1.29099, s/√4 = 0.645497; t of 2 degrees is 4.303.
-        let sizes: Vec<SizeRate> = (1..=4)
-            .map(|i| SizeRate {
-                size: f64::from(i),
-                rate: f64::from(i),
-            })
-            .collect();
-        let mean = |s: &[SizeRate]| Some(s.iter().map(|p| p.rate).sum::<f64>() / s.len() as f64);
-        let found = bounds(&sizes, mean).unwrap();
+        // Values 1, 2, 3, 4: mean 2.5, without each of them 9/3 to 6/3; s = 1.29099, s/√4 = 0.645497; t of 2 degrees is 4.303.
+        let without = [9.0 / 3.0, 8.0 / 3.0, 7.0 / 3.0, 6.0 / 3.0];
+        let found = bounds(2.5, &without);
         assert!((found.value - 2.5).abs() < 1e-12);
         assert!((found.high - (2.5 + 4.303 * 0.645_497)).abs() < 1e-5);
         // 2.5 − 2.78 is below zero.

@@ -23,7 +23,8 @@ pub(super) struct LogFit {
 /// something that is not positive.
 pub(super) fn fit_log(terms: &[Terms], values: &[f64], free: &[usize]) -> Option<LogFit> {
     const STEPS: usize = 30;
-    const CONVERGED: f64 = 1e-13;
+    /// Far below any bound, far above what rounding leaves of the normal equations.
+    const CONVERGED: f64 = 1e-10;
     let mut parameters = solve(terms, values, values, free)?;
     let mut predicted = vec![0.0; values.len()];
     let mut residuals = vec![0.0; values.len()];
@@ -52,6 +53,40 @@ pub(super) fn fit_log(terms: &[Terms], values: &[f64], free: &[usize]) -> Option
     })
 }
 
+/// Parameters with each value left out once: one Gauss–Newton step each from the parameters that fit all
+/// of them, `None` where the rest does not tell the parameters apart.
+///
+/// What one value adds to the normal equations is taken away from the sum over all of them, so that no
+/// fit is repeated (the linear jackknife: Fox, Hinkley & Larntz, Technometrics 22(1), 1980).
+pub(super) fn leave_each_out(
+    terms: &[Terms],
+    values: &[f64],
+    parameters: &Terms,
+    free: &[usize],
+) -> Option<Vec<Terms>> {
+    let mut predicted = vec![0.0; values.len()];
+    predict(terms, parameters, &mut predicted)?;
+    let residual = |place: usize| libm::log(values[place] / predicted[place]) * predicted[place];
+    let residuals: Vec<f64> = (0..values.len()).map(residual).collect();
+    let mut all = Normal::default();
+    for ((terms, residual), predicted) in terms.iter().zip(&residuals).zip(&predicted) {
+        all.add(terms, *residual, 1.0 / (predicted * predicted), free);
+    }
+    (0..values.len())
+        .map(|place| {
+            let mut rest = all;
+            let weight = 1.0 / (predicted[place] * predicted[place]);
+            rest.add(&terms[place], residuals[place], -weight, free);
+            let step = rest.solve(free)?;
+            let mut without = *parameters;
+            for (parameter, change) in without.iter_mut().zip(step) {
+                *parameter += change;
+            }
+            Some(without)
+        })
+        .collect()
+}
+
 fn predict(terms: &[Terms], parameters: &Terms, predicted: &mut [f64]) -> Option<()> {
     for (predicted, terms) in predicted.iter_mut().zip(terms) {
         *predicted = terms.iter().zip(parameters).map(|(t, p)| t * p).sum();
@@ -64,44 +99,61 @@ fn predict(terms: &[Terms], parameters: &Terms, predicted: &mut [f64]) -> Option
 
 /// Weighted linear least squares, weights `1/scale²`, by the normal equations with pivoting.
 fn solve(terms: &[Terms], values: &[f64], scale: &[f64], free: &[usize]) -> Option<Terms> {
-    /// A pivot this much smaller than its column's largest entry tells nothing.
-    const SINGULAR: f64 = 1e-14;
-    let count = free.len();
-    let mut matrix = [[0.0_f64; PARAMETERS + 1]; PARAMETERS];
+    let mut normal = Normal::default();
     for ((terms, value), scale) in terms.iter().zip(values).zip(scale) {
-        let weight = 1.0 / (scale * scale);
+        normal.add(terms, *value, 1.0 / (scale * scale), free);
+    }
+    normal.solve(free)
+}
+
+/// Normal equations `[row × column]` of the free parameters, the right-hand side in the last column.
+#[derive(Clone, Copy, Debug, Default)]
+struct Normal([[f64; PARAMETERS + 1]; PARAMETERS]);
+
+impl Normal {
+    fn add(&mut self, terms: &Terms, value: f64, weight: f64, free: &[usize]) {
+        for (row, &i) in self.0.iter_mut().zip(free) {
+            let weighted = weight * terms[i];
+            for (cell, &j) in row.iter_mut().zip(free) {
+                *cell += weighted * terms[j];
+            }
+            row[PARAMETERS] += weighted * value;
+        }
+    }
+
+    /// Solves them by elimination with pivoting.
+    fn solve(self, free: &[usize]) -> Option<Terms> {
+        /// A pivot this much smaller than its column's largest entry tells nothing.
+        const SINGULAR: f64 = 1e-14;
+        let count = free.len();
+        let mut matrix = self.0;
+        let largest = (0..count).map(|i| matrix[i][i]).fold(0.0, f64::max);
+        for pivot in 0..count {
+            let best = (pivot..count)
+                .max_by(|a, b| matrix[*a][pivot].abs().total_cmp(&matrix[*b][pivot].abs()))?;
+            matrix.swap(pivot, best);
+            let top = matrix[pivot];
+            if top[pivot].abs() <= SINGULAR * largest {
+                return None;
+            }
+            for (_, row) in matrix
+                .iter_mut()
+                .take(count)
+                .enumerate()
+                .filter(|(row, _)| *row != pivot)
+            {
+                let factor = row[pivot] / top[pivot];
+                for (cell, above) in row.iter_mut().zip(top) {
+                    *cell -= factor * above;
+                }
+            }
+        }
+        let mut solution = [0.0; PARAMETERS];
         for (row, &i) in free.iter().enumerate() {
-            for (place, &j) in free.iter().enumerate() {
-                matrix[row][place] += weight * terms[i] * terms[j];
-            }
-            matrix[row][PARAMETERS] += weight * terms[i] * value;
+            solution[i] = matrix[row][PARAMETERS] / matrix[row][row];
         }
+        solution.iter().all(|x| x.is_finite()).then_some(solution)
     }
-    let largest = (0..count).map(|i| matrix[i][i]).fold(0.0, f64::max);
-    for pivot in 0..count {
-        let best = (pivot..count)
-            .max_by(|a, b| matrix[*a][pivot].abs().total_cmp(&matrix[*b][pivot].abs()))?;
-        matrix.swap(pivot, best);
-        let top = matrix[pivot];
-        if top[pivot].abs() <= SINGULAR * largest {
-            return None;
-        }
-        for (_, row) in matrix
-            .iter_mut()
-            .enumerate()
-            .filter(|(row, _)| *row != pivot)
-        {
-            let factor = row[pivot] / top[pivot];
-            for (cell, above) in row.iter_mut().zip(top) {
-                *cell -= factor * above;
-            }
-        }
-    }
-    let mut solution = [0.0; PARAMETERS];
-    for (row, &i) in free.iter().enumerate() {
-        solution[i] = matrix[row][PARAMETERS] / matrix[row][row];
-    }
-    solution.iter().all(|x| x.is_finite()).then_some(solution)
 }
 
 #[cfg(test)]

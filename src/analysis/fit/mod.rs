@@ -2,7 +2,7 @@
 //!
 //! All are fitted by least squares on the logarithm of time, since a model of scaling is right or
 //! wrong by a factor, and refer to one GPU also where the smallest size has more. Bounds come from
-//! the jackknife (each size left out once). R² is not shown: of times that fall a hundredfold it is
+//! the linear jackknife (each size left out once). R² is not shown: of times that fall a hundredfold it is
 //! high for any law.
 
 mod contention;
@@ -14,6 +14,9 @@ use serde::Serialize;
 
 pub use contention::{UslFit, fit_usl};
 pub use serial::{SerialFit, fit_serial};
+
+use contention::usl_without_each;
+use serial::serial_fraction_without_each;
 
 use super::curve::{Scaling, SizeRate, efficiencies};
 
@@ -69,17 +72,20 @@ pub fn fits(sizes: &[SizeRate], scaling: Scaling) -> Fits {
         Scaling::Strong => "Amdahl's law",
         Scaling::Weak => "Gustafson's law",
     };
-    let fit = |sizes: &[SizeRate]| fit_serial(sizes, scaling);
     let mut found = Fits::default();
     let mut notes = Vec::new();
-    if let Some(serial) = fit(sizes) {
-        found.serial_fraction = jackknife::bounds(sizes, |s| fit(s).map(|f| f.serial_fraction));
+    if let Some(serial) = fit_serial(sizes, scaling) {
+        found.serial_fraction = serial_fraction_without_each(sizes, &serial)
+            .map(|without| jackknife::bounds(serial.serial_fraction, &without));
         found.serial_error = Some(serial.error);
         notes.extend(misfit(law, sizes, serial.error, |size| serial.rate(size)));
     }
     if let Some(usl) = fit_usl(sizes) {
-        found.usl_contention = jackknife::bounds(sizes, |s| fit_usl(s).map(|f| f.contention));
-        found.usl_coherency = jackknife::bounds(sizes, |s| fit_usl(s).map(|f| f.coherency));
+        if let Some(without) = usl_without_each(sizes, &usl) {
+            let (contention, coherency): (Vec<f64>, Vec<f64>) = without.into_iter().unzip();
+            found.usl_contention = Some(jackknife::bounds(usl.contention, &contention));
+            found.usl_coherency = Some(jackknife::bounds(usl.coherency, &coherency));
+        }
         found.usl_error = Some(usl.error);
         found.peak_size = usl.peak_size();
         notes.extend(misfit("the USL", sizes, usl.error, |size| usl.rate(size)));

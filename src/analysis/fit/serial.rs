@@ -1,6 +1,6 @@
 //! Amdahl's and Gustafson's law: one serial fraction.
 
-use super::least_squares::{Terms, fit_log};
+use super::least_squares::{Terms, fit_log, leave_each_out};
 use crate::analysis::curve::{Scaling, SizeRate};
 
 /// A law with one serial fraction, fitted.
@@ -38,17 +38,51 @@ impl SerialFit {
 ///
 /// Sources: Amdahl, AFIPS 1967; Gustafson, CACM 31(5), 1988.
 pub fn fit_serial(sizes: &[SizeRate], scaling: Scaling) -> Option<SerialFit> {
-    let largest = sizes.last()?.size;
-    // Relative to the largest size, so that both terms are of one magnitude.
-    let linear = (largest - 1.0).max(1.0);
-    let terms: Vec<Terms> = sizes
-        .iter()
-        .map(|point| [1.0, (point.size - 1.0) / linear, 0.0])
-        .collect();
+    let (terms, linear) = basis(sizes)?;
     match scaling {
         Scaling::Strong => amdahl(sizes, &terms, linear),
         Scaling::Weak => gustafson(sizes, &terms, linear),
     }
+}
+
+/// The terms of both laws, and the factor of the second: relative to the largest size, so that they are of
+/// one magnitude.
+fn basis(sizes: &[SizeRate]) -> Option<(Vec<Terms>, f64)> {
+    let linear = (sizes.last()?.size - 1.0).max(1.0);
+    let terms = sizes
+        .iter()
+        .map(|point| [1.0, (point.size - 1.0) / linear, 0.0]);
+    Some((terms.collect(), linear))
+}
+
+/// The serial fraction with each size left out once; it may go below zero there, which tells how sure a
+/// fraction of zero is.
+pub(super) fn serial_fraction_without_each(
+    sizes: &[SizeRate],
+    fit: &SerialFit,
+) -> Option<Vec<f64>> {
+    let (terms, linear) = basis(sizes)?;
+    let without = match fit.scaling {
+        Scaling::Strong => {
+            let times: Vec<f64> = sizes.iter().map(|p| p.size / p.rate).collect();
+            let of_one = 1.0 / fit.rate_of_one;
+            let parameters = [of_one, fit.serial_fraction * linear * of_one, 0.0];
+            leave_each_out(&terms, &times, &parameters, &[0, 1])?
+                .into_iter()
+                .map(|[of_one, growth, _]| growth / linear / of_one)
+                .collect()
+        }
+        Scaling::Weak => {
+            let rates: Vec<f64> = sizes.iter().map(|p| p.rate).collect();
+            let growth = (1.0 - fit.serial_fraction) * linear * fit.rate_of_one;
+            let parameters = [fit.rate_of_one, growth, 0.0];
+            leave_each_out(&terms, &rates, &parameters, &[0, 1])?
+                .into_iter()
+                .map(|[of_one, growth, _]| 1.0 - growth / linear / of_one)
+                .collect()
+        }
+    };
+    Some(without)
 }
 
 fn amdahl(sizes: &[SizeRate], terms: &[Terms], linear: f64) -> Option<SerialFit> {
