@@ -118,7 +118,8 @@ fn sensitivity_text(hangs_on: &[Elasticity]) -> String {
         return String::new();
     }
     let mut text =
-        "\nwhat the step hangs on (shorter by, for 1% more; of the last two 1% less)\n".to_owned();
+        "\nwhat the step hangs on (shorter by, for 1% more; of latency and host 1% less)\n"
+            .to_owned();
     let mut sorted = hangs_on.to_vec();
     sorted.sort_by(|a, b| b.percent_per_percent.total_cmp(&a.percent_per_percent));
     let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)]);

@@ -133,11 +133,14 @@ pub fn help(findings: &Findings) -> Option<(String, Vec<String>)> {
     let recommended = best
         .iter()
         .filter_map(|series| advice.of(series.number, AskedAs::Recommended));
-    let broken = advice
-        .points
-        .iter()
-        .filter(|point| point.asked_as == AskedAs::Broken)
-        .take(BROKEN_NAMED);
+    // Series that differ in what changes nothing (ring and tree where nothing is all-reduced) gain the same.
+    let mut broken: Vec<&PointAdvice> = Vec::new();
+    for point in &advice.points {
+        let is_new = broken.iter().all(|other| other.gains != point.gains);
+        if point.asked_as == AskedAs::Broken && is_new && broken.len() < BROKEN_NAMED {
+            broken.push(point);
+        }
+    }
     let lines: Vec<String> = recommended
         .chain(broken)
         .map(|point| line(findings, point))
@@ -173,7 +176,7 @@ fn line(findings: &Findings, point: &PointAdvice) -> String {
     format!("{name}at {size}{broken}: {}", gains_words(point))
 }
 
-/// The best gains of a point: `−14% NICs at 800 Gbit/s per GPU instead of 400; …`.
+/// The best gains of a point: `NICs at 800 Gbit/s per GPU instead of 400: -14.0%; …`.
 pub fn gains_words(point: &PointAdvice) -> String {
     if point.gains.is_empty() {
         return "no neighbour is faster".to_owned();
@@ -182,7 +185,7 @@ pub fn gains_words(point: &PointAdvice) -> String {
         .gains
         .iter()
         .take(GAINS)
-        .map(|gain| format!("{:+.1}% {}", 100.0 * gain.time_per_sample, gain.change))
+        .map(|gain| format!("{}: {:+.1}%", gain.change, 100.0 * gain.time_per_sample))
         .collect();
     words.join("; ")
 }

@@ -1,6 +1,6 @@
 //! The answer of a study in a few sentences, and the series that stand for many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::analysis::{
     BreakdownCause, BreakdownStatus, Findings, KeyValue, SeriesFinding, SizeFinding,
@@ -44,15 +44,18 @@ fn recommended_rate(series: &SeriesFinding) -> Option<f64> {
         .map(|measured| measured.samples_per_s)
 }
 
-/// The group of a series in words that sort and compare.
-fn group_of(series: &SeriesFinding, axes: &[Axis]) -> Vec<String> {
-    axes.iter()
-        .map(|axis| {
-            series
-                .value(*axis)
-                .map_or_else(String::new, KeyValue::to_string)
-        })
-        .collect()
+/// The group of a series: its values of some axes, which compare and sort.
+fn group_of<'a>(series: &'a SeriesFinding, axes: &[Axis]) -> Vec<Option<&'a KeyValue>> {
+    axes.iter().map(|axis| series.value(*axis)).collect()
+}
+
+/// Whether some axes tell more groups apart than are shown.
+fn too_many_groups(all: &[&SeriesFinding], axes: &[Axis]) -> bool {
+    let mut groups = BTreeSet::new();
+    all.iter().any(|series| {
+        groups.insert(group_of(series, axes));
+        groups.len() > SERIES_IN_FULL
+    })
 }
 
 /// All series when they are few, else the fastest of each group. Groups are made by as many of the
@@ -72,7 +75,7 @@ pub fn select(findings: &Findings) -> Selection<'_> {
     {
         let mut more = axes.clone();
         more.push(*axis);
-        if best_of_groups(&all, &more).len() <= SERIES_IN_FULL {
+        if !too_many_groups(&all, &more) {
             axes = more;
         }
     }
@@ -87,7 +90,7 @@ pub(super) fn best_of_groups<'a>(
     all: &[&'a SeriesFinding],
     axes: &[Axis],
 ) -> Vec<&'a SeriesFinding> {
-    let mut places: BTreeMap<Vec<String>, usize> = BTreeMap::new();
+    let mut places: BTreeMap<Vec<Option<&KeyValue>>, usize> = BTreeMap::new();
     let mut best: Vec<&SeriesFinding> = Vec::new();
     for series in all {
         let group = group_of(series, axes);

@@ -34,7 +34,7 @@ pub enum Answer {
 /// # Errors
 /// If the axis or the value does not exist, or does not go with the others.
 pub fn ask(spec: &Spec, point: &GridPoint, change: &Change) -> Result<Answer, SpecError> {
-    let text = single_point(spec, point);
+    let text = single_point(spec, point, change.axis);
     let overrides = Overrides {
         set: vec![(change.axis.to_string(), change.value.clone())],
         where_clauses: Vec::new(),
@@ -84,8 +84,9 @@ pub(super) fn samples(scenario: &Scenario) -> Option<f64> {
 
 /// The spec of one point: the axes that its spec gives, each with the point's value. Axes that the
 /// spec leaves out stay out, so that a change of one (another GPU) is followed by those that hang
-/// on it (its usual cluster).
-fn single_point(spec: &Spec, point: &GridPoint) -> String {
+/// on it (its usual cluster). Where the change may bring nodes of another size, the job keeps its GPUs and not its
+/// nodes.
+fn single_point(spec: &Spec, point: &GridPoint, changed: Axis) -> String {
     let mut table: Table = spec
         .resolved_text()
         .parse()
@@ -103,6 +104,10 @@ fn single_point(spec: &Spec, point: &GridPoint) -> String {
         }
     }
     table.remove("where");
+    let other_nodes = matches!(changed, Axis::Gpu | Axis::Cluster | Axis::GpusPerNode);
+    if other_nodes && given.remove(Axis::Nodes.as_str()) {
+        given.insert(Axis::Gpus.to_string());
+    }
     let grid: Table = Axis::ALL
         .iter()
         .filter(|axis| given.contains(axis.as_str()))
