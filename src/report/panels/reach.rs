@@ -10,7 +10,7 @@ use crate::report::text::short_cause;
 use crate::spec::Axis;
 
 /// Most rows.
-const ROWS: usize = 24;
+const ROWS: usize = 22;
 
 /// The reach of each series, or of the fastest of each group; `None` where no series ran at more
 /// than one size.
