@@ -35,6 +35,10 @@
 //! *Why is `stack` a room of its own?* It names attention kernels (hardware) and is named by the
 //! catalogue, so it needs a floor between the two.
 //!
+//! *Why are pictures drawn by `resvg` with a font of our own?* A chart is one drawing: as SVG for
+//! people who edit it, as PNG for programs that take no SVG. A machine without fonts, and one with
+//! others, must draw the same.
+//!
 //! *Why is time an integer?* Parts of a step must sum to the step, and two devices that do the same
 //! must agree to the last digit, on any number of threads.
 

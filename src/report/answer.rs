@@ -111,6 +111,15 @@ pub(super) fn best_of_groups<'a>(
 
 /// The answer in sentences: which series is fastest for what, where scaling ends, what it costs.
 pub fn sentences(findings: &Findings) -> Vec<String> {
+    told(findings, true)
+}
+
+/// The same beside a table of what is fastest.
+pub fn sentences_beside_table(findings: &Findings) -> Vec<String> {
+    told(findings, false)
+}
+
+fn told(findings: &Findings, fastest: bool) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(nothing) = &findings.nothing {
         found.push(nothing.clone());
@@ -118,18 +127,13 @@ pub fn sentences(findings: &Findings) -> Vec<String> {
             return found;
         }
     }
-    found.extend(fastest_sentences(findings));
-    found.extend(scaling_sentences(findings));
+    if fastest {
+        found.extend(fastest_sentences(findings));
+    }
+    found.extend(breakdown_sentence(findings));
+    found.extend(breakdown_by_batch(findings));
+    found.extend(again::sentences(findings));
     found
-}
-
-/// The part of the answer that tells where scaling ends.
-pub fn scaling_sentences(findings: &Findings) -> Vec<String> {
-    breakdown_sentence(findings)
-        .into_iter()
-        .chain(breakdown_by_batch(findings))
-        .chain(again::sentences(findings))
-        .collect()
 }
 
 /// Axes whose values have an answer each: the models, where they differ.

@@ -71,6 +71,13 @@ fn an_output_that_cannot_be_written_is_named() {
     desk.sweep(&["run", "small.toml", "-o", "/proc/results"])
         .expect_code(3)
         .expect_stderr(&["cannot create `/proc/results`"]);
+    desk.sweep(&["run", "small.toml"]).expect_code(0);
+    desk.sweep(&["analyze", "results/small", "--plots", "/proc/charts"])
+        .expect_code(3)
+        .expect_stderr(&["cannot create `/proc/charts`"]);
+    desk.sweep(&["trace", "results/small", "0", "-o", "/proc/trace.json"])
+        .expect_code(3)
+        .expect_stderr(&["/proc/trace.json"]);
 }
 
 // /dev/full answers every write as a full disk does.

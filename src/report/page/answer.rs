@@ -1,7 +1,7 @@
 //! The first screen: what to run, and where it ends.
 
 use crate::analysis::{BreakdownStatus, Findings, SeriesFinding};
-use crate::report::answer::{answered_by, best_of_groups, scaling_sentences, why_nothing_ran};
+use crate::report::answer::{answered_by, best_of_groups, sentences_beside_table, why_nothing_ran};
 use crate::report::chart::escaped;
 use crate::report::markup::push;
 use crate::report::quantity::{count, decimal, dollars, percent, seconds, short_decimal};
@@ -14,11 +14,7 @@ const ROWS: usize = 8;
 /// Appends the answer: where scaling ends in sentences, and the best choice for each model.
 pub(super) fn push_answer(html: &mut String, findings: &Findings) {
     html.push_str("<div class=\"answer\">\n");
-    let mut sentences: Vec<String> = findings.nothing.iter().cloned().collect();
-    if findings.counts.ok > 0 {
-        sentences.extend(scaling_sentences(findings));
-    }
-    for sentence in sentences {
+    for sentence in sentences_beside_table(findings) {
         push(html, format_args!("<p>{}</p>\n", escaped(&sentence)));
     }
     if findings.counts.ok > 0 {
