@@ -1,7 +1,10 @@
 //! What the fabric between the domains makes of all groups of a pattern at once.
 
 use crate::collective::placement::{GroupPattern, GroupShape};
+use crate::collective::straddling;
+use crate::des::{Flow, FlowLink, finish_times};
 use crate::hardware::{Cluster, Topology, TopologyFault, TopologyKind, TopologySize};
+use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 /// How the domains of a group talk to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,84 @@ impl Contention {
             topology.pressure(self.all_flows(groups, traffic))
         };
         pressure.max(1.0)
+    }
+
+    /// Messages on the busiest NICs or link when the groups of a pattern lie unevenly over the
+    /// domains, in messages at the rate of a domain's NICs; `None` where they lie evenly.
+    pub(super) fn uneven(
+        &self,
+        groups: GroupPattern,
+        shape: &GroupShape,
+        gpus: u32,
+        traffic: Traffic,
+    ) -> Option<f64> {
+        if self.is_regular(groups, shape) {
+            return None;
+        }
+        let messages = straddling::messages(groups, self.per_domain, gpus, traffic);
+        Some(self.busiest(&messages)).filter(|messages| *messages > 0.0)
+    }
+
+    /// Load of the busiest NICs or link under messages `(from, to, amount)` between domains, in
+    /// amounts at the rate of a domain's NICs.
+    pub(super) fn busiest(&self, messages: &[(u32, u32, f64)]) -> f64 {
+        let mut nics = vec![0.0; 2 * self.domains as usize];
+        for &(from, to, amount) in messages {
+            nics[2 * from as usize] += amount;
+            nics[2 * to as usize + 1] += amount;
+        }
+        let pressure = self
+            .topology
+            .as_ref()
+            .map_or(0.0, |topology| topology.pressure(messages.iter().copied()));
+        nics.into_iter().fold(pressure, f64::max)
+    }
+
+    /// Time that messages between domains take when they share the NICs and links fairly, in amounts
+    /// at the rate of a domain's NICs.
+    ///
+    /// Messages of one size keep the busiest link full to the end. Unequal ones are played; where
+    /// the fabric spreads a message over several ways, the busiest link has to stand for that.
+    pub(super) fn makespan(&self, messages: &[(u32, u32, f64)]) -> f64 {
+        let unequal = messages
+            .windows(2)
+            .any(|pair| (pair[0].2 - pair[1].2).abs() > 1e-12);
+        let played = unequal.then(|| self.played(messages)).flatten();
+        played.unwrap_or_else(|| self.busiest(messages))
+    }
+
+    /// The messages as flows; `None` where one of them goes several ways.
+    fn played(&self, messages: &[(u32, u32, f64)]) -> Option<f64> {
+        /// Seconds and bytes per second that stand for an amount of 1, so that a picosecond of the
+        /// playing is 10⁻¹⁶ of it.
+        const SECONDS: f64 = 1e4;
+        const RATE: f64 = 1e9;
+        let nics = 2 * self.domains;
+        let link = |capacity: f64| FlowLink {
+            capacity: Bandwidth::bytes_per_s(RATE * capacity),
+            latency: SimDuration::ZERO,
+        };
+        let mut links = vec![link(1.0); nics as usize];
+        let between = self.topology.iter().flat_map(|t| t.graph().links());
+        links.extend(between.map(|between| link(between.capacity)));
+        let mut flows = Vec::with_capacity(messages.len());
+        for &(from, to, amount) in messages {
+            let mut route = vec![2 * from, 2 * to + 1];
+            let mut whole = true;
+            if let Some(topology) = &self.topology {
+                topology.route(from, to, &mut |link, share| {
+                    whole &= share > 1.0 - 1e-12;
+                    route.push(nics + link);
+                });
+            }
+            flows.push(Flow {
+                start: SimTime::ZERO,
+                bytes: Bytes::from_f64(amount * SECONDS * RATE),
+                route: whole.then_some(route)?,
+            });
+        }
+        let last = finish_times(&links, &flows).into_iter().max()?;
+        Some(last.as_secs_f64() / SECONDS)
     }
 
     /// Whether all groups on a domain go on to the same domains, with equal parts of its NICs.

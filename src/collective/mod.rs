@@ -1,11 +1,15 @@
 //! Collective operations: who sends what to whom, and how long that takes on a network.
 
 mod contention;
+#[cfg(test)]
+mod every_rank;
+mod halving_cost;
 mod hashing;
 mod library;
 mod network;
 mod placement;
 mod rounds_cost;
+mod straddling;
 mod ways;
 
 pub mod schedule;

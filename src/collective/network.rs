@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::collective::contention::{Contention, Traffic};
+use crate::collective::halving_cost::{self, GroupRound};
 use crate::collective::placement::{self, GroupShape};
 use crate::collective::rounds_cost::{RoundLatency, Rounds};
 use crate::collective::ways::{Pricing, Rates, Way};
@@ -181,9 +182,7 @@ impl Network {
         let cluster = &self.cluster;
         let fabric = &cluster.fabric;
         let members = f64::from(shape.members.max(2));
-        let nodes = f64::from(self.per_domain) / f64::from(cluster.gpus_per_node);
-        let line =
-            f64::from(cluster.nics_per_node) * nodes * cluster.nic_bandwidth.as_bytes_per_s();
+        let line = self.domain_rate();
         let share = line / f64::from(shape.sharing);
         let traffic = match request.op {
             CollectiveOp::AllToAll => Traffic::Exchange,
@@ -196,7 +195,20 @@ impl Network {
                 _ => Traffic::Neighbours,
             },
         };
-        let share = share / self.contention.slowdown(request.groups, shape, traffic);
+        let uneven = self
+            .contention
+            .uneven(request.groups, shape, self.gpus, traffic);
+        let share = match (uneven, traffic) {
+            (Some(messages), Traffic::Neighbours) => line / messages,
+            // The members send all others a message each, and share out their part of the NICs.
+            (Some(messages), Traffic::Exchange) => {
+                let remote = f64::from(shape.members) * f64::from(shape.ranks - shape.members);
+                line * remote / messages
+            }
+            (Some(_), Traffic::Forward) | (None, _) => {
+                share / self.contention.slowdown(request.groups, shape, traffic)
+            }
+        };
         Rates {
             intra,
             // A ring that passes through a domain crosses one link less there than one that closes.
@@ -297,11 +309,12 @@ impl Network {
             latency,
             protocol,
         };
-        let mut way = rounds.way(
-            algorithm,
-            pricing.request.op,
-            pricing.request.bytes.as_f64(),
-        )?;
+        let mut way = if algorithm == CollectiveAlgorithm::HalvingDoubling {
+            self.halving(pricing, latency, protocol)?
+        } else {
+            let bytes = pricing.request.bytes.as_f64();
+            rounds.way(algorithm, pricing.request.op, bytes)?
+        };
         if protocol != Protocol::Ideal {
             way.latency += library::RING.base[2] * 1e-6;
             if algorithm == CollectiveAlgorithm::Direct {
@@ -312,6 +325,52 @@ impl Network {
             }
         }
         Some(way)
+    }
+
+    /// Recursive halving and doubling: each round lasts as its largest message inside a domain or
+    /// those between them.
+    fn halving(
+        &self,
+        pricing: &Pricing<'_>,
+        latency: RoundLatency,
+        protocol: Protocol,
+    ) -> Option<Way> {
+        let request = pricing.request;
+        let passes = match request.op {
+            CollectiveOp::AllReduce => 2.0,
+            CollectiveOp::AllGather | CollectiveOp::ReduceScatter => 1.0,
+            CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => {
+                return None;
+            }
+        };
+        let bytes = request.bytes.as_f64();
+        let line = self.domain_rate() * self.cluster.fabric.efficiency;
+        let mut way = Way {
+            algorithm: CollectiveAlgorithm::HalvingDoubling,
+            protocol,
+            latency: 0.0,
+            transfer: 0.0,
+        };
+        let all = request.op == CollectiveOp::AllReduce;
+        for round in halving_cost::rounds(pricing.shape.ranks, !all) {
+            let round = GroupRound::of(&round, request.groups, self.per_domain, self.gpus);
+            let (alpha, across) = if round.across.is_empty() {
+                (latency.inside, 0.0)
+            } else {
+                (latency.across, self.contention.makespan(&round.across))
+            };
+            way.latency += alpha * passes;
+            let slower = (round.inside / pricing.rates.intra).max(across / line);
+            way.transfer += passes * bytes * slower;
+        }
+        Some(way)
+    }
+
+    /// Line rate of all NICs of a domain, in bytes per second.
+    fn domain_rate(&self) -> f64 {
+        let cluster = &self.cluster;
+        let nodes = f64::from(self.per_domain) / f64::from(cluster.gpus_per_node);
+        f64::from(cluster.nics_per_node) * nodes * cluster.nic_bandwidth.as_bytes_per_s()
     }
 
     /// Rate of a pipeline send: the sender's own NICs, or its part of shared ones.

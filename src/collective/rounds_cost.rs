@@ -64,7 +64,6 @@ impl Rounds {
         let price = match algorithm {
             CollectiveAlgorithm::Ring if reduces => self.ring(bytes).times(passes),
             CollectiveAlgorithm::Ring if op == CollectiveOp::Broadcast => self.chain(bytes),
-            CollectiveAlgorithm::HalvingDoubling if reduces => self.halving(bytes, passes),
             CollectiveAlgorithm::Direct if reduces => self.direct(bytes).times(passes),
             CollectiveAlgorithm::Direct if op == CollectiveOp::AllToAll => self.direct(bytes),
             CollectiveAlgorithm::Direct => self.fan_out(bytes, op),
@@ -143,38 +142,6 @@ impl Rounds {
         }
     }
 
-    /// Halves to partners at distance 1, 2, 4 …; ranks beyond the power of two fold in first.
-    fn halving(&self, bytes: f64, passes: f64) -> Price {
-        let power = 1_u32 << self.shape.ranks.ilog2();
-        let mut price = Price::default();
-        let (mut distance, mut part) = (1, bytes / 2.0);
-        while distance < power {
-            price = price.and(self.exchange(distance, part));
-            distance *= 2;
-            part /= 2.0;
-        }
-        price = price.times(passes);
-        if power == self.shape.ranks {
-            return price;
-        }
-        price.and(self.exchange(1, bytes).times(passes))
-    }
-
-    /// One round in which every rank sends `bytes` to a rank `distance` places on.
-    fn exchange(&self, distance: u32, bytes: f64) -> Price {
-        if distance < self.shape.members || !self.crosses() {
-            Price {
-                latency: self.latency.inside,
-                transfer: bytes / self.rates.intra,
-            }
-        } else {
-            Price {
-                latency: self.latency.across,
-                transfer: bytes / self.own_nic(),
-            }
-        }
-    }
-
     /// One round in which everyone sends every other rank its `bytes / n`.
     fn direct(&self, bytes: f64) -> Price {
         let (n, m) = (f64::from(self.shape.ranks), f64::from(self.shape.members));
@@ -244,6 +211,12 @@ impl Rounds {
             2.0
         } else {
             1.0
+        };
+        // A tree of two has one branch, and two such trees send opposite ways.
+        let copies = if self.shape.ranks == 2 {
+            copies / 2.0
+        } else {
+            copies
         };
         let rate = self.ring_rate() / copies;
         let alpha = self.slowest_latency();
