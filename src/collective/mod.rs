@@ -1,8 +1,6 @@
 //! Collective operations: who sends what to whom, and how long that takes on a network.
 
 mod contention;
-#[cfg(test)]
-mod every_rank;
 mod halving_cost;
 mod hashing;
 mod library;
@@ -10,6 +8,8 @@ mod network;
 mod placement;
 mod rounds_cost;
 mod straddling;
+#[cfg(test)]
+mod tests;
 mod ways;
 
 pub mod schedule;
