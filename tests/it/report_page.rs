@@ -1,5 +1,6 @@
 //! `report.html` stands alone, is well-formed where it can be checked, and stays small.
 
+use clustersweep::analysis::Findings;
 use clustersweep::report::chart::Rasteriser;
 use clustersweep::report::{Heading, page, plots};
 
@@ -49,6 +50,22 @@ fn every_chart_is_well_formed_and_draws_every_size() {
         assert_eq!(tips, expected, "{name}");
         assert!(!svg.contains("NaN") && !svg.contains("var("), "{name}");
     }
+}
+
+#[test]
+fn the_efficiency_of_a_frozen_layout_is_a_dashed_line() {
+    let mut findings = analysed(&rows(&["h100-sxm"]));
+    let efficiency = |findings: &Findings| {
+        let mut plots = plots(findings).into_iter();
+        let (_, drawing) = plots.find(|(name, _)| name == "efficiency").unwrap();
+        drawing.file()
+    };
+    assert!(!efficiency(&findings).contains("layout frozen"));
+    findings.frozen = vec![findings.series[0].clone()];
+    let svg = efficiency(&findings);
+    assert!(svg.contains("all points, layout frozen"));
+    // The line itself and its sample in the legend.
+    assert_eq!(svg.matches("class=\"line dashed s7\"").count(), 2);
 }
 
 #[test]

@@ -136,10 +136,11 @@ fn log_ticks(low: f64, high: f64, base: f64, most: usize) -> Vec<f64> {
                 .collect()
         };
         let all = fine(&[1.0, 2.0, 5.0]);
-        return if all.len() <= most + 2 {
-            all
-        } else {
-            fine(&[1.0, 3.0])
+        return match all.len() {
+            // Over so little the two scales hardly differ.
+            0..3 => linear_ticks(low, high, most),
+            few if few <= most + 2 => all,
+            _ => fine(&[1.0, 3.0]),
         };
     }
     let every = count.div_ceil(most.max(1)).max(1);
@@ -201,5 +202,12 @@ mod tests {
             base: 10.0,
         };
         assert_eq!(scale.ticks(6), [2.0, 5.0, 10.0, 20.0, 50.0]);
+        // Of 1, 2 and 5 only 2 lies inside: round steps of 0.5 instead.
+        let narrow = Scale::Log {
+            low: 1.2,
+            high: 3.4,
+            base: 10.0,
+        };
+        assert_eq!(narrow.ticks(5), [1.5, 2.0, 2.5, 3.0]);
     }
 }

@@ -53,7 +53,7 @@ fn push_point(html: &mut String, findings: &Findings, point: &PointAdvice) {
     push(
         html,
         format_args!(
-            "<tr><td class=\"t\">{}</td><td class=\"t\">{}{broken}</td><td class=\"t\">{}</td>",
+            "<tr><td class=\"t\">{}</td><td class=\"t\">{}{broken}</td><td class=\"t long\">{}</td>",
             escaped(&series.label(&findings.varied)),
             escaped(&size_words(findings.size_axis, &series.sizes[point.place])),
             escaped(&gains_words(point))

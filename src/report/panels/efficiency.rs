@@ -1,11 +1,15 @@
 //! How efficient: what is left of the rate per GPU.
 
 use super::{
-    Panel, Scale, ValueAxis, high_end, lines, low_end, ran, rings, size_axis, sizes_of, tip, titled,
+    Named, Panel, Scale, ValueAxis, high_end, lines, low_end, ran, rings, size_axis, sizes_of, tip,
+    titled,
 };
-use crate::analysis::Findings;
-use crate::report::chart::{LineChart, Mark, MarkKind, Rule};
+use crate::analysis::{Findings, SeriesFinding};
+use crate::report::chart::{Line, LineChart, Mark, MarkKind, Rule, Stroke};
 use crate::report::quantity::percent;
+
+/// Colour and marker of the line of a frozen layout: the last one, which few lines come to.
+const FROZEN_STYLE: usize = 7;
 
 /// Efficiency over size with the threshold: the variants of the fastest series, where one more axis
 /// is varied than tells the lines of the other charts apart, else the same lines. `None` where no
@@ -20,7 +24,11 @@ pub fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineCh
         .iter()
         .flat_map(|(_, series)| &series.sizes)
         .filter_map(|size| size.efficiency.map(|e| e.of_baseline));
-    let scale = scale(values.chain([1.0, findings.threshold]));
+    let frozen = frozen(findings, shown);
+    let beside = frozen
+        .iter()
+        .flat_map(|line| line.marks.iter().map(|m| m.y));
+    let scale = scale(values.chain(beside).chain([1.0, findings.threshold]));
     let threshold = Rule {
         name: format!("threshold {}", percent(findings.threshold)),
         label: String::new(),
@@ -35,25 +43,42 @@ pub fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineCh
             scale,
             format: percent,
         },
-        lines: lines(shown, styles, |series| {
-            series
-                .sizes
-                .iter()
-                .filter_map(|size| {
-                    Some(Mark {
-                        x: size.point.size,
-                        y: size.efficiency?.of_baseline,
-                        tip: tip(findings, series, size),
-                        kind: MarkKind::Value,
-                    })
-                })
-                .collect()
-        }),
+        lines: lines(shown, styles, |series| marks(findings, series))
+            .into_iter()
+            .chain(frozen)
+            .collect(),
         rules: vec![threshold],
         rings: (
             "breakdown",
             rings(findings, shown, |_, _| Some(findings.threshold)),
         ),
+    })
+}
+
+fn marks(findings: &Findings, series: &SeriesFinding) -> Vec<Mark> {
+    series
+        .sizes
+        .iter()
+        .filter_map(|size| {
+            Some(Mark {
+                x: size.point.size,
+                y: size.efficiency?.of_baseline,
+                tip: tip(findings, series, size),
+                kind: MarkKind::Value,
+            })
+        })
+        .collect()
+}
+
+/// The fastest series with the layout of its smallest size at every size, where that was simulated.
+fn frozen(findings: &Findings, shown: &[Named<'_>]) -> Option<Line> {
+    let (name, series) = shown.first()?;
+    let marks = marks(findings, findings.frozen_of(series)?);
+    (marks.len() > 1).then(|| Line {
+        name: format!("{name}, layout frozen"),
+        style: FROZEN_STYLE,
+        stroke: Stroke::Dashed,
+        marks,
     })
 }
 
