@@ -6,7 +6,6 @@ use crate::simulation::TimeShares;
 use crate::simulation::training::memory;
 use crate::simulation::training::step::StepCosts;
 use crate::simulation::training::timeline::{Cause, Label, Timeline};
-use crate::stack::Recompute;
 use crate::units::{Bytes, SimDuration, SimTime};
 
 closed_set! {
@@ -156,12 +155,8 @@ fn counters(costs: &StepCosts, slices: &[Slice]) -> Vec<Counter> {
         memory::layers_of(costs.layout, costs.work, place)
             .iter()
             .map(|&kind| {
-                let kept = &costs.work.kinds[usize::from(kind)].kept;
-                match costs.layout.recompute {
-                    Recompute::None => kept.none.get(),
-                    Recompute::Selective => kept.selective.get(),
-                    Recompute::Full => kept.full.get(),
-                }
+                let layer = &costs.work.kinds[usize::from(kind)];
+                memory::kept(costs.scenario, costs.layout, layer)
             })
             .sum()
     };

@@ -123,7 +123,7 @@ fn add_shapes(known: &mut Vec<(u64, u64)>, more: &[(u64, u64)]) {
 
 /// What of a layer is kept from forward to backward.
 #[derive(Clone, Copy)]
-struct Policy {
+pub(super) struct Policy {
     recompute: Recompute,
     selective: SelectiveRecompute,
     recomputed_share: f64,
@@ -132,7 +132,7 @@ struct Policy {
 }
 
 impl Policy {
-    fn of(scenario: &TrainingScenario, layout: &Layout) -> Self {
+    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout) -> Self {
         let element = layout.precision.storage_bytes();
         let autocast = scenario.stack.recipe.autocast && element < 4;
         Self {
@@ -143,7 +143,8 @@ impl Policy {
         }
     }
 
-    fn kept(self, layer: &LayerWork) -> u64 {
+    /// Bytes of one microbatch.
+    pub(super) fn kept(self, layer: &LayerWork) -> u64 {
         let kept = match (self.recompute, self.selective) {
             (Recompute::None, _) => layer.kept.none,
             (Recompute::Selective, SelectiveRecompute::Operations) => layer.kept.operations,
