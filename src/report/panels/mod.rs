@@ -179,6 +179,17 @@ fn high_end(scale: Scale) -> f64 {
     }
 }
 
+/// A name of which every file system takes every letter.
+fn in_file_name(name: &str) -> String {
+    name.chars()
+        .map(|letter| match letter {
+            '-' | '_' | '.' => letter,
+            _ if letter.is_alphanumeric() => letter,
+            _ => '-',
+        })
+        .collect()
+}
+
 /// Every chart of a study with a name for its file, without extension.
 pub fn plots(findings: &Findings) -> Vec<(String, Drawing)> {
     let (panels, _) = panels(findings);
@@ -198,7 +209,7 @@ pub fn plots(findings: &Findings) -> Vec<(String, Drawing)> {
         let suffix = if panel.name.is_empty() {
             String::new()
         } else {
-            format!("-{}", panel.name)
+            format!("-{}", in_file_name(&panel.name))
         };
         for (what, drawing) in charts {
             if let Some(drawing) = drawing {
@@ -207,4 +218,15 @@ pub fn plots(findings: &Findings) -> Vec<(String, Drawing)> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_of_any_name_has_its_files() {
+        assert_eq!(in_file_name("llama3.1-405b"), "llama3.1-405b");
+        assert_eq!(in_file_name("team/our model"), "team-our-model");
+    }
 }
