@@ -24,7 +24,7 @@
 //! | 9 | [`runner`] | chunks of the plan on the rayon pool; run folder; manifest |
 //! | 9 | [`analysis`] | curves, breakdown points, fits, bottlenecks, from record batches alone |
 //! | 9 | [`validation`] | measured cases and the errors against them |
-//! | 10 | [`whatif`] | a point's neighbours simulated again |
+//! | 10 | [`whatif`] | points simulated again: neighbours, frozen layouts, causes taken away, elasticities |
 //! | 11 | [`report`] | findings → text, HTML, JSON |
 //! | 12 | [`cli`] | one file per subcommand; the only place that prints |
 //!

@@ -513,3 +513,32 @@ fn scaling_batch(schema: &SchemaRef, axis: Axis, curves: &[&SeriesFinding]) -> R
         .collect();
     RecordBatch::try_new(schema.clone(), arrays).expect("the schema is made of the same columns")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::StudyKind;
+
+    /// The columns that other people's scripts depend on, without the axes.
+    const PROMISED: &str = "series x scaling layouts gpus nodes step_time_s samples_per_s speedup efficiency \
+        efficiency_of_best is_breakdown breakdown_gpus breakdown_status breakdown_cause knee_gpus serial_fraction \
+        serial_fraction_low serial_fraction_high usl_contention usl_contention_low usl_contention_high usl_coherency \
+        usl_coherency_low usl_coherency_high fit_error fit_note peak_gpus recommended_gpus recommended_why \
+        cost_per_mtoken_usd";
+
+    #[test]
+    fn the_promised_columns_are_there_once_and_one_for_every_axis() {
+        let schema = scaling_schema(&Provenance {
+            study: StudyKind::Training,
+            spec_name: String::new(),
+            spec: String::new(),
+            catalog_hash: String::new(),
+        });
+        let axes = AXES.iter().map(|info| info.axis.as_str());
+        for promised in PROMISED.split_whitespace().chain(axes) {
+            let fields = schema.fields().iter();
+            let found = fields.filter(|field| field.name() == promised).count();
+            assert_eq!(found, 1, "{promised}");
+        }
+    }
+}

@@ -132,8 +132,43 @@ fn told(findings: &Findings, fastest: bool) -> Vec<String> {
     }
     found.extend(breakdown_sentence(findings));
     found.extend(breakdown_by_batch(findings));
+    found.extend(sawteeth(findings));
     found.extend(again::sentences(findings));
     found
+}
+
+/// How many sizes are slower per GPU than both of their neighbours, with the deepest as an example.
+fn sawteeth(findings: &Findings) -> Option<String> {
+    let mut deepest: Option<(f64, String)> = None;
+    let mut teeth = 0;
+    for series in &findings.series {
+        let ran: Vec<&SizeFinding> = series
+            .sizes
+            .iter()
+            .filter(|size| size.efficiency.is_some())
+            .collect();
+        for trio in ran.windows(3).filter(|trio| trio[1].sawtooth) {
+            let [before, tooth, _] = trio else { continue };
+            teeth += 1;
+            let rate = |size: &SizeFinding| size.efficiency.map_or(1.0, |e| e.of_baseline);
+            let left = rate(tooth) / rate(before);
+            if deepest.as_ref().is_none_or(|(least, _)| left < *least) {
+                let name = match findings.varied.as_slice() {
+                    [] => String::new(),
+                    axes => format!("{} ", series.label(axes)),
+                };
+                let size = size_words(findings.size_axis, tooth);
+                deepest = Some((left, format!("{name}at {size}")));
+            }
+        }
+    }
+    let (left, example) = deepest?;
+    let plural = if teeth == 1 { " is" } else { "s are" };
+    Some(format!(
+        "{teeth} size{plural} slower per GPU than both neighbours, as divisibility makes them; most of all {example}, {} \
+         under the size before.",
+        percent(1.0 - left)
+    ))
 }
 
 /// Axes whose values have an answer each: the models, where they differ.

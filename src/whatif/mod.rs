@@ -1,7 +1,17 @@
-//! A point's neighbours simulated again: what would help, and by how much.
+//! Points simulated again: what the rows of a run do not say.
 //!
 //! A neighbour is the point's own spec with one axis changed, read and resolved like any spec, so
-//! that what is `auto` is chosen anew and a faster NIC meets the layout that suits it.
+//! that what is `auto` is chosen anew and a faster NIC meets the layout that suits it. Everything
+//! else begins with the point as it ran, its layout pinned, and only where this version gives the
+//! time of the row again.
+//!
+//! | Question | Where |
+//! |---|---|
+//! | What would help here, and by how much? | [`neighbours`], [`Baseline::ask_all`] |
+//! | What does the fabric do while the layout stays? | `frozen` |
+//! | Would it have broken without this part? | `cause` |
+//! | What does the time hang on? | [`elasticities`] |
+//! | All of that for a study | [`deepen`] |
 
 mod altered;
 mod cause;

@@ -302,3 +302,27 @@ fn the_summary_opens_with_question_and_answer_in_80_columns() {
     10 points: 9 ran, 1 infeasible (memory 1)
     ");
 }
+
+#[test]
+fn a_tooth_of_divisibility_is_marked_and_told_and_breaks_nothing() {
+    // 1, 2, 3 and 4 nodes: 8 s, 4 s, 3.8 s (its batch does not divide by 24 GPUs) and 2 s. Per GPU 3 nodes give
+    // 8/(3 · 3.8) = 70% of the first size, between 100% and 100%: a tooth, 30% under the size before.
+    let rows: Vec<Row> = [(1.0, 8.0), (2.0, 4.0), (3.0, 3.8), (4.0, 2.0)]
+        .into_iter()
+        .map(|(nodes, compute)| Row {
+            nodes,
+            parts: Some((compute, 0.0)),
+            ..ROW
+        })
+        .collect();
+    let findings = analysed(&rows);
+    let series = &findings.series[0];
+    let teeth: Vec<bool> = series.sizes.iter().map(|size| size.sawtooth).collect();
+    assert_eq!(teeth, [false, false, true, false]);
+    assert_eq!(series.breakdown.status, BreakdownStatus::None);
+    let text = summary(&findings, None);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let told = "1 size is slower per GPU than both neighbours, as divisibility makes them; most of all at 24 GPUs (3 \
+                nodes), 30% under the size before.";
+    assert!(words.join(" ").contains(told), "{text}");
+}

@@ -126,7 +126,8 @@ fn push_charts(html: &mut String, findings: &Findings) {
     push_section(
         html,
         "How efficient",
-        "Rate per GPU against the smallest size that ran. The axis need not start at zero.",
+        "Rate per GPU against the smallest size that ran. The axis need not start at zero. Dashed, where it \
+         differs: the same series with the layout of its smallest size, only data parallelism growing.",
         &draw(&|panel| efficiency_chart(findings, panel).map(|chart| chart.draw().on_page())),
     );
     push_section(

@@ -1,15 +1,12 @@
 //! How efficient: what is left of the rate per GPU.
 
 use super::{
-    Named, Panel, Scale, ValueAxis, high_end, lines, low_end, ran, rings, size_axis, sizes_of, tip,
-    titled,
+    Line, Named, Panel, Scale, Stroke, ValueAxis, high_end, lines, low_end, ran, rings, size_axis,
+    sizes_of, tip, titled,
 };
 use crate::analysis::{Findings, SeriesFinding};
-use crate::report::chart::{Line, LineChart, Mark, MarkKind, Rule, Stroke};
+use crate::report::chart::{LineChart, Mark, MarkKind, Rule};
 use crate::report::quantity::percent;
-
-/// Colour and marker of the line of a frozen layout: the last one, which few lines come to.
-const FROZEN_STYLE: usize = 7;
 
 /// Efficiency over size with the threshold: the variants of the fastest series, where one more axis
 /// is varied than tells the lines of the other charts apart, else the same lines. `None` where no
@@ -20,21 +17,26 @@ pub fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineCh
         return None;
     }
     let x = size_axis(findings, sizes_of(shown));
+    let frozen = frozen_lines(findings, shown, styles);
+    let frozen_values = frozen
+        .iter()
+        .flat_map(|line| &line.marks)
+        .map(|mark| mark.y);
     let values = shown
         .iter()
         .flat_map(|(_, series)| &series.sizes)
         .filter_map(|size| size.efficiency.map(|e| e.of_baseline));
-    let frozen = frozen(findings, shown);
-    let beside = frozen
-        .iter()
-        .flat_map(|line| line.marks.iter().map(|m| m.y));
-    let scale = scale(values.chain(beside).chain([1.0, findings.threshold]));
+    let scale = scale(values.chain(frozen_values).chain([1.0, findings.threshold]));
     let threshold = Rule {
         name: format!("threshold {}", percent(findings.threshold)),
         label: String::new(),
         from: (low_end(x.scale), findings.threshold),
         to: (high_end(x.scale), findings.threshold),
     };
+    let mut lines = lines(shown, styles, |series| {
+        marks(findings, series, MarkKind::Value)
+    });
+    lines.extend(frozen);
     Some(LineChart {
         title: title(panel),
         x,
@@ -43,10 +45,7 @@ pub fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineCh
             scale,
             format: percent,
         },
-        lines: lines(shown, styles, |series| marks(findings, series))
-            .into_iter()
-            .chain(frozen)
-            .collect(),
+        lines,
         rules: vec![threshold],
         rings: (
             "breakdown",
@@ -55,7 +54,7 @@ pub fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineCh
     })
 }
 
-fn marks(findings: &Findings, series: &SeriesFinding) -> Vec<Mark> {
+fn marks(findings: &Findings, series: &SeriesFinding, kind: MarkKind) -> Vec<Mark> {
     series
         .sizes
         .iter()
@@ -64,22 +63,40 @@ fn marks(findings: &Findings, series: &SeriesFinding) -> Vec<Mark> {
                 x: size.point.size,
                 y: size.efficiency?.of_baseline,
                 tip: tip(findings, series, size),
-                kind: MarkKind::Value,
+                kind,
             })
         })
         .collect()
 }
 
-/// The fastest series with the layout of its smallest size at every size, where that was simulated.
-fn frozen(findings: &Findings, shown: &[Named<'_>]) -> Option<Line> {
-    let (name, series) = shown.first()?;
-    let marks = marks(findings, findings.frozen_of(series)?);
-    (marks.len() > 1).then(|| Line {
-        name: format!("{name}, layout frozen"),
-        style: FROZEN_STYLE,
-        stroke: Stroke::Dashed,
-        marks,
-    })
+/// Dashed beside its series, in the same colour: the curve with the layout of the smallest size, where it
+/// can be told apart.
+fn frozen_lines(findings: &Findings, shown: &[Named<'_>], styles: &[usize]) -> Vec<Line> {
+    const APART: f64 = 0.01;
+    let mut found: Vec<Line> = Vec::new();
+    for (place, (_, series)) in shown.iter().enumerate() {
+        let Some(frozen) = findings.frozen_of(series) else {
+            continue;
+        };
+        let differs = series.sizes.iter().zip(&frozen.sizes).any(|(own, other)| {
+            let both = own.efficiency.zip(other.efficiency);
+            both.is_some_and(|(own, other)| (own.of_baseline - other.of_baseline).abs() > APART)
+        });
+        if differs {
+            found.push(Line {
+                // One name stands for all of them.
+                name: if found.is_empty() {
+                    "layout frozen".to_owned()
+                } else {
+                    String::new()
+                },
+                style: styles.get(place).copied().unwrap_or(place),
+                stroke: Stroke::Dashed,
+                marks: marks(findings, frozen, MarkKind::Dim),
+            });
+        }
+    }
+    found
 }
 
 /// `Efficiency: llama2-7b b200 by global_batch`.

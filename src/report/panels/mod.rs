@@ -106,6 +106,9 @@ fn tip(findings: &Findings, series: &SeriesFinding, size: &SizeFinding) -> Strin
             ),
         );
     }
+    if size.sawtooth {
+        tip.push_str("\nslower per GPU than both neighbours: a tooth of divisibility");
+    }
     tip.push('\n');
     tip.push_str(&measured.layout.words());
     tip
