@@ -10,7 +10,7 @@ use crate::simulation::training::slowest::slowest_of;
 use crate::simulation::training::timeline::{DeviceTimes, Timeline};
 use crate::simulation::training::trace::Trace;
 use crate::simulation::training::work::ModelWork;
-use crate::simulation::{Infeasible, Layout, TrainingScenario};
+use crate::simulation::{Infeasible, Layout, TimeShares, TrainingScenario};
 use crate::units::SimDuration;
 
 /// Everything about a layout that the step needs, priced.
@@ -76,10 +76,10 @@ impl<'a> StepCosts<'a> {
         let mut bound = SimDuration::ZERO;
         for stage in 0..pp {
             let own: SimDuration = (0..vpp)
-                .map(|chunk| busy(&self.stages[(chunk * pp + stage) as usize]))
+                .map(|chunk| busy(&self.stages[(chunk * pp + stage) as usize], self.slowest))
                 .sum();
             bound = bound.max(ahead + own * microbatches);
-            ahead += busy(&self.stages[stage as usize]);
+            ahead += busy(&self.stages[stage as usize], self.slowest);
         }
         bound
     }
@@ -145,6 +145,11 @@ impl<'a> StepCosts<'a> {
     }
 }
 
-fn busy(stage: &VirtualStage) -> SimDuration {
-    stage.total.forward.parts.total() + stage.total.backward.parts.total()
+/// What the passes of a stage take on the slowest GPU.
+fn busy(stage: &VirtualStage, slowest: f64) -> SimDuration {
+    let pass = |parts: &TimeShares| {
+        let kernels = parts.compute + parts.recompute;
+        parts.total() - kernels + parts.compute.scaled(slowest) + parts.recompute.scaled(slowest)
+    };
+    pass(&stage.total.forward.parts) + pass(&stage.total.backward.parts)
 }
