@@ -181,6 +181,20 @@ impl TimeShares {
     }
 }
 
+impl TimeShares {
+    /// The share of the kind of communication that most of `parts` is.
+    pub(crate) fn communication_of(&mut self, parts: &Self) -> &mut SimDuration {
+        let kinds = [
+            (parts.tp_comm, &mut self.tp_comm),
+            (parts.cp_comm, &mut self.cp_comm),
+            (parts.ep_comm, &mut self.ep_comm),
+            (parts.pp_comm, &mut self.pp_comm),
+        ];
+        let most = kinds.into_iter().rev().max_by_key(|(time, _)| *time);
+        most.expect("there are four kinds").1
+    }
+}
+
 impl std::ops::AddAssign for TimeShares {
     fn add_assign(&mut self, other: Self) {
         let Self {

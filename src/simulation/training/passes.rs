@@ -20,6 +20,8 @@ pub(super) struct PassCost {
     pub(super) issue: SimDuration,
     /// Time its communications take, hidden or not.
     pub(super) comm_busy: SimDuration,
+    /// Seconds for which its exposed communications would fill each link class.
+    pub(super) link_time: [f64; 2],
     /// Work of the hardware.
     pub(super) flops: f64,
     /// What its communications send.
@@ -59,6 +61,9 @@ impl std::ops::AddAssign<&PassCost> for PassCost {
         self.parts += other.parts;
         self.issue += other.issue;
         self.comm_busy += other.comm_busy;
+        for (own, more) in self.link_time.iter_mut().zip(other.link_time) {
+            *own += more;
+        }
         self.flops += other.flops;
         self.traffic += &other.traffic;
     }
@@ -97,6 +102,7 @@ impl PassCost {
             },
             issue: self.issue.scaled(share),
             comm_busy: self.comm_busy.scaled(share),
+            link_time: self.link_time.map(|seconds| seconds * share),
             flops: self.flops * share,
             ..self
         }
@@ -318,6 +324,10 @@ impl Costing<'_> {
             cost.issue += host.dispatch * rounds;
         }
         cost.comm_busy += busy;
+        let loads = [price.loads.scale_up, price.loads.scale_out];
+        for (filled, load) in cost.link_time.iter_mut().zip(loads) {
+            *filled += exposed.as_secs_f64() * load;
+        }
         cost.traffic.add(&price, rounds);
         Ok(())
     }

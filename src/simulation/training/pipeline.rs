@@ -92,6 +92,8 @@ impl VirtualStage {
 pub(super) struct Sends {
     /// Time of one send.
     pub(super) time: SimDuration,
+    /// Use of the link classes while it runs alone.
+    pub(super) load: [f64; 2],
     /// What it sends.
     pub(super) traffic: Traffic,
 }
@@ -131,6 +133,7 @@ impl Sends {
         let price = pricing.price(CollectiveOp::SendRecv, Bytes::new(sent), stages, None)?;
         let mut sends = Self {
             time: price.time,
+            load: [price.loads.scale_up, price.loads.scale_out],
             ..Self::default()
         };
         sends.traffic.add(&price, 1);

@@ -18,11 +18,11 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// A pass that goes on with one more task, or begins with it.
-    pub(super) fn extended(so_far: Option<Self>, task: TaskId) -> Self {
+    /// A pass that goes on with more tasks, or begins with them.
+    pub(super) fn extended(so_far: Option<Self>, more: Self) -> Self {
         Self {
-            first: so_far.map_or(task, |ends| ends.first),
-            last: task,
+            first: so_far.map_or(more.first, |ends| ends.first),
+            last: more.last,
         }
     }
 }
@@ -141,9 +141,13 @@ impl<'a, 'b> Player<'a, 'b> {
             pp_comm: sends.time,
             ..TimeShares::default()
         };
-        let last = self
-            .timeline
-            .compute(stage, Cause::Send, parts, SimDuration::ZERO, false);
+        let beside = !self.reductions[stage as usize].is_empty();
+        let last = if beside && sends.time > SimDuration::ZERO {
+            self.timeline.exposed(stage, Cause::Send, parts, sends.load)
+        } else {
+            self.timeline
+                .compute(stage, Cause::Send, parts, SimDuration::ZERO, false)
+        };
         Ends { last, ..ends }
     }
 
@@ -157,15 +161,17 @@ impl<'a, 'b> Player<'a, 'b> {
             .unwrap_or(stack.overlap.pipeline && interleaved)
     }
 
-    /// Kernels of one pass; for the part of it during which a communication of `beside` runs they
-    /// have the SMs that its kernels leave.
+    /// Kernels of one pass, and its communications behind them.
+    ///
+    /// For the part of it during which a communication of `beside` runs, kernels have the SMs that
+    /// its kernels leave, and communications share the links with it.
     pub(super) fn compute(
         &mut self,
         stage: u32,
         layers: &LayerCost,
         slot: Slot,
         beside: SimDuration,
-    ) -> TaskId {
+    ) -> Ends {
         let (cost, cause) = match slot.pass {
             Pass::Forward => (&layers.forward, Cause::Forward),
             Pass::Backward => (&layers.backward, Cause::Backward),
@@ -193,8 +199,23 @@ impl<'a, 'b> Player<'a, 'b> {
         }
         // A blocking receive synchronises the host with the device before the pass is issued.
         let synchronised = self.costs.layout.pp > 1 && !self.overlaps_sends();
-        self.timeline
-            .compute(stage, cause, parts, cost.issue, synchronised)
+        let (kernels, exposed) = apart(parts);
+        let seconds = exposed.total().as_secs_f64();
+        if beside == SimDuration::ZERO || seconds <= 0.0 {
+            let task = self
+                .timeline
+                .compute(stage, cause, parts, cost.issue, synchronised);
+            return Ends {
+                first: task,
+                last: task,
+            };
+        }
+        let first = self
+            .timeline
+            .compute(stage, cause, kernels, cost.issue, synchronised);
+        let load = cost.link_time.map(|filled| (filled / seconds).min(1.0));
+        let last = self.timeline.exposed(stage, cause, exposed, load);
+        Ends { first, last }
     }
 
     /// Whether stages wait for one another, as they do but in a counterfactual.
@@ -275,4 +296,27 @@ impl<'a, 'b> Player<'a, 'b> {
             events: self.timeline.engine.events(),
         }
     }
+}
+
+/// The parts of a pass on the compute cores, and its communications inside the stage.
+fn apart(parts: TimeShares) -> (TimeShares, TimeShares) {
+    let TimeShares {
+        tp_comm,
+        cp_comm,
+        ep_comm,
+        ..
+    } = parts;
+    let kernels = TimeShares {
+        tp_comm: SimDuration::ZERO,
+        cp_comm: SimDuration::ZERO,
+        ep_comm: SimDuration::ZERO,
+        ..parts
+    };
+    let exposed = TimeShares {
+        tp_comm,
+        cp_comm,
+        ep_comm,
+        ..TimeShares::default()
+    };
+    (kernels, exposed)
 }

@@ -58,11 +58,7 @@ impl Player<'_, '_> {
         };
         let gathers = slot.pass == Pass::Forward && slot.microbatch == 0 && self.gathers_ahead();
         if !reduces && !gathers {
-            let task = self.compute(stage, &costs.stages[place].total, slot, SimDuration::ZERO);
-            return Ok(Ends {
-                first: task,
-                last: task,
-            });
+            return Ok(self.compute(stage, &costs.stages[place].total, slot, SimDuration::ZERO));
         }
         let bucket = costs
             .scenario
@@ -91,11 +87,11 @@ impl Player<'_, '_> {
         for group in groups {
             let comm = self.replication.parameters(count(group))?;
             let gather = self.beside(stage, comm);
-            let task = self.compute(stage, group, slot, comm.time);
+            let tasks = self.compute(stage, group, slot, comm.time);
             self.timeline
                 .engine
-                .add_dependency(gather, task, SimDuration::ZERO);
-            ends = Some(Ends::extended(ends, task));
+                .add_dependency(gather, tasks.first, SimDuration::ZERO);
+            ends = Some(Ends::extended(ends, tasks));
         }
         Ok(ends.expect("a pass has at least one group"))
     }
@@ -116,9 +112,9 @@ impl Player<'_, '_> {
             } else {
                 SimDuration::ZERO
             };
-            let task = self.compute(stage, group, slot, beside);
-            self.reduce(stage, comm, task);
-            ends = Some(Ends::extended(ends, task));
+            let tasks = self.compute(stage, group, slot, beside);
+            self.reduce(stage, comm, tasks.last);
+            ends = Some(Ends::extended(ends, tasks));
         }
         Ok(ends.expect("a pass has at least one group"))
     }
@@ -148,21 +144,21 @@ impl Player<'_, '_> {
             if reduces {
                 beside += self.replication.gradients(count(group))?.time;
             }
-            let task = self.compute(stage, group, slot, beside);
+            let tasks = self.compute(stage, group, slot, beside);
             if let Some(gather) = next_gather.take() {
                 self.timeline
                     .engine
-                    .add_dependency(gather, task, SimDuration::ZERO);
+                    .add_dependency(gather, tasks.first, SimDuration::ZERO);
             }
-            self.recent[stage as usize].push(task);
+            self.recent[stage as usize].push(tasks.last);
             if gathers && index + 1 < groups.len() {
                 next_gather = Some(self.gather(stage, &groups[index + 1])?);
             }
             if reduces {
                 let comm = self.replication.gradients(count(group))?;
-                self.reduce(stage, comm, task);
+                self.reduce(stage, comm, tasks.last);
             }
-            ends = Some(Ends::extended(ends, task));
+            ends = Some(Ends::extended(ends, tasks));
         }
         Ok(ends.expect("a pass has at least one group"))
     }
