@@ -61,11 +61,15 @@ fn the_efficiency_of_a_frozen_layout_is_a_dashed_line() {
         drawing.file()
     };
     assert!(!efficiency(&findings).contains("layout frozen"));
+    // One that does not differ would only hide the other line.
     findings.frozen = vec![findings.series[0].clone()];
+    assert!(!efficiency(&findings).contains("layout frozen"));
+    let last = findings.frozen[0].sizes[4].efficiency.as_mut().unwrap();
+    last.of_baseline -= 0.1;
     let svg = efficiency(&findings);
-    assert!(svg.contains("all points, layout frozen"));
-    // The line itself and its sample in the legend.
-    assert_eq!(svg.matches("class=\"line dashed s7\"").count(), 2);
+    assert!(svg.contains(">layout frozen<"));
+    // The line itself and its sample in the legend, in the colour of its series.
+    assert_eq!(svg.matches("class=\"line dashed s0\"").count(), 2);
 }
 
 #[test]
