@@ -101,7 +101,7 @@ fn flows(c: &mut Criterion) {
 
 fn cold(c: &mut Criterion, name: &str, op: CollectiveOp, gpus: u32, oversubscription: f64) {
     let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
-    cluster.fabric.topology = TopologyKind::FatTree;
+    cluster.fabric.topology = TopologyKind::FatTree.into();
     cluster.fabric.oversubscription = oversubscription;
     let request = CollectiveRequest {
         op,

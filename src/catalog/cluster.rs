@@ -149,7 +149,7 @@ pub(super) fn read(name: &str, fields: Fields<'_>, faults: &mut Faults<'_>) -> C
         nics_per_node: fields.count("nics_per_node"),
         nic_bandwidth: fields.get("nic_bandwidth"),
         fabric: Fabric {
-            topology: fields.get("fabric.topology"),
+            topology: fields.get::<TopologyKind>("fabric.topology").into(),
             oversubscription: fields.find_number("fabric.oversubscription").unwrap_or(1.0),
             nodes_per_leaf: fields.count("fabric.nodes_per_leaf"),
             latency: fields.get("fabric.latency"),

@@ -1,17 +1,19 @@
 //! `sweep list`: what a spec can name, with values and sources.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, Kind};
+use crate::cli::spec_args::spec_failure;
 use crate::cli::table::{Align, Table};
-use crate::cli::terminal;
-use crate::cli::{ExitStatus, Failure};
+use crate::cli::terminal::{self, Stderr};
+use crate::cli::{ExitStatus, Failure, named};
 use crate::closed_set::nearest;
-use crate::collective::CollectiveAlgorithm;
-use crate::hardware::{Precision, TopologyKind};
+use crate::hardware::Precision;
 use crate::record::{Column, columns};
-use crate::spec::{AXES, AxisInfo, ColumnType, Domain, StudyKind};
+use crate::spec::{AXES, AxisInfo, ColumnType, Domain, Overrides, OwnKind, Spec, StudyKind};
 use crate::units::{FlopRate, Power};
 
 #[derive(Debug, clap::Args)]
@@ -20,6 +22,9 @@ pub(super) struct Args {
     what: What,
     /// Only these, each value with its source
     names: Vec<String>,
+    /// A spec whose own tables are listed too
+    #[arg(long, value_name = "SPEC")]
+    spec: Option<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -46,24 +51,24 @@ pub(super) enum Format {
     Json,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
+pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
+    let spec = match &args.spec {
+        Some(path) => Some(
+            Spec::load(path, &Overrides::default())
+                .map_err(|error| spec_failure(&error, stderr))?,
+        ),
+        None => None,
+    };
+    let known = spec
+        .as_ref()
+        .map_or(Catalog::builtin(), |spec| &**spec.catalog());
     let listing = match args.what {
-        What::Gpus => catalog(Kind::Gpus, &args.names)?,
-        What::Models => catalog(Kind::Models, &args.names)?,
-        What::Clusters => catalog(Kind::Clusters, &args.names)?,
-        What::Stacks => catalog(Kind::Stacks, &args.names)?,
-        What::Collectives => meanings(
-            CollectiveAlgorithm::ALL
-                .iter()
-                .map(|it| (it.as_str(), it.meaning())),
-            &args.names,
-        )?,
-        What::Topologies => meanings(
-            TopologyKind::ALL
-                .iter()
-                .map(|it| (it.as_str(), it.meaning())),
-            &args.names,
-        )?,
+        What::Gpus => catalog(known, Kind::Gpus, &args.names)?,
+        What::Models => catalog(known, Kind::Models, &args.names)?,
+        What::Clusters => catalog(known, Kind::Clusters, &args.names)?,
+        What::Stacks => catalog(known, Kind::Stacks, &args.names)?,
+        What::Collectives => named::listing(OwnKind::Collectives, spec.as_ref(), &args.names)?,
+        What::Topologies => named::listing(OwnKind::Topologies, spec.as_ref(), &args.names)?,
         What::Axes => axes(&args.names)?,
         What::Columns => all_columns(&args.names)?,
     };
@@ -80,18 +85,18 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
 }
 
 /// The same list for people and for programs.
-struct Listing {
-    text: String,
-    json: Vec<Value>,
+pub(super) struct Listing {
+    pub(super) text: String,
+    pub(super) json: Vec<Value>,
 }
 
 /// Whether a name is to be listed; no names ask for all.
-fn asked(names: &[String], name: &str) -> bool {
+pub(super) fn asked(names: &[String], name: &str) -> bool {
     names.is_empty() || names.iter().any(|wanted| wanted == name)
 }
 
 /// Refuses names that are not there.
-fn check_names<'a>(
+pub(super) fn check_names<'a>(
     what: &str,
     names: &[String],
     known: &(impl Iterator<Item = &'a str> + Clone),
@@ -107,8 +112,7 @@ fn check_names<'a>(
     Ok(())
 }
 
-fn catalog(kind: Kind, names: &[String]) -> Result<Listing, Failure> {
-    let catalog = Catalog::builtin();
+fn catalog(catalog: &Catalog, kind: Kind, names: &[String]) -> Result<Listing, Failure> {
     let known = catalog.names(kind);
     check_names(kind.singular(), names, &known.iter().copied())?;
     let wanted: Vec<&str> = known
@@ -284,24 +288,6 @@ fn stacks(catalog: &Catalog, names: &[&str]) -> Table {
     table
 }
 
-/// Members of a closed set with what they mean.
-fn meanings(
-    members: impl Iterator<Item = (&'static str, &'static str)> + Clone,
-    names: &[String],
-) -> Result<Listing, Failure> {
-    check_names("name", names, &members.clone().map(|(name, _)| name))?;
-    let mut table = Table::new(&[("NAME", Align::Left), ("MEANING", Align::Left)]);
-    let mut json = Vec::new();
-    for (name, meaning) in members.filter(|(name, _)| asked(names, name)) {
-        table.row(vec![name.to_owned(), meaning.to_owned()]);
-        json.push(json!({"name": name, "meaning": meaning}));
-    }
-    Ok(Listing {
-        text: table.render(),
-        json,
-    })
-}
-
 fn axes(names: &[String]) -> Result<Listing, Failure> {
     check_names("axis", names, &AXES.iter().map(|info| info.axis.as_str()))?;
     let mut table = Table::new(&[
@@ -342,6 +328,7 @@ fn domain(info: &AxisInfo) -> String {
     match info.domain {
         Domain::Catalog(kind) => format!("a name of `sweep list {kind}`"),
         Domain::Closed(names) => names.join(" "),
+        Domain::Own(kind) => format!("{}, or one of [{kind}]", kind.built_in().join(" ")),
         Domain::Int { min, max: u64::MAX } => format!("{min} and up"),
         Domain::Int { min, max } => format!("{min} to {max}"),
         Domain::Real { min, max } => format!("{min} to {max}, real"),

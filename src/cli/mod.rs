@@ -13,6 +13,7 @@ mod exit;
 mod explain;
 mod findings;
 mod list;
+mod named;
 mod plan;
 mod progress;
 mod run;
@@ -94,7 +95,7 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Schema => schema::run(),
         Command::Trace(args) => trace::run(&args, stderr),
         Command::Validate(args) => validate(&args),
-        Command::List(args) => list::run(&args),
+        Command::List(args) => list::run(&args, stderr),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -3,7 +3,9 @@
 use crate::collective::placement::{GroupPattern, GroupShape};
 use crate::collective::straddling;
 use crate::des::{Flow, FlowLink, finish_times};
-use crate::hardware::{Cluster, Topology, TopologyFault, TopologyKind, TopologySize};
+use crate::hardware::{
+    Cluster, FabricTopology, OwnPlacement, Topology, TopologyFault, TopologyKind, TopologySize,
+};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 /// How the domains of a group talk to each other.
@@ -15,7 +17,14 @@ pub(super) enum Traffic {
     Exchange,
     /// Each to the next, the last to none.
     Forward,
+    /// Each to the next, the last to the first.
+    Onwards,
+    /// Each to the one before, the first to the last.
+    Backwards,
 }
+
+/// Ways in which rings may turn.
+const TURNS: [Traffic; 3] = [Traffic::Neighbours, Traffic::Onwards, Traffic::Backwards];
 
 /// The fabric of a job; `None` inside where it never holds traffic back.
 #[derive(Debug)]
@@ -35,27 +44,22 @@ impl Contention {
         domains: u32,
         per_domain: u32,
     ) -> Result<Self, TopologyFault> {
-        let fabric = &cluster.fabric;
-        let free = match fabric.topology {
-            TopologyKind::Switch => true,
-            TopologyKind::FatTree | TopologyKind::Rail => fabric.oversubscription <= 1.0,
-            TopologyKind::Ring
-            | TopologyKind::Mesh2d
-            | TopologyKind::Torus2d
-            | TopologyKind::Torus3d
-            | TopologyKind::Tree
-            | TopologyKind::Dragonfly => false,
-        };
-        let topology = if free || domains < 2 {
+        let topology = if domains < 2 {
             None
         } else {
-            let per_leaf = fabric.nodes_per_leaf * cluster.gpus_per_node / per_domain;
-            let size = TopologySize {
-                devices: domains,
-                per_leaf: per_leaf.max(1),
-                oversubscription: fabric.oversubscription,
-            };
-            Some(Topology::build(fabric.topology, size)?)
+            match &cluster.fabric.topology {
+                FabricTopology::Kind(kind) => built_in(cluster, *kind, domains, per_domain)?,
+                FabricTopology::Own(own) => {
+                    let nics = u64::from(cluster.nics_per_node) * u64::from(per_domain)
+                        / u64::from(cluster.gpus_per_node);
+                    let placement = OwnPlacement {
+                        domains,
+                        nics_per_domain: u32::try_from(nics).unwrap_or(u32::MAX).max(1),
+                        line_rate: cluster.nic_bandwidth.scaled(nics.max(1) as f64),
+                    };
+                    Some(Topology::own(own, placement)?)
+                }
+            }
         };
         Ok(Self {
             topology,
@@ -74,13 +78,55 @@ impl Contention {
         let Some(topology) = &self.topology else {
             return 1.0;
         };
-        let pressure = if self.is_regular(groups, shape) {
-            let stride = (groups.stride / self.per_domain).max(1);
-            topology.pressure(self.regular_flows(stride, shape.domains, traffic))
-        } else {
-            topology.pressure(self.all_flows(groups, traffic))
+        // Where directions differ a library turns its rings the way that is fastest.
+        let turns: &[Traffic] = match traffic {
+            Traffic::Neighbours if topology.is_own() => &TURNS,
+            Traffic::Neighbours
+            | Traffic::Exchange
+            | Traffic::Forward
+            | Traffic::Onwards
+            | Traffic::Backwards => &[traffic],
         };
-        pressure.max(1.0)
+        turns
+            .iter()
+            .map(|turn| topology.pressure(self.flows(groups, shape, *turn)))
+            .fold(f64::INFINITY, f64::min)
+            .max(1.0)
+    }
+
+    /// Latency of the slowest message of all groups, where a spec's own topology states it.
+    pub(super) fn latency(
+        &self,
+        groups: GroupPattern,
+        shape: &GroupShape,
+        traffic: Traffic,
+    ) -> Option<SimDuration> {
+        let topology = self.topology.as_ref().filter(|it| it.is_own())?;
+        self.flows(groups, shape, traffic)
+            .into_iter()
+            .filter(|(from, to, _)| from != to)
+            .filter_map(|(from, to, _)| topology.latency(from, to))
+            .max()
+    }
+
+    /// The network behind the NICs, where it can hold traffic back or delays it by itself.
+    pub(super) const fn topology(&self) -> Option<&Topology> {
+        self.topology.as_ref()
+    }
+
+    /// What each pair of domains exchanges; a domain sends 1 in all.
+    fn flows(
+        &self,
+        groups: GroupPattern,
+        shape: &GroupShape,
+        traffic: Traffic,
+    ) -> Vec<(u32, u32, f64)> {
+        if self.is_regular(groups, shape) {
+            let stride = (groups.stride / self.per_domain).max(1);
+            self.regular_flows(stride, shape.domains, traffic).collect()
+        } else {
+            self.all_flows(groups, traffic)
+        }
     }
 
     /// Messages on the busiest NICs or link when the groups of a pattern lie unevenly over the
@@ -222,7 +268,8 @@ impl Contention {
 fn partners(index: u32, count: u32, traffic: Traffic) -> impl Iterator<Item = (u32, f64)> {
     let (from, to) = match traffic {
         Traffic::Exchange => (0, count),
-        Traffic::Neighbours | Traffic::Forward => (index + 1, index + 2),
+        Traffic::Neighbours | Traffic::Forward | Traffic::Onwards => (index + 1, index + 2),
+        Traffic::Backwards => (0, 0),
     };
     let all = (from..to)
         .filter(move |other| *other != index && count > 1)
@@ -231,13 +278,53 @@ fn partners(index: u32, count: u32, traffic: Traffic) -> impl Iterator<Item = (u
             let amount = match traffic {
                 Traffic::Exchange => 1.0 / f64::from(count - 1),
                 Traffic::Neighbours if count > 2 => 0.5,
-                Traffic::Neighbours | Traffic::Forward => 1.0,
+                Traffic::Neighbours | Traffic::Forward | Traffic::Onwards | Traffic::Backwards => {
+                    1.0
+                }
             };
             (other % count, amount)
         });
-    let back =
-        (traffic == Traffic::Neighbours && count > 2).then_some(((index + count - 1) % count, 0.5));
+    let before = (index + count - 1) % count.max(1);
+    let back = match traffic {
+        Traffic::Neighbours if count > 2 => Some((before, 0.5)),
+        Traffic::Backwards if count > 1 => Some((before, 1.0)),
+        Traffic::Neighbours
+        | Traffic::Exchange
+        | Traffic::Forward
+        | Traffic::Onwards
+        | Traffic::Backwards => None,
+    };
     all.chain(back)
+}
+
+/// The network of a kind; `None` where it never holds traffic back.
+fn built_in(
+    cluster: &Cluster,
+    kind: TopologyKind,
+    domains: u32,
+    per_domain: u32,
+) -> Result<Option<Topology>, TopologyFault> {
+    let fabric = &cluster.fabric;
+    let free = match kind {
+        TopologyKind::Switch => true,
+        TopologyKind::FatTree | TopologyKind::Rail => fabric.oversubscription <= 1.0,
+        TopologyKind::Ring
+        | TopologyKind::Mesh2d
+        | TopologyKind::Torus2d
+        | TopologyKind::Torus3d
+        | TopologyKind::Tree
+        | TopologyKind::Dragonfly => false,
+    };
+    if free {
+        return Ok(None);
+    }
+    let per_leaf = fabric.nodes_per_leaf * cluster.gpus_per_node / per_domain;
+    let size = TopologySize {
+        devices: domains,
+        per_leaf: per_leaf.max(1),
+        oversubscription: fabric.oversubscription,
+    };
+    Topology::build(kind, size).map(Some)
 }
 
 #[cfg(test)]
@@ -247,7 +334,7 @@ mod tests {
 
     fn contention(topology: TopologyKind, oversubscription: f64, nodes: u32) -> Contention {
         let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
-        cluster.fabric.topology = topology;
+        cluster.fabric.topology = topology.into();
         cluster.fabric.oversubscription = oversubscription;
         cluster.fabric.nodes_per_leaf = 4;
         Contention::new(&cluster, nodes, 8).expect("the fabric holds the nodes")

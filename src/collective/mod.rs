@@ -4,9 +4,12 @@ mod contention;
 mod halving_cost;
 mod hashing;
 mod library;
+mod link_loads;
 mod network;
+mod own;
 mod placement;
 mod rounds_cost;
+mod scheduled;
 mod straddling;
 #[cfg(test)]
 mod tests;
@@ -17,7 +20,9 @@ pub mod schedule;
 pub use network::{
     CollectiveCost, CollectiveRequest, GroupPattern, LinkLoads, Network, NetworkFault, Unsupported,
 };
+pub use own::{Algorithm, CarriedBy, OwnAlgorithm};
 pub use placement::GroupShape;
+pub use scheduled::ScheduledRequest;
 pub use ways::FITTED;
 
 use crate::closed_set;

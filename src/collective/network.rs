@@ -7,9 +7,9 @@ use crate::collective::halving_cost::{self, GroupRound};
 use crate::collective::placement::{self, GroupShape};
 use crate::collective::rounds_cost::{RoundLatency, Rounds};
 use crate::collective::ways::{Pricing, Rates, Way};
-use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
+use crate::collective::{CarriedBy, CollectiveAlgorithm, CollectiveOp, Protocol};
 use crate::collective::{hashing, library};
-use crate::hardware::{Cluster, ScaleUpKind, TopologyFault, TopologyKind};
+use crate::hardware::{Cluster, FabricTopology, ScaleUpKind, TopologyFault, TopologyKind};
 use crate::units::{Bytes, SimDuration};
 
 pub use crate::collective::placement::GroupPattern;
@@ -66,7 +66,7 @@ pub struct CollectiveCost {
     /// Part of the time that no bandwidth helps.
     pub latency: SimDuration,
     /// Algorithm that carried it.
-    pub algorithm: CollectiveAlgorithm,
+    pub algorithm: CarriedBy,
     /// Protocol that carried it.
     pub protocol: Protocol,
     /// Sent per GPU inside the domains.
@@ -84,10 +84,10 @@ pub struct CollectiveCost {
 /// The network of one job: immutable and cheap to make; a cost is a pure function of its inputs.
 #[derive(Clone, Debug)]
 pub struct Network {
-    cluster: Cluster,
-    gpus: u32,
-    per_domain: u32,
-    contention: Arc<Contention>,
+    pub(super) cluster: Cluster,
+    pub(super) gpus: u32,
+    pub(super) per_domain: u32,
+    pub(super) contention: Arc<Contention>,
 }
 
 impl Network {
@@ -127,6 +127,32 @@ impl Network {
         if shape.ranks <= 1 {
             return Ok(nothing(request));
         }
+        let tuned = self.cluster.fabric.plugin_latency > SimDuration::ZERO && shape.domains > 1;
+        match self.delayed(request, &shape) {
+            Some(delayed) => delayed.cheapest(request, shape, tuned),
+            None => self.cheapest(request, shape, tuned),
+        }
+    }
+
+    /// This network with the latency that a spec's own topology has between the nodes of a request.
+    fn delayed(&self, request: &CollectiveRequest, shape: &GroupShape) -> Option<Self> {
+        let latency = self
+            .contention
+            .latency(request.groups, shape, traffic_of(request))?;
+        let mut delayed = self.clone();
+        let fabric = &mut delayed.cluster.fabric;
+        fabric.plugin_latency = fabric.plugin_latency_over(latency);
+        fabric.latency = latency;
+        Some(delayed)
+    }
+
+    /// The way that the library takes, timed.
+    fn cheapest(
+        &self,
+        request: &CollectiveRequest,
+        shape: GroupShape,
+        tuned: bool,
+    ) -> Result<CollectiveCost, Unsupported> {
         let pricing = Pricing {
             cluster: &self.cluster,
             request,
@@ -134,7 +160,6 @@ impl Network {
             rates: self.rates(request, &shape),
         };
         let mut best: Option<(f64, Way)> = None;
-        let tuned = self.cluster.fabric.plugin_latency > SimDuration::ZERO && shape.domains > 1;
         self.each_way(&pricing, |way| {
             let price = if tuned || request.algorithm.is_some() && request.protocol.is_some() {
                 way.total()
@@ -152,7 +177,7 @@ impl Network {
     }
 
     /// Rate of one GPU inside its domain when `members` of a group are there.
-    fn intra_rate(&self, members: u32) -> f64 {
+    pub(super) fn intra_rate(&self, members: u32) -> f64 {
         let up = &self.cluster.scale_up;
         let full = up.bandwidth.as_bytes_per_s() * up.efficiency;
         let domain = self.cluster.domain_gpus.max(2);
@@ -184,17 +209,7 @@ impl Network {
         let members = f64::from(shape.members.max(2));
         let line = self.domain_rate();
         let share = line / f64::from(shape.sharing);
-        let traffic = match request.op {
-            CollectiveOp::AllToAll => Traffic::Exchange,
-            CollectiveOp::SendRecv => Traffic::Forward,
-            CollectiveOp::AllReduce
-            | CollectiveOp::AllGather
-            | CollectiveOp::ReduceScatter
-            | CollectiveOp::Broadcast => match request.algorithm {
-                Some(CollectiveAlgorithm::Direct) => Traffic::Exchange,
-                _ => Traffic::Neighbours,
-            },
-        };
+        let traffic = traffic_of(request);
         let uneven = self
             .contention
             .uneven(request.groups, shape, self.gpus, traffic);
@@ -205,7 +220,7 @@ impl Network {
                 let remote = f64::from(shape.members) * f64::from(shape.ranks - shape.members);
                 line * remote / messages
             }
-            (Some(_), Traffic::Forward) | (None, _) => {
+            (Some(_), Traffic::Forward | Traffic::Onwards | Traffic::Backwards) | (None, _) => {
                 share / self.contention.slowdown(request.groups, shape, traffic)
             }
         };
@@ -291,6 +306,9 @@ impl Network {
         protocol: Protocol,
         algorithm: CollectiveAlgorithm,
     ) -> Option<Way> {
+        if let Some(way) = self.played(pricing, protocol, algorithm) {
+            return Some(way);
+        }
         let (up, fabric) = (&self.cluster.scale_up, &self.cluster.fabric);
         let latency = if protocol == Protocol::Ideal {
             RoundLatency {
@@ -367,7 +385,7 @@ impl Network {
     }
 
     /// Line rate of all NICs of a domain, in bytes per second.
-    fn domain_rate(&self) -> f64 {
+    pub(super) fn domain_rate(&self) -> f64 {
         let cluster = &self.cluster;
         let nodes = f64::from(self.per_domain) / f64::from(cluster.gpus_per_node);
         f64::from(cluster.nics_per_node) * nodes * cluster.nic_bandwidth.as_bytes_per_s()
@@ -398,7 +416,9 @@ impl Network {
     /// have many flows per NIC. A leaf has as many uplinks as nodes, over the oversubscription.
     fn collisions(&self, groups: GroupPattern) -> f64 {
         let (fabric, node) = (&self.cluster.fabric, self.cluster.gpus_per_node);
-        if fabric.topology != TopologyKind::Rail || groups.stride.is_multiple_of(node) {
+        if fabric.topology != FabricTopology::Kind(TopologyKind::Rail)
+            || groups.stride.is_multiple_of(node)
+        {
             return 1.0;
         }
         let domains = self.gpus.div_ceil(self.per_domain);
@@ -423,7 +443,7 @@ impl Network {
         CollectiveCost {
             time,
             latency: SimDuration::from_secs_f64(way.latency),
-            algorithm: way.algorithm,
+            algorithm: CarriedBy::Known(way.algorithm),
             protocol: way.protocol,
             sent_intra: Bytes::from_f64(intra),
             sent_inter: Bytes::from_f64(inter),
@@ -431,6 +451,21 @@ impl Network {
             loads,
             sms: channels[usize::from(pricing.shape.domains > 1)],
         }
+    }
+}
+
+/// How the domains of a request's groups talk to each other.
+fn traffic_of(request: &CollectiveRequest) -> Traffic {
+    match request.op {
+        CollectiveOp::AllToAll => Traffic::Exchange,
+        CollectiveOp::SendRecv => Traffic::Forward,
+        CollectiveOp::AllReduce
+        | CollectiveOp::AllGather
+        | CollectiveOp::ReduceScatter
+        | CollectiveOp::Broadcast => match request.algorithm {
+            Some(CollectiveAlgorithm::Direct) => Traffic::Exchange,
+            _ => Traffic::Neighbours,
+        },
     }
 }
 
@@ -519,7 +554,7 @@ fn nothing(request: &CollectiveRequest) -> CollectiveCost {
     CollectiveCost {
         time: SimDuration::ZERO,
         latency: SimDuration::ZERO,
-        algorithm: request.algorithm.unwrap_or(CollectiveAlgorithm::Ring),
+        algorithm: CarriedBy::Known(request.algorithm.unwrap_or(CollectiveAlgorithm::Ring)),
         protocol: request.protocol.unwrap_or(Protocol::Simple),
         sent_intra: Bytes::ZERO,
         sent_inter: Bytes::ZERO,
@@ -553,9 +588,9 @@ mod tests {
         let patterns = [(64, 1), (8, 1), (8, 8), (16, 4), (2, 32), (4, 2), (3, 1)];
         for base in Catalog::builtin().clusters.values() {
             for topology in [
-                base.fabric.topology,
-                TopologyKind::Ring,
-                TopologyKind::FatTree,
+                base.fabric.topology.clone(),
+                TopologyKind::Ring.into(),
+                TopologyKind::FatTree.into(),
             ] {
                 let mut cluster = (**base).clone();
                 cluster.fabric.topology = topology;
@@ -626,7 +661,7 @@ mod tests {
         let mut last: Option<(CollectiveRequest, CollectiveCost)> = None;
         each_cost(|cluster, request, cost| {
             let slower = cluster.fabric.short_messages.is_some()
-                && cost.algorithm == CollectiveAlgorithm::Direct;
+                && cost.algorithm == CarriedBy::Known(CollectiveAlgorithm::Direct);
             if let Some((before, cheaper)) = last
                 && !slower
                 && (before.op, before.groups, before.algorithm)

@@ -27,6 +27,12 @@ pub(super) fn messages(
                         Traffic::Exchange => f64::from(members) * f64::from(receivers),
                         Traffic::Neighbours => around(place, other, visits.len()),
                         Traffic::Forward => f64::from(u8::from(other == place + 1)),
+                        Traffic::Onwards => {
+                            f64::from(u8::from(other == (place + 1) % visits.len()))
+                        }
+                        Traffic::Backwards => {
+                            f64::from(u8::from((other + 1) % visits.len() == place))
+                        }
                     };
                     if place != other && count > 0.0 {
                         messages.push((domain, goal, count));

@@ -9,7 +9,7 @@ use crate::collective::{
     CollectiveAlgorithm, CollectiveOp, CollectiveRequest, GroupPattern, Network, Protocol,
 };
 use crate::des::{Flow, FlowLink, finish_times};
-use crate::hardware::{Cluster, Topology, TopologyKind, TopologySize};
+use crate::hardware::{Cluster, FabricTopology, Topology, TopologyKind, TopologySize};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 /// Sender, receiver, bytes.
@@ -33,7 +33,10 @@ impl Job {
             per_leaf: cluster.fabric.nodes_per_leaf,
             oversubscription: cluster.fabric.oversubscription,
         };
-        let fabric = Topology::build(cluster.fabric.topology, size).ok()?;
+        let FabricTopology::Kind(kind) = cluster.fabric.topology else {
+            return None;
+        };
+        let fabric = Topology::build(kind, size).ok()?;
         let port = cluster
             .scale_up
             .bandwidth
@@ -243,7 +246,7 @@ fn placements() -> Vec<(Cluster, u32, GroupPattern)> {
     for &topology in TopologyKind::ALL {
         for (oversubscription, nodes_per_leaf) in [(1.0, 2), (2.0, 2), (2.0, 3)] {
             let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
-            cluster.fabric.topology = topology;
+            cluster.fabric.topology = topology.into();
             cluster.fabric.oversubscription = oversubscription;
             cluster.fabric.nodes_per_leaf = nodes_per_leaf;
             cluster.fabric.scattered_efficiency = cluster.fabric.efficiency;

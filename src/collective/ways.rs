@@ -42,7 +42,7 @@ impl Way {
 const SLOTS_GROWTH: f64 = 0.6;
 const SLOTS_DOUBLINGS: f64 = 5.0;
 
-fn slots(bytes: u64) -> f64 {
+pub(super) fn slots(bytes: u64) -> f64 {
     let doublings = libm::log2(bytes.max(1) as f64 / 1024.0);
     1.0 + SLOTS_GROWTH * (doublings / SLOTS_DOUBLINGS).clamp(0.0, 1.0)
 }
@@ -52,12 +52,17 @@ fn slots(bytes: u64) -> f64 {
 const WINDOW_BYTES: f64 = 8e6;
 const WINDOW_TRIPS: f64 = 12.0;
 
+/// Fill of the window of a network plugin of this latency between domains, in seconds.
+pub(super) fn window(bytes: f64, plugin: f64) -> f64 {
+    WINDOW_TRIPS * plugin * bytes / (bytes + WINDOW_BYTES)
+}
+
 /// Time that the lines of an LL message add to each hop inside a domain once they keep all threads
 /// busy, in microseconds: none at 64 bytes, all of it from 32 KiB on; fitted to 8-GPU rings of H100
 /// and V100 and to trees of two and four H100 nodes, whose small messages grow alike per hop.
 const LL_LINES: f64 = 0.18;
 
-fn lines(protocol: Protocol, bytes: u64) -> f64 {
+pub(super) fn lines(protocol: Protocol, bytes: u64) -> f64 {
     match protocol {
         Protocol::Ll => LL_LINES * (libm::log2(bytes.max(1) as f64 / 64.0) / 9.0).clamp(0.0, 1.0),
         Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => 0.0,
@@ -181,8 +186,7 @@ impl Pricing<'_> {
     /// Fill of the window of the network plugin, in seconds.
     fn window(&self) -> f64 {
         if self.crosses() {
-            let share = self.bytes() / (self.bytes() + WINDOW_BYTES);
-            WINDOW_TRIPS * self.plugin() * share * 1e-6
+            window(self.bytes(), self.plugin() * 1e-6)
         } else {
             0.0
         }

@@ -1,7 +1,7 @@
 //! A node, and the fabric between nodes.
 
 use crate::closed_set;
-use crate::hardware::TopologyKind;
+use crate::hardware::FabricTopology;
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
 closed_set! {
@@ -82,7 +82,7 @@ pub struct ScaleUp {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fabric {
     /// Its shape.
-    pub topology: TopologyKind,
+    pub topology: FabricTopology,
     /// Downlink over uplink capacity at the leaves, ≥ 1.
     pub oversubscription: f64,
     /// Nodes under one leaf switch (or rail group, torus cube, dragonfly group).
@@ -103,6 +103,15 @@ pub struct Fabric {
     pub scattered_efficiency: f64,
     /// Whether its switches reduce (InfiniBand SHARP).
     pub in_network_reduction: bool,
+}
+
+impl Fabric {
+    /// Latency that a message has over InfiniBand's when its way takes `latency`. The libraries'
+    /// tables hold that of an InfiniBand fabric, which `latency` of this one replaces: a longer way
+    /// adds to them, a shorter one at most takes the plugin's own part away.
+    pub fn plugin_latency_over(&self, latency: SimDuration) -> SimDuration {
+        (self.plugin_latency + latency).saturating_sub(self.latency)
+    }
 }
 
 /// Messages on one side of a limit, and what each of them costs.

@@ -8,4 +8,7 @@ pub mod topology;
 pub use cluster::{Cluster, CollectiveLibrary, Fabric, MessageClass, ScaleUp, ScaleUpKind};
 pub use gpu::{AttentionKernel, AttentionRate, GemmRate, Gpu, KernelRates, Peaks, Price};
 pub use precision::Precision;
-pub use topology::{Graph, Topology, TopologyFault, TopologyKind, TopologyLink, TopologySize};
+pub use topology::{
+    DeviceUnit, FabricTopology, Graph, OwnLink, OwnNetwork, OwnPlacement, OwnTopology,
+    OwnTopologyFault, Topology, TopologyFault, TopologyKind, TopologyLink, TopologySize,
+};

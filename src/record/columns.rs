@@ -134,7 +134,7 @@ columns! {
             "Communication buffers, workspaces, context and the allocator's reserve.";
     }
     Network {
-        COLLECTIVE_USED = "collective_used", "", Text, |r| name(r.collective_used().map(crate::collective::CollectiveAlgorithm::as_str)),
+        COLLECTIVE_USED = "collective_used", "", Text, |r| r.collective_used().map(|used| Cow::Borrowed(used.as_str())),
             "Algorithm that carried the gradient reduction, or the communication of a collective study; null when nothing is reduced.";
         INTRA_NODE_BYTES = "intra_node_bytes", "B", U64, |r| r.network().map(|n| n.intra_node.get()),
             "Bytes that a GPU sends inside its scale-up domain per step.";

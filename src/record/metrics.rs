@@ -309,7 +309,7 @@ mod tests {
         let catalog = Catalog::builtin();
         let report = CollectiveReport {
             time: SimDuration::from_micros(10_000),
-            algorithm: CollectiveAlgorithm::Ring,
+            algorithm: CollectiveAlgorithm::Ring.into(),
             protocol: Protocol::Simple,
             network: NetworkUse::default(),
             events: 1,

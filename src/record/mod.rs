@@ -19,7 +19,7 @@ pub use read::{PointsReader, ReadError, batches};
 pub use write::{TableWriter, WriteError, write_atomically};
 
 use crate::closed_set;
-use crate::collective::CollectiveAlgorithm;
+use crate::collective::Algorithm;
 use crate::simulation::{
     CollectiveReport, Infeasible, Layout, NetworkUse, Outcome, Scenario, StepReport,
     TrainingScenario,
@@ -167,10 +167,10 @@ impl Record {
     }
 
     /// Algorithm of the gradient reduction or of the communication.
-    pub fn collective_used(&self) -> Option<CollectiveAlgorithm> {
+    pub fn collective_used(&self) -> Option<&Algorithm> {
         match self.step() {
-            Some(step) => step.collective_used,
-            None => self.communication().map(|report| report.algorithm),
+            Some(step) => step.collective_used.as_ref(),
+            None => self.communication().map(|report| &report.algorithm),
         }
     }
 

@@ -1,6 +1,9 @@
 //! One communication on a cluster, as nccl-tests would measure it.
 
-use crate::collective::{CollectiveRequest, GroupPattern, Network};
+use crate::collective::{
+    Algorithm, CollectiveCost, CollectiveRequest, GroupPattern, Network, ScheduledRequest,
+    Unsupported,
+};
 use crate::simulation::{CollectiveReport, CollectiveScenario, Infeasible, NetworkUse};
 use crate::units::SimDuration;
 
@@ -20,24 +23,12 @@ pub fn simulate_collective(scenario: &CollectiveScenario) -> Result<CollectiveRe
             sentence: fault.to_string(),
         }
     })?;
-    let request = CollectiveRequest {
-        op: scenario.op,
-        bytes: scenario.size,
-        groups: GroupPattern {
-            size: scenario.gpus,
-            stride: 1,
-        },
-        algorithm: scenario.algorithm,
-        protocol: scenario.protocol,
-    };
-    let cost = network
-        .collective(&request)
-        .map_err(|fault| Infeasible::Unsupported {
-            sentence: fault.sentence,
-        })?;
+    let cost = cost(&network, scenario).map_err(|fault| Infeasible::Unsupported {
+        sentence: fault.sentence,
+    })?;
     Ok(CollectiveReport {
         time: cost.time.max(launches(scenario.ranks_per_process)),
-        algorithm: cost.algorithm,
+        algorithm: cost.algorithm.named(scenario.algorithm.as_ref()),
         protocol: cost.protocol,
         network: NetworkUse {
             intra_node: cost.sent_intra,
@@ -46,6 +37,32 @@ pub fn simulate_collective(scenario: &CollectiveScenario) -> Result<CollectiveRe
         },
         events: 1,
     })
+}
+
+fn cost(network: &Network, scenario: &CollectiveScenario) -> Result<CollectiveCost, Unsupported> {
+    let (op, bytes, protocol) = (scenario.op, scenario.size, scenario.protocol);
+    let groups = GroupPattern {
+        size: scenario.gpus,
+        stride: 1,
+    };
+    match &scenario.algorithm {
+        Some(Algorithm::Own(own)) => network.scheduled(
+            own,
+            &ScheduledRequest {
+                op,
+                bytes,
+                groups,
+                protocol,
+            },
+        ),
+        Some(Algorithm::Known(_)) | None => network.collective(&CollectiveRequest {
+            op,
+            bytes,
+            groups,
+            algorithm: scenario.algorithm.as_ref().and_then(Algorithm::known),
+            protocol,
+        }),
+    }
 }
 
 /// Host time between two communications of one process: it launches one GPU after another, while

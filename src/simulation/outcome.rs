@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::collective::{CollectiveAlgorithm, Protocol};
+use crate::collective::{Algorithm, Protocol};
 use crate::hardware::{AttentionKernel, Precision};
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::{Bytes, Flops, SimDuration};
@@ -301,7 +301,7 @@ pub struct StepReport {
     /// Memory of the GPU.
     pub memory_capacity: Bytes,
     /// Algorithm of the gradient reduction; `None` when nothing is reduced.
-    pub collective_used: Option<CollectiveAlgorithm>,
+    pub collective_used: Option<Algorithm>,
     /// Load on the network.
     pub network: NetworkUse,
     /// Events of the simulation.
@@ -316,12 +316,12 @@ impl StepReport {
 }
 
 /// One communication.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CollectiveReport {
     /// Time of it.
     pub time: SimDuration,
     /// Algorithm that carried it.
-    pub algorithm: CollectiveAlgorithm,
+    pub algorithm: Algorithm,
     /// Protocol that carried it.
     pub protocol: Protocol,
     /// Load on the network.

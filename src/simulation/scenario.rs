@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
+use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
 use crate::model::Model;
 use crate::simulation::{Counterfactual, Layout, StepPart};
@@ -140,10 +140,11 @@ impl LayoutRequest {
 }
 
 /// Communication axes as requested; `None` is the stack's usual.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommunicationRequest {
-    /// Algorithm of the all-reduces; `None`: what NCCL would choose.
-    pub collective: Option<CollectiveAlgorithm>,
+    /// Algorithm of the all-reduces, or a schedule that reduces the gradients; `None`: what NCCL would
+    /// choose.
+    pub collective: Option<Algorithm>,
     /// Whether data-parallel communication runs beside compute.
     pub overlap_dp: Option<bool>,
     /// Whether tensor-parallel communication does.
@@ -215,7 +216,7 @@ pub struct CollectiveScenario {
     /// Size as nccl-tests counts it.
     pub size: Bytes,
     /// Algorithm; `None`: what NCCL would choose.
-    pub algorithm: Option<CollectiveAlgorithm>,
+    pub algorithm: Option<Algorithm>,
     /// Wire protocol; `None`: what NCCL would choose.
     pub protocol: Option<Protocol>,
     /// Ranks that one process of the test launches one after another (`-g` of nccl-tests).

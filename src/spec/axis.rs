@@ -4,8 +4,9 @@
 
 use crate::catalog::Kind;
 use crate::closed_set;
-use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
-use crate::hardware::{AttentionKernel, Precision, TopologyKind};
+use crate::collective::{CollectiveOp, Protocol};
+use crate::hardware::{AttentionKernel, Precision};
+use crate::spec::own::OwnKind;
 use crate::stack::{PipelineSchedule, Recompute};
 
 closed_set! {
@@ -125,6 +126,8 @@ pub enum Domain {
     Catalog(Kind),
     /// One of a closed set of names.
     Closed(&'static [&'static str]),
+    /// One of the program's names, or one that the spec describes.
+    Own(OwnKind),
     /// A count within bounds, both included.
     Int {
         /// Smallest.
@@ -164,7 +167,7 @@ impl Domain {
     /// Type of the column that holds such values.
     pub const fn column_type(self) -> ColumnType {
         match self {
-            Self::Catalog(_) | Self::Closed(_) | Self::Stages => ColumnType::Text,
+            Self::Catalog(_) | Self::Closed(_) | Self::Own(_) | Self::Stages => ColumnType::Text,
             Self::Int { .. } | Self::Size => ColumnType::Int,
             Self::Real { .. } => ColumnType::Real,
             Self::Bool => ColumnType::Bool,
@@ -278,8 +281,8 @@ axes! {
         "GPUs of one server.";
     Cluster, Cluster, BOTH, "", Domain::Catalog(Kind::Clusters), fixed, "the GPU's usual one",
         "Node and fabric: NVLink domain, NICs, switches.";
-    Topology, Cluster, BOTH, "", names_of!(TopologyKind), fixed, "the cluster's",
-        "Network between nodes.";
+    Topology, Cluster, BOTH, "", Domain::Own(OwnKind::Topologies), fixed, "the cluster's",
+        "Network between nodes: one of the program's, or one that the spec describes.";
     Oversubscription, Cluster, BOTH, "1", Domain::Real { min: 1.0, max: 1_000.0 }, fixed, "the cluster's",
         "Downlink over uplink capacity of the leaf switches.";
     NicGbitPerS, Cluster, BOTH, "Gbit/s", Domain::Real { min: 0.001, max: 1_000_000.0 }, fixed, "the cluster's",
@@ -308,8 +311,8 @@ axes! {
         "What the backward pass computes again instead of keeping it.";
     Schedule, Parallelism, TRAINING, "", names_of!(PipelineSchedule), auto, "auto",
         "Order in which a pipeline stage works through its microbatches.";
-    Collective, Communication, BOTH, "", names_of!(CollectiveAlgorithm), auto, "auto",
-        "Algorithm of the gradient reduction and of every other all-reduce.";
+    Collective, Communication, BOTH, "", Domain::Own(OwnKind::Collectives), auto, "auto",
+        "Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients.";
     Protocol, Communication, COLLECTIVE, "", names_of!(Protocol), auto, "auto",
         "Wire protocol of a collective study.";
     OverlapDp, Communication, TRAINING, "", Domain::Bool, auto, "as the usual framework for that layout",

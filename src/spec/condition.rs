@@ -180,9 +180,10 @@ impl Kind {
                 Domain::Int { .. } | Domain::Real { .. } => Self::Number,
                 Domain::Size => Self::Size,
                 Domain::Bool => Self::Bool,
-                domain @ (Domain::Catalog(_) | Domain::Closed(_) | Domain::Stages) => {
-                    Self::Name(domain)
-                }
+                domain @ (Domain::Catalog(_)
+                | Domain::Closed(_)
+                | Domain::Own(_)
+                | Domain::Stages) => Self::Name(domain),
             },
         }
     }
@@ -217,6 +218,11 @@ mod tests {
         let names = |domain: Domain| match domain {
             Domain::Catalog(_) => vec!["llama3-8b".to_owned(), "llama3-70b".to_owned()],
             Domain::Closed(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+            Domain::Own(kind) => kind
+                .built_in()
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
             Domain::Int { .. }
             | Domain::Real { .. }
             | Domain::Bool

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::spec::diagnostic::{Diagnostic, Faults};
+use crate::spec::own::collectives::inlined;
 use crate::spec::read::{INCLUDED_KEYS, TOP_KEYS, check_keys, find};
 use crate::spec::source::{SPEC_BYTES_MAX, Source, SpecError, Syntax};
 use crate::spec::syntax::{Entry, Node, Value, parse};
@@ -75,12 +76,13 @@ impl Loader<'_> {
                 return Vec::new();
             }
         };
-        let Value::Table(own) = node.value else {
+        let Value::Table(mut own) = node.value else {
             let message = format!("a spec is a table of keys, not {}", node.described());
             self.faults.push(Diagnostic::error(&node.place, message));
             return Vec::new();
         };
         check_keys(&own, known, self.faults);
+        self.inline_schedules(&mut own, path);
         let mut merged = Vec::new();
         if let Some(include) = find(&own, "include") {
             for item in self.items(&include.node) {
@@ -90,6 +92,37 @@ impl Loader<'_> {
         }
         overlay(&mut merged, own);
         merged
+    }
+
+    /// Reads the schedule files that `[collectives]` names, relative to the file that names them.
+    fn inline_schedules(&mut self, own: &mut [Entry], from: &Path) {
+        let bytes_left = &mut self.bytes_left;
+        inlined(own, self.faults, |node, faults| {
+            let Some(name) = node.text() else {
+                let message = format!("`file` is the name of a file, not {}", node.described());
+                faults.push(Diagnostic::error(&node.place, message));
+                return None;
+            };
+            let path = from.parent().unwrap_or(Path::new("")).join(name);
+            match Source::read(&path, *bytes_left) {
+                Ok(source) => {
+                    *bytes_left -= source.text.len() as u64;
+                    Some(source.text)
+                }
+                Err(SpecError::Read { reason, .. }) => {
+                    let message = format!("cannot read `{}`: {reason}", path.display());
+                    faults.push(
+                        Diagnostic::error(&node.place, message)
+                            .hint("a schedule file is named relative to the file that names it"),
+                    );
+                    None
+                }
+                Err(SpecError::Faults(found)) => {
+                    faults.extend(found);
+                    None
+                }
+            }
+        });
     }
 
     fn items(&mut self, node: &Node) -> Vec<Node> {

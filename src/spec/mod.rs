@@ -17,6 +17,7 @@ pub mod axis;
 pub mod diagnostic;
 pub mod facts;
 pub mod overrides;
+pub mod own;
 pub mod plan;
 pub mod point;
 pub mod schema;
@@ -45,6 +46,7 @@ pub use analysis::{AnalysisSettings, BottleneckThresholds};
 pub use axis::{AXES, Axis, AxisGroup, AxisInfo, ColumnType, Domain, StudyKind};
 pub use diagnostic::{Diagnostic, Severity};
 pub use overrides::Overrides;
+pub use own::{OwnKind, OwnTables};
 pub use plan::{Plan, Tally};
 pub use point::GridPoint;
 pub use schema::schema;
@@ -77,8 +79,16 @@ pub struct Spec {
     /// Doubts that do not stand in the way of a run.
     pub warnings: Vec<Diagnostic>,
     catalog: Arc<Catalog>,
+    own: Arc<OwnTables>,
     plan: Plan,
     resolved: String,
+}
+
+/// What names stand for.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    catalog: &'a Arc<Catalog>,
+    own: &'a Arc<OwnTables>,
 }
 
 impl Spec {
@@ -124,6 +134,7 @@ impl Spec {
         let mut heading = heading(top, file, &mut faults);
         let tables = own_tables(top);
         let catalog = Arc::new(own_catalog(top, &tables, &mut faults));
+        let own = Arc::new(OwnTables::read(top, &mut faults));
         let reader = Reader {
             catalog: &catalog,
             own: &tables,
@@ -132,8 +143,12 @@ impl Spec {
         overrides.apply(&mut parts, reader, heading.kind, &mut faults);
         heading.clauses.extend(overrides.clauses());
         check_axes(&parts, heading.kind, &mut faults);
-        let clauses = conditions(&heading, &catalog, &mut faults);
-        let plan = plan(&heading, &parts, clauses, &catalog, &mut faults);
+        let clauses = conditions(&heading, &catalog, &own, &mut faults);
+        let named = Named {
+            catalog: &catalog,
+            own: &own,
+        };
+        let plan = plan(&heading, &parts, clauses, named, &mut faults);
         let (Some(plan), true) = (plan, faults.is_empty()) else {
             return Err(SpecError::Faults(faults.into_found()));
         };
@@ -149,6 +164,7 @@ impl Spec {
             kind: heading.kind,
             analysis: heading.analysis,
             catalog,
+            own,
             plan,
         })
     }
@@ -163,6 +179,11 @@ impl Spec {
         &self.catalog
     }
 
+    /// Topologies and collectives that the spec describes itself.
+    pub fn own(&self) -> &Arc<OwnTables> {
+        &self.own
+    }
+
     /// The spec as it is run, in TOML: includes and the command line's changes resolved, so that it
     /// runs by itself.
     pub fn resolved_text(&self) -> String {
@@ -175,13 +196,23 @@ impl Spec {
     }
 }
 
-/// The spec's own catalogue tables, places left out.
+/// The spec's own tables, places left out and schedule files replaced by what they hold.
 fn own_tables(top: &[Entry]) -> toml::Table {
-    Kind::ALL
-        .iter()
-        .filter_map(|kind| find(top, kind.as_str()))
+    let catalog = Kind::NAMES.iter();
+    let mut tables: toml::Table = catalog
+        .chain(OwnKind::NAMES)
+        .filter_map(|kind| find(top, kind))
         .filter_map(|entry| Some((entry.key.clone(), entry.node.to_toml()?)))
-        .collect()
+        .collect();
+    let collectives = tables
+        .get_mut(OwnKind::Collectives.as_str())
+        .and_then(toml::Value::as_table_mut);
+    for (_, collective) in collectives.into_iter().flatten() {
+        if let Some(table) = collective.as_table_mut() {
+            table.remove("file");
+        }
+    }
+    tables
 }
 
 fn own_catalog(top: &[Entry], tables: &toml::Table, faults: &mut Faults) -> Catalog {
@@ -218,11 +249,17 @@ fn placed(top: &[Entry], fault: &CatalogFault) -> Diagnostic {
     diagnostic.maybe_hint(fault.hint.clone())
 }
 
-fn conditions(heading: &Heading, catalog: &Catalog, faults: &mut Faults) -> Vec<Clause> {
+fn conditions(
+    heading: &Heading,
+    catalog: &Catalog,
+    own: &OwnTables,
+    faults: &mut Faults,
+) -> Vec<Clause> {
     let fields = |kind| facts::names(kind).collect();
     let names = |domain| match domain {
         Domain::Catalog(kind) => catalog.names(kind).into_iter().map(str::to_owned).collect(),
         Domain::Closed(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+        Domain::Own(kind) => own.names(kind),
         Domain::Int { .. } | Domain::Real { .. } | Domain::Bool | Domain::Size | Domain::Stages => {
             Vec::new()
         }
@@ -255,7 +292,7 @@ fn plan(
     heading: &Heading,
     parts: &Parts,
     clauses: Vec<Clause>,
-    catalog: &Arc<Catalog>,
+    named: Named<'_>,
     faults: &mut Faults,
 ) -> Option<Plan> {
     if !faults.is_empty() {
@@ -279,7 +316,8 @@ fn plan(
         products,
         defaults,
         clauses,
-        catalog: Arc::clone(catalog),
+        catalog: Arc::clone(named.catalog),
+        own: Arc::clone(named.own),
     });
     if plan.is_none() {
         let sizes: Vec<String> = products_described(parts);

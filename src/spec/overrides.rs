@@ -115,6 +115,7 @@ fn values_node(
         Domain::Stages => vec![text],
         Domain::Catalog(_)
         | Domain::Closed(_)
+        | Domain::Own(_)
         | Domain::Int { .. }
         | Domain::Real { .. }
         | Domain::Bool
@@ -148,7 +149,9 @@ fn bare_value(text: &str, axis: Axis) -> Value {
         Domain::Int { .. } => text.parse().map_or_else(|_| as_text(), Value::Int),
         Domain::Real { .. } => text.parse().map_or_else(|_| as_text(), Value::Real),
         Domain::Bool => text.parse().map_or_else(|_| as_text(), Value::Bool),
-        Domain::Catalog(_) | Domain::Closed(_) | Domain::Size | Domain::Stages => as_text(),
+        Domain::Catalog(_) | Domain::Closed(_) | Domain::Own(_) | Domain::Size | Domain::Stages => {
+            as_text()
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::spec::condition::{Expression, Field, Operand};
 use crate::spec::product::{Digit, Product};
 use crate::spec::resolution::{self, mixed};
 use crate::spec::resolver::Resolver;
-use crate::spec::{AxisValue, GridPoint, facts};
+use crate::spec::{AxisValue, GridPoint, OwnTables, facts};
 
 /// The points of a sweep: a union of products, then single points.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ pub(super) struct PlanParts {
     pub(super) defaults: Vec<(Axis, AxisValue)>,
     pub(super) clauses: Vec<Clause>,
     pub(super) catalog: Arc<Catalog>,
+    pub(super) own: Arc<OwnTables>,
 }
 
 impl Plan {
@@ -80,7 +81,7 @@ impl Plan {
             blocks,
             defaults: parts.defaults,
             clauses: parts.clauses,
-            resolver: Resolver::new(parts.catalog, parts.kind),
+            resolver: Resolver::new(parts.catalog, parts.own, parts.kind),
         })
     }
 

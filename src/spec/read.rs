@@ -29,11 +29,22 @@ pub(super) const TOP_KEYS: &[&str] = &[
     "clusters",
     "models",
     "stacks",
+    "topologies",
+    "collectives",
 ];
 
 /// Keys at the top of an included file: what several specs share.
 pub(super) const INCLUDED_KEYS: &[&str] = &[
-    "$schema", "include", "defaults", "analysis", "gpus", "clusters", "models", "stacks",
+    "$schema",
+    "include",
+    "defaults",
+    "analysis",
+    "gpus",
+    "clusters",
+    "models",
+    "stacks",
+    "topologies",
+    "collectives",
 ];
 
 /// An axis with its values and where it is written.

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::collective::Algorithm;
 use crate::hardware::Gpu;
 use crate::model::{Family, Model};
 use crate::simulation::{
@@ -46,7 +47,7 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
         workload,
         layout,
         communication: CommunicationRequest {
-            collective: named(point, Axis::Collective),
+            collective: algorithm(resolver, point),
             overlap_dp: flag(point, Axis::OverlapDp),
             overlap_tp: flag(point, Axis::OverlapTp),
             overlap_pp: flag(point, Axis::OverlapPp),
@@ -73,7 +74,7 @@ fn collective(resolver: &Resolver, point: &GridPoint) -> Result<CollectiveScenar
             .value(Axis::Size)
             .and_then(AxisValue::as_size)
             .expect("collective studies have a size"),
-        algorithm: named(point, Axis::Collective),
+        algorithm: algorithm(resolver, point),
         protocol: named(point, Axis::Protocol),
         ranks_per_process: 1,
     })
@@ -268,6 +269,10 @@ fn check_stages(layout: &LayoutRequest, model: &Model) -> Result<(), Infeasible>
         });
     }
     Ok(())
+}
+
+fn algorithm(resolver: &Resolver, point: &GridPoint) -> Option<Algorithm> {
+    resolver.own.algorithm(point.text(Axis::Collective)?)
 }
 
 fn named<T: FromStr>(point: &GridPoint, axis: Axis) -> Option<T> {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::catalog::Catalog;
-use crate::hardware::{Cluster, Gpu, TopologyKind};
+use crate::hardware::{Cluster, Gpu};
 use crate::model::{Family, Model};
 use crate::spec::axis::{Axis, StudyKind};
-use crate::spec::{AxisValue, GridPoint};
+use crate::spec::{AxisValue, GridPoint, OwnTables};
 use crate::units::Bandwidth;
 
 /// Changed clusters that are kept: more than a sensible sweep has, little enough to stay small.
@@ -17,6 +17,7 @@ const CLUSTERS_KEPT: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Resolver {
     pub(super) catalog: Arc<Catalog>,
+    pub(super) own: Arc<OwnTables>,
     kind: StudyKind,
     changed: RwLock<BTreeMap<ClusterChange, Arc<Cluster>>>,
 }
@@ -26,15 +27,16 @@ pub(super) struct Resolver {
 struct ClusterChange {
     name: Arc<str>,
     gpus_per_node: u32,
-    topology: TopologyKind,
+    topology: Arc<str>,
     oversubscription: u64,
     nic_gbit_per_s: u64,
 }
 
 impl Resolver {
-    pub(super) fn new(catalog: Arc<Catalog>, kind: StudyKind) -> Self {
+    pub(super) fn new(catalog: Arc<Catalog>, own: Arc<OwnTables>, kind: StudyKind) -> Self {
         Self {
             catalog,
+            own,
             kind,
             changed: RwLock::new(BTreeMap::new()),
         }
@@ -126,8 +128,8 @@ impl Resolver {
                 .unwrap_or(preset.gpus_per_node),
             topology: point
                 .text(Axis::Topology)
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(preset.fabric.topology),
+                .unwrap_or(preset.fabric.topology.as_str())
+                .into(),
             oversubscription: point
                 .number(Axis::Oversubscription)
                 .unwrap_or(preset.fabric.oversubscription)
@@ -145,7 +147,7 @@ impl Resolver {
             return Arc::clone(cluster);
         }
         drop(kept);
-        let cluster = Arc::new(change.applied(preset));
+        let cluster = Arc::new(change.applied(preset, &self.own));
         let mut kept = self.changed.write().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < CLUSTERS_KEPT {
             kept.insert(change, Arc::clone(&cluster));
@@ -157,14 +159,14 @@ impl Resolver {
 impl ClusterChange {
     fn is_none(&self, preset: &Cluster) -> bool {
         self.gpus_per_node == preset.gpus_per_node
-            && self.topology == preset.fabric.topology
+            && *self.topology == *preset.fabric.topology.as_str()
             && self.oversubscription == preset.fabric.oversubscription.to_bits()
             && self.nic_gbit_per_s == preset.nic_bandwidth_per_gpu().as_gbit_per_s().to_bits()
     }
 
     /// The preset with the changes: fewer GPUs of a node take their NICs along, and a domain that was
     /// one node stays one.
-    fn applied(&self, preset: &Cluster) -> Cluster {
+    fn applied(&self, preset: &Cluster, own: &OwnTables) -> Cluster {
         let mut cluster = preset.clone();
         if self.gpus_per_node != preset.gpus_per_node {
             let nics = u64::from(preset.nics_per_node) * u64::from(self.gpus_per_node);
@@ -178,7 +180,9 @@ impl ClusterChange {
         let nic_gbit_per_s = f64::from_bits(self.nic_gbit_per_s);
         let gpus_per_nic = f64::from(cluster.gpus_per_node) / f64::from(cluster.nics_per_node);
         cluster.nic_bandwidth = Bandwidth::gbit_per_s(nic_gbit_per_s * gpus_per_nic);
-        cluster.fabric.topology = self.topology;
+        if let Some(topology) = own.topology(&self.topology) {
+            cluster.fabric.topology = topology;
+        }
         cluster.fabric.oversubscription = f64::from_bits(self.oversubscription);
         cluster
     }

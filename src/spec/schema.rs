@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{self, Catalog, Kind};
+use crate::hardware::DeviceUnit;
 use crate::spec::axis::{AXES, AxisInfo, Domain, StudyKind};
 
 /// The schema (draft 2020-12) of a spec; names of the catalogue are examples, since a spec may define
@@ -38,6 +39,8 @@ pub fn schema(catalog: &Catalog) -> Value {
     for kind in Kind::ALL {
         properties.insert(kind.as_str().to_owned(), catalog::schema(*kind));
     }
+    properties.insert("topologies".to_owned(), topologies());
+    properties.insert("collectives".to_owned(), collectives());
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Sweep",
@@ -150,6 +153,67 @@ fn analysis() -> Value {
     })
 }
 
+/// Own networks: devices, switches and links.
+fn topologies() -> Value {
+    let text = |description: &str| json!({ "description": description, "type": "string" });
+    let names = |description: &str| {
+        json!({
+            "description": description,
+            "type": "array",
+            "items": { "type": "string" },
+        })
+    };
+    let link = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["from", "to", "bandwidth"],
+        "properties": {
+            "from": text("Device or switch at one end."),
+            "to": text("Device or switch at the other end."),
+            "bandwidth": text("Of one link and direction: \"400 Gbit/s\"."),
+            "latency": text("Of one passage: \"1 us\"; all links have one, or none for the fabric's."),
+            "one_way": described(json!({ "type": "boolean" }), "Whether it carries nothing back (false)."),
+            "count": described(json!({ "type": "integer", "minimum": 1 }), "Alike links of a bundle (1)."),
+        },
+    });
+    json!({
+        "description": "Own networks between nodes by name.",
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["devices", "links"],
+            "properties": {
+                "devices": names("Names of the devices, in the order of a job's nodes."),
+                "devices_are": described(
+                    json!({ "enum": DeviceUnit::NAMES }),
+                    "What a device stands for: a node with all its NICs, or one NIC (nodes).",
+                ),
+                "switches": names("Names of the switches."),
+                "links": { "type": "array", "items": link },
+            },
+        },
+    })
+}
+
+/// Own schedules.
+fn collectives() -> Value {
+    let text = |description: &str| json!({ "description": description, "type": "string" });
+    json!({
+        "description": "Own collective algorithms by name.",
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "file": text("Schedule file, rounds of transfers or MSCCL XML, relative to this one."),
+                "schedule": text("The schedule itself, in place of a file."),
+            },
+            "oneOf": [{ "required": ["file"] }, { "required": ["schedule"] }],
+        },
+    })
+}
+
 /// A table of axes, each with the schema that `of` gives it.
 fn table(catalog: &Catalog, of: fn(&AxisInfo, &Catalog) -> Value) -> Value {
     let axes: Map<String, Value> = AXES
@@ -172,6 +236,7 @@ fn one(info: &AxisInfo, catalog: &Catalog) -> Value {
     let value = match info.domain {
         Domain::Catalog(kind) => json!({ "type": "string", "examples": catalog.names(kind) }),
         Domain::Closed(names) => json!({ "enum": names }),
+        Domain::Own(kind) => json!({ "type": "string", "examples": kind.built_in() }),
         Domain::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Domain::Real { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
         Domain::Bool => json!({ "type": "boolean" }),
@@ -196,7 +261,7 @@ fn many(info: &AxisInfo, catalog: &Catalog) -> Value {
         Domain::Int { .. } => json!({ "type": "integer" }),
         Domain::Real { .. } => json!({ "type": "number" }),
         Domain::Size => json!({ "type": "string" }),
-        Domain::Catalog(_) | Domain::Closed(_) | Domain::Bool | Domain::Stages => {
+        Domain::Catalog(_) | Domain::Closed(_) | Domain::Own(_) | Domain::Bool | Domain::Stages => {
             return json!({ "anyOf": ways });
         }
     };
@@ -220,7 +285,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::spec::{read, settings};
+    use crate::spec::{own, read, settings};
 
     fn keys<'a>(schema: &'a Value, pointer: &str) -> BTreeSet<&'a str> {
         let object = schema.pointer(pointer).and_then(Value::as_object);
@@ -246,6 +311,19 @@ mod tests {
                 "/properties/analysis/properties/thresholds/properties"
             ),
             set(settings::THRESHOLD_KEYS)
+        );
+        let network = "/properties/topologies/additionalProperties/properties";
+        assert_eq!(keys(&schema, network), set(own::topologies::KEYS));
+        assert_eq!(
+            keys(&schema, &format!("{network}/links/items/properties")),
+            set(own::topologies::LINK_KEYS)
+        );
+        assert_eq!(
+            keys(
+                &schema,
+                "/properties/collectives/additionalProperties/properties"
+            ),
+            set(own::collectives::KEYS)
         );
         let axes: BTreeSet<&str> = AXES.iter().map(|info| info.axis.as_str()).collect();
         assert_eq!(keys(&schema, "/$defs/axes/properties"), axes);

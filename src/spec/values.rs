@@ -7,6 +7,7 @@ use crate::closed_set::nearest;
 use crate::spec::AxisValue;
 use crate::spec::axis::{Axis, Domain};
 use crate::spec::diagnostic::{Diagnostic, Faults};
+use crate::spec::own::OwnKind;
 use crate::spec::product::AxisValues;
 use crate::spec::source::Place;
 use crate::spec::syntax::{Node, Value};
@@ -73,6 +74,7 @@ impl Reader<'_> {
         match info.domain {
             Domain::Catalog(kind) => self.catalog_name(axis, kind, node),
             Domain::Closed(names) => closed_name(axis, names, node),
+            Domain::Own(kind) => self.own_name(axis, kind, node),
             Domain::Int { min, max } => count(axis, min, max, node),
             Domain::Real { min, max } => real(axis, min, max, node),
             Domain::Bool => {
@@ -90,6 +92,25 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    fn own_name(self, axis: Axis, kind: OwnKind, node: &Node) -> Result<AxisValue, Diagnostic> {
+        let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+        let own = self.own.get(kind.as_str()).and_then(toml::Value::as_table);
+        let own = own.into_iter().flat_map(toml::Table::keys);
+        let built_in = kind.built_in().iter().copied();
+        let names: Vec<&str> = built_in.chain(own.map(String::as_str)).collect();
+        if names.contains(&text) {
+            return Ok(AxisValue::Text(text.into()));
+        }
+        let close = nearest(text, names.iter().copied());
+        let fault = Diagnostic::error(&node.place, format!("unknown {axis} `{text}`"));
+        Err(fault
+            .maybe_hint(close.map(|close| format!("did you mean `{close}`?")))
+            .hint(format!(
+                "expected one of: {}; own ones go into [{kind}.NAME]",
+                names.join(", ")
+            )))
     }
 
     fn catalog_name(self, axis: Axis, kind: Kind, node: &Node) -> Result<AxisValue, Diagnostic> {
@@ -127,6 +148,7 @@ pub(super) fn expectation(axis: Axis) -> String {
     let values = match info.domain {
         Domain::Catalog(kind) => format!("the name of a {} in quotes", kind.singular()),
         Domain::Closed(names) => format!("one of: {}", names.join(", ")),
+        Domain::Own(kind) => format!("the name of a {} in quotes", kind.singular()),
         Domain::Int { min, max: u64::MAX } => format!("a whole number from {min} on"),
         Domain::Int { min, max } => format!("a whole number from {min} to {max}"),
         Domain::Real { min, max } => format!("a number from {min} to {max}"),
@@ -148,7 +170,9 @@ fn mismatch(axis: Axis, node: &Node) -> Diagnostic {
     let fits = match axis.info().domain {
         Domain::Int { .. } | Domain::Real { .. } => text.parse::<f64>().is_ok(),
         Domain::Bool => text.parse::<bool>().is_ok(),
-        Domain::Catalog(_) | Domain::Closed(_) | Domain::Size | Domain::Stages => false,
+        Domain::Catalog(_) | Domain::Closed(_) | Domain::Own(_) | Domain::Size | Domain::Stages => {
+            false
+        }
     };
     fault.maybe_hint(fits.then(|| format!("write {text} without quotes")))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
+use crate::collective::{Algorithm, CollectiveAlgorithm, CollectiveOp, Protocol};
 use crate::hardware::{
     Cluster, CollectiveLibrary, Fabric, Gpu, ScaleUp, ScaleUpKind, TopologyKind,
 };
@@ -74,7 +74,10 @@ pub(super) fn measured(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<C
                 op,
                 size,
                 // A send has no algorithm; its rows say whom it goes to.
-                algorithm: run.algorithm.filter(|_| op != CollectiveOp::SendRecv),
+                algorithm: run
+                    .algorithm
+                    .filter(|_| op != CollectiveOp::SendRecv)
+                    .map(Algorithm::from),
                 protocol: None,
                 ranks_per_process: launches.ranks_per_process(row, gpus / nodes),
             };
@@ -272,7 +275,7 @@ pub(super) fn ideal(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case
                 gpus: ranks,
                 op,
                 size,
-                algorithm: Some(algorithm),
+                algorithm: Some(algorithm.into()),
                 protocol: Some(Protocol::Ideal),
                 ranks_per_process: 1,
             }))
@@ -340,7 +343,7 @@ fn links(row: &Row<'_>, ranks: u32) -> Result<Cluster, String> {
         nics_per_node: sizes[0],
         nic_bandwidth: Bandwidth::bytes_per_s(bandwidths[outer]),
         fabric: Fabric {
-            topology: TopologyKind::Switch,
+            topology: TopologyKind::Switch.into(),
             oversubscription: 1.0,
             nodes_per_leaf: ranks,
             latency: nanos(latencies[outer]),

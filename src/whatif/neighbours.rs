@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::collective::CollectiveAlgorithm;
+use crate::collective::{Algorithm, CollectiveAlgorithm};
 use crate::hardware::Gpu;
 use crate::simulation::{StepReport, TrainingScenario};
 use crate::spec::{Axis, Spec};
@@ -55,7 +55,7 @@ pub fn neighbours(spec: &Spec, scenario: &TrainingScenario, report: &StepReport)
     }
     found.extend(layouts(report));
     found.extend(overlaps(scenario, report));
-    found.extend(collectives(scenario, report));
+    found.extend(collectives(spec, scenario, report));
     found
 }
 
@@ -94,7 +94,7 @@ fn overlaps(scenario: &TrainingScenario, report: &StepReport) -> impl Iterator<I
 
 /// The other algorithms, where the layout has all-reduces that they could carry: of replicated gradients, or of
 /// tensor parallelism that does not shard the norms' tokens.
-fn collectives(scenario: &TrainingScenario, report: &StepReport) -> Vec<Change> {
+fn collectives(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Vec<Change> {
     let layout = &report.layout;
     let gradients = layout.zero == ZeroStage::Z0 && layout.dp * layout.cp > 1;
     let tensors = layout.tp > 1 && !layout.sequence_parallel;
@@ -104,12 +104,16 @@ fn collectives(scenario: &TrainingScenario, report: &StepReport) -> Vec<Change> 
     let old = scenario
         .communication
         .collective
-        .or(report.collective_used)
-        .map_or("auto", CollectiveAlgorithm::as_str);
-    CollectiveAlgorithm::ALL
+        .as_ref()
+        .or(report.collective_used.as_ref())
+        .map_or("auto", Algorithm::as_str);
+    let own = spec.own().collectives.keys().map(String::as_str);
+    CollectiveAlgorithm::NAMES
         .iter()
-        .filter(|algorithm| algorithm.as_str() != old)
-        .map(|algorithm| Change::new(Axis::Collective, algorithm, &old))
+        .copied()
+        .chain(own)
+        .filter(|algorithm| *algorithm != old)
+        .map(|algorithm| Change::new(Axis::Collective, &algorithm, &old))
         .collect()
 }
 

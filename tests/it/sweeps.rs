@@ -8,6 +8,7 @@ fn sweeps() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir("sweeps")
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "toml"))
         .collect();
     files.sort();
     files

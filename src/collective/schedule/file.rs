@@ -53,8 +53,53 @@ pub fn read_schedule(text: &str) -> Result<Schedule, ScheduleFileFault> {
     } else {
         read_rounds(text)?
     };
+    check_size(&schedule)?;
     schedule.verify()?;
     Ok(schedule)
+}
+
+/// Most messages of a schedule.
+const TRANSFERS_MAX: usize = 1 << 22;
+
+/// Most words that the contributions in all pieces of all ranks take while a schedule is played.
+const WORDS_MAX: u64 = 1 << 24;
+
+/// Whether a schedule has rounds, pieces that its operation can share out, and a size that can be
+/// played.
+fn check_size(schedule: &Schedule) -> Result<(), ScheduleFileFault> {
+    let Schedule {
+        op, ranks, pieces, ..
+    } = *schedule;
+    let needed = match op {
+        CollectiveOp::AllGather | CollectiveOp::ReduceScatter if !pieces.is_multiple_of(ranks) => {
+            Some(format!("a multiple of {ranks}"))
+        }
+        CollectiveOp::AllToAll if pieces != ranks * ranks => {
+            Some(format!("one per pair, {}", ranks * ranks))
+        }
+        CollectiveOp::SendRecv if pieces != ranks => Some(format!("one per rank, {ranks}")),
+        CollectiveOp::AllGather
+        | CollectiveOp::ReduceScatter
+        | CollectiveOp::AllToAll
+        | CollectiveOp::SendRecv
+        | CollectiveOp::AllReduce
+        | CollectiveOp::Broadcast => None,
+    };
+    if let Some(needed) = needed {
+        let message = format!("{op} over {ranks} ranks has {pieces} pieces; it needs {needed}");
+        return Err(at_line(1, message));
+    }
+    let words = u64::from(ranks) * u64::from(pieces) * u64::from(ranks.div_ceil(64));
+    if words > WORDS_MAX {
+        let message = format!(
+            "{ranks} ranks with {pieces} pieces are too many to be checked; take fewer pieces"
+        );
+        return Err(at_line(1, message));
+    }
+    if schedule.rounds.is_empty() && ranks > 1 {
+        return Err(at_line(1, "it has no rounds"));
+    }
+    Ok(())
 }
 
 fn read_rounds(text: &str) -> Result<Schedule, ScheduleFileFault> {
@@ -97,12 +142,19 @@ fn read_rounds(text: &str) -> Result<Schedule, ScheduleFileFault> {
     }
     let missing = |key: &str| at_line(1, format!("`{key}` is missing at the top"));
     let ranks = ranks.ok_or_else(|| missing("ranks"))?;
-    let pieces = pieces.unwrap_or(ranks);
-    if !(1..=4096).contains(&ranks) || !(1..=1 << 20).contains(&pieces) {
-        return Err(at_line(1, "`ranks` is 1 to 4096 and `pieces` 1 to 1048576"));
+    let op = op.ok_or_else(|| missing("op"))?;
+    if !(1..=4096).contains(&ranks) {
+        return Err(at_line(1, format!("`ranks` is 1 to 4096, not {ranks}")));
+    }
+    let pieces = pieces.unwrap_or_else(|| Schedule::shares(op, ranks));
+    if !(1..=1 << 20).contains(&pieces) {
+        return Err(at_line(
+            1,
+            format!("`pieces` is 1 to 1048576, not {pieces}"),
+        ));
     }
     Ok(Schedule {
-        op: op.ok_or_else(|| missing("op"))?,
+        op,
         ranks,
         switches: 0,
         pieces,
@@ -113,7 +165,6 @@ fn read_rounds(text: &str) -> Result<Schedule, ScheduleFileFault> {
 /// One instruction of an MSCCL thread block.
 struct Step {
     kind: String,
-
     target: u32,
     count: u32,
 }
@@ -158,6 +209,17 @@ fn read_xml(text: &str) -> Result<Schedule, ScheduleFileFault> {
             "`ngpus` is 1 to 4096 and `nchunksperloop` 1 to 1048576",
         ));
     }
+    // Numbers of pieces, which leave the range of the schedule nowhere.
+    let within = |node: &Node<'_, '_>, key: &str| {
+        let value = number(node, key)?;
+        u32::try_from(value.max(0))
+            .ok()
+            .filter(|value| i64::from(*value) <= pieces)
+            .ok_or_else(|| {
+                let message = format!("`{key}` is {value}, there are {pieces} pieces");
+                at_line(line(node), message)
+            })
+    };
     let mut queues = Vec::new();
     for gpu in root.children().filter(|node| node.has_tag_name("gpu")) {
         for block in gpu.children().filter(|node| node.has_tag_name("tb")) {
@@ -165,8 +227,8 @@ fn read_xml(text: &str) -> Result<Schedule, ScheduleFileFault> {
             for step in block.children().filter(|node| node.has_tag_name("step")) {
                 steps.push(Step {
                     kind: step.attribute("type").unwrap_or_default().to_owned(),
-                    target: number(&step, "dstoff")?.max(0) as u32,
-                    count: number(&step, "cnt")?.max(0) as u32,
+                    target: within(&step, "dstoff")?,
+                    count: within(&step, "cnt")?,
                 });
             }
             queues.push(Queue {
@@ -190,6 +252,7 @@ fn read_xml(text: &str) -> Result<Schedule, ScheduleFileFault> {
 /// Matches sends with receives round by round.
 fn rounds_of(mut queues: Vec<Queue>) -> Result<Vec<Vec<Transfer>>, ScheduleFileFault> {
     let mut rounds: Vec<Vec<Transfer>> = Vec::new();
+    let mut transfers = 0;
     while queues.iter().any(|queue| queue.next < queue.steps.len()) {
         let (mut round, mut advanced) = (Vec::new(), vec![false; queues.len()]);
         for index in 0..queues.len() {
@@ -236,6 +299,11 @@ fn rounds_of(mut queues: Vec<Queue>) -> Result<Vec<Vec<Transfer>>, ScheduleFileF
                 rank,
                 "it waits for a message that never comes".to_owned(),
             ));
+        }
+        transfers += round.len();
+        if transfers > TRANSFERS_MAX {
+            let message = format!("more than {TRANSFERS_MAX} messages of one piece");
+            return Err(at_line(1, message));
         }
         for (queue, moved) in queues.iter_mut().zip(advanced) {
             queue.next += usize::from(moved);
@@ -286,6 +354,18 @@ mod tests {
         assert_eq!(
             refused("op all-gather\nranks 2\nround\n0 1 1\n"),
             "round 1, rank 0: it sends piece 1, which it does not have yet"
+        );
+        assert_eq!(
+            refused("op all-gather\nranks 2\npieces 3\nround\n0 1 0\n"),
+            "line 1: all-gather over 2 ranks has 3 pieces; it needs a multiple of 2"
+        );
+        assert_eq!(
+            refused("op all-reduce\nranks 2\n"),
+            "line 1: it has no rounds"
+        );
+        assert_eq!(
+            refused("op all-reduce\nranks 4096\npieces 1048576\nround\n0 1 0 add\n"),
+            "line 1: 4096 ranks with 1048576 pieces are too many to be checked; take fewer pieces"
         );
         assert_eq!(
             refused("op all-reduce\nranks two\n"),

@@ -67,44 +67,57 @@ impl Graph {
 
     /// Hops from every vertex to `to`; `None` where there is no path.
     pub fn distances(&self, to: u32) -> Vec<Option<u32>> {
+        distances_over(&self.incoming(), to)
+    }
+
+    /// Hops from every vertex to each device: `[device × vertex]`.
+    pub fn device_distances(&self) -> Vec<Vec<Option<u32>>> {
+        let incoming = self.incoming();
+        (0..self.devices)
+            .map(|device| distances_over(&incoming, device))
+            .collect()
+    }
+
+    /// The senders of each vertex's incoming links.
+    fn incoming(&self) -> Vec<Vec<u32>> {
         let mut incoming = vec![Vec::new(); self.vertices as usize];
         for link in &self.links {
             incoming[link.to as usize].push(link.from);
         }
-        let mut distance = vec![None; self.vertices as usize];
-        distance[to as usize] = Some(0);
-        let mut waiting = VecDeque::from([(to, 0)]);
-        while let Some((vertex, hops)) = waiting.pop_front() {
-            for &before in &incoming[vertex as usize] {
-                if distance[before as usize].is_none() {
-                    distance[before as usize] = Some(hops + 1);
-                    waiting.push_back((before, hops + 1));
-                }
-            }
-        }
-        distance
+        incoming
     }
 
     /// Shares of a unit of traffic on each link when every vertex splits what it forwards equally
     /// among its links towards shortest paths; `None` where there is no path.
     pub fn shortest_shares(&self, from: u32, to: u32) -> Option<Vec<(u32, f64)>> {
         let distance = self.distances(to);
-        let hops = distance[from as usize]?;
+        distance[from as usize]?;
         let mut shares = Vec::new();
+        self.shares_towards(&distance, from, &mut |place, part| {
+            shares.push((place, part));
+        });
+        Some(shares)
+    }
+
+    /// Calls `take` with the same shares, given the [`distances`](Self::distances) to the goal;
+    /// never where there is no path.
+    pub fn shares_towards(
+        &self,
+        distance: &[Option<u32>],
+        from: u32,
+        take: &mut dyn FnMut(u32, f64),
+    ) {
+        let hops = distance[from as usize].unwrap_or(0);
         let mut layer = vec![(from, 1.0)];
         for left in (0..hops).rev() {
             let mut next: Vec<(u32, f64)> = Vec::new();
             for (vertex, amount) in layer {
                 let closer =
                     |place: &&u32| distance[self.links[**place as usize].to as usize] == Some(left);
-                let ways: Vec<u32> = self.outgoing[vertex as usize]
-                    .iter()
-                    .filter(closer)
-                    .copied()
-                    .collect();
-                let part = amount / ways.len() as f64;
-                for place in ways {
-                    shares.push((place, part));
+                let outgoing = &self.outgoing[vertex as usize];
+                let part = amount / outgoing.iter().filter(closer).count() as f64;
+                for &place in outgoing.iter().filter(closer) {
+                    take(place, part);
                     let reached = self.links[place as usize].to;
                     match next.iter_mut().find(|(vertex, _)| *vertex == reached) {
                         Some((_, sum)) => *sum += part,
@@ -114,8 +127,32 @@ impl Graph {
             }
             layer = next;
         }
-        Some(shares)
     }
+
+    /// The same network with capacities multiplied.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let mut graph = self.clone();
+        for link in &mut graph.links {
+            link.capacity *= factor;
+        }
+        graph
+    }
+}
+
+fn distances_over(incoming: &[Vec<u32>], to: u32) -> Vec<Option<u32>> {
+    let mut distance = vec![None; incoming.len()];
+    distance[to as usize] = Some(0);
+    let mut waiting = VecDeque::from([(to, 0)]);
+    while let Some((vertex, hops)) = waiting.pop_front() {
+        for &before in &incoming[vertex as usize] {
+            if distance[before as usize].is_none() {
+                distance[before as usize] = Some(hops + 1);
+                waiting.push_back((before, hops + 1));
+            }
+        }
+    }
+    distance
 }
 
 #[cfg(test)]

@@ -4,12 +4,17 @@ mod dragonfly;
 mod fat_tree;
 mod graph;
 mod grid;
+mod own;
 mod switch;
 mod tree;
 
+use std::sync::Arc;
+
 pub use graph::{Graph, TopologyLink};
+pub use own::{DeviceUnit, OwnLink, OwnNetwork, OwnTopology, OwnTopologyFault};
 
 use crate::closed_set;
+use crate::units::{Bandwidth, SimDuration};
 use dragonfly::Dragonfly;
 use grid::Grid;
 use tree::Tree;
@@ -49,18 +54,77 @@ pub struct TopologySize {
     pub oversubscription: f64,
 }
 
+/// The network between the nodes of a cluster, as a spec names it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FabricTopology {
+    /// One of the program's shapes.
+    Kind(TopologyKind),
+    /// One that the spec describes link by link.
+    Own(Arc<OwnTopology>),
+}
+
+impl FabricTopology {
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Kind(kind) => kind.as_str(),
+            Self::Own(own) => own.name(),
+        }
+    }
+}
+
+impl From<TopologyKind> for FabricTopology {
+    fn from(kind: TopologyKind) -> Self {
+        Self::Kind(kind)
+    }
+}
+
+impl std::fmt::Display for FabricTopology {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How the nodes of a job lie on an own topology.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnPlacement {
+    /// Nodes of the job (scale-up domains, where those span several).
+    pub domains: u32,
+    /// NICs of one of them.
+    pub nics_per_domain: u32,
+    /// What these NICs send together.
+    pub line_rate: Bandwidth,
+}
+
 /// Why a topology cannot hold a number of devices.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a {kind} of {dimensions} dimensions cannot hold {devices} devices: its sides are whole numbers from 2 on whose product is {devices}"
-)]
-pub struct TopologyFault {
-    /// The shape.
-    pub kind: TopologyKind,
-    /// Its dimensions.
-    pub dimensions: u32,
-    /// The devices.
-    pub devices: u32,
+pub enum TopologyFault {
+    /// A mesh or torus has no such sides.
+    #[error(
+        "a {kind} of {dimensions} dimensions cannot hold {devices} devices: its sides are whole numbers from 2 on whose product is {devices}"
+    )]
+    Sides {
+        /// The shape.
+        kind: TopologyKind,
+        /// Its dimensions.
+        dimensions: u32,
+        /// The devices.
+        devices: u32,
+    },
+    /// An own topology has too few devices.
+    #[error("topology `{name}` has {has} devices ({unit}); a job on {domains} nodes needs {needs}")]
+    Devices {
+        /// The topology.
+        name: String,
+        /// What one of its devices stands for.
+        unit: DeviceUnit,
+        /// Its devices.
+        has: u32,
+        /// Nodes of the job.
+        domains: u32,
+        /// Devices that they take.
+        needs: u64,
+    },
 }
 
 /// A network between devices with its routes.
@@ -74,10 +138,17 @@ pub struct Topology {
 #[derive(Debug)]
 enum Routing {
     Switch,
-    FatTree { per_leaf: u32 },
+    FatTree {
+        per_leaf: u32,
+    },
     Tree(Tree),
     Grid(Grid),
     Dragonfly(Dragonfly),
+    /// Devices in a row that are one node, each with an equal part of its traffic.
+    Own {
+        own: Arc<OwnTopology>,
+        row: u32,
+    },
 }
 
 impl Topology {
@@ -93,30 +164,85 @@ impl Topology {
         } = size;
         let per_leaf = per_leaf.max(1);
         let grid = |dimensions: u32, wraps: bool| {
-            Grid::most_cubic(devices, dimensions, wraps).ok_or(TopologyFault {
+            Grid::most_cubic(devices, dimensions, wraps).ok_or(TopologyFault::Sides {
                 kind,
                 dimensions,
                 devices,
             })
         };
-        let routing = match kind {
-            TopologyKind::Switch => Routing::Switch,
-            TopologyKind::FatTree | TopologyKind::Rail => Routing::FatTree { per_leaf },
-            TopologyKind::Tree => Routing::Tree(Tree::new(devices, per_leaf)),
-            TopologyKind::Dragonfly => Routing::Dragonfly(Dragonfly::new(devices, per_leaf)),
-            TopologyKind::Ring => Routing::Grid(grid(1, true)?),
-            TopologyKind::Mesh2d => Routing::Grid(grid(2, false)?),
-            TopologyKind::Torus2d => Routing::Grid(grid(2, true)?),
-            TopologyKind::Torus3d => Routing::Grid(grid(3, true)?),
-        };
-        let graph = match &routing {
-            Routing::Switch => switch::graph(devices),
-            Routing::FatTree { per_leaf } => fat_tree::graph(devices, *per_leaf, oversubscription),
-            Routing::Tree(tree) => tree.graph(oversubscription),
-            Routing::Grid(grid) => grid.graph(),
-            Routing::Dragonfly(dragonfly) => dragonfly.graph(oversubscription),
+        let on_grid = |grid: Grid| (grid.graph(), Routing::Grid(grid));
+        let (graph, routing) = match kind {
+            TopologyKind::Switch => (switch::graph(devices), Routing::Switch),
+            TopologyKind::FatTree | TopologyKind::Rail => (
+                fat_tree::graph(devices, per_leaf, oversubscription),
+                Routing::FatTree { per_leaf },
+            ),
+            TopologyKind::Tree => {
+                let tree = Tree::new(devices, per_leaf);
+                (tree.graph(oversubscription), Routing::Tree(tree))
+            }
+            TopologyKind::Dragonfly => {
+                let dragonfly = Dragonfly::new(devices, per_leaf);
+                (
+                    dragonfly.graph(oversubscription),
+                    Routing::Dragonfly(dragonfly),
+                )
+            }
+            TopologyKind::Ring => on_grid(grid(1, true)?),
+            TopologyKind::Mesh2d => on_grid(grid(2, false)?),
+            TopologyKind::Torus2d => on_grid(grid(2, true)?),
+            TopologyKind::Torus3d => on_grid(grid(3, true)?),
         };
         Ok(Self { graph, routing })
+    }
+
+    /// An own network under the nodes of a job, which take its first devices. NIC `i` of a node
+    /// talks to the NICs `i` of others, so that traffic changes NICs inside the node.
+    ///
+    /// # Errors
+    /// If it has fewer devices than the job needs.
+    pub fn own(own: &Arc<OwnTopology>, placement: OwnPlacement) -> Result<Self, TopologyFault> {
+        let row = match own.unit() {
+            DeviceUnit::Nodes => 1,
+            DeviceUnit::Nics => placement.nics_per_domain,
+        };
+        let needs = u64::from(row) * u64::from(placement.domains);
+        if needs > u64::from(own.devices()) {
+            return Err(TopologyFault::Devices {
+                name: own.name().to_owned(),
+                unit: own.unit(),
+                has: own.devices(),
+                domains: placement.domains,
+                needs,
+            });
+        }
+        let unit = 1.0 / placement.line_rate.as_bytes_per_s();
+        Ok(Self {
+            graph: own.graph().scaled(unit),
+            routing: Routing::Own {
+                own: Arc::clone(own),
+                row,
+            },
+        })
+    }
+
+    /// Latency of a message between two nodes where an own network states it.
+    pub fn latency(&self, from: u32, to: u32) -> Option<SimDuration> {
+        match &self.routing {
+            Routing::Own { own, row } => (0..*row)
+                .filter_map(|nic| own.latency(from * row + nic, to * row + nic))
+                .max(),
+            Routing::Switch
+            | Routing::FatTree { .. }
+            | Routing::Tree(_)
+            | Routing::Grid(_)
+            | Routing::Dragonfly(_) => None,
+        }
+    }
+
+    /// Whether it is a spec's own.
+    pub const fn is_own(&self) -> bool {
+        matches!(self.routing, Routing::Own { .. })
     }
 
     /// Its vertices and links.
@@ -138,6 +264,13 @@ impl Topology {
             Routing::Tree(tree) => tree.route(from, to, take),
             Routing::Grid(grid) => grid.route(from, to, take),
             Routing::Dragonfly(dragonfly) => dragonfly.route(from, to, take),
+            Routing::Own { own, row } => {
+                for nic in 0..*row {
+                    own.route(from * row + nic, to * row + nic, &mut |link, share| {
+                        take(link, share / f64::from(*row));
+                    });
+                }
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Layouts that a scenario allows.
 
+use crate::collective::{Algorithm, CollectiveOp};
 use crate::hardware::AttentionKernel;
 use crate::model::{Architecture, Family};
 use crate::simulation::training::stages;
@@ -436,7 +437,7 @@ fn zero_options(scenario: &TrainingScenario, replicas: u32, pp: u32) -> &'static
         Some(ZeroStage::Z1) => &[ZeroStage::Z1],
         Some(ZeroStage::Z2) => &[ZeroStage::Z2],
         Some(ZeroStage::Z3) => &[ZeroStage::Z3],
-        None if replicas == 1 => &[ZeroStage::Z0],
+        None if replicas == 1 || asks_all_reduce(scenario) => &[ZeroStage::Z0],
         None => match scenario.stack.sharding {
             Sharding::Replicated => &[ZeroStage::Z0],
             Sharding::Full => &[ZeroStage::Z3],
@@ -444,6 +445,15 @@ fn zero_options(scenario: &TrainingScenario, replicas: u32, pp: u32) -> &'static
             Sharding::Optimizer | Sharding::Any => &[ZeroStage::Z1],
         },
     }
+}
+
+/// Whether a schedule of the spec's own is to all-reduce the gradients, which only unsharded
+/// optimizers need.
+fn asks_all_reduce(scenario: &TrainingScenario) -> bool {
+    let asked = scenario.communication.collective.as_ref();
+    asked
+        .and_then(Algorithm::own)
+        .is_some_and(|own| own.schedule.op == CollectiveOp::AllReduce)
 }
 
 fn recompute_options(scenario: &TrainingScenario) -> &'static [Recompute] {

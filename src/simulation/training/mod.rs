@@ -185,7 +185,9 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
         tokens: samples * u64::from(workload.seq_len.max(1)),
         memory: *memory,
         memory_capacity: scenario.gpu.memory,
-        collective_used: step.algorithm,
+        collective_used: step
+            .algorithm
+            .map(|carried| carried.named(scenario.communication.collective.as_ref())),
         network: NetworkUse {
             intra_node: Bytes::new(step.traffic.intra),
             inter_node: Bytes::new(step.traffic.inter),

@@ -1,7 +1,7 @@
 //! What a pass of one layer takes on one rank, communication inside the layer included.
 
 use crate::collective::CollectiveOp;
-use crate::collective::{CollectiveCost, GroupPattern};
+use crate::collective::{Algorithm, CollectiveCost, GroupPattern};
 use crate::model::{CommGroup, CommOp};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::work::{
@@ -277,7 +277,8 @@ impl Costing<'_> {
         if groups.size <= 1 || self.scenario.run.leaves_out(part_of(group)) {
             return Ok(());
         }
-        let algorithm = self.scenario.communication.collective;
+        let asked = self.scenario.communication.collective.as_ref();
+        let algorithm = asked.and_then(Algorithm::known);
         let bytes = if group == CommGroup::Expert && op == CommOp::AllToAll {
             bytes.scaled(self.copies_sent(groups))
         } else {

@@ -1,6 +1,6 @@
 //! Tasks of one step: what every stage does with every microbatch.
 
-use crate::collective::CollectiveAlgorithm;
+use crate::collective::CarriedBy;
 use crate::des::TaskId;
 use crate::simulation::training::passes::{LayerCost, Traffic};
 use crate::simulation::training::replication::Replication;
@@ -43,7 +43,7 @@ pub(super) struct Player<'a, 'b> {
     pub(super) traffic: Traffic,
     pub(super) comm_busy: SimDuration,
     /// Algorithm of the gradient reduction.
-    pub(super) algorithm: Option<CollectiveAlgorithm>,
+    pub(super) algorithm: Option<CarriedBy>,
     pub(super) flops: f64,
 }
 

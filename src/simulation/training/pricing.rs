@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
-use crate::collective::{CollectiveCost, CollectiveRequest, GroupPattern, Network};
+use crate::collective::{
+    CollectiveCost, CollectiveRequest, GroupPattern, Network, OwnAlgorithm, ScheduledRequest,
+    Unsupported,
+};
 use crate::hardware::Cluster;
 use crate::simulation::Infeasible;
 use crate::units::Bytes;
@@ -18,6 +21,20 @@ pub(super) struct Pricing {
     /// How many times as long latencies take as they would: 1 but in a counterfactual.
     latency: f64,
     known: HashMap<CollectiveRequest, CollectiveCost>,
+    /// Prices of the schedule that the last point asked for.
+    scheduled: (
+        Option<Arc<OwnAlgorithm>>,
+        HashMap<ScheduledRequest, CollectiveCost>,
+    ),
+}
+
+/// Prices that are kept of one network.
+const MOST_KNOWN: usize = 1 << 16;
+
+fn infeasible(unsupported: Unsupported) -> Infeasible {
+    Infeasible::Unsupported {
+        sentence: unsupported.sentence,
+    }
 }
 
 impl Pricing {
@@ -35,6 +52,7 @@ impl Pricing {
             network,
             latency: 1.0,
             known: HashMap::new(),
+            scheduled: (None, HashMap::new()),
         })
     }
 
@@ -65,7 +83,6 @@ impl Pricing {
         groups: GroupPattern,
         algorithm: Option<CollectiveAlgorithm>,
     ) -> Result<CollectiveCost, Infeasible> {
-        const MOST_KNOWN: usize = 1 << 16;
         let algorithm = algorithm.filter(|_| op == CollectiveOp::AllReduce);
         let request = CollectiveRequest {
             op,
@@ -80,13 +97,38 @@ impl Pricing {
         if self.known.len() >= MOST_KNOWN {
             self.known.clear();
         }
-        let cost =
-            self.network
-                .collective(&request)
-                .map_err(|unsupported| Infeasible::Unsupported {
-                    sentence: unsupported.sentence,
-                })?;
+        let cost = self.network.collective(&request).map_err(infeasible)?;
         self.known.insert(request, cost);
+        Ok(stretched(cost, self.latency))
+    }
+
+    /// Price of an operation by a schedule.
+    ///
+    /// # Errors
+    /// If the schedule carries another operation, or is made for another number of ranks.
+    pub(super) fn scheduled(
+        &mut self,
+        own: &Arc<OwnAlgorithm>,
+        op: CollectiveOp,
+        bytes: Bytes,
+        groups: GroupPattern,
+    ) -> Result<CollectiveCost, Infeasible> {
+        let request = ScheduledRequest {
+            op,
+            bytes,
+            groups,
+            protocol: None,
+        };
+        let (of, known) = &mut self.scheduled;
+        if of.as_ref().is_none_or(|of| !Arc::ptr_eq(of, own)) || known.len() >= MOST_KNOWN {
+            *of = Some(Arc::clone(own));
+            known.clear();
+        }
+        if let Some(cost) = known.get(&request) {
+            return Ok(stretched(*cost, self.latency));
+        }
+        let cost = self.network.scheduled(own, &request).map_err(infeasible)?;
+        known.insert(request, cost);
         Ok(stretched(cost, self.latency))
     }
 }

@@ -1,7 +1,6 @@
 //! What data parallelism costs: gradients reduced, parameters gathered, the optimizer's kernels.
 
-use crate::collective::{CollectiveAlgorithm, CollectiveOp};
-use crate::collective::{CollectiveCost, GroupPattern};
+use crate::collective::{Algorithm, CarriedBy, CollectiveCost, CollectiveOp, GroupPattern};
 use crate::simulation::training::memory::replicas;
 use crate::simulation::training::passes::{Traffic, stream};
 use crate::simulation::training::pricing::Pricing;
@@ -21,7 +20,7 @@ pub(super) struct ReplicaComm {
     /// What it sends.
     pub(super) traffic: Traffic,
     /// Algorithm of its larger part.
-    pub(super) algorithm: Option<CollectiveAlgorithm>,
+    pub(super) algorithm: Option<CarriedBy>,
 }
 
 /// Parameters of one rank, by the group they are reduced over.
@@ -29,6 +28,46 @@ pub(super) struct ReplicaComm {
 pub(super) struct ParameterCount {
     pub(super) dense: u64,
     pub(super) expert: u64,
+}
+
+/// How a layout reduces gradients.
+fn reduction(layout: &Layout) -> CollectiveOp {
+    match layout.zero {
+        ZeroStage::Z0 => CollectiveOp::AllReduce,
+        ZeroStage::Z1 | ZeroStage::Z2 | ZeroStage::Z3 => CollectiveOp::ReduceScatter,
+    }
+}
+
+/// Whether the schedule that a point asks for, if any, reduces the gradients of a layout.
+///
+/// # Errors
+/// If it carries another operation than this ZeRO stage takes, or is made for another number of
+/// ranks.
+pub(super) fn check_schedule(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+) -> Result<(), Infeasible> {
+    let asked = scenario.communication.collective.as_ref();
+    let Some(own) = asked.and_then(Algorithm::own) else {
+        return Ok(());
+    };
+    let (name, schedule) = (&own.name, &own.schedule);
+    let op = reduction(layout);
+    let (ranks, _) = replicas(scenario, layout);
+    let sentence = if schedule.op != op {
+        format!(
+            "collective `{name}` carries {}, ZeRO stage {} reduces gradients by {op}",
+            schedule.op, layout.zero
+        )
+    } else if schedule.ranks != ranks {
+        format!(
+            "collective `{name}` is made for {} ranks, gradients are reduced over {ranks} (dp {} × cp {})",
+            schedule.ranks, layout.dp, layout.cp
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Infeasible::Unsupported { sentence })
 }
 
 /// Prices data-parallel communication of a layout.
@@ -44,11 +83,7 @@ impl Replication<'_> {
     /// # Errors
     /// If the algorithm that was asked for cannot run here.
     pub(super) fn gradients(&mut self, count: ParameterCount) -> Result<ReplicaComm, Infeasible> {
-        let op = match self.layout.zero {
-            ZeroStage::Z0 => CollectiveOp::AllReduce,
-            ZeroStage::Z1 | ZeroStage::Z2 | ZeroStage::Z3 => CollectiveOp::ReduceScatter,
-        };
-        self.both(op, count, self.gradient_bytes())
+        self.both(reduction(self.layout), count, self.gradient_bytes())
     }
 
     /// Gathering of updated parameters.
@@ -98,7 +133,11 @@ impl Replication<'_> {
             if groups.size <= 1 || parameters == 0 {
                 continue;
             }
-            let price = self.price(op, parameters * bytes, groups)?;
+            let price = if groups == dense {
+                self.price_dense(op, parameters * bytes, groups)?
+            } else {
+                self.price(op, parameters * bytes, groups)?
+            };
             if price.time > total.time {
                 total.algorithm = Some(price.algorithm);
             }
@@ -122,8 +161,26 @@ impl Replication<'_> {
         bytes: u64,
         groups: GroupPattern,
     ) -> Result<CollectiveCost, Infeasible> {
-        let algorithm = self.scenario.communication.collective;
+        let asked = self.scenario.communication.collective.as_ref();
+        let algorithm = asked.and_then(Algorithm::known);
         self.pricing.price(op, Bytes::new(bytes), groups, algorithm)
+    }
+
+    /// Price for the dense parameters: a schedule of the spec's own reduces their gradients. What is
+    /// no gradient reduction, and experts over fewer ranks, take what the library would choose.
+    fn price_dense(
+        &mut self,
+        op: CollectiveOp,
+        bytes: u64,
+        groups: GroupPattern,
+    ) -> Result<CollectiveCost, Infeasible> {
+        let asked = self.scenario.communication.collective.as_ref();
+        match asked.and_then(Algorithm::own) {
+            Some(own) if op == reduction(self.layout) => {
+                self.pricing.scheduled(own, op, Bytes::new(bytes), groups)
+            }
+            Some(_) | None => self.price(op, bytes, groups),
+        }
     }
 
     /// Sum of the gradient norms over all ranks, before anyone may step.

@@ -1,11 +1,11 @@
 //! One step of a layout, played on the engine.
 
-use crate::collective::CollectiveAlgorithm;
+use crate::collective::CarriedBy;
 use crate::simulation::training::passes::{LayerCosts, Traffic, layer_costs};
 use crate::simulation::training::pipeline::{Sends, VirtualStage, virtual_stages};
 use crate::simulation::training::player::Player;
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::replication::Replication;
+use crate::simulation::training::replication::{Replication, check_schedule};
 use crate::simulation::training::slowest::slowest_of;
 use crate::simulation::training::timeline::{DeviceTimes, Timeline};
 use crate::simulation::training::trace::Trace;
@@ -37,7 +37,7 @@ pub(super) struct Step {
     /// What one device sent.
     pub(super) traffic: Traffic,
     /// Algorithm of the gradient reduction.
-    pub(super) algorithm: Option<CollectiveAlgorithm>,
+    pub(super) algorithm: Option<CarriedBy>,
     /// Events of the engine.
     pub(super) events: u64,
 }
@@ -53,6 +53,7 @@ impl<'a> StepCosts<'a> {
         work: &'a ModelWork,
         pricing: &mut Pricing,
     ) -> Result<Self, Infeasible> {
+        check_schedule(scenario, layout)?;
         let layers = layer_costs(scenario, layout, work, pricing)?;
         let stages = virtual_stages(layout, work, &layers);
         let sends = Sends::of(scenario, layout, pricing)?;

@@ -1,0 +1,347 @@
+//! A network of one's own: named devices and switches, joined by links with a bandwidth and a
+//! latency each.
+//!
+//! Devices and switches both forward. Routes are shortest by the number of links (BFS), and where
+//! several are equally short every vertex hands on equal parts to each of its next ones.
+
+use std::collections::BTreeSet;
+
+use crate::closed_set;
+use crate::hardware::topology::graph::Graph;
+use crate::units::{Bandwidth, SimDuration};
+
+closed_set! {
+    /// What one device of an own topology stands for.
+    pub enum DeviceUnit: "unit of devices" {
+        /// A node (a scale-up domain, where that spans several) with all its NICs.
+        Nodes = "nodes",
+        /// One NIC; those of a node stand in a row.
+        Nics = "nics",
+    }
+}
+
+/// One link, or a bundle of alike ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnLink {
+    /// Vertex at one end; devices are numbered first, switches after them.
+    pub from: u32,
+    /// Vertex at the other end.
+    pub to: u32,
+    /// Of one link and direction.
+    pub bandwidth: Bandwidth,
+    /// Of one passage.
+    pub latency: SimDuration,
+    /// Whether it carries nothing back.
+    pub one_way: bool,
+    /// Links of the bundle.
+    pub count: u32,
+}
+
+/// What an own topology is made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnNetwork {
+    /// Name that a spec gives it.
+    pub name: String,
+    /// What its devices stand for.
+    pub unit: DeviceUnit,
+    /// Names of the devices, in the order of a job's nodes.
+    pub devices: Vec<String>,
+    /// Names of the switches.
+    pub switches: Vec<String>,
+    /// Its links.
+    pub links: Vec<OwnLink>,
+    /// Whether its latencies count; otherwise messages take those of the cluster's fabric.
+    pub has_latency: bool,
+}
+
+/// Why links are no network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OwnTopologyFault {
+    /// A link leads back to where it starts.
+    #[error("link from `{name}` to itself")]
+    SelfLink {
+        /// Place of the link.
+        link: usize,
+        /// Its end.
+        name: String,
+    },
+    /// Two links have the same ends and direction.
+    #[error("`{from}` is linked to `{to}` twice")]
+    Twice {
+        /// Place of the second link.
+        link: usize,
+        /// Where it starts.
+        from: String,
+        /// Where it ends.
+        to: String,
+    },
+    /// A device or switch is alone.
+    #[error("no link touches `{name}`")]
+    Untouched {
+        /// The vertex.
+        vertex: u32,
+        /// Its name.
+        name: String,
+    },
+    /// There is no way between two devices.
+    #[error("no way leads from `{from}` to `{to}`")]
+    Disconnected {
+        /// The device that is cut off.
+        vertex: u32,
+        /// Where the way would start.
+        from: String,
+        /// Where it would end.
+        to: String,
+    },
+}
+
+/// A checked network: every device reaches every other one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnTopology {
+    name: String,
+    unit: DeviceUnit,
+    switches: u32,
+    cables: usize,
+    has_latency: bool,
+    /// Capacities in bytes per second.
+    graph: Graph,
+    /// Latency of each directed link.
+    latencies: Vec<SimDuration>,
+    /// Hops from every vertex to each device, `[device × vertex]`.
+    distances: Vec<Vec<Option<u32>>>,
+}
+
+impl OwnTopology {
+    /// Checks a network and finds its shortest ways.
+    ///
+    /// # Errors
+    /// Every self-link, repeated link, vertex without a link, and device that is cut off from the
+    /// first one.
+    ///
+    /// # Panics
+    /// If a link names a vertex that is not there.
+    pub fn new(network: &OwnNetwork) -> Result<Self, Vec<OwnTopologyFault>> {
+        let names: Vec<&String> = network.devices.iter().chain(&network.switches).collect();
+        let mut faults = link_faults(network, &names);
+        let (graph, latencies) = directed(network);
+        let mut alone = vec![true; names.len()];
+        for link in graph.links() {
+            alone[link.from as usize] = false;
+            alone[link.to as usize] = false;
+        }
+        for (name, vertex) in names.iter().zip(0..) {
+            if alone[vertex as usize] {
+                faults.push(OwnTopologyFault::Untouched {
+                    vertex,
+                    name: (*name).clone(),
+                });
+            }
+        }
+        let distances = graph.device_distances();
+        faults.extend(cut_off(&network.devices, &distances, &alone));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            name: network.name.clone(),
+            unit: network.unit,
+            switches: network.switches.len() as u32,
+            cables: network.links.len(),
+            has_latency: network.has_latency,
+            graph,
+            latencies,
+            distances,
+        })
+    }
+
+    /// Name that a spec gives it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its devices stand for.
+    pub const fn unit(&self) -> DeviceUnit {
+        self.unit
+    }
+
+    /// Devices.
+    pub const fn devices(&self) -> u32 {
+        self.graph.devices()
+    }
+
+    /// Its vertices and directed links, capacities in bytes per second.
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Calls `take` with every directed link of the ways between two devices and the share of the
+    /// traffic on it.
+    pub fn route(&self, from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
+        let towards = &self.distances[to as usize];
+        self.graph.shares_towards(towards, from, take);
+    }
+
+    /// Latency of the way between two devices, the mean of equally short ones by their shares;
+    /// `None` where the network states none.
+    pub fn latency(&self, from: u32, to: u32) -> Option<SimDuration> {
+        let mut secs = 0.0;
+        self.route(from, to, &mut |link, share| {
+            secs += share * self.latencies[link as usize].as_secs_f64();
+        });
+        self.has_latency.then(|| SimDuration::from_secs_f64(secs))
+    }
+
+    /// It in a few words: `6 devices (nodes), 2 switches, 8 links`.
+    pub fn description(&self) -> String {
+        format!(
+            "{} devices ({}), {} switches, {} links",
+            self.devices(),
+            self.unit,
+            self.switches,
+            self.cables
+        )
+    }
+}
+
+fn link_faults(network: &OwnNetwork, names: &[&String]) -> Vec<OwnTopologyFault> {
+    let mut seen: BTreeSet<(u32, u32)> = BTreeSet::new();
+    let mut faults = Vec::new();
+    for (place, link) in network.links.iter().enumerate() {
+        let [from, to] = [link.from, link.to].map(|vertex| names[vertex as usize].clone());
+        if link.from == link.to {
+            faults.push(OwnTopologyFault::SelfLink {
+                link: place,
+                name: from,
+            });
+            continue;
+        }
+        let there = !seen.insert((link.from, link.to));
+        let back = !link.one_way && !seen.insert((link.to, link.from));
+        if there || back {
+            faults.push(OwnTopologyFault::Twice {
+                link: place,
+                from,
+                to,
+            });
+        }
+    }
+    faults
+}
+
+/// Both directions of every link, self-links left out.
+fn directed(network: &OwnNetwork) -> (Graph, Vec<SimDuration>) {
+    let devices = network.devices.len() as u32;
+    let mut graph = Graph::new(devices, network.switches.len() as u32);
+    let mut latencies = Vec::new();
+    for link in network.links.iter().filter(|link| link.from != link.to) {
+        let capacity = link.bandwidth.as_bytes_per_s() * f64::from(link.count);
+        graph.connect(link.from, link.to, capacity);
+        latencies.push(link.latency);
+        if !link.one_way {
+            graph.connect(link.to, link.from, capacity);
+            latencies.push(link.latency);
+        }
+    }
+    (graph, latencies)
+}
+
+/// Devices that the first one does not reach, or that do not reach it; those without any link are
+/// told apart.
+fn cut_off(
+    devices: &[String],
+    distances: &[Vec<Option<u32>>],
+    alone: &[bool],
+) -> Vec<OwnTopologyFault> {
+    let mut faults = Vec::new();
+    let Some(first) = (0..devices.len()).find(|device| !alone[*device]) else {
+        return faults;
+    };
+    for device in (0..devices.len()).filter(|device| !alone[*device]) {
+        let lacks = |from: usize, to: usize| distances[to][from].is_none();
+        let missing = if lacks(first, device) {
+            (first, device)
+        } else if lacks(device, first) {
+            (device, first)
+        } else {
+            continue;
+        };
+        faults.push(OwnTopologyFault::Disconnected {
+            vertex: device as u32,
+            from: devices[missing.0].clone(),
+            to: devices[missing.1].clone(),
+        });
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(from: u32, to: u32, gbit_per_s: f64) -> OwnLink {
+        OwnLink {
+            from,
+            to,
+            bandwidth: Bandwidth::gbit_per_s(gbit_per_s),
+            latency: SimDuration::from_micros(1),
+            one_way: false,
+            count: 1,
+        }
+    }
+
+    fn network(devices: u32, switches: u32, links: Vec<OwnLink>) -> OwnNetwork {
+        OwnNetwork {
+            name: "mine".to_owned(),
+            unit: DeviceUnit::Nodes,
+            devices: (0..devices).map(|d| format!("d{d}")).collect(),
+            switches: (0..switches).map(|s| format!("s{s}")).collect(),
+            links,
+            has_latency: true,
+        }
+    }
+
+    // d0 – {s0, s1, s2} – d1: three ways of two links, a third of the traffic on each, 2 µs.
+    #[test]
+    fn equally_short_ways_share_in_equal_parts() {
+        let links = (2..5).flat_map(|s| [link(0, s, 100.0), link(s, 1, 100.0)]);
+        let own = OwnTopology::new(&network(2, 3, links.collect())).expect("it is joined");
+        let mut shares = Vec::new();
+        own.route(0, 1, &mut |_, share| shares.push(share));
+        assert_eq!(shares, [1.0 / 3.0; 6]);
+        assert_eq!(own.latency(0, 1), Some(SimDuration::from_micros(2)));
+    }
+
+    // A one-way ring of three: from d1 to d0 the only way leads over d2.
+    #[test]
+    fn a_one_way_link_carries_nothing_back() {
+        let links = [(0, 1), (1, 2), (2, 0)].map(|(from, to)| OwnLink {
+            one_way: true,
+            ..link(from, to, 100.0)
+        });
+        let own = OwnTopology::new(&network(3, 0, links.to_vec())).expect("it goes round");
+        let mut ways = Vec::new();
+        own.route(1, 0, &mut |place, share| ways.push((place, share)));
+        assert_eq!(ways, [(1, 1.0), (2, 1.0)]);
+    }
+
+    #[test]
+    fn every_fault_of_a_network_is_told() {
+        let one_way = OwnLink {
+            one_way: true,
+            ..link(3, 0, 1.0)
+        };
+        // d0–d1 twice, d2 to itself and so alone, d3 only sends.
+        let links = vec![link(0, 1, 1.0), link(1, 0, 1.0), link(2, 2, 1.0), one_way];
+        let faults = OwnTopology::new(&network(4, 0, links)).expect_err("four faults");
+        let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "`d1` is linked to `d0` twice",
+                "link from `d2` to itself",
+                "no link touches `d2`",
+                "no way leads from `d0` to `d3`",
+            ]
+        );
+    }
+}
