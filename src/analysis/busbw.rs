@@ -1,107 +1,102 @@
-//! A collective study: for each cluster, operation and number of GPUs the fastest algorithm by size.
+//! A collective study: for each job and operation what every algorithm reaches by size.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use super::files::FilesError;
-use super::input::Rows;
-use crate::record::{Column, PointsReader, columns};
-use crate::spec::StudyKind;
+use super::transfers::Transfers;
 
-/// The fastest run of one size.
+/// One run of an algorithm.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FastestRun {
+pub struct CollectiveRun {
     /// Bytes, as nccl-tests counts them.
     pub size: f64,
     /// Algorithm that carried it.
-    pub algorithm: String,
+    pub used: String,
     /// Its time in seconds.
     pub time_s: f64,
     /// Its bus bandwidth in bytes per second.
     pub busbw: f64,
 }
 
-/// The fastest runs of one operation on one job.
+/// What one algorithm reaches on one job.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BusbwCurve {
-    /// Cluster, or the GPU where the study leaves the cluster to it.
+pub struct AlgorithmCurve {
+    /// The algorithm that was asked for; `auto` where the library chooses.
+    pub asked: String,
+    /// Its runs by size, the fastest protocol of each.
+    pub runs: Vec<CollectiveRun>,
+}
+
+/// One operation on one job, by all algorithms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CollectiveJob {
+    /// Cluster, and what else of the cluster the study varies: `dgx-h100 fat-tree`.
     pub place: String,
     /// Operation.
     pub op: String,
     /// GPUs.
     pub gpus: u64,
-    /// By size.
-    pub fastest: Vec<FastestRun>,
+    /// By the algorithm that was asked for.
+    pub curves: Vec<AlgorithmCurve>,
 }
 
-/// The curves of a collective study's `points.parquet`, in the order of places, operations and GPUs.
-///
-/// # Errors
-/// If the file cannot be read, or is not of a collective study.
-pub fn busbw_curves(file: &Path) -> Result<Vec<BusbwCurve>, FilesError> {
-    let names = ["gpu", "cluster", "op", "size"];
-    let inputs = names.map(|name| columns::find(StudyKind::Collective, name).copied());
-    let wanted: Vec<Column> = inputs
-        .into_iter()
-        .flatten()
-        .chain([
-            columns::GPUS,
-            columns::TIME_S,
-            columns::BUSBW_BYTES_PER_S,
-            columns::COLLECTIVE_USED,
-        ])
-        .collect();
-    let [gpu, cluster, op, size, gpus, time, busbw, used] = wanted[..] else {
-        return Ok(Vec::new());
-    };
-    let name = file.display().to_string();
-    let mut found: BTreeMap<(String, String, u64), BTreeMap<u64, FastestRun>> = BTreeMap::new();
-    for batch in PointsReader::open(file)?.read(&wanted)? {
-        let rows = Rows {
-            file: &name,
-            batch: &batch,
+impl CollectiveJob {
+    /// The fastest run of each size over all algorithms, by size.
+    pub fn fastest(&self) -> Vec<&CollectiveRun> {
+        let mut best: BTreeMap<u64, &CollectiveRun> = BTreeMap::new();
+        for run in self.curves.iter().flat_map(|curve| &curve.runs) {
+            let there = best.entry(run.size as u64).or_insert(run);
+            if run.time_s < there.time_s {
+                *there = run;
+            }
+        }
+        best.into_values().collect()
+    }
+
+    /// Algorithms that were asked for by name and ran.
+    pub fn asked(&self) -> impl Iterator<Item = &AlgorithmCurve> {
+        self.curves.iter().filter(|curve| curve.asked != AUTO)
+    }
+}
+
+/// What the library's own choice is called.
+pub const AUTO: &str = "auto";
+
+/// The jobs of a collective study, in the order of operations, places and GPUs.
+pub fn collective_jobs(transfers: &Transfers) -> Vec<CollectiveJob> {
+    let mut found: BTreeMap<(&str, &str, u64), BTreeMap<&str, BySize>> = BTreeMap::new();
+    for transfer in &transfers.ran {
+        let key = (transfer.op.as_str(), transfer.place.as_str(), transfer.gpus);
+        let algorithms = found.entry(key).or_default();
+        let sizes = algorithms.entry(&transfer.algorithm).or_default();
+        let run = CollectiveRun {
+            size: transfer.size,
+            used: transfer.used.clone(),
+            time_s: transfer.time_s,
+            busbw: transfer.busbw,
         };
-        let (gpu, cluster, op) = (rows.text(&gpu)?, rows.text(&cluster)?, rows.text(&op)?);
-        let (size, gpus, used) = (
-            rows.numbers(&size)?,
-            rows.numbers(&gpus)?,
-            rows.text(&used)?,
-        );
-        let (time, busbw) = (rows.numbers(&time)?, rows.numbers(&busbw)?);
-        for row in 0..rows.len() {
-            let (Some(time_s), Some(size)) = (time.get(row), size.get(row)) else {
-                continue;
-            };
-            let text =
-                |name: Option<&std::sync::Arc<str>>| name.map_or("", |name| &**name).to_owned();
-            let place = text(cluster.get(row).or_else(|| gpu.get(row)));
-            let key = (
-                place,
-                text(op.get(row)),
-                gpus.get(row).unwrap_or(0.0) as u64,
-            );
-            let run = FastestRun {
-                size,
-                algorithm: text(used.get(row)),
-                time_s,
-                busbw: busbw.get(row).unwrap_or(0.0),
-            };
-            let sizes = found.entry(key).or_default();
-            match sizes.get(&(size as u64)) {
-                Some(best) if best.time_s <= time_s => {}
-                _ => {
-                    sizes.insert(size as u64, run);
-                }
+        match sizes.get(&(transfer.size as u64)) {
+            Some(best) if best.time_s <= run.time_s => {}
+            _ => {
+                sizes.insert(transfer.size as u64, run);
             }
         }
     }
-    let curves = found
+    let jobs = found
         .into_iter()
-        .map(|((place, op, gpus), sizes)| BusbwCurve {
-            place,
-            op,
+        .map(|((op, place, gpus), algorithms)| CollectiveJob {
+            place: place.to_owned(),
+            op: op.to_owned(),
             gpus,
-            fastest: sizes.into_values().collect(),
+            curves: algorithms
+                .into_iter()
+                .map(|(asked, sizes)| AlgorithmCurve {
+                    asked: asked.to_owned(),
+                    runs: sizes.into_values().collect(),
+                })
+                .collect(),
         });
-    Ok(curves.collect())
+    jobs.collect()
 }
+
+/// The fastest run of each size.
+type BySize = BTreeMap<u64, CollectiveRun>;

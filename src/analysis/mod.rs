@@ -29,7 +29,7 @@ pub mod transfers;
 
 pub use advice::{Advice, AskedAs, Elasticity, Gain, PointAdvice, Resource};
 pub use breakdown::{BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution};
-pub use busbw::{BusbwCurve, FastestRun, busbw_curves};
+pub use busbw::{AlgorithmCurve, CollectiveJob, CollectiveRun, collective_jobs};
 pub use cause::{Breakdown, CauseCheck, Trial};
 pub use choice::Choice;
 pub use curve::{Efficiency, Scaling};

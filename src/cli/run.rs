@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::analysis::{Findings, analyse_files, busbw_curves, transfers};
+use crate::analysis::{Findings, analyse_files, collective_jobs, transfers};
 use crate::cli::findings::{heading, origin, question, simulate_again, write_findings};
 use crate::cli::list::Format;
 use crate::cli::progress::{Meter, Mode, Verbosity};
@@ -246,8 +246,9 @@ fn text_summary(
     }
     let table = match spec.kind {
         StudyKind::Collective => {
-            let curves = busbw_curves(&folder.points()).unwrap_or_default();
-            report::busbw_summary(&curves, question(spec))
+            let transfers = transfers(&folder.points()).unwrap_or_default();
+            let jobs = collective_jobs(&transfers);
+            report::busbw_summary(&jobs, question(spec))
         }
         StudyKind::Training => String::new(),
     };

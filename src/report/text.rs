@@ -71,7 +71,7 @@ pub fn counts_line(counts: &Counts) -> String {
 }
 
 /// Appends words in lines of at most [`WIDTH`] columns.
-fn push_wrapped(text: &mut String, words: &str, first: &str, next: &str) {
+pub(super) fn push_wrapped(text: &mut String, words: &str, first: &str, next: &str) {
     let mut line = first.to_owned();
     let mut empty = true;
     for word in words.split_whitespace() {
@@ -273,7 +273,7 @@ fn push_row(text: &mut String, cells: &[String; 7]) {
 }
 
 /// At most `width` letters, the middle left out where there are more: both ends tell apart.
-fn shortened(text: &str, width: usize) -> String {
+pub(super) fn shortened(text: &str, width: usize) -> String {
     let letters: Vec<char> = text.chars().collect();
     if letters.len() <= width {
         return text.to_owned();

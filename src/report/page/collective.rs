@@ -1,7 +1,8 @@
 //! The page of a collective study.
 
 use super::{Heading, document, push_infeasible, push_section};
-use crate::analysis::{Transfer, Transfers};
+use crate::analysis::{Transfer, Transfers, collective_jobs};
+use crate::report::busbw::busbw_sentences;
 use crate::report::chart::escaped;
 use crate::report::markup::push;
 use crate::report::panels::{busbw_chart, busbw_panels, operations, transfer_time_chart};
@@ -99,6 +100,11 @@ fn push_answer(html: &mut String, transfers: &Transfers, jobs: &[Job<'_>]) {
             ),
         );
     } else {
+        html.push_str("<ul>\n");
+        for sentence in busbw_sentences(&collective_jobs(transfers)) {
+            push(html, format_args!("<li>{}</li>\n", escaped(&sentence)));
+        }
+        html.push_str("</ul>\n");
         let shown = &largest[..largest.len().min(ANSWERS)];
         push_jobs(html, "The largest job of each place", shown, "");
         if largest.len() > shown.len() {
