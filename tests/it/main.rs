@@ -12,6 +12,7 @@ mod diagnostics;
 mod diff;
 mod house;
 mod measured_scaling;
+mod network_properties;
 mod own_networks;
 mod points_table;
 mod readme;

@@ -1,0 +1,386 @@
+//! What holds for every topology, algorithm, operation and number of ranks.
+
+use std::sync::Arc;
+
+use clustersweep::catalog::Catalog;
+use clustersweep::collective::schedule::{GroupLayout, read_schedule, schedule};
+use clustersweep::collective::{
+    CollectiveAlgorithm, CollectiveOp, CollectiveRequest, GroupPattern, Network, OwnAlgorithm,
+    Protocol, ScheduledRequest,
+};
+use clustersweep::hardware::{
+    Cluster, DeviceUnit, FabricTopology, Graph, OwnLink, OwnNetwork, OwnTopology, Topology,
+    TopologyKind, TopologySize,
+};
+use clustersweep::units::{Bandwidth, Bytes, SimDuration};
+use proptest::prelude::*;
+
+/// 10 GB/s: what the NIC of a node sends.
+const LINE: f64 = 10e9;
+
+/// Nodes of one GPU with one NIC, whose links reach their rates.
+fn cluster(topology: FabricTopology) -> Cluster {
+    let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
+    cluster.gpus_per_node = 1;
+    cluster.domain_gpus = 1;
+    cluster.nics_per_node = 1;
+    cluster.nic_bandwidth = Bandwidth::bytes_per_s(LINE);
+    cluster.fabric.topology = topology;
+    cluster.fabric.nodes_per_leaf = 4;
+    cluster.fabric.oversubscription = 2.0;
+    cluster.fabric.efficiency = 1.0;
+    cluster.fabric.scattered_efficiency = 1.0;
+    cluster
+}
+
+fn size(devices: u32) -> TopologySize {
+    TopologySize {
+        devices,
+        per_leaf: 4,
+        oversubscription: 2.0,
+    }
+}
+
+fn whole(ranks: u32) -> GroupPattern {
+    GroupPattern {
+        size: ranks,
+        stride: 1,
+    }
+}
+
+/// Most that can flow at once from the first `k` devices to the others (Edmonds & Karp, JACM 19(2),
+/// 1972), in rates of one node.
+fn cut(graph: &Graph, k: u32) -> f64 {
+    let (source, sink) = (graph.vertices(), graph.vertices() + 1);
+    let mut rest: Vec<(u32, u32, f64)> = graph
+        .links()
+        .iter()
+        .filter(|link| link.from != link.to)
+        .map(|link| (link.from, link.to, link.capacity))
+        .collect();
+    rest.extend((0..k).map(|device| (source, device, f64::INFINITY)));
+    rest.extend((k..graph.devices()).map(|device| (device, sink, f64::INFINITY)));
+    let forward = rest.len();
+    rest.extend(
+        rest.clone()
+            .into_iter()
+            .map(|(from, to, _)| (to, from, 0.0)),
+    );
+    let mut outgoing = vec![Vec::new(); sink as usize + 1];
+    for (place, (from, ..)) in rest.iter().enumerate() {
+        outgoing[*from as usize].push(place);
+    }
+    let mut flow = 0.0;
+    loop {
+        let mut came: Vec<Option<usize>> = vec![None; sink as usize + 1];
+        let mut waiting = std::collections::VecDeque::from([source]);
+        while let Some(vertex) = waiting.pop_front() {
+            for &place in &outgoing[vertex as usize] {
+                let (_, to, left) = rest[place];
+                if left > 1e-12 && to != source && came[to as usize].is_none() {
+                    came[to as usize] = Some(place);
+                    waiting.push_back(to);
+                }
+            }
+        }
+        let mut way = Vec::new();
+        let mut vertex = sink;
+        while let Some(place) = came[vertex as usize] {
+            way.push(place);
+            vertex = rest[place].0;
+        }
+        if way.is_empty() {
+            return flow;
+        }
+        let least = way
+            .iter()
+            .map(|place| rest[*place].2)
+            .fold(f64::INFINITY, f64::min);
+        for place in way {
+            let back = if place < forward {
+                place + forward
+            } else {
+                place - forward
+            };
+            rest[place].2 -= least;
+            rest[back].2 += least;
+        }
+        flow += least;
+    }
+}
+
+/// Bytes that the first `k` of `n` ranks must send to the others, of a buffer of one byte, by
+/// whatever algorithm: the sum of what they hold, their shares, or what is meant for the others.
+fn must_cross(op: CollectiveOp, k: u32, n: u32) -> f64 {
+    let (k, n) = (f64::from(k), f64::from(n));
+    match op {
+        CollectiveOp::AllReduce | CollectiveOp::Broadcast | CollectiveOp::SendRecv => 1.0,
+        CollectiveOp::AllGather => k / n,
+        CollectiveOp::ReduceScatter => (n - k) / n,
+        CollectiveOp::AllToAll => k * (n - k) / n,
+    }
+}
+
+// Whatever an algorithm does, the bytes that one part of the ranks needs of the other cross the
+// narrowest links between them; and every rank sends what the operation asks of it.
+#[test]
+fn no_price_is_under_the_bandwidth_bound_of_any_cut() {
+    const BYTES: u64 = 1 << 30;
+    let mut priced = 0;
+    for &kind in TopologyKind::ALL {
+        for ranks in 2..=64 {
+            let cluster = cluster(kind.into());
+            let Ok(network) = Network::new(&cluster, ranks) else {
+                let fault = Topology::build(kind, size(ranks)).expect_err("it holds no such job");
+                assert!(fault.to_string().contains(&ranks.to_string()));
+                continue;
+            };
+            let topology = Topology::build(kind, size(ranks)).expect("the network has it");
+            let cuts: Vec<(u32, f64)> = [1, ranks / 2, (ranks / 2).next_multiple_of(4)]
+                .into_iter()
+                .filter(|k| (1..ranks).contains(k))
+                .map(|k| (k, cut(topology.graph(), k)))
+                .collect();
+            for &op in CollectiveOp::ALL {
+                for &algorithm in CollectiveAlgorithm::ALL {
+                    for protocol in [None, Some(Protocol::Ideal)] {
+                        let request = CollectiveRequest {
+                            op,
+                            bytes: Bytes::new(BYTES),
+                            groups: whole(ranks),
+                            algorithm: Some(algorithm),
+                            protocol,
+                        };
+                        let cost = match network.collective(&request) {
+                            Ok(cost) => cost,
+                            Err(unsupported) => {
+                                let sentence = unsupported.sentence;
+                                assert!(sentence.contains(algorithm.as_str()), "{sentence}");
+                                assert!(sentence.contains(op.as_str()), "{sentence}");
+                                continue;
+                            }
+                        };
+                        priced += 1;
+                        let secs = cost.time.as_secs_f64();
+                        for &(k, capacity) in &cuts {
+                            let bound = BYTES as f64 * must_cross(op, k, ranks) / (capacity * LINE);
+                            assert!(
+                                secs >= bound * (1.0 - 1e-9),
+                                "{kind} {algorithm} {op} {protocol:?} over {ranks}: {secs} s is under \
+                                 {bound} s, what crosses behind the first {k} needs"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(priced > 10_000, "{priced} prices were looked at");
+}
+
+// Each piece that arrives was sent, and a rank sends no less than its part of the operation needs:
+// what others are to get from it.
+#[test]
+fn every_schedule_moves_at_least_what_its_operation_needs() {
+    for &algorithm in CollectiveAlgorithm::ALL {
+        for &op in CollectiveOp::ALL {
+            for ranks in 2..=64 {
+                let group = GroupLayout { ranks, members: 1 };
+                let Ok(made) = schedule(algorithm, op, group) else {
+                    continue;
+                };
+                let vertices = (made.ranks + made.switches) as usize;
+                let (mut sent, mut received) = (vec![0_u64; vertices], vec![0_u64; vertices]);
+                for transfer in made.rounds.iter().flatten() {
+                    sent[transfer.from as usize] += 1;
+                    received[transfer.to as usize] += 1;
+                }
+                assert_eq!(sent.iter().sum::<u64>(), received.iter().sum::<u64>());
+                let n = f64::from(ranks);
+                let buffers = |pieces: u64| pieces as f64 * made.piece_of_buffer();
+                for rank in 0..ranks as usize {
+                    // Buffers that a rank must receive: the sum, the others' shares, its own share of
+                    // the sum, or what is meant for it.
+                    let needs = match op {
+                        CollectiveOp::AllReduce => 1.0,
+                        CollectiveOp::AllGather | CollectiveOp::AllToAll => (n - 1.0) / n,
+                        CollectiveOp::ReduceScatter => 1.0 / n,
+                        CollectiveOp::Broadcast | CollectiveOp::SendRecv if rank == 0 => 0.0,
+                        CollectiveOp::Broadcast | CollectiveOp::SendRecv => 1.0,
+                    };
+                    assert!(
+                        buffers(received[rank]) >= needs - 1e-9,
+                        "{algorithm} {op} {ranks}: rank {rank}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The links of a graph as a spec would write them, capacities as multiples of the NICs' rate.
+fn described(graph: &Graph) -> OwnNetwork {
+    let names = |letter: char, count: u32| (0..count).map(|i| format!("{letter}{i}")).collect();
+    OwnNetwork {
+        name: "mine".to_owned(),
+        unit: DeviceUnit::Nodes,
+        devices: names('d', graph.devices()),
+        switches: names('s', graph.vertices() - graph.devices()),
+        links: graph
+            .links()
+            .iter()
+            .map(|link| OwnLink {
+                from: link.from,
+                to: link.to,
+                bandwidth: Bandwidth::bytes_per_s(link.capacity * LINE),
+                latency: SimDuration::ZERO,
+                one_way: true,
+                count: 1,
+            })
+            .collect(),
+        has_latency: false,
+    }
+}
+
+// Leaves, trees and rings have one shortest way each (or two halves round a ring): described link by
+// link they cost what the program's own cost.
+#[test]
+fn a_network_described_link_by_link_costs_what_the_built_in_one_costs() {
+    for kind in [
+        TopologyKind::FatTree,
+        TopologyKind::Rail,
+        TopologyKind::Tree,
+        TopologyKind::Ring,
+    ] {
+        for ranks in [3, 4, 7, 8, 13, 16, 24] {
+            let built_in = Topology::build(kind, size(ranks)).expect("any number fits");
+            let own = OwnTopology::new(&described(built_in.graph()))
+                .unwrap_or_else(|faults| panic!("{kind} {ranks}: {faults:?}"));
+            let theirs = Network::new(&cluster(kind.into()), ranks).expect("it fits");
+            let own = cluster(FabricTopology::Own(Arc::new(own)));
+            let ours = Network::new(&own, ranks).expect("it fits");
+            for (op, algorithm) in [
+                (CollectiveOp::AllReduce, CollectiveAlgorithm::Ring),
+                (
+                    CollectiveOp::AllReduce,
+                    CollectiveAlgorithm::DoubleBinaryTree,
+                ),
+                (CollectiveOp::AllToAll, CollectiveAlgorithm::Direct),
+            ] {
+                let request = CollectiveRequest {
+                    op,
+                    bytes: Bytes::new(1 << 28),
+                    groups: whole(ranks),
+                    algorithm: Some(algorithm),
+                    protocol: Some(Protocol::Simple),
+                };
+                let secs = |network: &Network| {
+                    let cost = network.collective(&request).expect("it is carried");
+                    cost.time.as_secs_f64()
+                };
+                let (ours, theirs) = (secs(&ours), secs(&theirs));
+                assert!(
+                    (ours / theirs - 1.0).abs() < 1e-9,
+                    "{kind} {ranks} {algorithm}"
+                );
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    // A ring of one-way links of any rates keeps every network joined; more links come on top. What a
+    // schedule sends over a link, found here from the routes alone, never takes less than its rate
+    // allows; the ring as a schedule is one of them.
+    #[test]
+    fn no_schedule_is_faster_than_any_link_of_an_uneven_network(
+        devices in 2_u32..12,
+        rates in prop::collection::vec(0.5_f64..40.0, 40),
+        chords in prop::collection::vec((0_u32..12, 0_u32..12), 0..12),
+        megabytes in 1_u64..1000,
+    ) {
+        let mut ends: Vec<(u32, u32)> = (0..devices).map(|d| (d, (d + 1) % devices)).collect();
+        for (from, to) in chords {
+            let chord = (from % devices, to % devices);
+            if chord.0 != chord.1 && !ends.contains(&chord) {
+                ends.push(chord);
+            }
+        }
+        let links = ends.iter().zip(&rates).map(|(&(from, to), &gbyte_per_s)| OwnLink {
+            from,
+            to,
+            bandwidth: Bandwidth::gbyte_per_s(gbyte_per_s),
+            latency: SimDuration::ZERO,
+            one_way: true,
+            count: 1,
+        });
+        let network = OwnNetwork {
+            name: "uneven".to_owned(),
+            unit: DeviceUnit::Nodes,
+            devices: (0..devices).map(|d| format!("d{d}")).collect(),
+            switches: Vec::new(),
+            links: links.collect(),
+            has_latency: false,
+        };
+        let own = Arc::new(OwnTopology::new(&network).expect("the ring joins all"));
+        let group = GroupLayout { ranks: devices, members: 1 };
+        let mut cluster = cluster(FabricTopology::Own(Arc::clone(&own)));
+        // NICs that hold nothing back leave the links alone to be tested.
+        cluster.nic_bandwidth = Bandwidth::gbyte_per_s(10_000.0);
+        let job = Network::new(&cluster, devices).expect("as many devices as nodes");
+        for &op in CollectiveOp::ALL {
+            for &algorithm in CollectiveAlgorithm::ALL {
+                let Ok(made) = schedule(algorithm, op, group) else { continue };
+                if made.switches > 0 {
+                    continue;
+                }
+                let bytes = megabytes * 1_000_000;
+                let piece = bytes as f64 * made.piece_of_buffer();
+                let mut secs = vec![0.0; network.links.len()];
+                for transfer in made.rounds.iter().flatten() {
+                    own.route(transfer.from, transfer.to, &mut |link, share| {
+                        let rate = network.links[link as usize].bandwidth.as_bytes_per_s();
+                        secs[link as usize] += share * piece / rate;
+                    });
+                }
+                let busiest = secs.into_iter().fold(0.0, f64::max);
+                let mine = OwnAlgorithm { name: "mine".to_owned(), schedule: made };
+                let request = ScheduledRequest {
+                    op,
+                    bytes: Bytes::new(bytes),
+                    groups: whole(devices),
+                    protocol: Some(Protocol::Ideal),
+                };
+                let time = job.scheduled(&mine, &request).expect("it fits").time.as_secs_f64();
+                prop_assert!(time >= busiest * (1.0 - 1e-9), "{algorithm} {op}: {time} {busiest}");
+            }
+        }
+    }
+
+    // Whatever stands in a schedule file, it is read or refused.
+    #[test]
+    fn no_schedule_file_makes_the_reader_panic(
+        lines in prop::collection::vec(
+            prop_oneof![
+                Just("op all-reduce".to_owned()),
+                Just("op all-gather".to_owned()),
+                Just("round".to_owned()),
+                (0_u32..5).prop_map(|n| format!("ranks {n}")),
+                (0_u32..5).prop_map(|n| format!("pieces {n}")),
+                (0_u32..4, 0_u32..4, 0_u32..4).prop_map(|(a, b, c)| format!("{a} {b} {c} add")),
+                (0_u32..4, 0_u32..4, 0_u32..4).prop_map(|(a, b, c)| format!("{a} {b} {c}")),
+            ],
+            0..20,
+        ),
+        xml in "<algo coll=\"allgather\" ngpus=\"[0-9]{1,4}\" nchunksperloop=\"[0-9]{1,4}\">(<gpu id=\"[0-3]\"><tb send=\"-?[0-3]\" recv=\"-?[0-3]\">(<step type=\"(s|r|rrc|cpy|x)\" dstoff=\"-?[0-9]{1,10}\" cnt=\"-?[0-9]{1,10}\"/>){0,3}</tb></gpu>){0,3}</algo>",
+    ) {
+        if let Ok(made) = read_schedule(&lines.join("\n")) {
+            prop_assert!(made.verify().is_ok());
+        }
+        if let Ok(made) = read_schedule(&xml) {
+            prop_assert!(made.verify().is_ok());
+        }
+    }
+}
