@@ -6,6 +6,7 @@ use crate::analysis::{
     BreakdownCause, BreakdownStatus, Findings, KeyValue, SeriesFinding, SizeFinding,
 };
 use crate::report::again;
+use crate::report::networks::network_sentences;
 use crate::report::quantity::{count, decimal, dollars, percent, seconds};
 use crate::spec::Axis;
 
@@ -127,6 +128,7 @@ fn told(findings: &Findings, fastest: bool) -> Vec<String> {
             return found;
         }
     }
+    found.extend(network_sentences(findings));
     if fastest {
         found.extend(fastest_sentences(findings));
     }

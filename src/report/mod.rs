@@ -6,6 +6,7 @@ pub mod busbw;
 pub mod chart;
 pub mod diff;
 mod markup;
+mod networks;
 pub mod page;
 pub mod panels;
 pub mod quantity;

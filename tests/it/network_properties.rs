@@ -198,18 +198,19 @@ fn every_schedule_moves_at_least_what_its_operation_needs() {
                 assert_eq!(sent.iter().sum::<u64>(), received.iter().sum::<u64>());
                 let n = f64::from(ranks);
                 let buffers = |pieces: u64| pieces as f64 * made.piece_of_buffer();
-                for rank in 0..ranks as usize {
-                    // Buffers that a rank must receive: the sum, the others' shares, its own share of
-                    // the sum, or what is meant for it.
+                for (received, rank) in received.iter().take(ranks as usize).zip(0..) {
+                    // Buffers that a rank must receive: the sum or the whole, the others' shares, its
+                    // own share of the sum; the root of a broadcast and the first sender nothing.
                     let needs = match op {
                         CollectiveOp::AllReduce => 1.0,
                         CollectiveOp::AllGather | CollectiveOp::AllToAll => (n - 1.0) / n,
                         CollectiveOp::ReduceScatter => 1.0 / n,
-                        CollectiveOp::Broadcast | CollectiveOp::SendRecv if rank == 0 => 0.0,
-                        CollectiveOp::Broadcast | CollectiveOp::SendRecv => 1.0,
+                        CollectiveOp::Broadcast | CollectiveOp::SendRecv => {
+                            f64::from(u8::from(rank > 0))
+                        }
                     };
                     assert!(
-                        buffers(received[rank]) >= needs - 1e-9,
+                        buffers(*received) >= needs - 1e-9,
                         "{algorithm} {op} {ranks}: rank {rank}"
                     );
                 }

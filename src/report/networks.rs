@@ -1,0 +1,230 @@
+//! The answer of a study that varies the network between the nodes: which topology is as good as the
+//! best, and how much oversubscription each forgives.
+
+use crate::analysis::{Findings, KeyValue, SeriesFinding};
+use crate::report::quantity::{count, three_digits};
+use crate::spec::Axis;
+
+/// How much longer a step may take that is still called as fast.
+const AS_FAST: f64 = 1.05;
+
+/// Models that are told apart.
+const MODELS: usize = 6;
+
+/// One topology at the size that is compared.
+struct Contender<'a> {
+    name: &'a KeyValue,
+    oversubscription: f64,
+    /// Step time; `None` where it did not run.
+    step_time_s: Option<f64>,
+}
+
+/// A sentence or two per model: topologies against the fastest at the largest size, everything else
+/// as the fastest has it; then oversubscription.
+pub(super) fn network_sentences(findings: &Findings) -> Vec<String> {
+    if !findings.varied.contains(&Axis::Topology) {
+        return Vec::new();
+    }
+    let mut models: Vec<Option<&KeyValue>> = Vec::new();
+    for series in &findings.series {
+        let model = series.value(Axis::Model);
+        if !models.contains(&model) {
+            models.push(model);
+        }
+    }
+    models
+        .into_iter()
+        .take(MODELS)
+        .flat_map(|model| of_model(findings, model))
+        .collect()
+}
+
+fn step_time(series: &SeriesFinding, gpus: u32) -> Option<f64> {
+    series
+        .sizes
+        .iter()
+        .find(|size| size.point.gpus == gpus)
+        .and_then(|size| size.point.measured)
+        .map(|measured| measured.step_time_s)
+}
+
+fn of_model(findings: &Findings, model: Option<&KeyValue>) -> Vec<String> {
+    let series: Vec<&SeriesFinding> = findings
+        .series
+        .iter()
+        .filter(|series| series.value(Axis::Model) == model)
+        .collect();
+    let ran = series.iter().flat_map(|series| &series.sizes);
+    let Some(gpus) = ran
+        .filter(|size| size.point.measured.is_some())
+        .map(|size| size.point.gpus)
+        .max()
+    else {
+        return Vec::new();
+    };
+    let fastest = series
+        .iter()
+        .filter_map(|series| Some((step_time(series, gpus)?, *series)))
+        .min_by(|a, b| a.0.total_cmp(&b.0));
+    let Some((least, best)) = fastest else {
+        return Vec::new();
+    };
+    let others: Vec<Axis> = findings
+        .varied
+        .iter()
+        .copied()
+        .filter(|axis| !matches!(axis, Axis::Topology | Axis::Oversubscription))
+        .collect();
+    let contenders: Vec<Contender<'_>> = series
+        .iter()
+        .filter(|series| {
+            others
+                .iter()
+                .all(|axis| series.value(*axis) == best.value(*axis))
+        })
+        .filter_map(|series| {
+            Some(Contender {
+                name: series.value(Axis::Topology)?,
+                oversubscription: match series.value(Axis::Oversubscription) {
+                    Some(KeyValue::Number(ratio)) => *ratio,
+                    Some(KeyValue::Text(_) | KeyValue::Bool(_)) | None => 1.0,
+                },
+                step_time_s: step_time(series, gpus),
+            })
+        })
+        .collect();
+    let mut found: Vec<String> = Vec::new();
+    let with: Vec<Axis> = others
+        .into_iter()
+        .filter(|axis| *axis != Axis::Model)
+        .collect();
+    if let Some(words) = topologies(&contenders, least) {
+        let subject = model.map_or_else(String::new, |model| format!("{model}: "));
+        let with = match best.label(&with) {
+            label if label.is_empty() => String::new(),
+            label => format!(" with {label}"),
+        };
+        let gpus = count(f64::from(gpus));
+        found.push(format!("{subject}on {gpus} GPUs{with}, {words}."));
+    }
+    found.extend(oversubscription(&contenders));
+    found
+}
+
+/// The contenders of each topology, least oversubscribed first.
+fn by_topology<'a, 'b>(
+    contenders: &'b [Contender<'a>],
+) -> Vec<(&'a KeyValue, Vec<&'b Contender<'a>>)> {
+    let mut found: Vec<(&KeyValue, Vec<&Contender<'_>>)> = Vec::new();
+    for contender in contenders {
+        match found.iter_mut().find(|(name, _)| *name == contender.name) {
+            Some((_, known)) => known.push(contender),
+            None => found.push((contender.name, vec![contender])),
+        }
+    }
+    for (_, known) in &mut found {
+        known.sort_by(|a, b| a.oversubscription.total_cmp(&b.oversubscription));
+    }
+    found
+}
+
+/// `switch and rail are within 5% of the fastest; mesh2d takes 1.26 times as long; torus3d cannot run`.
+fn topologies(contenders: &[Contender<'_>], least: f64) -> Option<String> {
+    let all = by_topology(contenders);
+    if all.len() < 2 {
+        return None;
+    }
+    let (mut as_fast, mut slower, mut cannot) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, of_name) in all {
+        match of_name.first().and_then(|contender| contender.step_time_s) {
+            Some(secs) if secs <= AS_FAST * least => as_fast.push(name.to_string()),
+            Some(secs) => slower.push((secs / least, name.to_string())),
+            None => cannot.push(name.to_string()),
+        }
+    }
+    slower.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut parts = vec![match as_fast.as_slice() {
+        [only] => format!("{only} is fastest"),
+        several => format!("{} are within 5% of the fastest", joined(several)),
+    }];
+    let factors: Vec<String> = slower
+        .iter()
+        .map(|(factor, name)| format!("{name} {} times", three_digits(*factor)))
+        .collect();
+    if !factors.is_empty() {
+        parts.push(format!("{} as long", joined(&factors)));
+    }
+    if !cannot.is_empty() {
+        parts.push(format!("{} cannot run", joined(&cannot)));
+    }
+    Some(parts.join("; "))
+}
+
+/// How much oversubscription each topology forgives.
+fn oversubscription(contenders: &[Contender<'_>]) -> Option<String> {
+    let words: Vec<String> = by_topology(contenders)
+        .into_iter()
+        .filter_map(|(name, of_name)| {
+            let ran: Vec<(f64, f64)> = of_name
+                .iter()
+                .filter_map(|it| Some((it.oversubscription, it.step_time_s?)))
+                .collect();
+            let ((_, base), (most, _)) = (*ran.first()?, *ran.last()?);
+            if ran.len() < 2 {
+                return None;
+            }
+            let costly = ran.iter().find(|(_, secs)| *secs > AS_FAST * base);
+            Some(match costly {
+                None => format!("{name} forgives {most}:1"),
+                Some((ratio, secs)) => {
+                    let factor = three_digits(secs / base);
+                    format!("{name} at {ratio}:1 takes {factor} times as long")
+                }
+            })
+        })
+        .collect();
+    (!words.is_empty()).then(|| format!("Oversubscription there: {}.", words.join(", ")))
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn joined(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Against 100 ms: 104 is as fast, 126 is 1.26 times; the tree at 4:1 takes twice its own time.
+    #[test]
+    fn topologies_are_held_against_the_fastest() {
+        let names = ["switch", "rail", "mesh2d", "tree"].map(|name| KeyValue::Text(name.into()));
+        let contender = |name: usize, oversubscription, step_time_s| Contender {
+            name: &names[name],
+            oversubscription,
+            step_time_s,
+        };
+        let contenders = [
+            contender(0, 1.0, Some(0.1)),
+            contender(1, 1.0, Some(0.104)),
+            contender(1, 2.0, Some(0.105)),
+            contender(2, 1.0, Some(0.126)),
+            contender(3, 4.0, Some(0.2)),
+            contender(3, 1.0, Some(0.1)),
+        ];
+        assert_eq!(
+            topologies(&contenders, 0.1).as_deref(),
+            Some("switch, rail and tree are within 5% of the fastest; mesh2d 1.26 times as long")
+        );
+        assert_eq!(
+            oversubscription(&contenders).as_deref(),
+            Some(
+                "Oversubscription there: rail forgives 2:1, tree at 4:1 takes 2.00 times as long."
+            )
+        );
+    }
+}
