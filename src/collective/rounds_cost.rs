@@ -79,7 +79,7 @@ impl Rounds {
                     | CollectiveOp::AllToAll
                     | CollectiveOp::SendRecv => return None,
                 };
-                self.tree(bytes, algorithm).times(up_and_down)
+                self.tree(bytes, algorithm, op).times(up_and_down)
             }
             CollectiveAlgorithm::Ring
             | CollectiveAlgorithm::HalvingDoubling
@@ -205,15 +205,18 @@ impl Rounds {
 
     /// One way through a binary tree in pieces: `depth + pieces − 1` rounds. A single tree's inner
     /// vertices send two copies, two trees with half of the bytes each share them out.
-    fn tree(&self, bytes: f64, algorithm: CollectiveAlgorithm) -> Price {
+    fn tree(&self, bytes: f64, algorithm: CollectiveAlgorithm, op: CollectiveOp) -> Price {
         let depth = f64::from(self.shape.ranks.ilog2());
         let copies = if algorithm == CollectiveAlgorithm::Tree {
             2.0
         } else {
             1.0
         };
-        // A tree of two has one branch, and two such trees send opposite ways.
-        let copies = if self.shape.ranks == 2 {
+        // A tree of two has one branch, and two such trees send opposite ways; in a broadcast both
+        // send away from its root.
+        let copies = if self.shape.ranks == 2 && op == CollectiveOp::Broadcast {
+            1.0
+        } else if self.shape.ranks == 2 {
             copies / 2.0
         } else {
             copies
