@@ -10,6 +10,7 @@ use crate::collective::{
 };
 use crate::hardware::Cluster;
 use crate::simulation::Infeasible;
+use crate::simulation::training::slowest::Slowest;
 use crate::units::Bytes;
 
 /// The network of jobs of one size on one cluster.
@@ -18,6 +19,7 @@ pub(super) struct Pricing {
     cluster: Arc<Cluster>,
     gpus: u32,
     network: Network,
+    slowest: Slowest,
     /// How many times as long latencies take as they would: 1 but in a counterfactual.
     latency: f64,
     known: HashMap<CollectiveRequest, CollectiveCost>,
@@ -50,10 +52,16 @@ impl Pricing {
             cluster: cluster.clone(),
             gpus,
             network,
+            slowest: Slowest::of(gpus),
             latency: 1.0,
             known: HashMap::new(),
             scheduled: (None, HashMap::new()),
         })
+    }
+
+    /// The slowest GPU of the job.
+    pub(super) const fn slowest(&self) -> Slowest {
+        self.slowest
     }
 
     /// Whether it has the prices for a job.

@@ -4,18 +4,33 @@
 //! ends when the slowest has ended, so a job of many GPUs is slower than one of few even where nothing is
 //! communicated.
 
-/// How much slower than the mean GPU the slowest of `gpus` is expected to be, where their speeds have a
-/// standard deviation of `spread` over the mean.
-///
-/// `1 + σ·E[max of n]`, the expectation of the largest of n standard normal numbers by Blom's approximation,
-/// `Φ⁻¹((n − 0.375)/(n + 0.25))` (Blom, Statistical Estimates and Transformed Beta-Variables, 1958; within
-/// 0.01 for all n). One GPU is a mean one: 1.
-pub(super) fn slowest_of(gpus: u32, spread: f64) -> f64 {
-    if gpus <= 1 || spread <= 0.0 {
-        return 1.0;
+/// The slowest GPU of a job, as far as the number of GPUs decides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slowest {
+    /// Expectation of the largest of as many standard normal numbers.
+    largest: f64,
+}
+
+impl Slowest {
+    /// The slowest of `gpus`.
+    ///
+    /// Blom's approximation of the largest of n, `Φ⁻¹((n − 0.375)/(n + 0.25))` (Blom, Statistical Estimates
+    /// and Transformed Beta-Variables, 1958; within 0.03 for all n). One GPU is a mean one.
+    pub(super) fn of(gpus: u32) -> Self {
+        let n = f64::from(gpus);
+        let largest = if gpus <= 1 {
+            0.0
+        } else {
+            normal_quantile((n - 0.375) / (n + 0.25))
+        };
+        Self { largest }
     }
-    let n = f64::from(gpus);
-    1.0 + spread * normal_quantile((n - 0.375) / (n + 0.25))
+
+    /// Time that it takes over that of a mean GPU, `1 + σ·E[max of n]`, where speeds have a standard
+    /// deviation of `spread` over their mean.
+    pub(super) fn over_mean(self, spread: f64) -> f64 {
+        1.0 + spread * self.largest
+    }
 }
 
 /// Quantile of the standard normal distribution, by bisection of `erfc`.
@@ -49,14 +64,14 @@ mod tests {
     #[test]
     fn the_largest_of_n_is_where_the_tables_have_it() {
         for (gpus, expected) in [(2, 0.5642), (8, 1.4236), (100, 2.5076)] {
-            let slower = (slowest_of(gpus, 0.01) - 1.0) / 0.01;
+            let slower = (Slowest::of(gpus).over_mean(0.01) - 1.0) / 0.01;
             assert!((slower - expected).abs() < 0.03, "{gpus}: {slower}");
         }
     }
 
     #[test]
     fn one_gpu_or_gpus_that_are_alike_have_no_slowest() {
-        assert!((slowest_of(1, 0.02) - 1.0).abs() < f64::EPSILON);
-        assert!((slowest_of(4096, 0.0) - 1.0).abs() < f64::EPSILON);
+        assert!((Slowest::of(1).over_mean(0.02) - 1.0).abs() < f64::EPSILON);
+        assert!((Slowest::of(4096).over_mean(0.0) - 1.0).abs() < f64::EPSILON);
     }
 }

@@ -6,7 +6,6 @@ use crate::simulation::training::pipeline::{Sends, VirtualStage, virtual_stages}
 use crate::simulation::training::player::Player;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::replication::{Replication, check_schedule};
-use crate::simulation::training::slowest::slowest_of;
 use crate::simulation::training::timeline::{DeviceTimes, Timeline};
 use crate::simulation::training::trace::Trace;
 use crate::simulation::training::work::ModelWork;
@@ -64,7 +63,7 @@ impl<'a> StepCosts<'a> {
             layers,
             stages,
             sends,
-            slowest: slowest_of(scenario.gpus, scenario.gpu.rates.speed_spread),
+            slowest: pricing.slowest().over_mean(scenario.gpu.rates.speed_spread),
         })
     }
 
