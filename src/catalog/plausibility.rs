@@ -115,6 +115,7 @@ fn lowering_finds_every_parameter_of_every_model() {
             attention: true,
             elementwise: true,
             cross_entropy: true,
+            vocab_parallel_loss: false,
             dispatch: true,
             gated_activation: true,
             norm: true,

@@ -154,6 +154,11 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Flag,
         "Whether the loss never writes fp32 logits beside the bf16 ones.",
     ),
+    Key::optional(
+        "fusion.vocab_parallel_loss",
+        Kind::Flag,
+        "Whether a loss that is not fused takes the passes of a sharded vocabulary without tensor parallelism too; left out: false.",
+    ),
     Key::required(
         "fusion.gradient_accumulation",
         Kind::Flag,
@@ -351,6 +356,9 @@ fn fusion(fields: Fields<'_>) -> Fusion {
     Fusion {
         elementwise: fields.flag("fusion.elementwise"),
         cross_entropy: fields.flag("fusion.cross_entropy"),
+        vocab_parallel_loss: fields
+            .find_flag("fusion.vocab_parallel_loss")
+            .unwrap_or(false),
         gradient_accumulation: fields.flag("fusion.gradient_accumulation"),
         optimizer: fields.flag("fusion.optimizer"),
         gated_activation: fields.find_flag("fusion.gated_activation").unwrap_or(true),

@@ -25,6 +25,8 @@ pub struct Fused {
     pub elementwise: bool,
     /// Whether the loss never writes fp32 logits beside those of the matrix product.
     pub cross_entropy: bool,
+    /// Whether a loss that is not fused takes the passes of a sharded vocabulary on one shard too.
+    pub vocab_parallel_loss: bool,
     /// Whether routing, permutation and dispatch of tokens to experts are a few kernels.
     pub dispatch: bool,
     /// Whether a gated activation is one kernel that keeps its two inputs only; otherwise the gate's
@@ -298,6 +300,7 @@ mod tests {
                 attention: false,
                 elementwise: true,
                 cross_entropy: false,
+                vocab_parallel_loss: false,
                 dispatch: true,
                 gated_activation: true,
                 norm: true,
@@ -316,6 +319,7 @@ mod tests {
         attention: true,
         elementwise: true,
         cross_entropy: true,
+        vocab_parallel_loss: false,
         dispatch: true,
         gated_activation: true,
         norm: true,

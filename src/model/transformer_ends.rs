@@ -110,8 +110,9 @@ fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
     layer.parameters((share.hidden + 1) * (share.hidden + 2));
 }
 
-/// Logits and loss. What is held per logit is a fact of the loss function (`Shard::logit_bytes`). With tensor parallelism the maximum, the exponentials, their sum
-/// and the target's logit are passes of their own, with three small all-reduces.
+/// Logits and loss. What is held per logit is a fact of the loss function (`Shard::logit_bytes`). In a loss over
+/// a sharded vocabulary the maximum, the exponentials, their sum and the target's logit are passes of their own,
+/// with three small all-reduces between the shards; a framework that has no other runs it on one shard too.
 fn logits(layer: &mut LayerBuilder, share: &Share) {
     let element = layer.element_bytes();
     let stream = Gathered {
@@ -132,7 +133,7 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
     let count = share.tokens * vocab;
     let (forward, backward) = if share.shard.fused.cross_entropy {
         ((2 * element * count, 2), (0, 0))
-    } else if share.tp > 1 {
+    } else if share.tp > 1 || share.shard.fused.vocab_parallel_loss {
         (((element + 36) * count, 8), ((element + 12) * count, 3))
     } else {
         (((element + 12) * count, 3), ((element + 16) * count, 3))

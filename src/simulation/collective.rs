@@ -11,7 +11,7 @@ use crate::units::SimDuration;
 ///
 /// Source: togethercomputer/together-nccl-tests results/20260305_220944, 8 × H100 in one process: 35 µs
 /// for every size whose kernels take less.
-const LAUNCH_PER_GPU: SimDuration = SimDuration::from_nanos(4_400);
+pub(super) const LAUNCH_PER_GPU: SimDuration = SimDuration::from_nanos(4_400);
 
 /// Simulates one communication of all GPUs of a job.
 ///

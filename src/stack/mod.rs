@@ -112,6 +112,8 @@ pub struct Fusion {
     pub elementwise: bool,
     /// Whether the loss never writes fp32 logits beside the bf16 ones.
     pub cross_entropy: bool,
+    /// Whether its loss, where it is not fused, is the one over a sharded vocabulary without tensor parallelism too.
+    pub vocab_parallel_loss: bool,
     /// Whether weight gradients are accumulated inside their matrix product.
     pub gradient_accumulation: bool,
     /// Whether the optimizer is one kernel over all parameters.

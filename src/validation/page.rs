@@ -22,8 +22,12 @@ const UNKNOWN: &str = "\
   `auto` would be; a run that was laid out worse than that looks too fast here. The tables keep those rows apart.
 - Which kernels a library picked on the day: matrix products follow measured rates by tile and wave, not a list of
   kernels. A software generation shares one set of constants (`sweep list stacks`).
-- Clocks of single GPUs, temperature, stragglers, other jobs on the same switches.
+- Clocks of single GPUs beyond their usual spread (the slowest of a job is expected, not known), failing links, other jobs
+  on the same switches.
 - Data loading, checkpoints, evaluation and logging beyond one constant per step.
+- How a mixture of experts dispatches: expert groups inside one server are taken to exchange by all-to-all, larger ones
+  by a fused kernel, as most recipes do; those that do otherwise are 20 to 50% off (Qwen3 235B on H100), as are
+  models with attention sinks (GPT-OSS), whose kernels nobody has measured apart.
 - Routing that is not balanced: mixtures of experts are simulated, and were measured, with forced balance.
 - Sequences that are shorter than `seq_len`: runs that drop padding count for their scaling alone.
 ";

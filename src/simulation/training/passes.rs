@@ -3,6 +3,7 @@
 use crate::collective::CollectiveOp;
 use crate::collective::{Algorithm, CollectiveCost, GroupPattern};
 use crate::model::{CommGroup, CommOp};
+use crate::simulation::collective::LAUNCH_PER_GPU;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::work::{
     Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
@@ -322,7 +323,8 @@ impl Costing<'_> {
         }
         let host = &self.scenario.stack.host;
         if !host.cuda_graphs {
-            cost.issue += host.dispatch * rounds;
+            // One launch, without the small kernels that the dispatch of a kernel stands for.
+            cost.issue += host.dispatch.min(LAUNCH_PER_GPU) * rounds;
         }
         cost.comm_busy += busy;
         let loads = [price.loads.scale_up, price.loads.scale_out];

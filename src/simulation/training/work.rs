@@ -91,6 +91,7 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
             attention: layout.attention != AttentionKernel::Unfused,
             elementwise: stack.fusion.elementwise,
             cross_entropy: stack.fusion.cross_entropy,
+            vocab_parallel_loss: stack.fusion.vocab_parallel_loss,
             dispatch: fused_dispatch(scenario, layout),
             gated_activation: stack.fusion.gated_activation,
             norm: stack.fusion.norm,
