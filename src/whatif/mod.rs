@@ -7,11 +7,11 @@
 //!
 //! | Question | Where |
 //! |---|---|
-//! | What would help here, and by how much? | [`neighbours`], [`Baseline::ask_all`] |
+//! | What would help here, and by how much? | [`neighbours()`], [`Baseline::ask_all`] |
 //! | What does the fabric do while the layout stays? | `frozen` |
 //! | Would it have broken without this part? | `cause` |
 //! | What does the time hang on? | [`elasticities`] |
-//! | All of that for a study | [`deepen`] |
+//! | All of that for a study | [`deepen()`] |
 
 mod altered;
 mod cause;

@@ -58,7 +58,7 @@ impl Rasteriser {
         Tree::from_str(svg, &self.options).map_err(|error| RasterError::NoSvg(error.to_string()))
     }
 
-    /// A chart that stands alone as PNG, [`WIDTH`] pixels wide, on the chart's own paper.
+    /// A chart that stands alone as PNG, `WIDTH` pixels wide, on the chart's own paper.
     ///
     /// # Errors
     /// If the text is no SVG with a size.
