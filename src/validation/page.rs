@@ -26,7 +26,7 @@ const UNKNOWN: &str = "\
   on the same switches.
 - Data loading, checkpoints, evaluation and logging beyond one constant per step.
 - How a mixture of experts dispatches: expert groups inside one server are taken to exchange by all-to-all, larger ones
-  by a fused kernel, as most recipes do; those that do otherwise are 20 to 50% off (Qwen3 235B on H100), as are
+  by a fused kernel, as most recipes do; those that do otherwise are far off (Qwen3 235B on H100), as are
   models with attention sinks (GPT-OSS), whose kernels nobody has measured apart.
 - Routing that is not balanced: mixtures of experts are simulated, and were measured, with forced balance.
 - Sequences that are shorter than `seq_len`: runs that drop padding count for their scaling alone.
