@@ -3,8 +3,10 @@
 use std::hint::black_box;
 
 use clustersweep::catalog::Catalog;
-use clustersweep::collective::{CollectiveOp, CollectiveRequest, GroupPattern, Network};
-use clustersweep::des::{Flow, FlowLink, finish_times};
+use clustersweep::collective::{
+    CollectiveAlgorithm, CollectiveOp, CollectiveRequest, GroupPattern, Network,
+};
+use clustersweep::des::{Crossing, Flow, FlowLink, finish_times};
 use clustersweep::hardware::{Topology, TopologyKind, TopologySize};
 use clustersweep::units::{Bandwidth, Bytes, SimDuration, SimTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -27,7 +29,9 @@ fn fat_tree(devices: u32) -> (Topology, Vec<FlowLink>) {
 
 fn flow(topology: &Topology, from: u32, to: u32, start: SimTime, bytes: u64) -> Flow {
     let mut route = Vec::new();
-    topology.route(from, to, &mut |link, _| route.push(link));
+    topology.route(from, to, &mut |link, share| {
+        route.push(Crossing { link, share });
+    });
     Flow {
         start,
         bytes: Bytes::new(bytes),
@@ -99,7 +103,14 @@ fn flows(c: &mut Criterion) {
     group.finish();
 }
 
-fn cold(c: &mut Criterion, name: &str, op: CollectiveOp, gpus: u32, oversubscription: f64) {
+/// Every GPU of a job of DGX H100 on a fat tree, in one group.
+fn cold(
+    c: &mut Criterion,
+    name: &str,
+    (op, algorithm): (CollectiveOp, Option<CollectiveAlgorithm>),
+    gpus: u32,
+    oversubscription: f64,
+) {
     let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
     cluster.fabric.topology = TopologyKind::FatTree.into();
     cluster.fabric.oversubscription = oversubscription;
@@ -110,7 +121,7 @@ fn cold(c: &mut Criterion, name: &str, op: CollectiveOp, gpus: u32, oversubscrip
             size: gpus,
             stride: 1,
         },
-        algorithm: None,
+        algorithm,
         protocol: None,
     };
     c.bench_function(name, |b| {
@@ -125,27 +136,14 @@ fn cold(c: &mut Criterion, name: &str, op: CollectiveOp, gpus: u32, oversubscrip
 }
 
 fn collectives(c: &mut Criterion) {
-    cold(
-        c,
-        "all-reduce, 1024 ranks",
-        CollectiveOp::AllReduce,
-        1024,
-        1.0,
-    );
-    cold(
-        c,
-        "all-reduce, 16384 ranks",
-        CollectiveOp::AllReduce,
-        16_384,
-        1.0,
-    );
-    cold(
-        c,
-        "all-to-all, 1024 ranks, 4:1",
-        CollectiveOp::AllToAll,
-        1024,
-        4.0,
-    );
+    let auto = (CollectiveOp::AllReduce, None);
+    let tree = (CollectiveOp::AllReduce, Some(CollectiveAlgorithm::Tree));
+    let exchange = (CollectiveOp::AllToAll, None);
+    cold(c, "all-reduce, 1024 ranks", auto, 1024, 1.0);
+    cold(c, "all-reduce, 16384 ranks", auto, 16_384, 1.0);
+    cold(c, "tree all-reduce, 1024 ranks, 4:1", tree, 1024, 4.0);
+    cold(c, "tree all-reduce, 16384 ranks, 4:1", tree, 16_384, 4.0);
+    cold(c, "all-to-all, 1024 ranks, 4:1", exchange, 1024, 4.0);
 }
 
 criterion_group!(benches, flows, collectives);

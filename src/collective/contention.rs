@@ -2,7 +2,7 @@
 
 use crate::collective::placement::{GroupPattern, GroupShape};
 use crate::collective::straddling;
-use crate::des::{Flow, FlowLink, finish_times};
+use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::hardware::{
     Cluster, FabricTopology, OwnPlacement, Topology, TopologyFault, TopologyKind, TopologySize,
 };
@@ -114,6 +114,13 @@ impl Contention {
         self.topology.as_ref()
     }
 
+    /// Whether switches above the domains can sum what comes from below: leaves, or one ideal switch.
+    pub(super) fn has_leaves(&self) -> bool {
+        self.topology
+            .as_ref()
+            .is_none_or(|topology| topology.leaf(0).is_some())
+    }
+
     /// What each pair of domains exchanges; a domain sends 1 in all.
     fn flows(
         &self,
@@ -160,55 +167,59 @@ impl Contention {
         nics.into_iter().fold(pressure, f64::max)
     }
 
-    /// Time that messages between domains take when they share the NICs and links fairly, in amounts
-    /// at the rate of a domain's NICs.
+    /// Time that messages `(from, to, amount)` between domains take when they share the NICs and
+    /// links fairly; an amount of 1 has so many bytes, and the NICs of a domain carry `line` bytes
+    /// per second.
     ///
-    /// Messages of one size keep the busiest link full to the end. Unequal ones are played; where
-    /// the fabric spreads a message over several ways, the busiest link has to stand for that.
-    pub(super) fn makespan(&self, messages: &[(u32, u32, f64)]) -> f64 {
+    /// Messages of one size keep the busiest link full to the end; unequal ones are played.
+    pub(super) fn time(
+        &self,
+        messages: &[(u32, u32, f64)],
+        bytes: f64,
+        line: Bandwidth,
+    ) -> SimDuration {
         let unequal = messages
             .windows(2)
             .any(|pair| (pair[0].2 - pair[1].2).abs() > 1e-12);
-        let played = unequal.then(|| self.played(messages)).flatten();
-        played.unwrap_or_else(|| self.busiest(messages))
+        if unequal {
+            self.played(messages, bytes, line)
+        } else {
+            let busiest = self.busiest(messages);
+            SimDuration::from_secs_f64(busiest * bytes / line.as_bytes_per_s())
+        }
     }
 
-    /// The messages as flows; `None` where one of them goes several ways.
-    fn played(&self, messages: &[(u32, u32, f64)]) -> Option<f64> {
-        /// Seconds and bytes per second that stand for an amount of 1, so that a picosecond of the
-        /// playing is 10⁻¹⁶ of it.
-        const SECONDS: f64 = 1e4;
-        const RATE: f64 = 1e9;
+    /// The same, the messages played as flows.
+    fn played(&self, messages: &[(u32, u32, f64)], bytes: f64, line: Bandwidth) -> SimDuration {
         let nics = 2 * self.domains;
         let link = |capacity: f64| FlowLink {
-            capacity: Bandwidth::bytes_per_s(RATE * capacity),
+            capacity: line.scaled(capacity),
             latency: SimDuration::ZERO,
         };
         let mut links = vec![link(1.0); nics as usize];
         let between = self.topology.iter().flat_map(|t| t.graph().links());
         links.extend(between.map(|between| link(between.capacity)));
-        let mut flows = Vec::with_capacity(messages.len());
-        for &(from, to, amount) in messages {
-            let mut route = vec![2 * from, 2 * to + 1];
-            let mut whole = true;
+        let flow = |&(from, to, amount): &(u32, u32, f64)| {
+            let mut route = vec![Crossing::whole(2 * from), Crossing::whole(2 * to + 1)];
             if let Some(topology) = &self.topology {
                 topology.route(from, to, &mut |link, share| {
-                    whole &= share > 1.0 - 1e-12;
-                    route.push(nics + link);
+                    let link = nics + link;
+                    route.push(Crossing { link, share });
                 });
             }
-            flows.push(Flow {
+            Flow {
                 start: SimTime::ZERO,
-                bytes: Bytes::from_f64(amount * SECONDS * RATE),
-                route: whole.then_some(route)?,
-            });
-        }
-        let last = finish_times(&links, &flows).into_iter().max()?;
-        Some(last.as_secs_f64() / SECONDS)
+                bytes: Bytes::from_f64(amount * bytes),
+                route,
+            }
+        };
+        let flows: Vec<Flow> = messages.iter().map(flow).collect();
+        let last = finish_times(&links, &flows).into_iter().max();
+        last.map_or(SimDuration::ZERO, |last| last - SimTime::ZERO)
     }
 
     /// Whether all groups on a domain go on to the same domains, with equal parts of its NICs.
-    fn is_regular(&self, groups: GroupPattern, shape: &GroupShape) -> bool {
+    pub(super) fn is_regular(&self, groups: GroupPattern, shape: &GroupShape) -> bool {
         let span = groups.size * groups.stride;
         let whole = groups.stride.is_multiple_of(self.per_domain)
             || self.per_domain.is_multiple_of(groups.stride)

@@ -8,7 +8,16 @@ use crate::collective::placement::GroupPattern;
 /// A message of one round between two ranks of a group, and the part of the buffer it carries.
 pub(super) type Message = (u32, u32, f64);
 
-/// The rounds that scatter sums over `ranks` ranks; gathering plays them backwards.
+/// The rounds that gather what these scatter: every message backwards, in reverse order.
+pub(super) fn undone(rounds: &[Vec<Message>]) -> Vec<Vec<Message>> {
+    let back = |&(from, to, part): &Message| (to, from, part);
+    let backwards = rounds.iter().rev();
+    backwards
+        .map(|round| round.iter().map(back).collect())
+        .collect()
+}
+
+/// The rounds that scatter sums over `ranks` ranks.
 ///
 /// Beyond a power of two every second rank of the first few lends its buffer to the one before it,
 /// and gets its share back at the end where `returns` says so. Source: Thakur, Rabenseifner & Gropp,
@@ -100,7 +109,7 @@ mod tests {
     #[test]
     fn the_rounds_are_those_of_the_schedule() {
         for ranks in 2..=64 {
-            let group = GroupLayout { ranks, members: 1 };
+            let group = GroupLayout::new(ranks, 1);
             let op = CollectiveOp::ReduceScatter;
             let made = schedule(CollectiveAlgorithm::HalvingDoubling, op, group)
                 .expect("halving carries it on any number of ranks");

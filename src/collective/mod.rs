@@ -7,6 +7,7 @@ mod library;
 mod link_loads;
 mod network;
 mod own;
+mod pipelined_cost;
 mod placement;
 mod rounds_cost;
 mod scheduled;

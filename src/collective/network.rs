@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crate::collective::contention::{Contention, Traffic};
 use crate::collective::halving_cost::{self, GroupRound};
+use crate::collective::pipelined_cost::Pipelined;
 use crate::collective::placement::{self, GroupShape};
 use crate::collective::rounds_cost::{RoundLatency, Rounds};
 use crate::collective::ways::{Pricing, Rates, Way};
 use crate::collective::{CarriedBy, CollectiveAlgorithm, CollectiveOp, Protocol};
 use crate::collective::{hashing, library};
 use crate::hardware::{Cluster, FabricTopology, ScaleUpKind, TopologyFault, TopologyKind};
-use crate::units::{Bytes, SimDuration};
+use crate::units::{Bandwidth, Bytes, SimDuration};
 
 pub use crate::collective::placement::GroupPattern;
 
@@ -309,8 +310,51 @@ impl Network {
         if let Some(way) = self.played(pricing, protocol, algorithm) {
             return Some(way);
         }
+        let latency = self.round_latency(protocol);
+        let rounds = Rounds {
+            shape: pricing.shape,
+            rates: pricing.rates,
+            latency,
+            protocol,
+        };
+        let request = pricing.request;
+        let mut way = if algorithm == CollectiveAlgorithm::HalvingDoubling {
+            self.halving(pricing, latency, protocol)?
+        } else if let Some(pipelined) =
+            Pipelined::of(self, request, algorithm, pricing.rates, latency)
+        {
+            pipelined.way(algorithm, protocol)
+        } else {
+            let bytes = request.bytes.as_f64();
+            rounds.way(algorithm, request.op, bytes)?
+        };
+        if protocol != Protocol::Ideal {
+            way.latency += library::RING.base[2] * 1e-6;
+            if algorithm == CollectiveAlgorithm::Direct {
+                let ranks = f64::from(pricing.shape.ranks);
+                let share = request.bytes.as_f64() / ranks;
+                let remote = ranks - f64::from(pricing.shape.members);
+                way.latency += pricing.message_overhead(share) * remote;
+            }
+        }
+        Some(way)
+    }
+
+    /// An algorithm that hands pieces on, with the links' own latencies.
+    #[cfg(test)]
+    pub(super) fn pipelined<'a>(
+        &'a self,
+        request: &'a CollectiveRequest,
+        algorithm: CollectiveAlgorithm,
+    ) -> Option<Pipelined<'a>> {
+        let rates = self.rates(request, &self.shape(request.groups));
+        let latency = self.round_latency(Protocol::Ideal);
+        Pipelined::of(self, request, algorithm, rates, latency)
+    }
+
+    fn round_latency(&self, protocol: Protocol) -> RoundLatency {
         let (up, fabric) = (&self.cluster.scale_up, &self.cluster.fabric);
-        let latency = if protocol == Protocol::Ideal {
+        if protocol == Protocol::Ideal {
             RoundLatency {
                 inside: up.latency.as_secs_f64(),
                 across: fabric.latency.as_secs_f64(),
@@ -320,29 +364,7 @@ impl Network {
                 inside: library::RING.nvlink[2] * 1e-6,
                 across: library::RING.network[2] * 1e-6 + fabric.plugin_latency.as_secs_f64(),
             }
-        };
-        let rounds = Rounds {
-            shape: pricing.shape,
-            rates: pricing.rates,
-            latency,
-            protocol,
-        };
-        let mut way = if algorithm == CollectiveAlgorithm::HalvingDoubling {
-            self.halving(pricing, latency, protocol)?
-        } else {
-            let bytes = pricing.request.bytes.as_f64();
-            rounds.way(algorithm, pricing.request.op, bytes)?
-        };
-        if protocol != Protocol::Ideal {
-            way.latency += library::RING.base[2] * 1e-6;
-            if algorithm == CollectiveAlgorithm::Direct {
-                let ranks = f64::from(pricing.shape.ranks);
-                let share = pricing.request.bytes.as_f64() / ranks;
-                let remote = ranks - f64::from(pricing.shape.members);
-                way.latency += pricing.message_overhead(share) * remote;
-            }
         }
-        Some(way)
     }
 
     /// Recursive halving and doubling: each round lasts as its largest message inside a domain or
@@ -354,32 +376,38 @@ impl Network {
         protocol: Protocol,
     ) -> Option<Way> {
         let request = pricing.request;
-        let passes = match request.op {
-            CollectiveOp::AllReduce => 2.0,
-            CollectiveOp::AllGather | CollectiveOp::ReduceScatter => 1.0,
+        let scatter =
+            halving_cost::rounds(pricing.shape.ranks, request.op != CollectiveOp::AllReduce);
+        let rounds = match request.op {
+            CollectiveOp::ReduceScatter => scatter,
+            CollectiveOp::AllGather => halving_cost::undone(&scatter),
+            CollectiveOp::AllReduce => {
+                let gather = halving_cost::undone(&scatter);
+                [scatter, gather].concat()
+            }
             CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => {
                 return None;
             }
         };
         let bytes = request.bytes.as_f64();
-        let line = self.domain_rate() * self.cluster.fabric.efficiency;
+        let line = Bandwidth::bytes_per_s(self.domain_rate() * self.cluster.fabric.efficiency);
         let mut way = Way {
             algorithm: CollectiveAlgorithm::HalvingDoubling,
             protocol,
             latency: 0.0,
             transfer: 0.0,
         };
-        let all = request.op == CollectiveOp::AllReduce;
-        for round in halving_cost::rounds(pricing.shape.ranks, !all) {
+        for round in rounds {
             let round = GroupRound::of(&round, request.groups, self.per_domain, self.gpus);
+            let inside = SimDuration::from_secs_f64(round.inside * bytes / pricing.rates.intra);
             let (alpha, across) = if round.across.is_empty() {
-                (latency.inside, 0.0)
+                (latency.inside, SimDuration::ZERO)
             } else {
-                (latency.across, self.contention.makespan(&round.across))
+                let across = self.contention.time(&round.across, bytes, line);
+                (latency.across, across)
             };
-            way.latency += alpha * passes;
-            let slower = (round.inside / pricing.rates.intra).max(across / line);
-            way.transfer += passes * bytes * slower;
+            way.latency += alpha;
+            way.transfer += inside.max(across).as_secs_f64();
         }
         Some(way)
     }

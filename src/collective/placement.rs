@@ -42,6 +42,11 @@ pub(super) fn ranks_per_domain(cluster: &Cluster, gpus: u32) -> u32 {
 }
 
 impl GroupShape {
+    /// Whether every domain of the group holds as many of its ranks.
+    pub const fn is_even(&self) -> bool {
+        self.members * self.domains == self.ranks
+    }
+
     /// The shape of the groups of `pattern` when `per_domain` consecutive ranks share a domain.
     ///
     /// Where groups differ (a size that does not divide the domain) it is the one that has most to

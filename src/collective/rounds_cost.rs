@@ -1,10 +1,12 @@
 //! Price of a schedule of synchronous rounds in closed form: α per round plus bytes over the rate.
 //!
 //! For the algorithms that no library's table knows, and for `ideal`, where every algorithm is
-//! priced so.
+//! priced so. Algorithms that hand pieces on have rounds of many kinds: see
+//! [`pipelined_cost`](super::pipelined_cost).
 
 use crate::collective::ways::{Rates, Way};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp, GroupShape, Protocol};
+use crate::units::SimDuration;
 
 /// Latencies of one round, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,11 @@ pub(super) struct Rounds {
     pub(super) rates: Rates,
     pub(super) latency: RoundLatency,
     pub(super) protocol: Protocol,
+}
+
+/// Seconds to the next picosecond, as each round takes them.
+pub(super) fn whole_picos(secs: f64) -> f64 {
+    SimDuration::from_secs_f64(secs).as_secs_f64()
 }
 
 /// Seconds of latency and of transfer.
@@ -63,25 +70,15 @@ impl Rounds {
         let reduces = passes > 0.0;
         let price = match algorithm {
             CollectiveAlgorithm::Ring if reduces => self.ring(bytes).times(passes),
-            CollectiveAlgorithm::Ring if op == CollectiveOp::Broadcast => self.chain(bytes),
             CollectiveAlgorithm::Direct if reduces => self.direct(bytes).times(passes),
             CollectiveAlgorithm::Direct if op == CollectiveOp::AllToAll => self.direct(bytes),
-            CollectiveAlgorithm::Direct => self.fan_out(bytes, op),
-            CollectiveAlgorithm::Hierarchical if reduces && self.is_even() => {
+            CollectiveAlgorithm::Hierarchical if reduces && self.shape.is_even() => {
                 self.hierarchical(bytes).times(passes)
             }
-            CollectiveAlgorithm::Tree | CollectiveAlgorithm::DoubleBinaryTree => {
-                let up_and_down = match op {
-                    CollectiveOp::AllReduce => 2.0,
-                    CollectiveOp::Broadcast => 1.0,
-                    CollectiveOp::AllGather
-                    | CollectiveOp::ReduceScatter
-                    | CollectiveOp::AllToAll
-                    | CollectiveOp::SendRecv => return None,
-                };
-                self.tree(bytes, algorithm, op).times(up_and_down)
-            }
             CollectiveAlgorithm::Ring
+            | CollectiveAlgorithm::Direct
+            | CollectiveAlgorithm::Tree
+            | CollectiveAlgorithm::DoubleBinaryTree
             | CollectiveAlgorithm::HalvingDoubling
             | CollectiveAlgorithm::Hierarchical
             | CollectiveAlgorithm::Nvls => return None,
@@ -92,11 +89,6 @@ impl Rounds {
             latency: price.latency,
             transfer: price.transfer,
         })
-    }
-
-    /// Whether every domain of the group holds as many of its ranks.
-    fn is_even(&self) -> bool {
-        self.shape.members * self.shape.domains == self.shape.ranks
     }
 
     fn crosses(&self) -> bool {
@@ -129,16 +121,7 @@ impl Rounds {
         let n = f64::from(self.shape.ranks);
         Price {
             latency: (n - 1.0) * self.slowest_latency(),
-            transfer: (n - 1.0) * (bytes / n) / self.ring_rate(),
-        }
-    }
-
-    /// A broadcast handed on around the ring in `n` pieces: `2n − 2` rounds.
-    fn chain(&self, bytes: f64) -> Price {
-        let n = f64::from(self.shape.ranks);
-        Price {
-            latency: (2.0 * n - 2.0) * self.slowest_latency(),
-            transfer: (2.0 * n - 2.0) * (bytes / n) / self.ring_rate(),
+            transfer: (n - 1.0) * whole_picos(bytes / n / self.ring_rate()),
         }
     }
 
@@ -153,31 +136,7 @@ impl Rounds {
         };
         Price {
             latency: self.slowest_latency(),
-            transfer: inside.max(across),
-        }
-    }
-
-    /// The root to everyone, or one rank to the next, in one round.
-    fn fan_out(&self, bytes: f64, op: CollectiveOp) -> Price {
-        let (n, m) = (f64::from(self.shape.ranks), f64::from(self.shape.members));
-        let receivers = if op == CollectiveOp::SendRecv {
-            1.0
-        } else {
-            n - 1.0
-        };
-        let transfer = if self.crosses() {
-            let remote = if op == CollectiveOp::SendRecv {
-                1.0
-            } else {
-                n - m
-            };
-            bytes * remote / (self.rates.scattered / m)
-        } else {
-            bytes * receivers / self.rates.intra
-        };
-        Price {
-            latency: self.slowest_latency(),
-            transfer,
+            transfer: whole_picos(inside.max(across)),
         }
     }
 
@@ -187,7 +146,7 @@ impl Rounds {
         let inner = if self.shape.members > 1 {
             Price {
                 latency: (m - 1.0) * self.latency.inside,
-                transfer: (m - 1.0) * (bytes / m) / self.rates.intra,
+                transfer: (m - 1.0) * whole_picos(bytes / m / self.rates.intra),
             }
         } else {
             Price::default()
@@ -195,41 +154,11 @@ impl Rounds {
         let outer = if self.crosses() {
             Price {
                 latency: (domains - 1.0) * self.latency.across,
-                transfer: (domains - 1.0) * (bytes / m / domains) / self.own_nic(),
+                transfer: (domains - 1.0) * whole_picos(bytes / m / domains / self.own_nic()),
             }
         } else {
             Price::default()
         };
         inner.and(outer)
-    }
-
-    /// One way through a binary tree in pieces: `depth + pieces − 1` rounds. A single tree's inner
-    /// vertices send two copies, two trees with half of the bytes each share them out.
-    fn tree(&self, bytes: f64, algorithm: CollectiveAlgorithm, op: CollectiveOp) -> Price {
-        let depth = f64::from(self.shape.ranks.ilog2());
-        let copies = if algorithm == CollectiveAlgorithm::Tree {
-            2.0
-        } else {
-            1.0
-        };
-        // A tree of two has one branch, and two such trees send opposite ways; in a broadcast both
-        // send away from its root.
-        let copies = if self.shape.ranks == 2 && op == CollectiveOp::Broadcast {
-            1.0
-        } else if self.shape.ranks == 2 {
-            copies / 2.0
-        } else {
-            copies
-        };
-        let rate = self.ring_rate() / copies;
-        let alpha = self.slowest_latency();
-        // The number of pieces that balances their latencies against the pipeline's fill.
-        let ideal = libm::sqrt((depth - 1.0).max(0.0) * bytes / rate / alpha.max(1e-12));
-        let pieces = libm::floor(ideal).clamp(1.0, 1024.0);
-        let rounds = depth + pieces - 1.0;
-        Price {
-            latency: rounds * alpha,
-            transfer: rounds * (bytes / pieces) / rate,
-        }
     }
 }

@@ -115,14 +115,11 @@ impl Network {
             return None;
         }
         let (request, shape) = (pricing.request, pricing.shape);
-        let even = shape.members * shape.domains == shape.ranks;
-        if algorithm == CollectiveAlgorithm::Hierarchical && !even {
+        if algorithm == CollectiveAlgorithm::Hierarchical && !shape.is_even() {
             return None;
         }
-        let layout = GroupLayout {
-            ranks: shape.ranks,
-            members: if even { shape.members } else { 1 },
-        };
+        let members = if shape.is_even() { shape.members } else { 1 };
+        let layout = GroupLayout::new(shape.ranks, members);
         let schedule = schedule(algorithm, request.op, layout).ok()?;
         let loads = ScheduleLoads::of(self, &schedule, request.groups);
         let asked = ScheduledRequest {
@@ -398,7 +395,7 @@ mod tests {
     }
 
     fn ring(ranks: u32) -> OwnAlgorithm {
-        let group = GroupLayout { ranks, members: 1 };
+        let group = GroupLayout::new(ranks, 1);
         OwnAlgorithm {
             name: "mine".to_owned(),
             schedule: schedule(CollectiveAlgorithm::Ring, CollectiveOp::AllReduce, group)

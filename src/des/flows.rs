@@ -3,7 +3,8 @@
 //! A flow joins when its start and the latencies of its links are over, and uses nothing before.
 //! At every join and leave the rates are solved anew: all rates grow together until a link is
 //! full, its flows are frozen there, the others grow on. Flows that change at the same picosecond
-//! are one batch. Two flows of one route are two flows.
+//! are one batch. Two flows of one route are two flows. A flow that a network spreads over several
+//! ways takes a share of its rate on each link.
 //!
 //! A change at rate λ leaves every slower flow as it was: the links of the flow that left were
 //! all filled at λ or later, and those of one that joins at no less than an equal share. So only
@@ -18,19 +19,35 @@ use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 pub struct FlowLink {
     /// What its flows share.
     pub capacity: Bandwidth,
-    /// Added to the start of every flow over it.
+    /// Added to the start of every flow over it, in its share.
     pub latency: SimDuration,
 }
 
+/// A link of a route, and the part of the flow that crosses it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crossing {
+    /// Place in the list of links.
+    pub link: u32,
+    /// Above 0, at most 1: less where the flow goes several ways at once.
+    pub share: f64,
+}
+
+impl Crossing {
+    /// A link that all of a flow crosses.
+    pub const fn whole(link: u32) -> Self {
+        Self { link, share: 1.0 }
+    }
+}
+
 /// An amount of data that crosses some links at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
     /// When it is sent.
     pub start: SimTime,
     /// How much.
     pub bytes: Bytes,
-    /// The links it crosses, as places in the list of links. Empty: it arrives as it starts.
-    pub route: Vec<u32>,
+    /// The links it crosses. Empty: it arrives as it starts.
+    pub route: Vec<Crossing>,
 }
 
 /// The time at which each flow's last byte arrives, in the order of `flows`.
@@ -43,7 +60,7 @@ pub fn finish_times(links: &[FlowLink], flows: &[Flow]) -> Vec<SimTime> {
         let latency: SimDuration = flow
             .route
             .iter()
-            .map(|&link| links[link as usize].latency)
+            .map(|crossing| links[crossing.link as usize].latency.scaled(crossing.share))
             .sum();
         arrivals.push((flow.start + latency, id));
     }
@@ -71,46 +88,15 @@ pub fn finish_times(links: &[FlowLink], flows: &[Flow]) -> Vec<SimTime> {
     finishes
 }
 
-/// Max–min fair rates of flows with equal claims, in the order of `routes`, in bytes per second;
-/// infinite where a route is empty.
-///
-/// # Panics
-/// If a route names a link that is not there.
-pub fn fair_rates(capacities: &[Bandwidth], routes: Vec<Vec<u32>>) -> Vec<f64> {
-    let flows: Vec<Flow> = routes
-        .into_iter()
-        .map(|route| Flow {
-            start: SimTime::ZERO,
-            bytes: Bytes::new(1),
-            route,
-        })
-        .collect();
-    let mut sharing = FairSharing::new(capacities.iter().copied(), &flows);
-    for (flow, id) in flows.iter().zip(0..) {
-        if !flow.route.is_empty() {
-            sharing.join(id, Bytes::new(1));
-        }
-    }
-    sharing.solve_rates();
-    flows
-        .iter()
-        .zip(&sharing.flows)
-        .map(|(flow, state)| {
-            if flow.route.is_empty() {
-                f64::INFINITY
-            } else {
-                state.rate
-            }
-        })
-        .collect()
-}
-
 /// Rates closer than this are one level: rounding may part flows that one link holds back, and all
 /// of them must be solved again when one leaves.
 const SAME_LEVEL: f64 = 1.0 - 1e-9;
 
 /// A rate that changes by less than this part of it has not changed.
 const SAME_RATE: f64 = 1e-14;
+
+/// Sums of shares below this are rounding: no flow is left.
+const NO_SHARE: f64 = 1e-9;
 
 /// A flow under way.
 #[derive(Clone, Copy, Debug)]
@@ -138,9 +124,11 @@ struct LinkState {
     capacity: f64,
     /// Sum of the rates of its flows.
     used: f64,
-    /// Capacity that open flows may still share, and their number, during a solution.
+    /// Sum of the shares of its flows.
+    shares: f64,
+    /// Capacity that open flows may still share, and the sum of their shares, during a solution.
     rest: f64,
-    open: u32,
+    open: f64,
     /// Solution in which `rest` and `open` are valid.
     touched_in: u32,
     /// Its flows, each with the hop by which it crosses.
@@ -151,6 +139,8 @@ struct LinkState {
 #[derive(Clone, Copy, Debug)]
 struct Hop {
     link: u32,
+    /// Part of the flow's rate that it takes.
+    share: f64,
     /// Place of the flow in the link's list.
     place: u32,
 }
@@ -200,8 +190,9 @@ impl FairSharing {
             .map(|capacity| LinkState {
                 capacity: capacity.as_bytes_per_s(),
                 used: 0.0,
+                shares: 0.0,
                 rest: 0.0,
-                open: 0,
+                open: 0.0,
                 touched_in: 0,
                 flows: Vec::new(),
             })
@@ -211,7 +202,12 @@ impl FairSharing {
             .iter()
             .map(|flow| {
                 let first_hop = hops.len() as u32;
-                hops.extend(flow.route.iter().map(|&link| Hop { link, place: 0 }));
+                let crossed = flow.route.iter().map(|&Crossing { link, share }| Hop {
+                    link,
+                    share,
+                    place: 0,
+                });
+                hops.extend(crossed);
                 FlowState {
                     rate: 0.0,
                     before: 0.0,
@@ -251,14 +247,16 @@ impl FairSharing {
         flow.left = bytes.as_f64();
         let hops = flow.first_hop..flow.first_hop + flow.hop_count;
         for hop in hops.clone() {
-            let link = &mut self.links[self.hops[hop as usize].link as usize];
+            let Hop { link, share, .. } = self.hops[hop as usize];
+            let link = &mut self.links[link as usize];
             self.hops[hop as usize].place = link.flows.len() as u32;
             link.flows.push((id, hop));
+            link.shares += share;
         }
         // A link over which the route goes twice counts it twice, so the equal share is taken last.
         for hop in hops {
             let link = &self.links[self.hops[hop as usize].link as usize];
-            let least = link.capacity / link.flows.len() as f64;
+            let least = link.capacity / link.shares;
             self.changed_from = self.changed_from.min(least);
         }
         self.active.push(id);
@@ -285,9 +283,10 @@ impl FairSharing {
         let flow = self.flows[id as usize];
         self.changed_from = self.changed_from.min(flow.rate);
         for hop in flow.first_hop..flow.first_hop + flow.hop_count {
-            let Hop { link, place } = self.hops[hop as usize];
+            let Hop { link, share, place } = self.hops[hop as usize];
             let link = &mut self.links[link as usize];
-            link.used -= flow.rate;
+            link.used -= flow.rate * share;
+            link.shares -= share;
             link.flows.swap_remove(place as usize);
             if let Some(&(_, moved)) = link.flows.get(place as usize) {
                 self.hops[moved as usize].place = place;
@@ -320,17 +319,17 @@ impl FairSharing {
         self.open_flows(from);
         for &link in &self.touched {
             let state = &self.links[link as usize];
-            let share = state.rest / f64::from(state.open);
+            let share = state.rest / state.open;
             self.heap.push(Filling { share, link });
         }
         let mut level = 0.0_f64;
         while let Some(Filling { share, link }) = self.heap.pop() {
             let state = &self.links[link as usize];
-            if state.open == 0 {
+            if state.open < NO_SHARE {
                 continue;
             }
             // Frozen neighbours only ever raise a link's share, so an old entry is too early.
-            let current = (state.rest / f64::from(state.open)).max(level);
+            let current = (state.rest / state.open).max(level);
             if current > share && self.heap.peek().is_some_and(|next| next.share < current) {
                 self.heap.push(Filling {
                     share: current,
@@ -364,11 +363,11 @@ impl FairSharing {
                 if link.touched_in != self.solution {
                     link.touched_in = self.solution;
                     link.rest = link.capacity - link.used;
-                    link.open = 0;
+                    link.open = 0.0;
                     self.touched.push(hop.link);
                 }
-                link.rest += flow.rate;
-                link.open += 1;
+                link.rest += flow.rate * hop.share;
+                link.open += hop.share;
             }
             flow.rate = 0.0;
         }
@@ -385,8 +384,8 @@ impl FairSharing {
             flow.rate = rate;
             for hop in &self.hops[flow.first_hop as usize..][..flow.hop_count as usize] {
                 let crossed = &mut self.links[hop.link as usize];
-                crossed.rest -= rate;
-                crossed.open -= 1;
+                crossed.rest -= rate * hop.share;
+                crossed.open -= hop.share;
             }
         }
         self.links[link as usize].flows = members;
@@ -408,7 +407,7 @@ mod tests {
         Flow {
             start,
             bytes: Bytes::new(bytes),
-            route: route.to_vec(),
+            route: route.iter().copied().map(Crossing::whole).collect(),
         }
     }
 
@@ -458,12 +457,20 @@ mod tests {
         assert_eq!(finish, [SimTime::from_picos(7), SimTime::from_picos(9)]);
     }
 
-    // 10 GB/s over three flows, one of which also crosses a link of 1 GB/s: 1, 4.5, 4.5.
+    // Two ways of 1 GB/s, half of the first flow on each; the second takes one of them whole. At rate r
+    // each, the shared way carries r/2 + r = 1 GB/s: both run at 2/3 GB/s, and 1 GB takes 1.5 s.
     #[test]
-    fn rates_are_max_min_fair() {
-        let capacities = [10.0, 1.0].map(Bandwidth::gbyte_per_s);
-        let rates = fair_rates(&capacities, vec![vec![0, 1], vec![0], vec![0], vec![]]);
-        assert_eq!(rates, [1e9, 4.5e9, 4.5e9, f64::INFINITY]);
+    fn a_flow_over_two_ways_takes_half_of_its_rate_on_each() {
+        let gb = 1_000_000_000;
+        let half = |link| Crossing { link, share: 0.5 };
+        let spread = Flow {
+            start: SimTime::ZERO,
+            bytes: Bytes::new(gb),
+            route: vec![half(0), half(1)],
+        };
+        let flows = [spread, flow(SimTime::ZERO, gb, &[0])];
+        let finish = finish_times(&[link(1.0, 0), link(1.0, 0)], &flows);
+        assert_eq!(finish, [SimTime::from_picos(1_500_000_000_000); 2]);
     }
 
     /// Arrival times in seconds, every solution from nothing.
@@ -479,24 +486,26 @@ mod tests {
             let (mut open, mut rest) = (under_way.clone(), capacity.to_vec());
             let mut rate = vec![0.0; flows.len()];
             while !open.is_empty() {
-                let crossing = |l: usize, open: &[usize]| {
-                    let over = |&&i: &&usize| flows[i].route.contains(&(l as u32));
-                    open.iter().filter(over).count()
+                let share_on = |i: usize, l: usize| -> f64 {
+                    let on_it = flows[i].route.iter().filter(|c| c.link as usize == l);
+                    on_it.map(|c| c.share).sum()
+                };
+                let crossing = |l: usize, open: &[usize]| -> f64 {
+                    open.iter().map(|&i| share_on(i, l)).sum()
                 };
                 let (full, share) = (0..capacity.len())
-                    .filter(|&l| crossing(l, &open) > 0)
-                    .map(|l| (l, rest[l] / crossing(l, &open) as f64))
+                    .filter(|&l| crossing(l, &open) > 0.0)
+                    .map(|l| (l, rest[l] / crossing(l, &open)))
                     .min_by(|a, b| a.1.total_cmp(&b.1))
                     .expect("an open flow crosses a link");
                 let (frozen, others) = open
                     .into_iter()
-                    .partition::<Vec<_>, _>(|&i| flows[i].route.contains(&(full as u32)));
+                    .partition::<Vec<_>, _>(|&i| share_on(i, full) > 0.0);
                 for i in frozen {
                     rate[i] = share;
-                    flows[i]
-                        .route
-                        .iter()
-                        .for_each(|&l| rest[l as usize] -= share);
+                    for crossing in &flows[i].route {
+                        rest[crossing.link as usize] -= share * crossing.share;
+                    }
                 }
                 open = others;
             }
@@ -516,7 +525,7 @@ mod tests {
 
     proptest::proptest! {
         // Capacities of 1 and 2 GB/s and small counts give ties on many links at once, where
-        // rounding parts flows of one level.
+        // rounding parts flows of one level. Every third flow goes several ways in equal parts.
         #[test]
         fn solving_from_the_change_upwards_is_solving_from_nothing(
             specs in proptest::collection::vec(
@@ -527,10 +536,14 @@ mod tests {
             let capacity = [1e9, 2e9, 1e9, 2e9, 1e9, 2e9];
             let flows: Vec<Flow> = specs
                 .iter()
-                .map(|(start, megabytes, route)| Flow {
-                    start: SimTime::from_picos(start * 1_000_000_000),
-                    bytes: Bytes::new(megabytes * 1_000_000),
-                    route: route.iter().copied().collect(),
+                .map(|(start, megabytes, route)| {
+                    let ways = if megabytes % 3 == 0 { route.len() } else { 1 };
+                    let share = 1.0 / ways as f64;
+                    Flow {
+                        start: SimTime::from_picos(start * 1_000_000_000),
+                        bytes: Bytes::new(megabytes * 1_000_000),
+                        route: route.iter().map(|&link| Crossing { link, share }).collect(),
+                    }
                 })
                 .collect();
             let links = capacity.map(|rate| FlowLink {

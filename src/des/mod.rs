@@ -9,6 +9,6 @@ pub mod link;
 pub mod queue;
 
 pub use engine::{Engine, Gate, StreamId, TaskId};
-pub use flows::{Flow, FlowLink, fair_rates, finish_times};
+pub use flows::{Crossing, Flow, FlowLink, finish_times};
 pub use link::{LinkLoad, SharedLinks};
 pub use queue::EventQueue;

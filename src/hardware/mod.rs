@@ -9,6 +9,6 @@ pub use cluster::{Cluster, CollectiveLibrary, Fabric, MessageClass, ScaleUp, Sca
 pub use gpu::{AttentionKernel, AttentionRate, GemmRate, Gpu, KernelRates, Peaks, Price};
 pub use precision::Precision;
 pub use topology::{
-    DeviceUnit, FabricTopology, Graph, OwnLink, OwnNetwork, OwnPlacement, OwnTopology,
+    DeviceUnit, FabricTopology, Graph, Leaf, OwnLink, OwnNetwork, OwnPlacement, OwnTopology,
     OwnTopologyFault, Topology, TopologyFault, TopologyKind, TopologyLink, TopologySize,
 };

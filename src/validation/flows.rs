@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::des::{Flow, FlowLink, finish_times};
+use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 use super::case::{Case, CaseGroups, Figure, Score, Subject};
@@ -149,7 +149,7 @@ fn network(file: &str, case: &NetworkCase) -> Result<(Vec<FlowLink>, Vec<Flow>),
         flows.push(Flow {
             start: SimTime::ZERO + SimDuration::from_secs_f64(*start_s),
             bytes: Bytes::from_f64(*bytes),
-            route: hops.collect(),
+            route: hops.map(Crossing::whole).collect(),
         });
     }
     if faults.is_empty() {

@@ -185,7 +185,7 @@ fn every_schedule_moves_at_least_what_its_operation_needs() {
     for &algorithm in CollectiveAlgorithm::ALL {
         for &op in CollectiveOp::ALL {
             for ranks in 2..=64 {
-                let group = GroupLayout { ranks, members: 1 };
+                let group = GroupLayout::new(ranks, 1);
                 let Ok(made) = schedule(algorithm, op, group) else {
                     continue;
                 };
@@ -326,7 +326,7 @@ proptest! {
             has_latency: false,
         };
         let own = Arc::new(OwnTopology::new(&network).expect("the ring joins all"));
-        let group = GroupLayout { ranks: devices, members: 1 };
+        let group = GroupLayout::new(devices, 1);
         let mut cluster = cluster(FabricTopology::Own(Arc::clone(&own)));
         // NICs that hold nothing back leave the links alone to be tested.
         cluster.nic_bandwidth = Bandwidth::gbyte_per_s(10_000.0);

@@ -4,58 +4,53 @@
 //! Source: Sanders, Speck & Träff, Parallel Computing 35(12), 2009.
 
 use crate::collective::CollectiveOp;
-use crate::collective::schedule::{Schedule, Transfer, then, tree, undone};
+use crate::collective::schedule::pipeline::{Hop, Pipeline, undone};
+use crate::collective::schedule::{GroupLayout, tree};
 
-/// Pieces of each tree.
-const PIECES: u32 = 4;
-
-fn both(first: Vec<Vec<Transfer>>, second: Vec<Vec<Transfer>>) -> Vec<Vec<Transfer>> {
+/// Both trees stage by stage.
+fn both(first: Vec<Vec<Hop>>, second: Vec<Vec<Hop>>) -> Vec<Vec<Hop>> {
     let length = first.len().max(second.len());
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     (0..length)
         .map(|_| {
-            let mut round = first.next().unwrap_or_default();
-            round.extend(second.next().unwrap_or_default());
-            round
+            let mut stage = first.next().unwrap_or_default();
+            stage.extend(second.next().unwrap_or_default());
+            stage
         })
         .collect()
 }
 
-pub(super) fn schedule(op: CollectiveOp, ranks: u32) -> Option<Schedule> {
-    let trees = || {
-        let forwards = tree::up(ranks, 0..PIECES, |vertex| vertex);
-        let backwards = tree::up(ranks, PIECES..2 * PIECES, |vertex| ranks - 1 - vertex);
-        (forwards, backwards)
-    };
-    let (forwards, backwards) = trees();
-    let rounds = match op {
+pub(super) fn pipeline(op: CollectiveOp, group: GroupLayout) -> Option<Pipeline> {
+    let last = group.ranks - 1;
+    let forwards = tree::rise(group, 0, |position| position);
+    let backwards = tree::rise(group, 1, |position| last - position);
+    let passes = match op {
         CollectiveOp::AllReduce => {
             let rise = both(forwards, backwards);
             let fall = undone(&rise);
-            then(rise, fall)
+            vec![rise, fall]
         }
         CollectiveOp::Broadcast => {
-            // The root of the second tree is the last rank: it gets its half first.
-            let half = (PIECES..2 * PIECES)
-                .map(|piece| Transfer {
-                    from: 0,
-                    to: ranks - 1,
-                    piece,
-                    adds: false,
-                })
-                .collect();
-            then(vec![half], both(undone(&forwards), undone(&backwards)))
+            // The root of the second tree is the last rank: it gets its half first, piece by piece.
+            let half = Hop {
+                from: 0,
+                to: last,
+                lane: 1,
+                adds: false,
+            };
+            let mut second = vec![vec![half]];
+            second.extend(undone(&backwards));
+            vec![both(undone(&forwards), second)]
         }
         CollectiveOp::AllGather
         | CollectiveOp::ReduceScatter
         | CollectiveOp::AllToAll
         | CollectiveOp::SendRecv => return None,
     };
-    Some(Schedule {
-        op,
-        ranks,
+    Some(Pipeline {
         switches: 0,
-        pieces: 2 * PIECES,
-        rounds,
+        lanes: 2,
+        pieces: None,
+        passes,
     })
 }

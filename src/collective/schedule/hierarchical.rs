@@ -6,7 +6,7 @@ use crate::collective::schedule::{GroupLayout, Schedule, Transfer, reducing, rin
 /// Member `l` of each domain gathers the shares of the members `l` of all domains inside its
 /// domain; then the members `l` scatter them among themselves.
 pub(super) fn schedule(op: CollectiveOp, group: GroupLayout) -> Option<Schedule> {
-    let GroupLayout { ranks, members } = group;
+    let GroupLayout { ranks, members, .. } = group;
     if members == 0 || !ranks.is_multiple_of(members) {
         return None;
     }

@@ -5,7 +5,8 @@
 //! the rounds with sets of contributions instead of numbers: at the end every rank must hold what
 //! the operation promises, each contribution once.
 //!
-//! An algorithm is one file here and one line in [`schedule`].
+//! An algorithm is one file here and one line in [`schedule`]; one whose buffer goes through stages in
+//! pieces is a line in [`pipeline`].
 
 mod direct;
 mod double_binary_tree;
@@ -13,11 +14,13 @@ mod file;
 mod halving_doubling;
 mod hierarchical;
 mod nvls;
+mod pipeline;
 mod ring;
 mod tree;
 mod verify;
 
 pub use file::{ScheduleFileFault, read_schedule};
+pub(super) use pipeline::{Hop, Pipeline, rounds_of, stages_of};
 pub use verify::ScheduleFault;
 
 use crate::collective::{CollectiveAlgorithm, CollectiveOp, Unsupported};
@@ -57,6 +60,22 @@ pub struct GroupLayout {
     pub ranks: u32,
     /// Consecutive ranks of one domain.
     pub members: u32,
+    /// Pieces that follow each other where an algorithm leaves their number open.
+    pub pieces: u32,
+    /// Whether the switches between domains can reduce, as well as those inside.
+    pub fabric_reduces: bool,
+}
+
+impl GroupLayout {
+    /// A group with `members` consecutive ranks in each domain, four pieces, and a plain fabric.
+    pub const fn new(ranks: u32, members: u32) -> Self {
+        Self {
+            ranks,
+            members,
+            pieces: 4,
+            fabric_reduces: false,
+        }
+    }
 }
 
 /// The schedule of an operation by an algorithm.
@@ -68,14 +87,17 @@ pub fn schedule(
     op: CollectiveOp,
     group: GroupLayout,
 ) -> Result<Schedule, Unsupported> {
+    if let Some(pipeline) = pipeline(algorithm, op, group) {
+        return Ok(pipeline.schedule(op, group.ranks, group.pieces));
+    }
     let made = match algorithm {
         CollectiveAlgorithm::Ring => ring::schedule(op, group.ranks),
-        CollectiveAlgorithm::Tree => tree::schedule(op, group.ranks),
-        CollectiveAlgorithm::DoubleBinaryTree => double_binary_tree::schedule(op, group.ranks),
         CollectiveAlgorithm::HalvingDoubling => halving_doubling::schedule(op, group.ranks),
         CollectiveAlgorithm::Direct => direct::schedule(op, group.ranks),
         CollectiveAlgorithm::Hierarchical => hierarchical::schedule(op, group),
-        CollectiveAlgorithm::Nvls => nvls::schedule(op, group),
+        CollectiveAlgorithm::Tree
+        | CollectiveAlgorithm::DoubleBinaryTree
+        | CollectiveAlgorithm::Nvls => None,
     };
     made.ok_or_else(|| Unsupported {
         sentence: format!(
@@ -83,6 +105,22 @@ pub fn schedule(
             group.ranks, group.members
         ),
     })
+}
+
+/// The stages of an operation by an algorithm that hands pieces on; `None` where it does not.
+pub(super) fn pipeline(
+    algorithm: CollectiveAlgorithm,
+    op: CollectiveOp,
+    group: GroupLayout,
+) -> Option<Pipeline> {
+    match algorithm {
+        CollectiveAlgorithm::Ring => ring::pipeline(op, group.ranks),
+        CollectiveAlgorithm::Tree => tree::pipeline(op, group),
+        CollectiveAlgorithm::DoubleBinaryTree => double_binary_tree::pipeline(op, group),
+        CollectiveAlgorithm::Direct => direct::pipeline(op, group.ranks),
+        CollectiveAlgorithm::Nvls => nvls::pipeline(op, group),
+        CollectiveAlgorithm::HalvingDoubling | CollectiveAlgorithm::Hierarchical => None,
+    }
 }
 
 impl Schedule {
@@ -98,17 +136,22 @@ impl Schedule {
         }
     }
 
-    /// Part of a rank's buffer that one piece is. Every rank's buffer of a send, and every pair's
-    /// share of an all-to-all, has pieces of its own.
+    /// Part of a rank's buffer that one piece is.
     pub fn piece_of_buffer(&self) -> f64 {
-        match self.op {
-            CollectiveOp::AllToAll => 1.0 / f64::from(self.ranks),
-            CollectiveOp::SendRecv => 1.0,
-            CollectiveOp::AllReduce
-            | CollectiveOp::AllGather
-            | CollectiveOp::ReduceScatter
-            | CollectiveOp::Broadcast => 1.0 / f64::from(self.pieces),
-        }
+        piece_of_buffer(self.op, self.ranks, self.pieces)
+    }
+}
+
+/// Part of a rank's buffer that one of `pieces` pieces is. Every rank's buffer of a send, and every
+/// pair's share of an all-to-all, has pieces of its own.
+pub(super) fn piece_of_buffer(op: CollectiveOp, ranks: u32, pieces: u32) -> f64 {
+    match op {
+        CollectiveOp::AllToAll => 1.0 / f64::from(ranks),
+        CollectiveOp::SendRecv => 1.0,
+        CollectiveOp::AllReduce
+        | CollectiveOp::AllGather
+        | CollectiveOp::ReduceScatter
+        | CollectiveOp::Broadcast => 1.0 / f64::from(pieces),
     }
 }
 
@@ -154,7 +197,14 @@ mod tests {
         [1, 2, 4, 8, ranks]
             .into_iter()
             .filter(|members| ranks.is_multiple_of(*members))
-            .map(|members| GroupLayout { ranks, members })
+            .flat_map(|members| {
+                [(1, false), (4, false), (3, true)].map(|(pieces, fabric_reduces)| GroupLayout {
+                    ranks,
+                    members,
+                    pieces,
+                    fabric_reduces,
+                })
+            })
             .collect()
     }
 
@@ -182,10 +232,7 @@ mod tests {
     fn every_algorithm_carries_an_all_reduce_on_any_number_of_ranks() {
         for &algorithm in CollectiveAlgorithm::ALL {
             for ranks in 2..=64 {
-                let group = GroupLayout {
-                    ranks,
-                    members: ranks,
-                };
+                let group = GroupLayout::new(ranks, ranks);
                 assert!(schedule(algorithm, CollectiveOp::AllReduce, group).is_ok());
             }
         }
@@ -195,7 +242,7 @@ mod tests {
     #[test]
     fn a_ring_all_reduce_sends_twice_the_buffer_less_two_shares() {
         for ranks in 2..=64 {
-            let group = GroupLayout { ranks, members: 1 };
+            let group = GroupLayout::new(ranks, 1);
             let made = schedule(CollectiveAlgorithm::Ring, CollectiveOp::AllReduce, group)
                 .expect("a ring carries it");
             let sent = made.rounds.iter().flatten().filter(|t| t.from == 0).count() as f64;

@@ -1,6 +1,7 @@
 //! Around a ring, share by share.
 
 use crate::collective::CollectiveOp;
+use crate::collective::schedule::pipeline::{Hop, Pipeline};
 use crate::collective::schedule::{Schedule, Transfer, reducing};
 
 /// In round `t` rank `r` hands the partial sum of share `r − 1 − t` on, so that share `r` is
@@ -23,36 +24,32 @@ pub(super) fn scatter(ranks: u32) -> Vec<Vec<Transfer>> {
 }
 
 /// Rank 0's pieces along the ring, one behind the other.
-fn chain(ranks: u32) -> Vec<Vec<Transfer>> {
-    (0..2 * ranks - 2)
-        .map(|round| {
-            (0..ranks - 1)
-                .filter(|rank| (*rank..rank + ranks).contains(&round))
-                .map(|rank| Transfer {
-                    from: rank,
-                    to: rank + 1,
-                    piece: round - rank,
-                    adds: false,
-                })
-                .collect()
-        })
-        .collect()
+pub(super) fn pipeline(op: CollectiveOp, ranks: u32) -> Option<Pipeline> {
+    if op != CollectiveOp::Broadcast {
+        return None;
+    }
+    let stage = |rank| {
+        vec![Hop {
+            from: rank,
+            to: rank + 1,
+            lane: 0,
+            adds: false,
+        }]
+    };
+    Some(Pipeline {
+        switches: 0,
+        lanes: 1,
+        pieces: Some(ranks),
+        passes: vec![(0..ranks - 1).map(stage).collect()],
+    })
 }
 
 pub(super) fn schedule(op: CollectiveOp, ranks: u32) -> Option<Schedule> {
-    let rounds = match op {
-        CollectiveOp::Broadcast => chain(ranks),
-        CollectiveOp::AllReduce
-        | CollectiveOp::AllGather
-        | CollectiveOp::ReduceScatter
-        | CollectiveOp::AllToAll
-        | CollectiveOp::SendRecv => reducing(op, scatter(ranks))?,
-    };
     Some(Schedule {
         op,
         ranks,
         switches: 0,
         pieces: ranks,
-        rounds,
+        rounds: reducing(op, scatter(ranks))?,
     })
 }

@@ -23,6 +23,28 @@ pub(super) fn graph(devices: u32, per_leaf: u32, oversubscription: f64) -> Graph
     graph
 }
 
+/// A leaf switch with the places of its links to the spines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// Which one.
+    pub number: u32,
+    /// Link to the spines.
+    pub up: u32,
+    /// Link from them.
+    pub down: u32,
+}
+
+/// The leaf above a device.
+pub(super) const fn leaf(devices: u32, per_leaf: u32, device: u32) -> Leaf {
+    let number = device / per_leaf;
+    let up = 2 * (devices + number);
+    Leaf {
+        number,
+        up,
+        down: up + 1,
+    }
+}
+
 /// The links of a way.
 pub(super) fn route(
     devices: u32,
@@ -32,10 +54,11 @@ pub(super) fn route(
     take: &mut dyn FnMut(u32, f64),
 ) {
     take(2 * from, 1.0);
-    let (up, down) = (from / per_leaf, to / per_leaf);
-    if up != down {
-        take(2 * (devices + up), 1.0);
-        take(2 * (devices + down) + 1, 1.0);
+    let leaf = |device| leaf(devices, per_leaf, device);
+    let (below, above) = (leaf(from), leaf(to));
+    if below != above {
+        take(below.up, 1.0);
+        take(above.down, 1.0);
     }
     take(2 * to + 1, 1.0);
 }

@@ -10,6 +10,7 @@ mod tree;
 
 use std::sync::Arc;
 
+pub use fat_tree::Leaf;
 pub use graph::{Graph, TopologyLink};
 pub use own::{DeviceUnit, OwnLink, OwnNetwork, OwnTopology, OwnTopologyFault};
 
@@ -237,6 +238,20 @@ impl Topology {
             | Routing::Tree(_)
             | Routing::Grid(_)
             | Routing::Dragonfly(_) => None,
+        }
+    }
+
+    /// The leaf switch above a device of a fat tree or rail fabric; `None` on other networks.
+    pub fn leaf(&self, device: u32) -> Option<Leaf> {
+        match self.routing {
+            Routing::FatTree { per_leaf } => {
+                Some(fat_tree::leaf(self.graph.devices(), per_leaf, device))
+            }
+            Routing::Switch
+            | Routing::Tree(_)
+            | Routing::Grid(_)
+            | Routing::Dragonfly(_)
+            | Routing::Own { .. } => None,
         }
     }
 
