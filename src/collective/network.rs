@@ -307,8 +307,8 @@ impl Network {
         protocol: Protocol,
         algorithm: CollectiveAlgorithm,
     ) -> Option<Way> {
-        if let Some(way) = self.played(pricing, protocol, algorithm) {
-            return Some(way);
+        if self.needs_schedule(algorithm) {
+            return self.by_schedule(pricing, protocol, algorithm);
         }
         let latency = self.round_latency(protocol);
         let rounds = Rounds {
@@ -326,7 +326,8 @@ impl Network {
             pipelined.way(algorithm, protocol)
         } else {
             let bytes = request.bytes.as_f64();
-            rounds.way(algorithm, request.op, bytes)?
+            let closed = rounds.way(algorithm, request.op, bytes);
+            closed.or_else(|| self.by_schedule(pricing, protocol, algorithm))?
         };
         if protocol != Protocol::Ideal {
             way.latency += library::RING.base[2] * 1e-6;
@@ -560,9 +561,7 @@ fn carried_by_library(algorithm: CollectiveAlgorithm, op: CollectiveOp) -> bool 
             matches!(op, CollectiveOp::AllToAll | CollectiveOp::SendRecv)
         }
         CollectiveAlgorithm::Nvls => true,
-        CollectiveAlgorithm::Tree
-        | CollectiveAlgorithm::HalvingDoubling
-        | CollectiveAlgorithm::Hierarchical => false,
+        _ => false,
     }
 }
 

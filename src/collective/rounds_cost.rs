@@ -75,13 +75,7 @@ impl Rounds {
             CollectiveAlgorithm::Hierarchical if reduces && self.shape.is_even() => {
                 self.hierarchical(bytes).times(passes)
             }
-            CollectiveAlgorithm::Ring
-            | CollectiveAlgorithm::Direct
-            | CollectiveAlgorithm::Tree
-            | CollectiveAlgorithm::DoubleBinaryTree
-            | CollectiveAlgorithm::HalvingDoubling
-            | CollectiveAlgorithm::Hierarchical
-            | CollectiveAlgorithm::Nvls => return None,
+            _ => return None,
         };
         Some(Way {
             algorithm,

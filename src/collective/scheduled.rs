@@ -94,26 +94,26 @@ impl Network {
         })
     }
 
-    /// A way in rounds with its messages on every link of a spec's own topology, whose links are not
-    /// alike; `None` on the program's, and for algorithms that hand pieces on as a pipeline.
-    pub(super) fn played(
+    /// Whether an algorithm has no closed form here: on a spec's own topology, whose links are not
+    /// alike, only rings and those that hand pieces on do.
+    pub(super) fn needs_schedule(&self, algorithm: CollectiveAlgorithm) -> bool {
+        let in_rounds = matches!(
+            algorithm,
+            CollectiveAlgorithm::HalvingDoubling
+                | CollectiveAlgorithm::Direct
+                | CollectiveAlgorithm::Hierarchical
+        );
+        in_rounds && self.contention.topology().is_some_and(Topology::is_own)
+    }
+
+    /// The rounds of an algorithm's schedule with every message on its links; `None` where it
+    /// cannot carry the operation.
+    pub(super) fn by_schedule(
         &self,
         pricing: &Pricing<'_>,
         protocol: Protocol,
         algorithm: CollectiveAlgorithm,
     ) -> Option<Way> {
-        let in_rounds = match algorithm {
-            CollectiveAlgorithm::HalvingDoubling
-            | CollectiveAlgorithm::Direct
-            | CollectiveAlgorithm::Hierarchical => true,
-            CollectiveAlgorithm::Ring
-            | CollectiveAlgorithm::Tree
-            | CollectiveAlgorithm::DoubleBinaryTree
-            | CollectiveAlgorithm::Nvls => false,
-        };
-        if !in_rounds || !self.contention.topology().is_some_and(Topology::is_own) {
-            return None;
-        }
         let (request, shape) = (pricing.request, pricing.shape);
         if algorithm == CollectiveAlgorithm::Hierarchical && !shape.is_even() {
             return None;

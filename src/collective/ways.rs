@@ -465,9 +465,7 @@ impl Pricing<'_> {
                 self.tree_estimate(way.protocol)
             }
             CollectiveAlgorithm::Nvls => self.nvls_estimate(),
-            CollectiveAlgorithm::HalvingDoubling
-            | CollectiveAlgorithm::Direct
-            | CollectiveAlgorithm::Hierarchical => way.total(),
+            _ => way.total(),
         }
     }
 

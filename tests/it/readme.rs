@@ -120,6 +120,20 @@ fn the_readme_shows_the_two_commands() {
     }
 }
 
+// The compiler and the tests of the schedules see that file.
+#[test]
+fn the_readme_shows_an_algorithm_that_compiles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let shown = readme
+        .split("```rust\n")
+        .skip(1)
+        .filter_map(|block| Some(block.split_once("```")?.0));
+    let compiled = root.join("src/collective/schedule/tests/pairs.rs");
+    let compiled = fs::read_to_string(compiled).unwrap();
+    assert_eq!(shown.collect::<Vec<_>>(), [compiled]);
+}
+
 #[test]
 fn an_ellipsis_stands_for_any_number_of_lines() {
     let expected = ["a", "…", "z"].map(str::to_owned);

@@ -95,9 +95,7 @@ pub fn schedule(
         CollectiveAlgorithm::HalvingDoubling => halving_doubling::schedule(op, group.ranks),
         CollectiveAlgorithm::Direct => direct::schedule(op, group.ranks),
         CollectiveAlgorithm::Hierarchical => hierarchical::schedule(op, group),
-        CollectiveAlgorithm::Tree
-        | CollectiveAlgorithm::DoubleBinaryTree
-        | CollectiveAlgorithm::Nvls => None,
+        _ => None,
     };
     made.ok_or_else(|| Unsupported {
         sentence: format!(
@@ -119,7 +117,7 @@ pub(super) fn pipeline(
         CollectiveAlgorithm::DoubleBinaryTree => double_binary_tree::pipeline(op, group),
         CollectiveAlgorithm::Direct => direct::pipeline(op, group.ranks),
         CollectiveAlgorithm::Nvls => nvls::pipeline(op, group),
-        CollectiveAlgorithm::HalvingDoubling | CollectiveAlgorithm::Hierarchical => None,
+        _ => None,
     }
 }
 
@@ -191,6 +189,8 @@ fn reducing(op: CollectiveOp, scatter: Vec<Vec<Transfer>>) -> Option<Vec<Vec<Tra
 
 #[cfg(test)]
 mod tests {
+    mod pairs;
+
     use super::*;
 
     fn layouts(ranks: u32) -> Vec<GroupLayout> {
@@ -249,5 +249,25 @@ mod tests {
             let n = f64::from(ranks);
             assert!((sent * made.piece_of_buffer() - 2.0 * (n - 1.0) / n).abs() < 1e-12);
         }
+    }
+
+    // The README's own example of an algorithm, which its tests hold to this file. Every rank sends its
+    // share to each of the n − 1 others: as much as a ring does.
+    #[test]
+    fn the_algorithm_of_the_readme_loses_nothing_and_sends_what_a_ring_does() {
+        for op in [
+            CollectiveOp::AllReduce,
+            CollectiveOp::AllGather,
+            CollectiveOp::ReduceScatter,
+        ] {
+            for ranks in 2..=64 {
+                let made = pairs::schedule(op, ranks).expect("it reduces");
+                made.verify().expect("it is sound");
+                let ring = schedule(CollectiveAlgorithm::Ring, op, GroupLayout::new(ranks, 1));
+                let transfers = |it: &Schedule| it.rounds.iter().flatten().count();
+                assert_eq!(transfers(&made), transfers(&ring.expect("a ring does")));
+            }
+        }
+        assert_eq!(pairs::schedule(CollectiveOp::Broadcast, 4), None);
     }
 }
