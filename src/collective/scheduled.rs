@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use crate::collective::library;
 use crate::collective::link_loads::{ScheduleLoads, bases};
 use crate::collective::network::{CollectiveCost, GroupPattern, LinkLoads, Network, Unsupported};
+use crate::collective::rounds_cost::whole_picos;
 use crate::collective::schedule::{GroupLayout, Schedule, schedule};
 use crate::collective::ways::{Pricing, Way, lines, slots, window};
 use crate::collective::{CarriedBy, CollectiveAlgorithm, CollectiveOp, OwnAlgorithm, Protocol};
@@ -154,14 +155,14 @@ impl Network {
                 + self.message_overhead(loads, piece)
         };
         let [inside, across] = self.protocol_factors(protocol);
-        let moved: f64 = loads
+        let mut transfer: f64 = loads
             .rounds
             .iter()
             .map(|round| (round.inside * inside).max(round.across * across))
+            .map(|secs_per_byte| whole_picos(secs_per_byte * piece))
             .sum();
         let fabric = &self.cluster.fabric;
         let crossings = loads.rounds.iter().filter(|round| round.across > 0.0);
-        let mut transfer = moved * piece;
         if protocol != Protocol::Ideal && loads.sent[1] > 0.0 {
             // Messages that need a rendezvous hide it behind those under way, as in a ring.
             let agreed = fabric

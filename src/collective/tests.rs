@@ -8,7 +8,8 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use crate::catalog::Catalog;
 use crate::collective::schedule::{GroupLayout, Schedule, Transfer, schedule};
 use crate::collective::{
-    CollectiveAlgorithm, CollectiveOp, CollectiveRequest, GroupPattern, Network, Protocol,
+    CollectiveAlgorithm, CollectiveCost, CollectiveOp, CollectiveRequest, GroupPattern, Network,
+    OwnAlgorithm, Protocol, ScheduledRequest,
 };
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::hardware::{Cluster, FabricTopology, Topology, TopologyKind, TopologySize};
@@ -35,11 +36,13 @@ struct Job {
     per_domain: u32,
     gpus: u32,
     domains: u32,
+    /// NICs of a domain that carry traffic apart from each other: 1 where it spreads over all of them.
+    nics: u32,
     fabric: Topology,
 }
 
 impl Job {
-    fn of(cluster: &Cluster, gpus: u32) -> Option<Self> {
+    fn of(cluster: &Cluster, gpus: u32, own_nics: bool) -> Option<Self> {
         let per_domain = cluster.gpus_per_node.min(gpus);
         let domains = gpus.div_ceil(per_domain);
         let size = TopologySize {
@@ -62,8 +65,10 @@ impl Job {
             capacity,
             latency: SimDuration::ZERO,
         };
+        let apart = if own_nics { per_domain } else { 1 };
+        let nic = nics.scaled(1.0 / f64::from(apart));
         let mut links = vec![link(port); 2 * gpus as usize];
-        links.extend(vec![link(nics); 2 * domains as usize]);
+        links.extend(vec![link(nic); 2 * (domains * apart) as usize]);
         let between = fabric.graph().links().iter();
         links.extend(between.map(|between| link(nics.scaled(between.capacity))));
         Some(Self {
@@ -71,6 +76,7 @@ impl Job {
             per_domain,
             gpus,
             domains,
+            nics: apart,
             fabric,
         })
     }
@@ -83,12 +89,19 @@ impl Job {
         }
     }
 
+    fn nic(&self, place: Place) -> Option<u32> {
+        match place {
+            Place::Gpu(rank) if self.nics > 1 => Some(rank),
+            _ => self.domain(place),
+        }
+    }
+
     fn crosses(&self, from: Place, to: Place) -> bool {
         self.domain(from) != self.domain(to)
     }
 
     fn route(&self, from: Place, to: Place) -> Vec<Crossing> {
-        let (nics, fabric) = (2 * self.gpus, 2 * self.gpus + 2 * self.domains);
+        let (nics, fabric) = (2 * self.gpus, 2 * (self.gpus + self.domains * self.nics));
         let mut route = Vec::new();
         if let (Some(source), Some(goal)) = (self.domain(from), self.domain(to))
             && source == goal
@@ -102,8 +115,8 @@ impl Job {
             }
             return route;
         }
-        let sends = self.domain(from).map(|source| nics + 2 * source);
-        let receives = self.domain(to).map(|goal| nics + 2 * goal + 1);
+        let sends = self.nic(from).map(|nic| nics + 2 * nic);
+        let receives = self.nic(to).map(|nic| nics + 2 * nic + 1);
         route.extend(sends.into_iter().chain(receives).map(Crossing::whole));
         match (from, to) {
             (Place::Leaf(device), Place::Spines) => {
@@ -253,80 +266,85 @@ fn messages(
 
 /// A collective as it is scheduled.
 struct Scheduled {
+    schedule: Schedule,
     layout: GroupLayout,
     /// Of a size that its pieces divide.
     request: CollectiveRequest,
+    /// Whether pieces follow each other, as messages of their own.
     hands_on: bool,
+    /// Whether every rank keeps to its own NIC.
+    own_nics: bool,
 }
 
-fn scheduled(network: &Network, request: &CollectiveRequest) -> Option<Scheduled> {
-    let shape = network.shape(request.groups);
-    let algorithm = request.algorithm?;
-    let mut request = *request;
-    for _ in 0..8 {
-        let Some(pipelined) = network.pipelined(&request, algorithm) else {
-            return Some(Scheduled {
-                layout: GroupLayout::new(shape.ranks, shape.members),
-                request,
-                hands_on: false,
-            });
-        };
-        let layout = pipelined.group();
-        let divisor = 2 * u64::from(layout.pieces);
-        if request.bytes.get().is_multiple_of(divisor) {
-            return Some(Scheduled {
-                layout,
-                request,
-                hands_on: true,
-            });
+impl Scheduled {
+    /// `None` where the program's algorithm has no schedule.
+    fn of(network: &Network, mut request: CollectiveRequest) -> Option<Self> {
+        let shape = network.shape(request.groups);
+        let algorithm = request.algorithm?;
+        let hands_on = network.pipelined(&request, algorithm).is_some();
+        let mut layout = GroupLayout::new(shape.ranks, shape.members);
+        while let Some(pipelined) = network.pipelined(&request, algorithm) {
+            layout = pipelined.group();
+            let divisor = 2 * u64::from(layout.pieces);
+            if request.bytes.get().is_multiple_of(divisor) {
+                break;
+            }
+            request.bytes = Bytes::new(request.bytes.get().next_multiple_of(divisor));
         }
-        request.bytes = Bytes::new(request.bytes.get().next_multiple_of(divisor));
+        let closed = matches!(
+            algorithm,
+            CollectiveAlgorithm::Ring
+                | CollectiveAlgorithm::HalvingDoubling
+                | CollectiveAlgorithm::Direct
+                | CollectiveAlgorithm::Hierarchical
+        );
+        Some(Self {
+            schedule: schedule(algorithm, request.op, layout).ok()?,
+            layout,
+            request,
+            hands_on,
+            own_nics: !closed && !hands_on,
+        })
     }
-    None
-}
 
-/// Time of an ideal collective with every rank simulated; `None` where it has no schedule there.
-fn every_rank(cluster: &Cluster, gpus: u32, scheduled: &Scheduled) -> Option<SimDuration> {
-    let Scheduled {
-        layout,
-        request,
-        hands_on,
-    } = *scheduled;
-    let job = Job::of(cluster, gpus)?;
-    let algorithm = request.algorithm?;
-    let made: Schedule = schedule(algorithm, request.op, layout).ok()?;
-    let ways = |ranks: &Vec<u32>| {
-        if hands_on {
-            vec![ranks.clone()]
-        } else {
-            numberings(ranks, layout.members, algorithm)
+    /// The ways in which a group's ranks are numbered.
+    fn numberings(&self, ranks: &[u32]) -> Vec<Vec<u32>> {
+        match self.request.algorithm {
+            Some(algorithm) if !self.hands_on => numberings(ranks, self.layout.members, algorithm),
+            _ => vec![ranks.to_vec()],
         }
-    };
-    let groups = groups(request.groups, gpus);
-    let parts = ways(&groups[0]).len() as f64;
-    let all: Vec<Vec<u32>> = groups.iter().flat_map(ways).collect();
-    let piece = request.bytes.as_f64() * made.piece_of_buffer() / parts;
-    let mut time = SimDuration::ZERO;
-    let mut known: Vec<(Vec<Message>, SimDuration)> = Vec::new();
-    for round in &made.rounds {
-        let sent = messages(&job, layout, round, &all, (piece, !hands_on));
-        let crosses = sent.iter().any(|&(from, to, _)| job.crosses(from, to));
-        let latency = if crosses {
-            cluster.fabric.latency
-        } else {
-            cluster.scale_up.latency
-        };
-        let before = known.iter().find(|(before, _)| *before == sent);
-        let took = if let Some((_, took)) = before {
-            *took
-        } else {
-            let took = job.round(&sent);
-            known.push((sent, took));
-            took
-        };
-        time += latency + took;
     }
-    Some(time)
+
+    /// Its time on ideal links with every rank simulated.
+    fn every_rank(&self, cluster: &Cluster, gpus: u32) -> Option<SimDuration> {
+        let job = Job::of(cluster, gpus, self.own_nics)?;
+        let groups = groups(self.request.groups, gpus);
+        let parts = self.numberings(&groups[0]).len() as f64;
+        let all = groups.iter().flat_map(|ranks| self.numberings(ranks));
+        let all: Vec<Vec<u32>> = all.collect();
+        let piece = self.request.bytes.as_f64() * self.schedule.piece_of_buffer() / parts;
+        let mut time = SimDuration::ZERO;
+        let mut known: Vec<(Vec<Message>, SimDuration)> = Vec::new();
+        for round in &self.schedule.rounds {
+            let sent = messages(&job, self.layout, round, &all, (piece, !self.hands_on));
+            let crosses = sent.iter().any(|&(from, to, _)| job.crosses(from, to));
+            let latency = if crosses {
+                cluster.fabric.latency
+            } else {
+                cluster.scale_up.latency
+            };
+            let before = known.iter().find(|(before, _)| *before == sent);
+            let took = if let Some((_, took)) = before {
+                *took
+            } else {
+                let took = job.round(&sent);
+                known.push((sent, took));
+                took
+            };
+            time += latency + took;
+        }
+        Some(time)
+    }
 }
 
 /// Where closed forms and full simulation are compared.
@@ -388,47 +406,44 @@ fn placements() -> Vec<(Cluster, u32, GroupPattern)> {
     all
 }
 
-/// Compares an algorithm everywhere; how many cases there were.
-fn compared(algorithm: CollectiveAlgorithm, op: CollectiveOp) -> usize {
+/// Compares what is priced with every rank simulated, everywhere; how many cases there were.
+fn compared(
+    priced: impl Fn(&Network, GroupPattern) -> Option<(Scheduled, CollectiveCost)>,
+) -> usize {
     let mut cases = 0;
-    let mut wrong = Vec::new();
     for (cluster, gpus, groups) in placements() {
-        let request = CollectiveRequest {
-            op,
-            bytes: Bytes::new(64 * 27 * 5 * 7 * 10_000),
-            groups,
-            algorithm: Some(algorithm),
-            protocol: Some(Protocol::Ideal),
-        };
         let Ok(network) = Network::new(&cluster, gpus) else {
             continue;
         };
-        let Some(scheduled) = scheduled(&network, &request) else {
+        let Some((scheduled, cost)) = priced(&network, groups) else {
             continue;
         };
-        let (Ok(cost), Some(full)) = (
-            network.collective(&scheduled.request),
-            every_rank(&cluster, gpus, &scheduled),
-        ) else {
+        let Some(full) = scheduled.every_rank(&cluster, gpus) else {
             continue;
         };
         cases += 1;
-        let (reduced, full) = (cost.time.as_picos(), full.as_picos());
-        if reduced != full {
-            wrong.push(format!(
-                "{algorithm} {op} {groups:?} of {gpus} on {} {}:1, {} per leaf, {:?}: {reduced} and {full} ps",
-                cluster.fabric.topology, cluster.fabric.oversubscription, cluster.fabric.nodes_per_leaf,
-                scheduled.layout
-            ));
-        }
+        let fabric = &cluster.fabric;
+        assert_eq!(
+            cost.time, full,
+            "{:?} of {gpus} on {} {}:1, {} per leaf",
+            scheduled.request, fabric.topology, fabric.oversubscription, fabric.nodes_per_leaf
+        );
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {cases}:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
     cases
+}
+
+fn request(
+    op: CollectiveOp,
+    groups: GroupPattern,
+    algorithm: Option<CollectiveAlgorithm>,
+) -> CollectiveRequest {
+    CollectiveRequest {
+        op,
+        bytes: Bytes::new(64 * 27 * 5 * 7 * 10_000),
+        groups,
+        algorithm,
+        protocol: Some(Protocol::Ideal),
+    }
 }
 
 // To the picosecond, over 2 to 64 GPUs, for whatever an algorithm carries: groups inside nodes, over whole
@@ -441,7 +456,41 @@ fn every_algorithm_takes_as_long_as_with_every_rank_simulated() {
     let pairs: Vec<_> = pairs.collect();
     pairs.into_par_iter().for_each(|(algorithm, op)| {
         let carries = schedule(algorithm, op, GroupLayout::new(8, 8)).is_ok();
-        let cases = compared(algorithm, op);
+        let cases = compared(|network, groups| {
+            let scheduled = Scheduled::of(network, request(op, groups, Some(algorithm)))?;
+            let cost = network.collective(&scheduled.request).ok()?;
+            Some((scheduled, cost))
+        });
         assert_eq!(cases > 1_000, carries, "{algorithm} {op}: {cases} cases");
     });
+}
+
+// The same for a schedule of one's own, where every rank keeps to its own NIC: a ring one way round.
+#[test]
+fn a_schedule_of_ones_own_takes_as_long_as_with_every_rank_simulated() {
+    let cases = compared(|network, groups| {
+        let layout = GroupLayout::new(groups.size, 1);
+        let request = request(CollectiveOp::AllReduce, groups, None);
+        let ring = schedule(CollectiveAlgorithm::Ring, request.op, layout).ok()?;
+        let own = OwnAlgorithm {
+            name: "mine".to_owned(),
+            schedule: ring.clone(),
+        };
+        let asked = ScheduledRequest {
+            op: request.op,
+            bytes: request.bytes,
+            groups,
+            protocol: request.protocol,
+        };
+        let cost = network.scheduled(&own, &asked).ok()?;
+        let scheduled = Scheduled {
+            schedule: ring,
+            layout,
+            request,
+            hands_on: false,
+            own_nics: true,
+        };
+        Some((scheduled, cost))
+    });
+    assert!(cases > 1_000, "{cases} cases");
 }
