@@ -63,6 +63,7 @@ const fn thread(stage: u32, track: Track) -> u32 {
     let stream = match track {
         Track::Compute => 1,
         Track::Communication => 2,
+        Track::Sends => 3,
     };
     1_000_000 + 10 * stage + stream
 }
@@ -202,12 +203,12 @@ mod tests {
         let processes = named("process_name", "pid");
         assert!(processes.iter().all(|pid| *pid >= 1));
         let mut threads = named("thread_name", "tid");
-        // Two streams of each stage; none may be taken for the main thread of a process.
-        assert_eq!(threads.len(), 40);
+        // Three streams of each stage; none may be taken for the main thread of a process.
+        assert_eq!(threads.len(), 60);
         assert!(threads.iter().all(|tid| !processes.contains(tid)));
         threads.sort_unstable();
         threads.dedup();
-        assert_eq!(threads.len(), 40);
+        assert_eq!(threads.len(), 60);
         // The second slice starts where the first ends: 5 µs.
         let slices: Vec<&Value> = events.iter().filter(|event| event["ph"] == "X").collect();
         assert_eq!(slices[1]["ts"], 5.0);

@@ -15,15 +15,22 @@ use crate::units::{SimDuration, SimTime};
 pub(super) struct Ends {
     pub(super) first: TaskId,
     pub(super) last: TaskId,
+    /// How long after the last task the next stage has what it sends, beyond the tasks themselves.
+    pub(super) lag: SimDuration,
 }
 
 impl Ends {
+    pub(super) const fn of(first: TaskId, last: TaskId) -> Self {
+        Self {
+            first,
+            last,
+            lag: SimDuration::ZERO,
+        }
+    }
+
     /// A pass that goes on with more tasks, or begins with them.
     pub(super) fn extended(so_far: Option<Self>, more: Self) -> Self {
-        Self {
-            first: so_far.map_or(more.first, |ends| ends.first),
-            last: more.last,
-        }
+        Self::of(so_far.map_or(more.first, |ends| ends.first), more.last)
     }
 }
 
@@ -33,6 +40,8 @@ pub(super) struct Player<'a, 'b> {
     pub(super) replication: Replication<'b>,
     pub(super) timeline: &'b mut Timeline,
     pub(super) slowdown: &'b [f64],
+    /// Whether the sends beside compute of each stage are tasks of their own all the time.
+    queued_sends: Vec<bool>,
     /// `[virtual stage × microbatch]`.
     forward: Vec<Option<Ends>>,
     backward: Vec<Option<Ends>>,
@@ -56,11 +65,16 @@ impl<'a, 'b> Player<'a, 'b> {
     ) -> Self {
         let pp = costs.layout.pp as usize;
         let passes = costs.stages.len() * costs.layout.microbatches as usize;
+        let sends_take = costs.sends.time;
+        let queued_sends = (0..costs.layout.pp)
+            .map(|stage| sends_take > costs.shortest_pass(stage, slowdown))
+            .collect();
         Self {
             costs,
             replication,
             timeline,
             slowdown,
+            queued_sends,
             forward: vec![None; passes],
             backward: vec![None; passes],
             recent: vec![Vec::new(); pp],
@@ -116,7 +130,7 @@ impl<'a, 'b> Player<'a, 'b> {
             Pass::BackwardWeight => return Ok(()),
         };
         let ends = if sends && pp > 1 {
-            self.send(stage, ends)
+            self.send(stage, slot, ends)
         } else {
             ends
         };
@@ -129,25 +143,47 @@ impl<'a, 'b> Player<'a, 'b> {
         Ok(())
     }
 
-    /// A send that holds up its sender, unless sends run beside compute.
-    fn send(&mut self, stage: u32, ends: Ends) -> Ends {
+    /// A send that holds up its sender or runs beside compute.
+    fn send(&mut self, stage: u32, slot: Slot, ends: Ends) -> Ends {
         let sends = &self.costs.sends;
         self.traffic += &sends.traffic;
         self.comm_busy += sends.time;
+        let beside = self.replicates_beside(stage, slot);
         if self.overlaps_sends() {
-            return ends;
+            return self.send_beside(stage, ends, beside);
         }
         let parts = TimeShares {
             pp_comm: sends.time,
             ..TimeShares::default()
         };
-        let beside = !self.reductions[stage as usize].is_empty();
         let last = if beside && sends.time > SimDuration::ZERO {
             self.timeline.exposed(stage, Cause::Send, parts, sends.load)
         } else {
             self.timeline
                 .compute(stage, Cause::Send, parts, SimDuration::ZERO, false)
         };
+        Ends { last, ..ends }
+    }
+
+    /// A send beside compute. It shares the links with reductions and gathers that run at the same
+    /// time, and waits for the send before it. Where it can do neither, because every pass takes
+    /// longer than a send, the receiver simply has it so much later.
+    fn send_beside(&mut self, stage: u32, ends: Ends, beside_replication: bool) -> Ends {
+        let sends = &self.costs.sends;
+        if !beside_replication && !self.queued_sends[stage as usize] {
+            return Ends {
+                lag: sends.time,
+                ..ends
+            };
+        }
+        let load = if beside_replication {
+            sends.load
+        } else {
+            [0.0; 2]
+        };
+        let last = self.timeline.send(stage, sends.time, load);
+        let engine = &mut self.timeline.engine;
+        engine.add_dependency(ends.last, last, SimDuration::ZERO);
         Ends { last, ..ends }
     }
 
@@ -205,17 +241,14 @@ impl<'a, 'b> Player<'a, 'b> {
             let task = self
                 .timeline
                 .compute(stage, cause, parts, cost.issue, synchronised);
-            return Ends {
-                first: task,
-                last: task,
-            };
+            return Ends::of(task, task);
         }
         let first = self
             .timeline
             .compute(stage, cause, kernels, cost.issue, synchronised);
         let load = cost.link_time.map(|filled| (filled / seconds).min(1.0));
         let last = self.timeline.exposed(stage, cause, exposed, load);
-        Ends { first, last }
+        Ends::of(first, last)
     }
 
     /// Whether stages wait for one another, as they do but in a counterfactual.
@@ -226,12 +259,6 @@ impl<'a, 'b> Player<'a, 'b> {
     /// Lets every pass wait for the stage that feeds it.
     fn connect(&mut self) {
         let microbatches = self.costs.layout.microbatches as usize;
-        let across = self.costs.layout.pp > 1;
-        let lag = if across && self.overlaps_sends() {
-            self.costs.sends.time
-        } else {
-            SimDuration::ZERO
-        };
         let ends =
             |list: &[Option<Ends>], at: usize| list[at].expect("every schedule runs every pass");
         for place in 0..self.costs.stages.len() - 1 {
@@ -241,11 +268,11 @@ impl<'a, 'b> Player<'a, 'b> {
                 let (sent, received) = (ends(&self.forward, at), ends(&self.forward, next));
                 self.timeline
                     .engine
-                    .add_dependency(sent.last, received.first, lag);
+                    .add_dependency(sent.last, received.first, sent.lag);
                 let (sent, received) = (ends(&self.backward, next), ends(&self.backward, at));
                 self.timeline
                     .engine
-                    .add_dependency(sent.last, received.first, lag);
+                    .add_dependency(sent.last, received.first, sent.lag);
             }
         }
     }
@@ -268,6 +295,11 @@ impl<'a, 'b> Player<'a, 'b> {
             })
             .flatten()
             .collect()
+    }
+
+    /// Makes every send beside compute a task, for people to look at; the times are the same.
+    pub(super) fn show_sends(&mut self) {
+        self.queued_sends.fill(true);
     }
 
     /// Plays what was built.

@@ -39,6 +39,16 @@ impl Player<'_, '_> {
                 .unwrap_or(stack.overlap.parameters)
     }
 
+    /// Whether parameters or gradients of a stage may be under way when a pass of it ends: those that
+    /// are gathered for the first microbatch, those that its last one has made, and those of sharded
+    /// passes all the time.
+    pub(super) fn replicates_beside(&self, stage: u32, slot: Slot) -> bool {
+        let gathered = slot.pass == Pass::Forward && slot.microbatch == 0 && self.gathers_ahead();
+        gathered
+            || !self.reductions[stage as usize].is_empty()
+            || self.costs.layout.zero == ZeroStage::Z3
+    }
+
     /// The tasks of one pass on the streams of its stage.
     pub(super) fn tasks(
         &mut self,

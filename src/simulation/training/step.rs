@@ -98,6 +98,18 @@ impl<'a> StepCosts<'a> {
         }
     }
 
+    /// A time that no pass of a stage that sends is shorter than; `slowdown` multiplies the kernels of
+    /// each stage.
+    pub(super) fn shortest_pass(&self, stage: u32, slowdown: &[f64]) -> SimDuration {
+        let Layout { pp, vpp, .. } = *self.layout;
+        let drawn = slowdown.get(stage as usize).copied().unwrap_or(1.0);
+        let factor = self.last_share() * drawn * self.scenario.run.kernel_time();
+        let chunks = (0..vpp).map(|chunk| &self.stages[(chunk * pp + stage) as usize].total);
+        let passes = chunks.flat_map(|layers| [&layers.forward, &layers.backward_input]);
+        let shortest = passes.map(|pass| pass.parts.total()).min();
+        shortest.unwrap_or_default().scaled(factor.min(1.0))
+    }
+
     /// Plays the step. `slowdown` multiplies the kernels of each stage; empty: none.
     ///
     /// # Errors
@@ -108,7 +120,8 @@ impl<'a> StepCosts<'a> {
         timeline: &mut Timeline,
         slowdown: &[f64],
     ) -> Result<Step, Infeasible> {
-        self.build(pricing, timeline, slowdown).map(Player::finish)
+        self.build(pricing, timeline, slowdown, false)
+            .map(Player::finish)
     }
 
     /// Plays the step and gives its timeline.
@@ -120,7 +133,7 @@ impl<'a> StepCosts<'a> {
         pricing: &mut Pricing,
         timeline: &mut Timeline,
     ) -> Result<Trace, Infeasible> {
-        let player = self.build(pricing, timeline, &[])?;
+        let player = self.build(pricing, timeline, &[], true)?;
         let hand_overs = player.hand_overs();
         player.finish();
         Ok(Trace::of(self, timeline, &hand_overs))
@@ -131,6 +144,7 @@ impl<'a> StepCosts<'a> {
         pricing: &'b mut Pricing,
         timeline: &'b mut Timeline,
         slowdown: &'b [f64],
+        shows_sends: bool,
     ) -> Result<Player<'b, 'b>, Infeasible> {
         let replication = Replication {
             scenario: self.scenario,
@@ -139,6 +153,9 @@ impl<'a> StepCosts<'a> {
         };
         timeline.reset(self.layout.pp);
         let mut player = Player::new(self, replication, timeline, slowdown);
+        if shows_sends {
+            player.show_sends();
+        }
         player.passes()?;
         player.close()?;
         Ok(player)
@@ -153,3 +170,6 @@ fn busy(stage: &VirtualStage, slowest: f64) -> SimDuration {
     };
     pass(&stage.total.forward.parts) + pass(&stage.total.backward.parts)
 }
+
+#[cfg(test)]
+mod tests;

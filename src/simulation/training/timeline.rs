@@ -2,6 +2,7 @@
 
 use crate::des::{Engine, Gate, StreamId, TaskId};
 use crate::simulation::TimeShares;
+use crate::simulation::training::trace::Track;
 use crate::units::{SimDuration, SimTime};
 
 /// What a task is there for.
@@ -11,7 +12,7 @@ pub(super) enum Cause {
     Forward,
     /// Kernels of a backward pass.
     Backward,
-    /// A send between stages that holds up its sender.
+    /// A send between stages.
     Send,
     /// Data-parallel communication.
     Replication,
@@ -33,6 +34,7 @@ pub(super) struct Passage {
 pub(super) struct Label {
     pub(super) cause: Cause,
     pub(super) device: u32,
+    pub(super) track: Track,
     pub(super) parts: TimeShares,
     /// What it works on; `None` for what belongs to the whole step.
     pub(super) passage: Option<Passage>,
@@ -46,8 +48,6 @@ pub(super) struct Timeline {
     labels: Vec<Label>,
     /// What the tasks that are added now work on.
     passage: Option<Passage>,
-    /// Communications that run beside compute.
-    beside: Vec<TaskId>,
     streams: Vec<DeviceStreams>,
 }
 
@@ -56,6 +56,8 @@ pub(super) struct Timeline {
 struct DeviceStreams {
     compute: StreamId,
     communication: StreamId,
+    /// Sends to both neighbours leave by the same NIC, one after the other.
+    sends: StreamId,
     on_compute: Vec<TaskId>,
 }
 
@@ -73,15 +75,16 @@ impl Timeline {
     pub(super) fn reset(&mut self, devices: u32) {
         self.engine.clear();
         self.labels.clear();
-        self.beside.clear();
         self.passage = None;
         self.streams.clear();
         for device in 0..devices {
             let compute = self.engine.add_stream(device);
             let communication = self.engine.add_stream(device);
+            let sends = self.engine.add_stream(device);
             self.streams.push(DeviceStreams {
                 compute,
                 communication,
+                sends,
                 on_compute: Vec::new(),
             });
         }
@@ -92,17 +95,19 @@ impl Timeline {
         self.passage = passage;
     }
 
-    /// Every task with its label, in the order in which they were added; communications that run
-    /// beside compute are marked.
-    pub(super) fn tasks(&self) -> impl Iterator<Item = (TaskId, &Label, bool)> {
-        let mut beside = self.beside.iter().peekable();
-        self.engine
-            .tasks()
-            .zip(&self.labels)
-            .map(move |(task, label)| {
-                let runs_beside = beside.next_if_eq(&&task).is_some();
-                (task, label, runs_beside)
-            })
+    /// Every task with its label, in the order in which they were added.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (TaskId, &Label)> {
+        self.engine.tasks().zip(&self.labels)
+    }
+
+    fn label(&mut self, cause: Cause, device: u32, track: Track, parts: TimeShares) {
+        self.labels.push(Label {
+            cause,
+            device,
+            track,
+            parts,
+            passage: self.passage,
+        });
     }
 
     /// Adds a task to the compute stream of a device; it lasts as long as its parts.
@@ -119,12 +124,7 @@ impl Timeline {
             .engine
             .add_issued_task(streams.compute, parts.total(), issue, synchronised);
         streams.on_compute.push(task);
-        self.labels.push(Label {
-            cause,
-            device,
-            parts,
-            passage: self.passage,
-        });
+        self.label(cause, device, Track::Compute, parts);
         task
     }
 
@@ -143,12 +143,7 @@ impl Timeline {
             .engine
             .add_communication(streams.compute, alone, SimDuration::ZERO, load);
         streams.on_compute.push(task);
-        self.labels.push(Label {
-            cause,
-            device,
-            parts,
-            passage: self.passage,
-        });
+        self.label(cause, device, Track::Compute, parts);
         task
     }
 
@@ -162,13 +157,19 @@ impl Timeline {
     ) -> TaskId {
         let stream = self.streams[device as usize].communication;
         let task = self.engine.add_communication(stream, time, latency, load);
-        self.labels.push(Label {
-            cause: Cause::Replication,
-            device,
-            parts: TimeShares::default(),
-            passage: self.passage,
-        });
-        self.beside.push(task);
+        let parts = TimeShares::default();
+        self.label(Cause::Replication, device, Track::Communication, parts);
+        task
+    }
+
+    /// Adds a send that runs beside compute. With a load it shares the links of its device with other
+    /// communications.
+    pub(super) fn send(&mut self, device: u32, time: SimDuration, load: [f64; 2]) -> TaskId {
+        let stream = self.streams[device as usize].sends;
+        let task = self
+            .engine
+            .add_communication(stream, time, SimDuration::ZERO, load);
+        self.label(Cause::Send, device, Track::Sends, TimeShares::default());
         task
     }
 
@@ -215,8 +216,8 @@ impl Timeline {
             now = self.engine.end(task);
         }
         times.shares.bubble += end - now;
-        for &task in &self.beside {
-            if self.labels[task.index()].device as usize == device {
+        for (task, label) in self.tasks() {
+            if label.device as usize == device && label.track == Track::Communication {
                 times.replication_busy += self.span(task);
             }
         }

@@ -15,6 +15,8 @@ closed_set! {
         Compute = "compute",
         /// Data-parallel communication beside them.
         Communication = "communication",
+        /// Sends to other stages beside them.
+        Sends = "sends",
     }
 }
 
@@ -25,7 +27,7 @@ closed_set! {
         Forward = "forward",
         /// Backward pass of it.
         Backward = "backward",
-        /// Send to another stage that holds up its sender.
+        /// Send to another stage.
         Send = "send",
         /// Gathering of parameters or reduction of gradients.
         Replication = "replication",
@@ -92,7 +94,7 @@ impl Trace {
     ) -> Self {
         let slices = timeline
             .tasks()
-            .map(|(task, label, beside)| slice(costs, timeline, task, label, beside));
+            .map(|(task, label)| slice(costs, timeline, task, label));
         let slices: Vec<Slice> = slices.collect();
         Self {
             stages: costs.layout.pp,
@@ -106,22 +108,12 @@ impl Trace {
     }
 }
 
-fn slice(
-    costs: &StepCosts,
-    timeline: &Timeline,
-    task: TaskId,
-    label: &Label,
-    beside: bool,
-) -> Slice {
+fn slice(costs: &StepCosts, timeline: &Timeline, task: TaskId, label: &Label) -> Slice {
     let place = label.passage.map(|passage| passage.place);
     let start = timeline.engine.start(task);
     Slice {
         stage: label.device,
-        track: if beside {
-            Track::Communication
-        } else {
-            Track::Compute
-        },
+        track: label.track,
         kind: match label.cause {
             Cause::Forward => SliceKind::Forward,
             Cause::Backward => SliceKind::Backward,
