@@ -1,5 +1,8 @@
 //! What the fabric between the domains makes of all groups of a pattern at once.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use crate::collective::placement::{GroupPattern, GroupShape};
 use crate::collective::straddling;
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
@@ -9,7 +12,7 @@ use crate::hardware::{
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 /// How the domains of a group talk to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Traffic {
     /// Each with the next and the one before, as rings in both directions do.
     Neighbours,
@@ -32,6 +35,17 @@ pub(super) struct Contention {
     topology: Option<Topology>,
     domains: u32,
     per_domain: u32,
+    /// What was found before; every job and size asks the same few things.
+    known: Mutex<HashMap<(GroupPattern, Traffic), Known>>,
+}
+
+/// What all groups of a pattern make of the fabric.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// How many times longer they take than on an ideal switch, ≥ 1.
+    slowdown: f64,
+    /// Latency of the slowest message, where the fabric states it.
+    latency: Option<SimDuration>,
 }
 
 impl Contention {
@@ -65,6 +79,7 @@ impl Contention {
             topology,
             domains,
             per_domain,
+            known: Mutex::default(),
         })
     }
 
@@ -75,23 +90,8 @@ impl Contention {
         shape: &GroupShape,
         traffic: Traffic,
     ) -> f64 {
-        let Some(topology) = &self.topology else {
-            return 1.0;
-        };
-        // Where directions differ a library turns its rings the way that is fastest.
-        let turns: &[Traffic] = match traffic {
-            Traffic::Neighbours if topology.is_own() => &TURNS,
-            Traffic::Neighbours
-            | Traffic::Exchange
-            | Traffic::Forward
-            | Traffic::Onwards
-            | Traffic::Backwards => &[traffic],
-        };
-        turns
-            .iter()
-            .map(|turn| topology.pressure(self.flows(groups, shape, *turn)))
-            .fold(f64::INFINITY, f64::min)
-            .max(1.0)
+        self.known(groups, shape, traffic)
+            .map_or(1.0, |known| known.slowdown)
     }
 
     /// Latency of the slowest message of all groups, where a spec's own topology states it.
@@ -101,12 +101,54 @@ impl Contention {
         shape: &GroupShape,
         traffic: Traffic,
     ) -> Option<SimDuration> {
-        let topology = self.topology.as_ref().filter(|it| it.is_own())?;
-        self.flows(groups, shape, traffic)
+        self.known(groups, shape, traffic)?.latency
+    }
+
+    fn known(&self, groups: GroupPattern, shape: &GroupShape, traffic: Traffic) -> Option<Known> {
+        let topology = self.topology.as_ref()?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known
+            .entry((groups, traffic))
+            .or_insert_with(|| self.find(topology, groups, shape, traffic));
+        Some(*found)
+    }
+
+    fn find(
+        &self,
+        topology: &Topology,
+        groups: GroupPattern,
+        shape: &GroupShape,
+        traffic: Traffic,
+    ) -> Known {
+        // Where directions differ a library turns its rings the way that is fastest.
+        let turns: &[Traffic] = match traffic {
+            Traffic::Neighbours if topology.is_own() => &TURNS,
+            Traffic::Neighbours
+            | Traffic::Exchange
+            | Traffic::Forward
+            | Traffic::Onwards
+            | Traffic::Backwards => &[traffic],
+        };
+        let slowdown = turns
+            .iter()
+            .map(|turn| topology.pressure(self.flows(groups, shape, *turn)))
+            .fold(f64::INFINITY, f64::min)
+            .max(1.0);
+        let timed = topology
+            .is_own()
+            .then(|| self.flows(groups, shape, traffic));
+        let latency = timed
             .into_iter()
-            .filter(|(from, to, _)| from != to)
-            .filter_map(|(from, to, _)| topology.latency(from, to))
-            .max()
+            .flatten()
+            .filter_map(|(from, to, _)| self.latency_between(from, to))
+            .max();
+        Known { slowdown, latency }
+    }
+
+    /// Latency of a message between two domains, where a spec's own topology states it.
+    pub(super) fn latency_between(&self, from: u32, to: u32) -> Option<SimDuration> {
+        let topology = self.topology.as_ref().filter(|_| from != to)?;
+        topology.latency(from, to)
     }
 
     /// The network behind the NICs, where it can hold traffic back or delays it by itself.

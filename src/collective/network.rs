@@ -89,6 +89,15 @@ pub struct Network {
     pub(super) gpus: u32,
     pub(super) per_domain: u32,
     pub(super) contention: Arc<Contention>,
+    /// What the fabric of the catalogue states, where an own topology's latency stands in the cluster.
+    stated: StatedLatency,
+}
+
+/// Latencies of a fabric.
+#[derive(Clone, Copy, Debug)]
+struct StatedLatency {
+    plugin: SimDuration,
+    message: SimDuration,
 }
 
 impl Network {
@@ -107,6 +116,10 @@ impl Network {
             gpus,
             per_domain,
             contention: Arc::new(Contention::new(cluster, domains, per_domain)?),
+            stated: StatedLatency {
+                plugin: cluster.fabric.plugin_latency,
+                message: cluster.fabric.latency,
+            },
         })
     }
 
@@ -307,9 +320,6 @@ impl Network {
         protocol: Protocol,
         algorithm: CollectiveAlgorithm,
     ) -> Option<Way> {
-        if self.needs_schedule(algorithm) {
-            return self.by_schedule(pricing, protocol, algorithm);
-        }
         let latency = self.round_latency(protocol);
         let rounds = Rounds {
             shape: pricing.shape,
@@ -321,9 +331,9 @@ impl Network {
         let mut way = if algorithm == CollectiveAlgorithm::HalvingDoubling {
             self.halving(pricing, latency, protocol)?
         } else if let Some(pipelined) =
-            Pipelined::of(self, request, algorithm, pricing.rates, latency)
+            Pipelined::of(self, request, algorithm, pricing.rates, (latency, protocol))
         {
-            pipelined.way(algorithm, protocol)
+            pipelined.way(algorithm)
         } else {
             let bytes = request.bytes.as_f64();
             let closed = rounds.way(algorithm, request.op, bytes);
@@ -350,7 +360,7 @@ impl Network {
     ) -> Option<Pipelined<'a>> {
         let rates = self.rates(request, &self.shape(request.groups));
         let latency = self.round_latency(Protocol::Ideal);
-        Pipelined::of(self, request, algorithm, rates, latency)
+        Pipelined::of(self, request, algorithm, rates, (latency, Protocol::Ideal))
     }
 
     fn round_latency(&self, protocol: Protocol) -> RoundLatency {
@@ -366,6 +376,25 @@ impl Network {
                 across: library::RING.network[2] * 1e-6 + fabric.plugin_latency.as_secs_f64(),
             }
         }
+    }
+
+    /// Seconds of the slowest message between domains, where an own topology states its ways.
+    pub(super) fn slowest_message(
+        &self,
+        ends: impl IntoIterator<Item = (u32, u32)>,
+        protocol: Protocol,
+    ) -> Option<f64> {
+        let ways = ends.into_iter();
+        let slowest = ways
+            .filter_map(|(from, to)| self.contention.latency_between(from, to))
+            .max()?;
+        let StatedLatency { plugin, message } = self.stated;
+        Some(if protocol == Protocol::Ideal {
+            slowest.as_secs_f64()
+        } else {
+            let over = (plugin + slowest).saturating_sub(message);
+            library::RING.network[2] * 1e-6 + over.as_secs_f64()
+        })
     }
 
     /// Recursive halving and doubling: each round lasts as its largest message inside a domain or
@@ -405,7 +434,9 @@ impl Network {
                 (latency.inside, SimDuration::ZERO)
             } else {
                 let across = self.contention.time(&round.across, bytes, line);
-                (latency.across, across)
+                let ends = round.across.iter().map(|&(from, to, _)| (from, to));
+                let slowest = self.slowest_message(ends, protocol);
+                (slowest.unwrap_or(latency.across), across)
             };
             way.latency += alpha;
             way.transfer += inside.max(across).as_secs_f64();

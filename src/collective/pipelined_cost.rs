@@ -20,6 +20,8 @@ struct RoundLoad {
     rate: f64,
     /// Whether a piece leaves its domain.
     crosses: bool,
+    /// Seconds of the slowest message between domains, where an own topology states its ways.
+    slowest: Option<f64>,
 }
 
 /// A pipelined algorithm on the links of a job.
@@ -30,6 +32,7 @@ pub(super) struct Pipelined<'a> {
     pipeline: Pipeline,
     group: GroupLayout,
     latency: RoundLatency,
+    protocol: Protocol,
     /// Bytes per second of a port inside a domain.
     port: f64,
     /// The same of all NICs of one.
@@ -43,7 +46,7 @@ impl<'a> Pipelined<'a> {
         request: &'a CollectiveRequest,
         algorithm: CollectiveAlgorithm,
         rates: Rates,
-        latency: RoundLatency,
+        (latency, protocol): (RoundLatency, Protocol),
     ) -> Option<Self> {
         let cluster = &network.cluster;
         let shape = network.shape(request.groups);
@@ -68,6 +71,7 @@ impl<'a> Pipelined<'a> {
             pipeline: pipeline(algorithm, request.op, group)?,
             group,
             latency,
+            protocol,
             port: rates.intra,
             nics: network.domain_rate() * efficiency,
         };
@@ -82,10 +86,10 @@ impl<'a> Pipelined<'a> {
     }
 
     /// Price of the rounds, in seconds.
-    pub(super) fn way(&self, algorithm: CollectiveAlgorithm, protocol: Protocol) -> Way {
+    pub(super) fn way(&self, algorithm: CollectiveAlgorithm) -> Way {
         let mut way = Way {
             algorithm,
-            protocol,
+            protocol: self.protocol,
             latency: 0.0,
             transfer: 0.0,
         };
@@ -128,7 +132,7 @@ impl<'a> Pipelined<'a> {
 
     fn alpha(&self, load: RoundLoad) -> f64 {
         if load.crosses {
-            self.latency.across
+            load.slowest.unwrap_or(self.latency.across)
         } else {
             self.latency.inside
         }
@@ -231,6 +235,7 @@ impl Loads {
             found: RoundLoad {
                 rate: f64::INFINITY,
                 crosses: false,
+                slowest: None,
             },
         }
     }
@@ -308,7 +313,12 @@ impl Loads {
             self.link(2 * domains + link, alike * share, of.nics * capacity);
         };
         match (from, to) {
-            (Some(from), Some(to)) => topology.route(from, to, &mut take),
+            (Some(from), Some(to)) => {
+                topology.route(from, to, &mut take);
+                let slowest = of.network.slowest_message([(from, to)], of.protocol);
+                let known = self.found.slowest;
+                self.found.slowest = slowest.map(|secs| known.map_or(secs, |it| it.max(secs)));
+            }
             // A leaf sums what comes from below and hands one piece on, the same way back.
             (Some(below), None) | (None, Some(below)) => {
                 if let Some(leaf) = topology.leaf(below)

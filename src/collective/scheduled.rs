@@ -14,7 +14,7 @@ use crate::collective::rounds_cost::whole_picos;
 use crate::collective::schedule::{GroupLayout, Schedule, schedule};
 use crate::collective::ways::{Pricing, Way, lines, slots, window};
 use crate::collective::{CarriedBy, CollectiveAlgorithm, CollectiveOp, OwnAlgorithm, Protocol};
-use crate::hardware::{ScaleUpKind, Topology};
+use crate::hardware::ScaleUpKind;
 use crate::units::{Bytes, SimDuration};
 
 /// What the groups of a pattern ask of a schedule, all at once.
@@ -95,18 +95,6 @@ impl Network {
         })
     }
 
-    /// Whether an algorithm has no closed form here: on a spec's own topology, whose links are not
-    /// alike, only rings and those that hand pieces on do.
-    pub(super) fn needs_schedule(&self, algorithm: CollectiveAlgorithm) -> bool {
-        let in_rounds = matches!(
-            algorithm,
-            CollectiveAlgorithm::HalvingDoubling
-                | CollectiveAlgorithm::Direct
-                | CollectiveAlgorithm::Hierarchical
-        );
-        in_rounds && self.contention.topology().is_some_and(Topology::is_own)
-    }
-
     /// The rounds of an algorithm's schedule with every message on its links; `None` where it
     /// cannot carry the operation.
     pub(super) fn by_schedule(
@@ -116,6 +104,8 @@ impl Network {
         algorithm: CollectiveAlgorithm,
     ) -> Option<Way> {
         let (request, shape) = (pricing.request, pricing.shape);
+        // What four ranks cannot do, thousands cannot either; their rounds need not be made for that.
+        schedule(algorithm, request.op, GroupLayout::new(4, 4)).ok()?;
         if algorithm == CollectiveAlgorithm::Hierarchical && !shape.is_even() {
             return None;
         }

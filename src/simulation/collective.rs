@@ -1,10 +1,13 @@
 //! One communication on a cluster, as nccl-tests would measure it.
 
+use std::sync::Arc;
+
 use crate::collective::{
     Algorithm, CollectiveCost, CollectiveRequest, GroupPattern, Network, ScheduledRequest,
     Unsupported,
 };
-use crate::simulation::{CollectiveReport, CollectiveScenario, Infeasible, NetworkUse};
+use crate::hardware::Cluster;
+use crate::simulation::{CollectiveReport, CollectiveScenario, Infeasible, NetworkUse, Scratch};
 use crate::units::SimDuration;
 
 /// Host time to launch a communication on one more GPU of the same process.
@@ -13,17 +16,47 @@ use crate::units::SimDuration;
 /// for every size whose kernels take less.
 pub(super) const LAUNCH_PER_GPU: SimDuration = SimDuration::from_nanos(4_400);
 
+/// Networks of jobs, each made once; a study asks each for many sizes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Networks {
+    known: Vec<(Arc<Cluster>, u32, Network)>,
+}
+
+/// Networks that are remembered; a sweep walks through few at a time.
+const MOST_REMEMBERED: usize = 16;
+
+impl Networks {
+    fn of(&mut self, scenario: &CollectiveScenario) -> Result<&Network, Infeasible> {
+        let (cluster, gpus) = (&scenario.cluster, scenario.gpus);
+        let serves = |(of, size, _): &(Arc<Cluster>, u32, Network)| {
+            Arc::ptr_eq(of, cluster) && *size == gpus
+        };
+        let place = if let Some(place) = self.known.iter().position(serves) {
+            place
+        } else {
+            let network = Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported {
+                sentence: fault.to_string(),
+            })?;
+            if self.known.len() >= MOST_REMEMBERED {
+                self.known.remove(0);
+            }
+            self.known.push((Arc::clone(cluster), gpus, network));
+            self.known.len() - 1
+        };
+        Ok(&self.known[place].2)
+    }
+}
+
 /// Simulates one communication of all GPUs of a job.
 ///
 /// # Errors
 /// If the fabric cannot hold the nodes, or the algorithm cannot carry the operation there.
-pub fn simulate_collective(scenario: &CollectiveScenario) -> Result<CollectiveReport, Infeasible> {
-    let network = Network::new(&scenario.cluster, scenario.gpus).map_err(|fault| {
-        Infeasible::Unsupported {
-            sentence: fault.to_string(),
-        }
-    })?;
-    let cost = cost(&network, scenario).map_err(|fault| Infeasible::Unsupported {
+pub fn simulate_collective(
+    scenario: &CollectiveScenario,
+    scratch: &mut Scratch,
+) -> Result<CollectiveReport, Infeasible> {
+    let network = scratch.networks.of(scenario)?;
+    let cost = cost(network, scenario).map_err(|fault| Infeasible::Unsupported {
         sentence: fault.sentence,
     })?;
     Ok(CollectiveReport {
@@ -77,8 +110,6 @@ fn launches(ranks: u32) -> SimDuration {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::catalog::Catalog;
     use crate::collective::CollectiveOp;
@@ -96,7 +127,8 @@ mod tests {
             protocol: None,
             ranks_per_process,
         };
-        let report = simulate_collective(&scenario).expect("NCCL carries it on one node");
+        let report = simulate_collective(&scenario, &mut Scratch::default())
+            .expect("NCCL carries it on one node");
         report.time
     }
 

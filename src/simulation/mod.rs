@@ -16,7 +16,15 @@ pub use scenario::{
     CollectiveScenario, CommunicationRequest, LayoutRequest, RunSettings, Scenario,
     TrainingScenario, Workload,
 };
-pub use training::{Scratch, simulate_training, stage_memory, trace_training};
+pub use training::{simulate_training, stage_memory, trace_training};
+
+/// What points share: networks, prices, the memory of the engine. It changes the time of a
+/// simulation, never its result.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    training: training::Shared,
+    networks: collective::Networks,
+}
 
 /// Simulates one scenario. It does no input or output and cannot fail: what cannot run is an outcome.
 ///
@@ -28,7 +36,7 @@ pub fn simulate(scenario: &Scenario, scratch: &mut Scratch) -> Outcome {
             Ok(report) => Outcome::Completed(Box::new(report)),
             Err(reason) => Outcome::Infeasible(reason),
         },
-        Scenario::Collective(collective) => match simulate_collective(collective) {
+        Scenario::Collective(collective) => match simulate_collective(collective, scratch) {
             Ok(report) => Outcome::Communicated(Box::new(report)),
             Err(reason) => Outcome::Infeasible(reason),
         },

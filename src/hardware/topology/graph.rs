@@ -109,14 +109,12 @@ impl Graph {
     ) {
         let hops = distance[from as usize].unwrap_or(0);
         let mut layer = vec![(from, 1.0)];
-        for left in (0..hops).rev() {
+        for _ in 0..hops {
             let mut next: Vec<(u32, f64)> = Vec::new();
             for (vertex, amount) in layer {
-                let closer =
-                    |place: &&u32| distance[self.links[**place as usize].to as usize] == Some(left);
-                let outgoing = &self.outgoing[vertex as usize];
-                let part = amount / outgoing.iter().filter(closer).count() as f64;
-                for &place in outgoing.iter().filter(closer) {
+                let closer = self.closer(distance, vertex);
+                let part = amount / closer.clone().count() as f64;
+                for place in closer {
                     take(place, part);
                     let reached = self.links[place as usize].to;
                     match next.iter_mut().find(|(vertex, _)| *vertex == reached) {
@@ -127,6 +125,76 @@ impl Graph {
             }
             layer = next;
         }
+    }
+
+    /// Calls `take` with what each link carries when several vertices send to one goal, each its
+    /// amount, given the [`distances`](Self::distances) to it. What meets at a vertex goes on together, so
+    /// that many senders cost no more than one walk over the network.
+    pub fn gather_towards(
+        &self,
+        distance: &[Option<u32>],
+        senders: &[(u32, f64)],
+        take: &mut dyn FnMut(u32, f64),
+    ) {
+        let mut amounts = vec![0.0; self.vertices as usize];
+        for &(from, amount) in senders {
+            amounts[from as usize] += amount;
+        }
+        for vertex in self.farthest_first(distance) {
+            let amount = amounts[vertex as usize];
+            if amount <= 0.0 {
+                continue;
+            }
+            let closer = self.closer(distance, vertex);
+            let part = amount / closer.clone().count() as f64;
+            for place in closer {
+                take(place, part);
+                amounts[self.links[place as usize].to as usize] += part;
+            }
+        }
+    }
+
+    /// From every vertex the mean length of its ways to a goal, by their shares, given the
+    /// [`distances`](Self::distances) to it; infinite where there is none.
+    pub fn mean_lengths(&self, distance: &[Option<u32>], length: impl Fn(u32) -> f64) -> Vec<f64> {
+        let mut lengths: Vec<f64> = distance
+            .iter()
+            .map(|hops| if hops.is_some() { 0.0 } else { f64::INFINITY })
+            .collect();
+        for vertex in self.farthest_first(distance).into_iter().rev() {
+            let closer = self.closer(distance, vertex);
+            let ways = closer.clone().count();
+            if ways > 0 {
+                let sum: f64 = closer
+                    .map(|place| length(place) + lengths[self.links[place as usize].to as usize])
+                    .sum();
+                lengths[vertex as usize] = sum / ways as f64;
+            }
+        }
+        lengths
+    }
+
+    /// Links from a vertex that lie on shortest ways to a goal.
+    fn closer<'a>(
+        &'a self,
+        distance: &'a [Option<u32>],
+        vertex: u32,
+    ) -> impl Iterator<Item = u32> + Clone + 'a {
+        let left = distance[vertex as usize].and_then(|hops| hops.checked_sub(1));
+        self.outgoing[vertex as usize]
+            .iter()
+            .copied()
+            .filter(move |place| {
+                left.is_some() && distance[self.links[*place as usize].to as usize] == left
+            })
+    }
+
+    /// Vertices with a way to a goal, those with the longest first.
+    fn farthest_first(&self, distance: &[Option<u32>]) -> Vec<u32> {
+        let reaches = |vertex: &u32| distance[*vertex as usize].is_some();
+        let mut vertices: Vec<u32> = (0..self.vertices).filter(reaches).collect();
+        vertices.sort_by_key(|vertex| std::cmp::Reverse(distance[*vertex as usize]));
+        vertices
     }
 
     /// The same network with capacities multiplied.
@@ -169,5 +237,27 @@ mod tests {
         let shares = graph.shortest_shares(0, 3).expect("there is a path");
         assert_eq!(shares, [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.5)]);
         assert_eq!(graph.shortest_shares(3, 0), None);
+    }
+
+    // A diamond of unequal lengths, 0 → {1, 2} → 3, with 1 and 2 as senders of their own: what 0 sends
+    // (2) meets theirs, 1 and 3, half of it at each. Lengths 10, 20 to the middle, 1, 2 beyond: on average
+    // (11 + 22) / 2.
+    #[test]
+    fn what_meets_goes_on_together() {
+        let mut graph = Graph::new(4, 0);
+        for (a, b) in [(0, 1), (0, 2), (1, 3), (2, 3)] {
+            graph.connect(a, b, 1.0);
+        }
+        let distance = graph.distances(3);
+        let mut loads = vec![0.0; 4];
+        graph.gather_towards(
+            &distance,
+            &[(0, 2.0), (1, 1.0), (2, 3.0)],
+            &mut |link, amount| loads[link as usize] += amount,
+        );
+        assert_eq!(loads, [1.0, 1.0, 2.0, 4.0]);
+        let lengths = [10.0, 20.0, 1.0, 2.0];
+        let mean = graph.mean_lengths(&distance, |link| lengths[link as usize]);
+        assert_eq!(mean, [16.5, 1.0, 2.0, 0.0]);
     }
 }

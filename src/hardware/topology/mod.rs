@@ -293,10 +293,14 @@ impl Topology {
     /// time that they take, where one device alone sends 1 in time 1.
     pub fn pressure(&self, flows: impl IntoIterator<Item = (u32, u32, f64)>) -> f64 {
         let mut loads = vec![0.0; self.graph.links().len()];
-        for (from, to, amount) in flows {
-            self.route(from, to, &mut |link, share| {
-                loads[link as usize] += amount * share;
-            });
+        if let Routing::Own { own, row } = &self.routing {
+            gathered(own, *row, flows, &mut loads);
+        } else {
+            for (from, to, amount) in flows {
+                self.route(from, to, &mut |link, share| {
+                    loads[link as usize] += amount * share;
+                });
+            }
         }
         self.graph
             .links()
@@ -304,6 +308,29 @@ impl Topology {
             .zip(loads)
             .map(|(link, load)| load / link.capacity)
             .fold(0.0, f64::max)
+    }
+}
+
+/// Adds what every link of an own network carries, one goal after the other.
+fn gathered(
+    own: &OwnTopology,
+    row: u32,
+    flows: impl IntoIterator<Item = (u32, u32, f64)>,
+    loads: &mut [f64],
+) {
+    let mut to_each: Vec<Vec<(u32, f64)>> = vec![Vec::new(); own.devices() as usize];
+    for (from, to, amount) in flows.into_iter().filter(|(from, to, _)| from != to) {
+        for nic in 0..row {
+            let sender = (from * row + nic, amount / f64::from(row));
+            to_each[(to * row + nic) as usize].push(sender);
+        }
+    }
+    for (senders, to) in to_each.iter().zip(0..) {
+        if !senders.is_empty() {
+            own.gather(senders, to, &mut |link, amount| {
+                loads[link as usize] += amount;
+            });
+        }
     }
 }
 

@@ -102,13 +102,12 @@ pub struct OwnTopology {
     unit: DeviceUnit,
     switches: u32,
     cables: usize,
-    has_latency: bool,
     /// Capacities in bytes per second.
     graph: Graph,
-    /// Latency of each directed link.
-    latencies: Vec<SimDuration>,
     /// Hops from every vertex to each device, `[device × vertex]`.
     distances: Vec<Vec<Option<u32>>>,
+    /// Seconds from every vertex to each device, `[device × vertex]`; empty where no latency is stated.
+    latencies: Vec<Vec<f64>>,
 }
 
 impl OwnTopology {
@@ -142,15 +141,23 @@ impl OwnTopology {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let of_link = |link: u32| latencies[link as usize].as_secs_f64();
+        let latencies = if network.has_latency {
+            let to_each = distances.iter();
+            to_each
+                .map(|distance| graph.mean_lengths(distance, of_link))
+                .collect()
+        } else {
+            Vec::new()
+        };
         Ok(Self {
             name: network.name.clone(),
             unit: network.unit,
             switches: network.switches.len() as u32,
             cables: network.links.len(),
-            has_latency: network.has_latency,
             graph,
-            latencies,
             distances,
+            latencies,
         })
     }
 
@@ -181,14 +188,18 @@ impl OwnTopology {
         self.graph.shares_towards(towards, from, take);
     }
 
+    /// Calls `take` with what every directed link carries when several devices send to one, each its
+    /// amount.
+    pub fn gather(&self, senders: &[(u32, f64)], to: u32, take: &mut dyn FnMut(u32, f64)) {
+        let towards = &self.distances[to as usize];
+        self.graph.gather_towards(towards, senders, take);
+    }
+
     /// Latency of the way between two devices, the mean of equally short ones by their shares;
     /// `None` where the network states none.
     pub fn latency(&self, from: u32, to: u32) -> Option<SimDuration> {
-        let mut secs = 0.0;
-        self.route(from, to, &mut |link, share| {
-            secs += share * self.latencies[link as usize].as_secs_f64();
-        });
-        self.has_latency.then(|| SimDuration::from_secs_f64(secs))
+        let towards = self.latencies.get(to as usize)?;
+        Some(SimDuration::from_secs_f64(towards[from as usize]))
     }
 
     /// It in a few words: `6 devices (nodes), 2 switches, 8 links`.

@@ -28,14 +28,14 @@ use crate::simulation::training::step::StepCosts;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{
-    Infeasible, MemoryFootprint, NetworkUse, StepReport, TimeShares, TrainingScenario,
+    Infeasible, MemoryFootprint, NetworkUse, Scratch, StepReport, TimeShares, TrainingScenario,
 };
 use crate::units::{Bytes, Flops, SimDuration};
 
-/// What points share: kernels of a model under a sharding, prices of collectives, and the memory of
-/// the engine. It changes the time of a simulation, never its result.
+/// What training points share: kernels of a model under a sharding, prices of collectives, and the
+/// memory of the engine.
 #[derive(Clone, Debug, Default)]
-pub struct Scratch {
+pub(super) struct Shared {
     sources: Vec<WorkSource>,
     pricings: Vec<Pricing>,
     timeline: Timeline,
@@ -52,7 +52,7 @@ pub fn simulate_training(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<StepReport, Infeasible> {
-    let (source, pricing, timeline) = scratch.serve(scenario)?;
+    let (source, pricing, timeline) = scratch.training.serve(scenario)?;
     let choice = search::fastest(scenario, source, pricing, timeline)?;
     let mut report = report(scenario, &choice);
     if scenario.run.variability > 0.0 {
@@ -76,14 +76,15 @@ pub fn stage_memory(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<Vec<MemoryFootprint>, Infeasible> {
+    let sources = &mut scratch.training.sources;
     let source = position(
-        &mut scratch.sources,
+        sources,
         |source| source.serves(scenario),
         || Ok(WorkSource::new(scenario)),
     )?;
     let candidate = layout::candidates(scenario)?.swap_remove(0);
     let mut layout = candidate.layout;
-    let work = scratch.sources[source].work(scenario, &layout);
+    let work = sources[source].work(scenario, &layout);
     for &policy in candidate.recompute {
         layout.recompute = policy;
         if memory::peak(scenario, &layout, &work).total() <= scenario.gpu.memory {
@@ -104,14 +105,14 @@ pub fn trace_training(
     scratch: &mut Scratch,
 ) -> Result<(StepReport, Trace), Infeasible> {
     let report = simulate_training(scenario, scratch)?;
-    let (source, pricing, timeline) = scratch.serve(scenario)?;
+    let (source, pricing, timeline) = scratch.training.serve(scenario)?;
     let work = source.work(scenario, &report.layout);
     let trace =
         StepCosts::of(scenario, &report.layout, &work, pricing)?.trace(pricing, timeline)?;
     Ok((report, trace))
 }
 
-impl Scratch {
+impl Shared {
     /// What a scenario needs, found or made.
     fn serve(
         &mut self,
