@@ -2,6 +2,7 @@
 //! forms are held against.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -12,7 +13,10 @@ use crate::collective::{
     OwnAlgorithm, Protocol, ScheduledRequest,
 };
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
-use crate::hardware::{Cluster, FabricTopology, Topology, TopologyKind, TopologySize};
+use crate::hardware::{
+    Cluster, DeviceUnit, FabricTopology, OwnLink, OwnNetwork, OwnPlacement, OwnTopology, Topology,
+    TopologyKind, TopologySize,
+};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 /// Where a message starts or ends.
@@ -29,6 +33,14 @@ enum Place {
 
 /// Sender, receiver, bytes.
 type Message = (Place, Place, f64);
+
+/// Which way round rings go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Both,
+    There,
+    Back,
+}
 
 /// Every link of a job: a port out and in per GPU, the NICs of a domain out and in, and the fabric's.
 struct Job {
@@ -50,17 +62,26 @@ impl Job {
             per_leaf: cluster.fabric.nodes_per_leaf,
             oversubscription: cluster.fabric.oversubscription,
         };
-        let FabricTopology::Kind(kind) = cluster.fabric.topology else {
-            return None;
+        let line_rate = cluster
+            .nic_bandwidth
+            .scaled(f64::from(cluster.nics_per_node));
+        let fabric = match &cluster.fabric.topology {
+            FabricTopology::Kind(kind) => Topology::build(*kind, size),
+            FabricTopology::Own(own) => {
+                let placement = OwnPlacement {
+                    domains,
+                    nics_per_domain: cluster.nics_per_node,
+                    line_rate,
+                };
+                Topology::own(own, placement)
+            }
         };
-        let fabric = Topology::build(kind, size).ok()?;
+        let fabric = fabric.ok()?;
         let port = cluster
             .scale_up
             .bandwidth
             .scaled(cluster.scale_up.efficiency);
-        let nics = cluster
-            .nic_bandwidth
-            .scaled(f64::from(cluster.nics_per_node) * cluster.fabric.efficiency);
+        let nics = line_rate.scaled(cluster.fabric.efficiency);
         let link = |capacity: Bandwidth| FlowLink {
             capacity,
             latency: SimDuration::ZERO,
@@ -94,10 +115,6 @@ impl Job {
             Place::Gpu(rank) if self.nics > 1 => Some(rank),
             _ => self.domain(place),
         }
-    }
-
-    fn crosses(&self, from: Place, to: Place) -> bool {
-        self.domain(from) != self.domain(to)
     }
 
     fn route(&self, from: Place, to: Place) -> Vec<Crossing> {
@@ -137,6 +154,20 @@ impl Job {
             }
         }
         route
+    }
+
+    /// Latency of a round: that of its slowest message.
+    fn latency(&self, cluster: &Cluster, messages: &[Message]) -> SimDuration {
+        let of_message = |&(from, to, _): &Message| match (self.domain(from), self.domain(to)) {
+            (source, goal) if source == goal => cluster.scale_up.latency,
+            (Some(source), Some(goal)) => {
+                let stated = self.fabric.latency(source, goal);
+                stated.unwrap_or(cluster.fabric.latency)
+            }
+            _ => cluster.fabric.latency,
+        };
+        let slowest = messages.iter().map(of_message).max();
+        slowest.expect("a round has messages")
     }
 
     /// Time that messages take when all start at once.
@@ -190,10 +221,23 @@ fn groups(pattern: GroupPattern, gpus: u32) -> Vec<Vec<u32>> {
 }
 
 /// The ways in which the ranks of a group are numbered at once, each for an equal part of the bytes.
-/// Rings leave each domain by another member, and all rings go both ways round.
-fn numberings(ranks: &[u32], members: u32, algorithm: CollectiveAlgorithm) -> Vec<Vec<u32>> {
+/// Rings leave each domain by another member, and turn as they are asked to.
+fn numberings(
+    ranks: &[u32],
+    members: u32,
+    algorithm: CollectiveAlgorithm,
+    turn: Turn,
+) -> Vec<Vec<u32>> {
+    let turning = |there: Vec<u32>| {
+        let back = there.iter().rev().copied().collect();
+        match turn {
+            Turn::Both => vec![there, back],
+            Turn::There => vec![there],
+            Turn::Back => vec![back],
+        }
+    };
     if algorithm == CollectiveAlgorithm::Hierarchical {
-        return vec![ranks.to_vec(), ranks.iter().rev().copied().collect()];
+        return turning(ranks.to_vec());
     }
     if algorithm != CollectiveAlgorithm::Ring {
         return vec![ranks.to_vec()];
@@ -210,11 +254,7 @@ fn numberings(ranks: &[u32], members: u32, algorithm: CollectiveAlgorithm) -> Ve
             .collect()
     };
     (0..members as usize)
-        .flat_map(|turn| {
-            let there = turned(turn);
-            let back = there.iter().rev().copied().collect();
-            [there, back]
-        })
+        .flat_map(|turn| turning(turned(turn)))
         .collect()
 }
 
@@ -308,31 +348,41 @@ impl Scheduled {
     }
 
     /// The ways in which a group's ranks are numbered.
-    fn numberings(&self, ranks: &[u32]) -> Vec<Vec<u32>> {
+    fn numberings(&self, ranks: &[u32], turn: Turn) -> Vec<Vec<u32>> {
         match self.request.algorithm {
-            Some(algorithm) if !self.hands_on => numberings(ranks, self.layout.members, algorithm),
+            Some(algorithm) if !self.hands_on => {
+                numberings(ranks, self.layout.members, algorithm, turn)
+            }
             _ => vec![ranks.to_vec()],
         }
     }
 
-    /// Its time on ideal links with every rank simulated.
+    /// Its time on ideal links with every rank simulated. Where the directions of a network differ, rings
+    /// turn as is fastest: half of the bytes each way round, or all of them one way.
     fn every_rank(&self, cluster: &Cluster, gpus: u32) -> Option<SimDuration> {
+        let turns = [Turn::Both, Turn::There, Turn::Back];
+        let several = match cluster.fabric.topology {
+            FabricTopology::Kind(_) => 1,
+            FabricTopology::Own(_) => turns.len(),
+        };
+        let times = turns[..several].iter();
+        times
+            .filter_map(|turn| self.turning(*turn, cluster, gpus))
+            .min()
+    }
+
+    fn turning(&self, turn: Turn, cluster: &Cluster, gpus: u32) -> Option<SimDuration> {
         let job = Job::of(cluster, gpus, self.own_nics)?;
         let groups = groups(self.request.groups, gpus);
-        let parts = self.numberings(&groups[0]).len() as f64;
-        let all = groups.iter().flat_map(|ranks| self.numberings(ranks));
+        let parts = self.numberings(groups.first()?, turn).len() as f64;
+        let all = groups.iter().flat_map(|ranks| self.numberings(ranks, turn));
         let all: Vec<Vec<u32>> = all.collect();
         let piece = self.request.bytes.as_f64() * self.schedule.piece_of_buffer() / parts;
         let mut time = SimDuration::ZERO;
         let mut known: Vec<(Vec<Message>, SimDuration)> = Vec::new();
         for round in &self.schedule.rounds {
             let sent = messages(&job, self.layout, round, &all, (piece, !self.hands_on));
-            let crosses = sent.iter().any(|&(from, to, _)| job.crosses(from, to));
-            let latency = if crosses {
-                cluster.fabric.latency
-            } else {
-                cluster.scale_up.latency
-            };
+            let latency = job.latency(cluster, &sent);
             let before = known.iter().find(|(before, _)| *before == sent);
             let took = if let Some((_, took)) = before {
                 *took
@@ -383,13 +433,18 @@ fn placements() -> Vec<(Cluster, u32, GroupPattern)> {
         (4, &[12, 20, 36, 60]),
         (1, &[7, 12, 27, 36, 64]),
     ];
-    for &topology in TopologyKind::ALL {
+    let kinds = TopologyKind::ALL.iter().map(|&kind| kind.into());
+    for topology in kinds.chain([FabricTopology::Own(Arc::new(islands()))]) {
         for (oversubscription, nodes_per_leaf) in [(1.0, 2), (2.0, 2), (2.0, 3)] {
+            let is_own = matches!(topology, FabricTopology::Own(_));
+            if is_own && oversubscription > 1.0 {
+                continue;
+            }
             for (gpus_per_node, sizes) in jobs {
                 let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
                 (cluster.gpus_per_node, cluster.domain_gpus) = (gpus_per_node, gpus_per_node);
                 cluster.nics_per_node = gpus_per_node;
-                cluster.fabric.topology = topology.into();
+                cluster.fabric.topology = topology.clone();
                 cluster.fabric.oversubscription = oversubscription;
                 cluster.fabric.nodes_per_leaf = nodes_per_leaf;
                 cluster.fabric.scattered_efficiency = cluster.fabric.efficiency;
@@ -404,6 +459,40 @@ fn placements() -> Vec<(Cluster, u32, GroupPattern)> {
         }
     }
     all
+}
+
+/// Sixteen nodes on three switches in a triangle whose sides differ, two of them in their directions
+/// too; from the first island to the third there are two ways over the second.
+fn islands() -> OwnTopology {
+    let link = |from, to, gbyte_per_s, micros, one_way| OwnLink {
+        from,
+        to,
+        bandwidth: Bandwidth::gbyte_per_s(gbyte_per_s),
+        latency: SimDuration::from_micros(micros),
+        one_way,
+        count: 1,
+    };
+    let (a, b, other, c) = (16, 17, 18, 19);
+    let mut links: Vec<OwnLink> = (0..16)
+        .map(|node| link(node, [a, b, c][node as usize * 3 / 16], 400.0, 1, false))
+        .collect();
+    links.extend([
+        link(a, b, 300.0, 2, false),
+        link(a, other, 250.0, 3, false),
+        link(b, c, 200.0, 5, true),
+        link(other, c, 150.0, 4, true),
+        link(c, b, 175.0, 5, true),
+        link(c, a, 100.0, 7, true),
+    ]);
+    let network = OwnNetwork {
+        name: "islands".to_owned(),
+        unit: DeviceUnit::Nodes,
+        devices: (0..16).map(|node| format!("n{node}")).collect(),
+        switches: ["a", "b", "other", "c"].map(str::to_owned).to_vec(),
+        links,
+        has_latency: true,
+    };
+    OwnTopology::new(&network).expect("all are joined")
 }
 
 /// Compares what is priced with every rank simulated, everywhere; how many cases there were.
