@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clustersweep::analysis::analyse_files;
 use clustersweep::record::{Provenance, TableWriter};
-use clustersweep::spec::{AnalysisSettings, Axis, StudyKind};
+use clustersweep::spec::{AnalysisSettings, Axis, Portion, StudyKind};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use points_table::{Cell, training_table};
 
@@ -72,6 +72,7 @@ fn million_rows() -> PathBuf {
         spec_name: "million".to_owned(),
         spec: String::new(),
         catalog_hash: String::new(),
+        portion: Portion::default(),
     };
     let mut writer: Option<TableWriter> = None;
     for first in (0..ROWS).step_by(CHUNK) {

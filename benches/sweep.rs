@@ -12,7 +12,7 @@ use clustersweep::record::{
     PointEnd, Provenance, Record, TableWriter, points_batch, points_schema,
 };
 use clustersweep::runner::{Interrupt, Planned, RunFolder, RunOptions, Silent, Study, run};
-use clustersweep::spec::{Overrides, Spec};
+use clustersweep::spec::{Overrides, Portion, Spec};
 use clustersweep::units::SimDuration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -150,6 +150,7 @@ fn provenance(spec: &Spec) -> Provenance {
         spec_name: spec.name.clone(),
         spec: spec.resolved_text(),
         catalog_hash: clustersweep::catalog::Catalog::hash(),
+        portion: Portion::default(),
     }
 }
 

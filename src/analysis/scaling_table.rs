@@ -517,7 +517,7 @@ fn scaling_batch(schema: &SchemaRef, axis: Axis, curves: &[&SeriesFinding]) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::StudyKind;
+    use crate::spec::{Portion, StudyKind};
 
     /// The columns that other people's scripts depend on, without the axes.
     const PROMISED: &str = "series x scaling layouts gpus nodes step_time_s samples_per_s speedup efficiency \
@@ -533,6 +533,7 @@ mod tests {
             spec_name: String::new(),
             spec: String::new(),
             catalog_hash: String::new(),
+            portion: Portion::default(),
         });
         let axes = AXES.iter().map(|info| info.axis.as_str());
         for promised in PROMISED.split_whitespace().chain(axes) {

@@ -18,7 +18,7 @@ use crate::record::{PointsReader, Provenance, write_atomically};
 use crate::report;
 use crate::report::chart::Rasteriser;
 use crate::runner::{RunFolder, manifest};
-use crate::spec::{Axis, ColumnType, Spec};
+use crate::spec::{Axis, ColumnType, Portion, Spec};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     simulate_again(&mut findings, &of_files, &settings, threads(None));
     let spec = &specs[0];
     let origin = match spec {
-        Some(spec) => provenance(spec),
+        Some(spec) => provenance(spec, Portion::default()),
         None => recorded_provenance(&first.points)?,
     };
     let question = spec.as_ref().and_then(question);
@@ -178,5 +178,6 @@ fn recorded_provenance(points: &Path) -> Result<Provenance, Failure> {
         spec_name: recorded(keys::SPEC_NAME),
         spec: recorded(keys::SPEC),
         catalog_hash: recorded(keys::CATALOG_HASH),
+        portion: Portion::default(),
     })
 }

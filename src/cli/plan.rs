@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::cli::list::Format;
 use crate::cli::run::threads;
-use crate::cli::spec_args::SpecArgs;
+use crate::cli::spec_args::{self, SpecArgs};
 use crate::cli::table::{Align, Table};
 use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure};
 use crate::runner::clock::Stopwatch;
 use crate::runner::{Planned, Study};
-use crate::spec::{Axis, AxisValue, GridPoint, Plan, Spec, Tally};
+use crate::spec::{Axis, AxisValue, GridPoint, Plan, Portion, Spec, Tally};
 
 /// Points that are looked at to count what `where` keeps.
 const LOOKS: u64 = 1_000_000;
@@ -41,17 +41,17 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let spec = args.spec.load(stderr)?;
-    show(&spec, &args.spec, args.threads, args.format)
+    show(&spec, args.spec.portion(), args.threads, args.format)
 }
 
 /// Prints the plan of a spec.
 pub(super) fn show(
     spec: &Spec,
-    args: &SpecArgs,
+    portion: Portion,
     asked_threads: Option<NonZeroUsize>,
     format: Format,
 ) -> Result<ExitStatus, Failure> {
-    let overview = Overview::new(spec, args, threads(asked_threads));
+    let overview = Overview::new(spec, portion, threads(asked_threads));
     let text = match format {
         Format::Text => overview.text(),
         Format::Json => format!("{:#}\n", overview.json()),
@@ -80,12 +80,12 @@ struct Estimate {
 }
 
 impl<'a> Overview<'a> {
-    fn new(spec: &'a Spec, args: &SpecArgs, threads: NonZeroUsize) -> Self {
+    fn new(spec: &'a Spec, portion: Portion, threads: NonZeroUsize) -> Self {
         let plan = spec.plan();
         let tally = plan.tally(LOOKS);
-        let points = tally.kept.min(args.limit.unwrap_or(u64::MAX));
-        let first: Vec<GridPoint> = args.points(spec).take(SHOWN).collect();
-        let last = if args.limit.is_some() {
+        let points = portion.count(tally.kept);
+        let first: Vec<GridPoint> = spec_args::points(spec, portion).take(SHOWN).collect();
+        let last = if portion != Portion::default() {
             Vec::new()
         } else {
             last_points(plan, first.last().map_or(0, |point| point.index + 1))

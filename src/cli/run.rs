@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::panic;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use serde_json::json;
@@ -11,17 +11,18 @@ use crate::analysis::{Findings, analyse_files, collective_jobs, transfers};
 use crate::cli::findings::{heading, origin, question, simulate_again, write_findings};
 use crate::cli::list::Format;
 use crate::cli::progress::{Meter, Mode, Verbosity};
-use crate::cli::spec_args::{SpecArgs, provenance};
+use crate::cli::spec_args::{SpecArgs, point_count, points, provenance};
 use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure, plan};
 use crate::record::Provenance;
 use crate::report;
 use crate::runner::manifest::RunFacts;
 use crate::runner::{
-    Counts, Interrupt, Manifest, Planned, RunError, RunFolder, RunOptions, RunSummary, Signal,
-    WORKER_NAME, clock, folder::names, run as run_points,
+    Counts, Earlier, Finished, Interrupt, Manifest, Planned, ResumeError, RunError, RunFolder,
+    RunOptions, RunSummary, Signal, WORKER_NAME, Work, clock, folder::names, reopen,
+    run as run_points,
 };
-use crate::spec::{Axis, Spec, StudyKind};
+use crate::spec::{Axis, Portion, Shard, Spec, StudyKind};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -33,8 +34,15 @@ pub(super) struct Args {
     /// Threads that simulate [default: one per core]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
-    /// Replace a result that the run folder already holds
+    /// Play only every N-th point, from the K-th on: one machine's part of N; `sweep merge` joins them
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+    /// Go on with the run that the folder holds: points that are finished are not played again, crashed
+    /// ones are. Where it holds none the run begins
     #[arg(long)]
+    resume: bool,
+    /// Replace a result that the run folder already holds
+    #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
     /// Only show the plan: axes, points, estimated time and size
     #[arg(long)]
@@ -66,6 +74,24 @@ impl Args {
             Verbosity::Normal
         }
     }
+
+    /// The points of the spec that this run plays.
+    fn portion(&self) -> Portion {
+        Portion {
+            shard: self.shard,
+            ..self.spec.portion()
+        }
+    }
+
+    /// The folder that was asked for, or that of the spec's name.
+    fn folder(&self, spec: &Spec) -> PathBuf {
+        let name = match (&self.out, self.shard) {
+            (Some(path), _) => return path.clone(),
+            (None, Some(shard)) => format!("{}-{}-of-{}", spec.name, shard.number(), shard.of()),
+            (None, None) => spec.name.clone(),
+        };
+        PathBuf::from("results").join(name)
+    }
 }
 
 /// Threads of a run: those asked for, or one per core.
@@ -75,16 +101,19 @@ pub(super) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let spec = args.spec.load(stderr)?;
+    let portion = args.portion();
     if args.dry_run {
-        return plan::show(&spec, &args.spec, args.threads, args.format);
+        return plan::show(&spec, portion, args.threads, args.format);
     }
-    let path = match &args.out {
-        Some(path) => path.clone(),
-        None => PathBuf::from("results").join(&spec.name),
+    let path = args.folder(&spec);
+    let provenance = provenance(&spec, portion);
+    let (folder, before) = if args.resume {
+        resume(&path, &provenance)?
+    } else {
+        let folder = RunFolder::prepare(&path, args.overwrite).map_err(Failure::io)?;
+        (folder, Before::default())
     };
-    let folder = RunFolder::prepare(&path, args.overwrite).map_err(Failure::io)?;
-    let provenance = provenance(&spec);
-    let done = play(args, &spec, &folder, &provenance, stderr)?;
+    let done = play(args, &spec, &folder, &provenance, before, stderr)?;
     let findings = finish(&spec, &folder, &provenance, &done, threads(args.threads))?;
     let manifest = manifest(args, &spec, &folder, &provenance, &done)?;
     let text = match args.format {
@@ -93,6 +122,21 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     };
     terminal::print(&text)?;
     Ok(status(&done.summary))
+}
+
+/// What the folder holds already.
+#[derive(Default)]
+struct Before {
+    finished: Finished,
+    run: Earlier,
+}
+
+/// Opens a folder to go on with what it holds.
+fn resume(path: &Path, provenance: &Provenance) -> Result<(RunFolder, Before), Failure> {
+    let folder = RunFolder::resume(path).map_err(Failure::io)?;
+    let run = Earlier::of(&folder);
+    let finished = reopen(&folder, provenance).map_err(|error| run_failure(&error))?;
+    Ok((folder, Before { finished, run }))
 }
 
 /// What came of the points, and when they were begun.
@@ -107,39 +151,49 @@ fn play(
     spec: &Spec,
     folder: &RunFolder,
     provenance: &Provenance,
+    before: Before,
     stderr: Stderr,
 ) -> Result<Done, Failure> {
+    let portion = provenance.portion;
+    let Before { finished, run } = before;
     folder
         .add(names::SPEC, provenance.spec.as_bytes())
         .map_err(Failure::io)?;
     let interrupt = Interrupt::listen()
         .map_err(|error| Failure::io(format!("cannot listen to signals: {error}")))?;
-    let started = clock::now_utc();
+    let started = run.started.unwrap_or_else(clock::now_utc);
     let options = RunOptions {
         threads: threads(args.threads),
         fail_fast: args.fail_fast,
     };
     silence_crashed_points();
-    let total = args.spec.point_count(spec);
+    let total = point_count(spec, portion);
+    let total = total.map(|total| total.saturating_sub(finished.len()));
+    if !finished.is_empty() && args.verbosity() > Verbosity::Quiet {
+        let (count, path) = (finished.len(), folder.path().display());
+        terminal::log(&format!("going on in {path}: {count} points are finished"));
+    }
     let meter = Meter::new(args.progress, args.verbosity(), total, stderr);
     let result = run_points(
         &Planned::new(spec),
-        args.spec.points(spec),
+        Work {
+            points: points(spec, portion),
+            finished,
+        },
         folder,
         provenance,
         options,
         &interrupt,
         &meter,
     );
-    let summary = result.map_err(|error| run_failure(&error))?;
-    let seed = args
-        .spec
-        .points(spec)
+    let mut summary = result.map_err(|error| run_failure(&error))?;
+    let seed = points(spec, portion)
         .next()
         .and_then(|point| point.int(Axis::Seed));
     if args.verbosity() > Verbosity::Quiet {
         terminal::log(&closing_line(&summary, &meter, folder));
     }
+    summary.wall_times.add_all(&run.wall_times);
     Ok(Done {
         summary,
         started,
@@ -162,20 +216,26 @@ fn silence_crashed_points() {
 
 fn run_failure(error: &RunError) -> Failure {
     match error {
-        RunError::Folder(_) | RunError::Write(_) | RunError::Part(_) => Failure::io(error),
-        RunError::Threads { .. } => Failure::usage(error),
+        RunError::Resume(ResumeError::Differs { .. }) | RunError::Threads { .. } => {
+            Failure::usage(error)
+        }
+        RunError::Folder(_) | RunError::Write(_) | RunError::Join(_) | RunError::Resume(_) => {
+            Failure::io(error)
+        }
     }
 }
 
 fn closing_line(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> String {
-    let points = summary.counts.points;
+    let points = summary.wall_times.count();
     let seconds = meter.elapsed().as_secs_f64();
     let rate = points as f64 / seconds.max(1e-9);
     let where_to = folder.path().display();
     if summary.complete {
         format!("{points} points in {seconds:.1} s ({rate:.0}/s), written to {where_to}")
     } else {
-        format!("stopped after {points} points; what is finished lies in {where_to}/parts")
+        format!(
+            "stopped after {points} points; what is finished lies in {where_to}/parts, go on with --resume"
+        )
     }
 }
 
@@ -187,7 +247,8 @@ fn finish(
     done: &Done,
     threads: NonZeroUsize,
 ) -> Result<Option<Findings>, Failure> {
-    if !done.summary.complete {
+    // A part of the points would make curves of what is not there.
+    if !done.summary.complete || provenance.portion.shard.is_some() {
         return Ok(None);
     }
     match spec.kind {

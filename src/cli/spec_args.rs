@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 use crate::cli::Failure;
 use crate::cli::terminal::{self, Stderr};
 use crate::record::Provenance;
-use crate::spec::{GridPoint, Overrides, Spec, SpecError};
+use crate::spec::{GridPoint, Overrides, Portion, Spec, SpecError};
 
 /// Points of a plan that are looked at to count what `where` keeps.
 const LOOKS: u64 = 1_000_000;
@@ -45,20 +45,26 @@ impl SpecArgs {
         Ok(spec)
     }
 
-    /// The points that are to be played, in order.
-    pub(super) fn points<'a>(&self, spec: &'a Spec) -> impl Iterator<Item = GridPoint> + Send + 'a {
-        let limit = self.limit.unwrap_or(u64::MAX);
-        let plan = spec.plan();
-        plan.kept(0..plan.len())
-            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+    /// All points that are kept, up to the limit.
+    pub(super) const fn portion(&self) -> Portion {
+        Portion {
+            limit: self.limit,
+            shard: None,
+        }
     }
+}
 
-    /// How many points are to be played; `None` where that takes too long to count.
-    pub(super) fn point_count(&self, spec: &Spec) -> Option<u64> {
-        let tally = spec.plan().tally(LOOKS);
-        let limit = self.limit.unwrap_or(u64::MAX);
-        (tally.exact || tally.kept > limit).then(|| tally.kept.min(limit))
-    }
+/// The points that are to be played, in order.
+pub(super) fn points(spec: &Spec, portion: Portion) -> impl Iterator<Item = GridPoint> + Send + '_ {
+    let plan = spec.plan();
+    portion.of(plan.kept(0..plan.len()))
+}
+
+/// How many points are to be played; `None` where that takes too long to count.
+pub(super) fn point_count(spec: &Spec, portion: Portion) -> Option<u64> {
+    let tally = spec.plan().tally(LOOKS);
+    let limit = portion.limit.unwrap_or(u64::MAX);
+    (tally.exact || tally.kept > limit).then(|| portion.count(tally.kept))
 }
 
 /// What is to be said about a spec that cannot be used.
@@ -76,12 +82,13 @@ pub(super) fn spec_failure(error: &SpecError, stderr: Stderr) -> Failure {
     }
 }
 
-/// Where the tables of a spec come from.
-pub(super) fn provenance(spec: &Spec) -> Provenance {
+/// Where the tables of a spec come from, or of a portion of its points.
+pub(super) fn provenance(spec: &Spec, portion: Portion) -> Provenance {
     Provenance {
         study: spec.kind,
         spec_name: spec.name.clone(),
         spec: spec.resolved_text(),
         catalog_hash: Catalog::hash(),
+        portion,
     }
 }

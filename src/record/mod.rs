@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod column;
 pub mod columns;
+pub mod merge;
 pub mod metrics;
 pub mod provenance;
 pub mod read;
@@ -13,6 +14,7 @@ pub mod write;
 
 pub use batch::{points_batch, points_schema};
 pub use column::{Cell, Column, ColumnGroup, Read};
+pub use merge::{MergeError, merge_points};
 pub use metrics::{Bandwidths, Bottleneck, StepMetrics};
 pub use provenance::{Provenance, SCHEMA_VERSION};
 pub use read::{PointsReader, ReadError, batches};

@@ -2,7 +2,7 @@
 
 use parquet::file::metadata::KeyValue;
 
-use crate::spec::StudyKind;
+use crate::spec::{Portion, StudyKind};
 
 /// Version of the columns. Adding one keeps it, renaming or redefining one raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -23,6 +23,10 @@ pub mod keys {
     pub const SPEC_HASH: &str = "spec_hash";
     /// BLAKE3 hash of the catalogue.
     pub const CATALOG_HASH: &str = "catalog_hash";
+    /// Points that the run was limited to; not there where it was not.
+    pub const LIMIT: &str = "limit";
+    /// Which shard it is, as `2/8`; not there where it is none.
+    pub const SHARD: &str = "shard";
 }
 
 /// Where a table comes from.
@@ -36,6 +40,8 @@ pub struct Provenance {
     pub spec: String,
     /// BLAKE3 hash of the catalogue, in hex.
     pub catalog_hash: String,
+    /// The points that were played.
+    pub portion: Portion,
 }
 
 impl Provenance {
@@ -51,7 +57,8 @@ impl Provenance {
 
     /// As pairs, in a fixed order.
     pub fn pairs(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let Portion { limit, shard } = self.portion;
+        let mut pairs = vec![
             (keys::STUDY, self.study.as_str().to_owned()),
             (keys::SCHEMA_VERSION, SCHEMA_VERSION.to_string()),
             (keys::VERSION, Self::version().to_owned()),
@@ -59,7 +66,10 @@ impl Provenance {
             (keys::SPEC, self.spec.clone()),
             (keys::SPEC_HASH, self.spec_hash()),
             (keys::CATALOG_HASH, self.catalog_hash.clone()),
-        ]
+        ];
+        pairs.extend(limit.map(|limit| (keys::LIMIT, limit.to_string())));
+        pairs.extend(shard.map(|shard| (keys::SHARD, shard.to_string())));
+        pairs
     }
 
     /// As Parquet's own key–value pairs.

@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
+use parquet::file::statistics::Statistics;
 
 use crate::record::column::{Column, UNIT_KEY, data_type};
 use crate::record::columns;
@@ -266,19 +267,31 @@ impl PointsReader {
         }))
     }
 
-    /// Whether the file's statistics say that a column has no value.
-    fn is_null(&self, name: &str) -> bool {
+    /// Statistics of a column in the first row group that has any.
+    pub(super) fn first_statistics(&self, name: &str) -> Option<&Statistics> {
+        let place = self.place(name)?;
+        let groups = self.builder.metadata().row_groups();
+        groups
+            .iter()
+            .find_map(|group| group.column(place).statistics())
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
         let columns = self.builder.parquet_schema().columns();
-        let Some(place) = columns
+        columns
             .iter()
             .position(|column| column.path().string() == name)
-        else {
+    }
+
+    /// Whether the file's statistics say that a column has no value.
+    fn is_null(&self, name: &str) -> bool {
+        let Some(place) = self.place(name) else {
             return false;
         };
         let groups = self.builder.metadata().row_groups();
         groups.iter().all(|group| {
             let statistics = group.column(place).statistics();
-            let nulls = statistics.and_then(parquet::file::statistics::Statistics::null_count_opt);
+            let nulls = statistics.and_then(Statistics::null_count_opt);
             nulls.is_some_and(|nulls| i64::try_from(nulls) == Ok(group.num_rows()))
         })
     }
@@ -290,7 +303,7 @@ impl PointsReader {
 /// If it cannot be opened, is no Parquet file, or a page of it cannot be decoded.
 pub fn batches(
     path: &Path,
-) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>>, ReadError> {
+) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>> + use<>, ReadError> {
     let reader = PointsReader::open(path)?;
     let path = reader.path;
     let damaged = move |source: ParquetError| ReadError::Damaged {

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::*;
 use crate::record::provenance::keys;
 use crate::simulation::{Scratch, simulate};
-use crate::spec::{Overrides, Spec, StudyKind, Syntax};
+use crate::spec::{Overrides, Portion, Spec, StudyKind, Syntax};
 
 /// 24 points of a small model, some of which do not divide.
 const SPEC: &str = r#"
@@ -48,6 +48,7 @@ fn records() -> (Provenance, Vec<Record>) {
         spec_name: spec.name.clone(),
         spec: spec.resolved_text(),
         catalog_hash: "c0ffee".to_owned(),
+        portion: Portion::default(),
     };
     (provenance, records)
 }

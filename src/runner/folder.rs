@@ -1,8 +1,9 @@
 //! The run folder: what may be written where, and that nothing is overwritten unasked.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::record::{WriteError, write_atomically};
 
@@ -40,12 +41,18 @@ pub enum FolderError {
         path: PathBuf,
     },
     /// It holds a result already.
-    #[error("`{}` already holds a result ({held}); name another folder with --out, or replace it with --overwrite", path.display())]
+    #[error("`{}` already holds a result ({held}); name another folder with --out, go on with it by --resume, or replace it with --overwrite", path.display())]
     HoldsResult {
         /// The folder.
         path: PathBuf,
         /// The file that was found.
         held: &'static str,
+    },
+    /// Another run writes to it.
+    #[error("another run is writing to `{}`; wait for its end, or name another folder with --out", path.display())]
+    Taken {
+        /// The folder.
+        path: PathBuf,
     },
     /// The file system refused.
     #[error("cannot {action} `{}`: {source}", path.display())]
@@ -63,7 +70,15 @@ pub enum FolderError {
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Held while a run writes there; the system lets go of it whatever ends the process.
+    lock: Option<Arc<File>>,
 }
+
+/// Name of the file in `parts/` that a run holds locked.
+const LOCK: &str = "lock";
+
+/// Name of the parts' files behind the last point.
+const PART_SUFFIX: &str = "parquet";
 
 impl RunFolder {
     /// Makes a folder ready for a run: creates it, and with `overwrite` clears an older result away.
@@ -72,24 +87,113 @@ impl RunFolder {
     /// If it is a file, holds a result that may not be overwritten, or cannot be written to.
     pub fn prepare(path: &Path, overwrite: bool) -> Result<Self, FolderError> {
         Self::check(path, overwrite)?;
-        let folder = Self::existing(path);
-        let io = |action, path: &Path, source| FolderError::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        };
-        fs::create_dir_all(path).map_err(|source| io("create", path, source))?;
+        let mut folder = Self::existing(path);
+        fs::create_dir_all(path).map_err(|source| refused("create", path, source))?;
+        if overwrite && folder.parts().exists() {
+            // Not while another run writes there.
+            folder.lock()?;
+        }
         if overwrite {
-            for name in RESULT_FILES {
-                let file = path.join(name);
-                remove(fs::remove_file(&file)).map_err(|source| io("replace", &file, source))?;
-            }
+            folder.remove_files(&RESULT_FILES)?;
             folder.remove_parts()?;
         }
         // Of two runs that start at once, one finds the folder taken.
         let parts = folder.parts();
-        fs::create_dir(&parts).map_err(|source| io("create", &parts, source))?;
+        fs::create_dir(&parts).map_err(|source| refused("create", &parts, source))?;
+        folder.lock()?;
         Ok(folder)
+    }
+
+    /// Makes a folder ready to go on with the run that it holds, or to begin where it holds none.
+    ///
+    /// Nothing of a result is touched yet: see [`reopen`](Self::reopen).
+    ///
+    /// # Errors
+    /// If it is a file, another run writes to it, or it cannot be written to.
+    pub fn resume(path: &Path) -> Result<Self, FolderError> {
+        if path.is_file() {
+            return Err(FolderError::IsFile {
+                path: path.to_owned(),
+            });
+        }
+        let mut folder = Self::existing(path);
+        let parts = folder.parts();
+        fs::create_dir_all(&parts).map_err(|source| refused("create", &parts, source))?;
+        folder.lock()?;
+        Ok(folder)
+    }
+
+    /// Files of finished points, the oldest first: the whole table, or the parts of one that was
+    /// not finished.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(super) fn finished(&self) -> Result<Vec<PathBuf>, FolderError> {
+        let points = self.points();
+        if points.is_file() {
+            return Ok(vec![points]);
+        }
+        self.part_files()
+    }
+
+    /// Turns a whole result back into one of parts that can be added to. Findings, which would not fit
+    /// the points any more, go away.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(super) fn reopen(&self) -> Result<(), FolderError> {
+        self.remove_files(&[names::SCALING, names::REPORT])?;
+        let points = self.points();
+        if !points.is_file() {
+            return Ok(());
+        }
+        // Parts beside a whole table are older than it.
+        for part in self.part_files()? {
+            remove(fs::remove_file(&part)).map_err(|source| refused("remove", &part, source))?;
+        }
+        fs::rename(&points, self.part(0)).map_err(|source| refused("move", &points, source))
+    }
+
+    /// The parts in the order in which they were written.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(super) fn part_files(&self) -> Result<Vec<PathBuf>, FolderError> {
+        let parts = self.parts();
+        let read = |source| refused("read", &parts, source);
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&parts).map_err(read)? {
+            let path = entry.map_err(read)?.path();
+            if path.extension().is_some_and(|it| it == PART_SUFFIX) {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// Takes the folder for this process.
+    fn lock(&mut self) -> Result<(), FolderError> {
+        let path = self.parts().join(LOCK);
+        let file = File::create(&path).map_err(|source| refused("create", &path, source))?;
+        match file.try_lock() {
+            Ok(()) => {
+                self.lock = Some(Arc::new(file));
+                Ok(())
+            }
+            Err(TryLockError::WouldBlock) => Err(FolderError::Taken {
+                path: self.path.clone(),
+            }),
+            Err(TryLockError::Error(source)) => Err(refused("lock", &path, source)),
+        }
+    }
+
+    fn remove_files(&self, names: &[&str]) -> Result<(), FolderError> {
+        for name in names {
+            let file = self.path.join(name);
+            remove(fs::remove_file(&file)).map_err(|source| refused("replace", &file, source))?;
+        }
+        Ok(())
     }
 
     /// Whether a run could be put there, touching nothing.
@@ -119,6 +223,7 @@ impl RunFolder {
     pub fn existing(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            lock: None,
         }
     }
 
@@ -153,7 +258,7 @@ impl RunFolder {
 
     /// Path of a part.
     pub(super) fn part(&self, number: usize) -> PathBuf {
-        self.parts().join(format!("{number:08}.parquet"))
+        self.parts().join(format!("{number:08}.{PART_SUFFIX}"))
     }
 
     /// Puts a small file there, whole or not at all.
@@ -170,11 +275,15 @@ impl RunFolder {
     /// If the file system refuses.
     pub fn remove_parts(&self) -> Result<(), FolderError> {
         let path = self.parts();
-        remove(fs::remove_dir_all(&path)).map_err(|source| FolderError::Io {
-            action: "remove",
-            path,
-            source,
-        })
+        remove(fs::remove_dir_all(&path)).map_err(|source| refused("remove", &path, source))
+    }
+}
+
+fn refused(action: &'static str, path: &Path, source: io::Error) -> FolderError {
+    FolderError::Io {
+        action,
+        path: path.to_owned(),
+        source,
     }
 }
 

@@ -9,9 +9,9 @@ use std::thread;
 use serde::Serialize;
 
 use crate::closed_set;
-use crate::record::{PointStatus, Provenance, Record, WriteError};
+use crate::record::{PointStatus, Provenance, WriteError};
 use crate::runner::folder::{RunFolder, names};
-use crate::runner::wall_time::WallTimeReport;
+use crate::runner::wall_time::{WallTimeReport, WallTimes};
 use crate::runner::{RunSummary, clock};
 
 closed_set! {
@@ -36,20 +36,23 @@ pub struct Counts {
     /// Those that the simulator failed on.
     pub crashed: u64,
     /// Those that cannot run, by kind of reason.
-    pub infeasible_by_reason: BTreeMap<&'static str, u64>,
+    pub infeasible_by_reason: BTreeMap<String, u64>,
 }
 
 impl Counts {
-    /// Counts one row.
-    pub fn add(&mut self, record: &Record) {
+    /// Counts one row; an infeasible one by the kind of its reason.
+    pub fn add(&mut self, status: PointStatus, kind: Option<&str>) {
         self.points += 1;
-        match record.status() {
+        match status {
             PointStatus::Ok => self.ok += 1,
-            PointStatus::Infeasible => self.infeasible += 1,
+            PointStatus::Infeasible => {
+                self.infeasible += 1;
+                let by_kind = &mut self.infeasible_by_reason;
+                *by_kind
+                    .entry(kind.unwrap_or_default().to_owned())
+                    .or_default() += 1;
+            }
             PointStatus::Crashed => self.crashed += 1,
-        }
-        if let Some(why) = record.infeasible() {
-            *self.infeasible_by_reason.entry(why.kind()).or_default() += 1;
         }
     }
 }
@@ -184,6 +187,34 @@ impl Manifest {
         let mut text = serde_json::to_string_pretty(self).expect("a manifest has only text keys");
         text.push('\n');
         folder.add(names::MANIFEST, text.as_bytes())
+    }
+}
+
+/// What the manifest of a run that was begun before says of it.
+#[derive(Clone, Debug, Default)]
+pub struct Earlier {
+    /// When it began, in UTC.
+    pub started: Option<String>,
+    /// Wall time of the points that it finished.
+    pub wall_times: WallTimes,
+}
+
+impl Earlier {
+    /// Reads it, as far as it is there: a process that was killed has left none.
+    pub fn of(folder: &RunFolder) -> Self {
+        let text = fs::read_to_string(folder.manifest()).unwrap_or_default();
+        let manifest: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let mut earlier = Self {
+            started: manifest["started"].as_str().map(str::to_owned),
+            ..Self::default()
+        };
+        let buckets = &manifest["wall_time_per_point"]["histogram"];
+        for bucket in buckets.as_array().into_iter().flatten() {
+            if let (Some(micros), Some(points)) = (bucket[0].as_u64(), bucket[1].as_u64()) {
+                earlier.wall_times.add_many(micros, points);
+            }
+        }
+        earlier
     }
 }
 

@@ -7,20 +7,24 @@
 
 mod assemble;
 pub mod clock;
+mod finished;
 pub mod folder;
 pub mod interrupt;
 pub mod manifest;
 mod planned;
 mod play;
 pub mod progress;
+mod shards;
 mod wall_time;
 
+pub use finished::{Finished, ResumeError};
 pub use folder::{FolderError, RunFolder};
 pub use interrupt::{Interrupt, Signal};
-pub use manifest::{Counts, Manifest, RunState};
+pub use manifest::{Counts, Earlier, Manifest, RunState};
 pub use planned::Planned;
 pub use play::{Study, WORKER_NAME};
 pub use progress::{Progress, Silent};
+pub use shards::{ShardError, Shards};
 pub use wall_time::WallTimes;
 
 use std::num::NonZeroUsize;
@@ -28,9 +32,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crate::record::{
-    PointStatus, Provenance, ReadError, Record, TableWriter, WriteError, points_batch,
+    MergeError, PointStatus, Provenance, Record, TableWriter, WriteError, points_batch,
     points_schema,
 };
+use crate::simulation::Infeasible;
 use crate::spec::GridPoint;
 use play::{Players, StopFlag};
 
@@ -47,6 +52,15 @@ pub struct RunOptions {
     pub threads: NonZeroUsize,
     /// Whether the first crashed point ends the run.
     pub fail_fast: bool,
+}
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Work<P> {
+    /// The points of the plan, by rising index.
+    pub points: P,
+    /// Those among them that an earlier run finished.
+    pub finished: Finished,
 }
 
 /// A crashed point, for the log.
@@ -82,9 +96,12 @@ pub enum RunError {
     /// A result cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A part that this run wrote cannot be read again.
+    /// Parts cannot be joined.
     #[error(transparent)]
-    Part(#[from] ReadError),
+    Join(#[from] MergeError),
+    /// What lies in the folder cannot be gone on from.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
     /// The threads cannot be started.
     #[error("cannot start {threads} threads: {source}")]
     Threads {
@@ -98,7 +115,23 @@ pub enum RunError {
 /// Crashed points that a summary names.
 const CRASHES_NAMED: usize = 10;
 
-/// Simulates every point and writes `points.parquet` into the folder.
+/// What an earlier run has finished in a folder. Its result, if it was whole, is parts again then.
+///
+/// # Errors
+/// If something else was run there, or it cannot be read; nothing has changed then.
+pub fn reopen(folder: &RunFolder, provenance: &Provenance) -> Result<Finished, RunError> {
+    let files = folder.finished()?;
+    let finished = Finished::read(&files, provenance);
+    if finished.is_err() && files == [folder.points()] {
+        // A whole result stays as it was, without the folder for parts.
+        folder.remove_parts()?;
+    }
+    let finished = finished?;
+    folder.reopen()?;
+    Ok(finished)
+}
+
+/// Simulates every point that is not yet finished and writes `points.parquet` into the folder.
 ///
 /// Interrupted, it finishes the points in flight and leaves what is finished in `parts/`.
 ///
@@ -106,7 +139,7 @@ const CRASHES_NAMED: usize = 10;
 /// If the threads cannot be started or a file cannot be written; finished parts stay then.
 pub fn run<S: Study>(
     study: &S,
-    points: impl Iterator<Item = GridPoint> + Send,
+    work: Work<impl Iterator<Item = GridPoint> + Send>,
     folder: &RunFolder,
     provenance: &Provenance,
     options: RunOptions,
@@ -115,14 +148,20 @@ pub fn run<S: Study>(
 ) -> Result<RunSummary, RunError> {
     let players = Players::new(study, options.threads)?;
     let stop = StopFlag::new(interrupt);
-    let mut tally = Tally::default();
+    let Work { points, finished } = work;
+    let mut tally = Tally {
+        counts: finished.counts.clone(),
+        ..Tally::default()
+    };
+    let points = points.filter(move |point| !finished.has(point.index));
+    let first_part = next_part(folder)?;
     let written = thread::scope(|scope| {
         let (to_play, planned) = sync_channel(CHUNKS_WAITING);
         let (to_write, played) = sync_channel(CHUNKS_WAITING);
         let stop = &stop;
         scope.spawn(move || hand_out(points, &to_play, stop));
         let writer = scope.spawn(move || {
-            let result = write_parts(&played, folder, provenance);
+            let result = write_parts(&played, folder, first_part, provenance);
             if result.is_err() {
                 stop.raise();
             }
@@ -145,10 +184,10 @@ pub fn run<S: Study>(
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     progress.finished();
-    let parts = written?;
+    written?;
     let complete = !stop.is_raised();
     if complete {
-        assemble::points(folder, parts, provenance)?;
+        assemble::points(folder, provenance)?;
         folder.remove_parts()?;
     }
     Ok(RunSummary {
@@ -182,24 +221,30 @@ fn hand_out(
     }
 }
 
-/// Writes each chunk as a part; gives the number of parts.
+/// Number of the first part that is not there.
+fn next_part(folder: &RunFolder) -> Result<usize, FolderError> {
+    let files = folder.part_files()?;
+    let numbers = files
+        .iter()
+        .filter_map(|path| path.file_stem()?.to_str()?.parse::<usize>().ok());
+    Ok(numbers.max().map_or(0, |last| last + 1))
+}
+
+/// Writes each chunk as a part, from a number on.
 fn write_parts(
     chunks: &Receiver<Vec<Record>>,
     folder: &RunFolder,
+    first: usize,
     provenance: &Provenance,
-) -> Result<usize, WriteError> {
+) -> Result<(), WriteError> {
     let schema = points_schema(provenance);
-    let mut parts = 0;
-    for records in chunks {
-        if records.is_empty() {
-            continue;
-        }
-        let mut writer = TableWriter::create(&folder.part(parts), &schema, provenance)?;
+    let chunks = chunks.iter().filter(|records| !records.is_empty());
+    for (records, part) in chunks.zip(first..) {
+        let mut writer = TableWriter::create(&folder.part(part), &schema, provenance)?;
         writer.write(&points_batch(provenance.study, &schema, &records))?;
         writer.finish()?;
-        parts += 1;
     }
-    Ok(parts)
+    Ok(())
 }
 
 #[derive(Default)]
@@ -213,7 +258,8 @@ impl Tally {
     fn add(&mut self, chunk: &[play::Played]) {
         for played in chunk {
             let record = &played.record;
-            self.counts.add(record);
+            let kind = record.infeasible().map(Infeasible::kind);
+            self.counts.add(record.status(), kind);
             self.wall_times.add(played.wall_time);
             if record.status() == PointStatus::Crashed && self.crashes.len() < CRASHES_NAMED {
                 self.crashes.push(Crash {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 use crate::record::{PointsReader, columns};
 use crate::simulation::{Infeasible, Outcome, Scenario};
-use crate::spec::{Axis, AxisValue, BottleneckThresholds, StudyKind};
+use crate::spec::{Axis, AxisValue, BottleneckThresholds, Portion, StudyKind};
 
 /// Every point is infeasible, but those whose index is a multiple of `crash_every` panic.
 struct Fake {
@@ -58,29 +58,57 @@ fn provenance() -> Provenance {
         spec_name: "fake".to_owned(),
         spec: "name = \"fake\"\n".to_owned(),
         catalog_hash: "00".to_owned(),
+        portion: Portion::default(),
     }
 }
 
 fn run_into(path: &Path, study: &Fake, count: u64, threads: usize, fail_fast: bool) -> RunSummary {
     let folder = RunFolder::prepare(path, false).unwrap();
-    let interrupt = match &study.raise_at {
-        Some((_, interrupt)) => interrupt.clone(),
-        None => Interrupt::default(),
+    let work = Work {
+        points: points(count),
+        finished: Finished::default(),
     };
     let options = RunOptions {
         threads: NonZeroUsize::new(threads).unwrap(),
         fail_fast,
     };
+    carry_out(study, work, &folder, &provenance(), options)
+}
+
+fn carry_out(
+    study: &Fake,
+    work: Work<impl Iterator<Item = GridPoint> + Send>,
+    folder: &RunFolder,
+    provenance: &Provenance,
+    options: RunOptions,
+) -> RunSummary {
+    let interrupt = match &study.raise_at {
+        Some((_, interrupt)) => interrupt.clone(),
+        None => Interrupt::default(),
+    };
     run(
-        study,
-        points(count),
-        &folder,
-        &provenance(),
-        options,
-        &interrupt,
-        &Silent,
+        study, work, folder, provenance, options, &interrupt, &Silent,
     )
     .unwrap()
+}
+
+/// Goes on in a folder; what was finished there before, and what it came to.
+fn go_on(path: &Path, study: &Fake, count: u64) -> (u64, RunSummary) {
+    let folder = RunFolder::resume(path).unwrap();
+    let finished = reopen(&folder, &provenance()).unwrap();
+    let before = finished.len();
+    let work = Work {
+        points: points(count),
+        finished,
+    };
+    let options = RunOptions {
+        threads: NonZeroUsize::new(2).unwrap(),
+        fail_fast: false,
+    };
+    (
+        before,
+        carry_out(study, work, &folder, &provenance(), options),
+    )
 }
 
 const NONE_CRASH: Fake = Fake {
@@ -196,4 +224,167 @@ fn a_file_in_the_place_of_the_folder_is_left_alone() {
         Err(FolderError::IsFile { .. })
     ));
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+// Stopped in the first, second and fourth chunk, with points that crash on the way, and gone on with
+// each time: the same bytes as in one piece, and every point counted once.
+#[test]
+fn a_run_that_was_interrupted_ends_as_one_that_was_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, cut) = (dir.path().join("whole"), dir.path().join("cut"));
+    let uncut = run_into(&whole, &NONE_CRASH, 3_000, 2, false);
+    let mut last = 0;
+    for at in [300, 700, 1_900] {
+        let study = Fake {
+            crash_every: 90,
+            raise_at: Some((at, Interrupt::default())),
+        };
+        let (before, summary) = go_on(&cut, &study, 3_000);
+        assert!(!summary.complete);
+        assert!(before >= last && summary.counts.points > before);
+        assert!(summary.counts.crashed > 0);
+        last = before;
+    }
+    let (_, summary) = go_on(&cut, &NONE_CRASH, 3_000);
+    assert!(summary.complete);
+    assert_eq!(summary.counts, uncut.counts);
+    let bytes = |path: &Path| fs::read(path.join("points.parquet")).unwrap();
+    assert_eq!(bytes(&whole), bytes(&cut));
+    assert!(!cut.join("parts").exists());
+}
+
+// Every 90th of 1,000 points crashes: 11 of them. Gone on with, only those are played again.
+#[test]
+fn crashed_points_of_a_whole_run_are_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, crashed) = (dir.path().join("whole"), dir.path().join("crashed"));
+    run_into(&whole, &NONE_CRASH, 1_000, 2, false);
+    let study = Fake {
+        crash_every: 90,
+        raise_at: None,
+    };
+    assert_eq!(
+        run_into(&crashed, &study, 1_000, 2, false).counts.crashed,
+        11
+    );
+    let (before, summary) = go_on(&crashed, &NONE_CRASH, 1_000);
+    assert_eq!(before, 989);
+    assert_eq!(summary.wall_times.count(), 11);
+    assert_eq!(summary.counts.crashed, 0);
+    let bytes = |path: &Path| fs::read(path.join("points.parquet")).unwrap();
+    assert_eq!(bytes(&whole), bytes(&crashed));
+}
+
+#[test]
+fn another_spec_or_portion_is_not_gone_on_with_and_nothing_is_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    run_into(&path, &NONE_CRASH, 100, 1, false);
+    let before = fs::read(path.join("points.parquet")).unwrap();
+    let other_spec = Provenance {
+        spec: "name = \"other\"\n".to_owned(),
+        ..provenance()
+    };
+    let shard = Provenance {
+        portion: Portion {
+            limit: None,
+            shard: Some("1/2".parse().unwrap()),
+        },
+        ..provenance()
+    };
+    for (provenance, what) in [(other_spec, "the spec (hash)"), (shard, "--shard none")] {
+        let folder = RunFolder::resume(&path).unwrap();
+        let error = reopen(&folder, &provenance).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+        assert_eq!(fs::read(path.join("points.parquet")).unwrap(), before);
+        assert!(!path.join("parts").exists());
+    }
+}
+
+#[test]
+fn two_runs_do_not_write_to_one_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let folder = RunFolder::prepare(&path, false).unwrap();
+    for second in [RunFolder::resume(&path), RunFolder::prepare(&path, true)] {
+        assert!(matches!(second, Err(FolderError::Taken { .. })));
+    }
+    drop(folder);
+    RunFolder::resume(&path).unwrap();
+}
+
+fn shard_into(path: &Path, text: &str, count: u64) -> RunFolder {
+    let portion = Portion {
+        limit: None,
+        shard: Some(text.parse().unwrap()),
+    };
+    let folder = RunFolder::prepare(path, false).unwrap();
+    let work = Work {
+        points: portion.of(points(count)),
+        finished: Finished::default(),
+    };
+    let options = RunOptions {
+        threads: NonZeroUsize::new(2).unwrap(),
+        fail_fast: false,
+    };
+    let provenance = Provenance {
+        portion,
+        ..provenance()
+    };
+    carry_out(&NONE_CRASH, work, &folder, &provenance, options);
+    folder
+}
+
+// 5,000 points in three shards, given in any order: what one machine writes.
+#[test]
+fn shards_joined_are_the_run_of_one_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let whole = run_into(&at("whole"), &NONE_CRASH, 5_000, 2, false);
+    let shards =
+        ["3/3", "1/3", "2/3"].map(|text| shard_into(&at(&text.replace('/', "-")), text, 5_000));
+    let folder = RunFolder::prepare(&at("joined"), false).unwrap();
+    let joined = Shards::of(&shards).unwrap();
+    let counts = joined.join(&folder, &provenance(), points(5_000)).unwrap();
+    assert_eq!(counts, whole.counts);
+    let bytes = |name: &str| fs::read(at(name).join("points.parquet")).unwrap();
+    assert_eq!(bytes("whole"), bytes("joined"));
+}
+
+#[test]
+fn shards_that_are_no_whole_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let shards =
+        ["1/3", "2/3", "3/3"].map(|text| shard_into(&at(&text.replace('/', "-")), text, 100));
+    run_into(&at("whole"), &NONE_CRASH, 100, 1, false);
+    let whole = RunFolder::existing(&at("whole"));
+    let half = shard_into(&at("half"), "1/2", 100);
+    let refused = |folders: &[&RunFolder]| {
+        let folders: Vec<RunFolder> = folders.iter().map(|&it| it.clone()).collect();
+        Shards::of(&folders).unwrap_err().to_string()
+    };
+    let [one, two, three] = &shards;
+    assert!(refused(&[one, three]).contains("of 3 shards 2/3 is missing"));
+    assert!(refused(&[one]).contains("2/3, 3/3 are missing"));
+    assert!(refused(&[one, two, one]).contains("are both shard 1/3"));
+    assert!(refused(&[&whole]).contains("is no shard"));
+    assert!(refused(&[one, &half]).contains("the number of shards is 3 and 2"));
+    let empty = RunFolder::existing(&at("empty"));
+    assert!(refused(&[&empty]).contains("is not finished"));
+
+    // Of a plan of 101 points the last one, number 100, was never played; of one of 99 number 99
+    // should not have been.
+    let joined = Shards::of(&shards).unwrap();
+    for (count, sentence) in [
+        (101, "point 100 is in none of the shards"),
+        (99, "point 99 is not one of the spec's points"),
+    ] {
+        let folder = RunFolder::prepare(&at(&count.to_string()), false).unwrap();
+        let error = joined
+            .join(&folder, &provenance(), points(count))
+            .unwrap_err();
+        assert_eq!(error.to_string(), sentence);
+        assert!(!folder.points().exists());
+    }
 }

@@ -44,6 +44,24 @@ impl WallTimes {
         self.0.saturating_record(micros.max(1));
     }
 
+    /// Counts points of one bucket of another histogram, by its upper end in microseconds.
+    pub(super) fn add_many(&mut self, micros: u64, points: u64) {
+        self.0.saturating_record_n(micros.max(1), points);
+    }
+
+    /// Counts those of another histogram too.
+    ///
+    /// # Panics
+    /// Never: both have the same bounds.
+    pub fn add_all(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("the bounds are the same");
+    }
+
+    /// Points.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     /// Points per second of one thread; `None` before the first.
     pub fn points_per_second(&self) -> Option<f64> {
         (!self.0.is_empty()).then(|| 1e6 / self.0.mean())

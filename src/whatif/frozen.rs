@@ -10,7 +10,7 @@ use crate::analysis::points::PointColumns;
 use crate::analysis::{Layouts, Rows, Series, SeriesFinding, SizePoint, series_finding};
 use crate::record::{PointEnd, Provenance, Record, points_batch, points_schema};
 use crate::simulation::{LayoutRequest, Outcome, Scenario, Scratch, simulate};
-use crate::spec::{AnalysisSettings, Axis, Spec, StudyKind};
+use crate::spec::{AnalysisSettings, Axis, Portion, Spec, StudyKind};
 
 /// The curve of a series with the layout of its smallest size; `spec_of` gives the spec of a row's
 /// file. Sizes that cannot run so are rows with their reason, as everywhere. `None` where a row has no
@@ -89,6 +89,7 @@ fn as_rows(records: &[Record], of: &[&SizePoint]) -> Option<Vec<SizePoint>> {
         spec_name: String::new(),
         spec: String::new(),
         catalog_hash: String::new(),
+        portion: Portion::default(),
     });
     let batch = points_batch(StudyKind::Training, &schema, records);
     let columns = PointColumns::new(Rows {

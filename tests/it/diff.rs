@@ -6,7 +6,7 @@ use clustersweep::analysis::diff::{Diff, DiffError, diff_files};
 use clustersweep::analysis::{FilesError, analyse_files};
 use clustersweep::record::{Provenance, TableWriter};
 use clustersweep::report::diff::{junit, markdown, text};
-use clustersweep::spec::{AnalysisSettings, Axis, StudyKind};
+use clustersweep::spec::{AnalysisSettings, Axis, Portion, StudyKind};
 
 use crate::analysis::{Row, strong};
 use crate::points_table::training_table;
@@ -18,6 +18,7 @@ fn written(folder: &Path, name: &str, rows: &[Row], catalog_hash: &str) -> PathB
         spec_name: "synthetic".to_owned(),
         spec: String::new(),
         catalog_hash: catalog_hash.to_owned(),
+        portion: Portion::default(),
     };
     let path = folder.join(name);
     let mut writer = TableWriter::create(&path, &batch.schema(), &provenance).unwrap();

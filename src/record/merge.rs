@@ -1,0 +1,213 @@
+//! Several files of points joined into one, in the order of the grid.
+//!
+//! Each file holds its points in rising order. Files are opened only when their first point is due, so
+//! that memory holds a batch of those that overlap at any one place.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::interleave_record_batch;
+use arrow::datatypes::{SchemaRef, UInt64Type};
+use parquet::file::statistics::Statistics;
+
+use crate::record::read::{PointsReader, ReadError, batches};
+use crate::record::{TableWriter, WriteError, columns};
+
+/// Rows that are put together at a time.
+const ROWS_AT_A_TIME: usize = 1_024;
+
+/// Why files could not be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// One of them cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The joined file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A file does not hold what this program writes.
+    #[error("results `{}` have other columns than this program writes; run the sweep again", path.display())]
+    Columns {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Writes the rows of `files` by rising point. Of a point that several files hold, the row of the
+/// last such file counts. `look` is told every point that is written, and how many files hold it.
+///
+/// # Errors
+/// If a file cannot be read or the joined one cannot be written.
+pub fn merge_points(
+    files: &[PathBuf],
+    schema: &SchemaRef,
+    writer: &mut TableWriter,
+    mut look: impl FnMut(u64, usize),
+) -> Result<(), MergeError> {
+    let mut waiting = Vec::with_capacity(files.len());
+    for (rank, path) in files.iter().enumerate() {
+        if let Some(first) = first_point(path)? {
+            waiting.push((first, rank, path));
+        }
+    }
+    waiting.sort_unstable();
+    let mut waiting = waiting.into_iter().peekable();
+    let mut open: Vec<Source> = Vec::new();
+    let mut rows = Rows::default();
+    loop {
+        let opened = open.iter().map(Source::point).min();
+        let due = waiting.peek().map(|(first, ..)| *first);
+        let Some(point) = opened.into_iter().chain(due).min() else {
+            break;
+        };
+        while let Some((_, rank, path)) = waiting.next_if(|(first, ..)| *first == point) {
+            open.extend(Source::open(path, rank, schema)?);
+        }
+        let due = waiting.peek().map_or(u64::MAX, |(first, ..)| *first);
+        if let [only] = open.as_mut_slice()
+            && only.last_point() < due
+        {
+            rows.write(writer)?;
+            writer.write(&only.rest(&mut look))?;
+            only.refill()?;
+            open.retain(|source| !source.is_empty());
+            continue;
+        }
+        let holders = open.iter_mut().filter(|source| source.point() == point);
+        let count = holders.map(|source| source.rank).collect::<Vec<_>>();
+        look(point, count.len());
+        let last = count.into_iter().max();
+        for source in open.iter_mut().filter(|source| source.point() == point) {
+            if Some(source.rank) == last {
+                rows.take(source);
+            }
+            source.at += 1;
+        }
+        if rows.picks.len() == ROWS_AT_A_TIME {
+            rows.write(writer)?;
+        }
+        for source in &mut open {
+            source.refill()?;
+        }
+        open.retain(|source| !source.is_empty());
+    }
+    rows.write(writer)?;
+    Ok(())
+}
+
+/// First point of a file by its statistics; `None` where it has no rows.
+fn first_point(path: &Path) -> Result<Option<u64>, ReadError> {
+    let reader = PointsReader::open(path)?;
+    Ok(match reader.first_statistics(columns::POINT.name) {
+        Some(Statistics::Int64(values)) => values.min_opt().map(|least| least.cast_unsigned()),
+        Some(_) | None => None,
+    })
+}
+
+/// One file, read batch by batch.
+struct Source {
+    rank: usize,
+    path: PathBuf,
+    schema: SchemaRef,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch, ReadError>>>,
+    batch: RecordBatch,
+    at: usize,
+    /// Place of the batch in the rows that are put together, and for which write that holds.
+    place: Option<(usize, usize)>,
+}
+
+impl Source {
+    /// `None` where the file has no rows.
+    fn open(path: &Path, rank: usize, schema: &SchemaRef) -> Result<Option<Self>, MergeError> {
+        let mut source = Self {
+            rank,
+            path: path.to_owned(),
+            schema: SchemaRef::clone(schema),
+            batches: Box::new(batches(path)?),
+            batch: RecordBatch::new_empty(SchemaRef::clone(schema)),
+            at: 0,
+            place: None,
+        };
+        source.refill()?;
+        Ok((!source.is_empty()).then_some(source))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.at >= self.batch.num_rows()
+    }
+
+    /// The point of the next row.
+    fn point(&self) -> u64 {
+        let points = self.batch.column(0).as_primitive::<UInt64Type>();
+        points.value(self.at)
+    }
+
+    /// The point of the batch's last row.
+    fn last_point(&self) -> u64 {
+        let points = self.batch.column(0).as_primitive::<UInt64Type>();
+        points.value(self.batch.num_rows() - 1)
+    }
+
+    /// What is left of the batch.
+    fn rest(&mut self, look: &mut impl FnMut(u64, usize)) -> RecordBatch {
+        let rest = self.batch.slice(self.at, self.batch.num_rows() - self.at);
+        while !self.is_empty() {
+            look(self.point(), 1);
+            self.at += 1;
+        }
+        rest
+    }
+
+    /// Reads on when the batch is used up.
+    fn refill(&mut self) -> Result<(), MergeError> {
+        while self.is_empty() {
+            let Some(batch) = self.batches.next() else {
+                return Ok(());
+            };
+            let columns = batch?.columns().to_vec();
+            // Batches come without the file's metadata, which the schema holds.
+            let whole = RecordBatch::try_new(SchemaRef::clone(&self.schema), columns);
+            self.batch = whole.map_err(|_| MergeError::Columns {
+                path: self.path.clone(),
+            })?;
+            self.at = 0;
+            self.place = None;
+        }
+        Ok(())
+    }
+}
+
+/// Rows of several batches on their way into one.
+#[derive(Default)]
+struct Rows {
+    batches: Vec<RecordBatch>,
+    picks: Vec<(usize, usize)>,
+    writes: usize,
+}
+
+impl Rows {
+    /// Takes the next row of a source.
+    fn take(&mut self, source: &mut Source) {
+        let known = source.place.filter(|(_, write)| *write == self.writes);
+        let place = known.map_or(self.batches.len(), |(place, _)| place);
+        if known.is_none() {
+            self.batches.push(source.batch.clone());
+            source.place = Some((place, self.writes));
+        }
+        self.picks.push((place, source.at));
+    }
+
+    fn write(&mut self, writer: &mut TableWriter) -> Result<(), MergeError> {
+        if self.picks.is_empty() {
+            return Ok(());
+        }
+        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
+        let joined = interleave_record_batch(&batches, &self.picks)
+            .expect("all batches have the schema of the points");
+        writer.write(&joined)?;
+        self.batches.clear();
+        self.picks.clear();
+        self.writes += 1;
+        Ok(())
+    }
+}
