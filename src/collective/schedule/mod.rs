@@ -6,7 +6,7 @@
 //! the operation promises, each contribution once.
 //!
 //! An algorithm is one file here and one line in [`schedule`]; one whose buffer goes through stages in
-//! pieces is a line in [`pipeline`].
+//! pieces is a line in `pipeline`.
 
 mod direct;
 mod double_binary_tree;
