@@ -54,13 +54,14 @@ impl Counts {
         self.ok + self.infeasible + self.crashed
     }
 
-    fn add(&mut self, point: &SizePoint) {
-        match point.status {
+    /// Counts one row.
+    pub(super) fn add(&mut self, status: PointStatus, reason: Option<&Reason>) {
+        match status {
             PointStatus::Ok => self.ok += 1,
             PointStatus::Crashed => self.crashed += 1,
             PointStatus::Infeasible => {
                 self.infeasible += 1;
-                let kind = point.reason.as_ref().map_or("unknown", Reason::kind);
+                let kind = reason.map_or("unknown", Reason::kind);
                 match self.reasons.get_mut(kind) {
                     Some(count) => *count += 1,
                     None => {
@@ -69,6 +70,21 @@ impl Counts {
                 }
             }
         }
+    }
+
+    /// Why there is nothing to say, where no row ran; `about` follows the words `nothing to say`.
+    pub(super) fn nothing_ran(&self, about: &str) -> Option<String> {
+        if self.rows() == 0 {
+            return Some("nothing to say: the results hold no rows".to_owned());
+        }
+        (self.ok == 0).then(|| {
+            format!(
+                "nothing to say{about}: none of {} points ran ({} infeasible, {} crashed)",
+                self.rows(),
+                self.infeasible,
+                self.crashed
+            )
+        })
     }
 }
 
@@ -120,7 +136,7 @@ impl Analysis {
         let series = self.reader.finish();
         let mut counts = Counts::default();
         for point in series.iter().flat_map(|series| &series.points) {
-            counts.add(point);
+            counts.add(point.status, point.reason.as_ref());
         }
         let varied = varied_axes(&series);
         let nothing = nothing_to_say(&counts, &series);
@@ -185,17 +201,6 @@ fn decides(series: &[Series], decider: Axis, decided: Axis) -> bool {
 }
 
 fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {
-    if counts.rows() == 0 {
-        return Some("nothing to say: the results hold no rows".to_owned());
-    }
-    if counts.ok == 0 {
-        return Some(format!(
-            "nothing to say about scaling: none of {} points ran ({} infeasible, {} crashed)",
-            counts.rows(),
-            counts.infeasible,
-            counts.crashed
-        ));
-    }
     let longest = series
         .iter()
         .map(|series| {
@@ -204,6 +209,8 @@ fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {
         })
         .max()
         .unwrap_or(0);
-    (longest < 2)
-        .then(|| "nothing to say about scaling: no series ran at more than one size".to_owned())
+    counts.nothing_ran(" about scaling").or_else(|| {
+        (longest < 2)
+            .then(|| "nothing to say about scaling: no series ran at more than one size".to_owned())
+    })
 }

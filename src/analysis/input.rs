@@ -4,6 +4,7 @@
 //! order: counts become signed or floating, dictionaries plain strings, nulls NaN. Columns are
 //! found by name and cast to what the analysis computes with.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array};
@@ -12,8 +13,8 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type};
 use arrow::record_batch::RecordBatch;
 
 use super::error::AnalysisError;
-use crate::record::Column;
 use crate::record::column::{UNIT_KEY, text_type};
+use crate::record::{Column, PointStatus, columns};
 use crate::spec::{Axis, ColumnType};
 
 /// A record batch with the name of its file, for messages.
@@ -46,6 +47,25 @@ impl TextColumn {
     /// A row's name.
     pub fn get(&self, row: usize) -> Option<&Arc<str>> {
         self.code(row).map(|code| &self.names[code])
+    }
+}
+
+/// A text column whose names are the members of a closed set.
+#[derive(Debug)]
+pub struct MemberColumn<T> {
+    text: TextColumn,
+    members: Vec<Option<T>>,
+}
+
+impl<T: Copy> MemberColumn<T> {
+    /// A row's member; `None` where the cell is null or names none.
+    pub fn get(&self, row: usize) -> Option<T> {
+        self.text.code(row).and_then(|code| self.members[code])
+    }
+
+    /// What stands in a row, whether it is a member or not.
+    fn as_it_stands(&self, row: usize) -> &str {
+        self.text.get(row).map_or("null", |name| name)
     }
 }
 
@@ -107,6 +127,67 @@ impl<'a> Rows<'a> {
             .map(|name| Arc::from(name.unwrap_or_default()))
             .collect();
         Ok(TextColumn { codes, names })
+    }
+
+    /// A text column of the names of a closed set.
+    ///
+    /// # Errors
+    /// If it is missing or holds no text.
+    pub fn members<T: FromStr>(&self, column: &Column) -> Result<MemberColumn<T>, AnalysisError> {
+        let text = self.text(column)?;
+        let members = text.names().iter().map(|name| name.parse().ok()).collect();
+        Ok(MemberColumn { text, members })
+    }
+
+    /// How the point of a row ended.
+    ///
+    /// # Errors
+    /// If no point can end like that.
+    pub fn status(
+        &self,
+        statuses: &MemberColumn<PointStatus>,
+        row: usize,
+        point: u64,
+    ) -> Result<PointStatus, AnalysisError> {
+        statuses.get(row).ok_or_else(|| {
+            let found = statuses.as_it_stands(row);
+            self.bad_value(&columns::STATUS, point, found, "ok, infeasible or crashed")
+        })
+    }
+
+    /// The number of a row whose point ran.
+    ///
+    /// # Errors
+    /// If it is missing, infinite or not more than zero.
+    pub fn positive(
+        &self,
+        numbers: &NumberColumn,
+        column: &Column,
+        row: usize,
+        point: u64,
+    ) -> Result<f64, AnalysisError> {
+        match numbers.raw(row) {
+            Some(value) if value > 0.0 && value.is_finite() => Ok(value),
+            Some(value) => Err(self.bad_value(column, point, &value.to_string(), "more than zero")),
+            None => Err(self.bad_value(column, point, "null", "a number, since the point is ok")),
+        }
+    }
+
+    /// The fault of a cell whose value no run can have.
+    pub fn bad_value(
+        &self,
+        column: &Column,
+        point: u64,
+        value: &str,
+        expected: &'static str,
+    ) -> AnalysisError {
+        AnalysisError::BadValue {
+            file: self.file.to_owned(),
+            column: column.name.to_owned(),
+            point,
+            value: value.to_owned(),
+            expected,
+        }
     }
 
     /// A column of switches.

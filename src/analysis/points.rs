@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::AnalysisError;
-use super::input::{NumberColumn, Rows, TextColumn};
+use super::input::{MemberColumn, NumberColumn, Rows, TextColumn};
 use super::parts::{PartSeconds, TimePart};
 use crate::record::{Bottleneck, Column, PointStatus, columns};
 
@@ -35,6 +35,11 @@ pub struct SizePoint {
 pub struct Reason(Arc<str>);
 
 impl Reason {
+    /// A sentence, its kind before a colon.
+    pub(super) const fn new(sentence: Arc<str>) -> Self {
+        Self(sentence)
+    }
+
     /// The sentence.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -196,11 +201,9 @@ pub struct PointColumns<'a> {
     rows: Rows<'a>,
     numbers: Numbers,
     parts: Vec<NumberColumn>,
-    status: TextColumn,
-    statuses: Vec<Option<PointStatus>>,
+    status: MemberColumn<PointStatus>,
     reason: TextColumn,
-    bottleneck: TextColumn,
-    bottlenecks: Vec<Option<Bottleneck>>,
+    bottleneck: MemberColumn<Bottleneck>,
 }
 
 impl<'a> PointColumns<'a> {
@@ -209,27 +212,15 @@ impl<'a> PointColumns<'a> {
     /// # Errors
     /// If one is missing, of another type or in another unit.
     pub fn new(rows: Rows<'a>) -> Result<Self, AnalysisError> {
-        let status = rows.text(&columns::STATUS)?;
-        let bottleneck = rows.text(&columns::BOTTLENECK)?;
         Ok(Self {
             numbers: Numbers::new(&rows)?,
             parts: columns::TIME_PARTS
                 .iter()
                 .map(|column| rows.numbers(column))
                 .collect::<Result<_, _>>()?,
-            statuses: status
-                .names()
-                .iter()
-                .map(|name| name.parse().ok())
-                .collect(),
-            status,
+            status: rows.members(&columns::STATUS)?,
             reason: rows.text(&columns::REASON)?,
-            bottlenecks: bottleneck
-                .names()
-                .iter()
-                .map(|name| name.parse().ok())
-                .collect(),
-            bottleneck,
+            bottleneck: rows.members(&columns::BOTTLENECK)?,
             rows,
         })
     }
@@ -246,15 +237,8 @@ impl<'a> PointColumns<'a> {
         nodes: Option<f64>,
     ) -> Result<SizePoint, AnalysisError> {
         let point = self.numbers.point.get(row).unwrap_or(row as f64) as u64;
-        let status = self
-            .status
-            .code(row)
-            .and_then(|code| self.statuses[code])
-            .ok_or_else(|| {
-                let found = self.status.get(row).map_or("null", |name| name);
-                self.bad(&columns::STATUS, point, found, "ok, infeasible or crashed")
-            })?;
-        let gpus = self.positive(&self.numbers.gpus, &columns::GPUS, row, point);
+        let status = self.rows.status(&self.status, row, point)?;
+        let gpus = (self.rows).positive(&self.numbers.gpus, &columns::GPUS, row, point);
         let measured = match status {
             PointStatus::Ok => Some(self.measured(row, point)?),
             PointStatus::Infeasible | PointStatus::Crashed => None,
@@ -271,13 +255,13 @@ impl<'a> PointColumns<'a> {
             gpus: gpus as u32,
             nodes: nodes.map(|nodes| nodes as u32),
             status,
-            reason: self.reason.get(row).cloned().map(Reason),
+            reason: self.reason.get(row).cloned().map(Reason::new),
             measured,
         })
     }
 
     fn measured(&self, row: usize, point: u64) -> Result<Measured, AnalysisError> {
-        let numbers = &self.numbers;
+        let (rows, numbers) = (&self.rows, &self.numbers);
         let mut parts = PartSeconds::default();
         for part in TimePart::ALL {
             let place = part.index();
@@ -285,14 +269,19 @@ impl<'a> PointColumns<'a> {
             let seconds = self.parts[place].raw(row).unwrap_or(0.0);
             // Not a comparison with zero alone: NaN is refused too.
             if !(seconds >= 0.0 && seconds.is_finite()) {
-                return Err(self.bad(column, point, &seconds.to_string(), "seconds, not negative"));
+                return Err(rows.bad_value(
+                    column,
+                    point,
+                    &seconds.to_string(),
+                    "seconds, not negative",
+                ));
             }
             parts.0[place] = seconds;
         }
         let count = |column: &NumberColumn| column.get(row).map(|value| value as u32);
         Ok(Measured {
-            step_time_s: self.positive(&numbers.step_time, &columns::STEP_TIME_S, row, point)?,
-            samples_per_s: self.positive(&numbers.samples, &columns::SAMPLES_PER_S, row, point)?,
+            step_time_s: rows.positive(&numbers.step_time, &columns::STEP_TIME_S, row, point)?,
+            samples_per_s: rows.positive(&numbers.samples, &columns::SAMPLES_PER_S, row, point)?,
             tokens_per_s: numbers.tokens.get(row),
             parts,
             mfu: numbers.mfu.get(row),
@@ -309,44 +298,11 @@ impl<'a> PointColumns<'a> {
             },
             memory_peak_bytes: numbers.memory_peak.get(row),
             memory_capacity_bytes: numbers.memory_capacity.get(row),
-            bottleneck: self
-                .bottleneck
-                .code(row)
-                .and_then(|code| self.bottlenecks[code]),
+            bottleneck: self.bottleneck.get(row),
             cost_per_step_usd: numbers.cost_per_step.get(row),
             cost_per_mtoken_usd: numbers.cost_per_mtoken.get(row),
             energy_per_step_kwh: numbers.energy_per_step.get(row),
         })
-    }
-
-    fn positive(
-        &self,
-        numbers: &NumberColumn,
-        column: &Column,
-        row: usize,
-        point: u64,
-    ) -> Result<f64, AnalysisError> {
-        match numbers.raw(row) {
-            Some(value) if value > 0.0 && value.is_finite() => Ok(value),
-            Some(value) => Err(self.bad(column, point, &value.to_string(), "more than zero")),
-            None => Err(self.bad(column, point, "null", "a number, since the point is ok")),
-        }
-    }
-
-    fn bad(
-        &self,
-        column: &Column,
-        point: u64,
-        value: &str,
-        expected: &'static str,
-    ) -> AnalysisError {
-        AnalysisError::BadValue {
-            file: self.rows.file.to_owned(),
-            column: column.name.to_owned(),
-            point,
-            value: value.to_owned(),
-            expected,
-        }
     }
 }
 
