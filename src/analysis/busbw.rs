@@ -1,42 +1,85 @@
-//! A collective study: for each job and operation what every algorithm reaches by size.
+//! What collective studies say: for each operation and job what every algorithm reaches by size.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::transfers::Transfers;
+use serde::Serialize;
 
-/// One run of an algorithm.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CollectiveRun {
-    /// Bytes, as nccl-tests counts them.
-    pub size: f64,
-    /// Algorithm that carried it.
-    pub used: String,
-    /// Its time in seconds.
-    pub time_s: f64,
-    /// Its bus bandwidth in bytes per second.
-    pub busbw: f64,
-}
+use super::findings::Counts;
+use super::transfers::{Transfer, TransferReader};
 
-/// What one algorithm reaches on one job.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AlgorithmCurve {
-    /// The algorithm that was asked for; `auto` where the library chooses.
-    pub asked: String,
-    /// Its runs by size, the fastest protocol of each.
-    pub runs: Vec<CollectiveRun>,
+/// What the rows of one or several collective studies say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Collectives {
+    /// How many rows ended how.
+    pub counts: Counts,
+    /// One infeasible row of each kind of reason, in words.
+    pub examples: BTreeMap<String, String>,
+    /// The jobs, by operation and place in the order of the rows, then by rising number of GPUs.
+    pub jobs: Vec<CollectiveJob>,
+    /// Why there is nothing to say, where there is not.
+    pub nothing: Option<String>,
 }
 
 /// One operation on one job, by all algorithms.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CollectiveJob {
-    /// Cluster, and what else of the cluster the study varies: `dgx-h100 fat-tree`.
-    pub place: String,
     /// Operation.
     pub op: String,
+    /// Cluster, and what else of the cluster the study varies: `dgx-h100 fat-tree`; empty where
+    /// nothing does.
+    pub place: String,
     /// GPUs.
     pub gpus: u64,
-    /// By the algorithm that was asked for.
+    /// By the algorithm that was asked for, in the order of the rows.
     pub curves: Vec<AlgorithmCurve>,
+}
+
+/// What one algorithm reaches on one job.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AlgorithmCurve {
+    /// The algorithm that was asked for; [`AUTO`] where the library chooses.
+    pub collective: String,
+    /// Its runs by rising size, the fastest of each.
+    pub runs: Vec<CollectiveRun>,
+}
+
+/// One run of an algorithm.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CollectiveRun {
+    /// Number of the point in its run folder.
+    pub point: u64,
+    /// Place of its file among those analysed.
+    pub source: u32,
+    /// Bytes, as nccl-tests counts them.
+    pub size_bytes: u64,
+    /// Its time.
+    pub time_s: f64,
+    /// Its bus bandwidth.
+    pub busbw_bytes_per_s: f64,
+    /// Algorithm that carried it.
+    pub collective_used: String,
+}
+
+/// What the library's own choice is called.
+pub const AUTO: &str = "auto";
+
+impl Collectives {
+    /// The jobs of each operation.
+    pub fn by_op(&self) -> impl Iterator<Item = &[CollectiveJob]> {
+        self.jobs.chunk_by(|a, b| a.op == b.op)
+    }
+
+    /// The largest job of each operation and place.
+    pub fn largest(&self) -> impl Iterator<Item = &CollectiveJob> {
+        self.by_op().flat_map(largest)
+    }
+}
+
+/// The largest job of each place, of one operation's jobs.
+pub fn largest(jobs: &[CollectiveJob]) -> impl Iterator<Item = &CollectiveJob> {
+    jobs.chunk_by(|a, b| a.place == b.place)
+        .filter_map(<[CollectiveJob]>::last)
 }
 
 impl CollectiveJob {
@@ -44,7 +87,7 @@ impl CollectiveJob {
     pub fn fastest(&self) -> Vec<&CollectiveRun> {
         let mut best: BTreeMap<u64, &CollectiveRun> = BTreeMap::new();
         for run in self.curves.iter().flat_map(|curve| &curve.runs) {
-            let there = best.entry(run.size as u64).or_insert(run);
+            let there = best.entry(run.size_bytes).or_insert(run);
             if run.time_s < there.time_s {
                 *there = run;
             }
@@ -54,49 +97,101 @@ impl CollectiveJob {
 
     /// Algorithms that were asked for by name and ran.
     pub fn asked(&self) -> impl Iterator<Item = &AlgorithmCurve> {
-        self.curves.iter().filter(|curve| curve.asked != AUTO)
+        self.curves.iter().filter(|curve| curve.collective != AUTO)
     }
 }
 
-/// What the library's own choice is called.
-pub const AUTO: &str = "auto";
+/// What gathered rows say. Where several files hold the same communication, the name of the run
+/// that it is of tells them apart: `runs` has one for each file.
+pub(super) fn collectives(reader: TransferReader, runs: &[String]) -> Collectives {
+    let names = reader.places.names();
+    let apart = runs.len() > 1 && repeated(&reader.transfers);
+    let place = |transfer: &Transfer| -> String {
+        let name = &names[transfer.place];
+        let run = &runs[transfer.run.source as usize];
+        match (apart, name.is_empty()) {
+            (false, _) => name.clone(),
+            (true, true) => run.clone(),
+            (true, false) => format!("{run} {name}"),
+        }
+    };
+    Collectives {
+        nothing: reader.counts.nothing_ran(""),
+        jobs: jobs(reader.transfers, place),
+        counts: reader.counts,
+        examples: reader.examples,
+    }
+}
 
-/// The jobs of a collective study, in the order of operations, places and GPUs.
-pub fn collective_jobs(transfers: &Transfers) -> Vec<CollectiveJob> {
-    let mut found: BTreeMap<(&str, &str, u64), BTreeMap<&str, BySize>> = BTreeMap::new();
-    for transfer in &transfers.ran {
-        let key = (transfer.op.as_str(), transfer.place.as_str(), transfer.gpus);
-        let algorithms = found.entry(key).or_default();
-        let sizes = algorithms.entry(&transfer.algorithm).or_default();
-        let run = CollectiveRun {
-            size: transfer.size,
-            used: transfer.used.clone(),
-            time_s: transfer.time_s,
-            busbw: transfer.busbw,
-        };
-        match sizes.get(&(transfer.size as u64)) {
+/// Whether two files hold the same communication.
+fn repeated(transfers: &[Transfer]) -> bool {
+    let mut sources: BTreeMap<_, u32> = BTreeMap::new();
+    transfers.iter().any(|it| {
+        let what = (&it.op, it.place, it.gpus, &it.collective, it.run.size_bytes);
+        *sources.entry(what).or_insert(it.run.source) != it.run.source
+    })
+}
+
+/// A job that is put together: its curves with the fastest run of each size.
+struct Gathered {
+    op: Arc<str>,
+    place: String,
+    curves: Vec<(Arc<str>, BTreeMap<u64, CollectiveRun>)>,
+}
+
+fn jobs(transfers: Vec<Transfer>, place: impl Fn(&Transfer) -> String) -> Vec<CollectiveJob> {
+    let (mut ops, mut places) = (BTreeMap::new(), BTreeMap::new());
+    let mut found: BTreeMap<(usize, usize, u64), Gathered> = BTreeMap::new();
+    for transfer in transfers {
+        let place = place(&transfer);
+        let next = ops.len();
+        let op_order = *ops.entry(Arc::clone(&transfer.op)).or_insert(next);
+        let next = places.len();
+        let place_order = *places.entry(place.clone()).or_insert(next);
+        let job = found
+            .entry((op_order, place_order, transfer.gpus))
+            .or_insert_with(|| Gathered {
+                op: transfer.op,
+                place,
+                curves: Vec::new(),
+            });
+        job.add(transfer.collective, transfer.run);
+    }
+    found
+        .into_iter()
+        .map(|((_, _, gpus), job)| job.finish(gpus))
+        .collect()
+}
+
+impl Gathered {
+    fn add(&mut self, collective: Arc<str>, run: CollectiveRun) {
+        let known = self.curves.iter().position(|(name, _)| *name == collective);
+        let curve = known.unwrap_or_else(|| {
+            self.curves.push((collective, BTreeMap::new()));
+            self.curves.len() - 1
+        });
+        let sizes = &mut self.curves[curve].1;
+        match sizes.get(&run.size_bytes) {
             Some(best) if best.time_s <= run.time_s => {}
-            _ => {
-                sizes.insert(transfer.size as u64, run);
+            Some(_) | None => {
+                sizes.insert(run.size_bytes, run);
             }
         }
     }
-    let jobs = found
-        .into_iter()
-        .map(|((op, place, gpus), algorithms)| CollectiveJob {
-            place: place.to_owned(),
-            op: op.to_owned(),
+
+    fn finish(self, gpus: u64) -> CollectiveJob {
+        CollectiveJob {
+            op: self.op.as_ref().to_owned(),
+            place: self.place,
             gpus,
-            curves: algorithms
+            curves: self
+                .curves
                 .into_iter()
-                .map(|(asked, sizes)| AlgorithmCurve {
-                    asked: asked.to_owned(),
+                .map(|(collective, sizes)| AlgorithmCurve {
+                    collective: collective.as_ref().to_owned(),
                     runs: sizes.into_values().collect(),
                 })
                 .collect(),
-        });
-    jobs.collect()
+        }
+    }
 }
-
-/// The fastest run of each size.
-type BySize = BTreeMap<u64, CollectiveRun>;

@@ -1,13 +1,17 @@
 //! From files of results to findings.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::busbw::{Collectives, collectives};
 use super::error::AnalysisError;
 use super::findings::{Analysis, Findings};
 use super::input::Rows;
 use super::series::columns_read;
+use super::transfers::{TransferReader, transfer_columns};
 use crate::record::{Column, PointsReader, ReadError};
 use crate::spec::{AnalysisSettings, Axis, StudyKind};
 
@@ -20,41 +24,144 @@ pub enum FilesError {
     /// Its rows are faulty.
     #[error(transparent)]
     Rows(#[from] AnalysisError),
-    /// Its rows are communications, which have no step to scale.
+    /// Some hold steps, others communications.
     #[error(
-        "results `{}` are a collective study, which has no training steps to scale; \
-         read `busbw_bytes_per_s` over `size` in it",
-        .0.display()
+        "results `{}` are a training study and `{}` a collective study, which have nothing in common; \
+         analyse them apart",
+        training.display(),
+        collective.display()
     )]
-    Collective(PathBuf),
+    Kinds {
+        /// The first file of a training study.
+        training: PathBuf,
+        /// The first file of a collective study.
+        collective: PathBuf,
+    },
 }
 
-/// Analyses one or several `points.parquet`, over GPUs or another numeric axis.
+/// What files of results say, by the kind of their study.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StudyFindings {
+    /// How far training scales.
+    Training(Findings),
+    /// Which algorithm carries what fastest.
+    Collective(Collectives),
+}
+
+impl StudyFindings {
+    /// Those of a training study.
+    pub const fn training(&self) -> Option<&Findings> {
+        match self {
+            Self::Training(findings) => Some(findings),
+            Self::Collective(_) => None,
+        }
+    }
+
+    /// Those of a collective study.
+    pub const fn collective(&self) -> Option<&Collectives> {
+        match self {
+            Self::Training(_) => None,
+            Self::Collective(found) => Some(found),
+        }
+    }
+}
+
+/// Analyses one or several `points.parquet` of one kind of study; training over GPUs or another
+/// numeric axis.
 ///
 /// # Errors
-/// If a file cannot be read, lacks a column or holds impossible values.
+/// If a file cannot be read, lacks a column or holds impossible values, or their kinds differ.
 pub fn analyse_files(
     files: &[&Path],
     settings: &AnalysisSettings,
     size_axis: Axis,
-) -> Result<Findings, FilesError> {
-    let mut analysis = Analysis::over(settings.clone(), size_axis);
-    let columns: Vec<Column> = columns_read();
-    for (file, source) in files.iter().zip(0..) {
-        let reader = PointsReader::open(file)?;
-        match reader.kind() {
-            StudyKind::Training => {}
-            StudyKind::Collective => return Err(FilesError::Collective((*file).to_owned())),
+) -> Result<StudyFindings, FilesError> {
+    let readers = files
+        .iter()
+        .map(|file| PointsReader::open(file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let first = |kind| readers.iter().position(|reader| reader.kind() == kind);
+    let training = first(StudyKind::Training);
+    match (training, first(StudyKind::Collective)) {
+        (Some(training), Some(collective)) => Err(FilesError::Kinds {
+            training: files[training].to_owned(),
+            collective: files[collective].to_owned(),
+        }),
+        (None, Some(_)) => {
+            let mut reader = TransferReader::default();
+            for_each_batch(files, readers, &transfer_columns(), |rows, source| {
+                reader.add(rows, source)
+            })?;
+            let found = collectives(reader, &run_names(files));
+            Ok(StudyFindings::Collective(found))
         }
+        (Some(_) | None, None) => {
+            let mut analysis = Analysis::over(settings.clone(), size_axis);
+            for_each_batch(files, readers, &columns_read(), |rows, source| {
+                analysis.add(rows, source)
+            })?;
+            Ok(StudyFindings::Training(analysis.finish()))
+        }
+    }
+}
+
+/// Hands out the rows of every file with the file's place among them.
+fn for_each_batch(
+    files: &[&Path],
+    readers: Vec<PointsReader>,
+    columns: &[Column],
+    mut take: impl FnMut(Rows<'_>, u32) -> Result<(), AnalysisError>,
+) -> Result<(), FilesError> {
+    for ((file, reader), source) in files.iter().zip(readers).zip(0..) {
         let name = file.display().to_string();
-        for batch in reader.stream(&columns)? {
+        for batch in reader.stream(columns)? {
             let batch = batch?;
             let rows = Rows {
                 file: &name,
                 batch: &batch,
             };
-            analysis.add(rows, source)?;
+            take(rows, source)?;
         }
     }
-    Ok(analysis.finish())
+    Ok(())
+}
+
+/// A name for the run of each file: that of the file, else of its folder, else the whole path, as
+/// soon as it tells all of them apart.
+fn run_names(files: &[&Path]) -> Vec<String> {
+    let named = |name: &dyn Fn(&Path) -> Option<String>| -> Option<Vec<String>> {
+        let names: Vec<String> = files.iter().map(|file| name(file)).collect::<Option<_>>()?;
+        let distinct: BTreeSet<&String> = names.iter().collect();
+        (distinct.len() == names.len()).then_some(names)
+    };
+    let lossy = |name: &OsStr| name.to_string_lossy().into_owned();
+    named(&|file| file.file_stem().map(lossy))
+        .or_else(|| named(&|file| file.parent()?.file_name().map(lossy)))
+        .unwrap_or_else(|| {
+            files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_called_by_what_tells_it_from_the_others() {
+        let names = |files: &[&str]| {
+            let files: Vec<&Path> = files.iter().map(Path::new).collect();
+            run_names(&files)
+        };
+        assert_eq!(names(&["a/old.parquet", "b/new.parquet"]), ["old", "new"]);
+        let of_folders = ["runs/monday/points.parquet", "tuesday/points.parquet"];
+        assert_eq!(names(&of_folders), ["monday", "tuesday"]);
+        let alike = ["x/run/points.parquet", "y/run/points.parquet"];
+        assert_eq!(names(&alike), alike);
+        // The folder of the first has no name.
+        let here = ["points.parquet", "other/points.parquet"];
+        assert_eq!(names(&here), here);
+    }
 }

@@ -4,6 +4,9 @@
 //! the smallest size that ran is the scaling efficiency `E(n)`; the same formula serves strong
 //! scaling (one global batch) and weak scaling (one batch per GPU). What the rows do not say is
 //! absent here, with the reason.
+//!
+//! The rows of a collective study have no step to scale: of them it says what each algorithm
+//! reaches by size.
 
 pub mod advice;
 pub mod breakdown;
@@ -20,21 +23,22 @@ pub mod input;
 pub mod knee;
 pub mod pareto;
 pub mod parts;
+mod places;
 pub mod points;
 pub mod scaling_table;
 pub mod series;
 pub mod series_finding;
 pub mod training_cost;
-pub mod transfers;
+mod transfers;
 
 pub use advice::{Advice, AskedAs, Elasticity, Gain, PointAdvice, Resource};
 pub use breakdown::{BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution};
-pub use busbw::{AlgorithmCurve, CollectiveJob, CollectiveRun, collective_jobs};
+pub use busbw::{AlgorithmCurve, CollectiveJob, CollectiveRun, Collectives};
 pub use cause::{Breakdown, CauseCheck, Trial};
 pub use choice::Choice;
 pub use curve::{Efficiency, Scaling};
 pub use error::AnalysisError;
-pub use files::{FilesError, analyse_files};
+pub use files::{FilesError, StudyFindings, analyse_files};
 pub use findings::{Analysis, Counts, Findings};
 pub use fit::{Estimate, Fits};
 pub use input::Rows;
@@ -45,4 +49,3 @@ pub use scaling_table::{scaling_batches, scaling_schema};
 pub use series::{KeyValue, Series, columns_read};
 pub use series_finding::{Layouts, SeriesFinding, SizeFinding, series_finding};
 pub use training_cost::TrainingCost;
-pub use transfers::{Transfer, Transfers, transfers};

@@ -1,192 +1,174 @@
-//! A collective study: every communication that ran, by what was asked for.
+//! The rows of collective studies: each communication that ran, with the place that it ran on.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::Arc;
 
-use super::files::FilesError;
-use super::input::Rows;
-use crate::record::{Column, PointsReader, columns};
-use crate::spec::{AXES, Axis, ColumnType, StudyKind};
+use super::busbw::{AUTO, CollectiveRun};
+use super::error::AnalysisError;
+use super::findings::Counts;
+use super::input::{MemberColumn, NumberColumn, Rows, TextColumn};
+use super::places::{Places, place_axes};
+use super::points::Reason;
+use crate::record::{Column, PointStatus, columns};
+use crate::spec::Axis;
 
 /// One communication that ran.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Transfer {
-    /// Number of its point.
-    pub point: u64,
+#[derive(Debug)]
+pub(super) struct Transfer {
     /// Operation.
-    pub op: String,
-    /// Where it ran: the axes that differ between places, in words.
-    pub place: String,
+    pub(super) op: Arc<str>,
+    /// Number of its place.
+    pub(super) place: usize,
     /// GPUs.
-    pub gpus: u64,
-    /// Algorithm that was asked for, `auto` where it was left open.
-    pub algorithm: String,
-    /// Algorithm that carried it.
-    pub used: String,
-    /// Bytes, as nccl-tests counts them.
-    pub size: f64,
-    /// Its time in seconds.
-    pub time_s: f64,
-    /// Its bus bandwidth in bytes per second.
-    pub busbw: f64,
+    pub(super) gpus: u64,
+    /// Algorithm that was asked for, [`AUTO`] where it was left open.
+    pub(super) collective: Arc<str>,
+    /// Its size, and what came of it.
+    pub(super) run: CollectiveRun,
 }
 
-/// All of a study.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Transfers {
-    /// Those that ran, in the order of the grid.
-    pub ran: Vec<Transfer>,
-    /// Rows of the study.
-    pub rows: u64,
-    /// Why others did not run, by kind: how many, and one example.
-    pub reasons: BTreeMap<String, (u64, String)>,
+/// The rows of one or several files.
+#[derive(Debug, Default)]
+pub(super) struct TransferReader {
+    /// Those that ran, in the order of the rows.
+    pub(super) transfers: Vec<Transfer>,
+    /// Where the rows belong, whether they ran or not.
+    pub(super) places: Places,
+    /// How many rows ended how.
+    pub(super) counts: Counts,
+    /// One infeasible row of each kind of reason, in words.
+    pub(super) examples: BTreeMap<String, String>,
 }
 
-/// Axes that do not belong to a place: each has a part of its own in a [`Transfer`].
-const OWN: &[Axis] = &[
-    Axis::Op,
-    Axis::Size,
-    Axis::Collective,
-    Axis::Nodes,
-    Axis::Gpus,
+/// Columns besides those of the places.
+const FIXED: &[Column] = &[
+    columns::POINT,
+    columns::STATUS,
+    columns::REASON,
+    columns::GPUS,
+    columns::TIME_S,
+    columns::BUSBW_BYTES_PER_S,
+    columns::COLLECTIVE_USED,
 ];
 
-/// A row, before it is known which axes differ.
-struct RawRow {
-    inputs: Vec<Option<String>>,
-    reason: Option<String>,
-    transfer: Option<Transfer>,
-}
-
-/// Reads a collective study's `points.parquet`.
-///
-/// # Errors
-/// If the file cannot be read, or is not of a collective study.
-pub fn transfers(file: &Path) -> Result<Transfers, FilesError> {
-    let axes: Vec<Axis> = AXES
-        .iter()
-        .map(|info| info.axis)
-        .filter(|axis| axis.belongs_to(StudyKind::Collective) && !OWN.contains(axis))
-        .collect();
-    let fixed = [
-        Column::of_axis(Axis::Op.info()),
-        Column::of_axis(Axis::Size.info()),
-        Column::of_axis(Axis::Collective.info()),
-        columns::POINT,
-        columns::GPUS,
-        columns::TIME_S,
-        columns::BUSBW_BYTES_PER_S,
-        columns::COLLECTIVE_USED,
-        columns::REASON,
-    ];
-    let wanted: Vec<Column> = axes
-        .iter()
+/// Every column that [`TransferReader`] reads.
+pub(super) fn transfer_columns() -> Vec<Column> {
+    place_axes()
+        .chain([Axis::Op, Axis::Size, Axis::Collective])
         .map(|axis| Column::of_axis(axis.info()))
-        .chain(fixed)
-        .collect();
-    let name = file.display().to_string();
-    let mut raw = Vec::new();
-    for batch in PointsReader::open(file)?.read(&wanted)? {
-        let rows = Rows {
-            file: &name,
-            batch: &batch,
-        };
-        raw.extend(raw_rows(&rows, &axes, &fixed)?);
+        .chain(FIXED.iter().copied())
+        .collect()
+}
+
+impl TransferReader {
+    /// Adds the rows of one record batch; `source` is the place of its file among those analysed.
+    ///
+    /// # Errors
+    /// If a column is missing, of another type or unit, or holds an impossible value.
+    pub(super) fn add(&mut self, rows: Rows<'_>, source: u32) -> Result<(), AnalysisError> {
+        let columns = TransferColumns::new(rows)?;
+        let inputs = place_axes()
+            .map(|axis| rows.words(axis))
+            .collect::<Result<Vec<_>, _>>()?;
+        for row in 0..rows.len() {
+            let place = self.places.number(inputs.iter().map(|words| &words[row]));
+            let point = columns.point.get(row).unwrap_or(row as f64) as u64;
+            let status = rows.status(&columns.status, row, point)?;
+            let reason = columns.reason.get(row).cloned().map(Reason::new);
+            self.counts.add(status, reason.as_ref());
+            match status {
+                PointStatus::Ok => {
+                    let transfer = columns.transfer(row, point, source, place)?;
+                    self.transfers.push(transfer);
+                }
+                PointStatus::Infeasible => self.keep_example(point, reason.as_ref()),
+                PointStatus::Crashed => {}
+            }
+        }
+        Ok(())
     }
-    let varied = varied(&raw, &axes);
-    let mut found = Transfers::default();
-    for row in raw {
-        found.rows += 1;
-        if let Some(mut transfer) = row.transfer {
-            let words: Vec<String> = varied
-                .iter()
-                .map(|place| place_word(axes[*place], row.inputs[*place].as_deref()))
-                .collect();
-            transfer.place = words.join(" ");
-            found.ran.push(transfer);
-        } else if let Some(reason) = row.reason {
-            let kind = reason.split(':').next().unwrap_or_default().to_owned();
-            let known = found.reasons.entry(kind).or_insert((0, reason));
-            known.0 += 1;
+
+    fn keep_example(&mut self, point: u64, reason: Option<&Reason>) {
+        if let Some(reason) = reason
+            && !self.examples.contains_key(reason.kind())
+        {
+            let example = format!("point {point}: {}", reason.as_str());
+            self.examples.insert(reason.kind().to_owned(), example);
         }
     }
-    Ok(found)
 }
 
-/// A name says what it is; a number does with its axis.
-fn place_word(axis: Axis, value: Option<&str>) -> String {
-    match (value, axis.info().domain.column_type()) {
-        (Some(value), ColumnType::Text) => value.to_owned(),
-        (Some(value), _) => format!("{axis} {value}"),
-        (None, _) => format!("{axis} auto"),
-    }
+/// The columns of one record batch, found and cast.
+struct TransferColumns<'a> {
+    rows: Rows<'a>,
+    point: NumberColumn,
+    status: MemberColumn<PointStatus>,
+    reason: TextColumn,
+    op: TextColumn,
+    gpus: NumberColumn,
+    collective: TextColumn,
+    size: NumberColumn,
+    time: NumberColumn,
+    busbw: NumberColumn,
+    used: TextColumn,
 }
 
-fn raw_rows(
-    rows: &Rows<'_>,
-    axes: &[Axis],
-    fixed: &[Column; 9],
-) -> Result<Vec<RawRow>, FilesError> {
-    let [op, size, asked, point, gpus, time, busbw, used, reason] = fixed;
-    let (op, asked) = (rows.text(op)?, rows.text(asked)?);
-    let (used, reason) = (rows.text(used)?, rows.text(reason)?);
-    let (size, point, gpus) = (
-        rows.numbers(size)?,
-        rows.numbers(point)?,
-        rows.numbers(gpus)?,
-    );
-    let (time, busbw) = (rows.numbers(time)?, rows.numbers(busbw)?);
-    let inputs = axes
-        .iter()
-        .map(|axis| rows.words(*axis))
-        .collect::<Result<Vec<_>, _>>()?;
-    let text = |name: Option<&std::sync::Arc<str>>| name.map(ToString::to_string);
-    Ok((0..rows.len())
-        .map(|row| RawRow {
-            inputs: inputs.iter().map(|words| words[row].clone()).collect(),
-            reason: text(reason.get(row)),
-            transfer: time
-                .get(row)
-                .zip(size.get(row))
-                .map(|(time_s, size)| Transfer {
-                    point: point.get(row).unwrap_or(row as f64) as u64,
-                    op: text(op.get(row)).unwrap_or_default(),
-                    place: String::new(),
-                    gpus: gpus.get(row).unwrap_or(0.0) as u64,
-                    algorithm: text(asked.get(row)).unwrap_or_else(|| "auto".to_owned()),
-                    used: text(used.get(row)).unwrap_or_default(),
-                    size,
-                    time_s,
-                    busbw: busbw.get(row).unwrap_or(0.0),
-                }),
+impl<'a> TransferColumns<'a> {
+    fn new(rows: Rows<'a>) -> Result<Self, AnalysisError> {
+        let of_axis = |axis: Axis| Column::of_axis(axis.info());
+        Ok(Self {
+            point: rows.numbers(&columns::POINT)?,
+            status: rows.members(&columns::STATUS)?,
+            reason: rows.text(&columns::REASON)?,
+            op: rows.text(&of_axis(Axis::Op))?,
+            gpus: rows.numbers(&columns::GPUS)?,
+            collective: rows.text(&of_axis(Axis::Collective))?,
+            size: rows.numbers(&of_axis(Axis::Size))?,
+            time: rows.numbers(&columns::TIME_S)?,
+            busbw: rows.numbers(&columns::BUSBW_BYTES_PER_S)?,
+            used: rows.text(&columns::COLLECTIVE_USED)?,
+            rows,
         })
-        .collect())
-}
+    }
 
-/// Axes that differ between rows, clusters first, without those that another one decides.
-fn varied(rows: &[RawRow], axes: &[Axis]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..axes.len()).collect();
-    order.sort_by_key(|place| {
-        (
-            axes[*place] != Axis::Cluster,
-            axes[*place] != Axis::Gpu,
-            *place,
-        )
-    });
-    let mut kept: Vec<usize> = Vec::new();
-    for place in order {
-        let differs = rows
-            .iter()
-            .any(|row| row.inputs[place] != rows[0].inputs[place]);
-        let decided = kept.iter().any(|by| {
-            let mut seen: BTreeMap<&Option<String>, &Option<String>> = BTreeMap::new();
-            rows.iter().all(|row| {
-                *seen.entry(&row.inputs[*by]).or_insert(&row.inputs[place]) == &row.inputs[place]
-            })
-        });
-        if differs && !decided {
-            kept.push(place);
+    /// A row whose point ran.
+    fn transfer(
+        &self,
+        row: usize,
+        point: u64,
+        source: u32,
+        place: usize,
+    ) -> Result<Transfer, AnalysisError> {
+        let size = Column::of_axis(Axis::Size.info());
+        let name = |column: &TextColumn| column.get(row).map(Arc::clone);
+        Ok(Transfer {
+            op: name(&self.op).unwrap_or_default(),
+            place,
+            gpus: (self.rows).positive(&self.gpus, &columns::GPUS, row, point)? as u64,
+            collective: name(&self.collective).unwrap_or_else(|| AUTO.into()),
+            run: CollectiveRun {
+                point,
+                source,
+                size_bytes: self.rows.positive(&self.size, &size, row, point)? as u64,
+                time_s: self.time(row, point)?,
+                // A single GPU takes no time, over which there is no bandwidth.
+                busbw_bytes_per_s: self.busbw.get(row).unwrap_or(0.0),
+                collective_used: name(&self.used).unwrap_or_default().as_ref().to_owned(),
+            },
+        })
+    }
+
+    /// Not a comparison with zero alone: NaN is refused too.
+    fn time(&self, row: usize, point: u64) -> Result<f64, AnalysisError> {
+        match self.time.raw(row) {
+            Some(seconds) if seconds >= 0.0 && seconds.is_finite() => Ok(seconds),
+            other => {
+                let found = other.map_or_else(|| "null".to_owned(), |value| value.to_string());
+                let expected = "seconds, not negative";
+                Err(self
+                    .rows
+                    .bad_value(&columns::TIME_S, point, &found, expected))
+            }
         }
     }
-    kept
 }

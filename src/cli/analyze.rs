@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::analysis::{FilesError, Findings, analyse_files};
-use crate::cli::findings::{question, simulate_again, write_findings};
+use crate::analysis::{Findings, StudyFindings};
+use crate::cli::findings::{Results, find, question, summary, write_findings};
 use crate::cli::list::Format;
 use crate::cli::run::threads;
 use crate::cli::run_source::RunSource;
@@ -18,7 +18,7 @@ use crate::record::{PointsReader, Provenance, write_atomically};
 use crate::report;
 use crate::report::chart::Rasteriser;
 use crate::runner::{RunFolder, manifest};
-use crate::spec::{Axis, ColumnType, Portion, Spec};
+use crate::spec::{Axis, ColumnType, Portion};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -28,10 +28,10 @@ pub(super) struct Args {
     /// Where the findings of bare files and of several runs go [default: beside the first]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Numeric axis to take as the size in place of the GPUs
+    /// Numeric axis to take as the size in place of the GPUs; training studies only
     #[arg(long, value_name = "AXIS")]
     x: Option<String>,
-    /// End with exit code 1 when any size of any series is less efficient than this
+    /// End with exit code 1 when any size of any series is less efficient than this; training studies only
     #[arg(long, value_name = "EFFICIENCY")]
     fail_below: Option<f64>,
     /// Write each chart as SVG and PNG too, as wide as a column of print
@@ -48,46 +48,69 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         .iter()
         .map(|path| RunSource::new(path))
         .collect::<Result<Vec<_>, _>>()?;
-    let first = &sources[0];
-    let settings = first.analysis(stderr)?;
-    let files: Vec<&Path> = sources.iter().map(|it| it.points.as_path()).collect();
-    let axis = size_axis(args.x.as_deref())?;
-    let mut findings = analyse_files(&files, &settings, axis).map_err(|error| match error {
-        FilesError::Read(_) => Failure::io(error),
-        FilesError::Rows(_) | FilesError::Collective(_) => Failure::usage(error),
-    })?;
-
-    let folder = target(args, first)?;
     let specs = sources
         .iter()
         .map(|source| source.spec(stderr))
         .collect::<Result<Vec<_>, _>>()?;
-    let of_files: Vec<Option<&Spec>> = specs.iter().map(Option::as_ref).collect();
-    simulate_again(&mut findings, &of_files, &settings, threads(None));
-    let spec = &specs[0];
+    let (first, spec) = (&sources[0], specs[0].as_ref());
+    let files: Vec<&Path> = sources.iter().map(|it| it.points.as_path()).collect();
+    let found = find(&Results {
+        files: &files,
+        specs: &specs.iter().map(Option::as_ref).collect::<Vec<_>>(),
+        settings: &spec.map(|spec| spec.analysis.clone()).unwrap_or_default(),
+        size_axis: size_axis(args.x.as_deref())?,
+        threads: threads(None),
+    })?;
+    if found.collective().is_some() {
+        refuse_scaling(args)?;
+    }
+
+    let folder = target(args, first)?;
     let origin = match spec {
         Some(spec) => provenance(spec, Portion::default()),
         None => recorded_provenance(&first.points)?,
     };
-    let question = spec.as_ref().and_then(question);
-    write_findings(&folder, &origin, &findings, question)?;
+    let question = spec.and_then(question);
+    write_findings(&folder, &origin, &found, question)?;
     manifest::refresh_files(&folder).map_err(Failure::io)?;
     if let Some(directory) = &args.plots {
-        write_plots(directory, &findings)?;
+        write_plots(directory, &found)?;
     }
 
     let text = match args.format {
-        Format::Text => report::summary(&findings, question),
+        Format::Text => summary(&found, question),
         Format::Json => format!(
             "{:#}\n",
-            json!({"folder": folder.path(), "findings": findings})
+            json!({
+                "folder": folder.path(),
+                "findings": found.training(),
+                "collectives": found.collective(),
+            })
         ),
     };
     terminal::print(&text)?;
-    Ok(match args.fail_below {
-        Some(least) if fails(&findings, least) => ExitStatus::Finding,
-        Some(_) | None => ExitStatus::Success,
+    Ok(match (args.fail_below, found.training()) {
+        (Some(least), Some(findings)) if fails(findings, least) => ExitStatus::Finding,
+        _ => ExitStatus::Success,
     })
+}
+
+/// Communications scale over nothing, so what chooses or judges the scaling is a mistake there.
+fn refuse_scaling(args: &Args) -> Result<(), Failure> {
+    let run = args.runs[0].display();
+    if let Some(axis) = &args.x {
+        return Err(Failure::usage(format!(
+            "`{run}` is a collective study, whose size is that of its messages, so `--x {axis}` has nothing to \
+             choose; leave it out"
+        )));
+    }
+    if let Some(least) = args.fail_below {
+        return Err(Failure::usage(format!(
+            "`{run}` is a collective study, which has no scaling efficiency to hold against `--fail-below {least}`; \
+             leave it out, or hold two runs against each other with `sweep diff`"
+        )));
+    }
+    Ok(())
 }
 
 /// The axis of `--x`, which has to hold numbers.
@@ -131,12 +154,16 @@ fn fails(findings: &Findings, least: f64) -> bool {
     !low.is_empty()
 }
 
-fn write_plots(directory: &Path, findings: &Findings) -> Result<(), Failure> {
+fn write_plots(directory: &Path, found: &StudyFindings) -> Result<(), Failure> {
+    let plots = match found {
+        StudyFindings::Training(findings) => report::plots(findings),
+        StudyFindings::Collective(found) => report::collective_plots(found),
+    };
     fs::create_dir_all(directory).map_err(|error| {
         Failure::io(format!("cannot create `{}`: {error}", directory.display()))
     })?;
     let rasteriser = Rasteriser::default();
-    for (name, drawing) in report::plots(findings) {
+    for (name, drawing) in plots {
         let svg = drawing.file();
         let png = rasteriser.png(&svg).map_err(Failure::io)?;
         write_atomically(&directory.join(format!("{name}.svg")), svg.as_bytes())

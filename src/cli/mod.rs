@@ -56,7 +56,7 @@ enum Command {
     Run(run::Args),
     /// Show what a sweep expands to, without running it
     Plan(plan::Args),
-    /// Scaling efficiency, breakdown points and bottlenecks of finished runs
+    /// Scaling efficiency, breakdown points and bottlenecks of finished runs; the fastest algorithms of collective studies
     Analyze(analyze::Args),
     /// Compare two runs point by point
     Diff(diff::Args),

@@ -7,22 +7,21 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::analysis::{Findings, analyse_files, collective_jobs, transfers};
-use crate::cli::findings::{heading, origin, question, simulate_again, write_findings};
+use crate::analysis::StudyFindings;
+use crate::cli::findings::{Results, find, question, summary, write_findings};
 use crate::cli::list::Format;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::{SpecArgs, point_count, points, provenance};
 use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure, plan};
 use crate::record::Provenance;
-use crate::report;
 use crate::runner::manifest::RunFacts;
 use crate::runner::{
     Counts, Earlier, Finished, Interrupt, Manifest, Planned, ResumeError, RunError, RunFolder,
     RunOptions, RunSummary, Signal, WORKER_NAME, Work, clock, folder::names, reopen,
     run as run_points,
 };
-use crate::spec::{Axis, Portion, Shard, Spec, StudyKind};
+use crate::spec::{Axis, Portion, Shard, Spec};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -114,11 +113,14 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         (folder, Before::default())
     };
     let done = play(args, &spec, &folder, &provenance, before, stderr)?;
-    let findings = finish(&spec, &folder, &provenance, &done, threads(args.threads))?;
+    let found = finish(&spec, &folder, &provenance, &done, threads(args.threads))?;
     let manifest = manifest(args, &spec, &folder, &provenance, &done)?;
     let text = match args.format {
-        Format::Text => text_summary(&spec, &folder, &manifest, findings.as_ref()),
-        Format::Json => json_summary(&folder, &manifest, findings.as_ref()),
+        Format::Text => match &found {
+            Some(found) => summary(found, question(&spec)),
+            None => unfinished(&folder, &manifest.counts),
+        },
+        Format::Json => json_summary(&folder, &manifest, found.as_ref()),
     };
     terminal::print(&text)?;
     Ok(status(&done.summary))
@@ -246,31 +248,20 @@ fn finish(
     provenance: &Provenance,
     done: &Done,
     threads: NonZeroUsize,
-) -> Result<Option<Findings>, Failure> {
+) -> Result<Option<StudyFindings>, Failure> {
     // A part of the points would make curves of what is not there.
     if !done.summary.complete || provenance.portion.shard.is_some() {
         return Ok(None);
     }
-    match spec.kind {
-        StudyKind::Collective => {
-            let transfers = transfers(&folder.points()).map_err(Failure::io)?;
-            let origin = origin(provenance);
-            let page =
-                report::collective_page(&transfers, &heading(provenance, &origin, question(spec)));
-            folder
-                .add(names::REPORT, page.as_bytes())
-                .map_err(Failure::io)?;
-            Ok(None)
-        }
-        StudyKind::Training => {
-            let points = folder.points();
-            let mut findings =
-                analyse_files(&[&points], &spec.analysis, Axis::Gpus).map_err(Failure::io)?;
-            simulate_again(&mut findings, &[Some(spec)], &spec.analysis, threads);
-            write_findings(folder, provenance, &findings, question(spec))?;
-            Ok(Some(findings))
-        }
-    }
+    let found = find(&Results {
+        files: &[&folder.points()],
+        specs: &[Some(spec)],
+        settings: &spec.analysis,
+        size_axis: Axis::Gpus,
+        threads,
+    })?;
+    write_findings(folder, provenance, &found, question(spec))?;
+    Ok(Some(found))
 }
 
 fn manifest(
@@ -296,29 +287,8 @@ fn manifest(
     Ok(manifest)
 }
 
-fn text_summary(
-    spec: &Spec,
-    folder: &RunFolder,
-    manifest: &Manifest,
-    findings: Option<&Findings>,
-) -> String {
-    if let Some(findings) = findings {
-        return report::summary(findings, question(spec));
-    }
-    let table = match spec.kind {
-        StudyKind::Collective => {
-            let transfers = transfers(&folder.points()).unwrap_or_default();
-            let jobs = collective_jobs(&transfers);
-            report::busbw_summary(&jobs, question(spec))
-        }
-        StudyKind::Training => String::new(),
-    };
-    let counts = counts_line(&manifest.counts);
-    format!("{table}{counts} in {}\n", folder.path().display())
-}
-
-/// `12 points: 10 ok, 2 infeasible (memory 2)`.
-fn counts_line(counts: &Counts) -> String {
+/// How the points of a run ended that was stopped: `12 points: 10 ok, 2 infeasible (memory 2) in results/llm`.
+fn unfinished(folder: &RunFolder, counts: &Counts) -> String {
     let mut text = format!("{} points: {} ok", counts.points, counts.ok);
     if counts.infeasible > 0 {
         let reasons: Vec<String> = counts
@@ -335,14 +305,15 @@ fn counts_line(counts: &Counts) -> String {
     if counts.crashed > 0 {
         text.push_str(&format!(", {} crashed", counts.crashed));
     }
-    text
+    format!("{text} in {}\n", folder.path().display())
 }
 
-fn json_summary(folder: &RunFolder, manifest: &Manifest, findings: Option<&Findings>) -> String {
+fn json_summary(folder: &RunFolder, manifest: &Manifest, found: Option<&StudyFindings>) -> String {
     let value = json!({
         "folder": folder.path(),
         "manifest": manifest,
-        "findings": findings,
+        "findings": found.and_then(StudyFindings::training),
+        "collectives": found.and_then(StudyFindings::collective),
     });
     format!("{value:#}\n")
 }

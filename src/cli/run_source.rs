@@ -7,7 +7,7 @@ use crate::cli::Failure;
 use crate::cli::spec_args::spec_failure;
 use crate::cli::terminal::Stderr;
 use crate::runner::RunFolder;
-use crate::spec::{AnalysisSettings, GridPoint, Overrides, Spec};
+use crate::spec::{GridPoint, Overrides, Spec};
 
 /// A run folder, or a bare Parquet file.
 #[derive(Clone, Debug)]
@@ -74,13 +74,5 @@ impl RunSource {
         }
         let point = spec.plan().point(number);
         Ok((spec, point))
-    }
-
-    /// How its findings are made.
-    pub(super) fn analysis(&self, stderr: Stderr) -> Result<AnalysisSettings, Failure> {
-        Ok(self
-            .spec(stderr)?
-            .map(|spec| spec.analysis)
-            .unwrap_or_default())
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::analysis::busbw::AUTO;
-use crate::analysis::{AlgorithmCurve, CollectiveJob};
+use crate::analysis::busbw::{AUTO, largest};
+use crate::analysis::{AlgorithmCurve, CollectiveJob, CollectiveRun, Collectives};
 use crate::report::markup::push;
-use crate::report::quantity::{bytes, count, percent, seconds, three_digits};
-use crate::report::text::{push_wrapped, shortened};
+use crate::report::quantity::{count, gpus, percent, seconds, short_bytes, three_digits};
+use crate::report::text::{counts_line, push_wrapped, shortened};
 
 /// Rows of the table on the screen.
 const ROWS: usize = 20;
@@ -14,32 +14,33 @@ const ROWS: usize = 20;
 /// Share by which the library's choice may be behind without being called slower.
 const AS_FAST: f64 = 1.05;
 
-/// The question, the answer, and the largest job of each operation and place.
-pub fn busbw_summary(jobs: &[CollectiveJob], question: Option<&str>) -> String {
+/// The question, the answer, the largest job of each operation and place, and how the points ended.
+pub fn busbw_summary(found: &Collectives, question: Option<&str>) -> String {
+    let mut parts: Vec<String> = Vec::new();
     let mut text = String::new();
-    if let Some(question) = question {
-        push_wrapped(&mut text, question, "", "");
-        text.push('\n');
+    if let Some(question) = question.filter(|question| !question.trim().is_empty()) {
+        push_wrapped(&mut text, question.trim(), "", "");
+        parts.push(std::mem::take(&mut text));
     }
-    for sentence in busbw_sentences(jobs) {
+    for sentence in busbw_sentences(found) {
         push_wrapped(&mut text, &sentence, "  ", "    ");
     }
-    push_table(&mut text, jobs);
-    text
+    parts.push(std::mem::take(&mut text));
+    push_table(&mut text, found);
+    parts.push(std::mem::take(&mut text));
+    push_wrapped(&mut text, &counts_line(&found.counts), "", "  ");
+    parts.push(text);
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
 }
 
 /// The answer in sentences: first which algorithm for which size, where several were asked for, then
-/// what each place reaches.
-pub fn busbw_sentences(jobs: &[CollectiveJob]) -> Vec<String> {
-    let mut ops: Vec<&str> = jobs.iter().map(|job| job.op.as_str()).collect();
-    ops.dedup();
-    let of_op =
-        |op: &str| -> Vec<&CollectiveJob> { jobs.iter().filter(|job| job.op == op).collect() };
-    let (mut compared, mut others) = (Vec::new(), Vec::new());
-    for op in ops {
-        let of_op = of_op(op);
-        let algorithms = algorithms(op, &of_op);
-        let places = places(op, &of_op);
+/// what each place reaches; why there is none, where nothing ran.
+pub fn busbw_sentences(found: &Collectives) -> Vec<String> {
+    let (mut compared, mut others) = (Vec::from_iter(found.nothing.clone()), Vec::new());
+    for jobs in found.by_op() {
+        let algorithms = algorithms(jobs);
+        let places = places(jobs);
         if algorithms.is_empty() {
             others.extend(places);
         } else {
@@ -50,47 +51,43 @@ pub fn busbw_sentences(jobs: &[CollectiveJob]) -> Vec<String> {
     // The table below holds them all.
     others.truncate(if compared.is_empty() { 3 } else { 0 });
     compared.extend(others);
-    compared.extend(library(jobs));
+    compared.extend(library(&found.jobs));
     compared
 }
 
-/// Sizes in a row whose fastest algorithm is the same.
-#[derive(Clone, Debug, PartialEq)]
-struct SizeRange {
-    algorithm: String,
-    /// The last of them.
-    to: f64,
-}
-
-fn ranges<'a>(runs: impl IntoIterator<Item = (f64, &'a str)>) -> Vec<SizeRange> {
-    let mut found: Vec<SizeRange> = Vec::new();
+/// What carries each size, in words: `double-binary-tree up to 1 MiB, then ring`.
+pub(super) fn carried_by<'a>(runs: impl IntoIterator<Item = (u64, &'a str)>) -> String {
+    // Sizes in a row that the same algorithm carries, and the last of them.
+    let mut ranges: Vec<(&str, u64)> = Vec::new();
     for (size, algorithm) in runs {
-        match found.last_mut() {
-            Some(last) if last.algorithm == algorithm => last.to = size,
-            _ => found.push(SizeRange {
-                algorithm: algorithm.to_owned(),
-                to: size,
-            }),
+        match ranges.last_mut() {
+            Some((same, up_to)) if *same == algorithm => *up_to = size,
+            Some(_) | None => ranges.push((algorithm, size)),
         }
     }
-    found
-}
-
-/// `double-binary-tree up to 1.00 MiB, then ring`.
-fn ranges_in_words(ranges: &[SizeRange]) -> String {
     let last = ranges.len().saturating_sub(1);
     let words: Vec<String> = ranges
         .iter()
         .enumerate()
-        .map(|(place, range)| {
+        .map(|(place, (algorithm, up_to))| {
             if place == last {
-                range.algorithm.clone()
+                (*algorithm).to_owned()
             } else {
-                format!("{} up to {}", range.algorithm, bytes(range.to))
+                format!("{algorithm} up to {}", short_bytes(*up_to as f64))
             }
         })
         .collect();
     words.join(", then ")
+}
+
+/// Where a job runs, in words: `dgx-h100, 512 GPUs`.
+fn whereabouts(job: &CollectiveJob) -> String {
+    let size = gpus(job.gpus);
+    if job.place.is_empty() {
+        size
+    } else {
+        format!("{}, {size}", job.place)
+    }
 }
 
 /// Numbers of GPUs that a sentence tells apart: the smallest two and the largest two.
@@ -105,28 +102,23 @@ fn ends<T>(mut items: Vec<T>) -> Vec<T> {
 
 /// Which algorithm is fastest for which size on most places, by the number of GPUs; then ring
 /// against tree.
-fn algorithms(op: &str, jobs: &[&CollectiveJob]) -> Vec<String> {
-    let compared: Vec<&CollectiveJob> = jobs
-        .iter()
-        .copied()
-        .filter(|job| job.asked().count() > 1)
-        .collect();
+fn algorithms(jobs: &[CollectiveJob]) -> Vec<String> {
+    let compared: Vec<&CollectiveJob> = jobs.iter().filter(|job| job.asked().count() > 1).collect();
     let mut scales: Vec<u64> = compared.iter().map(|job| job.gpus).collect();
     scales.sort_unstable();
     scales.dedup();
     let words: Vec<String> = ends(scales)
         .into_iter()
-        .map(|gpus| {
-            let of_scale = compared.iter().filter(|job| job.gpus == gpus);
-            let ranges = ranges(winners(of_scale.copied()));
-            let gpus = count(gpus as f64);
-            format!("{} over {gpus} GPUs", ranges_in_words(&ranges))
+        .map(|scale| {
+            let of_scale = compared.iter().filter(|job| job.gpus == scale);
+            let fastest = carried_by(winners(of_scale.copied()));
+            format!("{fastest} over {}", gpus(scale))
         })
         .collect();
-    if words.is_empty() {
+    let Some(job) = compared.first() else {
         return Vec::new();
-    }
-    let mut found = vec![format!("{op}, fastest: {}.", words.join("; "))];
+    };
+    let mut found = vec![format!("{}, fastest: {}.", job.op, words.join("; "))];
     for tree in ["double-binary-tree", "tree"] {
         found.extend(crossing(&compared, tree, "ring"));
     }
@@ -134,11 +126,11 @@ fn algorithms(op: &str, jobs: &[&CollectiveJob]) -> Vec<String> {
 }
 
 /// The algorithm that is fastest on most places, by size.
-fn winners<'a>(jobs: impl Iterator<Item = &'a CollectiveJob>) -> Vec<(f64, &'a str)> {
+fn winners<'a>(jobs: impl Iterator<Item = &'a CollectiveJob>) -> Vec<(u64, &'a str)> {
     let mut votes: BTreeMap<u64, BTreeMap<&str, usize>> = BTreeMap::new();
     for run in jobs.flat_map(CollectiveJob::fastest) {
-        let of_size = votes.entry(run.size as u64).or_default();
-        *of_size.entry(run.used.as_str()).or_default() += 1;
+        let of_size = votes.entry(run.size_bytes).or_default();
+        *of_size.entry(run.collective_used.as_str()).or_default() += 1;
     }
     votes
         .into_iter()
@@ -146,7 +138,7 @@ fn winners<'a>(jobs: impl Iterator<Item = &'a CollectiveJob>) -> Vec<(f64, &'a s
             let most = of_size
                 .into_iter()
                 .max_by_key(|(name, votes)| (*votes, std::cmp::Reverse(*name)));
-            most.map(|(name, _)| (size as f64, name))
+            most.map(|(name, _)| (size, name))
         })
         .collect()
 }
@@ -156,7 +148,7 @@ fn winners<'a>(jobs: impl Iterator<Item = &'a CollectiveJob>) -> Vec<(f64, &'a s
 fn crossing(jobs: &[&CollectiveJob], small: &str, large: &str) -> Option<String> {
     let mut by_gpus: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     for job in jobs {
-        let curve = |name: &str| job.asked().find(|curve| curve.asked == name);
+        let curve = |name: &str| job.asked().find(|curve| curve.collective == name);
         let (Some(of_small), Some(of_large)) = (curve(small), curve(large)) else {
             continue;
         };
@@ -165,16 +157,16 @@ fn crossing(jobs: &[&CollectiveJob], small: &str, large: &str) -> Option<String>
     }
     let words: Vec<String> = by_gpus
         .into_iter()
-        .map(|(gpus, mut sizes)| {
+        .map(|(scale, mut sizes)| {
             sizes.sort_by(f64::total_cmp);
             let middle = sizes[(sizes.len() - 1) / 2];
-            let gpus = count(gpus as f64);
+            let scale = gpus(scale);
             if middle.is_infinite() {
-                format!("never over {gpus} GPUs")
+                format!("never over {scale}")
             } else if middle == 0.0 {
-                format!("always over {gpus} GPUs")
+                format!("always over {scale}")
             } else {
-                format!("from {} on over {gpus} GPUs", bytes(middle))
+                format!("from {} on over {scale}", short_bytes(middle))
             }
         })
         .collect();
@@ -192,8 +184,8 @@ fn overtakes(small: &AlgorithmCurve, large: &AlgorithmCurve) -> f64 {
             let other = large
                 .runs
                 .iter()
-                .find(|other| other.size as u64 == run.size as u64)?;
-            Some((run.size, other.time_s < run.time_s))
+                .find(|other| other.size_bytes == run.size_bytes)?;
+            Some((run.size_bytes as f64, other.time_s < run.time_s))
         })
         .collect();
     match pairs.iter().rposition(|(_, faster)| !faster) {
@@ -204,51 +196,45 @@ fn overtakes(small: &AlgorithmCurve, large: &AlgorithmCurve) -> f64 {
     }
 }
 
-/// The largest job of each place.
-fn largest<'a>(jobs: &[&'a CollectiveJob]) -> Vec<&'a CollectiveJob> {
-    let mut largest: BTreeMap<(&str, &str), &CollectiveJob> = BTreeMap::new();
-    for job in jobs {
-        let there = largest.entry((&job.op, &job.place)).or_insert(job);
-        if job.gpus > there.gpus {
-            *there = job;
-        }
-    }
-    largest.into_values().collect()
-}
-
-/// What the places reach with the largest messages, best first.
-fn places(op: &str, jobs: &[&CollectiveJob]) -> Option<String> {
+/// What the places reach with the largest message that all of them carried, best first.
+fn places(jobs: &[CollectiveJob]) -> Option<String> {
     const PLACES: usize = 6;
-    let mut reached: Vec<(&CollectiveJob, f64, f64)> = largest(jobs)
-        .into_iter()
-        .filter_map(|job| {
-            let fastest = job.fastest();
-            let last = fastest.last()?;
-            Some((job, last.size, last.busbw))
-        })
-        .collect();
-    if reached.len() < 2 {
+    let runs: Vec<(&CollectiveJob, Vec<&CollectiveRun>)> =
+        largest(jobs).map(|job| (job, job.fastest())).collect();
+    let ((first, of_first), others) = runs.split_first()?;
+    if others.is_empty() {
         return None;
     }
-    reached.sort_by(|a, b| b.2.total_cmp(&a.2));
-    let size = reached[0].1;
+    let carried = |size: &u64| (others.iter()).all(|(_, runs)| with_size(runs, *size).is_some());
+    let sizes = of_first.iter().rev().map(|run| run.size_bytes);
+    let size = sizes.into_iter().find(carried)?;
+    let mut reached: Vec<(&CollectiveJob, f64)> = runs
+        .iter()
+        .filter_map(|(job, runs)| Some((*job, with_size(runs, size)?.busbw_bytes_per_s)))
+        .collect();
+    reached.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let words: Vec<String> = reached
         .iter()
         .take(PLACES)
-        .map(|(job, _, busbw)| {
+        .map(|(job, busbw)| {
             format!(
-                "{} GB/s on {} ({} GPUs)",
+                "{} GB/s on {} ({})",
                 three_digits(busbw / 1e9),
                 job.place,
-                count(job.gpus as f64)
+                gpus(job.gpus)
             )
         })
         .collect();
     Some(format!(
-        "{op} of {} reaches a bus bandwidth of {}.",
-        bytes(size),
+        "{} of {} reaches a bus bandwidth of {}.",
+        first.op,
+        short_bytes(size as f64),
         words.join(", ")
     ))
+}
+
+fn with_size<'a>(runs: &[&'a CollectiveRun], size: u64) -> Option<&'a CollectiveRun> {
+    runs.iter().copied().find(|run| run.size_bytes == size)
 }
 
 /// How often the library's own choice is as good as the best algorithm, and where it is furthest off.
@@ -256,22 +242,26 @@ fn library(jobs: &[CollectiveJob]) -> Option<String> {
     let (mut runs, mut as_fast) = (0_usize, 0_usize);
     let mut worst: Option<(f64, String)> = None;
     for job in jobs.iter().filter(|job| job.asked().next().is_some()) {
-        let Some(auto) = job.curves.iter().find(|curve| curve.asked == AUTO) else {
+        let Some(auto) = job.curves.iter().find(|curve| curve.collective == AUTO) else {
             continue;
         };
-        for (run, best) in auto.runs.iter().zip(job.fastest()) {
+        let fastest = job.fastest();
+        // A single GPU takes no time, whatever carries it.
+        for run in auto.runs.iter().filter(|run| run.time_s > 0.0) {
+            let Some(best) = with_size(&fastest, run.size_bytes) else {
+                continue;
+            };
             let behind = run.time_s / best.time_s;
             runs += 1;
             as_fast += usize::from(behind <= AS_FAST);
             if worst.as_ref().is_none_or(|(most, _)| behind > *most) {
                 let example = format!(
-                    "{} of {} on {}, {} GPUs, where it takes {} and {} is fastest",
+                    "{} of {} on {}, where it takes {} and {} is fastest",
                     job.op,
-                    bytes(run.size),
-                    job.place,
-                    count(job.gpus as f64),
-                    run.used,
-                    best.used
+                    short_bytes(run.size_bytes as f64),
+                    whereabouts(job),
+                    run.collective_used,
+                    best.collective_used
                 );
                 worst = Some((behind, example));
             }
@@ -293,9 +283,8 @@ fn library(jobs: &[CollectiveJob]) -> Option<String> {
     ))
 }
 
-fn push_table(text: &mut String, jobs: &[CollectiveJob]) {
-    let all: Vec<&CollectiveJob> = jobs.iter().collect();
-    let rows = largest(&all);
+fn push_table(text: &mut String, found: &Collectives) {
+    let rows: Vec<&CollectiveJob> = found.largest().collect();
     if rows.is_empty() {
         return;
     }
@@ -310,7 +299,6 @@ fn push_table(text: &mut String, jobs: &[CollectiveJob]) {
             ),
         );
     };
-    text.push('\n');
     line(
         text,
         [
@@ -327,10 +315,11 @@ fn push_table(text: &mut String, jobs: &[CollectiveJob]) {
         let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
             continue;
         };
-        let algorithms = if first.used == last.used {
-            first.used.clone()
+        let (small, large) = (&first.collective_used, &last.collective_used);
+        let algorithms = if small == large {
+            large.clone()
         } else {
-            format!("{}, {}", last.used, first.used)
+            format!("{large}, {small}")
         };
         line(
             text,
@@ -339,14 +328,15 @@ fn push_table(text: &mut String, jobs: &[CollectiveJob]) {
                 &job.place,
                 &count(job.gpus as f64),
                 &seconds(first.time_s),
-                &three_digits(last.busbw / 1e9),
+                &three_digits(last.busbw_bytes_per_s / 1e9),
                 &algorithms,
             ],
         );
     }
-    let hidden = jobs.len() - rows.len().min(ROWS);
+    let hidden = found.jobs.len() - rows.len().min(ROWS);
     let more = match hidden {
         0 => String::new(),
+        1 => "; 1 more job is in report.html".to_owned(),
         n => format!("; {n} more jobs are in report.html"),
     };
     let note = format!(
@@ -359,46 +349,88 @@ fn push_table(text: &mut String, jobs: &[CollectiveJob]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::CollectiveRun;
 
     fn curve(asked: &str, times: [f64; 3]) -> AlgorithmCurve {
-        let sizes = [1024.0, 1_048_576.0, 1_073_741_824.0];
+        let sizes = [1 << 10, 1 << 20, 1 << 30];
         AlgorithmCurve {
-            asked: asked.to_owned(),
+            collective: asked.to_owned(),
             runs: sizes
                 .into_iter()
                 .zip(times)
-                .map(|(size, time_s)| CollectiveRun {
-                    size,
-                    used: if asked == AUTO { "tree" } else { asked }.to_owned(),
+                .map(|(size_bytes, time_s)| CollectiveRun {
+                    point: 0,
+                    source: 0,
+                    size_bytes,
+                    collective_used: if asked == AUTO { "tree" } else { asked }.to_owned(),
                     time_s,
-                    busbw: size / time_s,
+                    busbw_bytes_per_s: size_bytes as f64 / time_s,
                 })
                 .collect(),
         }
+    }
+
+    fn job(place: &str, curves: Vec<AlgorithmCurve>) -> CollectiveJob {
+        CollectiveJob {
+            place: place.to_owned(),
+            op: "all-reduce".to_owned(),
+            gpus: 64,
+            curves,
+        }
+    }
+
+    fn sentences(jobs: Vec<CollectiveJob>) -> Vec<String> {
+        busbw_sentences(&Collectives {
+            jobs,
+            ..Collectives::default()
+        })
     }
 
     // The tree is faster at 1 KiB and 1 MiB, the ring at 1 GiB only. The library takes the tree
     // always: as fast in two of three runs, twice as slow at 1 GiB.
     #[test]
     fn the_answer_says_which_algorithm_from_which_size_on() {
-        let job = CollectiveJob {
-            place: "dgx-h100".to_owned(),
-            op: "all-reduce".to_owned(),
-            gpus: 64,
-            curves: vec![
-                curve(AUTO, [1e-5, 2e-5, 4e-2]),
-                curve("ring", [3e-5, 3e-5, 2e-2]),
-                curve("tree", [1e-5, 2e-5, 4e-2]),
-            ],
-        };
-        let sentences = busbw_sentences(&[job]);
+        let curves = vec![
+            curve(AUTO, [1e-5, 2e-5, 4e-2]),
+            curve("ring", [3e-5, 3e-5, 2e-2]),
+            curve("tree", [1e-5, 2e-5, 4e-2]),
+        ];
+        let sentences = sentences(vec![job("dgx-h100", curves)]);
         assert_eq!(
             sentences,
             [
-                "all-reduce, fastest: tree up to 1.00 MiB, then ring over 64 GPUs.",
-                "ring beats tree from 1.00 GiB on over 64 GPUs.",
-                "The library's own choice is within 5% of the fastest in 67% of 3 runs; at most it takes 2.00 times as long (all-reduce of 1.00 GiB on dgx-h100, 64 GPUs, where it takes tree and ring is fastest).",
+                "all-reduce, fastest: tree up to 1 MiB, then ring over 64 GPUs.",
+                "ring beats tree from 1 GiB on over 64 GPUs.",
+                "The library's own choice is within 5% of the fastest in 67% of 3 runs; at most it takes 2.00 times as long (all-reduce of 1 GiB on dgx-h100, 64 GPUs, where it takes tree and ring is fastest).",
+            ]
+        );
+    }
+
+    // The library was asked about 1 MiB and 1 GiB: as fast as the ring at 1 MiB, twice as slow at 1 GiB.
+    #[test]
+    fn the_librarys_choice_is_held_against_the_fastest_of_the_same_size() {
+        let mut auto = curve(AUTO, [1.0, 2e-5, 4e-2]);
+        auto.runs.remove(0);
+        let ring = curve("ring", [1e-5, 2e-5, 2e-2]);
+        let sentences = sentences(vec![job("", vec![auto, ring])]);
+        assert_eq!(
+            sentences,
+            [
+                "The library's own choice is within 5% of the fastest in 50% of 2 runs; at most it takes 2.00 times as long (all-reduce of 1 GiB on 64 GPUs, where it takes tree and ring is fastest)."
+            ]
+        );
+    }
+
+    // Both carried 1 MiB, only one of them 1 GiB: 1,048,576 B in 20 µs are 52.4 GB/s, in 40 µs 26.2.
+    #[test]
+    fn places_are_compared_at_a_size_that_all_of_them_carried() {
+        let mut short = curve("ring", [1e-5, 2e-5, 1.0]);
+        short.runs.pop();
+        let long = curve("ring", [1e-5, 4e-5, 2e-2]);
+        let sentences = sentences(vec![job("monday", vec![long]), job("tuesday", vec![short])]);
+        assert_eq!(
+            sentences,
+            [
+                "all-reduce of 1 MiB reaches a bus bandwidth of 52.4 GB/s on tuesday (64 GPUs), 26.2 GB/s on monday (64 GPUs)."
             ]
         );
     }

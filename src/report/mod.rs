@@ -15,5 +15,5 @@ pub mod trace;
 
 pub use busbw::busbw_summary;
 pub use page::{Heading, collective_page, page};
-pub use panels::plots;
+pub use panels::{collective_plots, plots};
 pub use text::summary;

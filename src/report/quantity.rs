@@ -17,6 +17,12 @@ pub fn count(value: f64) -> String {
     format!("{sign}{text}")
 }
 
+/// The size of a job: `512 GPUs`.
+pub fn gpus(number: u64) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} GPU{plural}", count(number as f64))
+}
+
 /// Three significant digits without an exponent: `1.23`, `45.6`, `789`, `0.0123`.
 pub fn three_digits(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
@@ -165,6 +171,8 @@ mod tests {
         assert_eq!(count(16_384.0), "16,384");
         assert_eq!(count(-1_024.4), "-1,024");
         assert_eq!(count(12.0), "12");
+        assert_eq!(gpus(1), "1 GPU");
+        assert_eq!(gpus(1_024), "1,024 GPUs");
         assert_eq!(seconds(1.234), "1.23 s");
         assert_eq!(seconds(0.0456), "45.6 ms");
         // 10 days in seconds.

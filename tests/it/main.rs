@@ -6,6 +6,7 @@ mod analysis;
 mod bad_results;
 mod cli;
 mod cli_bad_input;
+mod collective_studies;
 mod counterfactual;
 mod desk;
 mod diagnostics;

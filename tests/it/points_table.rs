@@ -10,7 +10,7 @@ use clustersweep::record::{Column, columns};
 use clustersweep::spec::{ColumnType, StudyKind};
 
 /// A cell of the table; null where a row has none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Cell {
     Number(f64),
     Text(&'static str),
@@ -19,7 +19,16 @@ pub(crate) enum Cell {
 
 /// The columns of a training study for `rows` rows; `cell` gives the value of each.
 pub(crate) fn training_table(rows: usize, cell: impl Fn(&str, usize) -> Cell) -> RecordBatch {
-    let table = columns::table(StudyKind::Training);
+    table(StudyKind::Training, rows, cell)
+}
+
+/// The columns of either kind of study.
+pub(crate) fn table(
+    kind: StudyKind,
+    rows: usize,
+    cell: impl Fn(&str, usize) -> Cell,
+) -> RecordBatch {
+    let table = columns::table(kind);
     let schema = Schema::new(table.iter().map(Column::field).collect::<Vec<_>>());
     let arrays = table
         .iter()

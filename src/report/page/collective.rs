@@ -1,12 +1,13 @@
 //! The page of a collective study.
 
 use super::{Heading, document, push_infeasible, push_section};
-use crate::analysis::{Transfer, Transfers, collective_jobs};
-use crate::report::busbw::busbw_sentences;
+use crate::analysis::{CollectiveJob, Collectives};
+use crate::report::busbw::{busbw_sentences, carried_by};
 use crate::report::chart::escaped;
 use crate::report::markup::push;
-use crate::report::panels::{busbw_chart, busbw_panels, operations, transfer_time_chart};
+use crate::report::panels::{busbw_chart, busbw_panels, transfer_time_chart};
 use crate::report::quantity::{count, seconds, short_bytes, three_digits};
+use crate::report::text::counts_line;
 
 /// Most rows of the answer.
 const ANSWERS: usize = 14;
@@ -14,27 +15,17 @@ const ANSWERS: usize = 14;
 /// Most rows of the table.
 const ROWS: usize = 1_500;
 
-/// The fastest transfers of one operation on one job, by size.
-struct Job<'a> {
-    op: &'a str,
-    place: &'a str,
-    gpus: u64,
-    fastest: Vec<&'a Transfer>,
-}
-
 /// The page of a collective study: who is fastest where, and the curves.
-pub fn collective_page(transfers: &Transfers, heading: &Heading<'_>) -> String {
+pub fn collective_page(found: &Collectives, heading: &Heading<'_>) -> String {
     let mut body = String::new();
-    let jobs = jobs(transfers);
-    push_answer(&mut body, transfers, &jobs);
-    for op in operations(transfers) {
-        push_operation(&mut body, transfers, op);
+    push_answer(&mut body, found);
+    for jobs in found.by_op() {
+        push_operation(&mut body, jobs);
     }
-    push_table(&mut body, &jobs);
-    let reasons: Vec<(&str, u64, String)> = transfers
-        .reasons
-        .iter()
-        .map(|(kind, (rows, example))| (kind.as_str(), *rows, example.clone()))
+    push_table(&mut body, &found.jobs);
+    let example = |kind: &String| found.examples.get(kind).cloned().unwrap_or_default();
+    let reasons: Vec<(&str, u64, String)> = (found.counts.reasons.iter())
+        .map(|(kind, rows)| (kind.as_str(), *rows, example(kind)))
         .collect();
     push_infeasible(&mut body, &reasons);
     body.push_str(
@@ -46,94 +37,44 @@ pub fn collective_page(transfers: &Transfers, heading: &Heading<'_>) -> String {
     document(heading, &body)
 }
 
-fn jobs(transfers: &Transfers) -> Vec<Job<'_>> {
-    let mut found: Vec<Job<'_>> = Vec::new();
-    for run in &transfers.ran {
-        let known = found
-            .iter()
-            .position(|job| job.op == run.op && job.place == run.place && job.gpus == run.gpus);
-        let place = known.unwrap_or_else(|| {
-            found.push(Job {
-                op: &run.op,
-                place: &run.place,
-                gpus: run.gpus,
-                fastest: Vec::new(),
-            });
-            found.len() - 1
-        });
-        let job = &mut found[place];
-        match job
-            .fastest
-            .iter_mut()
-            .find(|known| known.size.to_bits() == run.size.to_bits())
-        {
-            Some(known) if known.time_s > run.time_s => *known = run,
-            Some(_) => {}
-            None => job.fastest.push(run),
-        }
+/// The answer in sentences, and for each operation and place its largest job.
+fn push_answer(html: &mut String, found: &Collectives) {
+    html.push_str("<div class=\"answer\">\n<ul>\n");
+    for sentence in busbw_sentences(found) {
+        push(html, format_args!("<li>{}</li>\n", escaped(&sentence)));
     }
-    for job in &mut found {
-        job.fastest.sort_by(|a, b| a.size.total_cmp(&b.size));
+    html.push_str("</ul>\n");
+    let largest: Vec<&CollectiveJob> = found.largest().collect();
+    let shown = &largest[..largest.len().min(ANSWERS)];
+    if !shown.is_empty() {
+        push_jobs(html, "The largest job of each place", shown, "");
     }
-    found
-}
-
-/// For each operation and place its largest job.
-fn push_answer(html: &mut String, transfers: &Transfers, jobs: &[Job<'_>]) {
-    let mut largest: Vec<&Job<'_>> = jobs
-        .iter()
-        .filter(|job| {
-            jobs.iter().all(|other| {
-                other.op != job.op || other.place != job.place || other.gpus <= job.gpus
-            })
-        })
-        .collect();
-    let order = operations(transfers);
-    largest.sort_by_key(|job| order.iter().position(|op| *op == job.op));
-    html.push_str("<div class=\"answer\">\n");
-    if largest.is_empty() {
+    if largest.len() > shown.len() {
         push(
             html,
             format_args!(
-                "<p>nothing to say: none of {} points ran</p>\n",
-                count(transfers.rows as f64)
+                "<p class=\"note\">{} more, and smaller jobs, are in the table of all jobs below.</p>\n",
+                largest.len() - shown.len()
             ),
         );
-    } else {
-        html.push_str("<ul>\n");
-        for sentence in busbw_sentences(&collective_jobs(transfers)) {
-            push(html, format_args!("<li>{}</li>\n", escaped(&sentence)));
-        }
-        html.push_str("</ul>\n");
-        let shown = &largest[..largest.len().min(ANSWERS)];
-        push_jobs(html, "The largest job of each place", shown, "");
-        if largest.len() > shown.len() {
-            push(
-                html,
-                format_args!(
-                    "<p class=\"note\">{} more, and smaller jobs, are in the table of all jobs below.</p>\n",
-                    largest.len() - shown.len()
-                ),
-            );
-        }
     }
-    let infeasible: u64 = transfers.reasons.values().map(|(rows, _)| rows).sum();
     push(
         html,
         format_args!(
-            "</div>\n<p class=\"soft\">{} points: {} ran, {} infeasible.</p>\n",
-            count(transfers.rows as f64),
-            count(transfers.ran.len() as f64),
-            count(infeasible as f64)
+            "</div>\n<p class=\"soft\">{}.</p>\n",
+            escaped(&counts_line(&found.counts))
         ),
     );
 }
 
-fn push_operation(html: &mut String, transfers: &Transfers, op: &str) {
-    let (panels, hidden) = busbw_panels(transfers, op);
+/// The charts of one operation's jobs.
+fn push_operation(html: &mut String, jobs: &[CollectiveJob]) {
+    let op = jobs.first().map_or("", |job| &job.op);
+    let (panels, hidden) = busbw_panels(jobs);
     let hidden = match hidden {
         0 => String::new(),
-        n => format!(" {n} smaller jobs are only in the table below."),
+        1 => " 1 more job is only in the table below.".to_owned(),
+        n => format!(" {n} more jobs are only in the table below."),
     };
     let charts: Vec<String> = panels
         .iter()
@@ -147,7 +88,7 @@ fn push_operation(html: &mut String, transfers: &Transfers, op: &str) {
     );
     let charts: Vec<String> = panels
         .iter()
-        .map(|panel| transfer_time_chart(panel).draw().on_page())
+        .filter_map(|panel| Some(transfer_time_chart(panel)?.draw().on_page()))
         .collect();
     push_section(
         html,
@@ -157,11 +98,11 @@ fn push_operation(html: &mut String, transfers: &Transfers, op: &str) {
     );
 }
 
-fn push_table(html: &mut String, jobs: &[Job<'_>]) {
+fn push_table(html: &mut String, jobs: &[CollectiveJob]) {
     if jobs.is_empty() {
         return;
     }
-    let shown: Vec<&Job<'_>> = jobs.iter().take(ROWS).collect();
+    let shown: Vec<&CollectiveJob> = jobs.iter().take(ROWS).collect();
     let note = if jobs.len() > shown.len() {
         format!("The first {} of {} jobs. ", shown.len(), jobs.len())
     } else {
@@ -181,7 +122,7 @@ fn push_table(html: &mut String, jobs: &[Job<'_>]) {
 }
 
 /// A table of jobs; one that sorts has buttons for headings.
-fn push_jobs(html: &mut String, caption: &str, jobs: &[&Job<'_>], id: &str) {
+fn push_jobs(html: &mut String, caption: &str, jobs: &[&CollectiveJob], id: &str) {
     let (scroll, caption) = if id.is_empty() {
         ("scroll", format!("<caption>{caption}</caption>"))
     } else {
@@ -212,54 +153,34 @@ fn push_jobs(html: &mut String, caption: &str, jobs: &[&Job<'_>], id: &str) {
     }
     html.push_str("</tr></thead><tbody>\n");
     for job in jobs {
-        let (Some(first), Some(last)) = (job.fastest.first(), job.fastest.last()) else {
+        let fastest = job.fastest();
+        let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
             continue;
         };
+        let carriers = fastest
+            .iter()
+            .map(|run| (run.size_bytes, run.collective_used.as_str()));
         push(
             html,
             format_args!(
                 "<tr><td class=\"t\">{}</td><td class=\"t\">{}</td><td data-v=\"{gpus}\">{}</td>\
                  <td data-v=\"{}\">{}</td><td data-v=\"{}\">{}</td><td data-v=\"{}\">{}</td>\
                  <td data-v=\"{}\">{} GB/s</td><td class=\"t wrap\">{}</td></tr>\n",
-                escaped(job.op),
-                escaped(job.place),
+                escaped(&job.op),
+                escaped(&job.place),
                 count(job.gpus as f64),
-                first.size,
-                short_bytes(first.size),
+                first.size_bytes,
+                short_bytes(first.size_bytes as f64),
                 first.time_s,
                 seconds(first.time_s),
-                last.size,
-                short_bytes(last.size),
-                last.busbw,
-                three_digits(last.busbw / 1e9),
-                escaped(&ranges(&job.fastest)),
+                last.size_bytes,
+                short_bytes(last.size_bytes as f64),
+                last.busbw_bytes_per_s,
+                three_digits(last.busbw_bytes_per_s / 1e9),
+                escaped(&carried_by(carriers)),
                 gpus = job.gpus,
             ),
         );
     }
     html.push_str("</tbody></table></div>\n");
-}
-
-/// `direct up to 2 MiB, then ring`.
-fn ranges(fastest: &[&Transfer]) -> String {
-    let mut parts: Vec<(&str, f64)> = Vec::new();
-    for run in fastest {
-        match parts.last_mut() {
-            Some((algorithm, up_to)) if *algorithm == run.used => *up_to = run.size,
-            _ => parts.push((&run.used, run.size)),
-        }
-    }
-    let last = parts.len().saturating_sub(1);
-    let words: Vec<String> = parts
-        .iter()
-        .enumerate()
-        .map(|(place, (algorithm, up_to))| {
-            if place == last {
-                (*algorithm).to_owned()
-            } else {
-                format!("{algorithm} up to {}", short_bytes(*up_to))
-            }
-        })
-        .collect();
-    words.join(", then ")
 }

@@ -6,21 +6,23 @@ mod efficiency;
 mod memory;
 mod panel;
 mod parts;
+mod plots;
 mod rate;
 mod reach;
 
-pub use busbw::{BusbwPanel, busbw_chart, busbw_panels, operations, transfer_time_chart};
+pub use busbw::{BusbwLine, BusbwPanel, busbw_chart, busbw_panels, transfer_time_chart};
 pub use cost::cost_chart;
 pub use efficiency::efficiency_chart;
 pub use memory::memory_chart;
 pub use panel::{Named, Panel, panels};
 pub use parts::parts_chart;
+pub use plots::{collective_plots, plots};
 pub use rate::rate_chart;
 pub use reach::reach_chart;
 
 use crate::analysis::{BreakdownStatus, Findings, Measured, SeriesFinding, SizeFinding};
 use crate::report::answer::size_words;
-use crate::report::chart::{Drawing, Line, Mark, Ring, Scale, Stroke, ValueAxis};
+use crate::report::chart::{Line, Mark, Ring, Scale, Stroke, ValueAxis};
 use crate::report::markup::push;
 use crate::report::quantity::{count, decimal, percent, seconds, short_decimal};
 use crate::spec::Axis;
@@ -179,57 +181,5 @@ fn low_end(scale: Scale) -> f64 {
 fn high_end(scale: Scale) -> f64 {
     match scale {
         Scale::Linear { high, .. } | Scale::Log { high, .. } => high,
-    }
-}
-
-/// A name of which every file system takes every letter.
-fn in_file_name(name: &str) -> String {
-    name.chars()
-        .map(|letter| match letter {
-            '-' | '_' | '.' => letter,
-            _ if letter.is_alphanumeric() => letter,
-            _ => '-',
-        })
-        .collect()
-}
-
-/// Every chart of a study with a name for its file, without extension.
-pub fn plots(findings: &Findings) -> Vec<(String, Drawing)> {
-    let (panels, _) = panels(findings);
-    let mut found = Vec::new();
-    for panel in &panels {
-        let charts = [
-            ("reach", reach_chart(findings, panel).map(|c| c.draw())),
-            ("rate", Some(rate_chart(findings, panel).draw())),
-            (
-                "efficiency",
-                efficiency_chart(findings, panel).map(|c| c.draw()),
-            ),
-            ("parts", parts_chart(findings, panel).map(|c| c.draw())),
-            ("memory", memory_chart(findings, panel).map(|c| c.draw())),
-            ("cost", cost_chart(findings, panel).map(|c| c.draw())),
-        ];
-        let suffix = if panel.name.is_empty() {
-            String::new()
-        } else {
-            format!("-{}", in_file_name(&panel.name))
-        };
-        for (what, drawing) in charts {
-            if let Some(drawing) = drawing {
-                found.push((format!("{what}{suffix}"), drawing));
-            }
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_of_any_name_has_its_files() {
-        assert_eq!(in_file_name("llama3.1-405b"), "llama3.1-405b");
-        assert_eq!(in_file_name("team/our model"), "team-our-model");
     }
 }
