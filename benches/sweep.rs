@@ -11,7 +11,9 @@ use clustersweep::des::Engine;
 use clustersweep::record::{
     PointEnd, Provenance, Record, TableWriter, points_batch, points_schema,
 };
-use clustersweep::runner::{Interrupt, Planned, RunFolder, RunOptions, Silent, Study, run};
+use clustersweep::runner::{
+    Finished, Interrupt, Planned, RunFolder, RunOptions, Silent, Study, Work, run,
+};
 use clustersweep::spec::{Overrides, Portion, Spec};
 use clustersweep::units::SimDuration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -89,7 +91,10 @@ fn whole_sweep(criterion: &mut Criterion) {
             |run_folder| {
                 run(
                     &Planned::new(&spec),
-                    spec.plan().kept(0..spec.plan().len()),
+                    Work {
+                        points: spec.plan().kept(0..spec.plan().len()),
+                        finished: Finished::default(),
+                    },
                     &run_folder,
                     &provenance,
                     options,

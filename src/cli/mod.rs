@@ -8,11 +8,13 @@
 
 mod analyze;
 mod completions;
+mod conclusion;
 mod diff;
 mod exit;
 mod explain;
 mod findings;
 mod list;
+mod merge;
 mod named;
 mod plan;
 mod progress;
@@ -62,6 +64,8 @@ enum Command {
     Diff(diff::Args),
     /// Show one point in full: layout, time by cause, memory by part
     Explain(explain::Args),
+    /// Join the shards of a run into what one machine would have written
+    Merge(merge::Args),
     /// JSON Schema of a spec, for editors
     Schema,
     /// Write the timeline of one point as Chrome/Perfetto trace JSON
@@ -92,6 +96,7 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Analyze(args) => analyze::run(&args, stderr),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args, stderr),
+        Command::Merge(args) => merge::run(&args, stderr),
         Command::Schema => schema::run(),
         Command::Trace(args) => trace::run(&args, stderr),
         Command::Validate(args) => validate(&args),

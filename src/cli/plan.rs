@@ -85,10 +85,10 @@ impl<'a> Overview<'a> {
         let tally = plan.tally(LOOKS);
         let points = portion.count(tally.kept);
         let first: Vec<GridPoint> = spec_args::points(spec, portion).take(SHOWN).collect();
-        let last = if portion != Portion::default() {
-            Vec::new()
-        } else {
+        let last = if portion == Portion::default() {
             last_points(plan, first.last().map_or(0, |point| point.index + 1))
+        } else {
+            Vec::new()
         };
         let axes = plan
             .varied()

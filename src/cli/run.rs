@@ -5,21 +5,16 @@ use std::panic;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use serde_json::json;
-
-use crate::analysis::StudyFindings;
-use crate::cli::findings::{Results, find, question, summary, write_findings};
+use crate::cli::conclusion::{Done, conclude};
 use crate::cli::list::Format;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::{SpecArgs, point_count, points, provenance};
 use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure, plan};
 use crate::record::Provenance;
-use crate::runner::manifest::RunFacts;
 use crate::runner::{
-    Counts, Earlier, Finished, Interrupt, Manifest, Planned, ResumeError, RunError, RunFolder,
-    RunOptions, RunSummary, Signal, WORKER_NAME, Work, clock, folder::names, reopen,
-    run as run_points,
+    Earlier, Finished, Interrupt, Planned, ResumeError, RunError, RunFolder, RunOptions,
+    RunSummary, Signal, WORKER_NAME, Work, clock, folder::names, reopen, run as run_points,
 };
 use crate::spec::{Axis, Portion, Shard, Spec};
 
@@ -113,15 +108,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         (folder, Before::default())
     };
     let done = play(args, &spec, &folder, &provenance, before, stderr)?;
-    let found = finish(&spec, &folder, &provenance, &done, threads(args.threads))?;
-    let manifest = manifest(args, &spec, &folder, &provenance, &done)?;
-    let text = match args.format {
-        Format::Text => match &found {
-            Some(found) => summary(found, question(&spec)),
-            None => unfinished(&folder, &manifest.counts),
-        },
-        Format::Json => json_summary(&folder, &manifest, found.as_ref()),
-    };
+    let text = conclude(&spec, &folder, &provenance, &done, args.format)?;
     terminal::print(&text)?;
     Ok(status(&done.summary))
 }
@@ -139,13 +126,6 @@ fn resume(path: &Path, provenance: &Provenance) -> Result<(RunFolder, Before), F
     let run = Earlier::of(&folder);
     let finished = reopen(&folder, provenance).map_err(|error| run_failure(&error))?;
     Ok((folder, Before { finished, run }))
-}
-
-/// What came of the points, and when they were begun.
-struct Done {
-    summary: RunSummary,
-    started: String,
-    seed: u64,
 }
 
 fn play(
@@ -200,6 +180,7 @@ fn play(
         summary,
         started,
         seed: seed.unwrap_or(0),
+        threads: options.threads,
     })
 }
 
@@ -232,90 +213,15 @@ fn closing_line(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> Stri
     let seconds = meter.elapsed().as_secs_f64();
     let rate = points as f64 / seconds.max(1e-9);
     let where_to = folder.path().display();
-    if summary.complete {
+    if summary.complete && points == 0 {
+        format!("no point was left to play; {where_to} is complete")
+    } else if summary.complete {
         format!("{points} points in {seconds:.1} s ({rate:.0}/s), written to {where_to}")
     } else {
         format!(
             "stopped after {points} points; what is finished lies in {where_to}/parts, go on with --resume"
         )
     }
-}
-
-/// Analyses a whole run and writes what comes of it beside the points.
-fn finish(
-    spec: &Spec,
-    folder: &RunFolder,
-    provenance: &Provenance,
-    done: &Done,
-    threads: NonZeroUsize,
-) -> Result<Option<StudyFindings>, Failure> {
-    // A part of the points would make curves of what is not there.
-    if !done.summary.complete || provenance.portion.shard.is_some() {
-        return Ok(None);
-    }
-    let found = find(&Results {
-        files: &[&folder.points()],
-        specs: &[Some(spec)],
-        settings: &spec.analysis,
-        size_axis: Axis::Gpus,
-        threads,
-    })?;
-    write_findings(folder, provenance, &found, question(spec))?;
-    Ok(Some(found))
-}
-
-fn manifest(
-    args: &Args,
-    spec: &Spec,
-    folder: &RunFolder,
-    provenance: &Provenance,
-    done: &Done,
-) -> Result<Manifest, Failure> {
-    let facts = RunFacts {
-        seed: done.seed,
-        threads: threads(args.threads).get(),
-        started: done.started.clone(),
-    };
-    let manifest = Manifest::of(folder, provenance, &done.summary, facts).map_err(|error| {
-        Failure::io(format!(
-            "cannot read back the results of {} in `{}`: {error}",
-            spec.name,
-            folder.path().display()
-        ))
-    })?;
-    manifest.write(folder).map_err(Failure::io)?;
-    Ok(manifest)
-}
-
-/// How the points of a run ended that was stopped: `12 points: 10 ok, 2 infeasible (memory 2) in results/llm`.
-fn unfinished(folder: &RunFolder, counts: &Counts) -> String {
-    let mut text = format!("{} points: {} ok", counts.points, counts.ok);
-    if counts.infeasible > 0 {
-        let reasons: Vec<String> = counts
-            .infeasible_by_reason
-            .iter()
-            .map(|(reason, count)| format!("{reason} {count}"))
-            .collect();
-        text.push_str(&format!(
-            ", {} infeasible ({})",
-            counts.infeasible,
-            reasons.join(", ")
-        ));
-    }
-    if counts.crashed > 0 {
-        text.push_str(&format!(", {} crashed", counts.crashed));
-    }
-    format!("{text} in {}\n", folder.path().display())
-}
-
-fn json_summary(folder: &RunFolder, manifest: &Manifest, found: Option<&StudyFindings>) -> String {
-    let value = json!({
-        "folder": folder.path(),
-        "manifest": manifest,
-        "findings": found.and_then(StudyFindings::training),
-        "collectives": found.and_then(StudyFindings::collective),
-    });
-    format!("{value:#}\n")
 }
 
 fn status(summary: &RunSummary) -> ExitStatus {

@@ -106,7 +106,7 @@ impl RunFolder {
 
     /// Makes a folder ready to go on with the run that it holds, or to begin where it holds none.
     ///
-    /// Nothing of a result is touched yet: see [`reopen`](Self::reopen).
+    /// Nothing of a result is touched yet: see [`reopen`](crate::runner::reopen).
     ///
     /// # Errors
     /// If it is a file, another run writes to it, or it cannot be written to.

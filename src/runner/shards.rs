@@ -190,13 +190,11 @@ impl Shards {
         })?;
         let rest = expected.next();
         let wrong = wrong.or(rest.map(|point| ShardError::Points { point, lacks: true }));
-        match wrong {
-            Some(error) => Err(error),
-            None => {
-                writer.finish()?;
-                Ok(count_rows(&folder.points())?)
-            }
+        if let Some(error) = wrong {
+            return Err(error);
         }
+        writer.finish()?;
+        Ok(count_rows(&folder.points())?)
     }
 }
 

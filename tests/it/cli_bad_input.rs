@@ -177,7 +177,7 @@ fn faults_of_the_command_line_are_told_like_those_of_a_spec() {
         (vec!["--threads", "0"], vec!["--threads"]),
         (vec!["--progress", "loud"], vec!["loud"]),
         (vec!["--limit", "-1"], vec!["-1"]),
-        (vec!["--resume"], vec!["--resume"]),
+        (vec!["--shard", "0/3"], vec!["`0/3` is no shard", "2/8"]),
     ] {
         let mut all = vec!["run", "small.toml"];
         all.extend(arguments);

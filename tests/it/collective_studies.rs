@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use clustersweep::record::{Provenance, TableWriter};
-use clustersweep::spec::StudyKind;
+use clustersweep::spec::{Portion, StudyKind};
 use parquet::arrow::ArrowWriter;
 use serde_json::Value;
 
@@ -406,6 +406,7 @@ fn a_missing_column_is_named() {
         spec_name: "less".to_owned(),
         spec: String::new(),
         catalog_hash: String::new(),
+        portion: Portion::default(),
     };
     let path = desk.path("less.parquet");
     let mut writer = TableWriter::create(&path, &less.schema(), &provenance).unwrap();

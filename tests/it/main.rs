@@ -18,6 +18,7 @@ mod own_networks;
 mod points_table;
 mod readme;
 mod report_page;
+mod resume_and_shards;
 mod sweeps;
 mod synthetic_curves;
 mod validation;

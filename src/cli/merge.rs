@@ -1,0 +1,133 @@
+//! `sweep merge`.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::conclusion::{Done, conclude};
+use crate::cli::list::Format;
+use crate::cli::run::threads;
+use crate::cli::run_source::RunSource;
+use crate::cli::spec_args::{points, provenance};
+use crate::cli::terminal::{self, Stderr};
+use crate::cli::{ExitStatus, Failure};
+use crate::record::Provenance;
+use crate::runner::{
+    Earlier, RunFolder, RunSummary, ShardError, Shards, WallTimes, clock, folder::names,
+};
+use crate::spec::{Axis, Portion, Spec};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Folders that `sweep run --shard K/N` wrote, all N of them
+    #[arg(required = true, value_name = "SHARD")]
+    shards: Vec<PathBuf>,
+    /// The run folder that they become
+    #[arg(short, long, value_name = "RUN")]
+    out: PathBuf,
+    /// Replace a result that the run folder already holds
+    #[arg(long)]
+    overwrite: bool,
+    /// How to print the summary
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
+    let folders = args
+        .shards
+        .iter()
+        .map(|path| shard_folder(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let shards = Shards::of(&folders).map_err(|error| failure(&error))?;
+    let spec = RunSource::new(&args.shards[0])?.spec(stderr)?;
+    let spec = spec.ok_or_else(|| {
+        let path = args.shards[0].display();
+        Failure::io(format!(
+            "shard `{path}` has no spec.toml, which says what its points are"
+        ))
+    })?;
+    let portion = Portion {
+        limit: shards.limit(),
+        shard: None,
+    };
+    let provenance = provenance(&spec, portion);
+    let folder = RunFolder::prepare(&args.out, args.overwrite).map_err(Failure::io)?;
+    let done = join(&shards, &folders, &spec, &folder, &provenance);
+    // What was joined is there or not; there are no parts of it.
+    folder.remove_parts().map_err(Failure::io)?;
+    let done = done?;
+    let text = conclude(&spec, &folder, &provenance, &done, args.format)?;
+    terminal::print(&text)?;
+    Ok(if done.summary.counts.crashed > 0 {
+        ExitStatus::Finding
+    } else {
+        ExitStatus::Success
+    })
+}
+
+fn shard_folder(path: &Path) -> Result<RunFolder, Failure> {
+    if path.is_dir() {
+        Ok(RunFolder::existing(path))
+    } else {
+        Err(Failure::io(format!(
+            "`{}` is no folder; name those that `sweep run --shard` wrote",
+            path.display()
+        )))
+    }
+}
+
+/// Joins the points, and what the shards' manifests say of them.
+fn join(
+    shards: &Shards,
+    folders: &[RunFolder],
+    spec: &Spec,
+    folder: &RunFolder,
+    provenance: &Provenance,
+) -> Result<Done, Failure> {
+    let portion = provenance.portion;
+    let counts = shards
+        .join(folder, provenance, points(spec, portion))
+        .map_err(|error| failure(&error))?;
+    folder
+        .add(names::SPEC, provenance.spec.as_bytes())
+        .map_err(Failure::io)?;
+    let mut wall_times = WallTimes::default();
+    let mut started = clock::now_utc();
+    for shard in folders.iter().map(Earlier::of) {
+        wall_times.add_all(&shard.wall_times);
+        // UTC times of one form: the earlier one sorts first.
+        started = shard
+            .started
+            .into_iter()
+            .chain([started])
+            .min()
+            .unwrap_or_default();
+    }
+    let first = points(spec, portion).next();
+    let seed = first.and_then(|point| point.int(Axis::Seed));
+    let summary = RunSummary {
+        counts,
+        wall_times,
+        crashes: Vec::new(),
+        interrupted: None,
+        complete: true,
+    };
+    Ok(Done {
+        summary,
+        started,
+        seed: seed.unwrap_or(0),
+        threads: threads(None),
+    })
+}
+
+fn failure(error: &ShardError) -> Failure {
+    match error {
+        ShardError::Read(_) | ShardError::Join(_) | ShardError::Write(_) => Failure::io(error),
+        ShardError::Unfinished { .. }
+        | ShardError::NoShard { .. }
+        | ShardError::Differ { .. }
+        | ShardError::Version { .. }
+        | ShardError::Twice { .. }
+        | ShardError::Missing { .. }
+        | ShardError::Points { .. } => Failure::usage(error),
+    }
+}

@@ -1,0 +1,178 @@
+//! Runs that are cut off and gone on with, or dealt out to several machines.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::desk::{Desk, Ended};
+
+/// 2,100 points that take about a millisecond each, so that a process can be ended among them.
+const SLOW: &str = "name = \"slow\"\n[grid]\ngpu = \"h100-sxm\"\nmodel = \"llama3-8b\"\nglobal_batch = 128\n\
+     nodes = [1, 2, 4]\nseed = { from = 1, to = 700, step = 1 }\nvariability = 0.05\niterations = 20\n";
+
+/// Every file of a run that has to be the same to the byte.
+const SAME: [&str; 4] = [
+    "points.parquet",
+    "scaling.parquet",
+    "report.html",
+    "spec.toml",
+];
+
+fn expect_same(desk: &Desk, one: &str, other: &str) {
+    for name in SAME {
+        let [one, other] = [one, other].map(|folder| desk.read(&format!("{folder}/{name}")));
+        assert!(one == other, "{name} differs");
+    }
+}
+
+/// Starts a run and ends it by a signal soon after it began.
+fn cut_off(desk: &Desk, arguments: &[&str], folder: &str, signal: &str) -> Ended {
+    let mut child = desk
+        .command(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !desk.has(&format!("{folder}/spec.toml")) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let id = child.id().to_string();
+    // It may have ended by itself; then there is nothing left to go on with.
+    let _ = std::process::Command::new("kill")
+        .args([signal, &id])
+        .status()
+        .unwrap();
+    Ended::new(&child.wait_with_output().unwrap())
+}
+
+// Killed without warning, then ended by a scheduler, then left alone: what an uninterrupted run writes.
+#[test]
+fn a_run_that_was_killed_goes_on_and_writes_the_same_bytes() {
+    let desk = Desk::new();
+    desk.write("slow.toml", SLOW);
+    desk.sweep(&["run", "slow.toml", "--out", "whole", "--quiet"])
+        .expect_code(0);
+    let go_on = ["run", "slow.toml", "--out", "cut", "--resume"];
+    cut_off(&desk, &go_on, "cut", "-KILL");
+    let ended = cut_off(&desk, &go_on, "cut", "-TERM");
+    if ended.code == Some(143) {
+        ended.expect_stderr(&["stopped after", "go on with --resume"]);
+    }
+    desk.sweep(&go_on).expect_code(0);
+    expect_same(&desk, "whole", "cut");
+    let manifest = desk.json("cut/manifest.json");
+    assert_eq!(manifest["state"], "complete");
+    assert_eq!(manifest["counts"]["points"], 2_100);
+    assert!(!desk.has("cut/parts"));
+
+    desk.sweep(&go_on)
+        .expect_code(0)
+        .expect_stderr(&["2100 points are finished", "no point was left to play"]);
+    expect_same(&desk, "whole", "cut");
+}
+
+#[test]
+fn a_result_of_another_spec_is_not_gone_on_with() {
+    let desk = Desk::with_small_spec();
+    desk.sweep(&["run", "small.toml"]).expect_code(0);
+    let before = desk.read("results/small/points.parquet");
+    desk.sweep(&["run", "small.toml", "--resume", "--set", "global_batch=64"])
+        .expect_code(2)
+        .expect_stderr(&["results/small", "the spec (hash)", "--out", "--overwrite"]);
+    desk.sweep(&["run", "small.toml", "--resume", "--limit", "3"])
+        .expect_code(2)
+        .expect_stderr(&["--limit none, this is 3"]);
+    assert_eq!(desk.read("results/small/points.parquet"), before);
+    assert!(desk.has("results/small/report.html") && !desk.has("results/small/parts"));
+    desk.sweep(&["run", "small.toml", "--resume", "--overwrite"])
+        .expect_code(2)
+        .expect_stderr(&["cannot be used with"]);
+}
+
+// 12 points over 5 machines, 3 or 2 each; a shard says what it is and draws no curves of its own.
+#[test]
+fn shards_of_a_run_join_to_the_same_bytes() {
+    let desk = Desk::with_small_spec();
+    desk.sweep(&["run", "small.toml", "--out", "whole"])
+        .expect_code(0);
+    for number in 1..=5 {
+        let shard = format!("{number}/5");
+        let ended = desk
+            .sweep(&["run", "small.toml", "--shard", &shard])
+            .expect_code(0);
+        let points = if number <= 2 { 3 } else { 2 };
+        let start = format!("shard {shard}: {points} points");
+        assert!(ended.stdout.starts_with(&start), "{}", ended.stdout);
+        assert!(!desk.has(&format!("results/small-{number}-of-5/scaling.parquet")));
+    }
+    let folder = |number: u32| format!("results/small-{number}-of-5");
+    let folders: Vec<String> = [4, 2, 5, 1, 3].map(folder).into();
+    let named = |from: usize| folders[from..].iter().map(String::as_str);
+    let merge = |from: usize| {
+        let all: Vec<&str> = ["merge", "-o", "joined"]
+            .into_iter()
+            .chain(named(from))
+            .collect();
+        desk.sweep(&all)
+    };
+    merge(1)
+        .expect_code(2)
+        .expect_stderr(&["of 5 shards 4/5 is missing"]);
+    assert!(!desk.has("joined"));
+    let joined = merge(0).expect_code(0);
+    let whole = desk.sweep(&["analyze", "whole"]).expect_code(0);
+    assert_eq!(joined.stdout, whole.stdout);
+    expect_same(&desk, "whole", "joined");
+    assert_eq!(desk.json("joined/manifest.json")["counts"]["points"], 12);
+    merge(0)
+        .expect_code(3)
+        .expect_stderr(&["already holds a result"]);
+}
+
+#[test]
+fn a_shard_of_a_limited_collective_study_joins_too() {
+    let desk = Desk::new();
+    desk.write(
+        "wires.toml",
+        "name = \"wires\"\nkind = \"collective\"\n[grid]\ngpu = \"h100-sxm\"\nnodes = [1, 2]\n\
+         op = [\"all-reduce\", \"all-to-all\"]\nsize = [\"1 KiB\", \"1 MiB\", \"1 GiB\"]\n",
+    );
+    let run = |more: &[&str]| {
+        let all: Vec<&str> = ["run", "wires.toml", "--limit", "7"]
+            .iter()
+            .chain(more)
+            .copied()
+            .collect();
+        desk.sweep(&all).expect_code(0)
+    };
+    run(&["--out", "whole"]);
+    run(&["--shard", "1/2"]);
+    run(&["--shard", "2/2"]);
+    desk.sweep(&[
+        "merge",
+        "results/wires-1-of-2",
+        "results/wires-2-of-2",
+        "-o",
+        "joined",
+    ])
+    .expect_code(0);
+    for name in ["points.parquet", "report.html", "spec.toml"] {
+        let [one, other] = ["whole", "joined"].map(|it| desk.read(&format!("{it}/{name}")));
+        assert!(one == other, "{name} differs");
+    }
+}
+
+#[test]
+fn what_is_no_shard_is_refused_with_the_way_out() {
+    let desk = Desk::with_small_spec();
+    desk.sweep(&["run", "small.toml", "--shard", "3/2"])
+        .expect_code(2)
+        .expect_stderr(&["`3/2` is no shard", "2/8"]);
+    desk.sweep(&["run", "small.toml"]).expect_code(0);
+    desk.sweep(&["merge", "results/small", "-o", "joined"])
+        .expect_code(2)
+        .expect_stderr(&["results/small", "sweep run --shard K/N"]);
+    desk.sweep(&["merge", "nowhere", "-o", "joined"])
+        .expect_code(3)
+        .expect_stderr(&["`nowhere` is no folder"]);
+}
