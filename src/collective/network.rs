@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::collective::contention::{Contention, Traffic};
 use crate::collective::halving_cost::{self, GroupRound};
-use crate::collective::pipelined_cost::Pipelined;
+use crate::collective::pipelined_cost::{KnownPipelines, Pipelined};
 use crate::collective::placement::{self, GroupShape};
 use crate::collective::rounds_cost::{RoundLatency, Rounds};
 use crate::collective::ways::{Pricing, Rates, Way};
@@ -89,6 +89,8 @@ pub struct Network {
     pub(super) gpus: u32,
     pub(super) per_domain: u32,
     pub(super) contention: Arc<Contention>,
+    /// Loads of algorithms that hand pieces on, as far as they were asked for.
+    pub(super) pipelines: Arc<KnownPipelines>,
     /// What the fabric of the catalogue states, where an own topology's latency stands in the cluster.
     stated: StatedLatency,
 }
@@ -116,6 +118,7 @@ impl Network {
             gpus,
             per_domain,
             contention: Arc::new(Contention::new(cluster, domains, per_domain)?),
+            pipelines: Arc::default(),
             stated: StatedLatency {
                 plugin: cluster.fabric.plugin_latency,
                 message: cluster.fabric.latency,
@@ -353,11 +356,11 @@ impl Network {
 
     /// An algorithm that hands pieces on, with the links' own latencies.
     #[cfg(test)]
-    pub(super) fn pipelined<'a>(
-        &'a self,
-        request: &'a CollectiveRequest,
+    pub(super) fn pipelined(
+        &self,
+        request: &CollectiveRequest,
         algorithm: CollectiveAlgorithm,
-    ) -> Option<Pipelined<'a>> {
+    ) -> Option<Pipelined<'_>> {
         let rates = self.rates(request, &self.shape(request.groups));
         let latency = self.round_latency(Protocol::Ideal);
         Pipelined::of(self, request, algorithm, rates, (latency, Protocol::Ideal))

@@ -1,6 +1,10 @@
 //! Algorithms that hand pieces on through stages, priced round by round: while a round lasts, each
 //! stage under way loads its ports, NICs and links with one piece per hop.
 
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::collective::network::{CollectiveRequest, Network};
 use crate::collective::placement::{GroupPattern, GroupShape};
 use crate::collective::rounds_cost::{RoundLatency, whole_picos};
@@ -8,7 +12,7 @@ use crate::collective::schedule::{
     GroupLayout, Hop, Pipeline, piece_of_buffer, pipeline, rounds_of, stages_of,
 };
 use crate::collective::ways::{Rates, Way};
-use crate::collective::{CollectiveAlgorithm, Protocol};
+use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
 
 /// Most pieces that a lane is cut into.
 const MOST_PIECES: f64 = 1024.0;
@@ -24,30 +28,156 @@ struct RoundLoad {
     slowest: Option<f64>,
 }
 
-/// A pipelined algorithm on the links of a job.
-pub(super) struct Pipelined<'a> {
-    network: &'a Network,
-    request: &'a CollectiveRequest,
-    groups: Groups,
+/// What is asked of a network: for every size the loads are the same.
+pub(super) type PipelineKey = (GroupPattern, CollectiveAlgorithm, CollectiveOp, bool);
+
+/// Loads that were found before.
+pub(super) type KnownPipelines = Mutex<HashMap<PipelineKey, Option<Arc<PipelineLoads>>>>;
+
+/// Keys that are remembered; a sweep walks through few.
+const MOST_REMEMBERED: usize = 256;
+
+/// A pipelined algorithm on the links of a job, whatever its bytes.
+#[derive(Debug)]
+pub(super) struct PipelineLoads {
     pipeline: Pipeline,
     group: GroupLayout,
-    latency: RoundLatency,
+    groups: Groups,
     protocol: Protocol,
     /// Bytes per second of a port inside a domain.
     port: f64,
     /// The same of all NICs of one.
     nics: f64,
+    passes: Vec<PassLoads>,
+}
+
+/// The rounds of a pass.
+#[derive(Debug, Default)]
+struct PassLoads {
+    /// With one more stage each, from the first on.
+    joining: Vec<RoundLoad>,
+    /// The same from the last stage backwards.
+    leaving: Vec<RoundLoad>,
+    /// With some stages in the middle, by the first and the one past the last; found when asked for.
+    middle: Mutex<HashMap<(u32, u32), RoundLoad>>,
+}
+
+/// A pipelined algorithm with its bytes.
+pub(super) struct Pipelined<'a> {
+    network: &'a Network,
+    bytes: f64,
+    op: CollectiveOp,
+    latency: RoundLatency,
+    loads: Arc<PipelineLoads>,
+    pieces: u32,
 }
 
 impl<'a> Pipelined<'a> {
     /// `None` where the algorithm does not hand pieces on, or cannot carry the operation here.
     pub(super) fn of(
         network: &'a Network,
-        request: &'a CollectiveRequest,
+        request: &CollectiveRequest,
         algorithm: CollectiveAlgorithm,
         rates: Rates,
         (latency, protocol): (RoundLatency, Protocol),
     ) -> Option<Self> {
+        let key = (
+            request.groups,
+            algorithm,
+            request.op,
+            protocol == Protocol::Ideal,
+        );
+        let mut known = network
+            .pipelines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_REMEMBERED {
+            known.clear();
+        }
+        let loads = known
+            .entry(key)
+            .or_insert_with(|| PipelineLoads::of(network, request, algorithm, rates, protocol))
+            .clone()?;
+        let mut made = Self {
+            network,
+            bytes: request.bytes.as_f64(),
+            op: request.op,
+            latency,
+            loads,
+            pieces: 1,
+        };
+        made.pieces = made.best_pieces();
+        Some(made)
+    }
+
+    /// The group as the schedule of these rounds takes it.
+    #[cfg(test)]
+    pub(super) fn group(&self) -> GroupLayout {
+        GroupLayout {
+            pieces: self.pieces,
+            ..self.loads.group
+        }
+    }
+
+    /// Price of the rounds, in seconds.
+    pub(super) fn way(&self, algorithm: CollectiveAlgorithm) -> Way {
+        let mut way = Way {
+            algorithm,
+            protocol: self.loads.protocol,
+            latency: 0.0,
+            transfer: 0.0,
+        };
+        let piece = self.piece(self.pieces);
+        for pass in 0..self.loads.passes.len() {
+            self.loads
+                .each_round(self.network, pass, self.pieces, |load, times| {
+                    way.latency += times * self.alpha(load);
+                    way.transfer += times * whole_picos(piece / load.rate);
+                });
+        }
+        way
+    }
+
+    /// The number of pieces that balances their latencies against the filling of the stages.
+    fn best_pieces(&self) -> u32 {
+        if let Some(pieces) = self.loads.pipeline.pieces {
+            return pieces;
+        }
+        let (mut filling, mut alpha) = (0.0, 0.0);
+        for pass in &self.loads.passes {
+            let Some(all) = pass.joining.last() else {
+                return 1;
+            };
+            filling += (pass.joining.len() as f64 - 1.0) * self.piece(1) / all.rate;
+            alpha += self.alpha(*all);
+        }
+        let ideal = libm::sqrt(filling / alpha.max(1e-12));
+        libm::floor(ideal).clamp(1.0, MOST_PIECES) as u32
+    }
+
+    /// Bytes of one piece.
+    fn piece(&self, pieces: u32) -> f64 {
+        let all = self.loads.pipeline.lanes * pieces;
+        self.bytes * piece_of_buffer(self.op, self.loads.group.ranks, all)
+    }
+
+    fn alpha(&self, load: RoundLoad) -> f64 {
+        if load.crosses {
+            load.slowest.unwrap_or(self.latency.across)
+        } else {
+            self.latency.inside
+        }
+    }
+}
+
+impl PipelineLoads {
+    fn of(
+        network: &Network,
+        request: &CollectiveRequest,
+        algorithm: CollectiveAlgorithm,
+        rates: Rates,
+        protocol: Protocol,
+    ) -> Option<Arc<Self>> {
         let cluster = &network.cluster;
         let shape = network.shape(request.groups);
         let fabric = &cluster.fabric;
@@ -64,113 +194,87 @@ impl<'a> Pipelined<'a> {
             fabric_reduces: fabric.in_network_reduction && network.contention.has_leaves(),
             ..GroupLayout::new(shape.ranks, members)
         };
-        let mut made = Self {
-            network,
-            request,
-            groups: Groups::of(network, request.groups, &shape),
+        let mut loads = Self {
             pipeline: pipeline(algorithm, request.op, group)?,
             group,
-            latency,
+            groups: Groups::of(network, request.groups, &shape),
             protocol,
             port: rates.intra,
             nics: network.domain_rate() * efficiency,
+            passes: Vec::new(),
         };
-        made.group.pieces = made.pieces();
-        Some(made)
+        let passes = loads.pipeline.passes.iter();
+        loads.passes = passes.map(|stages| loads.pass(network, stages)).collect();
+        Some(Arc::new(loads))
     }
 
-    /// The group as the schedule of these rounds takes it.
-    #[cfg(test)]
-    pub(super) const fn group(&self) -> GroupLayout {
-        self.group
-    }
-
-    /// Price of the rounds, in seconds.
-    pub(super) fn way(&self, algorithm: CollectiveAlgorithm) -> Way {
-        let mut way = Way {
-            algorithm,
-            protocol: self.protocol,
-            latency: 0.0,
-            transfer: 0.0,
-        };
-        let piece = self.piece(self.group.pieces);
-        for stages in &self.pipeline.passes {
-            self.each_round(stages, |load, times| {
-                way.latency += times * self.alpha(load);
-                way.transfer += times * whole_picos(piece / load.rate);
-            });
-        }
-        way
-    }
-
-    /// The number of pieces that balances their latencies against the filling of the stages.
-    fn pieces(&self) -> u32 {
-        if let Some(pieces) = self.pipeline.pieces {
-            return pieces;
-        }
-        let (mut filling, mut alpha, mut stages) = (0.0, 0.0, 0);
-        for pass in &self.pipeline.passes {
-            let mut loads = Loads::of(self.network);
-            let load = loads.all(self, pass);
-            filling += (pass.len() as f64 - 1.0) * self.piece(1) / load.rate;
-            alpha += self.alpha(load);
-            stages += pass.len();
-        }
-        let ideal = libm::sqrt(filling / alpha.max(1e-12));
-        if stages == 0 {
-            1
-        } else {
-            libm::floor(ideal).clamp(1.0, MOST_PIECES) as u32
-        }
-    }
-
-    /// Bytes of one piece.
-    fn piece(&self, pieces: u32) -> f64 {
-        let all = self.pipeline.lanes * pieces;
-        self.request.bytes.as_f64() * piece_of_buffer(self.request.op, self.group.ranks, all)
-    }
-
-    fn alpha(&self, load: RoundLoad) -> f64 {
-        if load.crosses {
-            load.slowest.unwrap_or(self.latency.across)
-        } else {
-            self.latency.inside
+    /// As long as stages only join, the busiest link is found on the way.
+    fn pass(&self, network: &Network, stages: &[Vec<Hop>]) -> PassLoads {
+        let mut joining = Loads::of(network);
+        let mut leaving = Loads::of(network);
+        let forwards = stages.iter();
+        let backwards = stages.iter().rev();
+        PassLoads {
+            joining: forwards
+                .map(|stage| joining.add(network, self, stage))
+                .collect(),
+            leaving: backwards
+                .map(|stage| leaving.add(network, self, stage))
+                .collect(),
+            middle: Mutex::default(),
         }
     }
 
     /// Calls `take` with the load of every round of a pass, and how many rounds in a row have it.
-    ///
-    /// As long as stages only join or only leave, the busiest link is found on the way.
-    fn each_round(&self, stages: &[Vec<Hop>], mut take: impl FnMut(RoundLoad, f64)) {
-        let (count, pieces) = (stages.len() as u32, self.group.pieces);
-        let mut loads = Loads::of(self.network);
+    fn each_round(
+        &self,
+        network: &Network,
+        pass: usize,
+        pieces: u32,
+        mut take: impl FnMut(RoundLoad, f64),
+    ) {
+        let loads = &self.passes[pass];
+        let count = loads.joining.len() as u32;
         // Rounds that begin with stage 0: one more stage joins in each.
-        for stage in stages.iter().take(pieces.min(count) as usize) {
-            take(loads.add(self, stage), 1.0);
+        for load in &loads.joining[..pieces.min(count) as usize] {
+            take(*load, 1.0);
         }
-        if pieces >= count {
-            take(loads.found, f64::from(pieces - count));
-        } else {
-            for round in pieces..count {
-                let under_way = stages_of(round, count, pieces);
-                let mut moving = Loads::of(self.network);
-                let [from, to] = [under_way.start, under_way.end].map(|stage| stage as usize);
-                for stage in &stages[from..to] {
-                    moving.add(self, stage);
-                }
-                take(moving.found, 1.0);
-            }
+        if let Some(all) = loads.joining.last()
+            && pieces > count
+        {
+            take(*all, f64::from(pieces - count));
         }
-        // The last rounds, from the end: one stage less in each.
-        let mut leaving = Loads::of(self.network);
+        for round in pieces..count {
+            take(
+                self.middle(network, pass, stages_of(round, count, pieces)),
+                1.0,
+            );
+        }
+        // The last rounds: one stage less in each.
         let rest = rounds_of(count, pieces) - count.max(pieces);
-        for stage in stages.iter().rev().take(rest as usize) {
-            take(leaving.add(self, stage), 1.0);
+        for load in loads.leaving[..rest as usize].iter().rev() {
+            take(*load, 1.0);
         }
+    }
+
+    /// The load of stages in the middle of a pass.
+    fn middle(&self, network: &Network, pass: usize, under_way: Range<u32>) -> RoundLoad {
+        let key = (under_way.start, under_way.end);
+        let middle = &self.passes[pass].middle;
+        let mut known = middle.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(key).or_insert_with(|| {
+            let stages = under_way.start as usize..under_way.end as usize;
+            let mut loads = Loads::of(network);
+            for stage in &self.pipeline.passes[pass][stages] {
+                loads.add(network, self, stage);
+            }
+            loads.found
+        })
     }
 }
 
 /// First ranks of the groups that are looked at, and how many alike each stands for on the NICs.
+#[derive(Debug)]
 struct Groups {
     bases: Vec<u32>,
     stride: u32,
@@ -240,18 +344,10 @@ impl Loads {
         }
     }
 
-    /// The load when all stages are under way.
-    fn all(&mut self, of: &Pipelined<'_>, stages: &[Vec<Hop>]) -> RoundLoad {
-        for stage in stages {
-            self.add(of, stage);
-        }
-        self.found
-    }
-
     /// The load once another stage has joined.
-    fn add(&mut self, of: &Pipelined<'_>, stage: &[Hop]) -> RoundLoad {
+    fn add(&mut self, network: &Network, of: &PipelineLoads, stage: &[Hop]) -> RoundLoad {
         let (ranks, members) = (of.group.ranks, of.group.members);
-        let per_domain = of.network.per_domain;
+        let per_domain = network.per_domain;
         for &base in &of.groups.bases {
             let domain_of = |rank: u32| (base + rank * of.groups.stride) / per_domain;
             let place = |vertex: u32| {
@@ -264,7 +360,7 @@ impl Loads {
                 }
             };
             let leaf = |rank: u32| {
-                let topology = of.network.contention.topology()?;
+                let topology = network.contention.topology()?;
                 Some(topology.leaf(domain_of(rank))?.number)
             };
             let mut leaves = Leaves {
@@ -273,14 +369,20 @@ impl Loads {
             };
             for hop in stage {
                 let ends = (place(hop.from), place(hop.to));
-                self.hop(of, ends, &mut leaves);
+                self.hop(network, of, ends, &mut leaves);
             }
         }
         self.found
     }
 
-    fn hop(&mut self, of: &Pipelined<'_>, ends: (Place, Place), leaves: &mut Leaves) {
-        let per_domain = of.network.per_domain;
+    fn hop(
+        &mut self,
+        network: &Network,
+        of: &PipelineLoads,
+        ends: (Place, Place),
+        leaves: &mut Leaves,
+    ) {
+        let per_domain = network.per_domain;
         let domain = |place: Place| match place {
             Place::Gpu(rank) => Some(rank / per_domain),
             Place::Domain(domain) => Some(domain),
@@ -298,14 +400,14 @@ impl Loads {
         }
         self.found.crosses = true;
         let alike = of.groups.alike;
-        let domains = of.network.gpus.div_ceil(per_domain);
+        let domains = network.gpus.div_ceil(per_domain);
         if let Some(domain) = from {
             self.link(2 * domain, alike, of.nics);
         }
         if let Some(domain) = to {
             self.link(2 * domain + 1, alike, of.nics);
         }
-        let Some(topology) = of.network.contention.topology() else {
+        let Some(topology) = network.contention.topology() else {
             return;
         };
         let mut take = |link: u32, share: f64| {
@@ -315,7 +417,7 @@ impl Loads {
         match (from, to) {
             (Some(from), Some(to)) => {
                 topology.route(from, to, &mut take);
-                let slowest = of.network.slowest_message([(from, to)], of.protocol);
+                let slowest = network.slowest_message([(from, to)], of.protocol);
                 let known = self.found.slowest;
                 self.found.slowest = slowest.map(|secs| known.map_or(secs, |it| it.max(secs)));
             }
