@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
 
     let folder = target(args, first)?;
     let origin = match spec {
-        Some(spec) => provenance(spec, Portion::default()),
+        Some(spec) => provenance(spec, recorded_portion(&first.points)?),
         None => recorded_provenance(&first.points)?,
     };
     let question = spec.and_then(question);
@@ -196,6 +196,25 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
+/// Which of its spec's points a file holds. A shard's curves are those of a part, which is told.
+fn recorded_portion(points: &Path) -> Result<Portion, Failure> {
+    let portion = portion_of(&PointsReader::open(points).map_err(Failure::io)?);
+    if let Some(shard) = portion.shard {
+        terminal::log(&format!(
+            "`{}` is shard {shard}: its curves lack the points of the others; `sweep merge` joins them",
+            points.display()
+        ));
+    }
+    Ok(portion)
+}
+
+fn portion_of(reader: &PointsReader) -> Portion {
+    Portion {
+        limit: reader.metadata(keys::LIMIT).and_then(|it| it.parse().ok()),
+        shard: reader.metadata(keys::SHARD).and_then(|it| it.parse().ok()),
+    }
+}
+
 /// What a file says about where it comes from; little, when another program has rewritten it.
 fn recorded_provenance(points: &Path) -> Result<Provenance, Failure> {
     let reader = PointsReader::open(points).map_err(Failure::io)?;
@@ -205,6 +224,6 @@ fn recorded_provenance(points: &Path) -> Result<Provenance, Failure> {
         spec_name: recorded(keys::SPEC_NAME),
         spec: recorded(keys::SPEC),
         catalog_hash: recorded(keys::CATALOG_HASH),
-        portion: Portion::default(),
+        portion: portion_of(&reader),
     })
 }

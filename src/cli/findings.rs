@@ -8,7 +8,7 @@ use crate::analysis::{
     scaling_schema,
 };
 use crate::cli::Failure;
-use crate::record::{Provenance, TableWriter};
+use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
 use crate::runner::{RunFolder, folder::names};
 use crate::spec::{AnalysisSettings, Axis, Spec};
@@ -135,9 +135,4 @@ fn origin(provenance: &Provenance) -> String {
         short_hash(&provenance.spec_hash()),
         short_hash(&provenance.catalog_hash)
     )
-}
-
-/// Enough of a hash to tell two apart.
-fn short_hash(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
 }

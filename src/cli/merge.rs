@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::catalog::Catalog;
 use crate::cli::conclusion::{Done, conclude};
 use crate::cli::list::Format;
 use crate::cli::run::threads;
@@ -37,7 +38,16 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         .iter()
         .map(|path| shard_folder(path))
         .collect::<Result<Vec<_>, _>>()?;
-    let shards = Shards::of(&folders).map_err(|error| failure(&error))?;
+    if folders
+        .iter()
+        .any(|shard| same_place(shard.path(), &args.out))
+    {
+        let out = args.out.display();
+        return Err(Failure::usage(format!(
+            "`{out}` is one of the shards; name another folder with --out"
+        )));
+    }
+    let shards = Shards::of(&folders, &Catalog::hash()).map_err(|error| failure(&error))?;
     let spec = RunSource::new(&args.shards[0])?.spec(stderr)?;
     let spec = spec.ok_or_else(|| {
         let path = args.shards[0].display();
@@ -50,11 +60,8 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         shard: None,
     };
     let provenance = provenance(&spec, portion);
-    let folder = RunFolder::prepare(&args.out, args.overwrite).map_err(Failure::io)?;
-    let done = join(&shards, &folders, &spec, &folder, &provenance);
-    // What was joined is there or not; there are no parts of it.
-    folder.remove_parts().map_err(Failure::io)?;
-    let done = done?;
+    let folder = RunFolder::claim(&args.out, args.overwrite).map_err(Failure::io)?;
+    let done = join(&shards, &folders, &spec, &folder, &provenance)?;
     let text = conclude(&spec, &folder, &provenance, &done, args.format)?;
     terminal::print(&text)?;
     Ok(if done.summary.counts.crashed > 0 {
@@ -75,6 +82,14 @@ fn shard_folder(path: &Path) -> Result<RunFolder, Failure> {
     }
 }
 
+/// Whether two paths lead to one folder.
+fn same_place(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
 /// Joins the points, and what the shards' manifests say of them.
 fn join(
     shards: &Shards,
@@ -87,6 +102,7 @@ fn join(
     let counts = shards
         .join(folder, provenance, points(spec, portion))
         .map_err(|error| failure(&error))?;
+    folder.clear_beside_points().map_err(Failure::io)?;
     folder
         .add(names::SPEC, provenance.spec.as_bytes())
         .map_err(Failure::io)?;
@@ -125,7 +141,8 @@ fn failure(error: &ShardError) -> Failure {
         ShardError::Unfinished { .. }
         | ShardError::NoShard { .. }
         | ShardError::Differ { .. }
-        | ShardError::Version { .. }
+        | ShardError::Program { .. }
+        | ShardError::Spec { .. }
         | ShardError::Twice { .. }
         | ShardError::Missing { .. }
         | ShardError::Points { .. } => Failure::usage(error),

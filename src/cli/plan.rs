@@ -65,6 +65,7 @@ struct Overview<'a> {
     spec: &'a Spec,
     axes: Vec<(Axis, Vec<AxisValue>, u64)>,
     tally: Tally,
+    portion: Portion,
     /// Points that a run would play.
     points: u64,
     first: Vec<GridPoint>,
@@ -101,6 +102,7 @@ impl<'a> Overview<'a> {
         Self {
             spec,
             axes,
+            portion,
             points,
             estimate: estimate(spec, points, threads),
             tally,
@@ -149,8 +151,16 @@ impl<'a> Overview<'a> {
         if !self.tally.dropped.is_empty() {
             text.push_str(&format!("kept: {about}{}\n", self.tally.kept));
         }
-        if self.points != self.tally.kept {
-            text.push_str(&format!("limit: {}\n", self.points));
+        let limited = Portion {
+            shard: None,
+            ..self.portion
+        };
+        let limited = limited.count(self.tally.kept);
+        if limited != self.tally.kept {
+            text.push_str(&format!("limit: {limited}\n"));
+        }
+        if let Some(shard) = self.portion.shard {
+            text.push_str(&format!("shard {shard}: {}\n", self.points));
         }
         text
     }

@@ -16,7 +16,7 @@ use crate::runner::{
     Earlier, Finished, Interrupt, Planned, ResumeError, RunError, RunFolder, RunOptions,
     RunSummary, Signal, WORKER_NAME, Work, clock, folder::names, reopen, run as run_points,
 };
-use crate::spec::{Axis, Portion, Shard, Spec};
+use crate::spec::{Axis, Spec};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -28,9 +28,6 @@ pub(super) struct Args {
     /// Threads that simulate [default: one per core]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
-    /// Play only every N-th point, from the K-th on: one machine's part of N; `sweep merge` joins them
-    #[arg(long, value_name = "K/N")]
-    shard: Option<Shard>,
     /// Go on with the run that the folder holds: points that are finished are not played again, crashed
     /// ones are. Where it holds none the run begins
     #[arg(long)]
@@ -69,17 +66,9 @@ impl Args {
         }
     }
 
-    /// The points of the spec that this run plays.
-    fn portion(&self) -> Portion {
-        Portion {
-            shard: self.shard,
-            ..self.spec.portion()
-        }
-    }
-
     /// The folder that was asked for, or that of the spec's name.
     fn folder(&self, spec: &Spec) -> PathBuf {
-        let name = match (&self.out, self.shard) {
+        let name = match (&self.out, self.spec.portion().shard) {
             (Some(path), _) => return path.clone(),
             (None, Some(shard)) => format!("{}-{}-of-{}", spec.name, shard.number(), shard.of()),
             (None, None) => spec.name.clone(),
@@ -95,7 +84,7 @@ pub(super) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let spec = args.spec.load(stderr)?;
-    let portion = args.portion();
+    let portion = args.spec.portion();
     if args.dry_run {
         return plan::show(&spec, portion, args.threads, args.format);
     }

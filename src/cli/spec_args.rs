@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 use crate::cli::Failure;
 use crate::cli::terminal::{self, Stderr};
 use crate::record::Provenance;
-use crate::spec::{GridPoint, Overrides, Portion, Spec, SpecError};
+use crate::spec::{GridPoint, Overrides, Portion, Shard, Spec, SpecError};
 
 /// Points of a plan that are looked at to count what `where` keeps.
 const LOOKS: u64 = 1_000_000;
@@ -23,7 +23,10 @@ pub(super) struct SpecArgs {
     where_clauses: Vec<String>,
     /// Only the first N points that are kept
     #[arg(long, value_name = "N")]
-    pub(super) limit: Option<u64>,
+    limit: Option<u64>,
+    /// Only every N-th of these, from the K-th on: one machine's part of N; `sweep merge` joins them
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
 }
 
 impl SpecArgs {
@@ -45,11 +48,11 @@ impl SpecArgs {
         Ok(spec)
     }
 
-    /// All points that are kept, up to the limit.
+    /// The points that are asked for.
     pub(super) const fn portion(&self) -> Portion {
         Portion {
             limit: self.limit,
-            shard: None,
+            shard: self.shard,
         }
     }
 }

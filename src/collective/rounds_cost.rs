@@ -26,7 +26,7 @@ pub(super) struct Rounds {
     pub(super) protocol: Protocol,
 }
 
-/// Seconds to the next picosecond, as each round takes them.
+/// Seconds to the nearest picosecond, as each round takes them.
 pub(super) fn whole_picos(secs: f64) -> f64 {
     SimDuration::from_secs_f64(secs).as_secs_f64()
 }

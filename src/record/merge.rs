@@ -34,7 +34,7 @@ pub enum MergeError {
 }
 
 /// Writes the rows of `files` by rising point. Of a point that several files hold, the row of the
-/// last such file counts. `look` is told every point that is written, and how many files hold it.
+/// last such file counts. `look` is told every point that is written.
 ///
 /// # Errors
 /// If a file cannot be read or the joined one cannot be written.
@@ -42,7 +42,7 @@ pub fn merge_points(
     files: &[PathBuf],
     schema: &SchemaRef,
     writer: &mut TableWriter,
-    mut look: impl FnMut(u64, usize),
+    mut look: impl FnMut(u64),
 ) -> Result<(), MergeError> {
     let mut waiting = Vec::with_capacity(files.len());
     for (rank, path) in files.iter().enumerate() {
@@ -73,10 +73,9 @@ pub fn merge_points(
             open.retain(|source| !source.is_empty());
             continue;
         }
-        let holders = open.iter_mut().filter(|source| source.point() == point);
-        let count = holders.map(|source| source.rank).collect::<Vec<_>>();
-        look(point, count.len());
-        let last = count.into_iter().max();
+        look(point);
+        let holders = open.iter().filter(|source| source.point() == point);
+        let last = holders.map(|source| source.rank).max();
         for source in open.iter_mut().filter(|source| source.point() == point) {
             if Some(source.rank) == last {
                 rows.take(source);
@@ -123,7 +122,7 @@ impl Source {
             rank,
             path: path.to_owned(),
             schema: SchemaRef::clone(schema),
-            batches: Box::new(batches(path)?),
+            batches: Box::new(batches(path, ROWS_AT_A_TIME)?),
             batch: RecordBatch::new_empty(SchemaRef::clone(schema)),
             at: 0,
             place: None,
@@ -149,10 +148,10 @@ impl Source {
     }
 
     /// What is left of the batch.
-    fn rest(&mut self, look: &mut impl FnMut(u64, usize)) -> RecordBatch {
+    fn rest(&mut self, look: &mut impl FnMut(u64)) -> RecordBatch {
         let rest = self.batch.slice(self.at, self.batch.num_rows() - self.at);
         while !self.is_empty() {
-            look(self.point(), 1);
+            look(self.point());
             self.at += 1;
         }
         rest

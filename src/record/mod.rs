@@ -16,7 +16,7 @@ pub use batch::{points_batch, points_schema};
 pub use column::{Cell, Column, ColumnGroup, Read};
 pub use merge::{MergeError, merge_points};
 pub use metrics::{Bandwidths, Bottleneck, StepMetrics};
-pub use provenance::{Provenance, SCHEMA_VERSION};
+pub use provenance::{Difference, Provenance, SCHEMA_VERSION, difference, short_hash};
 pub use read::{PointsReader, ReadError, batches};
 pub use write::{TableWriter, WriteError, write_atomically};
 

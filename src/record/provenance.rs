@@ -80,3 +80,51 @@ impl Provenance {
             .collect()
     }
 }
+
+/// Something in which two tables do not come from the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What it is.
+    pub what: &'static str,
+    /// Its value in one, short enough to be read.
+    pub one: String,
+    /// Its value in the other.
+    pub other: String,
+}
+
+/// The first of some [`keys`] whose values differ; a key that is not there has the value `none`.
+pub fn difference<'a>(
+    keys: &[&str],
+    one: impl Fn(&str) -> Option<&'a str>,
+    other: impl Fn(&str) -> Option<&'a str>,
+) -> Option<Difference> {
+    let value = |found: Option<&'a str>| found.unwrap_or("none");
+    keys.iter()
+        .map(|key| (meaning(key), value(one(key)), value(other(key))))
+        .find(|(_, one, other)| one != other)
+        .map(|(what, one, other)| Difference {
+            what,
+            one: short_hash(one).to_owned(),
+            other: short_hash(other).to_owned(),
+        })
+}
+
+/// What a key is called in a sentence.
+fn meaning(key: &str) -> &'static str {
+    match key {
+        keys::STUDY => "the kind of study",
+        keys::SCHEMA_VERSION => "the version of the columns",
+        keys::VERSION => "the program version",
+        keys::SPEC_NAME => "the spec's name",
+        keys::SPEC_HASH => "the spec (hash)",
+        keys::CATALOG_HASH => "the catalogue (hash)",
+        keys::LIMIT => "--limit",
+        keys::SHARD => "--shard",
+        _ => "the spec",
+    }
+}
+
+/// Enough of a hash to tell two apart.
+pub fn short_hash(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}

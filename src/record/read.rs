@@ -297,12 +297,13 @@ impl PointsReader {
     }
 }
 
-/// Every row of a file that this program wrote, a few thousand at a time.
+/// Every row of a file that this program wrote, so many at a time.
 ///
 /// # Errors
 /// If it cannot be opened, is no Parquet file, or a page of it cannot be decoded.
 pub fn batches(
     path: &Path,
+    rows: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>> + use<>, ReadError> {
     let reader = PointsReader::open(path)?;
     let path = reader.path;
@@ -312,7 +313,7 @@ pub fn batches(
     };
     let batches = reader
         .builder
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size(rows)
         .build()
         .map_err(&damaged)?;
     Ok(batches.map(move |batch| batch.map_err(|error| damaged(error.into()))))

@@ -8,7 +8,7 @@ use crate::runner::{RunError, RunFolder};
 pub(super) fn points(folder: &RunFolder, provenance: &Provenance) -> Result<(), RunError> {
     let schema = points_schema(provenance);
     let mut writer = TableWriter::create(&folder.points(), &schema, provenance)?;
-    merge_points(&folder.part_files()?, &schema, &mut writer, |_, _| {})?;
+    merge_points(&folder.part_files()?, &schema, &mut writer, |_| {})?;
     writer.finish()?;
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! What an earlier run of the same spec has finished in a folder.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
 use arrow::datatypes::{Int32Type, UInt64Type};
 
 use crate::record::provenance::keys;
-use crate::record::{PointStatus, PointsReader, Provenance, ReadError, columns};
+use crate::record::{
+    Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference, short_hash,
+};
 use crate::runner::Counts;
 
 /// Points that need not be played again.
@@ -21,12 +24,12 @@ pub struct Finished {
 /// Why a run cannot go on from what lies in its folder.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    /// A finished part cannot be read.
-    #[error(transparent)]
+    /// Finished points cannot be read.
+    #[error("{0}; delete that file to play its points again")]
     Read(#[from] ReadError),
     /// Something else was run there.
     #[error(
-        "cannot go on from `{}`: it was run with {what} {found}, this is {expected}; name another folder with --out, or begin anew with --overwrite",
+        "cannot go on from `{}`: {what} was {found}, this is {expected}; run it as before, name another folder with --out, or begin anew with --overwrite",
         path.display()
     )]
     Differs {
@@ -124,29 +127,49 @@ fn value<'a>((array, values): &Texts<'a>, row: usize) -> Option<&'a str> {
     array.key(row).map(|key| values.value(key))
 }
 
-/// Whether a file comes of what is to be run now.
+/// Whether a folder without finished points is of the spec that is to be run now, or of none.
+pub(super) fn check_spec(path: &Path, provenance: &Provenance) -> Result<(), ResumeError> {
+    let Ok(text) = fs::read_to_string(path) else {
+        return Ok(());
+    };
+    if text == provenance.spec {
+        return Ok(());
+    }
+    let found = blake3::hash(text.as_bytes()).to_hex().to_string();
+    Err(ResumeError::Differs {
+        path: path.to_owned(),
+        what: "the spec (hash)",
+        found: short_hash(&found).to_owned(),
+        expected: short_hash(&provenance.spec_hash()).to_owned(),
+    })
+}
+
+/// Whether a file comes of what is to be run now. A run may go on beyond its limit.
 fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<(), ResumeError> {
     let pairs: BTreeMap<&str, String> = provenance.pairs().into_iter().collect();
-    for (key, what) in [
-        (keys::VERSION, "program version"),
-        (keys::SPEC_HASH, "the spec (hash)"),
-        (keys::CATALOG_HASH, "the catalogue (hash)"),
-        (keys::LIMIT, "--limit"),
-        (keys::SHARD, "--shard"),
-    ] {
-        let found = reader.metadata(key).unwrap_or("none");
-        let expected = pairs.get(key).map_or("none", String::as_str);
-        if found != expected {
-            let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
-            return Err(ResumeError::Differs {
-                path: path.to_owned(),
-                what,
-                found: short(found),
-                expected: short(expected),
-            });
-        }
+    let limit = |text: Option<&str>| text.and_then(|it| it.parse().ok()).unwrap_or(u64::MAX);
+    let goes_beyond =
+        limit(reader.metadata(keys::LIMIT)) <= provenance.portion.limit.unwrap_or(u64::MAX);
+    let keys: &[&str] = if goes_beyond {
+        &[
+            keys::VERSION,
+            keys::SPEC_HASH,
+            keys::CATALOG_HASH,
+            keys::SHARD,
+        ]
+    } else {
+        &[keys::LIMIT]
+    };
+    let now = |key: &str| pairs.get(key).map(String::as_str);
+    match difference(keys, |key| reader.metadata(key), now) {
+        None => Ok(()),
+        Some(Difference { what, one, other }) => Err(ResumeError::Differs {
+            path: path.to_owned(),
+            what,
+            found: one,
+            expected: other,
+        }),
     }
-    Ok(())
 }
 
 /// Points in blocks of bits: a bit or little more for each.

@@ -70,8 +70,26 @@ pub enum FolderError {
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Held while a run writes there; the system lets go of it whatever ends the process.
-    lock: Option<Arc<File>>,
+    /// Held while a run writes there.
+    lock: Option<Arc<Lock>>,
+}
+
+/// A folder taken for one process. The system lets go of it whatever ends the process; where it ends
+/// as it should the file goes away, and the folder of the parts when it is empty.
+#[derive(Debug)]
+struct Lock {
+    _file: File,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What cannot be removed hinders nobody: it is not locked any more.
+        let _ = fs::remove_file(&self.path);
+        if let Some(parts) = self.path.parent() {
+            let _ = fs::remove_dir(parts);
+        }
+    }
 }
 
 /// Name of the file in `parts/` that a run holds locked.
@@ -86,22 +104,56 @@ impl RunFolder {
     /// # Errors
     /// If it is a file, holds a result that may not be overwritten, or cannot be written to.
     pub fn prepare(path: &Path, overwrite: bool) -> Result<Self, FolderError> {
-        Self::check(path, overwrite)?;
-        let mut folder = Self::existing(path);
-        fs::create_dir_all(path).map_err(|source| refused("create", path, source))?;
-        if overwrite && folder.parts().exists() {
-            // Not while another run writes there.
-            folder.lock()?;
-        }
-        if overwrite {
-            folder.remove_files(&RESULT_FILES)?;
-            folder.remove_parts()?;
-        }
-        // Of two runs that start at once, one finds the folder taken.
-        let parts = folder.parts();
-        fs::create_dir(&parts).map_err(|source| refused("create", &parts, source))?;
-        folder.lock()?;
+        let folder = Self::claim(path, overwrite)?;
+        folder.clear()?;
         Ok(folder)
+    }
+
+    /// Takes a folder for a run, and leaves what lies there until it is [cleared](Self::clear).
+    ///
+    /// # Errors
+    /// If it is a file, holds a result that may not be overwritten, another run writes to it, or it
+    /// cannot be written to.
+    pub fn claim(path: &Path, overwrite: bool) -> Result<Self, FolderError> {
+        Self::check(path, overwrite)?;
+        let folder = Self::taken(path)?;
+        // Of two runs that started at once, one may have ended by now.
+        let held = RESULT_FILES
+            .into_iter()
+            .find(|name| path.join(name).exists());
+        match held {
+            Some(held) if !overwrite => Err(FolderError::HoldsResult {
+                path: path.to_owned(),
+                held,
+            }),
+            Some(_) | None => Ok(folder),
+        }
+    }
+
+    /// Takes away everything that a run writes, but `keep`.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    fn clear_but(&self, keep: &[&str]) -> Result<(), FolderError> {
+        let old = RESULT_FILES.into_iter().filter(|name| !keep.contains(name));
+        self.remove_files(&old.collect::<Vec<_>>())?;
+        self.remove_parts()
+    }
+
+    /// Takes an older result away.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn clear(&self) -> Result<(), FolderError> {
+        self.clear_but(&[])
+    }
+
+    /// Takes away what an older result has beside its points, which have been replaced.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn clear_beside_points(&self) -> Result<(), FolderError> {
+        self.clear_but(&[names::POINTS])
     }
 
     /// Makes a folder ready to go on with the run that it holds, or to begin where it holds none.
@@ -116,11 +168,7 @@ impl RunFolder {
                 path: path.to_owned(),
             });
         }
-        let mut folder = Self::existing(path);
-        let parts = folder.parts();
-        fs::create_dir_all(&parts).map_err(|source| refused("create", &parts, source))?;
-        folder.lock()?;
-        Ok(folder)
+        Self::taken(path)
     }
 
     /// Files of finished points, the oldest first: the whole table, or the parts of one that was
@@ -148,9 +196,7 @@ impl RunFolder {
             return Ok(());
         }
         // Parts beside a whole table are older than it.
-        for part in self.part_files()? {
-            remove(fs::remove_file(&part)).map_err(|source| refused("remove", &part, source))?;
-        }
+        self.remove_parts()?;
         fs::rename(&points, self.part(0)).map_err(|source| refused("move", &points, source))
     }
 
@@ -172,20 +218,32 @@ impl RunFolder {
         Ok(files)
     }
 
-    /// Takes the folder for this process.
-    fn lock(&mut self) -> Result<(), FolderError> {
-        let path = self.parts().join(LOCK);
-        let file = File::create(&path).map_err(|source| refused("create", &path, source))?;
-        match file.try_lock() {
-            Ok(()) => {
-                self.lock = Some(Arc::new(file));
-                Ok(())
-            }
-            Err(TryLockError::WouldBlock) => Err(FolderError::Taken {
-                path: self.path.clone(),
-            }),
-            Err(TryLockError::Error(source)) => Err(refused("lock", &path, source)),
+    /// A folder that this process alone writes to.
+    fn taken(path: &Path) -> Result<Self, FolderError> {
+        let mut folder = Self::existing(path);
+        let parts = folder.parts();
+        for directory in [path, &parts] {
+            let created = fs::create_dir_all(directory);
+            created.map_err(|source| refused("create", directory, source))?;
         }
+        let lock = parts.join(LOCK);
+        let file = File::create(&lock).map_err(|source| refused("create", &lock, source))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(FolderError::Taken {
+                    path: path.to_owned(),
+                });
+            }
+            // A file system without locks cannot tell two runs apart, but can take one.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(source)) => return Err(refused("lock", &lock, source)),
+        }
+        folder.lock = Some(Arc::new(Lock {
+            _file: file,
+            path: lock,
+        }));
+        Ok(folder)
     }
 
     fn remove_files(&self, names: &[&str]) -> Result<(), FolderError> {
@@ -274,8 +332,10 @@ impl RunFolder {
     /// # Errors
     /// If the file system refuses.
     pub fn remove_parts(&self) -> Result<(), FolderError> {
-        let path = self.parts();
-        remove(fs::remove_dir_all(&path)).map_err(|source| refused("remove", &path, source))
+        for part in self.part_files()? {
+            remove(fs::remove_file(&part)).map_err(|source| refused("remove", &part, source))?;
+        }
+        Ok(())
     }
 }
 

@@ -115,7 +115,7 @@ pub struct Manifest {
     pub seed: u64,
     /// The machine.
     pub host: Host,
-    /// Threads that simulated.
+    /// Threads that simulated, or that joined what shards had.
     pub threads: usize,
     /// How far the run came.
     pub state: RunState,

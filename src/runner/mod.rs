@@ -39,7 +39,8 @@ use crate::simulation::Infeasible;
 use crate::spec::GridPoint;
 use play::{Players, StopFlag};
 
-/// Points of a chunk: one row group in `parts/`, and what a crash of the machine loses at most.
+/// Points of a chunk: one part. A crash of the machine loses those that are on their way: up to two
+/// chunks that wait to be written, and the one that is played.
 pub const CHUNK_POINTS: usize = 512;
 
 /// Chunks that wait between two stages.
@@ -121,12 +122,10 @@ const CRASHES_NAMED: usize = 10;
 /// If something else was run there, or it cannot be read; nothing has changed then.
 pub fn reopen(folder: &RunFolder, provenance: &Provenance) -> Result<Finished, RunError> {
     let files = folder.finished()?;
-    let finished = Finished::read(&files, provenance);
-    if finished.is_err() && files == [folder.points()] {
-        // A whole result stays as it was, without the folder for parts.
-        folder.remove_parts()?;
+    if files.is_empty() {
+        finished::check_spec(&folder.spec(), provenance)?;
     }
-    let finished = finished?;
+    let finished = Finished::read(&files, provenance)?;
     folder.reopen()?;
     Ok(finished)
 }

@@ -1,12 +1,13 @@
 //! Shards of one run joined into what one machine would have written.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::record::provenance::keys;
 use crate::record::{
-    MergeError, PointsReader, Provenance, ReadError, TableWriter, WriteError, merge_points,
-    points_schema,
+    Difference, MergeError, PointsReader, Provenance, ReadError, TableWriter, WriteError,
+    difference, merge_points, points_schema,
 };
 use crate::runner::finished::count_rows;
 use crate::runner::{Counts, RunFolder};
@@ -51,16 +52,18 @@ pub enum ShardError {
         other: String,
     },
     /// Another program version or catalogue than this program's.
-    #[error(
-        "the shards were run with {what} {found}, this program has {expected}; join them with the program that ran them"
-    )]
-    Version {
+    #[error("{} of shard `{}` is {}, this program's is {}; join the shards with the program that ran them", .found.what, path.display(), .found.one, .found.other)]
+    Program {
+        /// The shard.
+        path: PathBuf,
         /// What differs.
-        what: &'static str,
-        /// In the shards.
-        found: String,
-        /// Here.
-        expected: String,
+        found: Difference,
+    },
+    /// A spec that is not what was run.
+    #[error("`{}` is not what the shard was run with; put the spec back, or run the shard again", path.display())]
+    Spec {
+        /// The spec's file.
+        path: PathBuf,
     },
     /// One shard twice.
     #[error("`{}` and `{}` are both shard {shard}", first.display(), path.display())]
@@ -73,11 +76,13 @@ pub enum ShardError {
         shard: Shard,
     },
     /// Shards that were not given.
-    #[error("of {of} shards {missing} {} missing; name all of them", if missing.contains(',') { "are" } else { "is" })]
+    #[error("{lacks} of {of} shards {} missing: {missing}{}; name all of them", if *lacks == 1 { "is" } else { "are" }, if *lacks as usize > MOST_NAMED { " …" } else { "" })]
     Missing {
-        /// Their numbers.
+        /// The first of them.
         missing: String,
         /// How many there are.
+        lacks: u32,
+        /// Of how many.
         of: u32,
     },
     /// A point that no shard has, or one that does not belong to the plan.
@@ -90,15 +95,18 @@ pub enum ShardError {
     },
 }
 
-/// Keys that the shards of one run have in common, and what they are called.
-const COMMON: [(&str, &str); 6] = [
-    (keys::STUDY, "the kind of study"),
-    (keys::SPEC_HASH, "the spec (hash)"),
-    (keys::VERSION, "the program version"),
-    (keys::CATALOG_HASH, "the catalogue (hash)"),
-    (keys::SCHEMA_VERSION, "the version of the columns"),
-    (keys::LIMIT, "--limit"),
+/// Keys that the shards of one run have in common.
+const COMMON: [&str; 6] = [
+    keys::STUDY,
+    keys::SPEC_HASH,
+    keys::VERSION,
+    keys::CATALOG_HASH,
+    keys::SCHEMA_VERSION,
+    keys::LIMIT,
 ];
+
+/// Missing shards that are named.
+const MOST_NAMED: usize = 5;
 
 /// The shards of one run, all of them, each finished.
 #[derive(Debug)]
@@ -112,9 +120,10 @@ impl Shards {
     /// Looks at shards' folders.
     ///
     /// # Errors
-    /// If one cannot be read, is no finished shard or not of the same run as the others, or if a
+    /// If one cannot be read, was written by another program version or with another catalogue than
+    /// `catalog_hash`, or its spec was changed since, is no finished shard or not of the same run as the others, or if a
     /// shard is missing or there twice.
-    pub fn of(folders: &[RunFolder]) -> Result<Self, ShardError> {
+    pub fn of(folders: &[RunFolder], catalog_hash: &str) -> Result<Self, ShardError> {
         let mut found: BTreeMap<u32, (PathBuf, Shard)> = BTreeMap::new();
         let mut first: Option<(PathBuf, PointsReader)> = None;
         for folder in folders {
@@ -127,6 +136,7 @@ impl Shards {
             let Some(shard) = shard else {
                 return Err(ShardError::NoShard { path });
             };
+            same_program(folder, &reader, catalog_hash)?;
             if let Some((first, common)) = &first {
                 same_run((first, common), (&path, &reader))?;
             }
@@ -141,11 +151,13 @@ impl Shards {
             first.get_or_insert((path, reader));
         }
         let of = found.values().next().map_or(0, |(_, shard)| shard.of());
-        let missing = (1..=of).filter(|number| !found.contains_key(number));
-        let missing: Vec<String> = missing.map(|number| format!("{number}/{of}")).collect();
-        if !missing.is_empty() {
-            let missing = missing.join(", ");
-            return Err(ShardError::Missing { missing, of });
+        let lacks = of - found.len() as u32;
+        if lacks > 0 {
+            let missing = (1..=of).filter(|number| !found.contains_key(number));
+            let named = missing.take(MOST_NAMED);
+            let named: Vec<String> = named.map(|number| format!("{number}/{of}")).collect();
+            let missing = named.join(", ");
+            return Err(ShardError::Missing { missing, lacks, of });
         }
         let limit = first.and_then(|(_, reader)| reader.metadata(keys::LIMIT)?.parse().ok());
         let paths = found.into_values().map(|(path, _)| path);
@@ -165,22 +177,19 @@ impl Shards {
     /// Writes `points.parquet` of the whole run; `points` are those of its plan.
     ///
     /// # Errors
-    /// If a shard lacks a point or has one too many, was written by another version, or a file
-    /// cannot be read or written; nothing is left then.
+    /// If a shard lacks a point or has one too many, or a file cannot be read or written; what lay in
+    /// the folder is as it was then.
     pub fn join(
         &self,
         folder: &RunFolder,
         provenance: &Provenance,
         points: impl Iterator<Item = GridPoint>,
     ) -> Result<Counts, ShardError> {
-        if let Some(file) = self.files.first() {
-            same_program(&PointsReader::open(file)?, provenance)?;
-        }
         let schema = points_schema(provenance);
         let mut writer = TableWriter::create(&folder.points(), &schema, provenance)?;
         let mut expected = points.map(|point| point.index);
         let mut wrong = None;
-        merge_points(&self.files, &schema, &mut writer, |point, _| {
+        merge_points(&self.files, &schema, &mut writer, |point| {
             let next = expected.next();
             if wrong.is_none() && next != Some(point) {
                 let lacks = next.is_some_and(|next| next < point);
@@ -204,46 +213,54 @@ fn same_run(
 ) -> Result<(), ShardError> {
     let shards = |reader: &PointsReader| {
         let shard: Option<Shard> = reader.metadata(keys::SHARD)?.parse().ok();
-        shard.map(|shard| shard.of().to_string())
+        Some(shard?.of().to_string())
     };
-    let of = |reader: &PointsReader, key| reader.metadata(key).unwrap_or("none").to_owned();
-    let compared = COMMON.map(|(key, what)| (what, of(common, key), of(reader, key)));
-    let numbers = [common, reader].map(|reader| shards(reader).unwrap_or_default());
-    let [one, other] = numbers;
-    let differs = compared
-        .into_iter()
-        .chain([("the number of shards", one, other)])
-        .find(|(_, one, other)| one != other);
-    match differs {
+    let [one, other] = [common, reader].map(|reader| shards(reader).unwrap_or_default());
+    let numbers = (one != other).then_some(Difference {
+        what: "the number of shards",
+        one,
+        other,
+    });
+    let found = difference(
+        &COMMON,
+        |key| common.metadata(key),
+        |key| reader.metadata(key),
+    );
+    match found.or(numbers) {
         None => Ok(()),
-        Some((what, one, other)) => Err(ShardError::Differ {
+        Some(Difference { what, one, other }) => Err(ShardError::Differ {
             first: first.to_owned(),
             path: path.to_owned(),
             what,
-            one: short(&one),
-            other: short(&other),
+            one,
+            other,
         }),
     }
 }
 
-/// Whether this program is the one that ran a shard.
-fn same_program(reader: &PointsReader, provenance: &Provenance) -> Result<(), ShardError> {
-    let own: BTreeMap<&str, String> = provenance.pairs().into_iter().collect();
-    for (key, what) in &COMMON[1..4] {
-        let found = reader.metadata(key).unwrap_or("none");
-        let expected = own.get(key).map_or("none", String::as_str);
-        if found != expected {
-            return Err(ShardError::Version {
-                what,
-                found: short(found),
-                expected: short(expected),
-            });
-        }
+/// Whether this program and the spec beside it are what ran a shard.
+fn same_program(
+    folder: &RunFolder,
+    reader: &PointsReader,
+    catalog_hash: &str,
+) -> Result<(), ShardError> {
+    let own = |key: &str| match key {
+        keys::VERSION => Some(Provenance::version()),
+        keys::CATALOG_HASH => Some(catalog_hash),
+        _ => None,
+    };
+    let recorded = |key: &str| reader.metadata(key);
+    if let Some(found) = difference(&[keys::VERSION, keys::CATALOG_HASH], recorded, own) {
+        let path = folder.path().to_owned();
+        return Err(ShardError::Program { path, found });
     }
-    Ok(())
-}
-
-/// Enough of a hash to tell two apart.
-fn short(text: &str) -> String {
-    text.get(..12).unwrap_or(text).to_owned()
+    let spec = fs::read(folder.spec()).unwrap_or_default();
+    let hash = blake3::hash(&spec).to_hex().to_string();
+    if recorded(keys::SPEC_HASH) == Some(hash.as_str()) {
+        Ok(())
+    } else {
+        Err(ShardError::Spec {
+            path: folder.spec(),
+        })
+    }
 }

@@ -292,13 +292,53 @@ fn another_spec_or_portion_is_not_gone_on_with_and_nothing_is_touched() {
         },
         ..provenance()
     };
-    for (provenance, what) in [(other_spec, "the spec (hash)"), (shard, "--shard none")] {
+    for (provenance, what) in [
+        (other_spec, "the spec (hash)"),
+        (shard, "--shard was none, this is 1/2"),
+    ] {
         let folder = RunFolder::resume(&path).unwrap();
         let error = reopen(&folder, &provenance).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
+        drop(folder);
         assert_eq!(fs::read(path.join("points.parquet")).unwrap(), before);
         assert!(!path.join("parts").exists());
     }
+}
+
+// Nothing is played yet, but the folder says what is to be.
+#[test]
+fn a_folder_without_points_is_gone_on_with_if_its_spec_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = RunFolder::resume(dir.path()).unwrap();
+    folder.add("spec.toml", b"name = \"other\"\n").unwrap();
+    let error = reopen(&folder, &provenance()).unwrap_err().to_string();
+    assert!(error.contains("the spec (hash)"), "{error}");
+    folder
+        .add("spec.toml", provenance().spec.as_bytes())
+        .unwrap();
+    assert!(reopen(&folder, &provenance()).unwrap().is_empty());
+}
+
+// A table that another program cut off lies beside parts: it is named, and the parts stay.
+#[test]
+fn parts_stay_when_what_lies_beside_them_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let study = Fake {
+        crash_every: u64::MAX,
+        raise_at: Some((700, Interrupt::default())),
+    };
+    run_into(dir.path(), &study, 3_000, 2, false);
+    fs::write(dir.path().join("points.parquet"), "PAR1").unwrap();
+    let folder = RunFolder::resume(dir.path()).unwrap();
+    let error = reopen(&folder, &provenance()).unwrap_err().to_string();
+    assert!(
+        error.contains("points.parquet") && error.contains("delete that file"),
+        "{error}"
+    );
+    drop(folder);
+    assert!(dir.path().join("parts/00000000.parquet").exists());
+    fs::remove_file(dir.path().join("points.parquet")).unwrap();
+    assert!(go_on(dir.path(), &NONE_CRASH, 3_000).0 > 512);
 }
 
 #[test]
@@ -331,6 +371,7 @@ fn shard_into(path: &Path, text: &str, count: u64) -> RunFolder {
         portion,
         ..provenance()
     };
+    folder.add("spec.toml", provenance.spec.as_bytes()).unwrap();
     carry_out(&NONE_CRASH, work, &folder, &provenance, options);
     folder
 }
@@ -344,7 +385,7 @@ fn shards_joined_are_the_run_of_one_machine() {
     let shards =
         ["3/3", "1/3", "2/3"].map(|text| shard_into(&at(&text.replace('/', "-")), text, 5_000));
     let folder = RunFolder::prepare(&at("joined"), false).unwrap();
-    let joined = Shards::of(&shards).unwrap();
+    let joined = Shards::of(&shards, "00").unwrap();
     let counts = joined.join(&folder, &provenance(), points(5_000)).unwrap();
     assert_eq!(counts, whole.counts);
     let bytes = |name: &str| fs::read(at(name).join("points.parquet")).unwrap();
@@ -362,29 +403,43 @@ fn shards_that_are_no_whole_are_refused_by_name() {
     let half = shard_into(&at("half"), "1/2", 100);
     let refused = |folders: &[&RunFolder]| {
         let folders: Vec<RunFolder> = folders.iter().map(|&it| it.clone()).collect();
-        Shards::of(&folders).unwrap_err().to_string()
+        Shards::of(&folders, "00").unwrap_err().to_string()
     };
     let [one, two, three] = &shards;
-    assert!(refused(&[one, three]).contains("of 3 shards 2/3 is missing"));
-    assert!(refused(&[one]).contains("2/3, 3/3 are missing"));
+    assert!(refused(&[one, three]).contains("1 of 3 shards is missing: 2/3;"));
+    assert!(refused(&[one]).contains("2 of 3 shards are missing: 2/3, 3/3;"));
     assert!(refused(&[one, two, one]).contains("are both shard 1/3"));
     assert!(refused(&[&whole]).contains("is no shard"));
     assert!(refused(&[one, &half]).contains("the number of shards is 3 and 2"));
     let empty = RunFolder::existing(&at("empty"));
     assert!(refused(&[&empty]).contains("is not finished"));
+    let many = shard_into(&at("many"), "7/4000000000", 100);
+    assert!(refused(&[&many]).contains("3999999999 of 4000000000 shards are missing: 1/4"));
+    let elsewhere = Shards::of(&shards, "01").unwrap_err().to_string();
+    assert!(
+        elsewhere.contains("the catalogue (hash) of shard"),
+        "{elsewhere}"
+    );
+    let changed = shard_into(&at("changed"), "1/1", 10);
+    changed.add("spec.toml", b"name = \"other\"\n").unwrap();
+    assert!(refused(&[&changed]).contains("is not what the shard was run with"));
 
     // Of a plan of 101 points the last one, number 100, was never played; of one of 99 number 99
     // should not have been.
-    let joined = Shards::of(&shards).unwrap();
+    let joined = Shards::of(&shards, "00").unwrap();
     for (count, sentence) in [
         (101, "point 100 is in none of the shards"),
         (99, "point 99 is not one of the spec's points"),
     ] {
-        let folder = RunFolder::prepare(&at(&count.to_string()), false).unwrap();
+        // A result that is to be replaced stays until the new one is whole.
+        let path = at(&count.to_string());
+        run_into(&path, &NONE_CRASH, 10, 1, false);
+        let before = fs::read(path.join("points.parquet")).unwrap();
+        let folder = RunFolder::claim(&path, true).unwrap();
         let error = joined
             .join(&folder, &provenance(), points(count))
             .unwrap_err();
         assert_eq!(error.to_string(), sentence);
-        assert!(!folder.points().exists());
+        assert_eq!(fs::read(path.join("points.parquet")).unwrap(), before);
     }
 }

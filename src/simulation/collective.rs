@@ -22,8 +22,8 @@ pub(super) struct Networks {
     known: Vec<(Arc<Cluster>, u32, Network)>,
 }
 
-/// Networks that are remembered; a sweep walks through few at a time.
-const MOST_REMEMBERED: usize = 16;
+/// Networks that are remembered, the last used ones.
+const MOST_REMEMBERED: usize = 64;
 
 impl Networks {
     fn of(&mut self, scenario: &CollectiveScenario) -> Result<&Network, Infeasible> {
@@ -31,8 +31,8 @@ impl Networks {
         let serves = |(of, size, _): &(Arc<Cluster>, u32, Network)| {
             Arc::ptr_eq(of, cluster) && *size == gpus
         };
-        let place = if let Some(place) = self.known.iter().position(serves) {
-            place
+        if let Some(place) = self.known.iter().position(serves) {
+            self.known[place..].rotate_left(1);
         } else {
             let network = Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported {
                 sentence: fault.to_string(),
@@ -41,9 +41,9 @@ impl Networks {
                 self.known.remove(0);
             }
             self.known.push((Arc::clone(cluster), gpus, network));
-            self.known.len() - 1
-        };
-        Ok(&self.known[place].2)
+        }
+        let last = self.known.last().expect("one was found or made");
+        Ok(&last.2)
     }
 }
 

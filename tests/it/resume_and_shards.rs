@@ -24,24 +24,27 @@ fn expect_same(desk: &Desk, one: &str, other: &str) {
     }
 }
 
-/// Starts a run and ends it by a signal soon after it began.
-fn cut_off(desk: &Desk, arguments: &[&str], folder: &str, signal: &str) -> Ended {
+/// Starts a run on one thread and ends it by a signal once a new part is there.
+fn cut_off(desk: &Desk, arguments: &[&str], part: &str, signal: &str) -> Ended {
     let mut child = desk
         .command(arguments)
+        .args(["--threads", "1"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    while !desk.has(&format!("{folder}/spec.toml")) && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(5));
+    while !desk.has(part) {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended by itself"
+        );
+        std::thread::sleep(Duration::from_millis(1));
     }
-    std::thread::sleep(Duration::from_millis(300));
-    let id = child.id().to_string();
-    // It may have ended by itself; then there is nothing left to go on with.
-    let _ = std::process::Command::new("kill")
-        .args([signal, &id])
+    let killed = std::process::Command::new("kill")
+        .args([signal, &child.id().to_string()])
         .status()
         .unwrap();
+    assert!(killed.success());
     Ended::new(&child.wait_with_output().unwrap())
 }
 
@@ -53,11 +56,15 @@ fn a_run_that_was_killed_goes_on_and_writes_the_same_bytes() {
     desk.sweep(&["run", "slow.toml", "--out", "whole", "--quiet"])
         .expect_code(0);
     let go_on = ["run", "slow.toml", "--out", "cut", "--resume"];
-    cut_off(&desk, &go_on, "cut", "-KILL");
-    let ended = cut_off(&desk, &go_on, "cut", "-TERM");
-    if ended.code == Some(143) {
-        ended.expect_stderr(&["stopped after", "go on with --resume"]);
-    }
+    let killed = cut_off(&desk, &go_on, "cut/parts/00000000.parquet", "-KILL");
+    assert_eq!(killed.code, None);
+    cut_off(&desk, &go_on, "cut/parts/00000001.parquet", "-TERM")
+        .expect_code(143)
+        .expect_stderr(&[
+            "512 points are finished",
+            "stopped after",
+            "go on with --resume",
+        ]);
     desk.sweep(&go_on).expect_code(0);
     expect_same(&desk, "whole", "cut");
     let manifest = desk.json("cut/manifest.json");
@@ -81,7 +88,7 @@ fn a_result_of_another_spec_is_not_gone_on_with() {
         .expect_stderr(&["results/small", "the spec (hash)", "--out", "--overwrite"]);
     desk.sweep(&["run", "small.toml", "--resume", "--limit", "3"])
         .expect_code(2)
-        .expect_stderr(&["--limit none, this is 3"]);
+        .expect_stderr(&["--limit was none, this is 3"]);
     assert_eq!(desk.read("results/small/points.parquet"), before);
     assert!(desk.has("results/small/report.html") && !desk.has("results/small/parts"));
     desk.sweep(&["run", "small.toml", "--resume", "--overwrite"])
@@ -117,7 +124,7 @@ fn shards_of_a_run_join_to_the_same_bytes() {
     };
     merge(1)
         .expect_code(2)
-        .expect_stderr(&["of 5 shards 4/5 is missing"]);
+        .expect_stderr(&["1 of 5 shards is missing: 4/5"]);
     assert!(!desk.has("joined"));
     let joined = merge(0).expect_code(0);
     let whole = desk.sweep(&["analyze", "whole"]).expect_code(0);
@@ -127,6 +134,44 @@ fn shards_of_a_run_join_to_the_same_bytes() {
     merge(0)
         .expect_code(3)
         .expect_stderr(&["already holds a result"]);
+    desk.sweep(&[
+        "merge",
+        "results/small-1-of-5",
+        "-o",
+        "results/small-1-of-5",
+        "--overwrite",
+    ])
+    .expect_code(2)
+    .expect_stderr(&["is one of the shards", "--out"]);
+    assert!(desk.has("results/small-1-of-5/points.parquet"));
+
+    desk.sweep(&["analyze", "results/small-1-of-5", "--out", "part"])
+        .expect_code(0)
+        .expect_stderr(&["is shard 1/5", "sweep merge"]);
+    let planned = desk.sweep(&["plan", "small.toml", "--limit", "11", "--shard", "1/5"]);
+    assert!(
+        planned.stdout.contains("limit: 11\nshard 1/5: 3\n"),
+        "{}",
+        planned.stdout
+    );
+}
+
+// 7 of the 12 points first; the rest is played when the limit falls. An analysis of the limited run
+// writes what the run wrote.
+#[test]
+fn a_limited_run_goes_on_beyond_its_limit() {
+    let desk = Desk::with_small_spec();
+    desk.sweep(&["run", "small.toml", "--out", "whole"])
+        .expect_code(0);
+    desk.sweep(&["run", "small.toml", "--limit", "7"])
+        .expect_code(0);
+    let before = desk.read("results/small/scaling.parquet");
+    desk.sweep(&["analyze", "results/small"]).expect_code(0);
+    assert!(before == desk.read("results/small/scaling.parquet"));
+    desk.sweep(&["run", "small.toml", "--resume"])
+        .expect_code(0)
+        .expect_stderr(&["7 points are finished"]);
+    expect_same(&desk, "whole", "results/small");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use thiserror::Error;
 use self::rows::{Key, Row, keyed_rows, label, varied_inputs};
 use super::error::AnalysisError;
 use crate::record::provenance::keys;
-use crate::record::{Column, PointsReader, ReadError, columns};
+use crate::record::{Column, PointsReader, ReadError, columns, short_hash};
 use crate::spec::{Axis, ColumnType, StudyKind};
 
 /// Why two runs could not be compared.
@@ -287,11 +287,10 @@ fn likely_causes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
         if let (Some(before), Some(after)) = (base.metadata(key), new.metadata(key))
             && before != after
         {
-            let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
             found.push(format!(
                 "{what} differs: {} before, {} now",
-                short(before),
-                short(after)
+                short_hash(before),
+                short_hash(after)
             ));
         }
     }
