@@ -27,7 +27,7 @@ pub(super) enum Traffic {
 }
 
 /// Ways in which rings may turn.
-const TURNS: [Traffic; 3] = [Traffic::Neighbours, Traffic::Onwards, Traffic::Backwards];
+pub(super) const TURNS: [Traffic; 3] = [Traffic::Neighbours, Traffic::Onwards, Traffic::Backwards];
 
 /// The fabric of a job; `None` inside where it never holds traffic back.
 #[derive(Debug)]
@@ -120,19 +120,8 @@ impl Contention {
         shape: &GroupShape,
         traffic: Traffic,
     ) -> Known {
-        // Where directions differ a library turns its rings the way that is fastest.
-        let turns: &[Traffic] = match traffic {
-            Traffic::Neighbours if topology.is_own() => &TURNS,
-            Traffic::Neighbours
-            | Traffic::Exchange
-            | Traffic::Forward
-            | Traffic::Onwards
-            | Traffic::Backwards => &[traffic],
-        };
-        let slowdown = turns
-            .iter()
-            .map(|turn| topology.pressure(self.flows(groups, shape, *turn)))
-            .fold(f64::INFINITY, f64::min)
+        let slowdown = topology
+            .pressure(self.flows(groups, shape, traffic))
             .max(1.0);
         let timed = topology
             .is_own()

@@ -58,13 +58,12 @@ impl<'a> Links<'a> {
             // Two GPUs that are joined share one of the six links of each.
             ScaleUpKind::HybridCubeMesh => Some(6.0),
         };
-        let per_node = cluster.nics_per_node.min(cluster.gpus_per_node);
         let line = network.domain_rate();
-        let nics = (per_node * network.per_domain).div_ceil(cluster.gpus_per_node);
-        let each = line / f64::from(nics.max(1));
+        let nics = network.nics();
+        let each = line / f64::from(nics);
         Self {
             network,
-            nics: nics.max(1),
+            nics,
             gpu: 1.0 / full,
             pair: links.map(|links| links / full),
             nic: 1.0 / (each * cluster.fabric.efficiency),
@@ -74,12 +73,6 @@ impl<'a> Links<'a> {
 
     fn ranks(&self) -> usize {
         self.network.gpus as usize
-    }
-
-    fn nic_of(&self, rank: u32) -> usize {
-        let per_domain = self.network.per_domain;
-        let (domain, local) = (rank / per_domain, rank % per_domain);
-        (domain * self.nics + local * self.nics / per_domain) as usize
     }
 
     fn pairs(&self) -> usize {
@@ -121,8 +114,11 @@ impl<'a> Links<'a> {
             }
             return;
         }
-        loads.add(nic + self.nic_of(from), pieces);
-        loads.add(nic + self.nic_count() + self.nic_of(to), pieces);
+        loads.add(nic + self.network.nic_of(from) as usize, pieces);
+        loads.add(
+            nic + self.nic_count() + self.network.nic_of(to) as usize,
+            pieces,
+        );
         if let Some(topology) = self.network.contention.topology() {
             topology.route(here, there, &mut |link, share| {
                 loads.add(fabric + link as usize, pieces * share);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::collective::contention::{Contention, Traffic};
+use crate::collective::contention::{Contention, TURNS, Traffic};
 use crate::collective::halving_cost::{self, GroupRound};
 use crate::collective::pipelined_cost::{KnownPipelines, Pipelined};
 use crate::collective::placement::{self, GroupShape};
@@ -10,7 +10,9 @@ use crate::collective::rounds_cost::{RoundLatency, Rounds};
 use crate::collective::ways::{Pricing, Rates, Way};
 use crate::collective::{CarriedBy, CollectiveAlgorithm, CollectiveOp, Protocol};
 use crate::collective::{hashing, library};
-use crate::hardware::{Cluster, FabricTopology, ScaleUpKind, TopologyFault, TopologyKind};
+use crate::hardware::{
+    Cluster, FabricTopology, ScaleUpKind, Topology, TopologyFault, TopologyKind,
+};
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
 pub use crate::collective::placement::GroupPattern;
@@ -91,6 +93,8 @@ pub struct Network {
     pub(super) contention: Arc<Contention>,
     /// Loads of algorithms that hand pieces on, as far as they were asked for.
     pub(super) pipelines: Arc<KnownPipelines>,
+    /// Which way round rings go.
+    turn: Traffic,
     /// What the fabric of the catalogue states, where an own topology's latency stands in the cluster.
     stated: StatedLatency,
 }
@@ -119,6 +123,7 @@ impl Network {
             per_domain,
             contention: Arc::new(Contention::new(cluster, domains, per_domain)?),
             pipelines: Arc::default(),
+            turn: Traffic::Neighbours,
             stated: StatedLatency {
                 plugin: cluster.fabric.plugin_latency,
                 message: cluster.fabric.latency,
@@ -145,22 +150,45 @@ impl Network {
             return Ok(nothing(request));
         }
         let tuned = self.cluster.fabric.plugin_latency > SimDuration::ZERO && shape.domains > 1;
-        match self.delayed(request, &shape) {
-            Some(delayed) => delayed.cheapest(request, shape, tuned),
-            None => self.cheapest(request, shape, tuned),
+        if !self.contention.topology().is_some_and(Topology::is_own) {
+            return self.cheapest(request, shape, tuned);
         }
+        // Where directions differ a library turns its rings the way that is fastest.
+        let traffic = self.traffic(request);
+        let turns: &[Traffic] = if traffic == Traffic::Neighbours {
+            &TURNS
+        } else {
+            &[traffic]
+        };
+        turns
+            .iter()
+            .map(|turn| {
+                let turned = self.turned(request, &shape, *turn);
+                turned.cheapest(request, shape, tuned)
+            })
+            .min_by_key(|cost| cost.as_ref().map_or(u64::MAX, |cost| cost.time.as_picos()))
+            .unwrap_or_else(|| Err(unsupported(request, &shape)))
     }
 
-    /// This network with the latency that a spec's own topology has between the nodes of a request.
-    fn delayed(&self, request: &CollectiveRequest, shape: &GroupShape) -> Option<Self> {
-        let latency = self
-            .contention
-            .latency(request.groups, shape, traffic_of(request))?;
-        let mut delayed = self.clone();
-        let fabric = &mut delayed.cluster.fabric;
-        fabric.plugin_latency = fabric.plugin_latency_over(latency);
-        fabric.latency = latency;
-        Some(delayed)
+    /// This network with rings that turn one way, and the latency that a spec's own topology has
+    /// between the nodes of a request then.
+    fn turned(&self, request: &CollectiveRequest, shape: &GroupShape, turn: Traffic) -> Self {
+        let mut turned = self.clone();
+        turned.turn = turn;
+        if let Some(latency) = self.contention.latency(request.groups, shape, turn) {
+            let fabric = &mut turned.cluster.fabric;
+            fabric.plugin_latency = fabric.plugin_latency_over(latency);
+            fabric.latency = latency;
+        }
+        turned
+    }
+
+    /// How the domains of a request's groups talk to each other.
+    fn traffic(&self, request: &CollectiveRequest) -> Traffic {
+        match traffic_of(request) {
+            Traffic::Neighbours => self.turn,
+            other => other,
+        }
     }
 
     /// The way that the library takes, timed.
@@ -226,18 +254,20 @@ impl Network {
         let members = f64::from(shape.members.max(2));
         let line = self.domain_rate();
         let share = line / f64::from(shape.sharing);
-        let traffic = traffic_of(request);
+        let traffic = self.traffic(request);
         let uneven = self
             .contention
             .uneven(request.groups, shape, self.gpus, traffic);
         let share = match (uneven, traffic) {
-            (Some(messages), Traffic::Neighbours) => line / messages,
+            (Some(messages), Traffic::Neighbours | Traffic::Onwards | Traffic::Backwards) => {
+                line / messages
+            }
             // The members send all others a message each, and share out their part of the NICs.
             (Some(messages), Traffic::Exchange) => {
                 let remote = f64::from(shape.members) * f64::from(shape.ranks - shape.members);
                 line * remote / messages
             }
-            (Some(_), Traffic::Forward | Traffic::Onwards | Traffic::Backwards) | (None, _) => {
+            (Some(_), Traffic::Forward) | (None, _) => {
                 share / self.contention.slowdown(request.groups, shape, traffic)
             }
         };
@@ -366,6 +396,24 @@ impl Network {
         Pipelined::of(self, request, algorithm, rates, (latency, Protocol::Ideal))
     }
 
+    /// Seconds of an algorithm by its schedule, as one without a closed form takes them.
+    #[cfg(test)]
+    pub(super) fn by_its_schedule(
+        &self,
+        request: &CollectiveRequest,
+        algorithm: CollectiveAlgorithm,
+    ) -> Option<f64> {
+        let shape = self.shape(request.groups);
+        let pricing = Pricing {
+            cluster: &self.cluster,
+            request,
+            shape,
+            rates: self.rates(request, &shape),
+        };
+        let way = self.by_schedule(&pricing, Protocol::Ideal, algorithm)?;
+        Some(way.total())
+    }
+
     fn round_latency(&self, protocol: Protocol) -> RoundLatency {
         let (up, fabric) = (&self.cluster.scale_up, &self.cluster.fabric);
         if protocol == Protocol::Ideal {
@@ -429,6 +477,7 @@ impl Network {
             protocol,
             latency: 0.0,
             transfer: 0.0,
+            busy: None,
         };
         for round in rounds {
             let round = GroupRound::of(&round, request.groups, self.per_domain, self.gpus);
@@ -452,6 +501,21 @@ impl Network {
         let cluster = &self.cluster;
         let nodes = f64::from(self.per_domain) / f64::from(cluster.gpus_per_node);
         f64::from(cluster.nics_per_node) * nodes * cluster.nic_bandwidth.as_bytes_per_s()
+    }
+
+    /// NICs of a domain that ranks may keep to: as many as GPUs where each has several.
+    pub(super) fn nics(&self) -> u32 {
+        let cluster = &self.cluster;
+        let per_node = cluster.nics_per_node.min(cluster.gpus_per_node);
+        let nics = (per_node * self.per_domain).div_ceil(cluster.gpus_per_node);
+        nics.max(1)
+    }
+
+    /// The NIC that a rank keeps to, counted over all domains.
+    pub(super) fn nic_of(&self, rank: u32) -> u32 {
+        let nics = self.nics();
+        let (domain, local) = (rank / self.per_domain, rank % self.per_domain);
+        domain * nics + local * nics / self.per_domain
     }
 
     /// Rate of a pipeline send: the sender's own NICs, or its part of shared ones.
@@ -496,9 +560,15 @@ impl Network {
         let time = SimDuration::from_secs_f64(way.total());
         let secs = time.as_secs_f64().max(1e-12);
         let nic = pricing.rates.inter / f64::from(pricing.shape.members);
-        let loads = LinkLoads {
-            scale_up: (intra / secs / pricing.rates.intra).min(1.0),
-            scale_out: (inter / secs / nic).min(1.0),
+        let loads = match way.busy {
+            Some([inside, across]) => LinkLoads {
+                scale_up: (inside / secs).min(1.0),
+                scale_out: (across / secs).min(1.0),
+            },
+            None => LinkLoads {
+                scale_up: (intra / secs / pricing.rates.intra).min(1.0),
+                scale_out: (inter / secs / nic).min(1.0),
+            },
         };
         let up = loads.scale_up * self.cluster.scale_up.efficiency;
         let out = loads.scale_out * self.cluster.fabric.efficiency;
@@ -517,7 +587,7 @@ impl Network {
     }
 }
 
-/// How the domains of a request's groups talk to each other.
+/// How the domains of a request's groups talk to each other, by its algorithm.
 fn traffic_of(request: &CollectiveRequest) -> Traffic {
     match request.op {
         CollectiveOp::AllToAll => Traffic::Exchange,

@@ -14,8 +14,11 @@ use crate::collective::schedule::{
 use crate::collective::ways::{Rates, Way};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
 
-/// Most pieces that a lane is cut into.
-const MOST_PIECES: f64 = 1024.0;
+/// Most pieces that a lane is cut into, unless it has more stages.
+const MOST_PIECES: u32 = 1024;
+
+/// Stages up to which any number of pieces is tried.
+const FEW_STAGES: u32 = 64;
 
 /// What the stages under way in one round make of the network.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,11 @@ pub(super) struct PipelineLoads {
     /// The same of all NICs of one.
     nics: f64,
     passes: Vec<PassLoads>,
+    /// Whether every rank keeps to its own NIC, as single senders do.
+    own_nics: bool,
+    /// Seconds for which the links inside domains and between them are busy at most, per byte of a
+    /// piece that passes all stages.
+    busy: [f64; 2],
 }
 
 /// The rounds of a pass.
@@ -126,8 +134,11 @@ impl<'a> Pipelined<'a> {
             protocol: self.loads.protocol,
             latency: 0.0,
             transfer: 0.0,
+            busy: None,
         };
         let piece = self.piece(self.pieces);
+        let passed = f64::from(self.pieces) * piece;
+        way.busy = Some(self.loads.busy.map(|secs_per_byte| secs_per_byte * passed));
         for pass in 0..self.loads.passes.len() {
             self.loads
                 .each_round(self.network, pass, self.pieces, |load, times| {
@@ -152,7 +163,23 @@ impl<'a> Pipelined<'a> {
             alpha += self.alpha(*all);
         }
         let ideal = libm::sqrt(filling / alpha.max(1e-12));
-        libm::floor(ideal).clamp(1.0, MOST_PIECES) as u32
+        let stages = self.loads.passes.iter().map(|pass| pass.joining.len());
+        let stages = stages.max().unwrap_or(0) as u32;
+        let most = f64::from(stages.max(MOST_PIECES));
+        let best = libm::floor(ideal).clamp(1.0, most) as u32;
+        if best >= stages || stages <= FEW_STAGES {
+            return best;
+        }
+        // Fewer pieces than stages load other links in each of very many rounds: one, or all under way.
+        let price = |pieces| {
+            let priced = Self {
+                loads: Arc::clone(&self.loads),
+                pieces,
+                ..*self
+            };
+            priced.way(CollectiveAlgorithm::Ring).total()
+        };
+        if price(1) <= price(stages) { 1 } else { stages }
     }
 
     /// Bytes of one piece.
@@ -189,6 +216,7 @@ impl PipelineLoads {
         } else {
             fabric.efficiency
         };
+        let own_nics = algorithm == CollectiveAlgorithm::Direct;
         let members = if shape.is_even() { shape.members } else { 1 };
         let group = GroupLayout {
             fabric_reduces: fabric.in_network_reduction && network.contention.has_leaves(),
@@ -197,12 +225,21 @@ impl PipelineLoads {
         let mut loads = Self {
             pipeline: pipeline(algorithm, request.op, group)?,
             group,
-            groups: Groups::of(network, request.groups, &shape),
+            groups: Groups::of(network, request.groups, &shape, own_nics),
             protocol,
             port: rates.intra,
             nics: network.domain_rate() * efficiency,
             passes: Vec::new(),
+            own_nics,
+            busy: [0.0; 2],
         };
+        let mut total = Loads::of(network, &loads);
+        for stages in &loads.pipeline.passes {
+            for stage in stages {
+                total.add(network, &loads, stage);
+            }
+        }
+        loads.busy = total.busy;
         let passes = loads.pipeline.passes.iter();
         loads.passes = passes.map(|stages| loads.pass(network, stages)).collect();
         Some(Arc::new(loads))
@@ -210,8 +247,8 @@ impl PipelineLoads {
 
     /// As long as stages only join, the busiest link is found on the way.
     fn pass(&self, network: &Network, stages: &[Vec<Hop>]) -> PassLoads {
-        let mut joining = Loads::of(network);
-        let mut leaving = Loads::of(network);
+        let mut joining = Loads::of(network, self);
+        let mut leaving = Loads::of(network, self);
         let forwards = stages.iter();
         let backwards = stages.iter().rev();
         PassLoads {
@@ -264,7 +301,7 @@ impl PipelineLoads {
         let mut known = middle.lock().unwrap_or_else(PoisonError::into_inner);
         *known.entry(key).or_insert_with(|| {
             let stages = under_way.start as usize..under_way.end as usize;
-            let mut loads = Loads::of(network);
+            let mut loads = Loads::of(network, self);
             for stage in &self.pipeline.passes[pass][stages] {
                 loads.add(network, self, stage);
             }
@@ -284,11 +321,11 @@ struct Groups {
 impl Groups {
     /// Of groups that stay in their domains one will do, of those that share the NICs of the same
     /// domains one each; all where they lie in different ways.
-    fn of(network: &Network, groups: GroupPattern, shape: &GroupShape) -> Self {
+    fn of(network: &Network, groups: GroupPattern, shape: &GroupShape, own_nics: bool) -> Self {
         let all = super::link_loads::bases(groups, network.gpus);
         let (bases, alike) = if shape.domains == 1 {
             (all.take(1).collect(), 1.0)
-        } else if network.contention.is_regular(groups, shape) {
+        } else if !own_nics && network.contention.is_regular(groups, shape) {
             let alike = shape.sharing.max(1);
             let first = all.filter(|base| base % alike == 0);
             (first.collect(), f64::from(alike))
@@ -307,9 +344,13 @@ impl Groups {
 struct Loads {
     /// What each GPU sends and receives inside its domain.
     ports: Vec<f64>,
-    /// What each domain sends and receives, then the fabric's links.
+    /// What each domain sends and receives (or each of its NICs), then the fabric's links.
     across: Vec<f64>,
+    /// NICs of a domain that are told apart.
+    nics: u32,
     found: RoundLoad,
+    /// Seconds per byte of a piece on the busiest link inside domains and between them.
+    busy: [f64; 2],
 }
 
 /// Where a vertex of a schedule lies.
@@ -329,13 +370,16 @@ struct Leaves {
 }
 
 impl Loads {
-    fn of(network: &Network) -> Self {
-        let domains = network.gpus.div_ceil(network.per_domain) as usize;
+    fn of(network: &Network, of: &PipelineLoads) -> Self {
+        let domains = network.gpus.div_ceil(network.per_domain);
         let topology = network.contention.topology();
         let links = topology.map_or(0, |topology| topology.graph().links().len());
+        let nics = if of.own_nics { network.nics() } else { 1 };
         Self {
             ports: vec![0.0; 2 * network.gpus as usize],
-            across: vec![0.0; 2 * domains + links],
+            across: vec![0.0; 2 * (domains * nics) as usize + links],
+            nics,
+            busy: [0.0; 2],
             found: RoundLoad {
                 rate: f64::INFINITY,
                 crosses: false,
@@ -401,18 +445,24 @@ impl Loads {
         self.found.crosses = true;
         let alike = of.groups.alike;
         let domains = network.gpus.div_ceil(per_domain);
-        if let Some(domain) = from {
-            self.link(2 * domain, alike, of.nics);
+        let nics = self.nics;
+        let nic = |place: Place| match place {
+            Place::Gpu(rank) if nics > 1 => Some(network.nic_of(rank)),
+            _ => domain(place),
+        };
+        let rate = of.nics / f64::from(nics);
+        if let Some(nic) = nic(ends.0) {
+            self.link(2 * nic, alike, rate);
         }
-        if let Some(domain) = to {
-            self.link(2 * domain + 1, alike, of.nics);
+        if let Some(nic) = nic(ends.1) {
+            self.link(2 * nic + 1, alike, rate);
         }
         let Some(topology) = network.contention.topology() else {
             return;
         };
         let mut take = |link: u32, share: f64| {
             let capacity = topology.graph().links()[link as usize].capacity;
-            self.link(2 * domains + link, alike * share, of.nics * capacity);
+            self.link(2 * domains * nics + link, alike * share, of.nics * capacity);
         };
         match (from, to) {
             (Some(from), Some(to)) => {
@@ -438,11 +488,13 @@ impl Loads {
         let load = &mut self.ports[port as usize];
         *load += 1.0;
         self.found.rate = self.found.rate.min(rate / *load);
+        self.busy[0] = self.busy[0].max(*load / rate);
     }
 
     fn link(&mut self, link: u32, pieces: f64, rate: f64) {
         let load = &mut self.across[link as usize];
         *load += pieces;
         self.found.rate = self.found.rate.min(rate / *load);
+        self.busy[1] = self.busy[1].max(*load / rate);
     }
 }

@@ -82,6 +82,7 @@ impl Rounds {
             protocol: self.protocol,
             latency: price.latency,
             transfer: price.transfer,
+            busy: None,
         })
     }
 

@@ -125,6 +125,7 @@ impl Network {
             protocol,
             latency: price.latency,
             transfer: price.transfer,
+            busy: None,
         })
     }
 

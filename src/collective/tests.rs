@@ -343,7 +343,7 @@ impl Scheduled {
             layout,
             request,
             hands_on,
-            own_nics: !closed && !hands_on,
+            own_nics: !closed && !hands_on || hands_on && algorithm == CollectiveAlgorithm::Direct,
         })
     }
 
@@ -482,7 +482,7 @@ fn islands() -> OwnTopology {
         link(b, c, 200.0, 5, true),
         link(other, c, 150.0, 4, true),
         link(c, b, 175.0, 5, true),
-        link(c, a, 100.0, 7, true),
+        link(c, a, 100.0, 17, true),
     ]);
     let network = OwnNetwork {
         name: "islands".to_owned(),
@@ -582,4 +582,32 @@ fn a_schedule_of_ones_own_takes_as_long_as_with_every_rank_simulated() {
         Some((scheduled, cost))
     });
     assert!(cases > 1_000, "{cases} cases");
+}
+
+// What has no closed form is priced from its schedule with every rank on its own NIC. Where groups lie
+// evenly over whole nodes of as many NICs as GPUs that is what the closed forms say too.
+#[test]
+fn a_schedule_is_priced_as_the_closed_form_of_the_same_rounds() {
+    let cluster = &Catalog::builtin().clusters["dgx-h100"];
+    let mut cluster = (**cluster).clone();
+    cluster.fabric.scattered_efficiency = cluster.fabric.efficiency;
+    for (gpus, size, stride) in [(8, 8, 1), (16, 16, 1), (64, 64, 1), (64, 8, 8), (32, 4, 8)] {
+        let network = Network::new(&cluster, gpus).expect("a rail fabric holds any job");
+        let groups = GroupPattern { size, stride };
+        for algorithm in [
+            CollectiveAlgorithm::Direct,
+            CollectiveAlgorithm::Hierarchical,
+            CollectiveAlgorithm::HalvingDoubling,
+        ] {
+            let request = request(CollectiveOp::AllReduce, groups, Some(algorithm));
+            let closed = network.collective(&request).expect("it is carried").time;
+            let played = network.by_its_schedule(&request, algorithm);
+            let played = played.expect("it has a schedule");
+            let apart = (closed.as_secs_f64() / played - 1.0).abs();
+            assert!(
+                apart < 1e-9,
+                "{algorithm} over {size} · {stride} of {gpus}: {apart}"
+            );
+        }
+    }
 }

@@ -28,6 +28,9 @@ pub(super) struct Way {
     pub(super) latency: f64,
     /// Bytes over rates, pipeline fill included.
     pub(super) transfer: f64,
+    /// Time for which the busiest link inside a domain and between domains is busy, where that is
+    /// known; else all links are taken to be alike.
+    pub(super) busy: Option<[f64; 2]>,
 }
 
 impl Way {
@@ -252,6 +255,7 @@ impl Pricing<'_> {
                 self.bytes() / f64::from(self.shape.ranks),
                 work.crossings,
             ),
+            busy: None,
         }
     }
 
@@ -324,6 +328,7 @@ impl Pricing<'_> {
                 self.bytes() / library::TREE_CHANNELS,
                 2.0 * self.depth(),
             ),
+            busy: None,
         }
     }
 
@@ -386,6 +391,7 @@ impl Pricing<'_> {
             protocol: Protocol::Simple,
             latency: latency * 1e-6,
             transfer: self.bytes() / rate + fill + self.window(),
+            busy: None,
         }
     }
 
@@ -413,6 +419,7 @@ impl Pricing<'_> {
             protocol: Protocol::Simple,
             latency: (library::NVLS_INTRA + network) * 1e-6,
             transfer: self.bytes() * self.ring_work().moved / self.ring_rate() + self.window(),
+            busy: None,
         }
     }
 
@@ -438,6 +445,7 @@ impl Pricing<'_> {
             protocol: Protocol::Simple,
             latency: hops * 1e-6 + overhead,
             transfer: inside.max(across),
+            busy: None,
         }
     }
 
@@ -453,6 +461,7 @@ impl Pricing<'_> {
             protocol: Protocol::Simple,
             latency: (library::RING.base[2] + hop) * 1e-6,
             transfer: self.bytes() / rate,
+            busy: None,
         }
     }
 

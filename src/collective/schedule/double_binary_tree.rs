@@ -8,7 +8,7 @@ use crate::collective::schedule::pipeline::{Hop, Pipeline, undone};
 use crate::collective::schedule::{GroupLayout, tree};
 
 /// Both trees stage by stage.
-fn both(first: Vec<Vec<Hop>>, second: Vec<Vec<Hop>>) -> Vec<Vec<Hop>> {
+pub(super) fn both(first: Vec<Vec<Hop>>, second: Vec<Vec<Hop>>) -> Vec<Vec<Hop>> {
     let length = first.len().max(second.len());
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     (0..length)

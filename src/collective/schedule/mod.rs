@@ -176,13 +176,20 @@ fn undone(rounds: &[Vec<Transfer>]) -> Vec<Vec<Transfer>> {
 
 /// The three operations that a way to scatter sums gives: itself, its undoing, both.
 fn reducing(op: CollectiveOp, scatter: Vec<Vec<Transfer>>) -> Option<Vec<Vec<Transfer>>> {
+    let gather = undone(&scatter);
+    reducing_by(op, scatter, gather)
+}
+
+/// The three operations that ways to scatter sums and to gather them give.
+fn reducing_by(
+    op: CollectiveOp,
+    scatter: Vec<Vec<Transfer>>,
+    gather: Vec<Vec<Transfer>>,
+) -> Option<Vec<Vec<Transfer>>> {
     match op {
         CollectiveOp::ReduceScatter => Some(scatter),
-        CollectiveOp::AllGather => Some(undone(&scatter)),
-        CollectiveOp::AllReduce => {
-            let gather = undone(&scatter);
-            Some(then(scatter, gather))
-        }
+        CollectiveOp::AllGather => Some(gather),
+        CollectiveOp::AllReduce => Some(then(scatter, gather)),
         CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::collective::CollectiveOp;
 use crate::collective::schedule::pipeline::{Hop, Pipeline};
-use crate::collective::schedule::{Schedule, Transfer, reducing};
+use crate::collective::schedule::{Schedule, Transfer, reducing_by};
 
 /// In round `t` rank `r` hands the partial sum of share `r − 1 − t` on, so that share `r` is
 /// complete on rank `r` after `n − 1` rounds.
@@ -17,6 +17,23 @@ pub(super) fn scatter(ranks: u32) -> Vec<Vec<Transfer>> {
                     to: (rank + 1) % ranks,
                     piece: (rank + 2 * ranks - 1 - round) % ranks,
                     adds: true,
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// In round `t` rank `r` hands share `r − t` on, so that every rank has every share after `n − 1`
+/// rounds; the ring turns the same way as in [`scatter`].
+pub(super) fn gather(ranks: u32) -> Vec<Vec<Transfer>> {
+    (0..ranks - 1)
+        .map(|round| {
+            (0..ranks)
+                .map(|rank| Transfer {
+                    from: rank,
+                    to: (rank + 1) % ranks,
+                    piece: (rank + ranks - round) % ranks,
+                    adds: false,
                 })
                 .collect()
         })
@@ -39,7 +56,7 @@ pub(super) fn pipeline(op: CollectiveOp, ranks: u32) -> Option<Pipeline> {
     Some(Pipeline {
         switches: 0,
         lanes: 1,
-        pieces: Some(ranks),
+        pieces: None,
         passes: vec![(0..ranks - 1).map(stage).collect()],
     })
 }
@@ -50,6 +67,6 @@ pub(super) fn schedule(op: CollectiveOp, ranks: u32) -> Option<Schedule> {
         ranks,
         switches: 0,
         pieces: ranks,
-        rounds: reducing(op, scatter(ranks))?,
+        rounds: reducing_by(op, scatter(ranks), gather(ranks))?,
     })
 }

@@ -119,6 +119,14 @@ fn splits() -> Vec<Split> {
             }
         }
     }
+    for (gpus, tp, pp) in [(2, 1, 2), (4, 2, 2), (8, 1, 1), (12, 1, 3), (16, 2, 4)] {
+        all.push(Split {
+            gpus,
+            tp,
+            pp,
+            ..dense
+        });
+    }
     for overlap in [false, true] {
         let sharded = Split {
             zero: ZeroStage::Z3,
