@@ -185,9 +185,11 @@ impl Network {
 
     /// How the domains of a request's groups talk to each other.
     fn traffic(&self, request: &CollectiveRequest) -> Traffic {
-        match traffic_of(request) {
-            Traffic::Neighbours => self.turn,
-            other => other,
+        let traffic = traffic_of(request);
+        if traffic == Traffic::Neighbours {
+            self.turn
+        } else {
+            traffic
         }
     }
 
@@ -658,15 +660,11 @@ fn sent(
 
 /// Whether the library has a path of its own for an algorithm and an operation.
 fn carried_by_library(algorithm: CollectiveAlgorithm, op: CollectiveOp) -> bool {
-    match algorithm {
-        CollectiveAlgorithm::Ring => !matches!(op, CollectiveOp::AllToAll | CollectiveOp::SendRecv),
-        CollectiveAlgorithm::DoubleBinaryTree => op == CollectiveOp::AllReduce,
-        CollectiveAlgorithm::Direct => {
-            matches!(op, CollectiveOp::AllToAll | CollectiveOp::SendRecv)
-        }
-        CollectiveAlgorithm::Nvls => true,
-        _ => false,
-    }
+    let pairs = matches!(op, CollectiveOp::AllToAll | CollectiveOp::SendRecv);
+    algorithm == CollectiveAlgorithm::Nvls
+        || algorithm == CollectiveAlgorithm::Ring && !pairs
+        || algorithm == CollectiveAlgorithm::Direct && pairs
+        || algorithm == CollectiveAlgorithm::DoubleBinaryTree && op == CollectiveOp::AllReduce
 }
 
 /// The algorithm of an operation where none is requested and no library chooses.

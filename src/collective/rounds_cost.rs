@@ -68,14 +68,17 @@ impl Rounds {
             CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => 0.0,
         };
         let reduces = passes > 0.0;
-        let price = match algorithm {
-            CollectiveAlgorithm::Ring if reduces => self.ring(bytes).times(passes),
-            CollectiveAlgorithm::Direct if reduces => self.direct(bytes).times(passes),
-            CollectiveAlgorithm::Direct if op == CollectiveOp::AllToAll => self.direct(bytes),
-            CollectiveAlgorithm::Hierarchical if reduces && self.shape.is_even() => {
-                self.hierarchical(bytes).times(passes)
-            }
-            _ => return None,
+        let price = if algorithm == CollectiveAlgorithm::Ring && reduces {
+            self.ring(bytes).times(passes)
+        } else if algorithm == CollectiveAlgorithm::Direct && reduces {
+            self.direct(bytes).times(passes)
+        } else if algorithm == CollectiveAlgorithm::Direct && op == CollectiveOp::AllToAll {
+            self.direct(bytes)
+        } else if algorithm == CollectiveAlgorithm::Hierarchical && reduces && self.shape.is_even()
+        {
+            self.hierarchical(bytes).times(passes)
+        } else {
+            return None;
         };
         Some(Way {
             algorithm,

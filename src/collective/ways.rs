@@ -468,13 +468,18 @@ impl Pricing<'_> {
     /// What NCCL believes a way takes, from its own table: it knows neither the plugin's latency
     /// nor other groups on the links.
     pub(super) fn library_estimate(&self, way: &Way) -> f64 {
-        match way.algorithm {
-            CollectiveAlgorithm::Ring => self.ring_estimate(way.protocol),
-            CollectiveAlgorithm::Tree | CollectiveAlgorithm::DoubleBinaryTree => {
-                self.tree_estimate(way.protocol)
-            }
-            CollectiveAlgorithm::Nvls => self.nvls_estimate(),
-            _ => way.total(),
+        let trees = [
+            CollectiveAlgorithm::Tree,
+            CollectiveAlgorithm::DoubleBinaryTree,
+        ];
+        if way.algorithm == CollectiveAlgorithm::Ring {
+            self.ring_estimate(way.protocol)
+        } else if trees.contains(&way.algorithm) {
+            self.tree_estimate(way.protocol)
+        } else if way.algorithm == CollectiveAlgorithm::Nvls {
+            self.nvls_estimate()
+        } else {
+            way.total()
         }
     }
 

@@ -95,7 +95,9 @@ pub fn schedule(
         CollectiveAlgorithm::HalvingDoubling => halving_doubling::schedule(op, group.ranks),
         CollectiveAlgorithm::Direct => direct::schedule(op, group.ranks),
         CollectiveAlgorithm::Hierarchical => hierarchical::schedule(op, group),
-        _ => None,
+        CollectiveAlgorithm::Tree
+        | CollectiveAlgorithm::DoubleBinaryTree
+        | CollectiveAlgorithm::Nvls => None,
     };
     made.ok_or_else(|| Unsupported {
         sentence: format!(
@@ -117,7 +119,7 @@ pub(super) fn pipeline(
         CollectiveAlgorithm::DoubleBinaryTree => double_binary_tree::pipeline(op, group),
         CollectiveAlgorithm::Direct => direct::pipeline(op, group.ranks),
         CollectiveAlgorithm::Nvls => nvls::pipeline(op, group),
-        _ => None,
+        CollectiveAlgorithm::HalvingDoubling | CollectiveAlgorithm::Hierarchical => None,
     }
 }
 
