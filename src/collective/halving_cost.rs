@@ -3,7 +3,12 @@
 //! Partners at distance 1, 2, 4 … load a fabric in another way in every round, and ranks beyond a
 //! power of two lend their buffers to others: no one rate holds for all rounds.
 
+use crate::collective::network::Network;
 use crate::collective::placement::GroupPattern;
+use crate::collective::rounds_cost::RoundLatency;
+use crate::collective::ways::{Pricing, Way};
+use crate::collective::{CollectiveAlgorithm, CollectiveOp, Protocol};
+use crate::units::{Bandwidth, SimDuration};
 
 /// A message of one round between two ranks of a group, and the part of the buffer it carries.
 pub(super) type Message = (u32, u32, f64);
@@ -96,6 +101,55 @@ impl GroupRound {
             }
         }
         all
+    }
+}
+
+impl Network {
+    /// Recursive halving and doubling: each round lasts as its largest message inside a domain or
+    /// those between them.
+    pub(super) fn halving(
+        &self,
+        pricing: &Pricing<'_>,
+        latency: RoundLatency,
+        protocol: Protocol,
+    ) -> Option<Way> {
+        let request = pricing.request;
+        let scatter = rounds(pricing.shape.ranks, request.op != CollectiveOp::AllReduce);
+        let rounds = match request.op {
+            CollectiveOp::ReduceScatter => scatter,
+            CollectiveOp::AllGather => undone(&scatter),
+            CollectiveOp::AllReduce => {
+                let gather = undone(&scatter);
+                [scatter, gather].concat()
+            }
+            CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => {
+                return None;
+            }
+        };
+        let bytes = request.bytes.as_f64();
+        let line = Bandwidth::bytes_per_s(self.domain_rate() * self.cluster.fabric.efficiency);
+        let mut way = Way {
+            algorithm: CollectiveAlgorithm::HalvingDoubling,
+            protocol,
+            latency: 0.0,
+            transfer: 0.0,
+            busy: None,
+        };
+        for round in rounds {
+            let round = GroupRound::of(&round, request.groups, self.per_domain, self.gpus);
+            let inside = SimDuration::from_secs_f64(round.inside * bytes / pricing.rates.intra);
+            let (alpha, across) = if round.across.is_empty() {
+                (latency.inside, SimDuration::ZERO)
+            } else {
+                let across = self.contention.time(&round.across, bytes, line);
+                let ends = round.across.iter().map(|&(from, to, _)| (from, to));
+                let slowest = self.slowest_message(ends, protocol);
+                (slowest.unwrap_or(latency.across), across)
+            };
+            way.latency += alpha;
+            way.transfer += inside.max(across).as_secs_f64();
+        }
+        Some(way)
     }
 }
 

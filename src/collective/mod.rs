@@ -11,6 +11,7 @@ mod pipelined_cost;
 mod placement;
 mod rounds_cost;
 mod scheduled;
+mod sent;
 mod straddling;
 #[cfg(test)]
 mod tests;

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use crate::collective::contention::{Contention, TURNS, Traffic};
-use crate::collective::halving_cost::{self, GroupRound};
 use crate::collective::pipelined_cost::{KnownPipelines, Pipelined};
 use crate::collective::placement::{self, GroupShape};
 use crate::collective::rounds_cost::{RoundLatency, Rounds};
+use crate::collective::sent::sent;
 use crate::collective::ways::{Pricing, Rates, Way};
 use crate::collective::{CarriedBy, CollectiveAlgorithm, CollectiveOp, Protocol};
 use crate::collective::{hashing, library};
 use crate::hardware::{
     Cluster, FabricTopology, ScaleUpKind, Topology, TopologyFault, TopologyKind,
 };
-use crate::units::{Bandwidth, Bytes, SimDuration};
+use crate::units::{Bytes, SimDuration};
 
 pub use crate::collective::placement::GroupPattern;
 
@@ -450,54 +450,6 @@ impl Network {
         })
     }
 
-    /// Recursive halving and doubling: each round lasts as its largest message inside a domain or
-    /// those between them.
-    fn halving(
-        &self,
-        pricing: &Pricing<'_>,
-        latency: RoundLatency,
-        protocol: Protocol,
-    ) -> Option<Way> {
-        let request = pricing.request;
-        let scatter =
-            halving_cost::rounds(pricing.shape.ranks, request.op != CollectiveOp::AllReduce);
-        let rounds = match request.op {
-            CollectiveOp::ReduceScatter => scatter,
-            CollectiveOp::AllGather => halving_cost::undone(&scatter),
-            CollectiveOp::AllReduce => {
-                let gather = halving_cost::undone(&scatter);
-                [scatter, gather].concat()
-            }
-            CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => {
-                return None;
-            }
-        };
-        let bytes = request.bytes.as_f64();
-        let line = Bandwidth::bytes_per_s(self.domain_rate() * self.cluster.fabric.efficiency);
-        let mut way = Way {
-            algorithm: CollectiveAlgorithm::HalvingDoubling,
-            protocol,
-            latency: 0.0,
-            transfer: 0.0,
-            busy: None,
-        };
-        for round in rounds {
-            let round = GroupRound::of(&round, request.groups, self.per_domain, self.gpus);
-            let inside = SimDuration::from_secs_f64(round.inside * bytes / pricing.rates.intra);
-            let (alpha, across) = if round.across.is_empty() {
-                (latency.inside, SimDuration::ZERO)
-            } else {
-                let across = self.contention.time(&round.across, bytes, line);
-                let ends = round.across.iter().map(|&(from, to, _)| (from, to));
-                let slowest = self.slowest_message(ends, protocol);
-                (slowest.unwrap_or(latency.across), across)
-            };
-            way.latency += alpha;
-            way.transfer += inside.max(across).as_secs_f64();
-        }
-        Some(way)
-    }
-
     /// Line rate of all NICs of a domain, in bytes per second.
     pub(super) fn domain_rate(&self) -> f64 {
         let cluster = &self.cluster;
@@ -601,60 +553,6 @@ fn traffic_of(request: &CollectiveRequest) -> Traffic {
             Some(CollectiveAlgorithm::Direct) => Traffic::Exchange,
             _ => Traffic::Neighbours,
         },
-    }
-}
-
-/// Bytes that a rank sends on average inside its domain and out of it.
-fn sent(
-    request: &CollectiveRequest,
-    shape: &GroupShape,
-    algorithm: CollectiveAlgorithm,
-) -> (f64, f64) {
-    let (n, m) = (f64::from(shape.ranks), f64::from(shape.members));
-    let domains = f64::from(shape.domains);
-    let bytes = request.bytes.as_f64();
-    let total = match request.op {
-        CollectiveOp::AllReduce if algorithm == CollectiveAlgorithm::Nvls => {
-            bytes * (1.0 + 1.0 / m)
-        }
-        CollectiveOp::AllReduce => bytes * 2.0 * (n - 1.0) / n,
-        CollectiveOp::AllGather
-        | CollectiveOp::ReduceScatter
-        | CollectiveOp::AllToAll
-        | CollectiveOp::Broadcast
-        | CollectiveOp::SendRecv => bytes * (n - 1.0) / n,
-    };
-    if shape.domains == 1 {
-        return (total, 0.0);
-    }
-    let passes = if request.op == CollectiveOp::AllReduce {
-        2.0
-    } else {
-        1.0
-    };
-    let reduces = matches!(
-        request.op,
-        CollectiveOp::AllReduce | CollectiveOp::AllGather | CollectiveOp::ReduceScatter
-    );
-    let inter = match (request.op, algorithm) {
-        (CollectiveOp::AllToAll, _) => bytes * (n - m) / n,
-        (_, CollectiveAlgorithm::HalvingDoubling) if reduces => {
-            passes * bytes * (1.0 / m - 1.0 / n)
-        }
-        (_, CollectiveAlgorithm::Hierarchical) if reduces => {
-            passes * bytes / m * (domains - 1.0) / domains
-        }
-        (_, CollectiveAlgorithm::Direct) if reduces => passes * bytes * (n - m) / n,
-        (CollectiveOp::AllReduce, CollectiveAlgorithm::Nvls) => bytes / m,
-        (
-            CollectiveOp::AllReduce,
-            CollectiveAlgorithm::Tree | CollectiveAlgorithm::DoubleBinaryTree,
-        ) => 2.0 * (domains - 1.0) / domains * bytes / m,
-        _ => total / m,
-    };
-    match algorithm {
-        CollectiveAlgorithm::Nvls => (total, inter),
-        _ => ((total - inter).max(0.0), inter),
     }
 }
 
