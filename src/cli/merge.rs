@@ -102,7 +102,7 @@ fn join(
     let counts = shards
         .join(folder, provenance, points(spec, portion))
         .map_err(|error| failure(&error))?;
-    folder.clear_beside_points().map_err(Failure::io)?;
+    folder.clear_beside(&[names::POINTS]).map_err(Failure::io)?;
     folder
         .add(names::SPEC, provenance.spec.as_bytes())
         .map_err(Failure::io)?;

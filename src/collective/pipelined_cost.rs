@@ -127,26 +127,31 @@ impl<'a> Pipelined<'a> {
         }
     }
 
-    /// Price of the rounds, in seconds.
+    /// Price of the rounds.
     pub(super) fn way(&self, algorithm: CollectiveAlgorithm) -> Way {
-        let mut way = Way {
+        let [latency, transfer] = self.seconds(self.pieces);
+        let passed = f64::from(self.pieces) * self.piece(self.pieces);
+        Way {
             algorithm,
             protocol: self.loads.protocol,
-            latency: 0.0,
-            transfer: 0.0,
-            busy: None,
-        };
-        let piece = self.piece(self.pieces);
-        let passed = f64::from(self.pieces) * piece;
-        way.busy = Some(self.loads.busy.map(|secs_per_byte| secs_per_byte * passed));
+            latency,
+            transfer,
+            busy: Some(self.loads.busy.map(|secs_per_byte| secs_per_byte * passed)),
+        }
+    }
+
+    /// Latency and transfer of all rounds with so many pieces.
+    fn seconds(&self, pieces: u32) -> [f64; 2] {
+        let (mut latency, mut transfer) = (0.0, 0.0);
+        let piece = self.piece(pieces);
         for pass in 0..self.loads.passes.len() {
             self.loads
-                .each_round(self.network, pass, self.pieces, |load, times| {
-                    way.latency += times * self.alpha(load);
-                    way.transfer += times * whole_picos(piece / load.rate);
+                .each_round(self.network, pass, pieces, |load, times| {
+                    latency += times * self.alpha(load);
+                    transfer += times * whole_picos(piece / load.rate);
                 });
         }
-        way
+        [latency, transfer]
     }
 
     /// The number of pieces that balances their latencies against the filling of the stages.
@@ -171,14 +176,7 @@ impl<'a> Pipelined<'a> {
             return best;
         }
         // Fewer pieces than stages load other links in each of very many rounds: one, or all under way.
-        let price = |pieces| {
-            let priced = Self {
-                loads: Arc::clone(&self.loads),
-                pieces,
-                ..*self
-            };
-            priced.way(CollectiveAlgorithm::Ring).total()
-        };
+        let price = |pieces| self.seconds(pieces).into_iter().sum::<f64>();
         if price(1) <= price(stages) { 1 } else { stages }
     }
 
@@ -211,12 +209,12 @@ impl PipelineLoads {
         if algorithm == CollectiveAlgorithm::Nvls && !cluster.scale_up.in_network_reduction {
             return None;
         }
-        let efficiency = if algorithm == CollectiveAlgorithm::Direct {
+        let own_nics = algorithm == CollectiveAlgorithm::Direct;
+        let efficiency = if own_nics {
             fabric.scattered_efficiency
         } else {
             fabric.efficiency
         };
-        let own_nics = algorithm == CollectiveAlgorithm::Direct;
         let members = if shape.is_even() { shape.members } else { 1 };
         let group = GroupLayout {
             fabric_reduces: fabric.in_network_reduction && network.contention.has_leaves(),

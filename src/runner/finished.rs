@@ -75,20 +75,11 @@ impl Finished {
     }
 
     fn add(&mut self, reader: PointsReader) -> Result<(), ReadError> {
-        let wanted = [columns::POINT, columns::STATUS, columns::REASON];
-        for batch in reader.stream(&wanted)? {
-            let batch = batch?;
-            let points = batch.column(0).as_primitive::<UInt64Type>();
-            let [status, reason] = [1, 2].map(|column| text(batch.column(column)));
-            for row in 0..batch.num_rows() {
-                let status = value(&status, row).and_then(|status| status.parse().ok());
-                let status = status.unwrap_or(PointStatus::Crashed);
-                if status != PointStatus::Crashed && self.points.insert(points.value(row)) {
-                    self.counts.add(status, kind(value(&reason, row)));
-                }
+        each_row(reader, |point, status, kind| {
+            if status != PointStatus::Crashed && self.points.insert(point) {
+                self.counts.add(status, kind);
             }
-        }
-        Ok(())
+        })
     }
 }
 
@@ -98,17 +89,28 @@ impl Finished {
 /// If it cannot be read.
 pub(super) fn count_rows(path: &Path) -> Result<Counts, ReadError> {
     let mut counts = Counts::default();
-    let wanted = [columns::STATUS, columns::REASON];
-    for batch in PointsReader::open(path)?.stream(&wanted)? {
+    let reader = PointsReader::open(path)?;
+    each_row(reader, |_, status, kind| counts.add(status, kind))?;
+    Ok(counts)
+}
+
+/// Calls `look` with the point of every row, how it ended, and the kind of its reason.
+fn each_row(
+    reader: PointsReader,
+    mut look: impl FnMut(u64, PointStatus, Option<&str>),
+) -> Result<(), ReadError> {
+    let wanted = [columns::POINT, columns::STATUS, columns::REASON];
+    for batch in reader.stream(&wanted)? {
         let batch = batch?;
-        let [status, reason] = [0, 1].map(|column| text(batch.column(column)));
+        let points = batch.column(0).as_primitive::<UInt64Type>();
+        let [status, reason] = [1, 2].map(|column| text(batch.column(column)));
         for row in 0..batch.num_rows() {
             let status = value(&status, row).and_then(|status| status.parse().ok());
             let status = status.unwrap_or(PointStatus::Crashed);
-            counts.add(status, kind(value(&reason, row)));
+            look(points.value(row), status, kind(value(&reason, row)));
         }
     }
-    Ok(counts)
+    Ok(())
 }
 
 /// The kind with which the sentence of a reason begins.

@@ -95,7 +95,7 @@ impl Drop for Lock {
 /// Name of the file in `parts/` that a run holds locked.
 const LOCK: &str = "lock";
 
-/// Name of the parts' files behind the last point.
+/// Extension of the parts' files.
 const PART_SUFFIX: &str = "parquet";
 
 impl RunFolder {
@@ -105,11 +105,11 @@ impl RunFolder {
     /// If it is a file, holds a result that may not be overwritten, or cannot be written to.
     pub fn prepare(path: &Path, overwrite: bool) -> Result<Self, FolderError> {
         let folder = Self::claim(path, overwrite)?;
-        folder.clear()?;
+        folder.clear_beside(&[])?;
         Ok(folder)
     }
 
-    /// Takes a folder for a run, and leaves what lies there until it is [cleared](Self::clear).
+    /// Takes a folder for a run, and leaves what lies there until it is [cleared](Self::clear_beside).
     ///
     /// # Errors
     /// If it is a file, holds a result that may not be overwritten, another run writes to it, or it
@@ -118,42 +118,18 @@ impl RunFolder {
         Self::check(path, overwrite)?;
         let folder = Self::taken(path)?;
         // Of two runs that started at once, one may have ended by now.
-        let held = RESULT_FILES
-            .into_iter()
-            .find(|name| path.join(name).exists());
-        match held {
-            Some(held) if !overwrite => Err(FolderError::HoldsResult {
-                path: path.to_owned(),
-                held,
-            }),
-            Some(_) | None => Ok(folder),
-        }
+        refuse(path, overwrite, &RESULT_FILES)?;
+        Ok(folder)
     }
 
-    /// Takes away everything that a run writes, but `keep`.
+    /// Takes away everything of an older result but some files.
     ///
     /// # Errors
     /// If the file system refuses.
-    fn clear_but(&self, keep: &[&str]) -> Result<(), FolderError> {
-        let old = RESULT_FILES.into_iter().filter(|name| !keep.contains(name));
+    pub fn clear_beside(&self, kept: &[&str]) -> Result<(), FolderError> {
+        let old = RESULT_FILES.into_iter().filter(|name| !kept.contains(name));
         self.remove_files(&old.collect::<Vec<_>>())?;
         self.remove_parts()
-    }
-
-    /// Takes an older result away.
-    ///
-    /// # Errors
-    /// If the file system refuses.
-    pub fn clear(&self) -> Result<(), FolderError> {
-        self.clear_but(&[])
-    }
-
-    /// Takes away what an older result has beside its points, which have been replaced.
-    ///
-    /// # Errors
-    /// If the file system refuses.
-    pub fn clear_beside_points(&self) -> Result<(), FolderError> {
-        self.clear_but(&[names::POINTS])
     }
 
     /// Makes a folder ready to go on with the run that it holds, or to begin where it holds none.
@@ -264,17 +240,8 @@ impl RunFolder {
                 path: path.to_owned(),
             });
         }
-        let held = RESULT_FILES
-            .into_iter()
-            .chain([names::PARTS])
-            .find(|name| path.join(name).exists());
-        match held {
-            Some(held) if !overwrite => Err(FolderError::HoldsResult {
-                path: path.to_owned(),
-                held,
-            }),
-            Some(_) | None => Ok(()),
-        }
+        refuse(path, overwrite, &RESULT_FILES)?;
+        refuse(path, overwrite, &[names::PARTS])
     }
 
     /// A folder that a run was written to.
@@ -336,6 +303,17 @@ impl RunFolder {
             remove(fs::remove_file(&part)).map_err(|source| refused("remove", &part, source))?;
         }
         Ok(())
+    }
+}
+
+/// Refuses a folder that holds one of some names, unless it may be overwritten.
+fn refuse(path: &Path, overwrite: bool, held: &[&'static str]) -> Result<(), FolderError> {
+    match held.iter().find(|name| path.join(name).exists()) {
+        Some(&held) if !overwrite => Err(FolderError::HoldsResult {
+            path: path.to_owned(),
+            held,
+        }),
+        Some(_) | None => Ok(()),
     }
 }
 

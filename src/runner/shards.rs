@@ -120,9 +120,9 @@ impl Shards {
     /// Looks at shards' folders.
     ///
     /// # Errors
-    /// If one cannot be read, was written by another program version or with another catalogue than
-    /// `catalog_hash`, or its spec was changed since, is no finished shard or not of the same run as the others, or if a
-    /// shard is missing or there twice.
+    /// If one cannot be read, is no finished shard or not of the same run as the others, was written by
+    /// another program version or with another catalogue than `catalog_hash`, or its spec was changed
+    /// since; or if a shard is missing or there twice.
     pub fn of(folders: &[RunFolder], catalog_hash: &str) -> Result<Self, ShardError> {
         let mut found: BTreeMap<u32, (PathBuf, Shard)> = BTreeMap::new();
         let mut first: Option<(PathBuf, PointsReader)> = None;

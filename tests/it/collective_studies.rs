@@ -7,21 +7,8 @@ use clustersweep::spec::{Portion, StudyKind};
 use parquet::arrow::ArrowWriter;
 use serde_json::Value;
 
-use crate::desk::{Desk, Ended};
+use crate::desk::{Desk, Ended, FABRIC};
 use crate::points_table::{Cell, table};
-
-/// Ring or tree on two and four servers; an all-gather has no tree.
-const FABRIC: &str = r#"
-name = "fabric"
-description = "Ring or tree?"
-kind = "collective"
-[grid]
-gpu = "h100-sxm"
-nodes = [2, 4]
-op = ["all-reduce", "all-gather"]
-collective = ["ring", "tree"]
-size = ["8 KiB", "8 MiB"]
-"#;
 
 fn with_fabric() -> Desk {
     let desk = Desk::new();

@@ -27,6 +27,19 @@ model = ["llama3-8b", "llama3-70b"]
 global_batch = 128
 "#;
 
+/// Ring or tree on two and four servers; an all-gather has no tree.
+pub(crate) const FABRIC: &str = r#"
+name = "fabric"
+description = "Ring or tree?"
+kind = "collective"
+[grid]
+gpu = "h100-sxm"
+nodes = [2, 4]
+op = ["all-reduce", "all-gather"]
+collective = ["ring", "tree"]
+size = ["8 KiB", "8 MiB"]
+"#;
+
 impl Desk {
     pub(crate) fn new() -> Self {
         Self {

@@ -5,7 +5,7 @@ use clustersweep::report::chart::Rasteriser;
 use clustersweep::report::{Heading, page, plots};
 
 use crate::analysis::{Row, analysed, strong};
-use crate::desk::Desk;
+use crate::desk::{Desk, FABRIC};
 
 fn rows(gpus: &[&'static str]) -> Vec<Row> {
     gpus.iter().flat_map(|gpu| strong(gpu)).collect()
@@ -120,20 +120,7 @@ fn a_page_of_ten_thousand_series_says_what_it_leaves_out() {
 #[test]
 fn a_collective_study_has_a_page_with_its_curves() {
     let desk = Desk::new();
-    desk.write(
-        "fabric.toml",
-        r#"
-name = "fabric"
-description = "Ring or tree?"
-kind = "collective"
-[grid]
-gpu = "h100-sxm"
-nodes = [2, 4]
-op = ["all-reduce", "all-gather"]
-collective = ["ring", "tree"]
-size = ["8 KiB", "8 MiB"]
-"#,
-    );
+    desk.write("fabric.toml", FABRIC);
     desk.sweep(&["run", "fabric.toml"]).expect_code(0);
     let page = String::from_utf8(desk.read("results/fabric/report.html")).unwrap();
     assert!(page.contains("<h1>Ring or tree?</h1>"));
