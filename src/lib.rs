@@ -10,7 +10,7 @@
 //!
 //! | Floor | Room | What lives there |
 //! |---|---|---|
-//! | 1 | [`units`], [`closed_set`] | quantities; enums with fixed spellings |
+//! | 1 | [`units`], [`closed_set`], [`memo`] | quantities; enums with fixed spellings; results remembered |
 //! | 2 | [`des`] | event queue, clock, fair-shared links; has never heard of a GPU |
 //! | 2 | [`hardware`] | GPU, node, cluster, topology |
 //! | 2 | [`model`] | what a neural network is: layers, operators, parameters |
@@ -43,6 +43,7 @@
 //! must agree to the last digit, on any number of threads.
 
 pub mod closed_set;
+pub mod memo;
 pub mod units;
 
 pub mod des;

@@ -6,7 +6,7 @@ use crate::collective::{
     Algorithm, CollectiveCost, CollectiveRequest, GroupPattern, Network, ScheduledRequest,
     Unsupported,
 };
-use crate::hardware::Cluster;
+use crate::memo::ByAddress;
 use crate::simulation::{CollectiveReport, CollectiveScenario, Infeasible, NetworkUse, Scratch};
 use crate::units::SimDuration;
 
@@ -16,37 +16,6 @@ use crate::units::SimDuration;
 /// for every size whose kernels take less.
 pub(super) const LAUNCH_PER_GPU: SimDuration = SimDuration::from_nanos(4_400);
 
-/// Networks of jobs, each made once; a study asks each for many sizes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Networks {
-    known: Vec<(Arc<Cluster>, u32, Network)>,
-}
-
-/// Networks that are remembered, the last used ones.
-const MOST_REMEMBERED: usize = 64;
-
-impl Networks {
-    fn of(&mut self, scenario: &CollectiveScenario) -> Result<&Network, Infeasible> {
-        let (cluster, gpus) = (&scenario.cluster, scenario.gpus);
-        let serves = |(of, size, _): &(Arc<Cluster>, u32, Network)| {
-            Arc::ptr_eq(of, cluster) && *size == gpus
-        };
-        if let Some(place) = self.known.iter().position(serves) {
-            self.known[place..].rotate_left(1);
-        } else {
-            let network = Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported {
-                sentence: fault.to_string(),
-            })?;
-            if self.known.len() >= MOST_REMEMBERED {
-                self.known.remove(0);
-            }
-            self.known.push((Arc::clone(cluster), gpus, network));
-        }
-        let last = self.known.last().expect("one was found or made");
-        Ok(&last.2)
-    }
-}
-
 /// Simulates one communication of all GPUs of a job.
 ///
 /// # Errors
@@ -55,7 +24,13 @@ pub fn simulate_collective(
     scenario: &CollectiveScenario,
     scratch: &mut Scratch,
 ) -> Result<CollectiveReport, Infeasible> {
-    let network = scratch.networks.of(scenario)?;
+    let (cluster, gpus) = (&scenario.cluster, scenario.gpus);
+    let key = (ByAddress(Arc::clone(cluster)), gpus);
+    let network = scratch.networks.get_or_try_make(key, || {
+        Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported {
+            sentence: fault.to_string(),
+        })
+    })?;
     let cost = cost(network, scenario).map_err(|fault| Infeasible::Unsupported {
         sentence: fault.sentence,
     })?;

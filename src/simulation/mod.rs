@@ -4,6 +4,7 @@ pub mod collective;
 pub mod counterfactual;
 pub mod outcome;
 pub mod scenario;
+mod scratch;
 pub mod training;
 
 pub use collective::simulate_collective;
@@ -16,15 +17,8 @@ pub use scenario::{
     CollectiveScenario, CommunicationRequest, LayoutRequest, RunSettings, Scenario,
     TrainingScenario, Workload,
 };
+pub use scratch::Scratch;
 pub use training::{simulate_training, stage_memory, trace_training};
-
-/// What points share: networks, prices, the memory of the engine. It changes the time of a
-/// simulation, never its result.
-#[derive(Clone, Debug, Default)]
-pub struct Scratch {
-    training: training::Shared,
-    networks: collective::Networks,
-}
 
 /// Simulates one scenario. It does no input or output and cannot fail: what cannot run is an outcome.
 ///

@@ -10,6 +10,7 @@ mod replicas;
 mod replication;
 pub mod schedule;
 mod search;
+mod shared;
 mod slowest;
 pub mod stages;
 mod step;
@@ -20,29 +21,16 @@ mod trace;
 mod variability;
 mod work;
 
+pub(super) use shared::Shared;
 pub use trace::{Counter, Slice, SliceKind, Trace, Track};
 
-use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::search::Choice;
 use crate::simulation::training::step::StepCosts;
-use crate::simulation::training::timeline::Timeline;
-use crate::simulation::training::work::{ModelWork, WorkSource};
+use crate::simulation::training::work::ModelWork;
 use crate::simulation::{
     Infeasible, MemoryFootprint, NetworkUse, Scratch, StepReport, TimeShares, TrainingScenario,
 };
 use crate::units::{Bytes, Flops, SimDuration};
-
-/// What training points share: kernels of a model under a sharding, prices of collectives, and the
-/// memory of the engine.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Shared {
-    sources: Vec<WorkSource>,
-    pricings: Vec<Pricing>,
-    timeline: Timeline,
-}
-
-/// Sources and networks that are remembered; a sweep walks through few at a time.
-const MOST_REMEMBERED: usize = 64;
 
 /// Simulates one training scenario: searches the layout axes that are `None`, plays the step.
 ///
@@ -76,15 +64,10 @@ pub fn stage_memory(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<Vec<MemoryFootprint>, Infeasible> {
-    let sources = &mut scratch.training.sources;
-    let source = position(
-        sources,
-        |source| source.serves(scenario),
-        || Ok(WorkSource::new(scenario)),
-    )?;
+    let source = scratch.training.source(scenario);
     let candidate = layout::candidates(scenario)?.swap_remove(0);
     let mut layout = candidate.layout;
-    let work = sources[source].work(scenario, &layout);
+    let work = source.work(scenario, &layout);
     for &policy in candidate.recompute {
         layout.recompute = policy;
         if memory::peak(scenario, &layout, &work).total() <= scenario.gpu.memory {
@@ -110,47 +93,6 @@ pub fn trace_training(
     let trace =
         StepCosts::of(scenario, &report.layout, &work, pricing)?.trace(pricing, timeline)?;
     Ok((report, trace))
-}
-
-impl Shared {
-    /// What a scenario needs, found or made.
-    fn serve(
-        &mut self,
-        scenario: &TrainingScenario,
-    ) -> Result<(&mut WorkSource, &mut Pricing, &mut Timeline), Infeasible> {
-        let source = position(
-            &mut self.sources,
-            |source| source.serves(scenario),
-            || Ok(WorkSource::new(scenario)),
-        )?;
-        let pricing = position(
-            &mut self.pricings,
-            |pricing| pricing.serves(&scenario.cluster, scenario.gpus),
-            || Pricing::new(&scenario.cluster, scenario.gpus),
-        )?;
-        self.pricings[pricing].stretch_latency(scenario.run.network_latency());
-        Ok((
-            &mut self.sources[source],
-            &mut self.pricings[pricing],
-            &mut self.timeline,
-        ))
-    }
-}
-
-/// Finds an entry or makes it, forgetting the oldest when there are too many.
-fn position<T>(
-    entries: &mut Vec<T>,
-    serves: impl Fn(&T) -> bool,
-    make: impl FnOnce() -> Result<T, Infeasible>,
-) -> Result<usize, Infeasible> {
-    if let Some(at) = entries.iter().position(serves) {
-        return Ok(at);
-    }
-    if entries.len() >= MOST_REMEMBERED {
-        entries.remove(0);
-    }
-    entries.push(make()?);
-    Ok(entries.len() - 1)
 }
 
 /// Shares of the deterministic step, with what the spread adds to it: time in which fast GPUs wait

@@ -1,6 +1,5 @@
 //! Prices of communications on one job's network, each computed once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
@@ -9,6 +8,7 @@ use crate::collective::{
     Unsupported,
 };
 use crate::hardware::Cluster;
+use crate::memo::{ByAddress, Memo};
 use crate::simulation::Infeasible;
 use crate::simulation::training::slowest::Slowest;
 use crate::units::Bytes;
@@ -16,18 +16,12 @@ use crate::units::Bytes;
 /// The network of jobs of one size on one cluster.
 #[derive(Clone, Debug)]
 pub(super) struct Pricing {
-    cluster: Arc<Cluster>,
-    gpus: u32,
     network: Network,
     slowest: Slowest,
     /// How many times as long latencies take as they would: 1 but in a counterfactual.
     latency: f64,
-    known: HashMap<CollectiveRequest, CollectiveCost>,
-    /// Prices of the schedule that the last point asked for.
-    scheduled: (
-        Option<Arc<OwnAlgorithm>>,
-        HashMap<ScheduledRequest, CollectiveCost>,
-    ),
+    known: Memo<CollectiveRequest, CollectiveCost, MOST_KNOWN>,
+    scheduled: Memo<(ByAddress<OwnAlgorithm>, ScheduledRequest), CollectiveCost, MOST_KNOWN>,
 }
 
 /// Prices that are kept of one network.
@@ -49,24 +43,17 @@ impl Pricing {
             sentence: fault.to_string(),
         })?;
         Ok(Self {
-            cluster: cluster.clone(),
-            gpus,
             network,
             slowest: Slowest::of(gpus),
             latency: 1.0,
-            known: HashMap::new(),
-            scheduled: (None, HashMap::new()),
+            known: Memo::default(),
+            scheduled: Memo::default(),
         })
     }
 
     /// The slowest GPU of the job.
     pub(super) const fn slowest(&self) -> Slowest {
         self.slowest
-    }
-
-    /// Whether it has the prices for a job.
-    pub(super) fn serves(&self, cluster: &Arc<Cluster>, gpus: u32) -> bool {
-        Arc::ptr_eq(&self.cluster, cluster) && self.gpus == gpus
     }
 
     /// Lets latencies take so many times as long as they would, from now on.
@@ -99,15 +86,11 @@ impl Pricing {
             algorithm,
             protocol: None,
         };
-        if let Some(cost) = self.known.get(&request) {
-            return Ok(stretched(*cost, self.latency));
-        }
-        if self.known.len() >= MOST_KNOWN {
-            self.known.clear();
-        }
-        let cost = self.network.collective(&request).map_err(infeasible)?;
-        self.known.insert(request, cost);
-        Ok(stretched(cost, self.latency))
+        let cost = self
+            .known
+            .get_or_try_make(request, || self.network.collective(&request))
+            .map_err(infeasible)?;
+        Ok(stretched(*cost, self.latency))
     }
 
     /// Price of an operation by a schedule.
@@ -127,17 +110,12 @@ impl Pricing {
             groups,
             protocol: None,
         };
-        let (of, known) = &mut self.scheduled;
-        if of.as_ref().is_none_or(|of| !Arc::ptr_eq(of, own)) || known.len() >= MOST_KNOWN {
-            *of = Some(Arc::clone(own));
-            known.clear();
-        }
-        if let Some(cost) = known.get(&request) {
-            return Ok(stretched(*cost, self.latency));
-        }
-        let cost = self.network.scheduled(own, &request).map_err(infeasible)?;
-        known.insert(request, cost);
-        Ok(stretched(cost, self.latency))
+        let key = (ByAddress(Arc::clone(own)), request);
+        let cost = self
+            .scheduled
+            .get_or_try_make(key, || self.network.scheduled(own, &request))
+            .map_err(infeasible)?;
+        Ok(stretched(*cost, self.latency))
     }
 }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::cost::{KernelContext, operator_time};
-use crate::hardware::{AttentionKernel, Gpu, Precision};
+use crate::hardware::{AttentionKernel, Precision};
+use crate::memo::Memo;
 use crate::model::{
-    CommGroup, CommOp, ContextExchange, Format, Fused, Kept, LogitBytes, LoweredLayer, Model,
-    Operator, Shard, ShardParameters, lower,
+    CommGroup, CommOp, ContextExchange, Format, Fused, Kept, LogitBytes, LoweredLayer, Operator,
+    Shard, ShardParameters, lower,
 };
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::{EncoderHead, ExpertDispatch, LossMemory, Stack};
+use crate::stack::{EncoderHead, ExpertDispatch, LossMemory};
 use crate::units::{Bytes, SimDuration};
 
 /// Kernels that run one after another.
@@ -134,71 +135,47 @@ fn is_low(precision: Precision) -> bool {
     precision != precision.high()
 }
 
-/// What the kernels of a step run on and with.
-#[derive(Clone, Debug)]
+/// Work of one model on one GPU with one stack, by sharding.
+#[derive(Clone, Debug, Default)]
 pub(super) struct WorkSource {
-    gpu: Arc<Gpu>,
-    model: Arc<Model>,
-    stack: Arc<Stack>,
-    known: std::collections::HashMap<(Shard, Precision, AttentionKernel), Arc<ModelWork>>,
+    known: Memo<(Shard, Precision, AttentionKernel), Arc<ModelWork>, 4096>,
 }
 
 impl WorkSource {
-    /// Kernels of a scenario's GPU, model and stack.
-    pub(super) fn new(scenario: &TrainingScenario) -> Self {
-        Self {
-            gpu: scenario.gpu.clone(),
-            model: scenario.model.clone(),
-            stack: scenario.stack.clone(),
-            known: std::collections::HashMap::new(),
-        }
-    }
-
-    /// Whether it is the source for a scenario.
-    pub(super) fn serves(&self, scenario: &TrainingScenario) -> bool {
-        Arc::ptr_eq(&self.gpu, &scenario.gpu)
-            && Arc::ptr_eq(&self.model, &scenario.model)
-            && Arc::ptr_eq(&self.stack, &scenario.stack)
-    }
-
     /// The work of a layout; computed once per sharding.
+    ///
+    /// Every scenario asked for has the same GPU, model and stack.
     pub(super) fn work(&mut self, scenario: &TrainingScenario, layout: &Layout) -> Arc<ModelWork> {
-        const MOST_KNOWN: usize = 4096;
         let shard = shard(scenario, layout);
         let key = (shard, layout.precision, layout.attention);
-        if let Some(work) = self.known.get(&key) {
-            return work.clone();
-        }
-        if self.known.len() >= MOST_KNOWN {
-            self.known.clear();
-        }
-        let work = Arc::new(self.measure(&shard, layout));
-        self.known.insert(key, work.clone());
-        work
+        let work = self
+            .known
+            .get_or_make(key, || Arc::new(measure(scenario, &shard, layout)));
+        Arc::clone(work)
     }
+}
 
-    fn measure(&self, shard: &Shard, layout: &Layout) -> ModelWork {
-        let lowered = lower(&self.model, shard);
-        let context = KernelContext {
-            gpu: &self.gpu,
-            precision: layout.precision,
-            attention: layout.attention,
-            recipe: self.stack.fp8_recipe,
-            fractions: self.stack.kernels,
-            free_sms: self.gpu.sms,
-        };
-        let measure = |layer: &LoweredLayer| layer_work(layer, &context);
-        ModelWork {
-            kinds: lowered.layer_kinds.iter().map(measure).collect(),
-            sequence: lowered.sequence,
-            embedding: measure(&lowered.embedding),
-            head: measure(&lowered.head),
-            mtp: lowered.mtp.as_ref().map(measure),
-            mtp_layers: self
-                .model
-                .transformer()
-                .map_or(0, |network| network.mtp_layers),
-        }
+fn measure(scenario: &TrainingScenario, shard: &Shard, layout: &Layout) -> ModelWork {
+    let TrainingScenario {
+        gpu, model, stack, ..
+    } = scenario;
+    let lowered = lower(model, shard);
+    let context = KernelContext {
+        gpu,
+        precision: layout.precision,
+        attention: layout.attention,
+        recipe: stack.fp8_recipe,
+        fractions: stack.kernels,
+        free_sms: gpu.sms,
+    };
+    let measure = |layer: &LoweredLayer| layer_work(layer, &context);
+    ModelWork {
+        kinds: lowered.layer_kinds.iter().map(measure).collect(),
+        sequence: lowered.sequence,
+        embedding: measure(&lowered.embedding),
+        head: measure(&lowered.head),
+        mtp: lowered.mtp.as_ref().map(measure),
+        mtp_layers: model.transformer().map_or(0, |network| network.mtp_layers),
     }
 }
 

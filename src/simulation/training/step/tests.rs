@@ -173,7 +173,7 @@ fn each_split(mut look: impl FnMut(&Split, &StepCosts, &mut Pricing)) {
             .unwrap_or_else(|fault| panic!("{split:?}: {fault}"))
             .swap_remove(0)
             .layout;
-        let work = WorkSource::new(&scenario).work(&scenario, &layout);
+        let work = WorkSource::default().work(&scenario, &layout);
         let mut pricing =
             Pricing::new(&scenario.cluster, scenario.gpus).expect("the fabric holds them");
         let costs =

@@ -1,0 +1,61 @@
+//! What the training points of one thread share.
+
+use std::sync::Arc;
+
+use crate::hardware::{Cluster, Gpu};
+use crate::memo::{ByAddress, Memo};
+use crate::model::Model;
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::timeline::Timeline;
+use crate::simulation::training::work::WorkSource;
+use crate::simulation::{Infeasible, TrainingScenario};
+use crate::stack::Stack;
+
+/// Models on GPUs, and networks, that are remembered; a sweep walks through few at a time.
+const MOST_JOBS: usize = 64;
+
+type KernelsKey = (ByAddress<Gpu>, ByAddress<Model>, ByAddress<Stack>);
+
+/// Kernel times of a model under a sharding, prices of collectives, and the memory of the engine.
+#[derive(Clone, Debug, Default)]
+pub(in crate::simulation) struct Shared {
+    sources: Memo<KernelsKey, WorkSource, MOST_JOBS>,
+    pricings: Memo<(ByAddress<Cluster>, u32), Pricing, MOST_JOBS>,
+    timeline: Timeline,
+}
+
+impl Shared {
+    /// The state that simulating a scenario needs, created where it is absent.
+    ///
+    /// # Errors
+    /// If the fabric cannot hold the job's nodes.
+    pub(super) fn serve(
+        &mut self,
+        scenario: &TrainingScenario,
+    ) -> Result<(&mut WorkSource, &mut Pricing, &mut Timeline), Infeasible> {
+        let (cluster, gpus) = (&scenario.cluster, scenario.gpus);
+        let key = (ByAddress(Arc::clone(cluster)), gpus);
+        let pricing = self
+            .pricings
+            .get_or_try_make(key, || Pricing::new(cluster, gpus))?;
+        pricing.stretch_latency(scenario.run.network_latency());
+        let source = self
+            .sources
+            .get_or_make(kernels(scenario), WorkSource::default);
+        Ok((source, pricing, &mut self.timeline))
+    }
+
+    /// Kernel times of a scenario's model, whatever its network.
+    pub(super) fn source(&mut self, scenario: &TrainingScenario) -> &mut WorkSource {
+        self.sources
+            .get_or_make(kernels(scenario), WorkSource::default)
+    }
+}
+
+fn kernels(scenario: &TrainingScenario) -> KernelsKey {
+    (
+        ByAddress(Arc::clone(&scenario.gpu)),
+        ByAddress(Arc::clone(&scenario.model)),
+        ByAddress(Arc::clone(&scenario.stack)),
+    )
+}
