@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::findings::Counts;
-use super::transfers::{Transfer, TransferReader};
+use super::findings::nothing_ran;
+use super::transfers::{AUTO, CollectiveRun, Transfer, TransferReader};
+use crate::record::Counts;
 
 /// What the rows of one or several collective studies say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -43,26 +44,6 @@ pub struct AlgorithmCurve {
     /// Its runs by rising size, the fastest of each.
     pub runs: Vec<CollectiveRun>,
 }
-
-/// One run of an algorithm.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CollectiveRun {
-    /// Number of the point in its run folder.
-    pub point: u64,
-    /// Place of its file among those analysed.
-    pub source: u32,
-    /// Bytes, as nccl-tests counts them.
-    pub size_bytes: u64,
-    /// Its time.
-    pub time_s: f64,
-    /// Its bus bandwidth.
-    pub busbw_bytes_per_s: f64,
-    /// Algorithm that carried it.
-    pub collective_used: String,
-}
-
-/// What the library's own choice is called.
-pub const AUTO: &str = "auto";
 
 impl Collectives {
     /// The jobs of each operation.
@@ -116,7 +97,7 @@ pub(super) fn collectives(reader: TransferReader, runs: &[String]) -> Collective
         }
     };
     Collectives {
-        nothing: reader.counts.nothing_ran(""),
+        nothing: nothing_ran(&reader.counts, ""),
         jobs: jobs(reader.transfers, place),
         counts: reader.counts,
         examples: reader.examples,

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::advice::Advice;
-use super::error::AnalysisError;
-use super::input::Rows;
 use super::points::{Reason, SizePoint};
 use super::series::{KeyValue, Series, SeriesReader};
 use super::series_finding::{Layouts, SeriesFinding, series_finding};
-use crate::record::PointStatus;
+use crate::record::{Counts, ReadError, Rows};
 use crate::spec::{AnalysisSettings, Axis};
 
 /// What all rows together say.
@@ -33,59 +31,6 @@ pub struct Findings {
     pub advice: Option<Advice>,
     /// Why there is nothing to say, where there is not.
     pub nothing: Option<String>,
-}
-
-/// How many rows ended how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Rows that ran.
-    pub ok: u64,
-    /// Rows that cannot run.
-    pub infeasible: u64,
-    /// Rows on which the simulator failed.
-    pub crashed: u64,
-    /// Infeasible rows by the kind of their reason.
-    pub reasons: BTreeMap<String, u64>,
-}
-
-impl Counts {
-    /// All rows.
-    pub fn rows(&self) -> u64 {
-        self.ok + self.infeasible + self.crashed
-    }
-
-    /// Counts one row.
-    pub(super) fn add(&mut self, status: PointStatus, reason: Option<&Reason>) {
-        match status {
-            PointStatus::Ok => self.ok += 1,
-            PointStatus::Crashed => self.crashed += 1,
-            PointStatus::Infeasible => {
-                self.infeasible += 1;
-                let kind = reason.map_or("unknown", Reason::kind);
-                match self.reasons.get_mut(kind) {
-                    Some(count) => *count += 1,
-                    None => {
-                        self.reasons.insert(kind.to_owned(), 1);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Why there is nothing to say, where no row ran; `about` follows the words `nothing to say`.
-    pub(super) fn nothing_ran(&self, about: &str) -> Option<String> {
-        if self.rows() == 0 {
-            return Some("nothing to say: the results hold no rows".to_owned());
-        }
-        (self.ok == 0).then(|| {
-            format!(
-                "nothing to say{about}: none of {} points ran ({} infeasible, {} crashed)",
-                self.rows(),
-                self.infeasible,
-                self.crashed
-            )
-        })
-    }
 }
 
 impl Findings {
@@ -126,7 +71,7 @@ impl Analysis {
     ///
     /// # Errors
     /// If a column is missing, of another type or unit, or holds an impossible value.
-    pub fn add(&mut self, rows: Rows<'_>, source: u32) -> Result<(), AnalysisError> {
+    pub fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
         self.reader.add(rows, source)
     }
 
@@ -136,7 +81,7 @@ impl Analysis {
         let series = self.reader.finish();
         let mut counts = Counts::default();
         for point in series.iter().flat_map(|series| &series.points) {
-            counts.add(point.status, point.reason.as_ref());
+            counts.add(point.status, point.reason.as_ref().map(Reason::kind));
         }
         let varied = varied_axes(&series);
         let nothing = nothing_to_say(&counts, &series);
@@ -209,8 +154,22 @@ fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {
         })
         .max()
         .unwrap_or(0);
-    counts.nothing_ran(" about scaling").or_else(|| {
+    nothing_ran(counts, " about scaling").or_else(|| {
         (longest < 2)
             .then(|| "nothing to say about scaling: no series ran at more than one size".to_owned())
+    })
+}
+
+/// Why there is nothing to say, where no row ran; `about` follows the words `nothing to say`.
+pub(super) fn nothing_ran(counts: &Counts, about: &str) -> Option<String> {
+    let points = counts.points();
+    if points == 0 {
+        return Some("nothing to say: the results hold no rows".to_owned());
+    }
+    (counts.ok == 0).then(|| {
+        format!(
+            "nothing to say{about}: none of {points} points ran ({} infeasible, {} crashed)",
+            counts.infeasible, counts.crashed
+        )
     })
 }

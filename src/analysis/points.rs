@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::error::AnalysisError;
-use super::input::{MemberColumn, NumberColumn, Rows, TextColumn};
-use super::parts::{PartSeconds, TimePart};
-use crate::record::{Bottleneck, Column, PointStatus, columns};
+use super::parts::PartSeconds;
+use crate::record::{
+    Bottleneck, Column, MemberColumn, NumberColumn, PointColumn, PointStatus, ReadError, Rows,
+    TextColumn, columns,
+};
 
 /// One result row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -156,7 +157,7 @@ macro_rules! numeric_columns {
         struct Numbers { $( $field: NumberColumn ),+ }
 
         impl Numbers {
-            fn new(rows: &Rows<'_>) -> Result<Self, AnalysisError> {
+            fn new(rows: &Rows) -> Result<Self, ReadError> {
                 Ok(Self { $( $field: rows.numbers(&columns::$column)? ),+ })
             }
         }
@@ -164,7 +165,6 @@ macro_rules! numeric_columns {
 }
 
 numeric_columns! {
-    point = POINT,
     gpus = GPUS,
     step_time = STEP_TIME_S,
     samples = SAMPLES_PER_S,
@@ -186,19 +186,25 @@ numeric_columns! {
     energy_per_step = ENERGY_PER_STEP_KWH,
 }
 
-/// The columns that the analysis reads besides the axes.
+/// Columns that the analysis reads besides the axes.
 pub fn point_columns() -> impl Iterator<Item = Column> {
-    [columns::STATUS, columns::REASON, columns::BOTTLENECK]
-        .iter()
-        .chain(NUMERIC)
-        .chain(columns::TIME_PARTS)
-        .copied()
+    [
+        columns::POINT,
+        columns::STATUS,
+        columns::REASON,
+        columns::BOTTLENECK,
+    ]
+    .iter()
+    .chain(NUMERIC)
+    .chain(columns::TIME_PARTS)
+    .copied()
 }
 
-/// The columns of one record batch, found and cast.
+/// Columns of some rows, found and cast.
 #[derive(Debug)]
 pub struct PointColumns<'a> {
-    rows: Rows<'a>,
+    rows: &'a Rows,
+    point: PointColumn,
     numbers: Numbers,
     parts: Vec<NumberColumn>,
     status: MemberColumn<PointStatus>,
@@ -211,11 +217,12 @@ impl<'a> PointColumns<'a> {
     ///
     /// # Errors
     /// If one is missing, of another type or in another unit.
-    pub fn new(rows: Rows<'a>) -> Result<Self, AnalysisError> {
+    pub fn new(rows: &'a Rows) -> Result<Self, ReadError> {
+        let parts = columns::TIME_PARTS.iter();
         Ok(Self {
-            numbers: Numbers::new(&rows)?,
-            parts: columns::TIME_PARTS
-                .iter()
+            point: rows.points()?,
+            numbers: Numbers::new(rows)?,
+            parts: parts
                 .map(|column| rows.numbers(column))
                 .collect::<Result<_, _>>()?,
             status: rows.members(&columns::STATUS)?,
@@ -235,21 +242,16 @@ impl<'a> PointColumns<'a> {
         source: u32,
         size: Option<f64>,
         nodes: Option<f64>,
-    ) -> Result<SizePoint, AnalysisError> {
-        let point = self.numbers.point.get(row).unwrap_or(row as f64) as u64;
-        let status = self.rows.status(&self.status, row, point)?;
-        let gpus = (self.rows).positive(&self.numbers.gpus, &columns::GPUS, row, point);
-        let measured = match status {
-            PointStatus::Ok => Some(self.measured(row, point)?),
-            PointStatus::Infeasible | PointStatus::Crashed => None,
-        };
-        // A point that did not run may lack even its GPUs; it is only counted then.
-        let gpus = match status {
-            PointStatus::Ok => gpus?,
-            PointStatus::Infeasible | PointStatus::Crashed => gpus.unwrap_or(0.0),
+    ) -> Result<SizePoint, ReadError> {
+        let status = self.rows.status(&self.status, row)?;
+        let gpus = self.rows.positive(&self.numbers.gpus, row);
+        let (gpus, measured) = match status {
+            PointStatus::Ok => (gpus?, Some(self.measured(row)?)),
+            // A point that did not run may lack even its GPUs; it is only counted then.
+            PointStatus::Infeasible | PointStatus::Crashed => (gpus.unwrap_or(0.0), None),
         };
         Ok(SizePoint {
-            point,
+            point: self.point.get(row),
             source,
             size: size.unwrap_or(gpus),
             gpus: gpus as u32,
@@ -260,28 +262,18 @@ impl<'a> PointColumns<'a> {
         })
     }
 
-    fn measured(&self, row: usize, point: u64) -> Result<Measured, AnalysisError> {
-        let (rows, numbers) = (&self.rows, &self.numbers);
+    fn measured(&self, row: usize) -> Result<Measured, ReadError> {
+        let (rows, numbers) = (self.rows, &self.numbers);
         let mut parts = PartSeconds::default();
-        for part in TimePart::ALL {
-            let place = part.index();
-            let column = &columns::TIME_PARTS[place];
-            let seconds = self.parts[place].raw(row).unwrap_or(0.0);
-            // Not a comparison with zero alone: NaN is refused too.
-            if !(seconds >= 0.0 && seconds.is_finite()) {
-                return Err(rows.bad_value(
-                    column,
-                    point,
-                    &seconds.to_string(),
-                    "seconds, not negative",
-                ));
+        for (seconds, column) in parts.0.iter_mut().zip(&self.parts) {
+            if !column.is_null(row) {
+                *seconds = rows.not_negative(column, row)?;
             }
-            parts.0[place] = seconds;
         }
         let count = |column: &NumberColumn| column.get(row).map(|value| value as u32);
         Ok(Measured {
-            step_time_s: rows.positive(&numbers.step_time, &columns::STEP_TIME_S, row, point)?,
-            samples_per_s: rows.positive(&numbers.samples, &columns::SAMPLES_PER_S, row, point)?,
+            step_time_s: rows.positive(&numbers.step_time, row)?,
+            samples_per_s: rows.positive(&numbers.samples, row)?,
             tokens_per_s: numbers.tokens.get(row),
             parts,
             mfu: numbers.mfu.get(row),
@@ -308,6 +300,7 @@ impl<'a> PointColumns<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::TimePart;
     use super::*;
 
     #[test]

@@ -8,10 +8,8 @@ use arrow::array::{Array, BooleanArray};
 use serde::Serialize;
 
 use super::curve::Scaling;
-use super::error::AnalysisError;
-use super::input::{NumberColumn, Rows, TextColumn};
 use super::points::{PointColumns, SizePoint, point_columns};
-use crate::record::Column;
+use crate::record::{Column, NumberColumn, ReadError, Rows, TextColumn};
 use crate::spec::{AXES, Axis, AxisGroup, ColumnType, StudyKind};
 
 /// The value that an axis has throughout a series.
@@ -159,7 +157,7 @@ impl AxisCodes {
     }
 
     /// The code of every row of a batch.
-    fn codes(&mut self, rows: &Rows<'_>) -> Result<Vec<u32>, AnalysisError> {
+    fn codes(&mut self, rows: &Rows) -> Result<Vec<u32>, ReadError> {
         let column = self.column;
         match self.axis.info().domain.column_type() {
             ColumnType::Text => Ok(self.text_codes(&rows.text(&column)?, rows.len())),
@@ -244,12 +242,12 @@ impl SeriesReader {
     ///
     /// # Errors
     /// If a column is missing or of another type, or a value impossible.
-    pub fn add(&mut self, rows: Rows<'_>, source: u32) -> Result<(), AnalysisError> {
+    pub fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
         let points = PointColumns::new(rows)?;
         let codes: Vec<Vec<u32>> = self
             .axes
             .iter_mut()
-            .map(|axis| axis.codes(&rows))
+            .map(|axis| axis.codes(rows))
             .collect::<Result<_, _>>()?;
         let nodes_place = self.place(Axis::Nodes);
         let size_place = match self.size_axis {

@@ -3,14 +3,35 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::busbw::{AUTO, CollectiveRun};
-use super::error::AnalysisError;
-use super::findings::Counts;
-use super::input::{MemberColumn, NumberColumn, Rows, TextColumn};
+use serde::Serialize;
+
 use super::places::{Places, place_axes};
 use super::points::Reason;
-use crate::record::{Column, PointStatus, columns};
+use crate::record::{
+    Column, Counts, MemberColumn, NumberColumn, PointColumn, PointStatus, ReadError, Rows,
+    TextColumn, columns,
+};
 use crate::spec::Axis;
+
+/// One run of an algorithm.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CollectiveRun {
+    /// Number of the point in its run folder.
+    pub point: u64,
+    /// Place of its file among those analysed.
+    pub source: u32,
+    /// Bytes, as nccl-tests counts them.
+    pub size_bytes: u64,
+    /// Its time.
+    pub time_s: f64,
+    /// Its bus bandwidth.
+    pub busbw_bytes_per_s: f64,
+    /// Algorithm that carried it.
+    pub collective_used: String,
+}
+
+/// What the library's own choice is called.
+pub const AUTO: &str = "auto";
 
 /// One communication that ran.
 #[derive(Debug)]
@@ -65,23 +86,24 @@ impl TransferReader {
     ///
     /// # Errors
     /// If a column is missing, of another type or unit, or holds an impossible value.
-    pub(super) fn add(&mut self, rows: Rows<'_>, source: u32) -> Result<(), AnalysisError> {
+    pub(super) fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
         let columns = TransferColumns::new(rows)?;
         let inputs = place_axes()
             .map(|axis| rows.words(axis))
             .collect::<Result<Vec<_>, _>>()?;
         for row in 0..rows.len() {
             let place = self.places.number(inputs.iter().map(|words| &words[row]));
-            let point = columns.point.get(row).unwrap_or(row as f64) as u64;
-            let status = rows.status(&columns.status, row, point)?;
+            let status = rows.status(&columns.status, row)?;
             let reason = columns.reason.get(row).cloned().map(Reason::new);
-            self.counts.add(status, reason.as_ref());
+            self.counts.add(status, reason.as_ref().map(Reason::kind));
             match status {
                 PointStatus::Ok => {
-                    let transfer = columns.transfer(row, point, source, place)?;
+                    let transfer = columns.transfer(row, source, place)?;
                     self.transfers.push(transfer);
                 }
-                PointStatus::Infeasible => self.keep_example(point, reason.as_ref()),
+                PointStatus::Infeasible => {
+                    self.keep_example(columns.point.get(row), reason.as_ref());
+                }
                 PointStatus::Crashed => {}
             }
         }
@@ -98,10 +120,10 @@ impl TransferReader {
     }
 }
 
-/// The columns of one record batch, found and cast.
+/// Columns of some rows, found and cast.
 struct TransferColumns<'a> {
-    rows: Rows<'a>,
-    point: NumberColumn,
+    rows: &'a Rows,
+    point: PointColumn,
     status: MemberColumn<PointStatus>,
     reason: TextColumn,
     op: TextColumn,
@@ -114,10 +136,10 @@ struct TransferColumns<'a> {
 }
 
 impl<'a> TransferColumns<'a> {
-    fn new(rows: Rows<'a>) -> Result<Self, AnalysisError> {
+    fn new(rows: &'a Rows) -> Result<Self, ReadError> {
         let of_axis = |axis: Axis| Column::of_axis(axis.info());
         Ok(Self {
-            point: rows.numbers(&columns::POINT)?,
+            point: rows.points()?,
             status: rows.members(&columns::STATUS)?,
             reason: rows.text(&columns::REASON)?,
             op: rows.text(&of_axis(Axis::Op))?,
@@ -132,43 +154,22 @@ impl<'a> TransferColumns<'a> {
     }
 
     /// A row whose point ran.
-    fn transfer(
-        &self,
-        row: usize,
-        point: u64,
-        source: u32,
-        place: usize,
-    ) -> Result<Transfer, AnalysisError> {
-        let size = Column::of_axis(Axis::Size.info());
+    fn transfer(&self, row: usize, source: u32, place: usize) -> Result<Transfer, ReadError> {
         let name = |column: &TextColumn| column.get(row).map(Arc::clone);
         Ok(Transfer {
             op: name(&self.op).unwrap_or_default(),
             place,
-            gpus: (self.rows).positive(&self.gpus, &columns::GPUS, row, point)? as u64,
+            gpus: self.rows.positive(&self.gpus, row)? as u64,
             collective: name(&self.collective).unwrap_or_else(|| AUTO.into()),
             run: CollectiveRun {
-                point,
+                point: self.point.get(row),
                 source,
-                size_bytes: self.rows.positive(&self.size, &size, row, point)? as u64,
-                time_s: self.time(row, point)?,
+                size_bytes: self.rows.positive(&self.size, row)? as u64,
+                time_s: self.rows.not_negative(&self.time, row)?,
                 // A single GPU takes no time, over which there is no bandwidth.
                 busbw_bytes_per_s: self.busbw.get(row).unwrap_or(0.0),
                 collective_used: name(&self.used).unwrap_or_default().as_ref().to_owned(),
             },
         })
-    }
-
-    /// Not a comparison with zero alone: NaN is refused too.
-    fn time(&self, row: usize, point: u64) -> Result<f64, AnalysisError> {
-        match self.time.raw(row) {
-            Some(seconds) if seconds >= 0.0 && seconds.is_finite() => Ok(seconds),
-            other => {
-                let found = other.map_or_else(|| "null".to_owned(), |value| value.to_string());
-                let expected = "seconds, not negative";
-                Err(self
-                    .rows
-                    .bad_value(&columns::TIME_S, point, &found, expected))
-            }
-        }
     }
 }

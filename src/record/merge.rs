@@ -10,8 +10,10 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{SchemaRef, UInt64Type};
 use parquet::file::statistics::Statistics;
 
-use crate::record::read::{PointsReader, ReadError, batches};
-use crate::record::{TableWriter, WriteError, columns};
+use crate::record::columns;
+use crate::record::read::{PointsReader, batches};
+use crate::record::read_error::ReadError;
+use crate::record::write::{TableWriter, WriteError};
 
 /// Rows that are put together at a time.
 const ROWS_AT_A_TIME: usize = 1_024;
@@ -53,7 +55,7 @@ pub fn merge_points(
     waiting.sort_unstable();
     let mut waiting = waiting.into_iter().peekable();
     let mut open: Vec<Source> = Vec::new();
-    let mut rows = Rows::default();
+    let mut rows = JoinedRows::default();
     loop {
         let opened = open.iter().map(Source::point).min();
         let due = waiting.peek().map(|(first, ..)| *first);
@@ -178,13 +180,13 @@ impl Source {
 
 /// Rows of several batches on their way into one.
 #[derive(Default)]
-struct Rows {
+struct JoinedRows {
     batches: Vec<RecordBatch>,
     picks: Vec<(usize, usize)>,
     writes: usize,
 }
 
-impl Rows {
+impl JoinedRows {
     /// Takes the next row of a source.
     fn take(&mut self, source: &mut Source) {
         let known = source.place.filter(|(_, write)| *write == self.writes);

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
-use arrow::datatypes::{Int32Type, UInt64Type};
+use roaring::RoaringTreemap;
 
 use crate::record::provenance::keys;
 use crate::record::{
-    Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference, short_hash,
+    Counts, Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference,
+    short_hash,
 };
-use crate::runner::Counts;
 
-/// Points that need not be played again.
+/// Points that need not be simulated again.
 #[derive(Clone, Debug, Default)]
 pub struct Finished {
-    /// Them by how they ended; crashed ones are tried again and are not among them.
+    /// Counts by status. Crashed points are excluded: they are retried.
     pub counts: Counts,
-    points: PointSet,
+    /// Indices of the points, compressed: plans of a billion points are resumed too.
+    points: RoaringTreemap,
 }
 
 /// Why a run cannot go on from what lies in its folder.
@@ -47,17 +47,17 @@ pub enum ResumeError {
 impl Finished {
     /// Whether a point is among them.
     pub fn has(&self, point: u64) -> bool {
-        self.points.has(point)
+        self.points.contains(point)
     }
 
     /// How many there are.
     pub const fn len(&self) -> u64 {
-        self.counts.points
+        self.counts.points()
     }
 
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.counts.points == 0
+        self.counts.points() == 0
     }
 
     /// Reads files of finished points, the oldest first.
@@ -99,34 +99,17 @@ fn each_row(
     reader: PointsReader,
     mut look: impl FnMut(u64, PointStatus, Option<&str>),
 ) -> Result<(), ReadError> {
-    let wanted = [columns::POINT, columns::STATUS, columns::REASON];
-    for batch in reader.stream(&wanted)? {
-        let batch = batch?;
-        let points = batch.column(0).as_primitive::<UInt64Type>();
-        let [status, reason] = [1, 2].map(|column| text(batch.column(column)));
-        for row in 0..batch.num_rows() {
-            let status = value(&status, row).and_then(|status| status.parse().ok());
-            let status = status.unwrap_or(PointStatus::Crashed);
-            look(points.value(row), status, kind(value(&reason, row)));
+    for rows in reader.rows(&[columns::POINT, columns::STATUS, columns::REASON])? {
+        let rows = rows?;
+        let points = rows.points()?;
+        let statuses = rows.members(&columns::STATUS)?;
+        let reasons = rows.text(&columns::REASON)?;
+        for row in 0..rows.len() {
+            let kind = reasons.get(row).and_then(|reason| reason.split(':').next());
+            look(points.get(row), rows.status(&statuses, row)?, kind);
         }
     }
     Ok(())
-}
-
-/// The kind with which the sentence of a reason begins.
-fn kind(reason: Option<&str>) -> Option<&str> {
-    reason?.split(':').next()
-}
-
-type Texts<'a> = (&'a DictionaryArray<Int32Type>, &'a StringArray);
-
-fn text(array: &dyn Array) -> Texts<'_> {
-    let array = array.as_dictionary::<Int32Type>();
-    (array, array.values().as_string::<i32>())
-}
-
-fn value<'a>((array, values): &Texts<'a>, row: usize) -> Option<&'a str> {
-    array.key(row).map(|key| values.value(key))
 }
 
 /// Whether a folder without finished points is of the spec that is to be run now, or of none.
@@ -171,38 +154,5 @@ fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<
             found: one,
             expected: other,
         }),
-    }
-}
-
-/// Points in blocks of bits: a bit or little more for each.
-#[derive(Clone, Debug, Default)]
-struct PointSet {
-    blocks: BTreeMap<u64, [u64; WORDS]>,
-}
-
-/// Words of 64 points in a block.
-const WORDS: usize = 16;
-
-impl PointSet {
-    /// Block, word and bit of a point.
-    fn at(point: u64) -> (u64, usize, u64) {
-        let word = point / 64;
-        let (block, word) = (word / WORDS as u64, word % WORDS as u64);
-        (block, word as usize, 1 << (point % 64))
-    }
-
-    fn has(&self, point: u64) -> bool {
-        let (block, word, bit) = Self::at(point);
-        let found = self.blocks.get(&block);
-        found.is_some_and(|words| words[word] & bit != 0)
-    }
-
-    /// Whether it was not there before.
-    fn insert(&mut self, point: u64) -> bool {
-        let (block, word, bit) = Self::at(point);
-        let words = self.blocks.entry(block).or_default();
-        let new = words[word] & bit == 0;
-        words[word] |= bit;
-        new
     }
 }

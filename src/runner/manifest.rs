@@ -6,13 +6,15 @@ use std::io;
 use std::path::Path;
 use std::thread;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::closed_set;
-use crate::record::{PointStatus, Provenance, WriteError};
+use crate::record::{Counts, Provenance, WriteError};
+use crate::runner::clock;
 use crate::runner::folder::{RunFolder, names};
+use crate::runner::run::RunSummary;
 use crate::runner::wall_time::{WallTimeReport, WallTimes};
-use crate::runner::{RunSummary, clock};
 
 closed_set! {
     /// How far a run came.
@@ -21,39 +23,6 @@ closed_set! {
         Complete = "complete",
         /// A signal or `--fail-fast` ended it; what was finished lies in `parts/`.
         Interrupted = "interrupted",
-    }
-}
-
-/// Points by how they ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// All points that were played.
-    pub points: u64,
-    /// Those that ran.
-    pub ok: u64,
-    /// Those that cannot run.
-    pub infeasible: u64,
-    /// Those that the simulator failed on.
-    pub crashed: u64,
-    /// Those that cannot run, by kind of reason.
-    pub infeasible_by_reason: BTreeMap<String, u64>,
-}
-
-impl Counts {
-    /// Counts one row; an infeasible one by the kind of its reason.
-    pub fn add(&mut self, status: PointStatus, kind: Option<&str>) {
-        self.points += 1;
-        match status {
-            PointStatus::Ok => self.ok += 1,
-            PointStatus::Infeasible => {
-                self.infeasible += 1;
-                let by_kind = &mut self.infeasible_by_reason;
-                *by_kind
-                    .entry(kind.unwrap_or_default().to_owned())
-                    .or_default() += 1;
-            }
-            PointStatus::Crashed => self.crashed += 1,
-        }
     }
 }
 
@@ -120,6 +89,7 @@ pub struct Manifest {
     /// How far the run came.
     pub state: RunState,
     /// Points by how they ended.
+    #[serde(serialize_with = "counts")]
     pub counts: Counts,
     /// When it began, in UTC.
     pub started: String,
@@ -129,6 +99,18 @@ pub struct Manifest {
     pub wall_time_per_point: WallTimeReport,
     /// Every file besides this one.
     pub files: BTreeMap<String, FileEntry>,
+}
+
+/// Counts under the names that they have in `manifest.json`.
+fn counts<S: Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Error> {
+    let names = json!({
+        "points": counts.points(),
+        "ok": counts.ok,
+        "infeasible": counts.infeasible,
+        "crashed": counts.crashed,
+        "infeasible_by_reason": counts.reasons,
+    });
+    names.serialize(serializer)
 }
 
 /// What a manifest is told beside the summary.
@@ -224,7 +206,7 @@ impl Earlier {
 /// If a file cannot be read or the manifest cannot be written.
 pub fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
     let path = folder.manifest();
-    let refused = |source| WriteError::Io {
+    let refused = |source| WriteError {
         path: path.clone(),
         source,
     };
@@ -235,7 +217,7 @@ pub fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
     let mut manifest: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| refused(error.into()))?;
     let files = file_entries(folder).map_err(refused)?;
-    manifest["files"] = serde_json::json!(files);
+    manifest["files"] = json!(files);
     folder.add(names::MANIFEST, format!("{manifest:#}\n").as_bytes())
 }
 

@@ -1,6 +1,6 @@
 //! A spec's plan as a study.
 
-use crate::runner::Study;
+use crate::runner::play::Study;
 use crate::simulation::{Outcome, Scenario, Scratch, simulate};
 use crate::spec::{BottleneckThresholds, GridPoint, Plan, Spec};
 

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rayon::ThreadPool;
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuildError};
 
 use crate::record::{PointEnd, PointStatus, Record};
 use crate::runner::clock::Stopwatch;
-use crate::runner::{Interrupt, Progress, RunError};
+use crate::runner::interrupt::Interrupt;
+use crate::runner::progress::Progress;
 use crate::simulation::{Outcome, Scenario};
 use crate::spec::{BottleneckThresholds, GridPoint};
 
@@ -75,15 +76,11 @@ impl<T: Send> Players<T> {
     pub(super) fn new<S: Study<Scratch = T>>(
         study: &S,
         threads: NonZeroUsize,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, ThreadPoolBuildError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.get())
             .thread_name(|index| format!("{WORKER_NAME}-{index}"))
-            .build()
-            .map_err(|source| RunError::Threads {
-                threads: threads.get(),
-                source,
-            })?;
+            .build()?;
         let scratches = (0..threads.get())
             .map(|_| Mutex::new(study.scratch()))
             .collect();

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::record::provenance::keys;
 use crate::record::{
-    Difference, MergeError, PointsReader, Provenance, ReadError, TableWriter, WriteError,
+    Counts, Difference, MergeError, PointsReader, Provenance, ReadError, TableWriter, WriteError,
     difference, merge_points, points_schema,
 };
 use crate::runner::finished::count_rows;
-use crate::runner::{Counts, RunFolder};
+use crate::runner::folder::RunFolder;
 use crate::spec::{GridPoint, Shard};
 
 /// Why shards cannot be joined.

@@ -62,12 +62,7 @@ impl WallTimes {
         self.0.len()
     }
 
-    /// Points per second of one thread; `None` before the first.
-    pub fn points_per_second(&self) -> Option<f64> {
-        (!self.0.is_empty()).then(|| 1e6 / self.0.mean())
-    }
-
-    /// The figures.
+    /// The histogram with its mean and percentiles.
     pub fn report(&self) -> WallTimeReport {
         WallTimeReport {
             count: self.0.len(),

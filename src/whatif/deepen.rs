@@ -67,7 +67,7 @@ pub fn deepen(findings: &mut Findings, questions: &Questions<'_>, threads: NonZe
 }
 
 fn simulate_again(findings: &mut Findings, questions: &Questions<'_>) {
-    let whole = findings.counts.rows() <= MOST_ROWS;
+    let whole = findings.counts.points() <= MOST_ROWS;
     let threshold = findings.threshold;
     let again: Vec<Again> = findings
         .series
