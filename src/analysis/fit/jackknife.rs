@@ -1,6 +1,17 @@
 //! Bounds of a fitted parameter by leaving each size out once.
 
-use super::Estimate;
+use serde::Serialize;
+
+/// A fitted parameter with its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The best value.
+    pub value: f64,
+    /// Lower bound (95%, jackknife).
+    pub low: f64,
+    /// Upper bound.
+    pub high: f64,
+}
 
 /// Two-sided 95% quantiles of Student's t for 1, 2, … degrees of freedom.
 const STUDENT_T: [f64; 30] = [
