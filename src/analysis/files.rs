@@ -1,9 +1,9 @@
 //! From files of results to findings.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use itertools::Itertools;
 use thiserror::Error;
 
 use super::busbw::{Collectives, collectives};
@@ -19,7 +19,7 @@ pub enum FilesError {
     /// A file could not be read, or its rows are faulty.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Some hold steps, others communications.
+    /// Training and collective studies are mixed.
     #[error(
         "results `{}` are a training study and `{}` a collective study, which have nothing in common; \
          analyse them apart",
@@ -34,7 +34,7 @@ pub enum FilesError {
     },
 }
 
-/// What files of results say, by the kind of their study.
+/// Findings of one kind of study.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StudyFindings {
     /// How far training scales.
@@ -44,7 +44,7 @@ pub enum StudyFindings {
 }
 
 impl StudyFindings {
-    /// Those of a training study.
+    /// Findings of a training study.
     pub const fn training(&self) -> Option<&Findings> {
         match self {
             Self::Training(findings) => Some(findings),
@@ -52,7 +52,7 @@ impl StudyFindings {
         }
     }
 
-    /// Those of a collective study.
+    /// Findings of a collective study.
     pub const fn collective(&self) -> Option<&Collectives> {
         match self {
             Self::Training(_) => None,
@@ -119,8 +119,7 @@ fn for_each_batch(
 fn run_names(files: &[&Path]) -> Vec<String> {
     let named = |name: &dyn Fn(&Path) -> Option<String>| -> Option<Vec<String>> {
         let names: Vec<String> = files.iter().map(|file| name(file)).collect::<Option<_>>()?;
-        let distinct: BTreeSet<&String> = names.iter().collect();
-        (distinct.len() == names.len()).then_some(names)
+        names.iter().all_unique().then_some(names)
     };
     let lossy = |name: &OsStr| name.to_string_lossy().into_owned();
     named(&|file| file.file_stem().map(lossy))

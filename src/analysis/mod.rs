@@ -2,11 +2,11 @@
 //!
 //! A series is every row that differs in nothing but its size. Its rate per GPU against that of
 //! the smallest size that ran is the scaling efficiency `E(n)`; the same formula serves strong
-//! scaling (one global batch) and weak scaling (one batch per GPU). What the rows do not say is
+//! scaling (one global batch) and weak scaling (one batch per GPU). What the rows do not show is
 //! absent here, with the reason.
 //!
-//! The rows of a collective study have no step to scale: of them it says what each algorithm
-//! reaches by size.
+//! The rows of a collective study have no step to scale: there each algorithm's bus bandwidth over
+//! size is the result.
 
 pub mod advice;
 pub mod breakdown;
@@ -28,8 +28,9 @@ pub mod series;
 pub mod series_finding;
 pub mod training_cost;
 mod transfers;
+mod varied;
 
-pub use advice::{Advice, AskedAs, Elasticity, Gain, PointAdvice, Resource};
+pub use advice::{Advice, AskedAs, Elasticity, Improvement, PointAdvice, Resource};
 pub use breakdown::{BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution};
 pub use busbw::{AlgorithmCurve, CollectiveJob, Collectives};
 pub use cause::{Breakdown, CauseCheck, Trial};

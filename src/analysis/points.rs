@@ -1,4 +1,4 @@
-//! What the analysis keeps of one result row.
+//! Result rows of a training study, as far as the analysis reads them.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::record::{
 pub struct SizePoint {
     /// Number of the point in its run.
     pub point: u64,
-    /// Place of its file among those analysed.
+    /// Index of the file among those analysed.
     pub source: u32,
     /// Value of the size axis: GPUs unless another axis was asked for.
     pub size: f64,
@@ -27,7 +27,7 @@ pub struct SizePoint {
     pub status: PointStatus,
     /// Why it did not run.
     pub reason: Option<Reason>,
-    /// What was measured where it ran.
+    /// Measurements, where it ran.
     pub measured: Option<Measured>,
 }
 
@@ -77,7 +77,7 @@ pub struct Measured {
     pub memory_peak_bytes: Option<f64>,
     /// Bytes of the GPU.
     pub memory_capacity_bytes: Option<f64>,
-    /// What costs most time.
+    /// Bottleneck of the step.
     pub bottleneck: Option<Bottleneck>,
     /// Rent of one step.
     pub cost_per_step_usd: Option<f64>,

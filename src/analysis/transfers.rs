@@ -1,4 +1,5 @@
-//! The rows of collective studies: each communication that ran, with the place that it ran on.
+//! Reads the rows of collective studies: each communication that ran, with its place (cluster and what
+//! else of it varies).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,15 +23,15 @@ pub struct CollectiveRun {
     pub source: u32,
     /// Bytes, as nccl-tests counts them.
     pub size_bytes: u64,
-    /// Its time.
+    /// Time.
     pub time_s: f64,
-    /// Its bus bandwidth.
+    /// Bus bandwidth.
     pub busbw_bytes_per_s: f64,
-    /// Algorithm that carried it.
+    /// Algorithm that ran.
     pub collective_used: String,
 }
 
-/// What the library's own choice is called.
+/// Name of the library's own choice of algorithm.
 pub const AUTO: &str = "auto";
 
 /// One communication that ran.
@@ -38,24 +39,24 @@ pub const AUTO: &str = "auto";
 pub(super) struct Transfer {
     /// Operation.
     pub(super) op: Arc<str>,
-    /// Number of its place.
+    /// Number of the place.
     pub(super) place: usize,
     /// GPUs.
     pub(super) gpus: u64,
     /// Algorithm that was asked for, [`AUTO`] where it was left open.
     pub(super) collective: Arc<str>,
-    /// Its size, and what came of it.
+    /// Size and measurements.
     pub(super) run: CollectiveRun,
 }
 
 /// The rows of one or several files.
 #[derive(Debug, Default)]
 pub(super) struct TransferReader {
-    /// Those that ran, in the order of the rows.
+    /// Communications that ran, in the order of the rows.
     pub(super) transfers: Vec<Transfer>,
-    /// Where the rows belong, whether they ran or not.
+    /// Places of the rows, whether they ran or not.
     pub(super) places: Places,
-    /// How many rows ended how.
+    /// Rows by status.
     pub(super) counts: Counts,
     /// One infeasible row of each kind of reason, in words.
     pub(super) examples: BTreeMap<String, String>,

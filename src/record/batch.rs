@@ -1,4 +1,4 @@
-//! Rows to Arrow.
+//! Arrow schemas and record batches of results tables.
 
 use std::collections::HashMap;
 use std::sync::Arc;

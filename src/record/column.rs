@@ -29,7 +29,7 @@ closed_set! {
         Memory = "memory",
         /// Traffic on the network.
         Network = "network",
-        /// What costs most, and what would help at most.
+        /// Bottleneck, thresholds crossed, upper bound of an improvement.
         Verdict = "verdict",
         /// Dollars and energy.
         Money = "money",

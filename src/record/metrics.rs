@@ -1,6 +1,8 @@
-//! What is computed from a step and its scenario: rates, money, the verdict.
+//! Metrics derived from a step and its scenario: rates, money, the verdict.
 
 use std::fmt::Write as _;
+
+use itertools::Itertools;
 
 use crate::closed_set;
 use crate::collective::CollectiveOp;
@@ -25,7 +27,7 @@ closed_set! {
     }
 }
 
-/// Everything about a step that is computed and not simulated.
+/// Metrics derived from a simulated step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepMetrics {
     /// Samples per second of the job.
@@ -169,16 +171,11 @@ fn exceeded(step: &StepReport, thresholds: &BottleneckThresholds) -> String {
         ),
         ("bubble", fraction(shares.bubble, shares), thresholds.bubble),
     ];
-    let mut names = String::new();
-    for (name, value, threshold) in crossed {
-        if value > threshold {
-            if !names.is_empty() {
-                names.push(',');
-            }
-            names.push_str(name);
-        }
-    }
-    names
+    crossed
+        .into_iter()
+        .filter(|(_, value, threshold)| value > threshold)
+        .map(|(name, ..)| name)
+        .join(",")
 }
 
 /// `without exposed data-parallel communication: at most 12.3% less step time, 14.0% more samples per second`.
@@ -208,7 +205,7 @@ fn advice(shares: &TimeShares) -> String {
 pub struct Bandwidths {
     /// Size over time.
     pub algorithm: f64,
-    /// What the links carry, comparable to their rate.
+    /// Bus bandwidth: comparable to the rate of the links.
     pub bus: f64,
 }
 

@@ -12,16 +12,16 @@ use crate::spec::{Axis, BottleneckThresholds, GridPoint};
 closed_set! {
     /// How a point ended.
     pub enum PointStatus: "point status" {
-        /// It ran.
+        /// The point ran.
         Ok = "ok",
-        /// It cannot run; that is a result.
+        /// The point cannot run; that is a result.
         Infeasible = "infeasible",
-        /// The simulator failed on it.
+        /// The simulator panicked.
         Crashed = "crashed",
     }
 }
 
-/// What came of one point.
+/// Outcome of one point, a panic of the simulator included.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PointEnd {
     /// The simulation gave an outcome.
@@ -94,7 +94,7 @@ impl Record {
         }
     }
 
-    /// The step, where one ran.
+    /// Simulated step.
     pub fn step(&self) -> Option<&StepReport> {
         match &self.end {
             PointEnd::Outcome(Outcome::Completed(step)) => Some(step),
@@ -103,7 +103,7 @@ impl Record {
         }
     }
 
-    /// The communication, where one ran.
+    /// Simulated communication.
     pub fn communication(&self) -> Option<&CollectiveReport> {
         match &self.end {
             PointEnd::Outcome(Outcome::Communicated(report)) => Some(report),
@@ -112,12 +112,12 @@ impl Record {
         }
     }
 
-    /// The layout that ran.
+    /// Layout of the step.
     pub fn layout(&self) -> Option<&Layout> {
         self.step().map(|step| &step.layout)
     }
 
-    /// What is computed from the step.
+    /// Rates, money and verdict of the step.
     pub fn metrics(&self) -> Option<&StepMetrics> {
         self.metrics.as_ref()
     }
@@ -173,7 +173,7 @@ impl Record {
         }
     }
 
-    /// Reads something of the scenario, null unless the point ran.
+    /// A property of the scenario; null unless the point ran.
     pub(super) fn when_ok<'r, T>(&'r self, read: impl Fn(&'r Self) -> Option<T>) -> Option<T> {
         match self.status() {
             PointStatus::Ok => read(self),

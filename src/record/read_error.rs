@@ -15,17 +15,17 @@ use crate::spec::ColumnType;
 pub struct ReadError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The fault.
     pub fault: ReadFault,
 }
 
-/// What is wrong with a results file.
+/// Fault of a results file.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadFault {
-    /// It cannot be opened.
+    /// Opening it failed.
     #[error("cannot be opened: {0}")]
     Open(io::Error),
-    /// It is not Parquet, or is cut off.
+    /// Not Parquet, or cut off.
     #[error("not a whole Parquet file: {0}")]
     NotParquet(ParquetError),
     /// Another version wrote its columns.

@@ -1,4 +1,4 @@
-//! Tables to Parquet files.
+//! Writes tables to Parquet files, whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IntoInnerError, Write};
@@ -14,8 +14,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::record::provenance::Provenance;
 
-/// Rows that are encoded at a time, whatever the sizes of the batches that come in: the bytes of a
-/// file depend on its rows alone.
+/// Rows that are encoded at a time, whatever the batch sizes: the bytes of a file depend on its rows
+/// alone.
 const SLICE_ROWS: usize = 1_024;
 
 /// Rows of a row group.
@@ -56,14 +56,14 @@ fn partial_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// A file under its temporary name; it goes away unless it is renamed.
+/// A file under its temporary name, removed on drop unless renamed.
 struct PartialFile {
     path: PathBuf,
 }
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        // After the renaming there is nothing of that name, and this fails harmlessly.
+        // After the renaming no file has that name, and this fails harmlessly.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -135,7 +135,7 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Writes what is left, forces the file to the disk and gives it its name.
+    /// Writes the remaining rows, forces the file to the disk and renames it.
     ///
     /// # Errors
     /// If the disk is full or the file system refuses otherwise; no file is left then.

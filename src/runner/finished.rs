@@ -1,10 +1,8 @@
-//! What an earlier run of the same spec has finished in a folder.
+//! Points that an earlier run of the same spec finished in a folder.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use roaring::RoaringTreemap;
 
 use crate::record::provenance::keys;
 use crate::record::{
@@ -17,45 +15,44 @@ use crate::record::{
 pub struct Finished {
     /// Counts by status. Crashed points are excluded: they are retried.
     pub counts: Counts,
-    /// Indices of the points, compressed: plans of a billion points are resumed too.
-    points: RoaringTreemap,
+    points: PointSet,
 }
 
-/// Why a run cannot go on from what lies in its folder.
+/// Why a run cannot be resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
     /// Finished points cannot be read.
-    #[error("{0}; delete that file to play its points again")]
+    #[error("{0}; delete that file to simulate its points again")]
     Read(#[from] ReadError),
-    /// Something else was run there.
+    /// The folder holds another run.
     #[error(
-        "cannot go on from `{}`: {what} was {found}, this is {expected}; run it as before, name another folder with --out, or begin anew with --overwrite",
+        "cannot resume `{}`: {what} was {found}, this is {expected}; run it as before, name another folder with --out, or start over with --overwrite",
         path.display()
     )]
     Differs {
         /// The part.
         path: PathBuf,
-        /// What differs.
+        /// The differing property.
         what: &'static str,
-        /// As it is in the part.
+        /// Value in the part.
         found: String,
-        /// As it is now.
+        /// Value of this run.
         expected: String,
     },
 }
 
 impl Finished {
-    /// Whether a point is among them.
+    /// Whether a point is finished.
     pub fn has(&self, point: u64) -> bool {
-        self.points.contains(point)
+        self.points.has(point)
     }
 
-    /// How many there are.
+    /// Number of finished points.
     pub const fn len(&self) -> u64 {
         self.counts.points()
     }
 
-    /// Whether there are none.
+    /// Whether no point is finished.
     pub const fn is_empty(&self) -> bool {
         self.counts.points() == 0
     }
@@ -112,7 +109,7 @@ fn each_row(
     Ok(())
 }
 
-/// Whether a folder without finished points is of the spec that is to be run now, or of none.
+/// Refuses a folder without finished points whose spec is not that of this run.
 pub(super) fn check_spec(path: &Path, provenance: &Provenance) -> Result<(), ResumeError> {
     let Ok(text) = fs::read_to_string(path) else {
         return Ok(());
@@ -129,7 +126,7 @@ pub(super) fn check_spec(path: &Path, provenance: &Provenance) -> Result<(), Res
     })
 }
 
-/// Whether a file comes of what is to be run now. A run may go on beyond its limit.
+/// Refuses a file of another spec, version, catalogue or shard. The limit may be raised.
 fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<(), ResumeError> {
     let pairs: BTreeMap<&str, String> = provenance.pairs().into_iter().collect();
     let limit = |text: Option<&str>| text.and_then(|it| it.parse().ok()).unwrap_or(u64::MAX);
@@ -154,5 +151,38 @@ fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<
             found: one,
             expected: other,
         }),
+    }
+}
+
+/// A set of points in blocks of bits: about a bit per point, for plans of a billion points.
+#[derive(Clone, Debug, Default)]
+struct PointSet {
+    blocks: BTreeMap<u64, [u64; WORDS]>,
+}
+
+/// Words of 64 points in a block.
+const WORDS: usize = 16;
+
+impl PointSet {
+    /// Block, word and bit of a point.
+    fn at(point: u64) -> (u64, usize, u64) {
+        let word = point / 64;
+        let (block, word) = (word / WORDS as u64, word % WORDS as u64);
+        (block, word as usize, 1 << (point % 64))
+    }
+
+    fn has(&self, point: u64) -> bool {
+        let (block, word, bit) = Self::at(point);
+        let found = self.blocks.get(&block);
+        found.is_some_and(|words| words[word] & bit != 0)
+    }
+
+    /// Adds a point; whether it is new.
+    fn insert(&mut self, point: u64) -> bool {
+        let (block, word, bit) = Self::at(point);
+        let words = self.blocks.entry(block).or_default();
+        let new = words[word] & bit == 0;
+        words[word] |= bit;
+        new
     }
 }

@@ -1,4 +1,4 @@
-//! `manifest.json`: what was run, by which program, where, and what came of it.
+//! `manifest.json`: spec, program, machine, counts and checksums of a run.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use crate::runner::run::RunSummary;
 use crate::runner::wall_time::{WallTimeReport, WallTimes};
 
 closed_set! {
-    /// How far a run came.
+    /// Whether a run is complete.
     pub enum RunState: "state of a run" {
         /// Every point has its row.
         Complete = "complete",
@@ -29,13 +29,13 @@ closed_set! {
 /// The machine that a run was made on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Host {
-    /// Its name.
+    /// Host name.
     pub name: String,
-    /// Its operating system and processor architecture.
+    /// Operating system and processor architecture.
     pub platform: String,
-    /// Its processor.
+    /// Processor model.
     pub cpu: Option<String>,
-    /// Threads that it runs at once.
+    /// Hardware threads.
     pub cpus: usize,
 }
 
@@ -61,13 +61,13 @@ impl Host {
 /// A file of the run folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileEntry {
-    /// Its length.
+    /// Length in bytes.
     pub bytes: u64,
-    /// BLAKE3 hash of it, in hex.
+    /// BLAKE3 hash, in hex.
     pub blake3: String,
 }
 
-/// What was run, by which program, where, and what came of it.
+/// Spec, program, machine, counts and checksums of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Manifest {
     /// Name of the spec.
@@ -84,9 +84,9 @@ pub struct Manifest {
     pub seed: u64,
     /// The machine.
     pub host: Host,
-    /// Threads that simulated, or that joined what shards had.
+    /// Threads that simulated, or that joined shards.
     pub threads: usize,
-    /// How far the run came.
+    /// Whether the run is complete.
     pub state: RunState,
     /// Points by how they ended.
     #[serde(serialize_with = "counts")]
@@ -113,7 +113,7 @@ fn counts<S: Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Err
     names.serialize(serializer)
 }
 
-/// What a manifest is told beside the summary.
+/// Facts of a run that its summary does not hold.
 #[derive(Clone, Debug)]
 pub struct RunFacts {
     /// Seed of the draws.
@@ -125,7 +125,7 @@ pub struct RunFacts {
 }
 
 impl Manifest {
-    /// Takes stock of a run folder, with checksums of all its files.
+    /// The manifest of a run folder, with checksums of all its files.
     ///
     /// # Errors
     /// If a file cannot be read.
@@ -158,13 +158,13 @@ impl Manifest {
         })
     }
 
-    /// Puts it into its folder.
+    /// Writes the manifest into its folder.
     ///
     /// # Errors
     /// If the file system refuses.
     ///
     /// # Panics
-    /// Never: every part of it can be written as JSON.
+    /// Never: every field can be written as JSON.
     pub fn write(&self, folder: &RunFolder) -> Result<(), WriteError> {
         let mut text = serde_json::to_string_pretty(self).expect("a manifest has only text keys");
         text.push('\n');
@@ -172,7 +172,7 @@ impl Manifest {
     }
 }
 
-/// What the manifest of a run that was begun before says of it.
+/// The manifest of an earlier, unfinished part of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Earlier {
     /// When it began, in UTC.
@@ -182,7 +182,7 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// Reads it, as far as it is there: a process that was killed has left none.
+    /// Reads the manifest; empty where there is none, as after a killed process.
     pub fn of(folder: &RunFolder) -> Self {
         let text = fs::read_to_string(folder.manifest()).unwrap_or_default();
         let manifest: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
@@ -200,7 +200,7 @@ impl Earlier {
     }
 }
 
-/// Takes the checksums of a folder's manifest anew, where it has one: findings were rewritten.
+/// Updates the checksums in a folder's manifest, if any, after findings were rewritten.
 ///
 /// # Errors
 /// If a file cannot be read or the manifest cannot be written.

@@ -17,14 +17,14 @@ use crate::runner::wall_time::WallTimes;
 use crate::simulation::Infeasible;
 use crate::spec::GridPoint;
 
-/// Points of a chunk: one part. A crash of the machine loses those that are on their way: up to two
-/// chunks that wait to be written, and the one that is played.
+/// Points of a chunk: one part. A crash of the machine loses up to three chunks: two that wait to be
+/// written, and the one that is simulated.
 pub const CHUNK_POINTS: usize = 512;
 
 /// Chunks that wait between two stages.
 const CHUNKS_WAITING: usize = 2;
 
-/// How a run is carried out; nothing here changes a row.
+/// Options of a run; none of them changes a row.
 #[derive(Clone, Copy, Debug)]
 pub struct RunOptions {
     /// Threads that simulate.
@@ -84,14 +84,14 @@ pub enum RunError {
     /// The threads cannot be started.
     #[error("cannot start {threads} threads: {source}")]
     Threads {
-        /// How many were asked for.
+        /// The requested number.
         threads: usize,
-        /// Why not.
+        /// The cause.
         source: rayon::ThreadPoolBuildError,
     },
 }
 
-/// Crashed points that a summary names.
+/// Crashed points that a summary lists.
 const CRASHES_NAMED: usize = 10;
 
 /// Prepares a folder to be resumed, and returns the points that an earlier run finished there.
@@ -181,7 +181,7 @@ pub fn run<S: Study>(
     })
 }
 
-/// Walks the plan and hands its points out in chunks.
+/// Walks the plan and sends its points in chunks.
 fn hand_out(
     points: impl Iterator<Item = GridPoint>,
     chunks: &SyncSender<Vec<GridPoint>>,
@@ -203,7 +203,7 @@ fn hand_out(
     }
 }
 
-/// Number of the first part that is not there.
+/// Number of the next part.
 fn next_part(folder: &RunFolder) -> Result<usize, FolderError> {
     let files = folder.part_files()?;
     let numbers = files

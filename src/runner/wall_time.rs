@@ -1,11 +1,11 @@
-//! How long points took, for the log.
+//! Wall time per point, for the manifest.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Longest wall time that is told apart: an hour.
+/// Longest wall time that the histogram resolves: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
 
 /// Wall time of each point in a high-dynamic-range histogram of three digits, in microseconds.
@@ -49,7 +49,7 @@ impl WallTimes {
         self.0.saturating_record_n(micros.max(1), points);
     }
 
-    /// Counts those of another histogram too.
+    /// Adds the points of another histogram.
     ///
     /// # Panics
     /// Never: both have the same bounds.

@@ -14,7 +14,7 @@ use super::replay::{Replay, scenario};
 use super::sensitivity::elasticities;
 use super::{Baseline, Change, neighbours};
 use crate::analysis::{
-    Advice, AskedAs, Findings, Gain, PointAdvice, SeriesFinding, SizePoint, Trial,
+    Advice, AskedAs, Findings, Improvement, PointAdvice, SeriesFinding, SizePoint, Trial,
 };
 use crate::runner::WORKER_NAME;
 use crate::simulation::{LayoutRequest, Scratch};
@@ -230,7 +230,7 @@ fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut
                 .ask_all(point.spec, &grid_point, point.changes);
             let helpful = gains.into_iter().filter_map(|gain| {
                 let time = gain.time_per_sample.filter(|time| *time < -NO_HELP)?;
-                Some(Gain {
+                Some(Improvement {
                     change: gain.change.words,
                     time_per_sample: time,
                 })

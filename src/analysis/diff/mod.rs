@@ -1,4 +1,4 @@
-//! Two runs of the same points, metric by metric.
+//! Comparison of two runs of the same points, metric by metric.
 
 mod rows;
 
@@ -41,7 +41,7 @@ pub enum DiffError {
         /// The other.
         new: PathBuf,
     },
-    /// A metric that no column has.
+    /// No numeric column has that name.
     #[error("unknown metric `{name}`; numeric metrics here: {}", known.join(", "))]
     UnknownMetric {
         /// The name that was given.
@@ -51,7 +51,7 @@ pub enum DiffError {
     },
 }
 
-/// What differs between two runs.
+/// Differences between two runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Diff {
     /// Relative change from which a metric counts as better or worse.
@@ -66,7 +66,7 @@ pub struct Diff {
     pub status_changes: Vec<StatusChange>,
     /// Each metric that was compared.
     pub metrics: Vec<MetricDiff>,
-    /// What else differs and is the likely cause.
+    /// Differences of version, catalogue or spec, the likely causes.
     pub likely_causes: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ pub struct MetricDiff {
     pub distribution: Distribution,
 }
 
-/// How the relative changes of a metric are spread.
+/// Distribution of the relative changes of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Distribution {
     /// The smallest.
@@ -121,7 +121,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Of values in rising order, interpolated between neighbours; `None` of none.
+    /// Summary of ascending values (linear interpolation); `None` if empty.
     fn of(sorted: &[f64]) -> Option<Self> {
         let (least, most) = (*sorted.first()?, *sorted.last()?);
         let quantile = |share: f64| {
@@ -275,7 +275,7 @@ fn chosen_metrics(kind: StudyKind, names: &[String]) -> Result<Vec<Column>, Diff
         .collect()
 }
 
-/// What of the files' origin differs.
+/// Differences of version, catalogue and spec, in words.
 fn likely_causes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
     let mut found = Vec::new();
     for (key, what) in [
@@ -309,7 +309,7 @@ fn metric_diff(
         .iter()
         .filter_map(|(base, new)| {
             let (before, after) = (base.values[place]?, new.values[place]?);
-            // Nought to nought is no change, not an undefined one.
+            // From zero to zero is no change, not an undefined one.
             let relative = if before.to_bits() == after.to_bits() {
                 0.0
             } else {

@@ -1,9 +1,10 @@
 //! Rows of one run, found by their inputs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use itertools::Itertools;
 
+use crate::analysis::varied::decides;
 use crate::record::{Column, NumberColumn, PointStatus, PointsReader, ReadError, Rows, columns};
 use crate::spec::{AXES, Axis, StudyKind};
 
@@ -79,27 +80,12 @@ fn keyed(rows: &Rows, axes: &[Axis], metrics: &[Column]) -> Result<Vec<KeyedRow>
 /// Axes that differ between points, without those that the GPU decides: where each comes with one
 /// cluster, it tells the points apart.
 pub(super) fn varied_inputs(rows: &[&KeyedRow]) -> Vec<Axis> {
-    let mut values: BTreeMap<Axis, BTreeSet<&str>> = BTreeMap::new();
-    let mut counts: BTreeMap<Axis, usize> = BTreeMap::new();
-    for (axis, value) in rows.iter().flat_map(|row| &row.inputs) {
-        values.entry(*axis).or_default().insert(value);
-        *counts.entry(*axis).or_default() += 1;
-    }
-    values
-        .into_iter()
-        .filter(|(axis, values)| values.len() > 1 || counts[axis] < rows.len())
-        .map(|(axis, _)| axis)
-        .filter(|axis| *axis == Axis::Gpu || !decided_by_gpu(rows, *axis))
-        .collect()
-}
-
-/// Whether points with the same GPU have the same value of an axis.
-fn decided_by_gpu(rows: &[&KeyedRow], axis: Axis) -> bool {
-    let mut seen: BTreeMap<Option<&str>, Option<&str>> = BTreeMap::new();
-    rows.iter().all(|row| {
-        let value = row.input(axis);
-        *seen.entry(row.input(Axis::Gpu)).or_insert(value) == value
-    }) && seen.len() > 1
+    let values = |axis| rows.iter().map(move |row| row.input(axis));
+    let varies = |axis: &Axis| !values(*axis).all_equal();
+    let by_gpu = |axis| values(Axis::Gpu).zip(values(axis));
+    let told = |axis: &Axis| *axis == Axis::Gpu || !decides(by_gpu(*axis));
+    let axes = Axis::ALL.iter().copied();
+    axes.filter(varies).filter(told).collect()
 }
 
 impl KeyedRow {

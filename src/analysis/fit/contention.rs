@@ -63,7 +63,7 @@ pub fn fit_usl(sizes: &[SizeRate]) -> Option<UslFit> {
     })
 }
 
-/// Contention and coherency with each size left out once; they may go below zero there, which tells how
+/// Contention and coherency with each size left out once; they may be negative there, which tells how
 /// sure a zero is.
 pub(super) fn usl_without_each(sizes: &[SizeRate], fit: &UslFit) -> Option<Vec<(f64, f64)>> {
     let Basis {

@@ -20,7 +20,7 @@ const STUDENT_T: [f64; 30] = [
     2.052, 2.048, 2.045, 2.042,
 ];
 
-/// A parameter with its 95% bounds by what it is `without` each size; not below zero, which no
+/// 95% bounds of a parameter, from its estimates `without` each size; at least zero, as every
 /// parameter of a scaling law is.
 ///
 /// Standard error `√((n−1)/n · Σ(θ₍ᵢ₎ − θ̄)²)` over the estimates with size `i` left out (Efron &

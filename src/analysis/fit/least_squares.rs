@@ -49,7 +49,7 @@ pub(super) struct LogFit {
 ///
 /// A linear fit with weights `1/value²` starts, Gauss–Newton steps on the log residuals follow:
 /// a step solves the linear problem for `predicted · log(value/predicted)` with weights
-/// `1/predicted²`. `None` where the terms do not tell the parameters apart, or the fit predicts
+/// `1/predicted²`. `None` where the terms do not determine the parameters, or the fit predicts
 /// something that is not positive.
 pub(super) fn fit_log(terms: &[Terms], values: &[f64], free: &[usize]) -> Option<LogFit> {
     const STEPS: usize = 30;
@@ -83,11 +83,11 @@ pub(super) fn fit_log(terms: &[Terms], values: &[f64], free: &[usize]) -> Option
     })
 }
 
-/// Parameters with each value left out once: one Gauss–Newton step each from the parameters that fit all
-/// of them, `None` where the rest does not tell the parameters apart.
+/// Parameters with each value left out once, by one Gauss–Newton step from the parameters that fit all
+/// values; `None` where the rest does not determine the parameters.
 ///
-/// What one value adds to the normal equations is taken away from the sum over all of them, so that no
-/// fit is repeated (the linear jackknife: Fox, Hinkley & Larntz, Technometrics 22(1), 1980).
+/// Each value's terms are subtracted from the normal equations of all of them, so that no fit is
+/// repeated (the linear jackknife: Fox, Hinkley & Larntz, Technometrics 22(1), 1980).
 pub(super) fn leave_each_out(
     terms: &[Terms],
     values: &[f64],
@@ -151,7 +151,7 @@ impl Normal {
         }
     }
 
-    /// Solves them by elimination with pivoting.
+    /// Solves the equations by elimination with pivoting.
     fn solve(self, free: &[usize]) -> Option<Terms> {
         /// A pivot this much smaller than its column's largest entry tells nothing.
         const SINGULAR: f64 = 1e-14;
