@@ -2,6 +2,7 @@
 
 pub mod collective;
 pub mod counterfactual;
+pub mod infeasible;
 pub mod outcome;
 pub mod scenario;
 mod scratch;
@@ -9,9 +10,10 @@ pub mod training;
 
 pub use collective::simulate_collective;
 pub use counterfactual::{Counterfactual, StepPart};
+pub use infeasible::{Infeasible, ReasonKind};
 pub use outcome::{
-    CollectiveReport, Infeasible, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles,
-    StepReport, TimeShares,
+    CollectiveReport, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles, StepReport,
+    TimeShares,
 };
 pub use scenario::{
     CollectiveScenario, CommunicationRequest, LayoutRequest, RunSettings, Scenario,

@@ -1,4 +1,4 @@
-//! What is to be simulated: one grid point with every name resolved.
+//! Scenarios: points with every name resolved, which the simulation plays.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use crate::simulation::{Counterfactual, Layout, StepPart};
 use crate::stack::{PipelineSchedule, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
-/// One resolved point.
+/// Resolved point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scenario {
     /// Steps of a training job.
     Training(Box<TrainingScenario>),
-    /// One communication on a cluster.
+    /// A communication on a cluster.
     Collective(Box<CollectiveScenario>),
 }
 
@@ -31,13 +31,13 @@ pub struct TrainingScenario {
     pub stack: Arc<Stack>,
     /// GPUs of the job: whole nodes, or part of one.
     pub gpus: u32,
-    /// What a step processes.
+    /// Samples and format of a step.
     pub workload: Workload,
-    /// How the job is laid out.
+    /// Requested layout.
     pub layout: LayoutRequest,
-    /// How it communicates.
+    /// Requested communication.
     pub communication: CommunicationRequest,
-    /// How the simulation itself runs.
+    /// Settings of the simulation.
     pub run: RunSettings,
 }
 
@@ -48,7 +48,7 @@ impl TrainingScenario {
     }
 }
 
-/// What a step processes.
+/// Samples and format of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workload {
     /// Samples per optimizer step.
@@ -86,7 +86,7 @@ pub struct LayoutRequest {
     pub zero: Option<ZeroStage>,
     /// Whether tensor parallelism shards the norms' tokens.
     pub sequence_parallel: Option<bool>,
-    /// What is recomputed.
+    /// Recomputation policy.
     pub recompute: Option<Recompute>,
     /// Share of the layers that full recomputation repeats, 0–1; `None`: all where full recomputation is asked
     /// for, the least that fits where the simulator chooses it.
@@ -155,7 +155,7 @@ pub struct CommunicationRequest {
     pub bucket: Option<Bytes>,
 }
 
-/// How the simulation itself runs.
+/// Settings of the simulation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunSettings {
     /// Coefficient of variation of kernel times; 0 is deterministic.
@@ -164,17 +164,20 @@ pub struct RunSettings {
     pub iterations: u32,
     /// Seed of the draws, already mixed with the point's number.
     pub seed: u64,
-    /// What is different from the real world; `None`: nothing.
+    /// Difference from the real world; `None`: none.
     pub counterfactual: Option<Counterfactual>,
 }
 
 impl RunSettings {
+    /// Simulated steps unless another number is asked for.
+    pub const ITERATIONS: u32 = 32;
+
     /// Whether a part of the step is left out.
     pub fn leaves_out(&self, part: StepPart) -> bool {
         self.counterfactual == Some(Counterfactual::Without(part))
     }
 
-    /// How many times as long kernels take as they would.
+    /// Factor on the time of kernels; 1 except in counterfactuals.
     pub fn kernel_time(&self) -> f64 {
         match self.counterfactual {
             Some(Counterfactual::KernelTime(factor)) => factor,
@@ -182,7 +185,7 @@ impl RunSettings {
         }
     }
 
-    /// How many times as long the network's latencies take as they would.
+    /// Factor on the network's latencies; 1 except in counterfactuals.
     pub fn network_latency(&self) -> f64 {
         match self.counterfactual {
             Some(Counterfactual::NetworkLatency(factor)) => factor,
@@ -195,14 +198,14 @@ impl Default for RunSettings {
     fn default() -> Self {
         Self {
             variability: 0.0,
-            iterations: 32,
+            iterations: Self::ITERATIONS,
             seed: 0,
             counterfactual: None,
         }
     }
 }
 
-/// One communication on a cluster, as nccl-tests measures it: every GPU of the job is one rank.
+/// A communication on a cluster, as nccl-tests measures it: every GPU of the job is one rank.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CollectiveScenario {
     /// The GPU.
@@ -211,7 +214,7 @@ pub struct CollectiveScenario {
     pub cluster: Arc<Cluster>,
     /// Ranks.
     pub gpus: u32,
-    /// What they do.
+    /// Operation.
     pub op: CollectiveOp,
     /// Size as nccl-tests counts it.
     pub size: Bytes,

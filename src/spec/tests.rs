@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::simulation::{Infeasible, Scenario};
+use crate::simulation::{Infeasible, Scenario, Scratch, simulate_training};
 use crate::stack::ZeroStage;
 use crate::units::Bytes;
 
@@ -586,6 +586,7 @@ fn what_only_some_points_suffer_is_infeasible_with_limit_and_need() {
     let infeasible = |axes: &str| {
         let text = format!("[grid]\nglobal_batch = 64\n{axes}\n");
         training(&spec(&text), 0)
+            .and_then(|scenario| simulate_training(&scenario, &mut Scratch::default()))
             .expect_err("it cannot run")
             .to_string()
     };

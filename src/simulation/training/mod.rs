@@ -8,6 +8,7 @@ mod player;
 mod pricing;
 mod replicas;
 mod replication;
+mod request;
 pub mod schedule;
 mod search;
 mod shared;
@@ -40,6 +41,7 @@ pub fn simulate_training(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<StepReport, Infeasible> {
+    request::check(scenario)?;
     let (source, pricing, timeline) = scratch.training.serve(scenario)?;
     let choice = search::fastest(scenario, source, pricing, timeline)?;
     let mut report = report(scenario, &choice);
@@ -64,6 +66,7 @@ pub fn stage_memory(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<Vec<MemoryFootprint>, Infeasible> {
+    request::check(scenario)?;
     let source = scratch.training.source(scenario);
     let candidate = layout::candidates(scenario)?.swap_remove(0);
     let mut layout = candidate.layout;

@@ -67,7 +67,7 @@ pub(super) fn check_schedule(
     } else {
         return Ok(());
     };
-    Err(Infeasible::Unsupported { sentence })
+    Err(Infeasible::Unsupported(sentence))
 }
 
 /// Prices data-parallel communication of a layout.
