@@ -1,4 +1,4 @@
-//! A completed point as the scenario that the simulation plays.
+//! Scenario of a completed point.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -9,12 +9,16 @@ use crate::simulation::{
     TrainingScenario, Workload,
 };
 use crate::spec::axis::{Axis, StudyKind};
-use crate::spec::resolver::Resolver;
-use crate::spec::{AxisValue, GridPoint, stages};
-use crate::stack::ZeroStage;
+use crate::spec::point::GridPoint;
+use crate::spec::resolver::{COMPLETED, Resolver};
+use crate::spec::stages;
+use crate::spec::value::AxisValue;
 use crate::units::Bytes;
 
-/// The scenario of a completed point, or why only this point cannot run.
+/// The scenario of a completed point.
+///
+/// # Errors
+/// If its GPUs are no whole nodes, or its batch is over the largest.
 pub(super) fn scenario(
     resolver: &Resolver,
     kind: StudyKind,
@@ -27,9 +31,7 @@ pub(super) fn scenario(
 }
 
 fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, Infeasible> {
-    let stack = point
-        .text(Axis::Stack)
-        .expect("completed points have a stack");
+    let stack = point.text(Axis::Stack).expect(COMPLETED);
     let gpus = gpus(point)?;
     Ok(TrainingScenario {
         gpu: Arc::clone(resolver.gpu(point)),
@@ -49,9 +51,9 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
                 .map(|mib| Bytes::from_f64(mib * Bytes::mib(1).as_f64())),
         },
         run: RunSettings {
-            variability: point.number(Axis::Variability).unwrap_or(0.0),
-            iterations: count(point, Axis::Iterations).unwrap_or(32),
-            seed: mixed(point.int(Axis::Seed).unwrap_or(0), point.index),
+            variability: point.number(Axis::Variability).expect(COMPLETED),
+            iterations: count(point, Axis::Iterations).expect(COMPLETED),
+            seed: mixed(point.int(Axis::Seed).expect(COMPLETED), point.index),
             counterfactual: None,
         },
     })
@@ -75,8 +77,8 @@ fn collective(resolver: &Resolver, point: &GridPoint) -> Result<CollectiveScenar
 
 /// Ranks of the job: whole nodes, or part of one.
 fn gpus(point: &GridPoint) -> Result<u32, Infeasible> {
-    let gpus = count(point, Axis::Gpus).expect("completed points have gpus");
-    let per_node = count(point, Axis::GpusPerNode).expect("completed points have them");
+    let gpus = count(point, Axis::Gpus).expect(COMPLETED);
+    let per_node = count(point, Axis::GpusPerNode).expect(COMPLETED);
     if gpus > per_node && !gpus.is_multiple_of(per_node) {
         return Err(Infeasible::Indivisible {
             what: format!("gpus {gpus}"),
@@ -101,7 +103,7 @@ fn workload(point: &GridPoint, gpus: u32) -> Result<Workload, Infeasible> {
     Ok(Workload {
         global_batch: u32::try_from(global_batch).map_err(over_limit)?,
         seq_len: count(point, Axis::SeqLen).unwrap_or(1),
-        precision: named(point, Axis::Precision).expect("completed points have a precision"),
+        precision: named(point, Axis::Precision).expect(COMPLETED),
     })
 }
 
@@ -119,7 +121,7 @@ fn layout(point: &GridPoint) -> LayoutRequest {
         layers_per_stage: point
             .text(Axis::LayersPerStage)
             .map(|text| stages::parse(text).expect("the reader of specs parsed it before")),
-        zero: point.int(Axis::Zero).map(zero_stage),
+        zero: named(point, Axis::Zero),
         sequence_parallel: flag(point, Axis::SequenceParallel),
         recompute: named(point, Axis::Recompute),
         recomputed_share: None,
@@ -127,20 +129,17 @@ fn layout(point: &GridPoint) -> LayoutRequest {
     }
 }
 
-fn zero_stage(number: u64) -> ZeroStage {
-    ZeroStage::ALL
-        .iter()
-        .copied()
-        .find(|stage| u64::from(stage.number()) == number)
-        .expect("the axis goes from 0 to 3")
-}
-
 fn algorithm(resolver: &Resolver, point: &GridPoint) -> Option<Algorithm> {
-    resolver.own.algorithm(point.text(Axis::Collective)?)
+    resolver.custom.algorithm(point.text(Axis::Collective)?)
 }
 
+/// The member of a closed set that an axis names, by its text or its number.
 fn named<T: FromStr>(point: &GridPoint, axis: Axis) -> Option<T> {
-    point.text(axis)?.parse().ok()
+    match point.value(axis)? {
+        AxisValue::Text(name) => name.parse().ok(),
+        AxisValue::Int(number) => number.to_string().parse().ok(),
+        AxisValue::Auto | AxisValue::Real(_) | AxisValue::Bool(_) | AxisValue::Size(_) => None,
+    }
 }
 
 fn count(point: &GridPoint, axis: Axis) -> Option<u32> {

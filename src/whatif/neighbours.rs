@@ -107,7 +107,7 @@ fn collectives(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) ->
         .as_ref()
         .or(report.collective_used.as_ref())
         .map_or("auto", Algorithm::as_str);
-    let own = spec.own().collectives.keys().map(String::as_str);
+    let own = spec.custom().collectives.keys().map(String::as_str);
     CollectiveAlgorithm::NAMES
         .iter()
         .copied()
