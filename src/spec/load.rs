@@ -178,7 +178,7 @@ impl Loader<'_> {
         }
     }
 
-    /// Reads a file that is named at a place, or notes why it cannot be read.
+    /// Reads a file that is named at a place, or notes that it cannot be read.
     fn read(&mut self, path: &Path, place: &Place, hint: &str) -> Option<Source> {
         match read(path, self.bytes_left) {
             Ok(source) => {

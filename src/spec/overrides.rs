@@ -22,7 +22,7 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Takes `AXIS=VALUE[,VALUE…]` apart; without a `=` the whole text is the axis, and a fault later.
+    /// Splits `AXIS=VALUE[,VALUE…]`; without a `=` the whole text is the axis, which is refused later.
     pub fn set_argument(text: &str) -> (String, String) {
         let (axis, values) = text.split_once('=').unwrap_or((text, ""));
         (axis.trim().to_owned(), values.trim().to_owned())

@@ -69,7 +69,7 @@ pub(super) struct PlanParts {
 }
 
 impl Plan {
-    /// Numbers the points; `None` when there are more than 63 bits can count.
+    /// Numbers the points; `None` when there are more than 63 bits can number.
     pub(super) fn new(parts: PlanParts) -> Option<Self> {
         let mut blocks = Vec::with_capacity(parts.products.len());
         let mut first = 0_u64;

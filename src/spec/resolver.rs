@@ -1,4 +1,4 @@
-//! Names of a point to values of the catalogue, with the point's changes applied.
+//! Defaults of a point, and the GPU, model and cluster that its names stand for.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -15,7 +15,7 @@ use crate::units::Bandwidth;
 /// Changed clusters that are remembered: more than a sensible sweep has, little enough to stay small.
 const MOST_CLUSTERS: usize = 4_096;
 
-/// Every axis that a study has by default has a value.
+/// Why every axis with a default has a value.
 pub(super) const COMPLETED: &str = "the point was completed";
 
 /// Values of the catalogue that the names of a point stand for, and the defaults that they give.
@@ -27,7 +27,7 @@ pub(super) struct Resolver {
     changed: RwLock<Memo<ClusterChange, Arc<Cluster>, MOST_CLUSTERS>>,
 }
 
-/// A cluster with the changes that a point makes to it; reals by their bits, to be compared exactly.
+/// Changes that a point makes to a cluster preset; reals by their bits, to be compared exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ClusterChange {
     name: Arc<str>,

@@ -626,7 +626,12 @@ fn an_altered_point_keeps_what_the_spec_gives_and_follows_in_the_rest() {
             altered(Axis::Tp, "auto"),
         ]
         .join("\n"),
-        @r""
+        @r"
+    gb200-nvl72 32 8 bf16 3 - 4
+    dgx-1 32 4 fp16 - 64 4
+    dgx-1 64 8 fp16 3 - 8
+    dgx-1 32 4 fp16 3 - -
+    "
     );
     let refused = |axis, text: &str| spec.value(axis, text).expect_err(text).to_string();
     assert!(refused(Axis::Nodes, "many").contains("not text `many`"));

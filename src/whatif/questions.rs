@@ -99,7 +99,7 @@ fn answer_all(findings: &mut Findings, questions: &Questions<'_>) {
     findings.advice = Some(advice);
 }
 
-/// This version gives another time for the smallest size of a series than the one that wrote its row.
+/// Failure to reproduce the time of the smallest size of a series.
 struct NotReproduced;
 
 /// Judges the cause of a series' breakdown, and gives its curve with a frozen layout, judged too. `None`

@@ -1,4 +1,4 @@
-//! `where` expressions: which points of the product stay.
+//! `where` expressions: conditions that keep a point.
 //!
 //! ```text
 //! or      = and { "or" and }
