@@ -3,16 +3,19 @@
 pub mod collective;
 pub mod counterfactual;
 pub mod outcome;
+pub mod parts;
+pub(crate) mod random;
 pub mod scenario;
 mod scratch;
 pub mod training;
 
 pub use collective::simulate_collective;
-pub use counterfactual::{Counterfactual, StepPart};
+pub use counterfactual::Counterfactual;
 pub use outcome::{
     CollectiveReport, Infeasible, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles,
-    StepReport, TimeShares,
+    StepReport,
 };
+pub use parts::{PartSeconds, Parts, StepPart, TimeShares};
 pub use scenario::{
     CollectiveScenario, CommunicationRequest, LayoutRequest, RunSettings, Scenario,
     TrainingScenario, Workload,

@@ -1,9 +1,11 @@
 //! What a simulation gives back.
 
 use std::fmt;
+use std::ops::AddAssign;
 
-use crate::collective::{Algorithm, Protocol};
+use crate::collective::{Algorithm, CollectiveCost, Protocol};
 use crate::hardware::{AttentionKernel, Precision};
+use crate::simulation::TimeShares;
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::{Bytes, Flops, SimDuration};
 
@@ -123,105 +125,6 @@ pub struct Layout {
     pub layers_per_stage: Vec<u32>,
 }
 
-/// Exclusive parts of a step on its critical device; they sum to the step exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeShares {
-    /// Kernels of forward and backward.
-    pub compute: SimDuration,
-    /// Kernels that repeat forward work.
-    pub recompute: SimDuration,
-    /// Waiting for tensor-parallel communication.
-    pub tp_comm: SimDuration,
-    /// Waiting for context-parallel communication.
-    pub cp_comm: SimDuration,
-    /// Waiting for expert-parallel communication.
-    pub ep_comm: SimDuration,
-    /// Waiting for sends between stages.
-    pub pp_comm: SimDuration,
-    /// Waiting for data-parallel communication (gradients, parameters, norms).
-    pub dp_comm: SimDuration,
-    /// Waiting for another stage's work.
-    pub bubble: SimDuration,
-    /// The optimizer's kernels.
-    pub optimizer: SimDuration,
-    /// Waiting for the host.
-    pub overhead: SimDuration,
-}
-
-impl TimeShares {
-    /// The step.
-    pub fn total(&self) -> SimDuration {
-        let Self {
-            compute,
-            recompute,
-            tp_comm,
-            cp_comm,
-            ep_comm,
-            pp_comm,
-            dp_comm,
-            bubble,
-            optimizer,
-            overhead,
-        } = *self;
-        compute
-            + recompute
-            + tp_comm
-            + cp_comm
-            + ep_comm
-            + pp_comm
-            + dp_comm
-            + bubble
-            + optimizer
-            + overhead
-    }
-
-    /// All exposed communication.
-    pub fn exposed_communication(&self) -> SimDuration {
-        self.tp_comm + self.cp_comm + self.ep_comm + self.pp_comm + self.dp_comm
-    }
-}
-
-impl TimeShares {
-    /// The share of the kind of communication that most of `parts` is.
-    pub(crate) fn communication_of(&mut self, parts: &Self) -> &mut SimDuration {
-        let kinds = [
-            (parts.tp_comm, &mut self.tp_comm),
-            (parts.cp_comm, &mut self.cp_comm),
-            (parts.ep_comm, &mut self.ep_comm),
-            (parts.pp_comm, &mut self.pp_comm),
-        ];
-        let most = kinds.into_iter().rev().max_by_key(|(time, _)| *time);
-        most.expect("there are four kinds").1
-    }
-}
-
-impl std::ops::AddAssign for TimeShares {
-    fn add_assign(&mut self, other: Self) {
-        let Self {
-            compute,
-            recompute,
-            tp_comm,
-            cp_comm,
-            ep_comm,
-            pp_comm,
-            dp_comm,
-            bubble,
-            optimizer,
-            overhead,
-        } = other;
-        self.compute += compute;
-        self.recompute += recompute;
-        self.tp_comm += tp_comm;
-        self.cp_comm += cp_comm;
-        self.ep_comm += ep_comm;
-        self.pp_comm += pp_comm;
-        self.dp_comm += dp_comm;
-        self.bubble += bubble;
-        self.optimizer += optimizer;
-        self.overhead += overhead;
-    }
-}
-
 /// Bytes on the fullest GPU, by part; they sum to the peak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryFootprint {
@@ -260,6 +163,23 @@ pub struct NetworkUse {
     pub inter_node: Bytes,
     /// Load of the busiest link over the time that its communication takes, 0–1.
     pub link_utilization_max: f64,
+}
+
+impl NetworkUse {
+    /// Counts a communication that happens so many times.
+    pub(crate) fn add(&mut self, cost: &CollectiveCost, times: u64) {
+        self.intra_node += cost.sent_intra * times;
+        self.inter_node += cost.sent_inter * times;
+        self.link_utilization_max = self.link_utilization_max.max(cost.link_utilization_max);
+    }
+}
+
+impl AddAssign<&NetworkUse> for NetworkUse {
+    fn add_assign(&mut self, other: &Self) {
+        self.intra_node += other.intra_node;
+        self.inter_node += other.inter_node;
+        self.link_utilization_max = self.link_utilization_max.max(other.link_utilization_max);
+    }
 }
 
 /// Step times over the simulated iterations, when `variability` > 0.

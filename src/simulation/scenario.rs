@@ -6,7 +6,7 @@ use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
 use crate::model::Model;
 use crate::simulation::{Counterfactual, Layout, StepPart};
-use crate::stack::{PipelineSchedule, Recompute, Stack, ZeroStage};
+use crate::stack::{Host, PipelineSchedule, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
 /// One resolved point.
@@ -45,6 +45,15 @@ impl TrainingScenario {
     /// Servers of the job, the last of them possibly in part.
     pub fn nodes(&self) -> u32 {
         self.gpus.div_ceil(self.cluster.gpus_per_node)
+    }
+
+    /// Costs of the host, none where a counterfactual leaves them out.
+    pub(crate) fn host(&self) -> Host {
+        if self.run.leaves_out(StepPart::Overhead) {
+            self.stack.host.free()
+        } else {
+            self.stack.host
+        }
     }
 }
 
@@ -99,42 +108,23 @@ impl LayoutRequest {
     /// The request that a layout, and with more or fewer GPUs one that differs in nothing but its data-parallel
     /// replicas, is the only answer to.
     pub fn pinned(layout: &Layout) -> Self {
-        let Layout {
-            tp,
-            pp,
-            dp: _,
-            cp,
-            ep,
-            etp,
-            vpp,
-            micro_batch,
-            microbatches: _,
-            zero,
-            recompute,
-            recomputed_share,
-            schedule,
-            sequence_parallel,
-            attention,
-            precision: _,
-            ref layers_per_stage,
-        } = *layout;
         Self {
-            micro_batch: Some(micro_batch),
-            attention: Some(attention),
-            tp: Some(tp),
-            pp: Some(pp),
-            cp: Some(cp),
-            ep: Some(ep),
-            vpp: Some(vpp),
+            micro_batch: Some(layout.micro_batch),
+            attention: Some(layout.attention),
+            tp: Some(layout.tp),
+            pp: Some(layout.pp),
+            cp: Some(layout.cp),
+            ep: Some(layout.ep),
+            vpp: Some(layout.vpp),
             dp: None,
-            etp: Some(etp),
+            etp: Some(layout.etp),
             // Convolutional nets are not cut into stages.
-            layers_per_stage: (!layers_per_stage.is_empty()).then(|| layers_per_stage.clone()),
-            zero: Some(zero),
-            sequence_parallel: Some(sequence_parallel),
-            recompute: Some(recompute),
-            recomputed_share: Some(recomputed_share),
-            schedule: Some(schedule),
+            layers_per_stage: Some(layout.layers_per_stage.clone()).filter(|list| !list.is_empty()),
+            zero: Some(layout.zero),
+            sequence_parallel: Some(layout.sequence_parallel),
+            recompute: Some(layout.recompute),
+            recomputed_share: Some(layout.recomputed_share),
+            schedule: Some(layout.schedule),
         }
     }
 }

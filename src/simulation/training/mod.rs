@@ -1,19 +1,22 @@
 //! Training steps: layout and placement, pipeline schedules, the step on the engine, the search.
 
+mod comm_cost;
+mod costs;
 mod layout;
 mod memory;
+mod optimizer;
+mod parameters;
 mod passes;
 mod pipeline;
-mod player;
+mod play;
 mod pricing;
-mod replicas;
-mod replication;
+mod replica_cost;
+mod replica_play;
 pub mod schedule;
 mod search;
 mod shared;
 mod slowest;
 pub mod stages;
-mod step;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -22,15 +25,16 @@ mod variability;
 mod work;
 
 pub(super) use shared::Shared;
-pub use trace::{Counter, Slice, SliceKind, Trace, Track};
+pub use timeline::{SliceKind, Track};
+pub use trace::{Counter, Slice, Trace};
 
+use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::search::Choice;
-use crate::simulation::training::step::StepCosts;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{
-    Infeasible, MemoryFootprint, NetworkUse, Scratch, StepReport, TimeShares, TrainingScenario,
+    Infeasible, MemoryFootprint, Scratch, StepPart, StepReport, TimeShares, TrainingScenario,
 };
-use crate::units::{Bytes, Flops, SimDuration};
+use crate::units::{Flops, SimDuration};
 
 /// Simulates one training scenario: searches the layout axes that are `None`, plays the step.
 ///
@@ -98,7 +102,8 @@ pub fn trace_training(
 /// Shares of the deterministic step, with what the spread adds to it: time in which fast GPUs wait
 /// for the slowest, a bubble.
 fn stretched(mut shares: TimeShares, mean: SimDuration) -> TimeShares {
-    shares.bubble += mean.saturating_sub(shares.total());
+    let waited = mean.saturating_sub(shares.total());
+    shares[StepPart::Bubble] += waited;
     shares
 }
 
@@ -131,11 +136,7 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
         collective_used: step
             .algorithm
             .map(|carried| carried.named(scenario.communication.collective.as_ref())),
-        network: NetworkUse {
-            intra_node: Bytes::new(step.traffic.intra),
-            inter_node: Bytes::new(step.traffic.inter),
-            link_utilization_max: step.traffic.link_utilization,
-        },
+        network: step.traffic,
         events: *events,
     }
 }

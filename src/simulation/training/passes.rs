@@ -1,15 +1,14 @@
 //! What a pass of one layer takes on one rank, communication inside the layer included.
 
-use crate::collective::CollectiveOp;
-use crate::collective::{Algorithm, CollectiveCost, GroupPattern};
-use crate::model::{CommGroup, CommOp};
+use crate::collective::{Algorithm, CollectiveOp, GroupPattern};
+use crate::model::{CommGroup, CommOp, ShardParameters};
 use crate::simulation::collective::LAUNCH_PER_GPU;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::work::{
     Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
 };
-use crate::simulation::{Infeasible, Layout, StepPart, TimeShares, TrainingScenario};
-use crate::stack::{GradientPrecision, Recompute, Stack};
+use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares, TrainingScenario};
+use crate::stack::{GradientPrecision, Host, Recompute};
 use crate::units::{Bytes, SimDuration};
 
 /// One pass of one layer (or of several, added up).
@@ -26,35 +25,7 @@ pub(super) struct PassCost {
     /// Work of the hardware.
     pub(super) flops: f64,
     /// What its communications send.
-    pub(super) traffic: Traffic,
-}
-
-/// What one rank sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Traffic {
-    /// Bytes inside the scale-up domain.
-    pub(super) intra: u64,
-    /// Bytes between domains.
-    pub(super) inter: u64,
-    /// Busiest link over the communications.
-    pub(super) link_utilization: f64,
-}
-
-impl Traffic {
-    /// Counts a communication that happens so many times.
-    pub(super) fn add(&mut self, price: &CollectiveCost, times: u64) {
-        self.intra += price.sent_intra.get() * times;
-        self.inter += price.sent_inter.get() * times;
-        self.link_utilization = self.link_utilization.max(price.link_utilization_max);
-    }
-}
-
-impl std::ops::AddAssign<&Traffic> for Traffic {
-    fn add_assign(&mut self, other: &Self) {
-        self.intra += other.intra;
-        self.inter += other.inter;
-        self.link_utilization = self.link_utilization.max(other.link_utilization);
-    }
+    pub(super) traffic: NetworkUse,
 }
 
 impl std::ops::AddAssign<&PassCost> for PassCost {
@@ -76,31 +47,8 @@ impl PassCost {
         if share >= 1.0 {
             return self;
         }
-        let TimeShares {
-            compute,
-            recompute,
-            tp_comm,
-            cp_comm,
-            ep_comm,
-            pp_comm,
-            dp_comm,
-            bubble,
-            optimizer,
-            overhead,
-        } = self.parts;
         Self {
-            parts: TimeShares {
-                compute: compute.scaled(share),
-                recompute: recompute.scaled(share),
-                tp_comm: tp_comm.scaled(share),
-                cp_comm: cp_comm.scaled(share),
-                ep_comm: ep_comm.scaled(share),
-                pp_comm: pp_comm.scaled(share),
-                dp_comm: dp_comm.scaled(share),
-                bubble: bubble.scaled(share),
-                optimizer: optimizer.scaled(share),
-                overhead: overhead.scaled(share),
-            },
+            parts: self.parts.map(|part| part.scaled(share)),
             issue: self.issue.scaled(share),
             comm_busy: self.comm_busy.scaled(share),
             link_time: self.link_time.map(|seconds| seconds * share),
@@ -118,10 +66,8 @@ pub(super) struct LayerCost {
     pub(super) backward: PassCost,
     pub(super) backward_input: PassCost,
     pub(super) backward_weight: PassCost,
-    /// Parameters on this rank, reduced over data parallelism.
-    pub(super) dense: u64,
-    /// Parameters on this rank, reduced over the experts' own data parallelism.
-    pub(super) expert: u64,
+    /// Parameters on this rank.
+    pub(super) parameters: ShardParameters,
 }
 
 impl std::ops::AddAssign<&LayerCost> for LayerCost {
@@ -130,8 +76,7 @@ impl std::ops::AddAssign<&LayerCost> for LayerCost {
         self.backward += &other.backward;
         self.backward_input += &other.backward_input;
         self.backward_weight += &other.backward_weight;
-        self.dense += other.dense;
-        self.expert += other.expert;
+        self.parameters += other.parameters;
     }
 }
 
@@ -156,6 +101,7 @@ pub(super) fn layer_costs(
 ) -> Result<LayerCosts, Infeasible> {
     let mut costing = Costing {
         scenario,
+        host: scenario.host(),
         layout,
         pricing,
     };
@@ -183,19 +129,19 @@ pub(super) fn layer_costs(
 
 struct Costing<'a> {
     scenario: &'a TrainingScenario,
+    host: Host,
     layout: &'a Layout,
     pricing: &'a mut Pricing,
 }
 
 impl Costing<'_> {
     fn layer(&mut self, layer: &LayerWork, recompute: Recompute) -> Result<LayerCost, Infeasible> {
-        let stack = &self.scenario.stack;
         let forward = self.pass(&layer.forward)?;
         let mut backward_input = self.pass(&layer.backward_input)?;
         let mut backward_weight = self.pass(&layer.backward_weight)?;
         let parameters = layer.parameters.dense + layer.parameters.expert;
         let accumulation = self.accumulation(parameters);
-        backward_weight.parts.compute += accumulation;
+        backward_weight.parts[StepPart::Compute] += accumulation;
         let again = match recompute {
             Recompute::None => PassCost::default(),
             Recompute::Selective => {
@@ -204,7 +150,7 @@ impl Costing<'_> {
                     &mut again,
                     layer.selective.busy,
                     layer.selective.count,
-                    stack,
+                    &self.host,
                 );
                 again.flops = layer.selective.flops;
                 again
@@ -221,8 +167,7 @@ impl Costing<'_> {
             backward,
             backward_input,
             backward_weight,
-            dense: layer.parameters.dense,
-            expert: layer.parameters.expert,
+            parameters: layer.parameters,
         })
     }
 
@@ -250,12 +195,7 @@ impl Costing<'_> {
             flops: work.kernels.flops,
             ..PassCost::default()
         };
-        add_kernels(
-            &mut cost,
-            work.kernels.busy,
-            work.kernels.count,
-            &self.scenario.stack,
-        );
+        add_kernels(&mut cost, work.kernels.busy, work.kernels.count, &self.host);
         for communication in &work.communications {
             self.communicate(&mut cost, communication, &work.kernels)?;
         }
@@ -272,7 +212,7 @@ impl Costing<'_> {
             op,
             group,
             bytes,
-            beside,
+            overlapped,
         } = *communication;
         let groups = self.groups(group);
         if groups.size <= 1 || self.scenario.run.leaves_out(part_of(group)) {
@@ -307,21 +247,17 @@ impl Costing<'_> {
                 self.hide(cost, busy, kernels.busy.scaled(0.5))
             }
             CommOp::AllReduce | CommOp::AllGather | CommOp::ReduceScatter | CommOp::AllToAll => {
-                if self.overlaps_tensor() && beside > SimDuration::ZERO {
+                if self.overlaps_tensor() && overlapped > SimDuration::ZERO {
                     // The first or last chunk has no product to hide behind.
                     let first = SimDuration::from_picos(busy.as_picos() / ranks);
-                    first + self.hide(cost, busy - first, beside)
+                    first + self.hide(cost, busy - first, overlapped)
                 } else {
                     busy
                 }
             }
         };
-        match group {
-            CommGroup::Tensor | CommGroup::ExpertTensor => cost.parts.tp_comm += exposed,
-            CommGroup::Context => cost.parts.cp_comm += exposed,
-            CommGroup::Expert => cost.parts.ep_comm += exposed,
-        }
-        let host = &self.scenario.stack.host;
+        cost.parts[part_of(group)] += exposed;
+        let host = &self.host;
         if !host.cuda_graphs {
             // One launch, without the small kernels that the dispatch of a kernel stands for.
             cost.issue += host.dispatch.min(LAUNCH_PER_GPU) * rounds;
@@ -358,13 +294,13 @@ impl Costing<'_> {
         (met / visited).min(1.0)
     }
 
-    /// What of a communication is left when kernels of `compute` run beside it; they are slower by the SMs that it
-    /// takes from them while both run.
+    /// Exposed time of a communication overlapped with kernels of `compute`, which are slower by the SMs that it takes
+    /// from them while both run.
     fn hide(&self, cost: &mut PassCost, busy: SimDuration, compute: SimDuration) -> SimDuration {
         let taken = f64::from(self.scenario.stack.overlap.communication_sms);
         let all = f64::from(self.scenario.gpu.sms);
         if taken < all {
-            cost.parts.compute += busy.min(compute).scaled(taken / (all - taken));
+            cost.parts[StepPart::Compute] += busy.min(compute).scaled(taken / (all - taken));
         }
         busy.saturating_sub(compute)
     }
@@ -407,18 +343,18 @@ impl Costing<'_> {
     }
 }
 
-fn add_kernels(cost: &mut PassCost, busy: SimDuration, count: u32, stack: &Stack) {
-    cost.parts.compute += busy;
-    cost.parts.overhead += stack.host.kernel_gap * u64::from(count);
-    if !stack.host.cuda_graphs {
-        cost.issue += stack.host.dispatch * u64::from(count);
+fn add_kernels(cost: &mut PassCost, busy: SimDuration, count: u32, host: &Host) {
+    cost.parts[StepPart::Compute] += busy;
+    cost.parts[StepPart::Overhead] += host.kernel_gap * u64::from(count);
+    if !host.cuda_graphs {
+        cost.issue += host.dispatch * u64::from(count);
     }
 }
 
 /// A forward pass as the backward pass repeats it: its kernels are recomputation.
 fn as_recomputation(mut again: PassCost) -> PassCost {
-    again.parts.recompute = again.parts.compute;
-    again.parts.compute = SimDuration::ZERO;
+    again.parts[StepPart::Recompute] = again.parts[StepPart::Compute];
+    again.parts[StepPart::Compute] = SimDuration::ZERO;
     again
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::layout::{Candidate, candidates};
 use crate::simulation::training::memory;
+use crate::simulation::training::play::Step;
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::step::{Step, StepCosts};
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, MemoryFootprint, TrainingScenario};
@@ -118,11 +119,17 @@ fn rank(layout: &Layout) -> (u32, u32, u32, u32, u32, u32, u8) {
         cp,
         ep,
         vpp,
-        micro_batch,
-        zero,
         ..
     } = *layout;
-    (tp, pp, cp, ep, vpp, micro_batch, zero.number())
+    (
+        tp,
+        pp,
+        cp,
+        ep,
+        vpp,
+        layout.micro_batch,
+        layout.zero.number(),
+    )
 }
 
 /// Layouts that fit in memory, each with the policy that recomputes least.
@@ -203,26 +210,19 @@ fn least_recomputation(
 
 /// A layout in the words of its axes.
 fn in_words(layout: &Layout) -> String {
-    let Layout {
-        tp,
-        pp,
-        dp,
-        cp,
-        ep,
-        micro_batch,
-        zero,
-        recompute,
-        ..
-    } = layout;
-    let optional = |name: &str, size: u32| {
-        if size > 1 {
-            format!(", {name} {size}")
-        } else {
-            String::new()
-        }
+    let optional = |name: &str, size: u32| match size {
+        1 => String::new(),
+        size => format!(", {name} {size}"),
     };
-    let groups = optional("cp", *cp) + &optional("ep", *ep);
     format!(
-        "tp {tp}, pp {pp}, dp {dp}{groups}, micro batch {micro_batch}, zero {zero}, recompute {recompute}"
+        "tp {}, pp {}, dp {}{}{}, micro batch {}, zero {}, recompute {}",
+        layout.tp,
+        layout.pp,
+        layout.dp,
+        optional("cp", layout.cp),
+        optional("ep", layout.ep),
+        layout.micro_batch,
+        layout.zero,
+        layout.recompute
     )
 }

@@ -2,16 +2,17 @@
 
 use hdrhistogram::Histogram;
 
+use crate::simulation::random::{GOLDEN, mixed};
+use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::slowest::normal_quantile;
-use crate::simulation::training::step::StepCosts;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::{Infeasible, Percentiles, TrainingScenario};
 use crate::units::SimDuration;
 
-/// Share of a kernel's variance that belongs to the GPU it runs on and stays over the steps.
+/// Share of a kernel time's variance that belongs to the GPU and stays over the steps (estimate).
 const PERSISTENT: f64 = 0.25;
-/// Share of it that is a disturbance of one step.
+/// Share of it that a GPU draws anew for each step (estimate).
 const PER_STEP: f64 = 0.25;
 
 /// Times of the simulated steps.
@@ -24,7 +25,7 @@ pub(super) struct Spread {
     pub(super) events: u64,
 }
 
-/// Plays the steps of a layout with slower and faster GPUs.
+/// Simulates the steps of a layout whose GPUs differ in speed.
 ///
 /// Noise per kernel averages out over the thousands of kernels of a step. What remains is a
 /// persistent difference between GPUs and a disturbance per step; each stage is as slow as the
@@ -77,19 +78,13 @@ pub(super) fn spread(
     })
 }
 
-/// A uniform number in (0, 1) from a counter (SplitMix64 finaliser; Steele et al., OOPSLA 2014).
+/// Uniform number in (0, 1), drawn by the counters `step` and `stage`.
 fn uniform(seed: u64, step: u64, stage: u64) -> f64 {
     let mut bits = seed;
     for word in [step, stage] {
-        bits = mix(bits ^ mix(word.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+        bits = mixed(bits ^ mixed(word.wrapping_add(GOLDEN)));
     }
     ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-}
-
-fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

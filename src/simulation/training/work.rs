@@ -18,7 +18,7 @@ use crate::units::{Bytes, SimDuration};
 pub(super) struct Kernels {
     /// Time of all of them.
     pub(super) busy: SimDuration,
-    /// Of it, attention.
+    /// Of which attention kernels.
     pub(super) attention: SimDuration,
     /// Launches.
     pub(super) count: u32,
@@ -29,14 +29,14 @@ pub(super) struct Kernels {
 /// One communication of a pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Communication {
-    /// What is done.
+    /// Operation.
     pub(super) op: CommOp,
-    /// By whom.
+    /// Group of ranks.
     pub(super) group: CommGroup,
-    /// How much, as [`Operator::Comm`] counts it.
+    /// Bytes, as [`Operator::Comm`] counts them.
     pub(super) bytes: Bytes,
-    /// The matrix product that may hide it; zero where none can.
-    pub(super) beside: SimDuration,
+    /// Time of the matrix product that may hide it; zero where none can.
+    pub(super) overlapped: SimDuration,
 }
 
 /// One pass of one layer.
@@ -72,7 +72,14 @@ pub(super) struct ModelWork {
     pub(super) mtp_layers: u32,
 }
 
-/// The sharding that a layout means for one rank's operators.
+impl ModelWork {
+    /// Bytes of the residual stream of one microbatch on this rank: what a stage sends to the next.
+    pub(super) fn residual_bytes(&self) -> u64 {
+        self.kinds.first().map_or(0, |layer| layer.kept.full.get())
+    }
+}
+
+/// Sharding of one rank's operators under a layout.
 pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
     let stack = &scenario.stack;
     Shard {
@@ -206,7 +213,7 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
         {
             // A gather feeds the product behind it, a reduction drains the one before it.
             let gathers = op == CommOp::AllGather;
-            let beside = if overlappable && !gathers {
+            let overlapped = if overlappable && !gathers {
                 last_product
             } else {
                 SimDuration::ZERO
@@ -215,7 +222,7 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
                 op,
                 group,
                 bytes,
-                beside,
+                overlapped,
             });
             waiting = (overlappable && gathers).then_some(work.communications.len() - 1);
             continue;
@@ -228,7 +235,7 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
             Operator::Gemm { .. } | Operator::GroupedGemm { .. } => {
                 last_product = time.busy;
                 if let Some(gather) = waiting.take() {
-                    work.communications[gather].beside = time.busy;
+                    work.communications[gather].overlapped = time.busy;
                 }
             }
             Operator::Attention { .. } => work.kernels.attention += time.busy,

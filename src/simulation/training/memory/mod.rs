@@ -10,7 +10,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use crate::simulation::training::schedule::{self, Pipeline};
+use crate::simulation::training::schedule::{self, PipelineSize};
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, MemoryFootprint, TrainingScenario};
 use crate::stack::PipelineSchedule;
@@ -128,7 +128,7 @@ struct Activations {
 
 impl Activations {
     fn of(scenario: &TrainingScenario, layout: &Layout, held: &Held, stage: u32) -> Self {
-        let pipeline = Pipeline {
+        let pipeline = PipelineSize {
             stages: layout.pp,
             chunks: layout.vpp,
             microbatches: layout.microbatches,
@@ -157,20 +157,4 @@ impl Activations {
 /// Bytes that a layer keeps of one microbatch from forward to backward.
 pub(super) fn kept(scenario: &TrainingScenario, layout: &Layout, layer: &LayerWork) -> u64 {
     Policy::of(scenario, layout).kept(layer)
-}
-
-/// Kinds of the layers of one virtual stage.
-pub(super) fn layers_of<'a>(layout: &Layout, work: &'a ModelWork, place: usize) -> &'a [u16] {
-    if layout.layers_per_stage.is_empty() {
-        return &work.sequence;
-    }
-    let before: u32 = layout.layers_per_stage[..place].iter().sum();
-    let count = layout.layers_per_stage[place];
-    &work.sequence[before as usize..(before + count) as usize]
-}
-
-/// Ranks over which dense and expert parameters are replicated.
-pub(super) fn replicas(scenario: &TrainingScenario, layout: &Layout) -> (u32, u32) {
-    let expert = scenario.gpus / (layout.pp * layout.etp * layout.ep);
-    (layout.dp * layout.cp, expert.max(1))
 }

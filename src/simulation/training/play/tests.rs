@@ -7,9 +7,10 @@ use crate::catalog::Catalog;
 use crate::des::Engine;
 use crate::hardware::Precision;
 use crate::simulation::training::layout;
-use crate::simulation::training::timeline::Cause;
 use crate::simulation::training::work::WorkSource;
-use crate::simulation::{CommunicationRequest, LayoutRequest, RunSettings, Workload};
+use crate::simulation::{
+    CommunicationRequest, LayoutRequest, RunSettings, TrainingScenario, Workload,
+};
 use crate::stack::{PipelineSchedule, ZeroStage};
 use crate::units::SimTime;
 
@@ -146,13 +147,13 @@ fn splits() -> Vec<Split> {
     all
 }
 
-/// A step that was built and not played: its engine, and the cause and stage of every task.
+/// A step that was built and not played: its engine, and the kind and stage of every task.
 fn built(
     costs: &StepCosts,
     pricing: &mut Pricing,
     slowdown: &[f64],
     shows_sends: bool,
-) -> (Engine, Vec<(Cause, u32)>) {
+) -> (Engine, Vec<(SliceKind, u32)>) {
     let mut timeline = Timeline::default();
     let player = costs
         .build(pricing, &mut timeline, slowdown, shows_sends)
@@ -160,7 +161,7 @@ fn built(
     drop(player);
     let labels = timeline
         .tasks()
-        .map(|(_, label)| (label.cause, label.device));
+        .map(|(_, label)| (label.kind, label.device));
     let labels = labels.collect();
     (timeline.engine, labels)
 }
@@ -183,8 +184,8 @@ fn each_split(mut look: impl FnMut(&Split, &StepCosts, &mut Pricing)) {
 }
 
 /// The group in which a rank of a stage does a task: its data-parallel one.
-fn group(split: &Split, cause: Cause, rank: u32) -> Option<u32> {
-    (cause == Cause::Replication).then_some(rank % split.tp)
+fn group(split: &Split, kind: SliceKind, rank: u32) -> Option<u32> {
+    (kind == SliceKind::Replication).then_some(rank % split.tp)
 }
 
 // Every rank has its own streams and host, and waits for the ranks of its data-parallel group. All of
