@@ -1,5 +1,7 @@
 //! What is computed from a step and its scenario: rates, money, the verdict.
 
+use itertools::Itertools as _;
+
 use crate::closed_set;
 use crate::collective::CollectiveOp;
 use crate::model::Architecture;
@@ -162,16 +164,11 @@ fn exceeded(step: &StepReport, thresholds: &BottleneckThresholds) -> String {
             thresholds.bubble,
         ),
     ];
-    let mut names = String::new();
-    for (name, value, threshold) in crossed {
-        if value > threshold {
-            if !names.is_empty() {
-                names.push(',');
-            }
-            names.push_str(name);
-        }
-    }
-    names
+    crossed
+        .iter()
+        .filter(|(_, value, threshold)| value > threshold)
+        .map(|(name, ..)| name)
+        .join(",")
 }
 
 /// `without exposed data-parallel communication: at most 12.3% less step time, 14.0% more samples per second`.

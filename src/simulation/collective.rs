@@ -1,4 +1,4 @@
-//! One communication on a cluster, as nccl-tests would measure it.
+//! One collective on a cluster, as nccl-tests would measure it.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::memo::ByAddress;
 use crate::simulation::{CollectiveReport, CollectiveScenario, Infeasible, NetworkUse, Scratch};
 use crate::units::SimDuration;
 
-/// Host time to launch a communication on one more GPU of the same process.
+/// Host time to launch a collective on one more GPU of the same process.
 ///
 /// Source: togethercomputer/together-nccl-tests results/20260305_220944, 8 × H100 in one process: 35 µs
 /// for every size whose kernels take less.
 pub(super) const LAUNCH_PER_GPU: SimDuration = SimDuration::from_nanos(4_400);
 
-/// Simulates one communication of all GPUs of a job.
+/// Simulates one collective over all GPUs of a job.
 ///
 /// # Errors
 /// If the fabric cannot hold the nodes, or the algorithm cannot carry the operation there.
@@ -73,8 +73,8 @@ fn cost(network: &Network, scenario: &CollectiveScenario) -> Result<CollectiveCo
     }
 }
 
-/// Host time between two communications of one process: it launches one GPU after another, while
-/// those of the communication before still run.
+/// Host time between two collectives of one process: it launches one GPU after another, while the previous
+/// collective still runs.
 fn launches(ranks: u32) -> SimDuration {
     if ranks > 1 {
         LAUNCH_PER_GPU * u64::from(ranks)

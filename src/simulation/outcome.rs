@@ -1,4 +1,4 @@
-//! What a simulation gives back.
+//! Results of a simulation.
 
 use std::fmt;
 use std::ops::AddAssign;
@@ -9,7 +9,7 @@ use crate::simulation::TimeShares;
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::{Bytes, Flops, SimDuration};
 
-/// The end of one point.
+/// Result of one point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// A training step ran.
@@ -85,7 +85,7 @@ impl Infeasible {
     }
 }
 
-/// How a job is laid out; every value decided.
+/// Layout of a job, every value decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     /// Tensor-parallel ranks.
@@ -108,7 +108,7 @@ pub struct Layout {
     pub microbatches: u32,
     /// ZeRO stage.
     pub zero: ZeroStage,
-    /// What is recomputed.
+    /// Recomputation policy.
     pub recompute: Recompute,
     /// Share of the layers whose forward pass full recomputation repeats, 0–1: 1 when it was asked for, the least
     /// that fits when the simulator chose it.
@@ -134,7 +134,7 @@ pub struct MemoryFootprint {
     pub gradients: Bytes,
     /// Master weights and moments.
     pub optimizer: Bytes,
-    /// What the backward pass needs, logits included.
+    /// Activations saved for the backward pass, logits included.
     pub activations: Bytes,
     /// Communication buffers, workspaces, context, allocator reserve.
     pub buffers: Bytes,
@@ -154,14 +154,14 @@ impl MemoryFootprint {
     }
 }
 
-/// What a step or a communication asks of the network.
+/// Network traffic of a step or a communication, per GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct NetworkUse {
     /// Sent per GPU inside the scale-up domains.
     pub intra_node: Bytes,
     /// Sent per GPU between them.
     pub inter_node: Bytes,
-    /// Load of the busiest link over the time that its communication takes, 0–1.
+    /// Utilisation of the busiest link while its communication runs, 0–1.
     pub link_utilization_max: f64,
 }
 
@@ -198,17 +198,17 @@ pub struct Percentiles {
 pub struct StepReport {
     /// The layout that ran.
     pub layout: Layout,
-    /// Layouts that were simulated to find it.
+    /// Layouts simulated to find it.
     pub layouts_tried: u32,
     /// Exclusive parts of the step on the critical device.
     pub shares: TimeShares,
     /// Forward passes on the critical device, exposed communication included.
     pub forward: SimDuration,
-    /// Backward passes on it, likewise.
+    /// Backward passes on the critical device, exposed communication included.
     pub backward: SimDuration,
-    /// Time during which any communication stream of it was busy.
+    /// Time during which any communication of the critical device ran, overlapped or exposed.
     pub comm_busy: SimDuration,
-    /// Spread over iterations.
+    /// Step-time percentiles over the iterations, when `variability` > 0.
     pub percentiles: Option<Percentiles>,
     /// Work of the model for the whole step: no recomputation, causal attention counted once.
     pub model_flops: Flops,
@@ -222,7 +222,7 @@ pub struct StepReport {
     pub memory_capacity: Bytes,
     /// Algorithm of the gradient reduction; `None` when nothing is reduced.
     pub collective_used: Option<Algorithm>,
-    /// Load on the network.
+    /// Network traffic.
     pub network: NetworkUse,
     /// Events of the simulation.
     pub events: u64,
@@ -238,13 +238,13 @@ impl StepReport {
 /// One communication.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CollectiveReport {
-    /// Time of it.
+    /// Time of the communication.
     pub time: SimDuration,
-    /// Algorithm that carried it.
+    /// Algorithm used.
     pub algorithm: Algorithm,
-    /// Protocol that carried it.
+    /// Wire protocol used.
     pub protocol: Protocol,
-    /// Load on the network.
+    /// Network traffic.
     pub network: NetworkUse,
     /// Events of the simulation.
     pub events: u64,

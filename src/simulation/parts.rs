@@ -89,7 +89,7 @@ impl StepPart {
         )
     }
 
-    /// Whether a better job could do without the part: true of all but compute. A counterfactual can leave these out.
+    /// Whether a counterfactual can leave the part out: all but compute.
     pub const fn is_avoidable(self) -> bool {
         !matches!(self, Self::Compute)
     }

@@ -2,10 +2,9 @@
 
 use clustersweep::analysis::Resource;
 use clustersweep::catalog::Catalog;
-use clustersweep::hardware::Precision;
 use clustersweep::simulation::{
-    CommunicationRequest, Counterfactual, LayoutRequest, RunSettings, Scratch, StepPart,
-    StepReport, TrainingScenario, Workload, simulate_training,
+    Counterfactual, LayoutRequest, Scratch, StepPart, StepReport, TrainingScenario,
+    simulate_training,
 };
 use clustersweep::units::SimDuration;
 use clustersweep::whatif::{elasticities, with_more};
@@ -25,22 +24,15 @@ const JOBS: &[(&str, &str, &str, u32, u32)] = &[
 fn scenario(job: &(&str, &str, &str, u32, u32)) -> TrainingScenario {
     let (model, gpu, cluster, gpus, global_batch) = *job;
     let catalog = Catalog::builtin();
-    let model = catalog.models[model].clone();
-    TrainingScenario {
-        gpu: catalog.gpus[gpu].clone(),
-        cluster: catalog.clusters[cluster].clone(),
-        stack: catalog.stacks["current"].clone(),
-        gpus,
-        workload: Workload {
-            global_batch,
-            seq_len: model.seq_len.max(1),
-            precision: Precision::Bf16,
-        },
-        model,
-        layout: LayoutRequest::default(),
-        communication: CommunicationRequest::default(),
-        run: RunSettings::default(),
-    }
+    let mut scenario = TrainingScenario::new(
+        catalog.models[model].clone(),
+        catalog.gpus[gpu].clone(),
+        catalog.clusters[cluster].clone(),
+        catalog.stacks["current"].clone(),
+    );
+    scenario.gpus = gpus;
+    scenario.workload.global_batch = global_batch;
+    scenario
 }
 
 fn play(scenario: &TrainingScenario) -> StepReport {

@@ -1,4 +1,4 @@
-//! Everything about a layout that its step needs, priced.
+//! Costs of a layout: what its layers, virtual stages and sends take, before the step is simulated.
 
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::passes::{LayerCosts, layer_costs};
@@ -7,6 +7,7 @@ use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::replica_cost::check_schedule;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, Layout, StepPart, TimeShares, TrainingScenario};
+use crate::stack::Overlap;
 use crate::units::SimDuration;
 
 /// Costs of a layout's layers, virtual stages and sends.
@@ -17,6 +18,7 @@ pub(super) struct StepCosts<'a> {
     pub(super) layers: LayerCosts,
     pub(super) stages: Vec<VirtualStage>,
     pub(super) send: CommCost,
+    pub(super) overlap: Overlap,
     /// Kernel time of the slowest GPU over that of a mean one.
     pub(super) slowest: f64,
 }
@@ -25,7 +27,7 @@ impl<'a> StepCosts<'a> {
     /// Prices a layout.
     ///
     /// # Errors
-    /// If a communication that was asked for cannot run.
+    /// If a requested collective cannot run on this network.
     pub(super) fn of(
         scenario: &'a TrainingScenario,
         layout: &'a Layout,
@@ -43,12 +45,13 @@ impl<'a> StepCosts<'a> {
             layers,
             stages,
             send,
+            overlap: scenario.overlap(layout),
             slowest: pricing.slowest().over_mean(scenario.gpu.rates.speed_spread),
         })
     }
 
-    /// A lower bound on the step of this layout: the busiest stage without data-parallel
-    /// communication, behind the first passes of the stages before it.
+    /// Lower bound on the step time: the busiest stage without data-parallel communication, behind the first passes
+    /// of the stages before it.
     pub(super) fn lower_bound(&self) -> SimDuration {
         let Layout { pp, vpp, .. } = *self.layout;
         let microbatches = u64::from(self.full_microbatches());
@@ -64,12 +67,12 @@ impl<'a> StepCosts<'a> {
         bound
     }
 
-    /// Microbatches that are full; a last one may be shorter.
+    /// Full microbatches; a last one may be smaller.
     fn full_microbatches(&self) -> u32 {
         self.scenario.workload.global_batch / self.layout.dp / self.layout.micro_batch
     }
 
-    /// Size of the last microbatch against the others, 0–1.
+    /// Size of the last microbatch relative to the others, 0–1.
     pub(super) fn last_share(&self) -> f64 {
         let replica = self.scenario.workload.global_batch / self.layout.dp;
         match replica % self.layout.micro_batch {
@@ -78,7 +81,7 @@ impl<'a> StepCosts<'a> {
         }
     }
 
-    /// A lower bound on the passes of a stage; `slowdown` multiplies the kernels of
+    /// Lower bound on the duration of any forward or backward pass of a stage; `slowdown` multiplies the kernels of
     /// each stage.
     pub(super) fn shortest_pass(&self, stage: u32, slowdown: &[f64]) -> SimDuration {
         let Layout { pp, vpp, .. } = *self.layout;

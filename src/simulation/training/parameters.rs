@@ -1,4 +1,4 @@
-//! Parameters of one rank, and how data parallelism replicates or shards them.
+//! Parameters of one rank, replicated or sharded over data parallelism.
 
 use std::ops::AddAssign;
 
@@ -30,7 +30,7 @@ impl Replicas {
     }
 }
 
-/// Parameters of one rank with what ZeRO makes of them.
+/// Parameters of one rank, which ZeRO shards over the replicas.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sharded {
     count: ShardParameters,

@@ -1,4 +1,4 @@
-//! What a pass of one layer takes on one rank, communication inside the layer included.
+//! Costs of each layer's passes on one rank, communication inside the layer included.
 
 use crate::collective::{Algorithm, CollectiveOp, GroupPattern};
 use crate::model::{CommGroup, CommOp, ShardParameters};
@@ -8,23 +8,23 @@ use crate::simulation::training::work::{
     Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
 };
 use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares, TrainingScenario};
-use crate::stack::{GradientPrecision, Host, Recompute};
+use crate::stack::{GradientPrecision, Host, Overlap, Recompute};
 use crate::units::{Bytes, SimDuration};
 
-/// One pass of one layer (or of several, added up).
+/// Cost of one pass of one layer (or of several, added up).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct PassCost {
-    /// Time on the compute stream, by cause.
+    /// Time on the compute stream, by part of the step.
     pub(super) parts: TimeShares,
-    /// Time the host needs to issue it.
+    /// Host time to issue its kernels.
     pub(super) issue: SimDuration,
-    /// Time its communications take, hidden or not.
+    /// Time of its communications, overlapped or exposed.
     pub(super) comm_busy: SimDuration,
-    /// Seconds for which its exposed communications would fill each link class.
+    /// Seconds for which its exposed communications would fill the links inside and between domains.
     pub(super) link_time: [f64; 2],
     /// Work of the hardware.
     pub(super) flops: f64,
-    /// What its communications send.
+    /// Bytes that its communications send.
     pub(super) traffic: NetworkUse,
 }
 
@@ -102,6 +102,7 @@ pub(super) fn layer_costs(
     let mut costing = Costing {
         scenario,
         host: scenario.host(),
+        overlap: scenario.overlap(layout),
         layout,
         pricing,
     };
@@ -130,6 +131,7 @@ pub(super) fn layer_costs(
 struct Costing<'a> {
     scenario: &'a TrainingScenario,
     host: Host,
+    overlap: Overlap,
     layout: &'a Layout,
     pricing: &'a mut Pricing,
 }
@@ -144,17 +146,7 @@ impl Costing<'_> {
         backward_weight.parts[StepPart::Compute] += accumulation;
         let again = match recompute {
             Recompute::None => PassCost::default(),
-            Recompute::Selective => {
-                let mut again = PassCost::default();
-                add_kernels(
-                    &mut again,
-                    layer.selective.busy,
-                    layer.selective.count,
-                    &self.host,
-                );
-                again.flops = layer.selective.flops;
-                again
-            }
+            Recompute::Selective => self.kernels(&layer.selective),
             Recompute::Full => forward.scaled(self.layout.recomputed_share),
         };
         if !self.scenario.run.leaves_out(StepPart::Recompute) {
@@ -190,12 +182,23 @@ impl Costing<'_> {
         stream(self.scenario, parameters * bytes)
     }
 
-    fn pass(&mut self, work: &PassWork) -> Result<PassCost, Infeasible> {
+    /// Cost of kernels that run one after another.
+    fn kernels(&self, kernels: &Kernels) -> PassCost {
         let mut cost = PassCost {
-            flops: work.kernels.flops,
+            flops: kernels.flops,
             ..PassCost::default()
         };
-        add_kernels(&mut cost, work.kernels.busy, work.kernels.count, &self.host);
+        let count = u64::from(kernels.count);
+        cost.parts[StepPart::Compute] = kernels.busy;
+        cost.parts[StepPart::Overhead] = self.host.kernel_gap * count;
+        if !self.host.cuda_graphs {
+            cost.issue = self.host.dispatch * count;
+        }
+        cost
+    }
+
+    fn pass(&mut self, work: &PassWork) -> Result<PassCost, Infeasible> {
+        let mut cost = self.kernels(&work.kernels);
         for communication in &work.communications {
             self.communicate(&mut cost, communication, &work.kernels)?;
         }
@@ -247,7 +250,7 @@ impl Costing<'_> {
                 self.hide(cost, busy, kernels.busy.scaled(0.5))
             }
             CommOp::AllReduce | CommOp::AllGather | CommOp::ReduceScatter | CommOp::AllToAll => {
-                if self.overlaps_tensor() && overlapped > SimDuration::ZERO {
+                if self.overlap.tensor && overlapped > SimDuration::ZERO {
                     // The first or last chunk has no product to hide behind.
                     let first = SimDuration::from_picos(busy.as_picos() / ranks);
                     first + self.hide(cost, busy - first, overlapped)
@@ -257,10 +260,9 @@ impl Costing<'_> {
             }
         };
         cost.parts[part_of(group)] += exposed;
-        let host = &self.host;
-        if !host.cuda_graphs {
+        if !self.host.cuda_graphs {
             // One launch, without the small kernels that the dispatch of a kernel stands for.
-            cost.issue += host.dispatch.min(LAUNCH_PER_GPU) * rounds;
+            cost.issue += self.host.dispatch.min(LAUNCH_PER_GPU) * rounds;
         }
         cost.comm_busy += busy;
         let loads = [price.loads.scale_up, price.loads.scale_out];
@@ -273,8 +275,8 @@ impl Costing<'_> {
 
     /// Copies of a token that are sent, over the experts that it visits. An all-to-all sends every copy. A fused
     /// dispatch sends one to each domain that has some of its experts, inside one domain one to each such rank:
-    /// of N places, k random experts lie on N(1 − (1 − 1/N)^k), or on as many domains as the model's own limit
-    /// allows.
+    /// of N domains (or ranks), k random experts lie on N(1 − (1 − 1/N)^k), or on as many domains as the model's
+    /// own limit allows.
     fn copies_sent(&self, groups: GroupPattern) -> f64 {
         let network = self.scenario.model.transformer();
         let Some(moe) = network.and_then(|network| network.moe) else {
@@ -284,9 +286,9 @@ impl Costing<'_> {
             return 1.0;
         }
         let domains = self.pricing.domains(groups);
-        let places = f64::from(if domains > 1 { domains } else { groups.size });
+        let targets = f64::from(if domains > 1 { domains } else { groups.size });
         let visited = f64::from(moe.experts_per_token);
-        let met = places * (1.0 - libm::pow(1.0 - 1.0 / places, visited));
+        let met = targets * (1.0 - libm::pow(1.0 - 1.0 / targets, visited));
         let met = match moe.node_limit {
             limit if limit > 0 && domains > 1 => met.min(f64::from(limit)),
             _ => met,
@@ -297,7 +299,7 @@ impl Costing<'_> {
     /// Exposed time of a communication overlapped with kernels of `compute`, which are slower by the SMs that it takes
     /// from them while both run.
     fn hide(&self, cost: &mut PassCost, busy: SimDuration, compute: SimDuration) -> SimDuration {
-        let taken = f64::from(self.scenario.stack.overlap.communication_sms);
+        let taken = f64::from(self.overlap.communication_sms);
         let all = f64::from(self.scenario.gpu.sms);
         if taken < all {
             cost.parts[StepPart::Compute] += busy.min(compute).scaled(taken / (all - taken));
@@ -305,60 +307,34 @@ impl Costing<'_> {
         busy.saturating_sub(compute)
     }
 
-    /// Whether exchanges of tokens hide behind another microbatch: between scale-up domains only, where they are
+    /// Whether exchanges of tokens overlap with another microbatch: between scale-up domains only, where they are
     /// long enough to be worth it, and with the chunks of an interleaved pipeline.
     fn overlaps_experts(&self, groups: GroupPattern) -> bool {
-        self.scenario.stack.overlap.experts
-            && self.layout.vpp > 1
-            && self.pricing.domains(groups) > 1
-    }
-
-    fn overlaps_tensor(&self) -> bool {
-        let requested = self.scenario.communication.overlap_tp;
-        requested.unwrap_or(self.scenario.stack.overlap.tensor)
+        self.overlap.experts && self.layout.vpp > 1 && self.pricing.domains(groups) > 1
     }
 
     fn groups(&self, group: CommGroup) -> GroupPattern {
         let Layout {
             tp, cp, ep, etp, ..
         } = *self.layout;
-        match group {
-            CommGroup::Tensor => GroupPattern {
-                size: tp,
-                stride: 1,
-            },
-            CommGroup::Context => GroupPattern {
-                size: cp,
-                stride: tp,
-            },
-            CommGroup::Expert => GroupPattern {
-                size: ep,
-                stride: etp,
-            },
-            CommGroup::ExpertTensor => GroupPattern {
-                size: etp,
-                stride: 1,
-            },
-        }
+        let (size, stride) = match group {
+            CommGroup::Tensor => (tp, 1),
+            CommGroup::Context => (cp, tp),
+            CommGroup::Expert => (ep, etp),
+            CommGroup::ExpertTensor => (etp, 1),
+        };
+        GroupPattern { size, stride }
     }
 }
 
-fn add_kernels(cost: &mut PassCost, busy: SimDuration, count: u32, host: &Host) {
-    cost.parts[StepPart::Compute] += busy;
-    cost.parts[StepPart::Overhead] += host.kernel_gap * u64::from(count);
-    if !host.cuda_graphs {
-        cost.issue += host.dispatch * u64::from(count);
-    }
-}
-
-/// A forward pass as the backward pass repeats it: its kernels are recomputation.
+/// Accounts a forward pass that the backward pass repeats as recomputation.
 fn as_recomputation(mut again: PassCost) -> PassCost {
     again.parts[StepPart::Recompute] = again.parts[StepPart::Compute];
     again.parts[StepPart::Compute] = SimDuration::ZERO;
     again
 }
 
-/// The part of the step that waits for a group's communication.
+/// Part of the step that waits for a group's communication.
 const fn part_of(group: CommGroup) -> StepPart {
     match group {
         CommGroup::Tensor | CommGroup::ExpertTensor => StepPart::TpComm,

@@ -13,7 +13,7 @@ use crate::units::Bytes;
 /// Layers between two sends: one chunk of one pipeline stage.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct VirtualStage {
-    /// All its layers added up, embedding and head included.
+    /// Costs of all its layers, embedding and head included.
     pub(super) total: LayerCost,
     /// Index among the virtual stages, front to back.
     pub(super) index: usize,
@@ -21,7 +21,7 @@ pub(super) struct VirtualStage {
     last: bool,
 }
 
-/// Virtual stages front to back.
+/// Costs of the virtual stages, front to back.
 pub(super) fn virtual_stages(
     layout: &Layout,
     work: &ModelWork,
@@ -58,8 +58,8 @@ impl VirtualStage {
         self.total.parameters
     }
 
-    /// The layers in at most `most` contiguous groups, front to back; the embedding is in the first,
-    /// the head in the last.
+    /// Costs of its layers in at most `most` contiguous groups, front to back; the embedding is in the first, the
+    /// head in the last.
     pub(super) fn groups(
         &self,
         layout: &Layout,

@@ -1,4 +1,4 @@
-//! One step of a layout, played on the engine: what every stage does with every microbatch.
+//! One training step on the event engine: the tasks of every stage for every microbatch.
 
 use crate::collective::CarriedBy;
 use crate::des::TaskId;
@@ -18,23 +18,30 @@ use crate::units::{Bytes, SimDuration, SimTime};
 pub(super) struct Step {
     /// Times of the critical device; its shares sum to the step.
     pub(super) device: DeviceTimes,
-    /// Work of the hardware over all GPUs.
+    /// FLOPs executed by all GPUs, recomputation included.
     pub(super) hardware_flops: f64,
-    /// Time during which one device communicated.
+    /// Time during which one device communicated, overlapped or exposed.
     pub(super) comm_busy: SimDuration,
     /// Bytes that one device sent.
     pub(super) traffic: NetworkUse,
     /// Algorithm of the gradient reduction.
     pub(super) algorithm: Option<CarriedBy>,
-    /// Events of the engine.
+    /// Events of the simulation.
     pub(super) events: u64,
 }
 
+impl Step {
+    /// Time of the step.
+    pub(super) fn time(&self) -> SimDuration {
+        self.device.shares.total()
+    }
+}
+
 impl StepCosts<'_> {
-    /// Plays the step. `slowdown` multiplies the kernels of each stage; empty: none.
+    /// Simulates the step. `slowdown` multiplies the kernels of each stage; empty: none.
     ///
     /// # Errors
-    /// If a communication that was asked for cannot run.
+    /// If a requested collective cannot run on this network.
     pub(super) fn play(
         &self,
         pricing: &mut Pricing,
@@ -45,10 +52,10 @@ impl StepCosts<'_> {
             .map(Player::finish)
     }
 
-    /// Plays the step and gives its timeline.
+    /// Simulates the step and gives its timeline.
     ///
     /// # Errors
-    /// If a communication that was asked for cannot run.
+    /// If a requested collective cannot run on this network.
     pub(super) fn trace(
         &self,
         pricing: &mut Pricing,
@@ -83,7 +90,7 @@ impl StepCosts<'_> {
     }
 }
 
-/// Builds the tasks of one step.
+/// Builder of the tasks of one step.
 pub(super) struct Player<'a, 'b> {
     pub(super) costs: &'a StepCosts<'a>,
     pub(super) replicas: ReplicaCosts<'b>,
@@ -91,8 +98,9 @@ pub(super) struct Player<'a, 'b> {
     pub(super) slowdown: &'b [f64],
     /// Whether all overlapped sends of each stage are tasks of their own.
     queued_sends: Vec<bool>,
-    /// `[virtual stage × microbatch]`.
+    /// Forward passes, `[virtual stage × microbatch]`.
     forward: Vec<Option<Ends>>,
+    /// Backward passes, likewise.
     backward: Vec<Option<Ends>>,
     /// Compute tasks of sharded passes, for the limit of gathers in flight, per stage.
     pub(super) recent: Vec<Vec<TaskId>>,
@@ -135,10 +143,10 @@ impl<'a, 'b> Player<'a, 'b> {
         }
     }
 
-    /// All passes of all stages.
+    /// Schedules all passes of all stages.
     ///
     /// # Errors
-    /// If a communication that was asked for cannot run.
+    /// If a requested collective cannot run on this network.
     pub(super) fn passes(&mut self) -> Result<(), Infeasible> {
         let layout = self.costs.layout;
         let pipeline = PipelineSize {
@@ -195,7 +203,7 @@ impl<'a, 'b> Player<'a, 'b> {
         self.traffic += &cost.traffic;
         self.comm_busy += cost.time;
         let replicates = self.replicates_meanwhile(stage, slot);
-        if self.overlaps_sends() {
+        if self.costs.overlap.pipeline {
             return self.send_overlapped(stage, ends, replicates);
         }
         let parts = TimeShares::from([(StepPart::PpComm, cost.time)]);
@@ -208,9 +216,9 @@ impl<'a, 'b> Player<'a, 'b> {
         Ends { last, ..ends }
     }
 
-    /// Schedules a send overlapped with compute. It shares the links with reductions and gathers that run at the same
-    /// time, and waits for the send before it. Where it can do neither, because every pass takes
-    /// longer than a send, the receiver simply has it so much later.
+    /// Schedules a send overlapped with compute. It shares the links with concurrent reductions and gathers, and
+    /// waits for the send before it. Where neither can happen, because every pass takes longer than a send, it is no
+    /// task but a lag of the receiver.
     fn send_overlapped(&mut self, stage: u32, ends: Ends, replicates: bool) -> Ends {
         let CommCost { time, load, .. } = self.costs.send;
         if !replicates && !self.queued_sends[stage as usize] {
@@ -220,16 +228,6 @@ impl<'a, 'b> Player<'a, 'b> {
         let last = self.timeline.send(stage, time, load);
         self.timeline.follow(ends.last, last);
         Ends { last, ..ends }
-    }
-
-    fn overlaps_sends(&self) -> bool {
-        let stack = &self.costs.scenario.stack;
-        let interleaved = self.costs.layout.vpp > 1;
-        self.costs
-            .scenario
-            .communication
-            .overlap_pp
-            .unwrap_or(stack.overlap.pipeline && interleaved)
     }
 
     /// Schedules the kernels of one pass, and its exposed communications behind them.
@@ -258,7 +256,7 @@ impl<'a, 'b> Player<'a, 'b> {
         let drawn = self.slowdown.get(stage as usize).copied().unwrap_or(1.0);
         let factor = share * self.costs.slowest * drawn * self.costs.scenario.run.kernel_time();
         let kernels = parts[StepPart::Compute] + parts[StepPart::Recompute];
-        let taken = f64::from(self.costs.scenario.stack.overlap.communication_sms);
+        let taken = f64::from(self.costs.overlap.communication_sms);
         let all = f64::from(self.costs.scenario.gpu.sms);
         if overlapped > SimDuration::ZERO && taken < all {
             let slowed = kernels.min(overlapped).as_secs_f64();
@@ -269,7 +267,7 @@ impl<'a, 'b> Player<'a, 'b> {
             parts[StepPart::Recompute] = parts[StepPart::Recompute].scaled(factor);
         }
         // A blocking receive synchronises the host with the device before the pass is issued.
-        let synchronised = self.costs.layout.pp > 1 && !self.overlaps_sends();
+        let synchronised = self.costs.layout.pp > 1 && !self.costs.overlap.pipeline;
         let (kernels, exposed) = split_exposed(parts);
         let seconds = exposed.total().as_secs_f64();
         if overlapped == SimDuration::ZERO || seconds <= 0.0 {
@@ -291,7 +289,7 @@ impl<'a, 'b> Player<'a, 'b> {
         !self.costs.scenario.run.leaves_out(StepPart::Bubble)
     }
 
-    /// Lets every pass wait for the stage that feeds it.
+    /// Adds the dependencies between stages: every pass waits for the stage that feeds it.
     fn connect(&mut self) {
         let microbatches = self.costs.layout.microbatches as usize;
         let ends =
@@ -334,7 +332,7 @@ impl<'a, 'b> Player<'a, 'b> {
         self.queued_sends.fill(true);
     }
 
-    /// Plays what was built.
+    /// Runs the engine and sums up the step.
     pub(super) fn finish(self) -> Step {
         let end = self.timeline.engine.run();
         let device = self.timeline.critical(end);

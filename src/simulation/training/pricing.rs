@@ -13,12 +13,12 @@ use crate::simulation::Infeasible;
 use crate::simulation::training::slowest::Slowest;
 use crate::units::Bytes;
 
-/// The network of jobs of one size on one cluster.
+/// Prices of collectives on the network of a job.
 #[derive(Clone, Debug)]
 pub(super) struct Pricing {
     network: Network,
     slowest: Slowest,
-    /// How many times as long latencies take as they would: 1 but in a counterfactual.
+    /// Latency multiplier; 1 except in counterfactuals.
     latency: f64,
     known: Memo<CollectiveRequest, CollectiveCost, MOST_KNOWN>,
     scheduled: Memo<(ByAddress<OwnAlgorithm>, ScheduledRequest), CollectiveCost, MOST_KNOWN>,
@@ -51,12 +51,12 @@ impl Pricing {
         })
     }
 
-    /// The slowest GPU of the job.
+    /// Slowest GPU of the job.
     pub(super) const fn slowest(&self) -> Slowest {
         self.slowest
     }
 
-    /// Lets latencies take so many times as long as they would, from now on.
+    /// Sets the latency multiplier of all prices from now on.
     pub(super) fn stretch_latency(&mut self, factor: f64) {
         self.latency = factor;
     }
@@ -119,7 +119,7 @@ impl Pricing {
     }
 }
 
-/// A cost whose latency takes so many times as long; what the links carry takes as long as before.
+/// A cost with its latency term multiplied by `factor`; the bandwidth term stays.
 fn stretched(cost: CollectiveCost, factor: f64) -> CollectiveCost {
     if (factor - 1.0).abs() <= 0.0 {
         return cost;

@@ -4,7 +4,7 @@ use crate::collective::{Algorithm, CollectiveCost, CollectiveOp, GroupPattern};
 use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::optimizer;
-use crate::simulation::training::parameters::{Replicas, Sharded, tied_table};
+use crate::simulation::training::parameters::{Replicas, Sharded};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
 use crate::stack::{GradientPrecision, ZeroStage};
@@ -18,7 +18,7 @@ fn reduction(layout: &Layout) -> CollectiveOp {
     }
 }
 
-/// Checks that the custom schedule that a point asks for, if any, reduces the gradients of a layout.
+/// Checks that a requested custom schedule fits the gradient reduction of a layout.
 ///
 /// # Errors
 /// If it carries another operation than this ZeRO stage takes, or is made for another number of
@@ -58,18 +58,18 @@ pub(super) struct ReplicaCosts<'a> {
 }
 
 impl ReplicaCosts<'_> {
-    /// Reduction of gradients: all-reduce, or reduce-scatter where the optimizer is sharded.
+    /// Cost of reducing gradients: all-reduce, or reduce-scatter where the optimizer is sharded.
     ///
     /// # Errors
-    /// If the algorithm that was asked for cannot run here.
+    /// If the requested algorithm cannot run on this network.
     pub(super) fn gradients(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
         self.both(reduction(self.layout), count, self.gradient_bytes())
     }
 
-    /// Gathering of updated parameters.
+    /// Cost of gathering updated parameters.
     ///
     /// # Errors
-    /// If no algorithm can run here.
+    /// If no algorithm can run on this network.
     pub(super) fn parameters(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
         let low = self.layout.precision != self.layout.precision.high();
         let bytes = if low && self.scenario.stack.recipe.fp8_parameters {
@@ -156,10 +156,11 @@ impl ReplicaCosts<'_> {
         }
     }
 
-    /// Sum of the gradient norms over all ranks, before anyone may step; its few bytes are not counted as traffic.
+    /// Cost of summing the gradient norm over all ranks, before any optimizer may step; its few bytes are not counted
+    /// as traffic.
     ///
     /// # Errors
-    /// If no algorithm can run here.
+    /// If no algorithm can run on this network.
     pub(super) fn norm(&mut self) -> Result<CommCost, Infeasible> {
         let mut norm = CommCost::default();
         if self.scenario.run.leaves_out(StepPart::DpComm) {
@@ -179,15 +180,19 @@ impl ReplicaCosts<'_> {
     /// Time to sum the gradients of a tied embedding between first and last stage.
     ///
     /// # Errors
-    /// If the algorithm that was asked for cannot run here.
+    /// If the requested algorithm cannot run on this network.
     pub(super) fn tied_embedding(&mut self) -> Result<SimDuration, Infeasible> {
-        let table = tied_table(self.scenario, self.layout);
-        let left_out = self.scenario.run.leaves_out(StepPart::DpComm);
-        if table == 0 || self.layout.pp == 1 || left_out {
+        let network = self.scenario.model.transformer();
+        let Some(network) = network.filter(|network| network.tied_embeddings) else {
+            return Ok(SimDuration::ZERO);
+        };
+        if self.layout.pp == 1 || self.scenario.run.leaves_out(StepPart::DpComm) {
             return Ok(SimDuration::ZERO);
         }
+        let table =
+            u64::from(network.vocab) * u64::from(network.hidden) / u64::from(self.layout.tp);
         let bytes = table * self.gradient_bytes();
-        // First and last stage lie as far apart as neighbours do once stages fill whole domains.
+        // First and last stage are as far apart as neighbours once stages fill whole domains.
         let groups = GroupPattern {
             size: 2,
             stride: self.scenario.gpus / self.layout.pp,

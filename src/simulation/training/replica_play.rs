@@ -19,30 +19,17 @@ const MOST_GATHERS: usize = 64;
 const GATHERS_IN_FLIGHT: usize = 2;
 
 impl Player<'_, '_> {
-    fn overlaps_replication(&self) -> bool {
-        let stack = &self.costs.scenario.stack;
-        self.costs
-            .scenario
-            .communication
-            .overlap_dp
-            .unwrap_or(stack.overlap.gradients)
-    }
-
+    /// Whether a sharded optimizer's parameters are gathered behind the next step's first forward pass.
     fn gathers_ahead(&self) -> bool {
-        let stack = &self.costs.scenario.stack;
-        let sharded = matches!(self.costs.layout.zero, ZeroStage::Z1 | ZeroStage::Z2);
-        sharded
-            && self
-                .costs
-                .scenario
-                .communication
-                .overlap_dp
-                .unwrap_or(stack.overlap.parameters)
+        self.shards_optimizer() && self.costs.overlap.parameters
     }
 
-    /// Whether parameters or gradients of a stage may be under way when a pass of it ends: those that
-    /// are gathered for the first microbatch, those that its last one has made, and those of sharded
-    /// passes all the time.
+    fn shards_optimizer(&self) -> bool {
+        matches!(self.costs.layout.zero, ZeroStage::Z1 | ZeroStage::Z2)
+    }
+
+    /// Whether gathers or reductions of a stage may be in flight when one of its passes ends: gathers at the first
+    /// microbatch, reductions at the last, both all the time when parameters are sharded (ZeRO-3).
     pub(super) fn replicates_meanwhile(&self, stage: u32, slot: Slot) -> bool {
         let gathered = slot.pass == Pass::Forward && slot.microbatch == 0 && self.gathers_ahead();
         gathered
@@ -64,7 +51,7 @@ impl Player<'_, '_> {
         }
         let last = slot.microbatch + 1 == layout.microbatches;
         let reduces = match slot.pass {
-            Pass::Backward | Pass::BackwardWeight => last && self.overlaps_replication(),
+            Pass::Backward | Pass::BackwardWeight => last && self.costs.overlap.gradients,
             Pass::Forward | Pass::BackwardInput => false,
         };
         let gathers = slot.pass == Pass::Forward && slot.microbatch == 0 && self.gathers_ahead();
@@ -72,14 +59,10 @@ impl Player<'_, '_> {
             let layers = &costs.stages[virtual_stage].total;
             return Ok(self.compute(stage, layers, slot, SimDuration::ZERO));
         }
-        let bucket = costs
-            .scenario
-            .communication
-            .bucket
-            .unwrap_or(costs.scenario.stack.overlap.bucket);
+        let bucket = costs.overlap.bucket.get().max(1);
         let held = costs.stages[virtual_stage].parameters();
         let bytes = (held.dense + held.expert) * 4;
-        let buckets = (bytes.div_ceil(bucket.get().max(1)) as usize).clamp(1, MOST_BUCKETS);
+        let buckets = (bytes.div_ceil(bucket) as usize).clamp(1, MOST_BUCKETS);
         let groups = costs.stages[virtual_stage].groups(layout, costs.work, &costs.layers, buckets);
         if gathers {
             self.gathered_pass(stage, &groups, slot)
@@ -214,7 +197,7 @@ impl Player<'_, '_> {
     /// that do not overlap, the host.
     ///
     /// # Errors
-    /// If a communication that was asked for cannot run.
+    /// If a requested collective cannot run on this network.
     pub(super) fn close(&mut self) -> Result<(), Infeasible> {
         let Layout { pp, vpp, .. } = *self.costs.layout;
         let tied = self.replicas.tied_embedding()?;
@@ -257,8 +240,7 @@ impl Player<'_, '_> {
         let issue = host.dispatch * u64::from(launches);
         self.timeline
             .compute(stage, SliceKind::Optimizer, parts, issue, true);
-        let sharded = matches!(self.costs.layout.zero, ZeroStage::Z1 | ZeroStage::Z2);
-        if sharded && !self.gathers_ahead() && self.replicated() {
+        if self.shards_optimizer() && !self.costs.overlap.parameters && self.replicated() {
             let gather = self.replicas.parameters(held)?;
             self.exposed(stage, gather);
         }

@@ -1,4 +1,4 @@
-//! What holds for every training step.
+//! Properties of every training step.
 
 use std::sync::Arc;
 
@@ -8,30 +8,23 @@ use crate::catalog::Catalog;
 use crate::hardware::{Cluster, Gpu, Precision};
 use crate::simulation::training::SliceKind;
 use crate::simulation::{
-    CommunicationRequest, Infeasible, LayoutRequest, RunSettings, Scratch, StepPart, StepReport,
-    TrainingScenario, Workload, simulate_training, trace_training,
+    Infeasible, LayoutRequest, RunSettings, Scratch, StepPart, StepReport, TrainingScenario,
+    simulate_training, trace_training,
 };
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::{Bytes, SimDuration};
 
 fn scenario(model: &str, gpus: u32, global_batch: u32) -> TrainingScenario {
     let catalog = Catalog::builtin();
-    let model = catalog.models[model].clone();
-    TrainingScenario {
-        gpu: catalog.gpus["h100-sxm"].clone(),
-        cluster: catalog.clusters["dgx-h100"].clone(),
-        stack: catalog.stacks["current"].clone(),
-        gpus,
-        workload: Workload {
-            global_batch,
-            seq_len: model.seq_len,
-            precision: Precision::Bf16,
-        },
-        model,
-        layout: LayoutRequest::default(),
-        communication: CommunicationRequest::default(),
-        run: RunSettings::default(),
-    }
+    let mut scenario = TrainingScenario::new(
+        catalog.models[model].clone(),
+        catalog.gpus["h100-sxm"].clone(),
+        catalog.clusters["dgx-h100"].clone(),
+        catalog.stacks["current"].clone(),
+    );
+    scenario.gpus = gpus;
+    scenario.workload.global_batch = global_batch;
+    scenario
 }
 
 fn run(scenario: &TrainingScenario) -> Result<StepReport, Infeasible> {

@@ -1,4 +1,4 @@
-//! Tasks of a step on the engine, and which part of the step every moment of a device belongs to.
+//! Tasks of a step on the engine, and the attribution of a device's time to the parts of the step.
 
 use crate::closed_set;
 use crate::des::{Engine, Gate, StreamId, TaskId};
@@ -22,7 +22,7 @@ closed_set! {
     pub enum SliceKind: "slice" {
         /// Forward pass of one microbatch through one chunk of layers.
         Forward = "forward",
-        /// Backward pass of it.
+        /// Backward pass of one microbatch through one chunk of layers.
         Backward = "backward",
         /// Send to another stage.
         Send = "send",
@@ -35,7 +35,7 @@ closed_set! {
     }
 }
 
-/// A microbatch at a virtual stage: what a task works on.
+/// A microbatch at a virtual stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MicrobatchAt {
     pub(super) microbatch: u32,
@@ -66,14 +66,14 @@ impl Ends {
     }
 }
 
-/// A task's kind, and how its time divides where it has several parts.
+/// Description of a task: its kind, place and parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Label {
     pub(super) kind: SliceKind,
     pub(super) device: u32,
     pub(super) track: Track,
     pub(super) parts: TimeShares,
-    /// The microbatch that it works on; `None` for what belongs to the whole step.
+    /// Microbatch and virtual stage; `None` for what belongs to the whole step.
     pub(super) works_on: Option<MicrobatchAt>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Timeline {
     pub(super) engine: Engine,
     /// One per task, in the order of the engine.
     labels: Vec<Label>,
-    /// What the tasks that are added now work on.
+    /// Microbatch that the tasks that are added now work on.
     works_on: Option<MicrobatchAt>,
     streams: Vec<DeviceStreams>,
 }
@@ -108,7 +108,7 @@ pub(super) struct DeviceTimes {
 }
 
 impl Timeline {
-    /// Forgets all tasks and makes `devices` devices.
+    /// Removes all tasks and creates `devices` devices.
     pub(super) fn reset(&mut self, devices: u32) {
         self.engine.clear();
         self.labels.clear();
@@ -127,7 +127,7 @@ impl Timeline {
         }
     }
 
-    /// Sets what the tasks that are added from now on work on.
+    /// Sets the microbatch and virtual stage of the tasks added from now on.
     pub(super) fn works_on(&mut self, works_on: Option<MicrobatchAt>) {
         self.works_on = works_on;
     }
@@ -165,7 +165,7 @@ impl Timeline {
         task
     }
 
-    /// Adds a task to the compute stream of a device that the host does not have to issue.
+    /// Adds a task that needs no issue by the host to the compute stream of a device.
     pub(super) fn wait(&mut self, device: u32, kind: SliceKind, parts: TimeShares) -> TaskId {
         self.compute(device, kind, parts, SimDuration::ZERO, false)
     }
@@ -175,8 +175,8 @@ impl Timeline {
         self.engine.add_dependency(before, task, SimDuration::ZERO);
     }
 
-    /// Adds a communication to the compute stream of a device that shares its links with
-    /// overlapped ones: it lasts as long as its parts, or longer while they share.
+    /// Adds an exposed communication to the compute stream of a device. It lasts as long as its parts, or longer
+    /// while overlapped communications share its links.
     pub(super) fn exposed(
         &mut self,
         device: u32,
@@ -310,7 +310,7 @@ impl Timeline {
     }
 }
 
-/// The communication inside a stage or to the next that most of `parts` is; the first of equals.
+/// Largest of the communication parts of a pass; the first of equals.
 fn largest_communication(parts: &TimeShares) -> StepPart {
     // `max_by_key` gives the last of equals.
     [

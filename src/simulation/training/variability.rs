@@ -1,4 +1,4 @@
-//! Steps whose kernels do not always take the same time.
+//! Step times when kernel times vary.
 
 use hdrhistogram::Histogram;
 
@@ -7,7 +7,7 @@ use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::slowest::normal_quantile;
 use crate::simulation::training::timeline::Timeline;
-use crate::simulation::{Infeasible, Percentiles, TrainingScenario};
+use crate::simulation::{Infeasible, Percentiles};
 use crate::units::SimDuration;
 
 /// Share of a kernel time's variance that belongs to the GPU and stays over the steps (estimate).
@@ -19,7 +19,7 @@ const PER_STEP: f64 = 0.25;
 pub(super) struct Spread {
     /// Mean step.
     pub(super) mean: SimDuration,
-    /// Median and tail.
+    /// Percentiles.
     pub(super) percentiles: Percentiles,
     /// Events of all steps.
     pub(super) events: u64,
@@ -28,22 +28,21 @@ pub(super) struct Spread {
 /// Simulates the steps of a layout whose GPUs differ in speed.
 ///
 /// Noise per kernel averages out over the thousands of kernels of a step. What remains is a
-/// persistent difference between GPUs and a disturbance per step; each stage is as slow as the
-/// slowest of its ranks. The maximum over n alike ranks is drawn as one order statistic, the
+/// persistent difference between GPUs and a deviation per step; each stage is as slow as the
+/// slowest of its ranks. The maximum over n identically distributed ranks is drawn as one order statistic, the
 /// quantile at `U^(1/n)`, so that cost does not grow with n (David & Nagaraja, Order Statistics,
 /// 2.1). Draws are counter-based: seed, step and stage decide them.
 ///
 /// # Errors
-/// If a communication that was asked for cannot run.
+/// If a requested collective cannot run on this network.
 pub(super) fn spread(
-    scenario: &TrainingScenario,
     costs: &StepCosts,
-    stages: u32,
     pricing: &mut Pricing,
     timeline: &mut Timeline,
 ) -> Result<Spread, Infeasible> {
-    let run = scenario.run;
-    let ranks = f64::from(scenario.gpus / stages);
+    let run = costs.scenario.run;
+    let stages = costs.layout.pp;
+    let ranks = f64::from(costs.scenario.gpus / stages);
     let sigma = |share: f64| run.variability * libm::sqrt(share);
     let draw = |step: u64, stage: u64| {
         normal_quantile(libm::pow(uniform(run.seed, step, stage), 1.0 / ranks))
@@ -60,7 +59,7 @@ pub(super) fn spread(
                 (1.0 + persistent[stage] + sigma(PER_STEP) * draw(step, stage as u64)).max(0.1);
         }
         let played = costs.play(pricing, timeline, &slowdown)?;
-        let picos = played.device.shares.total().as_picos();
+        let picos = played.time().as_picos();
         total += u128::from(picos);
         events += played.events;
         // The histogram counts nanoseconds; five digits of them are finer than any step's spread.

@@ -1,4 +1,4 @@
-//! Kernels and communications of each kind of layer, before the network has a price for them.
+//! Kernel times and communications of each kind of layer, before the network prices the latter.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{EncoderHead, ExpertDispatch, LossMemory};
 use crate::units::{Bytes, SimDuration};
 
-/// Kernels that run one after another.
+/// Total of kernels that run one after another.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Kernels {
-    /// Time of all of them.
+    /// Time.
     pub(super) busy: SimDuration,
-    /// Of which attention kernels.
+    /// Time of the attention kernels among them.
     pub(super) attention: SimDuration,
     /// Launches.
     pub(super) count: u32,
-    /// Work.
+    /// FLOPs.
     pub(super) flops: f64,
 }
 
@@ -42,9 +42,9 @@ pub(super) struct Communication {
 /// One pass of one layer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PassWork {
-    /// Its kernels.
+    /// Kernels of the pass.
     pub(super) kernels: Kernels,
-    /// Its communications, in order.
+    /// Communications of the pass, in order.
     pub(super) communications: Vec<Communication>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct LayerWork {
     pub(super) model_flops_forward: f64,
 }
 
-/// A model on one GPU under one sharding.
+/// Kernel times, communications and parameters of a model on one GPU under one sharding.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ModelWork {
     pub(super) kinds: Vec<LayerWork>,
@@ -142,16 +142,14 @@ fn is_low(precision: Precision) -> bool {
     precision != precision.high()
 }
 
-/// Work of one model on one GPU with one stack, by sharding.
+/// Kernel times of one model on one GPU with one stack, cached by sharding.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WorkSource {
     known: Memo<(Shard, Precision, AttentionKernel), Arc<ModelWork>, 4096>,
 }
 
 impl WorkSource {
-    /// The work of a layout; computed once per sharding.
-    ///
-    /// Every scenario asked for has the same GPU, model and stack.
+    /// Work of a layout, computed once per sharding. All scenarios have the same GPU, model and stack.
     pub(super) fn work(&mut self, scenario: &TrainingScenario, layout: &Layout) -> Arc<ModelWork> {
         let shard = shard(scenario, layout);
         let key = (shard, layout.precision, layout.attention);

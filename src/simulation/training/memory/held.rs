@@ -12,17 +12,17 @@ use crate::stack::{Recompute, SelectiveRecompute};
 pub(super) struct Held {
     /// Parameters of all layers.
     pub(super) parameters: ShardParameters,
-    /// Parameters of the layer (or embedding, or head) that has most.
+    /// Parameters of the largest layer, embedding and head included.
     pub(super) largest_layer: u64,
     /// Elements of weight matrices, each shape once.
     pub(super) distinct_weights: u64,
-    /// Kept per microbatch by the layers of all chunks.
+    /// Bytes that the layers of all chunks keep per microbatch.
     pub(super) kept: u64,
     /// Model chunks.
     pub(super) chunks: u64,
-    /// Kept per microbatch by the embedding.
+    /// Bytes that the embedding keeps per microbatch.
     pub(super) embedding: u64,
-    /// Kept per microbatch by head and loss.
+    /// Bytes that head and loss keep per microbatch.
     pub(super) head: u64,
     /// Transient memory of the head while gradients of the loss are computed, beyond what is kept.
     pub(super) head_transient: u64,
@@ -30,12 +30,12 @@ pub(super) struct Held {
     pub(super) working: u64,
     /// Peak memory of one layer's backward pass, saved activations included.
     pub(super) layer: u64,
-    /// Output of the stage; 0 for the last.
+    /// Bytes of the stage's output per microbatch; 0 for the last stage.
     pub(super) output: u64,
 }
 
 impl Held {
-    /// The layers of `stage`, with embedding and head where they stand.
+    /// Adds up the layers of `stage`, with embedding and head where it has them.
     pub(super) fn of(
         scenario: &TrainingScenario,
         layout: &Layout,

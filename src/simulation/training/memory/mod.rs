@@ -1,9 +1,9 @@
-//! Bytes that each pipeline stage holds at its peak.
+//! Peak memory of each pipeline stage.
 //!
-//! A stage is looked at in four moments, and the fullest is its peak: when gradients of the loss are
+//! The peak of a stage is the fullest of four moments: when gradients of the loss are
 //! computed, at the start and at the end of the layers' backward pass, and when the optimizer
 //! steps. Activations are freed while gradients appear, so that the two never add up in full unless
-//! the gradients live on from an earlier microbatch or step.
+//! the gradients persist from an earlier microbatch or step.
 
 mod held;
 mod state;
@@ -31,7 +31,7 @@ pub(super) fn peak(
         .expect("a pipeline has at least one stage")
 }
 
-/// Footprint of one stage in its fullest moment.
+/// Peak footprint of one stage.
 pub(super) fn footprint(
     scenario: &TrainingScenario,
     layout: &Layout,
@@ -54,7 +54,7 @@ pub(super) fn footprint(
     };
     let room = scenario.gpu.memory.saturating_sub(held.total());
     let mut cached = Bytes::from_f64(tensors * (reserve.fragmentation - tight));
-    // The step's flat blocks fit in no freed activation, so they are allocated beside them.
+    // The step's flat blocks fit in no freed activation, so they are allocated on top.
     if reserve.flat_step && peak.activations > Bytes::ZERO {
         cached += state.copies;
     }
@@ -64,11 +64,11 @@ pub(super) fn footprint(
     }
 }
 
-/// Fragmentation that a run has to leave room for: reserved over allocated memory is 1.03 to 1.09 where both were
+/// Fragmentation that always takes memory: reserved over allocated memory is 1.03 to 1.09 where both were
 /// measured (SimuMax v1.2, 16 runs). What a stack has above it is cache, which is given back before memory runs out.
 const TIGHT_FRAGMENTATION: f64 = 0.09;
 
-/// Tensors in each of the four moments.
+/// Footprint at each of the four moments, tensors alone.
 fn moments(
     scenario: &TrainingScenario,
     layout: &Layout,
@@ -118,11 +118,11 @@ fn moments(
 
 /// Activations of a stage at three moments of a microbatch, in bytes.
 struct Activations {
-    /// When gradients of the loss are computed.
+    /// While gradients of the loss are computed.
     loss: u64,
-    /// In the backward pass of the layer that runs first in it.
+    /// During the backward pass of the last layer, which runs first.
     first_backward: u64,
-    /// In that of the layer that runs last, when no microbatch waits behind it.
+    /// During the backward pass of the first layer, which runs last, when no other microbatch is in flight.
     last_backward: u64,
 }
 

@@ -8,36 +8,36 @@ use crate::units::Bytes;
 
 use super::held::Held;
 
-/// Bytes that do not depend on the batch.
+/// Model state of a stage: bytes that do not depend on the batch.
 ///
 /// Mixed precision keeps 16-bit weights, and in the optimizer fp32 master weights with two moments
-/// (12 bytes per parameter); ZeRO divides by the replicas what its stage covers (arXiv 1910.02054,
+/// (12 bytes per parameter); ZeRO shards over the replicas what its stage covers (arXiv 1910.02054,
 /// section 5). The recipes that keep fp32 weights alone have no master copy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct State {
-    /// Weights that live from step to step.
+    /// Weights kept from step to step.
     pub(super) weights: Bytes,
     /// All weights in the format of training while a step's passes run: gathered once (FSDP's ZeRO-2) or cast by
     /// autocast, which keeps its copies for the backward pass.
     pub(super) whole: Bytes,
     /// Gathered weights of the layer that runs and of the next.
     pub(super) gathered: Bytes,
-    /// Gradients when all are there.
+    /// Gradients of all layers.
     pub(super) gradients: Bytes,
     /// Gradients of one layer before they are reduced to the rank's part.
     pub(super) layer_gradients: Bytes,
     /// Master weights and moments.
     pub(super) optimizer: Bytes,
-    /// Copies of gradients that the optimizer makes when it steps.
+    /// Copies of gradients that the optimizer's step makes.
     pub(super) copies: Bytes,
-    /// Tensors that stand in for gradients which the product itself added to the buffer.
+    /// Placeholder tensors for gradients that the matrix product itself accumulated into the buffer.
     pub(super) stand_ins: Bytes,
     /// Flat buffers in which gradients are reduced.
     pub(super) buckets: Bytes,
 }
 
 impl State {
-    /// State of a stage that holds `held`.
+    /// State of a stage with the parameters of `held`.
     pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, held: &Held) -> Self {
         let parameters = Sharded::of(scenario, layout, held.parameters);
         let bytes = |each: f64, sharded_from| Bytes::from_f64(parameters.held(sharded_from) * each);
@@ -92,7 +92,7 @@ impl State {
     }
 }
 
-/// Whether sharded parameters are gathered for the passes and the rank's part stays beside them, as FSDP does;
+/// Whether sharded parameters are gathered for the passes while the rank keeps its part, as FSDP does;
 /// DeepSpeed's ZeRO-2 keeps whole 16-bit weights instead.
 fn gathers(scenario: &TrainingScenario) -> bool {
     scenario.stack.sharding == Sharding::Full && !scenario.stack.recipe.persistent_gradients
@@ -106,8 +106,8 @@ fn gradient_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
     }
 }
 
-/// Gradients in fp32 that an optimizer with fp32 master weights and moments makes of 16-bit ones when it steps;
-/// where a sharded optimizer flattens its part first, in 16 bits too.
+/// Bytes of gradient copies in the optimizer's step: fp32 ones that an optimizer with fp32 master weights and
+/// moments makes of 16-bit gradients; where a sharded optimizer flattens its part first, 16-bit ones too.
 fn copies(scenario: &TrainingScenario, layout: &Layout, parameters: Sharded) -> Bytes {
     let stack = &scenario.stack;
     let full_precision = layout.precision.storage_bytes() == 4;
@@ -124,7 +124,7 @@ fn copies(scenario: &TrainingScenario, layout: &Layout, parameters: Sharded) -> 
     Bytes::from_f64(parameters.held(1) * if flattened { 6.0 } else { 4.0 })
 }
 
-/// Flat buffers of sharded reductions; a stack gives their size for 16-bit elements.
+/// Bytes of the flat buffers of sharded reductions; a stack gives their size for 16-bit elements.
 fn buckets(scenario: &TrainingScenario, layout: &Layout) -> Bytes {
     let bytes = scenario.stack.reserve.buffers;
     match (layout.zero, scenario.stack.gradient_precision) {

@@ -1,16 +1,11 @@
 //! One device per pipeline stage against every rank of the job as a device of its own.
 
-use std::sync::Arc;
-
 use super::*;
 use crate::catalog::Catalog;
 use crate::des::Engine;
-use crate::hardware::Precision;
 use crate::simulation::training::layout;
 use crate::simulation::training::work::WorkSource;
-use crate::simulation::{
-    CommunicationRequest, LayoutRequest, RunSettings, TrainingScenario, Workload,
-};
+use crate::simulation::{LayoutRequest, TrainingScenario};
 use crate::stack::{PipelineSchedule, ZeroStage};
 use crate::units::SimTime;
 
@@ -32,7 +27,6 @@ struct Split {
 
 fn scenario(split: &Split) -> TrainingScenario {
     let catalog = Catalog::builtin();
-    let model = catalog.models[split.model].clone();
     let mut cluster = (*catalog.clusters["dgx-h100"]).clone();
     cluster.gpus_per_node = split.node;
     cluster.domain_gpus = split.node;
@@ -42,35 +36,29 @@ fn scenario(split: &Split) -> TrainingScenario {
     } else {
         PipelineSchedule::OneFOneB
     };
-    TrainingScenario {
-        gpu: catalog.gpus["h100-sxm"].clone(),
-        cluster: Arc::new(cluster),
-        stack: catalog.stacks[split.stack].clone(),
-        gpus: split.gpus,
-        workload: Workload {
-            // A last microbatch of half the size.
-            global_batch: 15 * split.gpus / (split.tp * split.cp * split.pp),
-            seq_len: 4096,
-            precision: Precision::Bf16,
-        },
-        model,
-        layout: LayoutRequest {
-            tp: Some(split.tp),
-            cp: Some(split.cp),
-            pp: Some(split.pp),
-            vpp: Some(split.vpp),
-            ep: Some(split.ep),
-            micro_batch: Some(2),
-            zero: Some(split.zero),
-            schedule: Some(schedule),
-            ..LayoutRequest::default()
-        },
-        communication: CommunicationRequest {
-            overlap_dp: Some(split.overlap),
-            ..CommunicationRequest::default()
-        },
-        run: RunSettings::default(),
-    }
+    let mut scenario = TrainingScenario::new(
+        catalog.models[split.model].clone(),
+        catalog.gpus["h100-sxm"].clone(),
+        cluster,
+        catalog.stacks[split.stack].clone(),
+    );
+    scenario.gpus = split.gpus;
+    // A last microbatch of half the size.
+    scenario.workload.global_batch = 15 * split.gpus / (split.tp * split.cp * split.pp);
+    scenario.workload.seq_len = 4096;
+    scenario.layout = LayoutRequest {
+        tp: Some(split.tp),
+        cp: Some(split.cp),
+        pp: Some(split.pp),
+        vpp: Some(split.vpp),
+        ep: Some(split.ep),
+        micro_batch: Some(2),
+        zero: Some(split.zero),
+        schedule: Some(schedule),
+        ..LayoutRequest::default()
+    };
+    scenario.communication.overlap_dp = Some(split.overlap);
+    scenario
 }
 
 /// Every kind of step on at most 64 GPUs.
