@@ -166,11 +166,11 @@ impl<T: Copy> Parts<T> {
     }
 }
 
-impl<T: AddAssign> AddAssign for Parts<T> {
+impl<T: Copy + AddAssign> AddAssign<&Self> for Parts<T> {
     #[inline]
-    fn add_assign(&mut self, other: Self) {
-        for (sum, more) in self.0.iter_mut().zip(other.0) {
-            *sum += more;
+    fn add_assign(&mut self, other: &Self) {
+        for (sum, more) in self.0.iter_mut().zip(&other.0) {
+            *sum += *more;
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct PassCost {
 
 impl std::ops::AddAssign<&PassCost> for PassCost {
     fn add_assign(&mut self, other: &Self) {
-        self.parts += other.parts;
+        self.parts += &other.parts;
         self.issue += other.issue;
         self.comm_busy += other.comm_busy;
         for (own, more) in self.link_time.iter_mut().zip(other.link_time) {

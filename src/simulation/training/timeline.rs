@@ -249,7 +249,7 @@ impl Timeline {
             if gap > SimDuration::ZERO {
                 self.account_gap(&mut times.shares, task, gap);
             }
-            times.shares += label.parts;
+            times.shares += &label.parts;
             let waited = self.engine.host_wait(task);
             times.shares[StepPart::Overhead] += waited;
             let shared = self.span(task).saturating_sub(label.parts.total() + waited);
