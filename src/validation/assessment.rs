@@ -118,7 +118,7 @@ pub fn fitted_constants(catalog: &Catalog) -> Vec<FittedConstant> {
         }
     }
     found.extend(
-        collective::FITTED
+        collective::fitted_constants()
             .iter()
             .map(|(key, value)| FittedConstant {
                 entry: "collectives".to_owned(),

@@ -1,9 +1,8 @@
 //! What a pass of one layer takes on one rank, communication inside the layer included.
 
 use crate::collective::CollectiveOp;
-use crate::collective::{Algorithm, CollectiveCost, GroupPattern};
+use crate::collective::{CollectiveCost, GroupPattern, launch_per_gpu};
 use crate::model::{CommGroup, CommOp};
-use crate::simulation::collective::LAUNCH_PER_GPU;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::work::{
     Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
@@ -279,7 +278,7 @@ impl Costing<'_> {
             return Ok(());
         }
         let asked = self.scenario.communication.collective.as_ref();
-        let algorithm = asked.and_then(Algorithm::known);
+        let algorithm = asked.filter(|asked| asked.built_in().is_some());
         let bytes = if group == CommGroup::Expert && op == CommOp::AllToAll {
             bytes.scaled(self.copies_sent(groups))
         } else {
@@ -324,7 +323,7 @@ impl Costing<'_> {
         let host = &self.scenario.stack.host;
         if !host.cuda_graphs {
             // One launch, without the small kernels that the dispatch of a kernel stands for.
-            cost.issue += host.dispatch.min(LAUNCH_PER_GPU) * rounds;
+            cost.issue += host.dispatch.min(launch_per_gpu()) * rounds;
         }
         cost.comm_busy += busy;
         let loads = [price.loads.scale_up, price.loads.scale_out];
