@@ -730,18 +730,25 @@ const POWER: Notation = Notation {
     units: &[("W", 1.0), ("kW", 1e3)],
 };
 
-impl FromStr for Bytes {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &BYTES).map(Self::from_f64)
-    }
+/// Quantities that are read from text with a unit, and how the number makes them.
+macro_rules! read_from_text {
+    ($( $name:ident: $notation:ident => $make:ident; )+) => { $(
+        impl FromStr for $name {
+            type Err = QuantityError;
+            fn from_str(text: &str) -> Result<Self, QuantityError> {
+                parse(text, &$notation).map(Self::$make)
+            }
+        }
+    )+ };
 }
 
-impl FromStr for Bandwidth {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &BANDWIDTH).map(Self::bytes_per_s)
-    }
+read_from_text! {
+    Bytes: BYTES => from_f64;
+    Volume: BYTES => new;
+    Bandwidth: BANDWIDTH => bytes_per_s;
+    Micros: MICROS => new;
+    FlopRate: FLOP_RATE => tflops;
+    Power: POWER => watts;
 }
 
 impl FromStr for SimDuration {
@@ -755,34 +762,6 @@ impl FromStr for SimDuration {
             });
         }
         Ok(Self::from_secs_f64(secs))
-    }
-}
-
-impl FromStr for Micros {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &MICROS).map(Self::new)
-    }
-}
-
-impl FromStr for Volume {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &BYTES).map(Self::new)
-    }
-}
-
-impl FromStr for FlopRate {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &FLOP_RATE).map(Self::tflops)
-    }
-}
-
-impl FromStr for Power {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &POWER).map(Self::watts)
     }
 }
 

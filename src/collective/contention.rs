@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::collective::placement::{
-    DomainFlow, GroupPattern, GroupShape, Traffic, bases, messages, visits,
+    DomainFlow, GroupPattern, GroupShape, GroupTraffic, Traffic, bases, messages, visits,
 };
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::hardware::{
@@ -20,7 +20,7 @@ pub(super) struct Contention {
     domains: u32,
     per_domain: u32,
     /// Found before; every job and size asks for the same few patterns.
-    known: RefCell<Memo<(GroupPattern, Traffic), PatternContention, 4096>>,
+    known: RefCell<Memo<GroupTraffic, PatternContention, 4096>>,
 }
 
 /// Contention of all groups of one pattern.
@@ -68,39 +68,21 @@ impl Contention {
     }
 
     /// How many times longer than on an ideal switch the traffic of all groups takes, ≥ 1.
-    pub(super) fn slowdown(
-        &self,
-        groups: GroupPattern,
-        shape: &GroupShape,
-        traffic: Traffic,
-    ) -> f64 {
-        self.of_pattern(groups, shape, traffic)
-            .map_or(1.0, |found| found.slowdown)
+    pub(super) fn slowdown(&self, of: GroupTraffic) -> f64 {
+        self.of_traffic(of).map_or(1.0, |found| found.slowdown)
     }
 
     /// Latency of the slowest message of all groups, where a custom topology states it.
-    pub(super) fn latency(
-        &self,
-        groups: GroupPattern,
-        shape: &GroupShape,
-        traffic: Traffic,
-    ) -> Option<SimDuration> {
-        self.topology
-            .as_ref()
-            .filter(|topology| topology.is_own())?;
-        self.of_pattern(groups, shape, traffic)?.latency
+    pub(super) fn latency(&self, of: GroupTraffic) -> Option<SimDuration> {
+        self.topology().filter(|topology| topology.is_own())?;
+        self.of_traffic(of)?.latency
     }
 
-    fn of_pattern(
-        &self,
-        groups: GroupPattern,
-        shape: &GroupShape,
-        traffic: Traffic,
-    ) -> Option<PatternContention> {
+    fn of_traffic(&self, of: GroupTraffic) -> Option<PatternContention> {
         let topology = self.topology()?;
         let mut known = self.known.borrow_mut();
-        let found = known.get_or_make((groups, traffic), || {
-            let flows = self.flows(groups, shape, traffic);
+        let found = known.get_or_make(of, || {
+            let flows = self.flows(of);
             let slowdown = topology.pressure(flows.iter().copied()).max(1.0);
             let latencies = flows.iter().filter(|_| topology.is_own());
             let latency = latencies.filter_map(|&(from, to, _)| self.latency_between(from, to));
@@ -132,17 +114,11 @@ impl Contention {
 
     /// Messages on the busiest NICs or link when the groups of a pattern lie unevenly over the
     /// domains, in messages at the rate of a domain's NICs; `None` where they lie evenly.
-    pub(super) fn uneven(
-        &self,
-        groups: GroupPattern,
-        shape: &GroupShape,
-        gpus: u32,
-        traffic: Traffic,
-    ) -> Option<f64> {
-        if self.is_regular(groups, shape) {
+    pub(super) fn uneven(&self, of: GroupTraffic, gpus: u32) -> Option<f64> {
+        if self.is_regular(of.groups, of.shape) {
             return None;
         }
-        let messages = messages(groups, self.per_domain, gpus, traffic);
+        let messages = messages(of.groups, self.per_domain, gpus, of.traffic);
         Some(self.busiest(&messages)).filter(|messages| *messages > 0.0)
     }
 
@@ -211,7 +187,7 @@ impl Contention {
     }
 
     /// Whether all groups on a domain go on to the same domains, with equal parts of its NICs.
-    pub(super) fn is_regular(&self, groups: GroupPattern, shape: &GroupShape) -> bool {
+    pub(super) fn is_regular(&self, groups: GroupPattern, shape: GroupShape) -> bool {
         let span = groups.size * groups.stride;
         let whole = groups.stride.is_multiple_of(self.per_domain)
             || self.per_domain.is_multiple_of(groups.stride)
@@ -221,7 +197,12 @@ impl Contention {
     }
 
     /// Flows of all groups, where a domain sends 1 in all.
-    fn flows(&self, groups: GroupPattern, shape: &GroupShape, traffic: Traffic) -> Vec<DomainFlow> {
+    fn flows(&self, of: GroupTraffic) -> Vec<DomainFlow> {
+        let GroupTraffic {
+            groups,
+            shape,
+            traffic,
+        } = of;
         if !self.is_regular(groups, shape) {
             return self.flows_by_group(groups, traffic);
         }
@@ -301,7 +282,11 @@ mod tests {
     fn slowdown(c: &Contention, size: u32, stride: u32, traffic: Traffic) -> f64 {
         let groups = GroupPattern { size, stride };
         let shape = GroupShape::of(groups, 8, c.domains * 8);
-        c.slowdown(groups, &shape, traffic)
+        c.slowdown(GroupTraffic {
+            groups,
+            shape,
+            traffic,
+        })
     }
 
     // 16 nodes under leaves of 4 with 4:1 uplinks, which carry one node's rate. A ring in order
@@ -337,11 +322,11 @@ mod tests {
                 ] {
                     let groups = GroupPattern { size, stride };
                     let shape = GroupShape::of(groups, 8, 128);
-                    assert!(c.is_regular(groups, &shape));
+                    assert!(c.is_regular(groups, shape));
                     let each = topology
                         .pressure(c.flows_by_group(groups, traffic))
                         .max(1.0);
-                    let bundled = c.slowdown(groups, &shape, traffic);
+                    let bundled = slowdown(&c, size, stride, traffic);
                     assert!(
                         (each - bundled).abs() < 1e-9,
                         "{kind} {size} {stride} {traffic:?}"

@@ -62,7 +62,7 @@ impl Cost {
 }
 
 /// Bytes that a rank sends on average.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sent {
     /// Inside its domain.
     pub(super) inside: Volume,

@@ -4,7 +4,7 @@ use crate::collective::cost::Sent;
 use crate::collective::job::{Job, RoundLatency};
 use crate::collective::library::{Generation, TABLES};
 use crate::collective::op::{CollectiveOp, Protocol};
-use crate::collective::placement::{GroupPattern, GroupShape, Orientation, Traffic};
+use crate::collective::placement::{GroupPattern, GroupShape, GroupTraffic, Orientation, Traffic};
 use crate::units::{Bandwidth, Bytes, Micros, Seconds, SimDuration, Volume};
 
 /// What the groups of a pattern do at once, with the rates of the links that one of them has.
@@ -46,18 +46,22 @@ impl<'a> Group<'a> {
         pattern: GroupPattern,
         traffic: Traffic,
     ) -> Self {
-        let shape = job.shape(pattern);
+        let of = GroupTraffic {
+            groups: pattern,
+            shape: job.shape(pattern),
+            traffic,
+        };
         let fabric = &job.cluster.fabric;
-        let stated = job.contention.latency(pattern, &shape, traffic);
-        let intra = job.intra_rate(shape.members);
+        let stated = job.contention.latency(of);
+        let intra = job.intra_rate(of.shape.members);
         Self {
             job,
             op,
             bytes,
             pattern,
-            shape,
+            shape: of.shape,
             intra,
-            between: between(job, pattern, &shape, traffic, intra),
+            between: between(job, of, intra),
             message_latency: stated.unwrap_or(fabric.latency),
             plugin_latency: stated.map_or(fabric.plugin_latency, |latency| {
                 fabric.plugin_latency_over(latency)
@@ -184,19 +188,13 @@ impl<'a> Group<'a> {
     }
 }
 
-fn between(
-    job: &Job,
-    pattern: GroupPattern,
-    shape: &GroupShape,
-    traffic: Traffic,
-    intra: Bandwidth,
-) -> Option<Between> {
+fn between(job: &Job, of: GroupTraffic, intra: Bandwidth) -> Option<Between> {
+    let shape = of.shape;
     let sharing = shape.sharing?;
     let fabric = &job.cluster.fabric;
     let members = f64::from(shape.members.max(2));
     let line = job.domain_rate();
-    let uneven = job.contention.uneven(pattern, shape, job.gpus, traffic);
-    let share = match (uneven, traffic) {
+    let share = match (job.contention.uneven(of, job.gpus), of.traffic) {
         (Some(messages), Traffic::Ring(_)) => line / messages,
         // The members send all others a message each, and share out their part of the NICs.
         (Some(messages), Traffic::Exchange) => {
@@ -204,7 +202,7 @@ fn between(
             line * remote / messages
         }
         (Some(_), Traffic::Chain) | (None, _) => {
-            line / f64::from(sharing) / job.contention.slowdown(pattern, shape, traffic)
+            line / f64::from(sharing) / job.contention.slowdown(of)
         }
     };
     Some(Between {

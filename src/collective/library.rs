@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::collective::op::Protocol;
@@ -15,7 +15,6 @@ use crate::units::{Bandwidth, Bytes, Micros, SimDuration, Volume};
 
 /// A figure of each wire protocol.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct PerProtocol<T> {
     ll: T,
     ll128: T,
@@ -35,7 +34,6 @@ impl<T> PerProtocol<T> {
 
 /// A rate by the scale-up domains that a group lies on.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct PerDomains {
     one: Bandwidth,
     two: Bandwidth,
@@ -55,7 +53,6 @@ impl PerDomains {
 
 /// Latencies of an algorithm: of its kernels, and of each hop by the link that it takes.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct LatencyTable {
     pub(super) base: PerProtocol<Micros>,
     nvlink: PerProtocol<Micros>,
@@ -79,7 +76,6 @@ impl LatencyTable {
 
 /// NCCL's ring.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RingTable {
     pub(super) latency: LatencyTable,
     /// Host proxy, per step of a ring that leaves the node.
@@ -90,7 +86,6 @@ pub(super) struct RingTable {
 
 /// NCCL's tree.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct TreeTable {
     pub(super) latency: LatencyTable,
     /// Channels between domains.
@@ -113,7 +108,6 @@ impl TreeTable {
 
 /// The chunk of NVLS for buffers of fewer rounds than a limit.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct SmallerChunk {
     below_rounds: f64,
     chunk: Volume,
@@ -121,7 +115,6 @@ struct SmallerChunk {
 
 /// Latencies and chunks of reductions in NVLink switches.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct NvlsTable {
     /// One pass inside the domain.
     pub(super) pass: Micros,
@@ -165,8 +158,7 @@ fn smaller(largest: Volume, parallel: f64, buffer: Volume, steps: &[SmallerChunk
 }
 
 /// Constants that were fitted to measured collectives; `data/libraries/nccl.toml` explains each.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct FittedConstants {
     pub(super) slots_growth: f64,
     pub(super) slots_doublings: f64,
@@ -181,7 +173,6 @@ pub(super) struct FittedConstants {
 
 /// Channels of large messages, one SM each.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Channels {
     /// Of groups inside a domain.
     pub(super) inside: u32,
@@ -191,7 +182,6 @@ pub(super) struct Channels {
 
 /// NVLS on one generation of GPUs and switches.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Nvls {
     /// NCCL's own estimate of its efficiency.
     pub(super) efficiency: f64,
@@ -211,7 +201,6 @@ impl Nvls {
 
 /// Figures of a library on one generation of GPUs.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Generation {
     /// Ceiling of LL's bus bandwidth.
     pub(super) ll: PerDomains,
@@ -229,14 +218,12 @@ pub(super) struct Generation {
 
 /// Costs of the host.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct HostTable {
     pub(super) launch_per_gpu: SimDuration,
 }
 
 /// NCCL's tables, which the other libraries share.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Tables {
     pub(super) ring: RingTable,
     pub(super) tree: TreeTable,
@@ -265,7 +252,6 @@ pub(super) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 
 /// What a library states of its own beside NCCL's tables.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct OtherLibrary {
     generations: BTreeMap<String, Table>,
 }
@@ -309,19 +295,11 @@ impl Generation {
 }
 
 /// Every constant that was fitted to measured collectives: its name and value.
-pub fn fitted_constants() -> Vec<(&'static str, f64)> {
-    let fitted = &TABLES.fitted;
-    vec![
-        ("slots_growth", fitted.slots_growth),
-        ("slots_doublings", fitted.slots_doublings),
-        ("window_bytes", fitted.window_bytes),
-        ("window_trips", fitted.window_trips),
-        ("ll_lines_us", fitted.ll_lines_us),
-        ("nvls_synchronisation_s", fitted.nvls_synchronisation_s),
-        ("nvls_tree_share", fitted.nvls_tree_share),
-        ("sharp_share", fitted.sharp_share),
-        ("deep_tree", fitted.deep_tree),
-    ]
+pub fn fitted_constants() -> impl Iterator<Item = (String, f64)> {
+    let fitted = Table::try_from(&TABLES.fitted).unwrap_or_default();
+    fitted
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_float()?)))
 }
 
 /// Host time to launch a communication on one more GPU of the same process.

@@ -11,7 +11,7 @@ use crate::collective::library::TABLES;
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::{GroupPattern, GroupShape, Orientation, Traffic};
 use crate::collective::request::{CollectiveCost, CollectiveRequest, LinkLoads, Unsupported};
-use crate::collective::schedule::{GroupLayout, Pipeline};
+use crate::collective::schedule::GroupLayout;
 use crate::collective::stages::PipelineLoads;
 use crate::collective::transfers::ScheduleLoads;
 use crate::hardware::{Cluster, Topology};
@@ -76,9 +76,8 @@ impl Network {
         let everyone = asked.is_some_and(|algorithm| algorithm.row().everyone_at_once);
         let shape = self.shape(request.groups);
         if shape.ranks <= 1 {
-            let algorithm = CarriedBy::BuiltIn(asked.unwrap_or(CollectiveAlgorithm::Ring));
-            let protocol = request.protocol.unwrap_or(Protocol::Simple);
-            return Ok(CollectiveCost::nothing(algorithm, protocol));
+            let group = self.group(request, Traffic::Chain);
+            return Ok(nothing(&group, asked, request.protocol));
         }
         // Where directions differ a library orients its rings as is fastest.
         let topology = self.job.contention.topology();
@@ -168,9 +167,16 @@ impl Network {
         if row.needs_even_domains && !group.shape.is_even() {
             return None;
         }
-        let mut cost = (row.closed_form)(group, protocol)
-            .or_else(|| self.by_stages(group, algorithm, protocol))
-            .or_else(|| by_transfers(row, group, protocol))?;
+        let priced_from_plan = || {
+            // Thousands of ranks do as four do; their transfers need not be made to know.
+            match (row.plan)(group.op, GroupLayout::new(4, 4))? {
+                Plan::Rounds(_) => by_transfers(row, group, protocol),
+                Plan::Stages(_) => {
+                    self.with_pipeline(group, algorithm, protocol, |loads| loads.cost(group))
+                }
+            }
+        };
+        let mut cost = (row.closed_form)(group, protocol).or_else(priced_from_plan)?;
         if protocol != Protocol::Ideal {
             cost.latency += Seconds::from(*TABLES.ring.latency.base.of(protocol));
             if row.everyone_at_once {
@@ -182,16 +188,8 @@ impl Network {
         Some(cost)
     }
 
-    /// An algorithm whose chunks follow each other through stages.
-    fn by_stages(
-        &self,
-        group: &Group<'_>,
-        algorithm: CollectiveAlgorithm,
-        protocol: Protocol,
-    ) -> Option<Cost> {
-        self.with_pipeline(group, algorithm, protocol, |loads| loads.cost(group))
-    }
-
+    /// Asks the loads of an algorithm whose chunks follow each other through stages; `None` where it
+    /// needs switches that reduce and the domains have none.
     fn with_pipeline<T>(
         &self,
         group: &Group<'_>,
@@ -203,9 +201,13 @@ impl Network {
         let key = (group.pattern, algorithm, group.op, protocol);
         let found = known.get_or_make(key, || {
             let (row, layout) = (algorithm.row(), layout(group));
-            let pipeline = stages(row, group, layout)?;
+            let Plan::Stages(pipeline) = (row.plan)(group.op, layout)? else {
+                return None;
+            };
+            let switches_reduce = group.job.cluster.scale_up.in_network_reduction;
+            let can_run = pipeline.switches == 0 || switches_reduce;
             let alone = row.everyone_at_once;
-            Some(PipelineLoads::of(group, layout, pipeline, protocol, alone))
+            can_run.then(|| PipelineLoads::of(group, layout, pipeline, protocol, alone))
         });
         found.as_mut().map(ask)
     }
@@ -333,29 +335,31 @@ fn layout(group: &Group<'_>) -> GroupLayout {
     }
 }
 
-/// The stages of an algorithm, where it has any and the cluster's switches do what they ask.
-fn stages(row: &Row, group: &Group<'_>, layout: GroupLayout) -> Option<Pipeline> {
-    // What four ranks do in rounds, thousands do too; their transfers need not be made for that.
-    if let Plan::Rounds(_) = (row.plan)(group.op, GroupLayout::new(4, 4))? {
-        return None;
+/// An algorithm with every message of its rounds on its links.
+fn by_transfers(row: &Row, group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
+    match (row.plan)(group.op, layout(group))? {
+        Plan::Rounds(schedule) => Some(ScheduleLoads::of(group, &schedule).cost(protocol)),
+        Plan::Stages(_) => None,
     }
-    let Plan::Stages(pipeline) = (row.plan)(group.op, layout)? else {
-        return None;
-    };
-    let switches_reduce = group.job.cluster.scale_up.in_network_reduction;
-    (pipeline.switches == 0 || switches_reduce).then_some(pipeline)
 }
 
-/// An algorithm without a closed form, every message of its schedule on its links.
-fn by_transfers(row: &Row, group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
-    // What four ranks do in stages or not at all, thousands do so too.
-    let Plan::Rounds(_) = (row.plan)(group.op, GroupLayout::new(4, 4))? else {
-        return None;
+/// Cost of a group of one.
+fn nothing(
+    group: &Group<'_>,
+    asked: Option<CollectiveAlgorithm>,
+    protocol: Option<Protocol>,
+) -> CollectiveCost {
+    let nothing = Candidate {
+        carried_by: CarriedBy::BuiltIn(asked.unwrap_or(CollectiveAlgorithm::Ring)),
+        protocol: protocol.unwrap_or(Protocol::Simple),
+        cost: Cost::default(),
+        sent: Sent::default(),
+        rank: Seconds::ZERO,
     };
-    let Plan::Rounds(schedule) = (row.plan)(group.op, layout(group))? else {
-        return None;
-    };
-    Some(ScheduleLoads::of(group, &schedule).cost(protocol))
+    CollectiveCost {
+        sms: 0,
+        ..priced(group, &nothing)
+    }
 }
 
 /// A candidate as callers see it.

@@ -201,6 +201,14 @@ impl Traffic {
     }
 }
 
+/// The groups of a pattern, and which of their domains talk to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GroupTraffic {
+    pub(super) groups: GroupPattern,
+    pub(super) shape: GroupShape,
+    pub(super) traffic: Traffic,
+}
+
 /// An amount that one domain sends to another.
 pub(super) type DomainFlow = (u32, u32, f64);
 

@@ -54,26 +54,6 @@ pub struct CollectiveCost {
     pub sms: u32,
 }
 
-impl CollectiveCost {
-    /// Cost of a group of one.
-    pub(super) const fn nothing(algorithm: CarriedBy, protocol: Protocol) -> Self {
-        Self {
-            time: SimDuration::ZERO,
-            latency: SimDuration::ZERO,
-            algorithm,
-            protocol,
-            sent_intra: Bytes::ZERO,
-            sent_inter: Bytes::ZERO,
-            link_utilization_max: 0.0,
-            loads: LinkLoads {
-                scale_up: 0.0,
-                scale_out: 0.0,
-            },
-            sms: 0,
-        }
-    }
-}
-
 /// Why a collective cannot run on a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsupported {

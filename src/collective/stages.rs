@@ -95,7 +95,7 @@ impl Groups {
     /// One group where they stay in their domains, one of those that share the NICs of the same
     /// domains, and all where they lie in different ways.
     fn of(group: &Group<'_>, each_sends_alone: bool) -> Self {
-        let (job, pattern, shape) = (group.job, group.pattern, &group.shape);
+        let (job, pattern, shape) = (group.job, group.pattern, group.shape);
         let all = whole_bases(pattern, job.gpus);
         let (bases, alike) = if !group.crosses() {
             (all.take(1).collect(), 1.0)

@@ -98,10 +98,7 @@ impl<'a> ScheduleLoads<'a> {
             schedule,
             rounds: Vec::new(),
             busy: Busy::default(),
-            sent: Sent {
-                inside: Volume::ZERO,
-                across: Volume::ZERO,
-            },
+            sent: Sent::default(),
         };
         let first_nic = links.first_nic();
         for round in &schedule.rounds {

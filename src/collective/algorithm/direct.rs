@@ -5,7 +5,7 @@ use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::{Group, message_overhead};
 use crate::collective::library::TABLES;
 use crate::collective::op::{CollectiveOp, Protocol};
-use crate::collective::placement::Traffic;
+use crate::collective::placement::{GroupTraffic, Traffic};
 use crate::collective::schedule::{GroupLayout, Pipeline, Transfer, reducing};
 use crate::units::{Bandwidth, Micros, Seconds};
 
@@ -136,10 +136,12 @@ fn sender_rate(group: &Group<'_>) -> Bandwidth {
         return group.intra;
     }
     let (job, pattern) = (group.job, group.pattern);
-    let slowdown = job
-        .contention
-        .slowdown(pattern, &group.shape, Traffic::Chain)
-        * job.collisions(pattern);
+    let chain = GroupTraffic {
+        groups: pattern,
+        shape: group.shape,
+        traffic: Traffic::Chain,
+    };
+    let slowdown = job.contention.slowdown(chain) * job.collisions(pattern);
     let cluster = &job.cluster;
     let nic = cluster.nic_bandwidth * cluster.fabric.scattered_efficiency / slowdown;
     let per_gpu = nic * f64::from(cluster.nics_per_node) / f64::from(cluster.gpus_per_node);

@@ -6,7 +6,7 @@ use crate::collective::{
     Algorithm, CollectiveCost, CollectiveOp, CollectiveRequest, GroupPattern, Network, Unsupported,
 };
 use crate::hardware::Cluster;
-use crate::memo::{ByAddress, Memo};
+use crate::memo::Memo;
 use crate::simulation::Infeasible;
 use crate::simulation::training::slowest::Slowest;
 use crate::units::Bytes;
