@@ -401,6 +401,4 @@ fn priced(group: &Group<'_>, best: &Candidate) -> CollectiveCost {
 }
 
 #[cfg(test)]
-mod custom_tests;
-#[cfg(test)]
 mod tests;
