@@ -2,19 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::collective::{
-    Algorithm, CollectiveCost, CollectiveRequest, GroupPattern, Network, ScheduledRequest,
-    Unsupported,
-};
+use crate::collective::{CollectiveRequest, GroupPattern, Network, launch_per_gpu};
 use crate::memo::ByAddress;
 use crate::simulation::{CollectiveReport, CollectiveScenario, Infeasible, NetworkUse, Scratch};
 use crate::units::SimDuration;
-
-/// Host time to launch a collective on one more GPU of the same process.
-///
-/// Source: togethercomputer/together-nccl-tests results/20260305_220944, 8 × H100 in one process: 35 µs
-/// for every size whose kernels take less.
-pub(super) const LAUNCH_PER_GPU: SimDuration = SimDuration::from_nanos(4_400);
 
 /// Simulates one collective over all GPUs of a job.
 ///
@@ -31,9 +22,21 @@ pub fn simulate_collective(
             sentence: fault.to_string(),
         })
     })?;
-    let cost = cost(network, scenario).map_err(|fault| Infeasible::Unsupported {
-        sentence: fault.sentence,
-    })?;
+    let request = CollectiveRequest {
+        op: scenario.op,
+        bytes: scenario.size,
+        groups: GroupPattern {
+            size: gpus,
+            stride: 1,
+        },
+        algorithm: scenario.algorithm.clone(),
+        protocol: scenario.protocol,
+    };
+    let cost = network
+        .collective(&request)
+        .map_err(|fault| Infeasible::Unsupported {
+            sentence: fault.to_string(),
+        })?;
     Ok(CollectiveReport {
         time: cost.time.max(launches(scenario.ranks_per_process)),
         algorithm: cost.algorithm.named(scenario.algorithm.as_ref()),
@@ -47,37 +50,11 @@ pub fn simulate_collective(
     })
 }
 
-fn cost(network: &Network, scenario: &CollectiveScenario) -> Result<CollectiveCost, Unsupported> {
-    let (op, bytes, protocol) = (scenario.op, scenario.size, scenario.protocol);
-    let groups = GroupPattern {
-        size: scenario.gpus,
-        stride: 1,
-    };
-    match &scenario.algorithm {
-        Some(Algorithm::Own(own)) => network.scheduled(
-            own,
-            &ScheduledRequest {
-                op,
-                bytes,
-                groups,
-                protocol,
-            },
-        ),
-        Some(Algorithm::Known(_)) | None => network.collective(&CollectiveRequest {
-            op,
-            bytes,
-            groups,
-            algorithm: scenario.algorithm.as_ref().and_then(Algorithm::known),
-            protocol,
-        }),
-    }
-}
-
 /// Host time between two collectives of one process: it launches one GPU after another, while the previous
 /// collective still runs.
 fn launches(ranks: u32) -> SimDuration {
     if ranks > 1 {
-        LAUNCH_PER_GPU * u64::from(ranks)
+        launch_per_gpu() * u64::from(ranks)
     } else {
         SimDuration::ZERO
     }

@@ -1,8 +1,7 @@
 //! Costs of each layer's passes on one rank, communication inside the layer included.
 
-use crate::collective::{Algorithm, CollectiveOp, GroupPattern};
+use crate::collective::{CollectiveOp, GroupPattern, launch_per_gpu};
 use crate::model::{CommGroup, CommOp, ShardParameters};
-use crate::simulation::collective::LAUNCH_PER_GPU;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::work::{
     Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
@@ -222,7 +221,7 @@ impl Costing<'_> {
             return Ok(());
         }
         let asked = self.scenario.communication.collective.as_ref();
-        let algorithm = asked.and_then(Algorithm::known);
+        let algorithm = asked.filter(|asked| asked.built_in().is_some());
         let bytes = if group == CommGroup::Expert && op == CommOp::AllToAll {
             bytes.scaled(self.copies_sent(groups))
         } else {
@@ -262,7 +261,7 @@ impl Costing<'_> {
         cost.parts[part_of(group)] += exposed;
         if !self.host.cuda_graphs {
             // One launch, without the small kernels that the dispatch of a kernel stands for.
-            cost.issue += self.host.dispatch.min(LAUNCH_PER_GPU) * rounds;
+            cost.issue += self.host.dispatch.min(launch_per_gpu()) * rounds;
         }
         cost.comm_busy += busy;
         let loads = [price.loads.scale_up, price.loads.scale_out];

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::collective::{
-    CollectiveCost, CollectiveRequest, GroupPattern, Network, OwnAlgorithm, ScheduledRequest,
-    Unsupported,
+    Algorithm, CollectiveCost, CollectiveOp, CollectiveRequest, GroupPattern, Network, Unsupported,
 };
 use crate::hardware::Cluster;
-use crate::memo::{ByAddress, Memo};
+use crate::memo::Memo;
 use crate::simulation::Infeasible;
 use crate::simulation::training::slowest::Slowest;
 use crate::units::Bytes;
@@ -21,15 +19,14 @@ pub(super) struct Pricing {
     /// Latency multiplier; 1 except in counterfactuals.
     latency: f64,
     known: Memo<CollectiveRequest, CollectiveCost, MOST_KNOWN>,
-    scheduled: Memo<(ByAddress<OwnAlgorithm>, ScheduledRequest), CollectiveCost, MOST_KNOWN>,
 }
 
 /// Prices that are kept of one network.
 const MOST_KNOWN: usize = 1 << 16;
 
-fn infeasible(unsupported: Unsupported) -> Infeasible {
+fn infeasible(unsupported: &Unsupported) -> Infeasible {
     Infeasible::Unsupported {
-        sentence: unsupported.sentence,
+        sentence: unsupported.to_string(),
     }
 }
 
@@ -47,7 +44,6 @@ impl Pricing {
             slowest: Slowest::of(gpus),
             latency: 1.0,
             known: Memo::default(),
-            scheduled: Memo::default(),
         })
     }
 
@@ -66,19 +62,21 @@ impl Pricing {
         self.network.shape(groups).domains
     }
 
-    /// Price of an operation by the algorithm that was asked for. An operation that has no such
-    /// algorithm takes what the library would choose.
+    /// Price of an operation by the algorithm that was asked for. Another operation than an all-reduce
+    /// takes what the library would choose, unless a custom algorithm is to carry it.
     ///
     /// # Errors
-    /// If the all-reduce that was asked for cannot run on this network, or nothing can.
+    /// If what was asked for cannot run on this network, or nothing can.
     pub(super) fn price(
         &mut self,
         op: CollectiveOp,
         bytes: Bytes,
         groups: GroupPattern,
-        algorithm: Option<CollectiveAlgorithm>,
+        algorithm: Option<&Algorithm>,
     ) -> Result<CollectiveCost, Infeasible> {
-        let algorithm = algorithm.filter(|_| op == CollectiveOp::AllReduce);
+        let algorithm = algorithm
+            .filter(|asked| op == CollectiveOp::AllReduce || asked.custom().is_some())
+            .cloned();
         let request = CollectiveRequest {
             op,
             bytes,
@@ -88,33 +86,8 @@ impl Pricing {
         };
         let cost = self
             .known
-            .get_or_try_make(request, || self.network.collective(&request))
-            .map_err(infeasible)?;
-        Ok(stretched(*cost, self.latency))
-    }
-
-    /// Price of an operation by a schedule.
-    ///
-    /// # Errors
-    /// If the schedule carries another operation, or is made for another number of ranks.
-    pub(super) fn scheduled(
-        &mut self,
-        own: &Arc<OwnAlgorithm>,
-        op: CollectiveOp,
-        bytes: Bytes,
-        groups: GroupPattern,
-    ) -> Result<CollectiveCost, Infeasible> {
-        let request = ScheduledRequest {
-            op,
-            bytes,
-            groups,
-            protocol: None,
-        };
-        let key = (ByAddress(Arc::clone(own)), request);
-        let cost = self
-            .scheduled
-            .get_or_try_make(key, || self.network.scheduled(own, &request))
-            .map_err(infeasible)?;
+            .get_or_try_make(request.clone(), || self.network.collective(&request))
+            .map_err(|why| infeasible(&why))?;
         Ok(stretched(*cost, self.latency))
     }
 }

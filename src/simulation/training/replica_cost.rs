@@ -28,7 +28,7 @@ pub(super) fn check_schedule(
     layout: &Layout,
 ) -> Result<(), Infeasible> {
     let asked = scenario.communication.collective.as_ref();
-    let Some(own) = asked.and_then(Algorithm::own) else {
+    let Some(own) = asked.and_then(Algorithm::custom) else {
         return Ok(());
     };
     let (name, schedule) = (&own.name, &own.schedule);
@@ -135,7 +135,7 @@ impl ReplicaCosts<'_> {
         groups: GroupPattern,
     ) -> Result<CollectiveCost, Infeasible> {
         let asked = self.scenario.communication.collective.as_ref();
-        let algorithm = asked.and_then(Algorithm::known);
+        let algorithm = asked.filter(|asked| asked.built_in().is_some());
         self.pricing.price(op, Bytes::new(bytes), groups, algorithm)
     }
 
@@ -148,11 +148,10 @@ impl ReplicaCosts<'_> {
         groups: GroupPattern,
     ) -> Result<CollectiveCost, Infeasible> {
         let asked = self.scenario.communication.collective.as_ref();
-        match asked.and_then(Algorithm::own) {
-            Some(own) if op == reduction(self.layout) => {
-                self.pricing.scheduled(own, op, Bytes::new(bytes), groups)
-            }
-            Some(_) | None => self.price(op, bytes, groups),
+        if asked.is_some_and(|asked| asked.custom().is_some()) && op == reduction(self.layout) {
+            self.pricing.price(op, Bytes::new(bytes), groups, asked)
+        } else {
+            self.price(op, bytes, groups)
         }
     }
 

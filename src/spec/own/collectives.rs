@@ -1,6 +1,6 @@
 //! `[collectives.NAME]`: a schedule, as a file or as a text.
 
-use crate::collective::OwnAlgorithm;
+use crate::collective::CustomAlgorithm;
 use crate::collective::schedule::read_schedule;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::own::table;
@@ -11,7 +11,7 @@ use crate::spec::syntax::{Entry, Node, Value};
 pub(in crate::spec) const KEYS: &[&str] = &["file", "schedule"];
 
 /// Reads one collective; what is wrong with its schedule is told at its `file` or `schedule`.
-pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<OwnAlgorithm> {
+pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<CustomAlgorithm> {
     let name = &entry.key;
     let entries = table(&entry.node, &format!("collective `{name}`"), faults)?;
     check_keys(entries, KEYS, faults);
@@ -37,7 +37,7 @@ pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<OwnAlgorithm> {
     };
     let file = find(entries, "file").and_then(|file| file.node.text());
     match read_schedule(text) {
-        Ok(schedule) => Some(OwnAlgorithm {
+        Ok(schedule) => Some(CustomAlgorithm {
             name: name.clone(),
             schedule,
         }),

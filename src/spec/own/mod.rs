@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::closed_set;
-use crate::collective::{Algorithm, CollectiveAlgorithm, OwnAlgorithm};
+use crate::collective::{Algorithm, CollectiveAlgorithm, CustomAlgorithm};
 use crate::hardware::{FabricTopology, OwnTopology, TopologyKind};
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::read::find;
@@ -51,7 +51,7 @@ pub struct OwnTables {
     /// Networks by name.
     pub topologies: BTreeMap<String, Arc<OwnTopology>>,
     /// Schedules by name.
-    pub collectives: BTreeMap<String, Arc<OwnAlgorithm>>,
+    pub collectives: BTreeMap<String, Arc<CustomAlgorithm>>,
 }
 
 impl OwnTables {
@@ -93,7 +93,7 @@ impl OwnTables {
     /// The algorithm of a name.
     pub fn algorithm(&self, name: &str) -> Option<Algorithm> {
         match self.collectives.get(name) {
-            Some(own) => Some(Algorithm::Own(Arc::clone(own))),
+            Some(own) => Some(Algorithm::Custom(Arc::clone(own))),
             None => name.parse::<CollectiveAlgorithm>().ok().map(Into::into),
         }
     }

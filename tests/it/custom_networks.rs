@@ -196,7 +196,7 @@ fn a_run_with_a_schedule_file_runs_again_from_its_own_spec() {
         listed
             .expect_code(0)
             .stdout
-            .contains("all-reduce over 2 ranks, 2 rounds, 2 pieces")
+            .contains("all-reduce over 2 ranks, 2 rounds, 2 chunks")
     );
 }
 
