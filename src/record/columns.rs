@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use crate::record::Record;
 use crate::record::column::{CellText, Column, ColumnGroup, Read, columns};
-use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, TimeShares};
+use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, StepPart};
 use crate::spec::{AXES, Axis, StudyKind};
 use crate::units::{Bytes, SimDuration};
 
@@ -68,25 +68,25 @@ columns! {
     Time {
         STEP_TIME_S = "step_time_s", "s", F64, |r| r.step().map(|s| s.step_time().as_secs_f64()),
             "Time of one optimizer step: the sum of its exclusive parts on the critical device.";
-        COMPUTE_S = "compute_s", "s", F64, |r| share(r, |s| s.compute),
+        COMPUTE_S = StepPart::Compute.column(), "s", F64, |r| share(r, StepPart::Compute),
             "Part of the step in kernels of the forward and backward pass.";
-        RECOMPUTE_S = "recompute_s", "s", F64, |r| share(r, |s| s.recompute),
+        RECOMPUTE_S = StepPart::Recompute.column(), "s", F64, |r| share(r, StepPart::Recompute),
             "Part of the step in kernels that repeat forward work.";
-        TP_COMM_EXPOSED_S = "tp_comm_exposed_s", "s", F64, |r| share(r, |s| s.tp_comm),
+        TP_COMM_EXPOSED_S = StepPart::TpComm.column(), "s", F64, |r| share(r, StepPart::TpComm),
             "Part of the step that waits for tensor-parallel communication.";
-        CP_COMM_EXPOSED_S = "cp_comm_exposed_s", "s", F64, |r| share(r, |s| s.cp_comm),
+        CP_COMM_EXPOSED_S = StepPart::CpComm.column(), "s", F64, |r| share(r, StepPart::CpComm),
             "Part of the step that waits for context-parallel communication.";
-        EP_COMM_EXPOSED_S = "ep_comm_exposed_s", "s", F64, |r| share(r, |s| s.ep_comm),
+        EP_COMM_EXPOSED_S = StepPart::EpComm.column(), "s", F64, |r| share(r, StepPart::EpComm),
             "Part of the step that waits for expert-parallel communication.";
-        PP_COMM_EXPOSED_S = "pp_comm_exposed_s", "s", F64, |r| share(r, |s| s.pp_comm),
+        PP_COMM_EXPOSED_S = StepPart::PpComm.column(), "s", F64, |r| share(r, StepPart::PpComm),
             "Part of the step that waits for sends between pipeline stages.";
-        DP_COMM_EXPOSED_S = "dp_comm_exposed_s", "s", F64, |r| share(r, |s| s.dp_comm),
+        DP_COMM_EXPOSED_S = StepPart::DpComm.column(), "s", F64, |r| share(r, StepPart::DpComm),
             "Part of the step that waits for data-parallel communication: gradients, parameters, norms.";
-        BUBBLE_S = "bubble_s", "s", F64, |r| share(r, |s| s.bubble),
+        BUBBLE_S = StepPart::Bubble.column(), "s", F64, |r| share(r, StepPart::Bubble),
             "Part of the step that waits for another pipeline stage's work.";
-        OPTIMIZER_S = "optimizer_s", "s", F64, |r| share(r, |s| s.optimizer),
+        OPTIMIZER_S = StepPart::Optimizer.column(), "s", F64, |r| share(r, StepPart::Optimizer),
             "Part of the step in the optimizer's kernels.";
-        OVERHEAD_S = "overhead_s", "s", F64, |r| share(r, |s| s.overhead),
+        OVERHEAD_S = StepPart::Overhead.column(), "s", F64, |r| share(r, StepPart::Overhead),
             "Part of the step that waits for the host.";
         FORWARD_S = "forward_s", "s", F64, |r| r.step().map(|s| s.forward.as_secs_f64()),
             "Forward passes on the critical device, exposed communication included; overlaps the exclusive parts.";
@@ -237,7 +237,7 @@ fn with_inputs(columns: &[Column], kind: StudyKind) -> Vec<Column> {
     identity.into_iter().chain(inputs).chain(rest).collect()
 }
 
-/// The exclusive parts of a step; they sum to [`STEP_TIME_S`].
+/// The exclusive parts of a step in the order of [`StepPart`]; they sum to [`STEP_TIME_S`].
 pub const TIME_PARTS: &[Column] = &[
     COMPUTE_S,
     RECOMPUTE_S,
@@ -264,8 +264,8 @@ fn layout(record: &Record, read: fn(&Layout) -> u32) -> Option<u64> {
     record.layout().map(|layout| u64::from(read(layout)))
 }
 
-fn share(record: &Record, read: fn(&TimeShares) -> SimDuration) -> Option<f64> {
-    record.step().map(|step| read(&step.shares).as_secs_f64())
+fn share(record: &Record, part: StepPart) -> Option<f64> {
+    record.step().map(|step| step.shares[part].as_secs_f64())
 }
 
 fn percentile(record: &Record, read: fn(&Percentiles) -> SimDuration) -> Option<f64> {
@@ -334,6 +334,13 @@ mod tests {
         for absent in ["model", "global_batch", "step_time_s", "mfu"] {
             assert!(!names.contains(&absent), "{absent}");
         }
+    }
+
+    #[test]
+    fn the_time_parts_are_the_parts_of_a_step() {
+        let names: Vec<&str> = TIME_PARTS.iter().map(|column| column.name).collect();
+        let parts: Vec<&str> = StepPart::ALL.iter().map(|part| part.column()).collect();
+        assert_eq!(names, parts);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::collective::Algorithm;
+use crate::simulation::random;
 use crate::simulation::{
     CollectiveScenario, CommunicationRequest, Infeasible, LayoutRequest, RunSettings, Scenario,
     TrainingScenario, Workload,
@@ -150,14 +151,8 @@ fn flag(point: &GridPoint, axis: Axis) -> Option<bool> {
     point.value(axis).and_then(AxisValue::as_bool)
 }
 
-/// Seed and number through the finaliser of `SplitMix64`: neighbours share nothing, and the draws of a
-/// point do not depend on when or where it runs.
-///
-/// Source: Steele, Lea & Flood, OOPSLA 2014.
+/// Seed of one point: neighbours share nothing, and the draws of a point do not depend on when or where it
+/// runs.
 pub(super) fn mixed(seed: u64, index: u64) -> u64 {
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut z = seed ^ index.wrapping_add(1).wrapping_mul(GOLDEN);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    random::mixed(seed ^ index.wrapping_add(1).wrapping_mul(random::GOLDEN))
 }

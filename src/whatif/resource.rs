@@ -65,7 +65,7 @@ fn with_shorter_floors(gpu: &Gpu, factor: f64) -> Gpu {
 }
 
 /// A stack whose host costs something else.
-pub(super) fn with_host(stack: &Stack, change: impl Fn(&Host) -> Host) -> Stack {
+fn with_host(stack: &Stack, change: impl Fn(&Host) -> Host) -> Stack {
     Stack {
         host: change(&stack.host),
         ..stack.clone()

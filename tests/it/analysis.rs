@@ -4,6 +4,7 @@ use clustersweep::analysis::{
     Analysis, BreakdownCause, BreakdownStatus, Findings, Rows, Scaling, columns_read,
 };
 use clustersweep::report::summary;
+use clustersweep::simulation::StepPart;
 use clustersweep::spec::{AnalysisSettings, Axis};
 
 use crate::points_table::{Cell, training_table};
@@ -123,7 +124,10 @@ fn a_strong_series_breaks_where_its_gradients_do_not_shrink() {
     }
     assert_eq!(series.breakdown.status, BreakdownStatus::Confirmed);
     assert!((series.breakdown.size.unwrap() - 32.0).abs() < 1e-9);
-    assert_eq!(series.breakdown.cause, Some(BreakdownCause::DpComm));
+    assert_eq!(
+        series.breakdown.cause,
+        Some(BreakdownCause::Part(StepPart::DpComm))
+    );
     // The fastest size within the threshold.
     assert_eq!(series.recommended().unwrap().point.gpus, 32);
 }

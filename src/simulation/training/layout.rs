@@ -399,7 +399,7 @@ fn zero_options(scenario: &TrainingScenario, replicas: u32, pp: u32) -> &'static
 fn asks_all_reduce(scenario: &TrainingScenario) -> bool {
     let asked = scenario.communication.collective.as_ref();
     asked
-        .and_then(Algorithm::own)
+        .and_then(Algorithm::custom)
         .is_some_and(|own| own.schedule.op == CollectiveOp::AllReduce)
 }
 

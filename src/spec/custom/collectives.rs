@@ -1,13 +1,13 @@
 //! `[collectives.NAME]`: a schedule, as a file or as a text.
 
-use crate::collective::OwnAlgorithm;
+use crate::collective::CustomAlgorithm;
 use crate::collective::schedule::read_schedule;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::keys::{COLLECTIVE, check_keys};
 use crate::spec::syntax::{Entry, Value, find};
 
 /// Reads one collective; a fault of its schedule stands at its `file` or `schedule`.
-pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<OwnAlgorithm> {
+pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<CustomAlgorithm> {
     let name = &entry.key;
     let entries = entry
         .node
@@ -40,7 +40,7 @@ pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<OwnAlgorithm> {
         return None;
     };
     match read_schedule(text) {
-        Ok(schedule) => Some(OwnAlgorithm {
+        Ok(schedule) => Some(CustomAlgorithm {
             name: name.clone(),
             schedule,
         }),

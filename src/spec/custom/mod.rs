@@ -11,7 +11,7 @@ pub(super) mod topologies;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::collective::{Algorithm, CollectiveAlgorithm, OwnAlgorithm};
+use crate::collective::{Algorithm, CollectiveAlgorithm, CustomAlgorithm};
 use crate::hardware::{FabricTopology, OwnTopology, TopologyKind};
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::syntax::{Entry, find};
@@ -24,7 +24,7 @@ pub struct CustomTables {
     /// Networks by name.
     pub topologies: BTreeMap<String, Arc<OwnTopology>>,
     /// Schedules by name.
-    pub collectives: BTreeMap<String, Arc<OwnAlgorithm>>,
+    pub collectives: BTreeMap<String, Arc<CustomAlgorithm>>,
 }
 
 impl CustomTables {
@@ -59,7 +59,7 @@ impl CustomTables {
     /// The algorithm of a name.
     pub fn algorithm(&self, name: &str) -> Option<Algorithm> {
         match self.collectives.get(name) {
-            Some(custom) => Some(Algorithm::Own(Arc::clone(custom))),
+            Some(custom) => Some(Algorithm::Custom(Arc::clone(custom))),
             None => name.parse::<CollectiveAlgorithm>().ok().map(Into::into),
         }
     }
