@@ -121,7 +121,7 @@ fn cold(
             size: gpus,
             stride: 1,
         },
-        algorithm,
+        algorithm: algorithm.map(Into::into),
         protocol: None,
     };
     c.bench_function(name, |b| {

@@ -1,7 +1,7 @@
-//! Results of pure functions, remembered: a memo may change the time of a computation, never its answer.
+//! Memoised results of pure functions: a memo may change the time of a computation, never its answer.
 //!
-//! One type and one rule: a memo holds at most `MOST` entries, and forgets all of them when another comes. Like
-//! least-recently-used it misses at most `MOST` times as often as the best possible choice (flush-when-full,
+//! One type and one eviction rule: a memo holds at most `MOST` entries, and drops all of them when another comes.
+//! Like least-recently-used it misses at most `MOST` times as often as the best possible choice (flush-when-full,
 //! Sleator & Tarjan, CACM 28(2), 1985), but a hit costs one look-up and no bookkeeping. There is no lock and no
 //! cell: who shares a memo wraps it.
 
@@ -10,7 +10,7 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
-/// Up to `MOST` values by key; all are forgotten when one more is inserted.
+/// Cache of up to `MOST` values by key; all are dropped when one more is inserted.
 ///
 /// ```text
 /// let price = prices.get_or_try_make(request, || network.price(&request))?;
@@ -29,24 +29,24 @@ impl<K, V, const MOST: usize> Default for Memo<K, V, MOST> {
 }
 
 impl<K: Eq + Hash, V, const MOST: usize> Memo<K, V, MOST> {
-    /// The value of a key, if it is remembered.
+    /// The cached value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
         self.known.get(key)
     }
 
-    /// Remembers a value, in place of the one that its key had.
+    /// Caches a value, in place of the one that its key had.
     pub fn insert(&mut self, key: K, value: V) {
         self.make_room(&key);
         self.known.insert(key, value);
     }
 
-    /// The value of a key, made if it is not remembered.
+    /// The value of a key, made if it is not cached.
     pub fn get_or_make(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         self.make_room(&key);
         self.known.entry(key).or_insert_with(make)
     }
 
-    /// The value of a key, made if it is not remembered; a failure is not remembered.
+    /// The value of a key, made if it is not cached; a failure is not cached.
     ///
     /// # Errors
     /// If `make` fails.
@@ -71,7 +71,7 @@ impl<K: Eq + Hash, V, const MOST: usize> Memo<K, V, MOST> {
 
 /// A shared value as a key that is compared by address: equal only to clones of the same `Arc`.
 ///
-/// The key holds the value, so that its address is never given to another while the key is remembered.
+/// The key holds the value, so that its address is never reused while the key is cached.
 #[derive(Debug)]
 pub struct ByAddress<T>(pub Arc<T>);
 

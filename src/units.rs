@@ -239,9 +239,178 @@ impl Sum for Bytes {
     }
 }
 
+/// Quantities as real numbers, for sums and products that are rounded once, at their end.
+macro_rules! real_quantities {
+    ($( $(#[$doc:meta])+ $name:ident )+) => { $(
+        $(#[$doc])+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+        pub struct $name(f64);
+
+        impl $name {
+            /// Nothing.
+            pub const ZERO: Self = Self(0.0);
+
+            /// From a number of its unit.
+            pub const fn new(number: f64) -> Self {
+                Self(number)
+            }
+
+            /// The number of its unit.
+            pub const fn get(self) -> f64 {
+                self.0
+            }
+
+            /// The larger of two.
+            pub const fn max(self, other: Self) -> Self {
+                Self(self.0.max(other.0))
+            }
+        }
+
+        impl Add for $name {
+            type Output = Self;
+            fn add(self, other: Self) -> Self {
+                Self(self.0 + other.0)
+            }
+        }
+
+        impl AddAssign for $name {
+            fn add_assign(&mut self, other: Self) {
+                self.0 += other.0;
+            }
+        }
+
+        impl Sub for $name {
+            type Output = Self;
+            fn sub(self, other: Self) -> Self {
+                Self(self.0 - other.0)
+            }
+        }
+
+        impl Mul<f64> for $name {
+            type Output = Self;
+            fn mul(self, factor: f64) -> Self {
+                Self(self.0 * factor)
+            }
+        }
+
+        impl Div<f64> for $name {
+            type Output = Self;
+            fn div(self, divisor: f64) -> Self {
+                Self(self.0 / divisor)
+            }
+        }
+
+        impl Div for $name {
+            type Output = f64;
+            fn div(self, other: Self) -> f64 {
+                self.0 / other.0
+            }
+        }
+
+        impl Sum for $name {
+            fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+                all.fold(Self::ZERO, Add::add)
+            }
+        }
+    )+ };
+}
+
+real_quantities! {
+    /// A span of time in seconds that is not yet rounded to picoseconds.
+    Seconds
+    /// A span of time in microseconds, the unit of the tables of communication libraries.
+    Micros
+    /// An amount of data in bytes that need not be whole: a share or a chunk of a buffer.
+    Volume
+}
+
+impl Seconds {
+    /// Rounded to the nearest picosecond.
+    ///
+    /// # Panics
+    /// If it is NaN, negative or longer than 213 days.
+    pub fn rounded(self) -> SimDuration {
+        SimDuration::from_secs_f64(self.0)
+    }
+
+    /// The whole number of picoseconds next to it, as seconds.
+    pub fn whole_picos(self) -> Self {
+        self.rounded().into()
+    }
+}
+
+impl From<SimDuration> for Seconds {
+    fn from(span: SimDuration) -> Self {
+        Self(span.as_secs_f64())
+    }
+}
+
+impl From<Micros> for Seconds {
+    fn from(span: Micros) -> Self {
+        Self(span.0 * 1e-6)
+    }
+}
+
+impl From<SimDuration> for Micros {
+    fn from(span: SimDuration) -> Self {
+        Self(span.as_secs_f64() * 1e6)
+    }
+}
+
+impl Volume {
+    /// Rounded to whole bytes.
+    ///
+    /// # Panics
+    /// If it is NaN, negative or over 2⁶⁴.
+    pub fn rounded(self) -> Bytes {
+        Bytes::from_f64(self.0)
+    }
+}
+
+impl From<Bytes> for Volume {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes.as_f64())
+    }
+}
+
+impl Div<Bandwidth> for Volume {
+    type Output = Seconds;
+    fn div(self, rate: Bandwidth) -> Seconds {
+        Seconds(self.0 / rate.0)
+    }
+}
+
+impl Div<Seconds> for Volume {
+    type Output = Bandwidth;
+    fn div(self, time: Seconds) -> Bandwidth {
+        Bandwidth(self.0 / time.0)
+    }
+}
+
 /// Data rate in one direction of a link, or of a memory, in bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Bandwidth(f64);
+
+impl Mul<f64> for Bandwidth {
+    type Output = Self;
+    fn mul(self, factor: f64) -> Self {
+        Self(self.0 * factor)
+    }
+}
+
+impl Div<f64> for Bandwidth {
+    type Output = Self;
+    fn div(self, divisor: f64) -> Self {
+        Self(self.0 / divisor)
+    }
+}
+
+impl Div for Bandwidth {
+    type Output = f64;
+    fn div(self, other: Self) -> f64 {
+        self.0 / other.0
+    }
+}
 
 impl Bandwidth {
     /// From bytes per second.
@@ -274,6 +443,16 @@ impl Bandwidth {
     /// Decimal gigabits per second.
     pub fn as_gbit_per_s(self) -> f64 {
         self.0 * 8.0 / 1e9
+    }
+
+    /// The smaller of two rates.
+    pub const fn min(self, other: Self) -> Self {
+        Self(self.0.min(other.0))
+    }
+
+    /// The larger of two rates.
+    pub const fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
     }
 
     /// The rate times a positive factor.
@@ -533,6 +712,12 @@ const DURATION: Notation = Notation {
     ],
 };
 
+const MICROS: Notation = Notation {
+    example: "6.6 us",
+    zero_allowed: true,
+    units: &[("us", 1.0), ("µs", 1.0)],
+};
+
 const FLOP_RATE: Notation = Notation {
     example: "989 TFLOP/s",
     zero_allowed: false,
@@ -545,18 +730,25 @@ const POWER: Notation = Notation {
     units: &[("W", 1.0), ("kW", 1e3)],
 };
 
-impl FromStr for Bytes {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &BYTES).map(Self::from_f64)
-    }
+/// Quantities that are read from text with a unit, and how the number makes them.
+macro_rules! read_from_text {
+    ($( $name:ident: $notation:ident => $make:ident; )+) => { $(
+        impl FromStr for $name {
+            type Err = QuantityError;
+            fn from_str(text: &str) -> Result<Self, QuantityError> {
+                parse(text, &$notation).map(Self::$make)
+            }
+        }
+    )+ };
 }
 
-impl FromStr for Bandwidth {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &BANDWIDTH).map(Self::bytes_per_s)
-    }
+read_from_text! {
+    Bytes: BYTES => from_f64;
+    Volume: BYTES => new;
+    Bandwidth: BANDWIDTH => bytes_per_s;
+    Micros: MICROS => new;
+    FlopRate: FLOP_RATE => tflops;
+    Power: POWER => watts;
 }
 
 impl FromStr for SimDuration {
@@ -573,19 +765,19 @@ impl FromStr for SimDuration {
     }
 }
 
-impl FromStr for FlopRate {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &FLOP_RATE).map(Self::tflops)
-    }
+/// Quantities that the program's own data files hold as text with a unit.
+macro_rules! read_as_text {
+    ($( $name:ident )+) => { $(
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )+ };
 }
 
-impl FromStr for Power {
-    type Err = QuantityError;
-    fn from_str(text: &str) -> Result<Self, QuantityError> {
-        parse(text, &POWER).map(Self::watts)
-    }
-}
+read_as_text! { Bandwidth Micros SimDuration Volume }
 
 impl fmt::Display for Bytes {
     /// In the largest binary unit below the amount, with three significant digits: `79.3 GiB`.

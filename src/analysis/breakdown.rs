@@ -1,10 +1,10 @@
 //! Where scaling breaks down, and which part of the step breaks it.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::curve::{Efficiency, SizeRate};
-use super::parts::{PartSeconds, TimePart};
 use crate::closed_set;
+use crate::simulation::{PartSeconds, StepPart};
 
 /// Sizes under the threshold that make a breakdown point more than one bad size.
 pub const CONFIRMING_SIZES: usize = 2;
@@ -21,68 +21,54 @@ closed_set! {
     }
 }
 
-closed_set! {
-    /// Cause of more GPU-seconds per sample than at a smaller size.
-    pub enum BreakdownCause: "breakdown cause" {
-        /// Kernels run further from their peak: smaller shards, another layout.
-        ComputeEfficiency = "compute-efficiency",
-        /// More work per sample.
-        Work = "work",
-        /// Forward work is repeated.
-        Recompute = "recomputation",
-        /// Waiting for tensor-parallel communication.
-        TpComm = "tp-communication",
-        /// Waiting for context-parallel communication.
-        CpComm = "cp-communication",
-        /// Waiting for expert-parallel communication.
-        EpComm = "ep-communication",
-        /// Waiting for sends between stages.
-        PpComm = "pp-communication",
-        /// Waiting for data-parallel communication.
-        DpComm = "dp-communication",
-        /// Waiting for another stage.
-        Bubble = "pipeline-bubble",
-        /// The optimizer's kernels, which no larger job shrinks.
-        Optimizer = "optimizer",
-        /// Waiting for the host.
-        Overhead = "host-overhead",
-        /// Every replica is down to one microbatch: more GPUs find no more samples to share.
-        BatchExhausted = "batch-exhausted",
-    }
+/// What makes a GPU spend more time on a sample than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BreakdownCause {
+    /// Kernels run further from their peak: smaller shards, another layout.
+    ComputeEfficiency,
+    /// More work per sample.
+    Work,
+    /// A part of the step besides compute takes longer.
+    Part(StepPart),
+    /// Every replica is down to one microbatch: more GPUs find no more samples to share.
+    BatchExhausted,
 }
 
 impl BreakdownCause {
-    /// The cause for people.
+    /// The spelling in `scaling.parquet` and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ComputeEfficiency => "compute-efficiency",
+            Self::Work => "work",
+            Self::Part(part) => part.as_str(),
+            Self::BatchExhausted => "batch-exhausted",
+        }
+    }
+
+    /// The cause in words.
     pub const fn title(self) -> &'static str {
         match self {
             Self::ComputeEfficiency => "kernels further from peak",
             Self::Work => "more work per sample",
-            Self::Recompute => "recomputation",
-            Self::TpComm => "tensor-parallel communication",
-            Self::CpComm => "context-parallel communication",
-            Self::EpComm => "expert-parallel communication",
-            Self::PpComm => "pipeline sends",
-            Self::DpComm => "data-parallel communication",
-            Self::Bubble => "pipeline bubble",
-            Self::Optimizer => "optimizer",
-            Self::Overhead => "host overhead",
+            Self::Part(part) => part.title(),
             Self::BatchExhausted => "batch exhausted",
         }
     }
 
-    const fn of_part(part: TimePart) -> Self {
-        match part {
-            TimePart::Compute => Self::ComputeEfficiency,
-            TimePart::Recompute => Self::Recompute,
-            TimePart::TpComm => Self::TpComm,
-            TimePart::CpComm => Self::CpComm,
-            TimePart::EpComm => Self::EpComm,
-            TimePart::PpComm => Self::PpComm,
-            TimePart::DpComm => Self::DpComm,
-            TimePart::Bubble => Self::Bubble,
-            TimePart::Optimizer => Self::Optimizer,
-            TimePart::Overhead => Self::Overhead,
+    /// The cause in at most 12 letters, for tables.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::ComputeEfficiency => "slow kernels",
+            Self::Work => "more work",
+            Self::Part(part) => part.short(),
+            Self::BatchExhausted => "batch ends",
         }
+    }
+}
+
+impl Serialize for BreakdownCause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -202,16 +188,18 @@ pub struct Contribution {
 pub fn contributions(good: &SampleCost, bad: &SampleCost) -> Vec<Contribution> {
     let mut changes: Vec<(BreakdownCause, f64)> = Vec::with_capacity(11);
     for (part, seconds) in bad.parts.iter() {
-        let before = good.gpu_seconds_per_sample(good.parts.of(part));
+        let before = good.gpu_seconds_per_sample(good.parts[part]);
         let change = bad.gpu_seconds_per_sample(seconds) - before;
-        match (part, good.ideal_work(), bad.ideal_work()) {
-            (TimePart::Compute, Some(ideal_before), Some(ideal_after)) => {
-                let work = ideal_after - ideal_before;
-                changes.push((BreakdownCause::Work, work));
-                changes.push((BreakdownCause::ComputeEfficiency, change - work));
-            }
-            _ => changes.push((BreakdownCause::of_part(part), change)),
+        if part != StepPart::Compute {
+            changes.push((BreakdownCause::Part(part), change));
+            continue;
         }
+        let work = match (good.ideal_work(), bad.ideal_work()) {
+            (Some(before), Some(after)) => after - before,
+            (Some(_) | None, _) => 0.0,
+        };
+        changes.push((BreakdownCause::Work, work));
+        changes.push((BreakdownCause::ComputeEfficiency, change - work));
     }
     let loss: f64 = changes.iter().map(|(_, change)| change).sum();
     let mut found: Vec<Contribution> = changes
@@ -317,10 +305,10 @@ mod tests {
         assert_eq!(of_best.between, Some((1, 2)));
     }
 
-    fn sample_cost(gpus: f64, parts: &[(TimePart, f64)], mfu: f64) -> SampleCost {
+    fn sample_cost(gpus: f64, parts: &[(StepPart, f64)], mfu: f64) -> SampleCost {
         let mut seconds = PartSeconds::default();
-        for (part, value) in parts {
-            seconds.0[part.index()] = *value;
+        for &(part, value) in parts {
+            seconds[part] = value;
         }
         SampleCost {
             gpus,
@@ -338,16 +326,16 @@ mod tests {
         // (MFU 0.5 of 10 s on 10 GPUs, 1/3 of 7.5 s on 20), so 0.1 of compute is lost efficiency.
         let good = sample_cost(
             10.0,
-            &[(TimePart::Compute, 8.0), (TimePart::DpComm, 2.0)],
+            &[(StepPart::Compute, 8.0), (StepPart::DpComm, 2.0)],
             0.5,
         );
         let bad = sample_cost(
             20.0,
-            &[(TimePart::Compute, 4.5), (TimePart::DpComm, 3.0)],
+            &[(StepPart::Compute, 4.5), (StepPart::DpComm, 3.0)],
             1.0 / 3.0,
         );
         let found = contributions(&good, &bad);
-        assert_eq!(found[0].cause, BreakdownCause::DpComm);
+        assert_eq!(found[0].cause, BreakdownCause::Part(StepPart::DpComm));
         assert!((found[0].share - 0.8).abs() < 1e-12);
         let lost = found
             .iter()
@@ -358,25 +346,34 @@ mod tests {
         assert!((sum - 0.5).abs() < 1e-12);
         assert_eq!(
             suspects(true, &bad, &found),
-            [BreakdownCause::DpComm, BreakdownCause::ComputeEfficiency]
+            [
+                BreakdownCause::Part(StepPart::DpComm),
+                BreakdownCause::ComputeEfficiency
+            ]
         );
     }
 
     #[test]
     fn one_microbatch_of_a_fixed_batch_is_a_cause_of_its_own() {
-        let good = sample_cost(10.0, &[(TimePart::Compute, 8.0)], 0.5);
+        let good = sample_cost(10.0, &[(StepPart::Compute, 8.0)], 0.5);
         let mut bad = sample_cost(
             20.0,
-            &[(TimePart::Compute, 4.0), (TimePart::DpComm, 3.0)],
+            &[(StepPart::Compute, 4.0), (StepPart::DpComm, 3.0)],
             0.3,
         );
         bad.microbatches = Some(1);
         let found = contributions(&good, &bad);
         assert_eq!(
             suspects(true, &bad, &found)[..2],
-            [BreakdownCause::BatchExhausted, BreakdownCause::DpComm]
+            [
+                BreakdownCause::BatchExhausted,
+                BreakdownCause::Part(StepPart::DpComm)
+            ]
         );
         // With a batch that grows with the job there is always enough to share.
-        assert_eq!(suspects(false, &bad, &found)[0], BreakdownCause::DpComm);
+        assert_eq!(
+            suspects(false, &bad, &found)[0],
+            BreakdownCause::Part(StepPart::DpComm)
+        );
     }
 }

@@ -139,6 +139,7 @@ fn sample_cost(point: &SizePoint) -> Option<SampleCost> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulation::StepPart;
 
     fn broken() -> Breakdown {
         Breakdown {
@@ -146,8 +147,11 @@ mod tests {
             size: Some(100.0),
             first_bad: Some(4),
             last_good: Some(3),
-            cause: Some(BreakdownCause::DpComm),
-            suspects: vec![BreakdownCause::DpComm, BreakdownCause::Bubble],
+            cause: Some(BreakdownCause::Part(StepPart::DpComm)),
+            suspects: vec![
+                BreakdownCause::Part(StepPart::DpComm),
+                BreakdownCause::Part(StepPart::Bubble),
+            ],
             trials: Vec::new(),
             check: Some(CauseCheck::NotChecked),
             contributions: Vec::new(),
@@ -163,11 +167,14 @@ mod tests {
         // Without the largest part 78% are left, without the bubble 83% of a threshold of 80%.
         let mut breakdown = broken();
         let trials = vec![
-            trial(BreakdownCause::DpComm, 0.78),
-            trial(BreakdownCause::Bubble, 0.83),
+            trial(BreakdownCause::Part(StepPart::DpComm), 0.78),
+            trial(BreakdownCause::Part(StepPart::Bubble), 0.83),
         ];
         breakdown.judge(trials, 0.8);
-        assert_eq!(breakdown.cause, Some(BreakdownCause::Bubble));
+        assert_eq!(
+            breakdown.cause,
+            Some(BreakdownCause::Part(StepPart::Bubble))
+        );
         assert_eq!(breakdown.check, Some(CauseCheck::Confirmed));
         assert_eq!(breakdown.efficiency_without_cause(), Some(0.83));
     }
@@ -176,11 +183,14 @@ mod tests {
     fn where_no_suspect_decides_alone_the_one_that_helps_most_is_named() {
         let mut breakdown = broken();
         let trials = vec![
-            trial(BreakdownCause::DpComm, 0.70),
-            trial(BreakdownCause::Bubble, 0.75),
+            trial(BreakdownCause::Part(StepPart::DpComm), 0.70),
+            trial(BreakdownCause::Part(StepPart::Bubble), 0.75),
         ];
         breakdown.judge(trials, 0.8);
-        assert_eq!(breakdown.cause, Some(BreakdownCause::Bubble));
+        assert_eq!(
+            breakdown.cause,
+            Some(BreakdownCause::Part(StepPart::Bubble))
+        );
         assert_eq!(breakdown.check, Some(CauseCheck::NotAlone));
     }
 
@@ -188,7 +198,10 @@ mod tests {
     fn without_trials_the_rows_alone_decide() {
         let mut breakdown = broken();
         breakdown.judge(Vec::new(), 0.8);
-        assert_eq!(breakdown.cause, Some(BreakdownCause::DpComm));
+        assert_eq!(
+            breakdown.cause,
+            Some(BreakdownCause::Part(StepPart::DpComm))
+        );
         assert_eq!(breakdown.check, Some(CauseCheck::NotChecked));
         assert_eq!(breakdown.efficiency_without_cause(), None);
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::advice::Advice;
-use super::points::{Reason, SizePoint};
+use super::points::SizePoint;
 use super::series::{Series, SeriesReader};
 use super::series_finding::{Layouts, SeriesFinding, series_finding};
 use super::varied::telling_axes;
@@ -81,7 +81,7 @@ impl Analysis {
         let series = self.reader.finish();
         let mut counts = Counts::default();
         for point in series.iter().flat_map(|series| &series.points) {
-            counts.add(point.status, point.reason.as_ref().map(Reason::kind));
+            counts.add(point.status, point.reason.as_ref().and_then(|it| it.kind));
         }
         let varied = varied_axes(&series);
         let nothing = nothing_to_say(&counts, &series);

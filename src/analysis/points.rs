@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::parts::PartSeconds;
 use crate::record::{
     Bottleneck, Column, MemberColumn, NumberColumn, PointColumn, PointStatus, ReadError, Rows,
     TextColumn, columns,
 };
+use crate::simulation::{PartSeconds, ReasonKind, StepPart};
 
 /// One result row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,30 +31,57 @@ pub struct SizePoint {
     pub measured: Option<Measured>,
 }
 
-/// Why a point did not run; rows share the text.
+/// Reason for which a point did not run; rows share the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason(Arc<str>);
+pub struct Reason {
+    sentence: Arc<str>,
+    /// `None` in files of versions that did not write it.
+    pub(super) kind: Option<ReasonKind>,
+}
 
 impl Reason {
-    /// A sentence, its kind before a colon.
-    pub(super) const fn new(sentence: Arc<str>) -> Self {
-        Self(sentence)
-    }
-
     /// The sentence.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.sentence
     }
 
-    /// The kind of reason, before its colon: `memory`, `divisibility`, `limit`, `unsupported`.
-    pub fn kind(&self) -> &str {
-        self.0.split_once(':').map_or(&self.0, |(kind, _)| kind)
+    /// Name of its kind; `unknown` in files of versions that did not write it.
+    pub fn kind(&self) -> &'static str {
+        self.kind.map_or("unknown", ReasonKind::as_str)
     }
 }
 
 impl Serialize for Reason {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.sentence)
+    }
+}
+
+/// The columns that hold the reasons of some rows.
+#[derive(Debug)]
+pub(super) struct ReasonColumns {
+    sentence: TextColumn,
+    kind: MemberColumn<ReasonKind>,
+}
+
+impl ReasonColumns {
+    /// Finds the columns.
+    ///
+    /// # Errors
+    /// If one is missing or holds no text.
+    pub(super) fn new(rows: &Rows) -> Result<Self, ReadError> {
+        Ok(Self {
+            sentence: rows.text(&columns::REASON)?,
+            kind: rows.members(&columns::REASON_KIND)?,
+        })
+    }
+
+    /// Reason of a row; `None` where its point ran.
+    pub(super) fn get(&self, row: usize) -> Option<Reason> {
+        Some(Reason {
+            sentence: Arc::clone(self.sentence.get(row)?),
+            kind: self.kind.get(row),
+        })
     }
 }
 
@@ -192,6 +219,7 @@ pub fn point_columns() -> impl Iterator<Item = Column> {
         columns::POINT,
         columns::STATUS,
         columns::REASON,
+        columns::REASON_KIND,
         columns::BOTTLENECK,
     ]
     .iter()
@@ -208,7 +236,7 @@ pub struct PointColumns<'a> {
     numbers: Numbers,
     parts: Vec<NumberColumn>,
     status: MemberColumn<PointStatus>,
-    reason: TextColumn,
+    reason: ReasonColumns,
     bottleneck: MemberColumn<Bottleneck>,
 }
 
@@ -226,7 +254,7 @@ impl<'a> PointColumns<'a> {
                 .map(|column| rows.numbers(column))
                 .collect::<Result<_, _>>()?,
             status: rows.members(&columns::STATUS)?,
-            reason: rows.text(&columns::REASON)?,
+            reason: ReasonColumns::new(rows)?,
             bottleneck: rows.members(&columns::BOTTLENECK)?,
             rows,
         })
@@ -257,7 +285,7 @@ impl<'a> PointColumns<'a> {
             gpus: gpus as u32,
             nodes: nodes.map(|nodes| nodes as u32),
             status,
-            reason: self.reason.get(row).cloned().map(Reason::new),
+            reason: self.reason.get(row),
             measured,
         })
     }
@@ -265,9 +293,9 @@ impl<'a> PointColumns<'a> {
     fn measured(&self, row: usize) -> Result<Measured, ReadError> {
         let (rows, numbers) = (self.rows, &self.numbers);
         let mut parts = PartSeconds::default();
-        for (seconds, column) in parts.0.iter_mut().zip(&self.parts) {
+        for (part, column) in StepPart::ALL.iter().zip(&self.parts) {
             if !column.is_null(row) {
-                *seconds = rows.not_negative(column, row)?;
+                parts[*part] = rows.not_negative(column, row)?;
             }
         }
         let count = |column: &NumberColumn| column.get(row).map(|value| value as u32);
@@ -300,16 +328,7 @@ impl<'a> PointColumns<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parts::TimePart;
     use super::*;
-
-    #[test]
-    fn the_parts_of_the_analysis_are_the_parts_of_the_table() {
-        for (part, column) in TimePart::ALL.iter().zip(columns::TIME_PARTS) {
-            assert_eq!(part.as_str(), column.name);
-        }
-        assert_eq!(TimePart::ALL.len(), columns::TIME_PARTS.len());
-    }
 
     #[test]
     fn a_layout_in_words_leaves_out_what_is_not_parallel() {

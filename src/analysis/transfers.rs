@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::places::{Places, place_axes};
-use super::points::Reason;
+use super::points::{Reason, ReasonColumns};
 use crate::record::{
     Column, Counts, MemberColumn, NumberColumn, PointColumn, PointStatus, ReadError, Rows,
     TextColumn, columns,
@@ -67,6 +67,7 @@ const FIXED: &[Column] = &[
     columns::POINT,
     columns::STATUS,
     columns::REASON,
+    columns::REASON_KIND,
     columns::GPUS,
     columns::TIME_S,
     columns::BUSBW_BYTES_PER_S,
@@ -95,8 +96,9 @@ impl TransferReader {
         for row in 0..rows.len() {
             let place = self.places.number(inputs.iter().map(|words| &words[row]));
             let status = rows.status(&columns.status, row)?;
-            let reason = columns.reason.get(row).cloned().map(Reason::new);
-            self.counts.add(status, reason.as_ref().map(Reason::kind));
+            let reason = columns.reason.get(row);
+            self.counts
+                .add(status, reason.as_ref().and_then(|it| it.kind));
             match status {
                 PointStatus::Ok => {
                     let transfer = columns.transfer(row, source, place)?;
@@ -126,7 +128,7 @@ struct TransferColumns<'a> {
     rows: &'a Rows,
     point: PointColumn,
     status: MemberColumn<PointStatus>,
-    reason: TextColumn,
+    reason: ReasonColumns,
     op: TextColumn,
     gpus: NumberColumn,
     collective: TextColumn,
@@ -142,7 +144,7 @@ impl<'a> TransferColumns<'a> {
         Ok(Self {
             point: rows.points()?,
             status: rows.members(&columns::STATUS)?,
-            reason: rows.text(&columns::REASON)?,
+            reason: ReasonColumns::new(rows)?,
             op: rows.text(&of_axis(Axis::Op))?,
             gpus: rows.numbers(&columns::GPUS)?,
             collective: rows.text(&of_axis(Axis::Collective))?,

@@ -1,47 +1,31 @@
-//! What the fabric between the domains makes of all groups of a pattern at once.
+//! Contention of all groups of a pattern in the fabric between the domains.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::cell::RefCell;
+use std::sync::Arc;
 
-use crate::collective::placement::{GroupPattern, GroupShape};
-use crate::collective::straddling;
+use crate::collective::placement::{
+    DomainFlow, GroupPattern, GroupShape, GroupTraffic, Traffic, bases, messages, visits,
+};
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::hardware::{
     Cluster, FabricTopology, OwnPlacement, Topology, TopologyFault, TopologyKind, TopologySize,
 };
-use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
+use crate::memo::Memo;
+use crate::units::{Bandwidth, SimDuration, SimTime, Volume};
 
-/// How the domains of a group talk to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Traffic {
-    /// Each with the next and the one before, as rings in both directions do.
-    Neighbours,
-    /// Each with every other.
-    Exchange,
-    /// Each to the next, the last to none.
-    Forward,
-    /// Each to the next, the last to the first.
-    Onwards,
-    /// Each to the one before, the first to the last.
-    Backwards,
-}
-
-/// Ways in which rings may turn.
-pub(super) const TURNS: [Traffic; 3] = [Traffic::Neighbours, Traffic::Onwards, Traffic::Backwards];
-
-/// The fabric of a job; `None` inside where it never holds traffic back.
-#[derive(Debug)]
+/// Fabric between the domains of a job; no topology where it never holds traffic back.
+#[derive(Clone, Debug)]
 pub(super) struct Contention {
-    topology: Option<Topology>,
+    topology: Option<Arc<Topology>>,
     domains: u32,
     per_domain: u32,
-    /// What was found before; every job and size asks the same few things.
-    known: Mutex<HashMap<(GroupPattern, Traffic), Known>>,
+    /// Found before; every job and size asks for the same few patterns.
+    known: RefCell<Memo<GroupTraffic, PatternContention, 4096>>,
 }
 
-/// What all groups of a pattern make of the fabric.
+/// Contention of all groups of one pattern.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct PatternContention {
     /// How many times longer they take than on an ideal switch, ≥ 1.
     slowdown: f64,
     /// Latency of the slowest message, where the fabric states it.
@@ -76,73 +60,49 @@ impl Contention {
             }
         };
         Ok(Self {
-            topology,
+            topology: topology.map(Arc::new),
             domains,
             per_domain,
-            known: Mutex::default(),
+            known: RefCell::default(),
         })
     }
 
     /// How many times longer than on an ideal switch the traffic of all groups takes, ≥ 1.
-    pub(super) fn slowdown(
-        &self,
-        groups: GroupPattern,
-        shape: &GroupShape,
-        traffic: Traffic,
-    ) -> f64 {
-        self.known(groups, shape, traffic)
-            .map_or(1.0, |known| known.slowdown)
+    pub(super) fn slowdown(&self, of: GroupTraffic) -> f64 {
+        self.of_traffic(of).map_or(1.0, |found| found.slowdown)
     }
 
-    /// Latency of the slowest message of all groups, where a spec's own topology states it.
-    pub(super) fn latency(
-        &self,
-        groups: GroupPattern,
-        shape: &GroupShape,
-        traffic: Traffic,
-    ) -> Option<SimDuration> {
-        self.known(groups, shape, traffic)?.latency
+    /// Latency of the slowest message of all groups, where a custom topology states it.
+    pub(super) fn latency(&self, of: GroupTraffic) -> Option<SimDuration> {
+        self.topology().filter(|topology| topology.is_own())?;
+        self.of_traffic(of)?.latency
     }
 
-    fn known(&self, groups: GroupPattern, shape: &GroupShape, traffic: Traffic) -> Option<Known> {
-        let topology = self.topology.as_ref()?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known
-            .entry((groups, traffic))
-            .or_insert_with(|| self.find(topology, groups, shape, traffic));
+    fn of_traffic(&self, of: GroupTraffic) -> Option<PatternContention> {
+        let topology = self.topology()?;
+        let mut known = self.known.borrow_mut();
+        let found = known.get_or_make(of, || {
+            let flows = self.flows(of);
+            let slowdown = topology.pressure(flows.iter().copied()).max(1.0);
+            let latencies = flows.iter().filter(|_| topology.is_own());
+            let latency = latencies.filter_map(|&(from, to, _)| self.latency_between(from, to));
+            PatternContention {
+                slowdown,
+                latency: latency.max(),
+            }
+        });
         Some(*found)
     }
 
-    fn find(
-        &self,
-        topology: &Topology,
-        groups: GroupPattern,
-        shape: &GroupShape,
-        traffic: Traffic,
-    ) -> Known {
-        let slowdown = topology
-            .pressure(self.flows(groups, shape, traffic))
-            .max(1.0);
-        let timed = topology
-            .is_own()
-            .then(|| self.flows(groups, shape, traffic));
-        let latency = timed
-            .into_iter()
-            .flatten()
-            .filter_map(|(from, to, _)| self.latency_between(from, to))
-            .max();
-        Known { slowdown, latency }
-    }
-
-    /// Latency of a message between two domains, where a spec's own topology states it.
+    /// Latency of a message between two domains, where a custom topology states it.
     pub(super) fn latency_between(&self, from: u32, to: u32) -> Option<SimDuration> {
         let topology = self.topology.as_ref().filter(|_| from != to)?;
         topology.latency(from, to)
     }
 
     /// The network behind the NICs, where it can hold traffic back or delays it by itself.
-    pub(super) const fn topology(&self) -> Option<&Topology> {
-        self.topology.as_ref()
+    pub(super) fn topology(&self) -> Option<&Topology> {
+        self.topology.as_deref()
     }
 
     /// Whether switches above the domains can sum what comes from below: leaves, or one ideal switch.
@@ -152,40 +112,19 @@ impl Contention {
             .is_none_or(|topology| topology.leaf(0).is_some())
     }
 
-    /// What each pair of domains exchanges; a domain sends 1 in all.
-    fn flows(
-        &self,
-        groups: GroupPattern,
-        shape: &GroupShape,
-        traffic: Traffic,
-    ) -> Vec<(u32, u32, f64)> {
-        if self.is_regular(groups, shape) {
-            let stride = (groups.stride / self.per_domain).max(1);
-            self.regular_flows(stride, shape.domains, traffic).collect()
-        } else {
-            self.all_flows(groups, traffic)
-        }
-    }
-
     /// Messages on the busiest NICs or link when the groups of a pattern lie unevenly over the
     /// domains, in messages at the rate of a domain's NICs; `None` where they lie evenly.
-    pub(super) fn uneven(
-        &self,
-        groups: GroupPattern,
-        shape: &GroupShape,
-        gpus: u32,
-        traffic: Traffic,
-    ) -> Option<f64> {
-        if self.is_regular(groups, shape) {
+    pub(super) fn uneven(&self, of: GroupTraffic, gpus: u32) -> Option<f64> {
+        if self.is_regular(of.groups, of.shape) {
             return None;
         }
-        let messages = straddling::messages(groups, self.per_domain, gpus, traffic);
+        let messages = messages(of.groups, self.per_domain, gpus, of.traffic);
         Some(self.busiest(&messages)).filter(|messages| *messages > 0.0)
     }
 
-    /// Load of the busiest NICs or link under messages `(from, to, amount)` between domains, in
-    /// amounts at the rate of a domain's NICs.
-    pub(super) fn busiest(&self, messages: &[(u32, u32, f64)]) -> f64 {
+    /// Load of the busiest NICs or link under messages between domains, in amounts at the rate of a
+    /// domain's NICs.
+    pub(super) fn busiest(&self, messages: &[DomainFlow]) -> f64 {
         let mut nics = vec![0.0; 2 * self.domains as usize];
         for &(from, to, amount) in messages {
             nics[2 * from as usize] += amount;
@@ -198,30 +137,28 @@ impl Contention {
         nics.into_iter().fold(pressure, f64::max)
     }
 
-    /// Time that messages `(from, to, amount)` between domains take when they share the NICs and
-    /// links fairly; an amount of 1 has so many bytes, and the NICs of a domain carry `line` bytes
-    /// per second.
+    /// Time that messages between domains take when they share the NICs and links fairly; an amount
+    /// of 1 is the whole buffer, and the NICs of a domain together have the rate `line`.
     ///
     /// Messages of one size keep the busiest link full to the end; unequal ones are played.
     pub(super) fn time(
         &self,
-        messages: &[(u32, u32, f64)],
-        bytes: f64,
+        messages: &[DomainFlow],
+        buffer: Volume,
         line: Bandwidth,
     ) -> SimDuration {
         let unequal = messages
             .windows(2)
             .any(|pair| (pair[0].2 - pair[1].2).abs() > 1e-12);
         if unequal {
-            self.played(messages, bytes, line)
+            self.played(messages, buffer, line)
         } else {
-            let busiest = self.busiest(messages);
-            SimDuration::from_secs_f64(busiest * bytes / line.as_bytes_per_s())
+            (buffer * self.busiest(messages) / line).rounded()
         }
     }
 
-    /// The same, the messages played as flows.
-    fn played(&self, messages: &[(u32, u32, f64)], bytes: f64, line: Bandwidth) -> SimDuration {
+    /// Time of messages of unequal sizes, played as flows.
+    fn played(&self, messages: &[DomainFlow], buffer: Volume, line: Bandwidth) -> SimDuration {
         let nics = 2 * self.domains;
         let link = |capacity: f64| FlowLink {
             capacity: line.scaled(capacity),
@@ -230,7 +167,7 @@ impl Contention {
         let mut links = vec![link(1.0); nics as usize];
         let between = self.topology.iter().flat_map(|t| t.graph().links());
         links.extend(between.map(|between| link(between.capacity)));
-        let flow = |&(from, to, amount): &(u32, u32, f64)| {
+        let flow = |&(from, to, amount): &DomainFlow| {
             let mut route = vec![Crossing::whole(2 * from), Crossing::whole(2 * to + 1)];
             if let Some(topology) = &self.topology {
                 topology.route(from, to, &mut |link, share| {
@@ -240,7 +177,7 @@ impl Contention {
             }
             Flow {
                 start: SimTime::ZERO,
-                bytes: Bytes::from_f64(amount * bytes),
+                bytes: (buffer * amount).rounded(),
                 route,
             }
         };
@@ -250,7 +187,7 @@ impl Contention {
     }
 
     /// Whether all groups on a domain go on to the same domains, with equal parts of its NICs.
-    pub(super) fn is_regular(&self, groups: GroupPattern, shape: &GroupShape) -> bool {
+    pub(super) fn is_regular(&self, groups: GroupPattern, shape: GroupShape) -> bool {
         let span = groups.size * groups.stride;
         let whole = groups.stride.is_multiple_of(self.per_domain)
             || self.per_domain.is_multiple_of(groups.stride)
@@ -259,84 +196,43 @@ impl Contention {
         whole && self.domains.is_multiple_of(stride * shape.domains)
     }
 
-    /// One bundle of flows per pair of domains; a domain sends 1 in all.
-    fn regular_flows(
-        &self,
-        stride: u32,
-        members: u32,
-        traffic: Traffic,
-    ) -> impl Iterator<Item = (u32, u32, f64)> {
-        (0..self.domains).flat_map(move |domain| {
-            let index = domain / stride % members;
+    /// Flows of all groups, where a domain sends 1 in all.
+    fn flows(&self, of: GroupTraffic) -> Vec<DomainFlow> {
+        let GroupTraffic {
+            groups,
+            shape,
+            traffic,
+        } = of;
+        if !self.is_regular(groups, shape) {
+            return self.flows_by_group(groups, traffic);
+        }
+        // One bundle of flows per pair of domains.
+        let stride = (groups.stride / self.per_domain).max(1);
+        let of_domain = |domain: u32| {
+            let index = domain / stride % shape.domains;
             let first = domain - index * stride;
-            partners(index, members, traffic)
-                .map(move |(other, amount)| (domain, first + other * stride, amount))
-        })
+            let partners = traffic.partners(index, shape.domains).into_iter();
+            partners.map(move |(other, amount)| (domain, first + other * stride, amount))
+        };
+        (0..self.domains).flat_map(of_domain).collect()
     }
 
-    /// The flows of every group by itself, each with its part of its domain's NICs.
-    fn all_flows(&self, groups: GroupPattern, traffic: Traffic) -> Vec<(u32, u32, f64)> {
-        let GroupPattern { size, stride } = groups;
+    /// Flows of every group by itself, each with its part of its domain's NICs.
+    fn flows_by_group(&self, groups: GroupPattern, traffic: Traffic) -> Vec<DomainFlow> {
         let ranks = self.domains * self.per_domain;
         let part = 1.0 / f64::from(self.per_domain);
         let mut flows = Vec::new();
-        for block in (0..ranks).step_by((size * stride) as usize) {
-            for base in block..block + stride {
-                let mut visits: Vec<(u32, u32)> = Vec::new();
-                for rank in (0..size)
-                    .map(|i| base + i * stride)
-                    .take_while(|r| *r < ranks)
-                {
-                    let domain = rank / self.per_domain;
-                    match visits.last_mut() {
-                        Some((last, members)) if *last == domain => *members += 1,
-                        _ => visits.push((domain, 1)),
-                    }
-                }
-                let count = visits.len() as u32;
-                for (&(domain, members), index) in visits.iter().zip(0..) {
-                    for (other, amount) in partners(index, count, traffic) {
-                        let sent = amount * part * f64::from(members);
-                        flows.push((domain, visits[other as usize].0, sent));
-                    }
+        for base in bases(groups, ranks) {
+            let visits = visits(groups, base, self.per_domain, ranks);
+            for (from, index) in visits.iter().zip(0..) {
+                for (other, amount) in traffic.partners(index, visits.len() as u32) {
+                    let sent = amount * part * f64::from(from.ranks);
+                    flows.push((from.domain, visits[other as usize].domain, sent));
                 }
             }
         }
         flows
     }
-}
-
-/// The members that the `index`-th of `count` sends to, with the parts of what it sends.
-fn partners(index: u32, count: u32, traffic: Traffic) -> impl Iterator<Item = (u32, f64)> {
-    let (from, to) = match traffic {
-        Traffic::Exchange => (0, count),
-        Traffic::Neighbours | Traffic::Forward | Traffic::Onwards => (index + 1, index + 2),
-        Traffic::Backwards => (0, 0),
-    };
-    let all = (from..to)
-        .filter(move |other| *other != index && count > 1)
-        .filter(move |other| traffic != Traffic::Forward || *other < count)
-        .map(move |other| {
-            let amount = match traffic {
-                Traffic::Exchange => 1.0 / f64::from(count - 1),
-                Traffic::Neighbours if count > 2 => 0.5,
-                Traffic::Neighbours | Traffic::Forward | Traffic::Onwards | Traffic::Backwards => {
-                    1.0
-                }
-            };
-            (other % count, amount)
-        });
-    let before = (index + count - 1) % count.max(1);
-    let back = match traffic {
-        Traffic::Neighbours if count > 2 => Some((before, 0.5)),
-        Traffic::Backwards if count > 1 => Some((before, 1.0)),
-        Traffic::Neighbours
-        | Traffic::Exchange
-        | Traffic::Forward
-        | Traffic::Onwards
-        | Traffic::Backwards => None,
-    };
-    all.chain(back)
 }
 
 /// The network of a kind; `None` where it never holds traffic back.
@@ -373,6 +269,7 @@ fn built_in(
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
+    use crate::collective::placement::Orientation;
 
     fn contention(topology: TopologyKind, oversubscription: f64, nodes: u32) -> Contention {
         let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
@@ -385,7 +282,11 @@ mod tests {
     fn slowdown(c: &Contention, size: u32, stride: u32, traffic: Traffic) -> f64 {
         let groups = GroupPattern { size, stride };
         let shape = GroupShape::of(groups, 8, c.domains * 8);
-        c.slowdown(groups, &shape, traffic)
+        c.slowdown(GroupTraffic {
+            groups,
+            shape,
+            traffic,
+        })
     }
 
     // 16 nodes under leaves of 4 with 4:1 uplinks, which carry one node's rate. A ring in order
@@ -394,8 +295,8 @@ mod tests {
     #[test]
     fn oversubscribed_leaves_slow_down_what_crosses_them() {
         let c = contention(TopologyKind::FatTree, 4.0, 16);
-        assert!((slowdown(&c, 128, 1, Traffic::Neighbours) - 1.0).abs() < 1e-12);
-        assert!((slowdown(&c, 2, 64, Traffic::Forward) - 4.0).abs() < 1e-12);
+        assert!((slowdown(&c, 128, 1, Traffic::Ring(Orientation::Both)) - 1.0).abs() < 1e-12);
+        assert!((slowdown(&c, 2, 64, Traffic::Chain) - 4.0).abs() < 1e-12);
         assert!((slowdown(&c, 128, 1, Traffic::Exchange) - 3.2).abs() < 1e-12);
     }
 
@@ -414,12 +315,18 @@ mod tests {
                 continue;
             };
             for (size, stride) in [(128, 1), (16, 8), (4, 8), (2, 64), (64, 2), (32, 4)] {
-                for traffic in [Traffic::Neighbours, Traffic::Exchange, Traffic::Forward] {
+                for traffic in [
+                    Traffic::Ring(Orientation::Both),
+                    Traffic::Exchange,
+                    Traffic::Chain,
+                ] {
                     let groups = GroupPattern { size, stride };
                     let shape = GroupShape::of(groups, 8, 128);
-                    assert!(c.is_regular(groups, &shape));
-                    let each = topology.pressure(c.all_flows(groups, traffic)).max(1.0);
-                    let bundled = c.slowdown(groups, &shape, traffic);
+                    assert!(c.is_regular(groups, shape));
+                    let each = topology
+                        .pressure(c.flows_by_group(groups, traffic))
+                        .max(1.0);
+                    let bundled = slowdown(&c, size, stride, traffic);
                     assert!(
                         (each - bundled).abs() < 1e-9,
                         "{kind} {size} {stride} {traffic:?}"

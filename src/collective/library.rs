@@ -1,221 +1,310 @@
-//! What communication libraries know of themselves: latencies, protocol ceilings, channels.
+//! What communication libraries know of themselves, from `data/libraries/`: latencies, ceilings of
+//! protocols, channels, and the constants that were fitted to their kernels.
 //!
-//! Source of the NCCL figures: NVIDIA/nccl@5067397 (v2.30.7) `src/graph/tuning.cc`. Latencies are
-//! in microseconds, rates in 10⁹ bytes per second; arrays are ordered LL, LL128, Simple.
+//! A generation may start from one of NCCL's (`base = "ampere"`) and state only what differs.
 
-use crate::collective::Protocol;
-use crate::hardware::CollectiveLibrary;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-/// Base latencies and per-hop latencies of an algorithm.
-pub(super) struct LatencyTable {
-    pub(super) base: [f64; 3],
-    pub(super) nvlink: [f64; 3],
-    pub(super) pcie: [f64; 3],
-    pub(super) network: [f64; 3],
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use crate::collective::op::Protocol;
+use crate::hardware::{CollectiveLibrary, ScaleUpKind};
+use crate::units::{Bandwidth, Bytes, Micros, SimDuration, Volume};
+
+/// A figure of each wire protocol.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct PerProtocol<T> {
+    ll: T,
+    ll128: T,
+    simple: T,
 }
 
-pub(super) const RING: LatencyTable = LatencyTable {
-    base: [6.6, 14.0, 8.4],
-    nvlink: [0.6, 1.9, 3.4],
-    pcie: [1.0, 2.5, 5.7],
-    network: [2.7, 4.0, 14.0],
-};
-
-pub(super) const TREE: LatencyTable = LatencyTable {
-    base: [6.8, 14.0, 8.4],
-    nvlink: [0.6, 1.25, 4.0],
-    pcie: [1.0, 1.9, 4.0],
-    network: [5.0, 8.5, 14.0],
-};
-
-/// NVLS: one pass inside the domain, one hop between two domains, one hop of its tree.
-pub(super) const NVLS_INTRA: f64 = 25.0;
-pub(super) const NVLS_NETWORK: f64 = 18.0;
-pub(super) const NVLS_TREE_NETWORK: f64 = 20.9;
-
-/// Overhead of the host's proxy on each step of a ring that leaves the node.
-pub(super) const NET_OVERHEAD: [f64; 3] = [1.0, 1.0, 3.0];
-
-/// Channels of a tree between nodes: one per NIC of the usual eight.
-pub(super) const TREE_CHANNELS: f64 = 8.0;
-
-/// Bytes that a channel of NVLS moves at a time for one head, of a buffer of `bytes` over `parallel`
-/// channels times heads: buffers that would be too few of the largest pieces go in smaller ones.
-///
-/// Source: `calcCollChunking` in `src/enqueue.cc`.
-pub(super) fn nvls_piece(largest: f64, parallel: f64, bytes: f64) -> f64 {
-    smaller_pieces(
-        largest,
-        parallel,
-        bytes,
-        &[(64.0, 65_536.0), (8.0, 32_768.0), (2.0, 16_384.0)],
-    )
-}
-
-/// The same for NVLSTree over `domains`, whose pieces start from `NCCL_NVLSTREE_MAX_CHUNKSIZE`.
-pub(super) fn nvls_tree_piece(domains: u32, parallel: f64, bytes: f64) -> f64 {
-    let largest = if domains >= 4 { 65_536.0 } else { 131_072.0 };
-    smaller_pieces(
-        largest,
-        parallel,
-        bytes,
-        &[(4.0, 65_536.0), (1.0, 32_768.0)],
-    )
-}
-
-fn smaller_pieces(largest: f64, parallel: f64, bytes: f64, steps: &[(f64, f64)]) -> f64 {
-    let mut piece = largest;
-    for &(rounds, smaller) in steps {
-        if bytes < rounds * parallel * piece && piece > smaller {
-            piece = smaller;
+impl<T> PerProtocol<T> {
+    /// The figure of a protocol; the ideal one moves its data as Simple does.
+    pub(super) const fn of(&self, protocol: Protocol) -> &T {
+        match protocol {
+            Protocol::Ll => &self.ll,
+            Protocol::Ll128 => &self.ll128,
+            Protocol::Simple | Protocol::Ideal => &self.simple,
         }
     }
-    piece
 }
 
-/// NCCL's correction of the tree's bandwidth by size: 64 B, 128 B … 512 MB.
-const TREE_CORRECTION: [[f64; 24]; 3] = [
-    [
-        1.0, 1.0, 1.0, 1.0, 0.9, 0.8, 0.7, 0.7, 0.7, 0.7, 0.6, 0.5, 0.4, 0.4, 0.5, 0.6, 0.7, 0.8,
-        0.9, 1.0, 1.0, 1.0, 1.0, 1.0,
-    ],
-    [
-        1.0, 1.0, 1.0, 1.0, 1.0, 0.9, 0.8, 0.8, 0.8, 0.7, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.8, 0.9,
-        0.9, 0.9, 0.9, 1.0, 1.0, 1.0,
-    ],
-    [
-        0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.5, 0.5, 0.5, 0.6, 0.7, 0.8,
-        0.7, 0.7, 0.8, 0.9, 0.9, 0.9,
-    ],
-];
+/// A rate by the scale-up domains that a group lies on.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct PerDomains {
+    one: Bandwidth,
+    two: Bandwidth,
+    more: Bandwidth,
+}
 
-/// NCCL's correction of the tree's bandwidth for a message of `bytes`.
-pub(super) fn tree_correction(protocol: usize, bytes: u64) -> f64 {
-    if bytes < 64 {
-        return 1.0;
+impl PerDomains {
+    /// The rate of a group on so many domains.
+    pub(super) const fn on(&self, domains: u32) -> Bandwidth {
+        match domains {
+            0 | 1 => self.one,
+            2 => self.two,
+            _ => self.more,
+        }
     }
-    TREE_CORRECTION[protocol][(bytes.ilog2() - 6).min(23) as usize]
 }
 
-/// Figures of one generation; triples are one node, two nodes, more.
+/// Latencies of an algorithm: of its kernels, and of each hop by the link that it takes.
+#[derive(Debug, Deserialize)]
+pub(super) struct LatencyTable {
+    pub(super) base: PerProtocol<Micros>,
+    nvlink: PerProtocol<Micros>,
+    pcie: PerProtocol<Micros>,
+    pub(super) network: PerProtocol<Micros>,
+}
+
+impl LatencyTable {
+    /// Latency of a hop inside a domain.
+    pub(super) const fn hop(&self, links: ScaleUpKind, protocol: Protocol) -> Micros {
+        match links {
+            ScaleUpKind::Pcie => *self.pcie.of(protocol),
+            ScaleUpKind::NvSwitch
+            | ScaleUpKind::NvLinkMesh
+            | ScaleUpKind::HybridCubeMesh
+            | ScaleUpKind::XgmiMesh
+            | ScaleUpKind::Ici => *self.nvlink.of(protocol),
+        }
+    }
+}
+
+/// NCCL's ring.
+#[derive(Debug, Deserialize)]
+pub(super) struct RingTable {
+    pub(super) latency: LatencyTable,
+    /// Host proxy, per step of a ring that leaves the node.
+    pub(super) proxy: PerProtocol<Micros>,
+    /// Part of the links' rate that is left for data.
+    pub(super) rate: PerProtocol<f64>,
+}
+
+/// NCCL's tree.
+#[derive(Debug, Deserialize)]
+pub(super) struct TreeTable {
+    pub(super) latency: LatencyTable,
+    /// Channels between domains.
+    pub(super) channels: u32,
+    correction: PerProtocol<[f64; 24]>,
+}
+
+impl TreeTable {
+    /// NCCL's factor on the tree's bandwidth for a message, by powers of two from 64 B on.
+    pub(super) fn correction(&self, protocol: Protocol, bytes: Bytes) -> f64 {
+        let entry = bytes
+            .get()
+            .checked_ilog2()
+            .and_then(|power| power.checked_sub(6));
+        entry.map_or(1.0, |entry| {
+            self.correction.of(protocol)[entry.min(23) as usize]
+        })
+    }
+}
+
+/// The chunk of NVLS for buffers of fewer rounds than a limit.
+#[derive(Debug, Deserialize)]
+struct SmallerChunk {
+    below_rounds: f64,
+    chunk: Volume,
+}
+
+/// Latencies and chunks of reductions in NVLink switches.
+#[derive(Debug, Deserialize)]
+pub(super) struct NvlsTable {
+    /// One pass inside the domain.
+    pub(super) pass: Micros,
+    /// One hop between domains, where their switches reduce.
+    pub(super) network: Micros,
+    /// One hop of the tree between domains.
+    pub(super) tree_network: Micros,
+    smaller_chunks: Vec<SmallerChunk>,
+    smaller_tree_chunks: Vec<SmallerChunk>,
+    tree_chunk: Volume,
+    tree_chunk_of_many: Volume,
+}
+
+impl NvlsTable {
+    /// Chunk that a channel moves at a time for one head, of a buffer over `parallel` channels times
+    /// heads.
+    pub(super) fn chunk(&self, largest: Volume, parallel: f64, buffer: Volume) -> Volume {
+        smaller(largest, parallel, buffer, &self.smaller_chunks)
+    }
+
+    /// Chunk of NVLSTree over `domains`.
+    pub(super) fn tree_chunk(&self, domains: u32, parallel: f64, buffer: Volume) -> Volume {
+        let largest = if domains >= 4 {
+            self.tree_chunk_of_many
+        } else {
+            self.tree_chunk
+        };
+        smaller(largest, parallel, buffer, &self.smaller_tree_chunks)
+    }
+}
+
+fn smaller(largest: Volume, parallel: f64, buffer: Volume, steps: &[SmallerChunk]) -> Volume {
+    steps.iter().fold(largest, |chunk, step| {
+        let few = buffer < chunk * (step.below_rounds * parallel);
+        if few && chunk > step.chunk {
+            step.chunk
+        } else {
+            chunk
+        }
+    })
+}
+
+/// Constants that were fitted to measured collectives; `data/libraries/nccl.toml` explains each.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct FittedConstants {
+    pub(super) slots_growth: f64,
+    pub(super) slots_doublings: f64,
+    pub(super) window_bytes: f64,
+    pub(super) window_trips: f64,
+    pub(super) ll_lines_us: f64,
+    pub(super) nvls_synchronisation_s: f64,
+    pub(super) nvls_tree_share: f64,
+    pub(super) sharp_share: f64,
+    pub(super) deep_tree: f64,
+}
+
+/// Channels of large messages, one SM each.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct Channels {
+    /// Of groups inside a domain.
+    pub(super) inside: u32,
+    /// Of groups on several.
+    pub(super) between: u32,
+}
+
+/// NVLS on one generation of GPUs and switches.
+#[derive(Debug, Deserialize)]
+pub(super) struct Nvls {
+    /// NCCL's own estimate of its efficiency.
+    pub(super) efficiency: f64,
+    bus_bandwidth: Bandwidth,
+    line_rate: Bandwidth,
+    pub(super) channels: u32,
+    /// Largest chunk that a channel moves at a time.
+    pub(super) chunk: Volume,
+}
+
+impl Nvls {
+    /// Bus bandwidth over the line rate, as measured on whole domains with the largest chunks.
+    pub(super) fn bus_over_line(&self) -> f64 {
+        self.bus_bandwidth / self.line_rate
+    }
+}
+
+/// Figures of a library on one generation of GPUs.
+#[derive(Debug, Deserialize)]
 pub(super) struct Generation {
     /// Ceiling of LL's bus bandwidth.
-    pub(super) ll: [f64; 3],
-    /// Ceiling of tree LL128, per channel.
-    pub(super) tree_ll128: [f64; 3],
-    /// Ceiling of tree Simple, per channel.
-    pub(super) tree: [f64; 3],
-    /// Channels (one SM each) that large messages use: inside a domain, between domains.
-    pub(super) channels: [u32; 2],
-    /// NCCL's own efficiency of NVLS; 0 where there is none.
-    pub(super) nvls: f64,
-    /// Bus bandwidth of NVLS over the line rate, as measured on whole domains with the largest pieces.
-    pub(super) nvls_bus: f64,
-    /// Channels of NVLS.
-    pub(super) nvls_channels: f64,
-    /// Largest piece that a channel of NVLS moves at a time, in bytes.
-    pub(super) nvls_piece: f64,
+    pub(super) ll: PerDomains,
+    /// Ceiling of a tree's channel under LL128.
+    pub(super) tree_ll128: PerDomains,
+    /// Ceiling of a tree's channel under Simple.
+    pub(super) tree: PerDomains,
+    pub(super) channels: Channels,
     /// Measured time of one LL step between neighbours of a ring inside the domain.
-    pub(super) ring_step: f64,
+    pub(super) ring_step: Micros,
     /// Factor on the latency of long Simple rings between nodes, in NCCL's own estimate.
     pub(super) plateau: f64,
+    pub(super) nvls: Option<Nvls>,
 }
 
-const VOLTA: Generation = Generation {
-    ll: [39.0, 39.0, 20.4],
-    tree_ll128: [20.0; 3],
-    tree: [26.5, 18.5, 10.0],
-    channels: [12, 4],
-    nvls: 0.0,
-    nvls_bus: 0.0,
-    nvls_channels: 0.0,
-    nvls_piece: 0.0,
-    // 48.5 µs for the 14 steps of an 8-byte all-reduce on a DGX-1.
-    ring_step: 3.0,
-    plateau: 1.9,
-};
+/// Costs of the host.
+#[derive(Debug, Deserialize)]
+pub(super) struct HostTable {
+    pub(super) launch_per_gpu: SimDuration,
+}
 
-const AMPERE: Generation = Generation {
-    ll: [87.7, 22.5, 19.0],
-    tree_ll128: [20.0; 3],
-    tree: [24.0, 23.6, 17.8],
-    channels: [24, 16],
-    nvls: 0.0,
-    nvls_bus: 0.0,
-    nvls_channels: 0.0,
-    nvls_piece: 0.0,
-    // nccl-tests issue 123: 3.9 µs per GPU added, which is two steps.
-    ring_step: 2.0,
-    plateau: 1.4,
-};
+/// NCCL's tables, which the other libraries share.
+#[derive(Debug, Deserialize)]
+pub(super) struct Tables {
+    pub(super) ring: RingTable,
+    pub(super) tree: TreeTable,
+    pub(super) nvls: NvlsTable,
+    pub(super) host: HostTable,
+    pub(super) fitted: FittedConstants,
+    generations: BTreeMap<String, Table>,
+}
 
-const HOPPER: Generation = Generation {
-    ll: [141.0, 45.0, 35.0],
-    tree_ll128: [36.7, 36.7, 29.0],
-    tree: [38.7, 41.4, 36.0],
-    channels: [24, 16],
-    nvls: 0.85,
-    // jax-ml/scaling-book gpus.md: 480 GB/s of 450 with NVLink SHARP on 8 GPUs.
-    nvls_bus: 480.0 / 450.0,
-    // src/transport/nvls.cc and the default of NCCL_NVLS_CHUNKSIZE.
-    nvls_channels: 16.0,
-    nvls_piece: 131_072.0,
-    ring_step: 0.6,
-    plateau: 1.4,
-};
-
-const BLACKWELL: Generation = Generation {
-    ll: [282.0, 90.0, 70.0],
-    tree_ll128: [55.6, 31.67, 20.0],
-    tree: [70.0, 42.8, 24.0],
-    channels: [24, 16],
-    nvls: 0.74,
-    // together-nccl-tests: 845 GB/s of 900 on 8 × B200.
-    nvls_bus: 845.0 / 900.0,
-    // src/transport/nvls.cc, inside one domain, and the default of NCCL_NVLS_CHUNKSIZE.
-    nvls_channels: 24.0,
-    nvls_piece: 131_072.0,
-    // XLA on GB200: about 16 µs on 4 GPUs (6 steps), 28 µs on 8 (14 steps).
-    ring_step: 1.5,
-    plateau: 1.4,
-};
-
-/// RCCL keeps NCCL's structure; one MI300X node takes 13.7–19 µs for the 14 steps of 8 bytes.
-const INSTINCT: Generation = Generation {
-    channels: [56, 32],
-    ring_step: 0.7,
-    ..AMPERE
-};
-
-/// No protocol ceilings; the compiler drives the links without kernels on compute cores.
-const TPU: Generation = Generation {
-    ll: [1e6; 3],
-    tree_ll128: [1e6; 3],
-    tree: [1e6; 3],
-    channels: [0, 0],
-    ring_step: 1.0,
-    ..AMPERE
-};
-
-/// The figures of a library.
-pub(super) const fn generation(library: CollectiveLibrary) -> &'static Generation {
-    match library {
-        CollectiveLibrary::NcclVolta => &VOLTA,
-        CollectiveLibrary::NcclAmpere => &AMPERE,
-        CollectiveLibrary::NcclHopper => &HOPPER,
-        CollectiveLibrary::NcclBlackwell => &BLACKWELL,
-        CollectiveLibrary::Rccl => &INSTINCT,
-        CollectiveLibrary::Xla => &TPU,
+impl Tables {
+    /// Latency between domains: NCCL takes the tree's where a node holds one rank of a group.
+    pub(super) const fn network_latency(&self, members: u32) -> &PerProtocol<Micros> {
+        if members == 1 {
+            &self.tree.latency.network
+        } else {
+            &self.ring.latency.network
+        }
     }
 }
 
-/// Place of a protocol in the arrays; the ideal one has no such latencies.
-pub(super) const fn row(protocol: Protocol) -> usize {
-    match protocol {
-        Protocol::Ll => 0,
-        Protocol::Ll128 => 1,
-        Protocol::Simple | Protocol::Ideal => 2,
+/// The tables of every library.
+pub(super) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
+    toml::from_str(include_str!("../../data/libraries/nccl.toml"))
+        .expect("NCCL's file is whole, which a test holds")
+});
+
+/// What a library states of its own beside NCCL's tables.
+#[derive(Deserialize)]
+struct OtherLibrary {
+    generations: BTreeMap<String, Table>,
+}
+
+static GENERATIONS: LazyLock<Vec<Generation>> = LazyLock::new(|| {
+    let all = CollectiveLibrary::ALL.iter();
+    all.map(|library| generation(*library).expect("every generation is whole, which a test holds"))
+        .collect()
+});
+
+/// Figures of a library, those of its base where it states none.
+fn generation(library: CollectiveLibrary) -> Result<Generation, toml::de::Error> {
+    const RCCL: &str = include_str!("../../data/libraries/rccl.toml");
+    const XLA: &str = include_str!("../../data/libraries/xla.toml");
+    let nccl = &TABLES.generations;
+    let other = |text: &str, name: &str| {
+        let file: OtherLibrary = toml::from_str(text)?;
+        let mut stated = file.generations[name].clone();
+        let base = stated.remove("base");
+        let base = base.as_ref().and_then(toml::Value::as_str).unwrap_or(name);
+        let mut all = nccl[base].clone();
+        all.extend(stated);
+        Ok(all)
+    };
+    let table = match library {
+        CollectiveLibrary::NcclVolta => nccl["volta"].clone(),
+        CollectiveLibrary::NcclAmpere => nccl["ampere"].clone(),
+        CollectiveLibrary::NcclHopper => nccl["hopper"].clone(),
+        CollectiveLibrary::NcclBlackwell => nccl["blackwell"].clone(),
+        CollectiveLibrary::Rccl => other(RCCL, "instinct")?,
+        CollectiveLibrary::Xla => other(XLA, "tpu")?,
+    };
+    table.try_into()
+}
+
+impl Generation {
+    /// Figures of a library.
+    pub(super) fn of(library: CollectiveLibrary) -> &'static Self {
+        &GENERATIONS[library as usize]
     }
+}
+
+/// Every constant that was fitted to measured collectives: its name and value.
+pub fn fitted_constants() -> impl Iterator<Item = (String, f64)> {
+    let fitted = Table::try_from(&TABLES.fitted).unwrap_or_default();
+    fitted
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_float()?)))
+}
+
+/// Host time to launch a communication on one more GPU of the same process.
+pub fn launch_per_gpu() -> SimDuration {
+    TABLES.host.launch_per_gpu
 }
 
 #[cfg(test)]
@@ -225,8 +314,24 @@ mod tests {
     // The table's first entry is 64 B, its last 512 MB and more: 128 KB is entry 11.
     #[test]
     fn the_tree_is_corrected_by_the_power_of_two_of_the_size() {
-        assert!((tree_correction(0, 128 << 10) - 0.5).abs() < 1e-12);
-        assert!((tree_correction(2, 4 << 30) - 0.9).abs() < 1e-12);
-        assert!((tree_correction(1, 8) - 1.0).abs() < 1e-12);
+        let correction = |protocol, bytes| TABLES.tree.correction(protocol, Bytes::new(bytes));
+        assert!((correction(Protocol::Ll, 128 << 10) - 0.5).abs() < 1e-12);
+        assert!((correction(Protocol::Simple, 4 << 30) - 0.9).abs() < 1e-12);
+        assert!((correction(Protocol::Ll128, 8) - 1.0).abs() < 1e-12);
+    }
+
+    // RCCL states its channels, and has the ceilings of NCCL on Ampere.
+    #[test]
+    fn a_library_takes_from_its_base_what_it_does_not_state() {
+        let [ampere, rccl] =
+            [CollectiveLibrary::NcclAmpere, CollectiveLibrary::Rccl].map(Generation::of);
+        assert_eq!((rccl.channels.inside, ampere.channels.inside), (56, 24));
+        assert_eq!(rccl.ll.on(1), ampere.ll.on(1));
+    }
+
+    #[test]
+    fn every_library_can_be_read() {
+        assert_eq!(GENERATIONS.len(), CollectiveLibrary::ALL.len());
+        assert!(launch_per_gpu() > SimDuration::ZERO);
     }
 }

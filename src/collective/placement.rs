@@ -1,5 +1,7 @@
 //! How the groups of one parallel dimension lie over the scale-up domains.
 
+use itertools::Itertools;
+
 use crate::hardware::Cluster;
 
 /// All groups `{base + i · stride}` of `size` ranks that tile the job; they run at once.
@@ -22,8 +24,8 @@ pub struct GroupShape {
     pub domains: u32,
     /// Ranks of a group in the domain that holds fewest of them.
     pub members: u32,
-    /// Groups that share the NICs of a domain; 0 when no group leaves its domain.
-    pub sharing: u32,
+    /// Groups that share the NICs of a domain; `None` when no group leaves its domain.
+    pub sharing: Option<u32>,
 }
 
 /// GPUs of a domain that a job of `gpus` uses.
@@ -59,7 +61,7 @@ impl GroupShape {
                 ranks: size,
                 domains: 1,
                 members: size,
-                sharing: 0,
+                sharing: None,
             };
         }
         if stride.is_multiple_of(per_domain) {
@@ -67,7 +69,7 @@ impl GroupShape {
                 ranks: size,
                 domains: size,
                 members: 1,
-                sharing: per_domain,
+                sharing: Some(per_domain),
             };
         }
         if per_domain.is_multiple_of(stride) && span.is_multiple_of(per_domain) {
@@ -76,7 +78,7 @@ impl GroupShape {
                 ranks: size,
                 domains: span / per_domain,
                 members,
-                sharing: stride,
+                sharing: Some(stride),
             };
         }
         Self::of_widest(pattern, per_domain, gpus)
@@ -90,33 +92,21 @@ impl GroupShape {
             ranks: size,
             domains: 1,
             members: size,
-            sharing: 0,
+            sharing: None,
         };
         let period = lcm(span, per_domain).min(gpus.next_multiple_of(span));
-        for block in (0..period).step_by(span as usize) {
-            for base in block..block + stride {
-                let (mut domains, mut fewest, mut here, mut last) = (0, size, 0, u32::MAX);
-                for i in 0..size {
-                    let domain = (base + i * stride) / per_domain;
-                    if domain != last {
-                        if domains > 0 {
-                            fewest = fewest.min(here);
-                        }
-                        domains += 1;
-                        here = 0;
-                        last = domain;
-                    }
-                    here += 1;
-                }
-                fewest = fewest.min(here);
-                if (domains, u32::MAX - fewest) > (widest.domains, u32::MAX - widest.members) {
-                    widest.domains = domains;
-                    widest.members = fewest;
-                }
+        for base in bases(pattern, period) {
+            let visits = visits(pattern, base, per_domain, u32::MAX);
+            let domains = visits.len() as u32;
+            let fewest = visits.iter().map(|visit| visit.ranks).min().unwrap_or(size);
+            if (domains, u32::MAX - fewest) > (widest.domains, u32::MAX - widest.members) {
+                widest.domains = domains;
+                widest.members = fewest;
             }
         }
         if widest.domains > 1 {
-            widest.sharing = (per_domain / widest.members).clamp(1, stride.min(per_domain));
+            let sharing = (per_domain / widest.members).clamp(1, stride.min(per_domain));
+            widest.sharing = Some(sharing);
         }
         widest
     }
@@ -130,11 +120,132 @@ fn lcm(a: u32, b: u32) -> u32 {
     (a / x).saturating_mul(b)
 }
 
+/// First ranks of the groups of a pattern that begin in a job of `gpus`.
+pub(super) fn bases(pattern: GroupPattern, gpus: u32) -> impl Iterator<Item = u32> {
+    let span = (pattern.size * pattern.stride).max(1);
+    let blocks = (0..gpus).step_by(span as usize);
+    blocks.flat_map(move |first| first..first + pattern.stride)
+}
+
+/// First ranks of the groups of a pattern that lie in a job of `gpus` as a whole.
+pub(super) fn whole_bases(pattern: GroupPattern, gpus: u32) -> impl Iterator<Item = u32> {
+    let span = (pattern.size * pattern.stride).max(1);
+    bases(pattern, gpus / span * span)
+}
+
+/// Consecutive ranks of a group in one domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Visit {
+    pub(super) domain: u32,
+    pub(super) ranks: u32,
+}
+
+/// The domains of the group that begins at `base`, in the order of its ranks below `gpus`.
+pub(super) fn visits(pattern: GroupPattern, base: u32, per_domain: u32, gpus: u32) -> Vec<Visit> {
+    let ranks = (0..pattern.size).map(|i| base + i * pattern.stride);
+    let domains = ranks
+        .take_while(|rank| *rank < gpus)
+        .map(|rank| rank / per_domain);
+    let runs = domains.dedup_with_count();
+    runs.map(|(ranks, domain)| Visit {
+        domain,
+        ranks: ranks as u32,
+    })
+    .collect()
+}
+
+/// Way round in which a ring sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Orientation {
+    /// Half of the bytes each way round.
+    Both,
+    /// Each domain to the next, the last to the first.
+    Forward,
+    /// Each domain to the one before, the first to the last.
+    Backward,
+}
+
+impl Orientation {
+    pub(super) const ALL: [Self; 3] = [Self::Both, Self::Forward, Self::Backward];
+}
+
+/// Which domains of a group talk to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Traffic {
+    /// Neighbours on a ring.
+    Ring(Orientation),
+    /// Each with every other.
+    Exchange,
+    /// Each with the next, the last with none.
+    Chain,
+}
+
+impl Traffic {
+    /// Members that the `index`-th of `count` sends to, with the parts of what it sends.
+    pub(super) fn partners(self, index: u32, count: u32) -> Vec<(u32, f64)> {
+        let next = (index + 1) % count;
+        let before = (index + count - 1) % count;
+        let mut partners = match self {
+            Self::Exchange => {
+                let part = 1.0 / f64::from(count.max(2) - 1);
+                (0..count).map(|other| (other, part)).collect()
+            }
+            Self::Ring(Orientation::Both) if count > 2 => vec![(next, 0.5), (before, 0.5)],
+            Self::Ring(Orientation::Both | Orientation::Forward) => vec![(next, 1.0)],
+            Self::Ring(Orientation::Backward) => vec![(before, 1.0)],
+            Self::Chain if index + 1 == count => Vec::new(),
+            Self::Chain => vec![(next, 1.0)],
+        };
+        partners.retain(|(other, _)| *other != index);
+        partners
+    }
+}
+
+/// The groups of a pattern, and which of their domains talk to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GroupTraffic {
+    pub(super) groups: GroupPattern,
+    pub(super) shape: GroupShape,
+    pub(super) traffic: Traffic,
+}
+
+/// An amount that one domain sends to another.
+pub(super) type DomainFlow = (u32, u32, f64);
+
+/// Messages between domains in one round of all groups of a pattern.
+///
+/// A ring sends one message where it leaves a domain, half of it each way round where it lies on
+/// more than two; an exchange sends one for every pair of ranks in different domains.
+pub(super) fn messages(
+    pattern: GroupPattern,
+    per_domain: u32,
+    gpus: u32,
+    traffic: Traffic,
+) -> Vec<DomainFlow> {
+    let mut messages = Vec::new();
+    for base in bases(pattern, gpus) {
+        let visits = visits(pattern, base, per_domain, gpus);
+        for (from, index) in visits.iter().zip(0..) {
+            let mut partners = traffic.partners(index, visits.len() as u32);
+            partners.sort_unstable_by_key(|(other, _)| *other);
+            for (other, part) in partners {
+                let to = visits[other as usize];
+                let count = match traffic {
+                    Traffic::Exchange => f64::from(from.ranks) * f64::from(to.ranks),
+                    Traffic::Ring(_) | Traffic::Chain => part,
+                };
+                messages.push((from.domain, to.domain, count));
+            }
+        }
+    }
+    messages
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shape(size: u32, stride: u32, gpus: u32) -> (u32, u32, u32) {
+    fn shape(size: u32, stride: u32, gpus: u32) -> (u32, u32, Option<u32>) {
         let s = GroupShape::of(GroupPattern { size, stride }, 8, gpus);
         (s.domains, s.members, s.sharing)
     }
@@ -144,16 +255,43 @@ mod tests {
     // of each of the two groups of a node.
     #[test]
     fn groups_are_counted_by_the_domains_they_lie_on() {
-        assert_eq!(shape(8, 1, 64), (1, 8, 0));
-        assert_eq!(shape(8, 8, 64), (8, 1, 8));
-        assert_eq!(shape(64, 1, 64), (8, 8, 1));
-        assert_eq!(shape(32, 2, 64), (8, 4, 2));
-        assert_eq!(shape(16, 1, 64), (2, 8, 1));
+        assert_eq!(shape(8, 1, 64), (1, 8, None));
+        assert_eq!(shape(8, 8, 64), (8, 1, Some(8)));
+        assert_eq!(shape(64, 1, 64), (8, 8, Some(1)));
+        assert_eq!(shape(32, 2, 64), (8, 4, Some(2)));
+        assert_eq!(shape(16, 1, 64), (2, 8, Some(1)));
     }
 
     // Groups of 6 over domains of 8: ranks 6..12 are 2 in the first domain and 4 in the second.
     #[test]
     fn a_group_that_straddles_two_domains_counts_both() {
-        assert_eq!(shape(6, 1, 24), (2, 2, 1));
+        assert_eq!(shape(6, 1, 24), (2, 2, Some(1)));
+    }
+
+    fn sent(size: u32, gpus: u32, traffic: Traffic) -> Vec<f64> {
+        let groups = GroupPattern { size, stride: 1 };
+        let mut sent = vec![0.0; gpus.div_ceil(8) as usize];
+        for (from, _, count) in messages(groups, 8, gpus, traffic) {
+            sent[from as usize] += count;
+        }
+        sent
+    }
+
+    // Groups of 5 on domains of 8: {5..9} lies on 0 and 1 with 3 and 2 ranks, {15..19} on 1 and 2
+    // with 1 and 4, {20..24} on 2 and 3 with 4 and 1, {30..34} on 3 and 4 with 2 and 3. As rings:
+    // one message out of each domain of each. As exchanges: 3 · 2, 1 · 4, 4 · 1, 2 · 3 each way.
+    #[test]
+    fn each_domain_sends_for_every_group_that_straddles_it() {
+        assert_eq!(
+            sent(5, 40, Traffic::Ring(Orientation::Both)),
+            [1.0, 2.0, 2.0, 2.0, 1.0]
+        );
+        assert_eq!(sent(5, 40, Traffic::Exchange), [6.0, 10.0, 8.0, 10.0, 6.0]);
+    }
+
+    // One ring over four domains: half of a message to either side, one in all.
+    #[test]
+    fn a_ring_sends_both_ways_round() {
+        assert_eq!(sent(32, 32, Traffic::Ring(Orientation::Both)), [1.0; 4]);
     }
 }

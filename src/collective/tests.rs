@@ -7,10 +7,10 @@ use std::sync::Arc;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::catalog::Catalog;
-use crate::collective::schedule::{GroupLayout, Schedule, Transfer, schedule};
+use crate::collective::schedule::{GroupLayout, Schedule, Transfer};
 use crate::collective::{
-    CollectiveAlgorithm, CollectiveCost, CollectiveOp, CollectiveRequest, GroupPattern, Network,
-    OwnAlgorithm, Protocol, ScheduledRequest,
+    Algorithm, CollectiveAlgorithm, CollectiveCost, CollectiveOp, CollectiveRequest,
+    CustomAlgorithm, GroupPattern, Network, Protocol,
 };
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::hardware::{
@@ -36,7 +36,7 @@ type Message = (Place, Place, f64);
 
 /// Which way round rings go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum Orientation {
     Both,
     There,
     Back,
@@ -221,51 +221,51 @@ fn groups(pattern: GroupPattern, gpus: u32) -> Vec<Vec<u32>> {
 }
 
 /// The ways in which the ranks of a group are numbered at once, each for an equal part of the bytes.
-/// Rings leave each domain by another member, and turn as they are asked to.
+/// Rings leave each domain by another member, oriented as they are asked to.
 fn numberings(
     ranks: &[u32],
     members: u32,
     algorithm: CollectiveAlgorithm,
-    turn: Turn,
+    orientation: Orientation,
 ) -> Vec<Vec<u32>> {
-    let turning = |there: Vec<u32>| {
+    let oriented = |there: Vec<u32>| {
         let back = there.iter().rev().copied().collect();
-        match turn {
-            Turn::Both => vec![there, back],
-            Turn::There => vec![there],
-            Turn::Back => vec![back],
+        match orientation {
+            Orientation::Both => vec![there, back],
+            Orientation::There => vec![there],
+            Orientation::Back => vec![back],
         }
     };
     if algorithm == CollectiveAlgorithm::Hierarchical {
-        return turning(ranks.to_vec());
+        return oriented(ranks.to_vec());
     }
     if algorithm != CollectiveAlgorithm::Ring {
         return vec![ranks.to_vec()];
     }
-    let turned = |turn: usize| -> Vec<u32> {
+    let rotated = |places: usize| -> Vec<u32> {
         ranks
             .chunks(members as usize)
             .flat_map(|domain| {
                 let mut domain = domain.to_vec();
-                let places = domain.len();
-                domain.rotate_left(turn % places);
+                let members = domain.len();
+                domain.rotate_left(places % members);
                 domain
             })
             .collect()
     };
     (0..members as usize)
-        .flat_map(|turn| turning(turned(turn)))
+        .flat_map(|places| oriented(rotated(places)))
         .collect()
 }
 
 /// The round's messages of all groups. What rings and halving send between one pair goes together;
-/// pieces that follow each other are messages of their own.
+/// chunks that follow each other are messages of their own.
 fn messages(
     job: &Job,
     layout: GroupLayout,
     round: &[Transfer],
     numberings: &[Vec<u32>],
-    (piece, together): (f64, bool),
+    (chunk, together): (f64, bool),
 ) -> Vec<Message> {
     let GroupLayout { ranks, members, .. } = layout;
     let fabric = ranks + ranks / members.max(1);
@@ -287,11 +287,11 @@ fn messages(
             } else if from == fabric {
                 fall.push(domain(to));
             } else {
-                all.push((place(from), place(to), piece));
+                all.push((place(from), place(to), chunk));
             }
         }
-        all.extend(job.summed(&rise, true, piece));
-        all.extend(job.summed(&fall, false, piece));
+        all.extend(job.summed(&rise, true, chunk));
+        all.extend(job.summed(&fall, false, chunk));
     }
     if !together {
         return all;
@@ -308,9 +308,9 @@ fn messages(
 struct Scheduled {
     schedule: Schedule,
     layout: GroupLayout,
-    /// Of a size that its pieces divide.
+    /// Of a size that its chunks divide.
     request: CollectiveRequest,
-    /// Whether pieces follow each other, as messages of their own.
+    /// Whether chunks follow each other, as messages of their own.
     hands_on: bool,
     /// Whether every rank keeps to its own NIC.
     own_nics: bool,
@@ -320,12 +320,12 @@ impl Scheduled {
     /// `None` where the program's algorithm has no schedule.
     fn of(network: &Network, mut request: CollectiveRequest) -> Option<Self> {
         let shape = network.shape(request.groups);
-        let algorithm = request.algorithm?;
+        let algorithm = request.algorithm.as_ref()?.built_in()?;
         let hands_on = network.pipelined(&request, algorithm).is_some();
         let mut layout = GroupLayout::new(shape.ranks, shape.members);
         while let Some(pipelined) = network.pipelined(&request, algorithm) {
-            layout = pipelined.group();
-            let divisor = 2 * u64::from(layout.pieces);
+            layout = pipelined;
+            let divisor = 2 * u64::from(layout.chunks);
             if request.bytes.get().is_multiple_of(divisor) {
                 break;
             }
@@ -339,7 +339,7 @@ impl Scheduled {
                 | CollectiveAlgorithm::Hierarchical
         );
         Some(Self {
-            schedule: schedule(algorithm, request.op, layout).ok()?,
+            schedule: algorithm.schedule(request.op, layout)?,
             layout,
             request,
             hands_on,
@@ -348,40 +348,47 @@ impl Scheduled {
     }
 
     /// The ways in which a group's ranks are numbered.
-    fn numberings(&self, ranks: &[u32], turn: Turn) -> Vec<Vec<u32>> {
-        match self.request.algorithm {
-            Some(algorithm) if !self.hands_on => {
-                numberings(ranks, self.layout.members, algorithm, turn)
+    fn numberings(&self, ranks: &[u32], orientation: Orientation) -> Vec<Vec<u32>> {
+        match &self.request.algorithm {
+            Some(Algorithm::BuiltIn(algorithm)) if !self.hands_on => {
+                numberings(ranks, self.layout.members, *algorithm, orientation)
             }
             _ => vec![ranks.to_vec()],
         }
     }
 
     /// Its time on ideal links with every rank simulated. Where the directions of a network differ, rings
-    /// turn as is fastest: half of the bytes each way round, or all of them one way.
+    /// are oriented as is fastest: half of the bytes each way round, or all of them one way.
     fn every_rank(&self, cluster: &Cluster, gpus: u32) -> Option<SimDuration> {
-        let turns = [Turn::Both, Turn::There, Turn::Back];
+        let orientations = [Orientation::Both, Orientation::There, Orientation::Back];
         let several = match cluster.fabric.topology {
             FabricTopology::Kind(_) => 1,
-            FabricTopology::Own(_) => turns.len(),
+            FabricTopology::Own(_) => orientations.len(),
         };
-        let times = turns[..several].iter();
+        let times = orientations[..several].iter();
         times
-            .filter_map(|turn| self.turning(*turn, cluster, gpus))
+            .filter_map(|orientation| self.oriented(*orientation, cluster, gpus))
             .min()
     }
 
-    fn turning(&self, turn: Turn, cluster: &Cluster, gpus: u32) -> Option<SimDuration> {
+    fn oriented(
+        &self,
+        orientation: Orientation,
+        cluster: &Cluster,
+        gpus: u32,
+    ) -> Option<SimDuration> {
         let job = Job::of(cluster, gpus, self.own_nics)?;
         let groups = groups(self.request.groups, gpus);
-        let parts = self.numberings(groups.first()?, turn).len() as f64;
-        let all = groups.iter().flat_map(|ranks| self.numberings(ranks, turn));
+        let parts = self.numberings(groups.first()?, orientation).len() as f64;
+        let all = groups
+            .iter()
+            .flat_map(|ranks| self.numberings(ranks, orientation));
         let all: Vec<Vec<u32>> = all.collect();
-        let piece = self.request.bytes.as_f64() * self.schedule.piece_of_buffer() / parts;
+        let chunk = self.request.bytes.as_f64() * self.schedule.chunk_of_buffer() / parts;
         let mut time = SimDuration::ZERO;
         let mut known: Vec<(Vec<Message>, SimDuration)> = Vec::new();
         for round in &self.schedule.rounds {
-            let sent = messages(&job, self.layout, round, &all, (piece, !self.hands_on));
+            let sent = messages(&job, self.layout, round, &all, (chunk, !self.hands_on));
             let latency = job.latency(cluster, &sent);
             let before = known.iter().find(|(before, _)| *before == sent);
             let took = if let Some((_, took)) = before {
@@ -530,7 +537,7 @@ fn request(
         op,
         bytes: Bytes::new(64 * 27 * 5 * 7 * 10_000),
         groups,
-        algorithm,
+        algorithm: algorithm.map(Algorithm::BuiltIn),
         protocol: Some(Protocol::Ideal),
     }
 }
@@ -544,7 +551,7 @@ fn every_algorithm_takes_as_long_as_with_every_rank_simulated() {
         .flat_map(|&algorithm| CollectiveOp::ALL.iter().map(move |&op| (algorithm, op)));
     let pairs: Vec<_> = pairs.collect();
     pairs.into_par_iter().for_each(|(algorithm, op)| {
-        let carries = schedule(algorithm, op, GroupLayout::new(8, 8)).is_ok();
+        let carries = algorithm.schedule(op, GroupLayout::new(8, 8)).is_some();
         let cases = compared(|network, groups| {
             let scheduled = Scheduled::of(network, request(op, groups, Some(algorithm)))?;
             let cost = network.collective(&scheduled.request).ok()?;
@@ -554,24 +561,22 @@ fn every_algorithm_takes_as_long_as_with_every_rank_simulated() {
     });
 }
 
-// The same for a schedule of one's own, where every rank keeps to its own NIC: a ring one way round.
+// The same for a custom schedule, where every rank keeps to its own NIC: a ring one way round.
 #[test]
-fn a_schedule_of_ones_own_takes_as_long_as_with_every_rank_simulated() {
+fn a_custom_schedule_takes_as_long_as_with_every_rank_simulated() {
     let cases = compared(|network, groups| {
         let layout = GroupLayout::new(groups.size, 1);
         let request = request(CollectiveOp::AllReduce, groups, None);
-        let ring = schedule(CollectiveAlgorithm::Ring, request.op, layout).ok()?;
-        let own = OwnAlgorithm {
+        let ring = CollectiveAlgorithm::Ring.schedule(request.op, layout)?;
+        let custom = CustomAlgorithm {
             name: "mine".to_owned(),
             schedule: ring.clone(),
         };
-        let asked = ScheduledRequest {
-            op: request.op,
-            bytes: request.bytes,
-            groups,
-            protocol: request.protocol,
+        let asked = CollectiveRequest {
+            algorithm: Some(Algorithm::Custom(Arc::new(custom))),
+            ..request.clone()
         };
-        let cost = network.scheduled(&own, &asked).ok()?;
+        let cost = network.collective(&asked).ok()?;
         let scheduled = Scheduled {
             schedule: ring,
             layout,
@@ -603,7 +608,7 @@ fn a_schedule_is_priced_as_the_closed_form_of_the_same_rounds() {
             let closed = network.collective(&request).expect("it is carried").time;
             let played = network.by_its_schedule(&request, algorithm);
             let played = played.expect("it has a schedule");
-            let apart = (closed.as_secs_f64() / played - 1.0).abs();
+            let apart = (closed.as_secs_f64() / played.get() - 1.0).abs();
             assert!(
                 apart < 1e-9,
                 "{algorithm} over {size} · {stride} of {gpus}: {apart}"

@@ -1,5 +1,6 @@
 //! Time of fused attention.
 
+use crate::cost::machine::Machine;
 use crate::hardware::AttentionRate;
 use crate::model::Operator;
 
@@ -10,26 +11,15 @@ const DIAGONAL: f64 = 128.0;
 /// Head width at which the rates of [`AttentionRate`] hold.
 const WIDE: f64 = 128.0;
 
-/// What a fused attention runs on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Machine {
-    /// Dense peak in 16 bits, FLOP/s.
-    pub(super) peak: f64,
-    /// Rates of the kernel.
-    pub(super) rate: AttentionRate,
-    /// SMs of the GPU.
-    pub(super) sms: u32,
-    /// SMs that are not taken by communication.
-    pub(super) free_sms: u32,
-    /// What the software reaches of the rates, 0–1.
-    pub(super) fraction: f64,
-}
-
 /// Seconds of a fused attention without the floor of its kernels; zero for any other operator.
 ///
 /// `t = FLOPs / (peak · rate · s/(s + half)) · idle`, where `s` are the keys that a query sees on
 /// average (a causal mask adds the keys computed in vain to `half`), and `idle` is how many SMs there are for each block of rows when there are too few.
-pub(super) fn attention_seconds(operator: &Operator, machine: &Machine) -> f64 {
+pub(super) fn attention_seconds(
+    operator: &Operator,
+    rate: &AttentionRate,
+    machine: &Machine,
+) -> f64 {
     let Operator::Attention {
         batch,
         heads,
@@ -44,7 +34,6 @@ pub(super) fn attention_seconds(operator: &Operator, machine: &Machine) -> f64 {
     else {
         return 0.0;
     };
-    let rate = &machine.rate;
     let (reached, half, rows) = if backward {
         (rate.backward, rate.backward_half, seq_kv)
     } else {
@@ -61,7 +50,7 @@ pub(super) fn attention_seconds(operator: &Operator, machine: &Machine) -> f64 {
     operator.flops().get() / speed * idle
 }
 
-/// What a head of `dim` reaches of the rate at width 128: 1 from there on, `narrow` at 64, and the
+/// Fraction of the rate at width 128 that a head of `dim` reaches: 1 from there on, `narrow` at 64, and the
 /// same factor again for every further halving.
 fn width_factor(narrow: f64, dim: f64) -> f64 {
     let halvings = libm::log2(WIDE / dim).max(0.0);
@@ -72,20 +61,23 @@ fn width_factor(narrow: f64, dim: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn machine() -> Machine {
-        Machine {
+    const RATE: AttentionRate = AttentionRate {
+        forward: 0.5,
+        backward: 0.25,
+        forward_half: 896.0,
+        backward_half: 0.0,
+        narrow: 0.75,
+    };
+
+    fn seconds(operator: &Operator) -> f64 {
+        let machine = Machine {
             peak: 1e12,
-            rate: AttentionRate {
-                forward: 0.5,
-                backward: 0.25,
-                forward_half: 896.0,
-                backward_half: 0.0,
-                narrow: 0.75,
-            },
             sms: 100,
             free_sms: 100,
+            stream: 1e15,
             fraction: 1.0,
-        }
+        };
+        attention_seconds(operator, &RATE, &machine)
     }
 
     fn attention(heads: u64, dim: u64, causal: bool, backward: bool) -> Operator {
@@ -107,30 +99,30 @@ mod tests {
     // 896 + 128, so half of the rate of 0.5 · 10¹²: 1.0737·10¹¹ / 0.25·10¹² = 0.4295 s.
     #[test]
     fn a_causal_forward_pass_counts_half_of_the_square_and_ramps_with_what_is_seen() {
-        let time = attention_seconds(&attention(100, 128, true, false), &machine());
+        let time = seconds(&attention(100, 128, true, false));
         assert!((time - 0.429_496_729_6).abs() < 1e-9, "{time}");
     }
 
     // Five products instead of two, at half the rate and without a ramp: 2.5 · 2.147·10¹¹ / 0.25·10¹².
     #[test]
     fn the_backward_pass_has_five_products() {
-        let time = attention_seconds(&attention(100, 128, false, true), &machine());
+        let time = seconds(&attention(100, 128, false, true));
         assert!((time - 2.147_483_648).abs() < 1e-9, "{time}");
     }
 
     // Half the width is half the work at three quarters of the rate: 2/3 of the time.
     #[test]
     fn narrow_heads_are_slower() {
-        let wide = attention_seconds(&attention(100, 128, true, false), &machine());
-        let narrow = attention_seconds(&attention(100, 64, true, false), &machine());
+        let wide = seconds(&attention(100, 128, true, false));
+        let narrow = seconds(&attention(100, 64, true, false));
         assert!((narrow / wide - 2.0 / 3.0).abs() < 1e-9);
     }
 
     // One head has 16 blocks of 128 rows for 100 SMs: 6.25 times the time of a full GPU.
     #[test]
     fn too_few_rows_leave_multiprocessors_idle() {
-        let full = attention_seconds(&attention(100, 128, true, false), &machine());
-        let one = attention_seconds(&attention(1, 128, true, false), &machine());
+        let full = seconds(&attention(100, 128, true, false));
+        let one = seconds(&attention(1, 128, true, false));
         assert!((one * 100.0 / full - 6.25).abs() < 1e-9);
     }
 }

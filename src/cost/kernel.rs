@@ -1,13 +1,14 @@
 //! Time of one operator on one GPU.
 
-use crate::cost::attention::{self, attention_seconds};
-use crate::cost::product::{self, Product, product_seconds};
+use crate::cost::attention::attention_seconds;
+use crate::cost::machine::Machine;
+use crate::cost::product::{Product, product_seconds};
 use crate::hardware::{AttentionKernel, Gpu, Precision};
 use crate::model::Operator;
 use crate::stack::{KernelFractions, LowPrecisionRecipe};
 use crate::units::{Flops, SimDuration};
 
-/// What a kernel runs on and with.
+/// Hardware and software that a kernel runs on.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelContext<'a> {
     /// The GPU.
@@ -16,11 +17,11 @@ pub struct KernelContext<'a> {
     pub precision: Precision,
     /// Kernel of fused attention.
     pub attention: AttentionKernel,
-    /// How 8-bit tensors get their scale.
+    /// Scaling recipe of 8-bit tensors.
     pub recipe: LowPrecisionRecipe,
-    /// What the stack's kernels reach of the GPU's rates.
+    /// Fractions of the GPU's rates that the stack's kernels reach.
     pub fractions: KernelFractions,
-    /// SMs left beside communication kernels; `gpu.sms` when none run.
+    /// SMs that communication kernels leave free; `gpu.sms` when none run.
     pub free_sms: u32,
 }
 
@@ -89,10 +90,9 @@ impl KernelContext<'_> {
         f64::from(kernels) * self.gpu.rates.kernel_floor.as_secs_f64()
     }
 
-    fn machine(&self, precision: Precision, fraction: f64) -> product::Machine {
-        product::Machine {
+    fn machine(&self, precision: Precision, fraction: f64) -> Machine {
+        Machine {
             peak: self.gpu.peak(precision).as_flops_per_s(),
-            rate: self.gpu.rates.product(precision),
             sms: self.gpu.sms,
             free_sms: self.free_sms,
             stream: self.stream(),
@@ -110,7 +110,8 @@ impl KernelContext<'_> {
             k,
             bytes: operands + result,
         };
-        product_seconds(&product, &self.machine(precision, self.fractions.gemm))
+        let machine = self.machine(precision, self.fractions.gemm);
+        product_seconds(&product, &self.gpu.rates.product(precision), &machine)
     }
 
     /// Products of experts run one after another, each a kernel with its own waves and floor, as
@@ -148,18 +149,14 @@ impl KernelContext<'_> {
             bytes: (elements * precision.storage_bytes()) as f64,
         };
         let fraction = self.fractions.convolution * self.gpu.rates.convolution_fraction;
-        product_seconds(&product, &self.machine(precision, fraction))
+        let machine = self.machine(precision, fraction);
+        product_seconds(&product, &self.gpu.rates.product(precision), &machine)
     }
 
     fn attention(&self, operator: &Operator) -> f64 {
-        let machine = attention::Machine {
-            peak: self.gpu.peak(self.precision.high()).as_flops_per_s(),
-            rate: self.gpu.rates.attention(self.attention),
-            sms: self.gpu.sms,
-            free_sms: self.free_sms,
-            fraction: self.fractions.attention,
-        };
-        attention_seconds(operator, &machine)
+        let machine = self.machine(self.precision.high(), self.fractions.attention);
+        let rate = self.gpu.rates.attention(self.attention);
+        attention_seconds(operator, &rate, &machine)
     }
 
     /// Seconds and kernels of a cast. Every recipe writes the tensor twice, along rows and along

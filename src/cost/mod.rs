@@ -2,6 +2,7 @@
 
 mod attention;
 pub mod kernel;
+mod machine;
 mod product;
 
 pub use kernel::{KernelContext, KernelTime, operator_time};

@@ -11,6 +11,7 @@
 //! sums over the bandwidth that streams reach. `scripts/fit-kernels` fits the constants to measured
 //! products with the same formulas and prints the errors.
 
+use crate::cost::machine::Machine;
 use crate::hardware::GemmRate;
 
 /// Tiles that libraries choose from.
@@ -40,26 +41,8 @@ pub(super) struct Product {
     pub(super) bytes: f64,
 }
 
-/// What a product runs on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Machine {
-    /// Dense peak in the product's format, FLOP/s.
-    pub(super) peak: f64,
-    /// Rates in that format.
-    pub(super) rate: GemmRate,
-    /// SMs of the GPU.
-    pub(super) sms: u32,
-    /// SMs that are not taken by communication.
-    pub(super) free_sms: u32,
-    /// Bandwidth of streams, B/s.
-    pub(super) stream: f64,
-    /// What the software reaches of the rates, 0–1.
-    pub(super) fraction: f64,
-}
-
 /// Seconds of a product.
-pub(super) fn product_seconds(product: &Product, machine: &Machine) -> f64 {
-    let rate = &machine.rate;
+pub(super) fn product_seconds(product: &Product, rate: &GemmRate, machine: &Machine) -> f64 {
     let per_sm = machine.peak / f64::from(machine.sms) * rate.ceiling * machine.fraction;
     let free = u64::from(machine.free_sms.clamp(1, machine.sms));
     let memory = product.bytes / machine.stream;
@@ -104,16 +87,17 @@ mod tests {
     use super::*;
     use crate::units::SimDuration;
 
+    const RATE: GemmRate = GemmRate {
+        ceiling: 1.0,
+        k_half: 0.0,
+        tile_half: 0.0,
+        sustained: 1.0,
+        floor: SimDuration::from_micros(5),
+    };
+
     fn machine() -> Machine {
         Machine {
             peak: 100e12,
-            rate: GemmRate {
-                ceiling: 1.0,
-                k_half: 0.0,
-                tile_half: 0.0,
-                sustained: 1.0,
-                floor: SimDuration::from_micros(5),
-            },
             sms: 100,
             free_sms: 100,
             stream: 1e15,
@@ -141,7 +125,7 @@ mod tests {
             k: 1000,
             bytes: 0.0,
         };
-        let time = product_seconds(&product, &machine());
+        let time = product_seconds(&product, &RATE, &machine());
         assert!((time - 70.536e-6).abs() < 1e-11, "{time}");
     }
 
@@ -157,16 +141,18 @@ mod tests {
             k: 1000,
             bytes: 0.0,
         };
-        let time = product_seconds(&product, &machine());
+        let time = product_seconds(&product, &RATE, &machine());
         assert!((time - 77.990_72e-6).abs() < 1e-10, "{time}");
     }
 
     // 2·8192³ = 1.0995 · 10¹² FLOPs at half of 100 TFLOP/s: 21.99 ms.
     #[test]
     fn the_power_limit_bounds_large_products() {
-        let mut machine = machine();
-        machine.rate.sustained = 0.5;
-        let time = product_seconds(&square(8192), &machine);
+        let rate = GemmRate {
+            sustained: 0.5,
+            ..RATE
+        };
+        let time = product_seconds(&square(8192), &rate, &machine());
         assert!((time - 5e-6 - 21.990_232_555e-3).abs() < 1e-9, "{time}");
     }
 
@@ -182,16 +168,19 @@ mod tests {
             bytes: 0.0,
         };
         let unsplit = 2.0 * 512.0 * 512.0 * 4096.0 / 16e12;
-        assert!(product_seconds(&product, &machine()) < 0.5 * unsplit);
+        assert!(product_seconds(&product, &RATE, &machine()) < 0.5 * unsplit);
     }
 
     // Half of the SMs cannot be faster than all of them.
     #[test]
-    fn communication_beside_a_product_slows_it_down() {
+    fn communication_overlapped_with_a_product_slows_it_down() {
         let busy = Machine {
             free_sms: 50,
             ..machine()
         };
-        assert!(product_seconds(&square(4096), &busy) > product_seconds(&square(4096), &machine()));
+        assert!(
+            product_seconds(&square(4096), &RATE, &busy)
+                > product_seconds(&square(4096), &RATE, &machine())
+        );
     }
 }

@@ -446,4 +446,4 @@ fn uses_links(load: LinkLoad) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

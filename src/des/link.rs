@@ -19,50 +19,33 @@ impl SharedLinks {
     /// Rates of the communications with these loads, in the same order.
     pub fn rates(&mut self, loads: &[LinkLoad]) -> &[f64] {
         const FULL: f64 = 1e-12;
-        self.rates.clear();
-        self.rates.resize(loads.len(), 0.0);
-        let mut growing = vec![true; loads.len()];
+        let rates = &mut self.rates;
+        rates.clear();
+        rates.resize(loads.len(), 0.0);
+        let mut growing: Vec<usize> = (0..loads.len()).collect();
         let mut free = [1.0_f64; 2];
-        while growing.iter().any(|&grows| grows) {
-            let mut step = f64::INFINITY;
-            for (rate, _) in self.rates.iter().zip(&growing).filter(|(_, grows)| **grows) {
-                step = step.min(1.0 - rate);
+        while !growing.is_empty() {
+            let demand = [0, 1].map(|class| growing.iter().map(|&i| loads[i][class]).sum::<f64>());
+            let until_full = free.iter().zip(demand).filter(|(_, demand)| *demand > 0.0);
+            let until_alone = growing.iter().map(|&i| 1.0 - rates[i]);
+            let step = until_full
+                .map(|(free, demand)| free / demand)
+                .chain(until_alone)
+                .fold(f64::INFINITY, f64::min);
+            for &i in &growing {
+                rates[i] += step;
             }
-            let demand = total_load(loads, &growing);
-            for class in 0..2 {
-                if demand[class] > 0.0 {
-                    step = step.min(free[class] / demand[class]);
-                }
+            for (free, demand) in free.iter_mut().zip(demand) {
+                *free = (*free - step * demand).max(0.0);
             }
-            for (rate, _) in self
-                .rates
-                .iter_mut()
-                .zip(&growing)
-                .filter(|(_, grows)| **grows)
-            {
-                *rate += step;
-            }
-            for class in 0..2 {
-                free[class] = (free[class] - step * demand[class]).max(0.0);
-            }
-            for (index, grows) in growing.iter_mut().enumerate() {
-                let blocked = (0..2).any(|class| loads[index][class] > 0.0 && free[class] <= FULL);
-                if blocked || self.rates[index] >= 1.0 - FULL {
-                    *grows = false;
-                }
-            }
+            growing.retain(|&i| {
+                let mut classes = loads[i].iter().zip(free);
+                let blocked = classes.any(|(load, free)| *load > 0.0 && free <= FULL);
+                !blocked && rates[i] < 1.0 - FULL
+            });
         }
-        &self.rates
+        rates
     }
-}
-
-fn total_load(loads: &[LinkLoad], growing: &[bool]) -> LinkLoad {
-    let mut total = [0.0; 2];
-    for (load, _) in loads.iter().zip(growing).filter(|(_, grows)| **grows) {
-        total[0] += load[0];
-        total[1] += load[1];
-    }
-    total
 }
 
 #[cfg(test)]

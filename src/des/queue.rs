@@ -64,23 +64,6 @@ impl<T> EventQueue<T> {
             .map(|Reverse(entry)| (SimTime::from_picos((entry.key >> 64) as u64), entry.event))
     }
 
-    /// Time of the earliest event.
-    pub fn next_time(&self) -> Option<SimTime> {
-        self.heap
-            .peek()
-            .map(|Reverse(entry)| SimTime::from_picos((entry.key >> 64) as u64))
-    }
-
-    /// Events waiting.
-    pub fn len(&self) -> usize {
-        self.heap.len()
-    }
-
-    /// Whether no event waits.
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
-
     /// Forgets all events and keeps the memory.
     pub fn clear(&mut self) {
         self.heap.clear();

@@ -234,11 +234,11 @@ macro_rules! columns {
         $(#[$meta:meta])*
         $table:ident;
         $( $group:ident {
-            $( $column:ident = $name:literal, $unit:literal, $kind:ident, $read:expr, $doc:literal; )+
+            $( $column:ident = $name:expr, $unit:literal, $kind:ident, $read:expr, $doc:literal; )+
         } )+
     ) => {
         $( $(
-            #[doc = concat!("Column `", $name, "`; its meaning stands in its `doc`.")]
+            /// A column; its meaning stands in its `doc`.
             pub const $column: Column = Column {
                 name: $name,
                 group: ColumnGroup::$group,

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use crate::record::column::{Cell, Column, ColumnGroup, Read, TableRow, columns, with_axes};
 use crate::record::point::Record;
-use crate::simulation::{Layout, MemoryFootprint, Percentiles, TimeShares};
+use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, StepPart};
 use crate::spec::{AXES, Axis, AxisInfo, AxisValue, ColumnType, StudyKind};
 use crate::units::{Bytes, SimDuration};
 
@@ -22,6 +22,8 @@ columns! {
             "How the point ended: ok, infeasible or crashed.";
         REASON = "reason", "", Text, |r| r.reason().map(Cow::Owned),
             "Why the point did not run, with the limit, the need and what was available; null when ok.";
+        REASON_KIND = "reason_kind", "", Text, |r| name(r.reason_kind().map(ReasonKind::as_str)),
+            "Kind of reason: memory, divisibility, limit, unsupported or crash; null when ok.";
     }
     Layout {
         GPUS = "gpus", "1", U64, Record::gpus,
@@ -66,25 +68,25 @@ columns! {
     Time {
         STEP_TIME_S = "step_time_s", "s", F64, |r| r.step().map(|s| s.step_time().as_secs_f64()),
             "Time of one optimizer step: the sum of its exclusive parts on the critical device.";
-        COMPUTE_S = "compute_s", "s", F64, |r| share(r, |s| s.compute),
+        COMPUTE_S = StepPart::Compute.column(), "s", F64, |r| share(r, StepPart::Compute),
             "Part of the step in kernels of the forward and backward pass.";
-        RECOMPUTE_S = "recompute_s", "s", F64, |r| share(r, |s| s.recompute),
+        RECOMPUTE_S = StepPart::Recompute.column(), "s", F64, |r| share(r, StepPart::Recompute),
             "Part of the step in kernels that repeat forward work.";
-        TP_COMM_EXPOSED_S = "tp_comm_exposed_s", "s", F64, |r| share(r, |s| s.tp_comm),
+        TP_COMM_EXPOSED_S = StepPart::TpComm.column(), "s", F64, |r| share(r, StepPart::TpComm),
             "Part of the step that waits for tensor-parallel communication.";
-        CP_COMM_EXPOSED_S = "cp_comm_exposed_s", "s", F64, |r| share(r, |s| s.cp_comm),
+        CP_COMM_EXPOSED_S = StepPart::CpComm.column(), "s", F64, |r| share(r, StepPart::CpComm),
             "Part of the step that waits for context-parallel communication.";
-        EP_COMM_EXPOSED_S = "ep_comm_exposed_s", "s", F64, |r| share(r, |s| s.ep_comm),
+        EP_COMM_EXPOSED_S = StepPart::EpComm.column(), "s", F64, |r| share(r, StepPart::EpComm),
             "Part of the step that waits for expert-parallel communication.";
-        PP_COMM_EXPOSED_S = "pp_comm_exposed_s", "s", F64, |r| share(r, |s| s.pp_comm),
+        PP_COMM_EXPOSED_S = StepPart::PpComm.column(), "s", F64, |r| share(r, StepPart::PpComm),
             "Part of the step that waits for sends between pipeline stages.";
-        DP_COMM_EXPOSED_S = "dp_comm_exposed_s", "s", F64, |r| share(r, |s| s.dp_comm),
+        DP_COMM_EXPOSED_S = StepPart::DpComm.column(), "s", F64, |r| share(r, StepPart::DpComm),
             "Part of the step that waits for data-parallel communication: gradients, parameters, norms.";
-        BUBBLE_S = "bubble_s", "s", F64, |r| share(r, |s| s.bubble),
+        BUBBLE_S = StepPart::Bubble.column(), "s", F64, |r| share(r, StepPart::Bubble),
             "Part of the step that waits for another pipeline stage's work.";
-        OPTIMIZER_S = "optimizer_s", "s", F64, |r| share(r, |s| s.optimizer),
+        OPTIMIZER_S = StepPart::Optimizer.column(), "s", F64, |r| share(r, StepPart::Optimizer),
             "Part of the step in the optimizer's kernels.";
-        OVERHEAD_S = "overhead_s", "s", F64, |r| share(r, |s| s.overhead),
+        OVERHEAD_S = StepPart::Overhead.column(), "s", F64, |r| share(r, StepPart::Overhead),
             "Part of the step that waits for the host.";
         FORWARD_S = "forward_s", "s", F64, |r| r.step().map(|s| s.forward.as_secs_f64()),
             "Forward passes on the critical device, exposed communication included; overlaps the exclusive parts.";
@@ -192,6 +194,7 @@ const COLLECTIVE: &[Column] = &[
     POINT,
     STATUS,
     REASON,
+    REASON_KIND,
     GPUS,
     TIME_S,
     ALGBW_BYTES_PER_S,
@@ -246,7 +249,7 @@ impl TableRow for Record {
     }
 }
 
-/// The exclusive parts of a step; they sum to [`STEP_TIME_S`].
+/// The exclusive parts of a step in the order of [`StepPart`]; they sum to [`STEP_TIME_S`].
 pub const TIME_PARTS: &[Column] = &[
     COMPUTE_S,
     RECOMPUTE_S,
@@ -273,8 +276,8 @@ fn layout(record: &Record, read: fn(&Layout) -> u32) -> Option<u64> {
     record.layout().map(|layout| u64::from(read(layout)))
 }
 
-fn share(record: &Record, read: fn(&TimeShares) -> SimDuration) -> Option<f64> {
-    record.step().map(|step| read(&step.shares).as_secs_f64())
+fn share(record: &Record, part: StepPart) -> Option<f64> {
+    record.step().map(|step| step.shares[part].as_secs_f64())
 }
 
 fn percentile(record: &Record, read: fn(&Percentiles) -> SimDuration) -> Option<f64> {
@@ -343,6 +346,13 @@ mod tests {
         for absent in ["model", "global_batch", "step_time_s", "mfu"] {
             assert!(!names.contains(&absent), "{absent}");
         }
+    }
+
+    #[test]
+    fn the_time_parts_are_the_parts_of_a_step() {
+        let names: Vec<&str> = TIME_PARTS.iter().map(|column| column.name).collect();
+        let parts: Vec<&str> = StepPart::ALL.iter().map(|part| part.column()).collect();
+        assert_eq!(names, parts);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::record::point::PointStatus;
+use crate::simulation::ReasonKind;
 
 /// Points by how they ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,19 +27,14 @@ impl Counts {
     }
 
     /// Counts one point; an infeasible one by the kind of its reason.
-    pub fn add(&mut self, status: PointStatus, kind: Option<&str>) {
+    pub fn add(&mut self, status: PointStatus, kind: Option<ReasonKind>) {
         match status {
             PointStatus::Ok => self.ok += 1,
             PointStatus::Crashed => self.crashed += 1,
             PointStatus::Infeasible => {
                 self.infeasible += 1;
-                let kind = kind.unwrap_or("unknown");
-                match self.reasons.get_mut(kind) {
-                    Some(count) => *count += 1,
-                    None => {
-                        self.reasons.insert(kind.to_owned(), 1);
-                    }
-                }
+                let kind = kind.map_or("unknown", ReasonKind::as_str);
+                *self.reasons.entry(kind.to_owned()).or_default() += 1;
             }
         }
     }

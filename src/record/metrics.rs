@@ -1,20 +1,18 @@
 //! Metrics derived from a step and its scenario: rates, money, the verdict.
 
-use std::fmt::Write as _;
-
-use itertools::Itertools;
+use itertools::Itertools as _;
 
 use crate::closed_set;
 use crate::collective::CollectiveOp;
 use crate::model::Architecture;
 use crate::simulation::{
-    CollectiveReport, CollectiveScenario, StepReport, TimeShares, TrainingScenario,
+    CollectiveReport, CollectiveScenario, StepPart, StepReport, TimeShares, TrainingScenario,
 };
 use crate::spec::BottleneckThresholds;
 use crate::units::SimDuration;
 
 closed_set! {
-    /// What costs most of a step's time.
+    /// Bottleneck: the cause of most of a step's time.
     pub enum Bottleneck: "bottleneck" {
         /// Kernels of the model, the optimizer and the host.
         Compute = "compute",
@@ -46,11 +44,11 @@ pub struct StepMetrics {
     pub gpu_utilization: f64,
     /// Fraction of the step that waits for communication, 0–1.
     pub comm_fraction: f64,
-    /// What costs most time.
+    /// Cause of most of the time.
     pub bottleneck: Bottleneck,
     /// Thresholds crossed, joined by commas.
     pub exceeded: String,
-    /// What removing the largest part would gain at most.
+    /// Upper bound of the gain without the largest part.
     pub advice: String,
     /// Rent for one step, in US dollars.
     pub cost_per_step_usd: Option<f64>,
@@ -115,38 +113,29 @@ fn fraction(part: SimDuration, shares: &TimeShares) -> f64 {
 }
 
 fn gpu_utilization(shares: &TimeShares) -> f64 {
-    fraction(shares.compute + shares.recompute + shares.optimizer, shares)
-}
-
-/// Everything but compute, with the words that advice uses.
-fn avoidable_parts(shares: &TimeShares) -> [(&'static str, SimDuration); 9] {
-    [
-        ("recomputation", shares.recompute),
-        ("exposed tensor-parallel communication", shares.tp_comm),
-        ("exposed context-parallel communication", shares.cp_comm),
-        ("exposed expert-parallel communication", shares.ep_comm),
-        ("exposed pipeline sends", shares.pp_comm),
-        ("exposed data-parallel communication", shares.dp_comm),
-        ("the pipeline bubble", shares.bubble),
-        ("the optimizer", shares.optimizer),
-        ("waiting for the host", shares.overhead),
-    ]
+    fraction(
+        shares[StepPart::Compute] + shares[StepPart::Recompute] + shares[StepPart::Optimizer],
+        shares,
+    )
 }
 
 fn bottleneck(shares: &TimeShares, recompute_is_auto: bool) -> Bottleneck {
     let network = shares.exposed_communication();
-    let pipeline = shares.bubble;
-    let busy = shares.compute + shares.recompute + shares.optimizer + shares.overhead;
+    let pipeline = shares[StepPart::Bubble];
+    let busy = shares[StepPart::Compute]
+        + shares[StepPart::Recompute]
+        + shares[StepPart::Optimizer]
+        + shares[StepPart::Overhead];
     if network > busy.max(pipeline) {
         Bottleneck::Network
     } else if pipeline > busy {
         Bottleneck::Pipeline
     } else if recompute_is_auto
-        && shares.recompute
+        && shares[StepPart::Recompute]
             > network
                 .max(pipeline)
-                .max(shares.optimizer)
-                .max(shares.overhead)
+                .max(shares[StepPart::Optimizer])
+                .max(shares[StepPart::Overhead])
     {
         Bottleneck::Memory
     } else {
@@ -169,10 +158,14 @@ fn exceeded(step: &StepReport, thresholds: &BottleneckThresholds) -> String {
             fraction(shares.exposed_communication(), shares),
             thresholds.exposed_communication,
         ),
-        ("bubble", fraction(shares.bubble, shares), thresholds.bubble),
+        (
+            "bubble",
+            fraction(shares[StepPart::Bubble], shares),
+            thresholds.bubble,
+        ),
     ];
     crossed
-        .into_iter()
+        .iter()
         .filter(|(_, value, threshold)| value > threshold)
         .map(|(name, ..)| name)
         .join(",")
@@ -180,24 +173,32 @@ fn exceeded(step: &StepReport, thresholds: &BottleneckThresholds) -> String {
 
 /// `without exposed data-parallel communication: at most 12.3% less step time, 14.0% more samples per second`.
 fn advice(shares: &TimeShares) -> String {
-    let mut parts = avoidable_parts(shares);
-    // A stable sort keeps the order of the columns among equal parts.
-    parts.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
-    let (name, time) = parts[0];
-    let gain = fraction(time, shares);
-    let mut text = String::new();
-    if time > SimDuration::ZERO {
-        write!(
-            text,
-            "without {name}: at most {:.1}% less step time, {:.1}% more samples per second",
-            100.0 * gain,
-            100.0 * gain / (1.0 - gain)
-        )
-        .expect("writing to a string succeeds");
-    } else {
-        text.push_str("nothing but compute: faster or more GPUs alone would help");
+    let (part, time) = shares
+        .iter()
+        .filter(|(part, _)| part.is_avoidable())
+        // `max_by_key` gives the last of equals; the first in the order of the columns is wanted.
+        .rev()
+        .max_by_key(|(_, time)| *time)
+        .expect("a step has avoidable parts");
+    if time == SimDuration::ZERO {
+        return "nothing but compute: faster or more GPUs alone would help".to_owned();
     }
-    text
+    let name = match part {
+        StepPart::Compute | StepPart::Recompute => part.title().to_owned(),
+        StepPart::Bubble | StepPart::Optimizer => format!("the {}", part.title()),
+        StepPart::Overhead => "waiting for the host".to_owned(),
+        StepPart::TpComm
+        | StepPart::CpComm
+        | StepPart::EpComm
+        | StepPart::PpComm
+        | StepPart::DpComm => format!("exposed {}", part.title()),
+    };
+    let gain = fraction(time, shares);
+    format!(
+        "without {name}: at most {:.1}% less step time, {:.1}% more samples per second",
+        100.0 * gain,
+        100.0 * gain / (1.0 - gain)
+    )
 }
 
 /// Bandwidths of one communication as nccl-tests counts them, in bytes per second.
@@ -247,13 +248,12 @@ mod tests {
     /// Milliseconds of compute, recomputation, data-parallel communication and bubble.
     fn shares(compute: u64, recompute: u64, dp_comm: u64, bubble: u64) -> TimeShares {
         let millis = |n: u64| SimDuration::from_micros(1_000 * n);
-        TimeShares {
-            compute: millis(compute),
-            recompute: millis(recompute),
-            dp_comm: millis(dp_comm),
-            bubble: millis(bubble),
-            ..TimeShares::default()
-        }
+        TimeShares::from([
+            (StepPart::Compute, millis(compute)),
+            (StepPart::Recompute, millis(recompute)),
+            (StepPart::DpComm, millis(dp_comm)),
+            (StepPart::Bubble, millis(bubble)),
+        ])
     }
 
     // Of 100 ms the kernels take 60: compute. 55 ms of waiting for the network are more than 45.

@@ -23,6 +23,9 @@ use crate::spec::StudyKind;
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 8_192;
 
+/// Columns that earlier versions did not write yet; where they are missing every cell is null.
+const LATER: &[&str] = &[columns::REASON_KIND.name];
+
 /// Reads columns of one `points.parquet` by name, in any order and among any others.
 #[derive(Debug)]
 pub struct PointsReader {
@@ -91,6 +94,7 @@ impl PointsReader {
     fn check(&self, column: &Column) -> Result<(), ReadFault> {
         match self.builder.schema().field_with_name(column.name) {
             Ok(field) => check_unit(field, column),
+            Err(_) if LATER.contains(&column.name) => Ok(()),
             Err(_) => Err(ReadFault::MissingColumn(column.name)),
         }
     }
@@ -159,7 +163,7 @@ impl PointsReader {
     /// Whether the file's statistics say that a column has no value.
     fn is_null(&self, name: &str) -> bool {
         let Some(place) = self.place(name) else {
-            return false;
+            return self.builder.schema().field_with_name(name).is_err();
         };
         let groups = self.builder.metadata().row_groups();
         groups.iter().all(|group| {

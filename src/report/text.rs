@@ -168,7 +168,11 @@ fn cells(findings: &Findings, series: &SeriesFinding) -> [String; 7] {
         size.efficiency
             .map_or_else(String::new, |e| percent(e.of_baseline)),
         breaks_at(findings.size_axis, series),
-        series.breakdown.cause.map_or("", short_cause).to_owned(),
+        series
+            .breakdown
+            .cause
+            .map_or("", BreakdownCause::short)
+            .to_owned(),
         measured
             .and_then(|m| m.bottleneck)
             .map_or("", |b| b.as_str())
@@ -195,24 +199,6 @@ fn breaks_at(axis: Axis, series: &SeriesFinding) -> String {
         (BreakdownStatus::None, _) | (_, None) => format!("> {}", size_cell(axis, largest)),
         (BreakdownStatus::Confirmed, Some(size)) => size_cell(axis, size),
         (BreakdownStatus::Unconfirmed, Some(size)) => format!("{}?", size_cell(axis, size)),
-    }
-}
-
-/// The cause in at most 12 letters.
-pub(super) const fn short_cause(cause: BreakdownCause) -> &'static str {
-    match cause {
-        BreakdownCause::ComputeEfficiency => "slow kernels",
-        BreakdownCause::Work => "more work",
-        BreakdownCause::Recompute => "recompute",
-        BreakdownCause::TpComm => "tp comm",
-        BreakdownCause::CpComm => "cp comm",
-        BreakdownCause::EpComm => "ep comm",
-        BreakdownCause::PpComm => "pp sends",
-        BreakdownCause::DpComm => "dp comm",
-        BreakdownCause::Bubble => "bubble",
-        BreakdownCause::Optimizer => "optimizer",
-        BreakdownCause::Overhead => "host",
-        BreakdownCause::BatchExhausted => "batch ends",
     }
 }
 

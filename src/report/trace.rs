@@ -8,6 +8,7 @@
 
 use serde_json::{Value, json};
 
+use crate::simulation::StepPart;
 use crate::simulation::training::{Slice, SliceKind, Trace, Track};
 use crate::units::{SimDuration, SimTime};
 
@@ -110,10 +111,10 @@ fn slice_event(slice: &Slice) -> Value {
     }
     let parts = &slice.parts;
     for (name, time) in [
-        ("compute_us", parts.compute),
-        ("recompute_us", parts.recompute),
+        ("compute_us", parts[StepPart::Compute]),
+        ("recompute_us", parts[StepPart::Recompute]),
         ("communication_us", parts.exposed_communication()),
-        ("overhead_us", parts.overhead),
+        ("overhead_us", parts[StepPart::Overhead]),
     ] {
         if time > SimDuration::ZERO {
             args.insert(name.to_owned(), json!(length_us(time)));

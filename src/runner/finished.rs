@@ -9,6 +9,7 @@ use crate::record::{
     Counts, Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference,
     short_hash,
 };
+use crate::simulation::ReasonKind;
 
 /// Points that need not be simulated again.
 #[derive(Clone, Debug, Default)]
@@ -94,16 +95,19 @@ pub(super) fn count_rows(path: &Path) -> Result<Counts, ReadError> {
 /// Calls `look` with the point of every row, how it ended, and the kind of its reason.
 fn each_row(
     reader: PointsReader,
-    mut look: impl FnMut(u64, PointStatus, Option<&str>),
+    mut look: impl FnMut(u64, PointStatus, Option<ReasonKind>),
 ) -> Result<(), ReadError> {
-    for rows in reader.rows(&[columns::POINT, columns::STATUS, columns::REASON])? {
+    for rows in reader.rows(&[columns::POINT, columns::STATUS, columns::REASON_KIND])? {
         let rows = rows?;
         let points = rows.points()?;
         let statuses = rows.members(&columns::STATUS)?;
-        let reasons = rows.text(&columns::REASON)?;
+        let kinds = rows.members(&columns::REASON_KIND)?;
         for row in 0..rows.len() {
-            let kind = reasons.get(row).and_then(|reason| reason.split(':').next());
-            look(points.get(row), rows.status(&statuses, row)?, kind);
+            look(
+                points.get(row),
+                rows.status(&statuses, row)?,
+                kinds.get(row),
+            );
         }
     }
     Ok(())

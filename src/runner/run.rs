@@ -14,7 +14,6 @@ use crate::runner::interrupt::{Interrupt, Signal};
 use crate::runner::play::{Played, Players, StopFlag, Study};
 use crate::runner::progress::Progress;
 use crate::runner::wall_time::WallTimes;
-use crate::simulation::Infeasible;
 use crate::spec::GridPoint;
 
 /// Points of a chunk: one part. A crash of the machine loses up to three chunks: two that wait to be
@@ -250,8 +249,7 @@ impl Tally {
     fn add(&mut self, chunk: &[Played]) {
         for played in chunk {
             let record = &played.record;
-            let kind = record.infeasible().map(Infeasible::kind);
-            self.counts.add(record.status(), kind);
+            self.counts.add(record.status(), record.reason_kind());
             self.wall_times.add(played.wall_time);
             if record.status() == PointStatus::Crashed && self.crashes.len() < CRASHES_NAMED {
                 self.crashes.push(Crash {

@@ -1,22 +1,13 @@
-//! One communication on a cluster, as nccl-tests would measure it.
+//! One collective on a cluster, as nccl-tests would measure it.
 
 use std::sync::Arc;
 
-use crate::collective::{
-    Algorithm, CollectiveCost, CollectiveRequest, GroupPattern, Network, ScheduledRequest,
-    Unsupported,
-};
+use crate::collective::{CollectiveRequest, GroupPattern, Network, launch_per_gpu};
 use crate::memo::ByAddress;
 use crate::simulation::{CollectiveReport, CollectiveScenario, Infeasible, NetworkUse, Scratch};
 use crate::units::SimDuration;
 
-/// Host time to launch a communication on one more GPU of the same process.
-///
-/// Source: togethercomputer/together-nccl-tests results/20260305_220944, 8 × H100 in one process: 35 µs
-/// for every size whose kernels take less.
-pub(super) const LAUNCH_PER_GPU: SimDuration = SimDuration::from_nanos(4_400);
-
-/// Simulates one communication of all GPUs of a job.
+/// Simulates one collective over all GPUs of a job.
 ///
 /// # Errors
 /// If the fabric cannot hold the nodes, or the algorithm cannot carry the operation there.
@@ -27,13 +18,21 @@ pub fn simulate_collective(
     let (cluster, gpus) = (&scenario.cluster, scenario.gpus);
     let key = (ByAddress(Arc::clone(cluster)), gpus);
     let network = scratch.networks.get_or_try_make(key, || {
-        Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported {
-            sentence: fault.to_string(),
-        })
+        Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported(fault.to_string()))
     })?;
-    let cost = cost(network, scenario).map_err(|fault| Infeasible::Unsupported {
-        sentence: fault.sentence,
-    })?;
+    let request = CollectiveRequest {
+        op: scenario.op,
+        bytes: scenario.size,
+        groups: GroupPattern {
+            size: gpus,
+            stride: 1,
+        },
+        algorithm: scenario.algorithm.clone(),
+        protocol: scenario.protocol,
+    };
+    let cost = network
+        .collective(&request)
+        .map_err(|fault| Infeasible::Unsupported(fault.to_string()))?;
     Ok(CollectiveReport {
         time: cost.time.max(launches(scenario.ranks_per_process)),
         algorithm: cost.algorithm.named(scenario.algorithm.as_ref()),
@@ -47,37 +46,11 @@ pub fn simulate_collective(
     })
 }
 
-fn cost(network: &Network, scenario: &CollectiveScenario) -> Result<CollectiveCost, Unsupported> {
-    let (op, bytes, protocol) = (scenario.op, scenario.size, scenario.protocol);
-    let groups = GroupPattern {
-        size: scenario.gpus,
-        stride: 1,
-    };
-    match &scenario.algorithm {
-        Some(Algorithm::Own(own)) => network.scheduled(
-            own,
-            &ScheduledRequest {
-                op,
-                bytes,
-                groups,
-                protocol,
-            },
-        ),
-        Some(Algorithm::Known(_)) | None => network.collective(&CollectiveRequest {
-            op,
-            bytes,
-            groups,
-            algorithm: scenario.algorithm.as_ref().and_then(Algorithm::known),
-            protocol,
-        }),
-    }
-}
-
-/// Host time between two communications of one process: it launches one GPU after another, while
-/// those of the communication before still run.
+/// Host time between two collectives of one process: it launches one GPU after another, while the previous
+/// collective still runs.
 fn launches(ranks: u32) -> SimDuration {
     if ranks > 1 {
-        LAUNCH_PER_GPU * u64::from(ranks)
+        launch_per_gpu() * u64::from(ranks)
     } else {
         SimDuration::ZERO
     }

@@ -1,13 +1,15 @@
-//! What a simulation gives back.
+//! Results of a simulation.
 
-use std::fmt;
+use std::ops::AddAssign;
 
-use crate::collective::{Algorithm, Protocol};
+use crate::collective::{Algorithm, CollectiveCost, Protocol};
 use crate::hardware::{AttentionKernel, Precision};
+use crate::simulation::TimeShares;
+use crate::simulation::infeasible::Infeasible;
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::{Bytes, Flops, SimDuration};
 
-/// The end of one point.
+/// Result of one point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// A training step ran.
@@ -18,72 +20,7 @@ pub enum Outcome {
     Infeasible(Infeasible),
 }
 
-/// Why a point cannot run, with the limit, the need and what was available.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Infeasible {
-    /// The best layout needs more memory than the GPU has.
-    OutOfMemory {
-        /// Bytes needed on the fullest GPU of the layout that needs least.
-        needed: Bytes,
-        /// Bytes of the GPU.
-        available: Bytes,
-        /// That layout, in words: `tp 8, pp 4, micro batch 1`.
-        layout: String,
-    },
-    /// A count does not divide: `global batch 100 by dp · micro batch 16`.
-    Indivisible {
-        /// What should be divided, with its value: `global batch 100`.
-        what: String,
-        /// By what, with its value: `dp 8 × micro batch 2 = 16`.
-        by: String,
-    },
-    /// A request is over a limit: `tp 16 needs 16 GPUs, the job has 8`.
-    Limit {
-        /// The whole sentence: limit, need, available.
-        sentence: String,
-    },
-    /// Something the GPU, model, stack, topology or algorithm does not have.
-    Unsupported {
-        /// The whole sentence.
-        sentence: String,
-    },
-}
-
-impl fmt::Display for Infeasible {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OutOfMemory {
-                needed,
-                available,
-                layout,
-            } => write!(
-                f,
-                "memory: {:.1} GiB needed per GPU, {:.1} GiB available ({layout})",
-                needed.as_gib(),
-                available.as_gib()
-            ),
-            Self::Indivisible { what, by } => {
-                write!(f, "divisibility: {what} cannot be divided by {by}")
-            }
-            Self::Limit { sentence } => write!(f, "limit: {sentence}"),
-            Self::Unsupported { sentence } => write!(f, "unsupported: {sentence}"),
-        }
-    }
-}
-
-impl Infeasible {
-    /// The kind of reason, for counting: `memory`, `divisibility`, `limit`, `unsupported`.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::OutOfMemory { .. } => "memory",
-            Self::Indivisible { .. } => "divisibility",
-            Self::Limit { .. } => "limit",
-            Self::Unsupported { .. } => "unsupported",
-        }
-    }
-}
-
-/// How a job is laid out; every value decided.
+/// Layout of a job, every value decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     /// Tensor-parallel ranks.
@@ -106,7 +43,7 @@ pub struct Layout {
     pub microbatches: u32,
     /// ZeRO stage.
     pub zero: ZeroStage,
-    /// What is recomputed.
+    /// Recomputation policy.
     pub recompute: Recompute,
     /// Share of the layers whose forward pass full recomputation repeats, 0–1: 1 when it was asked for, the least
     /// that fits when the simulator chose it.
@@ -123,105 +60,6 @@ pub struct Layout {
     pub layers_per_stage: Vec<u32>,
 }
 
-/// Exclusive parts of a step on its critical device; they sum to the step exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeShares {
-    /// Kernels of forward and backward.
-    pub compute: SimDuration,
-    /// Kernels that repeat forward work.
-    pub recompute: SimDuration,
-    /// Waiting for tensor-parallel communication.
-    pub tp_comm: SimDuration,
-    /// Waiting for context-parallel communication.
-    pub cp_comm: SimDuration,
-    /// Waiting for expert-parallel communication.
-    pub ep_comm: SimDuration,
-    /// Waiting for sends between stages.
-    pub pp_comm: SimDuration,
-    /// Waiting for data-parallel communication (gradients, parameters, norms).
-    pub dp_comm: SimDuration,
-    /// Waiting for another stage's work.
-    pub bubble: SimDuration,
-    /// The optimizer's kernels.
-    pub optimizer: SimDuration,
-    /// Waiting for the host.
-    pub overhead: SimDuration,
-}
-
-impl TimeShares {
-    /// The step.
-    pub fn total(&self) -> SimDuration {
-        let Self {
-            compute,
-            recompute,
-            tp_comm,
-            cp_comm,
-            ep_comm,
-            pp_comm,
-            dp_comm,
-            bubble,
-            optimizer,
-            overhead,
-        } = *self;
-        compute
-            + recompute
-            + tp_comm
-            + cp_comm
-            + ep_comm
-            + pp_comm
-            + dp_comm
-            + bubble
-            + optimizer
-            + overhead
-    }
-
-    /// All exposed communication.
-    pub fn exposed_communication(&self) -> SimDuration {
-        self.tp_comm + self.cp_comm + self.ep_comm + self.pp_comm + self.dp_comm
-    }
-}
-
-impl TimeShares {
-    /// The share of the kind of communication that most of `parts` is.
-    pub(crate) fn communication_of(&mut self, parts: &Self) -> &mut SimDuration {
-        let kinds = [
-            (parts.tp_comm, &mut self.tp_comm),
-            (parts.cp_comm, &mut self.cp_comm),
-            (parts.ep_comm, &mut self.ep_comm),
-            (parts.pp_comm, &mut self.pp_comm),
-        ];
-        let most = kinds.into_iter().rev().max_by_key(|(time, _)| *time);
-        most.expect("there are four kinds").1
-    }
-}
-
-impl std::ops::AddAssign for TimeShares {
-    fn add_assign(&mut self, other: Self) {
-        let Self {
-            compute,
-            recompute,
-            tp_comm,
-            cp_comm,
-            ep_comm,
-            pp_comm,
-            dp_comm,
-            bubble,
-            optimizer,
-            overhead,
-        } = other;
-        self.compute += compute;
-        self.recompute += recompute;
-        self.tp_comm += tp_comm;
-        self.cp_comm += cp_comm;
-        self.ep_comm += ep_comm;
-        self.pp_comm += pp_comm;
-        self.dp_comm += dp_comm;
-        self.bubble += bubble;
-        self.optimizer += optimizer;
-        self.overhead += overhead;
-    }
-}
-
 /// Bytes on the fullest GPU, by part; they sum to the peak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryFootprint {
@@ -231,7 +69,7 @@ pub struct MemoryFootprint {
     pub gradients: Bytes,
     /// Master weights and moments.
     pub optimizer: Bytes,
-    /// What the backward pass needs, logits included.
+    /// Activations saved for the backward pass, logits included.
     pub activations: Bytes,
     /// Communication buffers, workspaces, context, allocator reserve.
     pub buffers: Bytes,
@@ -251,15 +89,32 @@ impl MemoryFootprint {
     }
 }
 
-/// What a step or a communication asks of the network.
+/// Network traffic of a step or a communication, per GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct NetworkUse {
     /// Sent per GPU inside the scale-up domains.
     pub intra_node: Bytes,
     /// Sent per GPU between them.
     pub inter_node: Bytes,
-    /// Load of the busiest link over the time that its communication takes, 0–1.
+    /// Utilisation of the busiest link while its communication runs, 0–1.
     pub link_utilization_max: f64,
+}
+
+impl NetworkUse {
+    /// Counts a communication that happens so many times.
+    pub(crate) fn add(&mut self, cost: &CollectiveCost, times: u64) {
+        self.intra_node += cost.sent_intra * times;
+        self.inter_node += cost.sent_inter * times;
+        self.link_utilization_max = self.link_utilization_max.max(cost.link_utilization_max);
+    }
+}
+
+impl AddAssign<&NetworkUse> for NetworkUse {
+    fn add_assign(&mut self, other: &Self) {
+        self.intra_node += other.intra_node;
+        self.inter_node += other.inter_node;
+        self.link_utilization_max = self.link_utilization_max.max(other.link_utilization_max);
+    }
 }
 
 /// Step times over the simulated iterations, when `variability` > 0.
@@ -278,17 +133,17 @@ pub struct Percentiles {
 pub struct StepReport {
     /// The layout that ran.
     pub layout: Layout,
-    /// Layouts that were simulated to find it.
+    /// Layouts simulated to find it.
     pub layouts_tried: u32,
     /// Exclusive parts of the step on the critical device.
     pub shares: TimeShares,
     /// Forward passes on the critical device, exposed communication included.
     pub forward: SimDuration,
-    /// Backward passes on it, likewise.
+    /// Backward passes on the critical device, exposed communication included.
     pub backward: SimDuration,
-    /// Time during which any communication stream of it was busy.
+    /// Time during which any communication of the critical device ran, overlapped or exposed.
     pub comm_busy: SimDuration,
-    /// Spread over iterations.
+    /// Step-time percentiles over the iterations, when `variability` > 0.
     pub percentiles: Option<Percentiles>,
     /// Work of the model for the whole step: no recomputation, causal attention counted once.
     pub model_flops: Flops,
@@ -302,7 +157,7 @@ pub struct StepReport {
     pub memory_capacity: Bytes,
     /// Algorithm of the gradient reduction; `None` when nothing is reduced.
     pub collective_used: Option<Algorithm>,
-    /// Load on the network.
+    /// Network traffic.
     pub network: NetworkUse,
     /// Events of the simulation.
     pub events: u64,
@@ -318,13 +173,13 @@ impl StepReport {
 /// One communication.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CollectiveReport {
-    /// Time of it.
+    /// Time of the communication.
     pub time: SimDuration,
-    /// Algorithm that carried it.
+    /// Algorithm used.
     pub algorithm: Algorithm,
-    /// Protocol that carried it.
+    /// Wire protocol used.
     pub protocol: Protocol,
-    /// Load on the network.
+    /// Network traffic.
     pub network: NetworkUse,
     /// Events of the simulation.
     pub events: u64,

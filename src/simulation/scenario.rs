@@ -1,4 +1,4 @@
-//! What is to be simulated: one grid point with every name resolved.
+//! Scenarios: grid points with every name resolved, as the simulator takes them.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
 use crate::model::Model;
 use crate::simulation::{Counterfactual, Layout, StepPart};
-use crate::stack::{PipelineSchedule, Recompute, Stack, ZeroStage};
+use crate::stack::{Host, Overlap, PipelineSchedule, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
-/// One resolved point.
+/// Resolved point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scenario {
     /// Steps of a training job.
     Training(Box<TrainingScenario>),
-    /// One communication on a cluster.
+    /// A communication on a cluster.
     Collective(Box<CollectiveScenario>),
 }
 
-/// Training of one model on one cluster. Whatever is `None` in a request is chosen by the simulator.
+/// Training of one model on one cluster. The simulator chooses what is `None` in a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingScenario {
     /// The GPU.
@@ -31,24 +31,75 @@ pub struct TrainingScenario {
     pub stack: Arc<Stack>,
     /// GPUs of the job: whole nodes, or part of one.
     pub gpus: u32,
-    /// What a step processes.
+    /// Batch, sequence length and precision.
     pub workload: Workload,
-    /// How the job is laid out.
+    /// Layout axes.
     pub layout: LayoutRequest,
-    /// How it communicates.
+    /// Communication axes.
     pub communication: CommunicationRequest,
-    /// How the simulation itself runs.
+    /// Settings of the simulation itself.
     pub run: RunSettings,
 }
 
 impl TrainingScenario {
+    /// Training on one whole node, a sample per GPU and step, everything else as the stack does it and the search
+    /// chooses it.
+    ///
+    /// The fields are there to be changed: `scenario.gpus = 64; scenario.layout.tp = Some(8);`.
+    pub fn new(
+        model: impl Into<Arc<Model>>,
+        gpu: impl Into<Arc<Gpu>>,
+        cluster: impl Into<Arc<Cluster>>,
+        stack: impl Into<Arc<Stack>>,
+    ) -> Self {
+        let (model, gpu, cluster) = (model.into(), gpu.into(), cluster.into());
+        let gpus = cluster.gpus_per_node;
+        Self {
+            gpus,
+            workload: Workload {
+                global_batch: gpus,
+                seq_len: model.seq_len.max(1),
+                precision: gpu.default_precision(),
+            },
+            gpu,
+            cluster,
+            model,
+            stack: stack.into(),
+            layout: LayoutRequest::default(),
+            communication: CommunicationRequest::default(),
+            run: RunSettings::default(),
+        }
+    }
+
     /// Servers of the job, the last of them possibly in part.
     pub fn nodes(&self) -> u32 {
         self.gpus.div_ceil(self.cluster.gpus_per_node)
     }
+
+    /// What a layout overlaps with compute: as requested, else as the stack does.
+    pub(crate) fn overlap(&self, layout: &Layout) -> Overlap {
+        let (asked, usual) = (&self.communication, &self.stack.overlap);
+        Overlap {
+            gradients: asked.overlap_dp.unwrap_or(usual.gradients),
+            parameters: asked.overlap_dp.unwrap_or(usual.parameters),
+            tensor: asked.overlap_tp.unwrap_or(usual.tensor),
+            pipeline: asked.overlap_pp.unwrap_or(usual.pipeline && layout.vpp > 1),
+            bucket: asked.bucket.unwrap_or(usual.bucket),
+            ..*usual
+        }
+    }
+
+    /// Costs of the host, none where a counterfactual leaves them out.
+    pub(crate) fn host(&self) -> Host {
+        if self.run.leaves_out(StepPart::Overhead) {
+            self.stack.host.free()
+        } else {
+            self.stack.host
+        }
+    }
 }
 
-/// What a step processes.
+/// Batch, sequence length and precision of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workload {
     /// Samples per optimizer step.
@@ -86,7 +137,7 @@ pub struct LayoutRequest {
     pub zero: Option<ZeroStage>,
     /// Whether tensor parallelism shards the norms' tokens.
     pub sequence_parallel: Option<bool>,
-    /// What is recomputed.
+    /// Recomputation policy.
     pub recompute: Option<Recompute>,
     /// Share of the layers that full recomputation repeats, 0–1; `None`: all where full recomputation is asked
     /// for, the least that fits where the simulator chooses it.
@@ -96,66 +147,47 @@ pub struct LayoutRequest {
 }
 
 impl LayoutRequest {
-    /// The request that a layout, and with more or fewer GPUs one that differs in nothing but its data-parallel
-    /// replicas, is the only answer to.
+    /// The request that only this layout satisfies; with more or fewer GPUs, only the same layout with another
+    /// number of data-parallel replicas.
     pub fn pinned(layout: &Layout) -> Self {
-        let Layout {
-            tp,
-            pp,
-            dp: _,
-            cp,
-            ep,
-            etp,
-            vpp,
-            micro_batch,
-            microbatches: _,
-            zero,
-            recompute,
-            recomputed_share,
-            schedule,
-            sequence_parallel,
-            attention,
-            precision: _,
-            ref layers_per_stage,
-        } = *layout;
         Self {
-            micro_batch: Some(micro_batch),
-            attention: Some(attention),
-            tp: Some(tp),
-            pp: Some(pp),
-            cp: Some(cp),
-            ep: Some(ep),
-            vpp: Some(vpp),
+            micro_batch: Some(layout.micro_batch),
+            attention: Some(layout.attention),
+            tp: Some(layout.tp),
+            pp: Some(layout.pp),
+            cp: Some(layout.cp),
+            ep: Some(layout.ep),
+            vpp: Some(layout.vpp),
             dp: None,
-            etp: Some(etp),
+            etp: Some(layout.etp),
             // Convolutional nets are not cut into stages.
-            layers_per_stage: (!layers_per_stage.is_empty()).then(|| layers_per_stage.clone()),
-            zero: Some(zero),
-            sequence_parallel: Some(sequence_parallel),
-            recompute: Some(recompute),
-            recomputed_share: Some(recomputed_share),
-            schedule: Some(schedule),
+            layers_per_stage: Some(layout.layers_per_stage.clone()).filter(|list| !list.is_empty()),
+            zero: Some(layout.zero),
+            sequence_parallel: Some(layout.sequence_parallel),
+            recompute: Some(layout.recompute),
+            recomputed_share: Some(layout.recomputed_share),
+            schedule: Some(layout.schedule),
         }
     }
 }
 
-/// Communication axes as requested; `None` is the stack's usual.
+/// Communication axes as requested; `None` is the stack's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommunicationRequest {
-    /// Algorithm of the all-reduces, or a schedule that reduces the gradients; `None`: what NCCL would
-    /// choose.
+    /// Algorithm of the all-reduces, or a custom schedule that reduces the gradients; `None`: as the library's tuner
+    /// chooses.
     pub collective: Option<Algorithm>,
-    /// Whether data-parallel communication runs beside compute.
+    /// Whether data-parallel communication overlaps with compute.
     pub overlap_dp: Option<bool>,
-    /// Whether tensor-parallel communication does.
+    /// Whether tensor-parallel communication overlaps with compute.
     pub overlap_tp: Option<bool>,
-    /// Whether pipeline sends do.
+    /// Whether pipeline sends overlap with compute.
     pub overlap_pp: Option<bool>,
     /// Bytes of a gradient bucket.
     pub bucket: Option<Bytes>,
 }
 
-/// How the simulation itself runs.
+/// Settings of the simulation itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RunSettings {
     /// Coefficient of variation of kernel times; 0 is deterministic.
@@ -164,17 +196,20 @@ pub struct RunSettings {
     pub iterations: u32,
     /// Seed of the draws, already mixed with the point's number.
     pub seed: u64,
-    /// What is different from the real world; `None`: nothing.
+    /// Counterfactual to simulate; `None`: the real world.
     pub counterfactual: Option<Counterfactual>,
 }
 
 impl RunSettings {
-    /// Whether a part of the step is left out.
+    /// Simulated steps unless another number is asked for.
+    pub const ITERATIONS: u32 = 32;
+
+    /// Whether a counterfactual leaves a part of the step out.
     pub fn leaves_out(&self, part: StepPart) -> bool {
         self.counterfactual == Some(Counterfactual::Without(part))
     }
 
-    /// How many times as long kernels take as they would.
+    /// Kernel-time multiplier; 1 except in counterfactuals.
     pub fn kernel_time(&self) -> f64 {
         match self.counterfactual {
             Some(Counterfactual::KernelTime(factor)) => factor,
@@ -182,7 +217,7 @@ impl RunSettings {
         }
     }
 
-    /// How many times as long the network's latencies take as they would.
+    /// Network-latency multiplier; 1 except in counterfactuals.
     pub fn network_latency(&self) -> f64 {
         match self.counterfactual {
             Some(Counterfactual::NetworkLatency(factor)) => factor,
@@ -195,14 +230,14 @@ impl Default for RunSettings {
     fn default() -> Self {
         Self {
             variability: 0.0,
-            iterations: 32,
+            iterations: Self::ITERATIONS,
             seed: 0,
             counterfactual: None,
         }
     }
 }
 
-/// One communication on a cluster, as nccl-tests measures it: every GPU of the job is one rank.
+/// A communication on a cluster, as nccl-tests measures it: every GPU of the job is one rank.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CollectiveScenario {
     /// The GPU.
@@ -211,13 +246,13 @@ pub struct CollectiveScenario {
     pub cluster: Arc<Cluster>,
     /// Ranks.
     pub gpus: u32,
-    /// What they do.
+    /// Operation.
     pub op: CollectiveOp,
-    /// Size as nccl-tests counts it.
+    /// Message size as nccl-tests counts it.
     pub size: Bytes,
-    /// Algorithm; `None`: what NCCL would choose.
+    /// Algorithm; `None`: as the library's tuner chooses.
     pub algorithm: Option<Algorithm>,
-    /// Wire protocol; `None`: what NCCL would choose.
+    /// Wire protocol; `None`: as the library's tuner chooses.
     pub protocol: Option<Protocol>,
     /// Ranks that one process of the test launches one after another (`-g` of nccl-tests).
     pub ranks_per_process: u32,

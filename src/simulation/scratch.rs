@@ -1,11 +1,11 @@
-//! What one worker keeps from point to point.
+//! State that one worker keeps from point to point.
 
 use crate::collective::Network;
 use crate::hardware::Cluster;
 use crate::memo::{ByAddress, Memo};
 use crate::simulation::training::Shared;
 
-/// Networks that are remembered; a study walks through few at a time and asks each for many sizes.
+/// Networks that are cached; a study walks through few at a time and asks each for many sizes.
 const MOST_NETWORKS: usize = 64;
 
 /// State that the points of one thread share: networks, prices, kernel times, the memory of the engine. It

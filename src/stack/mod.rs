@@ -164,6 +164,18 @@ pub struct Host {
     pub cuda_graphs: bool,
 }
 
+impl Host {
+    /// The same host, issuing kernels and stepping in no time.
+    pub fn free(self) -> Self {
+        Self {
+            dispatch: SimDuration::ZERO,
+            kernel_gap: SimDuration::ZERO,
+            step: SimDuration::ZERO,
+            cuda_graphs: self.cuda_graphs,
+        }
+    }
+}
+
 /// Memory besides tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reserve {

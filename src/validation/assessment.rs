@@ -118,13 +118,11 @@ pub fn fitted_constants(catalog: &Catalog) -> Vec<FittedConstant> {
         }
     }
     found.extend(
-        collective::FITTED
-            .iter()
-            .map(|(key, value)| FittedConstant {
-                entry: "collectives".to_owned(),
-                key: (*key).to_owned(),
-                value: value.to_string(),
-            }),
+        collective::fitted_constants().map(|(key, value)| FittedConstant {
+            entry: "collectives".to_owned(),
+            key,
+            value: value.to_string(),
+        }),
     );
     found.sort();
     found

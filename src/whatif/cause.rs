@@ -1,13 +1,8 @@
-//! Was it this part? The sizes around a breakdown simulated without it.
-
-use std::sync::Arc;
+//! Counterfactuals of a breakdown: the sizes around it simulated without a suspected part of the step.
 
 use super::replay::{Replay, per_sample};
-use super::resource::with_host;
 use crate::analysis::{Breakdown, BreakdownCause, Trial};
 use crate::simulation::{Counterfactual, Scratch, StepPart, TrainingScenario, simulate_training};
-use crate::stack::Host;
-use crate::units::SimDuration;
 
 /// Suspects that are tried at most; what comes behind them is a small part of the loss.
 const MOST_SUSPECTS: usize = 4;
@@ -15,13 +10,13 @@ const MOST_SUSPECTS: usize = 4;
 /// The sizes of a series that decide about its breakdown, as they ran.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
-    /// Its smallest size.
+    /// Smallest size.
     pub(super) baseline: &'a Replay,
-    /// Its last size above the threshold.
+    /// Last size above the threshold.
     pub(super) good: &'a Replay,
-    /// Its first size under it.
+    /// First size under the threshold.
     pub(super) bad: &'a Replay,
-    /// Efficiency there, as it ran.
+    /// Efficiency of the first bad size, as it ran.
     pub(super) efficiency: f64,
 }
 
@@ -57,29 +52,24 @@ impl Scene<'_> {
         breakdown: &Breakdown,
         scratch: &mut Scratch,
     ) -> Option<f64> {
-        let world: Box<dyn Fn(&TrainingScenario) -> TrainingScenario> = match cause {
-            BreakdownCause::Work => return None,
+        match cause {
+            BreakdownCause::Work => None,
             BreakdownCause::BatchExhausted => {
-                let bad = self.with_a_batch_that_grew()?;
-                return self.against_the_same_baseline(&bad, scratch);
+                self.against_the_same_baseline(&self.with_a_batch_that_grew()?, scratch)
             }
             BreakdownCause::ComputeEfficiency => {
-                let bad = self.with_kernels_as_before(breakdown)?;
-                return self.against_the_same_baseline(&bad, scratch);
+                self.against_the_same_baseline(&self.with_kernels_as_before(breakdown)?, scratch)
             }
-            BreakdownCause::Overhead => Box::new(without_host),
-            BreakdownCause::Recompute => without(StepPart::Recompute),
-            BreakdownCause::TpComm => without(StepPart::TpComm),
-            BreakdownCause::CpComm => without(StepPart::CpComm),
-            BreakdownCause::EpComm => without(StepPart::EpComm),
-            BreakdownCause::PpComm => without(StepPart::PpComm),
-            BreakdownCause::DpComm => without(StepPart::DpComm),
-            BreakdownCause::Bubble => without(StepPart::Bubble),
-            BreakdownCause::Optimizer => without(StepPart::Optimizer),
-        };
-        let baseline = seconds_per_sample(&world(&self.baseline.pinned), scratch)?;
-        let bad = seconds_per_sample(&world(&self.bad.pinned), scratch)?;
-        Some(self.efficiency(baseline, bad))
+            BreakdownCause::Part(part) => {
+                let mut without = |replay: &Replay| {
+                    let mut changed = replay.pinned.clone();
+                    changed.run.counterfactual = Some(Counterfactual::Without(part));
+                    seconds_per_sample(&changed, scratch)
+                };
+                let (baseline, bad) = (without(self.baseline)?, without(self.bad)?);
+                Some(self.efficiency(baseline, bad))
+            }
+        }
     }
 
     fn against_the_same_baseline(
@@ -118,32 +108,13 @@ impl Scene<'_> {
             .iter()
             .find(|part| part.cause == BreakdownCause::ComputeEfficiency)?
             .gpu_seconds_per_sample;
-        let compute = self.bad.step.shares.compute.as_secs_f64() * f64::from(self.bad.pinned.gpus)
+        let compute = self.bad.step.shares[StepPart::Compute].as_secs_f64()
+            * f64::from(self.bad.pinned.gpus)
             / f64::from(self.bad.pinned.workload.global_batch);
         let mut bad = self.bad.pinned.clone();
         bad.run.counterfactual = Some(Counterfactual::KernelTime(1.0 - lost / compute));
         (lost < compute).then_some(bad)
     }
-}
-
-fn without(part: StepPart) -> Box<dyn Fn(&TrainingScenario) -> TrainingScenario> {
-    Box::new(move |scenario| {
-        let mut changed = scenario.clone();
-        changed.run.counterfactual = Some(Counterfactual::Without(part));
-        changed
-    })
-}
-
-/// A host that costs nothing.
-fn without_host(scenario: &TrainingScenario) -> TrainingScenario {
-    let mut changed = scenario.clone();
-    changed.stack = Arc::new(with_host(&scenario.stack, |host| Host {
-        dispatch: SimDuration::ZERO,
-        kernel_gap: SimDuration::ZERO,
-        step: SimDuration::ZERO,
-        cuda_graphs: host.cuda_graphs,
-    }));
-    changed
 }
 
 fn seconds_per_sample(scenario: &TrainingScenario, scratch: &mut Scratch) -> Option<f64> {

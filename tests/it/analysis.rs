@@ -5,6 +5,7 @@ use clustersweep::analysis::{
 };
 use clustersweep::record::Rows;
 use clustersweep::report::summary;
+use clustersweep::simulation::StepPart;
 use clustersweep::spec::{AnalysisSettings, Axis};
 
 use crate::points_table::{Cell, training_table};
@@ -46,6 +47,7 @@ impl Row {
                 "reason" => {
                     Cell::Text("memory: 90.0 GiB needed per GPU, 80.0 GiB available (tp 8)")
                 }
+                "reason_kind" => Cell::Text("memory"),
                 "used_tp" | "step_time_s" | "samples_per_s" | "compute_s" => Cell::Null,
                 other => self.input(other, row),
             };
@@ -120,7 +122,10 @@ fn a_strong_series_breaks_where_its_gradients_do_not_shrink() {
     }
     assert_eq!(series.breakdown.status, BreakdownStatus::Confirmed);
     assert!((series.breakdown.size.unwrap() - 32.0).abs() < 1e-9);
-    assert_eq!(series.breakdown.cause, Some(BreakdownCause::DpComm));
+    assert_eq!(
+        series.breakdown.cause,
+        Some(BreakdownCause::Part(StepPart::DpComm))
+    );
     // The fastest size within the threshold.
     assert_eq!(series.recommended().unwrap().point.gpus, 32);
 }

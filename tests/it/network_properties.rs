@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use clustersweep::catalog::Catalog;
-use clustersweep::collective::schedule::{GroupLayout, read_schedule, schedule};
+use clustersweep::collective::schedule::{GroupLayout, read_schedule};
 use clustersweep::collective::{
-    CollectiveAlgorithm, CollectiveOp, CollectiveRequest, GroupPattern, Network, OwnAlgorithm,
-    Protocol, ScheduledRequest,
+    Algorithm, CollectiveAlgorithm, CollectiveOp, CollectiveRequest, CustomAlgorithm, GroupPattern,
+    Network, Protocol,
 };
 use clustersweep::hardware::{
     Cluster, DeviceUnit, FabricTopology, Graph, OwnLink, OwnNetwork, OwnTopology, Topology,
@@ -148,13 +148,13 @@ fn no_price_is_under_the_bandwidth_bound_of_any_cut() {
                             op,
                             bytes: Bytes::new(BYTES),
                             groups: whole(ranks),
-                            algorithm: Some(algorithm),
+                            algorithm: Some(algorithm.into()),
                             protocol,
                         };
                         let cost = match network.collective(&request) {
                             Ok(cost) => cost,
                             Err(unsupported) => {
-                                let sentence = unsupported.sentence;
+                                let sentence = unsupported.to_string();
                                 assert!(sentence.contains(algorithm.as_str()), "{sentence}");
                                 assert!(sentence.contains(op.as_str()), "{sentence}");
                                 continue;
@@ -178,7 +178,7 @@ fn no_price_is_under_the_bandwidth_bound_of_any_cut() {
     assert!(priced > 10_000, "{priced} prices were looked at");
 }
 
-// Each piece that arrives was sent, and a rank sends no less than its part of the operation needs:
+// Each chunk that arrives was sent, and a rank sends no less than its part of the operation needs:
 // what others are to get from it.
 #[test]
 fn every_schedule_moves_at_least_what_its_operation_needs() {
@@ -186,7 +186,7 @@ fn every_schedule_moves_at_least_what_its_operation_needs() {
         for &op in CollectiveOp::ALL {
             for ranks in 2..=64 {
                 let group = GroupLayout::new(ranks, 1);
-                let Ok(made) = schedule(algorithm, op, group) else {
+                let Some(made) = algorithm.schedule(op, group) else {
                     continue;
                 };
                 let vertices = (made.ranks + made.switches) as usize;
@@ -197,7 +197,7 @@ fn every_schedule_moves_at_least_what_its_operation_needs() {
                 }
                 assert_eq!(sent.iter().sum::<u64>(), received.iter().sum::<u64>());
                 let n = f64::from(ranks);
-                let buffers = |pieces: u64| pieces as f64 * made.piece_of_buffer();
+                let buffers = |chunks: u64| chunks as f64 * made.chunk_of_buffer();
                 for (received, rank) in received.iter().take(ranks as usize).zip(0..) {
                     // Buffers that a rank must receive: the sum or the whole, the others' shares, its
                     // own share of the sum; the root of a broadcast and the first sender nothing.
@@ -272,7 +272,7 @@ fn a_network_described_link_by_link_costs_what_the_built_in_one_costs() {
                     op,
                     bytes: Bytes::new(1 << 28),
                     groups: whole(ranks),
-                    algorithm: Some(algorithm),
+                    algorithm: Some(algorithm.into()),
                     protocol: Some(Protocol::Simple),
                 };
                 let secs = |network: &Network| {
@@ -333,28 +333,29 @@ proptest! {
         let job = Network::new(&cluster, devices).expect("as many devices as nodes");
         for &op in CollectiveOp::ALL {
             for &algorithm in CollectiveAlgorithm::ALL {
-                let Ok(made) = schedule(algorithm, op, group) else { continue };
+                let Some(made) = algorithm.schedule(op, group) else { continue };
                 if made.switches > 0 {
                     continue;
                 }
                 let bytes = megabytes * 1_000_000;
-                let piece = bytes as f64 * made.piece_of_buffer();
+                let chunk = bytes as f64 * made.chunk_of_buffer();
                 let mut secs = vec![0.0; network.links.len()];
                 for transfer in made.rounds.iter().flatten() {
                     own.route(transfer.from, transfer.to, &mut |link, share| {
                         let rate = network.links[link as usize].bandwidth.as_bytes_per_s();
-                        secs[link as usize] += share * piece / rate;
+                        secs[link as usize] += share * chunk / rate;
                     });
                 }
                 let busiest = secs.into_iter().fold(0.0, f64::max);
-                let mine = OwnAlgorithm { name: "mine".to_owned(), schedule: made };
-                let request = ScheduledRequest {
+                let mine = CustomAlgorithm { name: "mine".to_owned(), schedule: made };
+                let request = CollectiveRequest {
                     op,
                     bytes: Bytes::new(bytes),
                     groups: whole(devices),
+                    algorithm: Some(Algorithm::Custom(Arc::new(mine))),
                     protocol: Some(Protocol::Ideal),
                 };
-                let time = job.scheduled(&mine, &request).expect("it fits").time.as_secs_f64();
+                let time = job.collective(&request).expect("it fits").time.as_secs_f64();
                 prop_assert!(time >= busiest * (1.0 - 1e-9), "{algorithm} {op}: {time} {busiest}");
             }
         }

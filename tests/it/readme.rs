@@ -129,7 +129,7 @@ fn the_readme_shows_an_algorithm_that_compiles() {
         .split("```rust\n")
         .skip(1)
         .filter_map(|block| Some(block.split_once("```")?.0));
-    let compiled = root.join("src/collective/schedule/tests/pairs.rs");
+    let compiled = root.join("src/collective/algorithm/tests/pairs.rs");
     let compiled = fs::read_to_string(compiled).unwrap();
     assert_eq!(shown.collect::<Vec<_>>(), [compiled]);
 }

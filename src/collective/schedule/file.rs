@@ -3,7 +3,7 @@
 //! ```text
 //! op all-reduce
 //! ranks 2
-//! pieces 2
+//! chunks 2
 //! round
 //! 0 1 1 add
 //! 1 0 0 add
@@ -12,12 +12,13 @@
 //! 0 1 0
 //! ```
 //!
-//! A transfer is `sender receiver piece`, with `add` where the receiver sums. `#` begins a comment.
+//! A transfer is `sender receiver chunk`, with `add` where the receiver sums. `#` begins a comment.
 
 use roxmltree::{Document, Node};
 
-use crate::collective::CollectiveOp;
-use crate::collective::schedule::{Schedule, ScheduleFault, Transfer};
+use crate::collective::op::CollectiveOp;
+use crate::collective::schedule::rounds::{Schedule, Transfer};
+use crate::collective::schedule::verify::ScheduleFault;
 
 /// Why a file is no schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +47,7 @@ fn at_line(line: u32, message: impl Into<String>) -> ScheduleFileFault {
 ///
 /// # Errors
 /// If a line cannot be read, or the schedule loses or repeats a contribution, waits for what never
-/// comes, or names a rank or piece that is not there.
+/// comes, or names a rank or chunk that is not there.
 pub fn read_schedule(text: &str) -> Result<Schedule, ScheduleFileFault> {
     let schedule = if text.trim_start().starts_with('<') {
         read_xml(text)?
@@ -61,23 +62,23 @@ pub fn read_schedule(text: &str) -> Result<Schedule, ScheduleFileFault> {
 /// Most messages of a schedule.
 const TRANSFERS_MAX: usize = 1 << 22;
 
-/// Most words that the contributions in all pieces of all ranks take while a schedule is played.
+/// Most words that the contributions in all chunks of all ranks take while a schedule is played.
 const WORDS_MAX: u64 = 1 << 24;
 
-/// Whether a schedule has rounds, pieces that its operation can share out, and a size that can be
+/// Whether a schedule has rounds, chunks that its operation can share out, and a size that can be
 /// played.
 fn check_size(schedule: &Schedule) -> Result<(), ScheduleFileFault> {
     let Schedule {
-        op, ranks, pieces, ..
+        op, ranks, chunks, ..
     } = *schedule;
     let needed = match op {
-        CollectiveOp::AllGather | CollectiveOp::ReduceScatter if !pieces.is_multiple_of(ranks) => {
+        CollectiveOp::AllGather | CollectiveOp::ReduceScatter if !chunks.is_multiple_of(ranks) => {
             Some(format!("a multiple of {ranks}"))
         }
-        CollectiveOp::AllToAll if pieces != ranks * ranks => {
+        CollectiveOp::AllToAll if chunks != ranks * ranks => {
             Some(format!("one per pair, {}", ranks * ranks))
         }
-        CollectiveOp::SendRecv if pieces != ranks => Some(format!("one per rank, {ranks}")),
+        CollectiveOp::SendRecv if chunks != ranks => Some(format!("one per rank, {ranks}")),
         CollectiveOp::AllGather
         | CollectiveOp::ReduceScatter
         | CollectiveOp::AllToAll
@@ -86,13 +87,13 @@ fn check_size(schedule: &Schedule) -> Result<(), ScheduleFileFault> {
         | CollectiveOp::Broadcast => None,
     };
     if let Some(needed) = needed {
-        let message = format!("{op} over {ranks} ranks has {pieces} pieces; it needs {needed}");
+        let message = format!("{op} over {ranks} ranks has {chunks} chunks; it needs {needed}");
         return Err(at_line(1, message));
     }
-    let words = u64::from(ranks) * u64::from(pieces) * u64::from(ranks.div_ceil(64));
+    let words = u64::from(ranks) * u64::from(chunks) * u64::from(ranks.div_ceil(64));
     if words > WORDS_MAX {
         let message = format!(
-            "{ranks} ranks with {pieces} pieces are too many to be checked; take fewer pieces"
+            "{ranks} ranks with {chunks} chunks are too many to be checked; take fewer chunks"
         );
         return Err(at_line(1, message));
     }
@@ -103,7 +104,7 @@ fn check_size(schedule: &Schedule) -> Result<(), ScheduleFileFault> {
 }
 
 fn read_rounds(text: &str) -> Result<Schedule, ScheduleFileFault> {
-    let (mut op, mut ranks, mut pieces) = (None, None, None);
+    let (mut op, mut ranks, mut chunks) = (None, None, None);
     let mut rounds: Vec<Vec<Transfer>> = Vec::new();
     for (content, line) in text.lines().zip(1..) {
         let content = content.split('#').next().unwrap_or_default();
@@ -119,13 +120,13 @@ fn read_rounds(text: &str) -> Result<Schedule, ScheduleFileFault> {
                 op = Some(parsed.map_err(|error| at_line(line, error.to_string()))?);
             }
             ["ranks", count] => ranks = Some(number(count)?),
-            ["pieces", count] => pieces = Some(number(count)?),
+            ["chunks" | "pieces", count] => chunks = Some(number(count)?),
             ["round"] => rounds.push(Vec::new()),
-            [from, to, piece] | [from, to, piece, "add"] => {
+            [from, to, chunk] | [from, to, chunk, "add"] => {
                 let transfer = Transfer {
                     from: number(from)?,
                     to: number(to)?,
-                    piece: number(piece)?,
+                    chunk: number(chunk)?,
                     adds: words.len() == 4,
                 };
                 let Some(round) = rounds.last_mut() else {
@@ -135,7 +136,7 @@ fn read_rounds(text: &str) -> Result<Schedule, ScheduleFileFault> {
             }
             _ => {
                 let message =
-                    "expected `op`, `ranks`, `pieces`, `round`, or `sender receiver piece [add]`";
+                    "expected `op`, `ranks`, `chunks`, `round`, or `sender receiver chunk [add]`";
                 return Err(at_line(line, message));
             }
         }
@@ -146,18 +147,18 @@ fn read_rounds(text: &str) -> Result<Schedule, ScheduleFileFault> {
     if !(1..=4096).contains(&ranks) {
         return Err(at_line(1, format!("`ranks` is 1 to 4096, not {ranks}")));
     }
-    let pieces = pieces.unwrap_or_else(|| Schedule::shares(op, ranks));
-    if !(1..=1 << 20).contains(&pieces) {
+    let chunks = chunks.unwrap_or_else(|| Schedule::shares(op, ranks));
+    if !(1..=1 << 20).contains(&chunks) {
         return Err(at_line(
             1,
-            format!("`pieces` is 1 to 1048576, not {pieces}"),
+            format!("`chunks` is 1 to 1048576, not {chunks}"),
         ));
     }
     Ok(Schedule {
         op,
         ranks,
         switches: 0,
-        pieces,
+        chunks,
         rounds,
     })
 }
@@ -202,21 +203,21 @@ fn read_xml(text: &str) -> Result<Schedule, ScheduleFileFault> {
             return Err(at_line(1, message));
         }
     };
-    let (ranks, pieces) = (number(&root, "ngpus")?, number(&root, "nchunksperloop")?);
-    if !(1..=4096).contains(&ranks) || !(1..=1 << 20).contains(&pieces) {
+    let (ranks, chunks) = (number(&root, "ngpus")?, number(&root, "nchunksperloop")?);
+    if !(1..=4096).contains(&ranks) || !(1..=1 << 20).contains(&chunks) {
         return Err(at_line(
             1,
             "`ngpus` is 1 to 4096 and `nchunksperloop` 1 to 1048576",
         ));
     }
-    // Numbers of pieces, which leave the range of the schedule nowhere.
+    // Numbers of chunks, which leave the range of the schedule nowhere.
     let within = |node: &Node<'_, '_>, key: &str| {
         let value = number(node, key)?;
         u32::try_from(value.max(0))
             .ok()
-            .filter(|value| i64::from(*value) <= pieces)
+            .filter(|value| i64::from(*value) <= chunks)
             .ok_or_else(|| {
-                let message = format!("`{key}` is {value}, there are {pieces} pieces");
+                let message = format!("`{key}` is {value}, there are {chunks} chunks");
                 at_line(line(node), message)
             })
     };
@@ -244,7 +245,7 @@ fn read_xml(text: &str) -> Result<Schedule, ScheduleFileFault> {
         op,
         ranks: ranks as u32,
         switches: 0,
-        pieces: pieces as u32,
+        chunks: chunks as u32,
         rounds: rounds_of(queues)?,
     })
 }
@@ -278,7 +279,7 @@ fn rounds_of(mut queues: Vec<Queue>) -> Result<Vec<Vec<Transfer>>, ScheduleFileF
                     round.extend((0..step.count).map(|at| Transfer {
                         from: queue.rank,
                         to: queues[partner].rank,
-                        piece: receive.target + at,
+                        chunk: receive.target + at,
                         adds: receive.kind == "rrc",
                     }));
                     advanced[index] = true;
@@ -302,7 +303,7 @@ fn rounds_of(mut queues: Vec<Queue>) -> Result<Vec<Vec<Transfer>>, ScheduleFileF
         }
         transfers += round.len();
         if transfers > TRANSFERS_MAX {
-            let message = format!("more than {TRANSFERS_MAX} messages of one piece");
+            let message = format!("more than {TRANSFERS_MAX} messages of one chunk");
             return Err(at_line(1, message));
         }
         for (queue, moved) in queues.iter_mut().zip(advanced) {
@@ -333,7 +334,7 @@ mod tests {
     #[test]
     fn a_text_of_rounds_becomes_a_checked_schedule() {
         let schedule = read_schedule(TWO).expect("it reduces and gathers");
-        assert_eq!((schedule.rounds.len(), schedule.pieces), (2, 2));
+        assert_eq!((schedule.rounds.len(), schedule.chunks), (2, 2));
     }
 
     #[test]
@@ -341,11 +342,11 @@ mod tests {
         let refused = |text: &str| read_schedule(text).expect_err("it is wrong").to_string();
         assert_eq!(
             refused(&TWO.replace("1 0 1\n", "")),
-            "round 2, rank 0: piece 1 ends without the contribution of rank 1"
+            "round 2, rank 0: chunk 1 ends without the contribution of rank 1"
         );
         assert_eq!(
             refused(&TWO.replace("1 0 1\n", "1 0 1 add\n")),
-            "round 2, rank 0: piece 1 has a contribution twice"
+            "round 2, rank 0: chunk 1 has a contribution twice"
         );
         assert_eq!(
             refused(&TWO.replace("1 0 1\n", "5 0 1\n")),
@@ -353,11 +354,11 @@ mod tests {
         );
         assert_eq!(
             refused("op all-gather\nranks 2\nround\n0 1 1\n"),
-            "round 1, rank 0: it sends piece 1, which it does not have yet"
+            "round 1, rank 0: it sends chunk 1, which it does not have yet"
         );
         assert_eq!(
             refused("op all-gather\nranks 2\npieces 3\nround\n0 1 0\n"),
-            "line 1: all-gather over 2 ranks has 3 pieces; it needs a multiple of 2"
+            "line 1: all-gather over 2 ranks has 3 chunks; it needs a multiple of 2"
         );
         assert_eq!(
             refused("op all-reduce\nranks 2\n"),
@@ -365,7 +366,7 @@ mod tests {
         );
         assert_eq!(
             refused("op all-reduce\nranks 4096\npieces 1048576\nround\n0 1 0 add\n"),
-            "line 1: 4096 ranks with 1048576 pieces are too many to be checked; take fewer pieces"
+            "line 1: 4096 ranks with 1048576 chunks are too many to be checked; take fewer chunks"
         );
         assert_eq!(
             refused("op all-reduce\nranks two\n"),

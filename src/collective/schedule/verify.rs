@@ -1,7 +1,7 @@
 //! Playing a schedule with sets of contributions.
 
-use crate::collective::CollectiveOp;
-use crate::collective::schedule::Schedule;
+use crate::collective::op::CollectiveOp;
+use crate::collective::schedule::rounds::Schedule;
 
 /// What is wrong with a schedule, with the round (from 1) and the rank.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,24 +15,24 @@ pub struct ScheduleFault {
     pub sentence: String,
 }
 
-/// Whose contributions are in each piece of each vertex, as bits.
+/// Whose contributions are in each chunk of each vertex, as bits.
 struct Holdings {
-    pieces: usize,
+    chunks: usize,
     words: usize,
     bits: Vec<u64>,
 }
 
 impl Holdings {
-    fn at(&self, vertex: u32, piece: u32) -> usize {
-        (vertex as usize * self.pieces + piece as usize) * self.words
+    fn at(&self, vertex: u32, chunk: u32) -> usize {
+        (vertex as usize * self.chunks + chunk as usize) * self.words
     }
 
-    fn set(&self, vertex: u32, piece: u32) -> &[u64] {
-        &self.bits[self.at(vertex, piece)..][..self.words]
+    fn set(&self, vertex: u32, chunk: u32) -> &[u64] {
+        &self.bits[self.at(vertex, chunk)..][..self.words]
     }
 
-    fn contribute(&mut self, vertex: u32, piece: u32, rank: u32) {
-        let at = self.at(vertex, piece) + rank as usize / 64;
+    fn contribute(&mut self, vertex: u32, chunk: u32, rank: u32) {
+        let at = self.at(vertex, chunk) + rank as usize / 64;
         self.bits[at] |= 1 << (rank % 64);
     }
 }
@@ -40,56 +40,56 @@ impl Holdings {
 impl Schedule {
     fn holdings(&self) -> Holdings {
         let words = (self.ranks as usize).div_ceil(64);
-        let pieces = self.pieces as usize;
+        let chunks = self.chunks as usize;
         let vertices = (self.ranks + self.switches) as usize;
         let mut holdings = Holdings {
-            pieces,
+            chunks,
             words,
-            bits: vec![0; vertices * pieces * words],
+            bits: vec![0; vertices * chunks * words],
         };
         for rank in 0..self.ranks {
-            for piece in 0..self.pieces {
-                if self.starts_with(rank, piece) {
-                    holdings.contribute(rank, piece, rank);
+            for chunk in 0..self.chunks {
+                if self.starts_with(rank, chunk) {
+                    holdings.contribute(rank, chunk, rank);
                 }
             }
         }
         holdings
     }
 
-    /// Rank that a piece belongs to when each rank has its share.
-    fn owner(&self, piece: u32) -> u32 {
-        piece / (self.pieces / self.ranks).max(1)
+    /// Rank that a chunk belongs to when each rank has its share.
+    fn owner(&self, chunk: u32) -> u32 {
+        chunk / (self.chunks / self.ranks).max(1)
     }
 
-    fn starts_with(&self, rank: u32, piece: u32) -> bool {
+    fn starts_with(&self, rank: u32, chunk: u32) -> bool {
         match self.op {
             CollectiveOp::AllReduce | CollectiveOp::ReduceScatter => true,
             CollectiveOp::AllGather | CollectiveOp::AllToAll | CollectiveOp::SendRecv => {
-                self.owner(piece) == rank
+                self.owner(chunk) == rank
             }
             CollectiveOp::Broadcast => rank == 0,
         }
     }
 
-    /// Contributions that a rank must hold of a piece at the end; `None`: it does not matter.
-    fn goal(&self, rank: u32, piece: u32) -> Option<Vec<u32>> {
+    /// Contributions that a rank must hold of a chunk at the end; `None`: it does not matter.
+    fn goal(&self, rank: u32, chunk: u32) -> Option<Vec<u32>> {
         match self.op {
             CollectiveOp::AllReduce => Some((0..self.ranks).collect()),
             CollectiveOp::ReduceScatter => {
-                (self.owner(piece) == rank).then(|| (0..self.ranks).collect())
+                (self.owner(chunk) == rank).then(|| (0..self.ranks).collect())
             }
-            CollectiveOp::AllGather => Some(vec![self.owner(piece)]),
-            CollectiveOp::AllToAll => (piece % self.ranks == rank).then(|| vec![self.owner(piece)]),
+            CollectiveOp::AllGather => Some(vec![self.owner(chunk)]),
+            CollectiveOp::AllToAll => (chunk % self.ranks == rank).then(|| vec![self.owner(chunk)]),
             CollectiveOp::Broadcast => Some(vec![0]),
-            CollectiveOp::SendRecv => (self.owner(piece) + 1 == rank).then(|| vec![rank - 1]),
+            CollectiveOp::SendRecv => (self.owner(chunk) + 1 == rank).then(|| vec![rank - 1]),
         }
     }
 
     /// Whether every rank ends with what the operation promises.
     ///
     /// # Errors
-    /// If a transfer names a vertex or piece that is not there, goes to its sender, sends a piece that
+    /// If a transfer names a vertex or chunk that is not there, goes to its sender, sends a chunk that
     /// has not arrived (which would wait forever), counts a contribution twice, or if something is
     /// missing at the end.
     pub fn verify(&self) -> Result<(), ScheduleFault> {
@@ -110,31 +110,31 @@ impl Schedule {
                         return Err(fault(vertex, sentence));
                     }
                 }
-                if transfer.piece >= self.pieces {
+                if transfer.chunk >= self.chunks {
                     let sentence =
-                        format!("there is no piece {} of {}", transfer.piece, self.pieces);
+                        format!("there is no chunk {} of {}", transfer.chunk, self.chunks);
                     return Err(fault(transfer.from, sentence));
                 }
                 if transfer.from == transfer.to {
                     return Err(fault(transfer.from, "it sends to itself".to_owned()));
                 }
-                let set = now.set(transfer.from, transfer.piece);
+                let set = now.set(transfer.from, transfer.chunk);
                 if set.iter().all(|word| *word == 0) {
                     let sentence = format!(
-                        "it sends piece {}, which it does not have yet",
-                        transfer.piece
+                        "it sends chunk {}, which it does not have yet",
+                        transfer.chunk
                     );
                     return Err(fault(transfer.from, sentence));
                 }
                 arrivals.push((transfer, set.to_vec()));
             }
             for (transfer, set) in arrivals {
-                let at = now.at(transfer.to, transfer.piece);
+                let at = now.at(transfer.to, transfer.chunk);
                 for (there, arrived) in now.bits[at..].iter_mut().zip(set) {
                     if !transfer.adds {
                         *there = arrived;
                     } else if *there & arrived != 0 {
-                        let sentence = format!("piece {} has a contribution twice", transfer.piece);
+                        let sentence = format!("chunk {} has a contribution twice", transfer.chunk);
                         return Err(fault(transfer.to, sentence));
                     } else {
                         *there |= arrived;
@@ -147,11 +147,11 @@ impl Schedule {
 
     fn check_end(&self, now: &Holdings) -> Result<(), ScheduleFault> {
         for rank in 0..self.ranks {
-            for piece in 0..self.pieces {
-                let Some(goal) = self.goal(rank, piece) else {
+            for chunk in 0..self.chunks {
+                let Some(goal) = self.goal(rank, chunk) else {
                     continue;
                 };
-                let set = now.set(rank, piece);
+                let set = now.set(rank, chunk);
                 let holds = |other: u32| set[other as usize / 64] >> (other % 64) & 1 == 1;
                 let held = set
                     .iter()
@@ -162,8 +162,8 @@ impl Schedule {
                     continue;
                 }
                 let sentence = missing.map_or_else(
-                    || format!("piece {piece} ends with contributions that do not belong there"),
-                    |other| format!("piece {piece} ends without the contribution of rank {other}"),
+                    || format!("chunk {chunk} ends with contributions that do not belong there"),
+                    |other| format!("chunk {chunk} ends without the contribution of rank {other}"),
                 );
                 return Err(ScheduleFault {
                     round: self.rounds.len(),

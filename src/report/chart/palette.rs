@@ -24,7 +24,7 @@ pub struct Scheme {
     pub accent: &'static str,
     /// Series.
     pub series: [&'static str; 8],
-    /// Parts of a step's time, in the order of `TimePart`.
+    /// Parts of a step's time, in the order of `StepPart`.
     pub parts: [&'static str; 10],
 }
 

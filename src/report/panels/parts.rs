@@ -1,10 +1,11 @@
 //! What takes the time: the exclusive parts of a step over size.
 
 use super::{Panel, size_axis, titled};
-use crate::analysis::{BreakdownStatus, Findings, SizeFinding, TimePart};
+use crate::analysis::{BreakdownStatus, Findings, SizeFinding};
 use crate::report::answer::size_words;
 use crate::report::chart::{Bar, BarChart};
 use crate::report::quantity::{count, percent, seconds, short_number};
+use crate::simulation::StepPart;
 use crate::spec::Axis;
 
 /// GPU-seconds per sample by part over size: of the fastest variant that breaks down, else of the
@@ -24,7 +25,7 @@ pub fn parts_chart(findings: &Findings, panel: &Panel<'_>) -> Option<BarChart> {
         x: size_axis(findings, std::iter::empty()).name,
         y: "GPU-seconds per sample".to_owned(),
         format: short_number,
-        parts: TimePart::ALL
+        parts: StepPart::ALL
             .iter()
             .map(|part| (part.title(), part.index()))
             .collect(),

@@ -2,11 +2,12 @@
 
 use super::panel::best_rate;
 use super::{Panel, breakdown_words, size_axis, tip, titled};
-use crate::analysis::{BreakdownStatus, Findings, KeyValue, SeriesFinding, SizeFinding};
+use crate::analysis::{
+    BreakdownCause, BreakdownStatus, Findings, KeyValue, SeriesFinding, SizeFinding,
+};
 use crate::report::answer::size_words;
 use crate::report::chart::{Range, RangeChart, RangeMark};
 use crate::report::quantity::percent;
-use crate::report::text::short_cause;
 use crate::spec::Axis;
 
 /// Most rows.
@@ -120,7 +121,7 @@ fn mark(
 
 /// Why a row ends where it does.
 fn note(series: &SeriesFinding) -> String {
-    let cause = series.breakdown.cause.map_or("", short_cause);
+    let cause = series.breakdown.cause.map_or("", BreakdownCause::short);
     match series.breakdown.status {
         BreakdownStatus::Confirmed => cause.to_owned(),
         BreakdownStatus::Unconfirmed => format!("{cause}?"),

@@ -1,19 +1,23 @@
 //! Training steps: layout and placement, pipeline schedules, the step on the engine, the search.
 
+mod comm_cost;
+mod costs;
 mod layout;
 mod memory;
+mod optimizer;
+mod parameters;
 mod passes;
 mod pipeline;
-mod player;
+mod play;
 mod pricing;
-mod replicas;
-mod replication;
+mod replica_cost;
+mod replica_play;
+mod request;
 pub mod schedule;
 mod search;
 mod shared;
 mod slowest;
 pub mod stages;
-mod step;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -22,30 +26,33 @@ mod variability;
 mod work;
 
 pub(super) use shared::Shared;
-pub use trace::{Counter, Slice, SliceKind, Trace, Track};
+pub use timeline::{SliceKind, Track};
+pub use trace::{Counter, Slice, Trace};
 
+use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::search::Choice;
-use crate::simulation::training::step::StepCosts;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{
-    Infeasible, MemoryFootprint, NetworkUse, Scratch, StepReport, TimeShares, TrainingScenario,
+    Infeasible, MemoryFootprint, Scratch, StepPart, StepReport, TimeShares, TrainingScenario,
 };
-use crate::units::{Bytes, Flops, SimDuration};
+use crate::units::{Flops, SimDuration};
 
 /// Simulates one training scenario: searches the layout axes that are `None`, plays the step.
 ///
 /// # Errors
-/// Why the point cannot run.
+/// If no layout divides, fits in memory and can communicate as asked.
 pub fn simulate_training(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<StepReport, Infeasible> {
+    request::check(scenario)?;
     let (source, pricing, timeline) = scratch.training.serve(scenario)?;
     let choice = search::fastest(scenario, source, pricing, timeline)?;
     let mut report = report(scenario, &choice);
     if scenario.run.variability > 0.0 {
-        let costs = StepCosts::of(scenario, &choice.layout, &choice.work, pricing)?;
-        let spread = variability::spread(scenario, &costs, choice.layout.pp, pricing, timeline)?;
+        let search::Fitting { layout, work, .. } = &choice.fitting;
+        let costs = StepCosts::of(scenario, layout, work, pricing)?;
+        let spread = variability::spread(&costs, pricing, timeline)?;
         report.percentiles = Some(spread.percentiles);
         report.events += spread.events;
         report.shares = stretched(report.shares, spread.mean);
@@ -53,7 +60,7 @@ pub fn simulate_training(
     Ok(report)
 }
 
-/// What every pipeline stage of a layout holds at its peak, whether it fits or not.
+/// Peak memory of every pipeline stage of a layout, whether it fits or not.
 ///
 /// Axes that are `None` take the first of the layouts that the search would look at, with the policy that
 /// recomputes least and fits, or else the one that recomputes most.
@@ -64,6 +71,7 @@ pub fn stage_memory(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<Vec<MemoryFootprint>, Infeasible> {
+    request::check(scenario)?;
     let source = scratch.training.source(scenario);
     let candidate = layout::candidates(scenario)?.swap_remove(0);
     let mut layout = candidate.layout;
@@ -79,10 +87,10 @@ pub fn stage_memory(
         .collect())
 }
 
-/// Simulates one training scenario and gives the timeline of a step beside its report.
+/// Simulates one training scenario; gives its report and the timeline of a step.
 ///
 /// # Errors
-/// Why the point cannot run.
+/// As [`simulate_training`].
 pub fn trace_training(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
@@ -95,29 +103,28 @@ pub fn trace_training(
     Ok((report, trace))
 }
 
-/// Shares of the deterministic step, with what the spread adds to it: time in which fast GPUs wait
-/// for the slowest, a bubble.
+/// Shares of the mean step: those of the deterministic one, and as bubble the time that fast GPUs wait for the
+/// slowest.
 fn stretched(mut shares: TimeShares, mean: SimDuration) -> TimeShares {
-    shares.bubble += mean.saturating_sub(shares.total());
+    let waited = mean.saturating_sub(shares.total());
+    shares[StepPart::Bubble] += waited;
     shares
 }
 
 fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
-    let Choice {
+    let search::Fitting {
         layout,
         work,
         memory,
-        step,
-        tried,
-        events,
-    } = choice;
+    } = &choice.fitting;
+    let step = &choice.step;
     let workload = scenario.workload;
     let samples = u64::from(workload.global_batch);
     let per_replica = model_flops(work) * f64::from(layout.tp * layout.cp);
     let passes = samples as f64 / f64::from(layout.micro_batch);
     StepReport {
         layout: layout.clone(),
-        layouts_tried: *tried,
+        layouts_tried: choice.tried,
         shares: step.device.shares,
         forward: step.device.forward,
         backward: step.device.backward,
@@ -131,16 +138,12 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
         collective_used: step
             .algorithm
             .map(|carried| carried.named(scenario.communication.collective.as_ref())),
-        network: NetworkUse {
-            intra_node: Bytes::new(step.traffic.intra),
-            inter_node: Bytes::new(step.traffic.inter),
-            link_utilization_max: step.traffic.link_utilization,
-        },
-        events: *events,
+        network: step.traffic,
+        events: choice.events,
     }
 }
 
-/// Model FLOPs of one microbatch on one rank of every stage together, backward twice the forward.
+/// Model FLOPs of one microbatch, summed over one rank of every stage; the backward pass counts twice the forward.
 fn model_flops(work: &ModelWork) -> f64 {
     let layers: f64 = work
         .sequence

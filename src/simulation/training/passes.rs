@@ -1,65 +1,35 @@
-//! What a pass of one layer takes on one rank, communication inside the layer included.
+//! Costs of each layer's passes on one rank, communication inside the layer included.
 
-use crate::collective::CollectiveOp;
-use crate::collective::{Algorithm, CollectiveCost, GroupPattern};
-use crate::model::{CommGroup, CommOp};
-use crate::simulation::collective::LAUNCH_PER_GPU;
+use crate::collective::{CollectiveOp, GroupPattern, launch_per_gpu};
+use crate::model::{CommGroup, CommOp, ShardParameters};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::work::{
     Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
 };
-use crate::simulation::{Infeasible, Layout, StepPart, TimeShares, TrainingScenario};
-use crate::stack::{GradientPrecision, Recompute, Stack};
+use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares, TrainingScenario};
+use crate::stack::{GradientPrecision, Host, Overlap, Recompute};
 use crate::units::{Bytes, SimDuration};
 
-/// One pass of one layer (or of several, added up).
+/// Cost of one pass of one layer (or of several, added up).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct PassCost {
-    /// Time on the compute stream, by cause.
+    /// Time on the compute stream, by part of the step.
     pub(super) parts: TimeShares,
-    /// Time the host needs to issue it.
+    /// Host time to issue its kernels.
     pub(super) issue: SimDuration,
-    /// Time its communications take, hidden or not.
+    /// Time of its communications, overlapped or exposed.
     pub(super) comm_busy: SimDuration,
-    /// Seconds for which its exposed communications would fill each link class.
+    /// Seconds for which its exposed communications would fill the links inside and between domains.
     pub(super) link_time: [f64; 2],
     /// Work of the hardware.
     pub(super) flops: f64,
-    /// What its communications send.
-    pub(super) traffic: Traffic,
-}
-
-/// What one rank sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Traffic {
-    /// Bytes inside the scale-up domain.
-    pub(super) intra: u64,
-    /// Bytes between domains.
-    pub(super) inter: u64,
-    /// Busiest link over the communications.
-    pub(super) link_utilization: f64,
-}
-
-impl Traffic {
-    /// Counts a communication that happens so many times.
-    pub(super) fn add(&mut self, price: &CollectiveCost, times: u64) {
-        self.intra += price.sent_intra.get() * times;
-        self.inter += price.sent_inter.get() * times;
-        self.link_utilization = self.link_utilization.max(price.link_utilization_max);
-    }
-}
-
-impl std::ops::AddAssign<&Traffic> for Traffic {
-    fn add_assign(&mut self, other: &Self) {
-        self.intra += other.intra;
-        self.inter += other.inter;
-        self.link_utilization = self.link_utilization.max(other.link_utilization);
-    }
+    /// Bytes that its communications send.
+    pub(super) traffic: NetworkUse,
 }
 
 impl std::ops::AddAssign<&PassCost> for PassCost {
     fn add_assign(&mut self, other: &Self) {
-        self.parts += other.parts;
+        self.parts += &other.parts;
         self.issue += other.issue;
         self.comm_busy += other.comm_busy;
         for (own, more) in self.link_time.iter_mut().zip(other.link_time) {
@@ -76,31 +46,8 @@ impl PassCost {
         if share >= 1.0 {
             return self;
         }
-        let TimeShares {
-            compute,
-            recompute,
-            tp_comm,
-            cp_comm,
-            ep_comm,
-            pp_comm,
-            dp_comm,
-            bubble,
-            optimizer,
-            overhead,
-        } = self.parts;
         Self {
-            parts: TimeShares {
-                compute: compute.scaled(share),
-                recompute: recompute.scaled(share),
-                tp_comm: tp_comm.scaled(share),
-                cp_comm: cp_comm.scaled(share),
-                ep_comm: ep_comm.scaled(share),
-                pp_comm: pp_comm.scaled(share),
-                dp_comm: dp_comm.scaled(share),
-                bubble: bubble.scaled(share),
-                optimizer: optimizer.scaled(share),
-                overhead: overhead.scaled(share),
-            },
+            parts: self.parts.map(|part| part.scaled(share)),
             issue: self.issue.scaled(share),
             comm_busy: self.comm_busy.scaled(share),
             link_time: self.link_time.map(|seconds| seconds * share),
@@ -118,10 +65,8 @@ pub(super) struct LayerCost {
     pub(super) backward: PassCost,
     pub(super) backward_input: PassCost,
     pub(super) backward_weight: PassCost,
-    /// Parameters on this rank, reduced over data parallelism.
-    pub(super) dense: u64,
-    /// Parameters on this rank, reduced over the experts' own data parallelism.
-    pub(super) expert: u64,
+    /// Parameters on this rank.
+    pub(super) parameters: ShardParameters,
 }
 
 impl std::ops::AddAssign<&LayerCost> for LayerCost {
@@ -130,8 +75,7 @@ impl std::ops::AddAssign<&LayerCost> for LayerCost {
         self.backward += &other.backward;
         self.backward_input += &other.backward_input;
         self.backward_weight += &other.backward_weight;
-        self.dense += other.dense;
-        self.expert += other.expert;
+        self.parameters += other.parameters;
     }
 }
 
@@ -156,6 +100,8 @@ pub(super) fn layer_costs(
 ) -> Result<LayerCosts, Infeasible> {
     let mut costing = Costing {
         scenario,
+        host: scenario.host(),
+        overlap: scenario.overlap(layout),
         layout,
         pricing,
     };
@@ -183,32 +129,23 @@ pub(super) fn layer_costs(
 
 struct Costing<'a> {
     scenario: &'a TrainingScenario,
+    host: Host,
+    overlap: Overlap,
     layout: &'a Layout,
     pricing: &'a mut Pricing,
 }
 
 impl Costing<'_> {
     fn layer(&mut self, layer: &LayerWork, recompute: Recompute) -> Result<LayerCost, Infeasible> {
-        let stack = &self.scenario.stack;
         let forward = self.pass(&layer.forward)?;
         let mut backward_input = self.pass(&layer.backward_input)?;
         let mut backward_weight = self.pass(&layer.backward_weight)?;
         let parameters = layer.parameters.dense + layer.parameters.expert;
         let accumulation = self.accumulation(parameters);
-        backward_weight.parts.compute += accumulation;
+        backward_weight.parts[StepPart::Compute] += accumulation;
         let again = match recompute {
             Recompute::None => PassCost::default(),
-            Recompute::Selective => {
-                let mut again = PassCost::default();
-                add_kernels(
-                    &mut again,
-                    layer.selective.busy,
-                    layer.selective.count,
-                    stack,
-                );
-                again.flops = layer.selective.flops;
-                again
-            }
+            Recompute::Selective => self.kernels(&layer.selective),
             Recompute::Full => forward.scaled(self.layout.recomputed_share),
         };
         if !self.scenario.run.leaves_out(StepPart::Recompute) {
@@ -221,8 +158,7 @@ impl Costing<'_> {
             backward,
             backward_input,
             backward_weight,
-            dense: layer.parameters.dense,
-            expert: layer.parameters.expert,
+            parameters: layer.parameters,
         })
     }
 
@@ -245,17 +181,23 @@ impl Costing<'_> {
         stream(self.scenario, parameters * bytes)
     }
 
-    fn pass(&mut self, work: &PassWork) -> Result<PassCost, Infeasible> {
+    /// Cost of kernels that run one after another.
+    fn kernels(&self, kernels: &Kernels) -> PassCost {
         let mut cost = PassCost {
-            flops: work.kernels.flops,
+            flops: kernels.flops,
             ..PassCost::default()
         };
-        add_kernels(
-            &mut cost,
-            work.kernels.busy,
-            work.kernels.count,
-            &self.scenario.stack,
-        );
+        let count = u64::from(kernels.count);
+        cost.parts[StepPart::Compute] = kernels.busy;
+        cost.parts[StepPart::Overhead] = self.host.kernel_gap * count;
+        if !self.host.cuda_graphs {
+            cost.issue = self.host.dispatch * count;
+        }
+        cost
+    }
+
+    fn pass(&mut self, work: &PassWork) -> Result<PassCost, Infeasible> {
+        let mut cost = self.kernels(&work.kernels);
         for communication in &work.communications {
             self.communicate(&mut cost, communication, &work.kernels)?;
         }
@@ -272,14 +214,14 @@ impl Costing<'_> {
             op,
             group,
             bytes,
-            beside,
+            overlapped,
         } = *communication;
         let groups = self.groups(group);
         if groups.size <= 1 || self.scenario.run.leaves_out(part_of(group)) {
             return Ok(());
         }
         let asked = self.scenario.communication.collective.as_ref();
-        let algorithm = asked.and_then(Algorithm::known);
+        let algorithm = asked.filter(|asked| asked.built_in().is_some());
         let bytes = if group == CommGroup::Expert && op == CommOp::AllToAll {
             bytes.scaled(self.copies_sent(groups))
         } else {
@@ -307,24 +249,19 @@ impl Costing<'_> {
                 self.hide(cost, busy, kernels.busy.scaled(0.5))
             }
             CommOp::AllReduce | CommOp::AllGather | CommOp::ReduceScatter | CommOp::AllToAll => {
-                if self.overlaps_tensor() && beside > SimDuration::ZERO {
+                if self.overlap.tensor && overlapped > SimDuration::ZERO {
                     // The first or last chunk has no product to hide behind.
                     let first = SimDuration::from_picos(busy.as_picos() / ranks);
-                    first + self.hide(cost, busy - first, beside)
+                    first + self.hide(cost, busy - first, overlapped)
                 } else {
                     busy
                 }
             }
         };
-        match group {
-            CommGroup::Tensor | CommGroup::ExpertTensor => cost.parts.tp_comm += exposed,
-            CommGroup::Context => cost.parts.cp_comm += exposed,
-            CommGroup::Expert => cost.parts.ep_comm += exposed,
-        }
-        let host = &self.scenario.stack.host;
-        if !host.cuda_graphs {
+        cost.parts[part_of(group)] += exposed;
+        if !self.host.cuda_graphs {
             // One launch, without the small kernels that the dispatch of a kernel stands for.
-            cost.issue += host.dispatch.min(LAUNCH_PER_GPU) * rounds;
+            cost.issue += self.host.dispatch.min(launch_per_gpu()) * rounds;
         }
         cost.comm_busy += busy;
         let loads = [price.loads.scale_up, price.loads.scale_out];
@@ -337,8 +274,8 @@ impl Costing<'_> {
 
     /// Copies of a token that are sent, over the experts that it visits. An all-to-all sends every copy. A fused
     /// dispatch sends one to each domain that has some of its experts, inside one domain one to each such rank:
-    /// of N places, k random experts lie on N(1 − (1 − 1/N)^k), or on as many domains as the model's own limit
-    /// allows.
+    /// of N domains (or ranks), k random experts lie on N(1 − (1 − 1/N)^k), or on as many domains as the model's
+    /// own limit allows.
     fn copies_sent(&self, groups: GroupPattern) -> f64 {
         let network = self.scenario.model.transformer();
         let Some(moe) = network.and_then(|network| network.moe) else {
@@ -348,9 +285,9 @@ impl Costing<'_> {
             return 1.0;
         }
         let domains = self.pricing.domains(groups);
-        let places = f64::from(if domains > 1 { domains } else { groups.size });
+        let targets = f64::from(if domains > 1 { domains } else { groups.size });
         let visited = f64::from(moe.experts_per_token);
-        let met = places * (1.0 - libm::pow(1.0 - 1.0 / places, visited));
+        let met = targets * (1.0 - libm::pow(1.0 - 1.0 / targets, visited));
         let met = match moe.node_limit {
             limit if limit > 0 && domains > 1 => met.min(f64::from(limit)),
             _ => met,
@@ -358,71 +295,45 @@ impl Costing<'_> {
         (met / visited).min(1.0)
     }
 
-    /// What of a communication is left when kernels of `compute` run beside it; they are slower by the SMs that it
-    /// takes from them while both run.
+    /// Exposed time of a communication overlapped with kernels of `compute`, which are slower by the SMs that it takes
+    /// from them while both run.
     fn hide(&self, cost: &mut PassCost, busy: SimDuration, compute: SimDuration) -> SimDuration {
-        let taken = f64::from(self.scenario.stack.overlap.communication_sms);
+        let taken = f64::from(self.overlap.communication_sms);
         let all = f64::from(self.scenario.gpu.sms);
         if taken < all {
-            cost.parts.compute += busy.min(compute).scaled(taken / (all - taken));
+            cost.parts[StepPart::Compute] += busy.min(compute).scaled(taken / (all - taken));
         }
         busy.saturating_sub(compute)
     }
 
-    /// Whether exchanges of tokens hide behind another microbatch: between scale-up domains only, where they are
+    /// Whether exchanges of tokens overlap with another microbatch: between scale-up domains only, where they are
     /// long enough to be worth it, and with the chunks of an interleaved pipeline.
     fn overlaps_experts(&self, groups: GroupPattern) -> bool {
-        self.scenario.stack.overlap.experts
-            && self.layout.vpp > 1
-            && self.pricing.domains(groups) > 1
-    }
-
-    fn overlaps_tensor(&self) -> bool {
-        let requested = self.scenario.communication.overlap_tp;
-        requested.unwrap_or(self.scenario.stack.overlap.tensor)
+        self.overlap.experts && self.layout.vpp > 1 && self.pricing.domains(groups) > 1
     }
 
     fn groups(&self, group: CommGroup) -> GroupPattern {
         let Layout {
             tp, cp, ep, etp, ..
         } = *self.layout;
-        match group {
-            CommGroup::Tensor => GroupPattern {
-                size: tp,
-                stride: 1,
-            },
-            CommGroup::Context => GroupPattern {
-                size: cp,
-                stride: tp,
-            },
-            CommGroup::Expert => GroupPattern {
-                size: ep,
-                stride: etp,
-            },
-            CommGroup::ExpertTensor => GroupPattern {
-                size: etp,
-                stride: 1,
-            },
-        }
+        let (size, stride) = match group {
+            CommGroup::Tensor => (tp, 1),
+            CommGroup::Context => (cp, tp),
+            CommGroup::Expert => (ep, etp),
+            CommGroup::ExpertTensor => (etp, 1),
+        };
+        GroupPattern { size, stride }
     }
 }
 
-fn add_kernels(cost: &mut PassCost, busy: SimDuration, count: u32, stack: &Stack) {
-    cost.parts.compute += busy;
-    cost.parts.overhead += stack.host.kernel_gap * u64::from(count);
-    if !stack.host.cuda_graphs {
-        cost.issue += stack.host.dispatch * u64::from(count);
-    }
-}
-
-/// A forward pass as the backward pass repeats it: its kernels are recomputation.
+/// Accounts a forward pass that the backward pass repeats as recomputation.
 fn as_recomputation(mut again: PassCost) -> PassCost {
-    again.parts.recompute = again.parts.compute;
-    again.parts.compute = SimDuration::ZERO;
+    again.parts[StepPart::Recompute] = again.parts[StepPart::Compute];
+    again.parts[StepPart::Compute] = SimDuration::ZERO;
     again
 }
 
-/// The part of the step that waits for a group's communication.
+/// Part of the step that waits for a group's communication.
 const fn part_of(group: CommGroup) -> StepPart {
     match group {
         CommGroup::Tensor | CommGroup::ExpertTensor => StepPart::TpComm,

@@ -1,27 +1,27 @@
 //! Costs of the virtual stages of a pipeline, and of the sends between them.
 
-use crate::collective::CollectiveOp;
-use crate::collective::GroupPattern;
-use crate::simulation::training::memory::layers_of;
-use crate::simulation::training::passes::{LayerCost, LayerCosts, Traffic};
+use crate::collective::{CollectiveOp, GroupPattern};
+use crate::model::ShardParameters;
+use crate::simulation::training::comm_cost::CommCost;
+use crate::simulation::training::passes::{LayerCost, LayerCosts};
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::replication::ParameterCount;
+use crate::simulation::training::stages::layers_of;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
-use crate::units::{Bytes, SimDuration};
+use crate::units::Bytes;
 
-/// The layers between two sends.
+/// Layers between two sends: one chunk of one pipeline stage.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct VirtualStage {
-    /// All its layers added up, embedding and head included.
+    /// Costs of all its layers, embedding and head included.
     pub(super) total: LayerCost,
-    /// Which virtual stage it is, front to back.
-    pub(super) place: usize,
+    /// Index among the virtual stages, front to back.
+    pub(super) index: usize,
     first: bool,
     last: bool,
 }
 
-/// Virtual stages front to back.
+/// Costs of the virtual stages, front to back.
 pub(super) fn virtual_stages(
     layout: &Layout,
     work: &ModelWork,
@@ -29,10 +29,10 @@ pub(super) fn virtual_stages(
 ) -> Vec<VirtualStage> {
     let stages = (layout.pp * layout.vpp) as usize;
     (0..stages)
-        .map(|place| {
-            let (first, last) = (place == 0, place + 1 == stages);
+        .map(|index| {
+            let (first, last) = (index == 0, index + 1 == stages);
             let mut total = LayerCost::default();
-            for &kind in layers_of(layout, work, place) {
+            for &kind in layers_of(layout, work, index) {
                 total += &costs.kinds[usize::from(kind)];
             }
             if first {
@@ -44,7 +44,7 @@ pub(super) fn virtual_stages(
             }
             VirtualStage {
                 total,
-                place,
+                index,
                 first,
                 last,
             }
@@ -54,15 +54,12 @@ pub(super) fn virtual_stages(
 
 impl VirtualStage {
     /// Parameters on one rank of the stage.
-    pub(super) fn parameters(&self) -> ParameterCount {
-        ParameterCount {
-            dense: self.total.dense,
-            expert: self.total.expert,
-        }
+    pub(super) fn parameters(&self) -> ShardParameters {
+        self.total.parameters
     }
 
-    /// The layers in at most `most` contiguous groups, front to back; the embedding is in the first,
-    /// the head in the last.
+    /// Costs of its layers in at most `most` contiguous groups, front to back; the embedding is in the first, the
+    /// head in the last.
     pub(super) fn groups(
         &self,
         layout: &Layout,
@@ -70,7 +67,7 @@ impl VirtualStage {
         costs: &LayerCosts,
         most: usize,
     ) -> Vec<LayerCost> {
-        let layers = layers_of(layout, work, self.place);
+        let layers = layers_of(layout, work, self.index);
         let count = most.min(layers.len()).max(1);
         let mut groups = vec![LayerCost::default(); count];
         for (index, &kind) in layers.iter().enumerate() {
@@ -87,65 +84,47 @@ impl VirtualStage {
     }
 }
 
-/// Sends of activations to the next stage (and of their gradients to the one before).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Sends {
-    /// Time of one send.
-    pub(super) time: SimDuration,
-    /// Use of the link classes while it runs alone.
-    pub(super) load: [f64; 2],
-    /// What it sends.
-    pub(super) traffic: Traffic,
-}
-
-impl Sends {
-    /// Sends of a layout; free when there is one stage.
-    ///
-    /// With sequence parallelism a rank sends its 1/tp of the tokens. Without it every rank of a
-    /// tensor group sends the whole activation, unless the stack sends 1/tp and gathers it behind
-    /// the receiving NICs (arXiv 2104.04473, section 4.1).
-    ///
-    /// # Errors
-    /// If the network cannot carry them.
-    pub(super) fn of(
-        scenario: &TrainingScenario,
-        layout: &Layout,
-        pricing: &mut Pricing,
-    ) -> Result<Self, Infeasible> {
-        let sends = layout.pp > 1 && !scenario.run.leaves_out(StepPart::PpComm);
-        let Some(network) = scenario.model.transformer().filter(|_| sends) else {
-            return Ok(Self::default());
-        };
-        let tokens = u64::from(layout.micro_batch) * u64::from(scenario.workload.seq_len)
-            / u64::from(layout.cp);
-        let whole = tokens * u64::from(network.hidden) * layout.precision.storage_bytes();
-        let tp = u64::from(layout.tp);
-        let gathers = !layout.sequence_parallel && scenario.stack.overlap.scatter_gather && tp > 1;
-        let sent = if layout.sequence_parallel || gathers {
-            whole / tp
-        } else {
-            whole
-        };
-        let stages = GroupPattern {
-            size: layout.pp,
-            stride: scenario.gpus / layout.pp,
-        };
-        let price = pricing.price(CollectiveOp::SendRecv, Bytes::new(sent), stages, None)?;
-        let mut sends = Self {
-            time: price.time,
-            load: [price.loads.scale_up, price.loads.scale_out],
-            ..Self::default()
-        };
-        sends.traffic.add(&price, 1);
-        if gathers {
-            let group = GroupPattern {
-                size: layout.tp,
-                stride: 1,
-            };
-            let gather = pricing.price(CollectiveOp::AllGather, Bytes::new(whole), group, None)?;
-            sends.time += gather.time;
-            sends.traffic.add(&gather, 1);
-        }
-        Ok(sends)
+/// Cost of one send of activations to the next stage (and of their gradients to the one before); nothing when
+/// there is one stage.
+///
+/// With sequence parallelism a rank sends its 1/tp of the tokens. Without it every rank of a
+/// tensor group sends the whole activation, unless the stack sends 1/tp and gathers it behind
+/// the receiving NICs (arXiv 2104.04473, section 4.1).
+///
+/// # Errors
+/// If the network cannot carry them.
+pub(super) fn send_cost(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    work: &ModelWork,
+    pricing: &mut Pricing,
+) -> Result<CommCost, Infeasible> {
+    let mut send = CommCost::default();
+    if layout.pp == 1 || scenario.run.leaves_out(StepPart::PpComm) {
+        return Ok(send);
     }
+    let residual = Bytes::new(work.residual_bytes());
+    let tp = layout.tp;
+    let gathers = !layout.sequence_parallel && scenario.stack.overlap.scatter_gather && tp > 1;
+    let sent = if gathers {
+        Bytes::new(residual.get() / u64::from(tp))
+    } else {
+        residual
+    };
+    let stages = GroupPattern {
+        size: layout.pp,
+        stride: scenario.gpus / layout.pp,
+    };
+    let price = pricing.price(CollectiveOp::SendRecv, sent, stages, None)?;
+    send.add(&price, price.time);
+    if gathers {
+        let group = GroupPattern {
+            size: tp,
+            stride: 1,
+        };
+        let gather = pricing.price(CollectiveOp::AllGather, residual, group, None)?;
+        send.time += gather.time;
+        send.traffic.add(&gather, 1);
+    }
+    Ok(send)
 }

@@ -2,35 +2,30 @@
 
 use std::sync::Arc;
 
-use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::collective::{
-    CollectiveCost, CollectiveRequest, GroupPattern, Network, OwnAlgorithm, ScheduledRequest,
-    Unsupported,
+    Algorithm, CollectiveCost, CollectiveOp, CollectiveRequest, GroupPattern, Network, Unsupported,
 };
 use crate::hardware::Cluster;
-use crate::memo::{ByAddress, Memo};
+use crate::memo::Memo;
 use crate::simulation::Infeasible;
 use crate::simulation::training::slowest::Slowest;
 use crate::units::Bytes;
 
-/// The network of jobs of one size on one cluster.
+/// Prices of collectives on the network of a job.
 #[derive(Clone, Debug)]
 pub(super) struct Pricing {
     network: Network,
     slowest: Slowest,
-    /// How many times as long latencies take as they would: 1 but in a counterfactual.
+    /// Latency multiplier; 1 except in counterfactuals.
     latency: f64,
     known: Memo<CollectiveRequest, CollectiveCost, MOST_KNOWN>,
-    scheduled: Memo<(ByAddress<OwnAlgorithm>, ScheduledRequest), CollectiveCost, MOST_KNOWN>,
 }
 
 /// Prices that are kept of one network.
 const MOST_KNOWN: usize = 1 << 16;
 
-fn infeasible(unsupported: Unsupported) -> Infeasible {
-    Infeasible::Unsupported {
-        sentence: unsupported.sentence,
-    }
+fn infeasible(unsupported: &Unsupported) -> Infeasible {
+    Infeasible::Unsupported(unsupported.to_string())
 }
 
 impl Pricing {
@@ -39,24 +34,22 @@ impl Pricing {
     /// # Errors
     /// If the fabric cannot hold its nodes.
     pub(super) fn new(cluster: &Arc<Cluster>, gpus: u32) -> Result<Self, Infeasible> {
-        let network = Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported {
-            sentence: fault.to_string(),
-        })?;
+        let network = Network::new(cluster, gpus)
+            .map_err(|fault| Infeasible::Unsupported(fault.to_string()))?;
         Ok(Self {
             network,
             slowest: Slowest::of(gpus),
             latency: 1.0,
             known: Memo::default(),
-            scheduled: Memo::default(),
         })
     }
 
-    /// The slowest GPU of the job.
+    /// Slowest GPU of the job.
     pub(super) const fn slowest(&self) -> Slowest {
         self.slowest
     }
 
-    /// Lets latencies take so many times as long as they would, from now on.
+    /// Sets the latency multiplier of all prices from now on.
     pub(super) fn stretch_latency(&mut self, factor: f64) {
         self.latency = factor;
     }
@@ -66,19 +59,21 @@ impl Pricing {
         self.network.shape(groups).domains
     }
 
-    /// Price of an operation by the algorithm that was asked for. An operation that has no such
-    /// algorithm takes what the library would choose.
+    /// Price of an operation by the algorithm that was asked for. Another operation than an all-reduce
+    /// takes what the library would choose, unless a custom algorithm is to carry it.
     ///
     /// # Errors
-    /// If the all-reduce that was asked for cannot run on this network, or nothing can.
+    /// If what was asked for cannot run on this network, or nothing can.
     pub(super) fn price(
         &mut self,
         op: CollectiveOp,
         bytes: Bytes,
         groups: GroupPattern,
-        algorithm: Option<CollectiveAlgorithm>,
+        algorithm: Option<&Algorithm>,
     ) -> Result<CollectiveCost, Infeasible> {
-        let algorithm = algorithm.filter(|_| op == CollectiveOp::AllReduce);
+        let algorithm = algorithm
+            .filter(|asked| op == CollectiveOp::AllReduce || asked.custom().is_some())
+            .cloned();
         let request = CollectiveRequest {
             op,
             bytes,
@@ -88,38 +83,13 @@ impl Pricing {
         };
         let cost = self
             .known
-            .get_or_try_make(request, || self.network.collective(&request))
-            .map_err(infeasible)?;
-        Ok(stretched(*cost, self.latency))
-    }
-
-    /// Price of an operation by a schedule.
-    ///
-    /// # Errors
-    /// If the schedule carries another operation, or is made for another number of ranks.
-    pub(super) fn scheduled(
-        &mut self,
-        own: &Arc<OwnAlgorithm>,
-        op: CollectiveOp,
-        bytes: Bytes,
-        groups: GroupPattern,
-    ) -> Result<CollectiveCost, Infeasible> {
-        let request = ScheduledRequest {
-            op,
-            bytes,
-            groups,
-            protocol: None,
-        };
-        let key = (ByAddress(Arc::clone(own)), request);
-        let cost = self
-            .scheduled
-            .get_or_try_make(key, || self.network.scheduled(own, &request))
-            .map_err(infeasible)?;
+            .get_or_try_make(request.clone(), || self.network.collective(&request))
+            .map_err(|why| infeasible(&why))?;
         Ok(stretched(*cost, self.latency))
     }
 }
 
-/// A cost whose latency takes so many times as long; what the links carry takes as long as before.
+/// A cost with its latency term multiplied by `factor`; the bandwidth term stays.
 fn stretched(cost: CollectiveCost, factor: f64) -> CollectiveCost {
     if (factor - 1.0).abs() <= 0.0 {
         return cost;

@@ -2,38 +2,37 @@
 
 use std::sync::Arc;
 
+use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::layout::{Candidate, candidates};
 use crate::simulation::training::memory;
+use crate::simulation::training::play::Step;
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::step::{Step, StepCosts};
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, MemoryFootprint, TrainingScenario};
 use crate::stack::Recompute;
-use crate::units::{Bytes, SimDuration};
+use crate::units::Bytes;
+
+/// A layout that fits in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Fitting {
+    pub(super) layout: Layout,
+    pub(super) work: Arc<ModelWork>,
+    pub(super) memory: MemoryFootprint,
+}
 
 /// The layout that was chosen, with its step.
 #[derive(Clone, Debug)]
 pub(super) struct Choice {
-    pub(super) layout: Layout,
-    pub(super) work: Arc<ModelWork>,
-    pub(super) memory: MemoryFootprint,
+    pub(super) fitting: Fitting,
     pub(super) step: Step,
-    /// Layouts whose step was played.
+    /// Layouts whose step was simulated.
     pub(super) tried: u32,
-    /// Events of all of them.
+    /// Events of all their simulations.
     pub(super) events: u64,
 }
 
-/// A layout that fits, with the time that it cannot beat.
-struct Bounded {
-    layout: Layout,
-    work: Arc<ModelWork>,
-    memory: MemoryFootprint,
-    bound: SimDuration,
-}
-
-/// Enumerates the layouts that divide, drops those that do not fit, and plays the others in the
+/// Enumerates the layouts that divide, drops those that do not fit in memory, and simulates the others in the
 /// order of their lower bounds until no bound is below the best step.
 ///
 /// # Errors
@@ -44,73 +43,51 @@ pub(super) fn fastest(
     pricing: &mut Pricing,
     timeline: &mut Timeline,
 ) -> Result<Choice, Infeasible> {
-    let mut fitting = fitting(scenario, source, candidates(scenario)?)?;
     let mut fault = None;
-    let mut bounded = Vec::with_capacity(fitting.len());
-    for mut layout in fitting.drain(..) {
-        match StepCosts::of(scenario, &layout.layout, &layout.work, pricing) {
-            Ok(costs) => {
-                layout.bound = costs.lower_bound();
-                bounded.push(layout);
-            }
+    let mut bounded = Vec::new();
+    for fitting in fitting(scenario, source, candidates(scenario)?)? {
+        match StepCosts::of(scenario, &fitting.layout, &fitting.work, pricing) {
+            Ok(costs) => bounded.push((costs.lower_bound(), fitting)),
             Err(cannot) => fault = fault.or(Some(cannot)),
         }
     }
     // The sort is stable: equal bounds stay in the order of the enumeration.
-    bounded.sort_by_key(|layout| layout.bound);
-    let mut best: Option<Choice> = None;
+    bounded.sort_by_key(|(bound, _)| *bound);
+    let mut best: Option<(Fitting, Step)> = None;
     let (mut tried, mut events) = (0, 0);
-    for Bounded {
-        layout,
-        work,
-        memory,
-        bound,
-    } in bounded
-    {
-        let beaten = |best: &Choice| bound >= best.step.device.shares.total();
-        if best.as_ref().is_some_and(beaten) {
+    for (bound, fitting) in bounded {
+        if best.as_ref().is_some_and(|(_, step)| bound >= step.time()) {
             break;
         }
-        let step = StepCosts::of(scenario, &layout, &work, pricing)
+        // Priced a second time: few layouts are simulated, and the costs of all would take too much memory.
+        let step = StepCosts::of(scenario, &fitting.layout, &fitting.work, pricing)
             .and_then(|costs| costs.play(pricing, timeline, &[]));
-        let step = match step {
-            Ok(step) => step,
-            Err(cannot) => {
-                fault = fault.or(Some(cannot));
-                continue;
+        match step {
+            Ok(step) => {
+                tried += 1;
+                events += step.events;
+                let order = |fitting: &Fitting, step: &Step| (step.time(), rank(&fitting.layout));
+                let beats =
+                    |(old, time): &(Fitting, Step)| order(&fitting, &step) < order(old, time);
+                if best.as_ref().is_none_or(beats) {
+                    best = Some((fitting, step));
+                }
             }
-        };
-        tried += 1;
-        events += step.events;
-        let faster = |best: &Choice| {
-            let (new, old) = (step.device.shares.total(), best.step.device.shares.total());
-            (new, rank(&layout)) < (old, rank(&best.layout))
-        };
-        if best.as_ref().is_none_or(faster) {
-            best = Some(Choice {
-                layout,
-                work,
-                memory,
-                step,
-                tried: 0,
-                events: 0,
-            });
+            Err(cannot) => fault = fault.or(Some(cannot)),
         }
     }
-    match (best, fault) {
-        (Some(best), _) => Ok(Choice {
-            tried,
-            events,
-            ..best
-        }),
-        (None, Some(fault)) => Err(fault),
-        (None, None) => {
-            unreachable!("a layout that fits has a bound, and the first is always played")
-        }
-    }
+    let Some((fitting, step)) = best else {
+        return Err(fault.expect("a layout that fits has a bound, and the first is always played"));
+    };
+    Ok(Choice {
+        fitting,
+        step,
+        tried,
+        events,
+    })
 }
 
-/// Order in which ties are broken.
+/// Tie-breaking order of layouts with equal step times.
 fn rank(layout: &Layout) -> (u32, u32, u32, u32, u32, u32, u8) {
     let Layout {
         tp,
@@ -118,11 +95,17 @@ fn rank(layout: &Layout) -> (u32, u32, u32, u32, u32, u32, u8) {
         cp,
         ep,
         vpp,
-        micro_batch,
-        zero,
         ..
     } = *layout;
-    (tp, pp, cp, ep, vpp, micro_batch, zero.number())
+    (
+        tp,
+        pp,
+        cp,
+        ep,
+        vpp,
+        layout.micro_batch,
+        layout.zero.number(),
+    )
 }
 
 /// Layouts that fit in memory, each with the policy that recomputes least.
@@ -130,7 +113,7 @@ fn fitting(
     scenario: &TrainingScenario,
     source: &mut WorkSource,
     candidates: Vec<Candidate>,
-) -> Result<Vec<Bounded>, Infeasible> {
+) -> Result<Vec<Fitting>, Infeasible> {
     let capacity = scenario.gpu.memory;
     let mut fitting = Vec::new();
     let mut least: Option<(Bytes, Layout)> = None;
@@ -147,12 +130,10 @@ fn fitting(
             let memory = least_recomputation(scenario, &mut layout, &work, recompute.len() > 1);
             needed = memory.total();
             if needed <= capacity {
-                let bound = SimDuration::ZERO;
-                fitting.push(Bounded {
+                fitting.push(Fitting {
                     layout: layout.clone(),
                     work: work.clone(),
                     memory,
-                    bound,
                 });
                 fits = true;
                 break;
@@ -172,8 +153,8 @@ fn fitting(
     }
 }
 
-/// The peak under the layout's policy. Full recomputation that the search chooses covers the fewest layers that
-/// make it fit, in sixteenths, as frameworks name a number of layers.
+/// Peak memory under the layout's policy. Full recomputation that the search chooses covers the fewest layers that
+/// make it fit, in sixteenths, as frameworks take a number of layers.
 fn least_recomputation(
     scenario: &TrainingScenario,
     layout: &mut Layout,
@@ -201,28 +182,21 @@ fn least_recomputation(
     least
 }
 
-/// A layout in the words of its axes.
+/// Layout in the words of its axes: `tp 8, pp 4, dp 2, micro batch 1, zero 1, recompute none`.
 fn in_words(layout: &Layout) -> String {
-    let Layout {
-        tp,
-        pp,
-        dp,
-        cp,
-        ep,
-        micro_batch,
-        zero,
-        recompute,
-        ..
-    } = layout;
-    let optional = |name: &str, size: u32| {
-        if size > 1 {
-            format!(", {name} {size}")
-        } else {
-            String::new()
-        }
+    let optional = |name: &str, size: u32| match size {
+        1 => String::new(),
+        size => format!(", {name} {size}"),
     };
-    let groups = optional("cp", *cp) + &optional("ep", *ep);
     format!(
-        "tp {tp}, pp {pp}, dp {dp}{groups}, micro batch {micro_batch}, zero {zero}, recompute {recompute}"
+        "tp {}, pp {}, dp {}{}{}, micro batch {}, zero {}, recompute {}",
+        layout.tp,
+        layout.pp,
+        layout.dp,
+        optional("cp", layout.cp),
+        optional("ep", layout.ep),
+        layout.micro_batch,
+        layout.zero,
+        layout.recompute
     )
 }

@@ -1,4 +1,4 @@
-//! What the training points of one thread share.
+//! State that the training points of one thread share.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::simulation::training::work::WorkSource;
 use crate::simulation::{Infeasible, TrainingScenario};
 use crate::stack::Stack;
 
-/// Models on GPUs, and networks, that are remembered; a sweep walks through few at a time.
+/// Models on GPUs, and networks, that are cached; a sweep walks through few at a time.
 const MOST_JOBS: usize = 64;
 
 type KernelsKey = (ByAddress<Gpu>, ByAddress<Model>, ByAddress<Stack>);

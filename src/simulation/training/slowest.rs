@@ -1,10 +1,10 @@
-//! The slowest of many GPUs, which all others wait for.
+//! Speed of the slowest of many GPUs, for which all others wait.
 //!
 //! GPUs of one kind differ: by their silicon, and by what cooling and power leave of their clocks. A step
 //! ends when the slowest has ended, so a job of many GPUs is slower than one of few even where nothing is
 //! communicated.
 
-/// The slowest GPU of a job, as far as the number of GPUs decides.
+/// Slowest GPU of a job of a given size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slowest {
     /// Expectation of the largest of as many standard normal numbers.
@@ -12,7 +12,7 @@ pub(super) struct Slowest {
 }
 
 impl Slowest {
-    /// The slowest of `gpus`.
+    /// Slowest of `gpus`.
     ///
     /// Blom's approximation of the largest of n, `Φ⁻¹((n − 0.375)/(n + 0.25))` (Blom, Statistical Estimates
     /// and Transformed Beta-Variables, 1958; within 0.03 for all n). One GPU is a mean one.
@@ -26,8 +26,8 @@ impl Slowest {
         Self { largest }
     }
 
-    /// Time that it takes over that of a mean GPU, `1 + σ·E[max of n]`, where speeds have a standard
-    /// deviation of `spread` over their mean.
+    /// Kernel time relative to a mean GPU, `1 + σ·E[max of n]`, where speeds have a standard deviation of `spread`
+    /// over their mean.
     pub(super) fn over_mean(self, spread: f64) -> f64 {
         1.0 + spread * self.largest
     }

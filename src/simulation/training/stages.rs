@@ -1,11 +1,28 @@
-//! Which layers a pipeline stage holds.
+//! Layers of a pipeline stage.
+
+use crate::simulation::Layout;
+use crate::simulation::training::work::ModelWork;
+
+/// Kinds of the layers of one virtual stage.
+pub(super) fn layers_of<'a>(
+    layout: &Layout,
+    work: &'a ModelWork,
+    virtual_stage: usize,
+) -> &'a [u16] {
+    if layout.layers_per_stage.is_empty() {
+        return &work.sequence;
+    }
+    let before: u32 = layout.layers_per_stage[..virtual_stage].iter().sum();
+    let count = layout.layers_per_stage[virtual_stage];
+    &work.sequence[before as usize..(before + count) as usize]
+}
 
 /// Layers of each virtual stage when nothing is requested, front to back.
 ///
 /// Layers that divide are spread evenly. Where they do not, embedding and loss count as one layer
 /// each if that comes out even (126 layers of Llama 3.1 405B on 16 stages), else the loss alone;
 /// else the stages behind the first take one layer more until all are placed, so that first and
-/// last stage, which hold embedding and loss besides, have the fewest.
+/// last stage, which also hold embedding and loss, have the fewest.
 ///
 /// # Panics
 /// If there are more stages than layers, or no stage.

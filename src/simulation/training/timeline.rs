@@ -1,53 +1,90 @@
-//! Tasks of a step on the engine, and which cause every moment of a device has.
+//! Tasks of a step on the engine, and the attribution of a device's time to the parts of the step.
 
+use crate::closed_set;
 use crate::des::{Engine, Gate, StreamId, TaskId};
-use crate::simulation::TimeShares;
-use crate::simulation::training::trace::Track;
+use crate::simulation::{StepPart, TimeShares};
 use crate::units::{SimDuration, SimTime};
 
-/// What a task is there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// Kernels of a forward pass.
-    Forward,
-    /// Kernels of a backward pass.
-    Backward,
-    /// A send between stages.
-    Send,
-    /// Data-parallel communication.
-    Replication,
-    /// The optimizer.
-    Optimizer,
-    /// The host.
-    Host,
+closed_set! {
+    /// Streams of one pipeline stage.
+    pub enum Track: "track" {
+        /// Kernels, and everything that kernels wait for.
+        Compute = "compute",
+        /// Data-parallel communication overlapped with them.
+        Communication = "communication",
+        /// Sends to other stages overlapped with them.
+        Sends = "sends",
+    }
 }
 
-/// The microbatch that a task works on, and through which virtual stage it goes.
+closed_set! {
+    /// Kind of a task, and of the slice that shows it.
+    pub enum SliceKind: "slice" {
+        /// Forward pass of one microbatch through one chunk of layers.
+        Forward = "forward",
+        /// Backward pass of one microbatch through one chunk of layers.
+        Backward = "backward",
+        /// Send to another stage.
+        Send = "send",
+        /// Gathering of parameters or reduction of gradients.
+        Replication = "replication",
+        /// The optimizer's kernels.
+        Optimizer = "optimizer",
+        /// The host's work between steps.
+        Host = "host",
+    }
+}
+
+/// A microbatch at a virtual stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Passage {
+pub(super) struct MicrobatchAt {
     pub(super) microbatch: u32,
-    pub(super) place: u32,
+    pub(super) virtual_stage: u32,
 }
 
-/// A task's cause, and how its time divides where it has several.
+/// First and last task of a pass of one microbatch through one virtual stage.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    pub(super) first: TaskId,
+    pub(super) last: TaskId,
+    /// Time from the end of the last task until the next stage has what it sends, beyond the tasks themselves.
+    pub(super) lag: SimDuration,
+}
+
+impl Ends {
+    pub(super) const fn of(first: TaskId, last: TaskId) -> Self {
+        Self {
+            first,
+            last,
+            lag: SimDuration::ZERO,
+        }
+    }
+
+    /// A pass that goes on with more tasks, or begins with them.
+    pub(super) fn extended(so_far: Option<Self>, more: Self) -> Self {
+        Self::of(so_far.map_or(more.first, |ends| ends.first), more.last)
+    }
+}
+
+/// Description of a task: its kind, place and parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Label {
-    pub(super) cause: Cause,
+    pub(super) kind: SliceKind,
     pub(super) device: u32,
     pub(super) track: Track,
     pub(super) parts: TimeShares,
-    /// What it works on; `None` for what belongs to the whole step.
-    pub(super) passage: Option<Passage>,
+    /// Microbatch and virtual stage; `None` for what belongs to the whole step.
+    pub(super) works_on: Option<MicrobatchAt>,
 }
 
-/// Tasks with their causes.
+/// Tasks with their labels.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timeline {
     pub(super) engine: Engine,
     /// One per task, in the order of the engine.
     labels: Vec<Label>,
-    /// What the tasks that are added now work on.
-    passage: Option<Passage>,
+    /// Microbatch that the tasks that are added now work on.
+    works_on: Option<MicrobatchAt>,
     streams: Vec<DeviceStreams>,
 }
 
@@ -61,7 +98,7 @@ struct DeviceStreams {
     on_compute: Vec<TaskId>,
 }
 
-/// What one device did during the step.
+/// Times of one device in a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct DeviceTimes {
     pub(super) shares: TimeShares,
@@ -71,11 +108,11 @@ pub(super) struct DeviceTimes {
 }
 
 impl Timeline {
-    /// Forgets all tasks and makes `devices` devices.
+    /// Removes all tasks and creates `devices` devices.
     pub(super) fn reset(&mut self, devices: u32) {
         self.engine.clear();
         self.labels.clear();
-        self.passage = None;
+        self.works_on = None;
         self.streams.clear();
         for device in 0..devices {
             let compute = self.engine.add_stream(device);
@@ -90,9 +127,9 @@ impl Timeline {
         }
     }
 
-    /// Says what the tasks that follow work on.
-    pub(super) fn works_on(&mut self, passage: Option<Passage>) {
-        self.passage = passage;
+    /// Sets the microbatch and virtual stage of the tasks added from now on.
+    pub(super) fn works_on(&mut self, works_on: Option<MicrobatchAt>) {
+        self.works_on = works_on;
     }
 
     /// Every task with its label, in the order in which they were added.
@@ -100,13 +137,13 @@ impl Timeline {
         self.engine.tasks().zip(&self.labels)
     }
 
-    fn label(&mut self, cause: Cause, device: u32, track: Track, parts: TimeShares) {
+    fn label(&mut self, kind: SliceKind, device: u32, track: Track, parts: TimeShares) {
         self.labels.push(Label {
-            cause,
+            kind,
             device,
             track,
             parts,
-            passage: self.passage,
+            works_on: self.works_on,
         });
     }
 
@@ -114,7 +151,7 @@ impl Timeline {
     pub(super) fn compute(
         &mut self,
         device: u32,
-        cause: Cause,
+        kind: SliceKind,
         parts: TimeShares,
         issue: SimDuration,
         synchronised: bool,
@@ -124,16 +161,26 @@ impl Timeline {
             .engine
             .add_issued_task(streams.compute, parts.total(), issue, synchronised);
         streams.on_compute.push(task);
-        self.label(cause, device, Track::Compute, parts);
+        self.label(kind, device, Track::Compute, parts);
         task
     }
 
-    /// Adds a communication to the compute stream of a device that shares its links with those
-    /// beside: it lasts as long as its parts, or longer while they share.
+    /// Adds a task that needs no issue by the host to the compute stream of a device.
+    pub(super) fn wait(&mut self, device: u32, kind: SliceKind, parts: TimeShares) -> TaskId {
+        self.compute(device, kind, parts, SimDuration::ZERO, false)
+    }
+
+    /// Lets a task wait for the end of another.
+    pub(super) fn follow(&mut self, before: TaskId, task: TaskId) {
+        self.engine.add_dependency(before, task, SimDuration::ZERO);
+    }
+
+    /// Adds an exposed communication to the compute stream of a device. It lasts as long as its parts, or longer
+    /// while overlapped communications share its links.
     pub(super) fn exposed(
         &mut self,
         device: u32,
-        cause: Cause,
+        kind: SliceKind,
         parts: TimeShares,
         load: [f64; 2],
     ) -> TaskId {
@@ -143,11 +190,11 @@ impl Timeline {
             .engine
             .add_communication(streams.compute, alone, SimDuration::ZERO, load);
         streams.on_compute.push(task);
-        self.label(cause, device, Track::Compute, parts);
+        self.label(kind, device, Track::Compute, parts);
         task
     }
 
-    /// Adds a data-parallel communication that runs beside compute.
+    /// Adds a data-parallel communication that is overlapped with compute.
     pub(super) fn communication(
         &mut self,
         device: u32,
@@ -158,22 +205,22 @@ impl Timeline {
         let stream = self.streams[device as usize].communication;
         let task = self.engine.add_communication(stream, time, latency, load);
         let parts = TimeShares::default();
-        self.label(Cause::Replication, device, Track::Communication, parts);
+        self.label(SliceKind::Replication, device, Track::Communication, parts);
         task
     }
 
-    /// Adds a send that runs beside compute. With a load it shares the links of its device with other
+    /// Adds a send that is overlapped with compute. With a load it shares the links of its device with other
     /// communications.
     pub(super) fn send(&mut self, device: u32, time: SimDuration, load: [f64; 2]) -> TaskId {
         let stream = self.streams[device as usize].sends;
         let task = self
             .engine
             .add_communication(stream, time, SimDuration::ZERO, load);
-        self.label(Cause::Send, device, Track::Sends, TimeShares::default());
+        self.label(SliceKind::Send, device, Track::Sends, TimeShares::default());
         task
     }
 
-    /// The device whose compute stream was busy longest, and what it did up to `end`.
+    /// Times up to `end` of the critical device, whose compute stream was busy longest.
     pub(super) fn critical(&self, end: SimTime) -> DeviceTimes {
         let busy = |streams: &DeviceStreams| -> SimDuration {
             streams.on_compute.iter().map(|&task| self.span(task)).sum()
@@ -192,7 +239,7 @@ impl Timeline {
         self.engine.end(task) - self.engine.start(task)
     }
 
-    /// Gives every moment of a device its one cause.
+    /// Assigns every moment of a device to one part of the step.
     fn account(&self, device: usize, end: SimTime) -> DeviceTimes {
         let mut times = DeviceTimes::default();
         let mut now = SimTime::ZERO;
@@ -200,22 +247,22 @@ impl Timeline {
             let label = self.labels[task.index()];
             let gap = self.engine.start(task) - now;
             if gap > SimDuration::ZERO {
-                self.explain_gap(&mut times.shares, task, gap);
+                self.account_gap(&mut times.shares, task, gap);
             }
-            times.shares += label.parts;
+            times.shares += &label.parts;
             let waited = self.engine.host_wait(task);
-            times.shares.overhead += waited;
+            times.shares[StepPart::Overhead] += waited;
             let shared = self.span(task).saturating_sub(label.parts.total() + waited);
-            *times.shares.communication_of(&label.parts) += shared;
-            match label.cause {
-                Cause::Forward => times.forward += self.span(task),
-                Cause::Backward => times.backward += self.span(task),
-                Cause::Replication => times.replication_busy += self.span(task),
-                Cause::Send | Cause::Optimizer | Cause::Host => {}
+            times.shares[largest_communication(&label.parts)] += shared;
+            match label.kind {
+                SliceKind::Forward => times.forward += self.span(task),
+                SliceKind::Backward => times.backward += self.span(task),
+                SliceKind::Replication => times.replication_busy += self.span(task),
+                SliceKind::Send | SliceKind::Optimizer | SliceKind::Host => {}
             }
             now = self.engine.end(task);
         }
-        times.shares.bubble += end - now;
+        times.shares[StepPart::Bubble] += end - now;
         for (task, label) in self.tasks() {
             if label.device as usize == device && label.track == Track::Communication {
                 times.replication_busy += self.span(task);
@@ -224,21 +271,24 @@ impl Timeline {
         times
     }
 
-    fn explain_gap(&self, shares: &mut TimeShares, task: TaskId, gap: SimDuration) {
+    fn account_gap(&self, shares: &mut TimeShares, task: TaskId, gap: SimDuration) {
         match self.engine.gate(task) {
-            Gate::Host => shares.overhead += gap,
-            Gate::Stream => shares.bubble += gap,
+            Gate::Host => shares[StepPart::Overhead] += gap,
+            Gate::Stream => shares[StepPart::Bubble] += gap,
             Gate::Dependency { on, lag } => {
                 let sent = gap.min(lag);
-                shares.pp_comm += sent;
+                shares[StepPart::PpComm] += sent;
                 let waited = gap - sent;
-                match self.labels[on.index()].cause {
-                    Cause::Forward | Cause::Backward | Cause::Optimizer | Cause::Host => {
-                        shares.bubble += waited;
+                match self.labels[on.index()].kind {
+                    SliceKind::Forward
+                    | SliceKind::Backward
+                    | SliceKind::Optimizer
+                    | SliceKind::Host => {
+                        shares[StepPart::Bubble] += waited;
                     }
                     // Another stage's communication cannot begin before that stage is done computing: what is
                     // waited for beyond the communication itself is that stage's work.
-                    Cause::Replication => {
+                    SliceKind::Replication => {
                         let own =
                             self.labels[on.index()].device == self.labels[task.index()].device;
                         let communicating = if own {
@@ -246,18 +296,32 @@ impl Timeline {
                         } else {
                             waited.min(self.span(on))
                         };
-                        shares.dp_comm += communicating;
-                        shares.bubble += waited - communicating;
+                        shares[StepPart::DpComm] += communicating;
+                        shares[StepPart::Bubble] += waited - communicating;
                     }
-                    Cause::Send => {
+                    SliceKind::Send => {
                         let sending = waited.min(self.span(on));
-                        shares.pp_comm += sending;
-                        shares.bubble += waited - sending;
+                        shares[StepPart::PpComm] += sending;
+                        shares[StepPart::Bubble] += waited - sending;
                     }
                 }
             }
         }
     }
+}
+
+/// Largest of the communication parts of a pass; the first of equals.
+fn largest_communication(parts: &TimeShares) -> StepPart {
+    // `max_by_key` gives the last of equals.
+    [
+        StepPart::PpComm,
+        StepPart::EpComm,
+        StepPart::CpComm,
+        StepPart::TpComm,
+    ]
+    .into_iter()
+    .max_by_key(|&part| parts[part])
+    .expect("there are four kinds")
 }
 
 #[cfg(test)]
@@ -272,22 +336,16 @@ mod tests {
         let us = SimDuration::from_micros;
         let mut timeline = Timeline::default();
         timeline.reset(1);
-        let kernels = TimeShares {
-            compute: us(4),
-            ..TimeShares::default()
-        };
-        let traffic = TimeShares {
-            tp_comm: us(10),
-            ..TimeShares::default()
-        };
+        let kernels = TimeShares::from([(StepPart::Compute, us(4))]);
+        let traffic = TimeShares::from([(StepPart::TpComm, us(10))]);
         timeline.communication(0, us(10), SimDuration::ZERO, [0.0, 1.0]);
-        timeline.compute(0, Cause::Backward, kernels, SimDuration::ZERO, false);
-        timeline.exposed(0, Cause::Backward, traffic, [0.0, 1.0]);
+        timeline.compute(0, SliceKind::Backward, kernels, SimDuration::ZERO, false);
+        timeline.exposed(0, SliceKind::Backward, traffic, [0.0, 1.0]);
         let end = timeline.engine.run();
         assert_eq!(end - SimTime::ZERO, us(20));
         let device = timeline.critical(end);
-        assert_eq!(device.shares.compute, us(4));
-        assert_eq!(device.shares.tp_comm, us(16));
+        assert_eq!(device.shares[StepPart::Compute], us(4));
+        assert_eq!(device.shares[StepPart::TpComm], us(16));
         assert_eq!(device.replication_busy, us(16));
         assert_eq!(device.shares.total(), us(20));
     }

@@ -1,51 +1,23 @@
 //! The timeline of one step, for people to look at.
 
-use crate::closed_set;
+use std::collections::BTreeMap;
+
 use crate::des::TaskId;
 use crate::simulation::TimeShares;
+use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::memory;
-use crate::simulation::training::step::StepCosts;
-use crate::simulation::training::timeline::{Cause, Label, Timeline};
+use crate::simulation::training::stages::layers_of;
+use crate::simulation::training::timeline::{Label, SliceKind, Timeline, Track};
 use crate::units::{Bytes, SimDuration, SimTime};
 
-closed_set! {
-    /// Streams of one pipeline stage.
-    pub enum Track: "track" {
-        /// Kernels, and everything that kernels wait for.
-        Compute = "compute",
-        /// Data-parallel communication beside them.
-        Communication = "communication",
-        /// Sends to other stages beside them.
-        Sends = "sends",
-    }
-}
-
-closed_set! {
-    /// What a slice of a track shows.
-    pub enum SliceKind: "slice" {
-        /// Forward pass of one microbatch through one chunk of layers.
-        Forward = "forward",
-        /// Backward pass of it.
-        Backward = "backward",
-        /// Send to another stage.
-        Send = "send",
-        /// Gathering of parameters or reduction of gradients.
-        Replication = "replication",
-        /// The optimizer's kernels.
-        Optimizer = "optimizer",
-        /// The host's work between steps.
-        Host = "host",
-    }
-}
-
-/// A stretch of time on one track.
+/// One task on one track.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slice {
     /// Pipeline stage, 0-based.
     pub stage: u32,
     /// Stream of the stage.
     pub track: Track,
-    /// What it shows.
+    /// Kind of the task.
     pub kind: SliceKind,
     /// Microbatch, 0-based; `None` for what belongs to the whole step.
     pub microbatch: Option<u32>,
@@ -53,22 +25,22 @@ pub struct Slice {
     pub chunk: Option<u32>,
     /// First layer and one past the last, front to back.
     pub layers: Option<(u32, u32)>,
-    /// When it starts.
+    /// Start, from the start of the step.
     pub start: SimTime,
-    /// How long it lasts.
+    /// Duration.
     pub duration: SimDuration,
-    /// How its time divides.
+    /// Parts of its time.
     pub parts: TimeShares,
 }
 
-/// Activations that a stage holds from a moment on.
+/// Activations that a stage holds from a moment until its next counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// Pipeline stage, 0-based.
     pub stage: u32,
-    /// The moment.
+    /// Moment, from the start of the step.
     pub at: SimTime,
-    /// What it holds.
+    /// Bytes held.
     pub activations: Bytes,
 }
 
@@ -86,7 +58,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The timeline that was played, with what it means for memory.
+    /// Slices of a timeline that was played, and the activations held meanwhile.
     pub(super) fn of(
         costs: &StepCosts,
         timeline: &Timeline,
@@ -109,42 +81,35 @@ impl Trace {
 }
 
 fn slice(costs: &StepCosts, timeline: &Timeline, task: TaskId, label: &Label) -> Slice {
-    let place = label.passage.map(|passage| passage.place);
+    let stage = label.works_on.map(|at| at.virtual_stage);
     let start = timeline.engine.start(task);
     Slice {
         stage: label.device,
         track: label.track,
-        kind: match label.cause {
-            Cause::Forward => SliceKind::Forward,
-            Cause::Backward => SliceKind::Backward,
-            Cause::Send => SliceKind::Send,
-            Cause::Replication => SliceKind::Replication,
-            Cause::Optimizer => SliceKind::Optimizer,
-            Cause::Host => SliceKind::Host,
-        },
-        microbatch: label.passage.map(|passage| passage.microbatch),
-        chunk: place.map(|place| place / costs.layout.pp),
-        layers: place.map(|place| layers(costs, place as usize)),
+        kind: label.kind,
+        microbatch: label.works_on.map(|at| at.microbatch),
+        chunk: stage.map(|stage| stage / costs.layout.pp),
+        layers: stage.map(|stage| layers(costs, stage as usize)),
         start,
         duration: timeline.engine.end(task) - start,
         parts: label.parts,
     }
 }
 
-fn layers(costs: &StepCosts, place: usize) -> (u32, u32) {
+fn layers(costs: &StepCosts, virtual_stage: usize) -> (u32, u32) {
     let held = &costs.layout.layers_per_stage;
     if held.is_empty() {
         return (0, costs.work.sequence.len() as u32);
     }
-    let before: u32 = held[..place].iter().sum();
-    (before, before + held[place])
+    let before: u32 = held[..virtual_stage].iter().sum();
+    (before, before + held[virtual_stage])
 }
 
 /// A forward pass adds what its layers keep, the backward pass of the same microbatch frees it. A
-/// pass that is cut into pieces counts once: at the end of its last piece.
+/// pass that is cut into several tasks counts once: at the end of its last task.
 fn counters(costs: &StepCosts, slices: &[Slice]) -> Vec<Counter> {
-    let kept = |place: usize| -> u64 {
-        memory::layers_of(costs.layout, costs.work, place)
+    let kept = |virtual_stage: usize| -> u64 {
+        layers_of(costs.layout, costs.work, virtual_stage)
             .iter()
             .map(|&kind| {
                 let layer = &costs.work.kinds[usize::from(kind)];
@@ -152,7 +117,7 @@ fn counters(costs: &StepCosts, slices: &[Slice]) -> Vec<Counter> {
             })
             .sum()
     };
-    let mut ends = std::collections::BTreeMap::new();
+    let mut ends = BTreeMap::new();
     for slice in slices {
         let change = match slice.kind {
             SliceKind::Forward => 1_i64,
@@ -169,8 +134,9 @@ fn counters(costs: &StepCosts, slices: &[Slice]) -> Vec<Counter> {
     let mut changes: Vec<(SimTime, u32, i64)> = ends
         .into_iter()
         .map(|((stage, _, chunk, change), at)| {
-            let place = chunk.unwrap_or(0) * costs.layout.pp + stage;
-            (at, stage, change * kept(place as usize).cast_signed())
+            let virtual_stage = chunk.unwrap_or(0) * costs.layout.pp + stage;
+            let held = kept(virtual_stage as usize).cast_signed();
+            (at, stage, change * held)
         })
         .collect();
     changes.sort_unstable();

@@ -1,48 +1,48 @@
-//! Steps whose kernels do not always take the same time.
+//! Step times when kernel times vary.
 
 use hdrhistogram::Histogram;
 
+use crate::simulation::random::{GOLDEN, mixed};
+use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::slowest::normal_quantile;
-use crate::simulation::training::step::StepCosts;
 use crate::simulation::training::timeline::Timeline;
-use crate::simulation::{Infeasible, Percentiles, TrainingScenario};
+use crate::simulation::{Infeasible, Percentiles};
 use crate::units::SimDuration;
 
-/// Share of a kernel's variance that belongs to the GPU it runs on and stays over the steps.
+/// Share of a kernel time's variance that belongs to the GPU and stays over the steps (estimate).
 const PERSISTENT: f64 = 0.25;
-/// Share of it that is a disturbance of one step.
+/// Share of it that a GPU draws anew for each step (estimate).
 const PER_STEP: f64 = 0.25;
 
 /// Times of the simulated steps.
 pub(super) struct Spread {
     /// Mean step.
     pub(super) mean: SimDuration,
-    /// Median and tail.
+    /// Percentiles.
     pub(super) percentiles: Percentiles,
     /// Events of all steps.
     pub(super) events: u64,
 }
 
-/// Plays the steps of a layout with slower and faster GPUs.
+/// Simulates the steps of a layout whose GPUs differ in speed.
 ///
 /// Noise per kernel averages out over the thousands of kernels of a step. What remains is a
-/// persistent difference between GPUs and a disturbance per step; each stage is as slow as the
-/// slowest of its ranks. The maximum over n alike ranks is drawn as one order statistic, the
+/// persistent difference between GPUs and a deviation per step; each stage is as slow as the
+/// slowest of its ranks. The maximum over n identically distributed ranks is drawn as one order statistic, the
 /// quantile at `U^(1/n)`, so that cost does not grow with n (David & Nagaraja, Order Statistics,
 /// 2.1). Draws are counter-based: seed, step and stage decide them.
 ///
 /// # Errors
-/// If a communication that was asked for cannot run.
+/// If a requested collective cannot run on this network.
 pub(super) fn spread(
-    scenario: &TrainingScenario,
     costs: &StepCosts,
-    stages: u32,
     pricing: &mut Pricing,
     timeline: &mut Timeline,
 ) -> Result<Spread, Infeasible> {
-    let run = scenario.run;
-    let ranks = f64::from(scenario.gpus / stages);
+    let run = costs.scenario.run;
+    let stages = costs.layout.pp;
+    let ranks = f64::from(costs.scenario.gpus / stages);
     let sigma = |share: f64| run.variability * libm::sqrt(share);
     let draw = |step: u64, stage: u64| {
         normal_quantile(libm::pow(uniform(run.seed, step, stage), 1.0 / ranks))
@@ -59,7 +59,7 @@ pub(super) fn spread(
                 (1.0 + persistent[stage] + sigma(PER_STEP) * draw(step, stage as u64)).max(0.1);
         }
         let played = costs.play(pricing, timeline, &slowdown)?;
-        let picos = played.device.shares.total().as_picos();
+        let picos = played.time().as_picos();
         total += u128::from(picos);
         events += played.events;
         // The histogram counts nanoseconds; five digits of them are finer than any step's spread.
@@ -77,19 +77,13 @@ pub(super) fn spread(
     })
 }
 
-/// A uniform number in (0, 1) from a counter (SplitMix64 finaliser; Steele et al., OOPSLA 2014).
+/// Uniform number in (0, 1), drawn by the counters `step` and `stage`.
 fn uniform(seed: u64, step: u64, stage: u64) -> f64 {
     let mut bits = seed;
     for word in [step, stage] {
-        bits = mix(bits ^ mix(word.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+        bits = mixed(bits ^ mixed(word.wrapping_add(GOLDEN)));
     }
     ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-}
-
-fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Kernels and communications of each kind of layer, before the network has a price for them.
+//! Kernel times and communications of each kind of layer, before the network prices the latter.
 
 use std::sync::Arc;
 
@@ -13,38 +13,38 @@ use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{EncoderHead, ExpertDispatch, LossMemory};
 use crate::units::{Bytes, SimDuration};
 
-/// Kernels that run one after another.
+/// Total of kernels that run one after another.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Kernels {
-    /// Time of all of them.
+    /// Time.
     pub(super) busy: SimDuration,
-    /// Of it, attention.
+    /// Time of the attention kernels among them.
     pub(super) attention: SimDuration,
     /// Launches.
     pub(super) count: u32,
-    /// Work.
+    /// FLOPs.
     pub(super) flops: f64,
 }
 
 /// One communication of a pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Communication {
-    /// What is done.
+    /// Operation.
     pub(super) op: CommOp,
-    /// By whom.
+    /// Group of ranks.
     pub(super) group: CommGroup,
-    /// How much, as [`Operator::Comm`] counts it.
+    /// Bytes, as [`Operator::Comm`] counts them.
     pub(super) bytes: Bytes,
-    /// The matrix product that may hide it; zero where none can.
-    pub(super) beside: SimDuration,
+    /// Time of the matrix product that may hide it; zero where none can.
+    pub(super) overlapped: SimDuration,
 }
 
 /// One pass of one layer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PassWork {
-    /// Its kernels.
+    /// Kernels of the pass.
     pub(super) kernels: Kernels,
-    /// Its communications, in order.
+    /// Communications of the pass, in order.
     pub(super) communications: Vec<Communication>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct LayerWork {
     pub(super) model_flops_forward: f64,
 }
 
-/// A model on one GPU under one sharding.
+/// Kernel times, communications and parameters of a model on one GPU under one sharding.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ModelWork {
     pub(super) kinds: Vec<LayerWork>,
@@ -72,7 +72,14 @@ pub(super) struct ModelWork {
     pub(super) mtp_layers: u32,
 }
 
-/// The sharding that a layout means for one rank's operators.
+impl ModelWork {
+    /// Bytes of the residual stream of one microbatch on this rank: what a stage sends to the next.
+    pub(super) fn residual_bytes(&self) -> u64 {
+        self.kinds.first().map_or(0, |layer| layer.kept.full.get())
+    }
+}
+
+/// Sharding of one rank's operators under a layout.
 pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
     let stack = &scenario.stack;
     Shard {
@@ -135,16 +142,14 @@ fn is_low(precision: Precision) -> bool {
     precision != precision.high()
 }
 
-/// Work of one model on one GPU with one stack, by sharding.
+/// Kernel times of one model on one GPU with one stack, cached by sharding.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WorkSource {
     known: Memo<(Shard, Precision, AttentionKernel), Arc<ModelWork>, 4096>,
 }
 
 impl WorkSource {
-    /// The work of a layout; computed once per sharding.
-    ///
-    /// Every scenario asked for has the same GPU, model and stack.
+    /// Work of a layout, computed once per sharding. All scenarios have the same GPU, model and stack.
     pub(super) fn work(&mut self, scenario: &TrainingScenario, layout: &Layout) -> Arc<ModelWork> {
         let shard = shard(scenario, layout);
         let key = (shard, layout.precision, layout.attention);
@@ -206,7 +211,7 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
         {
             // A gather feeds the product behind it, a reduction drains the one before it.
             let gathers = op == CommOp::AllGather;
-            let beside = if overlappable && !gathers {
+            let overlapped = if overlappable && !gathers {
                 last_product
             } else {
                 SimDuration::ZERO
@@ -215,7 +220,7 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
                 op,
                 group,
                 bytes,
-                beside,
+                overlapped,
             });
             waiting = (overlappable && gathers).then_some(work.communications.len() - 1);
             continue;
@@ -228,7 +233,7 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
             Operator::Gemm { .. } | Operator::GroupedGemm { .. } => {
                 last_product = time.busy;
                 if let Some(gather) = waiting.take() {
-                    work.communications[gather].beside = time.busy;
+                    work.communications[gather].overlapped = time.busy;
                 }
             }
             Operator::Attention { .. } => work.kernels.attention += time.busy,

@@ -1,43 +1,41 @@
-//! What one pipeline stage holds, layer by layer added up.
+//! Parameters and activations of one pipeline stage, added up layer by layer.
 
-use crate::simulation::Layout;
-use crate::simulation::TrainingScenario;
+use crate::model::ShardParameters;
+use crate::simulation::training::parameters::tied_table;
+use crate::simulation::training::stages::layers_of;
 use crate::simulation::training::work::{LayerWork, ModelWork};
+use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{Recompute, SelectiveRecompute};
-
-use super::layers_of;
 
 /// Parameters and activations of a stage, before anything is sharded over data parallelism.
 #[derive(Default)]
 pub(super) struct Held {
-    /// Parameters that are reduced over the dp·cp group.
-    pub(super) dense: u64,
-    /// Parameters of routed experts.
-    pub(super) expert: u64,
-    /// Parameters of the layer (or embedding, or head) that has most.
+    /// Parameters of all layers.
+    pub(super) parameters: ShardParameters,
+    /// Parameters of the largest layer, embedding and head included.
     pub(super) largest_layer: u64,
     /// Elements of weight matrices, each shape once.
     pub(super) distinct_weights: u64,
-    /// Kept per microbatch by the layers of all chunks.
+    /// Bytes that the layers of all chunks keep per microbatch.
     pub(super) kept: u64,
     /// Model chunks.
     pub(super) chunks: u64,
-    /// Kept per microbatch by the embedding.
+    /// Bytes that the embedding keeps per microbatch.
     pub(super) embedding: u64,
-    /// Kept per microbatch by head and loss.
+    /// Bytes that head and loss keep per microbatch.
     pub(super) head: u64,
-    /// Held by the head besides while gradients of the loss are computed.
+    /// Transient memory of the head while gradients of the loss are computed, beyond what is kept.
     pub(super) head_transient: u64,
-    /// Most that one layer's backward pass holds besides what was kept.
+    /// Peak transient memory of one layer's backward pass, beyond saved activations.
     pub(super) working: u64,
-    /// Most that one layer's backward pass holds in all.
+    /// Peak memory of one layer's backward pass, saved activations included.
     pub(super) layer: u64,
-    /// Output of the stage; 0 for the last.
+    /// Bytes of the stage's output per microbatch; 0 for the last stage.
     pub(super) output: u64,
 }
 
 impl Held {
-    /// The layers of `stage`, with embedding and head where they stand.
+    /// Adds up the layers of `stage`, with embedding and head where it has them.
     pub(super) fn of(
         scenario: &TrainingScenario,
         layout: &Layout,
@@ -52,15 +50,15 @@ impl Held {
         let policy = Policy::of(scenario, layout);
         let stages = layout.pp * layout.vpp;
         for chunk in 0..layout.vpp {
-            let place = chunk * layout.pp + stage;
-            for &kind in layers_of(layout, work, place as usize) {
+            let virtual_stage = chunk * layout.pp + stage;
+            for &kind in layers_of(layout, work, virtual_stage as usize) {
                 held.add_layer(&work.kinds[usize::from(kind)], policy, &mut shapes);
             }
-            if place == 0 {
+            if virtual_stage == 0 {
                 held.add_parameters(&work.embedding);
                 held.embedding += work.embedding.kept.none.get();
             }
-            if place + 1 == stages {
+            if virtual_stage + 1 == stages {
                 held.add_head(scenario, layout, work);
                 add_shapes(&mut shapes, &work.head.weight_shapes);
                 if let Some(mtp) = &work.mtp {
@@ -71,7 +69,7 @@ impl Held {
             }
         }
         if stage + 1 < layout.pp {
-            held.output = work.kinds.first().map_or(0, |layer| layer.kept.full.get());
+            held.output = work.residual_bytes();
         }
         held.distinct_weights = shapes.iter().map(|(rows, columns)| rows * columns).sum();
         held
@@ -92,21 +90,16 @@ impl Held {
         self.add_parameters(&work.head);
         self.head += work.head.kept.none.get();
         self.head_transient += work.head.kept.transient.get();
-        let Some(network) = scenario.model.transformer() else {
-            return;
-        };
-        let table =
-            u64::from(network.vocab).div_ceil(u64::from(layout.tp)) * u64::from(network.hidden);
-        if network.tied_embeddings && layout.pp > 1 {
+        if layout.pp > 1 {
             // First and last stage each hold the matrix that they share.
-            self.dense += table;
+            let table = tied_table(scenario, layout);
+            self.parameters.dense += table;
             self.largest_layer = self.largest_layer.max(table);
         }
     }
 
     fn add_parameters(&mut self, layer: &LayerWork) {
-        self.dense += layer.parameters.dense;
-        self.expert += layer.parameters.expert;
+        self.parameters += layer.parameters;
         self.largest_layer = self
             .largest_layer
             .max(layer.parameters.dense + layer.parameters.expert);
@@ -121,7 +114,7 @@ fn add_shapes(known: &mut Vec<(u64, u64)>, more: &[(u64, u64)]) {
     }
 }
 
-/// What of a layer is kept from forward to backward.
+/// Rule for what a layer keeps from forward to backward.
 #[derive(Clone, Copy)]
 pub(super) struct Policy {
     recompute: Recompute,
@@ -143,7 +136,7 @@ impl Policy {
         }
     }
 
-    /// Bytes of one microbatch.
+    /// Bytes that a layer keeps of one microbatch.
     pub(super) fn kept(self, layer: &LayerWork) -> u64 {
         let kept = match (self.recompute, self.selective) {
             (Recompute::None, _) => layer.kept.none,

@@ -1,16 +1,16 @@
-//! Bytes that each pipeline stage holds at its peak.
+//! Peak memory of each pipeline stage.
 //!
-//! A stage is looked at in four moments, and the fullest is its peak: when gradients of the loss are
+//! The peak of a stage is the fullest of four moments: when gradients of the loss are
 //! computed, at the start and at the end of the layers' backward pass, and when the optimizer
 //! steps. Activations are freed while gradients appear, so that the two never add up in full unless
-//! the gradients live on from an earlier microbatch or step.
+//! the gradients persist from an earlier microbatch or step.
 
 mod held;
 mod state;
 #[cfg(test)]
 mod tests;
 
-use crate::simulation::training::schedule::{self, Pipeline};
+use crate::simulation::training::schedule::{self, PipelineSize};
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, MemoryFootprint, TrainingScenario};
 use crate::stack::PipelineSchedule;
@@ -31,7 +31,7 @@ pub(super) fn peak(
         .expect("a pipeline has at least one stage")
 }
 
-/// Footprint of one stage in its fullest moment.
+/// Peak footprint of one stage.
 pub(super) fn footprint(
     scenario: &TrainingScenario,
     layout: &Layout,
@@ -54,7 +54,7 @@ pub(super) fn footprint(
     };
     let room = scenario.gpu.memory.saturating_sub(held.total());
     let mut cached = Bytes::from_f64(tensors * (reserve.fragmentation - tight));
-    // The step's flat blocks fit in no freed activation, so they are allocated beside them.
+    // The step's flat blocks fit in no freed activation, so they are allocated on top.
     if reserve.flat_step && peak.activations > Bytes::ZERO {
         cached += state.copies;
     }
@@ -64,11 +64,11 @@ pub(super) fn footprint(
     }
 }
 
-/// Fragmentation that a run has to leave room for: reserved over allocated memory is 1.03 to 1.09 where both were
+/// Fragmentation that always takes memory: reserved over allocated memory is 1.03 to 1.09 where both were
 /// measured (SimuMax v1.2, 16 runs). What a stack has above it is cache, which is given back before memory runs out.
 const TIGHT_FRAGMENTATION: f64 = 0.09;
 
-/// Tensors in each of the four moments.
+/// Footprint at each of the four moments, tensors alone.
 fn moments(
     scenario: &TrainingScenario,
     layout: &Layout,
@@ -118,17 +118,17 @@ fn moments(
 
 /// Activations of a stage at three moments of a microbatch, in bytes.
 struct Activations {
-    /// When gradients of the loss are computed.
+    /// While gradients of the loss are computed.
     loss: u64,
-    /// In the backward pass of the layer that runs first in it.
+    /// During the backward pass of the last layer, which runs first.
     first_backward: u64,
-    /// In that of the layer that runs last, when no microbatch waits behind it.
+    /// During the backward pass of the first layer, which runs last, when no other microbatch is in flight.
     last_backward: u64,
 }
 
 impl Activations {
     fn of(scenario: &TrainingScenario, layout: &Layout, held: &Held, stage: u32) -> Self {
-        let pipeline = Pipeline {
+        let pipeline = PipelineSize {
             stages: layout.pp,
             chunks: layout.vpp,
             microbatches: layout.microbatches,
@@ -157,20 +157,4 @@ impl Activations {
 /// Bytes that a layer keeps of one microbatch from forward to backward.
 pub(super) fn kept(scenario: &TrainingScenario, layout: &Layout, layer: &LayerWork) -> u64 {
     Policy::of(scenario, layout).kept(layer)
-}
-
-/// Kinds of the layers of one virtual stage.
-pub(super) fn layers_of<'a>(layout: &Layout, work: &'a ModelWork, place: usize) -> &'a [u16] {
-    if layout.layers_per_stage.is_empty() {
-        return &work.sequence;
-    }
-    let before: u32 = layout.layers_per_stage[..place].iter().sum();
-    let count = layout.layers_per_stage[place];
-    &work.sequence[before as usize..(before + count) as usize]
-}
-
-/// Ranks over which dense and expert parameters are replicated.
-pub(super) fn replicas(scenario: &TrainingScenario, layout: &Layout) -> (u32, u32) {
-    let expert = scenario.gpus / (layout.pp * layout.etp * layout.ep);
-    (layout.dp * layout.cp, expert.max(1))
 }

@@ -1,64 +1,67 @@
 //! Weights, gradients and optimizer states of one pipeline stage.
 
+use crate::simulation::training::optimizer;
+use crate::simulation::training::parameters::Sharded;
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{GradientPrecision, Sharding, ZeroStage};
 use crate::units::Bytes;
 
 use super::held::Held;
-use super::replicas;
 
-/// Bytes that do not depend on the batch.
+/// Model state of a stage: bytes that do not depend on the batch.
 ///
 /// Mixed precision keeps 16-bit weights, and in the optimizer fp32 master weights with two moments
-/// (12 bytes per parameter); ZeRO divides by the replicas what its stage covers (arXiv 1910.02054,
+/// (12 bytes per parameter); ZeRO shards over the replicas what its stage covers (arXiv 1910.02054,
 /// section 5). The recipes that keep fp32 weights alone have no master copy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct State {
-    /// Weights that live from step to step.
+    /// Weights kept from step to step.
     pub(super) weights: Bytes,
     /// All weights in the format of training while a step's passes run: gathered once (FSDP's ZeRO-2) or cast by
     /// autocast, which keeps its copies for the backward pass.
     pub(super) whole: Bytes,
     /// Gathered weights of the layer that runs and of the next.
     pub(super) gathered: Bytes,
-    /// Gradients when all are there.
+    /// Gradients of all layers.
     pub(super) gradients: Bytes,
     /// Gradients of one layer before they are reduced to the rank's part.
     pub(super) layer_gradients: Bytes,
     /// Master weights and moments.
     pub(super) optimizer: Bytes,
-    /// Copies of gradients that the optimizer makes when it steps.
+    /// Copies of gradients that the optimizer's step makes.
     pub(super) copies: Bytes,
-    /// Tensors that stand in for gradients which the product itself added to the buffer.
+    /// Placeholder tensors for gradients that the matrix product itself accumulated into the buffer.
     pub(super) stand_ins: Bytes,
     /// Flat buffers in which gradients are reduced.
     pub(super) buckets: Bytes,
 }
 
 impl State {
-    /// State of a stage that holds `held`.
+    /// State of a stage with the parameters of `held`.
     pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, held: &Held) -> Self {
-        let share = Share::of(scenario, layout, held);
+        let parameters = Sharded::of(scenario, layout, held.parameters);
+        let bytes = |each: f64, sharded_from| Bytes::from_f64(parameters.held(sharded_from) * each);
         let recipe = &scenario.stack.recipe;
         let element = layout.precision.storage_bytes();
         let fp32_weights = recipe.fp32_parameters || element == 4;
-        let is_gathered = layout.zero == ZeroStage::Z3 && share.is_sharded();
-        let is_whole = layout.zero == ZeroStage::Z2 && gathers(scenario) && share.is_sharded();
+        let is_gathered = layout.zero == ZeroStage::Z3 && parameters.has_replicas();
+        let is_whole =
+            layout.zero == ZeroStage::Z2 && gathers(scenario) && parameters.has_replicas();
         let weight_bytes = if fp32_weights { 4.0 } else { 2.0 };
         let weights = if is_whole {
-            share.part(weight_bytes)
+            Bytes::from_f64(parameters.part() * weight_bytes)
         } else {
-            share.amount(weight_bytes, 3)
+            bytes(weight_bytes, 3)
         };
         let autocast = recipe.autocast && fp32_weights && element < 4;
         let whole = if is_whole || autocast {
-            share.all(element as f64)
+            Bytes::from_f64(parameters.all() * element as f64)
         } else {
             Bytes::ZERO
         };
         let gathered = if is_gathered {
-            let bytes = if autocast { 4 } else { element };
-            Bytes::new(2 * held.largest_layer * bytes)
+            let each = if autocast { 4 } else { element };
+            Bytes::new(2 * held.largest_layer * each)
         } else {
             Bytes::ZERO
         };
@@ -75,10 +78,10 @@ impl State {
             weights,
             whole,
             gathered,
-            gradients: share.amount(gradient_bytes(scenario, fp32_weights), 2),
+            gradients: bytes(gradient_bytes(scenario, fp32_weights), 2),
             layer_gradients,
-            optimizer: share.amount(optimizer_bytes(scenario, fp32_weights), 1),
-            copies: copies(scenario, layout, &share),
+            optimizer: bytes(optimizer::state_bytes(scenario, fp32_weights), 1),
+            copies: copies(scenario, layout, parameters),
             buckets: buckets(scenario, layout),
             stand_ins: if recipe.gradient_stand_ins {
                 Bytes::new(held.distinct_weights * element)
@@ -89,7 +92,7 @@ impl State {
     }
 }
 
-/// Whether sharded parameters are gathered for the passes and the rank's part stays beside them, as FSDP does;
+/// Whether sharded parameters are gathered for the passes while the rank keeps its part, as FSDP does;
 /// DeepSpeed's ZeRO-2 keeps whole 16-bit weights instead.
 fn gathers(scenario: &TrainingScenario) -> bool {
     scenario.stack.sharding == Sharding::Full && !scenario.stack.recipe.persistent_gradients
@@ -103,28 +106,14 @@ fn gradient_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
     }
 }
 
-fn optimizer_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
-    let recipe = &scenario.stack.recipe;
-    let is_moe = scenario
-        .model
-        .transformer()
-        .is_some_and(|network| network.moe.is_some());
-    let bytes = match recipe.moe_optimizer_bytes {
-        Some(bytes) if is_moe => bytes.min(recipe.optimizer_bytes),
-        Some(_) | None => recipe.optimizer_bytes,
-    };
-    if fp32_weights { bytes.min(8.0) } else { bytes }
-}
-
-/// Gradients in fp32 that an optimizer with fp32 master weights and moments makes of 16-bit ones when it steps;
-/// where a sharded optimizer flattens its part first, in 16 bits too.
-fn copies(scenario: &TrainingScenario, layout: &Layout, share: &Share) -> Bytes {
+/// Bytes of gradient copies in the optimizer's step: fp32 ones that an optimizer with fp32 master weights and
+/// moments makes of 16-bit gradients; where a sharded optimizer flattens its part first, 16-bit ones too.
+fn copies(scenario: &TrainingScenario, layout: &Layout, parameters: Sharded) -> Bytes {
     let stack = &scenario.stack;
     let full_precision = layout.precision.storage_bytes() == 4;
-    let steps_in_fp32 = optimizer_bytes(scenario, false) >= 12.0;
     let copied = match stack.gradient_precision {
         GradientPrecision::Half => {
-            !full_precision && !stack.recipe.fp32_parameters && steps_in_fp32
+            !full_precision && !stack.recipe.fp32_parameters && optimizer::steps_in_fp32(scenario)
         }
         GradientPrecision::Fp32 => false,
     };
@@ -132,58 +121,15 @@ fn copies(scenario: &TrainingScenario, layout: &Layout, share: &Share) -> Bytes 
         return Bytes::ZERO;
     }
     let flattened = stack.reserve.flat_step && layout.zero != ZeroStage::Z0;
-    share.amount(if flattened { 6.0 } else { 4.0 }, 1)
+    Bytes::from_f64(parameters.held(1) * if flattened { 6.0 } else { 4.0 })
 }
 
-/// Flat buffers of sharded reductions; a stack gives their size for 16-bit elements.
+/// Bytes of the flat buffers of sharded reductions; a stack gives their size for 16-bit elements.
 fn buckets(scenario: &TrainingScenario, layout: &Layout) -> Bytes {
     let bytes = scenario.stack.reserve.buffers;
     match (layout.zero, scenario.stack.gradient_precision) {
         (ZeroStage::Z0, _) => Bytes::ZERO,
         (_, GradientPrecision::Half) => bytes,
         (_, GradientPrecision::Fp32) => bytes + bytes,
-    }
-}
-
-/// Parameters of a stage and how many ranks share them.
-struct Share<'a> {
-    held: &'a Held,
-    zero: u8,
-    dense: u32,
-    expert: u32,
-}
-
-impl<'a> Share<'a> {
-    fn of(scenario: &TrainingScenario, layout: &Layout, held: &'a Held) -> Self {
-        let (dense, expert) = replicas(scenario, layout);
-        Self {
-            held,
-            zero: layout.zero.number(),
-            dense,
-            expert,
-        }
-    }
-
-    fn is_sharded(&self) -> bool {
-        self.dense > 1
-    }
-
-    /// Bytes where each parameter takes `bytes`, divided by the replicas when ZeRO's stage is `sharded_from` or above.
-    fn amount(&self, bytes: f64, sharded_from: u8) -> Bytes {
-        if self.zero >= sharded_from {
-            self.part(bytes)
-        } else {
-            self.all(bytes)
-        }
-    }
-
-    fn all(&self, bytes: f64) -> Bytes {
-        Bytes::from_f64((self.held.dense as f64 + self.held.expert as f64) * bytes)
-    }
-
-    fn part(&self, bytes: f64) -> Bytes {
-        let dense = self.held.dense as f64 / f64::from(self.dense);
-        let expert = self.held.expert as f64 / f64::from(self.expert);
-        Bytes::from_f64((dense + expert) * bytes)
     }
 }

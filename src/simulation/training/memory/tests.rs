@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::hardware::Gpu;
-use crate::simulation::{
-    CommunicationRequest, LayoutRequest, MemoryFootprint, RunSettings, Scratch, TrainingScenario,
-    Workload, stage_memory,
-};
+use crate::simulation::{LayoutRequest, MemoryFootprint, Scratch, TrainingScenario, stage_memory};
 use crate::stack::{Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
@@ -18,21 +15,12 @@ fn scenario(model: &str, layout: LayoutRequest) -> TrainingScenario {
     let mut stack = Stack::clone(&catalog.stacks["current"]);
     stack.reserve.context = Bytes::ZERO;
     stack.reserve.fragmentation = 0.0;
-    TrainingScenario {
-        workload: Workload {
-            global_batch: 8,
-            seq_len: 1024,
-            precision: gpu.default_precision(),
-        },
-        layout,
-        gpus: 8,
-        cluster: catalog.clusters[&gpu.cluster].clone(),
-        gpu,
-        model: catalog.models[model].clone(),
-        stack: Arc::new(stack),
-        communication: CommunicationRequest::default(),
-        run: RunSettings::default(),
-    }
+    let cluster = catalog.clusters[&gpu.cluster].clone();
+    let model = catalog.models[model].clone();
+    let mut scenario = TrainingScenario::new(model, gpu, cluster, stack);
+    scenario.workload.seq_len = 1024;
+    scenario.layout = layout;
+    scenario
 }
 
 fn layout(tp: u32, pp: u32) -> LayoutRequest {

@@ -1,8 +1,8 @@
 //! All forward passes, then all backward passes (arXiv 1811.06965).
 
-use super::{Pass, Pipeline, Slot};
+use super::slot::{Pass, PipelineSize, Slot};
 
-pub(super) fn order(pipeline: Pipeline, slots: &mut Vec<Slot>) {
+pub(super) fn order(pipeline: PipelineSize, slots: &mut Vec<Slot>) {
     let pass = |pass| {
         move |microbatch| Slot {
             pass,

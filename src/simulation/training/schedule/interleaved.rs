@@ -1,9 +1,9 @@
 //! 1F1B over several chunks of layers per stage (arXiv 2104.04473, section 2.2).
 
-use super::{Pass, Pipeline, Slot};
+use super::slot::{Pass, PipelineSize, Slot};
 
-pub(super) fn order(pipeline: Pipeline, stage: u32, slots: &mut Vec<Slot>) {
-    let Pipeline {
+pub(super) fn order(pipeline: PipelineSize, stage: u32, slots: &mut Vec<Slot>) {
+    let PipelineSize {
         stages,
         chunks,
         microbatches,
@@ -20,8 +20,8 @@ pub(super) fn order(pipeline: Pipeline, stage: u32, slots: &mut Vec<Slot>) {
 
 /// Microbatch and chunk of the k-th pass: groups of `stages` microbatches go through the first
 /// chunk, then through the second and so on; the last group may be smaller.
-fn position(pipeline: Pipeline, k: u32) -> (u32, u32) {
-    let Pipeline {
+fn position(pipeline: PipelineSize, k: u32) -> (u32, u32) {
+    let PipelineSize {
         stages,
         chunks,
         microbatches,
@@ -32,7 +32,7 @@ fn position(pipeline: Pipeline, k: u32) -> (u32, u32) {
     (group * stages + within % size, within / size)
 }
 
-fn forward(pipeline: Pipeline, k: u32) -> Slot {
+fn forward(pipeline: PipelineSize, k: u32) -> Slot {
     let (microbatch, chunk) = position(pipeline, k);
     Slot {
         pass: Pass::Forward,
@@ -41,7 +41,7 @@ fn forward(pipeline: Pipeline, k: u32) -> Slot {
     }
 }
 
-fn backward(pipeline: Pipeline, k: u32) -> Slot {
+fn backward(pipeline: PipelineSize, k: u32) -> Slot {
     let (microbatch, chunk) = position(pipeline, k);
     Slot {
         pass: Pass::Backward,

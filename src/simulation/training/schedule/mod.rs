@@ -3,44 +3,12 @@
 mod gpipe;
 mod interleaved;
 mod one_f_one_b;
+mod slot;
 mod zb_h1;
 
+pub use slot::{Pass, PipelineSize, Slot};
+
 use crate::stack::PipelineSchedule;
-
-/// What a stage does with one microbatch of one chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// Forward.
-    Forward,
-    /// Backward, gradients of inputs and weights.
-    Backward,
-    /// Backward, gradients of inputs only.
-    BackwardInput,
-    /// Backward, gradients of weights only.
-    BackwardWeight,
-}
-
-/// One entry of a stage's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// What is done.
-    pub pass: Pass,
-    /// Which microbatch, 0-based.
-    pub microbatch: u32,
-    /// Which chunk of the stage's layers, 0-based.
-    pub chunk: u32,
-}
-
-/// Size of a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pipeline {
-    /// Stages.
-    pub stages: u32,
-    /// Chunks of layers per stage.
-    pub chunks: u32,
-    /// Microbatches per step.
-    pub microbatches: u32,
-}
 
 /// Writes the order of one stage into `slots` (cleared first).
 ///
@@ -48,7 +16,12 @@ pub struct Pipeline {
 ///
 /// # Panics
 /// If `stage` is not below `pipeline.stages`.
-pub fn order(schedule: PipelineSchedule, pipeline: Pipeline, stage: u32, slots: &mut Vec<Slot>) {
+pub fn order(
+    schedule: PipelineSchedule,
+    pipeline: PipelineSize,
+    stage: u32,
+    slots: &mut Vec<Slot>,
+) {
     assert!(
         stage < pipeline.stages,
         "stage {stage} of {}",
@@ -63,9 +36,9 @@ pub fn order(schedule: PipelineSchedule, pipeline: Pipeline, stage: u32, slots: 
     }
 }
 
-/// Chunks of activations that a stage holds at most: forward passes whose backward pass is not done.
-pub fn in_flight(schedule: PipelineSchedule, pipeline: Pipeline, stage: u32) -> u32 {
-    let Pipeline {
+/// Most chunks of activations that a stage holds: forward passes whose backward pass is not done.
+pub fn in_flight(schedule: PipelineSchedule, pipeline: PipelineSize, stage: u32) -> u32 {
+    let PipelineSize {
         stages,
         chunks,
         microbatches,
@@ -91,8 +64,8 @@ mod tests {
 
     /// Plays a pipeline of equal stages without communication; gives its time and the most chunks
     /// that each stage held.
-    fn play(schedule: PipelineSchedule, pipeline: Pipeline) -> (u64, Vec<u32>) {
-        let Pipeline {
+    fn play(schedule: PipelineSchedule, pipeline: PipelineSize) -> (u64, Vec<u32>) {
+        let PipelineSize {
             stages,
             chunks,
             microbatches,
@@ -150,7 +123,7 @@ mod tests {
 
     fn chain(
         engine: &mut Engine,
-        pipeline: Pipeline,
+        pipeline: PipelineSize,
         forward: &[Option<TaskId>],
         backward: &[Option<TaskId>],
     ) {
@@ -179,7 +152,7 @@ mod tests {
         }
     }
 
-    fn pipelines(schedule: PipelineSchedule) -> Vec<Pipeline> {
+    fn pipelines(schedule: PipelineSchedule) -> Vec<PipelineSize> {
         let chunk_counts: &[u32] = if schedule == PipelineSchedule::Interleaved {
             &[2, 3, 5]
         } else {
@@ -189,7 +162,7 @@ mod tests {
         for stages in [1, 2, 3, 4, 8] {
             for &chunks in chunk_counts {
                 for microbatches in [1, 2, 3, 7, 8, 16] {
-                    all.push(Pipeline {
+                    all.push(PipelineSize {
                         stages,
                         chunks,
                         microbatches,
@@ -236,7 +209,7 @@ mod tests {
     // 4 stages, 8 microbatches, f = 10, b = 20: (8 + 3)·30 = 330.
     #[test]
     fn one_f_one_b_takes_the_time_of_the_formula() {
-        let pipeline = Pipeline {
+        let pipeline = PipelineSize {
             stages: 4,
             chunks: 1,
             microbatches: 8,
@@ -247,7 +220,7 @@ mod tests {
     // The interleaved bubble is 1/v of it: 8·2·30 + 3·30 = 570 for two chunks of f = 10, b = 20.
     #[test]
     fn interleaving_divides_the_bubble_by_the_chunks() {
-        let pipeline = Pipeline {
+        let pipeline = PipelineSize {
             stages: 4,
             chunks: 2,
             microbatches: 8,
@@ -258,7 +231,7 @@ mod tests {
     // ZB-H1: bubble (p − 1)(f + b − w) with b the input gradients: 3·(10 + 11 − 9) = 36 over 8·30.
     #[test]
     fn zero_bubble_fills_the_bubble_with_weight_gradients() {
-        let pipeline = Pipeline {
+        let pipeline = PipelineSize {
             stages: 4,
             chunks: 1,
             microbatches: 8,

@@ -1,8 +1,8 @@
 //! One forward, one backward (PipeDream-Flush, arXiv 2006.09503).
 
-use super::{Pass, Pipeline, Slot};
+use super::slot::{Pass, PipelineSize, Slot};
 
-pub(super) fn order(pipeline: Pipeline, stage: u32, slots: &mut Vec<Slot>) {
+pub(super) fn order(pipeline: PipelineSize, stage: u32, slots: &mut Vec<Slot>) {
     let microbatches = pipeline.microbatches;
     let warmup = microbatches.min(pipeline.stages - 1 - stage);
     let slot = |pass, microbatch| Slot {

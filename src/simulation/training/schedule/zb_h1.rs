@@ -1,8 +1,8 @@
 //! 1F1B whose weight gradients fill the bubble, with the memory of 1F1B (arXiv 2401.10241, H1).
 
-use super::{Pass, Pipeline, Slot};
+use super::slot::{Pass, PipelineSize, Slot};
 
-pub(super) fn order(pipeline: Pipeline, stage: u32, slots: &mut Vec<Slot>) {
+pub(super) fn order(pipeline: PipelineSize, stage: u32, slots: &mut Vec<Slot>) {
     let microbatches = pipeline.microbatches;
     let warmup = microbatches.min(pipeline.stages - 1 - stage);
     // A stage may put off as many weight gradients as it holds fewer activations than the first.

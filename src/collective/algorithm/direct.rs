@@ -1,0 +1,164 @@
+//! Everyone with everyone at once; a broadcast from its root to all, a send to the next rank.
+
+use crate::collective::algorithm::row::{LibraryPath, Offer, Plan, Protocols, Row};
+use crate::collective::cost::{Cost, Sent};
+use crate::collective::group::{Group, message_overhead};
+use crate::collective::library::TABLES;
+use crate::collective::op::{CollectiveOp, Protocol};
+use crate::collective::placement::{GroupTraffic, Traffic};
+use crate::collective::schedule::{GroupLayout, Pipeline, Transfer, reducing};
+use crate::units::{Bandwidth, Micros, Seconds};
+
+pub(super) const ROW: Row = Row {
+    plan,
+    closed_form,
+    library: Some(LibraryPath {
+        offer,
+        protocols: Protocols::AlwaysSimple,
+        cost: |group, _| {
+            Some(if group.op == CollectiveOp::SendRecv {
+                send(group)
+            } else {
+                exchange(group)
+            })
+        },
+        estimate: |_, _, cost| cost.total(),
+    }),
+    sent,
+    everyone_at_once: true,
+    needs_even_domains: false,
+};
+
+fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
+    let ranks = group.ranks;
+    let pairs = || {
+        let all = (0..ranks).flat_map(move |from| (0..ranks).map(move |to| (from, to)));
+        all.filter(|(from, to)| from != to)
+    };
+    let one_round = |lanes, round| {
+        Plan::Stages(Pipeline {
+            chunks: Some(1),
+            ..Pipeline::of_lanes(lanes, vec![vec![round]])
+        })
+    };
+    let rounds = match op {
+        CollectiveOp::AllReduce | CollectiveOp::AllGather | CollectiveOp::ReduceScatter => {
+            let to_owner = pairs().map(|(from, to)| Transfer::add(from, to, to));
+            reducing(op, vec![to_owner.collect()])?
+        }
+        CollectiveOp::AllToAll => {
+            let round = pairs().map(|(from, to)| Transfer::copy(from, to, from * ranks + to));
+            vec![round.collect()]
+        }
+        CollectiveOp::Broadcast => {
+            let sends = (1..ranks).map(|to| Transfer::copy(0, to, 0));
+            return Some(one_round(1, sends.collect()));
+        }
+        CollectiveOp::SendRecv => {
+            let sends = (1..ranks).map(|to| Transfer::copy(to - 1, to, to - 1));
+            return Some(one_round(ranks, sends.collect()));
+        }
+    };
+    Plan::of_shares(op, ranks, rounds)
+}
+
+/// One round per pass in which everyone sends every other rank its `bytes / n`.
+fn closed_form(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
+    let passes = match group.op {
+        CollectiveOp::AllToAll => 1.0,
+        CollectiveOp::AllReduce | CollectiveOp::AllGather | CollectiveOp::ReduceScatter => {
+            group.op.passes()?
+        }
+        CollectiveOp::Broadcast | CollectiveOp::SendRecv => return None,
+    };
+    let latency = group.slowest_latency(protocol);
+    Some(Cost::rounds(1.0, latency, shares(group)).times(passes))
+}
+
+/// Time in which every rank sends every other one its share.
+fn shares(group: &Group<'_>) -> Seconds {
+    let (n, m) = (group.ranks(), group.members());
+    let share = group.buffer() / n;
+    let inside = share * (m - 1.0) / group.intra;
+    let across = group.between.map_or(Seconds::ZERO, |between| {
+        share * (n - m) / (between.scattered / m)
+    });
+    inside.max(across)
+}
+
+fn offer(op: CollectiveOp) -> Offer {
+    match op {
+        CollectiveOp::AllToAll | CollectiveOp::SendRecv => Offer::Chosen,
+        CollectiveOp::AllReduce
+        | CollectiveOp::AllGather
+        | CollectiveOp::ReduceScatter
+        | CollectiveOp::Broadcast => Offer::Never,
+    }
+}
+
+/// NCCL's all-to-all.
+fn exchange(group: &Group<'_>) -> Cost {
+    let (n, m) = (group.ranks(), group.members());
+    let network = if group.crosses() {
+        *TABLES.ring.latency.network.of(Protocol::Simple) + group.plugin()
+    } else {
+        Micros::ZERO
+    };
+    let table = &TABLES.ring.latency;
+    let links = group.job.cluster.scale_up.kind;
+    let hops = *table.base.of(Protocol::Simple) + network + table.hop(links, Protocol::Simple);
+    let overhead = message_overhead(group.job, group.buffer() / n) * (n - m);
+    Cost {
+        latency: Seconds::from(hops) + overhead,
+        transfer: shares(group),
+        busy: None,
+    }
+}
+
+/// NCCL's send to the next rank.
+fn send(group: &Group<'_>) -> Cost {
+    let table = &TABLES.ring.latency;
+    let hop = if group.crosses() {
+        *table.network.of(Protocol::Simple) + group.plugin()
+    } else {
+        table.hop(group.job.cluster.scale_up.kind, Protocol::Simple)
+    };
+    Cost {
+        latency: (*table.base.of(Protocol::Simple) + hop).into(),
+        transfer: group.buffer() / sender_rate(group),
+        busy: None,
+    }
+}
+
+/// Rate of a pipeline send: the sender's own NICs, or its part of shared ones.
+fn sender_rate(group: &Group<'_>) -> Bandwidth {
+    if !group.crosses() {
+        return group.intra;
+    }
+    let (job, pattern) = (group.job, group.pattern);
+    let chain = GroupTraffic {
+        groups: pattern,
+        shape: group.shape,
+        traffic: Traffic::Chain,
+    };
+    let slowdown = job.contention.slowdown(chain) * job.collisions(pattern);
+    let cluster = &job.cluster;
+    let nic = cluster.nic_bandwidth * cluster.fabric.scattered_efficiency / slowdown;
+    let per_gpu = nic * f64::from(cluster.nics_per_node) / f64::from(cluster.gpus_per_node);
+    let senders = pattern.stride.min(job.per_domain);
+    let all = per_gpu * f64::from(job.per_domain);
+    (all / f64::from(senders)).min(nic.max(per_gpu))
+}
+
+/// Everyone sends a share to each rank of the other domains in a pass.
+fn sent(group: &Group<'_>) -> Sent {
+    let remote = group.ranks() - group.members();
+    let passes = match group.op {
+        CollectiveOp::AllToAll => 1.0,
+        CollectiveOp::AllReduce | CollectiveOp::AllGather | CollectiveOp::ReduceScatter => {
+            group.op.passes().unwrap_or(1.0)
+        }
+        CollectiveOp::Broadcast | CollectiveOp::SendRecv => return group.sent_to_neighbours(),
+    };
+    group.sent(group.buffer() * passes * remote / group.ranks())
+}

@@ -1,0 +1,260 @@
+//! Recursive halving, then recursive doubling.
+//!
+//! Beyond a power of two, every second rank of the first few lends its buffer to its neighbour
+//! before, and gets its share back after. Source: Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005.
+//!
+//! Partners at distance 1, 2, 4 … load a fabric in another way in every round, and lenders send more
+//! than others: no one rate holds for all rounds, so each is priced from its messages.
+
+use crate::collective::algorithm::row::{Plan, Row};
+use crate::collective::cost::{Cost, Sent};
+use crate::collective::group::Group;
+use crate::collective::op::{CollectiveOp, Protocol};
+use crate::collective::placement::{DomainFlow, bases};
+use crate::collective::schedule::{GroupLayout, Transfer};
+use crate::units::{Seconds, SimDuration};
+
+pub(super) const ROW: Row = Row {
+    plan,
+    closed_form: price,
+    library: None,
+    sent,
+    everyone_at_once: false,
+    needs_even_domains: false,
+};
+
+/// Shares that a message carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shares {
+    /// Every one of them.
+    All,
+    /// Those of the participants that agree with one in their lower bits, and of their lenders.
+    Of { index: u32, step: u32 },
+    /// The receiver's.
+    Receivers,
+}
+
+/// One message between two ranks of a group.
+#[derive(Clone, Copy, Debug)]
+struct Message {
+    from: u32,
+    to: u32,
+    shares: Shares,
+}
+
+/// The ranks that exchange halves, and who lends to whom.
+struct Folding {
+    ranks: u32,
+    extra: u32,
+    power: u32,
+}
+
+impl Folding {
+    fn new(ranks: u32) -> Self {
+        let power = 1 << ranks.ilog2();
+        Self {
+            ranks,
+            extra: ranks - power,
+            power,
+        }
+    }
+
+    /// The rank of the `index`-th participant: 0, 2, 4 … as long as neighbours lend, then all.
+    const fn rank(&self, index: u32) -> u32 {
+        if index < self.extra {
+            2 * index
+        } else {
+            index + self.extra
+        }
+    }
+
+    /// Rounds that scatter sums; lenders get their shares back at the end where `returns` says so.
+    fn scatter(&self, returns: bool) -> Vec<Vec<Message>> {
+        let lenders = |from_lender: bool, shares| {
+            let pairs = (0..self.extra).map(|index| (2 * index + 1, 2 * index));
+            let messages = pairs.map(|(lender, other)| {
+                let (from, to) = if from_lender {
+                    (lender, other)
+                } else {
+                    (other, lender)
+                };
+                Message { from, to, shares }
+            });
+            messages.collect::<Vec<_>>()
+        };
+        let halve = |distance: u32| {
+            let messages = (0..self.power).map(|index| {
+                let partner = index ^ distance;
+                Message {
+                    from: self.rank(index),
+                    to: self.rank(partner),
+                    shares: Shares::Of {
+                        index: partner,
+                        step: 2 * distance,
+                    },
+                }
+            });
+            messages.collect()
+        };
+        let lend = (self.extra > 0).then(|| lenders(true, Shares::All));
+        let give_back = (self.extra > 0 && returns).then(|| lenders(false, Shares::Receivers));
+        let distances = (0..self.power.ilog2()).map(|bit| 1 << bit);
+        lend.into_iter()
+            .chain(distances.map(halve))
+            .chain(give_back)
+            .collect()
+    }
+
+    /// Part of the buffer that a message carries.
+    fn part(&self, message: &Message) -> f64 {
+        let share = 1.0 / f64::from(self.ranks);
+        match message.shares {
+            Shares::All => 1.0,
+            Shares::Of { index, step } => {
+                let goals = self.power / step;
+                let lenders = (self.extra + step - 1 - index % step) / step;
+                share * f64::from(goals + lenders)
+            }
+            Shares::Receivers => share,
+        }
+    }
+
+    /// Transfers of a message, a share each.
+    fn transfers(&self, message: &Message) -> Vec<Transfer> {
+        let Message { from, to, shares } = *message;
+        let add = |share| Transfer::add(from, to, share);
+        match shares {
+            Shares::All => (0..self.ranks).map(add).collect(),
+            Shares::Of { index, step } => {
+                let goals = (index % step..self.power).step_by(step as usize);
+                let owners = goals.flat_map(|goal| {
+                    let first = self.rank(goal);
+                    first..=first + u32::from(goal < self.extra)
+                });
+                owners.map(add).collect()
+            }
+            Shares::Receivers => vec![Transfer::copy(from, to, to)],
+        }
+    }
+}
+
+fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
+    let folding = Folding::new(group.ranks);
+    let scatter = folding.scatter(op != CollectiveOp::AllReduce);
+    let transfers = |round: Vec<Message>| round.iter().flat_map(|m| folding.transfers(m)).collect();
+    Plan::reducing(
+        op,
+        group.ranks,
+        scatter.into_iter().map(transfers).collect(),
+    )
+}
+
+/// Rounds as messages with their parts of the buffer.
+fn message_rounds(op: CollectiveOp, ranks: u32) -> Option<Vec<Vec<DomainFlow>>> {
+    let folding = Folding::new(ranks);
+    let scatter = folding.scatter(op != CollectiveOp::AllReduce);
+    let there = scatter.iter().map(|round| {
+        let messages = round.iter();
+        messages
+            .map(|m| (m.from, m.to, folding.part(m)))
+            .collect::<Vec<_>>()
+    });
+    let back = there.clone().rev().map(|round| {
+        let messages = round.into_iter();
+        messages.map(|(from, to, part)| (to, from, part)).collect()
+    });
+    match op {
+        CollectiveOp::ReduceScatter => Some(there.collect()),
+        CollectiveOp::AllGather => Some(back.collect()),
+        CollectiveOp::AllReduce => Some(there.chain(back).collect()),
+        CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => None,
+    }
+}
+
+/// Each round lasts as its largest message inside a domain or those between them.
+fn price(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
+    let job = group.job;
+    let latency = group.round_latency(protocol);
+    let line = job.domain_rate() * job.cluster.fabric.efficiency;
+    let mut cost = Cost::default();
+    for round in message_rounds(group.op, group.shape.ranks)? {
+        let round = GroupRound::of(group, &round);
+        let inside = (group.buffer() * round.inside / group.intra).rounded();
+        let (alpha, across) = if round.across.is_empty() {
+            (latency.inside, SimDuration::ZERO)
+        } else {
+            let ends = round.across.iter().map(|&(from, to, _)| (from, to));
+            let slowest = job.slowest_message(ends, protocol);
+            let time = job.contention.time(&round.across, group.buffer(), line);
+            (slowest.unwrap_or(latency.across), time)
+        };
+        cost.latency += alpha;
+        cost.transfer += Seconds::from(inside.max(across));
+    }
+    Some(cost)
+}
+
+/// A round of all groups of a pattern at once, in parts of the buffer.
+#[derive(Debug, Default)]
+struct GroupRound {
+    /// Largest message inside a domain.
+    inside: f64,
+    /// Messages between domains.
+    across: Vec<DomainFlow>,
+}
+
+impl GroupRound {
+    fn of(group: &Group<'_>, round: &[DomainFlow]) -> Self {
+        let (job, stride) = (group.job, group.pattern.stride);
+        let mut all = Self::default();
+        for base in bases(group.pattern, job.gpus) {
+            for &(from, to, part) in round {
+                let (from, to) = (base + from * stride, base + to * stride);
+                let (source, goal) = (from / job.per_domain, to / job.per_domain);
+                if from.max(to) >= job.gpus {
+                    continue;
+                }
+                if source == goal {
+                    all.inside = all.inside.max(part);
+                } else {
+                    all.across.push((source, goal, part));
+                }
+            }
+        }
+        all
+    }
+}
+
+/// The rounds inside the domains leave each member its share of what goes between them.
+fn sent(group: &Group<'_>) -> Sent {
+    let Some(passes) = group.op.passes() else {
+        return group.sent_to_neighbours();
+    };
+    group.sent(group.buffer() * passes * (1.0 / group.members() - 1.0 / group.ranks()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The messages that are priced carry as many shares as the schedule has transfers between the
+    // same two ranks.
+    #[test]
+    fn the_rounds_are_those_of_the_schedule() {
+        let op = CollectiveOp::ReduceScatter;
+        for ranks in 2..=64 {
+            let Some(Plan::Rounds(made)) = plan(op, GroupLayout::new(ranks, 1)) else {
+                panic!("halving carries it on any number of ranks");
+            };
+            let priced = message_rounds(op, ranks).expect("it reduces");
+            assert_eq!(priced.len(), made.rounds.len(), "{ranks}");
+            for (ours, theirs) in priced.iter().zip(&made.rounds) {
+                for &(from, to, part) in ours {
+                    let pair = |t: &&Transfer| (t.from, t.to) == (from, to);
+                    let shares = theirs.iter().filter(pair).count() as f64;
+                    assert!((part - shares / f64::from(ranks)).abs() < 1e-12, "{ranks}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Reduction inside the switches: one of each domain sums what its ranks send. Between domains the
+//! fabric's switches sum what the domains send, or two binary trees of the domains' switches do where
+//! the fabric cannot. The result goes back the same way while later chunks still go up.
+
+use crate::collective::algorithm::double_binary_tree::both;
+use crate::collective::algorithm::row::{LibraryPath, Offer, Plan, Protocols, Row};
+use crate::collective::algorithm::{ring, tree};
+use crate::collective::cost::{Cost, Sent};
+use crate::collective::group::Group;
+use crate::collective::library::{Nvls, TABLES};
+use crate::collective::op::CollectiveOp;
+use crate::collective::schedule::{GroupLayout, Pipeline, Transfer, reversed};
+use crate::units::{Bandwidth, Micros, Seconds, Volume};
+
+pub(super) const ROW: Row = Row {
+    plan,
+    closed_form: |_, _| None,
+    library: Some(LibraryPath {
+        offer,
+        protocols: Protocols::SimpleOnly,
+        cost: |group, _| {
+            let nvls = kernel(group)?;
+            Some(if group.op == CollectiveOp::AllReduce {
+                all_reduce(group, nvls)
+            } else {
+                one_pass(group)
+            })
+        },
+        estimate: |group, _, cost| kernel(group).map_or(cost.total(), |nvls| estimate(group, nvls)),
+    }),
+    sent,
+    everyone_at_once: false,
+    needs_even_domains: false,
+};
+
+fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
+    let GroupLayout {
+        ranks,
+        members,
+        fabric_reduces,
+        ..
+    } = group;
+    if op != CollectiveOp::AllReduce || members < 2 || !ranks.is_multiple_of(members) {
+        return None;
+    }
+    let domains = ranks / members;
+    let fabric = fabric_reduces && domains > 1;
+    // Two trees between the domains, as inner vertices of one are leaves of the other.
+    let lanes = if fabric || domains == 1 { 1 } else { 2 };
+    let inside = (0..lanes).flat_map(|lane| {
+        (0..ranks).map(move |rank| Transfer::add(rank, ranks + rank / members, lane))
+    });
+    let mut stages = vec![inside.collect()];
+    if fabric {
+        let root = ranks + domains;
+        stages.push(
+            (ranks..root)
+                .map(|switch| Transfer::add(switch, root, 0))
+                .collect(),
+        );
+    } else if lanes == 2 {
+        let heads = GroupLayout {
+            ranks: domains,
+            members: 1,
+            ..group
+        };
+        let first = tree::upward(heads, 0, |domain| ranks + domain);
+        let second = tree::upward(heads, 1, |domain| ranks + domains - 1 - domain);
+        stages.extend(both(first, second));
+    }
+    let down = reversed(&stages);
+    stages.extend(down);
+    Some(Plan::Stages(Pipeline {
+        switches: domains + u32::from(fabric),
+        ..Pipeline::of_lanes(lanes, vec![stages])
+    }))
+}
+
+/// All-gather and reduce-scatter only on request: NCCL's ring carries them as fast, with fewer
+/// conditions on the NICs.
+fn offer(op: CollectiveOp) -> Offer {
+    match op {
+        CollectiveOp::AllReduce => Offer::Chosen,
+        CollectiveOp::AllGather | CollectiveOp::ReduceScatter => Offer::OnRequest,
+        CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => Offer::Never,
+    }
+}
+
+/// NVLS where switches can reduce for this group: NCCL leaves up to five members to rings.
+fn kernel(group: &Group<'_>) -> Option<&'static Nvls> {
+    let nvls = group.generation().nvls.as_ref();
+    nvls.filter(|_| group.job.cluster.scale_up.in_network_reduction && group.shape.members > 5)
+}
+
+/// Reduction in NVLink switches, between domains by InfiniBand switches or a tree.
+///
+/// `t = latency + bytes / rate + f · parallel · chunk / rate`: chunks move through the stages one
+/// behind the other, and the last one waits for `f` of them, one for the way back from the switch,
+/// or one at each hop of the tree up and down.
+fn all_reduce(group: &Group<'_>, nvls: &Nvls) -> Cost {
+    let (table, fitted) = (&TABLES.nvls, &TABLES.fitted);
+    let buffer = group.buffer();
+    let parallel = f64::from(nvls.channels) * group.members();
+    let sharp = group.crosses() && group.job.cluster.fabric.in_network_reduction;
+    let (latency, chunk, waits) = if sharp {
+        let latency = table.pass + table.network + group.plugin();
+        (latency, table.chunk(nvls.chunk, parallel, buffer), 2.0)
+    } else if group.crosses() {
+        let hops = 2.0 * group.depth();
+        let latency = table.pass + (table.tree_network + group.plugin()) * hops;
+        let chunk = table.tree_chunk(group.shape.domains, parallel, buffer);
+        (latency, chunk, hops)
+    } else {
+        (table.pass, table.chunk(nvls.chunk, parallel, buffer), 1.0)
+    };
+    let inside = rate_inside(group, nvls, chunk, parallel);
+    let rate = match &group.between {
+        None => inside,
+        Some(between) if sharp => inside.min(between.inter) * fitted.sharp_share,
+        Some(between) => (inside * fitted.nvls_tree_share).min(between.inter / tree_passes(group)),
+    };
+    let in_flight = chunk * parallel;
+    let in_flight = if in_flight < buffer {
+        in_flight
+    } else {
+        buffer
+    };
+    let fill = in_flight * waits / rate;
+    Cost {
+        latency: latency.into(),
+        transfer: buffer / rate + fill + group.window(),
+        busy: None,
+    }
+}
+
+/// Times that a byte passes the NICs of an inner domain of the tree.
+const fn tree_passes(group: &Group<'_>) -> f64 {
+    if group.shape.domains == 2 { 1.0 } else { 2.0 }
+}
+
+/// Rate at which NVLS reduces a buffer inside a domain in chunks of a size.
+fn rate_inside(group: &Group<'_>, nvls: &Nvls, chunk: Volume, parallel: f64) -> Bandwidth {
+    let m = group.members();
+    let line = group.job.cluster.scale_up.bandwidth;
+    let bus = line * nvls.bus_over_line() * (8.0 / 7.0 * (m - 1.0) / m).min(1.0);
+    let whole = bus * m / (2.0 * (m - 1.0));
+    let lost = TABLES.fitted.nvls_synchronisation_s * whole.as_bytes_per_s() / parallel;
+    let busy = |chunk: Volume| chunk.get() / (chunk.get() + lost);
+    whole * busy(chunk) / busy(nvls.chunk)
+}
+
+/// All-gather or reduce-scatter through the switches: one pass, at the rate of the links.
+fn one_pass(group: &Group<'_>) -> Cost {
+    let table = &TABLES.nvls;
+    let network = if group.crosses() {
+        table.network + group.plugin()
+    } else {
+        Micros::ZERO
+    };
+    Cost {
+        latency: (table.pass + network).into(),
+        transfer: group.buffer() * ring::moved(group) / group.ring_rate() + group.window(),
+        busy: None,
+    }
+}
+
+/// Time that NCCL expects of its 16 channels.
+fn estimate(group: &Group<'_>, nvls: &Nvls) -> Seconds {
+    let channels = 16.0;
+    let inside = group.intra * nvls.efficiency * (channels - 1.0) / channels;
+    let (n, m) = (group.ranks(), group.members());
+    let (latency, rate) = match &group.between {
+        Some(between) => {
+            let hops = TABLES.nvls.tree_network * (2.0 * group.depth());
+            let outside = between.inter / tree_passes(group);
+            (hops, inside.min(outside) * n / (n - 1.0))
+        }
+        None => (Micros::ZERO, inside * m / (m - 1.0)),
+    };
+    Seconds::from(TABLES.nvls.pass + latency) + group.buffer() / rate
+}
+
+/// Every rank sends its buffer to the switch once, and the switch one for all members to other
+/// domains.
+fn sent(group: &Group<'_>) -> Sent {
+    let (buffer, m) = (group.buffer(), group.members());
+    let all_reduces = group.op == CollectiveOp::AllReduce;
+    let inside = if all_reduces {
+        buffer * (1.0 + 1.0 / m)
+    } else {
+        group.sent_in_all()
+    };
+    let leaves = if all_reduces { buffer } else { inside };
+    Sent {
+        inside,
+        across: if group.crosses() {
+            leaves / m
+        } else {
+            Volume::ZERO
+        },
+    }
+}

@@ -1,0 +1,172 @@
+//! Around a ring, share by share; a broadcast goes along it in chunks.
+//!
+//! Source: Patarasuk & Yuan, JPDC 69(2), 2009.
+
+use crate::collective::algorithm::row::{LibraryPath, Offer, Plan, Protocols, Row};
+use crate::collective::cost::Cost;
+use crate::collective::group::{Group, lines, slots};
+use crate::collective::library::TABLES;
+use crate::collective::op::{CollectiveOp, Protocol};
+use crate::collective::schedule::{GroupLayout, Pipeline, Rounds, Transfer, reducing_by};
+use crate::units::{Bandwidth, Micros, Seconds};
+
+pub(super) const ROW: Row = Row {
+    plan,
+    closed_form,
+    library: Some(LibraryPath {
+        offer,
+        protocols: Protocols::All,
+        cost: |group, protocol| Some(kernel(group, protocol)),
+        estimate: |group, protocol, _| estimate(group, protocol),
+    }),
+    sent: |group| group.sent_to_neighbours(),
+    everyone_at_once: false,
+    needs_even_domains: false,
+};
+
+/// In round `t` rank `r` hands the partial sum of share `r − 1 − t` on, so that share `r` is
+/// complete on rank `r` after `n − 1` rounds.
+pub(super) fn scatter(ranks: u32) -> Rounds {
+    let share = |rank, round| (rank + 2 * ranks - 1 - round) % ranks;
+    around(ranks, true, share)
+}
+
+/// In round `t` rank `r` hands share `r − t` on, so that every rank has every share after `n − 1`
+/// rounds, the same way round as in [`scatter`].
+pub(super) fn gather(ranks: u32) -> Rounds {
+    around(ranks, false, |rank, round| (rank + ranks - round) % ranks)
+}
+
+fn around(ranks: u32, adds: bool, share: impl Fn(u32, u32) -> u32) -> Rounds {
+    let transfer = |round: u32, rank: u32| Transfer {
+        adds,
+        ..Transfer::copy(rank, (rank + 1) % ranks, share(rank, round))
+    };
+    (0..ranks - 1)
+        .map(|round| (0..ranks).map(|rank| transfer(round, rank)).collect())
+        .collect()
+}
+
+fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
+    let ranks = group.ranks;
+    if op == CollectiveOp::Broadcast {
+        let stage = |rank| vec![Transfer::copy(rank, rank + 1, 0)];
+        let stages = (0..ranks - 1).map(stage).collect();
+        return Some(Plan::Stages(Pipeline::of_lanes(1, vec![stages])));
+    }
+    Plan::of_shares(op, ranks, reducing_by(op, scatter(ranks), gather(ranks))?)
+}
+
+/// `n − 1` rounds of `bytes / n` per pass.
+fn closed_form(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
+    let passes = group.op.passes()?;
+    let n = group.ranks();
+    let round = group.buffer() / n / group.ring_rate();
+    Some(Cost::rounds(n - 1.0, group.slowest_latency(protocol), round).times(passes))
+}
+
+fn offer(op: CollectiveOp) -> Offer {
+    match op {
+        CollectiveOp::AllReduce
+        | CollectiveOp::AllGather
+        | CollectiveOp::ReduceScatter
+        | CollectiveOp::Broadcast => Offer::Chosen,
+        CollectiveOp::AllToAll | CollectiveOp::SendRecv => Offer::Never,
+    }
+}
+
+/// Rounds of a ring, how many of them leave a domain, and bytes per rank over the buffer.
+struct Work {
+    steps: f64,
+    crossings: f64,
+    moved: f64,
+}
+
+impl Work {
+    fn of(group: &Group<'_>) -> Self {
+        let passes = group.op.passes().unwrap_or(1.0);
+        let n = group.ranks();
+        Self {
+            steps: passes * (n - 1.0),
+            crossings: passes * (group.domains() - 1.0),
+            moved: if group.op == CollectiveOp::Broadcast {
+                1.0
+            } else {
+                passes * (n - 1.0) / n
+            },
+        }
+    }
+}
+
+/// Part of a buffer that each rank of a ring sends in one pass or two.
+pub(super) fn moved(group: &Group<'_>) -> f64 {
+    Work::of(group).moved
+}
+
+/// NCCL's ring on the links of a job.
+fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
+    let table = &TABLES.ring;
+    let work = Work::of(group);
+    let own = group.generation().ring_step;
+    // No protocol hands on faster than LL does.
+    let step = match protocol {
+        Protocol::Ll => own + lines(protocol, group.bytes),
+        Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => hop(group, protocol).max(own),
+    };
+    let messages = protocol.messages_per_hop();
+    let crossing =
+        (network(group, protocol) + group.plugin() * messages) * slots(protocol, group.bytes);
+    let step = with_proxy(group, protocol, step);
+    let latency = *table.latency.base.of(protocol)
+        + step * (work.steps - work.crossings)
+        + crossing * work.crossings;
+    let transfer = group.buffer() * work.moved / capped(group, protocol);
+    let share = group.buffer() / group.ranks();
+    Cost {
+        latency: latency.into(),
+        transfer: group.across(transfer, share, work.crossings),
+        busy: None,
+    }
+}
+
+fn hop(group: &Group<'_>, protocol: Protocol) -> Micros {
+    let links = group.job.cluster.scale_up.kind;
+    TABLES.ring.latency.hop(links, protocol)
+}
+
+/// A step that the host's proxy takes part in where the ring leaves the node.
+fn with_proxy(group: &Group<'_>, protocol: Protocol, step: Micros) -> Micros {
+    if group.crosses() {
+        step.max(*TABLES.ring.proxy.of(protocol))
+    } else {
+        step
+    }
+}
+
+/// Latency between domains: NCCL takes the tree's where a node holds one rank.
+fn network(group: &Group<'_>, protocol: Protocol) -> Micros {
+    *TABLES.network_latency(group.shape.members).of(protocol)
+}
+
+fn capped(group: &Group<'_>, protocol: Protocol) -> Bandwidth {
+    let rate = group.ring_rate() * *TABLES.ring.rate.of(protocol);
+    match protocol {
+        Protocol::Ll => rate.min(group.generation().ll.on(group.shape.domains)),
+        Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => rate,
+    }
+}
+
+fn estimate(group: &Group<'_>, protocol: Protocol) -> Seconds {
+    let work = Work::of(group);
+    let step = with_proxy(group, protocol, hop(group, protocol));
+    let mut latency = *TABLES.ring.latency.base.of(protocol)
+        + step * (work.steps - work.crossings)
+        + network(group, protocol) * work.crossings;
+    let channels = f64::from(group.generation().channels.between.max(1));
+    let long = (group.buffer() / (channels * group.ranks())).get() >= 64.0;
+    let bulk = protocol == Protocol::Simple && group.op == CollectiveOp::AllReduce;
+    if bulk && group.crosses() && long {
+        latency = latency * group.generation().plateau;
+    }
+    Seconds::from(latency) + group.buffer() * work.moved / capped(group, protocol)
+}

@@ -1,0 +1,113 @@
+//! Algorithms as they are asked for: built-in ones, and those of a spec's schedule files.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::collective::algorithm::CollectiveAlgorithm;
+use crate::collective::schedule::Schedule;
+
+/// A checked schedule under the name that a spec gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomAlgorithm {
+    /// Name on the `collective` axis.
+    pub name: String,
+    /// Rounds of transfers.
+    pub schedule: Schedule,
+}
+
+impl CustomAlgorithm {
+    /// One-line summary: `all-reduce over 8 ranks, 14 rounds, 8 chunks`.
+    pub fn description(&self) -> String {
+        let Schedule {
+            op,
+            ranks,
+            chunks,
+            rounds,
+            ..
+        } = &self.schedule;
+        let count = rounds.len();
+        format!("{op} over {ranks} ranks, {count} rounds, {chunks} chunks")
+    }
+}
+
+/// An algorithm that a spec asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// One of the program's.
+    BuiltIn(CollectiveAlgorithm),
+    /// One that a schedule describes.
+    Custom(Arc<CustomAlgorithm>),
+}
+
+impl Algorithm {
+    /// Name on the `collective` axis.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::BuiltIn(algorithm) => algorithm.as_str(),
+            Self::Custom(custom) => &custom.name,
+        }
+    }
+
+    /// The built-in algorithm, if it is one.
+    pub fn built_in(&self) -> Option<CollectiveAlgorithm> {
+        match self {
+            Self::BuiltIn(algorithm) => Some(*algorithm),
+            Self::Custom(_) => None,
+        }
+    }
+
+    /// The custom algorithm, if it is one.
+    pub fn custom(&self) -> Option<&Arc<CustomAlgorithm>> {
+        match self {
+            Self::BuiltIn(_) => None,
+            Self::Custom(custom) => Some(custom),
+        }
+    }
+}
+
+impl From<CollectiveAlgorithm> for Algorithm {
+    fn from(algorithm: CollectiveAlgorithm) -> Self {
+        Self::BuiltIn(algorithm)
+    }
+}
+
+impl Hash for Algorithm {
+    /// A custom algorithm by its name: two of one name are told apart by their rounds.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::BuiltIn(algorithm) => algorithm.hash(state),
+            Self::Custom(custom) => custom.name.hash(state),
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The algorithm that carried a collective.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CarriedBy {
+    /// One of the program's.
+    BuiltIn(CollectiveAlgorithm),
+    /// The schedule that was asked for.
+    Custom,
+}
+
+impl CarriedBy {
+    /// The algorithm with its name, where `asked` is the requested one.
+    ///
+    /// # Panics
+    /// If a schedule carried it and none was asked for.
+    pub fn named(self, asked: Option<&Algorithm>) -> Algorithm {
+        match self {
+            Self::BuiltIn(algorithm) => Algorithm::BuiltIn(algorithm),
+            Self::Custom => asked
+                .expect("only a schedule that was asked for carries anything")
+                .clone(),
+        }
+    }
+}

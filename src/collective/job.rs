@@ -1,0 +1,163 @@
+//! The network as one job sees it: its domains, their NICs and rates, and the fabric between them.
+
+use crate::collective::contention::Contention;
+use crate::collective::hashing;
+use crate::collective::library::{Generation, TABLES};
+use crate::collective::op::Protocol;
+use crate::collective::placement::{GroupPattern, GroupShape, ranks_per_domain};
+use crate::hardware::{Cluster, FabricTopology, ScaleUpKind, TopologyFault, TopologyKind};
+use crate::units::{Bandwidth, Seconds, SimDuration};
+
+/// Why a cluster cannot carry a job.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkFault {
+    /// The job has no GPUs.
+    #[error("a job needs at least one GPU")]
+    Empty,
+    /// The fabric cannot hold its nodes.
+    #[error(transparent)]
+    Fabric(#[from] TopologyFault),
+}
+
+/// A job on its cluster.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) cluster: Cluster,
+    pub(super) gpus: u32,
+    /// GPUs of the job in each scale-up domain.
+    pub(super) per_domain: u32,
+    pub(super) contention: Contention,
+    pub(super) generation: &'static Generation,
+}
+
+/// Latencies of one round of messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RoundLatency {
+    /// When all of them stay inside a domain.
+    pub(super) inside: Seconds,
+    /// When some leave one.
+    pub(super) across: Seconds,
+}
+
+impl Job {
+    /// A job of `gpus` GPUs.
+    ///
+    /// # Errors
+    /// If the fabric cannot hold the nodes.
+    pub(super) fn new(cluster: &Cluster, gpus: u32) -> Result<Self, NetworkFault> {
+        if gpus == 0 {
+            return Err(NetworkFault::Empty);
+        }
+        let per_domain = ranks_per_domain(cluster, gpus);
+        Ok(Self {
+            cluster: cluster.clone(),
+            gpus,
+            per_domain,
+            contention: Contention::new(cluster, gpus.div_ceil(per_domain), per_domain)?,
+            generation: Generation::of(cluster.library),
+        })
+    }
+
+    /// Scale-up domains.
+    pub(super) const fn domains(&self) -> u32 {
+        self.gpus.div_ceil(self.per_domain)
+    }
+
+    /// How the groups of a pattern lie over the domains.
+    pub(super) fn shape(&self, groups: GroupPattern) -> GroupShape {
+        GroupShape::of(groups, self.per_domain, self.gpus)
+    }
+
+    /// Rate of one GPU inside its domain when `members` of a group are there.
+    pub(super) fn intra_rate(&self, members: u32) -> Bandwidth {
+        let up = &self.cluster.scale_up;
+        let full = up.bandwidth * up.efficiency;
+        let domain = self.cluster.domain_gpus.max(2);
+        let joined = f64::from(members.clamp(2, domain) - 1) / f64::from(domain - 1);
+        match up.kind {
+            ScaleUpKind::NvSwitch | ScaleUpKind::Pcie | ScaleUpKind::Ici => full,
+            ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => full * joined,
+            // Of the 6 links of a GPU 4 stay in its quad, and one joins the next GPU.
+            ScaleUpKind::HybridCubeMesh => match members {
+                0..=2 => full / 6.0,
+                3..=4 => full * 4.0 / 6.0,
+                _ => full,
+            },
+        }
+    }
+
+    /// Line rate of all NICs of a domain.
+    pub(super) fn domain_rate(&self) -> Bandwidth {
+        let cluster = &self.cluster;
+        let nodes = f64::from(self.per_domain) / f64::from(cluster.gpus_per_node);
+        cluster.nic_bandwidth * (f64::from(cluster.nics_per_node) * nodes)
+    }
+
+    /// NICs of a domain that ranks may keep to: as many as GPUs where each has several.
+    pub(super) fn nics(&self) -> u32 {
+        let cluster = &self.cluster;
+        let per_node = cluster.nics_per_node.min(cluster.gpus_per_node);
+        let nics = (per_node * self.per_domain).div_ceil(cluster.gpus_per_node);
+        nics.max(1)
+    }
+
+    /// The NIC that a rank keeps to, counted over all domains.
+    pub(super) fn nic_of(&self, rank: u32) -> u32 {
+        let nics = self.nics();
+        let (domain, local) = (rank / self.per_domain, rank % self.per_domain);
+        domain * nics + local * nics / self.per_domain
+    }
+
+    /// How many times longer the slowest pipeline send takes because the fabric hashes single flows
+    /// over its uplinks.
+    ///
+    /// Only between NICs of different rails: within a rail a send stays below one leaf, and rings
+    /// have many flows per NIC. A leaf has as many uplinks as nodes, over the oversubscription.
+    pub(super) fn collisions(&self, groups: GroupPattern) -> f64 {
+        let (fabric, node) = (&self.cluster.fabric, self.cluster.gpus_per_node);
+        if fabric.topology != FabricTopology::Kind(TopologyKind::Rail)
+            || groups.stride.is_multiple_of(node)
+        {
+            return 1.0;
+        }
+        let rails = groups.stride.min(node);
+        let leaves = self.domains().div_ceil(fabric.nodes_per_leaf) * rails;
+        let uplinks = libm::ceil(f64::from(fabric.nodes_per_leaf) / fabric.oversubscription);
+        hashing::busiest(self.domains() * rails, leaves * uplinks as u32)
+    }
+
+    /// Latencies of a round whose messages take `message` from NIC to NIC, and `plugin` over
+    /// InfiniBand's: the links' own under `ideal`, else those of NCCL's bulk transfers.
+    pub(super) fn round_latency(
+        &self,
+        protocol: Protocol,
+        message: SimDuration,
+        plugin: SimDuration,
+    ) -> RoundLatency {
+        if protocol == Protocol::Ideal {
+            return RoundLatency {
+                inside: self.cluster.scale_up.latency.into(),
+                across: message.into(),
+            };
+        }
+        let table = &TABLES.ring.latency;
+        RoundLatency {
+            inside: table.hop(ScaleUpKind::NvSwitch, protocol).into(),
+            across: Seconds::from(*table.network.of(protocol)) + plugin.into(),
+        }
+    }
+
+    /// Latency of the slowest message between pairs of domains, where a custom topology states it.
+    pub(super) fn slowest_message(
+        &self,
+        ends: impl IntoIterator<Item = (u32, u32)>,
+        protocol: Protocol,
+    ) -> Option<Seconds> {
+        let ends = ends.into_iter();
+        let slowest = ends
+            .filter_map(|(from, to)| self.contention.latency_between(from, to))
+            .max()?;
+        let plugin = self.cluster.fabric.plugin_latency_over(slowest);
+        Some(self.round_latency(protocol, slowest, plugin).across)
+    }
+}

@@ -1,0 +1,361 @@
+//! Cost of a schedule, transfer by transfer.
+//!
+//! A round moves its messages at once; each link is shared out among them by their bytes, so the
+//! round takes as long as its busiest link. Latencies follow the chunks: a rank hands a chunk on once
+//! it has it, and the slowest chain of hand-overs counts. Under `ideal` rounds are synchronous: each
+//! waits for its slowest message.
+
+use std::collections::BTreeMap;
+
+use crate::collective::cost::{Busy, Cost, Sent};
+use crate::collective::group::{Group, lines, message_overhead, rendezvous, slots, window};
+use crate::collective::job::Job;
+use crate::collective::library::TABLES;
+use crate::collective::links::{LinkKind, Links, Loads, Place};
+use crate::collective::op::Protocol;
+use crate::collective::placement::whole_bases;
+use crate::collective::schedule::{Schedule, Transfer};
+use crate::hardware::ScaleUpKind;
+use crate::units::{Bandwidth, Micros, Seconds, SimDuration, Volume};
+
+/// One round of all groups at once, with times for a chunk of one byte at the rates that large
+/// messages reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct RoundLoad {
+    /// Busiest link inside the domains.
+    inside: Seconds,
+    /// Busiest NIC or link between them.
+    across: Seconds,
+    /// Most peers in other domains that one rank sends to.
+    remote_peers: u32,
+}
+
+/// Loads of a schedule that all groups of a pattern carry out at once.
+pub(super) struct ScheduleLoads<'a> {
+    group: &'a Group<'a>,
+    schedule: &'a Schedule,
+    rounds: Vec<RoundLoad>,
+    /// Time of the links that are busiest over all rounds, for a chunk of one byte.
+    busy: Busy,
+    /// Chunks that one rank sends on average.
+    sent: Sent,
+}
+
+/// Rates of the links, as the time of a chunk of one byte.
+struct Times {
+    port: Seconds,
+    pair: Option<Seconds>,
+    nic: Seconds,
+    scattered: Seconds,
+    nics: u32,
+}
+
+impl Times {
+    fn of(job: &Job) -> Self {
+        let cluster = &job.cluster;
+        let full = cluster.scale_up.bandwidth * cluster.scale_up.efficiency;
+        let links = match cluster.scale_up.kind {
+            ScaleUpKind::NvSwitch | ScaleUpKind::Pcie | ScaleUpKind::Ici => None,
+            ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => {
+                Some(f64::from(cluster.domain_gpus.max(2) - 1))
+            }
+            // Two GPUs that are joined share one of the six links of each.
+            ScaleUpKind::HybridCubeMesh => Some(6.0),
+        };
+        let nics = job.nics();
+        let each = job.domain_rate() / f64::from(nics);
+        let byte = |rate: Bandwidth| Volume::new(1.0) / rate;
+        Self {
+            port: byte(full),
+            pair: links.map(|links| Volume::new(links) / full),
+            nic: byte(each * cluster.fabric.efficiency),
+            scattered: byte(each * cluster.fabric.scattered_efficiency),
+            nics,
+        }
+    }
+
+    fn on(&self, kind: LinkKind, scattered: bool) -> Seconds {
+        let outside = if scattered { self.scattered } else { self.nic };
+        match kind {
+            LinkKind::Port => self.port,
+            LinkKind::Pair => self.pair.unwrap_or_default(),
+            LinkKind::Nic => outside,
+            LinkKind::Fabric(capacity) => outside / f64::from(self.nics) / capacity,
+        }
+    }
+}
+
+impl<'a> ScheduleLoads<'a> {
+    /// Puts every round on the links.
+    pub(super) fn of(group: &'a Group<'a>, schedule: &'a Schedule) -> Self {
+        let job = group.job;
+        let times = Times::of(job);
+        let links = Links::new(job, times.nics, times.pair.is_some());
+        let mut loads = Loads::none(&links);
+        let mut totals = vec![Seconds::ZERO; links.count()];
+        let mut found = Self {
+            group,
+            schedule,
+            rounds: Vec::new(),
+            busy: Busy::default(),
+            sent: Sent::default(),
+        };
+        let first_nic = links.first_nic();
+        for round in &schedule.rounds {
+            let mut load = RoundLoad {
+                remote_peers: found.add(&links, &messages(round), &mut loads),
+                ..RoundLoad::default()
+            };
+            for (link, chunks) in loads.drain() {
+                let time = times.on(links.kind(link), load.remote_peers > 1) * chunks;
+                totals[link] += time;
+                let class = if link < first_nic {
+                    &mut load.inside
+                } else {
+                    &mut load.across
+                };
+                *class = class.max(time);
+            }
+            found.rounds.push(load);
+        }
+        let busiest = |times: &[Seconds]| times.iter().copied().fold(Seconds::ZERO, Seconds::max);
+        found.busy.inside = busiest(&totals[..first_nic]);
+        found.busy.across = busiest(&totals[first_nic..]);
+        let gpus = f64::from(job.gpus);
+        found.sent.inside = found.sent.inside / gpus;
+        found.sent.across = found.sent.across / gpus;
+        found
+    }
+
+    /// Puts one round of all groups on the links, and gives the most peers in other domains that one
+    /// rank sends to.
+    fn add(
+        &mut self,
+        links: &Links<'_>,
+        messages: &BTreeMap<(u32, u32), f64>,
+        loads: &mut Loads,
+    ) -> u32 {
+        let mut most = 0;
+        for base in whole_bases(self.group.pattern, self.group.job.gpus) {
+            let (mut sender, mut peers) = (u32::MAX, 0);
+            for (&(from, to), &chunks) in messages {
+                let [from, to] = [from, to].map(|rank| self.group.rank(base, rank));
+                let (source, goal) = (Place::Gpu(from), Place::Gpu(to));
+                links.crossed(source, goal, &mut |link, share| {
+                    loads.add(link, chunks * share);
+                });
+                let stays = links.domain(source) == links.domain(goal);
+                if from != sender {
+                    (sender, peers) = (from, 0);
+                }
+                if stays {
+                    self.sent.inside += Volume::new(chunks);
+                } else {
+                    self.sent.across += Volume::new(chunks);
+                    peers += 1;
+                }
+                most = most.max(peers);
+            }
+        }
+        most
+    }
+
+    /// Size of one chunk.
+    fn chunk(&self) -> Volume {
+        self.group.buffer() * self.schedule.chunk_of_buffer()
+    }
+
+    /// Bytes that one rank sends on average.
+    pub(super) fn sent(&self) -> Sent {
+        let chunk = self.chunk().get();
+        Sent {
+            inside: self.sent.inside * chunk,
+            across: self.sent.across * chunk,
+        }
+    }
+
+    /// Cost under a protocol.
+    pub(super) fn cost(&self, protocol: Protocol) -> Cost {
+        let chunk = self.chunk();
+        let [inside, across] = self.slowdown(protocol);
+        let rounds = self.rounds.iter();
+        let times = rounds.map(|round| (round.inside * inside).max(round.across * across));
+        let mut transfer = times.map(|time| (time * chunk.get()).whole_picos()).sum();
+        let mut delays = Delays::of(self.group, protocol);
+        let latency = if protocol == Protocol::Ideal {
+            delays.by_rounds(self.schedule)
+        } else {
+            let base = *TABLES.ring.latency.base.of(protocol);
+            transfer = self.between_domains(transfer);
+            Seconds::from(base) + delays.by_chunks(self.schedule) + self.message_overhead(chunk)
+        };
+        Cost {
+            latency,
+            transfer,
+            busy: Some(Busy {
+                inside: self.busy.inside * chunk.get(),
+                across: self.busy.across * chunk.get(),
+            }),
+        }
+    }
+
+    /// A transfer with what messages between domains add: their rendezvous, which hide behind those
+    /// under way as in a ring, and the plugin's window.
+    fn between_domains(&self, transfer: Seconds) -> Seconds {
+        if self.sent.across <= Volume::ZERO {
+            return transfer;
+        }
+        let job = self.group.job;
+        let crossings = self
+            .rounds
+            .iter()
+            .filter(|round| round.across > Seconds::ZERO);
+        let agreed = rendezvous(job, self.chunk()) * crossings.count() as f64;
+        let plugin = job.cluster.fabric.plugin_latency.into();
+        Seconds::new(libm::hypot(transfer.get(), agreed.get()))
+            + window(self.group.buffer(), plugin)
+    }
+
+    /// How much longer bytes take under a protocol than at the links' rate, inside domains and
+    /// between them.
+    fn slowdown(&self, protocol: Protocol) -> [f64; 2] {
+        let flags = 1.0 / TABLES.ring.rate.of(protocol);
+        match protocol {
+            // LL's kernels have a ceiling of their own.
+            Protocol::Ll => {
+                let up = &self.group.job.cluster.scale_up;
+                let full = up.bandwidth * up.efficiency;
+                [(full / self.group.generation().ll.on(1)).max(flags), flags]
+            }
+            Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => [flags; 2],
+        }
+    }
+
+    /// Overhead of the plugin where ranks talk to several others in one round.
+    fn message_overhead(&self, chunk: Volume) -> Seconds {
+        let peers = self.rounds.iter().map(|round| round.remote_peers);
+        let messages: u32 = peers.filter(|peers| *peers > 1).sum();
+        message_overhead(self.group.job, chunk) * f64::from(messages)
+    }
+}
+
+/// Chunks between each two positions in a round.
+fn messages(round: &[Transfer]) -> BTreeMap<(u32, u32), f64> {
+    let mut messages = BTreeMap::new();
+    for transfer in round {
+        *messages.entry((transfer.from, transfer.to)).or_insert(0.0) += 1.0;
+    }
+    messages
+}
+
+/// Latencies of messages.
+struct Delays<'a> {
+    group: &'a Group<'a>,
+    inside: Seconds,
+    across: Seconds,
+    /// Messages between domains whose path a custom topology times.
+    known: BTreeMap<(u32, u32), Seconds>,
+    protocol: Protocol,
+}
+
+impl<'a> Delays<'a> {
+    fn of(group: &'a Group<'a>, protocol: Protocol) -> Self {
+        let (up, fabric) = (&group.job.cluster.scale_up, &group.job.cluster.fabric);
+        let step = group.generation().ring_step;
+        let inside = match protocol {
+            Protocol::Ideal => up.latency.into(),
+            Protocol::Ll => (step + lines(protocol, group.bytes)).into(),
+            Protocol::Ll128 | Protocol::Simple => {
+                TABLES.ring.latency.hop(up.kind, protocol).max(step).into()
+            }
+        };
+        let mut delays = Self {
+            group,
+            inside,
+            across: fabric.latency.into(),
+            known: BTreeMap::new(),
+            protocol,
+        };
+        if protocol != Protocol::Ideal {
+            delays.across = delays.network_hop(fabric.plugin_latency);
+        }
+        delays
+    }
+
+    /// A message between domains under a library's protocol.
+    fn network_hop(&self, plugin: SimDuration) -> Seconds {
+        let table = TABLES.network_latency(self.group.shape.members);
+        let hop: Micros = *table.of(self.protocol);
+        let plugin = Seconds::from(plugin) * self.protocol.messages_per_hop();
+        (Seconds::from(hop) + plugin) * slots(self.protocol, self.group.bytes)
+    }
+
+    fn of_message(&mut self, from: u32, to: u32) -> Seconds {
+        let job = self.group.job;
+        let ends = (from / job.per_domain, to / job.per_domain);
+        if ends.0 == ends.1 {
+            return self.inside;
+        }
+        if let Some(delay) = self.known.get(&ends) {
+            return *delay;
+        }
+        let delay = match job.contention.latency_between(ends.0, ends.1) {
+            None => self.across,
+            Some(latency) if self.protocol == Protocol::Ideal => latency.into(),
+            Some(latency) => self.network_hop(job.cluster.fabric.plugin_latency_over(latency)),
+        };
+        self.known.insert(ends, delay);
+        delay
+    }
+
+    fn of_transfer(&mut self, base: u32, transfer: &Transfer) -> Seconds {
+        let [from, to] =
+            [transfer.from, transfer.to].map(|position| self.group.rank(base, position));
+        self.of_message(from, to)
+    }
+
+    /// Synchronous rounds: the slowest message of each.
+    fn by_rounds(&mut self, schedule: &Schedule) -> Seconds {
+        let (pattern, gpus) = (self.group.pattern, self.group.job.gpus);
+        let mut total = Seconds::ZERO;
+        for round in &schedule.rounds {
+            let mut slowest = Seconds::ZERO;
+            for base in whole_bases(pattern, gpus) {
+                for transfer in round {
+                    slowest = slowest.max(self.of_transfer(base, transfer));
+                }
+            }
+            total += slowest;
+        }
+        total
+    }
+
+    /// The slowest chain of hand-overs of any chunk in any group.
+    fn by_chunks(&mut self, schedule: &Schedule) -> Seconds {
+        let chunks = schedule.chunks as usize;
+        let mut slowest = Seconds::ZERO;
+        let mut ready = vec![Seconds::ZERO; schedule.ranks as usize * chunks];
+        let mut arrivals: Vec<(usize, Seconds, bool)> = Vec::new();
+        for base in whole_bases(self.group.pattern, self.group.job.gpus) {
+            ready.fill(Seconds::ZERO);
+            for round in &schedule.rounds {
+                arrivals.clear();
+                for transfer in round {
+                    let at = |position: u32| position as usize * chunks + transfer.chunk as usize;
+                    let arrival = ready[at(transfer.from)] + self.of_transfer(base, transfer);
+                    arrivals.push((at(transfer.to), arrival, transfer.adds));
+                }
+                for &(place, arrival, adds) in &arrivals {
+                    // A chunk that is replaced need not have been there before.
+                    ready[place] = if adds {
+                        ready[place].max(arrival)
+                    } else {
+                        arrival
+                    };
+                }
+            }
+            slowest = ready.iter().copied().fold(slowest, Seconds::max);
+        }
+        slowest
+    }
+}

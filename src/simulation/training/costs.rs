@@ -1,0 +1,106 @@
+//! Costs of a layout: what its layers, virtual stages and sends take, before the step is simulated.
+
+use crate::simulation::training::comm_cost::CommCost;
+use crate::simulation::training::passes::{LayerCosts, layer_costs};
+use crate::simulation::training::pipeline::{VirtualStage, send_cost, virtual_stages};
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::replica_cost::check_schedule;
+use crate::simulation::training::work::ModelWork;
+use crate::simulation::{Infeasible, Layout, StepPart, TimeShares, TrainingScenario};
+use crate::stack::Overlap;
+use crate::units::SimDuration;
+
+/// Costs of a layout's layers, virtual stages and sends.
+pub(super) struct StepCosts<'a> {
+    pub(super) scenario: &'a TrainingScenario,
+    pub(super) layout: &'a Layout,
+    pub(super) work: &'a ModelWork,
+    pub(super) layers: LayerCosts,
+    pub(super) stages: Vec<VirtualStage>,
+    pub(super) send: CommCost,
+    pub(super) overlap: Overlap,
+    /// Kernel time of the slowest GPU over that of a mean one.
+    pub(super) slowest: f64,
+}
+
+impl<'a> StepCosts<'a> {
+    /// Prices a layout.
+    ///
+    /// # Errors
+    /// If a requested collective cannot run on this network.
+    pub(super) fn of(
+        scenario: &'a TrainingScenario,
+        layout: &'a Layout,
+        work: &'a ModelWork,
+        pricing: &mut Pricing,
+    ) -> Result<Self, Infeasible> {
+        check_schedule(scenario, layout)?;
+        let layers = layer_costs(scenario, layout, work, pricing)?;
+        let stages = virtual_stages(layout, work, &layers);
+        let send = send_cost(scenario, layout, work, pricing)?;
+        Ok(Self {
+            scenario,
+            layout,
+            work,
+            layers,
+            stages,
+            send,
+            overlap: scenario.overlap(layout),
+            slowest: pricing.slowest().over_mean(scenario.gpu.rates.speed_spread),
+        })
+    }
+
+    /// Lower bound on the step time: the busiest stage without data-parallel communication, behind the first passes
+    /// of the stages before it.
+    pub(super) fn lower_bound(&self) -> SimDuration {
+        let Layout { pp, vpp, .. } = *self.layout;
+        let microbatches = u64::from(self.full_microbatches());
+        let mut ahead = SimDuration::ZERO;
+        let mut bound = SimDuration::ZERO;
+        for stage in 0..pp {
+            let work: SimDuration = (0..vpp)
+                .map(|chunk| passes_time(&self.stages[(chunk * pp + stage) as usize], self.slowest))
+                .sum();
+            bound = bound.max(ahead + work * microbatches);
+            ahead += passes_time(&self.stages[stage as usize], self.slowest);
+        }
+        bound
+    }
+
+    /// Full microbatches; a last one may be smaller.
+    fn full_microbatches(&self) -> u32 {
+        self.scenario.workload.global_batch / self.layout.dp / self.layout.micro_batch
+    }
+
+    /// Size of the last microbatch relative to the others, 0–1.
+    pub(super) fn last_share(&self) -> f64 {
+        let replica = self.scenario.workload.global_batch / self.layout.dp;
+        match replica % self.layout.micro_batch {
+            0 => 1.0,
+            rest => f64::from(rest) / f64::from(self.layout.micro_batch),
+        }
+    }
+
+    /// Lower bound on the duration of any forward or backward pass of a stage; `slowdown` multiplies the kernels of
+    /// each stage.
+    pub(super) fn shortest_pass(&self, stage: u32, slowdown: &[f64]) -> SimDuration {
+        let Layout { pp, vpp, .. } = *self.layout;
+        let drawn = slowdown.get(stage as usize).copied().unwrap_or(1.0);
+        let factor = self.last_share() * drawn * self.scenario.run.kernel_time();
+        let chunks = (0..vpp).map(|chunk| &self.stages[(chunk * pp + stage) as usize].total);
+        let passes = chunks.flat_map(|layers| [&layers.forward, &layers.backward_input]);
+        let shortest = passes.map(|pass| pass.parts.total()).min();
+        shortest.unwrap_or_default().scaled(factor.min(1.0))
+    }
+}
+
+/// Time of a virtual stage's forward and backward pass on the slowest GPU.
+fn passes_time(stage: &VirtualStage, slowest: f64) -> SimDuration {
+    let pass = |parts: &TimeShares| {
+        let kernels = parts[StepPart::Compute] + parts[StepPart::Recompute];
+        parts.total() - kernels
+            + parts[StepPart::Compute].scaled(slowest)
+            + parts[StepPart::Recompute].scaled(slowest)
+    };
+    pass(&stage.total.forward.parts) + pass(&stage.total.backward.parts)
+}

@@ -1,0 +1,83 @@
+//! The optimizer: bytes of state that a rank holds, and the kernels of its step.
+
+use crate::simulation::training::parameters::Sharded;
+use crate::simulation::training::passes::stream;
+use crate::simulation::{Layout, StepPart, TrainingScenario};
+use crate::units::SimDuration;
+
+/// Bytes of an fp32 number.
+const FP32: f64 = 4.0;
+/// Bytes of Adam's two moments in fp32.
+const MOMENTS: f64 = 2.0 * FP32;
+/// Bytes of an fp32 master weight and both moments.
+const MASTER_AND_MOMENTS: f64 = FP32 + MOMENTS;
+/// Bytes that Adam moves per parameter that the rank updates: gradient, master weight and moments read, the latter
+/// two written again, the 16-bit weight written. Recipes with other states are taken to move as much (estimate).
+const STEP_BYTES: f64 = FP32 + 2.0 * MASTER_AND_MOMENTS + 2.0;
+
+/// Times that an unfused step moves those bytes: every operation of the formula is a pass over its operands
+/// (estimate).
+const UNFUSED_PASSES: f64 = 2.5;
+/// Tensors of a transformer's layer: four matrices, their biases, two norms of two (LLaMA has 9, GPT 12).
+const TENSORS_PER_LAYER: u32 = 12;
+/// Layers that stand for a convolutional net's tensors (estimate).
+const CNN_LAYERS: u32 = 60;
+/// Tensors that one launch of a multi-tensor kernel covers (estimate), and launches for the norm and the rest.
+const TENSORS_PER_LAUNCH: u32 = 8;
+const FUSED_LAUNCHES: u32 = 8;
+/// Launches per tensor of an unfused step: one for each operation of the formula (estimate).
+const UNFUSED_LAUNCHES: u32 = 10;
+
+/// Bytes of optimizer state per parameter; with fp32 weights there is no master copy.
+pub(super) fn state_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
+    let recipe = &scenario.stack.recipe;
+    let is_moe = scenario
+        .model
+        .transformer()
+        .is_some_and(|network| network.moe.is_some());
+    let bytes = match recipe.moe_optimizer_bytes {
+        Some(bytes) if is_moe => bytes.min(recipe.optimizer_bytes),
+        Some(_) | None => recipe.optimizer_bytes,
+    };
+    if fp32_weights {
+        bytes.min(MOMENTS)
+    } else {
+        bytes
+    }
+}
+
+/// Whether master weights and moments are all in fp32.
+pub(super) fn steps_in_fp32(scenario: &TrainingScenario) -> bool {
+    state_bytes(scenario, false) >= MASTER_AND_MOMENTS
+}
+
+/// Time and launches of the optimizer's kernels on one rank: norm, Adam, and zeroing the gradients.
+///
+/// Adam moves [`STEP_BYTES`] per parameter that the rank updates; the norm reads and the zeroing writes every
+/// gradient that it holds.
+pub(super) fn step_kernels(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    parameters: Sharded,
+    gradient_bytes: u64,
+) -> (SimDuration, u32) {
+    if scenario.run.leaves_out(StepPart::Optimizer) {
+        return (SimDuration::ZERO, 0);
+    }
+    let fused = scenario.stack.fusion.optimizer;
+    let passes = if fused { 1.0 } else { UNFUSED_PASSES };
+    let gradient = gradient_bytes as f64;
+    let bytes =
+        parameters.held(1) * (STEP_BYTES * passes + gradient) + parameters.held(2) * gradient;
+    let layers = scenario
+        .model
+        .transformer()
+        .map_or(CNN_LAYERS, |network| network.layers / layout.pp);
+    let tensors = TENSORS_PER_LAYER * layers;
+    let launches = if fused {
+        tensors / TENSORS_PER_LAUNCH + FUSED_LAUNCHES
+    } else {
+        tensors * UNFUSED_LAUNCHES
+    };
+    (stream(scenario, bytes as u64), launches)
+}

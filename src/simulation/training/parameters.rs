@@ -1,0 +1,87 @@
+//! Parameters of one rank, replicated or sharded over data parallelism.
+
+use std::ops::AddAssign;
+
+use crate::model::ShardParameters;
+use crate::simulation::{Layout, TrainingScenario};
+
+impl AddAssign for ShardParameters {
+    fn add_assign(&mut self, other: Self) {
+        self.dense += other.dense;
+        self.expert += other.expert;
+    }
+}
+
+/// Ranks over which dense and expert parameters are replicated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Replicas {
+    pub(super) dense: u32,
+    pub(super) expert: u32,
+}
+
+impl Replicas {
+    /// Replicas of a layout.
+    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout) -> Self {
+        let expert = scenario.gpus / (layout.pp * layout.etp * layout.ep);
+        Self {
+            dense: layout.dp * layout.cp,
+            expert: expert.max(1),
+        }
+    }
+}
+
+/// Parameters of one rank, which ZeRO shards over the replicas.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sharded {
+    count: ShardParameters,
+    replicas: Replicas,
+    zero: u8,
+}
+
+impl Sharded {
+    /// `count` parameters under a layout.
+    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, count: ShardParameters) -> Self {
+        Self {
+            count,
+            replicas: Replicas::of(scenario, layout),
+            zero: layout.zero.number(),
+        }
+    }
+
+    /// Whether there is more than one replica to shard over.
+    pub(super) fn has_replicas(self) -> bool {
+        self.replicas.dense > 1
+    }
+
+    /// Parameters of the rank before sharding.
+    pub(super) fn all(self) -> f64 {
+        self.count.dense as f64 + self.count.expert as f64
+    }
+
+    /// The rank's part of them once they are sharded over all replicas.
+    pub(super) fn part(self) -> f64 {
+        self.count.dense as f64 / f64::from(self.replicas.dense)
+            + self.count.expert as f64 / f64::from(self.replicas.expert)
+    }
+
+    /// Parameters whose state the rank holds, where that state is sharded from ZeRO stage `sharded_from` on.
+    pub(super) fn held(self, sharded_from: u8) -> f64 {
+        if self.zero >= sharded_from {
+            self.part()
+        } else {
+            self.all()
+        }
+    }
+}
+
+/// Elements that a tensor rank holds of a table that embedding and head share; 0 where each has its own or the
+/// model has none.
+pub(super) fn tied_table(scenario: &TrainingScenario, layout: &Layout) -> u64 {
+    scenario
+        .model
+        .transformer()
+        .filter(|network| network.tied_embeddings)
+        .map_or(0, |network| {
+            u64::from(network.vocab).div_ceil(u64::from(layout.tp)) * u64::from(network.hidden)
+        })
+}

@@ -1,0 +1,374 @@
+//! One training step on the event engine: the tasks of every stage for every microbatch.
+
+use crate::collective::CarriedBy;
+use crate::des::TaskId;
+use crate::simulation::training::comm_cost::CommCost;
+use crate::simulation::training::costs::StepCosts;
+use crate::simulation::training::passes::LayerCost;
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::replica_cost::ReplicaCosts;
+use crate::simulation::training::schedule::{self, Pass, PipelineSize, Slot};
+use crate::simulation::training::timeline::{DeviceTimes, Ends, MicrobatchAt, SliceKind, Timeline};
+use crate::simulation::training::trace::Trace;
+use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares};
+use crate::units::{Bytes, SimDuration, SimTime};
+
+/// A step, before it becomes a report.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    /// Times of the critical device; its shares sum to the step.
+    pub(super) device: DeviceTimes,
+    /// FLOPs executed by all GPUs, recomputation included.
+    pub(super) hardware_flops: f64,
+    /// Time during which one device communicated, overlapped or exposed.
+    pub(super) comm_busy: SimDuration,
+    /// Bytes that one device sent.
+    pub(super) traffic: NetworkUse,
+    /// Algorithm of the gradient reduction.
+    pub(super) algorithm: Option<CarriedBy>,
+    /// Events of the simulation.
+    pub(super) events: u64,
+}
+
+impl Step {
+    /// Time of the step.
+    pub(super) fn time(&self) -> SimDuration {
+        self.device.shares.total()
+    }
+}
+
+impl StepCosts<'_> {
+    /// Simulates the step. `slowdown` multiplies the kernels of each stage; empty: none.
+    ///
+    /// # Errors
+    /// If a requested collective cannot run on this network.
+    pub(super) fn play(
+        &self,
+        pricing: &mut Pricing,
+        timeline: &mut Timeline,
+        slowdown: &[f64],
+    ) -> Result<Step, Infeasible> {
+        self.build(pricing, timeline, slowdown, false)
+            .map(Player::finish)
+    }
+
+    /// Simulates the step and gives its timeline.
+    ///
+    /// # Errors
+    /// If a requested collective cannot run on this network.
+    pub(super) fn trace(
+        &self,
+        pricing: &mut Pricing,
+        timeline: &mut Timeline,
+    ) -> Result<Trace, Infeasible> {
+        let player = self.build(pricing, timeline, &[], true)?;
+        let hand_overs = player.hand_overs();
+        player.finish();
+        Ok(Trace::of(self, timeline, &hand_overs))
+    }
+
+    fn build<'b>(
+        &'b self,
+        pricing: &'b mut Pricing,
+        timeline: &'b mut Timeline,
+        slowdown: &'b [f64],
+        shows_sends: bool,
+    ) -> Result<Player<'b, 'b>, Infeasible> {
+        let replicas = ReplicaCosts {
+            scenario: self.scenario,
+            layout: self.layout,
+            pricing,
+        };
+        timeline.reset(self.layout.pp);
+        let mut player = Player::new(self, replicas, timeline, slowdown);
+        if shows_sends {
+            player.show_sends();
+        }
+        player.passes()?;
+        player.close()?;
+        Ok(player)
+    }
+}
+
+/// Builder of the tasks of one step.
+pub(super) struct Player<'a, 'b> {
+    pub(super) costs: &'a StepCosts<'a>,
+    pub(super) replicas: ReplicaCosts<'b>,
+    pub(super) timeline: &'b mut Timeline,
+    pub(super) slowdown: &'b [f64],
+    /// Whether all overlapped sends of each stage are tasks of their own.
+    queued_sends: Vec<bool>,
+    /// Forward passes, `[virtual stage × microbatch]`.
+    forward: Vec<Option<Ends>>,
+    /// Backward passes, likewise.
+    backward: Vec<Option<Ends>>,
+    /// Compute tasks of sharded passes, for the limit of gathers in flight, per stage.
+    pub(super) recent: Vec<Vec<TaskId>>,
+    /// Reductions that the optimizer of each stage waits for.
+    pub(super) reductions: Vec<Vec<TaskId>>,
+    pub(super) traffic: NetworkUse,
+    pub(super) comm_busy: SimDuration,
+    /// Algorithm of the gradient reduction.
+    pub(super) algorithm: Option<CarriedBy>,
+    pub(super) flops: f64,
+}
+
+impl<'a, 'b> Player<'a, 'b> {
+    pub(super) fn new(
+        costs: &'a StepCosts<'a>,
+        replicas: ReplicaCosts<'b>,
+        timeline: &'b mut Timeline,
+        slowdown: &'b [f64],
+    ) -> Self {
+        let pp = costs.layout.pp as usize;
+        let passes = costs.stages.len() * costs.layout.microbatches as usize;
+        let send = costs.send.time;
+        let queued_sends = (0..costs.layout.pp)
+            .map(|stage| send > costs.shortest_pass(stage, slowdown))
+            .collect();
+        Self {
+            costs,
+            replicas,
+            timeline,
+            slowdown,
+            queued_sends,
+            forward: vec![None; passes],
+            backward: vec![None; passes],
+            recent: vec![Vec::new(); pp],
+            reductions: vec![Vec::new(); pp],
+            traffic: NetworkUse::default(),
+            comm_busy: SimDuration::ZERO,
+            algorithm: None,
+            flops: 0.0,
+        }
+    }
+
+    /// Schedules all passes of all stages.
+    ///
+    /// # Errors
+    /// If a requested collective cannot run on this network.
+    pub(super) fn passes(&mut self) -> Result<(), Infeasible> {
+        let layout = self.costs.layout;
+        let pipeline = PipelineSize {
+            stages: layout.pp,
+            chunks: layout.vpp,
+            microbatches: layout.microbatches,
+        };
+        let mut slots: Vec<Slot> = Vec::new();
+        for stage in 0..layout.pp {
+            schedule::order(layout.schedule, pipeline, stage, &mut slots);
+            for &slot in &slots {
+                self.pass(stage, slot)?;
+            }
+        }
+        self.timeline.works_on(None);
+        if self.waits_for_stages() {
+            self.connect();
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, stage: u32, slot: Slot) -> Result<(), Infeasible> {
+        let Layout {
+            pp, microbatches, ..
+        } = *self.costs.layout;
+        let virtual_stage = slot.chunk * pp + stage;
+        let at = (virtual_stage * microbatches + slot.microbatch) as usize;
+        self.timeline.works_on(Some(MicrobatchAt {
+            microbatch: slot.microbatch,
+            virtual_stage,
+        }));
+        let ends = self.tasks(stage, virtual_stage as usize, slot)?;
+        let end_of_pipeline = match slot.pass {
+            Pass::Forward => self.costs.stages.len() as u32 - 1,
+            Pass::Backward | Pass::BackwardInput => 0,
+            Pass::BackwardWeight => return Ok(()),
+        };
+        let ends = if pp > 1 && virtual_stage != end_of_pipeline {
+            self.send(stage, slot, ends)
+        } else {
+            ends
+        };
+        let list = match slot.pass {
+            Pass::Forward => &mut self.forward,
+            Pass::Backward | Pass::BackwardInput | Pass::BackwardWeight => &mut self.backward,
+        };
+        list[at] = Some(ends);
+        Ok(())
+    }
+
+    /// Schedules a send: exposed on the sender's compute stream, or overlapped with it.
+    fn send(&mut self, stage: u32, slot: Slot, ends: Ends) -> Ends {
+        let cost = &self.costs.send;
+        self.traffic += &cost.traffic;
+        self.comm_busy += cost.time;
+        let replicates = self.replicates_meanwhile(stage, slot);
+        if self.costs.overlap.pipeline {
+            return self.send_overlapped(stage, ends, replicates);
+        }
+        let parts = TimeShares::from([(StepPart::PpComm, cost.time)]);
+        let last = if replicates && cost.time > SimDuration::ZERO {
+            self.timeline
+                .exposed(stage, SliceKind::Send, parts, cost.load)
+        } else {
+            self.timeline.wait(stage, SliceKind::Send, parts)
+        };
+        Ends { last, ..ends }
+    }
+
+    /// Schedules a send overlapped with compute. It shares the links with concurrent reductions and gathers, and
+    /// waits for the send before it. Where neither can happen, because every pass takes longer than a send, it is no
+    /// task but a lag of the receiver.
+    fn send_overlapped(&mut self, stage: u32, ends: Ends, replicates: bool) -> Ends {
+        let CommCost { time, load, .. } = self.costs.send;
+        if !replicates && !self.queued_sends[stage as usize] {
+            return Ends { lag: time, ..ends };
+        }
+        let load = if replicates { load } else { [0.0; 2] };
+        let last = self.timeline.send(stage, time, load);
+        self.timeline.follow(ends.last, last);
+        Ends { last, ..ends }
+    }
+
+    /// Schedules the kernels of one pass, and its exposed communications behind them.
+    ///
+    /// While a communication of length `overlapped` runs, kernels have the SMs that
+    /// its kernels leave, and communications share the links with it.
+    pub(super) fn compute(
+        &mut self,
+        stage: u32,
+        layers: &LayerCost,
+        slot: Slot,
+        overlapped: SimDuration,
+    ) -> Ends {
+        let (cost, kind) = match slot.pass {
+            Pass::Forward => (&layers.forward, SliceKind::Forward),
+            Pass::Backward => (&layers.backward, SliceKind::Backward),
+            Pass::BackwardInput => (&layers.backward_input, SliceKind::Backward),
+            Pass::BackwardWeight => (&layers.backward_weight, SliceKind::Backward),
+        };
+        self.traffic += &cost.traffic;
+        self.comm_busy += cost.comm_busy;
+        let mut parts = cost.parts;
+        let last = slot.microbatch + 1 == self.costs.layout.microbatches;
+        let share = if last { self.costs.last_share() } else { 1.0 };
+        self.flops += cost.flops * share;
+        let drawn = self.slowdown.get(stage as usize).copied().unwrap_or(1.0);
+        let factor = share * self.costs.slowest * drawn * self.costs.scenario.run.kernel_time();
+        let kernels = parts[StepPart::Compute] + parts[StepPart::Recompute];
+        let taken = f64::from(self.costs.overlap.communication_sms);
+        let all = f64::from(self.costs.scenario.gpu.sms);
+        if overlapped > SimDuration::ZERO && taken < all {
+            let slowed = kernels.min(overlapped).as_secs_f64();
+            parts[StepPart::Compute] += SimDuration::from_secs_f64(slowed * taken / (all - taken));
+        }
+        if (factor - 1.0).abs() > 0.0 {
+            parts[StepPart::Compute] = parts[StepPart::Compute].scaled(factor);
+            parts[StepPart::Recompute] = parts[StepPart::Recompute].scaled(factor);
+        }
+        // A blocking receive synchronises the host with the device before the pass is issued.
+        let synchronised = self.costs.layout.pp > 1 && !self.costs.overlap.pipeline;
+        let (kernels, exposed) = split_exposed(parts);
+        let seconds = exposed.total().as_secs_f64();
+        if overlapped == SimDuration::ZERO || seconds <= 0.0 {
+            let task = self
+                .timeline
+                .compute(stage, kind, parts, cost.issue, synchronised);
+            return Ends::of(task, task);
+        }
+        let first = self
+            .timeline
+            .compute(stage, kind, kernels, cost.issue, synchronised);
+        let load = cost.link_time.map(|filled| (filled / seconds).min(1.0));
+        let last = self.timeline.exposed(stage, kind, exposed, load);
+        Ends::of(first, last)
+    }
+
+    /// Whether stages wait for one another: always but in a counterfactual.
+    pub(super) fn waits_for_stages(&self) -> bool {
+        !self.costs.scenario.run.leaves_out(StepPart::Bubble)
+    }
+
+    /// Adds the dependencies between stages: every pass waits for the stage that feeds it.
+    fn connect(&mut self) {
+        let microbatches = self.costs.layout.microbatches as usize;
+        let ends =
+            |list: &[Option<Ends>], at: usize| list[at].expect("every schedule runs every pass");
+        for virtual_stage in 0..self.costs.stages.len() - 1 {
+            for microbatch in 0..microbatches {
+                let at = virtual_stage * microbatches + microbatch;
+                let next = at + microbatches;
+                let (sent, received) = (ends(&self.forward, at), ends(&self.forward, next));
+                let engine = &mut self.timeline.engine;
+                engine.add_dependency(sent.last, received.first, sent.lag);
+                let (sent, received) = (ends(&self.backward, next), ends(&self.backward, at));
+                engine.add_dependency(sent.last, received.first, sent.lag);
+            }
+        }
+    }
+
+    /// Passes that send to another stage, each with the pass that receives.
+    pub(super) fn hand_overs(&self) -> Vec<(TaskId, TaskId)> {
+        let microbatches = self.costs.layout.microbatches as usize;
+        let across = if self.costs.layout.pp > 1 {
+            self.costs.stages.len() - 1
+        } else {
+            0
+        };
+        let pair = |from: Option<Ends>, to: Option<Ends>| Some((from?.last, to?.first));
+        (0..across * microbatches)
+            .flat_map(|at| {
+                let next = at + microbatches;
+                let there = pair(self.forward[at], self.forward[next]);
+                let back = pair(self.backward[next], self.backward[at]);
+                [there, back]
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// Makes every overlapped send a task of its own, so that a trace shows it; the times are the same.
+    pub(super) fn show_sends(&mut self) {
+        self.queued_sends.fill(true);
+    }
+
+    /// Runs the engine and sums up the step.
+    pub(super) fn finish(self) -> Step {
+        let end = self.timeline.engine.run();
+        let device = self.timeline.critical(end);
+        assert!(
+            device.shares.total() == end - SimTime::ZERO,
+            "the parts of a step sum to the step"
+        );
+        let Layout { tp, cp, dp, pp, .. } = *self.costs.layout;
+        // Traffic was added up over the stages: a GPU has its part of it.
+        let stages = u64::from(pp);
+        let of_one = |sent: Bytes| Bytes::new(sent.get() / stages);
+        let traffic = NetworkUse {
+            intra_node: of_one(self.traffic.intra_node),
+            inter_node: of_one(self.traffic.inter_node),
+            ..self.traffic
+        };
+        let inside = SimDuration::from_picos(self.comm_busy.as_picos() / stages);
+        Step {
+            device,
+            hardware_flops: self.flops * f64::from(tp) * f64::from(cp) * f64::from(dp),
+            comm_busy: inside + device.replication_busy,
+            traffic,
+            algorithm: self.algorithm,
+            events: self.timeline.engine.events(),
+        }
+    }
+}
+
+/// Splits a pass into its kernels and its exposed communication inside the stage.
+fn split_exposed(parts: TimeShares) -> (TimeShares, TimeShares) {
+    let (mut kernels, mut exposed) = (parts, TimeShares::default());
+    for part in [StepPart::TpComm, StepPart::CpComm, StepPart::EpComm] {
+        exposed[part] = std::mem::take(&mut kernels[part]);
+    }
+    (kernels, exposed)
+}
+
+#[cfg(test)]
+mod tests;

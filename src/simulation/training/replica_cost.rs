@@ -1,0 +1,212 @@
+//! Costs of data parallelism: reducing gradients, gathering parameters, the optimizer's kernels.
+
+use crate::collective::{Algorithm, CollectiveCost, CollectiveOp, GroupPattern};
+use crate::model::ShardParameters;
+use crate::simulation::training::comm_cost::CommCost;
+use crate::simulation::training::optimizer;
+use crate::simulation::training::parameters::{Replicas, Sharded};
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
+use crate::stack::{GradientPrecision, ZeroStage};
+use crate::units::{Bytes, SimDuration};
+
+/// Operation that reduces the gradients of a layout.
+fn reduction(layout: &Layout) -> CollectiveOp {
+    match layout.zero {
+        ZeroStage::Z0 => CollectiveOp::AllReduce,
+        ZeroStage::Z1 | ZeroStage::Z2 | ZeroStage::Z3 => CollectiveOp::ReduceScatter,
+    }
+}
+
+/// Checks that a requested custom schedule fits the gradient reduction of a layout.
+///
+/// # Errors
+/// If it carries another operation than this ZeRO stage takes, or is made for another number of
+/// ranks.
+pub(super) fn check_schedule(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+) -> Result<(), Infeasible> {
+    let asked = scenario.communication.collective.as_ref();
+    let Some(own) = asked.and_then(Algorithm::custom) else {
+        return Ok(());
+    };
+    let (name, schedule) = (&own.name, &own.schedule);
+    let op = reduction(layout);
+    let ranks = Replicas::of(scenario, layout).dense;
+    let sentence = if schedule.op != op {
+        format!(
+            "collective `{name}` carries {}, ZeRO stage {} reduces gradients by {op}",
+            schedule.op, layout.zero
+        )
+    } else if schedule.ranks != ranks {
+        format!(
+            "collective `{name}` is made for {} ranks, gradients are reduced over {ranks} (dp {} × cp {})",
+            schedule.ranks, layout.dp, layout.cp
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Infeasible::Unsupported(sentence))
+}
+
+/// Prices of a layout's data-parallel communication.
+pub(super) struct ReplicaCosts<'a> {
+    pub(super) scenario: &'a TrainingScenario,
+    pub(super) layout: &'a Layout,
+    pub(super) pricing: &'a mut Pricing,
+}
+
+impl ReplicaCosts<'_> {
+    /// Cost of reducing gradients: all-reduce, or reduce-scatter where the optimizer is sharded.
+    ///
+    /// # Errors
+    /// If the requested algorithm cannot run on this network.
+    pub(super) fn gradients(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
+        self.both(reduction(self.layout), count, self.gradient_bytes())
+    }
+
+    /// Cost of gathering updated parameters.
+    ///
+    /// # Errors
+    /// If no algorithm can run on this network.
+    pub(super) fn parameters(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
+        let low = self.layout.precision != self.layout.precision.high();
+        let bytes = if low && self.scenario.stack.recipe.fp8_parameters {
+            1
+        } else {
+            self.layout.precision.storage_bytes()
+        };
+        self.both(CollectiveOp::AllGather, count, bytes)
+    }
+
+    /// Bytes of one gradient on the wire.
+    fn gradient_bytes(&self) -> u64 {
+        let half = self.layout.precision.storage_bytes();
+        match self.scenario.stack.gradient_precision {
+            GradientPrecision::Fp32 => 4,
+            GradientPrecision::Half => half,
+        }
+    }
+
+    fn both(
+        &mut self,
+        op: CollectiveOp,
+        count: ShardParameters,
+        bytes: u64,
+    ) -> Result<CommCost, Infeasible> {
+        let replicas = Replicas::of(self.scenario, self.layout);
+        let Layout { tp, etp, ep, .. } = *self.layout;
+        let dense = GroupPattern {
+            size: replicas.dense,
+            stride: tp,
+        };
+        let expert = GroupPattern {
+            size: replicas.expert,
+            stride: etp * ep,
+        };
+        let mut total = CommCost::default();
+        if self.scenario.run.leaves_out(StepPart::DpComm) {
+            return Ok(total);
+        }
+        for (groups, parameters) in [(dense, count.dense), (expert, count.expert)] {
+            if groups.size <= 1 || parameters == 0 {
+                continue;
+            }
+            let price = if groups == dense {
+                self.price_dense(op, parameters * bytes, groups)?
+            } else {
+                self.price(op, parameters * bytes, groups)?
+            };
+            // Only full sharding moves parameters and gradients layer by layer.
+            let fraction = match self.layout.zero {
+                ZeroStage::Z3 => self.scenario.stack.overlap.sharding_fraction,
+                ZeroStage::Z0 | ZeroStage::Z1 | ZeroStage::Z2 => 1.0,
+            };
+            total.add(&price, price.time.scaled(1.0 / fraction));
+        }
+        Ok(total)
+    }
+
+    fn price(
+        &mut self,
+        op: CollectiveOp,
+        bytes: u64,
+        groups: GroupPattern,
+    ) -> Result<CollectiveCost, Infeasible> {
+        let asked = self.scenario.communication.collective.as_ref();
+        let algorithm = asked.filter(|asked| asked.built_in().is_some());
+        self.pricing.price(op, Bytes::new(bytes), groups, algorithm)
+    }
+
+    /// Price for the dense parameters: a custom schedule reduces their gradients. Other operations, and experts
+    /// over fewer ranks, take what the library would choose.
+    fn price_dense(
+        &mut self,
+        op: CollectiveOp,
+        bytes: u64,
+        groups: GroupPattern,
+    ) -> Result<CollectiveCost, Infeasible> {
+        let asked = self.scenario.communication.collective.as_ref();
+        if asked.is_some_and(|asked| asked.custom().is_some()) && op == reduction(self.layout) {
+            self.pricing.price(op, Bytes::new(bytes), groups, asked)
+        } else {
+            self.price(op, bytes, groups)
+        }
+    }
+
+    /// Cost of summing the gradient norm over all ranks, before any optimizer may step; its few bytes are not counted
+    /// as traffic.
+    ///
+    /// # Errors
+    /// If no algorithm can run on this network.
+    pub(super) fn norm(&mut self) -> Result<CommCost, Infeasible> {
+        let mut norm = CommCost::default();
+        if self.scenario.run.leaves_out(StepPart::DpComm) {
+            return Ok(norm);
+        }
+        let groups = GroupPattern {
+            size: self.scenario.gpus,
+            stride: 1,
+        };
+        let price = self
+            .pricing
+            .price(CollectiveOp::AllReduce, Bytes::new(8), groups, None)?;
+        norm.time = price.time;
+        Ok(norm)
+    }
+
+    /// Time to sum the gradients of a tied embedding between first and last stage.
+    ///
+    /// # Errors
+    /// If the requested algorithm cannot run on this network.
+    pub(super) fn tied_embedding(&mut self) -> Result<SimDuration, Infeasible> {
+        let network = self.scenario.model.transformer();
+        let Some(network) = network.filter(|network| network.tied_embeddings) else {
+            return Ok(SimDuration::ZERO);
+        };
+        if self.layout.pp == 1 || self.scenario.run.leaves_out(StepPart::DpComm) {
+            return Ok(SimDuration::ZERO);
+        }
+        let table =
+            u64::from(network.vocab) * u64::from(network.hidden) / u64::from(self.layout.tp);
+        let bytes = table * self.gradient_bytes();
+        // First and last stage are as far apart as neighbours once stages fill whole domains.
+        let groups = GroupPattern {
+            size: 2,
+            stride: self.scenario.gpus / self.layout.pp,
+        };
+        Ok(self.price(CollectiveOp::AllReduce, bytes, groups)?.time)
+    }
+
+    /// Time and launches of the optimizer's kernels on one rank.
+    pub(super) fn optimizer(&self, count: ShardParameters) -> (SimDuration, u32) {
+        let parameters = Sharded::of(self.scenario, self.layout, count);
+        optimizer::step_kernels(
+            self.scenario,
+            self.layout,
+            parameters,
+            self.gradient_bytes(),
+        )
+    }
+}

@@ -1,0 +1,273 @@
+//! Questions about a study that need its points simulated again.
+//!
+//! For every series: the curve with a frozen layout, and whether the suspected cause of its breakdown is
+//! the cause. For the points that a summary shows: the changes that help, and the sensitivity to each
+//! resource. The answers are the same on any number of threads.
+
+use std::num::NonZeroUsize;
+
+use rayon::prelude::*;
+
+use super::altered::Baseline;
+use super::cause::Scene;
+use super::frozen::{frozen_layout, frozen_series};
+use super::neighbours::{Change, neighbours};
+use super::replay::{Replay, scenario};
+use super::sensitivity::elasticities;
+use crate::analysis::{
+    Advice, AskedAs, Findings, Improvement, PointAdvice, SeriesFinding, SizePoint, Trial,
+};
+use crate::runner::WORKER_NAME;
+use crate::simulation::{LayoutRequest, Scratch};
+use crate::spec::{AnalysisSettings, Axis, GridPoint, Spec};
+
+/// Rows up to which every series is simulated again; of a larger study only those that a summary
+/// shows, since it would take as long as the study.
+const MOST_ROWS: u64 = 20_000;
+
+/// Neighbours that are simulated for one study at most.
+const MOST_NEIGHBOURS: usize = 256;
+
+/// Relative change of the time per sample under which a change is no help.
+const NO_HELP: f64 = 1e-3;
+
+/// Questions about a study.
+#[derive(Clone, Copy, Debug)]
+pub struct Questions<'a> {
+    /// The spec of each file that was analysed, in their order; `None` for bare files, which nothing can
+    /// be asked about.
+    pub specs: &'a [Option<&'a Spec>],
+    /// Settings with which the findings were made.
+    pub settings: &'a AnalysisSettings,
+    /// Numbers of the series that a summary shows, the most interesting first.
+    pub shown: &'a [u32],
+    /// Numbers of other series, whose first bad size is asked about too.
+    pub broken: &'a [u32],
+}
+
+impl<'a> Questions<'a> {
+    fn spec_of(&self, row: &SizePoint) -> Option<&'a Spec> {
+        *self.specs.get(row.source as usize)?
+    }
+}
+
+/// Simulates points of a study again, on a number of threads, and adds the answers to its findings.
+pub fn run_questions(findings: &mut Findings, questions: &Questions<'_>, threads: NonZeroUsize) {
+    if questions.specs.iter().all(Option::is_none) || findings.counts.ok == 0 {
+        return;
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.get())
+        .thread_name(|index| format!("{WORKER_NAME}-{index}"))
+        .build();
+    match pool {
+        Ok(pool) => pool.install(|| answer_all(findings, questions)),
+        // Where no pool can be made, the global one serves.
+        Err(_) => answer_all(findings, questions),
+    }
+}
+
+fn answer_all(findings: &mut Findings, questions: &Questions<'_>) {
+    let whole = findings.counts.points() <= MOST_ROWS;
+    let threshold = findings.threshold;
+    let mut number = findings.series.len() as u32;
+    let answers: Vec<Result<Option<SeriesFinding>, NotReproduced>> = findings
+        .series
+        .par_iter_mut()
+        .map_init(Scratch::default, |scratch, series| {
+            if whole || questions.shown.contains(&series.number) {
+                answer_series(series, questions, threshold, scratch)
+            } else {
+                Ok(None)
+            }
+        })
+        .collect();
+    let mut advice = Advice::default();
+    for answer in answers {
+        match answer {
+            Ok(frozen) => findings.frozen.extend(frozen.map(|frozen| {
+                number += 1;
+                SeriesFinding {
+                    number: number - 1,
+                    ..frozen
+                }
+            })),
+            Err(NotReproduced) => advice.not_reproduced += 1,
+        }
+    }
+    ask_about_points(findings, questions, &mut advice);
+    findings.advice = Some(advice);
+}
+
+/// Failure to reproduce the time of the smallest size of a series.
+struct NotReproduced;
+
+/// Judges the cause of a series' breakdown, and gives its curve with a frozen layout, judged too. `None`
+/// without a spec, and where the spec fixes the layout anyway.
+fn answer_series(
+    series: &mut SeriesFinding,
+    questions: &Questions<'_>,
+    threshold: f64,
+    scratch: &mut Scratch,
+) -> Result<Option<SeriesFinding>, NotReproduced> {
+    let spec_of = |row: &SizePoint| questions.spec_of(row);
+    let smallest = series.baseline().map(|size| &size.point);
+    let Some((row, spec)) = smallest.and_then(|row| Some((row, spec_of(row)?))) else {
+        return Ok(None);
+    };
+    let baseline = Replay::of(spec, row, scratch).ok_or(NotReproduced)?;
+    let as_it_ran =
+        |row: &SizePoint, scratch: &mut Scratch| Replay::of(spec_of(row)?, row, scratch);
+    let trials = try_suspects(series, &baseline, as_it_ran, threshold, scratch);
+    series.breakdown.judge(trials, threshold);
+    let layout = frozen_layout(&baseline);
+    let frozen = baseline
+        .chosen
+        .then(|| frozen_series(series, &layout, spec_of, questions.settings, scratch));
+    Ok(frozen.flatten().map(|mut frozen| {
+        let as_frozen = |row: &SizePoint, scratch: &mut Scratch| {
+            Replay::with_layout(spec_of(row)?, row, |_| layout.clone(), scratch)
+        };
+        let trials = try_suspects(&frozen, &baseline, as_frozen, threshold, scratch);
+        frozen.breakdown.judge(trials, threshold);
+        frozen
+    }))
+}
+
+/// Tries the suspects of a curve's breakdown; none where the time of one of its sizes is not reproduced.
+fn try_suspects(
+    curve: &SeriesFinding,
+    baseline: &Replay,
+    replay: impl Fn(&SizePoint, &mut Scratch) -> Option<Replay>,
+    threshold: f64,
+    scratch: &mut Scratch,
+) -> Vec<Trial> {
+    let breakdown = &curve.breakdown;
+    let mut replay = |place: Option<usize>| replay(&curve.sizes[place?].point, scratch);
+    let (good, bad) = (replay(breakdown.last_good), replay(breakdown.first_bad));
+    let (Some(good), Some(bad)) = (good, bad) else {
+        return Vec::new();
+    };
+    let efficiency = breakdown
+        .first_bad
+        .and_then(|place| curve.sizes[place].efficiency)
+        .map_or(0.0, |efficiency| efficiency.of_baseline);
+    let scene = Scene {
+        baseline,
+        good: &good,
+        bad: &bad,
+        efficiency,
+    };
+    scene.try_suspects(breakdown, threshold, scratch)
+}
+
+/// A point with the changes that are to be tried on it.
+struct PointQuestion<'a> {
+    advice: PointAdvice,
+    spec: &'a Spec,
+    point: GridPoint,
+    baseline: Baseline,
+    changes: Vec<Change>,
+}
+
+/// Tries changes on the recommended size and the first bad size of every shown series, until the most
+/// neighbours are simulated.
+fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut Advice) {
+    let recommended = questions
+        .shown
+        .iter()
+        .map(|number| (number, AskedAs::Recommended));
+    let broken = questions.shown.iter().chain(questions.broken);
+    let broken = broken.map(|number| (number, AskedAs::Broken));
+    let wanted: Vec<(&SeriesFinding, usize, AskedAs)> = recommended
+        .chain(broken)
+        .filter_map(|(number, asked_as)| {
+            let series = &findings.series[*number as usize];
+            let place = match asked_as {
+                AskedAs::Recommended => series.choice.map(|choice| choice.fastest_efficient),
+                AskedAs::Broken => series.breakdown.first_bad,
+            };
+            Some((series, place?, asked_as))
+        })
+        .collect();
+    let prepared: Vec<Option<PointQuestion<'_>>> = wanted
+        .into_par_iter()
+        .map_init(Scratch::default, |scratch, (series, place, asked_as)| {
+            prepared(series, place, asked_as, questions, scratch)
+        })
+        .collect();
+    let mut left = MOST_NEIGHBOURS;
+    let mut asked: Vec<PointQuestion<'_>> = Vec::new();
+    for point in prepared.into_iter().flatten() {
+        if point.changes.len() > left {
+            advice.left_out += 1;
+            continue;
+        }
+        left -= point.changes.len();
+        asked.push(point);
+    }
+    advice.neighbours = (MOST_NEIGHBOURS - left) as u32;
+    advice.points = asked
+        .into_par_iter()
+        .map(|point| {
+            let effects = point
+                .baseline
+                .ask_all(point.spec, &point.point, point.changes);
+            let helpful = effects.into_iter().filter_map(|effect| {
+                let time = effect.time_per_sample.filter(|time| *time < -NO_HELP)?;
+                Some(Improvement {
+                    change: effect.change.words,
+                    time_per_sample: time,
+                })
+            });
+            PointAdvice {
+                gains: helpful.collect(),
+                ..point.advice
+            }
+        })
+        .collect();
+}
+
+fn prepared<'a>(
+    series: &SeriesFinding,
+    place: usize,
+    asked_as: AskedAs,
+    questions: &Questions<'a>,
+    scratch: &mut Scratch,
+) -> Option<PointQuestion<'a>> {
+    let row = &series.sizes[place].point;
+    let spec = questions.spec_of(row)?;
+    let replay = Replay::of(spec, row, scratch)?;
+    let asked_for = scenario(spec, row)?;
+    let changes = neighbours(spec, &asked_for, &replay.step)
+        .into_iter()
+        .filter(|change| !was_searched(change.axis, &asked_for.layout))
+        .collect();
+    Some(PointQuestion {
+        advice: PointAdvice {
+            series: series.number,
+            place,
+            asked_as,
+            gains: Vec::new(),
+            elasticities: elasticities(&replay.pinned, &replay.step, scratch),
+        },
+        spec,
+        point: spec.plan().point(row.point),
+        baseline: Baseline {
+            seconds_per_sample: replay.seconds_per_sample(),
+        },
+        changes,
+    })
+}
+
+/// Whether the search over layouts has already tried the values of an axis at this point.
+fn was_searched(axis: Axis, asked: &LayoutRequest) -> bool {
+    let searched = [
+        (Axis::Tp, asked.tp.is_none()),
+        (Axis::Pp, asked.pp.is_none()),
+        (Axis::MicroBatch, asked.micro_batch.is_none()),
+        (Axis::Zero, asked.zero.is_none()),
+        (Axis::Recompute, asked.recompute.is_none()),
+    ];
+    searched.contains(&(axis, true))
+}
