@@ -129,4 +129,39 @@ impl Cluster {
         self.nic_bandwidth
             .scaled(f64::from(self.nics_per_node) / f64::from(self.gpus_per_node))
     }
+
+    fn gpus_per_nic(&self) -> f64 {
+        f64::from(self.gpus_per_node) / f64::from(self.nics_per_node)
+    }
+
+    /// The cluster with nodes of another size. Each GPU keeps its network bandwidth: NICs are taken
+    /// along in proportion, rounded down to whole ones, and a scale-up domain of one node stays one.
+    #[must_use]
+    pub fn with_gpus_per_node(&self, gpus_per_node: u32) -> Self {
+        if gpus_per_node == self.gpus_per_node {
+            return self.clone();
+        }
+        let nics = u64::from(self.nics_per_node) * u64::from(gpus_per_node)
+            / u64::from(self.gpus_per_node);
+        let resized = Self {
+            gpus_per_node,
+            nics_per_node: u32::try_from(nics).unwrap_or(u32::MAX).max(1),
+            domain_gpus: if self.domain_gpus == self.gpus_per_node {
+                gpus_per_node
+            } else {
+                self.domain_gpus
+            },
+            ..self.clone()
+        };
+        resized.with_nic_rate(self.nic_bandwidth_per_gpu())
+    }
+
+    /// The cluster with another network bandwidth per GPU and direction, from as many NICs.
+    #[must_use]
+    pub fn with_nic_rate(&self, per_gpu: Bandwidth) -> Self {
+        Self {
+            nic_bandwidth: per_gpu.scaled(self.gpus_per_nic()),
+            ..self.clone()
+        }
+    }
 }

@@ -223,20 +223,13 @@ fn cluster_of(gpu: &Gpu, fabric: &str, catalog: &Catalog) -> Result<Arc<Cluster>
         .ok_or_else(|| format!("no cluster `{name}` in the catalogue"))
 }
 
-/// The preset with the node size and NIC rate of the row.
+/// The preset with the node size and NIC rate of the row. One node alone, or a part of a rack, keeps
+/// the preset's size: its GPUs are a part of it.
 fn adapted(base: &Cluster, per_node: u32, nodes: u32, nic: Option<f64>, sharp: bool) -> Cluster {
-    let mut cluster = base.clone();
-    let racked = base.domain_gpus > base.gpus_per_node;
-    if nodes > 1 && per_node != base.gpus_per_node && !racked {
-        cluster.nics_per_node = (base.nics_per_node * per_node)
-            .div_ceil(base.gpus_per_node)
-            .max(1);
-        cluster.gpus_per_node = per_node;
-        cluster.domain_gpus = per_node;
-    }
-    if let Some(rate) = nic {
-        let per_nic = f64::from(cluster.gpus_per_node) / f64::from(cluster.nics_per_node);
-        cluster.nic_bandwidth = Bandwidth::gbit_per_s(rate * per_nic);
+    let whole = nodes > 1 && base.domain_gpus == base.gpus_per_node;
+    let mut cluster = base.with_gpus_per_node(if whole { per_node } else { base.gpus_per_node });
+    if let Some(per_gpu) = nic {
+        cluster = cluster.with_nic_rate(Bandwidth::gbit_per_s(per_gpu));
     }
     cluster.fabric.in_network_reduction = sharp;
     cluster
