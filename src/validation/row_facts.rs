@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::catalog::Catalog;
+use itertools::Itertools;
+
+use crate::catalog::{self, Catalog};
 use crate::hardware::{Cluster, Gpu, ScaleUpKind};
-use crate::model::{Architecture, Family, Mlp, Model, Moe, Norm, Transformer};
+use crate::model::{Architecture, Family, Mlp, Model, Moe, Transformer};
 use crate::stack::{self, Stack};
 use crate::units::Bandwidth;
 
@@ -103,8 +105,8 @@ impl<'a> ModelCells<'a> {
         Ok(changed(preset, transformer))
     }
 
-    /// A dense transformer from the columns alone. What they leave open follows the family: gated MLPs come
-    /// with RMS norm, no biases and rotary positions, plain ones with what GPT-2 and BERT had.
+    /// A dense transformer from the columns alone: a model table as a spec may hold it, read by the
+    /// catalogue, whose defaults fill what the columns leave open.
     fn dense_model(&self) -> Result<Model, String> {
         let (Some(layers), Some(hidden), Some(heads)) = (self.layers, self.hidden, self.heads)
         else {
@@ -113,8 +115,10 @@ impl<'a> ModelCells<'a> {
                 self.name
             ));
         };
-        let family = match self.family.map_or(Ok(Family::Decoder), str::parse) {
-            Ok(family @ (Family::Decoder | Family::Encoder)) => family,
+        // GPT-2's and BERT's vocabularies, as Megatron pads the former.
+        let usual_vocab = match self.family.map_or(Ok(Family::Decoder), str::parse) {
+            Ok(Family::Decoder) => 51_200,
+            Ok(Family::Encoder) => 30_522,
             Ok(family @ (Family::Moe | Family::Cnn)) => {
                 return Err(format!(
                     "unknown model `{}`; the columns describe no {family} network",
@@ -123,69 +127,39 @@ impl<'a> ModelCells<'a> {
             }
             Err(error) => return Err(error.to_string()),
         };
-        if hidden % heads != 0 {
-            return Err(format!(
-                "hidden {hidden} cannot be divided by heads {heads}"
-            ));
-        }
         // A gated MLP has three matrices and is therefore narrower (or wider) than 4 · hidden.
-        let usual = match self.ffn_hidden {
-            Some(width) if width != 4 * hidden => Mlp::SwiGlu,
-            Some(_) | None => Mlp::Gelu,
-        };
-        let mlp = self.mlp.map_or(Ok(usual), str::parse::<Mlp>);
-        let mlp = mlp.map_err(|error| error.to_string())?;
-        let classic = match mlp {
-            Mlp::Gelu => true,
-            Mlp::SwiGlu | Mlp::SquaredRelu => false,
-        };
-        let causal = match family {
-            Family::Encoder => false,
-            Family::Decoder | Family::Moe | Family::Cnn => true,
-        };
-        let seq_len = self.seq_len.unwrap_or(2048);
-        Ok(Model {
-            name: self.name.to_owned(),
-            title: self.name.to_owned(),
-            family,
-            seq_len,
-            published_parameters: None,
-            architecture: Architecture::Transformer(Transformer {
-                causal,
-                layers,
-                hidden,
-                ffn_hidden: self.ffn_hidden.unwrap_or(4 * hidden),
-                heads,
-                kv_heads: self.kv_heads.unwrap_or(heads),
-                head_dim: hidden / heads,
-                // GPT-2's and BERT's vocabularies, as Megatron pads the former.
-                vocab: self.vocab.unwrap_or(if causal { 51_200 } else { 30_522 }),
-                mlp,
-                norm: if classic {
-                    Norm::LayerNorm
-                } else {
-                    Norm::RmsNorm
-                },
-                biases: classic,
-                qkv_biases: false,
-                qk_norm: false,
-                // BLOOM's and BERT's embeddings are normalised.
-                embedding_norm: family == Family::Encoder || self.name.contains("bloom"),
-                tied_embeddings: self.tied_embeddings.unwrap_or(classic),
-                learned_positions: if classic { seq_len } else { 0 },
-                mtp_layers: 0,
-                sliding_window: None,
-                mla: None,
-                moe: None,
-            }),
-        })
+        let gated = self.ffn_hidden.is_some_and(|width| width != 4 * hidden);
+        let usual_mlp = if gated { Mlp::SwiGlu } else { Mlp::Gelu };
+        let mut table = toml::Table::new();
+        for (key, value) in [
+            ("layers", Some(layers)),
+            ("hidden", Some(hidden)),
+            ("heads", Some(heads)),
+            ("ffn_hidden", self.ffn_hidden),
+            ("kv_heads", self.kv_heads),
+            ("vocab", Some(self.vocab.unwrap_or(usual_vocab))),
+            ("seq_len", Some(self.seq_len.unwrap_or(2048))),
+        ] {
+            table.extend(value.map(|count| (key.to_owned(), count.into())));
+        }
+        let family = self.family.unwrap_or(Family::Decoder.as_str());
+        let mlp = self.mlp.unwrap_or(usual_mlp.as_str());
+        table.insert("family".to_owned(), family.into());
+        table.insert("mlp".to_owned(), mlp.into());
+        let tied = self.tied_embeddings.map(toml::Value::from);
+        table.extend(tied.map(|tied| ("tied_embeddings".to_owned(), tied)));
+        // BLOOM's embeddings are normalised, as an encoder's are by default.
+        if self.name.contains("bloom") {
+            table.insert("embedding_norm".to_owned(), true.into());
+        }
+        catalog::model_of(self.name, &table)
+            .map_err(|faults| faults.iter().map(|fault| &fault.message).join("; "))
     }
 }
 
 fn changed(preset: &Arc<Model>, transformer: Transformer) -> Arc<Model> {
     Arc::new(Model {
         architecture: Architecture::Transformer(transformer),
-        published_parameters: None,
         ..Model::clone(preset)
     })
 }

@@ -177,7 +177,7 @@ impl<'a> JobCells<'a> {
         Ok(TrainingScenario {
             workload: Workload {
                 global_batch: self.global_batch,
-                seq_len: self.seq_len.unwrap_or(model.seq_len),
+                seq_len: self.seq_len.unwrap_or(model.seq_len()),
                 precision: self.precision(&gpu)?,
             },
             layout: LayoutRequest {
