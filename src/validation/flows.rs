@@ -1,4 +1,4 @@
-//! Network cases in JSON: links, flows, and when each flow's last byte arrived.
+//! Network cases in JSON: links, flows and the arrival of each flow's last byte.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use serde::Deserialize;
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
-use super::case::{Case, CaseGroups, Figure, Score, Subject};
-use super::table::{CaseKind, TableFault, TableFaults};
+use super::case::{Case, CaseGroups, CaseKind, Subject};
+use super::table::{TableFault, TableFaults};
 
 #[derive(Deserialize)]
 struct NetworkCase {
@@ -36,7 +36,7 @@ struct FlowEntry {
     finish_s: Option<f64>,
 }
 
-/// The cases of a JSON file, one per flow. Its flows share links, so all are played together here.
+/// Reads the cases of a JSON file, one per flow. Flows share links, so they are simulated together here.
 ///
 /// # Errors
 /// When the text is no such JSON, a route names a link that is not there, or a number is out of range.
@@ -63,8 +63,6 @@ fn arrival(case: &str, entry: &FlowEntry, finish: SimTime) -> Case {
         other => other.to_string(),
     };
     Case {
-        id,
-        kind: CaseKind::Flow,
         groups: CaseGroups {
             family: case.to_owned(),
             source: case.to_owned(),
@@ -72,21 +70,12 @@ fn arrival(case: &str, entry: &FlowEntry, finish: SimTime) -> Case {
             stated: true,
             ..CaseGroups::default()
         },
-        score: Score::Value,
         measured: entry.finish_s,
-        ran: true,
-        gpus: 0,
-        samples: 0,
-        series: None,
-        contest: String::new(),
-        subject: Ok(Subject {
-            points: Vec::new(),
-            figure: Figure::Arrival(finish),
-        }),
+        ..Case::new(CaseKind::Flow, id, Ok(Subject::Arrival(finish)))
     }
 }
 
-/// The links and flows of a case, every name resolved.
+/// Links and flows of a case, with routes as link indices.
 fn network(file: &str, case: &NetworkCase) -> Result<(Vec<FlowLink>, Vec<Flow>), TableFaults> {
     let mut faults = Vec::new();
     let mut fault = |message: String| {
@@ -179,8 +168,8 @@ mod tests {
         assert_eq!(cases.len(), 2);
         assert_eq!(cases[1].id, "1");
         assert!(matches!(
-            cases[1].subject.as_ref().map(|s| s.figure),
-            Ok(Figure::Arrival(at)) if at > SimTime::from_picos(1_000_000)
+            cases[1].subject,
+            Ok(Subject::Arrival(at)) if at > SimTime::from_picos(1_000_000)
         ));
     }
 

@@ -1,57 +1,24 @@
-//! A CSV file of measured cases: its header, its rows, and what is wrong with them.
+//! CSV files of measured cases: header, rows and faults.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
 use csv::{ReaderBuilder, StringRecord};
 
-use crate::closed_set::UnknownName;
-
-/// What a file of cases measures; its header tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CaseKind {
-    /// Training steps: `measured_step_time_s`.
-    Step,
-    /// Peaks of memory: `measured_gib`.
-    Memory,
-    /// Collectives of nccl-tests: `busbw_GBps`.
-    Collective,
-    /// Collectives of another simulator on ideal links: `predicted_network_ns`.
-    IdealCollective,
-    /// Arrivals of concurrent flows on given links: JSON, no header.
-    Flow,
-}
-
-impl CaseKind {
-    /// Every kind, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Step,
-        Self::Memory,
-        Self::Collective,
-        Self::IdealCollective,
-        Self::Flow,
-    ];
-
-    /// Every kind of CSV file with the column that gives it away.
-    pub const MARKS: [(Self, &'static str); 4] = [
-        (Self::Step, "measured_step_time_s"),
-        (Self::Memory, "measured_gib"),
-        (Self::Collective, "busbw_GBps"),
-        (Self::IdealCollective, "predicted_network_ns"),
-    ];
-}
+use super::case::CaseKind;
+use super::columns::{Cell, Columns};
+use super::wording;
 
 /// One fault of a file, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableFault {
-    /// The file as it was named.
+    /// Name of the file.
     pub file: String,
     /// Line, from 1.
     pub line: u64,
     /// Field within the line, from 1.
     pub field: usize,
-    /// What is wrong, and the way out.
+    /// Message: the value, the limit and the way out.
     pub message: String,
 }
 
@@ -70,7 +37,7 @@ impl fmt::Display for TableFault {
 #[error("{}", in_lines(.0))]
 pub struct TableFaults(pub Vec<TableFault>);
 
-/// Faults that are shown; a file that is wrong in one column is wrong in every row.
+/// Number of faults shown; a file that is wrong in one column is wrong in every row.
 const SHOWN: usize = 20;
 
 fn in_lines(faults: &[TableFault]) -> String {
@@ -81,13 +48,13 @@ fn in_lines(faults: &[TableFault]) -> String {
     lines.join("\n")
 }
 
-/// A file of cases, its fields still text.
+/// A file of cases, its cells still text.
 #[derive(Clone, Debug)]
-pub struct MeasuredTable {
-    /// The file as it was named.
-    pub file: String,
-    /// What it measures.
-    pub kind: CaseKind,
+pub(super) struct MeasuredTable {
+    /// Name of the file.
+    pub(super) file: String,
+    /// Kind of measurement.
+    pub(super) kind: CaseKind,
     columns: BTreeMap<String, usize>,
     rows: Vec<(u64, StringRecord)>,
 }
@@ -98,7 +65,7 @@ impl MeasuredTable {
     /// # Errors
     /// When the text is no CSV, the header lacks a column that tells the kind or names one twice, a row has
     /// more or fewer fields than the header, or there is no row.
-    pub fn read(file: &str, text: &str) -> Result<Self, TableFaults> {
+    pub(super) fn read(file: &str, text: &str) -> Result<Self, TableFaults> {
         let fault = |line, field, message| TableFault {
             file: file.to_owned(),
             line,
@@ -156,19 +123,18 @@ impl MeasuredTable {
         }
     }
 
-    /// Turns every row into a `T`, gathering the faults of all rows.
+    /// Reads every row into the typed columns `C` and turns it into a `T`, gathering the faults of all rows.
     ///
     /// # Errors
-    /// When a `required` column is missing, or reading a row noted a fault.
-    pub fn map_rows<T>(
+    /// When a required column is missing, or a cell holds what it cannot.
+    pub(super) fn map_rows<C: Columns, T>(
         &self,
-        required: &[&str],
-        mut read: impl FnMut(&mut Row<'_>) -> T,
+        mut read: impl FnMut(&mut Row<'_>, C) -> T,
     ) -> Result<Vec<T>, TableFaults> {
-        let mut faults: Vec<_> = required
-            .iter()
-            .filter(|column| !self.columns.contains_key(**column))
-            .map(|column| TableFault {
+        let mut faults: Vec<_> = C::columns()
+            .into_iter()
+            .filter(|(column, required)| *required && !self.columns.contains_key(*column))
+            .map(|(column, _)| TableFault {
                 file: self.file.clone(),
                 line: 1,
                 field: self.columns.len() + 1,
@@ -186,8 +152,11 @@ impl MeasuredTable {
                 record,
                 faults: &mut faults,
             };
-            values.push(read(&mut row));
+            if let Some(columns) = C::read(&mut row) {
+                values.push(read(&mut row, columns));
+            }
         }
+        faults.sort_by_key(|fault| (fault.line, fault.field));
         if faults.is_empty() {
             Ok(values)
         } else {
@@ -196,7 +165,7 @@ impl MeasuredTable {
     }
 }
 
-/// What the header measures, its columns by name, and its faults.
+/// Kind of measurement of a header, its columns by name, and its faults.
 fn read_header(
     file: &str,
     header: &StringRecord,
@@ -226,118 +195,41 @@ fn read_header(
     (kind, columns, faults)
 }
 
-/// One row while it is read. A getter gives `None` for an empty or absent cell, and notes a fault for one that
-/// cannot be what it should be.
+/// One row while it is read.
 #[derive(Debug)]
-pub struct Row<'a> {
+pub(super) struct Row<'a> {
     table: &'a MeasuredTable,
-    /// Line of the file, from 1.
-    pub line: u64,
+    line: u64,
     record: &'a StringRecord,
     faults: &'a mut Vec<TableFault>,
 }
 
 impl<'a> Row<'a> {
-    /// The text of a cell.
-    pub fn text(&self, column: &str) -> Option<&'a str> {
-        let index = *self.table.columns.get(column)?;
-        let cell = self.record.get(index)?.trim();
-        (!cell.is_empty()).then_some(cell)
+    /// Fault of a cell that a column must fill.
+    pub(super) const EMPTY: &'static str = "is empty; this column has to be filled";
+
+    /// The text of a cell, in the words of its source; empty where the column is absent.
+    pub(super) fn text(&self, column: &str) -> &'a str {
+        let index = self.table.columns.get(column);
+        index
+            .and_then(|index| self.record.get(*index))
+            .unwrap_or_default()
+            .trim()
     }
 
-    /// The text of a cell that must be there.
-    pub fn required_text(&mut self, column: &str) -> &'a str {
-        self.text(column).unwrap_or_else(|| {
-            self.fault(column, "is empty; this column has to be filled");
-            ""
-        })
-    }
-
-    /// A finite number ≥ 0.
-    pub fn number(&mut self, column: &str) -> Option<f64> {
-        let text = self.text(column)?;
-        match text.parse::<f64>() {
-            Ok(value) if value.is_finite() && value >= 0.0 => Some(value),
-            Ok(_) => {
-                self.fault(column, &format!("`{text}` has to be finite and at least 0"));
-                None
-            }
-            Err(_) => {
-                self.fault(column, &format!("`{text}` is no number"));
-                None
-            }
-        }
-    }
-
-    /// A number above 0 that must be there: a measured time or size.
-    pub fn measured(&mut self, column: &str) -> f64 {
-        let before = self.faults.len();
-        match self.number(column) {
-            Some(value) if value > 0.0 => value,
-            Some(value) => {
-                self.fault(column, &format!("`{value}` has to be above 0"));
-                1.0
-            }
-            None => {
-                if self.faults.len() == before {
-                    self.required_text(column);
-                }
-                1.0
-            }
-        }
-    }
-
-    /// A whole number from 1 to 16,777,216: no run has more of anything that is counted.
-    pub fn count(&mut self, column: &str) -> Option<u32> {
-        const MOST: u32 = 1 << 24;
-        let value = self.number(column)?;
-        if value < 1.0 || value > f64::from(MOST) || value.fract() != 0.0 {
-            let text = self.text(column).unwrap_or_default();
-            self.fault(
-                column,
-                &format!("`{text}` has to be a whole number from 1 to {MOST}"),
-            );
-            return None;
-        }
-        Some(value as u32)
-    }
-
-    /// `yes` or `no`.
-    pub fn answer(&mut self, column: &str) -> Option<bool> {
-        match self.text(column)? {
-            "yes" => Some(true),
-            "no" => Some(false),
-            other => {
-                self.fault(column, &format!("`{other}` has to be yes or no"));
-                None
-            }
-        }
-    }
-
-    /// A whole number that must be there.
-    pub fn required_count(&mut self, column: &str) -> u32 {
-        let before = self.faults.len();
-        self.count(column).unwrap_or_else(|| {
-            if self.faults.len() == before {
-                self.required_text(column);
-            }
-            1
-        })
-    }
-
-    /// A name of a closed set.
-    pub fn parsed<T: FromStr<Err = UnknownName>>(&mut self, column: &str) -> Option<T> {
-        match self.text(column)?.parse() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.fault(column, &error.to_string());
-                None
-            }
-        }
+    /// The value of a cell; `None` where it cannot be what it should be, which is noted as a fault.
+    pub(super) fn cell<T: Cell>(&mut self, column: &str) -> Option<T> {
+        let text = wording::cell(column, |column| self.text(column));
+        let value = if T::REQUIRED && text.is_empty() {
+            Err(Self::EMPTY.to_owned())
+        } else {
+            T::read(text)
+        };
+        value.map_err(|fault| self.fault(column, &fault)).ok()
     }
 
     /// Notes a fault of a cell; the message follows the column's name.
-    pub fn fault(&mut self, column: &str, message: &str) {
+    pub(super) fn fault(&mut self, column: &str, message: &str) {
         self.faults.push(TableFault {
             file: self.table.file.clone(),
             line: self.line,
@@ -349,13 +241,18 @@ impl<'a> Row<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::columns::{Positive, columns};
     use super::*;
 
+    columns! {
+        struct Counts { id: String, measured_step_time_s: Positive, gpus: Option<u32> }
+    }
+
     fn read_counts(text: &str) -> Result<Vec<(f64, Option<u32>)>, TableFaults> {
-        MeasuredTable::read("cases.csv", text)?
-            .map_rows(&["id", "measured_step_time_s", "gpus"], |row| {
-                (row.measured("measured_step_time_s"), row.count("gpus"))
-            })
+        MeasuredTable::read("cases.csv", text)?.map_rows(|_, row: Counts| {
+            assert!(!row.id.is_empty(), "a required column is filled");
+            (row.measured_step_time_s.0, row.gpus)
+        })
     }
 
     #[test]
@@ -385,16 +282,24 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_rows_or_without_a_measured_column_is_refused() {
+    fn a_file_without_rows_or_without_a_required_column_is_refused() {
+        columns! {
+            struct Filled { id: String, gpus: u32 }
+        }
+        let read_filled = |text| {
+            MeasuredTable::read("cases.csv", text)?
+                .map_rows(|_, row: Filled| assert!(row.gpus > 0 || row.id.is_empty()))
+        };
         for text in [
             "",
             "id,measured_step_time_s,gpus\n",
             "id,gpus\na,8\n",
             "id,measured_step_time_s\na,1\n",
             "id,measured_step_time_s,gpus\na,1\n",
+            "id,measured_step_time_s,gpus\na,1,\n",
             "id,id,measured_step_time_s,gpus\na,a,1,8\n",
         ] {
-            assert!(read_counts(text).is_err(), "{text:?} has a fault");
+            assert!(read_filled(text).is_err(), "{text:?} has a fault");
         }
     }
 }
