@@ -5,38 +5,20 @@ use crate::closed_set;
 use crate::simulation::{CollectiveScenario, Scenario, TrainingScenario};
 use crate::units::SimTime;
 
-/// Kind of measurement that a file holds, told by its header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CaseKind {
-    /// Training steps: `measured_step_time_s`.
-    Step,
-    /// Peaks of memory: `measured_gib`.
-    Memory,
-    /// Collectives of nccl-tests: `busbw_GBps`.
-    Collective,
-    /// Collectives of another simulator on ideal links: `predicted_network_ns`.
-    IdealCollective,
-    /// Arrivals of concurrent flows on given links: JSON, no header.
-    Flow,
-}
-
-impl CaseKind {
-    /// Every kind, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Step,
-        Self::Memory,
-        Self::Collective,
-        Self::IdealCollective,
-        Self::Flow,
-    ];
-
-    /// Every kind of CSV file with the column that gives it away.
-    pub const MARKS: [(Self, &'static str); 4] = [
-        (Self::Step, "measured_step_time_s"),
-        (Self::Memory, "measured_gib"),
-        (Self::Collective, "busbw_GBps"),
-        (Self::IdealCollective, "predicted_network_ns"),
-    ];
+closed_set! {
+    /// Kind of measurement that a file holds, spelled as the column or the JSON key that tells it.
+    pub enum CaseKind: "kind of measurement" {
+        /// Training steps.
+        Step = "measured_step_time_s",
+        /// Peaks of memory.
+        Memory = "measured_gib",
+        /// Collectives of nccl-tests.
+        Collective = "busbw_GBps",
+        /// Collectives of another simulator on ideal links.
+        IdealCollective = "predicted_network_ns",
+        /// Arrivals of concurrent flows on given links.
+        Flow = "links",
+    }
 }
 
 closed_set! {

@@ -37,12 +37,10 @@ pub fn read_cases(file: &str, text: &str, catalog: &Catalog) -> Result<Vec<Case>
         CaseKind::Memory => memory::cases(&table, catalog),
         CaseKind::Collective => collectives::cases(&table, catalog),
         CaseKind::IdealCollective => ideal::cases(&table, catalog),
-        CaseKind::Flow => Err(TableFaults(vec![TableFault {
-            file: file.to_owned(),
-            line: 1,
-            field: 1,
-            message: "flows are read from JSON with `links` and `flows`".to_owned(),
-        }])),
+        CaseKind::Flow => {
+            let message = "flows are read from JSON with `links` and `flows`";
+            Err(TableFault::new(file, 1, 1, message).into())
+        }
     }
 }
 

@@ -22,6 +22,17 @@ pub struct TableFault {
     pub message: String,
 }
 
+impl TableFault {
+    pub(super) fn new(file: &str, line: u64, field: usize, message: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            line,
+            field,
+            message: message.into(),
+        }
+    }
+}
+
 impl fmt::Display for TableFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -36,6 +47,23 @@ impl fmt::Display for TableFault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", in_lines(.0))]
 pub struct TableFaults(pub Vec<TableFault>);
+
+impl TableFaults {
+    /// The value, unless there are faults.
+    pub(super) fn none_or<T>(faults: Vec<TableFault>, value: T) -> Result<T, Self> {
+        if faults.is_empty() {
+            Ok(value)
+        } else {
+            Err(Self(faults))
+        }
+    }
+}
+
+impl From<TableFault> for TableFaults {
+    fn from(fault: TableFault) -> Self {
+        Self(vec![fault])
+    }
+}
 
 /// Number of faults shown; a file that is wrong in one column is wrong in every row.
 const SHOWN: usize = 20;
@@ -66,61 +94,53 @@ impl MeasuredTable {
     /// When the text is no CSV, the header lacks a column that tells the kind or names one twice, a row has
     /// more or fewer fields than the header, or there is no row.
     pub(super) fn read(file: &str, text: &str) -> Result<Self, TableFaults> {
-        let fault = |line, field, message| TableFault {
-            file: file.to_owned(),
-            line,
-            field,
-            message,
-        };
+        let fault = |line, field, message: &str| TableFault::new(file, line, field, message);
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader = ReaderBuilder::new()
             .flexible(true)
             .has_headers(false)
             .from_reader(text.as_bytes());
         let mut records = reader.records();
-        let header = match records.next() {
-            Some(Ok(header)) => header,
-            Some(Err(error)) => return Err(TableFaults(vec![fault(1, 1, error.to_string())])),
-            None => {
+        let header = records
+            .next()
+            .ok_or_else(|| {
                 let message = "the file is empty; expected a header and at least one row";
-                return Err(TableFaults(vec![fault(1, 1, message.to_owned())]));
-            }
-        };
-        let (kind, columns, mut faults) = read_header(file, &header);
+                fault(1, 1, message)
+            })?
+            .map_err(|error| fault(1, 1, &error.to_string()))?;
+        let (columns, mut faults) = read_header(file, &header);
+        let kind = kind_of(file, &columns)?;
         let mut rows = Vec::new();
         for record in records {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
                     let line = error.position().map_or(1, csv::Position::line);
-                    faults.push(fault(line, 1, error.to_string()));
+                    faults.push(fault(line, 1, &error.to_string()));
                     break;
                 }
             };
             let line = record.position().map_or(1, csv::Position::line);
-            if record.len() != header.len() {
-                let message = format!(
-                    "{} fields where the header has {}",
-                    record.len(),
-                    header.len()
-                );
-                faults.push(fault(line, record.len().min(header.len()) + 1, message));
+            let (fields, wanted) = (record.len(), header.len());
+            if fields != wanted {
+                let message = format!("{fields} fields where the header has {wanted}");
+                faults.push(fault(line, fields.min(wanted) + 1, &message));
             }
             rows.push((line, record));
         }
         if rows.is_empty() && faults.is_empty() {
             let message = "no rows below the header; a file of cases has at least one";
-            faults.push(fault(2, 1, message.to_owned()));
+            faults.push(fault(2, 1, message));
         }
-        match kind {
-            Some(kind) if faults.is_empty() => Ok(Self {
+        TableFaults::none_or(
+            faults,
+            Self {
                 file: file.to_owned(),
                 kind,
                 columns,
                 rows,
-            }),
-            Some(_) | None => Err(TableFaults(faults)),
-        }
+            },
+        )
     }
 
     /// Reads every row into the typed columns `C` and turns it into a `T`, gathering the faults of all rows.
@@ -134,11 +154,9 @@ impl MeasuredTable {
         let mut faults: Vec<_> = C::columns()
             .into_iter()
             .filter(|(column, required)| *required && !self.columns.contains_key(*column))
-            .map(|(column, _)| TableFault {
-                file: self.file.clone(),
-                line: 1,
-                field: self.columns.len() + 1,
-                message: format!("column `{column}` is missing"),
+            .map(|(column, _)| {
+                let message = format!("column `{column}` is missing");
+                TableFault::new(&self.file, 1, self.columns.len() + 1, message)
             })
             .collect();
         if !faults.is_empty() {
@@ -157,42 +175,32 @@ impl MeasuredTable {
             }
         }
         faults.sort_by_key(|fault| (fault.line, fault.field));
-        if faults.is_empty() {
-            Ok(values)
-        } else {
-            Err(TableFaults(faults))
-        }
+        TableFaults::none_or(faults, values)
     }
 }
 
-/// Kind of measurement of a header, its columns by name, and its faults.
-fn read_header(
-    file: &str,
-    header: &StringRecord,
-) -> (Option<CaseKind>, BTreeMap<String, usize>, Vec<TableFault>) {
-    let fault = |field, message| TableFault {
-        file: file.to_owned(),
-        line: 1,
-        field,
-        message,
-    };
+/// Columns of a header by name, and its faults.
+fn read_header(file: &str, header: &StringRecord) -> (BTreeMap<String, usize>, Vec<TableFault>) {
     let mut faults = Vec::new();
     let mut columns = BTreeMap::new();
     for (index, name) in header.iter().enumerate() {
         if columns.insert(name.trim().to_owned(), index).is_some() {
-            faults.push(fault(index + 1, format!("column `{name}` is there twice")));
+            let message = format!("column `{name}` is there twice");
+            faults.push(TableFault::new(file, 1, index + 1, message));
         }
     }
-    let kind = CaseKind::MARKS
-        .into_iter()
-        .find(|(_, mark)| columns.contains_key(*mark))
-        .map(|(kind, _)| kind);
-    if kind.is_none() {
-        let marks = CaseKind::MARKS.map(|(_, mark)| mark).join("`, `");
+    (columns, faults)
+}
+
+/// Kind of measurement that a header tells.
+fn kind_of(file: &str, columns: &BTreeMap<String, usize>) -> Result<CaseKind, TableFault> {
+    let mut kinds = CaseKind::ALL.iter();
+    let kind = kinds.find(|kind| columns.contains_key(kind.as_str()));
+    kind.copied().ok_or_else(|| {
+        let marks = CaseKind::NAMES.join("`, `");
         let message = format!("no column tells what was measured; expected one of `{marks}`");
-        faults.push(fault(1, message));
-    }
-    (kind, columns, faults)
+        TableFault::new(file, 1, 1, message)
+    })
 }
 
 /// One row while it is read.
@@ -230,12 +238,10 @@ impl<'a> Row<'a> {
 
     /// Notes a fault of a cell; the message follows the column's name.
     pub(super) fn fault(&mut self, column: &str, message: &str) {
-        self.faults.push(TableFault {
-            file: self.table.file.clone(),
-            line: self.line,
-            field: self.table.columns.get(column).map_or(1, |index| index + 1),
-            message: format!("column `{column}`: {message}"),
-        });
+        let field = self.table.columns.get(column).map_or(1, |index| index + 1);
+        let message = format!("column `{column}`: {message}");
+        let fault = TableFault::new(&self.table.file, self.line, field, message);
+        self.faults.push(fault);
     }
 }
 
