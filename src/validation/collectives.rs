@@ -102,18 +102,16 @@ impl CollectiveRow {
             .clusters
             .get(name)
             .ok_or_else(|| format!("no cluster `{name}` in the catalogue"))?;
-        let mut cluster = Cluster::clone(base);
-        let racked = base.domain_gpus > base.gpus_per_node;
-        if self.nodes > 1 && per_node != base.gpus_per_node && !racked {
-            cluster.nics_per_node = (base.nics_per_node * per_node)
-                .div_ceil(base.gpus_per_node)
-                .max(1);
-            cluster.gpus_per_node = per_node;
-            cluster.domain_gpus = per_node;
-        }
+        // One node alone and a part of a rack are parts of the preset.
+        let resized = self.nodes > 1 && base.domain_gpus == base.gpus_per_node;
+        let size = if resized {
+            per_node
+        } else {
+            base.gpus_per_node
+        };
+        let mut cluster = base.with_gpus_per_node(size);
         if let Some(rate) = self.nic_gbit_per_s_per_gpu.filter(|rate| *rate > 0.0) {
-            let per_nic = f64::from(cluster.gpus_per_node) / f64::from(cluster.nics_per_node);
-            cluster.nic_bandwidth = Bandwidth::gbit_per_s(rate * per_nic);
+            cluster = cluster.with_nic_rate(Bandwidth::gbit_per_s(rate));
         }
         cluster.fabric.in_network_reduction = self.in_network_reduction.unwrap_or(false);
         Ok(cluster)

@@ -1,6 +1,6 @@
 //! Constants that were fitted to measurements, not measured themselves.
 
-use crate::catalog::{Catalog, Kind};
+use crate::catalog::{Catalog, EntryValue, Kind};
 use crate::collective;
 
 /// A constant that was fitted instead of measured.
@@ -21,31 +21,31 @@ const FITTED: &str = "fitted";
 /// cost; one that entries inherit counts once.
 pub(super) fn fitted_constants(catalog: &Catalog) -> Vec<FittedConstant> {
     let mut found: Vec<FittedConstant> = Vec::new();
-    for kind in Kind::ALL.iter().copied() {
-        for name in catalog.names(kind) {
-            let Some(entry) = catalog.entry(kind, name) else {
-                continue;
+    for (kind, name) in Kind::ALL.iter().flat_map(|kind| {
+        catalog
+            .names(*kind)
+            .into_iter()
+            .map(move |name| (kind, name))
+    }) {
+        for EntryValue { key, value, source } in catalog.values(*kind, name) {
+            let is_number = matches!(value, toml::Value::Integer(_) | toml::Value::Float(_))
+                || value
+                    .as_str()
+                    .is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
+            let (key, value) = (key.path.clone(), value.to_string());
+            let inherited = |other: &FittedConstant| {
+                (&other.key, &other.value) == (&key, &value)
+                    && other.entry.starts_with(kind.as_str())
             };
-            for (key, value) in leaves("", &entry.table) {
-                let is_fitted = entry
-                    .source(&key)
-                    .is_some_and(|source| source.starts_with(FITTED));
-                let is_number = matches!(value, toml::Value::Integer(_) | toml::Value::Float(_))
-                    || value.as_str().is_some_and(starts_with_digit);
-                let value = value.to_string();
-                let inherited = || {
-                    found.iter().any(|other| {
-                        (&other.key, &other.value) == (&key, &value)
-                            && other.entry.starts_with(kind.as_str())
-                    })
-                };
-                if is_fitted && is_number && !inherited() {
-                    found.push(FittedConstant {
-                        entry: format!("{kind}/{name}"),
-                        key,
-                        value,
-                    });
-                }
+            if is_number
+                && source.is_some_and(|source| source.starts_with(FITTED))
+                && !found.iter().any(inherited)
+            {
+                found.push(FittedConstant {
+                    entry: format!("{kind}/{name}"),
+                    key,
+                    value,
+                });
             }
         }
     }
@@ -57,25 +57,5 @@ pub(super) fn fitted_constants(catalog: &Catalog) -> Vec<FittedConstant> {
         }),
     );
     found.sort();
-    found
-}
-
-fn starts_with_digit(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit())
-}
-
-fn leaves<'a>(above: &str, table: &'a toml::Table) -> Vec<(String, &'a toml::Value)> {
-    let mut found = Vec::new();
-    for (key, value) in table {
-        let path = if above.is_empty() {
-            key.clone()
-        } else {
-            format!("{above}.{key}")
-        };
-        match value {
-            toml::Value::Table(inner) => found.extend(leaves(&path, inner)),
-            _ => found.push((path, value)),
-        }
-    }
     found
 }

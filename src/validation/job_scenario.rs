@@ -62,7 +62,7 @@ impl JobRow {
         Ok(TrainingScenario {
             workload: Workload {
                 global_batch: self.global_batch,
-                seq_len: self.seq_len.unwrap_or(model.seq_len),
+                seq_len: self.seq_len.unwrap_or(model.seq_len()),
                 precision: precision.unwrap_or_else(|| gpu.default_precision()),
             },
             layout: LayoutRequest {
