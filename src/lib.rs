@@ -24,7 +24,7 @@
 //! | 9 | [`record`] | the result row, the column table, Parquet out and in |
 //! | 10 | [`runner`] | chunks of the plan on the rayon pool; run folder; manifest |
 //! | 10 | [`analysis`] | curves, breakdown points, fits, bottlenecks, from record batches alone |
-//! | 11 | [`validation`] | measured cases and the errors against them |
+//! | 11 | [`validation`] | measured cases, and the errors of predictions |
 //! | 11 | [`whatif`] | points simulated again: neighbours, frozen layouts, causes taken away, elasticities |
 //! | 12 | [`report`] | findings → text, HTML, JSON |
 //! | 13 | [`cli`] | one file per subcommand; the only place that prints |

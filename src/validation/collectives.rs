@@ -9,8 +9,9 @@ use crate::simulation::CollectiveScenario;
 use crate::units::{Bandwidth, Bytes};
 
 use super::case::{Case, CaseGroups, CaseKind, Score, Subject};
-use super::columns::{Positive, columns};
-use super::table::{MeasuredTable, TableFaults};
+use super::cells::Positive;
+use super::fault::TableFaults;
+use super::table::{MeasuredTable, columns};
 
 columns! {
     /// A measured collective.

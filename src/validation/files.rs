@@ -3,7 +3,8 @@
 use crate::catalog::Catalog;
 
 use super::case::{Case, CaseKind};
-use super::table::{MeasuredTable, TableFault, TableFaults};
+use super::fault::{TableFault, TableFaults};
+use super::table::MeasuredTable;
 use super::{collectives, flows, ideal, memory, steps};
 
 /// Name and text of the files that ship with the program.
@@ -46,10 +47,10 @@ pub fn read_cases(file: &str, text: &str, catalog: &Catalog) -> Result<Vec<Case>
 
 #[cfg(test)]
 mod tests {
-    use super::super::columns::Columns;
     use super::super::job::JobRow;
     use super::super::memory::MemoryRow;
     use super::super::steps::StepRow;
+    use super::super::table::Columns;
     use super::super::wording;
     use super::*;
 

@@ -8,7 +8,7 @@ use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 use super::case::{Case, CaseGroups, CaseKind, Subject};
-use super::table::{TableFault, TableFaults};
+use super::fault::{TableFault, TableFaults};
 
 #[derive(Deserialize)]
 struct NetworkCase {

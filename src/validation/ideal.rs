@@ -9,8 +9,9 @@ use crate::simulation::CollectiveScenario;
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
 use super::case::{Case, CaseGroups, CaseKind, Subject};
-use super::columns::{Positive, columns};
-use super::table::{MeasuredTable, TableFaults};
+use super::cells::Positive;
+use super::fault::TableFaults;
+use super::table::{MeasuredTable, columns};
 
 columns! {
     /// A collective on links that are given level by level: `ring 8 x switch 128`.

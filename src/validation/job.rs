@@ -5,7 +5,8 @@ use crate::simulation::LayoutRequest;
 use crate::stack::{Recompute, ZeroStage};
 
 use super::case::Score;
-use super::columns::{Stated, columns};
+use super::cells::Stated;
+use super::table::columns;
 
 columns! {
     /// A measured training job, as far as its row states it.

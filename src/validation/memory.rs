@@ -8,9 +8,10 @@ use crate::stack::{GradientPrecision, LossMemory, SelectiveRecompute, Stack};
 use crate::units::Bytes;
 
 use super::case::{Case, CaseKind, MemoryMeasure, Score, Subject};
-use super::columns::{Index, Positive, Stated, columns};
+use super::cells::{Index, Positive, Stated};
+use super::fault::TableFaults;
 use super::job::JobRow;
-use super::table::{MeasuredTable, Row, TableFaults};
+use super::table::{MeasuredTable, Row, columns};
 
 columns! {
     /// Measured memory of a job, and the formats in which the run kept its state.

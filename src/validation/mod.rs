@@ -1,8 +1,11 @@
-//! Measured cases, and how far the simulator is from them.
+//! Measured cases, and the errors of the simulator's predictions.
 //!
-//! A file of cases is a CSV whose header tells what was measured ([`CaseKind`]), or a JSON network of flows. Each row
-//! becomes a [`Case`]: what to simulate, or why that is not possible. [`judge`] simulates them; [`Assessment`] says
-//! by group how far predictions lie off; [`listing`] and [`page`] write both down.
+//! A file of cases is a CSV whose header tells the [`CaseKind`], or a JSON network of flows. Each row becomes a [`Case`]:
+//! the scenario to simulate, or why there is none. [`judge`] simulates cases, [`Assessment`] summarises their errors by
+//! group, [`listing`] and [`page`] write them down.
+//!
+//! A row is read in three steps: `wording` turns what its source says in words into columns, `cells` and `table` turn
+//! the columns into a struct, and `job*` or `collectives` look up presets and apply the row's own sizes as a spec does.
 
 pub mod assessment;
 pub mod case;
@@ -11,10 +14,11 @@ pub mod listing;
 pub mod page;
 pub mod series;
 
+mod cells;
 mod collectives;
-mod columns;
 mod confidence;
 mod distance;
+mod fault;
 mod files;
 mod fitted;
 mod flows;
@@ -36,8 +40,8 @@ pub use case::{
 };
 pub use confidence::{Accuracy, Confidence, NearCase, confidence};
 pub use errors::{ErrorSummary, GroupErrors};
+pub use fault::{TableFault, TableFaults};
 pub use files::{SHIPPED, read_cases};
 pub use fitted::FittedConstant;
 pub use judgement::judge;
 pub use series::{Ranking, ScalingErrors};
-pub use table::{TableFault, TableFaults};

@@ -6,9 +6,10 @@ use crate::catalog::Catalog;
 use crate::simulation::Scenario;
 
 use super::case::{Case, CaseKind, SeriesPlace, Subject};
-use super::columns::{Positive, columns};
+use super::cells::Positive;
+use super::fault::TableFaults;
 use super::job::JobRow;
-use super::table::{MeasuredTable, Row, TableFaults};
+use super::table::{MeasuredTable, Row, columns};
 
 columns! {
     /// Measured step of a job, and its place in a scaling series.

@@ -1,80 +1,16 @@
-//! CSV files of measured cases: header, rows and faults.
+//! CSV files of measured cases, and the structs that their rows are read into.
+//!
+//! Serde's derive is not used here: it stops at the first fault of a row, and `csv` forgets the column of a fault that
+//! a value's own reader found.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use csv::{ReaderBuilder, StringRecord};
 
 use super::case::CaseKind;
-use super::columns::{Cell, Columns};
+use super::cells::Cell;
+use super::fault::{TableFault, TableFaults};
 use super::wording;
-
-/// One fault of a file, with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableFault {
-    /// Name of the file.
-    pub file: String,
-    /// Line, from 1.
-    pub line: u64,
-    /// Field within the line, from 1.
-    pub field: usize,
-    /// Message: the value, the limit and the way out.
-    pub message: String,
-}
-
-impl TableFault {
-    pub(super) fn new(file: &str, line: u64, field: usize, message: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line,
-            field,
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for TableFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: {}",
-            self.file, self.line, self.field, self.message
-        )
-    }
-}
-
-/// All faults of a file; at least one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", in_lines(.0))]
-pub struct TableFaults(pub Vec<TableFault>);
-
-impl TableFaults {
-    /// The value, unless there are faults.
-    pub(super) fn none_or<T>(faults: Vec<TableFault>, value: T) -> Result<T, Self> {
-        if faults.is_empty() {
-            Ok(value)
-        } else {
-            Err(Self(faults))
-        }
-    }
-}
-
-impl From<TableFault> for TableFaults {
-    fn from(fault: TableFault) -> Self {
-        Self(vec![fault])
-    }
-}
-
-/// Number of faults shown; a file that is wrong in one column is wrong in every row.
-const SHOWN: usize = 20;
-
-fn in_lines(faults: &[TableFault]) -> String {
-    let mut lines: Vec<String> = faults.iter().take(SHOWN).map(ToString::to_string).collect();
-    if let Some(more) = faults.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        lines.push(format!("and {more} more"));
-    }
-    lines.join("\n")
-}
 
 /// A file of cases, its cells still text.
 #[derive(Clone, Debug)]
@@ -245,9 +181,51 @@ impl<'a> Row<'a> {
     }
 }
 
+/// A struct that a row is read into.
+pub(super) trait Columns: Sized {
+    /// Name of each column, and true where a file has to have it.
+    fn columns() -> Vec<(&'static str, bool)>;
+
+    /// The values of a row; `None` where a cell is at fault, which the row has noted.
+    fn read(row: &mut Row<'_>) -> Option<Self>;
+}
+
+impl<A: Columns, B: Columns> Columns for (A, B) {
+    fn columns() -> Vec<(&'static str, bool)> {
+        [A::columns(), B::columns()].concat()
+    }
+
+    fn read(row: &mut Row<'_>) -> Option<Self> {
+        let (a, b) = (A::read(row), B::read(row));
+        a.zip(b)
+    }
+}
+
+/// Declares a struct once, each field named as its column; a column whose type is no `Option` is required.
+macro_rules! columns {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $( $column:ident: $value:ty ),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        $vis struct $name { $( $vis $column: $value ),+ }
+
+        impl $crate::validation::table::Columns for $name {
+            fn columns() -> Vec<(&'static str, bool)> {
+                use $crate::validation::cells::Cell;
+                vec![ $( (stringify!($column), <$value as Cell>::REQUIRED) ),+ ]
+            }
+
+            fn read(row: &mut $crate::validation::table::Row<'_>) -> Option<Self> {
+                $( let $column = row.cell(stringify!($column)); )+
+                Some(Self { $( $column: $column? ),+ })
+            }
+        }
+    };
+}
+pub(super) use columns;
+
 #[cfg(test)]
 mod tests {
-    use super::super::columns::{Positive, columns};
+    use super::super::cells::Positive;
     use super::*;
 
     columns! {

@@ -18,6 +18,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::util::display::array_value_to_string;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rayon::prelude::*;
 
 use crate::desk::Desk;
 
@@ -122,9 +123,9 @@ fn whole_results_are_those_that_were_reviewed() {
     assert!(specs.len() >= 12, "the folder holds a dozen specs");
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut moved = String::new();
-    for spec in specs {
+    let found: Vec<String> = specs.par_iter().map(|spec| results(spec)).collect();
+    for (spec, found) in specs.iter().zip(found) {
         let file = spec.with_extension("txt");
-        let found = results(&spec);
         if update {
             std::fs::write(&file, &found).unwrap();
         }

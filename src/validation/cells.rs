@@ -1,7 +1,4 @@
-//! Typed columns: a struct whose fields are named as the columns of a file.
-//!
-//! Serde's derive is not used here: it stops at the first fault of a row, and `csv` forgets the column of a fault that
-//! a value's own reader found.
+//! Values that a cell of a file of cases can hold.
 
 use crate::closed_set::UnknownName;
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
@@ -9,7 +6,6 @@ use crate::hardware::{Precision, ScaleUpKind};
 use crate::stack::{GradientPrecision, Recompute, SelectiveRecompute, ZeroStage};
 
 use super::case::{MemoryMeasure, Score};
-use super::table::Row;
 
 /// A value that a cell can hold.
 pub(super) trait Cell: Sized {
@@ -133,45 +129,3 @@ macro_rules! stated_names {
 }
 
 stated_names!(Precision, Recompute);
-
-/// A struct that a row is read into.
-pub(super) trait Columns: Sized {
-    /// Name of each column, and true where a file has to have it.
-    fn columns() -> Vec<(&'static str, bool)>;
-
-    /// The values of a row; `None` where a cell is at fault, which the row has noted.
-    fn read(row: &mut Row<'_>) -> Option<Self>;
-}
-
-impl<A: Columns, B: Columns> Columns for (A, B) {
-    fn columns() -> Vec<(&'static str, bool)> {
-        [A::columns(), B::columns()].concat()
-    }
-
-    fn read(row: &mut Row<'_>) -> Option<Self> {
-        let (a, b) = (A::read(row), B::read(row));
-        a.zip(b)
-    }
-}
-
-/// Declares a struct once, each field named as its column; a column whose type is no `Option` is required.
-macro_rules! columns {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident { $( $column:ident: $value:ty ),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug)]
-        $vis struct $name { $( $vis $column: $value ),+ }
-
-        impl $crate::validation::columns::Columns for $name {
-            fn columns() -> Vec<(&'static str, bool)> {
-                use $crate::validation::columns::Cell;
-                vec![ $( (stringify!($column), <$value as Cell>::REQUIRED) ),+ ]
-            }
-
-            fn read(row: &mut $crate::validation::table::Row<'_>) -> Option<Self> {
-                $( let $column = row.cell(stringify!($column)); )+
-                Some(Self { $( $column: $column? ),+ })
-            }
-        }
-    };
-}
-pub(super) use columns;
