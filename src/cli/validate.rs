@@ -16,7 +16,7 @@ pub(super) struct ValidateArgs {
     /// Files of measured cases; the header tells the kind [default: the cases of data/validation]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What to print: the error table, one row per case, or both
+    /// Output: the error table, one row per case, or both
     #[arg(long, value_enum, default_value_t = ValidateFormat::Text)]
     format: ValidateFormat,
     /// TOML file with custom tables of gpus, clusters, models or stacks; repeatable

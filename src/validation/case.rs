@@ -207,7 +207,7 @@ impl CaseResult {
 pub struct Judged {
     /// The case.
     pub case: Case,
-    /// Its result.
+    /// Result of its simulation.
     pub result: CaseResult,
 }
 
