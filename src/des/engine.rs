@@ -73,7 +73,7 @@ struct Stream {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Flow {
+struct Communication {
     task: u32,
     remaining: f64,
     rate: f64,
@@ -89,7 +89,7 @@ enum Event {
 
 #[derive(Clone, Debug, Default)]
 struct Device {
-    flows: Vec<Flow>,
+    flows: Vec<Communication>,
     epoch: u32,
 }
 
@@ -113,7 +113,6 @@ pub struct Engine {
     queue: EventQueue<Event>,
     ready: Vec<u32>,
     links: SharedLinks,
-    loads: Vec<LinkLoad>,
     shared_tasks: usize,
     events: u64,
 }
@@ -382,7 +381,7 @@ impl Engine {
         let device = self.device_of(id);
         self.advance(device, now);
         let remaining = (task.work - task.latency).as_picos() as f64;
-        self.devices[device].flows.push(Flow {
+        self.devices[device].flows.push(Communication {
             task: id,
             remaining,
             rate: 0.0,
@@ -416,27 +415,16 @@ impl Engine {
         if flows.is_empty() {
             return;
         }
-        self.loads.clear();
-        self.loads
-            .extend(flows.iter().map(|flow| self.tasks[flow.task as usize].load));
-        let rates = self.links.rates(&self.loads);
-        let mut next: Option<(SimTime, u32)> = None;
-        for (flow, &rate) in flows.iter_mut().zip(rates) {
+        let loads = flows.iter().map(|flow| self.tasks[flow.task as usize].load);
+        let rates = self.links.rates(loads);
+        let leaves = flows.iter_mut().zip(rates).map(|(flow, &rate)| {
             flow.rate = rate;
             let left = SimDuration::from_picos(libm::ceil(flow.remaining / rate) as u64);
-            let leaves = now + left;
-            if next.is_none_or(|(at, _)| leaves < at) {
-                next = Some((leaves, flow.task));
-            }
-        }
-        if let Some((at, task)) = next {
-            self.queue.push(
-                at,
-                Event::Leave {
-                    task,
-                    epoch: *epoch,
-                },
-            );
+            (now + left, flow.task)
+        });
+        if let Some((at, task)) = leaves.min_by_key(|(at, _)| *at) {
+            let epoch = *epoch;
+            self.queue.push(at, Event::Leave { task, epoch });
         }
     }
 }

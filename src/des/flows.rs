@@ -10,8 +10,7 @@
 //! all filled at λ or later, and those of one that joins at no less than an equal share. So only
 //! flows from λ upwards are solved again.
 
-use std::collections::BinaryHeap;
-
+use crate::des::fair::{Filler, Sharing};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 /// One direction of a link.
@@ -145,30 +144,7 @@ struct Hop {
     place: u32,
 }
 
-/// A link by the share at which it will be full; the heap gives the smallest first.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Filling {
-    share: f64,
-    link: u32,
-}
-
-impl Eq for Filling {}
-
-impl Ord for Filling {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other
-            .share
-            .total_cmp(&self.share)
-            .then(other.link.cmp(&self.link))
-    }
-}
-
-impl PartialOrd for Filling {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
+/// Flows under way and the links that they share.
 struct FairSharing {
     flows: Vec<FlowState>,
     hops: Vec<Hop>,
@@ -177,7 +153,7 @@ struct FairSharing {
     /// Flows of the last solution.
     open: Vec<u32>,
     touched: Vec<u32>,
-    heap: BinaryHeap<Filling>,
+    filler: Filler,
     solution: u32,
     /// Slowest rate at which something changed since the last solution.
     changed_from: f64,
@@ -227,7 +203,7 @@ impl FairSharing {
             active: Vec::new(),
             open: Vec::new(),
             touched: Vec::new(),
-            heap: BinaryHeap::new(),
+            filler: Filler::default(),
             solution: 0,
             changed_from: f64::INFINITY,
             next_finish: u64::MAX,
@@ -317,29 +293,10 @@ impl FairSharing {
         let from = std::mem::replace(&mut self.changed_from, f64::INFINITY) * SAME_LEVEL;
         self.solution += 1;
         self.open_flows(from);
-        for &link in &self.touched {
-            let state = &self.links[link as usize];
-            let share = state.rest / state.open;
-            self.heap.push(Filling { share, link });
-        }
-        let mut level = 0.0_f64;
-        while let Some(Filling { share, link }) = self.heap.pop() {
-            let state = &self.links[link as usize];
-            if state.open < NO_SHARE {
-                continue;
-            }
-            // Frozen neighbours only ever raise a link's share, so an old entry is too early.
-            let current = (state.rest / state.open).max(level);
-            if current > share && self.heap.peek().is_some_and(|next| next.share < current) {
-                self.heap.push(Filling {
-                    share: current,
-                    link,
-                });
-                continue;
-            }
-            level = current;
-            self.freeze(link, level);
-        }
+        let mut filler = std::mem::take(&mut self.filler);
+        let touched = std::mem::take(&mut self.touched);
+        filler.fill(touched.iter().copied(), self);
+        (self.filler, self.touched) = (filler, touched);
         for &link in &self.touched {
             let state = &mut self.links[link as usize];
             state.used = state.capacity - state.rest;
@@ -372,8 +329,14 @@ impl FairSharing {
             flow.rate = 0.0;
         }
     }
+}
 
-    /// Gives every open flow of a full link its rate.
+impl Sharing for FairSharing {
+    fn level(&self, link: u32) -> Option<f64> {
+        let state = &self.links[link as usize];
+        (state.open >= NO_SHARE).then(|| state.rest / state.open)
+    }
+
     fn freeze(&mut self, link: u32, rate: f64) {
         let members = std::mem::take(&mut self.links[link as usize].flows);
         for &(id, _) in &members {

@@ -4,6 +4,7 @@
 //! is one thread, without locks.
 
 pub mod engine;
+mod fair;
 pub mod flows;
 pub mod link;
 pub mod queue;
