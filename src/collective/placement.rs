@@ -15,7 +15,7 @@ pub struct GroupPattern {
     pub stride: u32,
 }
 
-/// What the groups of a pattern have in common.
+/// Shape that the groups of a pattern have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GroupShape {
     /// Ranks of a group.

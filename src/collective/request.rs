@@ -1,4 +1,4 @@
-//! A collective that is asked for, its cost, and why it may have none.
+//! A request for a collective, its cost, and why there may be none.
 
 use crate::collective::algorithm::CollectiveAlgorithm;
 use crate::collective::custom::{Algorithm, CarriedBy};
@@ -9,7 +9,7 @@ use crate::units::{Bytes, SimDuration};
 /// A collective of one parallel dimension.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CollectiveRequest {
-    /// What the groups do.
+    /// Operation of every group.
     pub op: CollectiveOp,
     /// Size as nccl-tests counts it: the whole buffer of a rank; of all-gather the gathered one, of
     /// reduce-scatter the one before it is scattered.

@@ -30,7 +30,7 @@ struct RoundLoad {
     remote_peers: u32,
 }
 
-/// Loads of a schedule that all groups of a pattern carry out at once.
+/// Link loads of a schedule that all groups of a pattern carry out at once.
 pub(super) struct ScheduleLoads<'a> {
     group: &'a Group<'a>,
     schedule: &'a Schedule,
@@ -41,7 +41,7 @@ pub(super) struct ScheduleLoads<'a> {
     sent: Sent,
 }
 
-/// Rates of the links, as the time of a chunk of one byte.
+/// Time of a chunk of one byte on each kind of link.
 struct Times {
     port: Seconds,
     pair: Option<Seconds>,
@@ -199,8 +199,8 @@ impl<'a> ScheduleLoads<'a> {
         }
     }
 
-    /// A transfer with what messages between domains add: their rendezvous, which hide behind those
-    /// under way as in a ring, and the plugin's window.
+    /// Transfer time with what messages between domains add: their rendezvous, overlapped with messages
+    /// in flight as in a ring, and the plugin's window.
     fn between_domains(&self, transfer: Seconds) -> Seconds {
         if self.sent.across <= Volume::ZERO {
             return transfer;

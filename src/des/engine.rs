@@ -13,7 +13,7 @@ pub struct TaskId(u32);
 pub struct StreamId(u32);
 
 impl TaskId {
-    /// Its place among the tasks of the engine, in the order in which they were added.
+    /// Index among the tasks of the engine, in the order in which they were added.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -21,7 +21,7 @@ impl TaskId {
 
 const NONE: u32 = u32::MAX;
 
-/// What a task waited for last.
+/// Last thing that a task waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// Nothing: it was ready when its stream was.
@@ -281,7 +281,7 @@ impl Engine {
         self.tasks[task.0 as usize].end
     }
 
-    /// What a task waited for last.
+    /// Last thing that a task waited for.
     pub fn gate(&self, task: TaskId) -> Gate {
         self.tasks[task.0 as usize].gate
     }

@@ -1,10 +1,28 @@
-//! Concurrent flows over shared links: max–min fair rates by progressive filling.
+//! Concurrent flows over shared links, at max–min fair rates.
 //!
 //! A flow joins when its start and the latencies of its links are over, and uses nothing before.
-//! At every join and leave the rates are solved anew: all rates grow together until a link is
-//! full, its flows are frozen there, the others grow on. Flows that change at the same picosecond
-//! are one batch. Two flows of one route are two flows. A flow that a network spreads over several
-//! ways takes a share of its rate on each link.
+//! At every join and leave the rates are solved anew. Flows that change at the same picosecond are
+//! one batch. Two flows of one route are two flows. A flow that a network spreads over several paths
+//! takes a share of its rate on each link.
+//!
+//! ```
+//! use clustersweep::des::{Crossing, Flow, FlowLink, finish_times};
+//! use clustersweep::units::{Bandwidth, Bytes, SimDuration, SimTime};
+//!
+//! let link = |gbyte_per_s| FlowLink {
+//!     capacity: Bandwidth::gbyte_per_s(gbyte_per_s),
+//!     latency: SimDuration::ZERO,
+//! };
+//! let flow = |route: &[u32]| Flow {
+//!     start: SimTime::ZERO,
+//!     bytes: Bytes::new(1_000_000_000),
+//!     route: route.iter().copied().map(Crossing::whole).collect(),
+//! };
+//! // The slow link gives 2 GB/s to each of its two flows, the fast one the other 8 to its own.
+//! let finish = finish_times(&[link(10.0), link(4.0)], &[flow(&[0, 1]), flow(&[0]), flow(&[1])]);
+//! let secs: Vec<f64> = finish.into_iter().map(SimTime::as_secs_f64).collect();
+//! assert_eq!(secs, [0.5, 0.125, 0.5]);
+//! ```
 //!
 //! A change at rate λ leaves every slower flow as it was: the links of the flow that left were
 //! all filled at λ or later, and those of one that joins at no less than an equal share. So only
@@ -16,7 +34,7 @@ use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 /// One direction of a link.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FlowLink {
-    /// What its flows share.
+    /// Rate that the flows over it share.
     pub capacity: Bandwidth,
     /// Added to the start of every flow over it, in its share.
     pub latency: SimDuration,
@@ -27,7 +45,7 @@ pub struct FlowLink {
 pub struct Crossing {
     /// Place in the list of links.
     pub link: u32,
-    /// Above 0, at most 1: less where the flow goes several ways at once.
+    /// Above 0, at most 1: less where the flow takes several paths at once.
     pub share: f64,
 }
 
@@ -110,7 +128,7 @@ struct FlowState {
     since: u64,
     /// When the last byte arrives at the present rate, in picoseconds.
     finish: u64,
-    /// Its hops in `hops`.
+    /// Hops of its route, in `hops`.
     first_hop: u32,
     hop_count: u32,
     /// Solution in which it is open; its rate is not yet known there.
@@ -130,7 +148,7 @@ struct LinkState {
     open: f64,
     /// Solution in which `rest` and `open` are valid.
     touched_in: u32,
-    /// Its flows, each with the hop by which it crosses.
+    /// Flows over it, each with the hop by which it crosses.
     flows: Vec<(u32, u32)>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::des::fair::{Filler, Sharing};
 
-/// What a communication takes of each link class while it runs alone, 0–1.
+/// Share of each link class that a communication takes while it runs alone, 0–1.
 ///
 /// The classes are the caller's: `[scale-up, scale-out]`.
 pub type LinkLoad = [f64; 2];

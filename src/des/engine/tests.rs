@@ -3,7 +3,7 @@
 use super::*;
 
 impl Engine {
-    /// The same tasks with every device as so many ranks. What each of them works on a task is `work`;
+    /// Copy of all tasks with every device as so many ranks. `work` is what a rank spends on a task;
     /// the ranks of one `group` start a task together, once the last of them could.
     pub(crate) fn unfolded(
         &self,
