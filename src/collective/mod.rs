@@ -38,4 +38,4 @@ pub use library::{fitted_constants, launch_per_gpu};
 pub use network::Network;
 pub use op::{CollectiveOp, Protocol};
 pub use placement::{GroupPattern, GroupShape};
-pub use request::{CollectiveCost, CollectiveRequest, LinkLoads, Unsupported};
+pub use request::{CollectiveCost, CollectiveRequest, Unsupported};

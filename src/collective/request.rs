@@ -4,6 +4,7 @@ use crate::collective::algorithm::CollectiveAlgorithm;
 use crate::collective::custom::{Algorithm, CarriedBy};
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::GroupPattern;
+use crate::des::LinkLoads;
 use crate::units::{Bytes, SimDuration};
 
 /// A collective of one parallel dimension.
@@ -20,15 +21,6 @@ pub struct CollectiveRequest {
     pub algorithm: Option<Algorithm>,
     /// Protocol; `None`: what the library would choose, of a custom algorithm the fastest one.
     pub protocol: Option<Protocol>,
-}
-
-/// Shares of the capacity of each link class that a collective uses while it runs alone, 0–1.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LinkLoads {
-    /// Links inside the scale-up domains.
-    pub scale_up: f64,
-    /// NICs and the fabric behind them.
-    pub scale_out: f64,
 }
 
 /// Cost of a collective.
@@ -48,7 +40,7 @@ pub struct CollectiveCost {
     pub sent_inter: Bytes,
     /// Load of the busiest link against its line rate, 0–1.
     pub link_utilization_max: f64,
-    /// Use of each link class.
+    /// Share of each link class that it takes while it runs alone.
     pub loads: LinkLoads,
     /// Streaming multiprocessors that the kernel takes.
     pub sms: u32,

@@ -174,10 +174,7 @@ impl PipelineLoads {
         Cost {
             latency,
             transfer,
-            busy: Some(Busy {
-                inside: self.busy.inside * passed,
-                across: self.busy.across * passed,
-            }),
+            busy: Some(self.busy.map(|time| time * passed)),
         }
     }
 
@@ -316,8 +313,8 @@ impl Bottleneck {
         let each = rate / load;
         self.round.rate = Some(self.round.rate.map_or(each, |least| least.min(each)));
         let busy = match kind {
-            LinkKind::Port | LinkKind::Pair => &mut self.busy.inside,
-            LinkKind::Nic | LinkKind::Fabric(_) => &mut self.busy.across,
+            LinkKind::Port | LinkKind::Pair => &mut self.busy.scale_up,
+            LinkKind::Nic | LinkKind::Fabric(_) => &mut self.busy.scale_out,
         };
         *busy = busy.max(Seconds::new(load / rate.as_bytes_per_s()));
     }

@@ -119,8 +119,8 @@ impl<'a> ScheduleLoads<'a> {
             found.rounds.push(load);
         }
         let busiest = |times: &[Seconds]| times.iter().copied().fold(Seconds::ZERO, Seconds::max);
-        found.busy.inside = busiest(&totals[..first_nic]);
-        found.busy.across = busiest(&totals[first_nic..]);
+        found.busy.scale_up = busiest(&totals[..first_nic]);
+        found.busy.scale_out = busiest(&totals[first_nic..]);
         let gpus = f64::from(job.gpus);
         found.sent.inside = found.sent.inside / gpus;
         found.sent.across = found.sent.across / gpus;
@@ -192,10 +192,7 @@ impl<'a> ScheduleLoads<'a> {
         Cost {
             latency,
             transfer,
-            busy: Some(Busy {
-                inside: self.busy.inside * chunk.get(),
-                across: self.busy.across * chunk.get(),
-            }),
+            busy: Some(self.busy.map(|time| time * chunk.get())),
         }
     }
 

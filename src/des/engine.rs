@@ -1,6 +1,6 @@
 //! Tasks on serial streams, bound by dependencies, played in time order.
 
-use crate::des::link::{LinkLoad, SharedLinks};
+use crate::des::link::{LinkLoads, SharedLinks};
 use crate::des::queue::EventQueue;
 use crate::units::{SimDuration, SimTime};
 
@@ -43,7 +43,7 @@ struct Task {
     work: SimDuration,
     issue: SimDuration,
     waits_for_arrival: bool,
-    load: LinkLoad,
+    load: LinkLoads,
     latency: SimDuration,
     unmet: u32,
     first_edge: u32,
@@ -100,7 +100,7 @@ struct Device {
 /// issued all of it, whichever is later. The host of a stream issues its tasks one after another and
 /// runs ahead, except before a task that [waits for arrival](Engine::add_issued_task).
 ///
-/// Communications that carry a [`LinkLoad`] share the links of their device while they overlap.
+/// Communications that carry a [`LinkLoads`] share the links of their device while they overlap.
 ///
 /// Without such communications nothing depends on the order in which streams advance, so a worklist
 /// replaces the queue; both give the same times.
@@ -169,7 +169,7 @@ impl Engine {
             work,
             issue,
             waits_for_arrival,
-            load: [0.0; 2],
+            load: LinkLoads::default(),
             latency: SimDuration::ZERO,
             unmet: 0,
             first_edge: NONE,
@@ -196,10 +196,10 @@ impl Engine {
         stream: StreamId,
         work: SimDuration,
         latency: SimDuration,
-        load: LinkLoad,
+        load: LinkLoads,
     ) -> TaskId {
         let id = self.add_task(stream, work);
-        if uses_links(load) && work > latency {
+        if load.uses_links() && work > latency {
             let task = &mut self.tasks[id.0 as usize];
             task.load = load;
             task.latency = latency;
@@ -330,7 +330,7 @@ impl Engine {
         task.host_wait = task.end - end;
         if self.shared_tasks == 0 {
             self.ready.push(id);
-        } else if !uses_links(task.load) {
+        } else if !task.load.uses_links() {
             self.queue.push(task.end, Event::End(id));
         } else {
             let joins = task.start + task.latency;
@@ -427,10 +427,6 @@ impl Engine {
             self.queue.push(at, Event::Leave { task, epoch });
         }
     }
-}
-
-fn uses_links(load: LinkLoad) -> bool {
-    load.iter().any(|share| *share > 0.0)
 }
 
 #[cfg(test)]

@@ -11,5 +11,5 @@ pub mod queue;
 
 pub use engine::{Engine, Gate, StreamId, TaskId};
 pub use flows::{Crossing, Flow, FlowLink, finish_times};
-pub use link::{LinkLoad, SharedLinks};
+pub use link::{LinkLoads, PerLinkClass, SharedLinks};
 pub use queue::EventQueue;
