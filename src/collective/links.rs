@@ -130,7 +130,7 @@ impl<'a> Links<'a> {
             (self.job.contention.topology(), source, goal)
         {
             topology.route(source, goal, &mut |link, share| {
-                take(self.fabric(link), share)
+                take(self.fabric(link), share);
             });
         }
     }

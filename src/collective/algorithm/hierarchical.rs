@@ -52,7 +52,7 @@ fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
         spread(ring::gather(members), inside),
     ];
     let rounds = reducing_by(op, scatter.concat(), gather.concat())?;
-    Plan::of_shares(op, ranks, rounds)
+    Some(Plan::of_shares(op, ranks, rounds))
 }
 
 /// Rounds with every transfer of a ring in all its copies.

@@ -48,12 +48,8 @@ impl Row {
 
 impl Plan {
     /// Rounds with a chunk per share.
-    pub(in crate::collective) fn of_shares(
-        op: CollectiveOp,
-        ranks: u32,
-        rounds: Rounds,
-    ) -> Option<Self> {
-        Some(Self::Rounds(Schedule::of_shares(op, ranks, rounds)))
+    pub(in crate::collective) fn of_shares(op: CollectiveOp, ranks: u32, rounds: Rounds) -> Self {
+        Self::Rounds(Schedule::of_shares(op, ranks, rounds))
     }
 
     /// The operation from the rounds of a reduce-scatter; `None` where it neither reduces nor gathers.
@@ -62,7 +58,7 @@ impl Plan {
         ranks: u32,
         scatter: Rounds,
     ) -> Option<Self> {
-        Self::of_shares(op, ranks, reducing(op, scatter)?)
+        Some(Self::of_shares(op, ranks, reducing(op, scatter)?))
     }
 }
 
