@@ -135,6 +135,8 @@ def all_agree_on_means_by_gpu():
 def infeasible_rows_have_a_reason_and_no_time():
     bad = duckdb.sql(
         f"""SELECT count(*) FROM '{POINTS}' WHERE (status = 'ok') != (reason IS NULL)
+            OR (reason IS NULL) != (reason_kind IS NULL)
+            OR (status = 'infeasible' AND NOT starts_with(reason, reason_kind || ': '))
             OR (status = 'ok') != (step_time_s IS NOT NULL)"""
     ).fetchall()[0]
     assert bad == (0,), bad

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::error::AnalysisError;
 use super::input::{MemberColumn, NumberColumn, Rows, TextColumn};
 use crate::record::{Bottleneck, Column, PointStatus, columns};
-use crate::simulation::{PartSeconds, StepPart};
+use crate::simulation::{PartSeconds, ReasonKind, StepPart};
 
 /// One result row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,30 +30,57 @@ pub struct SizePoint {
     pub measured: Option<Measured>,
 }
 
-/// Why a point did not run; rows share the text.
+/// Reason for which a point did not run; rows share the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason(Arc<str>);
+pub struct Reason {
+    sentence: Arc<str>,
+    /// `None` in files of versions that did not write it.
+    kind: Option<ReasonKind>,
+}
 
 impl Reason {
-    /// A sentence, its kind before a colon.
-    pub(super) const fn new(sentence: Arc<str>) -> Self {
-        Self(sentence)
-    }
-
     /// The sentence.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.sentence
     }
 
-    /// The kind of reason, before its colon: `memory`, `divisibility`, `limit`, `unsupported`.
-    pub fn kind(&self) -> &str {
-        self.0.split_once(':').map_or(&self.0, |(kind, _)| kind)
+    /// Name of its kind; `unknown` in files of versions that did not write it.
+    pub fn kind(&self) -> &'static str {
+        self.kind.map_or("unknown", ReasonKind::as_str)
     }
 }
 
 impl Serialize for Reason {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.sentence)
+    }
+}
+
+/// The columns that hold the reasons of a record batch.
+#[derive(Debug)]
+pub(super) struct ReasonColumns {
+    sentence: TextColumn,
+    kind: MemberColumn<ReasonKind>,
+}
+
+impl ReasonColumns {
+    /// Finds the columns.
+    ///
+    /// # Errors
+    /// If one is missing or holds no text.
+    pub(super) fn new(rows: &Rows<'_>) -> Result<Self, AnalysisError> {
+        Ok(Self {
+            sentence: rows.text(&columns::REASON)?,
+            kind: rows.members(&columns::REASON_KIND)?,
+        })
+    }
+
+    /// Reason of a row; `None` where its point ran.
+    pub(super) fn get(&self, row: usize) -> Option<Reason> {
+        Some(Reason {
+            sentence: Arc::clone(self.sentence.get(row)?),
+            kind: self.kind.get(row),
+        })
     }
 }
 
@@ -188,7 +215,13 @@ numeric_columns! {
 
 /// The columns that the analysis reads besides the axes.
 pub fn point_columns() -> impl Iterator<Item = Column> {
-    [columns::STATUS, columns::REASON, columns::BOTTLENECK]
+    const TEXTS: &[Column] = &[
+        columns::STATUS,
+        columns::REASON,
+        columns::REASON_KIND,
+        columns::BOTTLENECK,
+    ];
+    TEXTS
         .iter()
         .chain(NUMERIC)
         .chain(columns::TIME_PARTS)
@@ -202,7 +235,7 @@ pub struct PointColumns<'a> {
     numbers: Numbers,
     parts: Vec<NumberColumn>,
     status: MemberColumn<PointStatus>,
-    reason: TextColumn,
+    reason: ReasonColumns,
     bottleneck: MemberColumn<Bottleneck>,
 }
 
@@ -219,7 +252,7 @@ impl<'a> PointColumns<'a> {
                 .map(|column| rows.numbers(column))
                 .collect::<Result<_, _>>()?,
             status: rows.members(&columns::STATUS)?,
-            reason: rows.text(&columns::REASON)?,
+            reason: ReasonColumns::new(&rows)?,
             bottleneck: rows.members(&columns::BOTTLENECK)?,
             rows,
         })
@@ -255,7 +288,7 @@ impl<'a> PointColumns<'a> {
             gpus: gpus as u32,
             nodes: nodes.map(|nodes| nodes as u32),
             status,
-            reason: self.reason.get(row).cloned().map(Reason::new),
+            reason: self.reason.get(row),
             measured,
         })
     }

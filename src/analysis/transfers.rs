@@ -8,7 +8,7 @@ use super::error::AnalysisError;
 use super::findings::Counts;
 use super::input::{MemberColumn, NumberColumn, Rows, TextColumn};
 use super::places::{Places, place_axes};
-use super::points::Reason;
+use super::points::{Reason, ReasonColumns};
 use crate::record::{Column, PointStatus, columns};
 use crate::spec::Axis;
 
@@ -45,6 +45,7 @@ const FIXED: &[Column] = &[
     columns::POINT,
     columns::STATUS,
     columns::REASON,
+    columns::REASON_KIND,
     columns::GPUS,
     columns::TIME_S,
     columns::BUSBW_BYTES_PER_S,
@@ -74,7 +75,7 @@ impl TransferReader {
             let place = self.places.number(inputs.iter().map(|words| &words[row]));
             let point = columns.point.get(row).unwrap_or(row as f64) as u64;
             let status = rows.status(&columns.status, row, point)?;
-            let reason = columns.reason.get(row).cloned().map(Reason::new);
+            let reason = columns.reason.get(row);
             self.counts.add(status, reason.as_ref());
             match status {
                 PointStatus::Ok => {
@@ -103,7 +104,7 @@ struct TransferColumns<'a> {
     rows: Rows<'a>,
     point: NumberColumn,
     status: MemberColumn<PointStatus>,
-    reason: TextColumn,
+    reason: ReasonColumns,
     op: TextColumn,
     gpus: NumberColumn,
     collective: TextColumn,
@@ -119,7 +120,7 @@ impl<'a> TransferColumns<'a> {
         Ok(Self {
             point: rows.numbers(&columns::POINT)?,
             status: rows.members(&columns::STATUS)?,
-            reason: rows.text(&columns::REASON)?,
+            reason: ReasonColumns::new(&rows)?,
             op: rows.text(&of_axis(Axis::Op))?,
             gpus: rows.numbers(&columns::GPUS)?,
             collective: rows.text(&of_axis(Axis::Collective))?,

@@ -17,7 +17,7 @@ use crate::runner::{Planned, Study};
 use crate::simulation::Scratch;
 use crate::spec::{Axis, Overrides, Spec, StudyKind};
 use crate::units::Bytes;
-use crate::whatif::{Answer, Baseline, Change, Gain, elasticities, neighbours};
+use crate::whatif::{Answer, Baseline, Change, Effect, elasticities, neighbours};
 
 /// Cells of the longest bar.
 const BAR_CELLS: f64 = 40.0;
@@ -77,7 +77,7 @@ fn gains(
     record: &Record,
     asked: &[String],
     stderr: Stderr,
-) -> Result<Vec<Gain>, Failure> {
+) -> Result<Vec<Effect>, Failure> {
     let point = record.point();
     let (Some(training), Some(step)) = (record.training(), record.step()) else {
         return if asked.is_empty() {
@@ -137,7 +137,7 @@ fn sensitivity_text(hangs_on: &[Elasticity]) -> String {
 }
 
 /// Changes by what they do to the time per sample, best first.
-fn help_text(gains: &[Gain]) -> String {
+fn help_text(gains: &[Effect]) -> String {
     if gains.is_empty() {
         return String::new();
     }

@@ -12,7 +12,7 @@ use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
 use crate::runner::{RunFolder, folder::names};
 use crate::spec::{AnalysisSettings, Axis, Spec};
-use crate::whatif::{Questions, deepen};
+use crate::whatif::{Questions, run_questions};
 
 /// The question that a spec answers, where it says so.
 pub(super) fn question(spec: &Spec) -> Option<&str> {
@@ -77,7 +77,7 @@ fn simulate_again(
         shown: &shown,
         broken: &broken,
     };
-    deepen(findings, &questions, threads);
+    run_questions(findings, &questions, threads);
 }
 
 /// Puts `report.html` into a folder, and `scaling.parquet` where training scales.

@@ -13,7 +13,7 @@ use crate::cli::{ExitStatus, Failure, named};
 use crate::closed_set::nearest;
 use crate::hardware::Precision;
 use crate::record::{Column, columns};
-use crate::spec::{AXES, AxisInfo, ColumnType, Domain, Overrides, OwnKind, Spec, StudyKind};
+use crate::spec::{AXES, AxisInfo, ColumnType, CustomKind, Domain, Overrides, Spec, StudyKind};
 use crate::units::{FlopRate, Power};
 
 #[derive(Debug, clap::Args)]
@@ -67,8 +67,8 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         What::Models => catalog(known, Kind::Models, &args.names)?,
         What::Clusters => catalog(known, Kind::Clusters, &args.names)?,
         What::Stacks => catalog(known, Kind::Stacks, &args.names)?,
-        What::Collectives => named::listing(OwnKind::Collectives, spec.as_ref(), &args.names)?,
-        What::Topologies => named::listing(OwnKind::Topologies, spec.as_ref(), &args.names)?,
+        What::Collectives => named::listing(CustomKind::Collectives, spec.as_ref(), &args.names)?,
+        What::Topologies => named::listing(CustomKind::Topologies, spec.as_ref(), &args.names)?,
         What::Axes => axes(&args.names)?,
         What::Columns => all_columns(&args.names)?,
     };
@@ -303,7 +303,7 @@ fn axes(names: &[String]) -> Result<Listing, Failure> {
             info.axis.to_string(),
             info.group.to_string(),
             domain(info),
-            info.default.to_owned(),
+            info.default.words(),
             info.doc.to_owned(),
         ]);
         json.push(json!({
@@ -311,8 +311,8 @@ fn axes(names: &[String]) -> Result<Listing, Failure> {
             "group": info.group.as_str(),
             "unit": info.unit,
             "values": domain(info),
-            "auto": info.auto,
-            "default": (!info.default.is_empty()).then_some(info.default),
+            "auto": info.takes_auto(),
+            "default": Some(info.default.words()).filter(|words| !words.is_empty()),
             "studies": info.studies.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
             "meaning": info.doc,
         }));
@@ -328,7 +328,7 @@ fn domain(info: &AxisInfo) -> String {
     match info.domain {
         Domain::Catalog(kind) => format!("a name of `sweep list {kind}`"),
         Domain::Closed(names) => names.join(" "),
-        Domain::Own(kind) => format!("{}, or one of [{kind}]", kind.built_in().join(" ")),
+        Domain::Custom(kind) => format!("{}, or one of [{kind}]", kind.built_in().join(" ")),
         Domain::Int { min, max: u64::MAX } => format!("{min} and up"),
         Domain::Int { min, max } => format!("{min} to {max}"),
         Domain::Real { min, max } => format!("{min} to {max}, real"),

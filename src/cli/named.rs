@@ -7,7 +7,7 @@ use crate::cli::list::{Listing, asked, check_names};
 use crate::cli::table::{Align, Table};
 use crate::collective::CollectiveAlgorithm;
 use crate::hardware::TopologyKind;
-use crate::spec::{OwnKind, Spec};
+use crate::spec::{CustomKind, Spec};
 
 /// One name and what it stands for.
 struct Member {
@@ -19,7 +19,7 @@ struct Member {
 
 /// What an axis can name.
 pub(super) fn listing(
-    kind: OwnKind,
+    kind: CustomKind,
     spec: Option<&Spec>,
     names: &[String],
 ) -> Result<Listing, Failure> {
@@ -42,7 +42,7 @@ pub(super) fn listing(
     Ok(Listing { text, json })
 }
 
-fn members(kind: OwnKind, spec: Option<&Spec>) -> Vec<Member> {
+fn members(kind: CustomKind, spec: Option<&Spec>) -> Vec<Member> {
     let built_in = |name: &str, meaning: &str| Member {
         name: name.to_owned(),
         meaning: meaning.to_owned(),
@@ -53,9 +53,9 @@ fn members(kind: OwnKind, spec: Option<&Spec>) -> Vec<Member> {
         meaning: format!("In the spec: {what}."),
         own: true,
     };
-    let tables = spec.map(|spec| &**spec.own());
+    let tables = spec.map(|spec| &**spec.custom());
     match kind {
-        OwnKind::Topologies => TopologyKind::ALL
+        CustomKind::Topologies => TopologyKind::ALL
             .iter()
             .map(|it| built_in(it.as_str(), it.meaning()))
             .chain(tables.into_iter().flat_map(|it| {
@@ -63,7 +63,7 @@ fn members(kind: OwnKind, spec: Option<&Spec>) -> Vec<Member> {
                 all.map(|(name, topology)| own(name, topology.description()))
             }))
             .collect(),
-        OwnKind::Collectives => CollectiveAlgorithm::ALL
+        CustomKind::Collectives => CollectiveAlgorithm::ALL
             .iter()
             .map(|it| built_in(it.as_str(), it.meaning()))
             .chain(tables.into_iter().flat_map(|it| {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use crate::record::Record;
 use crate::record::column::{CellText, Column, ColumnGroup, Read, columns};
-use crate::simulation::{Layout, MemoryFootprint, Percentiles, StepPart};
+use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, StepPart};
 use crate::spec::{AXES, Axis, StudyKind};
 use crate::units::{Bytes, SimDuration};
 
@@ -22,6 +22,8 @@ columns! {
             "How the point ended: ok, infeasible or crashed.";
         REASON = "reason", "", Text, |r| r.reason().map(Cow::Owned),
             "Why the point did not run, with the limit, the need and what was available; null when ok.";
+        REASON_KIND = "reason_kind", "", Text, |r| name(r.reason_kind().map(ReasonKind::as_str)),
+            "Kind of reason: memory, divisibility, limit, unsupported or crash; null when ok.";
     }
     Layout {
         GPUS = "gpus", "1", U64, Record::gpus,
@@ -192,6 +194,7 @@ const COLLECTIVE: &[Column] = &[
     POINT,
     STATUS,
     REASON,
+    REASON_KIND,
     GPUS,
     TIME_S,
     ALGBW_BYTES_PER_S,

@@ -23,7 +23,7 @@ pub use write::{TableWriter, WriteError, write_atomically};
 use crate::closed_set;
 use crate::collective::Algorithm;
 use crate::simulation::{
-    CollectiveReport, Infeasible, Layout, NetworkUse, Outcome, Scenario, StepReport,
+    CollectiveReport, Layout, NetworkUse, Outcome, ReasonKind, Scenario, StepReport,
     TrainingScenario,
 };
 use crate::spec::{Axis, BottleneckThresholds, GridPoint};
@@ -104,12 +104,12 @@ impl Record {
         }
     }
 
-    /// Why the point cannot run, where that is so.
-    pub fn infeasible(&self) -> Option<&Infeasible> {
+    /// Kind of reason for which the point did not run; `None` when it did.
+    pub fn reason_kind(&self) -> Option<ReasonKind> {
         match &self.end {
-            PointEnd::Outcome(Outcome::Infeasible(why)) => Some(why),
-            PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_))
-            | PointEnd::Crashed(_) => None,
+            PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_)) => None,
+            PointEnd::Outcome(Outcome::Infeasible(why)) => Some(why.kind()),
+            PointEnd::Crashed(_) => Some(ReasonKind::Crash),
         }
     }
 

@@ -22,6 +22,9 @@ use crate::spec::{ColumnType, StudyKind};
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 8_192;
 
+/// Columns that earlier versions did not write yet; where they are missing every cell is null.
+const LATER: &[&str] = &[columns::REASON_KIND.name];
+
 /// Why results could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -186,6 +189,9 @@ impl PointsReader {
     fn check(&self, column: &Column) -> Result<(), ReadError> {
         let path = || self.path.clone();
         let Ok(field) = self.builder.schema().field_with_name(column.name) else {
+            if LATER.contains(&column.name) {
+                return Ok(());
+            }
             return Err(ReadError::MissingColumn {
                 path: path(),
                 column: column.name,
@@ -286,7 +292,7 @@ impl PointsReader {
     /// Whether the file's statistics say that a column has no value.
     fn is_null(&self, name: &str) -> bool {
         let Some(place) = self.place(name) else {
-            return false;
+            return !self.has(name);
         };
         let groups = self.builder.metadata().row_groups();
         groups.iter().all(|group| {

@@ -12,6 +12,7 @@ use crate::record::{
     Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference, short_hash,
 };
 use crate::runner::Counts;
+use crate::simulation::ReasonKind;
 
 /// Points that need not be played again.
 #[derive(Clone, Debug, Default)]
@@ -97,25 +98,21 @@ pub(super) fn count_rows(path: &Path) -> Result<Counts, ReadError> {
 /// Calls `look` with the point of every row, how it ended, and the kind of its reason.
 fn each_row(
     reader: PointsReader,
-    mut look: impl FnMut(u64, PointStatus, Option<&str>),
+    mut look: impl FnMut(u64, PointStatus, Option<ReasonKind>),
 ) -> Result<(), ReadError> {
-    let wanted = [columns::POINT, columns::STATUS, columns::REASON];
+    let wanted = [columns::POINT, columns::STATUS, columns::REASON_KIND];
     for batch in reader.stream(&wanted)? {
         let batch = batch?;
         let points = batch.column(0).as_primitive::<UInt64Type>();
-        let [status, reason] = [1, 2].map(|column| text(batch.column(column)));
+        let [status, kind] = [1, 2].map(|column| text(batch.column(column)));
         for row in 0..batch.num_rows() {
             let status = value(&status, row).and_then(|status| status.parse().ok());
             let status = status.unwrap_or(PointStatus::Crashed);
-            look(points.value(row), status, kind(value(&reason, row)));
+            let kind = value(&kind, row).and_then(|kind| kind.parse().ok());
+            look(points.value(row), status, kind);
         }
     }
     Ok(())
-}
-
-/// The kind with which the sentence of a reason begins.
-fn kind(reason: Option<&str>) -> Option<&str> {
-    reason?.split(':').next()
 }
 
 type Texts<'a> = (&'a DictionaryArray<Int32Type>, &'a StringArray);

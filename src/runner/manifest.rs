@@ -13,6 +13,7 @@ use crate::record::{PointStatus, Provenance, WriteError};
 use crate::runner::folder::{RunFolder, names};
 use crate::runner::wall_time::{WallTimeReport, WallTimes};
 use crate::runner::{RunSummary, clock};
+use crate::simulation::ReasonKind;
 
 closed_set! {
     /// How far a run came.
@@ -41,7 +42,7 @@ pub struct Counts {
 
 impl Counts {
     /// Counts one row; an infeasible one by the kind of its reason.
-    pub fn add(&mut self, status: PointStatus, kind: Option<&str>) {
+    pub fn add(&mut self, status: PointStatus, kind: Option<ReasonKind>) {
         self.points += 1;
         match status {
             PointStatus::Ok => self.ok += 1,
@@ -49,7 +50,7 @@ impl Counts {
                 self.infeasible += 1;
                 let by_kind = &mut self.infeasible_by_reason;
                 *by_kind
-                    .entry(kind.unwrap_or_default().to_owned())
+                    .entry(kind.map_or_else(String::new, |kind| kind.to_string()))
                     .or_default() += 1;
             }
             PointStatus::Crashed => self.crashed += 1,

@@ -35,7 +35,6 @@ use crate::record::{
     MergeError, PointStatus, Provenance, Record, TableWriter, WriteError, points_batch,
     points_schema,
 };
-use crate::simulation::Infeasible;
 use crate::spec::GridPoint;
 use play::{Players, StopFlag};
 
@@ -257,8 +256,7 @@ impl Tally {
     fn add(&mut self, chunk: &[play::Played]) {
         for played in chunk {
             let record = &played.record;
-            let kind = record.infeasible().map(Infeasible::kind);
-            self.counts.add(record.status(), kind);
+            self.counts.add(record.status(), record.reason_kind());
             self.wall_times.add(played.wall_time);
             if record.status() == PointStatus::Crashed && self.crashes.len() < CRASHES_NAMED {
                 self.crashes.push(Crash {

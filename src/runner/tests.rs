@@ -35,7 +35,7 @@ impl Study for Fake {
             point.index
         );
         let sentence = format!("point {} needs more than there is", point.index);
-        (None, Outcome::Infeasible(Infeasible::Limit { sentence }))
+        (None, Outcome::Infeasible(Infeasible::Limit(sentence)))
     }
 
     fn thresholds(&self) -> BottleneckThresholds {

@@ -18,9 +18,7 @@ pub fn simulate_collective(
     let (cluster, gpus) = (&scenario.cluster, scenario.gpus);
     let key = (ByAddress(Arc::clone(cluster)), gpus);
     let network = scratch.networks.get_or_try_make(key, || {
-        Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported {
-            sentence: fault.to_string(),
-        })
+        Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported(fault.to_string()))
     })?;
     let request = CollectiveRequest {
         op: scenario.op,
@@ -34,9 +32,7 @@ pub fn simulate_collective(
     };
     let cost = network
         .collective(&request)
-        .map_err(|fault| Infeasible::Unsupported {
-            sentence: fault.to_string(),
-        })?;
+        .map_err(|fault| Infeasible::Unsupported(fault.to_string()))?;
     Ok(CollectiveReport {
         time: cost.time.max(launches(scenario.ranks_per_process)),
         algorithm: cost.algorithm.named(scenario.algorithm.as_ref()),

@@ -4,6 +4,7 @@
 
 pub mod collective;
 pub mod counterfactual;
+pub mod infeasible;
 pub mod outcome;
 pub mod parts;
 pub(crate) mod random;
@@ -13,9 +14,9 @@ pub mod training;
 
 pub use collective::simulate_collective;
 pub use counterfactual::Counterfactual;
+pub use infeasible::{Infeasible, ReasonKind};
 pub use outcome::{
-    CollectiveReport, Infeasible, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles,
-    StepReport,
+    CollectiveReport, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles, StepReport,
 };
 pub use parts::{PartSeconds, Parts, StepPart, TimeShares};
 pub use scenario::{

@@ -1,11 +1,11 @@
 //! Results of a simulation.
 
-use std::fmt;
 use std::ops::AddAssign;
 
 use crate::collective::{Algorithm, CollectiveCost, Protocol};
 use crate::hardware::{AttentionKernel, Precision};
 use crate::simulation::TimeShares;
+use crate::simulation::infeasible::Infeasible;
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::{Bytes, Flops, SimDuration};
 
@@ -18,71 +18,6 @@ pub enum Outcome {
     Communicated(Box<CollectiveReport>),
     /// The point cannot run; that is a result.
     Infeasible(Infeasible),
-}
-
-/// Why a point cannot run, with the limit, the need and what was available.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Infeasible {
-    /// The best layout needs more memory than the GPU has.
-    OutOfMemory {
-        /// Bytes needed on the fullest GPU of the layout that needs least.
-        needed: Bytes,
-        /// Bytes of the GPU.
-        available: Bytes,
-        /// That layout, in words: `tp 8, pp 4, micro batch 1`.
-        layout: String,
-    },
-    /// A count does not divide: `global batch 100 by dp · micro batch 16`.
-    Indivisible {
-        /// What should be divided, with its value: `global batch 100`.
-        what: String,
-        /// By what, with its value: `dp 8 × micro batch 2 = 16`.
-        by: String,
-    },
-    /// A request is over a limit: `tp 16 needs 16 GPUs, the job has 8`.
-    Limit {
-        /// The whole sentence: limit, need, available.
-        sentence: String,
-    },
-    /// Something the GPU, model, stack, topology or algorithm does not have.
-    Unsupported {
-        /// The whole sentence.
-        sentence: String,
-    },
-}
-
-impl fmt::Display for Infeasible {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OutOfMemory {
-                needed,
-                available,
-                layout,
-            } => write!(
-                f,
-                "memory: {:.1} GiB needed per GPU, {:.1} GiB available ({layout})",
-                needed.as_gib(),
-                available.as_gib()
-            ),
-            Self::Indivisible { what, by } => {
-                write!(f, "divisibility: {what} cannot be divided by {by}")
-            }
-            Self::Limit { sentence } => write!(f, "limit: {sentence}"),
-            Self::Unsupported { sentence } => write!(f, "unsupported: {sentence}"),
-        }
-    }
-}
-
-impl Infeasible {
-    /// The kind of reason, for counting: `memory`, `divisibility`, `limit`, `unsupported`.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::OutOfMemory { .. } => "memory",
-            Self::Indivisible { .. } => "divisibility",
-            Self::Limit { .. } => "limit",
-            Self::Unsupported { .. } => "unsupported",
-        }
-    }
 }
 
 /// Layout of a job, every value decided.

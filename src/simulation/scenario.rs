@@ -9,12 +9,12 @@ use crate::simulation::{Counterfactual, Layout, StepPart};
 use crate::stack::{Host, Overlap, PipelineSchedule, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
-/// One resolved point.
+/// Resolved point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scenario {
     /// Steps of a training job.
     Training(Box<TrainingScenario>),
-    /// One communication on a cluster.
+    /// A communication on a cluster.
     Collective(Box<CollectiveScenario>),
 }
 
@@ -201,6 +201,9 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
+    /// Simulated steps unless another number is asked for.
+    pub const ITERATIONS: u32 = 32;
+
     /// Whether a counterfactual leaves a part of the step out.
     pub fn leaves_out(&self, part: StepPart) -> bool {
         self.counterfactual == Some(Counterfactual::Without(part))
@@ -227,14 +230,14 @@ impl Default for RunSettings {
     fn default() -> Self {
         Self {
             variability: 0.0,
-            iterations: 32,
+            iterations: Self::ITERATIONS,
             seed: 0,
             counterfactual: None,
         }
     }
 }
 
-/// One communication on a cluster, as nccl-tests measures it: every GPU of the job is one rank.
+/// A communication on a cluster, as nccl-tests measures it: every GPU of the job is one rank.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CollectiveScenario {
     /// The GPU.

@@ -1,8 +1,8 @@
-//! What `[analysis]` says about how findings are made.
+//! Settings of the analysis, as `[analysis]` gives them.
 
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
-/// Settings of the analyzer.
+/// Settings of the analysis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnalysisSettings {
     /// Scaling efficiency under which a series counts as broken, 0–1.
@@ -17,7 +17,7 @@ pub struct AnalysisSettings {
     pub checkpoint_bandwidth: Option<Bandwidth>,
     /// Time from a failure to the first step after it.
     pub restart_time: Option<SimDuration>,
-    /// When a bottleneck is named.
+    /// Thresholds of bottlenecks.
     pub thresholds: BottleneckThresholds,
 }
 

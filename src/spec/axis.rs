@@ -1,133 +1,57 @@
-//! The swept dimensions, each described once.
+//! The swept dimensions, each declared once.
 //!
-//! `AXES` feeds the reader of specs, `sweep list axes`, the schema and the input columns.
+//! A row of `axes!` gives an axis its spelling, its meaning, the values that it takes and what a point has
+//! where a spec leaves it out. The reader of specs, `where`, `sweep list axes`, the JSON Schema and the
+//! input columns follow from it.
 
 use crate::catalog::Kind;
 use crate::closed_set;
 use crate::collective::{CollectiveOp, Protocol};
-use crate::hardware::{AttentionKernel, Precision};
-use crate::spec::own::OwnKind;
+use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
+use crate::model::{Family, Model};
+use crate::simulation::RunSettings;
+use crate::spec::custom::kind::CustomKind;
+use crate::spec::value::AxisValue;
 use crate::stack::{PipelineSchedule, Recompute};
 
+use AxisDefault::{Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OneOf, Required};
+use Domain::{Bool, Catalog, Closed, Custom, Int, Real, Size, Stages};
+
 closed_set! {
-    /// What one point of a sweep is.
+    /// Kind of study: what is simulated at each point.
     pub enum StudyKind: "kind of study" {
         /// Steps of a training job.
         Training = "training",
-        /// One communication on a cluster.
+        /// Single communications on a cluster.
         Collective = "collective",
     }
 }
 
 closed_set! {
-    /// Which part of a point an axis belongs to.
+    /// Part of a point that an axis belongs to.
     pub enum AxisGroup: "axis group" {
-        /// What is computed.
+        /// Computation of a step.
         Workload = "workload",
-        /// Where.
+        /// Hardware that it runs on.
         Cluster = "cluster",
-        /// Laid out how.
+        /// Layout of the job.
         Parallelism = "parallelism",
-        /// Exchanging data how.
+        /// Exchange of data.
         Communication = "communication",
-        /// How the simulation itself runs.
+        /// Settings of the simulation itself.
         Run = "run",
     }
 }
 
-closed_set! {
-    /// One swept dimension.
-    pub enum Axis: "axis" {
-        /// Network that is trained.
-        Model = "model",
-        /// Samples per optimizer step.
-        GlobalBatch = "global_batch",
-        /// Samples per optimizer step and GPU, in place of `global_batch`.
-        BatchPerGpu = "batch_per_gpu",
-        /// Samples per forward pass of one replica.
-        MicroBatch = "micro_batch",
-        /// Tokens per sample.
-        SeqLen = "seq_len",
-        /// Number format of the matrix products.
-        Precision = "precision",
-        /// Attention kernel.
-        Attention = "attention",
-        /// Software generation.
-        Stack = "stack",
-        /// Operation of a collective study.
-        Op = "op",
-        /// Buffer of a collective study.
-        Size = "size",
-        /// GPU.
-        Gpu = "gpu",
-        /// Servers.
-        Nodes = "nodes",
-        /// GPUs, in place of `nodes`.
-        Gpus = "gpus",
-        /// GPUs of one server.
-        GpusPerNode = "gpus_per_node",
-        /// Node and fabric.
-        Cluster = "cluster",
-        /// Network between nodes.
-        Topology = "topology",
-        /// Downlink over uplink capacity.
-        Oversubscription = "oversubscription",
-        /// NIC rate per GPU.
-        NicGbitPerS = "nic_gbit_per_s",
-        /// Tensor-parallel ranks.
-        Tp = "tp",
-        /// Pipeline stages.
-        Pp = "pp",
-        /// Context-parallel ranks.
-        Cp = "cp",
-        /// Expert-parallel ranks.
-        Ep = "ep",
-        /// Model chunks per pipeline stage.
-        Vpp = "vpp",
-        /// Data-parallel replicas.
-        Dp = "dp",
-        /// Tensor-parallel ranks inside experts.
-        Etp = "etp",
-        /// Uneven split of layers over stages.
-        LayersPerStage = "layers_per_stage",
-        /// ZeRO stage.
-        Zero = "zero",
-        /// Whether tensor parallelism shards the norms' tokens.
-        SequenceParallel = "sequence_parallel",
-        /// What the backward pass computes again.
-        Recompute = "recompute",
-        /// Pipeline schedule.
-        Schedule = "schedule",
-        /// Algorithm of the all-reduces.
-        Collective = "collective",
-        /// Wire protocol of a collective study.
-        Protocol = "protocol",
-        /// Data-parallel communication beside compute.
-        OverlapDp = "overlap_dp",
-        /// Tensor-parallel communication beside compute.
-        OverlapTp = "overlap_tp",
-        /// Pipeline sends beside compute.
-        OverlapPp = "overlap_pp",
-        /// Gradient bucket.
-        BucketMib = "bucket_mib",
-        /// Coefficient of variation of kernel times.
-        Variability = "variability",
-        /// Simulated steps.
-        Iterations = "iterations",
-        /// Seed of the draws.
-        Seed = "seed",
-    }
-}
-
-/// The values that an axis takes.
+/// Values that an axis takes.
 #[derive(Clone, Copy, Debug)]
 pub enum Domain {
     /// A name of the catalogue, or one defined in the spec.
     Catalog(Kind),
     /// One of a closed set of names.
     Closed(&'static [&'static str]),
-    /// One of the program's names, or one that the spec describes.
-    Own(OwnKind),
+    /// A built-in name, or one that the spec defines.
+    Custom(CustomKind),
     /// A count within bounds, both included.
     Int {
         /// Smallest.
@@ -167,52 +91,120 @@ impl Domain {
     /// Type of the column that holds such values.
     pub const fn column_type(self) -> ColumnType {
         match self {
-            Self::Catalog(_) | Self::Closed(_) | Self::Own(_) | Self::Stages => ColumnType::Text,
-            Self::Int { .. } | Self::Size => ColumnType::Int,
-            Self::Real { .. } => ColumnType::Real,
-            Self::Bool => ColumnType::Bool,
+            Catalog(_) | Closed(_) | Custom(_) | Stages => ColumnType::Text,
+            Int { .. } | Size => ColumnType::Int,
+            Real { .. } => ColumnType::Real,
+            Bool => ColumnType::Bool,
         }
     }
 }
 
-/// All there is to say about an axis.
+/// Value of an axis that a spec leaves out.
+#[derive(Clone, Copy, Debug)]
+pub enum AxisDefault {
+    /// None: a spec gives the axis.
+    Required,
+    /// None: a spec gives either the axis or this one, from which it follows with the help of the others.
+    OneOf(Axis, &'static [Axis]),
+    /// `auto`, and what that amounts to, in words.
+    Auto(&'static str),
+    /// A count.
+    Count(u64),
+    /// A number.
+    Number(f64),
+    /// A name.
+    Name(&'static str),
+    /// Told by the GPU; in words, and as a value.
+    OfGpu(&'static str, fn(&Gpu) -> AxisValue),
+    /// Told by the model; in words, and as a value, which not every model has.
+    OfModel(&'static str, fn(&Model) -> Option<AxisValue>),
+    /// Told by the cluster preset; in words, and as a value.
+    OfCluster(&'static str, fn(&Cluster) -> AxisValue),
+    /// Computed from other axes, in words, where all of them have values; else `auto`.
+    OfAxes(&'static str, &'static [Axis]),
+}
+
+impl AxisDefault {
+    /// Default in words; empty when the axis has to be given.
+    pub fn words(self) -> String {
+        match self {
+            Required | OneOf(..) => String::new(),
+            Count(count) => count.to_string(),
+            Number(number) => number.to_string(),
+            Name(words)
+            | Auto(words)
+            | OfGpu(words, _)
+            | OfModel(words, _)
+            | OfCluster(words, _)
+            | OfAxes(words, _) => words.to_owned(),
+        }
+    }
+
+    /// Other axes that the value of the axis follows from at once.
+    pub(super) fn follows(self) -> Vec<Axis> {
+        match self {
+            Required | Auto(_) | Count(_) | Number(_) | Name(_) => Vec::new(),
+            OneOf(other, rest) => [&[other], rest].concat(),
+            OfGpu(..) => vec![Axis::Gpu],
+            OfModel(..) => vec![Axis::Model],
+            OfCluster(..) => vec![Axis::Cluster],
+            OfAxes(_, axes) => axes.to_vec(),
+        }
+    }
+}
+
+/// Declaration of an axis.
 #[derive(Clone, Copy, Debug)]
 pub struct AxisInfo {
     /// The axis.
     pub axis: Axis,
     /// Part of a point that it belongs to.
     pub group: AxisGroup,
-    /// What it is, in one sentence with a full stop.
+    /// Meaning, in one sentence with a full stop.
     pub doc: &'static str,
     /// Unit of its values; empty for names and yes or no, `1` for counts.
     pub unit: &'static str,
     /// Values that it takes.
     pub domain: Domain,
-    /// Whether it takes `auto` beside them.
-    pub auto: bool,
-    /// What holds when a spec leaves it out, in words; empty when it must be given.
-    pub default: &'static str,
+    /// Value where a spec leaves it out.
+    pub default: AxisDefault,
     /// Kinds of study that have it.
     pub studies: &'static [StudyKind],
+}
+
+impl AxisInfo {
+    /// Whether the axis takes `auto` beside the values of its domain.
+    pub const fn takes_auto(&self) -> bool {
+        matches!(self.default, Auto(_) | OfAxes(..))
+    }
 }
 
 impl Axis {
     /// Number of axes.
     pub const COUNT: usize = Self::ALL.len();
 
-    /// Its place in `ALL` and in `AXES`.
+    /// Place in `ALL` and in `AXES`.
     pub const fn position(self) -> usize {
         self as usize
     }
 
-    /// All there is to say about it.
+    /// Declaration of the axis.
     pub const fn info(self) -> &'static AxisInfo {
         &AXES[self.position()]
     }
 
-    /// Whether a kind of study has it.
+    /// Whether a kind of study has the axis.
     pub fn belongs_to(self, kind: StudyKind) -> bool {
         self.info().studies.contains(&kind)
+    }
+
+    /// The other axis of an exclusive pair, of which a spec gives one: `gpus` for `nodes`.
+    pub const fn alternative(self) -> Option<Self> {
+        match self.info().default {
+            OneOf(other, _) => Some(other),
+            Required | Auto(_) | Count(_) | Number(_) | Name(_) | OfGpu(..) | OfModel(..)
+            | OfCluster(..) | OfAxes(..) => None,
+        }
     }
 }
 
@@ -221,114 +213,139 @@ const COLLECTIVE: &[StudyKind] = &[StudyKind::Collective];
 const BOTH: &[StudyKind] = &[StudyKind::Training, StudyKind::Collective];
 
 /// Ranks of one group: more than any machine has, few enough for 32 bits.
-const RANKS: Domain = Domain::Int {
+const RANKS: Domain = Int {
     min: 1,
     max: 16_000_000,
 };
 
-macro_rules! names_of {
-    ($set:ty) => {
-        Domain::Closed(<$set>::NAMES)
-    };
-}
-
+/// Declares the axes, one a row: meaning, name = spelling, group, studies, unit, domain, default.
 macro_rules! axes {
-    ($( $axis:ident, $group:ident, $studies:ident, $unit:literal, $domain:expr, $auto:ident, $default:literal, $doc:literal; )+) => {
+    ($(
+        $(#[doc = $doc:literal])+
+        $axis:ident = $name:literal, $group:ident, $studies:ident, $unit:literal, $domain:expr, $default:expr;
+    )+) => {
+        closed_set! {
+            /// Swept dimension.
+            pub enum Axis: "axis" { $( $(#[doc = $doc])+ $axis = $name ),+ }
+        }
+
         /// Every axis, in the order of `Axis::ALL`.
         pub const AXES: &[AxisInfo] = &[ $( AxisInfo {
             axis: Axis::$axis,
             group: AxisGroup::$group,
-            doc: $doc,
+            doc: Axis::$axis.meaning(),
             unit: $unit,
             domain: $domain,
-            auto: axes!(@ $auto),
             default: $default,
             studies: $studies,
         } ),+ ];
     };
-    (@ auto) => { true };
-    (@ fixed) => { false };
 }
 
 axes! {
-    Model, Workload, TRAINING, "", Domain::Catalog(Kind::Models), fixed, "",
-        "Network that is trained: a preset, or one defined in the spec.";
-    GlobalBatch, Workload, TRAINING, "1", Domain::Int { min: 1, max: 2_000_000_000 }, fixed, "",
-        "Samples (sequences or images) per optimizer step; or batch_per_gpu in its place.";
-    BatchPerGpu, Workload, TRAINING, "1", Domain::Int { min: 1, max: 1_000_000 }, fixed, "",
-        "Samples per optimizer step and GPU, for weak scaling; in place of global_batch.";
-    MicroBatch, Workload, TRAINING, "1", Domain::Int { min: 1, max: 1_000_000 }, auto, "auto",
-        "Samples per forward pass of one replica.";
-    SeqLen, Workload, TRAINING, "token", Domain::Int { min: 1, max: 100_000_000 }, fixed, "the model's",
-        "Tokens per sample.";
-    Precision, Workload, TRAINING, "", names_of!(Precision), fixed, "bf16, fp16 where the GPU lacks it",
-        "Number format of the matrix products.";
-    Attention, Workload, TRAINING, "", names_of!(AttentionKernel), auto, "auto",
-        "Attention kernel; auto is the best that GPU and stack have.";
-    Stack, Workload, TRAINING, "", Domain::Catalog(Kind::Stacks), fixed, "current",
-        "Software generation: what is fused, what overlaps, what waits.";
-    Op, Communication, COLLECTIVE, "", names_of!(CollectiveOp), fixed, "",
-        "Operation of a collective study.";
-    Size, Communication, COLLECTIVE, "B", Domain::Size, fixed, "",
-        "Buffer of a collective study, counted as nccl-tests counts it.";
-    Gpu, Cluster, BOTH, "", Domain::Catalog(Kind::Gpus), fixed, "",
-        "GPU: a preset, or one defined in the spec.";
-    Nodes, Cluster, BOTH, "1", Domain::Int { min: 1, max: 1_000_000 }, fixed, "",
-        "Servers; or gpus in its place.";
-    Gpus, Cluster, BOTH, "1", RANKS, fixed, "",
-        "GPUs: whole nodes above one, part of a full node below; in place of nodes.";
-    GpusPerNode, Cluster, BOTH, "1", Domain::Int { min: 1, max: 1_024 }, fixed, "the cluster's",
-        "GPUs of one server.";
-    Cluster, Cluster, BOTH, "", Domain::Catalog(Kind::Clusters), fixed, "the GPU's usual one",
-        "Node and fabric: NVLink domain, NICs, switches.";
-    Topology, Cluster, BOTH, "", Domain::Own(OwnKind::Topologies), fixed, "the cluster's",
-        "Network between nodes: one of the program's, or one that the spec describes.";
-    Oversubscription, Cluster, BOTH, "1", Domain::Real { min: 1.0, max: 1_000.0 }, fixed, "the cluster's",
-        "Downlink over uplink capacity of the leaf switches.";
-    NicGbitPerS, Cluster, BOTH, "Gbit/s", Domain::Real { min: 0.001, max: 1_000_000.0 }, fixed, "the cluster's",
-        "Network rate per GPU, one direction.";
-    Tp, Parallelism, TRAINING, "1", RANKS, auto, "auto",
-        "Tensor-parallel ranks.";
-    Pp, Parallelism, TRAINING, "1", RANKS, auto, "auto",
-        "Pipeline stages.";
-    Cp, Parallelism, TRAINING, "1", RANKS, auto, "auto",
-        "Context-parallel ranks.";
-    Ep, Parallelism, TRAINING, "1", RANKS, auto, "auto",
-        "Expert-parallel ranks.";
-    Vpp, Parallelism, TRAINING, "1", Domain::Int { min: 1, max: 1_000 }, auto, "auto",
-        "Model chunks per pipeline stage.";
-    Dp, Parallelism, TRAINING, "1", RANKS, auto, "gpus / (tp·pp·cp)",
-        "Data-parallel replicas; given, it must agree with gpus / (tp·pp·cp).";
-    Etp, Parallelism, TRAINING, "1", RANKS, fixed, "1",
-        "Tensor-parallel ranks inside experts.";
-    LayersPerStage, Parallelism, TRAINING, "", Domain::Stages, auto, "even, embedding and loss counted as the stack does",
-        "Layers of each pipeline stage, chunk-major with vpp > 1: \"4,6×14,5\".";
-    Zero, Parallelism, TRAINING, "1", Domain::Int { min: 0, max: 3 }, auto, "auto",
-        "ZeRO stage; 3 is FSDP.";
-    SequenceParallel, Parallelism, TRAINING, "", Domain::Bool, auto, "auto: on when tp > 1",
-        "Whether tensor parallelism shards the tokens of norms too.";
-    Recompute, Parallelism, TRAINING, "", names_of!(Recompute), auto, "auto",
-        "What the backward pass computes again instead of keeping it.";
-    Schedule, Parallelism, TRAINING, "", names_of!(PipelineSchedule), auto, "auto",
-        "Order in which a pipeline stage works through its microbatches.";
-    Collective, Communication, BOTH, "", Domain::Own(OwnKind::Collectives), auto, "auto",
-        "Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients.";
-    Protocol, Communication, COLLECTIVE, "", names_of!(Protocol), auto, "auto",
-        "Wire protocol of a collective study.";
-    OverlapDp, Communication, TRAINING, "", Domain::Bool, auto, "as the usual framework for that layout",
-        "Whether data-parallel communication runs beside compute.";
-    OverlapTp, Communication, TRAINING, "", Domain::Bool, auto, "as the usual framework for that layout",
-        "Whether tensor-parallel communication runs beside compute.";
-    OverlapPp, Communication, TRAINING, "", Domain::Bool, auto, "as the usual framework for that layout",
-        "Whether sends between pipeline stages run beside compute.";
-    BucketMib, Communication, TRAINING, "MiB", Domain::Real { min: 0.001, max: 1_000_000.0 }, auto, "the framework's",
-        "Gradient bucket.";
-    Variability, Run, TRAINING, "1", Domain::Real { min: 0.0, max: 10.0 }, fixed, "0",
-        "Coefficient of variation of kernel times; 0 is deterministic.";
-    Iterations, Run, TRAINING, "1", Domain::Int { min: 1, max: 1_000_000 }, fixed, "32",
-        "Simulated steps, used when variability > 0.";
-    Seed, Run, TRAINING, "1", Domain::Int { min: 0, max: u64::MAX }, fixed, "0",
-        "Seed of the draws, used when variability > 0.";
+    /// Network that is trained: a preset, or one defined in the spec.
+    Model = "model", Workload, TRAINING, "", Catalog(Kind::Models), Required;
+    /// Samples (sequences or images) per optimizer step; or batch_per_gpu in its place.
+    GlobalBatch = "global_batch", Workload, TRAINING, "1", Int { min: 1, max: 2_000_000_000 },
+        OneOf(Axis::BatchPerGpu, &[Axis::Gpus]);
+    /// Samples per optimizer step and GPU, for weak scaling; in place of global_batch.
+    BatchPerGpu = "batch_per_gpu", Workload, TRAINING, "1", Int { min: 1, max: 1_000_000 },
+        OneOf(Axis::GlobalBatch, &[Axis::Gpus]);
+    /// Samples per forward pass of one replica.
+    MicroBatch = "micro_batch", Workload, TRAINING, "1", Int { min: 1, max: 1_000_000 },
+        Auto("auto");
+    /// Tokens per sample.
+    SeqLen = "seq_len", Workload, TRAINING, "token", Int { min: 1, max: 100_000_000 },
+        OfModel("the model's", seq_len);
+    /// Number format of the matrix products.
+    Precision = "precision", Workload, TRAINING, "", Closed(Precision::NAMES),
+        OfGpu("bf16, fp16 where the GPU lacks it", |gpu| AxisValue::name(gpu.default_precision().as_str()));
+    /// Attention kernel; auto is the best that GPU and stack have.
+    Attention = "attention", Workload, TRAINING, "", Closed(AttentionKernel::NAMES), Auto("auto");
+    /// Software generation: what is fused, what overlaps, what waits.
+    Stack = "stack", Workload, TRAINING, "", Catalog(Kind::Stacks), Name("current");
+    /// Operation of a collective study.
+    Op = "op", Communication, COLLECTIVE, "", Closed(CollectiveOp::NAMES), Required;
+    /// Buffer of a collective study, counted as nccl-tests counts it.
+    Size = "size", Communication, COLLECTIVE, "B", Size, Required;
+    /// GPU: a preset, or one defined in the spec.
+    Gpu = "gpu", Cluster, BOTH, "", Catalog(Kind::Gpus), Required;
+    /// Servers; or gpus in its place.
+    Nodes = "nodes", Cluster, BOTH, "1", Int { min: 1, max: 1_000_000 },
+        OneOf(Axis::Gpus, &[Axis::GpusPerNode]);
+    /// GPUs: whole nodes above one, part of a full node below; in place of nodes.
+    Gpus = "gpus", Cluster, BOTH, "1", RANKS, OneOf(Axis::Nodes, &[Axis::GpusPerNode]);
+    /// GPUs of one server.
+    GpusPerNode = "gpus_per_node", Cluster, BOTH, "1", Int { min: 1, max: 1_024 },
+        OfCluster("the cluster's", |cluster| AxisValue::Int(u64::from(cluster.gpus_per_node)));
+    /// Node and fabric: NVLink domain, NICs, switches.
+    Cluster = "cluster", Cluster, BOTH, "", Catalog(Kind::Clusters),
+        OfGpu("the GPU's usual one", |gpu| AxisValue::name(&gpu.cluster));
+    /// Network between nodes: one of the program's, or one that the spec describes.
+    Topology = "topology", Cluster, BOTH, "", Custom(CustomKind::Topologies),
+        OfCluster("the cluster's", |cluster| AxisValue::name(cluster.fabric.topology.as_str()));
+    /// Downlink over uplink capacity of the leaf switches.
+    Oversubscription = "oversubscription", Cluster, BOTH, "1", Real { min: 1.0, max: 1_000.0 },
+        OfCluster("the cluster's", |cluster| AxisValue::Real(cluster.fabric.oversubscription));
+    /// Network rate per GPU, one direction.
+    NicGbitPerS = "nic_gbit_per_s", Cluster, BOTH, "Gbit/s", Real { min: 0.001, max: 1_000_000.0 },
+        OfCluster("the cluster's", |cluster| AxisValue::Real(cluster.nic_bandwidth_per_gpu().as_gbit_per_s()));
+    /// Tensor-parallel ranks.
+    Tp = "tp", Parallelism, TRAINING, "1", RANKS, Auto("auto");
+    /// Pipeline stages.
+    Pp = "pp", Parallelism, TRAINING, "1", RANKS, Auto("auto");
+    /// Context-parallel ranks.
+    Cp = "cp", Parallelism, TRAINING, "1", RANKS, Auto("auto");
+    /// Expert-parallel ranks.
+    Ep = "ep", Parallelism, TRAINING, "1", RANKS, Auto("auto");
+    /// Model chunks per pipeline stage.
+    Vpp = "vpp", Parallelism, TRAINING, "1", Int { min: 1, max: 1_000 }, Auto("auto");
+    /// Data-parallel replicas; given, it must agree with gpus / (tp·pp·cp).
+    Dp = "dp", Parallelism, TRAINING, "1", RANKS,
+        OfAxes("gpus / (tp·pp·cp)", &[Axis::Gpus, Axis::Tp, Axis::Pp, Axis::Cp]);
+    /// Tensor-parallel ranks inside experts.
+    Etp = "etp", Parallelism, TRAINING, "1", RANKS, Count(1);
+    /// Layers of each pipeline stage, chunk-major with vpp > 1: "4,6×14,5".
+    LayersPerStage = "layers_per_stage", Parallelism, TRAINING, "", Stages,
+        Auto("even, embedding and loss counted as the stack does");
+    /// ZeRO stage; 3 is FSDP.
+    Zero = "zero", Parallelism, TRAINING, "1", Int { min: 0, max: 3 }, Auto("auto");
+    /// Whether tensor parallelism shards the tokens of norms too.
+    SequenceParallel = "sequence_parallel", Parallelism, TRAINING, "", Bool,
+        Auto("auto: on when tp > 1");
+    /// Activations that the backward pass computes again instead of keeping them.
+    Recompute = "recompute", Parallelism, TRAINING, "", Closed(Recompute::NAMES), Auto("auto");
+    /// Order in which a pipeline stage works through its microbatches.
+    Schedule = "schedule", Parallelism, TRAINING, "", Closed(PipelineSchedule::NAMES), Auto("auto");
+    /// Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients.
+    Collective = "collective", Communication, BOTH, "", Custom(CustomKind::Collectives),
+        Auto("auto");
+    /// Wire protocol of a collective study.
+    Protocol = "protocol", Communication, COLLECTIVE, "", Closed(Protocol::NAMES), Auto("auto");
+    /// Whether data-parallel communication runs beside compute.
+    OverlapDp = "overlap_dp", Communication, TRAINING, "", Bool,
+        Auto("as the usual framework for that layout");
+    /// Whether tensor-parallel communication runs beside compute.
+    OverlapTp = "overlap_tp", Communication, TRAINING, "", Bool,
+        Auto("as the usual framework for that layout");
+    /// Whether sends between pipeline stages run beside compute.
+    OverlapPp = "overlap_pp", Communication, TRAINING, "", Bool,
+        Auto("as the usual framework for that layout");
+    /// Gradient bucket.
+    BucketMib = "bucket_mib", Communication, TRAINING, "MiB", Real { min: 0.001, max: 1_000_000.0 },
+        Auto("the framework's");
+    /// Coefficient of variation of kernel times; 0 is deterministic.
+    Variability = "variability", Run, TRAINING, "1", Real { min: 0.0, max: 10.0 }, Number(0.0);
+    /// Simulated steps, used when variability > 0.
+    Iterations = "iterations", Run, TRAINING, "1", Int { min: 1, max: 1_000_000 },
+        Count(RunSettings::ITERATIONS as u64);
+    /// Seed of the draws, used when variability > 0.
+    Seed = "seed", Run, TRAINING, "1", Int { min: 0, max: u64::MAX }, Count(0);
+}
+
+/// Tokens of a model's samples; images have none.
+fn seq_len(model: &Model) -> Option<AxisValue> {
+    (model.family != Family::Cnn).then(|| AxisValue::Int(u64::from(model.seq_len)))
 }
 
 #[cfg(test)]
@@ -349,6 +366,14 @@ mod tests {
         for info in AXES {
             assert!(info.doc.ends_with('.'), "{}", info.axis);
             assert!(!info.studies.is_empty(), "{}", info.axis);
+        }
+    }
+
+    #[test]
+    fn the_axes_of_an_exclusive_pair_name_each_other() {
+        for axis in Axis::ALL {
+            let back = axis.alternative().map(Axis::alternative);
+            assert!(back.is_none_or(|back| back == Some(*axis)), "{axis}");
         }
     }
 }

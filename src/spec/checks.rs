@@ -1,28 +1,14 @@
-//! Whether the axes of a spec fit together.
+//! Checks that the axes of a spec fit together.
 
 use std::collections::BTreeMap;
 
 use crate::spec::axis::{Axis, StudyKind};
+use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::{Diagnostic, Faults};
-use crate::spec::product::AxisValues;
 use crate::spec::read::{Given, Parts, grids_or_zips};
 use crate::spec::source::Place;
 
-/// Axes of which a point has one or the other.
-pub(super) const TWINS: [(Axis, Axis); 2] = [
-    (Axis::Nodes, Axis::Gpus),
-    (Axis::GlobalBatch, Axis::BatchPerGpu),
-];
-
-/// The axis that stands in the place of another one.
-pub(super) fn twin(axis: Axis) -> Option<Axis> {
-    TWINS
-        .iter()
-        .flat_map(|(one, other)| [(one, other), (other, one)])
-        .find_map(|(one, other)| (*one == axis).then_some(*other))
-}
-
-/// Says which axes are in two places, lack their twin, or are missing.
+/// Refuses axes that are in two places, both of an exclusive pair, and axes that are missing.
 pub(super) fn check_axes(parts: &Parts, kind: StudyKind, faults: &mut Faults) {
     let mut zipped: BTreeMap<Axis, &Place> = BTreeMap::new();
     for given in parts.zips.iter().flat_map(|zip| &zip.axes) {
@@ -41,44 +27,37 @@ pub(super) fn check_axes(parts: &Parts, kind: StudyKind, faults: &mut Faults) {
             faults.push(Diagnostic::error(&given.place, message).hint("an axis is in one of them"));
         }
     }
-    check_twins(&parts.defaults, faults);
-    let besides: Vec<Axis> = parts
-        .defaults
-        .iter()
-        .map(|given| given.axis)
-        .chain(parts.unread.iter().copied())
-        .collect();
+    check_pairs(&parts.defaults, faults);
+    let elsewhere = parts.defaults.iter().map(|given| given.axis);
+    let elsewhere: Vec<Axis> = elsewhere.chain(parts.unread.iter().copied()).collect();
     for grid in grids_or_zips(parts) {
-        let axes: Vec<&Given<AxisValues>> = grid
-            .axes
-            .iter()
-            .chain(parts.zips.iter().flat_map(|zip| &zip.axes))
-            .collect();
-        check_twins(axes.iter().copied(), faults);
-        let names: Vec<Axis> = axes
-            .iter()
-            .map(|given| given.axis)
-            .chain(besides.iter().copied())
-            .collect();
-        check_complete(&names, kind, &grid.place, "the grid", faults);
+        let zipped = parts.zips.iter().flat_map(|zip| &zip.axes);
+        let axes: Vec<&Given<AxisValues>> = grid.axes.iter().chain(zipped).collect();
+        check_pairs(axes.iter().copied(), faults);
+        let names: Vec<Axis> = axes.iter().map(|given| given.axis).collect();
+        check_complete(&[&names, &elsewhere], kind, &grid.place, "the grid", faults);
     }
     for point in &parts.points {
-        check_twins(&point.axes, faults);
-        let names: Vec<Axis> = point
-            .axes
-            .iter()
-            .map(|given| given.axis)
-            .chain(besides.iter().copied())
-            .collect();
-        check_complete(&names, kind, &point.place, "the point", faults);
+        check_pairs(&point.axes, faults);
+        let names: Vec<Axis> = point.axes.iter().map(|given| given.axis).collect();
+        check_complete(
+            &[&names, &elsewhere],
+            kind,
+            &point.place,
+            "the point",
+            faults,
+        );
     }
 }
 
-fn check_twins<'a, T: 'a>(axes: impl IntoIterator<Item = &'a Given<T>>, faults: &mut Faults) {
+fn check_pairs<'a, T: 'a>(axes: impl IntoIterator<Item = &'a Given<T>>, faults: &mut Faults) {
     let axes: Vec<&Given<T>> = axes.into_iter().collect();
-    for (one, other) in TWINS {
-        let find = |wanted| axes.iter().find(|given| given.axis == wanted);
-        if let (Some(first), Some(second)) = (find(one), find(other)) {
+    for first in &axes {
+        let (one, Some(other)) = (first.axis, first.axis.alternative()) else {
+            continue;
+        };
+        let second = axes.iter().find(|given| given.axis == other);
+        if let Some(second) = second.filter(|_| one < other) {
             let later = if first.place.span.start > second.place.span.start {
                 first
             } else {
@@ -95,18 +74,27 @@ fn check_twins<'a, T: 'a>(axes: impl IntoIterator<Item = &'a Given<T>>, faults: 
     }
 }
 
-fn check_complete(axes: &[Axis], kind: StudyKind, place: &Place, what: &str, faults: &mut Faults) {
+fn check_complete(
+    given: &[&[Axis]],
+    kind: StudyKind,
+    place: &Place,
+    what: &str,
+    faults: &mut Faults,
+) {
+    let lacks = |axis| !given.iter().any(|axes| axes.contains(&axis));
     let missing = Axis::ALL
         .iter()
         .copied()
-        .filter(|axis| axis.belongs_to(kind) && axis.info().default.is_empty())
-        .filter(|axis| !axes.contains(axis))
-        .filter(|axis| twin(*axis).is_none_or(|twin| !axes.contains(&twin)));
-    // Of two twins the first stands for both.
-    for axis in missing.filter(|axis| !TWINS.iter().any(|(_, other)| other == axis)) {
-        let or_twin = twin(axis).map_or_else(String::new, |twin| format!(" (or `{twin}`)"));
+        .filter(|axis| axis.belongs_to(kind) && axis.info().default.words().is_empty())
+        .filter(|axis| lacks(*axis) && axis.alternative().is_none_or(lacks))
+        // The first axis of an exclusive pair stands for both.
+        .filter(|axis| axis.alternative().is_none_or(|other| *axis < other));
+    for axis in missing {
+        let or_other = axis
+            .alternative()
+            .map_or_else(String::new, |other| format!(" (or `{other}`)"));
         faults.push(
-            Diagnostic::error(place, format!("{what} has no `{axis}`{or_twin}")).hint(format!(
+            Diagnostic::error(place, format!("{what} has no `{axis}`{or_other}")).hint(format!(
                 "add it there or to [defaults]: {}",
                 axis.info().doc
             )),

@@ -1,9 +1,10 @@
-//! What is wrong with a spec: where, what, and the way out.
+//! Faults of a spec: place, message, and ways out.
 
 use std::fmt;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use crate::closed_set::nearest;
 use crate::spec::source::Place;
 
 /// Faults of one spec that are written out; the rest is counted.
@@ -12,23 +13,23 @@ const FAULTS_SHOWN: usize = 50;
 /// Longest line that is shown under a message, in bytes.
 const LINE_SHOWN_MAX: usize = 2_000;
 
-/// How bad it is.
+/// Severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The spec cannot be used.
     Error,
-    /// It can, but may not mean what was meant.
+    /// The spec can be used, but may not say what was meant.
     Warning,
 }
 
-/// One fault of a spec.
+/// Fault of a spec, or doubt about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Whether the spec can be used.
     pub severity: Severity,
-    /// What is wrong: lower case, without a full stop.
+    /// The fault: lower case, without a full stop.
     pub message: String,
-    /// Where; `None` when it concerns the spec as a whole.
+    /// Place of the fault; `None` when it concerns the spec as a whole.
     pub place: Option<Place>,
     /// Ways out.
     pub hints: Vec<String>,
@@ -55,7 +56,7 @@ impl Diagnostic {
         }
     }
 
-    /// A doubt at a place.
+    /// A warning at a place.
     pub fn warning(place: &Place, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
@@ -63,19 +64,25 @@ impl Diagnostic {
         }
     }
 
-    /// The same with a way out.
+    /// Adds a way out.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// The same with a way out, if there is one.
+    /// Adds a way out, if there is one.
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hints.extend(hint);
         self
     }
 
-    /// The message, the line with the offending text underlined, and the hints.
+    /// Adds the known name that is nearest to a misspelt one, if one is near.
+    pub fn did_you_mean<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let close = nearest(name, known);
+        self.maybe_hint(close.map(|close| format!("did you mean `{close}`?")))
+    }
+
+    /// Renders the message, the line with the offending text underlined, and the hints.
     pub fn render(&self, styled: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -109,7 +116,7 @@ fn with_snippet<'a>(group: Group<'a>, place: &'a Place) -> Group<'a> {
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
     let shown = text[line_start..line_end].trim_end_matches('\r');
     if shown.len() > LINE_SHOWN_MAX {
-        let origin = annotate_snippets::Origin::path(place.source.name.as_str())
+        let origin = Origin::path(place.source.name.as_str())
             .line(line)
             .char_column(column);
         return group.element(origin);
@@ -134,7 +141,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// All of them, one under the other.
+/// Renders diagnostics one under the other.
 pub fn render_all(diagnostics: &[Diagnostic], styled: bool) -> String {
     let mut parts: Vec<String> = diagnostics
         .iter()
@@ -147,7 +154,7 @@ pub fn render_all(diagnostics: &[Diagnostic], styled: bool) -> String {
     parts.join("\n\n")
 }
 
-/// Gathers what is wrong, so that all of it is reported at once.
+/// Faults found so far, so that all of them are reported at once.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     found: Vec<Diagnostic>,

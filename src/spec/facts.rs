@@ -1,17 +1,18 @@
 //! Numbers of the catalogue that `where` can name: `model.params`, `gpu.memory_gib`.
 
-use crate::catalog::{Catalog, Kind};
+use crate::catalog::Catalog;
 use crate::hardware::{Cluster, Gpu, Precision};
 use crate::model::Model;
+use crate::spec::axis::Axis;
+use crate::spec::point::GridPoint;
+use crate::units::{FlopRate, Power};
 
-/// One number of a GPU, model or cluster.
+/// Number of the GPU, model or cluster of a point.
 #[derive(Clone, Copy, Debug)]
 pub struct Fact {
-    /// What has it.
-    pub kind: Kind,
-    /// Its name after the dot: `params`.
+    /// Name in a clause: `model.params`.
     pub name: &'static str,
-    /// What it is, in one sentence with a full stop.
+    /// Meaning, in one sentence with a full stop.
     pub doc: &'static str,
     read: Read,
 }
@@ -23,136 +24,78 @@ enum Read {
     Cluster(fn(&Cluster) -> Option<f64>),
 }
 
-const fn gpu(name: &'static str, doc: &'static str, read: fn(&Gpu) -> Option<f64>) -> Fact {
-    Fact {
-        kind: Kind::Gpus,
-        name,
-        doc,
-        read: Read::Gpu(read),
+impl Fact {
+    /// The fact with a name.
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        FACTS.iter().find(|fact| fact.name == name)
+    }
+
+    /// Axis that names the thing which has the number.
+    pub(super) const fn axis(&self) -> Axis {
+        match self.read {
+            Read::Gpu(_) => Axis::Gpu,
+            Read::Model(_) => Axis::Model,
+            Read::Cluster(_) => Axis::Cluster,
+        }
+    }
+
+    /// The number at a point; `None` where its GPU, model or cluster does not have it.
+    pub(super) fn of(&self, catalog: &Catalog, point: &GridPoint) -> Option<f64> {
+        let name = point.text(self.axis())?;
+        match self.read {
+            Read::Gpu(read) => read(catalog.gpus.get(name)?),
+            Read::Model(read) => read(catalog.models.get(name)?),
+            Read::Cluster(read) => read(catalog.clusters.get(name)?),
+        }
     }
 }
 
-const fn model(name: &'static str, doc: &'static str, read: fn(&Model) -> Option<f64>) -> Fact {
-    Fact {
-        kind: Kind::Models,
-        name,
-        doc,
-        read: Read::Model(read),
-    }
+macro_rules! facts {
+    ($( $(#[doc = $doc:literal])+ $name:literal = $read:expr; )+) => {
+        /// Every number that a clause can name.
+        pub const FACTS: &[Fact] = &[ $( Fact {
+            name: $name,
+            doc: concat!($($doc),+).trim_ascii(),
+            read: $read,
+        } ),+ ];
+    };
 }
 
-const fn cluster(name: &'static str, doc: &'static str, read: fn(&Cluster) -> Option<f64>) -> Fact {
-    Fact {
-        kind: Kind::Clusters,
-        name,
-        doc,
-        read: Read::Cluster(read),
-    }
+facts! {
+    /// Memory that the driver reports, in GiB.
+    "gpu.memory_gib" = Read::Gpu(|gpu| Some(gpu.memory.as_gib()));
+    /// Memory bandwidth of the data sheet, in GB/s.
+    "gpu.memory_gbyte_per_s" = Read::Gpu(|gpu| Some(gpu.memory_bandwidth.as_bytes_per_s() / 1e9));
+    /// Dense peak in bf16 (fp16 where the GPU lacks it), in TFLOP/s.
+    "gpu.tflops" = Read::Gpu(|gpu| peak(gpu, gpu.default_precision()));
+    /// Dense peak in fp8, in TFLOP/s; null where the GPU lacks it.
+    "gpu.tflops_fp8" = Read::Gpu(|gpu| peak(gpu, Precision::Fp8));
+    /// Streaming multiprocessors or compute units.
+    "gpu.sms" = Read::Gpu(|gpu| Some(f64::from(gpu.sms)));
+    /// Board power limit, in watts; null when not published.
+    "gpu.power_w" = Read::Gpu(|gpu| gpu.power.map(Power::as_watts));
+    /// Rent of one GPU and hour, in US dollars; null without a price.
+    "gpu.price_usd_per_hour" = Read::Gpu(|gpu| gpu.price.as_ref().map(|price| price.usd_per_hour));
+    /// Parameters, multi-token-prediction layers left out.
+    "model.params" = Read::Model(|model| Some(model.parameters().without_mtp() as f64));
+    /// Parameters that one token uses.
+    "model.active_params" = Read::Model(|model| Some(model.parameters().active() as f64));
+    /// Layers; null for convolutional networks.
+    "model.layers" = Read::Model(|model| model.transformer().map(|it| f64::from(it.layers)));
+    /// Width of the residual stream; null for convolutional networks.
+    "model.hidden" = Read::Model(|model| model.transformer().map(|it| f64::from(it.hidden)));
+    /// Routed experts of a layer; null without experts.
+    "model.experts" = Read::Model(|model| Some(f64::from(model.transformer()?.moe?.experts)));
+    /// Tokens per sample unless the spec says otherwise.
+    "model.seq_len" = Read::Model(|model| Some(f64::from(model.seq_len)));
+    /// GPUs of one server.
+    "cluster.gpus_per_node" = Read::Cluster(|cluster| Some(f64::from(cluster.gpus_per_node)));
+    /// GPUs of one scale-up domain.
+    "cluster.domain_gpus" = Read::Cluster(|cluster| Some(f64::from(cluster.domain_gpus)));
+    /// Network rate per GPU and direction, in Gbit/s.
+    "cluster.nic_gbit_per_s" = Read::Cluster(|it| Some(it.nic_bandwidth_per_gpu().as_gbit_per_s()));
 }
-
-/// Every number that a clause can name.
-pub const FACTS: &[Fact] = &[
-    gpu(
-        "memory_gib",
-        "Memory that the driver reports, in GiB.",
-        |gpu| Some(gpu.memory.as_gib()),
-    ),
-    gpu(
-        "memory_gbyte_per_s",
-        "Memory bandwidth of the data sheet, in GB/s.",
-        |gpu| Some(gpu.memory_bandwidth.as_bytes_per_s() / 1e9),
-    ),
-    gpu(
-        "tflops",
-        "Dense peak in bf16 (fp16 where the GPU lacks it), in TFLOP/s.",
-        |gpu| peak(gpu, gpu.default_precision()),
-    ),
-    gpu(
-        "tflops_fp8",
-        "Dense peak in fp8, in TFLOP/s; null where the GPU lacks it.",
-        |gpu| peak(gpu, Precision::Fp8),
-    ),
-    gpu(
-        "sms",
-        "Streaming multiprocessors or compute units.",
-        |gpu| Some(f64::from(gpu.sms)),
-    ),
-    gpu(
-        "power_w",
-        "Board power limit, in watts; null when not published.",
-        |gpu| gpu.power.map(crate::units::Power::as_watts),
-    ),
-    gpu(
-        "price_usd_per_hour",
-        "Rent of one GPU and hour, in US dollars; null without a price.",
-        |gpu| gpu.price.as_ref().map(|price| price.usd_per_hour),
-    ),
-    model(
-        "params",
-        "Parameters, multi-token-prediction layers left out.",
-        |model| Some(model.parameters().without_mtp() as f64),
-    ),
-    model(
-        "active_params",
-        "Parameters that one token uses.",
-        |model| Some(model.parameters().active() as f64),
-    ),
-    model(
-        "layers",
-        "Layers; null for convolutional networks.",
-        |model| model.transformer().map(|it| f64::from(it.layers)),
-    ),
-    model(
-        "hidden",
-        "Width of the residual stream; null for convolutional networks.",
-        |model| model.transformer().map(|it| f64::from(it.hidden)),
-    ),
-    model(
-        "experts",
-        "Routed experts of a layer; null without experts.",
-        |model| {
-            let moe = model.transformer()?.moe?;
-            Some(f64::from(moe.experts))
-        },
-    ),
-    model(
-        "seq_len",
-        "Tokens per sample unless the spec says otherwise.",
-        |model| Some(f64::from(model.seq_len)),
-    ),
-    cluster("gpus_per_node", "GPUs of one server.", |cluster| {
-        Some(f64::from(cluster.gpus_per_node))
-    }),
-    cluster("domain_gpus", "GPUs of one scale-up domain.", |cluster| {
-        Some(f64::from(cluster.domain_gpus))
-    }),
-    cluster(
-        "nic_gbit_per_s",
-        "Network rate per GPU and direction, in Gbit/s.",
-        |cluster| Some(cluster.nic_bandwidth_per_gpu().as_gbit_per_s()),
-    ),
-];
 
 fn peak(gpu: &Gpu, precision: Precision) -> Option<f64> {
-    gpu.peaks
-        .get(precision)
-        .map(crate::units::FlopRate::as_tflops)
-}
-
-/// The names of a kind's numbers.
-pub(super) fn names(kind: Kind) -> impl Iterator<Item = &'static str> {
-    FACTS
-        .iter()
-        .filter(move |fact| fact.kind == kind)
-        .map(|fact| fact.name)
-}
-
-/// A number of the thing with a name; `None` where the thing does not have it.
-pub(super) fn number(catalog: &Catalog, kind: Kind, name: &str, fact: &str) -> Option<f64> {
-    let fact = FACTS.iter().find(|it| it.kind == kind && it.name == fact)?;
-    match fact.read {
-        Read::Gpu(read) => read(catalog.gpus.get(name)?),
-        Read::Model(read) => read(catalog.models.get(name)?),
-        Read::Cluster(read) => read(catalog.clusters.get(name)?),
-    }
+    gpu.peaks.get(precision).map(FlopRate::as_tflops)
 }

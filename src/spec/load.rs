@@ -1,44 +1,101 @@
-//! From a file (and what it includes) to one merged tree.
+//! Files of a spec, merged into one tree.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::spec::custom::kind::CustomKind;
 use crate::spec::diagnostic::{Diagnostic, Faults};
-use crate::spec::own::collectives::inlined;
-use crate::spec::read::{INCLUDED_KEYS, TOP_KEYS, check_keys, find};
-use crate::spec::source::{SPEC_BYTES_MAX, Source, SpecError, Syntax};
-use crate::spec::syntax::{Entry, Node, Value, parse};
+use crate::spec::error::SpecError;
+use crate::spec::keys::{Key, SHARED, SWEEP, check_keys};
+use crate::spec::source::{Place, SPEC_BYTES_MAX, Source, Syntax};
+use crate::spec::syntax::{Entry, Node, Value, find, parse};
 
-/// Files that include one another in a row.
+/// Maximum depth of includes.
 const INCLUDE_DEPTH_MAX: usize = 16;
 
-/// Files of one spec.
+/// Maximum number of included files.
 const FILES_MAX: usize = 256;
 
-/// Reads a file with everything it includes; included tables lie under the file's own.
+/// Reads a file with everything it includes; its own keys override included ones.
 pub(super) fn load(path: &Path, faults: &mut Faults) -> Result<Vec<Entry>, SpecError> {
-    let mut loader = Loader {
-        bytes_left: SPEC_BYTES_MAX,
-        done: BTreeSet::new(),
-        open: Vec::new(),
+    let source = read(path, SPEC_BYTES_MAX)?;
+    let open = vec![identity(path)];
+    Ok(merged(
+        Arc::new(source),
+        Syntax::of(path),
+        path,
+        open,
         faults,
-    };
-    let source = loader.read(path)?;
-    let identity = identity(path);
-    loader.open.push(identity);
-    Ok(loader.entries(&source, Syntax::of(path), path, TOP_KEYS))
+    ))
 }
 
-/// Parses a text that is no file, so includes nothing relative to it but to the working directory.
-pub(super) fn parse_text(source: &Arc<Source>, syntax: Syntax, faults: &mut Faults) -> Vec<Entry> {
+/// Parses a text that is no file; its includes are relative to the working directory.
+pub(super) fn parse_text(source: Source, syntax: Syntax, faults: &mut Faults) -> Vec<Entry> {
+    let path = PathBuf::from(&source.name);
+    merged(Arc::new(source), syntax, &path, Vec::new(), faults)
+}
+
+fn merged(
+    source: Arc<Source>,
+    syntax: Syntax,
+    path: &Path,
+    open: Vec<PathBuf>,
+    faults: &mut Faults,
+) -> Vec<Entry> {
     let mut loader = Loader {
         bytes_left: SPEC_BYTES_MAX.saturating_sub(source.text.len() as u64),
         done: BTreeSet::new(),
-        open: Vec::new(),
+        open,
         faults,
     };
-    loader.entries(source, syntax, Path::new(&source.name), TOP_KEYS)
+    loader.entries(&source, syntax, path, &[SWEEP, SHARED])
+}
+
+/// Reads a file of at most `bytes_left` bytes.
+fn read(path: &Path, bytes_left: u64) -> Result<Source, SpecError> {
+    let name = path.display().to_string();
+    let unreadable = |reason| SpecError::Read {
+        path: path.display().to_string(),
+        reason,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(unreadable(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "it is a directory; name a .toml, .yaml or .json file",
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.take(bytes_left + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > bytes_left {
+        return Err(SpecError::Faults(vec![Diagnostic::error_without_place(
+            format!(
+                "spec `{name}` is too large: all files of a spec together have at most {} MiB",
+                SPEC_BYTES_MAX >> 20
+            ),
+        )]));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source { name, text }),
+        Err(error) => Err(not_utf8(name, &error)),
+    }
+}
+
+fn not_utf8(name: String, error: &std::string::FromUtf8Error) -> SpecError {
+    let valid = error.utf8_error().valid_up_to();
+    let byte = error.as_bytes()[valid];
+    let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+    let source = Arc::new(Source { name, text });
+    let fault = Diagnostic::error(
+        &Place::new(&source, valid..valid),
+        format!("not UTF-8: byte 0x{byte:02x} at position {valid}"),
+    );
+    SpecError::Faults(vec![fault.hint("save the file as UTF-8")])
 }
 
 struct Loader<'a> {
@@ -50,24 +107,23 @@ struct Loader<'a> {
     faults: &'a mut Faults,
 }
 
-/// The file itself, by whichever way it is named.
+/// Path of a file by which it is known, however it is named.
 fn identity(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-impl Loader<'_> {
-    fn read(&mut self, path: &Path) -> Result<Arc<Source>, SpecError> {
-        let source = Source::read(path, self.bytes_left)?;
-        self.bytes_left -= source.text.len() as u64;
-        Ok(Arc::new(source))
-    }
+/// Path of a file that another file names.
+fn relative(name: &str, from: &Path) -> PathBuf {
+    from.parent().unwrap_or(Path::new("")).join(name)
+}
 
+impl Loader<'_> {
     fn entries(
         &mut self,
         source: &Arc<Source>,
         syntax: Syntax,
         path: &Path,
-        known: &[&str],
+        known: &[&[Key]],
     ) -> Vec<Entry> {
         let node = match parse(source, syntax) {
             Ok(node) => node,
@@ -76,79 +132,80 @@ impl Loader<'_> {
                 return Vec::new();
             }
         };
-        let Value::Table(mut own) = node.value else {
+        let Value::Table(mut entries) = node.value else {
             let message = format!("a spec is a table of keys, not {}", node.described());
             self.faults.push(Diagnostic::error(&node.place, message));
             return Vec::new();
         };
-        check_keys(&own, known, self.faults);
-        self.inline_schedules(&mut own, path);
+        check_keys(&entries, known, self.faults);
+        self.read_schedules(&mut entries, path);
         let mut merged = Vec::new();
-        if let Some(include) = find(&own, "include") {
-            for item in self.items(&include.node) {
-                let below = self.include(&item, path);
+        if let Some(include) = find(&entries, "include") {
+            for item in include.node.items() {
+                let below = self.include(item, path);
                 overlay(&mut merged, below);
             }
         }
-        overlay(&mut merged, own);
+        overlay(&mut merged, entries);
         merged
     }
 
-    /// Reads the schedule files that `[collectives]` names, relative to the file that names them.
-    fn inline_schedules(&mut self, own: &mut [Entry], from: &Path) {
-        let bytes_left = &mut self.bytes_left;
-        inlined(own, self.faults, |node, faults| {
-            let Some(name) = node.text() else {
-                let message = format!("`file` is the name of a file, not {}", node.described());
-                faults.push(Diagnostic::error(&node.place, message));
-                return None;
-            };
-            let path = from.parent().unwrap_or(Path::new("")).join(name);
-            match Source::read(&path, *bytes_left) {
-                Ok(source) => {
-                    *bytes_left -= source.text.len() as u64;
-                    Some(source.text)
-                }
-                Err(SpecError::Read { reason, .. }) => {
-                    let message = format!("cannot read `{}`: {reason}", path.display());
-                    faults.push(
-                        Diagnostic::error(&node.place, message)
-                            .hint("a schedule file is named relative to the file that names it"),
-                    );
-                    None
-                }
-                Err(SpecError::Faults(found)) => {
-                    faults.extend(found);
-                    None
-                }
+    /// Replaces the `file` of every collective by the schedule that the file holds.
+    fn read_schedules(&mut self, entries: &mut [Entry], from: &Path) {
+        let collectives = entries
+            .iter_mut()
+            .filter(|entry| entry.key == CustomKind::Collectives.as_str())
+            .flat_map(|entry| entry.node.table_mut())
+            .map(|collective| collective.node.table_mut());
+        for keys in collectives {
+            if find(keys, "schedule").is_some() {
+                continue;
             }
-        });
+            let Some(entry) = keys.iter_mut().find(|entry| entry.key == "file") else {
+                continue;
+            };
+            let Some(name) = entry.node.text().map(str::to_owned) else {
+                let fault = entry.node.mismatch("file", "the name of a file");
+                self.faults.push(fault);
+                continue;
+            };
+            let what = "a schedule file is named relative to the file that names it";
+            if let Some(source) = self.read(&relative(&name, from), &entry.node.place, what) {
+                let text = source.text;
+                entry.key = "schedule".to_owned();
+                entry.node.value = Value::File { name, text };
+            }
+        }
     }
 
-    fn items(&mut self, node: &Node) -> Vec<Node> {
-        node.items()
-            .iter()
-            .filter(|item| {
-                let is_text = item.text().is_some();
-                if !is_text {
-                    let message = format!(
-                        "`include` is a list of file names, not {}",
-                        item.described()
-                    );
-                    self.faults.push(Diagnostic::error(&item.place, message));
-                }
-                is_text
-            })
-            .cloned()
-            .collect()
+    /// Reads a file that is named at a place, or notes that it cannot be read.
+    fn read(&mut self, path: &Path, place: &Place, hint: &str) -> Option<Source> {
+        match read(path, self.bytes_left) {
+            Ok(source) => {
+                self.bytes_left -= source.text.len() as u64;
+                Some(source)
+            }
+            Err(SpecError::Read { reason, .. }) => {
+                let message = format!("cannot read `{}`: {reason}", path.display());
+                self.faults
+                    .push(Diagnostic::error(place, message).hint(hint));
+                None
+            }
+            Err(SpecError::Faults(found)) => {
+                self.faults.extend(found);
+                None
+            }
+        }
     }
 
-    /// The entries of an included file.
+    /// Entries of an included file.
     fn include(&mut self, item: &Node, from: &Path) -> Vec<Entry> {
         let Some(name) = item.text() else {
+            let fault = item.mismatch("include", "a list of file names");
+            self.faults.push(fault);
             return Vec::new();
         };
-        let path = from.parent().unwrap_or(Path::new("")).join(name);
+        let path = relative(name, from);
         let identity = identity(&path);
         if self.open.contains(&identity) {
             let message = format!("`{name}` includes itself, directly or through other files");
@@ -165,23 +222,12 @@ impl Loader<'_> {
         if !self.done.insert(identity.clone()) {
             return Vec::new();
         }
-        let source = match self.read(&path) {
-            Ok(source) => source,
-            Err(SpecError::Read { reason, .. }) => {
-                let message = format!("cannot read `{}`: {reason}", path.display());
-                self.faults.push(
-                    Diagnostic::error(&item.place, message)
-                        .hint("an included file is named relative to the file that includes it"),
-                );
-                return Vec::new();
-            }
-            Err(SpecError::Faults(found)) => {
-                self.faults.extend(found);
-                return Vec::new();
-            }
+        let what = "an included file is named relative to the file that includes it";
+        let Some(source) = self.read(&path, &item.place, what) else {
+            return Vec::new();
         };
         self.open.push(identity);
-        let entries = self.entries(&source, Syntax::of(&path), &path, INCLUDED_KEYS);
+        let entries = self.entries(&Arc::new(source), Syntax::of(&path), &path, &[SHARED]);
         self.open.pop();
         entries
     }

@@ -1,8 +1,8 @@
-//! Text to spec to plan.
+//! Specs: from text to a plan of points.
 //!
-//! A spec is read in four steps, each of which notes every fault that it finds:
-//! text → tree with places (`syntax`), files merged (`load`) → catalogue with the spec's own tables →
-//! axes and values (`read`, `values`) → [`Plan`], which decodes points on demand.
+//! A spec is read in steps, each of which notes every fault that it finds:
+//! text → tree with places (`syntax`), files merged (`load`) → catalogue with the spec's tables →
+//! axes and values (`read`, `one_value`, `range`) → [`Plan`], which decodes points on demand.
 //!
 //! # Why …?
 //!
@@ -14,10 +14,11 @@
 
 pub mod analysis;
 pub mod axis;
+pub mod custom;
 pub mod diagnostic;
+pub mod error;
 pub mod facts;
 pub mod overrides;
-pub mod own;
 pub mod plan;
 pub mod point;
 pub mod portion;
@@ -25,9 +26,13 @@ pub mod schema;
 pub mod source;
 pub mod value;
 
+mod axis_values;
 mod checks;
 mod condition;
+mod keys;
 mod load;
+mod names;
+mod one_value;
 mod product;
 mod range;
 mod read;
@@ -38,31 +43,33 @@ mod settings;
 mod stages;
 mod syntax;
 mod text;
-mod values;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use itertools::Itertools;
+
 pub use analysis::{AnalysisSettings, BottleneckThresholds};
-pub use axis::{AXES, Axis, AxisGroup, AxisInfo, ColumnType, Domain, StudyKind};
+pub use axis::{AXES, Axis, AxisDefault, AxisGroup, AxisInfo, ColumnType, Domain, StudyKind};
+pub use custom::{CustomKind, CustomTables};
 pub use diagnostic::{Diagnostic, Severity};
+pub use error::SpecError;
 pub use overrides::Overrides;
-pub use own::{OwnKind, OwnTables};
 pub use plan::{Plan, Tally};
 pub use point::GridPoint;
 pub use portion::{NoShard, Portion, Shard};
 pub use schema::schema;
-pub use source::{Place, Source, SpecError, Syntax};
+pub use source::{Place, Source, Syntax};
 pub use value::AxisValue;
 
 use crate::catalog::{Catalog, CatalogFault, FaultPlace, Kind, overlay};
 use checks::check_axes;
 use condition::{Malformed, parse as parse_condition};
 use diagnostic::Faults;
+use names::Names;
 use plan::{Clause, PlanParts};
-use read::{ClauseText, Heading, Parts, PartsReader, find, heading, products};
-use syntax::Entry;
-use values::Reader;
+use read::{ClauseText, Heading, Parts, heading, parts, products};
+use syntax::{Entry, find};
 
 /// Points that are looked at to see that `where` keeps some.
 const LOOKS: u64 = 200_000;
@@ -70,27 +77,20 @@ const LOOKS: u64 = 200_000;
 /// A checked spec.
 #[derive(Debug)]
 pub struct Spec {
-    /// Its name: that of the run folder.
+    /// Name, which is that of the run folder.
     pub name: String,
-    /// The question it answers.
+    /// Question that the sweep answers.
     pub description: String,
-    /// What one point is.
+    /// Kind of study.
     pub kind: StudyKind,
-    /// How findings are made.
+    /// Settings of the analysis.
     pub analysis: AnalysisSettings,
-    /// Doubts that do not stand in the way of a run.
+    /// Doubts that do not prevent a run.
     pub warnings: Vec<Diagnostic>,
-    catalog: Arc<Catalog>,
-    own: Arc<OwnTables>,
+    names: Names,
+    custom: Arc<CustomTables>,
     plan: Plan,
     resolved: String,
-}
-
-/// What names stand for.
-#[derive(Clone, Copy)]
-struct Named<'a> {
-    catalog: &'a Arc<Catalog>,
-    own: &'a Arc<OwnTables>,
 }
 
 impl Spec {
@@ -114,12 +114,12 @@ impl Spec {
         syntax: Syntax,
         overrides: &Overrides,
     ) -> Result<Self, SpecError> {
-        let source = Arc::new(Source {
+        let source = Source {
             name: name.to_owned(),
             text: text.to_owned(),
-        });
+        };
         let mut faults = Faults::default();
-        let top = load::parse_text(&source, syntax, &mut faults);
+        let top = load::parse_text(source, syntax, &mut faults);
         Self::from_entries(&top, name, overrides, faults)
     }
 
@@ -134,39 +134,36 @@ impl Spec {
             return Err(SpecError::Faults(faults.into_found()));
         }
         let mut heading = heading(top, file, &mut faults);
-        let tables = own_tables(top);
-        let catalog = Arc::new(own_catalog(top, &tables, &mut faults));
-        let own = Arc::new(OwnTables::read(top, &mut faults));
-        let reader = Reader {
-            catalog: &catalog,
-            own: &tables,
+        let tables = defined_tables(top);
+        let names = Names {
+            kind: heading.kind,
+            catalog: Arc::new(catalog(top, &tables, &mut faults)),
+            tables,
         };
-        let mut parts = PartsReader::new(reader, heading.kind, &mut faults).parts(top);
-        overrides.apply(&mut parts, reader, heading.kind, &mut faults);
+        let custom = Arc::new(CustomTables::read(top, &mut faults));
+        let mut parts = parts(&names, top, &mut faults);
+        overrides.apply(&mut parts, &names, &mut faults);
         heading.clauses.extend(overrides.clauses());
         check_axes(&parts, heading.kind, &mut faults);
-        let clauses = conditions(&heading, &catalog, &own, &mut faults);
-        let named = Named {
-            catalog: &catalog,
-            own: &own,
-        };
-        let plan = plan(&heading, &parts, clauses, named, &mut faults);
-        let (Some(plan), true) = (plan, faults.is_empty()) else {
+        let clauses = conditions(&heading, &names, &mut faults);
+        let plan = plan(&parts, clauses, &names, &custom, &mut faults);
+        let Some(plan) = plan.filter(|plan| {
+            if faults.is_empty() {
+                check_kept(plan, &heading, &mut faults);
+            }
+            faults.is_empty()
+        }) else {
             return Err(SpecError::Faults(faults.into_found()));
         };
-        check_kept(&plan, &heading, &mut faults);
-        if !faults.is_empty() {
-            return Err(SpecError::Faults(faults.into_found()));
-        }
         Ok(Self {
             warnings: repeated::points(&parts, &plan).into_iter().collect(),
-            resolved: text::resolved(&heading, &parts, &tables),
+            resolved: text::resolved(&heading, &parts, &names.tables),
             name: heading.name,
             description: heading.description,
             kind: heading.kind,
             analysis: heading.analysis,
-            catalog,
-            own,
+            names,
+            custom,
             plan,
         })
     }
@@ -176,14 +173,22 @@ impl Spec {
         &self.plan
     }
 
-    /// The catalogue with the spec's own tables.
+    /// The catalogue with the entries that the spec defines.
     pub fn catalog(&self) -> &Arc<Catalog> {
-        &self.catalog
+        &self.names.catalog
     }
 
-    /// Topologies and collectives that the spec describes itself.
-    pub fn own(&self) -> &Arc<OwnTables> {
-        &self.own
+    /// Topologies and collectives that the spec defines.
+    pub fn custom(&self) -> &Arc<CustomTables> {
+        &self.custom
+    }
+
+    /// Reads a value of an axis as it is typed on the command line, without quotes.
+    ///
+    /// # Errors
+    /// If a point of the spec does not have the axis, or the axis not the value.
+    pub fn value(&self, axis: Axis, text: &str) -> Result<AxisValue, SpecError> {
+        overrides::typed_value(axis, text, &self.names)
     }
 
     /// The spec as it is run, in TOML: includes and the command line's changes resolved, so that it
@@ -198,26 +203,17 @@ impl Spec {
     }
 }
 
-/// The spec's own tables, places left out and schedule files replaced by what they hold.
-fn own_tables(top: &[Entry]) -> toml::Table {
-    let catalog = Kind::NAMES.iter();
-    let mut tables: toml::Table = catalog
-        .chain(OwnKind::NAMES)
+/// Tables of the catalogue's kinds and of custom kinds, without places.
+fn defined_tables(top: &[Entry]) -> toml::Table {
+    let kinds = Kind::NAMES.iter().chain(CustomKind::NAMES);
+    kinds
         .filter_map(|kind| find(top, kind))
         .filter_map(|entry| Some((entry.key.clone(), entry.node.to_toml()?)))
-        .collect();
-    let collectives = tables
-        .get_mut(OwnKind::Collectives.as_str())
-        .and_then(toml::Value::as_table_mut);
-    for (_, collective) in collectives.into_iter().flatten() {
-        if let Some(table) = collective.as_table_mut() {
-            table.remove("file");
-        }
-    }
-    tables
+        .collect()
 }
 
-fn own_catalog(top: &[Entry], tables: &toml::Table, faults: &mut Faults) -> Catalog {
+/// The built-in catalogue with a spec's tables laid over it.
+fn catalog(top: &[Entry], tables: &toml::Table, faults: &mut Faults) -> Catalog {
     if tables.is_empty() {
         return Catalog::builtin().clone();
     }
@@ -251,31 +247,12 @@ fn placed(top: &[Entry], fault: &CatalogFault) -> Diagnostic {
     diagnostic.maybe_hint(fault.hint.clone())
 }
 
-fn conditions(
-    heading: &Heading,
-    catalog: &Catalog,
-    own: &OwnTables,
-    faults: &mut Faults,
-) -> Vec<Clause> {
-    let fields = |kind| facts::names(kind).collect();
-    let names = |domain| match domain {
-        Domain::Catalog(kind) => catalog.names(kind).into_iter().map(str::to_owned).collect(),
-        Domain::Closed(names) => names.iter().map(|name| (*name).to_owned()).collect(),
-        Domain::Own(kind) => own.names(kind),
-        Domain::Int { .. } | Domain::Real { .. } | Domain::Bool | Domain::Size | Domain::Stages => {
-            Vec::new()
-        }
-    };
-    let known = condition::Known {
-        fields: &fields,
-        names: &names,
-        kind: heading.kind,
-    };
+fn conditions(heading: &Heading, names: &Names, faults: &mut Faults) -> Vec<Clause> {
     heading
         .clauses
         .iter()
         .filter_map(|clause| {
-            let parsed = parse_condition(&clause.text, &known);
+            let parsed = parse_condition(&clause.text, names);
             let expression = faults.ok(parsed.map_err(|fault| malformed(clause, fault)))?;
             Some(Clause {
                 text: clause.text.clone(),
@@ -291,10 +268,10 @@ fn malformed(clause: &ClauseText, fault: Malformed) -> Diagnostic {
 }
 
 fn plan(
-    heading: &Heading,
     parts: &Parts,
     clauses: Vec<Clause>,
-    named: Named<'_>,
+    names: &Names,
+    custom: &Arc<CustomTables>,
     faults: &mut Faults,
 ) -> Option<Plan> {
     if !faults.is_empty() {
@@ -308,45 +285,31 @@ fn plan(
         );
         return None;
     }
-    let defaults = parts
-        .defaults
+    let sizes = products
         .iter()
-        .map(|given| (given.axis, given.values.clone()))
-        .collect();
+        .take(10)
+        .map(ToString::to_string)
+        .join(" + ");
+    let defaults = parts.defaults.iter();
     let plan = Plan::new(PlanParts {
-        kind: heading.kind,
+        kind: names.kind,
         products,
-        defaults,
+        defaults: defaults
+            .map(|given| (given.axis, given.values.clone()))
+            .collect(),
         clauses,
-        catalog: Arc::clone(named.catalog),
-        own: Arc::clone(named.own),
+        catalog: Arc::clone(&names.catalog),
+        custom: Arc::clone(custom),
     });
     if plan.is_none() {
-        let sizes: Vec<String> = products_described(parts);
         faults.push(Diagnostic::error_without_place(format!(
-            "the grid has more points than 63 bits can number: {}",
-            sizes.join(" + ")
+            "the grid has more points than 63 bits can number: {sizes}"
         )));
     }
     plan
 }
 
-/// The lengths of the axes of each product: `gpu 4 × nodes 8`.
-fn products_described(parts: &Parts) -> Vec<String> {
-    products(parts)
-        .iter()
-        .take(10)
-        .map(|product| {
-            let digits = product.digits.iter().filter_map(|digit| {
-                let (axis, values) = digit.axes.first()?;
-                Some(format!("{axis} {}", values.len()))
-            });
-            digits.collect::<Vec<_>>().join(" × ")
-        })
-        .collect()
-}
-
-/// Refuses a `where` that keeps nothing, and says which clause drops how much.
+/// Refuses a `where` that keeps no point, and says which clause drops how many.
 fn check_kept(plan: &Plan, heading: &Heading, faults: &mut Faults) {
     if heading.clauses.is_empty() || plan.kept(0..plan.len().min(1_000)).next().is_some() {
         return;

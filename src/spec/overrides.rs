@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::closed_set::nearest;
-use crate::spec::axis::{Axis, Domain, StudyKind};
-use crate::spec::checks::twin;
+use crate::spec::axis::{Axis, Domain};
+use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::{Diagnostic, Faults};
-use crate::spec::product::AxisValues;
-use crate::spec::read::{ClauseText, Given, Parts};
+use crate::spec::error::SpecError;
+use crate::spec::names::Names;
+use crate::spec::read::{ClauseText, Given, Parts, axis_values};
 use crate::spec::source::{Place, Source, Syntax};
 use crate::spec::syntax::{Node, Value, parse};
-use crate::spec::values::Reader;
+use crate::spec::value::AxisValue;
 
-/// What the command line changes.
+/// Changes that the command line makes to a spec.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `--set AXIS=VALUE[,VALUE…]`: the axis and its values as typed.
@@ -22,7 +22,7 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Takes `AXIS=VALUE[,VALUE…]` apart; without a `=` the whole text is the axis, and a fault later.
+    /// Splits `AXIS=VALUE[,VALUE…]`; without a `=` the whole text is the axis, which is refused later.
     pub fn set_argument(text: &str) -> (String, String) {
         let (axis, values) = text.split_once('=').unwrap_or((text, ""));
         (axis.trim().to_owned(), values.trim().to_owned())
@@ -43,57 +43,44 @@ impl Overrides {
     }
 
     /// Replaces axes of the grids and defaults.
-    pub(super) fn apply(
-        &self,
-        parts: &mut Parts,
-        reader: Reader<'_>,
-        kind: StudyKind,
-        faults: &mut Faults,
-    ) {
+    pub(super) fn apply(&self, parts: &mut Parts, names: &Names, faults: &mut Faults) {
         for (axis, values) in &self.set {
-            let source = Arc::new(Source {
-                name: "--set".to_owned(),
-                text: format!("{axis}={values}"),
-            });
-            if let Some(given) = read(&source, axis, reader, kind, faults) {
+            if let Some(given) = read(axis, values, names, faults) {
                 faults.ok(replace(parts, given));
             }
         }
     }
 }
 
+/// Reads one value of an axis as it is typed on the command line.
+pub(super) fn typed_value(axis: Axis, text: &str, names: &Names) -> Result<AxisValue, SpecError> {
+    let mut faults = Faults::default();
+    let given = read(axis.as_str(), text, names, &mut faults);
+    given
+        .map(|given| given.values.get(0))
+        .ok_or_else(|| SpecError::Faults(faults.into_found()))
+}
+
 /// The axis and values of one argument.
-fn read(
-    source: &Arc<Source>,
-    name: &str,
-    reader: Reader<'_>,
-    kind: StudyKind,
-    faults: &mut Faults,
-) -> Option<Given<AxisValues>> {
-    let place = Place::new(source, 0..name.len());
-    let Some(axis) = name
-        .parse::<Axis>()
-        .ok()
-        .filter(|axis| axis.belongs_to(kind))
-    else {
-        let known = Axis::ALL.iter().filter(|axis| axis.belongs_to(kind));
-        let close = nearest(name, known.map(|axis| axis.as_str()));
-        faults.push(
-            Diagnostic::error(&place, format!("unknown axis `{name}`"))
-                .maybe_hint(close.map(|close| format!("did you mean `{close}`?")))
-                .hint("write --set AXIS=VALUE[,VALUE…]"),
-        );
-        return None;
-    };
-    let node = values_node(source, axis, name.len() + 1, faults)?;
+fn read(name: &str, values: &str, names: &Names, faults: &mut Faults) -> Option<Given<AxisValues>> {
+    let source = Arc::new(Source {
+        name: "--set".to_owned(),
+        text: format!("{name}={values}"),
+    });
+    let place = Place::new(&source, 0..name.len());
+    let axis = names
+        .axis(name, &place)
+        .map_err(|fault| fault.hint("write --set AXIS=VALUE[,VALUE…]"));
+    let axis = faults.ok(axis)?;
+    let node = values_node(&source, axis, name.len() + 1, faults)?;
     Some(Given {
         axis,
         place,
-        values: reader.axis_values(axis, &node, faults)?,
+        values: axis_values(names, axis, &node, faults)?,
     })
 }
 
-/// The values as a list (or, in TOML's own notation, whatever it says).
+/// The values as a list, or as TOML where they begin like a list, a table or a text in quotes.
 fn values_node(
     source: &Arc<Source>,
     axis: Axis,
@@ -110,16 +97,11 @@ fn values_node(
     }
     let mut items = Vec::new();
     let mut at = start;
-    let pieces: Vec<&str> = match axis.info().domain {
-        // Its own notation has commas.
-        Domain::Stages => vec![text],
-        Domain::Catalog(_)
-        | Domain::Closed(_)
-        | Domain::Own(_)
-        | Domain::Int { .. }
-        | Domain::Real { .. }
-        | Domain::Bool
-        | Domain::Size => text.split(',').collect(),
+    // The notation of stages has commas.
+    let pieces: Vec<&str> = if matches!(axis.info().domain, Domain::Stages) {
+        vec![text]
+    } else {
+        text.split(',').collect()
     };
     for piece in pieces {
         let place = Place::new(source, at..at + piece.len());
@@ -144,21 +126,23 @@ fn values_node(
 
 /// A value without quotes, by what the axis takes.
 fn bare_value(text: &str, axis: Axis) -> Value {
-    let as_text = || Value::Text(text.to_owned());
-    match axis.info().domain {
-        Domain::Int { .. } => text.parse().map_or_else(|_| as_text(), Value::Int),
-        Domain::Real { .. } => text.parse().map_or_else(|_| as_text(), Value::Real),
-        Domain::Bool => text.parse().map_or_else(|_| as_text(), Value::Bool),
-        Domain::Catalog(_) | Domain::Closed(_) | Domain::Own(_) | Domain::Size | Domain::Stages => {
-            as_text()
-        }
-    }
+    let parsed = match axis.info().domain {
+        Domain::Int { .. } => text.parse().ok().map(Value::Int),
+        Domain::Real { .. } => text.parse().ok().map(Value::Real),
+        Domain::Bool => text.parse().ok().map(Value::Bool),
+        Domain::Catalog(_)
+        | Domain::Closed(_)
+        | Domain::Custom(_)
+        | Domain::Size
+        | Domain::Stages => None,
+    };
+    parsed.unwrap_or_else(|| Value::Text(text.to_owned()))
 }
 
-/// Puts new values in the place of an axis, of its twin, or behind the axes of every grid.
+/// Puts new values in the place of an axis, of its alternative, or behind the axes of every grid.
 fn replace(parts: &mut Parts, given: Given<AxisValues>) -> Result<(), Diagnostic> {
     let axis = given.axis;
-    let replaces = |known: Axis| known == axis || twin(axis) == Some(known);
+    let replaces = |known: Axis| known == axis || axis.alternative() == Some(known);
     if let Some(zipped) = parts
         .zips
         .iter()

@@ -1,20 +1,27 @@
-//! The points of a sweep, decoded on demand and never stored.
+//! Points of a sweep, decoded on demand and never stored.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Kind};
+use itertools::Itertools;
+
+use crate::catalog::Catalog;
 use crate::simulation::{Infeasible, Scenario};
 use crate::spec::axis::{Axis, StudyKind};
-use crate::spec::checks::twin;
+use crate::spec::axis_values::AxisValues;
 use crate::spec::condition::{Expression, Field, Operand};
+use crate::spec::custom::CustomTables;
+use crate::spec::point::GridPoint;
 use crate::spec::product::{Digit, Product};
 use crate::spec::resolution::{self, mixed};
-use crate::spec::resolver::Resolver;
-use crate::spec::{AxisValue, GridPoint, OwnTables, facts};
+use crate::spec::resolver::{COMPLETED, Resolver};
+use crate::spec::value::AxisValue;
 
-/// The points of a sweep: a union of products, then single points.
+/// Axis values that are compared with one another.
+const LOOKED_AT: usize = 1_000;
+
+/// Points of a sweep: a union of products, then single points.
 #[derive(Debug)]
 pub struct Plan {
     kind: StudyKind,
@@ -24,21 +31,21 @@ pub struct Plan {
     resolver: Resolver,
 }
 
-/// One product and the numbers of its points.
+/// Product with the numbers of its points.
 #[derive(Debug)]
 struct Block {
     numbers: Range<u64>,
     product: Product,
 }
 
-/// One clause of `where`.
+/// Clause of `where`.
 #[derive(Debug)]
 pub(super) struct Clause {
     pub(super) text: String,
     pub(super) expression: Expression,
 }
 
-/// How many points `where` keeps.
+/// Points that `where` keeps and drops.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// Points of the full product.
@@ -51,18 +58,18 @@ pub struct Tally {
     pub exact: bool,
 }
 
-/// What a plan is made of.
+/// Parts of a plan.
 pub(super) struct PlanParts {
     pub(super) kind: StudyKind,
     pub(super) products: Vec<Product>,
     pub(super) defaults: Vec<(Axis, AxisValue)>,
     pub(super) clauses: Vec<Clause>,
     pub(super) catalog: Arc<Catalog>,
-    pub(super) own: Arc<OwnTables>,
+    pub(super) custom: Arc<CustomTables>,
 }
 
 impl Plan {
-    /// Numbers the points; `None` when there are more than 63 bits can count.
+    /// Numbers the points; `None` when there are more than 63 bits can number.
     pub(super) fn new(parts: PlanParts) -> Option<Self> {
         let mut blocks = Vec::with_capacity(parts.products.len());
         let mut first = 0_u64;
@@ -81,7 +88,7 @@ impl Plan {
             blocks,
             defaults: parts.defaults,
             clauses: parts.clauses,
-            resolver: Resolver::new(parts.catalog, parts.own, parts.kind),
+            resolver: Resolver::new(parts.catalog, parts.custom, parts.kind),
         })
     }
 
@@ -95,49 +102,41 @@ impl Plan {
         self.len() == 0
     }
 
-    /// What a point is.
+    /// Kind of study.
     pub fn kind(&self) -> StudyKind {
         self.kind
     }
 
+    /// Every axis that a block gives with its values, block by block in the order of the file.
+    fn given(&self) -> impl Iterator<Item = &(Axis, AxisValues)> {
+        self.blocks.iter().flat_map(|block| block.product.axes())
+    }
+
     /// The axes that have more than one value, in the order of the file.
     pub fn varied(&self) -> Vec<Axis> {
-        let mut seen: Vec<(Axis, AxisValue, bool)> = Vec::new();
-        for (axis, values) in self.blocks.iter().flat_map(|block| {
-            let digits = block.product.digits.iter();
-            digits.flat_map(|digit| digit.axes.iter())
-        }) {
-            let first = values.get(0);
-            let several = values.iter().take(1_000).any(|value| value != first);
-            match seen.iter_mut().find(|(known, ..)| known == axis) {
-                Some((_, value, varies)) => *varies |= several || *value != first,
-                None => seen.push((*axis, first, several)),
-            }
-        }
-        // An axis that only some blocks give differs from its default in the others, unless equal to it.
-        seen.into_iter()
-            .filter(|(axis, first, several)| *several || self.leaves_out(*axis, first))
-            .map(|(axis, ..)| axis)
-            .collect()
+        let differs = |axis: Axis| {
+            let mut values = self
+                .given()
+                .filter(|(given, _)| *given == axis)
+                .flat_map(|(_, values)| values.iter().take(LOOKED_AT));
+            let first = values.next().expect("a given axis has values");
+            // Blocks that leave the axis out have its default.
+            values.any(|value| value != first) || self.leaves_out(axis, &first)
+        };
+        let axes = self.given().map(|(axis, _)| *axis).unique();
+        axes.filter(|axis| differs(*axis)).collect()
     }
 
     /// The first values that an axis takes, each once in the order of the file, and how many there are;
     /// a number of values that repeat across tables counts those that were looked at.
     pub fn values_of(&self, axis: Axis, first: usize) -> (Vec<AxisValue>, u64) {
-        const LOOKED_AT: usize = 1_000;
         let mut distinct: Vec<AxisValue> = Vec::new();
         let mut longest = 0;
-        for block in &self.blocks {
-            let digits = block.product.digits.iter();
-            for (_, values) in digits
-                .flat_map(|digit| &digit.axes)
-                .filter(|(known, _)| *known == axis)
-            {
-                longest = longest.max(values.len());
-                for value in values.iter().take(LOOKED_AT) {
-                    if !distinct.contains(&value) {
-                        distinct.push(value);
-                    }
+        for (_, values) in self.given().filter(|(given, _)| *given == axis) {
+            longest = longest.max(values.len());
+            for value in values.iter().take(LOOKED_AT) {
+                if !distinct.contains(&value) {
+                    distinct.push(value);
                 }
             }
         }
@@ -154,7 +153,7 @@ impl Plan {
     fn leaves_out(&self, axis: Axis, value: &AxisValue) -> bool {
         self.blocks
             .iter()
-            .filter(|block| block.product.axes().all(|given| given != axis))
+            .filter(|block| block.product.axes().all(|(given, _)| *given != axis))
             .any(|block| self.point(block.numbers.start).value(axis) != Some(value))
     }
 
@@ -172,22 +171,57 @@ impl Plan {
         self.decoded(index, &block.product, index - block.numbers.start)
     }
 
-    /// Which grid, or which single point behind the grids, a number belongs to.
+    /// Place of the grid, or of the single point behind the grids, that a number belongs to.
     pub(super) fn table_of(&self, index: u64) -> usize {
         self.blocks
             .partition_point(|block| block.numbers.end <= index)
     }
 
     fn decoded(&self, index: u64, product: &Product, at: u64) -> GridPoint {
+        let mut point = self.given_point(index, product, at);
+        self.resolver.complete(&mut point);
+        point
+    }
+
+    /// A combination with the values that the spec gives, before the defaults of the axes.
+    fn given_point(&self, index: u64, product: &Product, at: u64) -> GridPoint {
         let mut point = GridPoint::new(index);
         product.decode(at, |axis, value| point.set(axis, value));
         for (axis, value) in &self.defaults {
-            if twin(*axis).is_none_or(|twin| !point.has(twin)) {
-                point.set_default(*axis, || value.clone());
+            let has = |axis| point.has(axis);
+            if !has(*axis) && !axis.alternative().is_some_and(has) {
+                point.set(*axis, value.clone());
             }
         }
-        self.resolver.complete(&mut point);
         point
+    }
+
+    /// A point of the plan with another value of one axis.
+    ///
+    /// Axes that the spec leaves out follow the change (another GPU brings its usual cluster), and what is
+    /// `auto` is chosen anew. Where nodes may change their size the job keeps its GPUs, not its nodes. The
+    /// altered point is a plan of its own: its number is 0, and no clause of `where` drops it.
+    ///
+    /// # Panics
+    /// If the plan has no such point.
+    pub fn altered(&self, point: &GridPoint, axis: Axis, value: AxisValue) -> GridPoint {
+        let block = &self.blocks[self.table_of(point.index)];
+        let at = point.index - block.numbers.start;
+        let mut altered = self.given_point(0, &block.product, at);
+        let other_nodes = matches!(axis, Axis::Gpu | Axis::Cluster | Axis::GpusPerNode);
+        if other_nodes && altered.has(Axis::Nodes) {
+            altered.clear(Axis::Nodes);
+            altered.set(
+                Axis::Gpus,
+                point.value(Axis::Gpus).expect(COMPLETED).clone(),
+            );
+        }
+        if let Some(alternative) = axis.alternative() {
+            altered.clear(alternative);
+        }
+        altered.set(axis, value);
+        self.resolver.complete(&mut altered);
+        altered
     }
 
     /// Whether every clause of `where` keeps a point.
@@ -212,18 +246,9 @@ impl Plan {
                 Some(AxisValue::Auto) => Operand::Null,
                 None => derived_batch(*axis, point).map_or(Operand::Null, Operand::Number),
             },
-            Field::Catalog(kind, fact) => {
-                let axis = match kind {
-                    Kind::Gpus => Axis::Gpu,
-                    Kind::Models => Axis::Model,
-                    Kind::Clusters => Axis::Cluster,
-                    Kind::Stacks => Axis::Stack,
-                };
-                point
-                    .text(axis)
-                    .and_then(|name| facts::number(&self.resolver.catalog, *kind, name, fact))
-                    .map_or(Operand::Null, Operand::Number)
-            }
+            Field::Fact(fact) => fact
+                .of(&self.resolver.catalog, point)
+                .map_or(Operand::Null, Operand::Number),
         }
     }
 
@@ -234,11 +259,11 @@ impl Plan {
             .filter(|point| self.keeps(point))
     }
 
-    /// What the simulation plays at a point, every name resolved.
+    /// The scenario of a point, every name resolved.
     ///
     /// # Errors
-    /// Why the point cannot run, as far as its values alone tell: GPUs that are no whole nodes, a
-    /// precision that the GPU lacks, groups that do not fit into the job.
+    /// If its GPUs are no whole nodes, or its batch has more samples than a step can have. Whatever else
+    /// cannot run is an outcome of the simulation.
     pub fn scenario(&self, point: &GridPoint) -> Result<Scenario, Infeasible> {
         resolution::scenario(&self.resolver, self.kind, point)
     }
@@ -306,26 +331,26 @@ impl Plan {
 
     /// Every axis on which the verdict of a clause depends.
     fn axes_read(&self) -> BTreeSet<Axis> {
-        let mut axes = BTreeSet::new();
+        let mut open = Vec::new();
         for clause in &self.clauses {
-            clause.expression.fields(&mut |field| match field {
-                Field::Axis(axis) => {
-                    axes.insert(*axis);
-                    axes.extend(rests_on(*axis));
-                }
-                Field::Catalog(kind, _) => axes.extend(match kind {
-                    Kind::Gpus => [Axis::Gpu].as_slice(),
-                    Kind::Models => &[Axis::Model],
-                    Kind::Clusters => &[Axis::Gpu, Axis::Cluster],
-                    Kind::Stacks => &[Axis::Stack],
-                }),
+            clause.expression.fields(&mut |field| {
+                open.push(match field {
+                    Field::Axis(axis) => *axis,
+                    Field::Fact(fact) => fact.axis(),
+                });
             });
+        }
+        let mut axes = BTreeSet::new();
+        while let Some(axis) = open.pop() {
+            if axes.insert(axis) {
+                open.extend(axis.info().default.follows());
+            }
         }
         axes
     }
 }
 
-/// Of two twins the one that was not given, for clauses: the batch per GPU of a global batch.
+/// The batch that a spec leaves out, for clauses: per GPU where it gives the global one, or the other way round.
 fn derived_batch(axis: Axis, point: &GridPoint) -> Option<f64> {
     let gpus = point.number(Axis::Gpus)?;
     if axis == Axis::GlobalBatch {
@@ -333,73 +358,6 @@ fn derived_batch(axis: Axis, point: &GridPoint) -> Option<f64> {
     }
     let global = point.number(Axis::GlobalBatch)?;
     (axis == Axis::BatchPerGpu).then_some(global / gpus)
-}
-
-/// The other axes that the resolved value of an axis follows from.
-fn rests_on(axis: Axis) -> &'static [Axis] {
-    const SIZE: &[Axis] = &[
-        Axis::Nodes,
-        Axis::Gpus,
-        Axis::GpusPerNode,
-        Axis::Cluster,
-        Axis::Gpu,
-    ];
-    match axis {
-        Axis::Nodes | Axis::Gpus => SIZE,
-        Axis::GlobalBatch | Axis::BatchPerGpu => &[
-            Axis::GlobalBatch,
-            Axis::BatchPerGpu,
-            Axis::Nodes,
-            Axis::Gpus,
-            Axis::GpusPerNode,
-            Axis::Cluster,
-            Axis::Gpu,
-        ],
-        Axis::Dp => &[
-            Axis::Tp,
-            Axis::Pp,
-            Axis::Cp,
-            Axis::Nodes,
-            Axis::Gpus,
-            Axis::GpusPerNode,
-            Axis::Cluster,
-            Axis::Gpu,
-        ],
-        Axis::GpusPerNode
-        | Axis::Cluster
-        | Axis::Topology
-        | Axis::Oversubscription
-        | Axis::NicGbitPerS => &[Axis::Cluster, Axis::Gpu],
-        Axis::SeqLen => &[Axis::Model],
-        Axis::Precision => &[Axis::Gpu],
-        Axis::Model
-        | Axis::MicroBatch
-        | Axis::Attention
-        | Axis::Stack
-        | Axis::Op
-        | Axis::Size
-        | Axis::Gpu
-        | Axis::Tp
-        | Axis::Pp
-        | Axis::Cp
-        | Axis::Ep
-        | Axis::Vpp
-        | Axis::Etp
-        | Axis::LayersPerStage
-        | Axis::Zero
-        | Axis::SequenceParallel
-        | Axis::Recompute
-        | Axis::Schedule
-        | Axis::Collective
-        | Axis::Protocol
-        | Axis::OverlapDp
-        | Axis::OverlapTp
-        | Axis::OverlapPp
-        | Axis::BucketMib
-        | Axis::Variability
-        | Axis::Iterations
-        | Axis::Seed => &[],
-    }
 }
 
 /// The product with every digit that no clause reads held at its first value.

@@ -1,11 +1,12 @@
-//! One combination of axis values.
+//! Combinations of axis values.
 
-use crate::spec::{Axis, AxisValue};
+use crate::spec::axis::Axis;
+use crate::spec::value::AxisValue;
 
-/// One point of the plan, defaults resolved.
+/// Point of a plan: a value for every axis, defaults resolved.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GridPoint {
-    /// Its number in the full product, before `where`.
+    /// Number in the full product, before `where`.
     pub index: u64,
     values: Box<[Option<AxisValue>; Axis::COUNT]>,
 }
@@ -27,17 +28,17 @@ impl GridPoint {
         self.values[axis.position()].as_ref()
     }
 
-    /// The name that an axis has.
+    /// The value of an axis, if it is a name.
     pub fn text(&self, axis: Axis) -> Option<&str> {
         self.value(axis).and_then(AxisValue::as_text)
     }
 
-    /// The count that an axis has.
+    /// The value of an axis, if it is a count.
     pub fn int(&self, axis: Axis) -> Option<u64> {
         self.value(axis).and_then(AxisValue::as_int)
     }
 
-    /// The number that an axis has.
+    /// The value of an axis as a number: a count, a real number, or a size in bytes.
     pub fn number(&self, axis: Axis) -> Option<f64> {
         self.value(axis).and_then(AxisValue::as_number)
     }
@@ -62,10 +63,5 @@ impl GridPoint {
     /// Takes the value of an axis away.
     pub fn clear(&mut self, axis: Axis) {
         self.values[axis.position()] = None;
-    }
-
-    /// Sets an axis that has no value yet.
-    pub fn set_default(&mut self, axis: Axis, value: impl FnOnce() -> AxisValue) {
-        self.values[axis.position()].get_or_insert_with(value);
     }
 }

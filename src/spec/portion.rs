@@ -1,10 +1,10 @@
-//! Which of a plan's points one run plays.
+//! Points of a plan that one run simulates.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One of several machines' share of a plan: every N-th point, so that costly and cheap ones are dealt
-/// out alike.
+/// Share of a plan for one of several machines: every N-th point, so that each gets costly and cheap ones
+/// alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     number: u32,
@@ -12,23 +12,23 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Which one, from 1.
+    /// Number of the shard, from 1.
     pub const fn number(self) -> u32 {
         self.number
     }
 
-    /// How many there are.
+    /// Number of shards.
     pub const fn of(self) -> u32 {
         self.of
     }
 
-    /// Whether it has the point at a place among those that are kept, from 0.
+    /// Whether the shard has the point at a place among those that are kept, from 0.
     pub fn has(self, place: u64) -> bool {
         place % u64::from(self.of) == u64::from(self.number - 1)
     }
 }
 
-/// Why a text names no shard.
+/// Error of a text that names no shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no shard; write K/N with K from 1 to N, such as 2/8")]
 pub struct NoShard(String);
@@ -51,7 +51,7 @@ impl fmt::Display for Shard {
     }
 }
 
-/// The points of a plan that a run plays: the first so many, or a shard of those.
+/// Points of a plan that a run simulates: the first so many, or a shard of those.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Portion {
     /// Only the first points that are kept.
@@ -61,7 +61,7 @@ pub struct Portion {
 }
 
 impl Portion {
-    /// How many of so many points that `where` keeps.
+    /// Points that the run simulates, when `where` keeps so many.
     pub fn count(&self, kept: u64) -> u64 {
         let all = kept.min(self.limit.unwrap_or(u64::MAX));
         match self.shard {

@@ -1,47 +1,12 @@
 //! The cartesian product as a mixed-radix number, decoded digit by digit.
 
-use crate::spec::{Axis, AxisValue};
+use std::fmt;
 
-/// The values of one axis, in order; a long range is never written out.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum AxisValues {
-    /// Written out.
-    List(Vec<AxisValue>),
-    /// `from`, `from + step`, … of counts.
-    Counts { from: u64, step: u64, len: u64 },
-    /// `from`, `from + step`, … of real numbers, none over `to`.
-    Reals {
-        from: f64,
-        to: f64,
-        step: f64,
-        len: u64,
-    },
-}
+use crate::spec::axis::Axis;
+use crate::spec::axis_values::AxisValues;
+use crate::spec::value::AxisValue;
 
-impl AxisValues {
-    pub(super) fn len(&self) -> u64 {
-        match self {
-            Self::List(values) => values.len() as u64,
-            Self::Counts { len, .. } | Self::Reals { len, .. } => *len,
-        }
-    }
-
-    pub(super) fn get(&self, at: u64) -> AxisValue {
-        match self {
-            Self::List(values) => values[at as usize].clone(),
-            Self::Counts { from, step, .. } => AxisValue::Int(from + step * at),
-            Self::Reals { from, to, step, .. } => {
-                AxisValue::Real((from + step * at as f64).min(*to))
-            }
-        }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = AxisValue> {
-        (0..self.len()).map(|at| self.get(at))
-    }
-}
-
-/// One digit of the product: an axis, or several that advance together.
+/// Digit of the product: an axis, or several that advance together.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Digit {
     /// Axes with their values, all of the same length.
@@ -59,7 +24,7 @@ impl Digit {
         self.axes.first().map_or(1, |(_, values)| values.len())
     }
 
-    /// The same axes with only their first values.
+    /// Digit that has only the first value of each axis.
     pub(super) fn first(&self) -> Self {
         let first =
             |(axis, values): &(Axis, AxisValues)| (*axis, AxisValues::List(vec![values.get(0)]));
@@ -84,7 +49,7 @@ impl Product {
             .filter(|product| i64::try_from(*product).is_ok())
     }
 
-    /// Hands out every axis with its value at a combination.
+    /// Hands out every axis with its value at a combination, the fastest first.
     pub(super) fn decode(&self, mut at: u64, mut take: impl FnMut(Axis, AxisValue)) {
         for digit in self.digits.iter().rev() {
             let (rest, value_at) = (at / digit.len(), at % digit.len());
@@ -95,10 +60,18 @@ impl Product {
         }
     }
 
-    pub(super) fn axes(&self) -> impl Iterator<Item = Axis> {
-        self.digits
-            .iter()
-            .flat_map(|digit| digit.axes.iter().map(|(axis, _)| *axis))
+    /// Every axis with its values, in the order of the digits.
+    pub(super) fn axes(&self) -> impl Iterator<Item = &(Axis, AxisValues)> {
+        self.digits.iter().flat_map(|digit| &digit.axes)
+    }
+}
+
+impl fmt::Display for Product {
+    /// The lengths of its digits: `gpu 4 × nodes 8`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.digits.iter().filter_map(|digit| digit.axes.first());
+        let lengths = digits.map(|(axis, values)| format!("{axis} {}", values.len()));
+        f.write_str(&lengths.collect::<Vec<_>>().join(" × "))
     }
 }
 

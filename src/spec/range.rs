@@ -1,12 +1,13 @@
 //! Ranges: `{ from, to, times }` and `{ from, to, step }`.
 
-use crate::spec::AxisValue;
 use crate::spec::axis::Axis;
+use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::{Diagnostic, Faults};
-use crate::spec::product::AxisValues;
+use crate::spec::names::Names;
+use crate::spec::one_value::{size, value};
 use crate::spec::source::Place;
-use crate::spec::syntax::{Entry, Node, Value};
-use crate::spec::values::{Reader, size};
+use crate::spec::syntax::{Entry, Node, Value, find};
+use crate::spec::value::AxisValue;
 use crate::units::Bytes;
 
 /// Values of a range that is kept as a list: more is a slip of the factor.
@@ -15,9 +16,9 @@ const WRITTEN_OUT_MAX: u64 = 10_000;
 /// Values of an arithmetic range: as many as can be numbered.
 const ARITHMETIC_MAX: f64 = i64::MAX as f64;
 
-/// The values of a range; every fault of it is noted.
+/// Reads a range; every fault of it is noted.
 pub(super) fn values(
-    reader: Reader<'_>,
+    names: &Names,
     axis: Axis,
     node: &Node,
     entries: &[Entry],
@@ -32,12 +33,7 @@ pub(super) fn values(
             );
         }
     }
-    let find = |key: &str| {
-        entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.node)
-    };
+    let find = |key: &str| find(entries, key).map(|entry| &entry.node);
     let (Some(from), Some(to)) = (find("from"), find("to")) else {
         faults.push(
             Diagnostic::error(
@@ -48,8 +44,8 @@ pub(super) fn values(
         );
         return None;
     };
-    let first = faults.ok(reader.value(axis, from));
-    let last = faults.ok(reader.value(axis, to));
+    let first = faults.ok(value(names, axis, from));
+    let last = faults.ok(value(names, axis, to));
     if faults.count() > before {
         return None;
     }
@@ -114,8 +110,7 @@ fn geometric(bounds: &Bounds<'_>, times: &Node) -> Result<AxisValues, Diagnostic
     let (from, to) = bounds.numbers()?;
     let factor = times.number().unwrap_or(f64::NAN);
     if !(factor.is_finite() && factor > 1.0) {
-        let message = format!("`times` is a number over 1, not {}", times.described());
-        return Err(Diagnostic::error(&times.place, message));
+        return Err(times.mismatch("times", "a number over 1"));
     }
     if from <= 0.0 {
         let message = format!(
@@ -150,7 +145,7 @@ fn arithmetic(bounds: &Bounds<'_>, step: &Node) -> Result<AxisValues, Diagnostic
     let (from, to) = bounds.numbers()?;
     if let (Some(first), Some(last)) = (bounds.first.as_int(), bounds.last.as_int()) {
         let Some(step) = whole(step).filter(|step| *step > 0) else {
-            return Err(wrong_step(step, "a whole number from 1 on"));
+            return Err(step.mismatch("step", "a whole number from 1 on"));
         };
         return Ok(AxisValues::Counts {
             from: first,
@@ -163,15 +158,12 @@ fn arithmetic(bounds: &Bounds<'_>, step: &Node) -> Result<AxisValues, Diagnostic
     }
     let step_by = step.number().unwrap_or(f64::NAN);
     if !(step_by.is_finite() && step_by > 0.0) {
-        return Err(wrong_step(step, "a number above zero"));
+        return Err(step.mismatch("step", "a number above zero"));
     }
     // The end belongs to the range even when rounding puts it a little too far.
     let steps = libm::floor((to - from) / step_by + 1e-9);
     if steps >= ARITHMETIC_MAX {
-        return Err(wrong_step(
-            step,
-            "large enough for its values to be counted",
-        ));
+        return Err(step.mismatch("step", "large enough for its values to be counted"));
     }
     Ok(AxisValues::Reals {
         from,
@@ -200,9 +192,4 @@ fn whole(node: &Node) -> Option<u64> {
         return None;
     };
     u64::try_from(number).ok()
-}
-
-fn wrong_step(step: &Node, expected: &str) -> Diagnostic {
-    let message = format!("`step` is {expected}, not {}", step.described());
-    Diagnostic::error(&step.place, message)
 }

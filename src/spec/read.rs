@@ -1,53 +1,21 @@
-//! From the tree of a text to the parts of a spec, every fault noted.
+//! Reading the parts of a spec from its tree; every fault is noted.
 
 use std::collections::BTreeSet;
 
 use crate::closed_set::nearest;
 use crate::spec::analysis::AnalysisSettings;
 use crate::spec::axis::{Axis, StudyKind};
+use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::{Diagnostic, Faults};
-use crate::spec::product::{AxisValues, Digit, Product};
+use crate::spec::names::Names;
+use crate::spec::one_value::value;
+use crate::spec::product::{Digit, Product};
 use crate::spec::source::Place;
-use crate::spec::syntax::{Entry, Node, Value};
-use crate::spec::values::Reader;
-use crate::spec::{AxisValue, settings};
+use crate::spec::syntax::{Entry, Node, Value, find};
+use crate::spec::value::AxisValue;
+use crate::spec::{range, settings};
 
-/// Keys at the top of a spec. `$schema` is how a YAML or JSON file tells an editor what it is.
-pub(super) const TOP_KEYS: &[&str] = &[
-    "$schema",
-    "name",
-    "description",
-    "kind",
-    "where",
-    "include",
-    "grid",
-    "zip",
-    "point",
-    "defaults",
-    "analysis",
-    "gpus",
-    "clusters",
-    "models",
-    "stacks",
-    "topologies",
-    "collectives",
-];
-
-/// Keys at the top of an included file: what several specs share.
-pub(super) const INCLUDED_KEYS: &[&str] = &[
-    "$schema",
-    "include",
-    "defaults",
-    "analysis",
-    "gpus",
-    "clusters",
-    "models",
-    "stacks",
-    "topologies",
-    "collectives",
-];
-
-/// An axis with its values and where it is written.
+/// Axis with its values and its place.
 #[derive(Clone, Debug)]
 pub(super) struct Given<T> {
     pub(super) axis: Axis,
@@ -62,25 +30,25 @@ pub(super) struct Parts {
     pub(super) zips: Vec<Table<AxisValues>>,
     pub(super) points: Vec<Table<AxisValue>>,
     pub(super) defaults: Vec<Given<AxisValue>>,
-    /// Axes that are there but could not be read: they are not missing besides.
+    /// Axes that are there but could not be read, so that they do not count as missing.
     pub(super) unread: BTreeSet<Axis>,
 }
 
-/// One `[[grid]]`, `[[zip]]` or `[[point]]`.
+/// Table of axes: one `[[grid]]`, `[[zip]]` or `[[point]]`.
 #[derive(Clone, Debug)]
 pub(super) struct Table<T> {
     pub(super) place: Place,
     pub(super) axes: Vec<Given<T>>,
 }
 
-/// One clause of `where` as written.
+/// Clause of `where` as written.
 #[derive(Clone, Debug)]
 pub(super) struct ClauseText {
     pub(super) text: String,
     pub(super) place: Place,
 }
 
-/// What the top of a spec says besides its points.
+/// Keys at the top of a spec, besides those of its points.
 #[derive(Clone, Debug)]
 pub(super) struct Heading {
     pub(super) name: String,
@@ -90,34 +58,7 @@ pub(super) struct Heading {
     pub(super) analysis: AnalysisSettings,
 }
 
-/// Refuses every key that is not known, with the nearest one.
-pub(super) fn check_keys(entries: &[Entry], known: &[&str], faults: &mut Faults) {
-    for entry in entries {
-        if !known.contains(&entry.key.as_str()) {
-            faults.push(unknown_key(entry, known));
-        }
-    }
-}
-
-fn unknown_key(entry: &Entry, known: &[&str]) -> Diagnostic {
-    let fault = Diagnostic::error(&entry.key_place, format!("unknown key `{}`", entry.key));
-    if let Some(close) = nearest(&entry.key, known.iter().copied()) {
-        return fault.hint(format!("did you mean `{close}`?"));
-    }
-    if let Ok(axis) = entry.key.parse::<Axis>() {
-        return fault.hint(format!(
-            "`{axis}` is an axis: write it under [grid] or [defaults]"
-        ));
-    }
-    fault.hint(format!("expected one of: {}", known.join(", ")))
-}
-
-/// The entry with a key.
-pub(super) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
-    entries.iter().find(|entry| entry.key == key)
-}
-
-/// The name a spec has by its file: `llm` for `sweeps/llm.toml`.
+/// Name of a spec by its file: `llm` for `sweeps/llm.toml`.
 pub(super) fn name_of_file(path: &str) -> String {
     let stem = std::path::Path::new(path)
         .file_stem()
@@ -138,7 +79,7 @@ fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-/// Reads what the top says besides the points.
+/// Reads the keys at the top, besides those of the points.
 pub(super) fn heading(top: &[Entry], file: &str, faults: &mut Faults) -> Heading {
     let name = match find(top, "name") {
         Some(entry) => name(entry, faults),
@@ -161,19 +102,17 @@ pub(super) fn heading(top: &[Entry], file: &str, faults: &mut Faults) -> Heading
     }
 }
 
-/// The kind, or of a misspelt one the nearest, so that its axes are not faults besides.
+/// Reads the kind; of a misspelt one the nearest, so that its axes are not faults too.
 fn kind(node: &Node, faults: &mut Faults) -> Option<StudyKind> {
     let text = text(node, "kind", faults)?;
     let unknown = match text.parse::<StudyKind>() {
         Ok(kind) => return Some(kind),
         Err(unknown) => unknown,
     };
-    let close = nearest(&text, StudyKind::NAMES.iter().copied());
-    faults.push(
-        Diagnostic::error(&node.place, unknown.to_string())
-            .maybe_hint(close.map(|close| format!("did you mean `{close}`?"))),
-    );
-    close?.parse().ok()
+    let known = || StudyKind::NAMES.iter().copied();
+    let fault = Diagnostic::error(&node.place, unknown.to_string());
+    faults.push(fault.did_you_mean(&text, known()));
+    nearest(&text, known())?.parse().ok()
 }
 
 fn name(entry: &Entry, faults: &mut Faults) -> String {
@@ -195,8 +134,7 @@ fn text(node: &Node, key: &str, faults: &mut Faults) -> Option<String> {
     if let Some(text) = node.text() {
         return Some(text.to_owned());
     }
-    let message = format!("`{key}` is text, not {}", node.described());
-    faults.push(Diagnostic::error(&node.place, message));
+    faults.push(node.mismatch(key, "text"));
     None
 }
 
@@ -213,71 +151,94 @@ fn clauses(node: &Node, faults: &mut Faults) -> Vec<ClauseText> {
 }
 
 /// Reads grid, zips, points and defaults.
-pub(super) struct PartsReader<'a> {
-    pub(super) reader: Reader<'a>,
-    pub(super) kind: StudyKind,
-    pub(super) faults: &'a mut Faults,
+pub(super) fn parts(names: &Names, top: &[Entry], faults: &mut Faults) -> Parts {
+    let mut reader = PartsReader {
+        names,
+        faults,
+        unread: BTreeSet::new(),
+    };
+    let tables = |key| find(top, key).map_or(&[][..], |entry| entry.node.items());
+    let grids = reader.tables("grid", tables("grid"), PartsReader::values);
+    let zips = reader.tables("zip", tables("zip"), PartsReader::values);
+    let points = reader.tables("point", tables("point"), PartsReader::one_value);
+    let defaults = find(top, "defaults")
+        .and_then(|entry| reader.table("defaults", &entry.node, PartsReader::one_value))
+        .map_or_else(Vec::new, |table| table.axes);
+    for zip in &zips {
+        check_zip(zip, reader.faults);
+    }
+    Parts {
+        grids,
+        zips,
+        points,
+        defaults,
+        unread: reader.unread,
+    }
+}
+
+/// Reads the values of an axis: one, a list, or a range.
+pub(super) fn axis_values(
+    names: &Names,
+    axis: Axis,
+    node: &Node,
+    faults: &mut Faults,
+) -> Option<AxisValues> {
+    if let Value::Table(entries) = &node.value {
+        return range::values(names, axis, node, entries, faults);
+    }
+    if node.items().is_empty() {
+        faults.push(
+            Diagnostic::error(&node.place, format!("axis `{axis}` is empty"))
+                .hint("give it at least one value, or leave the axis out"),
+        );
+        return None;
+    }
+    // Every item is read, so that every fault is found.
+    let values: Vec<Option<AxisValue>> = node
+        .items()
+        .iter()
+        .map(|item| faults.ok(value(names, axis, item)))
+        .collect();
+    let values = values.into_iter().collect::<Option<Vec<_>>>()?;
+    Some(AxisValues::List(values))
+}
+
+struct PartsReader<'a> {
+    names: &'a Names,
+    faults: &'a mut Faults,
     unread: BTreeSet<Axis>,
 }
 
-impl<'a> PartsReader<'a> {
-    pub(super) fn new(reader: Reader<'a>, kind: StudyKind, faults: &'a mut Faults) -> Self {
-        Self {
-            reader,
-            kind,
-            faults,
-            unread: BTreeSet::new(),
-        }
-    }
-
-    pub(super) fn parts(mut self, top: &[Entry]) -> Parts {
-        let tables = |key| find(top, key).map_or(&[][..], |entry| entry.node.items());
-        let grids = tables("grid")
-            .iter()
-            .filter_map(|node| self.table("grid", node, Self::values))
-            .collect();
-        let zips: Vec<Table<AxisValues>> = tables("zip")
-            .iter()
-            .filter_map(|node| self.table("zip", node, Self::values))
-            .collect();
-        let points = tables("point")
-            .iter()
-            .filter_map(|node| self.table("point", node, Self::one_value))
-            .collect();
-        let defaults = find(top, "defaults")
-            .and_then(|entry| self.table("defaults", &entry.node, Self::one_value))
-            .map_or_else(Vec::new, |table| table.axes);
-        for zip in &zips {
-            self.check_zip(zip);
-        }
-        Parts {
-            grids,
-            zips,
-            points,
-            defaults,
-            unread: self.unread,
-        }
-    }
-
+impl PartsReader<'_> {
     fn values(&mut self, axis: Axis, node: &Node) -> Option<AxisValues> {
-        self.reader.axis_values(axis, node, self.faults)
+        axis_values(self.names, axis, node, self.faults)
     }
 
     fn one_value(&mut self, axis: Axis, node: &Node) -> Option<AxisValue> {
         if matches!(node.value, Value::List(_) | Value::Table(_)) {
+            let message = format!("`{axis}` has one value here, not {}", node.described());
             self.faults.push(
-                Diagnostic::error(
-                    &node.place,
-                    format!("`{axis}` has one value here, not {}", node.described()),
-                )
-                .hint("several values go into [grid] or [[zip]]"),
+                Diagnostic::error(&node.place, message)
+                    .hint("several values go into [grid] or [[zip]]"),
             );
             return None;
         }
-        self.faults.ok(self.reader.value(axis, node))
+        self.faults.ok(value(self.names, axis, node))
     }
 
-    /// Every axis of a table that can be read; the rest is noted.
+    fn tables<T>(
+        &mut self,
+        what: &str,
+        nodes: &[Node],
+        read: fn(&mut Self, Axis, &Node) -> Option<T>,
+    ) -> Vec<Table<T>> {
+        let tables = nodes.iter();
+        tables
+            .filter_map(|node| self.table(what, node, read))
+            .collect()
+    }
+
+    /// Reads the axes of a table; faults are noted, and their axes left out.
     fn table<T>(
         &mut self,
         what: &str,
@@ -285,8 +246,7 @@ impl<'a> PartsReader<'a> {
         read: fn(&mut Self, Axis, &Node) -> Option<T>,
     ) -> Option<Table<T>> {
         let Some(entries) = node.table() else {
-            let message = format!("`{what}` is a table of axes, not {}", node.described());
-            self.faults.push(Diagnostic::error(&node.place, message));
+            self.faults.push(node.mismatch(what, "a table of axes"));
             return None;
         };
         let axes = entries
@@ -311,59 +271,36 @@ impl<'a> PartsReader<'a> {
     }
 
     fn axis(&mut self, entry: &Entry) -> Option<Axis> {
-        let Ok(axis) = entry.key.parse::<Axis>() else {
-            let known = Axis::ALL
-                .iter()
-                .filter(|axis| axis.belongs_to(self.kind))
-                .map(|axis| axis.as_str());
-            let close = nearest(&entry.key, known);
-            self.unread
-                .extend(close.and_then(|close| close.parse::<Axis>().ok()));
-            let hint = close.map_or_else(
-                || "`sweep list axes` shows them".to_owned(),
-                |close| format!("did you mean `{close}`?"),
-            );
-            let message = format!("unknown axis `{}`", entry.key);
-            self.faults
-                .push(Diagnostic::error(&entry.key_place, message).hint(hint));
-            return None;
-        };
-        if axis.belongs_to(self.kind) {
-            return Some(axis);
+        let axis = self
+            .faults
+            .ok(self.names.axis(&entry.key, &entry.key_place));
+        if axis.is_none() && entry.key.parse::<Axis>().is_err() {
+            self.unread.extend(self.names.nearest_axis(&entry.key));
         }
-        let message = format!("axis `{axis}` does not belong to a {} study", self.kind);
-        let other = axis
-            .info()
-            .studies
-            .first()
-            .map(|kind| format!("it belongs to kind = \"{kind}\""));
-        self.faults
-            .push(Diagnostic::error(&entry.key_place, message).maybe_hint(other));
-        None
+        axis
     }
+}
 
-    fn check_zip(&mut self, zip: &Table<AxisValues>) {
-        let Some(first) = zip.axes.first() else {
-            self.faults
-                .push(Diagnostic::error(&zip.place, "this zip has no axes"));
-            return;
-        };
-        for other in &zip.axes[1..] {
-            if other.values.len() != first.values.len() {
-                self.faults.push(
-                    Diagnostic::error(
-                        &other.place,
-                        format!(
-                            "zipped axes have unequal lengths: `{}` has {}, `{}` has {}",
-                            first.axis,
-                            counted(first.values.len()),
-                            other.axis,
-                            counted(other.values.len())
-                        ),
-                    )
-                    .hint("axes of a zip advance together, value by value"),
-                );
-            }
+fn check_zip(zip: &Table<AxisValues>, faults: &mut Faults) {
+    let Some(first) = zip.axes.first() else {
+        faults.push(Diagnostic::error(&zip.place, "this zip has no axes"));
+        return;
+    };
+    for other in &zip.axes[1..] {
+        if other.values.len() != first.values.len() {
+            faults.push(
+                Diagnostic::error(
+                    &other.place,
+                    format!(
+                        "zipped axes have unequal lengths: `{}` has {}, `{}` has {}",
+                        first.axis,
+                        counted(first.values.len()),
+                        other.axis,
+                        counted(other.values.len())
+                    ),
+                )
+                .hint("axes of a zip advance together, value by value"),
+            );
         }
     }
 }

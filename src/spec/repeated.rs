@@ -1,13 +1,15 @@
-//! Equal points: kept, simulated each, and warned about once.
+//! Equal points: each is kept and simulated, and a warning names the first two.
 
 use std::collections::BTreeMap;
 
-use crate::spec::AxisValue;
+use itertools::Itertools;
+
+use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::plan::Plan;
-use crate::spec::product::AxisValues;
 use crate::spec::read::{Parts, Table};
 use crate::spec::source::Place;
+use crate::spec::value::AxisValue;
 
 /// Values of an axis that are compared with each other.
 const VALUES_COMPARED: u64 = 1_000;
@@ -65,8 +67,7 @@ fn first_repeat(columns: &[&AxisValues]) -> Option<String> {
         // A range never repeats a value; a list is compared in full.
         let row: Vec<AxisValue> = columns.iter().map(|values| values.get(at)).collect();
         if seen.contains(&row) {
-            let texts: Vec<String> = row.iter().map(ToString::to_string).collect();
-            return Some(texts.join(", "));
+            return Some(row.iter().join(", "));
         }
         seen.push(row);
     }
@@ -77,11 +78,8 @@ fn first_equal(plan: &Plan) -> Option<(u64, u64)> {
     let mut seen = BTreeMap::new();
     for index in 0..plan.len() {
         let point = plan.point(index);
-        let values: Vec<String> = point
-            .iter()
-            .map(|(axis, value)| format!("{axis}={value}"))
-            .collect();
-        if let Some(first) = seen.insert(values.join(" "), index) {
+        let values = point.iter().map(|(axis, value)| format!("{axis}={value}"));
+        if let Some(first) = seen.insert(values.collect_vec(), index) {
             return Some((first, index));
         }
     }

@@ -1,29 +1,34 @@
-//! Names of a point to values of the catalogue, with the point's changes applied.
+//! Defaults of a point, and the GPU, model and cluster that its names stand for.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::catalog::Catalog;
 use crate::hardware::{Cluster, Gpu};
-use crate::model::{Family, Model};
-use crate::spec::axis::{Axis, StudyKind};
-use crate::spec::{AxisValue, GridPoint, OwnTables};
+use crate::memo::Memo;
+use crate::model::Model;
+use crate::spec::axis::{Axis, AxisDefault, StudyKind};
+use crate::spec::custom::CustomTables;
+use crate::spec::point::GridPoint;
+use crate::spec::value::AxisValue;
 use crate::units::Bandwidth;
 
-/// Changed clusters that are kept: more than a sensible sweep has, little enough to stay small.
-const CLUSTERS_KEPT: usize = 4_096;
+/// Changed clusters that are remembered: more than a sensible sweep has, little enough to stay small.
+const MOST_CLUSTERS: usize = 4_096;
 
-/// Looks up what the names of a point stand for.
+/// Why every axis with a default has a value.
+pub(super) const COMPLETED: &str = "the point was completed";
+
+/// Values of the catalogue that the names of a point stand for, and the defaults that they give.
 #[derive(Debug)]
 pub(super) struct Resolver {
     pub(super) catalog: Arc<Catalog>,
-    pub(super) own: Arc<OwnTables>,
+    pub(super) custom: Arc<CustomTables>,
     kind: StudyKind,
-    changed: RwLock<BTreeMap<ClusterChange, Arc<Cluster>>>,
+    changed: RwLock<Memo<ClusterChange, Arc<Cluster>, MOST_CLUSTERS>>,
 }
 
-/// A cluster with the changes that a point makes to it; reals by their bits, to be compared exactly.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Changes that a point makes to a cluster preset; reals by their bits, to be compared exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ClusterChange {
     name: Arc<str>,
     gpus_per_node: u32,
@@ -33,12 +38,12 @@ struct ClusterChange {
 }
 
 impl Resolver {
-    pub(super) fn new(catalog: Arc<Catalog>, own: Arc<OwnTables>, kind: StudyKind) -> Self {
+    pub(super) fn new(catalog: Arc<Catalog>, custom: Arc<CustomTables>, kind: StudyKind) -> Self {
         Self {
             catalog,
-            own,
+            custom,
             kind,
-            changed: RwLock::new(BTreeMap::new()),
+            changed: RwLock::default(),
         }
     }
 
@@ -57,101 +62,68 @@ impl Resolver {
         &self.catalog.models[name]
     }
 
-    /// Gives every axis that was left out the value that it has by default.
+    /// Gives every axis that was left out its default.
+    ///
+    /// `dp` given as `auto` counts as left out, since it follows from the other groups.
     pub(super) fn complete(&self, point: &mut GridPoint) {
-        self.complete_cluster(point);
-        if self.kind == StudyKind::Training {
-            self.complete_workload(point);
-            complete_layout(point);
+        if point.value(Axis::Dp) == Some(&AxisValue::Auto) {
+            point.clear(Axis::Dp);
         }
         for axis in Axis::ALL {
-            if axis.info().auto && *axis != Axis::Dp && axis.belongs_to(self.kind) {
-                point.set_default(*axis, || AxisValue::Auto);
+            if !point.has(*axis)
+                && axis.belongs_to(self.kind)
+                && let Some(value) = self.default(*axis, point)
+            {
+                point.set(*axis, value);
             }
         }
+        complete_size(point);
+        complete_replicas(point);
     }
 
-    fn complete_cluster(&self, point: &mut GridPoint) {
-        let usual = self.gpu(point).cluster.as_str();
-        point.set_default(Axis::Cluster, || AxisValue::Text(usual.into()));
-        let name = point.text(Axis::Cluster).expect("set one line above");
-        let cluster = &self.catalog.clusters[name];
-        point.set_default(Axis::GpusPerNode, || {
-            AxisValue::Int(u64::from(cluster.gpus_per_node))
-        });
-        point.set_default(Axis::Topology, || {
-            AxisValue::Text(cluster.fabric.topology.as_str().into())
-        });
-        point.set_default(Axis::Oversubscription, || {
-            AxisValue::Real(cluster.fabric.oversubscription)
-        });
-        point.set_default(Axis::NicGbitPerS, || {
-            AxisValue::Real(cluster.nic_bandwidth_per_gpu().as_gbit_per_s())
-        });
-        let per_node = point.int(Axis::GpusPerNode).expect("set above");
-        if let Some(nodes) = point.int(Axis::Nodes) {
-            point.set(Axis::Gpus, AxisValue::Int(nodes * per_node));
-        } else if let Some(gpus) = point.int(Axis::Gpus)
-            && (gpus <= per_node || gpus.is_multiple_of(per_node))
-        {
-            point.set(Axis::Nodes, AxisValue::Int(gpus.div_ceil(per_node)));
+    /// Default of an axis, as far as it does not follow from other axes.
+    fn default(&self, axis: Axis, point: &GridPoint) -> Option<AxisValue> {
+        match axis.info().default {
+            AxisDefault::Required | AxisDefault::OneOf(..) | AxisDefault::OfAxes(..) => None,
+            AxisDefault::Auto(_) => Some(AxisValue::Auto),
+            AxisDefault::Count(count) => Some(AxisValue::Int(count)),
+            AxisDefault::Number(number) => Some(AxisValue::Real(number)),
+            AxisDefault::Name(name) => Some(AxisValue::name(name)),
+            AxisDefault::OfGpu(_, value) => Some(value(self.gpu(point))),
+            AxisDefault::OfModel(_, value) => value(self.model(point)),
+            AxisDefault::OfCluster(_, value) => Some(value(self.preset(point))),
         }
     }
 
-    fn complete_workload(&self, point: &mut GridPoint) {
-        let model = Arc::clone(self.model(point));
-        if model.family != Family::Cnn {
-            point.set_default(Axis::SeqLen, || AxisValue::Int(u64::from(model.seq_len)));
-        }
-        let precision = self.gpu(point).default_precision();
-        point.set_default(Axis::Precision, || {
-            AxisValue::Text(precision.as_str().into())
-        });
-        point.set_default(Axis::Stack, || AxisValue::Text("current".into()));
-        point.set_default(Axis::Etp, || AxisValue::Int(1));
-        point.set_default(Axis::Variability, || AxisValue::Real(0.0));
-        point.set_default(Axis::Iterations, || AxisValue::Int(32));
-        point.set_default(Axis::Seed, || AxisValue::Int(0));
+    /// The cluster preset of a point.
+    fn preset(&self, point: &GridPoint) -> &Arc<Cluster> {
+        let usual = || self.gpu(point).cluster.as_str();
+        let name = point.text(Axis::Cluster).unwrap_or_else(usual);
+        &self.catalog.clusters[name]
     }
 
     /// The cluster of a completed point, its changes applied.
     pub(super) fn cluster(&self, point: &GridPoint) -> Arc<Cluster> {
-        let name = point
-            .text(Axis::Cluster)
-            .expect("completed points have a cluster");
-        let preset = &self.catalog.clusters[name];
+        let preset = self.preset(point);
+        let number = |axis| point.number(axis).expect(COMPLETED);
         let change = ClusterChange {
-            name: name.into(),
-            gpus_per_node: point
-                .int(Axis::GpusPerNode)
-                .and_then(|count| u32::try_from(count).ok())
-                .unwrap_or(preset.gpus_per_node),
-            topology: point
-                .text(Axis::Topology)
-                .unwrap_or(preset.fabric.topology.as_str())
-                .into(),
-            oversubscription: point
-                .number(Axis::Oversubscription)
-                .unwrap_or(preset.fabric.oversubscription)
-                .to_bits(),
-            nic_gbit_per_s: point
-                .number(Axis::NicGbitPerS)
-                .unwrap_or_else(|| preset.nic_bandwidth_per_gpu().as_gbit_per_s())
-                .to_bits(),
+            name: preset.name.as_str().into(),
+            gpus_per_node: point.int(Axis::GpusPerNode).expect(COMPLETED) as u32,
+            topology: point.text(Axis::Topology).expect(COMPLETED).into(),
+            oversubscription: number(Axis::Oversubscription).to_bits(),
+            nic_gbit_per_s: number(Axis::NicGbitPerS).to_bits(),
         };
         if change.is_none(preset) {
             return Arc::clone(preset);
         }
-        let kept = self.changed.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cluster) = kept.get(&change) {
+        let known = self.changed.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = known.get(&change) {
             return Arc::clone(cluster);
         }
-        drop(kept);
-        let cluster = Arc::new(change.applied(preset, &self.own));
-        let mut kept = self.changed.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < CLUSTERS_KEPT {
-            kept.insert(change, Arc::clone(&cluster));
-        }
+        drop(known);
+        let cluster = Arc::new(change.applied(preset, &self.custom));
+        let mut known = self.changed.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(change, Arc::clone(&cluster));
         cluster
     }
 }
@@ -166,7 +138,7 @@ impl ClusterChange {
 
     /// The preset with the changes: fewer GPUs of a node take their NICs along, and a domain that was
     /// one node stays one.
-    fn applied(&self, preset: &Cluster, own: &OwnTables) -> Cluster {
+    fn applied(&self, preset: &Cluster, custom: &CustomTables) -> Cluster {
         let mut cluster = preset.clone();
         if self.gpus_per_node != preset.gpus_per_node {
             let nics = u64::from(preset.nics_per_node) * u64::from(self.gpus_per_node);
@@ -180,7 +152,7 @@ impl ClusterChange {
         let nic_gbit_per_s = f64::from_bits(self.nic_gbit_per_s);
         let gpus_per_nic = f64::from(cluster.gpus_per_node) / f64::from(cluster.nics_per_node);
         cluster.nic_bandwidth = Bandwidth::gbit_per_s(nic_gbit_per_s * gpus_per_nic);
-        if let Some(topology) = own.topology(&self.topology) {
+        if let Some(topology) = custom.topology(&self.topology) {
             cluster.fabric.topology = topology;
         }
         cluster.fabric.oversubscription = f64::from_bits(self.oversubscription);
@@ -188,17 +160,26 @@ impl ClusterChange {
     }
 }
 
-/// `dp` follows when every other group is given.
-fn complete_layout(point: &mut GridPoint) {
-    if point.value(Axis::Dp) == Some(&AxisValue::Auto) {
-        point.clear(Axis::Dp);
+/// Gives a point its GPUs by its nodes, or its nodes by its GPUs where those are whole nodes.
+fn complete_size(point: &mut GridPoint) {
+    let per_node = point.int(Axis::GpusPerNode).expect(COMPLETED);
+    if let Some(nodes) = point.int(Axis::Nodes) {
+        point.set(Axis::Gpus, AxisValue::Int(nodes * per_node));
+    } else if let Some(gpus) = point.int(Axis::Gpus)
+        && (gpus <= per_node || gpus.is_multiple_of(per_node))
+    {
+        point.set(Axis::Nodes, AxisValue::Int(gpus.div_ceil(per_node)));
     }
+}
+
+/// Gives a point its data-parallel replicas where every other group is given.
+fn complete_replicas(point: &mut GridPoint) {
     let groups = [Axis::Tp, Axis::Pp, Axis::Cp].map(|axis| point.int(axis));
     let ([Some(tp), Some(pp), Some(cp)], Some(gpus)) = (groups, point.int(Axis::Gpus)) else {
         return;
     };
     let replica = tp.saturating_mul(pp).saturating_mul(cp);
-    if gpus.is_multiple_of(replica) {
-        point.set_default(Axis::Dp, || AxisValue::Int(gpus / replica));
+    if !point.has(Axis::Dp) && gpus.is_multiple_of(replica) {
+        point.set(Axis::Dp, AxisValue::Int(gpus / replica));
     }
 }

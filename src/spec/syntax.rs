@@ -1,12 +1,14 @@
 //! TOML, YAML and JSON as one tree in which every key and value knows its place.
 
+use std::fmt::Display;
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::de::{DeTable, DeValue};
 
-use crate::spec::diagnostic::Diagnostic;
+use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::source::{Place, Source, Syntax};
 
 /// A value and its place.
@@ -16,7 +18,7 @@ pub(super) struct Node {
     pub(super) place: Place,
 }
 
-/// What was written.
+/// Value as written.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
@@ -24,12 +26,17 @@ pub(super) enum Value {
     Int(i64),
     Real(f64),
     Text(String),
+    /// Contents of a file that the spec names.
+    File {
+        name: String,
+        text: String,
+    },
     Date(String),
     List(Vec<Node>),
     Table(Vec<Entry>),
 }
 
-/// One `key = value`.
+/// Key with its value.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
@@ -40,11 +47,10 @@ pub(super) struct Entry {
 impl Node {
     /// The text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
-        if let Value::Text(text) = &self.value {
-            Some(text)
-        } else {
-            None
-        }
+        let Value::Text(text) = &self.value else {
+            return None;
+        };
+        Some(text)
     }
 
     /// The number, whole or not, if it is one.
@@ -60,11 +66,47 @@ impl Node {
 
     /// The entries, if it is a table.
     pub(super) fn table(&self) -> Option<&[Entry]> {
-        if let Value::Table(entries) = &self.value {
-            Some(entries)
+        let Value::Table(entries) = &self.value else {
+            return None;
+        };
+        Some(entries)
+    }
+
+    /// The entries of a table, to be changed; none of another value.
+    pub(super) fn table_mut(&mut self) -> &mut [Entry] {
+        if let Value::Table(entries) = &mut self.value {
+            entries
         } else {
-            None
+            &mut []
         }
+    }
+
+    /// The entries of what has to be a table, or the fault noted.
+    pub(super) fn entries(&self, what: &str, faults: &mut Faults) -> Option<&[Entry]> {
+        let entries = self.table();
+        if entries.is_none() {
+            let message = format!("{what} is a table, not {}", self.described());
+            faults.push(Diagnostic::error(&self.place, message));
+        }
+        entries
+    }
+
+    /// The quantity of a key, written as text with its unit.
+    pub(super) fn quantity<T: FromStr<Err: Display>>(
+        &self,
+        key: &str,
+        example: &str,
+    ) -> Result<T, Diagnostic> {
+        let expected = || format!("text with its unit like \"{example}\"");
+        let text = self.text().ok_or_else(|| self.mismatch(key, &expected()))?;
+        text.parse()
+            .map_err(|error: T::Err| Diagnostic::error(&self.place, error.to_string()))
+    }
+
+    /// The fault of a key whose value is not what it takes.
+    pub(super) fn mismatch(&self, key: &str, expected: &str) -> Diagnostic {
+        let message = format!("`{key}` is {expected}, not {}", self.described());
+        Diagnostic::error(&self.place, message)
     }
 
     /// The items of a list, or the value itself as the only one.
@@ -84,6 +126,7 @@ impl Node {
             Value::Int(number) => format!("`{number}`"),
             Value::Real(number) => format!("`{number:?}`"),
             Value::Text(text) => format!("text `{text}`"),
+            Value::File { name, .. } => format!("the file `{name}`"),
             Value::Date(text) => format!("the date `{text}`"),
             Value::List(_) => "a list".to_owned(),
             Value::Table(_) => "a table".to_owned(),
@@ -97,7 +140,9 @@ impl Node {
             Value::Bool(answer) => toml::Value::Boolean(*answer),
             Value::Int(number) => toml::Value::Integer(*number),
             Value::Real(number) => toml::Value::Float(*number),
-            Value::Text(text) | Value::Date(text) => toml::Value::String(text.clone()),
+            Value::Text(text) | Value::File { text, .. } | Value::Date(text) => {
+                toml::Value::String(text.clone())
+            }
             Value::List(items) => {
                 toml::Value::Array(items.iter().filter_map(Self::to_toml).collect())
             }
@@ -109,6 +154,11 @@ impl Node {
             ),
         })
     }
+}
+
+/// The entry with a key.
+pub(super) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
+    entries.iter().find(|entry| entry.key == key)
 }
 
 /// Parses a text whose top is a table.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::simulation::{Infeasible, Scenario};
+use crate::simulation::{Infeasible, Scenario, Scratch, simulate_training};
 use crate::stack::ZeroStage;
 use crate::units::Bytes;
 
@@ -581,11 +581,69 @@ fn a_scenario_has_every_name_resolved_and_every_change_applied() {
     assert_ne!(scenario.run.seed, other.run.seed);
 }
 
+// Another GPU brings its own cluster, and its node size: 4 nodes of 8 V100 are 32 GPUs, which are 8 nodes of 4
+// GB200. `tp` is given and stays, `dp` follows; the batch per GPU makes room for the global one.
+#[test]
+fn an_altered_point_keeps_what_the_spec_gives_and_follows_in_the_rest() {
+    let spec = spec(
+        "
+        where = 'nodes < 8'
+        [grid]
+        gpu = 'v100-32gb-sxm'
+        nodes = [2, 4]
+        model = 'llama3-8b'
+        batch_per_gpu = 3
+        tp = 2
+        pp = 4
+        cp = 1
+        ",
+    );
+    let point = spec.plan().point(1);
+    let altered = |axis, text| {
+        let value = spec.value(axis, text).expect("the axis has the value");
+        let altered = spec.plan().altered(&point, axis, value);
+        let values = [
+            Axis::Cluster,
+            Axis::Gpus,
+            Axis::Nodes,
+            Axis::Precision,
+            Axis::BatchPerGpu,
+            Axis::GlobalBatch,
+            Axis::Dp,
+        ]
+        .map(|axis| {
+            altered
+                .value(axis)
+                .map_or("-".to_owned(), ToString::to_string)
+        });
+        values.join(" ")
+    };
+    insta::assert_snapshot!(
+        [
+            altered(Axis::Gpu, "gb200"),
+            altered(Axis::GlobalBatch, "64"),
+            altered(Axis::Nodes, "8"),
+            altered(Axis::Tp, "auto"),
+        ]
+        .join("\n"),
+        @r"
+    gb200-nvl72 32 8 bf16 3 - 4
+    dgx-1 32 4 fp16 - 64 4
+    dgx-1 64 8 fp16 3 - 8
+    dgx-1 32 4 fp16 3 - -
+    "
+    );
+    let refused = |axis, text: &str| spec.value(axis, text).expect_err(text).to_string();
+    assert!(refused(Axis::Nodes, "many").contains("not text `many`"));
+    assert!(refused(Axis::Size, "1 MiB").contains("does not belong to a training study"));
+}
+
 #[test]
 fn what_only_some_points_suffer_is_infeasible_with_limit_and_need() {
     let infeasible = |axes: &str| {
         let text = format!("[grid]\nglobal_batch = 64\n{axes}\n");
         training(&spec(&text), 0)
+            .and_then(|scenario| simulate_training(&scenario, &mut Scratch::default()))
             .expect_err("it cannot run")
             .to_string()
     };

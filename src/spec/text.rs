@@ -1,14 +1,16 @@
-//! A spec as text that runs by itself: includes, `--set` and `--where` resolved.
+//! Text of a spec that runs by itself: includes, `--set` and `--where` resolved.
 
 use std::fmt::Write as _;
 
-use crate::spec::AxisValue;
+use itertools::Itertools;
+
 use crate::spec::analysis::AnalysisSettings;
-use crate::spec::product::AxisValues;
+use crate::spec::axis_values::AxisValues;
 use crate::spec::read::{Given, Heading, Parts, Table};
+use crate::spec::value::AxisValue;
 use crate::units::SimDuration;
 
-/// Writes everything that decides on the points and on what is said about them.
+/// Writes everything that the points and the analysis depend on.
 pub(super) fn resolved(heading: &Heading, parts: &Parts, tables: &toml::Table) -> String {
     let mut text = String::new();
     line(&mut text, "name", &quoted(&heading.name));
@@ -17,8 +19,8 @@ pub(super) fn resolved(heading: &Heading, parts: &Parts, tables: &toml::Table) -
     }
     line(&mut text, "kind", &quoted(heading.kind.as_str()));
     if !heading.clauses.is_empty() {
-        let clauses: Vec<String> = heading.clauses.iter().map(|it| quoted(&it.text)).collect();
-        line(&mut text, "where", &format!("[{}]", clauses.join(", ")));
+        let clauses = heading.clauses.iter().map(|it| quoted(&it.text)).join(", ");
+        line(&mut text, "where", &format!("[{clauses}]"));
     }
     for grid in &parts.grids {
         table(&mut text, "[[grid]]", grid, values);
@@ -35,8 +37,8 @@ pub(super) fn resolved(heading: &Heading, parts: &Parts, tables: &toml::Table) -
     }
     analysis(&mut text, &heading.analysis);
     if !tables.is_empty() {
-        let own = toml::to_string(tables).expect("a table of plain values has a text");
-        write!(text, "\n{own}").expect("writing to a text cannot fail");
+        let tables = toml::to_string(tables).expect("a table of plain values has a text");
+        write!(text, "\n{tables}").expect("writing to a text cannot fail");
     }
     text
 }
@@ -63,8 +65,7 @@ fn axes<T>(text: &mut String, axes: &[Given<T>], write: fn(&T) -> String) {
 fn values(values: &AxisValues) -> String {
     match values {
         AxisValues::List(values) => {
-            let items: Vec<String> = values.iter().map(AxisValue::to_toml).collect();
-            format!("[{}]", items.join(", "))
+            format!("[{}]", values.iter().map(AxisValue::to_toml).join(", "))
         }
         AxisValues::Counts { from, step, len } => {
             let to = from + step * (len - 1);

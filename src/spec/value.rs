@@ -1,4 +1,4 @@
-//! The value that an axis has at a point.
+//! Value of an axis at a point.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +23,11 @@ pub enum AxisValue {
 }
 
 impl AxisValue {
+    /// A name.
+    pub fn name(name: &str) -> Self {
+        Self::Text(name.into())
+    }
+
     /// The name, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {

@@ -1,4 +1,4 @@
-//! Was it this part? The sizes around a breakdown simulated without it.
+//! Counterfactuals of a breakdown: the sizes around it simulated without a suspected part of the step.
 
 use super::replay::{Replay, per_sample};
 use crate::analysis::{Breakdown, BreakdownCause, Trial};
@@ -10,13 +10,13 @@ const MOST_SUSPECTS: usize = 4;
 /// The sizes of a series that decide about its breakdown, as they ran.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
-    /// Its smallest size.
+    /// Smallest size.
     pub(super) baseline: &'a Replay,
-    /// Its last size above the threshold.
+    /// Last size above the threshold.
     pub(super) good: &'a Replay,
-    /// Its first size under it.
+    /// First size under the threshold.
     pub(super) bad: &'a Replay,
-    /// Efficiency there, as it ran.
+    /// Efficiency of the first bad size, as it ran.
     pub(super) efficiency: f64,
 }
 

@@ -1,11 +1,11 @@
 //! The curve of a series with the layout of its smallest size, only data parallelism growing.
 //!
-//! Beside the curve with layouts chosen anew it tells what the fabric does: a layout that adapts
-//! hides a loss, or brings one in.
+//! Compared with the curve of layouts chosen anew it shows what the fabric does: a layout that adapts can
+//! hide a loss, or cause one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::replay::Replay;
+use super::replay::{Replay, point};
 use crate::analysis::points::PointColumns;
 use crate::analysis::{Layouts, Rows, Series, SeriesFinding, SizePoint, series_finding};
 use crate::record::{PointEnd, Provenance, Record, points_batch, points_schema};
@@ -13,8 +13,8 @@ use crate::simulation::{LayoutRequest, Outcome, Scenario, Scratch, simulate};
 use crate::spec::{AnalysisSettings, Axis, Portion, Spec, StudyKind};
 
 /// The curve of a series with the layout of its smallest size; `spec_of` gives the spec of a row's
-/// file. Sizes that cannot run so are rows with their reason, as everywhere. `None` where a row has no
-/// spec, or another one than wrote it.
+/// file. Sizes that cannot run with it are rows with their reason. `None` where a row has no spec, or
+/// another spec than wrote it.
 pub(super) fn frozen_series<'a>(
     series: &SeriesFinding,
     layout: &LayoutRequest,
@@ -37,8 +37,8 @@ pub(super) fn frozen_series<'a>(
     Some(finding)
 }
 
-/// The layout of the smallest size. A ZeRO stage means nothing to a single replica, so there it stays
-/// as it was asked for.
+/// Layout of the smallest size. A ZeRO stage means nothing to a single replica, so there it stays as
+/// requested.
 pub(super) fn frozen_layout(baseline: &Replay) -> LayoutRequest {
     let mut layout = baseline.pinned.layout.clone();
     if baseline.step.layout.dp * baseline.step.layout.cp == 1 {
@@ -47,17 +47,14 @@ pub(super) fn frozen_layout(baseline: &Replay) -> LayoutRequest {
     layout
 }
 
-/// A row's point with the frozen layout in place of its own.
+/// Record of a row's point simulated with the frozen layout.
 fn frozen_record(
     row: &SizePoint,
     spec: &Spec,
     layout: &LayoutRequest,
     scratch: &mut Scratch,
 ) -> Option<Record> {
-    if row.point >= spec.plan().len() {
-        return None;
-    }
-    let point = spec.plan().point(row.point);
+    let point = point(spec, row)?;
     let scenario = spec.plan().scenario(&point);
     let end = match &scenario {
         Ok(Scenario::Training(asked)) => {
@@ -73,7 +70,7 @@ fn frozen_record(
     Some(Record::new(point, scenario.ok(), end, thresholds))
 }
 
-/// Plays a scenario; a fault of the simulator is how the point ended, as in a run.
+/// Simulates a scenario; a panic of the simulator is a crashed point, as in a run.
 fn played(scenario: &Scenario, scratch: &mut Scratch) -> PointEnd {
     if let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| simulate(scenario, scratch))) {
         return PointEnd::Outcome(outcome);
@@ -82,7 +79,7 @@ fn played(scenario: &Scenario, scratch: &mut Scratch) -> PointEnd {
     PointEnd::Crashed("on the layout of the smallest size".to_owned())
 }
 
-/// Reads records the way the rows of every file are read.
+/// Rows of records, read as the rows of a file are.
 fn as_rows(records: &[Record], of: &[&SizePoint]) -> Option<Vec<SizePoint>> {
     let schema = points_schema(&Provenance {
         study: StudyKind::Training,

@@ -1,4 +1,4 @@
-//! The changes worth trying around a point.
+//! Changes worth trying on a point.
 
 use serde::Serialize;
 
@@ -8,19 +8,19 @@ use crate::simulation::{StepReport, TrainingScenario};
 use crate::spec::{Axis, Spec};
 use crate::stack::{Recompute, ZeroStage};
 
-/// One axis changed to one value.
+/// Change of one axis to one value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// The axis.
     pub axis: Axis,
-    /// Its new value, as a spec writes it without quotes.
+    /// New value, as a spec writes it without quotes.
     pub value: String,
     /// The change in words: `NICs at 800 Gbit/s instead of 400`.
     pub words: String,
 }
 
 impl Change {
-    /// A change with words made of the axis and its values.
+    /// A change described by the axis and its values.
     pub fn new(axis: Axis, value: &impl ToString, old: &impl ToString) -> Self {
         let (value, old) = (value.to_string(), old.to_string());
         Self {
@@ -107,11 +107,11 @@ fn collectives(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) ->
         .as_ref()
         .or(report.collective_used.as_ref())
         .map_or("auto", Algorithm::as_str);
-    let own = spec.own().collectives.keys().map(String::as_str);
+    let custom = spec.custom().collectives.keys().map(String::as_str);
     CollectiveAlgorithm::NAMES
         .iter()
         .copied()
-        .chain(own)
+        .chain(custom)
         .filter(|algorithm| *algorithm != old)
         .map(|algorithm| Change::new(Axis::Collective, &algorithm, &old))
         .collect()
@@ -165,7 +165,7 @@ fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Op
         })
 }
 
-/// Who makes a GPU: the first word of its title.
+/// Maker of a GPU: the first word of its title.
 fn maker(gpu: &Gpu) -> Option<&str> {
     gpu.title.split_whitespace().next()
 }

@@ -1,37 +1,36 @@
-//! A point of a run played again exactly as it ran, the ground that changes are made on.
+//! A point of a run simulated again exactly as it ran: the start of every change.
 
 use crate::analysis::{LayoutUsed, SizePoint};
 use crate::simulation::{
     LayoutRequest, Scenario, Scratch, StepReport, TrainingScenario, simulate_training,
 };
-use crate::spec::Spec;
+use crate::spec::{GridPoint, Spec};
 use crate::stack::ZeroStage;
 
-/// Part of the time by which a step played again may differ from its row: the row's decimals.
+/// Relative difference up to which a time reproduces that of the row.
 const SAME: f64 = 1e-9;
 
-/// A point that gave the time of its row again.
+/// A point whose simulation reproduced the time of its row.
 #[derive(Clone, Debug)]
 pub(super) struct Replay {
     /// The point with the layout that ran, nothing of it left to choose.
     pub(super) pinned: TrainingScenario,
-    /// Whether the spec left anything of the layout to choose.
+    /// Whether the spec leaves anything of the layout to choose.
     pub(super) chosen: bool,
     /// The ZeRO stage that the spec asks for.
     pub(super) asked_zero: Option<ZeroStage>,
-    /// Its step.
+    /// The step.
     pub(super) step: StepReport,
 }
 
 impl Replay {
-    /// Plays a row again; `None` where it did not run, or where this version gives another time than the
-    /// one that wrote the row did.
+    /// Simulates a row again; `None` where it did not run, or where this version does not reproduce its time.
     pub(super) fn of(spec: &Spec, row: &SizePoint, scratch: &mut Scratch) -> Option<Self> {
         let used = row.measured?.layout;
         Self::with_layout(spec, row, |asked| as_used(asked, &used), scratch)
     }
 
-    /// The same for a row that ran with another layout than its spec gives.
+    /// Simulates a row that ran with another layout than its spec gives.
     pub(super) fn with_layout(
         spec: &Spec,
         row: &SizePoint,
@@ -68,13 +67,15 @@ pub(super) fn per_sample(scenario: &TrainingScenario, step: &StepReport) -> f64 
     step.step_time().as_secs_f64() / f64::from(scenario.workload.global_batch)
 }
 
+/// The point of a row; `None` where its plan has no such point.
+pub(super) fn point(spec: &Spec, row: &SizePoint) -> Option<GridPoint> {
+    let is_there = row.point < spec.plan().len();
+    is_there.then(|| spec.plan().point(row.point))
+}
+
 /// The training scenario of a row; `None` where its plan has no such point.
 pub(super) fn scenario(spec: &Spec, row: &SizePoint) -> Option<TrainingScenario> {
-    if row.point >= spec.plan().len() {
-        return None;
-    }
-    let point = spec.plan().point(row.point);
-    match spec.plan().scenario(&point).ok()? {
+    match spec.plan().scenario(&point(spec, row)?).ok()? {
         Scenario::Training(training) => Some(*training),
         Scenario::Collective(_) => None,
     }
@@ -96,12 +97,7 @@ fn leaves_to_choose(request: &LayoutRequest) -> bool {
 /// A request with the groups that a row says ran. What the rows do not hold (the split into stages, the
 /// layers that are recomputed) follows from them as it did then.
 fn as_used(asked: &LayoutRequest, used: &LayoutUsed) -> LayoutRequest {
-    let stage = |number: u32| {
-        ZeroStage::ALL
-            .iter()
-            .copied()
-            .find(|stage| u32::from(stage.number()) == number)
-    };
+    let stage = |number: u32| number.to_string().parse().ok();
     LayoutRequest {
         micro_batch: used.micro_batch.or(asked.micro_batch),
         tp: used.tp.or(asked.tp),

@@ -8,8 +8,8 @@ use crate::simulation::{Counterfactual, TrainingScenario};
 use crate::stack::{Host, Stack};
 use crate::units::FlopRate;
 
-/// A scenario with so many times as much of a resource; of latency and of the host's work it is that
-/// many times less. The layout should be pinned, or the search answers too.
+/// Scenario with `factor` times as much of a resource; latency and the work of the host are divided by it.
+/// The layout should be pinned, or the change includes another layout.
 ///
 /// All resources together cover every rate and every time of a step but the ceilings of the
 /// communication library's protocols, so that with `factor` times as much of all of them the step

@@ -1,4 +1,4 @@
-//! What a step's time hangs on: its elasticity to every resource.
+//! Sensitivity of a step's time: its elasticity to every resource.
 
 use super::resource::with_more;
 use crate::analysis::{Elasticity, Resource};

@@ -46,6 +46,7 @@ impl Row {
                 "reason" => {
                     Cell::Text("memory: 90.0 GiB needed per GPU, 80.0 GiB available (tp 8)")
                 }
+                "reason_kind" => Cell::Text("memory"),
                 "used_tp" | "step_time_s" | "samples_per_s" | "compute_s" => Cell::Null,
                 other => self.input(other, row),
             };

@@ -39,6 +39,7 @@ impl Row {
             "point" => Cell::Number(row as f64),
             "status" => Cell::Text(if ran { "ok" } else { "infeasible" }),
             "reason" if !ran => Cell::Text("unsupported: `ring` cannot carry it"),
+            "reason_kind" if !ran => Cell::Text("unsupported"),
             "op" => Cell::Text("all-reduce"),
             "gpu" => Cell::Text("h100-sxm"),
             "cluster" => Cell::Text("dgx-h100"),

@@ -116,7 +116,7 @@ fn what_cannot_be_simulated_is_a_row_with_its_reason() {
         (
             ",tp,pp,cp",
             "a,h100-sxm,8,llama3-8b,8,40,3,1,1",
-            "8 GPUs cannot be divided by tp 3",
+            "gpus 8 cannot be divided by tp 3",
         ),
         (
             ",tp,pp,cp",

@@ -1,9 +1,11 @@
 //! Layouts that a scenario allows.
 
+use itertools::Itertools;
+
 use crate::collective::{Algorithm, CollectiveOp};
 use crate::hardware::AttentionKernel;
-use crate::model::{Architecture, Family};
-use crate::simulation::training::stages;
+use crate::model::Family;
+use crate::simulation::training::{request, stages};
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::stack::{PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage};
 
@@ -34,7 +36,6 @@ const MOST_STAGES: u32 = 64;
 /// If none does: the first reason met.
 pub(super) fn candidates(scenario: &TrainingScenario) -> Result<Vec<Candidate>, Infeasible> {
     let attention = attention_kernel(scenario)?;
-    check_formats(scenario)?;
     let mut found = Found {
         scenario,
         attention,
@@ -51,9 +52,10 @@ pub(super) fn candidates(scenario: &TrainingScenario) -> Result<Vec<Candidate>, 
     match (found.candidates.is_empty(), found.first_fault) {
         (false, _) => Ok(found.candidates),
         (true, Some(fault)) => Err(fault),
-        (true, None) => Err(Infeasible::Limit {
-            sentence: format!("no layout divides {} GPUs", scenario.gpus),
-        }),
+        (true, None) => Err(Infeasible::Limit(format!(
+            "no layout divides {} GPUs",
+            scenario.gpus
+        ))),
     }
 }
 
@@ -73,7 +75,7 @@ impl Found<'_> {
     }
 
     fn groups(&mut self, tp: u32, cp: u32, pp: u32) -> Result<(), Infeasible> {
-        let dp = check_groups(self.scenario, tp, cp, pp)?;
+        let dp = replicas(self.scenario, tp, cp, pp)?;
         for ep in expert_options(self.scenario, tp * cp * dp)? {
             self.record(|found| found.batches(tp, cp, pp, dp, ep));
         }
@@ -130,18 +132,15 @@ fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infe
         Some(AttentionKernel::Unfused) => Ok(AttentionKernel::Unfused),
         Some(kernel) if rates.contains_key(&kernel) => Ok(kernel),
         Some(kernel) => {
-            let known: Vec<&str> = rates.keys().map(|kernel| kernel.as_str()).collect();
-            Err(Infeasible::Unsupported {
-                sentence: format!(
-                    "attention kernel `{kernel}` does not run on {}, which has unfused and {}",
-                    scenario.gpu.name,
-                    if known.is_empty() {
-                        "no other".to_owned()
-                    } else {
-                        known.join(", ")
-                    }
-                ),
-            })
+            let others = if rates.is_empty() {
+                "no other".to_owned()
+            } else {
+                rates.keys().join(", ")
+            };
+            Err(Infeasible::Unsupported(format!(
+                "attention kernel `{kernel}` does not run on {}, which has unfused and {others}",
+                scenario.gpu.name
+            )))
         }
         None => {
             let known = |kernel: &&AttentionKernel| rates.contains_key(kernel);
@@ -149,27 +148,6 @@ fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infe
             Ok(best.copied().unwrap_or(AttentionKernel::Unfused))
         }
     }
-}
-
-fn check_formats(scenario: &TrainingScenario) -> Result<(), Infeasible> {
-    let precision = scenario.workload.precision;
-    if scenario.gpu.peaks.get(precision).is_none() {
-        let known: Vec<&str> = scenario
-            .gpu
-            .peaks
-            .0
-            .keys()
-            .map(|format| format.as_str())
-            .collect();
-        return Err(Infeasible::Unsupported {
-            sentence: format!(
-                "precision {precision} is not available on {}, which has {}",
-                scenario.gpu.name,
-                known.join(", ")
-            ),
-        });
-    }
-    Ok(())
 }
 
 /// Divisors of `n`, ascending.
@@ -225,65 +203,47 @@ fn stage_options(scenario: &TrainingScenario, inner: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Checks the groups of the dense layers and gives the data-parallel size.
-fn check_groups(scenario: &TrainingScenario, tp: u32, cp: u32, pp: u32) -> Result<u32, Infeasible> {
+/// Data-parallel replicas that are left beside the groups of the dense layers.
+fn replicas(scenario: &TrainingScenario, tp: u32, cp: u32, pp: u32) -> Result<u32, Infeasible> {
     let gpus = scenario.gpus;
-    let inner = u64::from(tp)
-        .saturating_mul(u64::from(pp))
-        .saturating_mul(u64::from(cp));
-    let by = format!("tp {tp} × pp {pp} × cp {cp} = {inner}");
-    if inner > u64::from(gpus) {
-        return Err(Infeasible::Limit {
-            sentence: format!("{by} needs {inner} GPUs, the job has {gpus}"),
-        });
-    }
+    let inner = u64::from(tp) * u64::from(pp) * u64::from(cp);
+    let words = || format!("tp {tp} × pp {pp} × cp {cp} = {inner}");
     if !u64::from(gpus).is_multiple_of(inner) {
         return Err(Infeasible::Indivisible {
             what: format!("{gpus} GPUs"),
-            by,
+            by: words(),
         });
     }
     let dp = (u64::from(gpus) / inner) as u32;
     if let Some(requested) = scenario.layout.dp.filter(|requested| *requested != dp) {
-        return Err(Infeasible::Limit {
-            sentence: format!(
-                "dp {requested} needs {requested} × {by} GPUs, the job has {gpus}, which is dp {dp}"
-            ),
+        return Err(Infeasible::Limit(format!(
+            "dp {requested} needs {requested} × {} GPUs, the job has {gpus}, which is dp {dp}",
+            words()
+        )));
+    }
+    let Some(network) = scenario.model.transformer() else {
+        return Ok(dp);
+    };
+    if !network.heads.is_multiple_of(tp) {
+        return Err(Infeasible::Indivisible {
+            what: format!("{} attention heads", network.heads),
+            by: format!("tp {tp}"),
         });
     }
-    match &scenario.model.architecture {
-        Architecture::Cnn(_) if inner > 1 => Err(Infeasible::Unsupported {
-            sentence: format!("{by}: a convolutional net is laid out data-parallel only"),
-        }),
-        Architecture::Cnn(_) => Ok(dp),
-        Architecture::Transformer(network) => {
-            if !network.heads.is_multiple_of(tp) {
-                return Err(Infeasible::Indivisible {
-                    what: format!("{} attention heads", network.heads),
-                    by: format!("tp {tp}"),
-                });
-            }
-            let seq_len = scenario.workload.seq_len;
-            if cp > 1 && !seq_len.is_multiple_of(2 * cp) {
-                return Err(Infeasible::Indivisible {
-                    what: format!("sequence of {seq_len} tokens"),
-                    by: format!("2 × cp {cp}"),
-                });
-            }
-            Ok(dp)
-        }
+    let seq_len = scenario.workload.seq_len;
+    if cp > 1 && !seq_len.is_multiple_of(2 * cp) {
+        return Err(Infeasible::Indivisible {
+            what: format!("sequence of {seq_len} tokens"),
+            by: format!("2 × cp {cp}"),
+        });
     }
+    Ok(dp)
 }
 
 fn expert_options(scenario: &TrainingScenario, stage_gpus: u32) -> Result<Vec<u32>, Infeasible> {
     let etp = scenario.layout.etp.unwrap_or(1);
     let Some(moe) = scenario.model.transformer().and_then(|network| network.moe) else {
-        return match scenario.layout.ep {
-            None | Some(1) => Ok(vec![1]),
-            Some(ep) => Err(Infeasible::Unsupported {
-                sentence: format!("ep {ep}: model {} has no experts", scenario.model.name),
-            }),
-        };
+        return Ok(vec![1]);
     };
     let fits = |ep: u32| moe.experts.is_multiple_of(ep) && stage_gpus.is_multiple_of(ep * etp);
     match scenario.layout.ep {
@@ -309,11 +269,9 @@ fn micro_batch_options(
 ) -> Result<Vec<u32>, Infeasible> {
     if let Some(micro_batch) = scenario.layout.micro_batch {
         if micro_batch > replica_batch {
-            return Err(Infeasible::Limit {
-                sentence: format!(
-                    "micro batch {micro_batch} is more than the {replica_batch} samples that a replica has per step"
-                ),
-            });
+            return Err(Infeasible::Limit(format!(
+                "micro batch {micro_batch} is more than the {replica_batch} samples that a replica has per step"
+            )));
         }
         return Ok(vec![micro_batch]);
     }
@@ -385,24 +343,16 @@ fn stage_layers(
     pp: u32,
     vpp: u32,
 ) -> Result<Vec<u32>, Infeasible> {
-    let stages = u64::from(pp) * u64::from(vpp);
     if let Some(list) = &scenario.layout.layers_per_stage {
-        let total: u64 = list.iter().map(|count| u64::from(*count)).sum();
-        if list.len() as u64 != stages || total != u64::from(layers) {
-            return Err(Infeasible::Limit {
-                sentence: format!(
-                    "layers_per_stage lists {total} layers on {} stages, the layout has {layers} on {stages}",
-                    list.len()
-                ),
-            });
-        }
+        request::check_split(list, pp, vpp)?;
         return Ok(list.clone());
     }
+    let stages = u64::from(pp) * u64::from(vpp);
     // Embedding and loss may each stand for a layer, which leaves a virtual stage without any.
     if stages > u64::from(layers) + 2 {
-        return Err(Infeasible::Limit {
-            sentence: format!("pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"),
-        });
+        return Err(Infeasible::Limit(format!(
+            "pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"
+        )));
     }
     Ok(stages::spread(layers, stages as u32))
 }
@@ -413,19 +363,17 @@ fn pipeline_schedule(
     vpp: u32,
 ) -> Result<PipelineSchedule, Infeasible> {
     if vpp > 1 && pp == 1 {
-        return Err(Infeasible::Unsupported {
-            sentence: format!("vpp {vpp} needs a pipeline, the layout has pp 1"),
-        });
+        return Err(Infeasible::Unsupported(format!(
+            "vpp {vpp} needs a pipeline, the layout has pp 1"
+        )));
     }
     match scenario.layout.schedule {
         None if vpp > 1 => Ok(PipelineSchedule::Interleaved),
         None => Ok(PipelineSchedule::OneFOneB),
         Some(schedule) if vpp > 1 && schedule != PipelineSchedule::Interleaved => {
-            Err(Infeasible::Unsupported {
-                sentence: format!(
-                    "vpp {vpp} needs the interleaved schedule, `{schedule}` has one chunk per stage"
-                ),
-            })
+            Err(Infeasible::Unsupported(format!(
+                "vpp {vpp} needs the interleaved schedule, `{schedule}` has one chunk per stage"
+            )))
         }
         Some(schedule) => Ok(schedule),
     }
@@ -433,10 +381,10 @@ fn pipeline_schedule(
 
 fn zero_options(scenario: &TrainingScenario, replicas: u32, pp: u32) -> &'static [ZeroStage] {
     match scenario.layout.zero {
-        Some(ZeroStage::Z0) => &[ZeroStage::Z0],
-        Some(ZeroStage::Z1) => &[ZeroStage::Z1],
-        Some(ZeroStage::Z2) => &[ZeroStage::Z2],
-        Some(ZeroStage::Z3) => &[ZeroStage::Z3],
+        Some(stage) => {
+            let place = usize::from(stage.number());
+            &ZeroStage::ALL[place..=place]
+        }
         None if replicas == 1 || asks_all_reduce(scenario) => &[ZeroStage::Z0],
         None => match scenario.stack.sharding {
             Sharding::Replicated => &[ZeroStage::Z0],
@@ -447,8 +395,7 @@ fn zero_options(scenario: &TrainingScenario, replicas: u32, pp: u32) -> &'static
     }
 }
 
-/// Whether a schedule of the spec's own is to all-reduce the gradients, which only unsharded
-/// optimizers need.
+/// Whether a custom schedule all-reduces the gradients, which only unsharded optimizers need.
 fn asks_all_reduce(scenario: &TrainingScenario) -> bool {
     let asked = scenario.communication.collective.as_ref();
     asked

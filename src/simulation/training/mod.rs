@@ -12,6 +12,7 @@ mod play;
 mod pricing;
 mod replica_cost;
 mod replica_play;
+mod request;
 pub mod schedule;
 mod search;
 mod shared;
@@ -44,6 +45,7 @@ pub fn simulate_training(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<StepReport, Infeasible> {
+    request::check(scenario)?;
     let (source, pricing, timeline) = scratch.training.serve(scenario)?;
     let choice = search::fastest(scenario, source, pricing, timeline)?;
     let mut report = report(scenario, &choice);
@@ -69,6 +71,7 @@ pub fn stage_memory(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<Vec<MemoryFootprint>, Infeasible> {
+    request::check(scenario)?;
     let source = scratch.training.source(scenario);
     let candidate = layout::candidates(scenario)?.swap_remove(0);
     let mut layout = candidate.layout;

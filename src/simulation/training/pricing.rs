@@ -25,9 +25,7 @@ pub(super) struct Pricing {
 const MOST_KNOWN: usize = 1 << 16;
 
 fn infeasible(unsupported: &Unsupported) -> Infeasible {
-    Infeasible::Unsupported {
-        sentence: unsupported.to_string(),
-    }
+    Infeasible::Unsupported(unsupported.to_string())
 }
 
 impl Pricing {
@@ -36,9 +34,8 @@ impl Pricing {
     /// # Errors
     /// If the fabric cannot hold its nodes.
     pub(super) fn new(cluster: &Arc<Cluster>, gpus: u32) -> Result<Self, Infeasible> {
-        let network = Network::new(cluster, gpus).map_err(|fault| Infeasible::Unsupported {
-            sentence: fault.to_string(),
-        })?;
+        let network = Network::new(cluster, gpus)
+            .map_err(|fault| Infeasible::Unsupported(fault.to_string()))?;
         Ok(Self {
             network,
             slowest: Slowest::of(gpus),

@@ -47,7 +47,7 @@ pub(super) fn check_schedule(
     } else {
         return Ok(());
     };
-    Err(Infeasible::Unsupported { sentence })
+    Err(Infeasible::Unsupported(sentence))
 }
 
 /// Prices of a layout's data-parallel communication.

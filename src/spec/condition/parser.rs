@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
-use crate::catalog::Kind as Shelf;
 use crate::closed_set::nearest;
-use crate::spec::axis::{Axis, Domain, StudyKind};
+use crate::spec::axis::{Axis, Domain};
+use crate::spec::condition::expression::{Arithmetic, Comparison, Expression, Field, Operand};
+use crate::spec::condition::tokens::{Token, TokenKind, malformed, tokens};
+use crate::spec::facts::{FACTS, Fact};
+use crate::spec::names::Names;
 use crate::units::Bytes;
 
-use super::{Expression, Field, Kind, Operand, Operator, Part};
+pub(in crate::spec) use crate::spec::condition::tokens::Malformed;
 
 /// Parentheses, `not` and minus signs inside each other.
 const NESTING_MAX: usize = 64;
@@ -15,27 +18,8 @@ const NESTING_MAX: usize = 64;
 /// Operators of one expression: a chain of them is as deep as it is long.
 const OPERATORS_MAX: usize = 1_000;
 
-/// What a clause may name.
-pub(in crate::spec) struct Known<'a> {
-    /// Numbers that the things of a shelf have: `params`.
-    pub(in crate::spec) fields: &'a dyn Fn(Shelf) -> Vec<&'static str>,
-    /// Names that an axis may have.
-    pub(in crate::spec) names: &'a dyn Fn(Domain) -> Vec<String>,
-    /// Kind of study whose axes can be named.
-    pub(in crate::spec) kind: StudyKind,
-}
-
-/// Why a clause is no expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::spec) struct Malformed {
-    /// Bytes of the clause.
-    pub(in crate::spec) span: Range<usize>,
-    pub(in crate::spec) message: String,
-    pub(in crate::spec) hint: Option<String>,
-}
-
 /// Parses and checks a clause.
-pub(in crate::spec) fn parse(text: &str, known: &Known<'_>) -> Result<Expression, Malformed> {
+pub(in crate::spec) fn parse(text: &str, names: &Names) -> Result<Expression, Malformed> {
     let tokens = tokens(text)?;
     if tokens.is_empty() {
         return Err(malformed(0..text.len(), "the expression is empty"));
@@ -46,7 +30,7 @@ pub(in crate::spec) fn parse(text: &str, known: &Known<'_>) -> Result<Expression
         at: 0,
         depth: 0,
         operators: 0,
-        known,
+        names,
     };
     let part = parser.disjunction()?;
     if let Some(token) = parser.peek().cloned() {
@@ -55,85 +39,51 @@ pub(in crate::spec) fn parse(text: &str, known: &Known<'_>) -> Result<Expression
     Ok(parser.truth(part)?.expression)
 }
 
-fn malformed(span: Range<usize>, message: impl Into<String>) -> Malformed {
-    Malformed {
-        span,
-        message: message.into(),
-        hint: None,
+/// Type of an expression, known without a point.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Number,
+    Size,
+    Bool,
+    Name(Domain),
+    Literal,
+}
+
+impl Kind {
+    fn of(field: Field) -> Self {
+        match field {
+            Field::Fact(_) => Self::Number,
+            Field::Axis(axis) => match axis.info().domain {
+                Domain::Int { .. } | Domain::Real { .. } => Self::Number,
+                Domain::Size => Self::Size,
+                Domain::Bool => Self::Bool,
+                domain @ (Domain::Catalog(_)
+                | Domain::Closed(_)
+                | Domain::Custom(_)
+                | Domain::Stages) => Self::Name(domain),
+            },
+        }
+    }
+
+    fn described(self) -> &'static str {
+        match self {
+            Self::Number => "a number",
+            Self::Size => "an amount of data",
+            Self::Bool => "true or false",
+            Self::Name(_) | Self::Literal => "text",
+        }
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum TokenKind {
-    Number(f64),
-    Text(String),
-    Word,
-    Symbol,
-}
-
-#[derive(Clone, Debug)]
-struct Token {
-    kind: TokenKind,
+/// Part of an expression with its type and place.
+struct Part {
+    expression: Expression,
+    kind: Kind,
     span: Range<usize>,
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>, Malformed> {
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while let Some(first) = text[at..].chars().next() {
-        let rest = &text[at..];
-        let while_matches =
-            |matches: fn(char) -> bool| rest.find(|c| !matches(c)).unwrap_or(rest.len());
-        let (kind, length) = if first.is_whitespace() {
-            at += first.len_utf8();
-            continue;
-        } else if first.is_ascii_digit() || first == '.' {
-            number(rest, at)?
-        } else if first == '"' || first == '\'' {
-            let Some(end) = rest[1..].find(first) else {
-                return Err(malformed(at..text.len(), "the text is never closed"));
-            };
-            (TokenKind::Text(rest[1..=end].to_owned()), end + 2)
-        } else if first.is_alphabetic() || first == '_' {
-            let length = while_matches(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
-            (TokenKind::Word, length)
-        } else {
-            let pairs = ["==", "!=", "<=", ">=", "&&", "||", "<>"];
-            let length = if pairs.iter().any(|pair| rest.starts_with(pair)) {
-                2
-            } else {
-                first.len_utf8()
-            };
-            (TokenKind::Symbol, length)
-        };
-        tokens.push(Token {
-            kind,
-            span: at..at + length,
-        });
-        at += length;
-    }
-    Ok(tokens)
-}
-
-/// A number at the beginning of `rest`: `4`, `1_000`, `0.5`, `70e9`.
-fn number(rest: &str, at: usize) -> Result<(TokenKind, usize), Malformed> {
-    let mut previous = ' ';
-    let length = rest
-        .find(|c: char| {
-            let sign = matches!(c, '+' | '-') && matches!(previous, 'e' | 'E');
-            previous = c;
-            !(c.is_alphanumeric() || matches!(c, '.' | '_') || sign)
-        })
-        .unwrap_or(rest.len());
-    let digits = rest[..length].replace('_', "");
-    match digits.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok((TokenKind::Number(number), length)),
-        _ => Err(malformed(
-            at..at + length,
-            format!("`{}` is not a number", &rest[..length]),
-        )),
-    }
-}
+/// Expression of an operator and its two sides.
+type Join = fn(Box<Expression>, Box<Expression>) -> Expression;
 
 struct Parser<'a> {
     text: &'a str,
@@ -141,7 +91,7 @@ struct Parser<'a> {
     at: usize,
     depth: usize,
     operators: usize,
-    known: &'a Known<'a>,
+    names: &'a Names,
 }
 
 impl Parser<'_> {
@@ -160,7 +110,7 @@ impl Parser<'_> {
         })
     }
 
-    fn take_one_of(&mut self, operators: &[(&str, Operator)]) -> Option<(Operator, Range<usize>)> {
+    fn take_one_of<T: Copy>(&mut self, operators: &[(&str, T)]) -> Option<(T, Range<usize>)> {
         operators
             .iter()
             .find_map(|(text, operator)| Some((*operator, self.take(text)?)))
@@ -198,43 +148,53 @@ impl Parser<'_> {
     }
 
     fn disjunction(&mut self) -> Result<Part, Malformed> {
-        self.chain(Self::conjunction, &[("or", Operator::Or)], Self::truth)
+        let or: &[(&str, Join)] = &[("or", Expression::Or)];
+        self.chain(Self::conjunction, or, Self::truth)
     }
 
     fn conjunction(&mut self) -> Result<Part, Malformed> {
-        self.chain(Self::negation, &[("and", Operator::And)], Self::truth)
+        let and: &[(&str, Join)] = &[("and", Expression::And)];
+        self.chain(Self::negation, and, Self::truth)
     }
 
     fn sum(&mut self) -> Result<Part, Malformed> {
-        let signs = [("+", Operator::Add), ("-", Operator::Subtract)];
-        self.chain(Self::product, &signs, Self::numeric)
+        let signs: &[(&str, Join)] = &[
+            ("+", |a, b| Expression::Compute(Arithmetic::Add, a, b)),
+            ("-", |a, b| Expression::Compute(Arithmetic::Subtract, a, b)),
+        ];
+        self.chain(Self::product, signs, Self::numeric)
     }
 
     fn product(&mut self) -> Result<Part, Malformed> {
-        let signs = [
-            ("*", Operator::Multiply),
-            ("/", Operator::Divide),
-            ("%", Operator::Remainder),
+        let signs: &[(&str, Join)] = &[
+            ("*", |a, b| Expression::Compute(Arithmetic::Multiply, a, b)),
+            ("/", |a, b| Expression::Compute(Arithmetic::Divide, a, b)),
+            ("%", |a, b| Expression::Compute(Arithmetic::Remainder, a, b)),
         ];
-        self.chain(Self::unary, &signs, Self::numeric)
+        self.chain(Self::unary, signs, Self::numeric)
     }
 
-    /// Parts joined by operators of one rank, from the left.
+    /// Parts joined by operators of one rank, from the left; the result is of the type of the parts.
     fn chain(
         &mut self,
         next: fn(&mut Self) -> Result<Part, Malformed>,
-        operators: &[(&str, Operator)],
+        operators: &[(&str, Join)],
         checked: fn(&Self, Part) -> Result<Part, Malformed>,
     ) -> Result<Part, Malformed> {
         let mut left = next(self)?;
-        while let Some((operator, at)) = self.take_one_of(operators) {
+        while let Some((join, at)) = self.take_one_of(operators) {
             self.operators += 1;
             if self.operators > OPERATORS_MAX {
                 let message = format!("the expression has more than {OPERATORS_MAX} operators");
                 return Err(malformed(at, message));
             }
             let right = next(self)?;
-            left = joined(operator, checked(self, left)?, checked(self, right)?);
+            let (checked_left, right) = (checked(self, left)?, checked(self, right)?);
+            let kind = match checked_left.kind {
+                Kind::Bool => Kind::Bool,
+                Kind::Number | Kind::Size | Kind::Name(_) | Kind::Literal => Kind::Number,
+            };
+            left = joined(kind, join, checked_left, right);
         }
         Ok(left)
     }
@@ -253,13 +213,13 @@ impl Parser<'_> {
     }
 
     fn comparison(&mut self) -> Result<Part, Malformed> {
-        const SIGNS: &[(&str, Operator)] = &[
-            ("==", Operator::Equal),
-            ("!=", Operator::NotEqual),
-            ("<=", Operator::LessOrEqual),
-            (">=", Operator::GreaterOrEqual),
-            ("<", Operator::Less),
-            (">", Operator::Greater),
+        const SIGNS: &[(&str, Comparison)] = &[
+            ("==", Comparison::Equal),
+            ("!=", Comparison::NotEqual),
+            ("<=", Comparison::LessOrEqual),
+            (">=", Comparison::GreaterOrEqual),
+            ("<", Comparison::Less),
+            (">", Comparison::Greater),
         ];
         let left = self.sum()?;
         let Some((operator, _)) = self.take_one_of(SIGNS) else {
@@ -273,7 +233,8 @@ impl Parser<'_> {
             });
         }
         let (left, right) = self.comparable(operator, left, right)?;
-        Ok(joined(operator, left, right))
+        let compare = |left, right| Expression::Compare(operator, left, right);
+        Ok(joined(Kind::Bool, compare, left, right))
     }
 
     fn unary(&mut self) -> Result<Part, Malformed> {
@@ -335,35 +296,17 @@ impl Parser<'_> {
         if matches!(word, "and" | "or" | "not") {
             return Err(self.unexpected(span));
         }
-        if let Ok(axis) = word.parse::<Axis>()
-            && axis.belongs_to(self.known.kind)
-        {
-            let field = Field::Axis(axis);
-            return Ok((Expression::Field(field.clone()), Kind::of(&field)));
+        let axis = word.parse::<Axis>().ok();
+        let axis = axis.filter(|axis| axis.belongs_to(self.names.kind));
+        let field = axis
+            .map(Field::Axis)
+            .or_else(|| Fact::named(word).map(Field::Fact));
+        if let Some(field) = field {
+            return Ok((Expression::Field(field), Kind::of(field)));
         }
-        let mut all: Vec<String> = Axis::ALL
-            .iter()
-            .filter(|axis| axis.belongs_to(self.known.kind))
-            .map(ToString::to_string)
-            .collect();
-        for (prefix, shelf) in [
-            ("model", Shelf::Models),
-            ("gpu", Shelf::Gpus),
-            ("cluster", Shelf::Clusters),
-        ] {
-            for name in (self.known.fields)(shelf) {
-                if word
-                    .strip_prefix(prefix)
-                    .and_then(|rest| rest.strip_prefix('.'))
-                    == Some(name)
-                {
-                    let field = Field::Catalog(shelf, name.into());
-                    return Ok((Expression::Field(field), Kind::Number));
-                }
-                all.push(format!("{prefix}.{name}"));
-            }
-        }
-        let hint = nearest(word, all.iter().map(String::as_str)).map_or_else(
+        let axes = self.names.axes().map(Axis::as_str);
+        let known = axes.chain(FACTS.iter().map(|fact| fact.name));
+        let hint = nearest(word, known).map_or_else(
             || {
                 "a field is an axis, or a number of model, gpu or cluster; text stands in quotes"
                     .to_owned()
@@ -407,11 +350,11 @@ impl Parser<'_> {
     /// Both sides of a comparison, checked against each other; names and sizes in quotes are looked up.
     fn comparable(
         &self,
-        operator: Operator,
+        operator: Comparison,
         left: Part,
         right: Part,
     ) -> Result<(Part, Part), Malformed> {
-        let ordered = !matches!(operator, Operator::Equal | Operator::NotEqual);
+        let ordered = operator.is_ordered();
         let span = left.span.start..right.span.end;
         let (left, right) = match (left.kind, right.kind) {
             (Kind::Literal, kind) => (self.literal(left, kind, &right, ordered)?, right),
@@ -463,11 +406,11 @@ impl Parser<'_> {
                 Err(error) => Err(malformed(text.span, error.to_string())),
             },
             Kind::Name(domain) => {
-                let names = (self.known.names)(domain);
-                if names.is_empty() || names.iter().any(|name| **name == **value) {
+                let names = self.names.of(domain);
+                if names.is_empty() || names.contains(&&**value) {
                     return Ok(text);
                 }
-                let close = nearest(value, names.iter().map(String::as_str));
+                let close = nearest(value, names);
                 Err(Malformed {
                     hint: close.map(|close| format!("did you mean `{close}`?")),
                     ..malformed(text.span, format!("unknown name `{value}`"))
@@ -489,29 +432,15 @@ fn no_order(span: Range<usize>, kind: Kind) -> Malformed {
     )
 }
 
-fn joined(operator: Operator, left: Part, right: Part) -> Part {
-    let kind = match operator {
-        Operator::Add
-        | Operator::Subtract
-        | Operator::Multiply
-        | Operator::Divide
-        | Operator::Remainder => Kind::Number,
-        Operator::Or
-        | Operator::And
-        | Operator::Equal
-        | Operator::NotEqual
-        | Operator::Less
-        | Operator::LessOrEqual
-        | Operator::Greater
-        | Operator::GreaterOrEqual => Kind::Bool,
-    };
+fn joined(
+    kind: Kind,
+    join: impl Fn(Box<Expression>, Box<Expression>) -> Expression,
+    left: Part,
+    right: Part,
+) -> Part {
     Part {
         span: left.span.start..right.span.end,
-        expression: Expression::Binary(
-            operator,
-            Box::new(left.expression),
-            Box::new(right.expression),
-        ),
+        expression: join(Box::new(left.expression), Box::new(right.expression)),
         kind,
     }
 }

@@ -1,24 +1,13 @@
 //! `[topologies.NAME]`: named devices and switches, and the links between them.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::str::FromStr;
 
-use crate::closed_set::nearest;
 use crate::hardware::{DeviceUnit, OwnLink, OwnNetwork, OwnTopology, OwnTopologyFault};
 use crate::spec::diagnostic::{Diagnostic, Faults};
-use crate::spec::own::table;
-use crate::spec::read::{check_keys, find};
+use crate::spec::keys::{LINK, TOPOLOGY, check_keys};
 use crate::spec::source::Place;
-use crate::spec::syntax::{Entry, Node, Value};
+use crate::spec::syntax::{Entry, Node, Value, find};
 use crate::units::{Bandwidth, SimDuration};
-
-/// Keys of a topology table.
-pub(in crate::spec) const KEYS: &[&str] = &["devices", "devices_are", "switches", "links"];
-
-/// Keys of one of its links.
-pub(in crate::spec) const LINK_KEYS: &[&str] =
-    &["from", "to", "bandwidth", "latency", "one_way", "count"];
 
 /// Most devices: each keeps its distances to all vertices.
 const DEVICES_MAX: usize = 1024;
@@ -39,9 +28,9 @@ struct Vertices<'a> {
 /// Reads one topology, or notes all that is wrong with it.
 pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<OwnTopology> {
     let name = &entry.key;
-    let entries = table(&entry.node, &format!("topology `{name}`"), faults)?;
+    let entries = entry.node.entries(&format!("topology `{name}`"), faults)?;
     let mut found = Faults::default();
-    check_keys(entries, KEYS, &mut found);
+    check_keys(entries, &[TOPOLOGY], &mut found);
     let unit = find(entries, "devices_are")
         .map_or(DeviceUnit::Nodes, |entry| unit(&entry.node, &mut found));
     let mut vertices = Vertices {
@@ -98,15 +87,10 @@ fn missing(entry: &Entry, key: &str, expected: &str) -> Diagnostic {
 fn unit(node: &Node, faults: &mut Faults) -> DeviceUnit {
     let text = node.text().unwrap_or_default();
     text.parse().unwrap_or_else(|_| {
-        let message = format!(
-            "`devices_are` is one of: {}, not {}",
-            DeviceUnit::NAMES.join(", "),
-            node.described()
-        );
-        let close = nearest(text, DeviceUnit::NAMES.iter().copied());
+        let names = DeviceUnit::NAMES;
         faults.push(
-            Diagnostic::error(&node.place, message)
-                .maybe_hint(close.map(|close| format!("did you mean `{close}`?"))),
+            node.mismatch("devices_are", &format!("one of: {}", names.join(", ")))
+                .did_you_mean(text, names.iter().copied()),
         );
         DeviceUnit::Nodes
     })
@@ -123,8 +107,7 @@ impl<'a> Vertices<'a> {
     /// Takes a list of names, each of which is new.
     fn take(&mut self, node: &'a Node, key: &str, faults: &mut Faults) {
         let Value::List(items) = &node.value else {
-            let message = format!("`{key}` is a list of names, not {}", node.described());
-            faults.push(Diagnostic::error(&node.place, message));
+            faults.push(node.mismatch(key, "a list of names"));
             return;
         };
         if self.names.len() + items.len() > VERTICES_MAX {
@@ -155,20 +138,15 @@ impl<'a> Vertices<'a> {
     }
 
     fn number(&self, node: &Node, key: &str) -> Result<u32, Diagnostic> {
-        let Some(name) = node.text() else {
-            let message = format!(
-                "`{key}` is the name of a device or switch, not {}",
-                node.described()
-            );
-            return Err(Diagnostic::error(&node.place, message));
-        };
+        let name = node
+            .text()
+            .ok_or_else(|| node.mismatch(key, "the name of a device or switch"))?;
         self.numbers.get(name).copied().ok_or_else(|| {
-            let hint = nearest(name, self.names.iter().copied()).map_or_else(
-                || "add it to `devices` or `switches`".to_owned(),
-                |close| format!("did you mean `{close}`?"),
-            );
             let message = format!("unknown device or switch `{name}`");
-            Diagnostic::error(&node.place, message).hint(hint)
+            let fault = Diagnostic::error(&node.place, message);
+            fault
+                .did_you_mean(name, self.names.iter().copied())
+                .hint("add it to `devices` or `switches`")
         })
     }
 }
@@ -187,10 +165,10 @@ fn links_of<'a>(
     let some_have = node.items().iter().any(states_latency);
     let mut links = Vec::new();
     for item in node.items() {
-        let Some(entries) = table(item, "a link", faults) else {
+        let Some(entries) = item.entries("a link", faults) else {
             continue;
         };
-        check_keys(entries, LINK_KEYS, faults);
+        check_keys(entries, &[LINK], faults);
         if some_have && !states_latency(item) {
             let message = "this link has no `latency`, others of its topology have one";
             faults.push(
@@ -234,12 +212,12 @@ fn link(
         Some(entry) => faults.ok(latency(&entry.node)),
         None => Some(SimDuration::ZERO),
     };
-    let one_way = match find(entries, "one_way").map(|entry| &entry.node) {
-        Some(node) => faults.ok(flag(node)),
+    let one_way = match find(entries, "one_way") {
+        Some(entry) => faults.ok(flag(&entry.node)),
         None => Some(false),
     };
-    let count = match find(entries, "count").map(|entry| &entry.node) {
-        Some(node) => faults.ok(count(node)),
+    let count = match find(entries, "count") {
+        Some(entry) => faults.ok(count(&entry.node)),
         None => Some(1),
     };
     Some(OwnLink {
@@ -252,19 +230,8 @@ fn link(
     })
 }
 
-fn quantity<T: FromStr<Err: Display>>(node: &Node, example: &str) -> Result<T, Diagnostic> {
-    let Some(text) = node.text() else {
-        let message = format!("expected {example}, found {}", node.described());
-        return Err(
-            Diagnostic::error(&node.place, message).hint("a quantity is text with its unit")
-        );
-    };
-    text.parse()
-        .map_err(|error: T::Err| Diagnostic::error(&node.place, error.to_string()))
-}
-
 fn bandwidth(node: &Node) -> Result<Bandwidth, Diagnostic> {
-    let rate: Bandwidth = quantity(node, "a data rate like \"400 Gbit/s\"")?;
+    let rate: Bandwidth = node.quantity("bandwidth", "400 Gbit/s")?;
     if (1e3..=1e18).contains(&rate.as_bytes_per_s()) {
         return Ok(rate);
     }
@@ -274,7 +241,7 @@ fn bandwidth(node: &Node) -> Result<Bandwidth, Diagnostic> {
 }
 
 fn latency(node: &Node) -> Result<SimDuration, Diagnostic> {
-    let span: SimDuration = quantity(node, "a time like \"1 us\"")?;
+    let span: SimDuration = node.quantity("latency", "1 us")?;
     if span.as_secs_f64() <= 1.0 {
         return Ok(span);
     }
@@ -284,11 +251,10 @@ fn latency(node: &Node) -> Result<SimDuration, Diagnostic> {
 }
 
 fn flag(node: &Node) -> Result<bool, Diagnostic> {
-    if let Value::Bool(answer) = node.value {
-        return Ok(answer);
-    }
-    let message = format!("`one_way` is true or false, not {}", node.described());
-    Err(Diagnostic::error(&node.place, message))
+    let Value::Bool(answer) = node.value else {
+        return Err(node.mismatch("one_way", "true or false"));
+    };
+    Ok(answer)
 }
 
 fn count(node: &Node) -> Result<u32, Diagnostic> {
@@ -297,11 +263,7 @@ fn count(node: &Node) -> Result<u32, Diagnostic> {
     {
         return Ok(number as u32);
     }
-    let message = format!(
-        "`count` is a whole number from 1 to {COUNT_MAX}, not {}",
-        node.described()
-    );
-    Err(Diagnostic::error(&node.place, message))
+    Err(node.mismatch("count", &format!("a whole number from 1 to {COUNT_MAX}")))
 }
 
 /// A fault of the network at the place of its link or name.

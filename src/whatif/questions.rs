@@ -1,24 +1,25 @@
-//! What the rows of a study do not say: its points simulated again.
+//! Questions about a study that need its points simulated again.
 //!
-//! Of every series: the curve with a frozen layout, and whether the cause of its breakdown is its
-//! cause. Of the points that a summary shows: what would help, and what their time hangs on. All
-//! of it is the same on any number of threads.
+//! For every series: the curve with a frozen layout, and whether the suspected cause of its breakdown is
+//! the cause. For the points that a summary shows: the changes that help, and the sensitivity to each
+//! resource. The answers are the same on any number of threads.
 
 use std::num::NonZeroUsize;
 
 use rayon::prelude::*;
 
+use super::altered::Baseline;
 use super::cause::Scene;
 use super::frozen::{frozen_layout, frozen_series};
+use super::neighbours::{Change, neighbours};
 use super::replay::{Replay, scenario};
 use super::sensitivity::elasticities;
-use super::{Baseline, Change, neighbours};
 use crate::analysis::{
     Advice, AskedAs, Findings, Gain, PointAdvice, SeriesFinding, SizePoint, Trial,
 };
 use crate::runner::WORKER_NAME;
 use crate::simulation::{LayoutRequest, Scratch};
-use crate::spec::{AnalysisSettings, Axis, Spec};
+use crate::spec::{AnalysisSettings, Axis, GridPoint, Spec};
 
 /// Rows up to which every series is simulated again; of a larger study only those that a summary
 /// shows, since it would take as long as the study.
@@ -27,16 +28,16 @@ const MOST_ROWS: u64 = 20_000;
 /// Neighbours that are simulated for one study at most.
 const MOST_NEIGHBOURS: usize = 256;
 
-/// Less than this part of the time per sample is no help.
+/// Relative change of the time per sample under which a change is no help.
 const NO_HELP: f64 = 1e-3;
 
-/// What is asked about a study.
+/// Questions about a study.
 #[derive(Clone, Copy, Debug)]
 pub struct Questions<'a> {
     /// The spec of each file that was analysed, in their order; `None` for bare files, which nothing can
     /// be asked about.
     pub specs: &'a [Option<&'a Spec>],
-    /// How the findings were made.
+    /// Settings with which the findings were made.
     pub settings: &'a AnalysisSettings,
     /// Numbers of the series that a summary shows, the most interesting first.
     pub shown: &'a [u32],
@@ -50,8 +51,8 @@ impl<'a> Questions<'a> {
     }
 }
 
-/// Simulates points of a study again, on so many threads, and adds what that says to its findings.
-pub fn deepen(findings: &mut Findings, questions: &Questions<'_>, threads: NonZeroUsize) {
+/// Simulates points of a study again, on a number of threads, and adds the answers to its findings.
+pub fn run_questions(findings: &mut Findings, questions: &Questions<'_>, threads: NonZeroUsize) {
     if questions.specs.iter().all(Option::is_none) || findings.counts.ok == 0 {
         return;
     }
@@ -60,95 +61,80 @@ pub fn deepen(findings: &mut Findings, questions: &Questions<'_>, threads: NonZe
         .thread_name(|index| format!("{WORKER_NAME}-{index}"))
         .build();
     match pool {
-        Ok(pool) => pool.install(|| simulate_again(findings, questions)),
-        // Without threads of its own it takes those that there are.
-        Err(_) => simulate_again(findings, questions),
+        Ok(pool) => pool.install(|| answer_all(findings, questions)),
+        // Where no pool can be made, the global one serves.
+        Err(_) => answer_all(findings, questions),
     }
 }
 
-fn simulate_again(findings: &mut Findings, questions: &Questions<'_>) {
+fn answer_all(findings: &mut Findings, questions: &Questions<'_>) {
     let whole = findings.counts.rows() <= MOST_ROWS;
     let threshold = findings.threshold;
-    let again: Vec<Again> = findings
+    let mut number = findings.series.len() as u32;
+    let answers: Vec<Result<Option<SeriesFinding>, NotReproduced>> = findings
         .series
-        .par_iter()
+        .par_iter_mut()
         .map_init(Scratch::default, |scratch, series| {
             if whole || questions.shown.contains(&series.number) {
-                Again::new(series, questions, threshold, scratch)
+                answer_series(series, questions, threshold, scratch)
             } else {
-                Again::default()
+                Ok(None)
             }
         })
         .collect();
     let mut advice = Advice::default();
-    let mut number = findings.series.len() as u32;
-    for (series, again) in findings.series.iter_mut().zip(again) {
-        series.breakdown.judge(again.trials, threshold);
-        advice.not_reproduced += u32::from(again.not_reproduced);
-        if let Some(mut frozen) = again.frozen {
-            frozen.number = number;
-            number += 1;
-            frozen.breakdown.judge(again.frozen_trials, threshold);
-            findings.frozen.push(frozen);
+    for answer in answers {
+        match answer {
+            Ok(frozen) => findings.frozen.extend(frozen.map(|frozen| {
+                number += 1;
+                SeriesFinding {
+                    number: number - 1,
+                    ..frozen
+                }
+            })),
+            Err(NotReproduced) => advice.not_reproduced += 1,
         }
     }
     ask_about_points(findings, questions, &mut advice);
     findings.advice = Some(advice);
 }
 
-/// What one series gives when it is simulated again.
-#[derive(Default)]
-struct Again {
-    trials: Vec<Trial>,
-    frozen: Option<SeriesFinding>,
-    frozen_trials: Vec<Trial>,
-    not_reproduced: bool,
-}
+/// Failure to reproduce the time of the smallest size of a series.
+struct NotReproduced;
 
-impl Again {
-    fn new(
-        series: &SeriesFinding,
-        questions: &Questions<'_>,
-        threshold: f64,
-        scratch: &mut Scratch,
-    ) -> Self {
-        let Some(smallest) = series.baseline() else {
-            return Self::default();
-        };
-        let Some(spec) = questions.spec_of(&smallest.point) else {
-            return Self::default();
-        };
-        let Some(baseline) = Replay::of(spec, &smallest.point, scratch) else {
-            return Self {
-                not_reproduced: true,
-                ..Self::default()
-            };
-        };
-        let spec_of = |row: &SizePoint| questions.spec_of(row);
-        let as_it_ran =
-            |row: &SizePoint, scratch: &mut Scratch| Replay::of(spec_of(row)?, row, scratch);
-        let trials = try_suspects(series, &baseline, as_it_ran, threshold, scratch);
-        let layout = frozen_layout(&baseline);
-        let frozen = baseline
-            .chosen
-            .then(|| frozen_series(series, &layout, spec_of, questions.settings, scratch))
-            .flatten();
+/// Judges the cause of a series' breakdown, and gives its curve with a frozen layout, judged too. `None`
+/// without a spec, and where the spec fixes the layout anyway.
+fn answer_series(
+    series: &mut SeriesFinding,
+    questions: &Questions<'_>,
+    threshold: f64,
+    scratch: &mut Scratch,
+) -> Result<Option<SeriesFinding>, NotReproduced> {
+    let spec_of = |row: &SizePoint| questions.spec_of(row);
+    let smallest = series.baseline().map(|size| &size.point);
+    let Some((row, spec)) = smallest.and_then(|row| Some((row, spec_of(row)?))) else {
+        return Ok(None);
+    };
+    let baseline = Replay::of(spec, row, scratch).ok_or(NotReproduced)?;
+    let as_it_ran =
+        |row: &SizePoint, scratch: &mut Scratch| Replay::of(spec_of(row)?, row, scratch);
+    let trials = try_suspects(series, &baseline, as_it_ran, threshold, scratch);
+    series.breakdown.judge(trials, threshold);
+    let layout = frozen_layout(&baseline);
+    let frozen = baseline
+        .chosen
+        .then(|| frozen_series(series, &layout, spec_of, questions.settings, scratch));
+    Ok(frozen.flatten().map(|mut frozen| {
         let as_frozen = |row: &SizePoint, scratch: &mut Scratch| {
             Replay::with_layout(spec_of(row)?, row, |_| layout.clone(), scratch)
         };
-        let frozen_trials = frozen.as_ref().map_or_else(Vec::new, |frozen| {
-            try_suspects(frozen, &baseline, as_frozen, threshold, scratch)
-        });
-        Self {
-            trials,
-            frozen,
-            frozen_trials,
-            not_reproduced: false,
-        }
-    }
+        let trials = try_suspects(&frozen, &baseline, as_frozen, threshold, scratch);
+        frozen.breakdown.judge(trials, threshold);
+        frozen
+    }))
 }
 
-/// Tries the suspects of a curve's breakdown; nothing where one of its sizes does not give its time again.
+/// Tries the suspects of a curve's breakdown; none where the time of one of its sizes is not reproduced.
 fn try_suspects(
     curve: &SeriesFinding,
     baseline: &Replay,
@@ -175,17 +161,17 @@ fn try_suspects(
     scene.try_suspects(breakdown, threshold, scratch)
 }
 
-/// A point that is to be asked about, with its neighbours.
-struct Asked<'a> {
+/// A point with the changes that are to be tried on it.
+struct PointQuestion<'a> {
     advice: PointAdvice,
     spec: &'a Spec,
-    row: SizePoint,
+    point: GridPoint,
     baseline: Baseline,
     changes: Vec<Change>,
 }
 
-/// Asks the recommended size and the first bad size of every shown series what would help, until the
-/// neighbours are used up.
+/// Tries changes on the recommended size and the first bad size of every shown series, until the most
+/// neighbours are simulated.
 fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut Advice) {
     let recommended = questions
         .shown
@@ -204,14 +190,14 @@ fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut
             Some((series, place?, asked_as))
         })
         .collect();
-    let prepared: Vec<Option<Asked<'_>>> = wanted
+    let prepared: Vec<Option<PointQuestion<'_>>> = wanted
         .into_par_iter()
         .map_init(Scratch::default, |scratch, (series, place, asked_as)| {
             prepared(series, place, asked_as, questions, scratch)
         })
         .collect();
     let mut left = MOST_NEIGHBOURS;
-    let mut asked: Vec<Asked<'_>> = Vec::new();
+    let mut asked: Vec<PointQuestion<'_>> = Vec::new();
     for point in prepared.into_iter().flatten() {
         if point.changes.len() > left {
             advice.left_out += 1;
@@ -224,14 +210,13 @@ fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut
     advice.points = asked
         .into_par_iter()
         .map(|point| {
-            let grid_point = point.spec.plan().point(point.row.point);
-            let gains = point
+            let effects = point
                 .baseline
-                .ask_all(point.spec, &grid_point, point.changes);
-            let helpful = gains.into_iter().filter_map(|gain| {
-                let time = gain.time_per_sample.filter(|time| *time < -NO_HELP)?;
+                .ask_all(point.spec, &point.point, point.changes);
+            let helpful = effects.into_iter().filter_map(|effect| {
+                let time = effect.time_per_sample.filter(|time| *time < -NO_HELP)?;
                 Some(Gain {
-                    change: gain.change.words,
+                    change: effect.change.words,
                     time_per_sample: time,
                 })
             });
@@ -249,7 +234,7 @@ fn prepared<'a>(
     asked_as: AskedAs,
     questions: &Questions<'a>,
     scratch: &mut Scratch,
-) -> Option<Asked<'a>> {
+) -> Option<PointQuestion<'a>> {
     let row = &series.sizes[place].point;
     let spec = questions.spec_of(row)?;
     let replay = Replay::of(spec, row, scratch)?;
@@ -258,7 +243,7 @@ fn prepared<'a>(
         .into_iter()
         .filter(|change| !was_searched(change.axis, &asked_for.layout))
         .collect();
-    Some(Asked {
+    Some(PointQuestion {
         advice: PointAdvice {
             series: series.number,
             place,
@@ -267,7 +252,7 @@ fn prepared<'a>(
             elasticities: elasticities(&replay.pinned, &replay.step, scratch),
         },
         spec,
-        row: row.clone(),
+        point: spec.plan().point(row.point),
         baseline: Baseline {
             seconds_per_sample: replay.seconds_per_sample(),
         },
@@ -275,14 +260,14 @@ fn prepared<'a>(
     })
 }
 
-/// Whether an axis is one whose values the search over layouts has already tried at this point.
+/// Whether the search over layouts has already tried the values of an axis at this point.
 fn was_searched(axis: Axis, asked: &LayoutRequest) -> bool {
-    match axis {
-        Axis::Tp => asked.tp.is_none(),
-        Axis::Pp => asked.pp.is_none(),
-        Axis::MicroBatch => asked.micro_batch.is_none(),
-        Axis::Zero => asked.zero.is_none(),
-        Axis::Recompute => asked.recompute.is_none(),
-        _ => false,
-    }
+    let searched = [
+        (Axis::Tp, asked.tp.is_none()),
+        (Axis::Pp, asked.pp.is_none()),
+        (Axis::MicroBatch, asked.micro_batch.is_none()),
+        (Axis::Zero, asked.zero.is_none()),
+        (Axis::Recompute, asked.recompute.is_none()),
+    ];
+    searched.contains(&(axis, true))
 }

@@ -1,0 +1,140 @@
+//! Whether a job can have what its scenario asks for, before any layout is tried.
+
+use itertools::Itertools;
+
+use crate::model::Family;
+use crate::simulation::{Infeasible, LayoutRequest, TrainingScenario};
+
+/// Checks everything that a scenario asks for explicitly against its GPU, its model and its size.
+///
+/// # Errors
+/// The first request that cannot be met.
+pub(super) fn check(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    check_precision(scenario)?;
+    check_model(scenario)?;
+    check_ranks(&scenario.layout, scenario.gpus)?;
+    check_stages(scenario)
+}
+
+fn check_precision(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let (gpu, precision) = (&scenario.gpu, scenario.workload.precision);
+    if gpu.peaks.get(precision).is_some() {
+        return Ok(());
+    }
+    Err(Infeasible::Unsupported(format!(
+        "precision {precision} is not among the formats of {}: {}",
+        gpu.name,
+        gpu.peaks.0.keys().join(", ")
+    )))
+}
+
+/// Refuses tokens, and groups of more than one rank, that mean nothing to the model.
+fn check_model(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let (model, layout) = (&scenario.model, &scenario.layout);
+    let is_cnn = model.family == Family::Cnn;
+    if is_cnn && scenario.workload.seq_len > 1 {
+        return Err(Infeasible::Unsupported(format!(
+            "seq_len does not apply to {}, which sees images",
+            model.name
+        )));
+    }
+    let over_one = |groups: &[(&'static str, Option<u32>)]| {
+        let mut groups = groups.iter();
+        groups.find_map(|(name, ranks)| Some((*name, ranks.filter(|ranks| *ranks > 1)?)))
+    };
+    let dense = [("tp", layout.tp), ("pp", layout.pp), ("cp", layout.cp)];
+    if is_cnn && let Some((name, ranks)) = over_one(&dense) {
+        return Err(Infeasible::Unsupported(format!(
+            "{name} {ranks} needs a transformer, {} is a convolutional network",
+            model.name
+        )));
+    }
+    let has_experts = model.transformer().is_some_and(|it| it.moe.is_some());
+    let experts = [("ep", layout.ep), ("etp", layout.etp)];
+    if !has_experts && let Some((name, ranks)) = over_one(&experts) {
+        return Err(Infeasible::Unsupported(format!(
+            "{name} {ranks} needs experts, {} has none",
+            model.name
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that the given groups fit into the job and divide it.
+fn check_ranks(layout: &LayoutRequest, gpus: u32) -> Result<(), Infeasible> {
+    let groups = [
+        ("tp", layout.tp),
+        ("pp", layout.pp),
+        ("cp", layout.cp),
+        ("dp", layout.dp),
+    ];
+    let given: Vec<(&str, u32)> = groups
+        .into_iter()
+        .filter_map(|(name, ranks)| Some((name, ranks?)))
+        .collect();
+    let words = given
+        .iter()
+        .map(|(name, ranks)| format!("{name} {ranks}"))
+        .join(" × ");
+    let need = given.iter().fold(1_u64, |product, (_, ranks)| {
+        product.saturating_mul(u64::from(*ranks))
+    });
+    if need > u64::from(gpus) {
+        return Err(Infeasible::Limit(format!(
+            "{words} needs {need} GPUs, the job has {gpus}"
+        )));
+    }
+    if !u64::from(gpus).is_multiple_of(need) {
+        return Err(Infeasible::Indivisible {
+            what: format!("gpus {gpus}"),
+            by: if given.len() == 1 {
+                words
+            } else {
+                format!("{words} = {need}")
+            },
+        });
+    }
+    if given.len() == groups.len() && need != u64::from(gpus) {
+        return Err(Infeasible::Limit(format!(
+            "{words} is {need} GPUs, the job has {gpus}"
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that an explicit split has the model's layers and the pipeline's stages.
+fn check_stages(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let (model, layout) = (&scenario.model, &scenario.layout);
+    let Some(stages) = &layout.layers_per_stage else {
+        return Ok(());
+    };
+    let Some(transformer) = model.transformer() else {
+        return Err(Infeasible::Unsupported(format!(
+            "layers_per_stage needs a transformer, {} has none",
+            model.name
+        )));
+    };
+    let sum: u64 = stages.iter().map(|layers| u64::from(*layers)).sum();
+    if sum != u64::from(transformer.layers) {
+        return Err(Infeasible::Limit(format!(
+            "layers_per_stage holds {sum} layers, {} has {}",
+            model.name, transformer.layers
+        )));
+    }
+    match (layout.pp, layout.vpp) {
+        (Some(pp), Some(vpp)) => check_split(stages, pp, vpp),
+        (None, _) | (_, None) => Ok(()),
+    }
+}
+
+/// Checks that an explicit split has a layer count for every virtual stage.
+pub(super) fn check_split(layers_per_stage: &[u32], pp: u32, vpp: u32) -> Result<(), Infeasible> {
+    let stages = u64::from(pp) * u64::from(vpp);
+    if layers_per_stage.len() as u64 == stages {
+        return Ok(());
+    }
+    Err(Infeasible::Limit(format!(
+        "layers_per_stage has {} stages, pp {pp} × vpp {vpp} has {stages}",
+        layers_per_stage.len()
+    )))
+}

@@ -1,0 +1,149 @@
+//! `where` expressions: conditions that keep a point.
+//!
+//! ```text
+//! or      = and { "or" and }
+//! and     = not { "and" not }
+//! not     = "not" not | comparison
+//! compare = sum [ ( "==" | "!=" | "<" | "<=" | ">" | ">=" ) sum ]
+//! sum     = product { ( "+" | "-" ) product }
+//! product = unary { ( "*" | "/" | "%" ) unary }
+//! unary   = "-" unary | number | "text" | 'text' | "true" | "false" | field | "(" or ")"
+//! ```
+//!
+//! A field is an axis (`nodes`, `tp`) or a number of the catalogue (`model.params`, `gpu.memory_gib`).
+//! A field at `auto`, or one that a point does not have, is *null*: a comparison with it is false,
+//! arithmetic with it is null again. Two things are true of null: `!= x`, and `== 'auto'`. As a
+//! truth value null counts as false, so `not` of it holds. Sizes are numbers of bytes and also
+//! compare with texts like `'64 MiB'`.
+//!
+//! ```
+//! use clustersweep::spec::{Overrides, Spec, Syntax};
+//!
+//! let text = "
+//!     where = \"gpus <= 64 and (tp == 8 or model.params < 10e9)\"
+//!     [grid]
+//!     gpu = \"h100-sxm\"
+//!     model = [\"llama3-8b\", \"llama3-70b\"]
+//!     nodes = [4, 8, 16]
+//!     tp = [4, 8]
+//!     global_batch = 256
+//! ";
+//! let spec = Spec::parse("sizes", text, Syntax::Toml, &Overrides::default())?;
+//! // 4 and 8 nodes of 8 GPUs: both values of `tp` for the small model, one for the large.
+//! assert_eq!(spec.plan().kept(0..12).count(), 2 * (2 + 1));
+//! # Ok::<(), clustersweep::spec::SpecError>(())
+//! ```
+
+mod expression;
+mod parser;
+mod tokens;
+
+pub(super) use expression::{Expression, Field, Operand};
+pub(super) use parser::{Malformed, parse};
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::spec::axis::{Axis, StudyKind};
+    use crate::spec::names::Names;
+
+    fn parsed(text: &str) -> Result<Expression, Malformed> {
+        let names = Names {
+            kind: StudyKind::Training,
+            catalog: Arc::new(Catalog::builtin().clone()),
+            tables: toml::Table::new(),
+        };
+        parse(text, &names)
+    }
+
+    /// A point of 16 nodes with a 70 billion parameter model, tp at auto.
+    fn holds(text: &str) -> bool {
+        let expression = parsed(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
+        expression.holds(&|field| match field {
+            Field::Axis(Axis::Nodes) => Operand::Number(16.0),
+            Field::Axis(Axis::Model) => Operand::Text("llama3-70b".into()),
+            Field::Axis(Axis::OverlapDp) => Operand::Bool(true),
+            Field::Fact(_) => Operand::Number(70e9),
+            Field::Axis(_) => Operand::Null,
+        })
+    }
+
+    // By hand at nodes = 16: 16 % 3 = 1; 2 + 3·4 = 14; not (a or b) = not a and not b; 64 KiB = 65,536 B.
+    #[test]
+    fn expressions_follow_the_usual_precedence() {
+        for text in [
+            "nodes == 16",
+            "nodes % 3 == 1 and nodes / 2 >= 8",
+            "2 + 3 * 4 == 14 and (2 + 3) * 4 == 20",
+            "not nodes < 4 and not (nodes > 20 or nodes == 1)",
+            "nodes > 100 or nodes < 20 and model == \"llama3-70b\"",
+            "model != 'llama3-8b'",
+            "model.params >= 70e9",
+            "-nodes == -16",
+            "overlap_dp",
+            "overlap_dp == true",
+        ] {
+            assert!(holds(text), "{text}");
+        }
+        for text in ["nodes < 16", "model == 'llama3-8b'", "not overlap_dp"] {
+            assert!(!holds(text), "{text}");
+        }
+    }
+
+    // tp is at auto: null. Only `!=` and `== 'auto'` are true of it.
+    #[test]
+    fn comparisons_with_auto_are_false_but_for_inequality() {
+        for text in ["tp != 4", "tp == 'auto'", "not tp > 4", "not overlap_tp"] {
+            assert!(holds(text), "{text}");
+        }
+        for text in ["tp == 4", "tp <= 4", "tp > 4", "tp + 1 > 0", "tp != 'auto'"] {
+            assert!(!holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        // text, where it is wrong, and what is said
+        for (text, at, message) in [
+            ("nodes <", 7..7, "the expression ends too early"),
+            ("nodes = 4", 6..7, "unexpected `=`"),
+            ("nodez > 4", 0..5, "unknown field `nodez`"),
+            ("model.param > 4", 0..11, "unknown field `model.param`"),
+            ("nodes > 'four'", 8..14, "`nodes` is a number, not text"),
+            ("model == 4", 0..10, "text is compared with a number"),
+            ("model < 'llama3-8b'", 0..19, "text has no order"),
+            ("model == 'lama3-8b'", 9..19, "unknown name `lama3-8b`"),
+            ("(nodes > 4", 0..1, "`(` is never closed"),
+            ("nodes > 4 4", 10..11, "unexpected `4`"),
+            ("nodes > 'a", 8..10, "the text is never closed"),
+            (
+                "nodes and tp > 1",
+                0..5,
+                "`nodes` is a number, not true or false",
+            ),
+            ("1 < nodes < 4", 10..11, "comparisons cannot be chained"),
+            ("nodes > 4 && tp > 1", 10..12, "unexpected `&&`"),
+            ("nodes > #", 8..9, "unexpected `#`"),
+            ("", 0..0, "the expression is empty"),
+        ] {
+            let fault = parsed(text).expect_err(text);
+            assert!(fault.message.contains(message), "{text}: {fault:?}");
+            assert_eq!(fault.span, at, "{text}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_not_overflowed() {
+        for text in [
+            "(".repeat(100_000),
+            "not ".repeat(100_000),
+            "-".repeat(100_000),
+        ] {
+            let fault = parsed(&text).expect_err("too deep");
+            assert!(fault.message.contains("nested"), "{fault:?}");
+        }
+    }
+}

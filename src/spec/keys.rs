@@ -1,0 +1,204 @@
+//! Keys of a spec's tables, each declared once: the reader refuses others, and the JSON Schema lists them.
+
+use crate::catalog::Kind;
+use crate::hardware::DeviceUnit;
+use crate::spec::axis::{Axis, StudyKind};
+use crate::spec::diagnostic::{Diagnostic, Faults};
+use crate::spec::syntax::Entry;
+
+/// Key of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// Meaning, in one sentence with a full stop.
+    pub(super) doc: &'static str,
+    pub(super) shape: Shape,
+}
+
+/// Values that a key takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape {
+    Text,
+    /// Text that can name a folder.
+    FileName,
+    /// A text or a list of texts.
+    Texts,
+    TextList,
+    /// A name of a set, and the one that holds where the key is left out.
+    OneOf(&'static [&'static str], &'static str),
+    /// A number over 0, up to 1.
+    Fraction,
+    /// A number over 0.
+    Positive,
+    Bool,
+    /// A whole number from 1 on.
+    Count,
+    /// One or several tables of axes with all their values.
+    Axes,
+    /// One or several tables of axes with one value each.
+    Points,
+    /// A table of axes with one value each.
+    Values,
+    /// Entries of the catalogue by name.
+    Catalog(Kind),
+    Table(&'static TableKeys),
+    /// Tables by name.
+    Named(&'static TableKeys),
+    /// A list of tables.
+    TableList(&'static TableKeys),
+}
+
+/// Keys of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TableKeys {
+    pub(super) keys: &'static [Key],
+    /// Keys that have to be there.
+    pub(super) required: &'static [&'static str],
+    /// Keys of which exactly one has to be there.
+    pub(super) one_of: &'static [&'static str],
+}
+
+macro_rules! keys {
+    ($( $(#[doc = $doc:literal])* $name:literal = $shape:expr; )+) => {
+        &[ $( Key {
+            name: $name,
+            doc: concat!($($doc),*).trim_ascii(),
+            shape: $shape,
+        } ),+ ]
+    };
+}
+
+const fn table(keys: &'static [Key], required: &'static [&'static str]) -> TableKeys {
+    TableKeys {
+        keys,
+        required,
+        one_of: &[],
+    }
+}
+
+/// Keys at the top of a spec that make it one sweep.
+pub(super) const SWEEP: &[Key] = keys! {
+    /// Name of the run folder; by default that of the file.
+    "name" = Shape::FileName;
+    /// The question that the sweep answers.
+    "description" = Shape::Text;
+    /// Kind of study: training steps, or single communications.
+    "kind" = Shape::OneOf(StudyKind::NAMES, StudyKind::Training.as_str());
+    /// Clauses like `gpus <= 1024`; a point stays when all hold.
+    "where" = Shape::Texts;
+    /// Cartesian product of its axes, the last fastest; several are united.
+    "grid" = Shape::Axes;
+    /// Axes that advance together; multiplied with every grid.
+    "zip" = Shape::Axes;
+    /// One explicit point besides the grid.
+    "point" = Shape::Points;
+};
+
+/// Keys at the top of a spec that an included file may have too: what several specs share.
+pub(super) const SHARED: &[Key] = keys! {
+    /// JSON Schema of the file, for editors.
+    "$schema" = Shape::Text;
+    /// Files with custom tables, [defaults] and [analysis], relative to this one.
+    "include" = Shape::Texts;
+    /// Values for axes that grid, zip and point leave out.
+    "defaults" = Shape::Values;
+    /// Settings of the analysis.
+    "analysis" = Shape::Table(&table(ANALYSIS, &[]));
+    "gpus" = Shape::Catalog(Kind::Gpus);
+    "clusters" = Shape::Catalog(Kind::Clusters);
+    "models" = Shape::Catalog(Kind::Models);
+    "stacks" = Shape::Catalog(Kind::Stacks);
+    /// Custom networks between nodes by name.
+    "topologies" = Shape::Named(&table(TOPOLOGY, &["devices", "links"]));
+    /// Custom collective algorithms by name.
+    "collectives" = Shape::Named(&TableKeys { keys: COLLECTIVE, required: &[], one_of: &["file", "schedule"], });
+};
+
+/// Keys of `[analysis]`.
+pub(super) const ANALYSIS: &[Key] = keys! {
+    /// Breakdown: the size from which efficiency stays below it (0.8).
+    "efficiency_threshold" = Shape::Fraction;
+    /// Tokens of the whole training, for its time and cost.
+    "tokens" = Shape::Positive;
+    /// Mean time between failures of one node, in hours.
+    "node_mtbf_hours" = Shape::Positive;
+    /// Size of a checkpoint: "500 GB".
+    "checkpoint_size" = Shape::Text;
+    /// Rate at which a checkpoint is written: "20 GB/s".
+    "checkpoint_bandwidth" = Shape::Text;
+    /// Time from a failure to the next step: "300 s".
+    "restart_time" = Shape::Text;
+    /// Fractions from which a bottleneck is listed.
+    "thresholds" = Shape::Table(&table(THRESHOLDS, &[]));
+};
+
+/// Keys of `[analysis.thresholds]`.
+pub(super) const THRESHOLDS: &[Key] = keys! {
+    /// GPU utilisation (0.8).
+    "gpu_utilization" = Shape::Fraction;
+    /// Peak memory over capacity (0.7).
+    "memory" = Shape::Fraction;
+    /// Exposed communication over the step (0.3).
+    "exposed_communication" = Shape::Fraction;
+    /// Pipeline bubble over the step (0.15).
+    "bubble" = Shape::Fraction;
+};
+
+/// Keys of `[topologies.NAME]`.
+pub(super) const TOPOLOGY: &[Key] = keys! {
+    /// Names of the devices, in the order of a job's nodes.
+    "devices" = Shape::TextList;
+    /// Whether a device stands for a node with all its NICs, or for one NIC.
+    "devices_are" = Shape::OneOf(DeviceUnit::NAMES, DeviceUnit::Nodes.as_str());
+    /// Names of the switches.
+    "switches" = Shape::TextList;
+    /// Links between devices and switches.
+    "links" = Shape::TableList(&table(LINK, &["from", "to", "bandwidth"]));
+};
+
+/// Keys of a link of a topology.
+pub(super) const LINK: &[Key] = keys! {
+    /// Device or switch at one end.
+    "from" = Shape::Text;
+    /// Device or switch at the other end.
+    "to" = Shape::Text;
+    /// Bandwidth of one link and direction: "400 Gbit/s".
+    "bandwidth" = Shape::Text;
+    /// Latency of one passage: "1 us"; all links have one, or none for the fabric's.
+    "latency" = Shape::Text;
+    /// Whether it carries nothing back (false).
+    "one_way" = Shape::Bool;
+    /// Alike links of a bundle (1).
+    "count" = Shape::Count;
+};
+
+/// Keys of `[collectives.NAME]`.
+pub(super) const COLLECTIVE: &[Key] = keys! {
+    /// Schedule file, rounds of transfers or MSCCL XML, relative to this one.
+    "file" = Shape::Text;
+    /// The schedule itself, in place of a file.
+    "schedule" = Shape::Text;
+};
+
+/// Refuses every key that is in none of some tables.
+pub(super) fn check_keys(entries: &[Entry], known: &[&[Key]], faults: &mut Faults) {
+    let known = || known.iter().copied().flatten().map(|key| key.name);
+    for entry in entries {
+        if !known().any(|name| name == entry.key) {
+            faults.push(unknown_key(entry, &known().collect::<Vec<_>>()));
+        }
+    }
+}
+
+fn unknown_key(entry: &Entry, known: &[&str]) -> Diagnostic {
+    let message = format!("unknown key `{}`", entry.key);
+    let fault = Diagnostic::error(&entry.key_place, message)
+        .did_you_mean(&entry.key, known.iter().copied());
+    if !fault.hints.is_empty() {
+        return fault;
+    }
+    fault.hint(match entry.key.parse::<Axis>() {
+        Ok(axis) => format!("`{axis}` is an axis: write it under [grid] or [defaults]"),
+        Err(_) => format!("expected one of: {}", known.join(", ")),
+    })
+}

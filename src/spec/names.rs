@@ -1,0 +1,72 @@
+//! Names that the values and conditions of a spec can use.
+
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::closed_set::nearest;
+use crate::spec::axis::{Axis, Domain, StudyKind};
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::source::Place;
+
+/// Axes of a kind of study, entries of the catalogue, and what the spec defines itself.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) kind: StudyKind,
+    /// The built-in catalogue with the entries that the spec defines laid over it.
+    pub(super) catalog: Arc<Catalog>,
+    /// Tables that the spec defines: their names are known even when their contents have faults.
+    pub(super) tables: toml::Table,
+}
+
+impl Names {
+    /// Names that an axis of a domain takes; none where its values are no names.
+    pub(super) fn of(&self, domain: Domain) -> Vec<&str> {
+        let (table, mut names) = match domain {
+            Domain::Catalog(kind) => (kind.as_str(), self.catalog.names(kind)),
+            Domain::Custom(kind) => (kind.as_str(), kind.built_in().to_vec()),
+            Domain::Closed(names) => return names.to_vec(),
+            Domain::Int { .. }
+            | Domain::Real { .. }
+            | Domain::Bool
+            | Domain::Size
+            | Domain::Stages => return Vec::new(),
+        };
+        let defined = self.tables.get(table).and_then(toml::Value::as_table);
+        names.extend(
+            defined
+                .into_iter()
+                .flat_map(toml::Table::keys)
+                .map(String::as_str),
+        );
+        names
+    }
+
+    /// Axes of the study.
+    pub(super) fn axes(&self) -> impl Iterator<Item = Axis> {
+        let axes = Axis::ALL.iter().copied();
+        axes.filter(|axis| axis.belongs_to(self.kind))
+    }
+
+    /// The axis of the study whose name is nearest to a misspelt one.
+    pub(super) fn nearest_axis(&self, name: &str) -> Option<Axis> {
+        nearest(name, self.axes().map(Axis::as_str))?.parse().ok()
+    }
+
+    /// The axis with a name, which stands at a place.
+    pub(super) fn axis(&self, name: &str, place: &Place) -> Result<Axis, Diagnostic> {
+        let Ok(axis) = name.parse::<Axis>() else {
+            let hint = self.nearest_axis(name).map_or_else(
+                || "`sweep list axes` shows them".to_owned(),
+                |close| format!("did you mean `{close}`?"),
+            );
+            return Err(Diagnostic::error(place, format!("unknown axis `{name}`")).hint(hint));
+        };
+        if axis.belongs_to(self.kind) {
+            return Ok(axis);
+        }
+        let message = format!("axis `{axis}` does not belong to a {} study", self.kind);
+        let other = axis.info().studies.first();
+        Err(Diagnostic::error(place, message)
+            .maybe_hint(other.map(|kind| format!("it belongs to kind = \"{kind}\""))))
+    }
+}

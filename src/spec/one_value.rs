@@ -1,0 +1,161 @@
+//! From one value as a spec writes it to a value of its axis.
+
+use crate::closed_set::nearest;
+use crate::spec::axis::{Axis, Domain};
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::names::Names;
+use crate::spec::stages;
+use crate::spec::syntax::{Node, Value};
+use crate::spec::value::AxisValue;
+use crate::units::Bytes;
+
+/// Reads one value of an axis.
+pub(super) fn value(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue, Diagnostic> {
+    let info = axis.info();
+    if node.text() == Some("auto") && info.takes_auto() {
+        return Ok(AxisValue::Auto);
+    }
+    if node.text() == Some("auto") {
+        return Err(no_auto(axis, node));
+    }
+    match info.domain {
+        Domain::Catalog(_) | Domain::Closed(_) | Domain::Custom(_) => name(names, axis, node),
+        Domain::Int { min, max } => count(axis, min, max, node),
+        Domain::Real { min, max } => real(axis, min, max, node),
+        Domain::Bool => {
+            let Value::Bool(answer) = node.value else {
+                return Err(mismatch(axis, node));
+            };
+            Ok(AxisValue::Bool(answer))
+        }
+        Domain::Size => size(axis, node).map(AxisValue::Size),
+        Domain::Stages => {
+            let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+            match stages::parse(text) {
+                Ok(_) => Ok(AxisValue::name(text)),
+                Err(message) => Err(Diagnostic::error(&node.place, message)),
+            }
+        }
+    }
+}
+
+fn name(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue, Diagnostic> {
+    let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+    let domain = axis.info().domain;
+    let known = names.of(domain);
+    if known.contains(&text) {
+        return Ok(AxisValue::name(text));
+    }
+    if let Domain::Catalog(kind) = domain {
+        let hint = nearest(text, known).map_or_else(
+            || format!("`sweep list {kind}` shows them; custom ones go into [{kind}.NAME]"),
+            |close| format!("did you mean `{close}`?"),
+        );
+        let message = format!("unknown {} `{text}`", kind.singular());
+        return Err(Diagnostic::error(&node.place, message).hint(hint));
+    }
+    let expected = if let Domain::Custom(kind) = domain {
+        let known = known.join(", ");
+        format!("one of: {known}; custom ones go into [{kind}.NAME]")
+    } else {
+        expectation(axis)
+    };
+    let fault = Diagnostic::error(&node.place, format!("unknown {axis} `{text}`"));
+    Err(fault
+        .did_you_mean(text, known)
+        .hint(format!("expected {expected}")))
+}
+
+fn no_auto(axis: Axis, node: &Node) -> Diagnostic {
+    let default = axis.info().default.words();
+    let hint = if default.is_empty() {
+        "it has to be given".to_owned()
+    } else {
+        format!("leave it out for its default: {default}")
+    };
+    Diagnostic::error(&node.place, format!("axis `{axis}` cannot be `auto`")).hint(hint)
+}
+
+/// Values of an axis in words that follow "expected".
+fn expectation(axis: Axis) -> String {
+    let info = axis.info();
+    let auto = if info.takes_auto() {
+        " or \"auto\""
+    } else {
+        ""
+    };
+    let values = match info.domain {
+        Domain::Catalog(kind) => format!("the name of a {} in quotes", kind.singular()),
+        Domain::Closed(names) => format!("one of: {}", names.join(", ")),
+        Domain::Custom(kind) => format!("the name of a {} in quotes", kind.singular()),
+        Domain::Int { min, max: u64::MAX } => format!("a whole number from {min} on"),
+        Domain::Int { min, max } => format!("a whole number from {min} to {max}"),
+        Domain::Real { min, max } => format!("a number from {min} to {max}"),
+        Domain::Bool => "true or false".to_owned(),
+        Domain::Size => "an amount of data like \"64 MiB\"".to_owned(),
+        Domain::Stages => "layers of each stage like \"4,6×14,5\"".to_owned(),
+    };
+    values + auto
+}
+
+fn mismatch(axis: Axis, node: &Node) -> Diagnostic {
+    let text = node.text().unwrap_or_default();
+    let fits = match axis.info().domain {
+        Domain::Int { .. } | Domain::Real { .. } => text.parse::<f64>().is_ok(),
+        Domain::Bool => text.parse::<bool>().is_ok(),
+        Domain::Catalog(_)
+        | Domain::Closed(_)
+        | Domain::Custom(_)
+        | Domain::Size
+        | Domain::Stages => false,
+    };
+    node.mismatch(axis.as_str(), &expectation(axis))
+        .maybe_hint(fits.then(|| format!("write {text} without quotes")))
+}
+
+fn count(axis: Axis, min: u64, max: u64, node: &Node) -> Result<AxisValue, Diagnostic> {
+    let Value::Int(number) = node.value else {
+        return Err(mismatch(axis, node));
+    };
+    u64::try_from(number)
+        .ok()
+        .filter(|count| (min..=max).contains(count))
+        .map(AxisValue::Int)
+        .ok_or_else(|| out_of_range(axis, node))
+}
+
+fn real(axis: Axis, min: f64, max: f64, node: &Node) -> Result<AxisValue, Diagnostic> {
+    let number = node.number().ok_or_else(|| mismatch(axis, node))?;
+    // NaN is in no range.
+    if (min..=max).contains(&number) {
+        Ok(AxisValue::Real(number))
+    } else {
+        Err(out_of_range(axis, node))
+    }
+}
+
+fn out_of_range(axis: Axis, node: &Node) -> Diagnostic {
+    let message = format!(
+        "{axis} = {} is out of range",
+        node.described().replace('`', "")
+    );
+    Diagnostic::error(&node.place, message).hint(format!("`{axis}` is {}", expectation(axis)))
+}
+
+/// Reads an amount of data for an axis.
+pub(super) fn size(axis: Axis, node: &Node) -> Result<Bytes, Diagnostic> {
+    if let Value::Int(number) = node.value {
+        let hint = format!("write it as text with its unit: \"{number} B\", \"64 MiB\"");
+        return Err(Diagnostic::error(&node.place, format!("`{number}` has no unit")).hint(hint));
+    }
+    let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+    match text.parse::<Bytes>() {
+        Ok(size) if size.get() > 0 && i64::try_from(size.get()).is_ok() => Ok(size),
+        Ok(_) => {
+            let message = format!("`{axis}` = {text} is out of range");
+            Err(Diagnostic::error(&node.place, message)
+                .hint("a buffer has at least 1 B and at most 8 EiB"))
+        }
+        Err(error) => Err(Diagnostic::error(&node.place, error.to_string())),
+    }
+}
