@@ -7,7 +7,7 @@ use crate::simulation::training::passes::LayerCost;
 use crate::simulation::training::play::Player;
 use crate::simulation::training::schedule::{Pass, Slot};
 use crate::simulation::training::timeline::{Ends, SliceKind};
-use crate::simulation::{Infeasible, Layout, StepPart, TimeShares};
+use crate::simulation::{Infeasible, StepPart, TimeShares};
 use crate::stack::ZeroStage;
 use crate::units::SimDuration;
 
@@ -164,11 +164,11 @@ impl Player<'_, '_> {
     /// # Errors
     /// If a requested collective cannot run on this network.
     pub(super) fn close(&mut self) -> Result<(), Infeasible> {
-        let Layout { pp, vpp, .. } = *self.costs.layout;
+        let pp = self.costs.layout.pp;
         let tied = self.replicas.tied_embedding()?;
         let mut reduced = Vec::with_capacity(pp as usize);
         for stage in 0..pp {
-            let held = self.parameters(stage, vpp);
+            let held = self.parameters(stage);
             let mut exposed = CommCost::default();
             if self.reductions[stage as usize].is_empty() && self.replicated() {
                 exposed = self.replicas.gradients(held)?;
@@ -185,7 +185,7 @@ impl Player<'_, '_> {
         }
         let norm = self.replicas.norm()?;
         for stage in 0..pp {
-            let held = self.parameters(stage, vpp);
+            let held = self.parameters(stage);
             let waits = self.exposed(stage, norm);
             for (other, &task) in reduced.iter().enumerate() {
                 if other != stage as usize && self.waits_for_stages() {
@@ -226,10 +226,10 @@ impl Player<'_, '_> {
     }
 
     /// Parameters on one rank of a stage, all chunks.
-    fn parameters(&self, stage: u32, vpp: u32) -> ShardParameters {
+    fn parameters(&self, stage: u32) -> ShardParameters {
         let mut held = ShardParameters::default();
-        for chunk in 0..vpp {
-            held += self.costs.stages[(chunk * self.costs.layout.pp + stage) as usize].parameters();
+        for chunk in self.costs.chunks(stage) {
+            held += chunk.parameters();
         }
         held
     }
