@@ -24,13 +24,13 @@ fn main_sweep() -> Spec {
     Spec::load(&path, &Overrides::default()).expect("the main sweep is a good spec")
 }
 
-/// Two devices that hand 1,000 pieces of work to and fro, so that every task waits for another.
+/// Two devices whose 1,000 tasks alternate, each waiting for the one before.
 fn ping_pong(engine: &mut Engine) -> u64 {
     engine.clear();
     let streams = [engine.add_stream(0), engine.add_stream(1)];
     let mut previous = None;
-    for turn in 0..1_000 {
-        let task = engine.add_task(streams[turn % 2], SimDuration::from_micros(10));
+    for index in 0..1_000 {
+        let task = engine.add_task(streams[index % 2], SimDuration::from_micros(10));
         if let Some(before) = previous {
             engine.add_dependency(before, task, SimDuration::from_micros(1));
         }

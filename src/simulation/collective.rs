@@ -33,15 +33,13 @@ pub fn simulate_collective(
     let cost = network
         .collective(&request)
         .map_err(|fault| Infeasible::Unsupported(fault.to_string()))?;
+    let mut network = NetworkUse::default();
+    network.add(&cost, 1);
     Ok(CollectiveReport {
         time: cost.time.max(launches(scenario.ranks_per_process)),
         algorithm: cost.algorithm.named(scenario.algorithm.as_ref()),
         protocol: cost.protocol,
-        network: NetworkUse {
-            intra_node: cost.sent_intra,
-            inter_node: cost.sent_inter,
-            link_utilization_max: cost.link_utilization_max,
-        },
+        network,
         events: 1,
     })
 }

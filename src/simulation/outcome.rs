@@ -78,14 +78,7 @@ pub struct MemoryFootprint {
 impl MemoryFootprint {
     /// The peak.
     pub fn total(&self) -> Bytes {
-        let Self {
-            weights,
-            gradients,
-            optimizer,
-            activations,
-            buffers,
-        } = *self;
-        weights + gradients + optimizer + activations + buffers
+        self.weights + self.gradients + self.optimizer + self.activations + self.buffers
     }
 }
 

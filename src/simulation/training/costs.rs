@@ -53,18 +53,24 @@ impl<'a> StepCosts<'a> {
     /// Lower bound on the step time: the busiest stage without data-parallel communication, behind the first passes
     /// of the stages before it.
     pub(super) fn lower_bound(&self) -> SimDuration {
-        let Layout { pp, vpp, .. } = *self.layout;
         let microbatches = u64::from(self.full_microbatches());
-        let mut ahead = SimDuration::ZERO;
-        let mut bound = SimDuration::ZERO;
-        for stage in 0..pp {
-            let work: SimDuration = (0..vpp)
-                .map(|chunk| passes_time(&self.stages[(chunk * pp + stage) as usize], self.slowest))
-                .sum();
+        let (mut ahead, mut bound) = (SimDuration::ZERO, SimDuration::ZERO);
+        for stage in 0..self.layout.pp {
+            let mut passes = self
+                .chunks(stage)
+                .map(|chunk| passes_time(chunk, self.slowest));
+            let first = passes.next().unwrap_or_default();
+            let work = first + passes.sum::<SimDuration>();
             bound = bound.max(ahead + work * microbatches);
-            ahead += passes_time(&self.stages[stage as usize], self.slowest);
+            ahead += first;
         }
         bound
+    }
+
+    /// Virtual stages of a pipeline stage, first chunk first.
+    pub(super) fn chunks(&self, stage: u32) -> impl Iterator<Item = &VirtualStage> {
+        let stages = self.layout.pp as usize;
+        self.stages.iter().skip(stage as usize).step_by(stages)
     }
 
     /// Full microbatches; a last one may be smaller.
@@ -84,11 +90,11 @@ impl<'a> StepCosts<'a> {
     /// Lower bound on the duration of any forward or backward pass of a stage; `slowdown` multiplies the kernels of
     /// each stage.
     pub(super) fn shortest_pass(&self, stage: u32, slowdown: &[f64]) -> SimDuration {
-        let Layout { pp, vpp, .. } = *self.layout;
         let drawn = slowdown.get(stage as usize).copied().unwrap_or(1.0);
         let factor = self.last_share() * drawn * self.scenario.run.kernel_time();
-        let chunks = (0..vpp).map(|chunk| &self.stages[(chunk * pp + stage) as usize].total);
-        let passes = chunks.flat_map(|layers| [&layers.forward, &layers.backward_input]);
+        let passes = self
+            .chunks(stage)
+            .flat_map(|chunk| [&chunk.total.forward, &chunk.total.backward_input]);
         let shortest = passes.map(|pass| pass.parts.total()).min();
         shortest.unwrap_or_default().scaled(factor.min(1.0))
     }

@@ -7,7 +7,7 @@ use crate::simulation::training::passes::LayerCost;
 use crate::simulation::training::play::Player;
 use crate::simulation::training::schedule::{Pass, Slot};
 use crate::simulation::training::timeline::{Ends, SliceKind};
-use crate::simulation::{Infeasible, Layout, StepPart, TimeShares};
+use crate::simulation::{Infeasible, StepPart, TimeShares};
 use crate::stack::ZeroStage;
 use crate::units::SimDuration;
 
@@ -17,6 +17,15 @@ const MOST_BUCKETS: usize = 12;
 const MOST_GATHERS: usize = 64;
 /// Gathers of sharded parameters that may be in flight ahead of compute.
 const GATHERS_IN_FLIGHT: usize = 2;
+
+/// Data-parallel communication of one pass.
+#[derive(Clone, Copy)]
+struct Replicates {
+    /// Whether parameters are gathered for it.
+    gathers: bool,
+    /// Whether the gradients that it makes are reduced.
+    reduces: bool,
+}
 
 impl Player<'_, '_> {
     /// Whether a sharded optimizer's parameters are gathered behind the next step's first forward pass.
@@ -38,6 +47,9 @@ impl Player<'_, '_> {
     }
 
     /// Schedules one pass on the streams of its stage.
+    ///
+    /// # Errors
+    /// If a requested collective cannot run on this network.
     pub(super) fn tasks(
         &mut self,
         stage: u32,
@@ -45,113 +57,68 @@ impl Player<'_, '_> {
         slot: Slot,
     ) -> Result<Ends, Infeasible> {
         let costs = self.costs;
-        let layout = costs.layout;
-        if layout.zero == ZeroStage::Z3 {
-            return self.sharded_pass(stage, virtual_stage, slot);
-        }
-        let last = slot.microbatch + 1 == layout.microbatches;
-        let reduces = match slot.pass {
-            Pass::Backward | Pass::BackwardWeight => last && self.costs.overlap.gradients,
-            Pass::Forward | Pass::BackwardInput => false,
-        };
-        let gathers = slot.pass == Pass::Forward && slot.microbatch == 0 && self.gathers_ahead();
-        if !reduces && !gathers {
-            let layers = &costs.stages[virtual_stage].total;
-            return Ok(self.compute(stage, layers, slot, SimDuration::ZERO));
-        }
-        let bucket = costs.overlap.bucket.get().max(1);
-        let held = costs.stages[virtual_stage].parameters();
-        let bytes = (held.dense + held.expert) * 4;
-        let buckets = (bytes.div_ceil(bucket) as usize).clamp(1, MOST_BUCKETS);
-        let groups = costs.stages[virtual_stage].groups(layout, costs.work, &costs.layers, buckets);
-        if gathers {
-            self.gathered_pass(stage, &groups, slot)
+        let layers = &costs.stages[virtual_stage];
+        let makes_gradients = matches!(slot.pass, Pass::Backward | Pass::BackwardWeight);
+        let sharded = costs.layout.zero == ZeroStage::Z3;
+        let (gathers, reduces) = if sharded {
+            (slot.pass != Pass::BackwardWeight, makes_gradients)
         } else {
-            self.reduced_pass(stage, &groups, slot)
+            let first = slot.pass == Pass::Forward && slot.microbatch == 0;
+            let last = makes_gradients && slot.microbatch + 1 == costs.layout.microbatches;
+            (
+                first && self.gathers_ahead(),
+                last && costs.overlap.gradients,
+            )
+        };
+        if !gathers && !reduces {
+            return Ok(self.compute(stage, &layers.total, slot, SimDuration::ZERO));
         }
-    }
-
-    /// Schedules the first forward pass of a step, behind the gathering of the parameters that the step
-    /// before updated.
-    fn gathered_pass(
-        &mut self,
-        stage: u32,
-        groups: &[LayerCost],
-        slot: Slot,
-    ) -> Result<Ends, Infeasible> {
-        let mut ends: Option<Ends> = None;
-        for group in groups {
-            let comm = self.replicas.parameters(group.parameters)?;
-            let gather = self.overlapped(stage, comm);
-            let tasks = self.compute(stage, group, slot, comm.time);
-            self.timeline.follow(gather, tasks.first);
-            ends = Some(Ends::extended(ends, tasks));
-        }
-        Ok(ends.expect("a pass has at least one group"))
-    }
-
-    /// Schedules the last backward pass, with each bucket of gradients reduced behind the layers that made it.
-    fn reduced_pass(
-        &mut self,
-        stage: u32,
-        groups: &[LayerCost],
-        slot: Slot,
-    ) -> Result<Ends, Infeasible> {
-        let mut ends: Option<Ends> = None;
-        for group in groups.iter().rev() {
-            let comm = self.replicas.gradients(group.parameters)?;
-            // The bucket before this one is on its way while this one is computed.
-            let overlapped = if ends.is_some() {
-                comm.time
-            } else {
-                SimDuration::ZERO
-            };
-            let tasks = self.compute(stage, group, slot, overlapped);
-            self.reduce(stage, comm, tasks.last);
-            ends = Some(Ends::extended(ends, tasks));
-        }
-        Ok(ends.expect("a pass has at least one group"))
-    }
-
-    /// Schedules a pass over fully sharded parameters: gather before each layer, reduce behind it, on one
-    /// queue, where the gather of the next layer goes before the reduction of this one.
-    fn sharded_pass(
-        &mut self,
-        stage: u32,
-        virtual_stage: usize,
-        slot: Slot,
-    ) -> Result<Ends, Infeasible> {
-        let costs = self.costs;
-        let mut groups = costs.stages[virtual_stage].groups(
-            costs.layout,
-            costs.work,
-            &costs.layers,
-            MOST_GATHERS,
-        );
-        let gathers = slot.pass != Pass::BackwardWeight;
-        let reduces = matches!(slot.pass, Pass::Backward | Pass::BackwardWeight);
+        let most = if sharded {
+            MOST_GATHERS
+        } else {
+            let held = layers.parameters();
+            let bucket = costs.overlap.bucket.get().max(1);
+            let buckets = ((held.dense + held.expert) * 4).div_ceil(bucket);
+            (buckets as usize).clamp(1, MOST_BUCKETS)
+        };
+        let mut groups = layers.groups(costs.layout, costs.work, &costs.layers, most);
         if slot.pass != Pass::Forward {
             groups.reverse();
         }
+        self.grouped_pass(stage, &groups, slot, Replicates { gathers, reduces })
+    }
+
+    /// Schedules a pass in groups of layers, on one communication queue: each group behind the gathering of its
+    /// parameters, the reduction of its gradients behind it, and the gathering of the next group before that.
+    fn grouped_pass(
+        &mut self,
+        stage: u32,
+        groups: &[LayerCost],
+        slot: Slot,
+        Replicates { gathers, reduces }: Replicates,
+    ) -> Result<Ends, Infeasible> {
+        let sharded = self.costs.layout.zero == ZeroStage::Z3;
+        let mut next_gather = None;
+        if gathers {
+            next_gather = Some(self.gather(stage, &groups[0])?);
+        }
         let mut ends: Option<Ends> = None;
-        let mut next_gather = if gathers {
-            Some(self.gather(stage, &groups[0])?)
-        } else {
-            None
-        };
         for (index, group) in groups.iter().enumerate() {
             let mut overlapped = SimDuration::ZERO;
             if gathers {
                 overlapped += self.replicas.parameters(group.parameters)?.time;
             }
-            if reduces {
+            // Behind the first bucket of whole gradients none is in flight yet.
+            if reduces && (sharded || index > 0) {
                 overlapped += self.replicas.gradients(group.parameters)?.time;
             }
             let tasks = self.compute(stage, group, slot, overlapped);
             if let Some(gather) = next_gather.take() {
                 self.timeline.follow(gather, tasks.first);
             }
-            self.recent[stage as usize].push(tasks.last);
+            if sharded {
+                self.recent[stage as usize].push(tasks.last);
+            }
             if gathers && index + 1 < groups.len() {
                 next_gather = Some(self.gather(stage, &groups[index + 1])?);
             }
@@ -168,12 +135,10 @@ impl Player<'_, '_> {
     fn gather(&mut self, stage: u32, group: &LayerCost) -> Result<TaskId, Infeasible> {
         let comm = self.replicas.parameters(group.parameters)?;
         let gather = self.overlapped(stage, comm);
+        // No pass but sharded ones is listed, so that no other gather waits.
         let done = &self.recent[stage as usize];
-        if let Some(&before) = done
-            .len()
-            .checked_sub(GATHERS_IN_FLIGHT)
-            .and_then(|at| done.get(at))
-        {
+        if done.len() >= GATHERS_IN_FLIGHT {
+            let before = done[done.len() - GATHERS_IN_FLIGHT];
             self.timeline.follow(before, gather);
         }
         Ok(gather)
@@ -199,11 +164,11 @@ impl Player<'_, '_> {
     /// # Errors
     /// If a requested collective cannot run on this network.
     pub(super) fn close(&mut self) -> Result<(), Infeasible> {
-        let Layout { pp, vpp, .. } = *self.costs.layout;
+        let pp = self.costs.layout.pp;
         let tied = self.replicas.tied_embedding()?;
         let mut reduced = Vec::with_capacity(pp as usize);
         for stage in 0..pp {
-            let held = self.parameters(stage, vpp);
+            let held = self.parameters(stage);
             let mut exposed = CommCost::default();
             if self.reductions[stage as usize].is_empty() && self.replicated() {
                 exposed = self.replicas.gradients(held)?;
@@ -220,7 +185,7 @@ impl Player<'_, '_> {
         }
         let norm = self.replicas.norm()?;
         for stage in 0..pp {
-            let held = self.parameters(stage, vpp);
+            let held = self.parameters(stage);
             let waits = self.exposed(stage, norm);
             for (other, &task) in reduced.iter().enumerate() {
                 if other != stage as usize && self.waits_for_stages() {
@@ -261,10 +226,10 @@ impl Player<'_, '_> {
     }
 
     /// Parameters on one rank of a stage, all chunks.
-    fn parameters(&self, stage: u32, vpp: u32) -> ShardParameters {
+    fn parameters(&self, stage: u32) -> ShardParameters {
         let mut held = ShardParameters::default();
-        for chunk in 0..vpp {
-            held += self.costs.stages[(chunk * self.costs.layout.pp + stage) as usize].parameters();
+        for chunk in self.costs.chunks(stage) {
+            held += chunk.parameters();
         }
         held
     }
