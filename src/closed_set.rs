@@ -1,10 +1,20 @@
 //! Enums whose spellings are part of the public contract.
 
+use strsim::osa_distance;
+
+/// An enum with fixed spellings, as [`closed_set!`](crate::closed_set!) declares it.
+pub trait ClosedSet: Copy + std::str::FromStr + 'static {
+    /// Every member, in the order of declaration.
+    const MEMBERS: &'static [Self];
+    /// Every spelling, in the order of declaration.
+    const SPELLINGS: &'static [&'static str];
+}
+
 /// A name that is not in a closed set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {what} `{name}`; expected one of: {}", expected.join(", "))]
 pub struct UnknownName {
-    /// What the set holds, in words: `topology`, `precision`.
+    /// Subject of the set, in words: `topology`, `precision`.
     pub what: &'static str,
     /// The text that was given.
     pub name: String,
@@ -14,7 +24,7 @@ pub struct UnknownName {
 
 /// The known name that a misspelt one was probably meant to be.
 ///
-/// The one with the fewest edits (insert, delete, replace, swap of neighbours; Damerau 1964, each pair
+/// That is the one with the fewest edits (insert, delete, replace, swap of neighbours; Damerau 1964, each pair
 /// swapped once), when those are at most a third of the longer name; the first of several. Case does
 /// not count as an edit. Names of over 64 letters are near to nothing.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -23,33 +33,27 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     }
     let given = name.to_lowercase();
     let length = given.chars().count();
-    let known: Vec<(String, &str)> = known
+    let known: Vec<(String, usize, &str)> = known
         .into_iter()
-        .map(|candidate| (candidate.to_lowercase(), candidate))
+        .map(|candidate| {
+            let lower = candidate.to_lowercase();
+            let letters = lower.chars().count();
+            (lower, letters, candidate)
+        })
         .collect();
     let whole = known
         .iter()
-        .map(|(lower, candidate)| {
-            (
-                edit_distance(&given, lower),
-                lower.chars().count(),
-                *candidate,
-            )
-        })
+        .map(|(lower, letters, candidate)| (osa_distance(&given, lower), *letters, *candidate))
         .filter(|(distance, letters, _)| *distance <= (length.max(*letters) / 3).max(1))
         .min_by_key(|(distance, ..)| *distance);
-    // Names of a family go on behind a common beginning: `h1000` is meant as `h100-sxm`.
+    // Names of a family share their beginning: `h1000` is meant as `h100-sxm`.
     let beginning = || {
         known
             .iter()
-            .filter(|(lower, _)| length >= 3 && lower.chars().count() > length)
-            .map(|(lower, candidate)| {
+            .filter(|(_, letters, _)| length >= 3 && *letters > length)
+            .map(|(lower, letters, candidate)| {
                 let start: String = lower.chars().take(length).collect();
-                (
-                    edit_distance(&given, &start),
-                    lower.chars().count(),
-                    *candidate,
-                )
+                (osa_distance(&given, &start), *letters, *candidate)
             })
             .filter(|(distance, ..)| *distance <= length / 3)
             .min_by_key(|(distance, letters, _)| (*distance, *letters))
@@ -57,32 +61,10 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     whole.or_else(beginning).map(|(_, _, candidate)| candidate)
 }
 
-fn edit_distance(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    let mut rows = vec![vec![0; to.len() + 1]; from.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    for (j, cell) in rows[0].iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=from.len() {
-        for j in 1..=to.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
-            let mut fewest = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
-                fewest = fewest.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = fewest;
-        }
-    }
-    rows[from.len()][to.len()]
-}
-
 /// Declares an enum once, with the spelling of each member.
 ///
-/// Gives `ALL`, `NAMES`, `WHAT`, `as_str`, `meaning`, `Display`, `FromStr` and `Serialize`. Strings become
-/// members at the edge of the program and are never compared again.
+/// Gives `ALL`, `NAMES`, `WHAT`, `as_str`, `meaning`, `Display`, `FromStr` and `Serialize`. Text becomes a
+/// member where it is read, and is not compared again.
 #[macro_export]
 macro_rules! closed_set {
     (
@@ -102,10 +84,10 @@ macro_rules! closed_set {
             pub const ALL: &'static [Self] = &[ $( Self::$member ),+ ];
             /// Every spelling, in the order of declaration.
             pub const NAMES: &'static [&'static str] = &[ $( $text ),+ ];
-            /// What the set holds, in words.
+            /// Subject of the set, in words.
             pub const WHAT: &'static str = $what;
 
-            /// What a member means, as its documentation says.
+            /// Meaning of a member: its documentation.
             pub const fn meaning(self) -> &'static str {
                 match self { $( Self::$member => concat!($($meaning),+).trim_ascii() ),+ }
             }
@@ -114,6 +96,11 @@ macro_rules! closed_set {
             pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$member => $text ),+ }
             }
+        }
+
+        impl $crate::closed_set::ClosedSet for $name {
+            const MEMBERS: &'static [Self] = Self::ALL;
+            const SPELLINGS: &'static [&'static str] = Self::NAMES;
         }
 
         impl std::fmt::Display for $name {
@@ -186,7 +173,6 @@ mod tests {
         // The beginnings "h100-" of both differ by one letter from "h1000"; the shorter name wins.
         let gpus = ["a100-80gb-sxm", "h100-pcie", "h100-sxm"];
         assert_eq!(super::nearest("h1000", gpus), Some("h100-sxm"));
-        assert_eq!(super::edit_distance("fat-tere", "fat-tree"), 1);
     }
 
     #[test]

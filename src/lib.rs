@@ -12,28 +12,32 @@
 //! |---|---|---|
 //! | 1 | [`units`], [`closed_set`], [`memo`] | quantities; enums with fixed spellings; results remembered |
 //! | 2 | [`des`] | event queue, clock, fair-shared links; has never heard of a GPU |
-//! | 2 | [`hardware`] | GPU, node, cluster, topology |
-//! | 2 | [`model`] | what a neural network is: layers, operators, parameters |
-//! | 3 | [`stack`] | what a software generation fuses, overlaps and waits for |
-//! | 4 | [`catalog`] | `data/*.toml` and a spec's own tables → checked values of floors 2 and 3 |
-//! | 4 | [`collective`] | operation × algorithm → rounds of transfers, and their time on a topology |
-//! | 5 | [`cost`] | time of a kernel on a GPU; bytes a rank must hold |
-//! | 6 | [`simulation`] | a scenario is one resolved point; layouts, schedules, the step, the search |
-//! | 7 | [`spec`] | text → spec → plan; `where` expressions; diagnostics with places |
-//! | 8 | [`record`] | the result row, the column table, Parquet out and in |
-//! | 9 | [`runner`] | chunks of the plan on the rayon pool; run folder; manifest |
-//! | 9 | [`analysis`] | curves, breakdown points, fits, bottlenecks, from record batches alone |
-//! | 9 | [`validation`] | measured cases and the errors against them |
-//! | 10 | [`whatif`] | points simulated again: neighbours, frozen layouts, causes taken away, elasticities |
-//! | 11 | [`report`] | findings → text, HTML, JSON |
-//! | 12 | [`cli`] | one file per subcommand; the only place that prints |
+//! | 2 | [`data_table`] | tables of data files: each key declared once, with its field |
+//! | 3 | [`hardware`] | GPU, node, cluster, topology |
+//! | 3 | [`model`] | what a neural network is: layers, operators, parameters |
+//! | 4 | [`stack`] | what a software generation fuses, overlaps and waits for |
+//! | 5 | [`catalog`] | `data/*.toml` and a spec's own tables → checked values of floors 3 and 4 |
+//! | 5 | [`collective`] | operation × algorithm → rounds of transfers, and their time on a topology |
+//! | 6 | [`cost`] | time of a kernel on a GPU; bytes a rank must hold |
+//! | 7 | [`simulation`] | a scenario is one resolved point; layouts, schedules, the step, the search |
+//! | 8 | [`spec`] | text → spec → plan; `where` expressions; diagnostics with places |
+//! | 9 | [`record`] | the result row, the column table, Parquet out and in |
+//! | 10 | [`runner`] | chunks of the plan on the rayon pool; run folder; manifest |
+//! | 10 | [`analysis`] | curves, breakdown points, fits, bottlenecks, from record batches alone |
+//! | 11 | [`validation`] | measured cases, and the errors of predictions |
+//! | 11 | [`whatif`] | points simulated again: neighbours, frozen layouts, causes taken away, elasticities |
+//! | 12 | [`report`] | findings → text, HTML, JSON |
+//! | 13 | [`cli`] | one file per subcommand; the only place that prints |
 //!
 //! [`closed_set`]: mod@closed_set
 //!
 //! # Why …?
 //!
-//! *Why is `stack` a room of its own?* It names attention kernels (hardware) and is named by the
-//! catalogue, so it needs a floor between the two.
+//! *Why is `stack` a room of its own?* Stacks name attention kernels (hardware) and what of a layer is
+//! fused (model), and are named by the catalogue: they need a floor between.
+//!
+//! *Why do hardware, models and stacks declare the keys of data files?* A key is a field with a type, a
+//! range, a default and a meaning. Written once, with the field, they cannot disagree.
 //!
 //! *Why are pictures drawn by `resvg` with a font of our own?* A chart is one drawing: as SVG for
 //! people who edit it, as PNG for programs that take no SVG. A machine without fonts, and one with
@@ -46,6 +50,7 @@ pub mod closed_set;
 pub mod memo;
 pub mod units;
 
+pub mod data_table;
 pub mod des;
 pub mod hardware;
 pub mod model;
@@ -65,8 +70,8 @@ pub mod record;
 
 pub mod analysis;
 pub mod runner;
-pub mod validation;
 
+pub mod validation;
 pub mod whatif;
 
 pub mod report;

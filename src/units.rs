@@ -39,11 +39,6 @@ impl SimTime {
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / PICOS_PER_SEC
     }
-
-    /// The span from `earlier` to this point, zero when `earlier` is later.
-    pub const fn saturating_since(self, earlier: Self) -> SimDuration {
-        SimDuration(self.0.saturating_sub(earlier.0))
-    }
 }
 
 impl SimDuration {
@@ -116,36 +111,10 @@ impl Sub for SimTime {
     }
 }
 
-impl Add for SimDuration {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
-    }
-}
-
-impl AddAssign for SimDuration {
-    fn add_assign(&mut self, other: Self) {
-        self.0 += other.0;
-    }
-}
-
 impl Sub for SimDuration {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
         Self(self.0 - other.0)
-    }
-}
-
-impl Mul<u64> for SimDuration {
-    type Output = Self;
-    fn mul(self, times: u64) -> Self {
-        Self(self.0 * times)
-    }
-}
-
-impl Sum for SimDuration {
-    fn sum<I: Iterator<Item = Self>>(spans: I) -> Self {
-        spans.fold(Self::ZERO, Add::add)
     }
 }
 
@@ -154,7 +123,7 @@ impl Sum for SimDuration {
 pub struct Bytes(u64);
 
 impl Bytes {
-    /// This many times as many, rounded to whole bytes.
+    /// The amount times a factor ≥ 0, rounded to whole bytes.
     ///
     /// # Panics
     /// If the result is negative, not a number, or too large.
@@ -182,12 +151,12 @@ impl Bytes {
         Self(libm::round(bytes) as u64)
     }
 
-    /// From binary megabytes.
+    /// From mebibytes (2²⁰ bytes).
     pub const fn mib(n: u64) -> Self {
         Self(n << 20)
     }
 
-    /// From binary gigabytes.
+    /// From gibibytes (2³⁰ bytes).
     pub const fn gib(n: u64) -> Self {
         Self(n << 30)
     }
@@ -202,7 +171,7 @@ impl Bytes {
         self.0 as f64
     }
 
-    /// Binary gigabytes.
+    /// Gibibytes (2³⁰ bytes).
     pub fn as_gib(self) -> f64 {
         self.0 as f64 / f64::from(1_u32 << 30)
     }
@@ -213,31 +182,38 @@ impl Bytes {
     }
 }
 
-impl Add for Bytes {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
-    }
+/// Amounts, which can be added up and multiplied by a number.
+macro_rules! amounts {
+    ($( $amount:ident * $factor:ident ),+ $(,)?) => { $(
+        impl Add for $amount {
+            type Output = Self;
+            fn add(self, other: Self) -> Self {
+                Self(self.0 + other.0)
+            }
+        }
+
+        impl AddAssign for $amount {
+            fn add_assign(&mut self, other: Self) {
+                self.0 += other.0;
+            }
+        }
+
+        impl Sum for $amount {
+            fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+                amounts.fold(Self::ZERO, Add::add)
+            }
+        }
+
+        impl Mul<$factor> for $amount {
+            type Output = Self;
+            fn mul(self, times: $factor) -> Self {
+                Self(self.0 * times)
+            }
+        }
+    )+ };
 }
 
-impl AddAssign for Bytes {
-    fn add_assign(&mut self, other: Self) {
-        self.0 += other.0;
-    }
-}
-
-impl Mul<u64> for Bytes {
-    type Output = Self;
-    fn mul(self, times: u64) -> Self {
-        Self(self.0 * times)
-    }
-}
-
-impl Sum for Bytes {
-    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        amounts.fold(Self::ZERO, Add::add)
-    }
-}
+amounts!(SimDuration * u64, Bytes * u64);
 
 /// Quantities as real numbers, for sums and products that are rounded once, at their end.
 macro_rules! real_quantities {
@@ -266,30 +242,10 @@ macro_rules! real_quantities {
             }
         }
 
-        impl Add for $name {
-            type Output = Self;
-            fn add(self, other: Self) -> Self {
-                Self(self.0 + other.0)
-            }
-        }
-
-        impl AddAssign for $name {
-            fn add_assign(&mut self, other: Self) {
-                self.0 += other.0;
-            }
-        }
-
         impl Sub for $name {
             type Output = Self;
             fn sub(self, other: Self) -> Self {
                 Self(self.0 - other.0)
-            }
-        }
-
-        impl Mul<f64> for $name {
-            type Output = Self;
-            fn mul(self, factor: f64) -> Self {
-                Self(self.0 * factor)
             }
         }
 
@@ -307,11 +263,7 @@ macro_rules! real_quantities {
             }
         }
 
-        impl Sum for $name {
-            fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-                all.fold(Self::ZERO, Add::add)
-            }
-        }
+        amounts!($name * f64);
     )+ };
 }
 
@@ -322,6 +274,8 @@ real_quantities! {
     Micros
     /// An amount of data in bytes that need not be whole: a share or a chunk of a buffer.
     Volume
+    /// An amount of floating-point work, in operations (a fused multiply-add is two).
+    Flops
 }
 
 impl Seconds {
@@ -468,51 +422,6 @@ impl Div<Bandwidth> for Bytes {
     }
 }
 
-/// An amount of floating-point work, in operations (a fused multiply-add is two).
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
-pub struct Flops(f64);
-
-impl Flops {
-    /// No work.
-    pub const ZERO: Self = Self(0.0);
-
-    /// From a count of operations.
-    pub const fn new(operations: f64) -> Self {
-        Self(operations)
-    }
-
-    /// The count of operations.
-    pub const fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl Add for Flops {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self(self.0 + other.0)
-    }
-}
-
-impl AddAssign for Flops {
-    fn add_assign(&mut self, other: Self) {
-        self.0 += other.0;
-    }
-}
-
-impl Mul<f64> for Flops {
-    type Output = Self;
-    fn mul(self, times: f64) -> Self {
-        Self(self.0 * times)
-    }
-}
-
-impl Sum for Flops {
-    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        amounts.fold(Self::ZERO, Add::add)
-    }
-}
-
 /// Speed of floating-point work, in operations per second.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct FlopRate(f64);
@@ -564,7 +473,7 @@ impl Power {
     }
 }
 
-/// Why a text is not a quantity.
+/// A text that is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuantityError {
     /// The number has no unit behind it.

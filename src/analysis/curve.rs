@@ -28,6 +28,11 @@ impl SizeRate {
     pub fn rate_per_size(self) -> f64 {
         self.rate / self.size
     }
+
+    /// Scaling efficiency against a smaller size: `E(n) = (rate/n) / (rate₀/n₀)`.
+    pub fn efficiency_over(self, baseline: Self) -> f64 {
+        self.rate_per_size() / baseline.rate_per_size()
+    }
 }
 
 /// Scaling of one size against the others of its series.
@@ -64,7 +69,7 @@ pub fn efficiencies(sizes: &[SizeRate]) -> Vec<Efficiency> {
             best = best.max(point.rate_per_size());
             Efficiency {
                 speedup: point.rate / baseline.rate,
-                of_baseline: point.rate_per_size() / baseline.rate_per_size(),
+                of_baseline: point.efficiency_over(*baseline),
                 of_best: point.rate_per_size() / best,
             }
         })

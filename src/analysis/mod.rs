@@ -35,7 +35,7 @@ pub use breakdown::{BreakdownCause, BreakdownPoint, BreakdownStatus, Contributio
 pub use busbw::{AlgorithmCurve, CollectiveJob, CollectiveRun, Collectives};
 pub use cause::{Breakdown, CauseCheck, Trial};
 pub use choice::Choice;
-pub use curve::{Efficiency, Scaling};
+pub use curve::{Efficiency, Scaling, SizeRate};
 pub use error::AnalysisError;
 pub use files::{FilesError, StudyFindings, analyse_files};
 pub use findings::{Analysis, Counts, Findings};

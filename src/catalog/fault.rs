@@ -1,4 +1,4 @@
-//! What is wrong with a catalogue table, and where.
+//! Faults of a catalogue table, with their places.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub enum FaultPlace {
 
 /// One fault of a catalogue table.
 ///
-/// It knows the path, not the line: whoever read the text attaches line and column.
+/// The path is known, not the line: whoever read the text attaches line and column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogFault {
     /// Keys from the top of the file: `["gpus", "h100x", "memory"]`.
@@ -22,9 +22,9 @@ pub struct CatalogFault {
     pub place: FaultPlace,
     /// The offending text: the key's last part, or the value as TOML.
     pub text: String,
-    /// What is wrong: lower case, without a full stop.
+    /// The fault in words: lower case, without a full stop.
     pub message: String,
-    /// The way out, where there is one to name: a nearest key, an example.
+    /// Remedy, where there is one: the nearest key, an example.
     pub hint: Option<String>,
 }
 

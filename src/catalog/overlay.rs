@@ -1,25 +1,56 @@
-//! Laying tables over a catalogue: bases, merging, checks.
+//! A spec's tables laid over a catalogue: bases, merging, checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::closed_set::nearest;
+use crate::data_table::Fields;
+use crate::hardware::{Cluster, Gpu};
+use crate::model::Model;
+use crate::stack::Stack;
 
-use super::fault::{CatalogFault, Faults};
-use super::fields::Fields;
-use super::key::{check_complete, check_given, lookup};
-use super::{Catalog, Entry, Kind, Sources, cluster, gpu, model, source, stack};
+use super::check::{check_complete, check_given, lookup};
+use super::entry::source;
+use super::fault::{CatalogFault, FaultPlace, Faults};
+use super::{Catalog, Entry, Kind, Sources, cluster, gpu, model, stack};
 
-/// Source of what a spec gives without saying where it is from.
+/// Source of a value that a spec gives without naming one.
 const OWN_SOURCE: &str = "given in the spec";
 
-/// Longest chain of bases; a longer one is generated, and would only cost stack.
+/// Longest chain of bases; the recursion over a longer one could exhaust the thread's stack.
 const DEEPEST: usize = 64;
 
-pub(super) fn overlay(
-    catalog: &Catalog,
-    tables: &toml::Table,
-) -> Result<Catalog, Vec<CatalogFault>> {
+/// The catalogue with the tables of a spec laid over it.
+///
+/// `tables` may hold `gpus`, `clusters`, `models` and `stacks`, each a table of entries by name; its
+/// other keys are not looked at. An entry starts from the one that its `base` names (another entry
+/// of the spec or a preset), or from the preset of the same name, or from nothing, and changes the keys that
+/// it gives. A price without its own date has none; a model that changes anything drops the
+/// published count of its base. A preset whose base is a changed preset stays as it was.
+///
+/// ```
+/// use clustersweep::catalog::{Catalog, overlay};
+///
+/// let own = r#"
+///     [gpus.h100-quiet]
+///     base = "h100-sxm"
+///     power = "500 W"
+/// "#;
+/// let catalog = overlay(Catalog::builtin(), &own.parse()?).expect("no faults");
+/// assert_eq!(catalog.gpus["h100-quiet"].sms, catalog.gpus["h100-sxm"].sms);
+///
+/// let slip = "[gpus.h100-quiet]\nbase = \"h100-sxm\"\npowr = \"500 W\"";
+/// let faults = overlay(Catalog::builtin(), &slip.parse()?).expect_err("a fault");
+/// assert_eq!(
+///     faults[0].to_string(),
+///     "gpus.h100-quiet.powr: unknown key `powr` (did you mean `power`?)"
+/// );
+/// # Ok::<(), toml::de::Error>(())
+/// ```
+///
+/// # Errors
+/// Every fault of every table, in the order of [`Kind`] and then of the tables.
+pub fn overlay(catalog: &Catalog, tables: &toml::Table) -> Result<Catalog, Vec<CatalogFault>> {
     let mut next = catalog.clone();
     let mut found = Vec::new();
     for kind in Kind::ALL.iter().copied() {
@@ -51,19 +82,19 @@ pub(super) fn overlay(
     }
 }
 
-/// The own entries of one kind on their way to being resolved.
+/// The entries that a spec gives of one kind, while their bases are resolved.
 struct Layer<'a> {
     kind: Kind,
     presets: Option<&'a BTreeMap<String, Entry>>,
     own: BTreeMap<&'a str, Own<'a>>,
     order: Vec<&'a str>,
     resolved: BTreeMap<String, Entry>,
-    /// Entries with faults: what rests on them is not looked at again.
+    /// Entries with faults; those merged over them are not checked.
     failed: BTreeSet<&'a str>,
     found: Vec<CatalogFault>,
 }
 
-/// One own entry as given.
+/// One entry as the spec gives it.
 struct Own<'a> {
     base: Option<&'a str>,
     table: toml::Table,
@@ -97,7 +128,7 @@ impl<'a> Layer<'a> {
         layer
     }
 
-    /// Checks what an entry gives by itself, and sets `base` and `sources` apart.
+    /// Checks the keys that an entry gives, and sets `base` and `sources` apart.
     fn take(&mut self, name: &'a str, table: &'a toml::Table) {
         let mut faults = Faults::of(self.kind.as_str(), name);
         let mut own = Own {
@@ -135,7 +166,7 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// The whole entry of an own name or preset; `None` when it, or what it rests on, has faults.
+    /// The entry merged over its bases; `None` when it, or one of them, has faults.
     /// `above` are the entries that rest on it, for loops.
     fn resolve(&mut self, name: &'a str, above: &mut Vec<&'a str>) -> Option<Entry> {
         if let Some(entry) = self.resolved.get(name) {
@@ -163,7 +194,7 @@ impl<'a> Layer<'a> {
         None
     }
 
-    /// What an own entry starts from, with its name; an error is noted or was noted before.
+    /// The entry that another one is merged over, with its name; an error was noted.
     fn parent(
         &mut self,
         name: &'a str,
@@ -185,7 +216,7 @@ impl<'a> Layer<'a> {
             return Err(());
         }
         if above.len() > DEEPEST {
-            let message = format!("more than {DEEPEST} entries rest on one another");
+            let message = format!("more than {DEEPEST} entries are bases of one another");
             self.base_fault(name, base, message, None);
             return Err(());
         }
@@ -217,7 +248,7 @@ impl<'a> Layer<'a> {
 fn not_a_table(path: &[&str], value: &toml::Value) -> CatalogFault {
     CatalogFault {
         path: path.iter().map(|part| (*part).to_owned()).collect(),
-        place: super::FaultPlace::Value,
+        place: FaultPlace::Value,
         text: value.to_string(),
         message: format!("expected a table, found {}", value.type_str()),
         hint: None,
@@ -251,7 +282,7 @@ fn sources(value: &toml::Value, faults: &mut Faults<'_>) -> Sources {
     sources
 }
 
-/// An entry over what it starts from.
+/// An entry merged over its base.
 fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) -> Entry {
     let Some((parent_name, parent)) = parent else {
         return Entry {
@@ -270,11 +301,10 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
         table.remove("title");
     }
     merge(&mut table, &own.table);
-    if kind == Kind::Models {
-        for (path, _) in model::strays(&table) {
-            if !own.table.contains_key(path) {
-                table.remove(path);
-            }
+    for key in kind.keys() {
+        let stranger = key.owner.is_some_and(|owner| !owner.owns(&table));
+        if stranger && !own.table.contains_key(&key.path) {
+            table.remove(&key.path);
         }
     }
     for path in leaves(&own.table) {
@@ -288,7 +318,7 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
     Entry { table, sources }
 }
 
-/// Keys of a base that do not hold any more when these are changed.
+/// Keys of a base that are dropped when the entry over it gives `own`.
 fn outdated(kind: Kind, own: &toml::Table) -> &'static [&'static str] {
     match kind {
         Kind::Gpus if own.contains_key("price_per_hour") => &["price_date"],
@@ -328,8 +358,8 @@ pub(super) fn leaves(table: &toml::Table) -> Vec<String> {
     paths
 }
 
-/// The fault of a GPU whose cluster is nowhere. An own cluster that has faults itself is there: its
-/// faults are enough.
+/// The fault of a GPU whose cluster is not in the catalogue. A cluster of the spec that has faults itself
+/// counts as there: its faults are enough.
 fn unknown_cluster(
     catalog: &Catalog,
     name: &str,
@@ -353,30 +383,55 @@ fn unknown_cluster(
     faults.into_found().pop()
 }
 
-/// Reads a complete entry into the catalogue, or says what is wrong with it as a whole.
+/// Reads a complete entry into the catalogue, and gives the faults of its values taken together.
 fn insert(catalog: &mut Catalog, kind: Kind, name: &str, entry: Entry) -> Vec<CatalogFault> {
     let mut faults = Faults::of(kind.as_str(), name);
     let fields = Fields(&entry.table);
     let key = name.to_owned();
     match kind {
         Kind::Clusters => {
-            let cluster = cluster::read(name, fields, &mut faults);
+            let cluster = Cluster::read(fields, name);
+            cluster::check(&cluster, &mut faults);
             catalog.clusters.insert(key, Arc::new(cluster));
         }
         Kind::Gpus => {
-            let gpu = gpu::read(name, fields, &mut faults);
+            let gpu = Gpu::read(fields, name);
+            gpu::check(&gpu, &mut faults);
             catalog.gpus.insert(key, Arc::new(gpu));
         }
         Kind::Models => {
-            let model = model::read(name, fields, &mut faults);
+            let model = Model::read(fields, name);
+            model::check(&model, fields, &mut faults);
             catalog.models.insert(key, Arc::new(model));
         }
         Kind::Stacks => {
-            let stack = stack::read(name, fields, &mut faults);
+            let stack = Stack::read(fields, name);
+            stack::check(&stack, &mut faults);
             catalog.stacks.insert(key, Arc::new(stack));
         }
     }
     let entries = catalog.entries.entry(kind).or_default();
     entries.insert(name.to_owned(), entry);
     faults.into_found()
+}
+
+/// The model that a table describes by itself, without a preset under it.
+///
+/// # Errors
+/// Every fault of the table.
+pub(crate) fn model_of(name: &str, table: &toml::Table) -> Result<Model, Vec<CatalogFault>> {
+    let mut faults = Faults::of(Kind::Models.as_str(), name);
+    check_given(table, Kind::Models.keys(), &mut faults);
+    check_complete(table, Kind::Models.keys(), &mut faults);
+    if !faults.is_empty() {
+        return Err(faults.into_found());
+    }
+    let fields = Fields(table);
+    let model = Model::read(fields, name);
+    model::check(&model, fields, &mut faults);
+    if faults.is_empty() {
+        Ok(model)
+    } else {
+        Err(faults.into_found())
+    }
 }

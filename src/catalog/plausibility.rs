@@ -1,9 +1,10 @@
-//! What holds for every entry of the catalogue, so that a new one is tested the day it is added.
+//! Checks of every entry of the catalogue, so that a new one is tested the day it is added.
 
 use super::*;
 use crate::closed_set::nearest;
+use crate::data_table::quantity::ParameterCount;
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::{self, ContextExchange, Format, Fused, LogitBytes, Shard};
+use crate::model::{self, ContextExchange, Format, LogitBytes, Shard};
 
 fn each_entry(mut check: impl FnMut(Kind, &str, &Entry)) {
     for kind in Kind::ALL {
@@ -39,7 +40,7 @@ fn every_value_has_a_source_and_every_source_a_value() {
             .unwrap_or(&empty);
         for path in overlay::leaves(sources) {
             let path = path.replace('"', "");
-            let found = key::lookup(&entry.table, &path);
+            let found = check::lookup(&entry.table, &path);
             assert!(
                 found.is_some(),
                 "{}/{}: `{path}` has a source but no value",
@@ -60,7 +61,7 @@ fn every_model_has_as_many_parameters_as_published() {
             return;
         }
         let text = entry.table["published_parameters"].as_str().expect("text");
-        let published: quantity::ParameterCount = text.parse().expect("checked");
+        let published: ParameterCount = text.parse().expect("checked");
         let count = Catalog::builtin().models[name].parameters().without_mtp() as f64;
         let slack = published.rounding.max(0.01 * published.count);
         if (count - published.count).abs() > slack {
@@ -111,16 +112,9 @@ fn lowering_finds_every_parameter_of_every_model() {
             element_bytes: 2,
             low_precision: false,
         },
-        fused: Fused {
-            attention: true,
-            elementwise: true,
-            cross_entropy: true,
-            vocab_parallel_loss: false,
-            dispatch: true,
-            gated_activation: true,
-            norm: true,
-            grouped_attention: true,
-        },
+        flash_attention: true,
+        fused_dispatch: true,
+        fusion: Catalog::builtin().stacks["current"].fusion,
         logit_bytes: LogitBytes {
             kept: 2,
             transient: 2,
@@ -152,7 +146,7 @@ fn the_active_parameters_enclose_the_published_count() {
         };
         assert_eq!(kind, Kind::Models);
         let text = text.as_str().expect("text");
-        let published: quantity::ParameterCount = text.parse().expect("checked");
+        let published: ParameterCount = text.parse().expect("checked");
         let count = Catalog::builtin().models[name].parameters();
         let least = count.active() - count.embedding;
         assert!(
@@ -246,8 +240,8 @@ fn every_price_is_dated() {
             let source = entry.source("price_per_hour").expect("tested above");
             let dated = entry.table.contains_key("price_date") || source.contains('@');
             assert!(dated, "{name}: {source}");
-            let price = Catalog::builtin().gpus[name].price.as_ref().expect("given");
-            assert!((0.1..20.0).contains(&price.usd_per_hour), "{name}");
+            let price = Catalog::builtin().gpus[name].price_per_hour.expect("given");
+            assert!((0.1..20.0).contains(&price.usd()), "{name}");
         }
     });
 }
@@ -297,7 +291,7 @@ fn values_come_with_their_meaning_and_source() {
     let values = Catalog::builtin().values(Kind::Gpus, "h100-sxm");
     let memory = values
         .iter()
-        .find(|value| value.path == "memory")
+        .find(|value| value.key.path == "memory")
         .expect("given");
     assert_eq!(memory.value.as_str(), Some("84942979072 B"));
     assert!(
@@ -305,12 +299,12 @@ fn values_come_with_their_meaning_and_source() {
             .source
             .is_some_and(|source| source.contains("driver"))
     );
-    assert!(values.iter().any(|value| value.path == "peaks.bf16"));
+    assert!(values.iter().any(|value| value.key.path == "peaks.bf16"));
     assert!(Catalog::builtin().values(Kind::Gpus, "h1000").is_empty());
 }
 
 #[test]
-fn every_file_in_data_is_in_the_list() {
+fn a_file_in_data_is_a_preset_by_being_there() {
     for kind in Kind::ALL {
         let folder = format!("{}/data/{kind}", env!("CARGO_MANIFEST_DIR"));
         let mut there: Vec<String> = std::fs::read_dir(&folder)
@@ -323,11 +317,8 @@ fn every_file_in_data_is_in_the_list() {
             })
             .collect();
         there.sort();
-        let mut listed: Vec<String> = files::FILES
-            .iter()
-            .filter(|file| file.kind == *kind)
-            .map(|file| format!("{}.toml", file.name))
-            .collect();
+        let known = Catalog::builtin().names(*kind);
+        let mut listed: Vec<String> = known.iter().map(|name| format!("{name}.toml")).collect();
         listed.sort();
         assert_eq!(there, listed, "{folder}");
     }

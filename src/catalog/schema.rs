@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::key::{Key, LONGEST, ValueKind};
+use crate::data_table::{Key, LONGEST, ValueKind};
+
 use super::{Catalog, Kind};
 
 /// JSON Schema (2020-12) of the tables of one kind: `[gpus]` with an entry under each name.
@@ -19,9 +20,7 @@ pub fn schema(kind: Kind) -> Value {
         }),
     );
     for key in kind.keys() {
-        for path in key.paths() {
-            insert(&mut entry, &path, key);
-        }
+        insert(&mut entry, &key.path, key);
     }
     entry.insert(
         "sources".to_owned(),
@@ -121,10 +120,10 @@ mod tests {
     fn every_key_is_in_the_schema_of_its_kind() {
         for kind in Kind::ALL {
             let schema = schema(*kind);
-            for path in kind.keys().iter().flat_map(Key::paths) {
+            for key in kind.keys() {
                 let pointer = format!(
                     "/additionalProperties/properties/{}",
-                    path.replace('.', "/properties/")
+                    key.path.replace('.', "/properties/")
                 );
                 let found = schema
                     .pointer(&pointer)

@@ -56,14 +56,14 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
             text(&record, &spec.name, spec.kind)
                 + &sensitivity_text(&hangs_on)
                 + &help_text(&gains)
-                + &trust::text(&trust::of(&record))
+                + &trust::text(trust::of(&record).as_ref())
         }
         Format::Text => help_text(&gains),
         Format::Json => {
             let mut value = json(&record, spec.kind);
             value["what_if"] = json!(gains);
             value["elasticities"] = json!(hangs_on);
-            value["confidence"] = trust::json(&trust::of(&record));
+            value["confidence"] = trust::json(trust::of(&record).as_ref());
             format!("{value:#}\n")
         }
     };

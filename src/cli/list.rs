@@ -145,7 +145,7 @@ fn values(catalog: &Catalog, kind: Kind, name: &str) -> Vec<(String, toml::Value
         .into_iter()
         .map(|it| {
             let source = it.source.unwrap_or_default().to_owned();
-            (it.path, it.value.clone(), source)
+            (it.key.path.clone(), it.value.clone(), source)
         })
         .collect()
 }
@@ -205,7 +205,7 @@ fn gpus(catalog: &Catalog, names: &[&str]) -> Table {
             or_dash(peak(Precision::Bf16), 0),
             or_dash(peak(Precision::Fp8), 0),
             or_dash(gpu.power.map(Power::as_watts), 0),
-            or_dash(gpu.price.as_ref().map(|price| price.usd_per_hour), 2),
+            or_dash(gpu.price_per_hour.map(|price| price.usd()), 2),
             gpu.cluster.clone(),
         ]);
     }
@@ -226,7 +226,7 @@ fn models(catalog: &Catalog, names: &[&str]) -> Table {
             model.name.clone(),
             model.family.to_string(),
             billions(model.parameters().without_mtp() as f64),
-            model.seq_len.to_string(),
+            model.seq_len().to_string(),
             model.title.clone(),
         ]);
     }
@@ -280,7 +280,7 @@ fn stacks(catalog: &Catalog, names: &[&str]) -> Table {
         let stack = &catalog.stacks[*name];
         table.row(vec![
             stack.name.clone(),
-            format!("{}-{}", stack.years.0, stack.years.1),
+            format!("{}-{}", stack.years[0], stack.years[1]),
             stack.frameworks.join(", "),
             stack.title.clone(),
         ]);

@@ -26,7 +26,7 @@ mod table;
 mod terminal;
 mod trace;
 mod trust;
-pub mod validate;
+mod validate;
 
 pub use exit::{ExitStatus, Failure};
 
@@ -99,7 +99,7 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Merge(args) => merge::run(&args, stderr),
         Command::Schema => schema::run(),
         Command::Trace(args) => trace::run(&args, stderr),
-        Command::Validate(args) => validate(&args),
+        Command::Validate(args) => validate::run(&args),
         Command::List(args) => list::run(&args, stderr),
         Command::Completions(args) => completions::run(&args),
     };
@@ -110,13 +110,4 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
             failure.status
         }
     }
-}
-
-fn validate(args: &validate::ValidateArgs) -> Result<ExitStatus, Failure> {
-    let text = validate::run(args).map_err(|error| match error {
-        validate::ValidateError::Input(_) => Failure::usage(error),
-        validate::ValidateError::File { .. } => Failure::io(error),
-    })?;
-    terminal::print(&text)?;
-    Ok(ExitStatus::Success)
 }

@@ -4,20 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use itertools::Itertools as _;
 
 use crate::catalog::{self, Catalog};
-use crate::validation::{self, Assessment, Case, Judged, listing, page};
+use crate::cli::{ExitStatus, Failure, terminal};
+use crate::validation::{self, Assessment, listing, page};
 
 /// Arguments of `sweep validate`.
 #[derive(Clone, Debug, Args)]
-pub struct ValidateArgs {
+pub(super) struct ValidateArgs {
     /// Files of measured cases; the header tells the kind [default: the cases of data/validation]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What to print: the error table, one row per case, or both
+    /// Output: the error table, one row per case, or both
     #[arg(long, value_enum, default_value_t = ValidateFormat::Text)]
     format: ValidateFormat,
-    /// TOML file with own tables of gpus, clusters, models or stacks; repeatable
+    /// TOML file with custom tables of gpus, clusters, models or stacks; repeatable
     #[arg(long, value_name = "FILE")]
     include: Vec<PathBuf>,
     /// Write the accuracy page and its plot into a folder as well
@@ -25,9 +27,9 @@ pub struct ValidateArgs {
     write_docs: Option<PathBuf>,
 }
 
-/// What `sweep validate` prints.
+/// Output formats of `sweep validate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ValidateFormat {
+enum ValidateFormat {
     /// The error table.
     Text,
     /// One row per case.
@@ -36,107 +38,58 @@ pub enum ValidateFormat {
     Json,
 }
 
-/// Why `sweep validate` could not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum ValidateError {
-    /// A file of cases or of tables is wrong.
-    #[error("{0}")]
-    Input(String),
-    /// A file could not be read or written.
-    #[error("cannot {verb} `{}`: {source}", path.display())]
-    File {
-        /// `read` or `write`.
-        verb: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-}
-
-/// What goes to stdout.
-///
-/// # Errors
-/// When a file cannot be read or written, or says what it cannot.
-///
-/// # Panics
-/// Never: what is printed as JSON is numbers and texts.
-pub fn run(args: &ValidateArgs) -> Result<String, ValidateError> {
-    let catalog = own_catalog(&args.include)?;
+/// Prints the errors of the cases and writes the accuracy page where it is asked for.
+pub(super) fn run(args: &ValidateArgs) -> Result<ExitStatus, Failure> {
+    let catalog = with_included(&args.include)?;
     let mut cases = Vec::new();
+    let mut add = |file: &str, text: &str| -> Result<(), Failure> {
+        cases.extend(validation::read_cases(file, text, &catalog).map_err(Failure::usage)?);
+        Ok(())
+    };
+    for path in &args.files {
+        add(&path.display().to_string(), &read(path)?)?;
+    }
     if args.files.is_empty() {
         for (name, text) in validation::SHIPPED {
-            cases.extend(read_cases(name, text, &catalog)?);
-        }
-    } else {
-        for path in &args.files {
-            let text = read(path)?;
-            cases.extend(read_cases(&path.display().to_string(), &text, &catalog)?);
+            add(name, text)?;
         }
     }
     let judged = validation::judge(cases);
     let assessment = Assessment::of(&judged, &catalog);
     if let Some(folder) = &args.write_docs {
-        write_docs(folder, &judged, &assessment)?;
+        write(&folder.join(page::PAGE), page::page(&assessment))?;
+        write(&folder.join(page::PLOT), page::plot(&judged))?;
     }
-    Ok(match args.format {
+    terminal::print(&match args.format {
         ValidateFormat::Text => listing::text(&assessment),
         ValidateFormat::Csv => listing::csv(&judged),
-        ValidateFormat::Json => {
-            let json = listing::json(&judged, &assessment);
-            let text = serde_json::to_string_pretty(&json);
-            text.expect("numbers and texts are JSON") + "\n"
-        }
-    })
+        ValidateFormat::Json => format!("{:#}\n", listing::json(&judged, &assessment)),
+    })?;
+    Ok(ExitStatus::Success)
 }
 
-fn read(path: &Path) -> Result<String, ValidateError> {
-    fs::read_to_string(path).map_err(|source| ValidateError::File {
-        verb: "read",
-        path: path.to_owned(),
-        source,
-    })
+/// The built-in catalogue with the tables of files laid over it, one after another.
+fn with_included(files: &[PathBuf]) -> Result<Catalog, Failure> {
+    files
+        .iter()
+        .try_fold(Catalog::builtin().clone(), |below, path| {
+            let at_fault =
+                |message: String| Failure::usage(format_args!("{}: {message}", path.display()));
+            let tables: toml::Table = read(path)?
+                .parse()
+                .map_err(|error: toml::de::Error| at_fault(error.to_string()))?;
+            catalog::overlay(&below, &tables).map_err(|faults| at_fault(faults.iter().join("\n")))
+        })
 }
 
-fn read_cases(file: &str, text: &str, catalog: &Catalog) -> Result<Vec<Case>, ValidateError> {
-    validation::read_cases(file, text, catalog)
-        .map_err(|faults| ValidateError::Input(faults.to_string()))
+fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| file_failure("read", path, &error))
 }
 
-/// The catalogue with the tables of files laid over it, one after another.
-fn own_catalog(files: &[PathBuf]) -> Result<Catalog, ValidateError> {
-    let mut whole = Catalog::builtin().clone();
-    for path in files {
-        let text = read(path)?;
-        let input =
-            |message: String| ValidateError::Input(format!("{}: {message}", path.display()));
-        let tables: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| input(error.to_string()))?;
-        whole = catalog::overlay(&whole, &tables).map_err(|faults| {
-            let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            input(lines.join("\n"))
-        })?;
-    }
-    Ok(whole)
+fn write(path: &Path, text: String) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|error| file_failure("write", path, &error))
 }
 
-fn write_docs(
-    folder: &Path,
-    judged: &[Judged],
-    assessment: &Assessment,
-) -> Result<(), ValidateError> {
-    let files = [
-        (page::PAGE, page::page(assessment)),
-        (page::PLOT, page::plot(judged)),
-    ];
-    for (name, text) in files {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(|source| ValidateError::File {
-            verb: "write",
-            path,
-            source,
-        })?;
-    }
-    Ok(())
+fn file_failure(verb: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::io(format_args!("cannot {verb} `{}`: {error}", path.display()))
 }

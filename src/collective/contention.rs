@@ -8,7 +8,7 @@ use crate::collective::placement::{
 };
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::hardware::{
-    Cluster, FabricTopology, OwnPlacement, Topology, TopologyFault, TopologyKind, TopologySize,
+    Cluster, CustomPlacement, FabricTopology, Topology, TopologyFault, TopologyKind, TopologySize,
 };
 use crate::memo::Memo;
 use crate::units::{Bandwidth, SimDuration, SimTime, Volume};
@@ -47,15 +47,15 @@ impl Contention {
         } else {
             match &cluster.fabric.topology {
                 FabricTopology::Kind(kind) => built_in(cluster, *kind, domains, per_domain)?,
-                FabricTopology::Own(own) => {
+                FabricTopology::Custom(own) => {
                     let nics = u64::from(cluster.nics_per_node) * u64::from(per_domain)
                         / u64::from(cluster.gpus_per_node);
-                    let placement = OwnPlacement {
+                    let placement = CustomPlacement {
                         domains,
                         nics_per_domain: u32::try_from(nics).unwrap_or(u32::MAX).max(1),
                         line_rate: cluster.nic_bandwidth.scaled(nics.max(1) as f64),
                     };
-                    Some(Topology::own(own, placement)?)
+                    Some(Topology::custom(own, placement)?)
                 }
             }
         };
@@ -74,7 +74,7 @@ impl Contention {
 
     /// Latency of the slowest message of all groups, where a custom topology states it.
     pub(super) fn latency(&self, of: GroupTraffic) -> Option<SimDuration> {
-        self.topology().filter(|topology| topology.is_own())?;
+        self.topology().filter(|topology| topology.is_custom())?;
         self.of_traffic(of)?.latency
     }
 
@@ -84,7 +84,7 @@ impl Contention {
         let found = known.get_or_make(of, || {
             let flows = self.flows(of);
             let slowdown = topology.pressure(flows.iter().copied()).max(1.0);
-            let latencies = flows.iter().filter(|_| topology.is_own());
+            let latencies = flows.iter().filter(|_| topology.is_custom());
             let latency = latencies.filter_map(|&(from, to, _)| self.latency_between(from, to));
             PatternContention {
                 slowdown,

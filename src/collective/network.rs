@@ -82,7 +82,7 @@ impl Network {
         // Where directions differ a library orients its rings as is fastest.
         let topology = self.job.contention.topology();
         let orientations = match traffic(request.op, everyone, Orientation::Both) {
-            Traffic::Ring(_) if topology.is_some_and(Topology::is_own) => &Orientation::ALL[..],
+            Traffic::Ring(_) if topology.is_some_and(Topology::is_custom) => &Orientation::ALL[..],
             Traffic::Ring(_) | Traffic::Exchange | Traffic::Chain => &[Orientation::Both],
         };
         let costs = orientations.iter().filter_map(|&orientation| {

@@ -14,8 +14,8 @@ use crate::collective::{
 };
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::hardware::{
-    Cluster, DeviceUnit, FabricTopology, OwnLink, OwnNetwork, OwnPlacement, OwnTopology, Topology,
-    TopologyKind, TopologySize,
+    Cluster, CustomLink, CustomNetwork, CustomPlacement, CustomTopology, DeviceUnit,
+    FabricTopology, Topology, TopologyKind, TopologySize,
 };
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
@@ -67,13 +67,13 @@ impl Job {
             .scaled(f64::from(cluster.nics_per_node));
         let fabric = match &cluster.fabric.topology {
             FabricTopology::Kind(kind) => Topology::build(*kind, size),
-            FabricTopology::Own(own) => {
-                let placement = OwnPlacement {
+            FabricTopology::Custom(own) => {
+                let placement = CustomPlacement {
                     domains,
                     nics_per_domain: cluster.nics_per_node,
                     line_rate,
                 };
-                Topology::own(own, placement)
+                Topology::custom(own, placement)
             }
         };
         let fabric = fabric.ok()?;
@@ -363,7 +363,7 @@ impl Scheduled {
         let orientations = [Orientation::Both, Orientation::There, Orientation::Back];
         let several = match cluster.fabric.topology {
             FabricTopology::Kind(_) => 1,
-            FabricTopology::Own(_) => orientations.len(),
+            FabricTopology::Custom(_) => orientations.len(),
         };
         let times = orientations[..several].iter();
         times
@@ -441,9 +441,9 @@ fn placements() -> Vec<(Cluster, u32, GroupPattern)> {
         (1, &[7, 12, 27, 36, 64]),
     ];
     let kinds = TopologyKind::ALL.iter().map(|&kind| kind.into());
-    for topology in kinds.chain([FabricTopology::Own(Arc::new(islands()))]) {
+    for topology in kinds.chain([FabricTopology::Custom(Arc::new(islands()))]) {
         for (oversubscription, nodes_per_leaf) in [(1.0, 2), (2.0, 2), (2.0, 3)] {
-            let is_own = matches!(topology, FabricTopology::Own(_));
+            let is_own = matches!(topology, FabricTopology::Custom(_));
             if is_own && oversubscription > 1.0 {
                 continue;
             }
@@ -470,8 +470,8 @@ fn placements() -> Vec<(Cluster, u32, GroupPattern)> {
 
 /// Sixteen nodes on three switches in a triangle whose sides differ, two of them in their directions
 /// too; from the first island to the third there are two ways over the second.
-fn islands() -> OwnTopology {
-    let link = |from, to, gbyte_per_s, micros, one_way| OwnLink {
+fn islands() -> CustomTopology {
+    let link = |from, to, gbyte_per_s, micros, one_way| CustomLink {
         from,
         to,
         bandwidth: Bandwidth::gbyte_per_s(gbyte_per_s),
@@ -480,7 +480,7 @@ fn islands() -> OwnTopology {
         count: 1,
     };
     let (a, b, other, c) = (16, 17, 18, 19);
-    let mut links: Vec<OwnLink> = (0..16)
+    let mut links: Vec<CustomLink> = (0..16)
         .map(|node| link(node, [a, b, c][node as usize * 3 / 16], 400.0, 1, false))
         .collect();
     links.extend([
@@ -491,7 +491,7 @@ fn islands() -> OwnTopology {
         link(c, b, 175.0, 5, true),
         link(c, a, 100.0, 17, true),
     ]);
-    let network = OwnNetwork {
+    let network = CustomNetwork {
         name: "islands".to_owned(),
         unit: DeviceUnit::Nodes,
         devices: (0..16).map(|node| format!("n{node}")).collect(),
@@ -499,7 +499,7 @@ fn islands() -> OwnTopology {
         links,
         has_latency: true,
     };
-    OwnTopology::new(&network).expect("all are joined")
+    CustomTopology::new(&network).expect("all are joined")
 }
 
 /// Compares what is priced with every rank simulated, everywhere; how many cases there were.

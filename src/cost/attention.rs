@@ -90,7 +90,7 @@ mod tests {
             dim_qk: dim,
             dim_v: dim,
             causal,
-            window: 0,
+            window: None,
             backward,
         }
     }

@@ -155,7 +155,7 @@ impl KernelContext<'_> {
 
     fn attention(&self, operator: &Operator) -> f64 {
         let machine = self.machine(self.precision.high(), self.fractions.attention);
-        let rate = self.gpu.rates.attention(self.attention);
+        let rate = self.gpu.rates.attention[&self.attention];
         attention_seconds(operator, &rate, &machine)
     }
 
@@ -203,6 +203,21 @@ mod tests {
     use crate::hardware::{AttentionRate, GemmRate, KernelRates, Peaks};
     use crate::units::{Bandwidth, Bytes, FlopRate};
 
+    const GEMM: GemmRate = GemmRate {
+        ceiling: 0.82,
+        k_half: 140.0,
+        tile_half: 3.0,
+        sustained: 0.76,
+        floor: SimDuration::from_micros(5),
+    };
+    const FLASH: AttentionRate = AttentionRate {
+        forward: 0.61,
+        backward: 0.54,
+        forward_half: 150.0,
+        backward_half: 300.0,
+        narrow: 0.9,
+    };
+
     /// 100 TFLOP/s, 1 TB/s, 100 SMs, floors of 2 and 5 µs.
     fn gpu(faster: f64, wider: f64) -> Gpu {
         Gpu {
@@ -217,11 +232,12 @@ mod tests {
             sms: 100,
             l2: None,
             power: None,
-            price: None,
+            price_per_hour: None,
+            price_date: None,
             cluster: "test".to_owned(),
             rates: KernelRates {
-                gemm: BTreeMap::from([(Precision::Bf16, GemmRate::TYPICAL)]),
-                attention: BTreeMap::from([(AttentionKernel::Flash2, AttentionRate::TYPICAL)]),
+                gemm: BTreeMap::from([(Precision::Bf16, GEMM)]),
+                attention: BTreeMap::from([(AttentionKernel::Flash2, FLASH)]),
                 convolution_fraction: 0.9,
                 memory_fraction: 0.8,
                 kernel_floor: SimDuration::from_micros(2),
@@ -326,7 +342,7 @@ mod tests {
                     dim_qk: 128,
                     dim_v: 128,
                     causal,
-                    window: 0,
+                    window: None,
                     backward,
                 },
             )

@@ -1,11 +1,12 @@
 //! A node, and the fabric between nodes.
 
 use crate::closed_set;
-use crate::hardware::FabricTopology;
+use crate::data_table::{ValueKind, data_table};
+use crate::hardware::{FabricTopology, TopologyKind};
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
 closed_set! {
-    /// How the GPUs of a node reach each other.
+    /// Network between the GPUs of a node.
     pub enum ScaleUpKind: "scale-up network" {
         /// Every GPU at full rate to every other through switches (DGX-2 and later, NVL72).
         NvSwitch = "nvswitch",
@@ -23,11 +24,11 @@ closed_set! {
 }
 
 closed_set! {
-    /// Communication library, with the generation whose tables it picks algorithms by.
+    /// Communication library, with the GPU generation whose tuning tables it uses.
     pub enum CollectiveLibrary: "collective library" {
         /// NCCL on V100.
         NcclVolta = "nccl-volta",
-        /// NCCL on A100 and its PCIe kin.
+        /// NCCL on A100 and the PCIe cards of its generation.
         NcclAmpere = "nccl-ampere",
         /// NCCL on H100, H200, H800.
         NcclHopper = "nccl-hopper",
@@ -40,87 +41,117 @@ closed_set! {
     }
 }
 
-/// A kind of node and the fabric that joins the nodes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cluster {
-    /// Catalog name: `dgx-h100`.
-    pub name: String,
-    /// Name for people.
-    pub title: String,
-    /// GPUs of one server.
-    pub gpus_per_node: u32,
-    /// GPUs of one scale-up domain: those of a server, or more (72 in an NVL72 rack).
-    pub domain_gpus: u32,
-    /// Network inside a domain.
-    pub scale_up: ScaleUp,
-    /// Communication library of its GPUs.
-    pub library: CollectiveLibrary,
-    /// NICs of one server.
-    pub nics_per_node: u32,
-    /// Line rate of one NIC, one direction.
-    pub nic_bandwidth: Bandwidth,
-    /// Network between domains.
-    pub fabric: Fabric,
+data_table! {
+    /// A kind of node and the fabric that joins the nodes.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Cluster {
+        /// Name for people; default: the name.
+        title: String = name.to_owned(),
+        /// GPUs of one node.
+        gpus_per_node: u32 [ValueKind::CountTo(1024)],
+        /// GPUs of one scale-up domain, a multiple of those of a node (72 in an NVL72 rack); default: one node's.
+        domain_gpus: u32 [ValueKind::CountTo(65_536)] = gpus_per_node,
+        /// Communication library of its GPUs.
+        library: CollectiveLibrary,
+        /// NICs of one node.
+        nics_per_node: u32 [ValueKind::CountTo(1024)],
+        /// Line rate of one NIC, one direction.
+        nic_bandwidth: Bandwidth,
+        /// Network inside a domain.
+        scale_up: ScaleUp,
+        /// Network between domains.
+        fabric: Fabric,
+    } reads {} with |fields, name: &str| {
+        /// Catalogue name: `dgx-h100`.
+        name: String = name.to_owned(),
+    }
 }
 
-/// The network inside a scale-up domain.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ScaleUp {
-    /// Its shape.
-    pub kind: ScaleUpKind,
-    /// Line rate per GPU, one direction, all links together.
-    pub bandwidth: Bandwidth,
-    /// Fraction of the line rate that large messages reach, 0–1.
-    pub efficiency: f64,
-    /// Latency of one hop from GPU to GPU.
-    pub latency: SimDuration,
-    /// Whether its switches reduce (NVLink SHARP).
-    pub in_network_reduction: bool,
+data_table! {
+    /// The network inside a scale-up domain.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ScaleUp {
+        /// Shape of the network inside a domain.
+        kind: ScaleUpKind,
+        /// Line rate per GPU inside a domain, one direction, all links together.
+        bandwidth: Bandwidth,
+        /// Fraction of that rate that large messages reach.
+        efficiency: f64 [ValueKind::Fraction],
+        /// Latency of one hop from GPU to GPU.
+        latency: SimDuration,
+        /// Whether its switches reduce (NVLink SHARP); default: false.
+        in_network_reduction: bool = false,
+    }
 }
 
-/// The network between nodes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fabric {
-    /// Its shape.
-    pub topology: FabricTopology,
-    /// Downlink over uplink capacity at the leaves, ≥ 1.
-    pub oversubscription: f64,
-    /// Nodes under one leaf switch (or rail group, torus cube, dragonfly group).
-    pub nodes_per_leaf: u32,
-    /// Latency of one message from NIC to NIC.
-    pub latency: SimDuration,
-    /// Latency that the network plugin adds to every message, over InfiniBand's.
-    pub plugin_latency: SimDuration,
-    /// Time that a rank's network plugin needs per message when it talks to many peers in turn.
-    pub message_overhead: SimDuration,
-    /// The same for messages of up to a limit, which some plugins send another way.
-    pub short_messages: Option<MessageClass>,
-    /// Messages whose ends agree on them before they are sent: from a limit on.
-    pub rendezvous: Option<MessageClass>,
-    /// Fraction of the line rate that large messages reach, 0–1.
-    pub efficiency: f64,
-    /// Fraction of the line rate that pairwise traffic reaches (all-to-all, pipeline sends), 0–1.
-    pub scattered_efficiency: f64,
-    /// Whether its switches reduce (InfiniBand SHARP).
-    pub in_network_reduction: bool,
+data_table! {
+    /// The network between nodes.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Fabric {
+        /// Downlink over uplink capacity at the leaves; default: 1.
+        oversubscription: f64 [ValueKind::Ratio] = 1.0,
+        /// Nodes under one leaf switch (rail group, torus cube, dragonfly group).
+        nodes_per_leaf: u32 [ValueKind::CountTo(1_048_576)],
+        /// Latency of one message from NIC to NIC.
+        latency: SimDuration,
+        /// Latency that the network plugin adds to every message over InfiniBand's; default: 0.
+        plugin_latency: SimDuration = SimDuration::ZERO,
+        /// Time that a rank's network plugin needs per message when it talks to many peers in turn; default: 0.
+        message_overhead: SimDuration = SimDuration::ZERO,
+        /// Fraction of the line rate that large messages reach.
+        efficiency: f64 [ValueKind::Fraction],
+        /// Fraction of the line rate that pairwise traffic reaches (all-to-all, pipeline sends); default:
+        /// `efficiency`.
+        scattered_efficiency: f64 [ValueKind::Fraction] = efficiency,
+        /// Whether its switches reduce (InfiniBand SHARP); default: false.
+        in_network_reduction: bool = false,
+    } reads {
+        /// Shape of the network between nodes.
+        topology: TopologyKind,
+        /// Message overhead of messages up to `fabric.short_message_bytes`; default: `fabric.message_overhead`.
+        short_message_overhead: Option<SimDuration>,
+        /// Largest message with `fabric.short_message_overhead`; default: none.
+        short_message_bytes: Option<Bytes>,
+        /// Latency of the rendezvous before messages from `fabric.rendezvous_bytes` on; default: 0.
+        rendezvous_latency: Option<SimDuration>,
+        /// Smallest message sent by rendezvous; default: none is.
+        rendezvous_bytes: Option<Bytes>,
+    } with |fields| {
+        /// Shape of the network between nodes.
+        topology: FabricTopology = topology.into(),
+        /// Short messages, which some plugins send by another protocol, with their overhead.
+        short_messages: Option<MessageClass> = MessageClass::new(short_message_bytes, short_message_overhead),
+        /// Messages sent by rendezvous, with the latency of the handshake.
+        rendezvous: Option<MessageClass> = MessageClass::new(rendezvous_bytes, rendezvous_latency),
+    }
 }
 
 impl Fabric {
-    /// Latency that a message has over InfiniBand's when its way takes `latency`. The libraries'
-    /// tables hold that of an InfiniBand fabric, which `latency` of this one replaces: a longer way
-    /// adds to them, a shorter one at most takes the plugin's own part away.
+    /// Latency over InfiniBand's of a message whose path takes `latency`. The libraries' tables hold
+    /// that of an InfiniBand fabric: extra hops add to it, a shorter path saves at most the plugin's
+    /// share.
     pub fn plugin_latency_over(&self, latency: SimDuration) -> SimDuration {
         (self.plugin_latency + latency).saturating_sub(self.latency)
     }
 }
 
-/// Messages on one side of a limit, and what each of them costs.
+/// Messages on one side of a size limit, with the time that each of them costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageClass {
-    /// Their largest or smallest size.
+    /// Largest or smallest size in the class.
     pub limit: Bytes,
-    /// Time of each.
+    /// Time per message.
     pub cost: SimDuration,
+}
+
+impl MessageClass {
+    /// The class, where both its limit and its cost are given.
+    fn new(limit: Option<Bytes>, cost: Option<SimDuration>) -> Option<Self> {
+        Some(Self {
+            limit: limit?,
+            cost: cost?,
+        })
+    }
 }
 
 impl Cluster {
@@ -128,5 +159,40 @@ impl Cluster {
     pub fn nic_bandwidth_per_gpu(&self) -> Bandwidth {
         self.nic_bandwidth
             .scaled(f64::from(self.nics_per_node) / f64::from(self.gpus_per_node))
+    }
+
+    fn gpus_per_nic(&self) -> f64 {
+        f64::from(self.gpus_per_node) / f64::from(self.nics_per_node)
+    }
+
+    /// The cluster with nodes of another size. Each GPU keeps its network bandwidth: the number of NICs
+    /// changes in proportion, rounded down, at least one. A scale-up domain of one node stays one.
+    #[must_use]
+    pub fn with_gpus_per_node(&self, gpus_per_node: u32) -> Self {
+        if gpus_per_node == self.gpus_per_node {
+            return self.clone();
+        }
+        let nics = u64::from(self.nics_per_node) * u64::from(gpus_per_node)
+            / u64::from(self.gpus_per_node);
+        let resized = Self {
+            gpus_per_node,
+            nics_per_node: u32::try_from(nics).unwrap_or(u32::MAX).max(1),
+            domain_gpus: if self.domain_gpus == self.gpus_per_node {
+                gpus_per_node
+            } else {
+                self.domain_gpus
+            },
+            ..self.clone()
+        };
+        resized.with_nic_rate(self.nic_bandwidth_per_gpu())
+    }
+
+    /// The cluster with another network bandwidth per GPU and direction, from as many NICs.
+    #[must_use]
+    pub fn with_nic_rate(&self, per_gpu: Bandwidth) -> Self {
+        Self {
+            nic_bandwidth: per_gpu.scaled(self.gpus_per_nic()),
+            ..self.clone()
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::closed_set;
+use crate::data_table::quantity::{Dollars, Month};
+use crate::data_table::{Fields, Key, Need, ValueKind, data_table};
 use crate::hardware::Precision;
 use crate::units::{Bandwidth, Bytes, FlopRate, Power, SimDuration};
 
@@ -22,31 +24,39 @@ closed_set! {
     }
 }
 
-/// One GPU (or accelerator) as programs see it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gpu {
-    /// Catalog name: `h100-sxm`.
-    pub name: String,
-    /// Name for people: `NVIDIA H100 SXM5 80 GB`.
-    pub title: String,
-    /// Dense peak rates.
-    pub peaks: Peaks,
-    /// Memory that the driver reports.
-    pub memory: Bytes,
-    /// Memory bandwidth of the data sheet.
-    pub memory_bandwidth: Bandwidth,
-    /// Streaming multiprocessors or compute units.
-    pub sms: u32,
-    /// Last-level cache on the die.
-    pub l2: Option<Bytes>,
-    /// Board power limit; null when not published.
-    pub power: Option<Power>,
-    /// Rent of one GPU; null when none is published.
-    pub price: Option<Price>,
-    /// Catalog name of the cluster it usually comes in.
-    pub cluster: String,
-    /// Rates that its kernels reach.
-    pub rates: KernelRates,
+data_table! {
+    /// One GPU (or accelerator) as programs see it.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Gpu {
+        /// Name for people; default: the name.
+        title: String = name.to_owned(),
+        /// Memory that the driver reports to programs.
+        memory: Bytes,
+        /// Memory bandwidth of the data sheet.
+        memory_bandwidth: Bandwidth,
+        /// Streaming multiprocessors (AMD: compute units; TPU: tensor cores).
+        sms: u32 [ValueKind::CountTo(1_048_576)],
+        /// Last-level cache on the die.
+        l2: Option<Bytes>,
+        /// Board power limit, for the energy column.
+        power: Option<Power>,
+        /// Rent of one GPU for an hour; without it the money columns are null.
+        price_per_hour: Option<Dollars>,
+        /// Month the price was published.
+        price_date: Option<Month>,
+        /// Catalogue name of the cluster it usually comes in.
+        cluster: String,
+    } reads {
+        /// Dense peak in this format; absent: the GPU lacks the format.
+        peaks: BTreeMap<Precision, FlopRate>,
+    } with |fields, name: &str| {
+        /// Catalogue name: `h100-sxm`.
+        name: String = name.to_owned(),
+        /// Rates that its kernels reach.
+        rates: KernelRates = KernelRates::read(fields, &peaks),
+        /// Dense peak rates.
+        peaks: Peaks = Peaks(peaks),
+    }
 }
 
 /// Dense peak rates by number format; `None` where the GPU lacks the format.
@@ -60,111 +70,112 @@ impl Peaks {
     }
 }
 
-/// Rent of one GPU for an hour.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Price {
-    /// US dollars per GPU and hour.
-    pub usd_per_hour: f64,
-    /// When it was published, `YYYY-MM`; empty for a price of the user's own, and where its source
-    /// names a version instead.
-    pub date: String,
-}
-
-/// Rates that kernels reach on a GPU, measured where a measurement is known.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KernelRates {
-    /// Matrix products by number format.
-    pub gemm: BTreeMap<Precision, GemmRate>,
-    /// Attention kernels that run on this GPU.
-    pub attention: BTreeMap<AttentionKernel, AttentionRate>,
-    /// Fraction of a matrix product's rate that a convolution of the same size reaches, 0–1.
-    pub convolution_fraction: f64,
-    /// Fraction of the memory bandwidth that a large streaming kernel reaches, 0–1.
-    pub memory_fraction: f64,
-    /// Time from the start of a memory-bound kernel to its end if it had no work.
-    pub kernel_floor: SimDuration,
-    /// Standard deviation of the speed of GPUs of this kind, over their mean.
-    pub speed_spread: f64,
-}
-
-/// What matrix products reach in one number format.
-///
-/// A tile of `a × b` results takes `2ab·(k + k_half) / (peak / SMs · ceiling · i / (i + tile_half))`
-/// on its SM, where `i = ab / (a + b)` is the tile's reuse of what it loads.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GemmRate {
-    /// Fraction of the peak that the inner loop of an endless tile would reach, 0–1.
-    pub ceiling: f64,
-    /// Filling and draining of a tile, as the length of k that takes as long.
-    pub k_half: f64,
-    /// Reuse at which a tile reaches half of the ceiling.
-    pub tile_half: f64,
-    /// Fraction of the peak that large products reach one after another under the power limit, 0–1.
-    pub sustained: f64,
-    /// Time of a product from start to end if it had no work.
-    pub floor: SimDuration,
-}
-
-/// What one attention kernel reaches, as fractions of the bf16 (or fp16) peak.
-///
-/// A query that sees `s` keys on average reaches `rate · s / (s + half)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AttentionRate {
-    /// Forward, head dimension 128, endless sequences, 0–1.
-    pub forward: f64,
-    /// Backward, likewise.
-    pub backward: f64,
-    /// Keys at which the forward kernel reaches half of its rate.
-    pub forward_half: f64,
-    /// Keys at which the backward kernel does.
-    pub backward_half: f64,
-    /// Rate at head dimension 64 over the rate at 128, 0–1.
-    pub narrow: f64,
-}
-
-impl KernelRates {
-    /// Rates of products in a format, or in the nearest one that is known.
-    pub fn product(&self, precision: Precision) -> GemmRate {
-        let nearest: &[Precision] = match precision {
-            Precision::Fp32 => &[Precision::Fp32],
-            Precision::Tf32 => &[Precision::Tf32, Precision::Bf16, Precision::Fp16],
-            Precision::Fp16 => &[Precision::Fp16, Precision::Bf16],
-            Precision::Bf16 => &[Precision::Bf16, Precision::Fp16],
-            Precision::Fp8 => &[Precision::Fp8, Precision::MxFp8, Precision::Bf16],
-            Precision::MxFp8 => &[Precision::MxFp8, Precision::Fp8, Precision::Bf16],
-            Precision::NvFp4 => &[Precision::NvFp4, Precision::MxFp8, Precision::Fp8],
-        };
-        let known = nearest.iter().find_map(|format| self.gemm.get(format));
-        known.copied().unwrap_or(GemmRate::TYPICAL)
+data_table! {
+    /// Rates that kernels reach on a GPU, measured where a measurement is known.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct KernelRates {
+        /// Attention kernels that run on this GPU.
+        attention: BTreeMap<AttentionKernel, AttentionRate>,
+        /// Fraction of a matrix product's rate that a convolution of the same size reaches.
+        convolution_fraction: f64 [ValueKind::Fraction],
+        /// Fraction of the memory bandwidth that a large streaming kernel reaches.
+        memory_fraction: f64 [ValueKind::Fraction],
+        /// Time from a memory-bound kernel's start to its end if it had no work.
+        kernel_floor: SimDuration,
+        /// Standard deviation of the speed of GPUs of this kind, over their mean; default: 0.
+        speed_spread: f64 = 0.0,
+    } reads {} with |fields, peaks: &BTreeMap<Precision, FlopRate>| {
+        /// Matrix products by number format.
+        gemm: BTreeMap<Precision, GemmRate> = GemmRate::of_formats(fields, peaks),
     }
+}
 
-    /// Rates of an attention kernel, or of the nearest older one that is known.
-    pub fn attention(&self, kernel: AttentionKernel) -> AttentionRate {
-        let known = self.attention.range(..=kernel).next_back();
-        known.map_or(AttentionRate::TYPICAL, |(_, rate)| *rate)
+data_table! {
+    /// Rates of matrix products in one number format.
+    ///
+    /// A tile of `a × b` results takes `2ab·(k + k_half) / (peak / SMs · ceiling · i / (i + tile_half))`
+    /// on its SM, where `i = ab / (a + b)` is the tile's reuse of what it loads.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct GemmRate {
+        /// Fraction of the peak that the inner loop of an endless tile reaches; absent: as in bf16 or fp16.
+        ceiling: f64 [ValueKind::Fraction],
+        /// Filling and draining of a tile, as the length of k that takes as long; absent: likewise.
+        k_half: f64,
+        /// Reuse at which a tile reaches half of the ceiling; absent: likewise.
+        tile_half: f64,
+        /// Fraction of the peak that large products reach one after another under the power limit; absent: likewise.
+        sustained: f64 [ValueKind::Fraction],
+        /// Time of a product from start to end if it had no work; absent: likewise.
+        floor: SimDuration,
+    }
+}
+
+data_table! {
+    /// Rates of one attention kernel, as fractions of the bf16 (or fp16) peak.
+    ///
+    /// A query that sees `s` keys on average reaches `rate · s / (s + half)`.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct AttentionRate {
+        /// Fraction of the 16-bit peak that this kernel reaches forward (head 128, endless sequences).
+        forward: f64 [ValueKind::Fraction],
+        /// Likewise backward.
+        backward: f64 [ValueKind::Fraction],
+        /// Keys at which the forward kernel reaches half of its rate.
+        forward_half: f64,
+        /// Keys at which the backward kernel does.
+        backward_half: f64,
+        /// Rate at head dimension 64 over the rate at 128.
+        narrow: f64 [ValueKind::Fraction],
     }
 }
 
 impl GemmRate {
-    /// For a GPU without measurements: what an A100 reaches.
-    pub const TYPICAL: Self = Self {
-        ceiling: 0.82,
-        k_half: 140.0,
-        tile_half: 3.0,
-        sustained: 0.76,
-        floor: SimDuration::from_micros(5),
-    };
+    /// The keys of every format, none of which has to be given.
+    pub(crate) fn keys_of_formats() -> Vec<Key> {
+        let formats = Precision::NAMES.iter();
+        formats
+            .flat_map(|format| Self::keys(&format!("gemm.{format}."), Need::Never))
+            .collect()
+    }
+
+    /// The rates of each format that has a peak: key by key as given for the format, or else as for
+    /// the 16-bit one. A format with no rates at all is left out.
+    fn of_formats(
+        fields: Fields<'_>,
+        peaks: &BTreeMap<Precision, FlopRate>,
+    ) -> BTreeMap<Precision, Self> {
+        let given = |format: Precision| fields.table("gemm")?.table(format.as_str());
+        let whole = Self::keys("", Need::Always).len();
+        let rates = peaks.keys().filter_map(|format| {
+            let mut table = toml::Table::new();
+            for layer in [Precision::Fp16, Precision::Bf16, *format] {
+                table.extend(given(layer).into_iter().flat_map(|layer| layer.0.clone()));
+            }
+            (table.len() == whole).then(|| (*format, Self::read(Fields(&table))))
+        });
+        rates.collect()
+    }
 }
 
-impl AttentionRate {
-    /// For a GPU without measurements: what `FlashAttention` 2 reaches on an A100.
-    pub const TYPICAL: Self = Self {
-        forward: 0.61,
-        backward: 0.54,
-        forward_half: 150.0,
-        backward_half: 300.0,
-        narrow: 0.9,
-    };
+/// The value in a format, or in the nearest wider one that has a value.
+fn nearest<T: Copy>(values: &BTreeMap<Precision, T>, precision: Precision) -> Option<T> {
+    let wider = [
+        precision,
+        precision.high(),
+        Precision::Fp16,
+        Precision::Fp32,
+    ];
+    wider.iter().find_map(|format| values.get(format).copied())
+}
+
+impl KernelRates {
+    /// Rates of matrix products in a format, or in the nearest wider one that has rates.
+    ///
+    /// # Panics
+    /// If there are none at all: a GPU is checked to have rates in each format that it has a peak in.
+    pub fn product(&self, precision: Precision) -> GemmRate {
+        nearest(&self.gemm, precision).expect("every GPU has rates in 16 or 32 bits")
+    }
 }
 
 impl Gpu {
@@ -173,16 +184,7 @@ impl Gpu {
     /// # Panics
     /// If the GPU has no peak at all.
     pub fn peak(&self, precision: Precision) -> FlopRate {
-        let nearest = [
-            precision,
-            precision.high(),
-            Precision::Fp16,
-            Precision::Fp32,
-        ];
-        nearest
-            .into_iter()
-            .find_map(|format| self.peaks.get(format))
-            .expect("every GPU has a peak in 16 or 32 bits")
+        nearest(&self.peaks.0, precision).expect("every GPU has a peak in 16 or 32 bits")
     }
 
     /// The format a workload runs in when its spec names none: bf16, or fp16 where the GPU lacks it.

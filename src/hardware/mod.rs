@@ -1,4 +1,4 @@
-//! What a cluster is made of: GPUs, nodes, NICs and the network between them.
+//! Hardware of a cluster: GPUs, nodes, NICs and the network between them.
 
 pub mod cluster;
 pub mod gpu;
@@ -6,9 +6,9 @@ pub mod precision;
 pub mod topology;
 
 pub use cluster::{Cluster, CollectiveLibrary, Fabric, MessageClass, ScaleUp, ScaleUpKind};
-pub use gpu::{AttentionKernel, AttentionRate, GemmRate, Gpu, KernelRates, Peaks, Price};
+pub use gpu::{AttentionKernel, AttentionRate, GemmRate, Gpu, KernelRates, Peaks};
 pub use precision::Precision;
 pub use topology::{
-    DeviceUnit, FabricTopology, Graph, Leaf, OwnLink, OwnNetwork, OwnPlacement, OwnTopology,
-    OwnTopologyFault, Topology, TopologyFault, TopologyKind, TopologyLink, TopologySize,
+    CustomLink, CustomNetwork, CustomPlacement, CustomTopology, CustomTopologyFault, DeviceUnit,
+    FabricTopology, Graph, Leaf, Topology, TopologyFault, TopologyKind, TopologyLink, TopologySize,
 };

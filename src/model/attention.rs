@@ -1,9 +1,10 @@
-//! Attention of a transformer: projections, score, and what context parallelism exchanges.
+//! Attention of a transformer: projections, scores, exchange of context parallelism.
 
 use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
-use crate::model::lower::ContextExchange;
+use crate::model::lowered::ContextExchange;
+use crate::model::residual::norm_passes;
+use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
-use crate::model::transformer::{Share, norm_passes};
 use crate::model::{CommGroup, CommOp, Mla, Operator};
 
 /// Query, key and value in one product, and rotary positions.
@@ -36,7 +37,7 @@ pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
 /// Rotation of `width` columns; eager frameworks take four kernels for each of two tensors.
 fn rotary(layer: &mut LayerBuilder, share: &Share, width: u64) {
     let bytes = share.tokens * width * layer.element_bytes();
-    let passes = if share.shard.fused.elementwise {
+    let passes = if share.shard.fusion.elementwise {
         (2 * bytes, 2)
     } else {
         (9 * bytes, 8)
@@ -55,7 +56,8 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
         u64::from(mla.qk_rope_head_dim),
         u64::from(mla.qk_nope_head_dim),
     );
-    let (kv_rank, q_rank) = (u64::from(mla.kv_lora_rank), u64::from(mla.q_lora_rank));
+    let kv_rank = u64::from(mla.kv_lora_rank);
+    let q_rank = mla.q_lora_rank.map_or(0, |rank| u64::from(rank.get()));
     let linear = |tokens, outputs, inputs| Linear {
         tokens,
         outputs,
@@ -67,12 +69,14 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
     layer.linear(linear(share.norm_tokens, latent, share.hidden));
     layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
     let compressed = share.norm_tokens * (q_rank + kv_rank);
-    layer.parameters(share.network.norm_parameters(mla.q_lora_rank));
+    if let Some(rank) = mla.q_lora_rank {
+        layer.parameters(share.network.norm_parameters(rank.get()));
+    }
     layer.parameters(share.network.norm_parameters(mla.kv_lora_rank));
     norm_passes(layer, share, compressed);
     layer.keep(KeptBy::Layer, compressed * layer.element_bytes());
     // Queries that are not compressed take the stream itself.
-    let (q_inputs, gathered) = if q_rank > 0 {
+    let (q_inputs, gathered) = if mla.q_lora_rank.is_some() {
         (q_rank, latent)
     } else {
         (share.hidden, latent + share.hidden)
@@ -98,8 +102,8 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
     });
 }
 
-/// Attention core with what context parallelism adds.
-pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: u64) {
+/// Attention core, with the exchange of context parallelism.
+pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: Option<u64>) {
     let network = share.network;
     let element = layer.element_bytes();
     let heads = share.part(u64::from(network.heads));
@@ -127,7 +131,7 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: u64) {
         window,
     };
     context_exchange(layer, share, &score);
-    let kept_kv_heads = if share.shard.fused.grouped_attention {
+    let kept_kv_heads = if share.shard.fusion.grouped_attention {
         kv_heads
     } else {
         heads
@@ -135,7 +139,7 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: u64) {
     let projected = element * share.tokens * (heads * dim_qk + kept_kv_heads * (dim_qk + dim_v));
     // The logarithm of each row's sum, in 32 bits.
     let row_sums = 4 * share.tokens * heads;
-    if !share.shard.fused.attention {
+    if !share.shard.flash_attention {
         layer.keep(KeptBy::Layer, projected);
         layer.core(|layer| unfused_attention(layer, share, &score));
     } else if network.mla.is_some() {
@@ -162,7 +166,7 @@ struct Score {
     dim_qk: u64,
     dim_v: u64,
     causal: bool,
-    window: u64,
+    window: Option<u64>,
 }
 
 impl Score {
@@ -202,7 +206,7 @@ fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
         score.product(q, kv, qk),
         [score.product(kv, qk, q), score.product(q, qk, kv)],
     );
-    let (forward, backward) = if share.shard.fused.elementwise {
+    let (forward, backward) = if share.shard.fusion.elementwise {
         ((2 * bytes, 1), (3 * bytes, 1))
     } else {
         ((6 * bytes, 3), (7 * bytes, 3))
@@ -224,7 +228,7 @@ fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
     layer.transient(2 * bytes);
 }
 
-/// Keys and values of the other context-parallel ranks; their gradients on the way back.
+/// Exchange of keys and values among context-parallel ranks, and of their gradients backwards.
 fn context_exchange(layer: &mut LayerBuilder, share: &Share, score: &Score) {
     let cp = u64::from(share.shard.cp);
     if cp == 1 {

@@ -1,12 +1,12 @@
 //! Bottleneck ResNets, layer by layer (arXiv 1512.03385; v1.5 strides in the 3×3 convolution).
 
 use crate::model::layer::{KeptBy, LayerBuilder, Linear, Passes};
-use crate::model::lower::{LoweredLayer, LoweredModel, Shard};
+use crate::model::lowered::{LoweredLayer, LoweredModel, Shard};
 use crate::model::{Cnn, Operator};
 
 /// Channels that leave the stem.
 const STEM_CHANNELS: u64 = 64;
-/// How much wider a block's output is than its inner convolutions.
+/// Width of a block's output over that of its inner convolutions.
 const EXPANSION: u64 = 4;
 
 /// One convolution with its batch norm.
@@ -130,7 +130,7 @@ enum Activation {
     AddRelu,
 }
 
-/// Convolution, batch norm and what follows. Batch norm reads its input twice (statistics, then
+/// Convolution, batch norm and the passes behind it. Batch norm reads its input twice (statistics, then
 /// the result); backward it reads input and gradient twice. The rectifier and the sum of the
 /// branches are further passes unless they are fused into it.
 fn normed(layer: &mut LayerBuilder, shard: &Shard, shape: Convolution, then: Activation) {
@@ -143,7 +143,7 @@ fn normed(layer: &mut LayerBuilder, shard: &Shard, shape: Convolution, then: Act
         forward: (3 * bytes, 1),
         backward: (5 * bytes, 1),
     });
-    let fused = shard.fused.elementwise;
+    let fused = shard.fusion.elementwise;
     let passes = match (then, fused) {
         (Activation::None, _) => Passes::default(),
         (Activation::Relu, true) => Passes {

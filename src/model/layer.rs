@@ -1,6 +1,6 @@
 //! A layer while it is being lowered.
 
-use crate::model::lower::{Kept, LoweredLayer, Shard, ShardParameters};
+use crate::model::lowered::{Kept, LoweredLayer, Shard, ShardParameters};
 use crate::model::{CommGroup, CommOp, Operator};
 use crate::units::{Bytes, Flops};
 
@@ -31,16 +31,16 @@ pub(super) struct Exchange {
     pub(super) overlappable: bool,
 }
 
-/// Where kept bytes belong.
+/// Recomputation policies that keep an activation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeptBy {
-    /// Every policy but full recomputation.
+    /// All but full recomputation.
     Layer,
-    /// The attention core, which selective recomputation drops.
+    /// None: a part of the attention core, which selective recomputation drops too.
     Core,
 }
 
-/// Collects the operators of one layer in forward order; the backward lists are turned at the end.
+/// Collects the operators of one layer in forward order; `finish` reverses the backward lists.
 pub(super) struct LayerBuilder {
     name: &'static str,
     low_precision: bool,
@@ -56,7 +56,7 @@ pub(super) struct LayerBuilder {
     /// Outputs of products and of the attention kernel.
     product_outputs: u64,
     attention_output: u64,
-    /// What all-to-alls deliver in the forward pass.
+    /// Bytes that all-to-alls deliver in the forward pass.
     delivered: u64,
     weight_shapes: Vec<(u64, u64)>,
     input: u64,
@@ -94,7 +94,7 @@ impl LayerBuilder {
         self.element_bytes
     }
 
-    /// Runs `body` as the attention core, which selective recomputation repeats.
+    /// Runs `body` as the core, which selective recomputation repeats.
     pub(super) fn core(&mut self, body: impl FnOnce(&mut Self)) {
         self.in_core = true;
         body(self);
@@ -126,7 +126,7 @@ impl LayerBuilder {
         self.product(linear);
     }
 
-    /// A product with weights that are counted elsewhere (tied embeddings).
+    /// A product with weights that another layer counts (tied embeddings).
     pub(super) fn product(&mut self, linear: Linear) {
         let Linear {
             tokens,
@@ -219,7 +219,7 @@ impl LayerBuilder {
         }
     }
 
-    /// A gradient of weights that is no plain product.
+    /// A gradient of weights that is not a matrix product.
     pub(super) fn weight_operator(&mut self, operator: Operator) {
         self.backward_weight.push(operator);
     }
@@ -277,18 +277,18 @@ impl LayerBuilder {
         self.keep(by, elements * element);
     }
 
-    /// The output of the attention kernel, which is kept by every policy but full recomputation.
+    /// Output of the attention kernel, kept by every policy but full recomputation.
     pub(super) fn keep_attention_output(&mut self, bytes: u64) {
         self.keep(KeptBy::Layer, bytes);
         self.attention_output += bytes;
     }
 
-    /// Bytes that live only while the layer runs; the largest moment counts.
+    /// Bytes held only while the layer runs; the peak counts.
     pub(super) fn transient(&mut self, bytes: u64) {
         self.transient = self.transient.max(bytes);
     }
 
-    /// Work of the model that no linear layer counts.
+    /// FLOPs of the model outside linear layers.
     pub(super) fn model_flops(&mut self, flops: f64) {
         self.model_flops += flops;
     }

@@ -1,167 +1,15 @@
-//! From a model and a sharding to the operators that one rank executes.
+//! Lowering: from a model and a sharding to the operators that one rank executes.
 //!
-//! [`lower`] is a pure function. It yields a few distinct layers and the order in which they stand,
-//! so that a model of 126 equal layers is costed once. Lists are in order of execution; the
+//! [`lower`] is a pure function. It gives the distinct layers and their order, so that a model of 126
+//! equal layers is costed once. Lists are in order of execution; the
 //! backward lists already run from the last operator to the first.
 
-use crate::model::{Architecture, Model, Operator, cnn, transformer};
-use crate::units::{Bytes, Flops};
-
-/// How keys and values reach all ranks of a context-parallel group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ContextExchange {
-    /// Blocks travel around a ring behind the attention kernels (arXiv 2310.01889; Megatron).
-    Ring,
-    /// All of them are gathered first (Llama 3, arXiv 2407.21783 section 3.3.2).
-    AllGather,
-}
-
-/// Which work shares a kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Fused {
-    /// Whether the score matrix stays on the chip (flash attention).
-    pub attention: bool,
-    /// Whether bias, activation, dropout, residual and mask are one kernel each instead of several.
-    pub elementwise: bool,
-    /// Whether the loss never writes fp32 logits beside those of the matrix product.
-    pub cross_entropy: bool,
-    /// Whether a loss that is not fused takes the passes of a sharded vocabulary on one shard too.
-    pub vocab_parallel_loss: bool,
-    /// Whether routing, permutation and dispatch of tokens to experts are a few kernels.
-    pub dispatch: bool,
-    /// Whether a gated activation is one kernel that keeps its two inputs only; otherwise the gate's
-    /// activated half is kept too.
-    pub gated_activation: bool,
-    /// Whether a norm is one kernel that keeps its input; otherwise it keeps the input in 32 bits and
-    /// the normalised input too.
-    pub norm: bool,
-    /// Whether the attention kernel reads keys and values that query heads share where they are; otherwise each head
-    /// gets a copy.
-    pub grouped_attention: bool,
-}
-
-/// Bytes of each logit while the loss is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LogitBytes {
-    /// Kept from the forward to the backward pass.
-    pub kept: u64,
-    /// More while gradients of the loss are computed.
-    pub transient: u64,
-}
-
-/// Formats of a step, as bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Format {
-    /// Bytes of an activation or weight outside the low-precision products
-    /// (`Precision::storage_bytes`).
-    pub element_bytes: u64,
-    /// Whether the linear layers run in 8 or 4 bits: their inputs are cast, and kept at 1 byte.
-    pub low_precision: bool,
-}
-
-/// One rank's share of a model, and what of it shapes the operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Shard {
-    /// Tensor-parallel ranks; must divide the heads and widths.
-    pub tp: u32,
-    /// Context-parallel ranks.
-    pub cp: u32,
-    /// Expert-parallel ranks; must divide the experts.
-    pub ep: u32,
-    /// Tensor-parallel ranks inside an expert.
-    pub etp: u32,
-    /// Whether norms, dropout and residuals hold 1/tp of the tokens (arXiv 2205.05198).
-    pub sequence_parallel: bool,
-    /// How keys and values travel when `cp` > 1.
-    pub context_exchange: ContextExchange,
-    /// Sequences (images) of one forward pass.
-    pub micro_batch: u32,
-    /// Tokens of a sequence; ignored for images.
-    pub seq_len: u32,
-    /// Formats.
-    pub format: Format,
-    /// Fusion.
-    pub fused: Fused,
-    /// Memory of the loss.
-    pub logit_bytes: LogitBytes,
-    /// Whether an encoder's head sees the masked tokens only.
-    pub masked_head: bool,
-    /// Whether dropout runs (see [`crate::model::Transformer::usual_dropout`]).
-    pub dropout: bool,
-}
-
-/// A model as one rank sees it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoweredModel {
-    /// Layers that differ from one another.
-    pub layer_kinds: Vec<LoweredLayer>,
-    /// The layers front to back, as indices into `layer_kinds`.
-    pub sequence: Vec<u16>,
-    /// What comes before the first layer (the stem of a convolutional net).
-    pub embedding: LoweredLayer,
-    /// What comes behind the last: norm, logits, loss (pooling, classifier, loss).
-    pub head: LoweredLayer,
-    /// One multi-token-prediction layer with its own pass through the head; a model has
-    /// `Transformer::mtp_layers` of them.
-    pub mtp: Option<LoweredLayer>,
-}
-
-/// One layer as one rank executes it for one microbatch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoweredLayer {
-    /// What it is: `dense`, `moe`, `embedding`, …
-    pub name: &'static str,
-    /// Forward pass.
-    pub forward: Vec<Operator>,
-    /// Gradients of the inputs, with all communication and memory-bound work of the backward pass.
-    pub backward_input: Vec<Operator>,
-    /// Gradients of the weights; depend on `backward_input` of the same layer only.
-    pub backward_weight: Vec<Operator>,
-    /// Forward operators that selective recomputation repeats before the backward pass.
-    pub selective: Vec<Operator>,
-    /// Parameters that this rank holds when nothing is sharded over data parallelism.
-    pub parameters: ShardParameters,
-    /// Activations.
-    pub kept: Kept,
-    /// Rows and columns of this rank's weight matrices, each pair once.
-    pub weight_shapes: Vec<(u64, u64)>,
-    /// Work of the model in the forward pass of this rank: attention that is masked or outside the
-    /// window not counted. The backward pass is twice as much.
-    pub model_flops_forward: Flops,
-}
-
-/// Parameters of a layer on one rank.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShardParameters {
-    /// Reduced over the dp·cp group.
-    pub dense: u64,
-    /// Parameters of routed experts, reduced over the experts' own data-parallel group.
-    pub expert: u64,
-}
-
-/// Activation bytes of one layer and microbatch.
-///
-/// With every option of arXiv 2205.05198 they are its closed formula `sbh(34 + 5as/h)` for
-/// 16-bit elements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// Kept from forward to backward when nothing is recomputed.
-    pub none: Bytes,
-    /// Kept when the attention core is recomputed.
-    pub selective: Bytes,
-    /// Kept when the layer is recomputed: its input.
-    pub full: Bytes,
-    /// Kept when single operations are recomputed: the input, the output of the attention kernel, what
-    /// all-to-alls deliver, and of every other matrix product its output.
-    pub operations: Bytes,
-    /// Most that the layer holds besides while it runs: gradients of its widest tensors.
-    pub transient: Bytes,
-}
+use crate::model::lowered::{LoweredModel, Shard};
+use crate::model::{Architecture, Model, cnn, transformer};
 
 /// Lowers a model for one rank.
 ///
-/// Work that does not divide is rounded up; whether a sharding is allowed at all is the caller's
-/// question.
+/// Work that does not divide evenly is rounded up; the caller checks whether a sharding is allowed.
 ///
 /// # Panics
 /// If a size of the shard is zero.
@@ -179,7 +27,13 @@ pub fn lower(model: &Model, shard: &Shard) -> LoweredModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cnn, CommGroup, CommOp, Family, Mla, Mlp, Moe, Norm, Transformer};
+    use std::num::NonZeroU32;
+
+    use crate::model::{
+        Cnn, CommGroup, CommOp, ContextExchange, Family, Format, Fusion, LogitBytes, LoweredLayer,
+        Mla, Mlp, Moe, Norm, Operator, Transformer,
+    };
+    use crate::units::Bytes;
 
     /// GPT-3 175B.
     fn gpt3() -> Transformer {
@@ -192,6 +46,7 @@ mod tests {
             kv_heads: 96,
             head_dim: 128,
             vocab: 51200,
+            seq_len: 2048,
             mlp: Mlp::Gelu,
             norm: Norm::LayerNorm,
             biases: true,
@@ -236,7 +91,7 @@ mod tests {
             vocab: 129_280,
             mtp_layers: 1,
             mla: Some(Mla {
-                q_lora_rank: 1536,
+                q_lora_rank: NonZeroU32::new(1536),
                 kv_lora_rank: 512,
                 qk_nope_head_dim: 128,
                 qk_rope_head_dim: 64,
@@ -249,7 +104,7 @@ mod tests {
                 shared_experts: 1,
                 shared_ffn_hidden: 2048,
                 dense_layers: 3,
-                node_limit: 4,
+                node_limit: NonZeroU32::new(4),
             }),
             ..llama3_8b()
         }
@@ -277,8 +132,6 @@ mod tests {
             title: "test".to_owned(),
             family,
             architecture: Architecture::Transformer(network),
-            seq_len: 2048,
-            published_parameters: None,
         }
     }
 
@@ -296,12 +149,14 @@ mod tests {
                 element_bytes: 2,
                 low_precision: false,
             },
-            fused: Fused {
-                attention: false,
+            flash_attention: false,
+            fused_dispatch: true,
+            fusion: Fusion {
                 elementwise: true,
                 cross_entropy: false,
                 vocab_parallel_loss: false,
-                dispatch: true,
+                gradient_accumulation: true,
+                optimizer: true,
                 gated_activation: true,
                 norm: true,
                 grouped_attention: true,
@@ -315,16 +170,18 @@ mod tests {
         }
     }
 
-    const FLASH: Fused = Fused {
-        attention: true,
-        elementwise: true,
-        cross_entropy: true,
-        vocab_parallel_loss: false,
-        dispatch: true,
-        gated_activation: true,
-        norm: true,
-        grouped_attention: true,
-    };
+    /// With flash attention, a fused loss and no dropout.
+    fn flash() -> Shard {
+        Shard {
+            flash_attention: true,
+            fusion: Fusion {
+                cross_entropy: true,
+                ..shard().fusion
+            },
+            dropout: false,
+            ..shard()
+        }
+    }
 
     fn first_layer(network: Transformer, shard: &Shard) -> LoweredLayer {
         lower(&model(Family::Decoder, network), shard)
@@ -354,8 +211,8 @@ mod tests {
     #[test]
     fn model_flops_count_causal_attention_once() {
         let once = 24.0 * 2048.0 * 12288.0_f64.powi(2) * (1.0 + 2048.0 / (12.0 * 12288.0));
-        for fused in [shard().fused, FLASH] {
-            let layer = first_layer(gpt3(), &Shard { fused, ..shard() });
+        for shard in [shard(), flash()] {
+            let layer = first_layer(gpt3(), &shard);
             assert!((layer.model_flops_forward.get() / once - 1.0).abs() < 1e-12);
         }
     }
@@ -405,15 +262,7 @@ mod tests {
     // 2s·14336; the row sums 4·32·s belong to the core.
     #[test]
     fn a_llama_layer_keeps_no_score_matrix() {
-        let kept = first_layer(
-            llama3_8b(),
-            &Shard {
-                fused: FLASH,
-                dropout: false,
-                ..shard()
-            },
-        )
-        .kept;
+        let kept = first_layer(llama3_8b(), &flash()).kept;
         let layer = 2048 * (12 * 4096 + 4 * 1024 + 6 * 14336_u64);
         assert_eq!(kept.selective, Bytes::new(layer));
         assert_eq!(kept.none, Bytes::new(layer + 4 * 32 * 2048));
@@ -423,15 +272,7 @@ mod tests {
     // 4096 + 2·1024 for queries, keys and values, 4096, 2·14336 and 4096.
     #[test]
     fn a_layer_whose_operations_are_recomputed_keeps_every_other_product() {
-        let kept = first_layer(
-            llama3_8b(),
-            &Shard {
-                fused: FLASH,
-                dropout: false,
-                ..shard()
-            },
-        )
-        .kept;
+        let kept = first_layer(llama3_8b(), &flash()).kept;
         let products = 3 * 4096 + 2 * 1024 + 2 * 14336_u64;
         assert_eq!(kept.operations, Bytes::new(2048 * (4 * 4096 + products)));
     }
@@ -440,22 +281,19 @@ mod tests {
     // the activated gate is 2·14336 more; keys and values of 8 heads become those of 32: 2·2·(32 − 8)·128 more.
     #[test]
     fn kernels_of_their_own_keep_more() {
-        let kept = |fused| {
-            let sharded = Shard {
-                fused,
-                dropout: false,
-                ..shard()
-            };
+        let kept = |fusion| {
+            let sharded = Shard { fusion, ..flash() };
             first_layer(llama3_8b(), &sharded).kept.none.get()
         };
-        let separate = Fused {
+        let fused = flash().fusion;
+        let separate = Fusion {
             gated_activation: false,
             norm: false,
             grouped_attention: false,
-            ..FLASH
+            ..fused
         };
         let more = 2 * 4 * 4096 + 2 * 14336 + 4 * 24 * 128;
-        assert_eq!(kept(separate) - kept(FLASH), 2048 * more);
+        assert_eq!(kept(separate) - kept(fused), 2048 * more);
     }
 
     // Every weight is lowered somewhere: on one rank the layers hold what the architecture counts.
@@ -499,12 +337,7 @@ mod tests {
     // to 256 experts, 64 each, so 512 rows come to an expert.
     #[test]
     fn experts_are_shared_out_and_their_tokens_exchanged() {
-        let sharded = Shard {
-            ep: 8,
-            fused: FLASH,
-            dropout: false,
-            ..shard()
-        };
+        let sharded = Shard { ep: 8, ..flash() };
         let lowered = lower(&model(Family::Moe, deepseek()), &sharded);
         assert_eq!(lowered.sequence[2..4], [0, 1]);
         let layer = &lowered.layer_kinds[1];
@@ -537,12 +370,7 @@ mod tests {
     // 8 rows of 2048 per token, in 16 bits. The fused attention itself is not repeated.
     #[test]
     fn latent_attention_and_experts_recompute_expansions_and_activations() {
-        let sharded = Shard {
-            fused: FLASH,
-            dropout: false,
-            ..shard()
-        };
-        let lowered = lower(&model(Family::Moe, deepseek()), &sharded);
+        let lowered = lower(&model(Family::Moe, deepseek()), &flash());
         let layer = &lowered.layer_kinds[1];
         let dropped = 2 * 2048 * (128 * (192 + 192 + 128) + 8 * 2048);
         assert_eq!(layer.kept.none, layer.kept.selective + Bytes::new(dropped));

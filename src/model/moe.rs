@@ -1,8 +1,9 @@
 //! Routed experts: router, permutation, dispatch, grouped products, combination.
 
 use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::mlp::{activation, gates, mlp};
+use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
-use crate::model::transformer::{Share, activation, gates, mlp};
 use crate::model::{CommGroup, CommOp, Moe};
 
 /// The MLP of a routed layer behind its norm. Tokens are dispatched from the shard that the norm
@@ -23,9 +24,9 @@ pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Moe) {
     }
     let copies = tokens * u64::from(moe.experts_per_token);
     permute(layer, share, tokens, copies);
-    exchange_tokens(layer, share, copies, Way::Dispatch);
+    exchange_tokens(layer, share, copies, Direction::Dispatch);
     experts(layer, share, moe, copies);
-    exchange_tokens(layer, share, copies, Way::Combine);
+    exchange_tokens(layer, share, copies, Direction::Combine);
     permute(layer, share, tokens, copies);
 }
 
@@ -42,7 +43,7 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Moe, tokens: u64) {
         low_precision: false,
     });
     let scores = 4 * tokens * experts;
-    let (forward, backward) = if share.shard.fused.dispatch {
+    let (forward, backward) = if share.shard.fused_dispatch {
         (6, 3)
     } else {
         (20, 16)
@@ -55,11 +56,11 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Moe, tokens: u64) {
 }
 
 /// Rows copied into (or summed from) the order of the experts, and the same for their gradients. Around an
-/// all-to-all the host launches counts, their exchange and copies, row maps, and the sorting of what arrived by
-/// expert as well (NVIDIA/Megatron-LM megatron/core/transformer/moe/token_dispatcher.py).
+/// all-to-all the host launches counts, their exchange and copies, row maps, and the sorting of tokens by expert
+/// as well (NVIDIA/Megatron-LM megatron/core/transformer/moe/token_dispatcher.py).
 fn permute(layer: &mut LayerBuilder, share: &Share, tokens: u64, copies: u64) {
     let bytes = (tokens + copies) * share.hidden * layer.element_bytes();
-    let (forward, backward) = if share.shard.fused.dispatch {
+    let (forward, backward) = if share.shard.fused_dispatch {
         (2, 2)
     } else {
         (10, 6)
@@ -71,12 +72,12 @@ fn permute(layer: &mut LayerBuilder, share: &Share, tokens: u64, copies: u64) {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Direction {
     Dispatch,
     Combine,
 }
 
-fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, copies: u64, way: Way) {
+fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, copies: u64, direction: Direction) {
     let bytes = copies * share.hidden * layer.element_bytes();
     let etp = u64::from(share.shard.etp);
     let all_to_all = (share.shard.ep > 1).then_some(Exchange {
@@ -86,9 +87,9 @@ fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, copies: u64, way: Wa
         overlappable: false,
     });
     let gathered = etp * bytes;
-    let (there, back) = match way {
-        Way::Dispatch => (CommOp::AllGather, CommOp::ReduceScatter),
-        Way::Combine => (CommOp::ReduceScatter, CommOp::AllGather),
+    let (there, back) = match direction {
+        Direction::Dispatch => (CommOp::AllGather, CommOp::ReduceScatter),
+        Direction::Combine => (CommOp::ReduceScatter, CommOp::AllGather),
     };
     let expert_tensor = (etp > 1).then_some(Exchange {
         group: CommGroup::ExpertTensor,
@@ -96,16 +97,16 @@ fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, copies: u64, way: Wa
         backward: Some((back, gathered)),
         overlappable: false,
     });
-    let order = match way {
-        Way::Dispatch => [all_to_all, expert_tensor],
-        Way::Combine => [expert_tensor, all_to_all],
+    let order = match direction {
+        Direction::Dispatch => [all_to_all, expert_tensor],
+        Direction::Combine => [expert_tensor, all_to_all],
     };
     for exchange in order.into_iter().flatten() {
         layer.exchange(exchange);
     }
 }
 
-/// The experts' MLPs over the rows that arrived.
+/// The experts' MLPs over the tokens that were dispatched to them.
 fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Moe, copies: u64) {
     let etp = u64::from(share.shard.etp);
     let local = u64::from(moe.experts).div_ceil(u64::from(share.shard.ep));
@@ -128,7 +129,7 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Moe, copies: u64) {
     layer.core(|layer| activation(layer, share, rows * width));
     layer.experts(local, linear(share.hidden, width));
     layer.keep_linear_input(KeptBy::Core, rows * width);
-    if !share.shard.fused.elementwise {
+    if !share.shard.fusion.elementwise {
         // Outputs wait for the gradient of the routing weights.
         layer.keep(KeptBy::Layer, copies * share.hidden * layer.element_bytes());
     }

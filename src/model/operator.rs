@@ -1,8 +1,8 @@
-//! The closed set of things that a layer does.
+//! Kernels and communications that layers are made of.
 
 use crate::units::{Bytes, Flops};
 
-/// Which ranks take part in a communication of a layer.
+/// Ranks that take part in a communication of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CommGroup {
     /// Tensor-parallel group.
@@ -15,18 +15,18 @@ pub enum CommGroup {
     ExpertTensor,
 }
 
-/// What they do.
+/// Communication inside a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CommOp {
-    /// Sum of all buffers for all.
+    /// Every rank gets the sum of all buffers.
     AllReduce,
-    /// All shares for all.
+    /// Every rank gets all shares.
     AllGather,
-    /// Sum of one share each.
+    /// Every rank gets its share of the sum.
     ReduceScatter,
-    /// A share from each for each.
+    /// Every rank gets a share from every other.
     AllToAll,
-    /// Share to the next rank of the ring, and so on around it (ring attention).
+    /// Every rank passes a share on around the ring (ring attention).
     RingExchange,
 }
 
@@ -67,7 +67,7 @@ pub enum Operator {
         kv_heads: u64,
         /// Query tokens of a sequence on this rank.
         seq_q: u64,
-        /// Key tokens that are there to be seen.
+        /// Key tokens of a sequence.
         seq_kv: u64,
         /// Width of a query and key head.
         dim_qk: u64,
@@ -75,8 +75,8 @@ pub enum Operator {
         dim_v: u64,
         /// Whether half of the square is masked.
         causal: bool,
-        /// Window of local attention in tokens; 0: none.
-        window: u64,
+        /// Window of local attention in tokens; `None`: all tokens.
+        window: Option<u64>,
         /// Whether it is the backward pass (5 products instead of 2).
         backward: bool,
     },
@@ -109,15 +109,15 @@ pub enum Operator {
     },
     /// Communication.
     Comm {
-        /// What is done.
+        /// Operation.
         op: CommOp,
-        /// By whom.
+        /// Ranks that take part.
         group: CommGroup,
         /// The whole buffer in the convention of nccl-tests: for all-gather the gathered result,
         /// for reduce-scatter the input, for all-to-all what one rank sends in all (its own share
         /// included), for a ring exchange what one rank passes on in one of its rounds.
         bytes: Bytes,
-        /// Whether the matrix product beside it can hide it (tensor-parallel overlap).
+        /// Whether a matrix product can hide it (tensor-parallel overlap).
         overlappable: bool,
     },
 }
@@ -126,8 +126,8 @@ impl Operator {
     /// Floating-point work of the kernel; zero for memory-bound work and communication.
     ///
     /// A product of `m × k` by `k × n` is `2mnk`. Fused attention counts the visible part of the
-    /// score matrix only: two products forward, five backward. Tiles that the kernel computes in
-    /// vain are not work.
+    /// score matrix only: two products forward, five backward. Masked tiles that the kernel
+    /// computes all the same are not counted.
     pub fn flops(&self) -> Flops {
         let count = match *self {
             Self::Gemm { batch, m, n, k, .. } => product_flops(batch, m, n, k),
@@ -182,13 +182,14 @@ impl Operator {
             return 0.0;
         };
         let (rows, columns) = (seq_q as f64, seq_kv as f64);
-        let window = window as f64;
-        let local = window > 0.0 && window < columns;
+        let local = window
+            .map(|tokens| tokens as f64)
+            .filter(|tokens| *tokens < columns);
         let seen = match (causal, local) {
-            (true, false) => columns / 2.0,
-            (true, true) => window - window * window / (2.0 * columns),
-            (false, false) => columns,
-            (false, true) => window,
+            (true, None) => columns / 2.0,
+            (true, Some(window)) => window - window * window / (2.0 * columns),
+            (false, None) => columns,
+            (false, Some(window)) => window,
         };
         rows * seen
     }

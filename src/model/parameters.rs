@@ -1,4 +1,6 @@
-//! How many parameters a network has, and where they sit.
+//! Number of parameters of a network, by place.
+
+use std::num::NonZeroU32;
 
 use crate::model::{Architecture, Cnn, Family, Mla, Mlp, Model, Moe, Norm, Transformer};
 
@@ -7,12 +9,12 @@ use crate::model::{Architecture, Cnn, Family, Mla, Mlp, Model, Moe, Norm, Transf
 pub struct Parameters {
     /// Token, position and segment embeddings, and their norm. A tied head is counted here.
     pub embedding: u64,
-    /// Everything in the layers that each token passes: attention, norms, dense MLPs, routers, shared
+    /// Parameters of the layers that each token passes: attention, norms, dense MLPs, routers, shared
     /// experts; in a convolutional network the convolutions and their norms.
     pub dense: u64,
     /// Routed experts.
     pub experts: u64,
-    /// Of these, the ones that one token visits.
+    /// Routed experts that one token visits.
     pub active_experts: u64,
     /// Norm behind the last layer and the head's own matrix.
     pub head: u64,
@@ -21,17 +23,17 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Everything that is trained.
+    /// All trained parameters.
     pub const fn total(self) -> u64 {
         self.without_mtp() + self.mtp
     }
 
-    /// What publications count: all but the multi-token-prediction layers.
+    /// Parameters as publications count them: all but the multi-token-prediction layers.
     pub const fn without_mtp(self) -> u64 {
         self.embedding + self.dense + self.experts + self.head
     }
 
-    /// What one token passes through, embeddings counted whole, without multi-token prediction.
+    /// Parameters that one token passes through, embeddings counted whole, without multi-token prediction.
     pub const fn active(self) -> u64 {
         self.embedding + self.dense + self.active_experts + self.head
     }
@@ -57,19 +59,19 @@ pub struct LayerParameters {
 }
 
 impl LayerParameters {
-    /// What every token passes.
+    /// Parameters that every token passes.
     pub const fn dense(self) -> u64 {
         self.attention + self.norms + self.mlp + self.router + self.shared_experts
     }
 
-    /// Everything.
+    /// All parameters of the layer.
     pub const fn total(self) -> u64 {
         self.dense() + self.experts
     }
 }
 
 impl Model {
-    /// Its parameters, counted from the architecture.
+    /// Number of parameters by place, counted from the architecture.
     pub fn parameters(&self) -> Parameters {
         match &self.architecture {
             Architecture::Transformer(transformer) => {
@@ -81,17 +83,12 @@ impl Model {
 }
 
 impl Transformer {
-    /// Whether layer `layer` (from 0) holds experts.
-    pub fn is_expert_layer(&self, layer: u32) -> bool {
-        self.moe.is_some_and(|moe| layer >= moe.dense_layers)
-    }
-
     /// Parameters of layer `layer` (from 0).
     pub fn layer_parameters(&self, layer: u32) -> LayerParameters {
         let attention = self.attention_parameters();
         let norms = 2 * self.norm_parameters(self.hidden);
         match self.moe {
-            Some(moe) if layer >= moe.dense_layers => {
+            Some(moe) if self.is_routed(layer) => {
                 let expert = self.mlp_parameters(moe.expert_ffn_hidden);
                 LayerParameters {
                     attention,
@@ -116,6 +113,16 @@ impl Transformer {
     /// Parameters of the token embedding (and of the head's matrix): vocabulary × hidden.
     pub fn token_embedding_parameters(&self) -> u64 {
         u64::from(self.vocab) * u64::from(self.hidden)
+    }
+
+    /// Parameters of the matrix that embedding and head share, on one of `tp` tensor-parallel ranks:
+    /// the vocabulary's part, rounded up, × hidden; `None` where each has its own.
+    ///
+    /// With pipeline parallelism the first and the last stage each hold a copy.
+    pub fn tied_table_parameters(&self, tp: u32) -> Option<u64> {
+        let rows = self.vocab.div_ceil(tp);
+        self.tied_embeddings
+            .then(|| u64::from(rows) * u64::from(self.hidden))
     }
 
     /// Parameters of one multi-token-prediction layer: two norms, the projection of (embedding, state)
@@ -199,12 +206,13 @@ impl Transformer {
     /// values, a norm behind each down-projection, one rotary key shared by all heads.
     fn mla_parameters(&self, mla: Mla) -> u64 {
         let query_width = self.heads * (mla.qk_nope_head_dim + mla.qk_rope_head_dim);
-        let query = if mla.q_lora_rank == 0 {
-            self.linear(self.hidden, query_width, self.biases)
-        } else {
-            self.linear(self.hidden, mla.q_lora_rank, self.biases)
-                + self.norm_parameters(mla.q_lora_rank)
-                + self.linear(mla.q_lora_rank, query_width, self.biases)
+        let query = match mla.q_lora_rank.map(NonZeroU32::get) {
+            None => self.linear(self.hidden, query_width, self.biases),
+            Some(rank) => {
+                self.linear(self.hidden, rank, self.biases)
+                    + self.norm_parameters(rank)
+                    + self.linear(rank, query_width, self.biases)
+            }
         };
         let key_value = self.linear(
             self.hidden,
@@ -285,6 +293,7 @@ mod tests {
             kv_heads: 12,
             head_dim: 64,
             vocab: 50257,
+            seq_len: 1024,
             mlp: Mlp::Gelu,
             norm: Norm::LayerNorm,
             biases: true,
@@ -358,7 +367,7 @@ mod tests {
                 shared_experts: 0,
                 shared_ffn_hidden: 8,
                 dense_layers: 1,
-                node_limit: 0,
+                node_limit: None,
             }),
             ..gpt2_small()
         };

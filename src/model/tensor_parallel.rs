@@ -1,7 +1,7 @@
-//! What tensor parallelism communicates around a sharded linear layer (arXiv 2205.05198 section 4.2).
+//! Communication of tensor parallelism around a sharded linear layer (arXiv 2205.05198 section 4.2).
 
 use crate::model::layer::{Exchange, LayerBuilder};
-use crate::model::transformer::Share;
+use crate::model::share::Share;
 use crate::model::{CommGroup, CommOp};
 
 /// An input of a sharded linear layer.
@@ -28,7 +28,7 @@ impl Gathered {
     }
 }
 
-/// Communication where tokens, or their gradients, enter sharded weights.
+/// Communication in front of a sharded linear layer.
 pub(super) fn enter(layer: &mut LayerBuilder, share: &Share, input: Gathered) {
     if share.tp == 1 {
         return;
@@ -48,7 +48,7 @@ pub(super) fn enter(layer: &mut LayerBuilder, share: &Share, input: Gathered) {
     });
 }
 
-/// The input that sequence parallelism keeps sharded, gathered again for the weights' gradient.
+/// Gathers the input that sequence parallelism keeps sharded once more, for the weights' gradient.
 pub(super) fn gather_again(layer: &mut LayerBuilder, share: &Share, input: Gathered) {
     if share.tp == 1 || !share.shard.sequence_parallel {
         return;
@@ -61,7 +61,7 @@ pub(super) fn gather_again(layer: &mut LayerBuilder, share: &Share, input: Gathe
     });
 }
 
-/// Communication behind sharded weights.
+/// Communication behind a sharded linear layer.
 pub(super) fn leave(layer: &mut LayerBuilder, share: &Share) {
     if share.tp == 1 {
         return;

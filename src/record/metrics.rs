@@ -80,9 +80,8 @@ impl StepMetrics {
         let hardware_rate = step.hardware_flops.get() / gpus / seconds;
         let cost_per_step_usd = scenario
             .gpu
-            .price
-            .as_ref()
-            .map(|price| price.usd_per_hour * gpus * seconds / 3_600.0);
+            .price_per_hour
+            .map(|price| price.usd() * gpus * seconds / 3_600.0);
         let shares = &step.shares;
         Self {
             samples_per_s: f64::from(scenario.workload.global_batch) / seconds,

@@ -58,7 +58,7 @@ impl TrainingScenario {
             gpus,
             workload: Workload {
                 global_batch: gpus,
-                seq_len: model.seq_len.max(1),
+                seq_len: model.seq_len().max(1),
                 precision: gpu.default_precision(),
             },
             gpu,

@@ -345,7 +345,7 @@ axes! {
 
 /// Tokens of a model's samples; images have none.
 fn seq_len(model: &Model) -> Option<AxisValue> {
-    (model.family != Family::Cnn).then(|| AxisValue::Int(u64::from(model.seq_len)))
+    (model.family != Family::Cnn).then(|| AxisValue::Int(u64::from(model.seq_len())))
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ facts! {
     /// Board power limit, in watts; null when not published.
     "gpu.power_w" = Read::Gpu(|gpu| gpu.power.map(Power::as_watts));
     /// Rent of one GPU and hour, in US dollars; null without a price.
-    "gpu.price_usd_per_hour" = Read::Gpu(|gpu| gpu.price.as_ref().map(|price| price.usd_per_hour));
+    "gpu.price_usd_per_hour" = Read::Gpu(|gpu| gpu.price_per_hour.map(|price| price.usd()));
     /// Parameters, multi-token-prediction layers left out.
     "model.params" = Read::Model(|model| Some(model.parameters().without_mtp() as f64));
     /// Parameters that one token uses.
@@ -87,7 +87,7 @@ facts! {
     /// Routed experts of a layer; null without experts.
     "model.experts" = Read::Model(|model| Some(f64::from(model.transformer()?.moe?.experts)));
     /// Tokens per sample unless the spec says otherwise.
-    "model.seq_len" = Read::Model(|model| Some(f64::from(model.seq_len)));
+    "model.seq_len" = Read::Model(|model| Some(f64::from(model.seq_len())));
     /// GPUs of one server.
     "cluster.gpus_per_node" = Read::Cluster(|cluster| Some(f64::from(cluster.gpus_per_node)));
     /// GPUs of one scale-up domain.

@@ -24,7 +24,7 @@ pub(super) fn load(path: &Path, faults: &mut Faults) -> Result<Vec<Entry>, SpecE
     let source = read(path, SPEC_BYTES_MAX)?;
     let open = vec![identity(path)];
     Ok(merged(
-        Arc::new(source),
+        &Arc::new(source),
         Syntax::of(path),
         path,
         open,
@@ -35,11 +35,11 @@ pub(super) fn load(path: &Path, faults: &mut Faults) -> Result<Vec<Entry>, SpecE
 /// Parses a text that is no file; its includes are relative to the working directory.
 pub(super) fn parse_text(source: Source, syntax: Syntax, faults: &mut Faults) -> Vec<Entry> {
     let path = PathBuf::from(&source.name);
-    merged(Arc::new(source), syntax, &path, Vec::new(), faults)
+    merged(&Arc::new(source), syntax, &path, Vec::new(), faults)
 }
 
 fn merged(
-    source: Arc<Source>,
+    source: &Arc<Source>,
     syntax: Syntax,
     path: &Path,
     open: Vec<PathBuf>,
@@ -51,7 +51,7 @@ fn merged(
         open,
         faults,
     };
-    loader.entries(&source, syntax, path, &[SWEEP, SHARED])
+    loader.entries(source, syntax, path, &[SWEEP, SHARED])
 }
 
 /// Reads a file of at most `bytes_left` bytes.
@@ -172,7 +172,7 @@ impl Loader<'_> {
             let what = "a schedule file is named relative to the file that names it";
             if let Some(source) = self.read(&relative(&name, from), &entry.node.place, what) {
                 let text = source.text;
-                entry.key = "schedule".to_owned();
+                "schedule".clone_into(&mut entry.key);
                 entry.node.value = Value::File { name, text };
             }
         }

@@ -119,9 +119,10 @@ impl Plan {
                 .given()
                 .filter(|(given, _)| *given == axis)
                 .flat_map(|(_, values)| values.iter().take(LOOKED_AT));
-            let first = values.next().expect("a given axis has values");
             // Blocks that leave the axis out have its default.
-            values.any(|value| value != first) || self.leaves_out(axis, &first)
+            values.next().is_some_and(|first| {
+                values.any(|value| value != first) || self.leaves_out(axis, &first)
+            })
         };
         let axes = self.given().map(|(axis, _)| *axis).unique();
         axes.filter(|axis| differs(*axis)).collect()

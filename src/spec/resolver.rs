@@ -136,22 +136,11 @@ impl ClusterChange {
             && self.nic_gbit_per_s == preset.nic_bandwidth_per_gpu().as_gbit_per_s().to_bits()
     }
 
-    /// The preset with the changes: fewer GPUs of a node take their NICs along, and a domain that was
-    /// one node stays one.
+    /// The preset with the changes.
     fn applied(&self, preset: &Cluster, custom: &CustomTables) -> Cluster {
-        let mut cluster = preset.clone();
-        if self.gpus_per_node != preset.gpus_per_node {
-            let nics = u64::from(preset.nics_per_node) * u64::from(self.gpus_per_node);
-            let per_old = u64::from(preset.gpus_per_node);
-            cluster.nics_per_node = u32::try_from(nics / per_old).unwrap_or(u32::MAX).max(1);
-            cluster.gpus_per_node = self.gpus_per_node;
-            if preset.domain_gpus == preset.gpus_per_node {
-                cluster.domain_gpus = self.gpus_per_node;
-            }
-        }
-        let nic_gbit_per_s = f64::from_bits(self.nic_gbit_per_s);
-        let gpus_per_nic = f64::from(cluster.gpus_per_node) / f64::from(cluster.nics_per_node);
-        cluster.nic_bandwidth = Bandwidth::gbit_per_s(nic_gbit_per_s * gpus_per_nic);
+        let mut cluster = preset
+            .with_gpus_per_node(self.gpus_per_node)
+            .with_nic_rate(Bandwidth::gbit_per_s(f64::from_bits(self.nic_gbit_per_s)));
         if let Some(topology) = custom.topology(&self.topology) {
             cluster.fabric.topology = topology;
         }

@@ -3,7 +3,7 @@
 use crate::closed_set;
 
 closed_set! {
-    /// What the optimizer's sharding covers (arXiv 1910.02054).
+    /// State that is sharded over the data-parallel group (arXiv 1910.02054).
     pub enum ZeroStage: "ZeRO stage" {
         /// Nothing: every replica holds everything.
         Z0 = "0",
@@ -29,7 +29,7 @@ impl ZeroStage {
 }
 
 closed_set! {
-    /// What the backward pass computes again instead of keeping it.
+    /// Activations that the backward pass computes again instead of keeping them.
     pub enum Recompute: "recomputation" {
         /// Nothing.
         None = "none",
@@ -42,7 +42,7 @@ closed_set! {
 }
 
 closed_set! {
-    /// What a framework means by selective recomputation.
+    /// Meaning of selective recomputation in a framework.
     pub enum SelectiveRecompute: "meaning of selective recomputation" {
         /// The attention core of every layer (arXiv 2205.05198).
         AttentionCore = "attention-core",
@@ -55,7 +55,7 @@ closed_set! {
 }
 
 closed_set! {
-    /// What of the logits a loss function holds at once; e is the size of an activation's element.
+    /// Copies of the logits that a loss function holds at once; e is the size of an activation's element.
     pub enum LossMemory: "memory of the loss" {
         /// The gradient overwrites the logits: e bytes per logit (Transformer Engine's kernel).
         InPlace = "in-place",
@@ -67,7 +67,7 @@ closed_set! {
         /// Separate kernels in fp32: logits, their fp32 copy, the softmax in fp32, the gradient:
         /// 2e + 8.
         Separate = "separate",
-        /// As separate, with the fp32 copy shifted by one token in a copy of its own, and the
+        /// As separate, with the fp32 copy shifted by one token in a further copy, and the
         /// gradient in fp32: e + 16 (Hugging Face Transformers before 4.46).
         Shifted = "shifted",
     }

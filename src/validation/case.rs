@@ -1,51 +1,66 @@
-//! One measured case, and what a simulation of it gave.
+//! One measured case and the result of its simulation.
 
+use crate::analysis::Scaling;
 use crate::closed_set;
-use crate::simulation::Scenario;
+use crate::simulation::{CollectiveScenario, Scenario, TrainingScenario};
 use crate::units::SimTime;
 
-use super::table::CaseKind;
+closed_set! {
+    /// Kind of measurement that a file holds, spelled as the column or the JSON key that tells it.
+    pub enum CaseKind: "kind of measurement" {
+        /// Training steps.
+        Step = "measured_step_time_s",
+        /// Peaks of memory.
+        Memory = "measured_gib",
+        /// Collectives of nccl-tests.
+        Collective = "busbw_GBps",
+        /// Collectives of another simulator on ideal links.
+        IdealCollective = "predicted_network_ns",
+        /// Arrivals of concurrent flows on given links.
+        Flow = "links",
+    }
+}
 
 closed_set! {
-    /// What a case counts for.
+    /// Weight of a case in the error table.
     pub enum Score: "score" {
-        /// Its value is held against the prediction.
+        /// Counted: the measured value is compared with the prediction.
         Value = "step",
-        /// Likewise, but reported apart: repeats differ by more than 15%.
+        /// Compared, but reported apart: repeats differ by more than 15%.
         Noisy = "noisy",
-        /// Only its place in a scaling series counts.
+        /// Counted in its scaling series only.
         Series = "scaling",
-        /// It is shown and never counted: the configuration is incomplete.
+        /// Shown and never counted: the configuration is incomplete.
         Unscored = "no",
     }
 }
 
 closed_set! {
-    /// How a case ended.
+    /// Status of a simulated case.
     pub enum CaseStatus: "case status" {
-        /// It was simulated.
+        /// Simulated.
         Ok = "ok",
-        /// The simulator says that it cannot run; it was measured, so that is a miss.
+        /// Predicted not to run; a miss where it was measured.
         Infeasible = "infeasible",
-        /// The row cannot be turned into a scenario: an unknown GPU, a model without architecture.
+        /// No scenario can be made of the row: an unknown GPU, a model without architecture.
         Unsupported = "unsupported",
     }
 }
 
-/// What cases are grouped by.
+/// Groups that a case belongs to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CaseGroups {
     /// Model family (`decoder`, `moe`, `encoder`, `cnn`), or the operation of a collective.
     pub family: String,
-    /// GPU by its preset's name.
+    /// Preset name of the GPU.
     pub gpu: String,
     /// Document that published it.
     pub source: String,
-    /// Origin that several documents may share.
+    /// Common origin of several documents.
     pub lineage: String,
-    /// Software generation that it was simulated with.
+    /// Software stack that it was simulated with; size class of a collective.
     pub stack: String,
-    /// Whether layout, micro batch and recomputation are all stated.
+    /// True where layout, micro batch and recomputation are all stated.
     pub stated: bool,
 }
 
@@ -54,8 +69,8 @@ pub struct CaseGroups {
 pub struct SeriesPlace {
     /// Name of the series.
     pub series: String,
-    /// `strong`, `weak` or `mixed-batch`.
-    pub scaling: String,
+    /// Strong or weak; `None` where the batch follows neither rule.
+    pub scaling: Option<Scaling>,
 }
 
 /// One measured case.
@@ -63,80 +78,112 @@ pub struct SeriesPlace {
 pub struct Case {
     /// Name, from the row.
     pub id: String,
-    /// What was measured.
+    /// Kind of measurement.
     pub kind: CaseKind,
-    /// What it is grouped by.
+    /// Groups for the error table.
     pub groups: CaseGroups,
-    /// What it counts for.
+    /// Weight in the error table.
     pub score: Score,
-    /// Seconds, or GiB; `None` where the row only says whether it fitted.
+    /// Measured seconds or GiB; `None` where the row only says whether the job fitted into memory.
     pub measured: Option<f64>,
-    /// Whether it ran.
+    /// False where the run failed for lack of memory.
     pub ran: bool,
     /// GPUs of the job.
     pub gpus: u32,
-    /// Samples per step; 0 where that means nothing.
+    /// Samples per step; 0 of collectives and flows.
     pub samples: u32,
     /// Place in a scaling series.
     pub series: Option<SeriesPlace>,
-    /// Key of the set of alternative layouts that it competes in.
+    /// Key of the alternative layouts of the same job; empty where there are none.
     pub contest: String,
-    /// What to simulate, or why that is not possible.
+    /// Scenario to simulate, or why there is none.
     pub subject: Result<Subject, String>,
 }
 
-/// What to simulate, and how its outcome becomes the measured figure.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    /// Points and their weights, which sum to 1; more than one where the row lies between two points.
-    pub points: Vec<(f64, Scenario)>,
-    /// Which figure of the outcome is held against the measurement.
-    pub figure: Figure,
+impl Case {
+    /// A case whose run succeeded and of which nothing else is known yet.
+    pub(super) fn new(kind: CaseKind, id: String, subject: Result<Subject, String>) -> Self {
+        Self {
+            id,
+            kind,
+            groups: CaseGroups::default(),
+            score: Score::Value,
+            measured: None,
+            ran: true,
+            gpus: 0,
+            samples: 0,
+            series: None,
+            contest: String::new(),
+            subject,
+        }
+    }
 }
 
-/// Which figure of an outcome is held against a measurement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Figure {
-    /// Time of a step or a communication, in seconds.
-    Time,
-    /// Peak of memory, in GiB.
+/// The simulated counterpart of a measurement.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// Time of a step or a communication: points and their weights, which sum to 1; more than one where the row lies
+    /// between two points.
+    Time(Vec<(f64, Scenario)>),
+    /// Peak of memory of a training job, in GiB.
     Memory {
-        /// How it was read.
+        /// The job.
+        scenario: Box<TrainingScenario>,
+        /// Reading of the peak.
         measure: MemoryMeasure,
-        /// The pipeline stage that was looked at; `None`: the fullest.
+        /// The measured pipeline stage; `None`: the fullest.
         stage: Option<u32>,
     },
-    /// Arrival of a flow, known since its file was read: its flows are played together.
+    /// Arrival of a flow, known since its file was read: flows of a file share links and are played together.
     Arrival(SimTime),
 }
 
+impl Subject {
+    /// The time of one communication.
+    pub(super) fn collective(scenario: CollectiveScenario) -> Self {
+        Self::Time(vec![(1.0, Scenario::Collective(Box::new(scenario)))])
+    }
+
+    /// The (first) training job; `None` for communications.
+    pub(super) fn training(&self) -> Option<&TrainingScenario> {
+        match self {
+            Self::Time(points) => match &points.first()?.1 {
+                Scenario::Training(scenario) => Some(scenario),
+                Scenario::Collective(_) => None,
+            },
+            Self::Memory { scenario, .. } => Some(scenario),
+            Self::Arrival(_) => None,
+        }
+    }
+}
+
 closed_set! {
-    /// Which peak of memory was read.
+    /// Reading of a memory peak.
     pub enum MemoryMeasure: "memory measure" {
-        /// What tensors take (PyTorch's `max_memory_allocated`).
+        /// Bytes of tensors (PyTorch's `max_memory_allocated`).
         Allocated = "max_allocated",
-        /// What the allocator holds (`max_memory_reserved`).
+        /// Bytes held by the allocator (`max_memory_reserved`).
         Reserved = "max_reserved",
-        /// What the driver reports, context included.
+        /// Bytes that the driver reports, CUDA context included.
         Device = "nvidia_smi",
-        /// Not stated; read as the device's.
+        /// Not stated; taken as the driver's.
         Unknown = "unknown",
     }
 }
 
-/// What a simulation of a case gave.
+/// Result of simulating a case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseResult {
-    /// How it ended.
+    /// Status.
     pub status: CaseStatus,
     /// Predicted seconds or GiB.
     pub predicted: Option<f64>,
-    /// Why it did not end well; `None` when it did.
+    /// Reason of a status other than `ok`.
     pub reason: Option<String>,
 }
 
 impl CaseResult {
-    /// A result without a prediction.
+    /// Result without a prediction.
     pub fn missed(status: CaseStatus, reason: String) -> Self {
         Self {
             status,
@@ -145,7 +192,7 @@ impl CaseResult {
         }
     }
 
-    /// A prediction, in the unit of the case.
+    /// Result with a prediction, in the unit of the case.
     pub fn predicted(value: f64) -> Self {
         Self {
             status: CaseStatus::Ok,
@@ -158,19 +205,19 @@ impl CaseResult {
 /// A case with its result.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// What was measured.
+    /// The case.
     pub case: Case,
-    /// What was predicted.
+    /// Result of its simulation.
     pub result: CaseResult,
 }
 
 impl Judged {
-    /// Predicted over measured − 1, where both are there.
+    /// Predicted/measured − 1; `None` without either.
     pub fn relative_error(&self) -> Option<f64> {
         Some(self.result.predicted? / self.case.measured? - 1.0)
     }
 
-    /// Whether the case counts in the error table.
+    /// True where the case counts in the error table.
     pub fn is_scored(&self) -> bool {
         match self.case.score {
             Score::Value => true,
@@ -178,8 +225,7 @@ impl Judged {
         }
     }
 
-    /// Whether the prediction of what runs and what does not is wrong: a case that ran is judged not to run, or
-    /// the other way round.
+    /// True where the case is unsupported, ran and is predicted infeasible, or failed and is predicted to run.
     pub fn is_miss(&self) -> bool {
         match self.result.status {
             CaseStatus::Ok => !self.case.ran,

@@ -1,4 +1,4 @@
-//! How far predictions lie from measurements, group by group.
+//! Prediction errors of groups of cases.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use super::case::Judged;
 pub struct ErrorSummary {
     /// Cases with a prediction and a measurement.
     pub count: usize,
-    /// Cases that were judged wrongly to run or not to run, or could not be simulated.
+    /// Cases wrongly predicted to run or not to run, and unsupported ones.
     pub misses: usize,
     /// Median of |predicted/measured − 1|.
     pub median: f64,
-    /// Mean of it.
+    /// Mean of |predicted/measured − 1|.
     pub mean: f64,
-    /// 90th percentile of it.
+    /// 90th percentile of |predicted/measured − 1|.
     pub p90: f64,
     /// Mean of predicted/measured − 1.
     pub bias: f64,
-    /// Mean of |ln(predicted/measured)|, which does not favour predictions that are too small.
+    /// Mean of |ln(predicted/measured)|, which weighs half and double alike.
     pub log_mean: f64,
 }
 
 impl ErrorSummary {
-    /// Errors of the cases given.
+    /// Errors of cases.
     pub fn of<'a>(cases: impl IntoIterator<Item = &'a Judged>) -> Self {
         let mut errors = Vec::new();
         let mut misses = 0;
@@ -38,7 +38,7 @@ impl ErrorSummary {
         }
     }
 
-    /// Errors given as predicted/measured − 1.
+    /// Summary of relative errors, predicted/measured − 1.
     pub fn of_errors(errors: &[f64]) -> Self {
         if errors.is_empty() {
             return Self::default();
@@ -62,7 +62,7 @@ impl ErrorSummary {
 }
 
 impl ErrorSummary {
-    /// Geometric mean error: the factor by which a prediction is off in the geometric mean, less 1.
+    /// Geometric mean error: the geometric mean of the factors by which predictions are off, less 1.
     ///
     /// `exp(mean |ln(predicted/measured)|) − 1`
     pub fn geometric_mean(&self) -> f64 {
@@ -70,7 +70,7 @@ impl ErrorSummary {
     }
 }
 
-/// Mean of values; 0 of none.
+/// Mean; 0 without values.
 pub fn mean(values: &[f64]) -> f64 {
     if values.is_empty() {
         0.0
@@ -79,7 +79,7 @@ pub fn mean(values: &[f64]) -> f64 {
     }
 }
 
-/// Quantile of ascending values, interpolated linearly between neighbours (numpy's default); 0 of none.
+/// Quantile of ascending values, interpolated linearly between neighbours (numpy's default); 0 without values.
 pub fn quantile(ascending: &[f64], fraction: f64) -> f64 {
     let Some(last) = ascending.len().checked_sub(1) else {
         return 0.0;
@@ -91,16 +91,16 @@ pub fn quantile(ascending: &[f64], fraction: f64) -> f64 {
     ascending[below] * (1.0 - share) + ascending[above] * share
 }
 
-/// Errors of the cases that share a value of one grouping.
+/// Errors of the cases of one group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupErrors {
-    /// The shared value: `decoder`, `h100-sxm`.
+    /// Name of the group: `decoder`, `h100-sxm`.
     pub name: String,
-    /// The errors.
+    /// Errors of its cases.
     pub errors: ErrorSummary,
 }
 
-/// Errors by one grouping, names ascending.
+/// Errors by group, in the order of the groups' names.
 pub fn by_group<'a>(
     cases: &[&'a Judged],
     name: impl Fn(&'a Judged) -> &'a str,
@@ -118,7 +118,7 @@ pub fn by_group<'a>(
         .collect()
 }
 
-/// Mean over groups of the group's mean error; groups without a prediction do not count.
+/// Mean error per group, averaged over the groups that have a prediction.
 pub fn mean_over_groups(groups: &[GroupErrors]) -> f64 {
     let means: Vec<f64> = groups
         .iter()

@@ -1,4 +1,4 @@
-//! Network cases in JSON: links, flows, and when each flow's last byte arrived.
+//! Network cases in JSON: links, flows and the arrival of each flow's last byte.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use serde::Deserialize;
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
-use super::case::{Case, CaseGroups, Figure, Score, Subject};
-use super::table::{CaseKind, TableFault, TableFaults};
+use super::case::{Case, CaseGroups, CaseKind, Subject};
+use super::fault::{TableFault, TableFaults};
 
 #[derive(Deserialize)]
 struct NetworkCase {
@@ -36,20 +36,20 @@ struct FlowEntry {
     finish_s: Option<f64>,
 }
 
-/// The cases of a JSON file, one per flow. Its flows share links, so all are played together here.
+/// Reads the cases of a JSON file, one per flow. Flows share links, so they are simulated together here.
 ///
 /// # Errors
 /// When the text is no such JSON, a route names a link that is not there, or a number is out of range.
 pub(super) fn cases(file: &str, text: &str) -> Result<Vec<Case>, TableFaults> {
     let case: NetworkCase = serde_json::from_str(text).map_err(|error| {
-        TableFaults(vec![TableFault {
-            file: file.to_owned(),
-            line: error.line().max(1) as u64,
-            field: error.column().max(1),
-            message: error.to_string(),
-        }])
+        let (line, field) = (error.line().max(1) as u64, error.column().max(1));
+        TableFault::new(file, line, field, error.to_string())
     })?;
-    let (links, flows) = network(file, &case)?;
+    let mut faults = Vec::new();
+    let (links, flows) = network(&case, &mut |message| {
+        faults.push(TableFault::new(file, 1, 1, message));
+    });
+    TableFaults::none_or(faults, ())?;
     let finishes = finish_times(&links, &flows);
     let judged = case.flows.iter().zip(finishes);
     Ok(judged
@@ -63,8 +63,6 @@ fn arrival(case: &str, entry: &FlowEntry, finish: SimTime) -> Case {
         other => other.to_string(),
     };
     Case {
-        id,
-        kind: CaseKind::Flow,
         groups: CaseGroups {
             family: case.to_owned(),
             source: case.to_owned(),
@@ -72,91 +70,58 @@ fn arrival(case: &str, entry: &FlowEntry, finish: SimTime) -> Case {
             stated: true,
             ..CaseGroups::default()
         },
-        score: Score::Value,
         measured: entry.finish_s,
-        ran: true,
-        gpus: 0,
-        samples: 0,
-        series: None,
-        contest: String::new(),
-        subject: Ok(Subject {
-            points: Vec::new(),
-            figure: Figure::Arrival(finish),
-        }),
+        ..Case::new(CaseKind::Flow, id, Ok(Subject::Arrival(finish)))
     }
 }
 
-/// The links and flows of a case, every name resolved.
-fn network(file: &str, case: &NetworkCase) -> Result<(Vec<FlowLink>, Vec<Flow>), TableFaults> {
-    let mut faults = Vec::new();
-    let mut fault = |message: String| {
-        faults.push(TableFault {
-            file: file.to_owned(),
-            line: 1,
-            field: 1,
-            message,
-        });
-    };
-    let mut places = BTreeMap::new();
+/// Links and flows of a case, with routes as link indices.
+fn network(case: &NetworkCase, fault: &mut impl FnMut(String)) -> (Vec<FlowLink>, Vec<Flow>) {
+    let mut indices = BTreeMap::new();
     let mut links = Vec::with_capacity(case.links.len());
-    for (link, place) in case.links.iter().zip(0_u32..) {
-        let LinkEntry {
-            name,
-            bandwidth_bytes_per_s: bandwidth,
-            latency_s,
-        } = link;
-        let sound = *bandwidth > 0.0 && bandwidth.is_finite() && (0.0..1e6).contains(latency_s);
-        if !sound {
+    for (link, index) in case.links.iter().zip(0_u32..) {
+        let (name, bandwidth, latency) = (&link.name, link.bandwidth_bytes_per_s, link.latency_s);
+        if !(bandwidth > 0.0 && bandwidth.is_finite() && (0.0..1e6).contains(&latency)) {
             fault(format!(
-                "link `{name}`: {bandwidth} B/s and {latency_s} s; a bandwidth is above 0, a latency at least 0"
+                "link `{name}`: {bandwidth} B/s and {latency} s; a bandwidth is above 0, a latency at least 0"
             ));
             continue;
         }
-        if places.insert(name.as_str(), place).is_some() {
+        if indices.insert(name.as_str(), index).is_some() {
             fault(format!(
                 "link `{name}` is there twice; every link has a name of its own"
             ));
         }
         links.push(FlowLink {
-            capacity: Bandwidth::bytes_per_s(*bandwidth),
-            latency: SimDuration::from_secs_f64(*latency_s),
+            capacity: Bandwidth::bytes_per_s(bandwidth),
+            latency: SimDuration::from_secs_f64(latency),
         });
     }
     let mut flows = Vec::with_capacity(case.flows.len());
-    for entry in &case.flows {
-        let FlowEntry {
-            id,
-            bytes,
-            start_s,
-            route,
-            ..
-        } = entry;
-        if !(0.0..1e18).contains(bytes) || !(0.0..1e6).contains(start_s) {
+    for flow in &case.flows {
+        let (id, bytes, start) = (&flow.id, flow.bytes, flow.start_s);
+        if !(0.0..1e18).contains(&bytes) || !(0.0..1e6).contains(&start) {
             fault(format!(
-                "flow {id}: {bytes} bytes from {start_s} s are out of range"
+                "flow {id}: {bytes} bytes from {start} s are out of range"
             ));
             continue;
         }
-        let hops = route.iter().filter_map(|name| {
-            let place = places.get(name.as_str()).copied();
-            if place.is_none() {
-                fault(format!(
+        let mut route = Vec::with_capacity(flow.route.len());
+        for name in &flow.route {
+            match indices.get(name.as_str()) {
+                Some(index) => route.push(Crossing::whole(*index)),
+                None => fault(format!(
                     "flow {id}: no link `{name}`; a route names links of the file"
-                ));
+                )),
             }
-            place
-        });
+        }
         flows.push(Flow {
-            start: SimTime::ZERO + SimDuration::from_secs_f64(*start_s),
-            bytes: Bytes::from_f64(*bytes),
-            route: hops.map(Crossing::whole).collect(),
+            start: SimTime::ZERO + SimDuration::from_secs_f64(start),
+            bytes: Bytes::from_f64(bytes),
+            route,
         });
     }
-    if faults.is_empty() {
-        Ok((links, flows))
-    } else {
-        Err(TableFaults(faults))
-    }
+    (links, flows)
 }
 
 #[cfg(test)]
@@ -179,8 +144,8 @@ mod tests {
         assert_eq!(cases.len(), 2);
         assert_eq!(cases[1].id, "1");
         assert!(matches!(
-            cases[1].subject.as_ref().map(|s| s.figure),
-            Ok(Figure::Arrival(at)) if at > SimTime::from_picos(1_000_000)
+            cases[1].subject,
+            Ok(Subject::Arrival(at)) if at > SimTime::from_picos(1_000_000)
         ));
     }
 

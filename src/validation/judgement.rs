@@ -1,4 +1,4 @@
-//! Simulating cases, many at once.
+//! Simulation of cases, in parallel.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,11 +8,12 @@ use rayon::prelude::*;
 use crate::simulation::{
     self, Infeasible, MemoryFootprint, Outcome, Scenario, Scratch, TrainingScenario,
 };
+use crate::units::Bytes;
 
-use super::case::{Case, CaseResult, CaseStatus, Figure, Judged, MemoryMeasure, Subject};
+use super::case::{Case, CaseResult, CaseStatus, Judged, MemoryMeasure, Subject};
 use super::memory::seen_by;
 
-/// Simulates every case, in parallel; the order stays.
+/// Simulates every case, in parallel; keeps the order.
 pub fn judge(cases: Vec<Case>) -> Vec<Judged> {
     cases
         .into_par_iter()
@@ -26,7 +27,7 @@ pub fn judge(cases: Vec<Case>) -> Vec<Judged> {
         .collect()
 }
 
-/// The result of a case; a fault of the simulator is a miss with its message, as it is a row of a run.
+/// Result of a case; a panic of the simulator makes the case unsupported, with the panic's message.
 fn guarded(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
     match catch_unwind(AssertUnwindSafe(|| result(subject, scratch))) {
         Ok(result) => result,
@@ -44,27 +45,23 @@ fn guarded(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
 }
 
 fn result(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
-    if let Figure::Arrival(at) = subject.figure {
-        return CaseResult::predicted(at.as_secs_f64());
-    }
-    let mut sum = 0.0;
-    for (weight, scenario) in &subject.points {
-        let value = match (subject.figure, scenario) {
-            (Figure::Time | Figure::Arrival(_), _) => time(scenario, scratch),
-            (Figure::Memory { measure, stage }, Scenario::Training(scenario)) => {
-                return memory(scenario, measure, stage, scratch);
+    match subject {
+        Subject::Time(points) => {
+            let weighted = points
+                .iter()
+                .map(|(weight, scenario)| Ok(weight * time(scenario, scratch)?));
+            match weighted.sum::<Result<f64, Infeasible>>() {
+                Ok(sum) => CaseResult::predicted(sum),
+                Err(reason) => CaseResult::missed(CaseStatus::Infeasible, reason.to_string()),
             }
-            (Figure::Memory { .. }, Scenario::Collective(_)) => {
-                let reason = "a collective has no peak of memory".to_owned();
-                return CaseResult::missed(CaseStatus::Unsupported, reason);
-            }
-        };
-        match value {
-            Ok(value) => sum += weight * value,
-            Err(reason) => return CaseResult::missed(CaseStatus::Infeasible, reason.to_string()),
         }
+        Subject::Memory {
+            scenario,
+            measure,
+            stage,
+        } => memory(scenario, *measure, *stage, scratch),
+        Subject::Arrival(at) => CaseResult::predicted(at.as_secs_f64()),
     }
-    CaseResult::predicted(sum)
 }
 
 fn time(scenario: &Scenario, scratch: &mut Scratch) -> Result<f64, Infeasible> {
@@ -75,7 +72,7 @@ fn time(scenario: &Scenario, scratch: &mut Scratch) -> Result<f64, Infeasible> {
     }
 }
 
-/// The peak as the measure sees it, and whether the whole fits the GPU.
+/// Predicted memory peak under a measure, and whether the job fits into the GPU's memory.
 fn memory(
     scenario: &TrainingScenario,
     measure: MemoryMeasure,
@@ -96,12 +93,12 @@ fn memory(
             format!("the row is about pipeline stage {stage}, the layout has stages 0 to {last}");
         return CaseResult::missed(CaseStatus::Unsupported, reason);
     }
-    let held = footprints.iter().map(MemoryFootprint::total);
+    let mut held = footprints.iter().map(MemoryFootprint::total);
     let peak = match stage {
-        Some(stage) => held.clone().nth(stage as usize),
-        None => held.clone().max(),
+        Some(stage) => held.nth(stage as usize),
+        None => held.max(),
     };
-    let predicted = peak.map(crate::units::Bytes::as_gib);
+    let predicted = peak.map(Bytes::as_gib);
     let outcome = simulation::simulate(&Scenario::Training(Box::new(scenario.clone())), scratch);
     let (status, reason) = match outcome {
         Outcome::Completed(_) | Outcome::Communicated(_) => (CaseStatus::Ok, None),

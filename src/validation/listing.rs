@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::assessment::{Assessment, KindAssessment};
+use super::case::CaseKind;
 use super::case::Judged;
 use super::errors::{ErrorSummary, GroupErrors, mean};
-use super::table::CaseKind;
 
 /// One row per case: `id,measured_s,predicted_s,relative_error,status,reason`, with `measured_gib,predicted_gib`
 /// for memory; both pairs of columns where the cases are mixed.

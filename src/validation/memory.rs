@@ -3,155 +3,93 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::simulation::{Scenario, TrainingScenario};
+use crate::hardware::{AttentionKernel, Precision};
 use crate::stack::{GradientPrecision, LossMemory, SelectiveRecompute, Stack};
 use crate::units::Bytes;
 
-use super::case::{Case, CaseGroups, Figure, MemoryMeasure, Score, Subject};
-use super::steps::JobCells;
-use super::table::{CaseKind, MeasuredTable, Row, TableFaults};
+use super::case::{Case, CaseKind, MemoryMeasure, Score, Subject};
+use super::cells::{Index, Positive, Stated};
+use super::fault::TableFaults;
+use super::job::JobRow;
+use super::table::{MeasuredTable, Row, columns};
 
-/// Columns that a file of memory peaks must have; all others may be absent or empty.
-const REQUIRED: [&str; 6] = ["id", "gpu", "gpus", "model", "global_batch", "measured_gib"];
+columns! {
+    /// Measured memory of a job, and the formats in which the run kept its state.
+    pub(super) struct MemoryRow {
+        measured_gib: Option<Positive>,
+        fits: Option<bool>,
+        measure: Option<MemoryMeasure>,
+        stage: Option<Index>,
+        parameters: Option<Stated<Precision>>,
+        gradients: Option<GradientPrecision>,
+        optimizer_bytes: Option<f64>,
+        selective_recompute: Option<SelectiveRecompute>,
+    }
+}
 
-/// The cases of a file of memory peaks.
+/// Reads the cases of a file of memory peaks.
 ///
 /// # Errors
 /// When a column is missing or a cell holds what it cannot.
 pub(super) fn cases(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case>, TableFaults> {
-    table.map_rows(&REQUIRED, |row| case(row, catalog))
+    table.map_rows(|row, (job, memory): (JobRow, MemoryRow)| {
+        let ran = memory.fits.unwrap_or(true);
+        let case = Case {
+            measured: memory.measured_gib.map(|size| size.0),
+            ran,
+            ..job.case(CaseKind::Memory, memory.subject(&job, catalog))
+        };
+        if ran && case.score == Score::Value && case.measured.is_none() {
+            row.fault("measured_gib", Row::EMPTY);
+        }
+        case
+    })
 }
 
-fn case(row: &mut Row<'_>, catalog: &Catalog) -> Case {
-    let job = JobCells::read(row);
-    let recipe = RecipeCells::read(row);
-    let id = row.required_text("id").to_owned();
-    let score = match row.text("score") {
-        Some("yes") => Score::Value,
-        _ => row.parsed("score").unwrap_or(Score::Value),
-    };
-    let measure = row.parsed("measure").unwrap_or(MemoryMeasure::Unknown);
-    let ran = row.answer("fits").unwrap_or(true);
-    let measured = if row.text("measured_gib").is_some() || (ran && score == Score::Value) {
-        Some(row.measured("measured_gib"))
-    } else {
-        None
-    };
-    let stage = row.text("notes").and_then(stated_stage);
-    let prepared = job.scenarios(catalog).map(|points| {
-        let (_, mut scenario) = points
-            .into_iter()
-            .next_back()
+impl MemoryRow {
+    /// Memory of the job, of the larger batch where its microbatches do not divide the batch.
+    fn subject(&self, job: &JobRow, catalog: &Catalog) -> Result<Subject, String> {
+        let (_, mut scenario) = job
+            .scenarios(catalog)?
+            .pop()
             .expect("a job has at least one point");
-        scenario.stack = Arc::new(recipe.applied(&scenario.stack));
-        scenario
-    });
-    let (subject, family, stack) = match prepared {
-        Ok(scenario) => {
-            let TrainingScenario { model, stack, .. } = &scenario;
-            let (family, stack) = (model.family.to_string(), stack.name.clone());
-            let subject = Subject {
-                points: vec![(1.0, Scenario::Training(Box::new(scenario)))],
-                figure: Figure::Memory { measure, stage },
-            };
-            (Ok(subject), family, stack)
-        }
-        Err(reason) => (Err(reason), String::new(), String::new()),
-    };
-    let source = row.text("source").unwrap_or_default().to_owned();
-    Case {
-        id,
-        kind: CaseKind::Memory,
-        groups: CaseGroups {
-            family,
-            gpu: job.cluster.gpu_name().to_owned(),
-            lineage: row.text("lineage").map_or(source.clone(), str::to_owned),
-            source,
-            stack,
-            stated: job.is_stated(),
-        },
-        score,
-        measured,
-        ran,
-        gpus: job.gpus,
-        samples: job.global_batch,
-        series: None,
-        contest: String::new(),
-        subject,
-    }
-}
-
-/// The pipeline stage that a note limits a measurement to.
-fn stated_stage(notes: &str) -> Option<u32> {
-    let (_, after) = notes.split_once("STAGE ")?;
-    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
-}
-
-/// Cells that state in which formats a run kept its state.
-struct RecipeCells<'a> {
-    precision: &'a str,
-    optimizer: &'a str,
-    attention: &'a str,
-    recompute: &'a str,
-}
-
-impl<'a> RecipeCells<'a> {
-    fn read(row: &Row<'a>) -> Self {
-        Self {
-            precision: row.text("precision").unwrap_or_default(),
-            optimizer: row.text("optimizer").unwrap_or_default(),
-            attention: row.text("attention").unwrap_or_default(),
-            recompute: row.text("recompute").unwrap_or_default(),
-        }
+        scenario.stack = Arc::new(self.recipe(&scenario.stack, job.attention.as_deref())?);
+        Ok(Subject::Memory {
+            scenario: Box::new(scenario),
+            measure: self.measure.unwrap_or(MemoryMeasure::Unknown),
+            stage: self.stage.map(|stage| stage.0),
+        })
     }
 
-    /// The stack with the formats that the row states.
-    fn applied(&self, stack: &Stack) -> Stack {
+    /// The stack with the formats of the row.
+    fn recipe(&self, stack: &Stack, attention: Option<&str>) -> Result<Stack, String> {
         let mut stack = stack.clone();
         let recipe = &mut stack.recipe;
-        if self.precision.contains("fp32 params") || self.precision.contains("fp32 sharded params")
-        {
-            recipe.fp32_parameters = true;
-            recipe.optimizer_bytes = 8.0;
-        }
-        if self.precision.contains("fp32 grad") || self.precision.contains("params/grads") {
-            stack.gradient_precision = GradientPrecision::Fp32;
-        }
-        if self.precision.contains("16-bit grads") || self.precision == "fp16" {
-            stack.gradient_precision = GradientPrecision::Half;
-        }
-        if self.precision.contains("pure bf16") {
-            recipe.fp32_parameters = false;
-            stack.gradient_precision = GradientPrecision::Half;
-            if recipe.loss == LossMemory::Separate {
+        if let Some(precision) = &self.parameters {
+            let precision = precision.clone().map_err(|error| error.to_string())?;
+            recipe.fp32_parameters = precision == Precision::Fp32;
+            if !recipe.fp32_parameters && recipe.loss == LossMemory::Separate {
                 recipe.loss = LossMemory::Half;
             }
         }
-        if self.optimizer.contains("bf16 states") {
-            recipe.optimizer_bytes = 4.0;
+        if let Some(bytes) = self.optimizer_bytes {
+            recipe.optimizer_bytes = bytes;
         }
-        if self.optimizer.contains("8bit") {
-            recipe.optimizer_bytes = 2.0;
+        stack.gradient_precision = self.gradients.unwrap_or(stack.gradient_precision);
+        stack.selective = self.selective_recompute.unwrap_or(stack.selective);
+        let unfused = [AttentionKernel::Unfused];
+        match attention {
+            Some("unfused") => stack.attention = unfused.into(),
+            Some(name) if name.starts_with("flash") && stack.attention == unfused => {
+                stack.attention = vec![AttentionKernel::Flash2, AttentionKernel::Flash1];
+            }
+            Some(_) | None => {}
         }
-        if self.recompute.starts_with("selective op") {
-            stack.selective = SelectiveRecompute::Operations;
-        }
-        if self.attention == "unfused" {
-            stack.attention = vec![crate::hardware::AttentionKernel::Unfused];
-        } else if self.attention.starts_with("flash")
-            && stack.attention == [crate::hardware::AttentionKernel::Unfused]
-        {
-            stack.attention = vec![
-                crate::hardware::AttentionKernel::Flash2,
-                crate::hardware::AttentionKernel::Flash1,
-            ];
-        }
-        stack
+        Ok(stack)
     }
 }
 
-/// The stack as a measure sees it: what tensors take, what the allocator holds, or what the driver reports.
+/// The stack with those memory reserves that a measure includes.
 pub(super) fn seen_by(stack: &Stack, measure: MemoryMeasure) -> Stack {
     let mut stack = stack.clone();
     match measure {
@@ -164,15 +102,4 @@ pub(super) fn seen_by(stack: &Stack, measure: MemoryMeasure) -> Stack {
         MemoryMeasure::Device | MemoryMeasure::Unknown => {}
     }
     stack
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_limits_a_measurement_to_one_stage() {
-        assert_eq!(stated_stage("GQA; PP STAGE 1 ONLY (ranks 4-7)"), Some(1));
-        assert_eq!(stated_stage("max over 8 ranks"), None);
-    }
 }

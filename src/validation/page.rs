@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::assessment::{Assessment, KindAssessment};
+use super::case::CaseKind;
 use super::case::Judged;
 use super::errors::{ErrorSummary, GroupErrors, mean};
 use super::listing::kind_title;
-use super::table::CaseKind;
 
 /// File name of the page.
 pub const PAGE: &str = "accuracy.md";

@@ -1,109 +1,111 @@
-//! What single errors do not show: scaling series and rankings of layouts.
+//! Errors of scaling efficiency, and rankings of alternative layouts.
 
 use std::collections::BTreeMap;
+
+use itertools::Itertools as _;
+
+use crate::analysis::SizeRate;
 
 use super::case::Judged;
 use super::errors::mean;
 
-/// How well scaling efficiency is predicted in one family.
+/// Errors of scaling efficiency in one model family.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScalingErrors {
     /// Model family.
     pub family: String,
-    /// Series with at least three sizes.
+    /// Number of series with at least three sizes.
     pub series: usize,
-    /// Points above the smallest size of their series.
+    /// Number of points above the smallest size of their series.
     pub points: usize,
-    /// Mean |predicted − measured| efficiency.
+    /// Mean of |predicted − measured| efficiency.
     pub error: f64,
-    /// Mean |1 − measured| efficiency: the error of always predicting perfect scaling.
+    /// Mean of |1 − measured| efficiency: the error of always predicting perfect scaling.
     pub error_of_perfect: f64,
 }
 
 /// Scaling efficiency against the smallest size of each series, per family.
 ///
-/// Efficiency is the rate per GPU (samples/s/GPU) over that of the smallest size, which covers strong and weak
-/// scaling alike. A series with fewer than three sizes, or with a mixed batch, does not count.
+/// A series with fewer than three sizes, or with a mixed batch, does not count.
 pub fn scaling_errors(cases: &[Judged]) -> Vec<ScalingErrors> {
     let mut series: BTreeMap<(&str, &str), Vec<&Judged>> = BTreeMap::new();
     for judged in cases {
         if let Some(place) = &judged.case.series
-            && matches!(place.scaling.as_str(), "strong" | "weak")
+            && place.scaling.is_some()
         {
             let key = (judged.case.groups.family.as_str(), place.series.as_str());
             series.entry(key).or_default().push(judged);
         }
     }
-    let mut families: BTreeMap<&str, FamilyPoints> = BTreeMap::new();
+    let mut families: BTreeMap<&str, Vec<Vec<Efficiencies>>> = BTreeMap::new();
     for ((family, _), mut members) in series {
         members.sort_by_key(|judged| judged.case.gpus);
-        let mut sizes: Vec<u32> = members.iter().map(|judged| judged.case.gpus).collect();
-        sizes.dedup();
+        let sizes = members.iter().map(|judged| judged.case.gpus).dedup();
         let points = efficiencies(&members);
-        if sizes.len() < 3 || points.is_empty() {
-            continue;
+        if sizes.count() >= 3 && !points.is_empty() {
+            families.entry(family).or_default().push(points);
         }
-        let entry = families.entry(family).or_default();
-        entry.series += 1;
-        entry.points.extend(points);
     }
     families
         .into_iter()
-        .map(|(family, FamilyPoints { series, points })| {
-            let off = |of: fn(&(f64, f64)) -> f64| mean(&points.iter().map(of).collect::<Vec<_>>());
+        .map(|(family, series)| {
+            let points = series.concat();
+            let mean_of =
+                |error: fn(&Efficiencies) -> f64| mean(&points.iter().map(error).collect_vec());
             ScalingErrors {
                 family: family.to_owned(),
-                series,
+                series: series.len(),
                 points: points.len(),
-                error: off(|(measured, predicted)| (predicted - measured).abs()),
-                error_of_perfect: off(|(measured, _)| (1.0 - measured).abs()),
+                error: mean_of(|point| (point.predicted - point.measured).abs()),
+                error_of_perfect: mean_of(|point| (1.0 - point.measured).abs()),
             }
         })
         .collect()
 }
 
-#[derive(Default)]
-struct FamilyPoints {
-    series: usize,
-    /// (measured, predicted) efficiency.
-    points: Vec<(f64, f64)>,
+/// Scaling efficiency of one case.
+#[derive(Clone, Copy)]
+struct Efficiencies {
+    measured: f64,
+    predicted: f64,
 }
 
-/// (measured, predicted) efficiency of every case above the smallest size.
-fn efficiencies(ascending: &[&Judged]) -> Vec<(f64, f64)> {
-    let rates = |judged: &Judged| {
-        let work = f64::from(judged.case.samples) / f64::from(judged.case.gpus);
-        Some((
-            work / judged.case.measured?,
-            work / judged.result.predicted?,
-        ))
+/// Efficiency of every case above the smallest size.
+fn efficiencies(ascending: &[&Judged]) -> Vec<Efficiencies> {
+    let rate = |judged: &Judged, seconds: f64| SizeRate {
+        size: f64::from(judged.case.gpus),
+        rate: f64::from(judged.case.samples) / seconds,
     };
-    let mut rates = ascending
-        .iter()
-        .filter_map(|judged| Some((judged.case.gpus, rates(judged)?)));
-    let Some((smallest, base)) = rates.next() else {
+    let mut rates = ascending.iter().filter_map(|judged| {
+        let measured = rate(judged, judged.case.measured?);
+        Some((measured, rate(judged, judged.result.predicted?)))
+    });
+    let Some(base) = rates.next() else {
         return Vec::new();
     };
     rates
-        .filter(|(gpus, _)| *gpus > smallest)
-        .map(|(_, rate)| (rate.0 / base.0, rate.1 / base.1))
+        .filter(|(measured, _)| measured.size > base.0.size)
+        .map(|(measured, predicted)| Efficiencies {
+            measured: measured.efficiency_over(base.0),
+            predicted: predicted.efficiency_over(base.1),
+        })
         .collect()
 }
 
-/// How well a set of alternative layouts of one job is ranked.
+/// Ranking of alternative layouts of one job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
-    /// What the layouts share.
+    /// Key of the job, from the columns in which the layouts agree.
     pub contest: String,
-    /// Layouts with a prediction.
+    /// Number of layouts with a prediction.
     pub layouts: usize,
-    /// Measured time of the layout ranked first over the best measured one, − 1.
+    /// Measured time of the layout predicted to be fastest over the best measured time, − 1.
     pub regret: f64,
     /// Spearman's rank correlation of predicted and measured times.
     pub spearman: f64,
 }
 
-/// Smallest set of alternative layouts that is a ranking task.
+/// Smallest number of alternative layouts that are ranked.
 const RANKED_LAYOUTS: usize = 5;
 
 /// Rankings of all sets of at least five alternative layouts.

@@ -1,93 +1,24 @@
-//! A CSV file of measured cases: its header, its rows, and what is wrong with them.
+//! CSV files of measured cases, and the structs that their rows are read into.
+//!
+//! Serde's derive is not used here: it stops at the first fault of a row, and `csv` forgets the column of a fault that
+//! a value's own reader found.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use csv::{ReaderBuilder, StringRecord};
 
-use crate::closed_set::UnknownName;
+use super::case::CaseKind;
+use super::cells::Cell;
+use super::fault::{TableFault, TableFaults};
+use super::wording;
 
-/// What a file of cases measures; its header tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CaseKind {
-    /// Training steps: `measured_step_time_s`.
-    Step,
-    /// Peaks of memory: `measured_gib`.
-    Memory,
-    /// Collectives of nccl-tests: `busbw_GBps`.
-    Collective,
-    /// Collectives of another simulator on ideal links: `predicted_network_ns`.
-    IdealCollective,
-    /// Arrivals of concurrent flows on given links: JSON, no header.
-    Flow,
-}
-
-impl CaseKind {
-    /// Every kind, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Step,
-        Self::Memory,
-        Self::Collective,
-        Self::IdealCollective,
-        Self::Flow,
-    ];
-
-    /// Every kind of CSV file with the column that gives it away.
-    pub const MARKS: [(Self, &'static str); 4] = [
-        (Self::Step, "measured_step_time_s"),
-        (Self::Memory, "measured_gib"),
-        (Self::Collective, "busbw_GBps"),
-        (Self::IdealCollective, "predicted_network_ns"),
-    ];
-}
-
-/// One fault of a file, with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableFault {
-    /// The file as it was named.
-    pub file: String,
-    /// Line, from 1.
-    pub line: u64,
-    /// Field within the line, from 1.
-    pub field: usize,
-    /// What is wrong, and the way out.
-    pub message: String,
-}
-
-impl fmt::Display for TableFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: {}",
-            self.file, self.line, self.field, self.message
-        )
-    }
-}
-
-/// All faults of a file; at least one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", in_lines(.0))]
-pub struct TableFaults(pub Vec<TableFault>);
-
-/// Faults that are shown; a file that is wrong in one column is wrong in every row.
-const SHOWN: usize = 20;
-
-fn in_lines(faults: &[TableFault]) -> String {
-    let mut lines: Vec<String> = faults.iter().take(SHOWN).map(ToString::to_string).collect();
-    if let Some(more) = faults.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        lines.push(format!("and {more} more"));
-    }
-    lines.join("\n")
-}
-
-/// A file of cases, its fields still text.
+/// A file of cases, its cells still text.
 #[derive(Clone, Debug)]
-pub struct MeasuredTable {
-    /// The file as it was named.
-    pub file: String,
-    /// What it measures.
-    pub kind: CaseKind,
+pub(super) struct MeasuredTable {
+    /// Name of the file.
+    pub(super) file: String,
+    /// Kind of measurement.
+    pub(super) kind: CaseKind,
     columns: BTreeMap<String, usize>,
     rows: Vec<(u64, StringRecord)>,
 }
@@ -98,81 +29,70 @@ impl MeasuredTable {
     /// # Errors
     /// When the text is no CSV, the header lacks a column that tells the kind or names one twice, a row has
     /// more or fewer fields than the header, or there is no row.
-    pub fn read(file: &str, text: &str) -> Result<Self, TableFaults> {
-        let fault = |line, field, message| TableFault {
-            file: file.to_owned(),
-            line,
-            field,
-            message,
-        };
+    pub(super) fn read(file: &str, text: &str) -> Result<Self, TableFaults> {
+        let fault = |line, field, message: &str| TableFault::new(file, line, field, message);
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader = ReaderBuilder::new()
             .flexible(true)
             .has_headers(false)
             .from_reader(text.as_bytes());
         let mut records = reader.records();
-        let header = match records.next() {
-            Some(Ok(header)) => header,
-            Some(Err(error)) => return Err(TableFaults(vec![fault(1, 1, error.to_string())])),
-            None => {
+        let header = records
+            .next()
+            .ok_or_else(|| {
                 let message = "the file is empty; expected a header and at least one row";
-                return Err(TableFaults(vec![fault(1, 1, message.to_owned())]));
-            }
-        };
-        let (kind, columns, mut faults) = read_header(file, &header);
+                fault(1, 1, message)
+            })?
+            .map_err(|error| fault(1, 1, &error.to_string()))?;
+        let (columns, mut faults) = read_header(file, &header);
+        let kind = kind_of(file, &columns)?;
         let mut rows = Vec::new();
         for record in records {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
                     let line = error.position().map_or(1, csv::Position::line);
-                    faults.push(fault(line, 1, error.to_string()));
+                    faults.push(fault(line, 1, &error.to_string()));
                     break;
                 }
             };
             let line = record.position().map_or(1, csv::Position::line);
-            if record.len() != header.len() {
-                let message = format!(
-                    "{} fields where the header has {}",
-                    record.len(),
-                    header.len()
-                );
-                faults.push(fault(line, record.len().min(header.len()) + 1, message));
+            let (fields, wanted) = (record.len(), header.len());
+            if fields != wanted {
+                let message = format!("{fields} fields where the header has {wanted}");
+                faults.push(fault(line, fields.min(wanted) + 1, &message));
             }
             rows.push((line, record));
         }
         if rows.is_empty() && faults.is_empty() {
             let message = "no rows below the header; a file of cases has at least one";
-            faults.push(fault(2, 1, message.to_owned()));
+            faults.push(fault(2, 1, message));
         }
-        match kind {
-            Some(kind) if faults.is_empty() => Ok(Self {
+        TableFaults::none_or(
+            faults,
+            Self {
                 file: file.to_owned(),
                 kind,
                 columns,
                 rows,
-            }),
-            Some(_) | None => Err(TableFaults(faults)),
-        }
+            },
+        )
     }
 
-    /// Turns every row into a `T`, gathering the faults of all rows.
+    /// Reads every row into the typed columns `C` and turns it into a `T`, gathering the faults of all rows.
     ///
     /// # Errors
-    /// When a `required` column is missing, or reading a row noted a fault.
-    pub fn map_rows<T>(
+    /// When a required column is missing, or a cell holds what it cannot.
+    pub(super) fn map_rows<C: Columns, T>(
         &self,
-        required: &[&str],
-        mut read: impl FnMut(&mut Row<'_>) -> T,
+        mut read: impl FnMut(&mut Row<'_>, C) -> T,
     ) -> Result<Vec<T>, TableFaults> {
-        let mut faults: Vec<_> = required
-            .iter()
-            .filter(|column| !self.columns.contains_key(**column))
-            .map(|column| TableFault {
-                file: self.file.clone(),
-                line: 1,
-                field: self.columns.len() + 1,
-                message: format!("column `{column}` is missing"),
+        let mut faults: Vec<_> = C::columns()
+            .into_iter()
+            .filter(|(column, required)| *required && !self.columns.contains_key(*column))
+            .map(|(column, _)| {
+                let message = format!("column `{column}` is missing");
+                TableFault::new(&self.file, 1, self.columns.len() + 1, message)
             })
             .collect();
         if !faults.is_empty() {
@@ -186,176 +106,137 @@ impl MeasuredTable {
                 record,
                 faults: &mut faults,
             };
-            values.push(read(&mut row));
+            if let Some(columns) = C::read(&mut row) {
+                values.push(read(&mut row, columns));
+            }
         }
-        if faults.is_empty() {
-            Ok(values)
-        } else {
-            Err(TableFaults(faults))
-        }
+        faults.sort_by_key(|fault| (fault.line, fault.field));
+        TableFaults::none_or(faults, values)
     }
 }
 
-/// What the header measures, its columns by name, and its faults.
-fn read_header(
-    file: &str,
-    header: &StringRecord,
-) -> (Option<CaseKind>, BTreeMap<String, usize>, Vec<TableFault>) {
-    let fault = |field, message| TableFault {
-        file: file.to_owned(),
-        line: 1,
-        field,
-        message,
-    };
+/// Columns of a header by name, and its faults.
+fn read_header(file: &str, header: &StringRecord) -> (BTreeMap<String, usize>, Vec<TableFault>) {
     let mut faults = Vec::new();
     let mut columns = BTreeMap::new();
     for (index, name) in header.iter().enumerate() {
         if columns.insert(name.trim().to_owned(), index).is_some() {
-            faults.push(fault(index + 1, format!("column `{name}` is there twice")));
+            let message = format!("column `{name}` is there twice");
+            faults.push(TableFault::new(file, 1, index + 1, message));
         }
     }
-    let kind = CaseKind::MARKS
-        .into_iter()
-        .find(|(_, mark)| columns.contains_key(*mark))
-        .map(|(kind, _)| kind);
-    if kind.is_none() {
-        let marks = CaseKind::MARKS.map(|(_, mark)| mark).join("`, `");
-        let message = format!("no column tells what was measured; expected one of `{marks}`");
-        faults.push(fault(1, message));
-    }
-    (kind, columns, faults)
+    (columns, faults)
 }
 
-/// One row while it is read. A getter gives `None` for an empty or absent cell, and notes a fault for one that
-/// cannot be what it should be.
+/// Kind of measurement that a header tells.
+fn kind_of(file: &str, columns: &BTreeMap<String, usize>) -> Result<CaseKind, TableFault> {
+    let mut kinds = CaseKind::ALL.iter();
+    let kind = kinds.find(|kind| columns.contains_key(kind.as_str()));
+    kind.copied().ok_or_else(|| {
+        let marks = CaseKind::NAMES.join("`, `");
+        let message = format!("no column tells what was measured; expected one of `{marks}`");
+        TableFault::new(file, 1, 1, message)
+    })
+}
+
+/// One row while it is read.
 #[derive(Debug)]
-pub struct Row<'a> {
+pub(super) struct Row<'a> {
     table: &'a MeasuredTable,
-    /// Line of the file, from 1.
-    pub line: u64,
+    line: u64,
     record: &'a StringRecord,
     faults: &'a mut Vec<TableFault>,
 }
 
 impl<'a> Row<'a> {
-    /// The text of a cell.
-    pub fn text(&self, column: &str) -> Option<&'a str> {
-        let index = *self.table.columns.get(column)?;
-        let cell = self.record.get(index)?.trim();
-        (!cell.is_empty()).then_some(cell)
+    /// Fault of a cell that a column must fill.
+    pub(super) const EMPTY: &'static str = "is empty; this column has to be filled";
+
+    /// The text of a cell, in the words of its source; empty where the column is absent.
+    pub(super) fn text(&self, column: &str) -> &'a str {
+        let index = self.table.columns.get(column);
+        index
+            .and_then(|index| self.record.get(*index))
+            .unwrap_or_default()
+            .trim()
     }
 
-    /// The text of a cell that must be there.
-    pub fn required_text(&mut self, column: &str) -> &'a str {
-        self.text(column).unwrap_or_else(|| {
-            self.fault(column, "is empty; this column has to be filled");
-            ""
-        })
-    }
-
-    /// A finite number ≥ 0.
-    pub fn number(&mut self, column: &str) -> Option<f64> {
-        let text = self.text(column)?;
-        match text.parse::<f64>() {
-            Ok(value) if value.is_finite() && value >= 0.0 => Some(value),
-            Ok(_) => {
-                self.fault(column, &format!("`{text}` has to be finite and at least 0"));
-                None
-            }
-            Err(_) => {
-                self.fault(column, &format!("`{text}` is no number"));
-                None
-            }
-        }
-    }
-
-    /// A number above 0 that must be there: a measured time or size.
-    pub fn measured(&mut self, column: &str) -> f64 {
-        let before = self.faults.len();
-        match self.number(column) {
-            Some(value) if value > 0.0 => value,
-            Some(value) => {
-                self.fault(column, &format!("`{value}` has to be above 0"));
-                1.0
-            }
-            None => {
-                if self.faults.len() == before {
-                    self.required_text(column);
-                }
-                1.0
-            }
-        }
-    }
-
-    /// A whole number from 1 to 16,777,216: no run has more of anything that is counted.
-    pub fn count(&mut self, column: &str) -> Option<u32> {
-        const MOST: u32 = 1 << 24;
-        let value = self.number(column)?;
-        if value < 1.0 || value > f64::from(MOST) || value.fract() != 0.0 {
-            let text = self.text(column).unwrap_or_default();
-            self.fault(
-                column,
-                &format!("`{text}` has to be a whole number from 1 to {MOST}"),
-            );
-            return None;
-        }
-        Some(value as u32)
-    }
-
-    /// `yes` or `no`.
-    pub fn answer(&mut self, column: &str) -> Option<bool> {
-        match self.text(column)? {
-            "yes" => Some(true),
-            "no" => Some(false),
-            other => {
-                self.fault(column, &format!("`{other}` has to be yes or no"));
-                None
-            }
-        }
-    }
-
-    /// A whole number that must be there.
-    pub fn required_count(&mut self, column: &str) -> u32 {
-        let before = self.faults.len();
-        self.count(column).unwrap_or_else(|| {
-            if self.faults.len() == before {
-                self.required_text(column);
-            }
-            1
-        })
-    }
-
-    /// A name of a closed set.
-    pub fn parsed<T: FromStr<Err = UnknownName>>(&mut self, column: &str) -> Option<T> {
-        match self.text(column)?.parse() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.fault(column, &error.to_string());
-                None
-            }
-        }
+    /// The value of a cell; `None` where it cannot be what it should be, which is noted as a fault.
+    pub(super) fn cell<T: Cell>(&mut self, column: &str) -> Option<T> {
+        let text = wording::cell(column, |column| self.text(column));
+        let value = if T::REQUIRED && text.is_empty() {
+            Err(Self::EMPTY.to_owned())
+        } else {
+            T::read(text)
+        };
+        value.map_err(|fault| self.fault(column, &fault)).ok()
     }
 
     /// Notes a fault of a cell; the message follows the column's name.
-    pub fn fault(&mut self, column: &str, message: &str) {
-        self.faults.push(TableFault {
-            file: self.table.file.clone(),
-            line: self.line,
-            field: self.table.columns.get(column).map_or(1, |index| index + 1),
-            message: format!("column `{column}`: {message}"),
-        });
+    pub(super) fn fault(&mut self, column: &str, message: &str) {
+        let field = self.table.columns.get(column).map_or(1, |index| index + 1);
+        let message = format!("column `{column}`: {message}");
+        let fault = TableFault::new(&self.table.file, self.line, field, message);
+        self.faults.push(fault);
     }
 }
 
+/// A struct that a row is read into.
+pub(super) trait Columns: Sized {
+    /// Name of each column, and true where a file has to have it.
+    fn columns() -> Vec<(&'static str, bool)>;
+
+    /// The values of a row; `None` where a cell is at fault, which the row has noted.
+    fn read(row: &mut Row<'_>) -> Option<Self>;
+}
+
+impl<A: Columns, B: Columns> Columns for (A, B) {
+    fn columns() -> Vec<(&'static str, bool)> {
+        [A::columns(), B::columns()].concat()
+    }
+
+    fn read(row: &mut Row<'_>) -> Option<Self> {
+        let (a, b) = (A::read(row), B::read(row));
+        a.zip(b)
+    }
+}
+
+/// Declares a struct once, each field named as its column; a column whose type is no `Option` is required.
+macro_rules! columns {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $( $column:ident: $value:ty ),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        $vis struct $name { $( $vis $column: $value ),+ }
+
+        impl $crate::validation::table::Columns for $name {
+            fn columns() -> Vec<(&'static str, bool)> {
+                use $crate::validation::cells::Cell;
+                vec![ $( (stringify!($column), <$value as Cell>::REQUIRED) ),+ ]
+            }
+
+            fn read(row: &mut $crate::validation::table::Row<'_>) -> Option<Self> {
+                $( let $column = row.cell(stringify!($column)); )+
+                Some(Self { $( $column: $column? ),+ })
+            }
+        }
+    };
+}
+pub(super) use columns;
+
 #[cfg(test)]
 mod tests {
+    use super::super::cells::Positive;
     use super::*;
 
+    columns! {
+        struct Counts { id: String, measured_step_time_s: Positive, gpus: Option<u32> }
+    }
+
     fn read_counts(text: &str) -> Result<Vec<(f64, Option<u32>)>, TableFaults> {
-        MeasuredTable::read("cases.csv", text)?
-            .map_rows(&["id", "measured_step_time_s", "gpus"], |row| {
-                (row.measured("measured_step_time_s"), row.count("gpus"))
-            })
+        MeasuredTable::read("cases.csv", text)?.map_rows(|_, row: Counts| {
+            assert!(!row.id.is_empty(), "a required column is filled");
+            (row.measured_step_time_s.0, row.gpus)
+        })
     }
 
     #[test]
@@ -385,16 +266,24 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_rows_or_without_a_measured_column_is_refused() {
+    fn a_file_without_rows_or_without_a_required_column_is_refused() {
+        columns! {
+            struct Filled { id: String, gpus: u32 }
+        }
+        let read_filled = |text| {
+            MeasuredTable::read("cases.csv", text)?
+                .map_rows(|_, row: Filled| assert!(row.gpus > 0 || row.id.is_empty()))
+        };
         for text in [
             "",
             "id,measured_step_time_s,gpus\n",
             "id,gpus\na,8\n",
             "id,measured_step_time_s\na,1\n",
             "id,measured_step_time_s,gpus\na,1\n",
+            "id,measured_step_time_s,gpus\na,1,\n",
             "id,id,measured_step_time_s,gpus\na,a,1,8\n",
         ] {
-            assert!(read_counts(text).is_err(), "{text:?} has a fault");
+            assert!(read_filled(text).is_err(), "{text:?} has a fault");
         }
     }
 }

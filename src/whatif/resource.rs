@@ -35,9 +35,8 @@ pub fn with_more(resource: Resource, factor: f64, scenario: &TrainingScenario) -
             changed.cluster = Arc::new(cluster);
         }
         Resource::Nic => {
-            let mut cluster = Cluster::clone(&scenario.cluster);
-            cluster.nic_bandwidth = cluster.nic_bandwidth.scaled(factor);
-            changed.cluster = Arc::new(cluster);
+            let rate = scenario.cluster.nic_bandwidth_per_gpu().scaled(factor);
+            changed.cluster = Arc::new(scenario.cluster.with_nic_rate(rate));
         }
         Resource::NetworkLatency => {
             changed.run.counterfactual = Some(Counterfactual::NetworkLatency(1.0 / factor));

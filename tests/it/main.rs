@@ -12,6 +12,7 @@ mod custom_networks;
 mod desk;
 mod diagnostics;
 mod diff;
+mod golden;
 mod house;
 mod measured_scaling;
 mod network_properties;

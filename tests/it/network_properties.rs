@@ -9,8 +9,8 @@ use clustersweep::collective::{
     Network, Protocol,
 };
 use clustersweep::hardware::{
-    Cluster, DeviceUnit, FabricTopology, Graph, OwnLink, OwnNetwork, OwnTopology, Topology,
-    TopologyKind, TopologySize,
+    Cluster, CustomLink, CustomNetwork, CustomTopology, DeviceUnit, FabricTopology, Graph,
+    Topology, TopologyKind, TopologySize,
 };
 use clustersweep::units::{Bandwidth, Bytes, SimDuration};
 use proptest::prelude::*;
@@ -220,9 +220,9 @@ fn every_schedule_moves_at_least_what_its_operation_needs() {
 }
 
 /// The links of a graph as a spec would write them, capacities as multiples of the NICs' rate.
-fn described(graph: &Graph) -> OwnNetwork {
+fn described(graph: &Graph) -> CustomNetwork {
     let names = |letter: char, count: u32| (0..count).map(|i| format!("{letter}{i}")).collect();
-    OwnNetwork {
+    CustomNetwork {
         name: "mine".to_owned(),
         unit: DeviceUnit::Nodes,
         devices: names('d', graph.devices()),
@@ -230,7 +230,7 @@ fn described(graph: &Graph) -> OwnNetwork {
         links: graph
             .links()
             .iter()
-            .map(|link| OwnLink {
+            .map(|link| CustomLink {
                 from: link.from,
                 to: link.to,
                 bandwidth: Bandwidth::bytes_per_s(link.capacity * LINE),
@@ -255,10 +255,10 @@ fn a_network_described_link_by_link_costs_what_the_built_in_one_costs() {
     ] {
         for ranks in [3, 4, 7, 8, 13, 16, 24] {
             let built_in = Topology::build(kind, size(ranks)).expect("any number fits");
-            let own = OwnTopology::new(&described(built_in.graph()))
+            let own = CustomTopology::new(&described(built_in.graph()))
                 .unwrap_or_else(|faults| panic!("{kind} {ranks}: {faults:?}"));
             let theirs = Network::new(&cluster(kind.into()), ranks).expect("it fits");
-            let own = cluster(FabricTopology::Own(Arc::new(own)));
+            let own = cluster(FabricTopology::Custom(Arc::new(own)));
             let ours = Network::new(&own, ranks).expect("it fits");
             for (op, algorithm) in [
                 (CollectiveOp::AllReduce, CollectiveAlgorithm::Ring),
@@ -309,7 +309,7 @@ proptest! {
                 ends.push(chord);
             }
         }
-        let links = ends.iter().zip(&rates).map(|(&(from, to), &gbyte_per_s)| OwnLink {
+        let links = ends.iter().zip(&rates).map(|(&(from, to), &gbyte_per_s)| CustomLink {
             from,
             to,
             bandwidth: Bandwidth::gbyte_per_s(gbyte_per_s),
@@ -317,7 +317,7 @@ proptest! {
             one_way: true,
             count: 1,
         });
-        let network = OwnNetwork {
+        let network = CustomNetwork {
             name: "uneven".to_owned(),
             unit: DeviceUnit::Nodes,
             devices: (0..devices).map(|d| format!("d{d}")).collect(),
@@ -325,9 +325,9 @@ proptest! {
             links: links.collect(),
             has_latency: false,
         };
-        let own = Arc::new(OwnTopology::new(&network).expect("the ring joins all"));
+        let own = Arc::new(CustomTopology::new(&network).expect("the ring joins all"));
         let group = GroupLayout::new(devices, 1);
-        let mut cluster = cluster(FabricTopology::Own(Arc::clone(&own)));
+        let mut cluster = cluster(FabricTopology::Custom(Arc::clone(&own)));
         // NICs that hold nothing back leave the links alone to be tested.
         cluster.nic_bandwidth = Bandwidth::gbyte_per_s(10_000.0);
         let job = Network::new(&cluster, devices).expect("as many devices as nodes");

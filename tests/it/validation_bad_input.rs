@@ -131,7 +131,7 @@ fn what_cannot_be_simulated_is_a_row_with_its_reason() {
         (
             ",layers,hidden,heads",
             "a,h100-sxm,8,my-own,8,40,10,1000,7",
-            "hidden 1000 cannot be divided by heads 7",
+            "`hidden` = 1000 is not a multiple of `heads` = 7",
         ),
     ];
     for (columns, row, reason) in rows {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::hardware::{DeviceUnit, FabricTopology, OwnLink, OwnNetwork, OwnTopology, TopologyKind};
+use crate::hardware::{
+    CustomLink, CustomNetwork, CustomTopology, DeviceUnit, FabricTopology, TopologyKind,
+};
 use crate::units::{Bandwidth, Bytes};
 
 /// Every request on a job that the library or the rounds can carry.
@@ -208,7 +210,7 @@ fn groups_that_run_at_once_share_the_nics_of_their_node() {
 // fast side, d to a on the slow one: 4 ms a round, and 7 µs of the slowest message; six rounds.
 #[test]
 fn the_slow_direction_of_an_asymmetric_trunk_times_the_round() {
-    let link = |from, to, gbyte_per_s, micros, one_way| OwnLink {
+    let link = |from, to, gbyte_per_s, micros, one_way| CustomLink {
         from,
         to,
         bandwidth: Bandwidth::gbyte_per_s(gbyte_per_s),
@@ -216,7 +218,7 @@ fn the_slow_direction_of_an_asymmetric_trunk_times_the_round() {
         one_way,
         count: 1,
     };
-    let network = OwnNetwork {
+    let network = CustomNetwork {
         name: "dumbbell".to_owned(),
         unit: DeviceUnit::Nodes,
         devices: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
@@ -231,9 +233,9 @@ fn the_slow_direction_of_an_asymmetric_trunk_times_the_round() {
         ],
         has_latency: true,
     };
-    let own = OwnTopology::new(&network).expect("it is joined");
+    let own = CustomTopology::new(&network).expect("it is joined");
     let mut cluster = cluster(1, 1);
-    cluster.fabric.topology = FabricTopology::Own(Arc::new(own));
+    cluster.fabric.topology = FabricTopology::Custom(Arc::new(own));
     let request = request(4, 1, 40_000_000, Protocol::Ideal);
     assert_eq!(
         time(&cluster, 4, &request),

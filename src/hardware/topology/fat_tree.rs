@@ -26,11 +26,11 @@ pub(super) fn graph(devices: u32, per_leaf: u32, oversubscription: f64) -> Graph
 /// A leaf switch with the places of its links to the spines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf {
-    /// Which one.
+    /// Number of the switch.
     pub number: u32,
     /// Link to the spines.
     pub up: u32,
-    /// Link from them.
+    /// Link from the spines.
     pub down: u32,
 }
 
@@ -45,7 +45,7 @@ pub(super) const fn leaf(devices: u32, per_leaf: u32, device: u32) -> Leaf {
     }
 }
 
-/// The links of a way.
+/// The links of a route.
 pub(super) fn route(
     devices: u32,
     per_leaf: u32,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// One direction of a cable, or of a bundle of alike cables that share their load in equal parts.
+/// One direction of a cable, or of a bundle of equal cables that share their load equally.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TopologyLink {
     /// Vertex that sends.
@@ -45,7 +45,7 @@ impl Graph {
         self.vertices
     }
 
-    /// All links, each under its place.
+    /// All links; the index of a link is its place.
     pub fn links(&self) -> &[TopologyLink] {
         &self.links
     }
@@ -87,20 +87,9 @@ impl Graph {
         incoming
     }
 
-    /// Shares of a unit of traffic on each link when every vertex splits what it forwards equally
-    /// among its links towards shortest paths; `None` where there is no path.
-    pub fn shortest_shares(&self, from: u32, to: u32) -> Option<Vec<(u32, f64)>> {
-        let distance = self.distances(to);
-        distance[from as usize]?;
-        let mut shares = Vec::new();
-        self.shares_towards(&distance, from, &mut |place, part| {
-            shares.push((place, part));
-        });
-        Some(shares)
-    }
-
-    /// Calls `take` with the same shares, given the [`distances`](Self::distances) to the goal;
-    /// never where there is no path.
+    /// Calls `take` with each link's share of a unit of traffic when every vertex splits what it forwards
+    /// equally among its links on shortest paths, given the [`distances`](Self::distances) to the
+    /// destination; never where there is no path.
     pub fn shares_towards(
         &self,
         distance: &[Option<u32>],
@@ -127,9 +116,9 @@ impl Graph {
         }
     }
 
-    /// Calls `take` with what each link carries when several vertices send to one goal, each its
-    /// amount, given the [`distances`](Self::distances) to it. What meets at a vertex goes on together, so
-    /// that many senders cost no more than one walk over the network.
+    /// Calls `take` with the load of each link when several vertices send to one destination, each its
+    /// amount, given the [`distances`](Self::distances) to it. Traffic that meets at a vertex is forwarded
+    /// together, so that many senders cost no more than one walk over the network.
     pub fn gather_towards(
         &self,
         distance: &[Option<u32>],
@@ -154,8 +143,8 @@ impl Graph {
         }
     }
 
-    /// From every vertex the mean length of its ways to a goal, by their shares, given the
-    /// [`distances`](Self::distances) to it; infinite where there is none.
+    /// Mean length of the shortest paths from every vertex to a destination, weighted by their shares,
+    /// given the [`distances`](Self::distances) to it; infinite where there is none.
     pub fn mean_lengths(&self, distance: &[Option<u32>], length: impl Fn(u32) -> f64) -> Vec<f64> {
         let mut lengths: Vec<f64> = distance
             .iter()
@@ -163,18 +152,18 @@ impl Graph {
             .collect();
         for vertex in self.farthest_first(distance).into_iter().rev() {
             let closer = self.closer(distance, vertex);
-            let ways = closer.clone().count();
-            if ways > 0 {
+            let paths = closer.clone().count();
+            if paths > 0 {
                 let sum: f64 = closer
                     .map(|place| length(place) + lengths[self.links[place as usize].to as usize])
                     .sum();
-                lengths[vertex as usize] = sum / ways as f64;
+                lengths[vertex as usize] = sum / paths as f64;
             }
         }
         lengths
     }
 
-    /// Links from a vertex that lie on shortest ways to a goal.
+    /// Links from a vertex that lie on shortest paths to a destination.
     fn closer<'a>(
         &'a self,
         distance: &'a [Option<u32>],
@@ -189,7 +178,7 @@ impl Graph {
             })
     }
 
-    /// Vertices with a way to a goal, those with the longest first.
+    /// Vertices with a path to a destination, the farthest first.
     fn farthest_first(&self, distance: &[Option<u32>]) -> Vec<u32> {
         let reaches = |vertex: &u32| distance[*vertex as usize].is_some();
         let mut vertices: Vec<u32> = (0..self.vertices).filter(reaches).collect();
@@ -197,7 +186,7 @@ impl Graph {
         vertices
     }
 
-    /// The same network with capacities multiplied.
+    /// The graph with every capacity multiplied.
     #[must_use]
     pub fn scaled(&self, factor: f64) -> Self {
         let mut graph = self.clone();
@@ -234,16 +223,22 @@ mod tests {
         for (a, b) in [(0, 1), (0, 2), (1, 3), (2, 3)] {
             graph.connect(a, b, 1.0);
         }
-        let shares = graph.shortest_shares(0, 3).expect("there is a path");
-        assert_eq!(shares, [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.5)]);
-        assert_eq!(graph.shortest_shares(3, 0), None);
+        let shares = |from, to| {
+            let mut shares = Vec::new();
+            graph.shares_towards(&graph.distances(to), from, &mut |link, share| {
+                shares.push((link, share));
+            });
+            shares
+        };
+        assert_eq!(shares(0, 3), [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.5)]);
+        assert_eq!(shares(3, 0), []);
     }
 
-    // A diamond of unequal lengths, 0 → {1, 2} → 3, with 1 and 2 as senders of their own: what 0 sends
-    // (2) meets theirs, 1 and 3, half of it at each. Lengths 10, 20 to the middle, 1, 2 beyond: on average
+    // A diamond of unequal lengths, 0 → {1, 2} → 3, where 1 and 2 send too: the 2 of vertex 0 meet
+    // their 1 and 3, half at each. Lengths 10, 20 to the middle, 1, 2 beyond: on average
     // (11 + 22) / 2.
     #[test]
-    fn what_meets_goes_on_together() {
+    fn traffic_that_meets_is_forwarded_together() {
         let mut graph = Graph::new(4, 0);
         for (a, b) in [(0, 1), (0, 2), (1, 3), (2, 3)] {
             graph.connect(a, b, 1.0);

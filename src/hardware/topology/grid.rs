@@ -1,7 +1,7 @@
 //! Rings, meshes and tori: devices joined to their neighbours, without switches.
 //!
 //! A device's NICs are shared out evenly among its ports. Routing is dimension order; on a wrapped
-//! dimension the shorter way round, and both by half where they are equally long.
+//! dimension the shorter direction, and both by half where they are equally long.
 
 use super::graph::Graph;
 
@@ -32,14 +32,13 @@ impl Grid {
         })
     }
 
-    /// The link from `device` in `dimension`, backwards or forwards, has a place of its own, so the
-    /// route needs no search.
+    /// Place of the link from `device` in `dimension`, backwards or forwards.
     fn place(&self, device: u32, dimension: u32, forwards: bool) -> u32 {
         (device * self.sizes.len() as u32 + dimension) * 2 + u32::from(forwards)
     }
 
-    /// Every device has a link each way in each dimension; at the border of a mesh, and twice over
-    /// in a ring of two, such a link has no use and leads to the device itself.
+    /// Every device has a link in each direction of each dimension; at the border of a mesh, and twice
+    /// over in a ring of two, such a link is unused and leads to the device itself.
     pub(super) fn graph(&self) -> Graph {
         let ports = 2.0 * self.sizes.len() as f64;
         let mut graph = Graph::new(self.devices(), 0);
@@ -67,14 +66,14 @@ impl Grid {
         graph
     }
 
-    /// Dimension by dimension.
+    /// Route in dimension order.
     pub(super) fn route(&self, from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
         let mut device = from;
         for ((stride, size), dimension) in self.strides().zip(0..) {
             let (at, goal) = (device / stride % size, to / stride % size);
             let forwards = (goal + size - at) % size;
             let backwards = size - forwards;
-            let ways: &[(bool, f64)] = if forwards == 0 {
+            let directions: &[(bool, f64)] = if forwards == 0 {
                 &[]
             } else if !self.wraps {
                 if goal > at {
@@ -90,7 +89,7 @@ impl Grid {
                 &[(true, 0.5), (false, 0.5)]
             };
             let row = device - at * stride;
-            for &(onwards, share) in ways {
+            for &(onwards, share) in directions {
                 let mut place = at;
                 while place != goal {
                     take(self.place(row + place * stride, dimension, onwards), share);

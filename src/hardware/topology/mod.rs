@@ -1,18 +1,18 @@
 //! Networks as graphs: vertices, links with bandwidth and latency, and the routes between devices.
 
+mod custom;
 mod dragonfly;
 mod fat_tree;
 mod graph;
 mod grid;
-mod own;
 mod switch;
 mod tree;
 
 use std::sync::Arc;
 
+pub use custom::{CustomLink, CustomNetwork, CustomTopology, CustomTopologyFault, DeviceUnit};
 pub use fat_tree::Leaf;
 pub use graph::{Graph, TopologyLink};
-pub use own::{DeviceUnit, OwnLink, OwnNetwork, OwnTopology, OwnTopologyFault};
 
 use crate::closed_set;
 use crate::units::{Bandwidth, SimDuration};
@@ -44,7 +44,7 @@ closed_set! {
     }
 }
 
-/// What a topology is made from.
+/// Size of a built-in topology.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TopologySize {
     /// Devices: servers, or scale-up domains, each with all its NICs.
@@ -58,18 +58,18 @@ pub struct TopologySize {
 /// The network between the nodes of a cluster, as a spec names it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FabricTopology {
-    /// One of the program's shapes.
+    /// A built-in shape.
     Kind(TopologyKind),
-    /// One that the spec describes link by link.
-    Own(Arc<OwnTopology>),
+    /// A custom topology, described link by link in the spec.
+    Custom(Arc<CustomTopology>),
 }
 
 impl FabricTopology {
-    /// Its name.
+    /// Name of the shape or of the custom topology.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Kind(kind) => kind.as_str(),
-            Self::Own(own) => own.name(),
+            Self::Custom(custom) => custom.name(),
         }
     }
 }
@@ -86,40 +86,40 @@ impl std::fmt::Display for FabricTopology {
     }
 }
 
-/// How the nodes of a job lie on an own topology.
+/// Placement of a job's nodes on a custom topology.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OwnPlacement {
+pub struct CustomPlacement {
     /// Nodes of the job (scale-up domains, where those span several).
     pub domains: u32,
     /// NICs of one of them.
     pub nics_per_domain: u32,
-    /// What these NICs send together.
+    /// Rate of these NICs together.
     pub line_rate: Bandwidth,
 }
 
-/// Why a topology cannot hold a number of devices.
+/// A topology that cannot hold a number of devices.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopologyFault {
-    /// A mesh or torus has no such sides.
+    /// A mesh or torus has no sides with that product.
     #[error(
         "a {kind} of {dimensions} dimensions cannot hold {devices} devices: its sides are whole numbers from 2 on whose product is {devices}"
     )]
     Sides {
         /// The shape.
         kind: TopologyKind,
-        /// Its dimensions.
+        /// Number of its dimensions.
         dimensions: u32,
         /// The devices.
         devices: u32,
     },
-    /// An own topology has too few devices.
+    /// A custom topology has too few devices.
     #[error("topology `{name}` has {has} devices ({unit}); a job on {domains} nodes needs {needs}")]
     Devices {
         /// The topology.
         name: String,
-        /// What one of its devices stands for.
+        /// Hardware that one of its devices stands for.
         unit: DeviceUnit,
-        /// Its devices.
+        /// Number of its devices.
         has: u32,
         /// Nodes of the job.
         domains: u32,
@@ -135,7 +135,7 @@ pub struct Topology {
     routing: Routing,
 }
 
-/// How the places of a route's links are found without a search.
+/// Rule that gives the links of a route.
 #[derive(Debug)]
 enum Routing {
     Switch,
@@ -145,9 +145,9 @@ enum Routing {
     Tree(Tree),
     Grid(Grid),
     Dragonfly(Dragonfly),
-    /// Devices in a row that are one node, each with an equal part of its traffic.
-    Own {
-        own: Arc<OwnTopology>,
+    /// Shortest paths; `row` devices in a row are one node, each with an equal part of its traffic.
+    Custom {
+        custom: Arc<CustomTopology>,
         row: u32,
     },
 }
@@ -197,41 +197,44 @@ impl Topology {
         Ok(Self { graph, routing })
     }
 
-    /// An own network under the nodes of a job, which take its first devices. NIC `i` of a node
+    /// A custom topology under the nodes of a job, which take its first devices. NIC `i` of a node
     /// talks to the NICs `i` of others, so that traffic changes NICs inside the node.
     ///
     /// # Errors
     /// If it has fewer devices than the job needs.
-    pub fn own(own: &Arc<OwnTopology>, placement: OwnPlacement) -> Result<Self, TopologyFault> {
-        let row = match own.unit() {
+    pub fn custom(
+        custom: &Arc<CustomTopology>,
+        placement: CustomPlacement,
+    ) -> Result<Self, TopologyFault> {
+        let row = match custom.unit() {
             DeviceUnit::Nodes => 1,
             DeviceUnit::Nics => placement.nics_per_domain,
         };
         let needs = u64::from(row) * u64::from(placement.domains);
-        if needs > u64::from(own.devices()) {
+        if needs > u64::from(custom.devices()) {
             return Err(TopologyFault::Devices {
-                name: own.name().to_owned(),
-                unit: own.unit(),
-                has: own.devices(),
+                name: custom.name().to_owned(),
+                unit: custom.unit(),
+                has: custom.devices(),
                 domains: placement.domains,
                 needs,
             });
         }
         let unit = 1.0 / placement.line_rate.as_bytes_per_s();
         Ok(Self {
-            graph: own.graph().scaled(unit),
-            routing: Routing::Own {
-                own: Arc::clone(own),
+            graph: custom.graph().scaled(unit),
+            routing: Routing::Custom {
+                custom: Arc::clone(custom),
                 row,
             },
         })
     }
 
-    /// Latency of a message between two nodes where an own network states it.
+    /// Latency of a message between two nodes where a custom topology states it.
     pub fn latency(&self, from: u32, to: u32) -> Option<SimDuration> {
         match &self.routing {
-            Routing::Own { own, row } => (0..*row)
-                .filter_map(|nic| own.latency(from * row + nic, to * row + nic))
+            Routing::Custom { custom, row } => (0..*row)
+                .filter_map(|nic| custom.latency(from * row + nic, to * row + nic))
                 .max(),
             Routing::Switch
             | Routing::FatTree { .. }
@@ -251,22 +254,22 @@ impl Topology {
             | Routing::Tree(_)
             | Routing::Grid(_)
             | Routing::Dragonfly(_)
-            | Routing::Own { .. } => None,
+            | Routing::Custom { .. } => None,
         }
     }
 
-    /// Whether it is a spec's own.
-    pub const fn is_own(&self) -> bool {
-        matches!(self.routing, Routing::Own { .. })
+    /// Whether it is a custom topology.
+    pub const fn is_custom(&self) -> bool {
+        matches!(self.routing, Routing::Custom { .. })
     }
 
-    /// Its vertices and links.
+    /// Vertices and links.
     pub const fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// Calls `take` with every link of the way between two devices and the share of the traffic on
-    /// it; nothing where both are one.
+    /// Calls `take` with every link of the route between two devices and the share of the traffic on
+    /// it; never when both are the same.
     pub fn route(&self, from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
         if from == to {
             return;
@@ -279,9 +282,9 @@ impl Topology {
             Routing::Tree(tree) => tree.route(from, to, take),
             Routing::Grid(grid) => grid.route(from, to, take),
             Routing::Dragonfly(dragonfly) => dragonfly.route(from, to, take),
-            Routing::Own { own, row } => {
+            Routing::Custom { custom, row } => {
                 for nic in 0..*row {
-                    own.route(from * row + nic, to * row + nic, &mut |link, share| {
+                    custom.route(from * row + nic, to * row + nic, &mut |link, share| {
                         take(link, share / f64::from(*row));
                     });
                 }
@@ -289,12 +292,12 @@ impl Topology {
         }
     }
 
-    /// Load of the busiest link when each flow `(from, to, amount)` moves its amount at once: the
-    /// time that they take, where one device alone sends 1 in time 1.
+    /// Load of the busiest link under simultaneous flows `(from, to, amount)`: the time that they take,
+    /// where one device alone sends 1 in time 1.
     pub fn pressure(&self, flows: impl IntoIterator<Item = (u32, u32, f64)>) -> f64 {
         let mut loads = vec![0.0; self.graph.links().len()];
-        if let Routing::Own { own, row } = &self.routing {
-            gathered(own, *row, flows, &mut loads);
+        if let Routing::Custom { custom, row } = &self.routing {
+            gathered(custom, *row, flows, &mut loads);
         } else {
             for (from, to, amount) in flows {
                 self.route(from, to, &mut |link, share| {
@@ -311,14 +314,14 @@ impl Topology {
     }
 }
 
-/// Adds what every link of an own network carries, one goal after the other.
+/// Adds the load of every link of a custom topology, one destination after the other.
 fn gathered(
-    own: &OwnTopology,
+    custom: &CustomTopology,
     row: u32,
     flows: impl IntoIterator<Item = (u32, u32, f64)>,
     loads: &mut [f64],
 ) {
-    let mut to_each: Vec<Vec<(u32, f64)>> = vec![Vec::new(); own.devices() as usize];
+    let mut to_each: Vec<Vec<(u32, f64)>> = vec![Vec::new(); custom.devices() as usize];
     for (from, to, amount) in flows.into_iter().filter(|(from, to, _)| from != to) {
         for nic in 0..row {
             let sender = (from * row + nic, amount / f64::from(row));
@@ -327,7 +330,7 @@ fn gathered(
     }
     for (senders, to) in to_each.iter().zip(0..) {
         if !senders.is_empty() {
-            own.gather(senders, to, &mut |link, amount| {
+            custom.gather(senders, to, &mut |link, amount| {
                 loads[link as usize] += amount;
             });
         }

@@ -11,7 +11,7 @@ pub(super) fn graph(devices: u32) -> Graph {
     graph
 }
 
-/// The links of a way.
+/// The links of a route.
 pub(super) fn route(from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
     take(2 * from, 1.0);
     take(2 * to + 1, 1.0);

@@ -289,8 +289,8 @@ impl Costing<'_> {
         let visited = f64::from(moe.experts_per_token);
         let met = targets * (1.0 - libm::pow(1.0 - 1.0 / targets, visited));
         let met = match moe.node_limit {
-            limit if limit > 0 && domains > 1 => met.min(f64::from(limit)),
-            _ => met,
+            Some(limit) if domains > 1 => met.min(f64::from(limit.get())),
+            Some(_) | None => met,
         };
         (met / visited).min(1.0)
     }

@@ -6,8 +6,8 @@ use crate::cost::{KernelContext, operator_time};
 use crate::hardware::{AttentionKernel, Precision};
 use crate::memo::Memo;
 use crate::model::{
-    CommGroup, CommOp, ContextExchange, Format, Fused, Kept, LogitBytes, LoweredLayer, Operator,
-    Shard, ShardParameters, lower,
+    CommGroup, CommOp, ContextExchange, Format, Kept, LogitBytes, LoweredLayer, Operator, Shard,
+    ShardParameters, lower,
 };
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{EncoderHead, ExpertDispatch, LossMemory};
@@ -95,16 +95,9 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
             element_bytes: layout.precision.storage_bytes(),
             low_precision: is_low(layout.precision),
         },
-        fused: Fused {
-            attention: layout.attention != AttentionKernel::Unfused,
-            elementwise: stack.fusion.elementwise,
-            cross_entropy: stack.fusion.cross_entropy,
-            vocab_parallel_loss: stack.fusion.vocab_parallel_loss,
-            dispatch: fused_dispatch(scenario, layout),
-            gated_activation: stack.fusion.gated_activation,
-            norm: stack.fusion.norm,
-            grouped_attention: stack.fusion.grouped_attention,
-        },
+        flash_attention: layout.attention != AttentionKernel::Unfused,
+        fused_dispatch: fused_dispatch(scenario, layout),
+        fusion: stack.fusion,
         logit_bytes: logit_bytes(stack.recipe.loss, layout.precision.storage_bytes()),
         masked_head: stack.encoder_head == EncoderHead::MaskedTokens,
         dropout: stack.recipe.dropout

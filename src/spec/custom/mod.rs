@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::collective::{Algorithm, CollectiveAlgorithm, CustomAlgorithm};
-use crate::hardware::{FabricTopology, OwnTopology, TopologyKind};
+use crate::hardware::{CustomTopology, FabricTopology, TopologyKind};
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::syntax::{Entry, find};
 
@@ -22,7 +22,7 @@ pub use kind::CustomKind;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CustomTables {
     /// Networks by name.
-    pub topologies: BTreeMap<String, Arc<OwnTopology>>,
+    pub topologies: BTreeMap<String, Arc<CustomTopology>>,
     /// Schedules by name.
     pub collectives: BTreeMap<String, Arc<CustomAlgorithm>>,
 }
@@ -51,7 +51,7 @@ impl CustomTables {
     /// The topology of a name.
     pub fn topology(&self, name: &str) -> Option<FabricTopology> {
         match self.topologies.get(name) {
-            Some(custom) => Some(FabricTopology::Own(Arc::clone(custom))),
+            Some(custom) => Some(FabricTopology::Custom(Arc::clone(custom))),
             None => name.parse::<TopologyKind>().ok().map(Into::into),
         }
     }

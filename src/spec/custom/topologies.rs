@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::hardware::{DeviceUnit, OwnLink, OwnNetwork, OwnTopology, OwnTopologyFault};
+use crate::hardware::{CustomLink, CustomNetwork, CustomTopology, CustomTopologyFault, DeviceUnit};
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::keys::{LINK, TOPOLOGY, check_keys};
 use crate::spec::source::Place;
@@ -26,7 +26,7 @@ struct Vertices<'a> {
 }
 
 /// Reads one topology, or notes all that is wrong with it.
-pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<OwnTopology> {
+pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<CustomTopology> {
     let name = &entry.key;
     let entries = entry.node.entries(&format!("topology `{name}`"), faults)?;
     let mut found = Faults::default();
@@ -64,7 +64,7 @@ pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<OwnTopology> {
     let listed = find(entries, "links").map_or(&[][..], |entry| entry.node.items());
     let has_latency = listed.iter().any(states_latency);
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let network = OwnNetwork {
+    let network = CustomNetwork {
         name: name.clone(),
         unit,
         devices: owned(&vertices.names[..devices]),
@@ -72,7 +72,7 @@ pub(super) fn read(entry: &Entry, faults: &mut Faults) -> Option<OwnTopology> {
         links,
         has_latency,
     };
-    OwnTopology::new(&network)
+    CustomTopology::new(&network)
         .map_err(|wrong| {
             faults.extend(wrong.iter().map(|it| placed(it, &vertices, &places)));
         })
@@ -161,7 +161,7 @@ fn links_of<'a>(
     vertices: &Vertices<'_>,
     places: &mut Vec<&'a Place>,
     faults: &mut Faults,
-) -> Vec<OwnLink> {
+) -> Vec<CustomLink> {
     let some_have = node.items().iter().any(states_latency);
     let mut links = Vec::new();
     for item in node.items() {
@@ -189,7 +189,7 @@ fn link(
     entries: &[Entry],
     vertices: &Vertices<'_>,
     faults: &mut Faults,
-) -> Option<OwnLink> {
+) -> Option<CustomLink> {
     let mut end = |key: &str| {
         let Some(entry) = find(entries, key) else {
             let message = format!("this link has no `{key}`");
@@ -220,7 +220,7 @@ fn link(
         Some(entry) => faults.ok(count(&entry.node)),
         None => Some(1),
     };
-    Some(OwnLink {
+    Some(CustomLink {
         from: from?,
         to: to?,
         bandwidth: bandwidth?,
@@ -267,20 +267,20 @@ fn count(node: &Node) -> Result<u32, Diagnostic> {
 }
 
 /// A fault of the network at the place of its link or name.
-fn placed(fault: &OwnTopologyFault, vertices: &Vertices<'_>, links: &[&Place]) -> Diagnostic {
+fn placed(fault: &CustomTopologyFault, vertices: &Vertices<'_>, links: &[&Place]) -> Diagnostic {
     let (place, hint) = match fault {
-        OwnTopologyFault::SelfLink { link, .. } => {
+        CustomTopologyFault::SelfLink { link, .. } => {
             (links[*link], "a link joins two different vertices")
         }
-        OwnTopologyFault::Twice { link, .. } => (
+        CustomTopologyFault::Twice { link, .. } => (
             links[*link],
             "`count` makes a bundle of alike links, `one_way` a link of one direction",
         ),
-        OwnTopologyFault::Untouched { vertex, .. } => (
+        CustomTopologyFault::Untouched { vertex, .. } => (
             vertices.places[*vertex as usize],
             "give it a link, or take its name out",
         ),
-        OwnTopologyFault::Disconnected { vertex, .. } => (
+        CustomTopologyFault::Disconnected { vertex, .. } => (
             vertices.places[*vertex as usize],
             "every device reaches every other one over links, devices and switches",
         ),

@@ -1,166 +1,19 @@
-//! The keys that a catalogue table may hold, and the check of a table against them.
+//! Check of a catalogue table against its keys.
 
 use crate::closed_set::nearest;
-use crate::hardware::{AttentionKernel, Precision};
+use crate::data_table::quantity::{Dollars, Month, ParameterCount};
+use crate::data_table::{Key, LONGEST, Need, Value, ValueKind};
 use crate::units::{Bandwidth, Bytes, FlopRate, Power, SimDuration};
 
 use super::fault::Faults;
-use super::quantity::{Dollars, Month, ParameterCount};
 
-/// What the value of a key looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueKind {
-    /// Any text.
-    Text,
-    /// Several texts.
-    TextList,
-    /// An amount of data from 1 byte to 1 EB: `"80 GiB"`.
-    Bytes,
-    /// A data rate from 1 kB/s to 1 EB/s: `"400 Gbit/s"`.
-    Bandwidth,
-    /// A span of time from zero to an hour: `"1.5 us"`.
-    Duration,
-    /// A floating-point rate from 1 MFLOP/s to 10⁹ TFLOP/s: `"989 TFLOP/s"`.
-    FlopRate,
-    /// Electrical power: `"700 W"`.
-    Power,
-    /// Money for one GPU and hour: `"2.50 USD"`.
-    Price,
-    /// A month: `"2026-05"`.
-    Month,
-    /// A published number of parameters with its digits: `"70.6 billion"`.
-    ParameterCount,
-    /// A whole number from 1 to a limit beyond which it can only be a slip.
-    CountTo(u32),
-    /// A whole number from 0 on.
-    CountOrZero,
-    /// Exactly so many whole numbers from 1 to 10,000.
-    Counts(usize),
-    /// A number above 0 and at most 1.
-    Fraction,
-    /// A number from 1 on.
-    Ratio,
-    /// A number from 0 on.
-    Number,
-    /// `true` or `false`.
-    Flag,
-    /// One of fixed names.
-    Choice(&'static [&'static str]),
-    /// One of fixed names, or `auto`.
-    ChoiceOrAuto(&'static [&'static str]),
-    /// Several of fixed names.
-    Choices(&'static [&'static str]),
-}
-
-impl ValueKind {
-    /// What is expected, in words that follow "expected".
-    pub fn expectation(self) -> String {
-        match self {
-            Self::Text => "text".to_owned(),
-            Self::TextList => "a list of texts".to_owned(),
-            Self::Bytes => "an amount of data like \"80 GiB\"".to_owned(),
-            Self::Bandwidth => "a data rate like \"400 Gbit/s\"".to_owned(),
-            Self::Duration => "a time like \"1.5 us\"".to_owned(),
-            Self::FlopRate => "a rate like \"989 TFLOP/s\"".to_owned(),
-            Self::Power => "a power like \"700 W\"".to_owned(),
-            Self::Price => "a price like \"2.50 USD\"".to_owned(),
-            Self::Month => "a month like \"2026-05\"".to_owned(),
-            Self::ParameterCount => "a number of parameters like \"70.6 billion\"".to_owned(),
-            Self::CountTo(most) => format!("a whole number from 1 to {most}"),
-            Self::CountOrZero => "a whole number from 0 on".to_owned(),
-            Self::Counts(length) => format!("{length} whole numbers from 1 to {LONGEST}"),
-            Self::Fraction => "a number above 0 and at most 1".to_owned(),
-            Self::Ratio => "a number from 1 on".to_owned(),
-            Self::Number => "a number from 0 on".to_owned(),
-            Self::Flag => "true or false".to_owned(),
-            Self::Choice(names) => format!("one of: {}", names.join(", ")),
-            Self::ChoiceOrAuto(names) => format!("one of: auto, {}", names.join(", ")),
-            Self::Choices(names) => format!("a list of: {}", names.join(", ")),
-        }
-    }
-}
-
-/// One key of a catalogue table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// Dotted path below the entry. A part in braces stands for each name of a closed set:
-    /// `peaks.{precision}`, `attention.{attention}.forward`.
-    pub path: &'static str,
-    /// What its value looks like.
-    pub kind: ValueKind,
-    /// Whether an entry without it is refused (inside a table in braces: when that table is there).
-    pub required: bool,
-    /// Meaning and, where it has one, its default.
-    pub doc: &'static str,
-}
-
-impl Key {
-    /// A key that every entry has.
-    pub(super) const fn required(path: &'static str, kind: ValueKind, doc: &'static str) -> Self {
-        Self {
-            path,
-            kind,
-            required: true,
-            doc,
-        }
-    }
-
-    /// A key that may be left out.
-    pub(super) const fn optional(path: &'static str, kind: ValueKind, doc: &'static str) -> Self {
-        Self {
-            path,
-            kind,
-            required: false,
-            doc,
-        }
-    }
-
-    /// Every spelling of the path, braces filled in.
-    pub fn paths(&self) -> Vec<String> {
-        self.path
-            .split('.')
-            .fold(vec![String::new()], |heads, part| {
-                heads
-                    .iter()
-                    .flat_map(|head| {
-                        part_names(part).into_iter().map(move |name| {
-                            if head.is_empty() {
-                                name.to_owned()
-                            } else {
-                                format!("{head}.{name}")
-                            }
-                        })
-                    })
-                    .collect()
-            })
-    }
-}
-
-fn part_names(part: &'static str) -> Vec<&'static str> {
-    match part {
-        "{precision}" => Precision::NAMES.to_vec(),
-        "{attention}" => AttentionKernel::NAMES.to_vec(),
-        name => vec![name],
-    }
-}
-
-/// Checks what a table says, key by key: unknown keys and values that do not fit.
-///
-/// Whether something is missing is [`check_complete`]'s question, since a table may rest on another.
+/// Notes unknown keys and values that do not fit. [`check_complete`] finds missing keys once bases are
+/// merged in.
 pub(super) fn check_given(table: &toml::Table, keys: &[Key], faults: &mut Faults<'_>) {
-    let known: Vec<(String, &Key)> = keys
-        .iter()
-        .flat_map(|key| key.paths().into_iter().map(move |path| (path, key)))
-        .collect();
-    check_table(table, "", &known, faults);
+    check_table(table, "", keys, faults);
 }
 
-fn check_table(
-    table: &toml::Table,
-    prefix: &str,
-    known: &[(String, &Key)],
-    faults: &mut Faults<'_>,
-) {
+fn check_table(table: &toml::Table, prefix: &str, known: &[Key], faults: &mut Faults<'_>) {
     for (name, value) in table {
         // A dot inside a quoted name must not reach into another table.
         if name.contains('.') {
@@ -168,12 +21,12 @@ fn check_table(
             continue;
         }
         let path = format!("{prefix}{name}");
-        if let Some((_, key)) = known.iter().find(|(known_path, _)| *known_path == path) {
+        if let Some(key) = known.iter().find(|key| key.path == path) {
             check_value(&path, value, key.kind, faults);
             continue;
         }
         let below = format!("{path}.");
-        let is_table = known.iter().any(|(known, _)| known.starts_with(&below));
+        let is_table = known.iter().any(|key| key.path.starts_with(&below));
         match value {
             toml::Value::Table(inner) if is_table => check_table(inner, &below, known, faults),
             other if is_table => {
@@ -185,10 +38,10 @@ fn check_table(
     }
 }
 
-fn unknown_key(name: &str, prefix: &str, known: &[(String, &Key)], faults: &mut Faults<'_>) {
+fn unknown_key(name: &str, prefix: &str, known: &[Key], faults: &mut Faults<'_>) {
     let mut here: Vec<&str> = known
         .iter()
-        .filter_map(|(path, _)| path.strip_prefix(prefix))
+        .filter_map(|key| key.path.strip_prefix(prefix))
         .filter_map(|rest| rest.split('.').next())
         .collect();
     here.dedup();
@@ -199,23 +52,38 @@ fn unknown_key(name: &str, prefix: &str, known: &[(String, &Key)], faults: &mut 
     faults.unknown_key(prefix, name, hint);
 }
 
-/// Says for every required key that the table does not have how to write it.
+/// Notes every required key that a complete table lacks, and every key that belongs to entries of
+/// another kind.
 pub(super) fn check_complete(table: &toml::Table, keys: &[Key], faults: &mut Faults<'_>) {
-    for key in keys.iter().filter(|key| key.required) {
-        for path in key.paths() {
-            let needed = !key.path.contains('{') || holder(table, &path).is_some();
-            if needed && lookup(table, &path).is_none() {
-                let hint = format!(
-                    "write `{path}` with {}, or name a `base` that has it",
-                    key.kind.expectation()
-                );
-                faults.key("", format!("`{path}` is missing"), Some(hint));
+    let lacks = |key: &Key| {
+        let needed = match key.need {
+            Need::Always => true,
+            Need::InItsTable => holder(table, &key.path).is_some(),
+            Need::Never => false,
+        };
+        needed && lookup(table, &key.path).is_none()
+    };
+    // Without the family, nothing is known about the keys that depend on it.
+    let whole = !keys.iter().any(|key| key.owner.is_none() && lacks(key));
+    for key in keys {
+        let path = &key.path;
+        let stranger = key.owner.filter(|owner| !owner.owns(table));
+        if let Some(owner) = stranger {
+            if whole && table.contains_key(path) {
+                let message = format!("`{path}` belongs to {} only", owner.title);
+                faults.key(path, message, None);
             }
+        } else if lacks(key) {
+            let hint = format!(
+                "write `{path}` with {}, or name a `base` that has it",
+                key.kind.expectation()
+            );
+            faults.key("", format!("`{path}` is missing"), Some(hint));
         }
     }
 }
 
-/// The table that holds the last part of a path.
+/// The table that holds the last key of a dotted path.
 fn holder<'a>(table: &'a toml::Table, path: &str) -> Option<&'a toml::Value> {
     path.rsplit_once('.')
         .and_then(|(above, _)| lookup(table, above))
@@ -234,7 +102,7 @@ fn check_value(path: &str, value: &toml::Value, kind: ValueKind, faults: &mut Fa
     }
 }
 
-/// Why a value does not fit its key.
+/// Refusal of a value that does not fit its key.
 struct Refusal {
     message: String,
     hint: Option<String>,
@@ -327,11 +195,8 @@ where
     })
 }
 
-/// Most blocks or items that a list of counts may ask for.
-pub(super) const LONGEST: u32 = 10_000;
-
-/// Refuses what parses but is so far from any machine that it can only be a slip, and would leave
-/// the range of the simulator's integers.
+/// Refuses a value so far from any machine that it must be a typing error, and that would leave the
+/// range of the simulator's integers.
 fn within(
     value: &toml::Value,
     amount: f64,
@@ -361,19 +226,12 @@ fn number(
     kind: ValueKind,
     in_range: impl Fn(f64) -> bool,
 ) -> Result<(), Refusal> {
-    let n = as_number(value).ok_or_else(|| mismatch(value, kind))?;
+    let n = f64::read(value).ok_or_else(|| mismatch(value, kind))?;
     if n.is_finite() && in_range(n) {
         Ok(())
     } else {
         Err(out_of_range(value, kind))
     }
-}
-
-/// An integer or float as a real number.
-pub(super) fn as_number(value: &toml::Value) -> Option<f64> {
-    value
-        .as_float()
-        .or_else(|| value.as_integer().map(|n| n as f64))
 }
 
 fn choice(
@@ -409,7 +267,7 @@ fn out_of_range(value: &toml::Value, kind: ValueKind) -> Refusal {
     }
 }
 
-/// The value for a message: short ones as written, long ones by their type.
+/// A value as messages show it: short ones as written, long ones by their type.
 fn described(value: &toml::Value) -> String {
     match value {
         toml::Value::Table(_) => "a table".to_owned(),

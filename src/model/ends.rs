@@ -1,12 +1,15 @@
 //! Both ends of a transformer: embedding, head with its loss, multi-token prediction.
 
+use crate::model::block::{LayerKind, block};
 use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
-use crate::model::lower::LoweredLayer;
+use crate::model::lowered::LoweredLayer;
+use crate::model::mlp::activation;
+use crate::model::residual::norm;
+use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
-use crate::model::transformer::{LayerKind, Share, activation, block, norm};
 use crate::model::{CommGroup, CommOp};
 
-/// Table look-up, positions, and what an encoder adds.
+/// Table look-up, positions, and an encoder's segments.
 pub(super) fn embedding(share: &Share) -> LoweredLayer {
     let network = share.network;
     let mut layer = LayerBuilder::new("embedding", share.shard, 8 * share.tokens);
@@ -110,8 +113,8 @@ fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
     layer.parameters((share.hidden + 1) * (share.hidden + 2));
 }
 
-/// Logits and loss. What is held per logit is a fact of the loss function (`Shard::logit_bytes`). In a loss over
-/// a sharded vocabulary the maximum, the exponentials, their sum and the target's logit are passes of their own,
+/// Logits and loss. The loss function decides what is held per logit (`Shard::logit_bytes`). In a loss over
+/// a sharded vocabulary the maximum, the exponentials, their sum and the target's logit are separate passes,
 /// with three small all-reduces between the shards; a framework that has no other runs it on one shard too.
 fn logits(layer: &mut LayerBuilder, share: &Share) {
     let element = layer.element_bytes();
@@ -131,9 +134,9 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
     layer.keep(KeptBy::Layer, share.norm_tokens * share.hidden * element);
     gather_again(layer, share, stream);
     let count = share.tokens * vocab;
-    let (forward, backward) = if share.shard.fused.cross_entropy {
+    let (forward, backward) = if share.shard.fusion.cross_entropy {
         ((2 * element * count, 2), (0, 0))
-    } else if share.tp > 1 || share.shard.fused.vocab_parallel_loss {
+    } else if share.tp > 1 || share.shard.fusion.vocab_parallel_loss {
         (((element + 36) * count, 8), ((element + 12) * count, 3))
     } else {
         (((element + 12) * count, 3), ((element + 16) * count, 3))

@@ -1,8 +1,8 @@
-//! Quantities that only catalogue tables have: prices, months, published parameter counts.
+//! Quantities that only data files have: prices, months, published parameter counts.
 
 use std::str::FromStr;
 
-/// Why a text is not one of them.
+/// A text that is none of these quantities.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Not an amount of US dollars.
@@ -20,7 +20,14 @@ pub enum TextError {
 
 /// An amount of US dollars above zero.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Dollars(pub f64);
+pub struct Dollars(f64);
+
+impl Dollars {
+    /// The amount, in US dollars.
+    pub const fn usd(self) -> f64 {
+        self.0
+    }
+}
 
 impl FromStr for Dollars {
     type Err = TextError;
@@ -68,7 +75,7 @@ impl FromStr for Month {
 /// A published number of parameters, with the precision it was published to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ParameterCount {
-    /// The number.
+    /// Number of parameters.
     pub count: f64,
     /// Half a unit of its last printed digit: `"13 billion"` may be anything from 12.5 to 13.5.
     pub rounding: f64,

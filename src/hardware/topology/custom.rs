@@ -1,8 +1,7 @@
-//! A network of one's own: named devices and switches, joined by links with a bandwidth and a
-//! latency each.
+//! Custom topologies: named devices and switches, joined by links with a bandwidth and a latency each.
 //!
-//! Devices and switches both forward. Routes are shortest by the number of links (BFS), and where
-//! several are equally short every vertex hands on equal parts to each of its next ones.
+//! Devices and switches both forward. Routes are shortest by the number of links (BFS); where several
+//! are equally short, every vertex splits its traffic equally among its next ones (ECMP).
 
 use std::collections::BTreeSet;
 
@@ -11,7 +10,7 @@ use crate::hardware::topology::graph::Graph;
 use crate::units::{Bandwidth, SimDuration};
 
 closed_set! {
-    /// What one device of an own topology stands for.
+    /// Hardware that one device of a custom topology stands for.
     pub enum DeviceUnit: "unit of devices" {
         /// A node (a scale-up domain, where that spans several) with all its NICs.
         Nodes = "nodes",
@@ -20,59 +19,59 @@ closed_set! {
     }
 }
 
-/// One link, or a bundle of alike ones.
+/// One link, or a bundle of equal ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OwnLink {
+pub struct CustomLink {
     /// Vertex at one end; devices are numbered first, switches after them.
     pub from: u32,
     /// Vertex at the other end.
     pub to: u32,
-    /// Of one link and direction.
+    /// Bandwidth of one link and direction.
     pub bandwidth: Bandwidth,
-    /// Of one passage.
+    /// Latency of one traversal.
     pub latency: SimDuration,
-    /// Whether it carries nothing back.
+    /// Whether it has no opposite direction.
     pub one_way: bool,
-    /// Links of the bundle.
+    /// Number of links in the bundle.
     pub count: u32,
 }
 
-/// What an own topology is made from.
+/// Description of a custom topology, not yet checked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct OwnNetwork {
-    /// Name that a spec gives it.
+pub struct CustomNetwork {
+    /// Name in the spec.
     pub name: String,
-    /// What its devices stand for.
+    /// Hardware that one device stands for.
     pub unit: DeviceUnit,
     /// Names of the devices, in the order of a job's nodes.
     pub devices: Vec<String>,
     /// Names of the switches.
     pub switches: Vec<String>,
-    /// Its links.
-    pub links: Vec<OwnLink>,
+    /// Links between devices and switches.
+    pub links: Vec<CustomLink>,
     /// Whether its latencies count; otherwise messages take those of the cluster's fabric.
     pub has_latency: bool,
 }
 
-/// Why links are no network.
+/// A fault of a custom topology's links.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OwnTopologyFault {
+pub enum CustomTopologyFault {
     /// A link leads back to where it starts.
     #[error("link from `{name}` to itself")]
     SelfLink {
-        /// Place of the link.
+        /// Index of the link.
         link: usize,
-        /// Its end.
+        /// Both of its ends.
         name: String,
     },
     /// Two links have the same ends and direction.
     #[error("`{from}` is linked to `{to}` twice")]
     Twice {
-        /// Place of the second link.
+        /// Index of the second link.
         link: usize,
-        /// Where it starts.
+        /// Sending end.
         from: String,
-        /// Where it ends.
+        /// Receiving end.
         to: String,
     },
     /// A device or switch is alone.
@@ -80,24 +79,24 @@ pub enum OwnTopologyFault {
     Untouched {
         /// The vertex.
         vertex: u32,
-        /// Its name.
+        /// Name of the vertex.
         name: String,
     },
-    /// There is no way between two devices.
-    #[error("no way leads from `{from}` to `{to}`")]
+    /// No path leads from one device to another.
+    #[error("no path leads from `{from}` to `{to}`")]
     Disconnected {
         /// The device that is cut off.
         vertex: u32,
-        /// Where the way would start.
+        /// Start of the missing path.
         from: String,
-        /// Where it would end.
+        /// End of the missing path.
         to: String,
     },
 }
 
-/// A checked network: every device reaches every other one.
+/// A checked custom topology: every device reaches every other one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct OwnTopology {
+pub struct CustomTopology {
     name: String,
     unit: DeviceUnit,
     switches: u32,
@@ -110,8 +109,8 @@ pub struct OwnTopology {
     latencies: Vec<Vec<f64>>,
 }
 
-impl OwnTopology {
-    /// Checks a network and finds its shortest ways.
+impl CustomTopology {
+    /// Checks a description and finds the shortest paths.
     ///
     /// # Errors
     /// Every self-link, repeated link, vertex without a link, and device that is cut off from the
@@ -119,7 +118,7 @@ impl OwnTopology {
     ///
     /// # Panics
     /// If a link names a vertex that is not there.
-    pub fn new(network: &OwnNetwork) -> Result<Self, Vec<OwnTopologyFault>> {
+    pub fn new(network: &CustomNetwork) -> Result<Self, Vec<CustomTopologyFault>> {
         let names: Vec<&String> = network.devices.iter().chain(&network.switches).collect();
         let mut faults = link_faults(network, &names);
         let (graph, latencies) = directed(network);
@@ -130,7 +129,7 @@ impl OwnTopology {
         }
         for (name, vertex) in names.iter().zip(0..) {
             if alone[vertex as usize] {
-                faults.push(OwnTopologyFault::Untouched {
+                faults.push(CustomTopologyFault::Untouched {
                     vertex,
                     name: (*name).clone(),
                 });
@@ -161,48 +160,47 @@ impl OwnTopology {
         })
     }
 
-    /// Name that a spec gives it.
+    /// Name in the spec.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What its devices stand for.
+    /// Hardware that one device stands for.
     pub const fn unit(&self) -> DeviceUnit {
         self.unit
     }
 
-    /// Devices.
+    /// Number of devices.
     pub const fn devices(&self) -> u32 {
         self.graph.devices()
     }
 
-    /// Its vertices and directed links, capacities in bytes per second.
+    /// Vertices and directed links, capacities in bytes per second.
     pub const fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// Calls `take` with every directed link of the ways between two devices and the share of the
-    /// traffic on it.
+    /// Calls `take` with every directed link between two devices that carries traffic, and its share.
     pub fn route(&self, from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
         let towards = &self.distances[to as usize];
         self.graph.shares_towards(towards, from, take);
     }
 
-    /// Calls `take` with what every directed link carries when several devices send to one, each its
+    /// Calls `take` with the load of every directed link when several devices send to one, each its
     /// amount.
     pub fn gather(&self, senders: &[(u32, f64)], to: u32, take: &mut dyn FnMut(u32, f64)) {
         let towards = &self.distances[to as usize];
         self.graph.gather_towards(towards, senders, take);
     }
 
-    /// Latency of the way between two devices, the mean of equally short ones by their shares;
-    /// `None` where the network states none.
+    /// Latency between two devices, the mean over equally short paths weighted by their shares; `None`
+    /// where the description states no latencies.
     pub fn latency(&self, from: u32, to: u32) -> Option<SimDuration> {
         let towards = self.latencies.get(to as usize)?;
         Some(SimDuration::from_secs_f64(towards[from as usize]))
     }
 
-    /// It in a few words: `6 devices (nodes), 2 switches, 8 links`.
+    /// One-line summary: `6 devices (nodes), 2 switches, 8 links`.
     pub fn description(&self) -> String {
         format!(
             "{} devices ({}), {} switches, {} links",
@@ -214,13 +212,13 @@ impl OwnTopology {
     }
 }
 
-fn link_faults(network: &OwnNetwork, names: &[&String]) -> Vec<OwnTopologyFault> {
+fn link_faults(network: &CustomNetwork, names: &[&String]) -> Vec<CustomTopologyFault> {
     let mut seen: BTreeSet<(u32, u32)> = BTreeSet::new();
     let mut faults = Vec::new();
     for (place, link) in network.links.iter().enumerate() {
         let [from, to] = [link.from, link.to].map(|vertex| names[vertex as usize].clone());
         if link.from == link.to {
-            faults.push(OwnTopologyFault::SelfLink {
+            faults.push(CustomTopologyFault::SelfLink {
                 link: place,
                 name: from,
             });
@@ -229,7 +227,7 @@ fn link_faults(network: &OwnNetwork, names: &[&String]) -> Vec<OwnTopologyFault>
         let there = !seen.insert((link.from, link.to));
         let back = !link.one_way && !seen.insert((link.to, link.from));
         if there || back {
-            faults.push(OwnTopologyFault::Twice {
+            faults.push(CustomTopologyFault::Twice {
                 link: place,
                 from,
                 to,
@@ -239,8 +237,8 @@ fn link_faults(network: &OwnNetwork, names: &[&String]) -> Vec<OwnTopologyFault>
     faults
 }
 
-/// Both directions of every link, self-links left out.
-fn directed(network: &OwnNetwork) -> (Graph, Vec<SimDuration>) {
+/// The graph with both directions of every link, self-links left out, and the latency of each.
+fn directed(network: &CustomNetwork) -> (Graph, Vec<SimDuration>) {
     let devices = network.devices.len() as u32;
     let mut graph = Graph::new(devices, network.switches.len() as u32);
     let mut latencies = Vec::new();
@@ -256,13 +254,13 @@ fn directed(network: &OwnNetwork) -> (Graph, Vec<SimDuration>) {
     (graph, latencies)
 }
 
-/// Devices that the first one does not reach, or that do not reach it; those without any link are
-/// told apart.
+/// Faults of devices that the first one does not reach, or that do not reach it. Devices without any
+/// link are reported as such instead.
 fn cut_off(
     devices: &[String],
     distances: &[Vec<Option<u32>>],
     alone: &[bool],
-) -> Vec<OwnTopologyFault> {
+) -> Vec<CustomTopologyFault> {
     let mut faults = Vec::new();
     let Some(first) = (0..devices.len()).find(|device| !alone[*device]) else {
         return faults;
@@ -276,7 +274,7 @@ fn cut_off(
         } else {
             continue;
         };
-        faults.push(OwnTopologyFault::Disconnected {
+        faults.push(CustomTopologyFault::Disconnected {
             vertex: device as u32,
             from: devices[missing.0].clone(),
             to: devices[missing.1].clone(),
@@ -289,8 +287,8 @@ fn cut_off(
 mod tests {
     use super::*;
 
-    fn link(from: u32, to: u32, gbit_per_s: f64) -> OwnLink {
-        OwnLink {
+    fn link(from: u32, to: u32, gbit_per_s: f64) -> CustomLink {
+        CustomLink {
             from,
             to,
             bandwidth: Bandwidth::gbit_per_s(gbit_per_s),
@@ -300,8 +298,8 @@ mod tests {
         }
     }
 
-    fn network(devices: u32, switches: u32, links: Vec<OwnLink>) -> OwnNetwork {
-        OwnNetwork {
+    fn network(devices: u32, switches: u32, links: Vec<CustomLink>) -> CustomNetwork {
+        CustomNetwork {
             name: "mine".to_owned(),
             unit: DeviceUnit::Nodes,
             devices: (0..devices).map(|d| format!("d{d}")).collect(),
@@ -311,39 +309,39 @@ mod tests {
         }
     }
 
-    // d0 – {s0, s1, s2} – d1: three ways of two links, a third of the traffic on each, 2 µs.
+    // d0 – {s0, s1, s2} – d1: three paths of two links, a third of the traffic on each, 2 µs.
     #[test]
-    fn equally_short_ways_share_in_equal_parts() {
+    fn equally_short_paths_share_in_equal_parts() {
         let links = (2..5).flat_map(|s| [link(0, s, 100.0), link(s, 1, 100.0)]);
-        let own = OwnTopology::new(&network(2, 3, links.collect())).expect("it is joined");
+        let custom = CustomTopology::new(&network(2, 3, links.collect())).expect("it is joined");
         let mut shares = Vec::new();
-        own.route(0, 1, &mut |_, share| shares.push(share));
+        custom.route(0, 1, &mut |_, share| shares.push(share));
         assert_eq!(shares, [1.0 / 3.0; 6]);
-        assert_eq!(own.latency(0, 1), Some(SimDuration::from_micros(2)));
+        assert_eq!(custom.latency(0, 1), Some(SimDuration::from_micros(2)));
     }
 
-    // A one-way ring of three: from d1 to d0 the only way leads over d2.
+    // A one-way ring of three: from d1 to d0 the only path leads over d2.
     #[test]
     fn a_one_way_link_carries_nothing_back() {
-        let links = [(0, 1), (1, 2), (2, 0)].map(|(from, to)| OwnLink {
+        let links = [(0, 1), (1, 2), (2, 0)].map(|(from, to)| CustomLink {
             one_way: true,
             ..link(from, to, 100.0)
         });
-        let own = OwnTopology::new(&network(3, 0, links.to_vec())).expect("it goes round");
-        let mut ways = Vec::new();
-        own.route(1, 0, &mut |place, share| ways.push((place, share)));
-        assert_eq!(ways, [(1, 1.0), (2, 1.0)]);
+        let custom = CustomTopology::new(&network(3, 0, links.to_vec())).expect("it goes round");
+        let mut links_used = Vec::new();
+        custom.route(1, 0, &mut |place, share| links_used.push((place, share)));
+        assert_eq!(links_used, [(1, 1.0), (2, 1.0)]);
     }
 
     #[test]
-    fn every_fault_of_a_network_is_told() {
-        let one_way = OwnLink {
+    fn every_fault_of_a_custom_topology_is_reported() {
+        let one_way = CustomLink {
             one_way: true,
             ..link(3, 0, 1.0)
         };
         // d0–d1 twice, d2 to itself and so alone, d3 only sends.
         let links = vec![link(0, 1, 1.0), link(1, 0, 1.0), link(2, 2, 1.0), one_way];
-        let faults = OwnTopology::new(&network(4, 0, links)).expect_err("four faults");
+        let faults = CustomTopology::new(&network(4, 0, links)).expect_err("four faults");
         let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
             texts,
@@ -351,7 +349,7 @@ mod tests {
                 "`d1` is linked to `d0` twice",
                 "link from `d2` to itself",
                 "no link touches `d2`",
-                "no way leads from `d0` to `d3`",
+                "no path leads from `d0` to `d3`",
             ]
         );
     }

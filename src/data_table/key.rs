@@ -1,0 +1,134 @@
+//! Keys of data files: path, form of the value, meaning.
+
+/// Form of a key's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// Any text.
+    Text,
+    /// Several texts.
+    TextList,
+    /// An amount of data from 1 byte to 1 EB: `"80 GiB"`.
+    Bytes,
+    /// A data rate from 1 kB/s to 1 EB/s: `"400 Gbit/s"`.
+    Bandwidth,
+    /// A span of time from zero to an hour: `"1.5 us"`.
+    Duration,
+    /// A floating-point rate from 1 MFLOP/s to 10⁹ TFLOP/s: `"989 TFLOP/s"`.
+    FlopRate,
+    /// Electrical power: `"700 W"`.
+    Power,
+    /// Money for one GPU and hour: `"2.50 USD"`.
+    Price,
+    /// A month: `"2026-05"`.
+    Month,
+    /// A published number of parameters with its digits: `"70.6 billion"`.
+    ParameterCount,
+    /// A whole number from 1 to a limit; more must be a typing error.
+    CountTo(u32),
+    /// A whole number from 0 on.
+    CountOrZero,
+    /// Exactly so many whole numbers from 1 to 10,000.
+    Counts(usize),
+    /// A number above 0 and at most 1.
+    Fraction,
+    /// A number from 1 on.
+    Ratio,
+    /// A number from 0 on.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// One of fixed names.
+    Choice(&'static [&'static str]),
+    /// One of fixed names, or `auto`.
+    ChoiceOrAuto(&'static [&'static str]),
+    /// Several of fixed names.
+    Choices(&'static [&'static str]),
+}
+
+impl ValueKind {
+    /// The form in words that follow "expected".
+    pub fn expectation(self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::TextList => "a list of texts".to_owned(),
+            Self::Bytes => "an amount of data like \"80 GiB\"".to_owned(),
+            Self::Bandwidth => "a data rate like \"400 Gbit/s\"".to_owned(),
+            Self::Duration => "a time like \"1.5 us\"".to_owned(),
+            Self::FlopRate => "a rate like \"989 TFLOP/s\"".to_owned(),
+            Self::Power => "a power like \"700 W\"".to_owned(),
+            Self::Price => "a price like \"2.50 USD\"".to_owned(),
+            Self::Month => "a month like \"2026-05\"".to_owned(),
+            Self::ParameterCount => "a number of parameters like \"70.6 billion\"".to_owned(),
+            Self::CountTo(most) => format!("a whole number from 1 to {most}"),
+            Self::CountOrZero => "a whole number from 0 on".to_owned(),
+            Self::Counts(length) => format!("{length} whole numbers from 1 to {LONGEST}"),
+            Self::Fraction => "a number above 0 and at most 1".to_owned(),
+            Self::Ratio => "a number from 1 on".to_owned(),
+            Self::Number => "a number from 0 on".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Choice(names) => format!("one of: {}", names.join(", ")),
+            Self::ChoiceOrAuto(names) => format!("one of: auto, {}", names.join(", ")),
+            Self::Choices(names) => format!("a list of: {}", names.join(", ")),
+        }
+    }
+}
+
+/// Whether a table without a key is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Every entry has to give it.
+    Always,
+    /// Every entry that has the table around it has to give it.
+    InItsTable,
+    /// No entry has to give it.
+    Never,
+}
+
+impl Need {
+    /// Need of the keys inside a table that is itself needed like this.
+    pub(crate) const fn inside(self) -> Self {
+        match self {
+            Self::Always => Self::Always,
+            Self::InItsTable | Self::Never => Self::InItsTable,
+        }
+    }
+}
+
+/// The entries that a key belongs to: those whose `key` holds one of `values`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Key of the entry that decides.
+    pub key: &'static str,
+    /// Values of that key in those entries.
+    pub values: &'static [&'static str],
+    /// Such an entry, in words.
+    pub title: &'static str,
+}
+
+impl Owner {
+    /// Whether an entry is one of them.
+    pub fn owns(&self, entry: &toml::Table) -> bool {
+        entry
+            .get(self.key)
+            .and_then(toml::Value::as_str)
+            .is_some_and(|value| self.values.contains(&value))
+    }
+}
+
+/// One key of a data file's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Dotted path below the entry: `peaks.bf16`.
+    pub path: String,
+    /// Form of its value.
+    pub kind: ValueKind,
+    /// Whether it may be left out.
+    pub need: Need,
+    /// Meaning and, where it has one, its default.
+    pub doc: &'static str,
+    /// The entries that it belongs to; `None`: all.
+    pub owner: Option<Owner>,
+}
+
+/// Most blocks or items that a list of counts may ask for.
+pub const LONGEST: u32 = 10_000;

@@ -1,0 +1,29 @@
+//! Work that shares a kernel, declared with the keys of a stack's table `fusion`.
+
+use crate::data_table::data_table;
+
+data_table! {
+    /// Work that shares a kernel.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Fusion {
+        /// Whether bias, activation, dropout, residual and mask are one kernel each instead of several.
+        elementwise: bool,
+        /// Whether the loss never writes fp32 logits beside the bf16 ones.
+        cross_entropy: bool,
+        /// Whether a loss that is not fused takes the passes of a sharded vocabulary without tensor parallelism too;
+        /// default: false.
+        vocab_parallel_loss: bool = false,
+        /// Whether weight gradients are accumulated inside their matrix product.
+        gradient_accumulation: bool,
+        /// Whether the optimizer is one kernel over all parameters.
+        optimizer: bool,
+        /// Whether a gated activation is one kernel that keeps its two inputs only, not the activated half too;
+        /// default: true.
+        gated_activation: bool = true,
+        /// Whether a root-mean-square norm is one kernel that keeps its input alone, not an fp32 copy and the
+        /// normalised input too; default: true.
+        norm: bool = true,
+        /// Whether the attention kernel reads shared keys and values without a copy per query head; default: true.
+        grouped_attention: bool = true,
+    }
+}

@@ -1,0 +1,135 @@
+//! Operators, parameters and activations of a model on one rank.
+
+use crate::model::{Fusion, Operator};
+use crate::units::{Bytes, Flops};
+
+/// Exchange of keys and values among the ranks of a context-parallel group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ContextExchange {
+    /// Blocks travel around a ring behind the attention kernels (arXiv 2310.01889; Megatron).
+    Ring,
+    /// All of them are gathered first (Llama 3, arXiv 2407.21783 section 3.3.2).
+    AllGather,
+}
+
+/// Bytes of each logit while the loss is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LogitBytes {
+    /// Kept from the forward to the backward pass.
+    pub kept: u64,
+    /// Held in addition while gradients of the loss are computed.
+    pub transient: u64,
+}
+
+/// Formats of a step, as bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Format {
+    /// Bytes of an activation or weight outside the low-precision products
+    /// (`Precision::storage_bytes`).
+    pub element_bytes: u64,
+    /// Whether the linear layers run in 8 or 4 bits: their inputs are cast, and kept at 1 byte.
+    pub low_precision: bool,
+}
+
+/// Sharding of a model, with everything else that shapes one rank's operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shard {
+    /// Tensor-parallel ranks; must divide the heads and widths.
+    pub tp: u32,
+    /// Context-parallel ranks.
+    pub cp: u32,
+    /// Expert-parallel ranks; must divide the experts.
+    pub ep: u32,
+    /// Tensor-parallel ranks inside an expert.
+    pub etp: u32,
+    /// Whether norms, dropout and residuals hold 1/tp of the tokens (arXiv 2205.05198).
+    pub sequence_parallel: bool,
+    /// Exchange of keys and values when `cp` > 1.
+    pub context_exchange: ContextExchange,
+    /// Sequences (images) of one forward pass.
+    pub micro_batch: u32,
+    /// Tokens of a sequence; ignored for images.
+    pub seq_len: u32,
+    /// Formats.
+    pub format: Format,
+    /// Whether the score matrix stays on the chip (flash attention).
+    pub flash_attention: bool,
+    /// Whether routing, permutation and dispatch of tokens to experts are a few kernels.
+    pub fused_dispatch: bool,
+    /// Other work that shares a kernel.
+    pub fusion: Fusion,
+    /// Memory of the loss.
+    pub logit_bytes: LogitBytes,
+    /// Whether an encoder's head sees the masked tokens only.
+    pub masked_head: bool,
+    /// Whether dropout runs (see [`crate::model::Transformer::usual_dropout`]).
+    pub dropout: bool,
+}
+
+/// A model as one rank executes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoweredModel {
+    /// Layers that differ from one another.
+    pub layer_kinds: Vec<LoweredLayer>,
+    /// The layers front to back, as indices into `layer_kinds`.
+    pub sequence: Vec<u16>,
+    /// Layer in front of the first (the stem of a convolutional net).
+    pub embedding: LoweredLayer,
+    /// Layer behind the last: norm, logits, loss (pooling, classifier, loss).
+    pub head: LoweredLayer,
+    /// One multi-token-prediction layer with a pass through the head; a model has
+    /// `Transformer::mtp_layers` of them.
+    pub mtp: Option<LoweredLayer>,
+}
+
+/// One layer as one rank executes it for one microbatch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoweredLayer {
+    /// Kind of layer: `dense`, `moe`, `embedding`, …
+    pub name: &'static str,
+    /// Forward pass.
+    pub forward: Vec<Operator>,
+    /// Gradients of the inputs, with all communication and memory-bound work of the backward pass.
+    pub backward_input: Vec<Operator>,
+    /// Gradients of the weights; depend on `backward_input` of the same layer only.
+    pub backward_weight: Vec<Operator>,
+    /// Forward operators that selective recomputation repeats before the backward pass.
+    pub selective: Vec<Operator>,
+    /// Parameters that this rank holds when nothing is sharded over data parallelism.
+    pub parameters: ShardParameters,
+    /// Activations.
+    pub kept: Kept,
+    /// Rows and columns of this rank's weight matrices, each pair once.
+    pub weight_shapes: Vec<(u64, u64)>,
+    /// FLOPs of the model in the forward pass of this rank, without attention that is masked or outside
+    /// the window. The backward pass has twice as many.
+    pub model_flops_forward: Flops,
+}
+
+/// Parameters of a layer on one rank.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardParameters {
+    /// Parameters reduced over the dp·cp group.
+    pub dense: u64,
+    /// Parameters of routed experts, reduced over the experts' own data-parallel group.
+    pub expert: u64,
+}
+
+/// Activation bytes of one layer and microbatch.
+///
+/// With every option of arXiv 2205.05198 they are its closed formula `sbh(34 + 5as/h)` for
+/// 16-bit elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Kept from forward to backward when nothing is recomputed.
+    pub none: Bytes,
+    /// Kept when the attention core is recomputed.
+    pub selective: Bytes,
+    /// Kept when the layer is recomputed: its input.
+    pub full: Bytes,
+    /// Kept when single operations are recomputed: the input, the outputs of the attention kernel, of
+    /// all-to-alls and of every other matrix product.
+    pub operations: Bytes,
+    /// Peak of what the layer holds besides while it runs: gradients of its widest tensors.
+    pub transient: Bytes,
+}

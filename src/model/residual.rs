@@ -1,0 +1,56 @@
+//! Residual stream of a transformer: norms in front of a block, dropout and addition behind it.
+
+use crate::model::Norm;
+use crate::model::layer::{KeptBy, LayerBuilder, Passes};
+use crate::model::share::Share;
+
+/// A norm over the residual stream; its input and output are kept.
+pub(super) fn norm(layer: &mut LayerBuilder, share: &Share) {
+    layer.parameters(share.network.norm_parameters(share.network.hidden));
+    let elements = share.norm_tokens * share.hidden;
+    norm_passes(layer, share, elements);
+    let bytes = elements * layer.element_bytes();
+    if share.shard.fusion.norm || share.network.norm == Norm::LayerNorm {
+        layer.keep(KeptBy::Layer, bytes);
+    } else {
+        layer.keep(KeptBy::Layer, 4 * elements + bytes);
+    }
+    // The branch's gradient joins that of the residual stream.
+    layer.memory(Passes {
+        forward: (0, 0),
+        backward: (3 * bytes, 1),
+    });
+}
+
+/// Work of a norm. Backward: one kernel for the input (reads two, writes one), one for the weights
+/// (reads two). Unfused RMS norm runs as six kernels in 32 bits.
+pub(super) fn norm_passes(layer: &mut LayerBuilder, share: &Share, elements: u64) {
+    let bytes = elements * layer.element_bytes();
+    let eager = !share.shard.fusion.elementwise && share.network.norm == Norm::RmsNorm;
+    let (forward, backward) = if eager {
+        ((18 * bytes, 6), (27 * bytes, 9))
+    } else {
+        ((2 * bytes, 1), (5 * bytes, 2))
+    };
+    layer.memory(Passes { forward, backward });
+}
+
+/// Bias, dropout and residual behind a block.
+pub(super) fn residual(layer: &mut LayerBuilder, share: &Share) {
+    let elements = share.norm_tokens * share.hidden;
+    let bytes = elements * layer.element_bytes();
+    let dropout = share.shard.dropout;
+    let mask = if dropout { elements } else { 0 };
+    let separate = !share.shard.fusion.elementwise;
+    let mut forward = (3 * bytes + mask, 1);
+    if separate && dropout {
+        forward = (5 * bytes + mask, 2);
+    }
+    let backward = if dropout {
+        (2 * bytes + mask, 1)
+    } else {
+        (0, 0)
+    };
+    layer.memory(Passes { forward, backward });
+    layer.keep(KeptBy::Layer, mask);
+}

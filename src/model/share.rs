@@ -1,0 +1,54 @@
+//! Share of a transformer's tokens and widths that one rank works on.
+
+use crate::model::Transformer;
+use crate::model::lowered::Shard;
+
+/// Tokens and widths of one rank.
+#[derive(Clone, Copy)]
+pub(super) struct Share<'a> {
+    pub(super) network: &'a Transformer,
+    pub(super) shard: &'a Shard,
+    pub(super) tp: u64,
+    /// Tokens of a linear layer.
+    pub(super) tokens: u64,
+    /// Tokens of a norm, a dropout and a residual.
+    pub(super) norm_tokens: u64,
+    pub(super) hidden: u64,
+}
+
+impl<'a> Share<'a> {
+    pub(super) fn new(network: &'a Transformer, shard: &'a Shard) -> Self {
+        let tp = u64::from(shard.tp);
+        let tokens =
+            u64::from(shard.micro_batch) * u64::from(shard.seq_len).div_ceil(u64::from(shard.cp));
+        let norm_tokens = if shard.sequence_parallel {
+            tokens.div_ceil(tp)
+        } else {
+            tokens
+        };
+        Self {
+            network,
+            shard,
+            tp,
+            tokens,
+            norm_tokens,
+            hidden: u64::from(network.hidden),
+        }
+    }
+
+    /// Part of a width or a number of heads on this rank.
+    pub(super) fn part(&self, width: u64) -> u64 {
+        width.div_ceil(self.tp)
+    }
+
+    /// Bytes of the residual stream on this rank.
+    pub(super) fn residual_bytes(&self) -> u64 {
+        self.norm_tokens * self.hidden * self.shard.format.element_bytes
+    }
+
+    /// Columns of the head on this rank; vocabularies are padded to 128 per rank.
+    pub(super) fn vocab(&self) -> u64 {
+        self.part(u64::from(self.network.vocab))
+            .next_multiple_of(128)
+    }
+}

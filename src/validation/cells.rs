@@ -1,0 +1,131 @@
+//! Values that a cell of a file of cases can hold.
+
+use crate::closed_set::UnknownName;
+use crate::collective::{CollectiveAlgorithm, CollectiveOp};
+use crate::hardware::{Precision, ScaleUpKind};
+use crate::stack::{GradientPrecision, Recompute, SelectiveRecompute, ZeroStage};
+
+use super::case::{MemoryMeasure, Score};
+
+/// A value that a cell can hold.
+pub(super) trait Cell: Sized {
+    /// True where the column has to exist and its cells have to be filled.
+    const REQUIRED: bool = true;
+
+    /// The value of a trimmed cell; an absent column reads as an empty cell.
+    ///
+    /// # Errors
+    /// A message that follows the column's name where the text is no such value.
+    fn read(text: &str) -> Result<Self, String>;
+}
+
+impl<T: Cell> Cell for Option<T> {
+    const REQUIRED: bool = false;
+
+    fn read(text: &str) -> Result<Self, String> {
+        (!text.is_empty()).then(|| T::read(text)).transpose()
+    }
+}
+
+impl Cell for String {
+    fn read(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+/// A finite number ≥ 0.
+impl Cell for f64 {
+    fn read(text: &str) -> Result<Self, String> {
+        match text.parse::<Self>() {
+            Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+            Ok(_) => Err(format!("`{text}` has to be finite and at least 0")),
+            Err(_) => Err(format!("`{text}` is no number")),
+        }
+    }
+}
+
+/// A number above 0: a measured time or size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Positive(pub f64);
+
+impl Cell for Positive {
+    fn read(text: &str) -> Result<Self, String> {
+        match f64::read(text)? {
+            value if value > 0.0 => Ok(Self(value)),
+            _ => Err(format!("`{text}` has to be above 0")),
+        }
+    }
+}
+
+/// A whole number from 1 to 16,777,216: no run has more of anything that is counted.
+impl Cell for u32 {
+    fn read(text: &str) -> Result<Self, String> {
+        const MOST: u32 = 1 << 24;
+        let value = f64::read(text)?;
+        if (1.0..=f64::from(MOST)).contains(&value) && value.fract() == 0.0 {
+            Ok(value as Self)
+        } else {
+            Err(format!(
+                "`{text}` has to be a whole number from 1 to {MOST}"
+            ))
+        }
+    }
+}
+
+/// A pipeline stage or another number that counts from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Index(pub u32);
+
+impl Cell for Index {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| format!("`{text}` has to be a whole number from 0"))
+    }
+}
+
+impl Cell for bool {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "yes" => Ok(true),
+            "no" => Ok(false),
+            _ => Err(format!("`{text}` has to be yes or no")),
+        }
+    }
+}
+
+macro_rules! names {
+    ($($name:ty),* $(,)?) => { $(
+        impl Cell for $name {
+            fn read(text: &str) -> Result<Self, String> {
+                text.parse().map_err(|error: UnknownName| error.to_string())
+            }
+        }
+    )* };
+}
+
+names!(
+    CollectiveAlgorithm,
+    CollectiveOp,
+    GradientPrecision,
+    MemoryMeasure,
+    ScaleUpKind,
+    Score,
+    SelectiveRecompute,
+    ZeroStage,
+);
+
+/// A name that makes the row unsupported, not the file faulty, where the simulator does not know it.
+pub(super) type Stated<T> = Result<T, UnknownName>;
+
+macro_rules! stated_names {
+    ($($name:ty),*) => { $(
+        impl Cell for Stated<$name> {
+            fn read(text: &str) -> Result<Self, String> {
+                Ok(text.parse())
+            }
+        }
+    )* };
+}
+
+stated_names!(Precision, Recompute);

@@ -1,0 +1,94 @@
+//! Typed columns of a row's training job.
+
+use crate::hardware::{Precision, ScaleUpKind};
+use crate::simulation::LayoutRequest;
+use crate::stack::{Recompute, ZeroStage};
+
+use super::case::Score;
+use super::cells::Stated;
+use super::table::columns;
+
+columns! {
+    /// A measured training job, as far as its row states it.
+    pub(super) struct JobRow {
+        id: String,
+        source: Option<String>,
+        lineage: Option<String>,
+        score: Option<Score>,
+
+        gpu: String,
+        gpus: u32,
+        gpus_per_node: Option<u32>,
+        nic_gbit_per_s: Option<f64>,
+        scale_up: Option<ScaleUpKind>,
+
+        model: String,
+        cut_to_layers: Option<u32>,
+        family: Option<String>,
+        layers: Option<u32>,
+        hidden: Option<u32>,
+        ffn_hidden: Option<u32>,
+        heads: Option<u32>,
+        kv_heads: Option<u32>,
+        vocab: Option<u32>,
+        mlp: Option<String>,
+        tied_embeddings: Option<bool>,
+        embedding_norm: Option<bool>,
+        dense_layers: Option<u32>,
+
+        framework: Option<String>,
+        year: Option<u32>,
+
+        global_batch: u32,
+        seq_len: Option<u32>,
+        precision: Option<Stated<Precision>>,
+        micro_batch: Option<u32>,
+        tp: Option<u32>,
+        pp: Option<u32>,
+        vpp: Option<u32>,
+        cp: Option<u32>,
+        ep: Option<u32>,
+        dp: Option<u32>,
+        zero: Option<ZeroStage>,
+        recompute: Option<Stated<Recompute>>,
+        sequence_parallel: Option<bool>,
+        attention: Option<String>,
+    }
+}
+
+impl JobRow {
+    /// True where layout, micro batch and recomputation are all stated.
+    pub(super) fn is_stated(&self) -> bool {
+        let LayoutRequest {
+            micro_batch,
+            tp,
+            pp,
+            vpp,
+            ..
+        } = self.layout();
+        let sizes = [micro_batch, tp, pp, vpp];
+        sizes.iter().all(Option::is_some) && self.recompute.is_some()
+    }
+
+    /// Layout request of the row, without recomputation.
+    pub(super) fn layout(&self) -> LayoutRequest {
+        LayoutRequest {
+            micro_batch: self.micro_batch,
+            tp: self.tp,
+            pp: self.pp,
+            cp: self.cp,
+            ep: self.ep,
+            // Interleaving that is not stated means something only where there are stages.
+            vpp: if self.pp == Some(1) {
+                Some(1)
+            } else {
+                self.vpp
+            },
+            dp: self.dp,
+            zero: self.zero,
+            sequence_parallel: self.sequence_parallel,
+            attention: self.attention.as_deref().and_then(|name| name.parse().ok()),
+            ..LayoutRequest::default()
+        }
+    }
+}

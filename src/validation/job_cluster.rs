@@ -1,0 +1,26 @@
+//! The cluster that a row's job runs on.
+
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::hardware::{Cluster, Gpu};
+use crate::units::Bandwidth;
+
+use super::job::JobRow;
+
+impl JobRow {
+    /// The GPU's usual cluster, with the node size, scale-up network and NIC rate of the row.
+    pub(super) fn cluster(&self, gpu: &Gpu, catalog: &Catalog) -> Result<Arc<Cluster>, String> {
+        let usual = catalog
+            .clusters
+            .get(&gpu.cluster)
+            .ok_or_else(|| format!("unknown cluster `{}` of GPU `{}`", gpu.cluster, gpu.name))?;
+        let size = self.gpus_per_node.unwrap_or(usual.gpus_per_node);
+        let mut cluster = usual.with_gpus_per_node(size);
+        cluster.scale_up.kind = self.scale_up.unwrap_or(cluster.scale_up.kind);
+        if let Some(per_gpu) = self.nic_gbit_per_s.filter(|rate| *rate > 0.0) {
+            cluster = cluster.with_nic_rate(Bandwidth::gbit_per_s(per_gpu));
+        }
+        Ok(Arc::new(cluster))
+    }
+}

@@ -1,0 +1,134 @@
+//! The network that a row's job trains, read as a spec's own model table is.
+
+use std::sync::Arc;
+
+use itertools::Itertools as _;
+
+use crate::catalog::{self, Catalog, Kind};
+use crate::model::{Architecture, Family, Mlp, Model, Transformer};
+
+use super::job::JobRow;
+
+/// Vocabularies of GPT-2, as Megatron pads it, and of BERT.
+const USUAL_VOCABULARY: (u32, u32) = (51_200, 30_522);
+
+impl JobRow {
+    /// The network: a preset's architecture, which wins over the columns for mixtures of experts; the columns
+    /// win for dense transformers.
+    pub(super) fn model(&self, catalog: &Catalog) -> Result<Arc<Model>, String> {
+        // A source adds what it did to the network: `llama3-70b cut to 12 layers`, `gpt-20b (ALiBi)`.
+        let ends = [" cut to ", " ("].map(|word| self.model.find(word));
+        let end = ends.into_iter().flatten().min();
+        let wanted = alike(&self.model[..end.unwrap_or(self.model.len())]);
+        let mut presets = catalog.models.values();
+        let Some(preset) = presets.find(|model| alike(&model.name) == wanted) else {
+            return self.described().map(Arc::new);
+        };
+        let Architecture::Transformer(base) = &preset.architecture else {
+            return Ok(Arc::clone(preset));
+        };
+        let mut table = catalog
+            .entry(Kind::Models, &preset.name)
+            .map(|entry| entry.table.clone())
+            .unwrap_or_default();
+        match (base.moe, self.cut_to_layers) {
+            (None, _) => self.resize(base, &mut table),
+            (Some(_), None) => return Ok(Arc::clone(preset)),
+            (Some(_), Some(_)) => table.extend(counts(&[
+                ("layers", self.cut_to_layers),
+                ("dense_layers", self.dense_layers),
+                ("mtp_layers", Some(0)),
+            ])),
+        }
+        let model = read(&preset.name, &table)?;
+        Ok(if model == **preset {
+            Arc::clone(preset)
+        } else {
+            Arc::new(model)
+        })
+    }
+
+    /// Lays the row's sizes over a preset's table, whose head sizes hold for its own heads only.
+    fn resize(&self, base: &Transformer, table: &mut toml::Table) {
+        let changed = |cell: Option<u32>, size| cell.is_some_and(|cell| cell != size);
+        if changed(self.heads, base.heads) {
+            table.remove("kv_heads");
+        }
+        if changed(self.heads, base.heads) || changed(self.hidden, base.hidden) {
+            table.remove("head_dim");
+        }
+        table.extend(self.sizes());
+    }
+
+    /// Keys of a model table that the row states as numbers.
+    fn sizes(&self) -> toml::Table {
+        counts(&[
+            ("layers", self.layers),
+            ("hidden", self.hidden),
+            ("ffn_hidden", self.ffn_hidden),
+            ("heads", self.heads),
+            ("kv_heads", self.kv_heads),
+            ("vocab", self.vocab),
+        ])
+    }
+
+    /// A dense transformer from the columns alone; the catalogue's defaults fill what they leave open.
+    fn described(&self) -> Result<Model, String> {
+        let (Some(_), Some(hidden), Some(_)) = (self.layers, self.hidden, self.heads) else {
+            return Err(format!(
+                "unknown model `{}`, and the row gives no architecture (`layers`, `hidden`, `heads`)",
+                self.model
+            ));
+        };
+        let family = self.family.as_deref().unwrap_or(Family::Decoder.as_str());
+        let vocabulary = match family.parse::<Family>() {
+            Ok(Family::Decoder) => USUAL_VOCABULARY.0,
+            Ok(Family::Encoder) => USUAL_VOCABULARY.1,
+            Ok(family @ (Family::Moe | Family::Cnn)) => {
+                return Err(format!(
+                    "unknown model `{}`; the columns describe no {family} network",
+                    self.model
+                ));
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        // A gated MLP has three matrices and is therefore narrower (or wider) than 4 · hidden.
+        let gated = self.ffn_hidden.is_some_and(|width| width != 4 * hidden);
+        let usual_mlp = if gated { Mlp::SwiGlu } else { Mlp::Gelu };
+        let seq_len = Some(self.seq_len.unwrap_or(2048));
+        let mut table = counts(&[("vocab", Some(vocabulary)), ("seq_len", seq_len)]);
+        table.extend(self.sizes());
+        let mlp = self.mlp.as_deref().unwrap_or(usual_mlp.as_str());
+        table.extend(
+            [("family", family), ("mlp", mlp)].map(|(key, name)| (key.to_owned(), name.into())),
+        );
+        let flags = [
+            ("tied_embeddings", self.tied_embeddings),
+            ("embedding_norm", self.embedding_norm),
+        ];
+        let stated = flags
+            .into_iter()
+            .filter_map(|(key, flag)| Some((key.to_owned(), flag?.into())));
+        table.extend(stated);
+        read(&self.model, &table)
+    }
+}
+
+fn counts(keys: &[(&str, Option<u32>)]) -> toml::Table {
+    keys.iter()
+        .filter_map(|(key, count)| Some(((*key).to_owned(), (*count)?.into())))
+        .collect()
+}
+
+fn read(name: &str, table: &toml::Table) -> Result<Model, String> {
+    catalog::model_of(name, table)
+        .map_err(|faults| faults.iter().map(|fault| &fault.message).join("; "))
+}
+
+/// A name without what people spell differently: `Llama-2-7B` is `llama2-7b`.
+fn alike(name: &str) -> String {
+    name.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
+}

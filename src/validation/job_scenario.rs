@@ -1,0 +1,121 @@
+//! Scenarios of a row's training job.
+
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::closed_set::UnknownName;
+use crate::hardware::Gpu;
+use crate::simulation::{
+    CommunicationRequest, LayoutRequest, RunSettings, TrainingScenario, Workload,
+};
+use crate::stack::{self, Stack};
+
+use super::case::{Case, CaseGroups, CaseKind, Score, Subject};
+use super::job::JobRow;
+
+impl JobRow {
+    /// The job's scenario with weight 1, or two where its microbatches do not divide the batch: the step with one
+    /// microbatch fewer and the one with one more, weighted by the share of the last microbatch.
+    pub(super) fn scenarios(
+        &self,
+        catalog: &Catalog,
+    ) -> Result<Vec<(f64, TrainingScenario)>, String> {
+        let scenario = self.scenario(catalog)?;
+        let layout = &scenario.layout;
+        let (Some(replicas), Some(micro_batch)) =
+            (layout.dp.or_else(|| self.replicas()), layout.micro_batch)
+        else {
+            return Ok(vec![(1.0, scenario)]);
+        };
+        let per_round = micro_batch.saturating_mul(replicas);
+        let whole = self.global_batch / per_round * per_round;
+        let rest = self.global_batch - whole;
+        if rest == 0 || whole == 0 {
+            return Ok(vec![(1.0, scenario)]);
+        }
+        let share = f64::from(rest) / f64::from(per_round);
+        let (mut fewer, mut more) = (scenario.clone(), scenario);
+        fewer.workload.global_batch = whole;
+        more.workload.global_batch = whole + per_round;
+        Ok(vec![(1.0 - share, fewer), (share, more)])
+    }
+
+    fn replicas(&self) -> Option<u32> {
+        let inner = self.tp?.checked_mul(self.pp?)?.checked_mul(self.cp?)?;
+        self.gpus.checked_div(inner)
+    }
+
+    fn scenario(&self, catalog: &Catalog) -> Result<TrainingScenario, String> {
+        let gpu = self.gpu(catalog)?;
+        let cluster = self.cluster(&gpu, catalog)?;
+        let model = self.model(catalog)?;
+        let stack = self.stack(catalog)?;
+        if self.gpus > cluster.gpus_per_node && !self.gpus.is_multiple_of(cluster.gpus_per_node) {
+            return Err(format!(
+                "{} GPUs are not whole nodes of {}",
+                self.gpus, cluster.gpus_per_node
+            ));
+        }
+        let unknown = |error: UnknownName| error.to_string();
+        let recompute = self.recompute.clone().transpose().map_err(unknown)?;
+        let precision = self.precision.clone().transpose().map_err(unknown)?;
+        Ok(TrainingScenario {
+            workload: Workload {
+                global_batch: self.global_batch,
+                seq_len: self.seq_len.unwrap_or(model.seq_len()),
+                precision: precision.unwrap_or_else(|| gpu.default_precision()),
+            },
+            layout: LayoutRequest {
+                recompute,
+                ..self.layout()
+            },
+            gpus: self.gpus,
+            gpu,
+            cluster,
+            model,
+            stack,
+            communication: CommunicationRequest::default(),
+            run: RunSettings::default(),
+        })
+    }
+
+    /// The GPU by its preset's name, or why there is none.
+    fn gpu(&self, catalog: &Catalog) -> Result<Arc<Gpu>, String> {
+        let mut gpus = catalog.gpus.values();
+        let named = gpus.find(|gpu| gpu.name.eq_ignore_ascii_case(&self.gpu));
+        named.cloned().ok_or_else(|| {
+            format!(
+                "unknown GPU `{}`; `sweep list gpus` shows those that are known",
+                self.gpu
+            )
+        })
+    }
+
+    /// The stack whose frameworks and years fit, or `current`.
+    fn stack(&self, catalog: &Catalog) -> Result<Arc<Stack>, String> {
+        let framework = self.framework.as_deref().unwrap_or_default();
+        stack::assigned(catalog.stacks.values(), framework, self.year)
+            .cloned()
+            .ok_or_else(|| "there is no stack `current`".to_owned())
+    }
+
+    /// The case of the row; measurements and places in series are left open.
+    pub(super) fn case(&self, kind: CaseKind, subject: Result<Subject, String>) -> Case {
+        let scenario = subject.as_ref().ok().and_then(Subject::training);
+        let source = self.source.clone().unwrap_or_default();
+        Case {
+            groups: CaseGroups {
+                family: scenario.map_or_else(String::new, |it| it.model.family.to_string()),
+                gpu: self.gpu.clone(),
+                lineage: self.lineage.clone().unwrap_or_else(|| source.clone()),
+                source,
+                stack: scenario.map_or_else(String::new, |it| it.stack.name.clone()),
+                stated: self.is_stated(),
+            },
+            score: self.score.unwrap_or(Score::Value),
+            gpus: self.gpus,
+            samples: self.global_batch,
+            ..Case::new(kind, self.id.clone(), subject)
+        }
+    }
+}
