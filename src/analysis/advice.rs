@@ -1,13 +1,13 @@
-//! What simulating points again says: gains of their neighbours, and what their time hangs on.
+//! Results of simulating points again: improvements by one change, and sensitivities of the step time.
 //!
-//! The rows alone do not tell; the room `whatif` fills this in where a run has its spec beside it.
+//! The room `whatif` fills these in where a run has its spec beside it.
 
 use serde::Serialize;
 
 use crate::closed_set;
 
 closed_set! {
-    /// What one percent more of would shorten a step.
+    /// Resource to which the step time may be sensitive.
     pub enum Resource: "resource" {
         /// Peak rate of the matrix products.
         Flops = "flops",
@@ -38,7 +38,7 @@ impl Resource {
     }
 }
 
-/// How a step's time answers to one resource.
+/// Sensitivity of the step time to one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Elasticity {
     /// The resource.
@@ -48,9 +48,9 @@ pub struct Elasticity {
     pub percent_per_percent: f64,
 }
 
-/// What one change would do to a point.
+/// A change of one axis, and its effect on a point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Gain {
+pub struct Improvement {
     /// The change in words: `NICs at 800 Gbit/s per GPU instead of 400`.
     pub change: String,
     /// Change of the time per sample, new over old less one; below zero is faster.
@@ -60,29 +60,29 @@ pub struct Gain {
 closed_set! {
     /// Why a point was asked about.
     pub enum AskedAs: "asked as" {
-        /// It is the size that is recommended.
+        /// The recommended size.
         Recommended = "recommended",
-        /// It is the first size under the threshold.
+        /// The first size under the threshold.
         Broken = "broken",
     }
 }
 
-/// What simulating one point's neighbours says.
+/// Improvements and sensitivities of one point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PointAdvice {
-    /// Number of its series.
+    /// Number of the series.
     pub series: u32,
-    /// Its place among the sizes of the series.
+    /// Index among the sizes of the series.
     pub place: usize,
     /// Why it was asked about.
     pub asked_as: AskedAs,
-    /// What would help, best first.
-    pub gains: Vec<Gain>,
-    /// What its time hangs on, in the order of [`Resource::ALL`].
+    /// Changes that would help, best first.
+    pub gains: Vec<Improvement>,
+    /// Sensitivities, in the order of [`Resource::ALL`].
     pub elasticities: Vec<Elasticity>,
 }
 
-/// What simulating points again says about a study.
+/// Improvements and sensitivities of a study's points.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Advice {
     /// The points that were asked about.
@@ -97,7 +97,7 @@ pub struct Advice {
 }
 
 impl Advice {
-    /// What is said about a size of a series.
+    /// The answer about a size of a series.
     pub fn of(&self, series: u32, asked_as: AskedAs) -> Option<&PointAdvice> {
         self.points
             .iter()

@@ -10,7 +10,7 @@ use crate::simulation::{PartSeconds, StepPart};
 pub const CONFIRMING_SIZES: usize = 2;
 
 closed_set! {
-    /// What the data say about a breakdown.
+    /// Whether the data show a breakdown point.
     pub enum BreakdownStatus: "breakdown status" {
         /// Efficiency ends above the threshold.
         None = "none",
@@ -75,7 +75,7 @@ impl Serialize for BreakdownCause {
 /// Where an efficiency curve crosses its threshold for good.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct BreakdownPoint {
-    /// What the data say.
+    /// Whether the data show it.
     pub status: BreakdownStatus,
     /// Size of the crossing, interpolated in log size; also where it is unconfirmed.
     pub size: Option<f64>,
@@ -111,7 +111,7 @@ pub fn breakdown_point(
     crossing(sizes, &values, threshold)
 }
 
-/// The same against the best rate per GPU so far, which superlinear growth cannot hide.
+/// Finds the breakdown point against the best rate per GPU so far, which superlinear growth cannot hide.
 pub fn breakdown_point_of_best(
     sizes: &[SizeRate],
     efficiency: &[Efficiency],
@@ -143,9 +143,9 @@ fn crossing(sizes: &[SizeRate], efficiency: &[f64], threshold: f64) -> Breakdown
     }
 }
 
-/// What one size of a series spends on a sample.
+/// Cost of a sample at one size of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spending {
+pub struct SampleCost {
     /// GPUs of the job.
     pub gpus: f64,
     /// Samples per step.
@@ -158,7 +158,7 @@ pub struct Spending {
     pub microbatches: Option<u32>,
 }
 
-impl Spending {
+impl SampleCost {
     fn gpu_seconds_per_sample(&self, seconds: f64) -> f64 {
         seconds * self.gpus / self.samples_per_step
     }
@@ -173,11 +173,11 @@ impl Spending {
 /// One part of the loss between two sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Contribution {
-    /// What costs more (or less, where negative).
+    /// Part of the step, or of the work in it.
     pub cause: BreakdownCause,
     /// Change in GPU-seconds per sample.
     pub gpu_seconds_per_sample: f64,
-    /// The same as a fraction of the whole loss; all contributions sum to 1.
+    /// Fraction of the whole loss; all contributions sum to 1.
     pub share: f64,
 }
 
@@ -185,7 +185,7 @@ pub struct Contribution {
 ///
 /// The changes sum to the whole loss. Compute is split into the work itself and the distance from
 /// peak, so that a layout forced by the size cannot hide in it.
-pub fn contributions(good: &Spending, bad: &Spending) -> Vec<Contribution> {
+pub fn contributions(good: &SampleCost, bad: &SampleCost) -> Vec<Contribution> {
     let mut changes: Vec<(BreakdownCause, f64)> = Vec::with_capacity(11);
     for (part, seconds) in bad.parts.iter() {
         let before = good.gpu_seconds_per_sample(good.parts[part]);
@@ -219,12 +219,12 @@ pub fn contributions(good: &Spending, bad: &Spending) -> Vec<Contribution> {
     found
 }
 
-/// What may be the cause, likeliest first: an exhausted batch where a fixed global batch leaves each
+/// Suspected causes, likeliest first: an exhausted batch where a fixed global batch leaves each
 /// replica one microbatch (`dp · micro batch = global batch`), then the parts that grew, the largest
 /// first.
 pub fn suspects(
     fixed_batch: bool,
-    bad: &Spending,
+    bad: &SampleCost,
     contributions: &[Contribution],
 ) -> Vec<BreakdownCause> {
     let exhausted = fixed_batch && bad.microbatches == Some(1);
@@ -305,12 +305,12 @@ mod tests {
         assert_eq!(of_best.between, Some((1, 2)));
     }
 
-    fn spending(gpus: f64, parts: &[(StepPart, f64)], mfu: f64) -> Spending {
+    fn sample_cost(gpus: f64, parts: &[(StepPart, f64)], mfu: f64) -> SampleCost {
         let mut seconds = PartSeconds::default();
         for &(part, value) in parts {
             seconds[part] = value;
         }
-        Spending {
+        SampleCost {
             gpus,
             samples_per_step: 100.0,
             parts: seconds,
@@ -324,12 +324,12 @@ mod tests {
         // 10 GPUs: 8 s compute, 2 s gradients; 20 GPUs: 4.5 s and 3 s. GPU-seconds per sample:
         // 0.8 → 0.9 compute, 0.2 → 0.6 gradients; the loss is 0.5. Ideal work is 0.5 at both
         // (MFU 0.5 of 10 s on 10 GPUs, 1/3 of 7.5 s on 20), so 0.1 of compute is lost efficiency.
-        let good = spending(
+        let good = sample_cost(
             10.0,
             &[(StepPart::Compute, 8.0), (StepPart::DpComm, 2.0)],
             0.5,
         );
-        let bad = spending(
+        let bad = sample_cost(
             20.0,
             &[(StepPart::Compute, 4.5), (StepPart::DpComm, 3.0)],
             1.0 / 3.0,
@@ -355,8 +355,8 @@ mod tests {
 
     #[test]
     fn one_microbatch_of_a_fixed_batch_is_a_cause_of_its_own() {
-        let good = spending(10.0, &[(StepPart::Compute, 8.0)], 0.5);
-        let mut bad = spending(
+        let good = sample_cost(10.0, &[(StepPart::Compute, 8.0)], 0.5);
+        let mut bad = sample_cost(
             20.0,
             &[(StepPart::Compute, 4.0), (StepPart::DpComm, 3.0)],
             0.3,

@@ -1,23 +1,24 @@
-//! What collective studies say: for each operation and job what every algorithm reaches by size.
+//! Bus bandwidth of collective studies, by operation, job, algorithm and size.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::findings::Counts;
-use super::transfers::{Transfer, TransferReader};
+use super::findings::nothing_ran;
+use super::transfers::{AUTO, CollectiveRun, Transfer, TransferReader};
+use crate::record::Counts;
 
-/// What the rows of one or several collective studies say.
+/// Findings of one or several collective studies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Collectives {
-    /// How many rows ended how.
+    /// Points by status.
     pub counts: Counts,
     /// One infeasible row of each kind of reason, in words.
     pub examples: BTreeMap<String, String>,
     /// The jobs, by operation and place in the order of the rows, then by rising number of GPUs.
     pub jobs: Vec<CollectiveJob>,
-    /// Why there is nothing to say, where there is not.
+    /// Reason for an empty result.
     pub nothing: Option<String>,
 }
 
@@ -31,38 +32,18 @@ pub struct CollectiveJob {
     pub place: String,
     /// GPUs.
     pub gpus: u64,
-    /// By the algorithm that was asked for, in the order of the rows.
+    /// Curves by requested algorithm, in the order of the rows.
     pub curves: Vec<AlgorithmCurve>,
 }
 
-/// What one algorithm reaches on one job.
+/// Runs of one algorithm on one job.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AlgorithmCurve {
-    /// The algorithm that was asked for; [`AUTO`] where the library chooses.
+    /// Requested algorithm; [`AUTO`] where the library chooses.
     pub collective: String,
-    /// Its runs by rising size, the fastest of each.
+    /// The fastest run of each size, by rising size.
     pub runs: Vec<CollectiveRun>,
 }
-
-/// One run of an algorithm.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CollectiveRun {
-    /// Number of the point in its run folder.
-    pub point: u64,
-    /// Place of its file among those analysed.
-    pub source: u32,
-    /// Bytes, as nccl-tests counts them.
-    pub size_bytes: u64,
-    /// Its time.
-    pub time_s: f64,
-    /// Its bus bandwidth.
-    pub busbw_bytes_per_s: f64,
-    /// Algorithm that carried it.
-    pub collective_used: String,
-}
-
-/// What the library's own choice is called.
-pub const AUTO: &str = "auto";
 
 impl Collectives {
     /// The jobs of each operation.
@@ -95,14 +76,14 @@ impl CollectiveJob {
         best.into_values().collect()
     }
 
-    /// Algorithms that were asked for by name and ran.
+    /// Curves of algorithms that were requested by name.
     pub fn asked(&self) -> impl Iterator<Item = &AlgorithmCurve> {
         self.curves.iter().filter(|curve| curve.collective != AUTO)
     }
 }
 
-/// What gathered rows say. Where several files hold the same communication, the name of the run
-/// that it is of tells them apart: `runs` has one for each file.
+/// Findings of gathered rows. Where several files hold the same communication, the name of its run
+/// tells them apart: `runs` has one for each file.
 pub(super) fn collectives(reader: TransferReader, runs: &[String]) -> Collectives {
     let names = reader.places.names();
     let apart = runs.len() > 1 && repeated(&reader.transfers);
@@ -116,7 +97,7 @@ pub(super) fn collectives(reader: TransferReader, runs: &[String]) -> Collective
         }
     };
     Collectives {
-        nothing: reader.counts.nothing_ran(""),
+        nothing: nothing_ran(&reader.counts, ""),
         jobs: jobs(reader.transfers, place),
         counts: reader.counts,
         examples: reader.examples,
@@ -132,7 +113,7 @@ fn repeated(transfers: &[Transfer]) -> bool {
     })
 }
 
-/// A job that is put together: its curves with the fastest run of each size.
+/// A job under construction: its curves with the fastest run of each size.
 struct Gathered {
     op: Arc<str>,
     place: String,

@@ -1,9 +1,9 @@
-//! What breaks a series: the parts of the loss, the suspects, and what came of trying them.
+//! Cause of a breakdown: the loss by part, the suspects, and their counterfactual trials.
 
 use serde::Serialize;
 
 use super::breakdown::{
-    BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution, Spending, contributions,
+    BreakdownCause, BreakdownPoint, BreakdownStatus, Contribution, SampleCost, contributions,
     suspects,
 };
 use super::curve::Scaling;
@@ -17,7 +17,7 @@ closed_set! {
         Confirmed = "confirmed",
         /// No part alone decides: without any one of them efficiency would still be under the threshold.
         NotAlone = "not-alone",
-        /// Nothing was simulated again: there is no spec, or this version gives other times.
+        /// Not simulated again: there is no spec, or this version gives other times.
         NotChecked = "not-checked",
     }
 }
@@ -25,7 +25,7 @@ closed_set! {
 /// A breakdown point with its cause.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Breakdown {
-    /// What the data say.
+    /// Whether the data show it.
     pub status: BreakdownStatus,
     /// Size of the crossing, interpolated; also where it is unconfirmed.
     pub size: Option<f64>,
@@ -33,19 +33,19 @@ pub struct Breakdown {
     pub first_bad: Option<usize>,
     /// Last size above it.
     pub last_good: Option<usize>,
-    /// What breaks it.
+    /// Part of the step that causes it.
     pub cause: Option<BreakdownCause>,
-    /// What may break it by the rows alone, likeliest first.
+    /// Suspected causes by the rows alone, likeliest first.
     pub suspects: Vec<BreakdownCause>,
-    /// What came of simulating the sizes without a suspect, in the order of trying.
+    /// Counterfactual simulations without a suspect, in the order of trying.
     pub trials: Vec<Trial>,
-    /// Whether the cause was confirmed so; `None` where there is no cause.
+    /// Whether a trial confirmed the cause; `None` where there is no cause.
     pub check: Option<CauseCheck>,
     /// The loss between the two sizes by part, largest first; sums to the loss.
     pub contributions: Vec<Contribution>,
 }
 
-/// What a suspect's absence would have changed.
+/// A counterfactual simulation without a suspect.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Trial {
     /// The suspect.
@@ -55,25 +55,23 @@ pub struct Trial {
 }
 
 impl Breakdown {
-    /// The cause by the rows alone. `places` are those of `points`, the sizes that ran, among all sizes.
+    /// The cause by the rows alone. `places` are the indices of `points`, the sizes that ran, among all sizes.
     pub(super) fn new(
         point: BreakdownPoint,
         points: &[&SizePoint],
         places: &[usize],
         scaling: Scaling,
     ) -> Self {
-        let spendings = point
+        let costs = point
             .between
-            .and_then(|(good, bad)| spending(points[good]).zip(spending(points[bad])));
-        let contributions =
-            spendings.map_or_else(Vec::new, |(good, bad)| contributions(&good, &bad));
-        let fixed_batch = match scaling {
-            Scaling::Strong => true,
-            Scaling::Weak => false,
-        };
-        let suspects = spendings.map_or_else(Vec::new, |(_, bad)| {
-            suspects(fixed_batch, &bad, &contributions)
-        });
+            .and_then(|(good, bad)| sample_cost(points[good]).zip(sample_cost(points[bad])));
+        let fixed_batch = scaling == Scaling::Strong;
+        let (suspects, contributions) = costs
+            .map(|(good, bad)| {
+                let contributions = contributions(&good, &bad);
+                (suspects(fixed_batch, &bad, &contributions), contributions)
+            })
+            .unwrap_or_default();
         Self {
             status: point.status,
             size: point.size,
@@ -93,14 +91,13 @@ impl Breakdown {
             .filter(|_| self.status == BreakdownStatus::Confirmed)
     }
 
-    /// Takes note of what came of trying suspects: the first without which the series would not have
-    /// broken is the cause, else the one that takes most of the loss along.
+    /// Records the counterfactual trials and picks the cause: the first suspect without which the series
+    /// would not have broken, else the one whose absence restores most efficiency.
     pub fn judge(&mut self, trials: Vec<Trial>, threshold: f64) {
         let confirmed = trials.iter().find(|trial| trial.efficiency >= threshold);
-        let most = trials.iter().fold(None, |best: Option<&Trial>, trial| {
-            best.filter(|best| best.efficiency >= trial.efficiency)
-                .or(Some(trial))
-        });
+        // The last of equal ones wins a maximum, hence the order.
+        let most = trials.iter().rev();
+        let most = most.max_by(|a, b| a.efficiency.total_cmp(&b.efficiency));
         if let Some(trial) = confirmed.or(most) {
             self.cause = Some(trial.cause);
             self.check = Some(if confirmed.is_some() {
@@ -129,8 +126,8 @@ impl Breakdown {
     }
 }
 
-fn spending(point: &SizePoint) -> Option<Spending> {
-    point.measured.map(|measured| Spending {
+fn sample_cost(point: &SizePoint) -> Option<SampleCost> {
+    point.measured.map(|measured| SampleCost {
         gpus: f64::from(point.gpus),
         samples_per_step: measured.samples_per_step(),
         parts: measured.parts,

@@ -1,11 +1,11 @@
-//! Which size of a series to run.
+//! Sizes of a series worth running.
 
 use serde::Serialize;
 
 use super::curve::Efficiency;
 use super::points::SizePoint;
 
-/// Sizes worth choosing; each is a place among the sizes that ran.
+/// Sizes worth choosing; each is an index among the sizes that ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Choice {
     /// The fastest size whose efficiency is within the threshold.
@@ -18,34 +18,23 @@ pub struct Choice {
 
 /// Chooses among the sizes that ran. The smaller size wins a tie.
 pub fn choose(ran: &[&SizePoint], efficiency: &[Efficiency], threshold: f64) -> Option<Choice> {
-    let rate = |place: usize| ran[place].measured.map_or(0.0, |m| m.samples_per_s);
-    let fastest_of = |places: &mut dyn Iterator<Item = usize>| {
-        places.fold(None, |best: Option<usize>, place| match best {
-            Some(best) if rate(best) >= rate(place) => Some(best),
-            _ => Some(place),
-        })
-    };
-    let fastest = fastest_of(&mut (0..ran.len()))?;
-    let fastest_efficient = fastest_of(
-        &mut (0..ran.len()).filter(|place| efficiency[*place].of_baseline >= threshold),
-    )?;
+    let rate = |place: &usize| ran[*place].measured.map_or(0.0, |m| m.samples_per_s);
+    // The last of equal ones wins a maximum, hence the order.
+    let descending = || (0..ran.len()).rev();
+    let faster = |a: &usize, b: &usize| rate(a).total_cmp(&rate(b));
+    let efficient = |place: &usize| efficiency[*place].of_baseline >= threshold;
+    let fastest = descending().max_by(faster)?;
+    let fastest_efficient = descending().filter(efficient).max_by(faster)?;
     let cost = |place: usize| {
         let measured = ran[place].measured?;
-        Some(measured.cost_per_step_usd? / measured.samples_per_step())
+        let cost = measured.cost_per_step_usd? / measured.samples_per_step();
+        Some((cost, place))
     };
-    let cheapest = (0..ran.len())
-        .filter_map(|place| cost(place).map(|cost| (place, cost)))
-        .fold(
-            None,
-            |best: Option<(usize, f64)>, (place, cost)| match best {
-                Some((_, least)) if least <= cost => best,
-                _ => Some((place, cost)),
-            },
-        )
-        .map(|(place, _)| place);
+    let costs = (0..ran.len()).filter_map(cost);
+    let cheapest = costs.min_by(|a, b| a.0.total_cmp(&b.0));
     Some(Choice {
         fastest_efficient,
         fastest,
-        cheapest,
+        cheapest: cheapest.map(|(_, place)| place),
     })
 }

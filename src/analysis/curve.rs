@@ -1,11 +1,12 @@
 //! Speedup and scaling efficiency over the sizes of one series.
 
+use itertools::Itertools;
 use serde::Serialize;
 
 use crate::closed_set;
 
 closed_set! {
-    /// What stays the same while a series grows.
+    /// Batch that stays fixed while a series grows.
     pub enum Scaling: "scaling" {
         /// The global batch.
         Strong = "strong",
@@ -42,7 +43,7 @@ pub struct Efficiency {
     pub speedup: f64,
     /// `E(n) = (rate/n) / (rate₀/n₀)` against the smallest size that ran.
     pub of_baseline: f64,
-    /// The same against the best rate per GPU at any size up to this one.
+    /// Efficiency against the best rate per GPU at any size up to this one.
     pub of_best: f64,
 }
 
@@ -58,7 +59,7 @@ pub fn efficiencies(sizes: &[SizeRate]) -> Vec<Efficiency> {
         return Vec::new();
     };
     assert!(
-        sizes.windows(2).all(|pair| pair[0].size < pair[1].size),
+        sizes.iter().tuple_windows().all(|(a, b)| a.size < b.size),
         "the sizes of a series rise"
     );
     let mut best = 0.0_f64;
@@ -76,18 +77,19 @@ pub fn efficiencies(sizes: &[SizeRate]) -> Vec<Efficiency> {
         .collect()
 }
 
-/// Sizes that are slower per GPU than both neighbours by more than 2%: teeth of a saw that
-/// divisibility cuts, not a trend.
+/// Sizes that are slower per GPU than both neighbours by more than 2%: a sawtooth from sizes that do
+/// not divide the batch or the layers, not a trend.
 pub fn sawteeth(efficiency: &[f64]) -> Vec<bool> {
     const DEPTH: f64 = 0.02;
-    (0..efficiency.len())
-        .map(|i| {
-            i > 0
-                && i + 1 < efficiency.len()
-                && efficiency[i] < efficiency[i - 1] * (1.0 - DEPTH)
-                && efficiency[i] < efficiency[i + 1] * (1.0 - DEPTH)
-        })
-        .collect()
+    let mut teeth = vec![false; efficiency.len()];
+    for (tooth, (before, size, after)) in teeth
+        .iter_mut()
+        .skip(1)
+        .zip(efficiency.iter().tuple_windows())
+    {
+        *tooth = *size < before * (1.0 - DEPTH) && *size < after * (1.0 - DEPTH);
+    }
+    teeth
 }
 
 #[cfg(test)]

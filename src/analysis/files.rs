@@ -1,30 +1,25 @@
 //! From files of results to findings.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use itertools::Itertools;
 use thiserror::Error;
 
 use super::busbw::{Collectives, collectives};
-use super::error::AnalysisError;
 use super::findings::{Analysis, Findings};
-use super::input::Rows;
 use super::series::columns_read;
 use super::transfers::{TransferReader, transfer_columns};
-use crate::record::{Column, PointsReader, ReadError};
+use crate::record::{Column, PointsReader, ReadError, Rows};
 use crate::spec::{AnalysisSettings, Axis, StudyKind};
 
 /// Why files could not be analysed.
 #[derive(Debug, Error)]
 pub enum FilesError {
-    /// A file could not be read.
+    /// A file could not be read, or its rows are faulty.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Its rows are faulty.
-    #[error(transparent)]
-    Rows(#[from] AnalysisError),
-    /// Some hold steps, others communications.
+    /// Training and collective studies are mixed.
     #[error(
         "results `{}` are a training study and `{}` a collective study, which have nothing in common; \
          analyse them apart",
@@ -39,7 +34,7 @@ pub enum FilesError {
     },
 }
 
-/// What files of results say, by the kind of their study.
+/// Findings of one kind of study.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StudyFindings {
     /// How far training scales.
@@ -49,7 +44,7 @@ pub enum StudyFindings {
 }
 
 impl StudyFindings {
-    /// Those of a training study.
+    /// Findings of a training study.
     pub const fn training(&self) -> Option<&Findings> {
         match self {
             Self::Training(findings) => Some(findings),
@@ -57,7 +52,7 @@ impl StudyFindings {
         }
     }
 
-    /// Those of a collective study.
+    /// Findings of a collective study.
     pub const fn collective(&self) -> Option<&Collectives> {
         match self {
             Self::Training(_) => None,
@@ -89,7 +84,7 @@ pub fn analyse_files(
         }),
         (None, Some(_)) => {
             let mut reader = TransferReader::default();
-            for_each_batch(files, readers, &transfer_columns(), |rows, source| {
+            for_each_batch(readers, &transfer_columns(), |rows, source| {
                 reader.add(rows, source)
             })?;
             let found = collectives(reader, &run_names(files));
@@ -97,7 +92,7 @@ pub fn analyse_files(
         }
         (Some(_) | None, None) => {
             let mut analysis = Analysis::over(settings.clone(), size_axis);
-            for_each_batch(files, readers, &columns_read(), |rows, source| {
+            for_each_batch(readers, &columns_read(), |rows, source| {
                 analysis.add(rows, source)
             })?;
             Ok(StudyFindings::Training(analysis.finish()))
@@ -107,20 +102,13 @@ pub fn analyse_files(
 
 /// Hands out the rows of every file with the file's place among them.
 fn for_each_batch(
-    files: &[&Path],
     readers: Vec<PointsReader>,
     columns: &[Column],
-    mut take: impl FnMut(Rows<'_>, u32) -> Result<(), AnalysisError>,
-) -> Result<(), FilesError> {
-    for ((file, reader), source) in files.iter().zip(readers).zip(0..) {
-        let name = file.display().to_string();
-        for batch in reader.stream(columns)? {
-            let batch = batch?;
-            let rows = Rows {
-                file: &name,
-                batch: &batch,
-            };
-            take(rows, source)?;
+    mut take: impl FnMut(&Rows, u32) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    for (reader, source) in readers.into_iter().zip(0..) {
+        for rows in reader.rows(columns)? {
+            take(&rows?, source)?;
         }
     }
     Ok(())
@@ -131,8 +119,7 @@ fn for_each_batch(
 fn run_names(files: &[&Path]) -> Vec<String> {
     let named = |name: &dyn Fn(&Path) -> Option<String>| -> Option<Vec<String>> {
         let names: Vec<String> = files.iter().map(|file| name(file)).collect::<Option<_>>()?;
-        let distinct: BTreeSet<&String> = names.iter().collect();
-        (distinct.len() == names.len()).then_some(names)
+        names.iter().all_unique().then_some(names)
     };
     let lossy = |name: &OsStr| name.to_string_lossy().into_owned();
     named(&|file| file.file_stem().map(lossy))

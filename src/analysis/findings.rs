@@ -1,91 +1,36 @@
-//! Everything the rows say, series by series.
-
-use std::collections::BTreeMap;
+//! Findings of a training study, series by series.
 
 use serde::Serialize;
 
 use super::advice::Advice;
-use super::error::AnalysisError;
-use super::input::Rows;
-use super::points::{Reason, SizePoint};
-use super::series::{KeyValue, Series, SeriesReader};
+use super::points::SizePoint;
+use super::series::{Series, SeriesReader};
 use super::series_finding::{Layouts, SeriesFinding, series_finding};
-use crate::record::PointStatus;
+use super::varied::telling_axes;
+use crate::record::{Counts, ReadError, Rows};
 use crate::spec::{AnalysisSettings, Axis};
 
-/// What all rows together say.
+/// Findings of a training study.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Findings {
     /// Axis that is taken as the size.
     pub size_axis: Axis,
     /// Efficiency under which a series counts as broken.
     pub threshold: f64,
-    /// How many rows ended how.
+    /// Points by status.
     pub counts: Counts,
     /// Axes that differ between series.
     pub varied: Vec<Axis>,
     /// The series, in the order of their first rows.
     pub series: Vec<SeriesFinding>,
-    /// The same series with the layout of their smallest size, only data parallelism growing: simulated again, so
-    /// empty where the rows have no spec beside them, and without the series that fix their layout. In their order.
+    /// Frozen-layout curves: the series with the layout of their smallest size, only data parallelism growing, in
+    /// the order of the series. Simulated again, so empty where the rows have no spec beside them; without the
+    /// series that fix their layout.
     pub frozen: Vec<SeriesFinding>,
-    /// What simulating points again says; `None` where nothing was.
+    /// Improvements and sensitivities; `None` where nothing was simulated again.
     pub advice: Option<Advice>,
-    /// Why there is nothing to say, where there is not.
+    /// Reason for an empty result.
     pub nothing: Option<String>,
-}
-
-/// How many rows ended how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Rows that ran.
-    pub ok: u64,
-    /// Rows that cannot run.
-    pub infeasible: u64,
-    /// Rows on which the simulator failed.
-    pub crashed: u64,
-    /// Infeasible rows by the kind of their reason.
-    pub reasons: BTreeMap<String, u64>,
-}
-
-impl Counts {
-    /// All rows.
-    pub fn rows(&self) -> u64 {
-        self.ok + self.infeasible + self.crashed
-    }
-
-    /// Counts one row.
-    pub(super) fn add(&mut self, status: PointStatus, reason: Option<&Reason>) {
-        match status {
-            PointStatus::Ok => self.ok += 1,
-            PointStatus::Crashed => self.crashed += 1,
-            PointStatus::Infeasible => {
-                self.infeasible += 1;
-                let kind = reason.map_or("unknown", Reason::kind);
-                match self.reasons.get_mut(kind) {
-                    Some(count) => *count += 1,
-                    None => {
-                        self.reasons.insert(kind.to_owned(), 1);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Why there is nothing to say, where no row ran; `about` follows the words `nothing to say`.
-    pub(super) fn nothing_ran(&self, about: &str) -> Option<String> {
-        if self.rows() == 0 {
-            return Some("nothing to say: the results hold no rows".to_owned());
-        }
-        (self.ok == 0).then(|| {
-            format!(
-                "nothing to say{about}: none of {} points ran ({} infeasible, {} crashed)",
-                self.rows(),
-                self.infeasible,
-                self.crashed
-            )
-        })
-    }
 }
 
 impl Findings {
@@ -99,7 +44,7 @@ impl Findings {
     }
 }
 
-/// Gathers rows and finds what they say.
+/// Gathers rows and analyses them.
 #[derive(Debug)]
 pub struct Analysis {
     settings: AnalysisSettings,
@@ -126,17 +71,17 @@ impl Analysis {
     ///
     /// # Errors
     /// If a column is missing, of another type or unit, or holds an impossible value.
-    pub fn add(&mut self, rows: Rows<'_>, source: u32) -> Result<(), AnalysisError> {
+    pub fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
         self.reader.add(rows, source)
     }
 
-    /// What the rows say.
+    /// Finds breakdown points, fits and sizes to choose in all series.
     pub fn finish(self) -> Findings {
         let threshold = self.settings.efficiency_threshold;
         let series = self.reader.finish();
         let mut counts = Counts::default();
         for point in series.iter().flat_map(|series| &series.points) {
-            counts.add(point.status, point.reason.as_ref());
+            counts.add(point.status, point.reason.as_ref().and_then(|it| it.kind));
         }
         let varied = varied_axes(&series);
         let nothing = nothing_to_say(&counts, &series);
@@ -159,45 +104,19 @@ impl Analysis {
     }
 }
 
-/// Axes whose value is not the same in every series, without those that another axis decides: where
-/// every GPU comes with one cluster, the GPU tells the series apart.
+/// Axes that tell the series apart; an axis that a name or the batch decides does not.
 fn varied_axes(series: &[Series]) -> Vec<Axis> {
-    let varies = |axis: &Axis| {
-        let first = series.first().and_then(|first| key_value(first, *axis));
-        series.iter().any(|other| key_value(other, *axis) != first)
+    let decides_others = |axis: &Axis| {
+        matches!(
+            axis,
+            Axis::Gpu | Axis::Model | Axis::GlobalBatch | Axis::BatchPerGpu
+        )
     };
-    let (names, others): (Vec<Axis>, Vec<Axis>) =
-        Axis::ALL.iter().copied().filter(varies).partition(|axis| {
-            matches!(
-                axis,
-                Axis::Gpu | Axis::Model | Axis::GlobalBatch | Axis::BatchPerGpu
-            )
-        });
-    let mut kept: Vec<Axis> = Vec::new();
-    for axis in names.into_iter().chain(others) {
-        if !kept.iter().any(|decider| decides(series, *decider, axis)) {
-            kept.push(axis);
-        }
-    }
-    kept.sort_by_key(|axis| Axis::ALL.iter().position(|other| other == axis));
-    kept
-}
-
-fn key_value(series: &Series, axis: Axis) -> Option<&KeyValue> {
-    series
-        .key
-        .iter()
-        .find(|(of, _)| *of == axis)
-        .map(|(_, value)| value)
-}
-
-/// Whether each value of one axis comes with a single value of the other.
-fn decides(series: &[Series], decider: Axis, decided: Axis) -> bool {
-    let mut seen: BTreeMap<Option<&KeyValue>, Option<&KeyValue>> = BTreeMap::new();
-    series.iter().all(|series| {
-        let value = key_value(series, decided);
-        *seen.entry(key_value(series, decider)).or_insert(value) == value
-    })
+    let (first, rest): (Vec<Axis>, Vec<Axis>) = Axis::ALL.iter().partition(|it| decides_others(it));
+    let axes = first.into_iter().chain(rest);
+    let kept = telling_axes(series, axes, Series::value);
+    let in_order = Axis::ALL.iter().filter(|axis| kept.contains(axis));
+    in_order.copied().collect()
 }
 
 fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {
@@ -209,8 +128,22 @@ fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {
         })
         .max()
         .unwrap_or(0);
-    counts.nothing_ran(" about scaling").or_else(|| {
+    nothing_ran(counts, " about scaling").or_else(|| {
         (longest < 2)
             .then(|| "nothing to say about scaling: no series ran at more than one size".to_owned())
+    })
+}
+
+/// Reason for an empty result, where no row ran; `about` follows the words `nothing to say`.
+pub(super) fn nothing_ran(counts: &Counts, about: &str) -> Option<String> {
+    let points = counts.points();
+    if points == 0 {
+        return Some("nothing to say: the results hold no rows".to_owned());
+    }
+    (counts.ok == 0).then(|| {
+        format!(
+            "nothing to say{about}: none of {points} points ran ({} infeasible, {} crashed)",
+            counts.infeasible, counts.crashed
+        )
     })
 }

@@ -1,5 +1,7 @@
 //! The knee of a scaling curve: where it bends most.
 
+use itertools::Itertools;
+
 use super::curve::SizeRate;
 
 /// A bend of the slope smaller than this is noise, not a knee: ideal scaling has slope 1 in
@@ -18,18 +20,12 @@ pub fn knee(sizes: &[SizeRate]) -> Option<f64> {
         .iter()
         .map(|point| (libm::log(point.size), libm::log(point.rate)))
         .collect();
-    let mut found: Option<(f64, f64)> = None;
-    for (triple, point) in logs.windows(3).zip(&sizes[1..]) {
-        let bend = slope(triple[0], triple[1]) - slope(triple[1], triple[2]);
-        if bend < LEAST_BEND {
-            continue;
-        }
-        let curvature = menger_curvature(triple[0], triple[1], triple[2]);
-        if found.is_none_or(|(best, _)| curvature > best) {
-            found = Some((curvature, point.size));
-        }
-    }
-    found.map(|(_, size)| size)
+    let bends = logs.into_iter().tuple_windows().zip(&sizes[1..]);
+    bends
+        .filter(|((a, b, c), _)| slope(*a, *b) - slope(*b, *c) >= LEAST_BEND)
+        .map(|((a, b, c), point)| (menger_curvature(a, b, c), point.size))
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .map(|(_, size)| size)
 }
 
 fn slope(from: (f64, f64), to: (f64, f64)) -> f64 {

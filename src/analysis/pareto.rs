@@ -1,8 +1,7 @@
-//! Points that no other point beats in both of two costs.
+//! Pareto front of two costs.
 
-/// Places of the points that are not worse than another one in both costs, by rising first cost.
-///
-/// Of points equal in both the first stays.
+/// Indices of the Pareto-optimal points, by rising first cost; the first of points equal in both costs
+/// stands for all.
 pub fn pareto_front(costs: &[(f64, f64)]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..costs.len()).collect();
     order.sort_by(|a, b| {

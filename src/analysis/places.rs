@@ -1,10 +1,13 @@
-//! Where the communications of a collective study run, in words: the axes that tell places apart.
+//! Places that communications of a collective study run on, named by the axes that tell them apart.
 
 use std::collections::BTreeMap;
 
+use itertools::Itertools;
+
+use super::varied::telling_axes;
 use crate::spec::{AXES, Axis, ColumnType, StudyKind};
 
-/// Axes that do not belong to a place: each has a part of its own in a job.
+/// Axes that are no part of a place: operation, size, algorithm and number of GPUs.
 const OWN: &[Axis] = &[
     Axis::Op,
     Axis::Size,
@@ -50,52 +53,24 @@ impl Places {
         self.last
     }
 
-    /// The name of every place, by number: the values of the axes that differ; empty where none does.
+    /// The name of every place, by number: the values of the axes that differ, clusters first; empty where
+    /// none does.
     pub(super) fn names(&self) -> Vec<String> {
         let axes: Vec<Axis> = place_axes().collect();
-        let varied = self.varied(&axes);
+        let order = (0..axes.len())
+            .sorted_by_key(|axis| (axes[*axis] != Axis::Cluster, axes[*axis] != Axis::Gpu));
+        let varied = telling_axes(&self.distinct, order, |inputs, axis| &inputs[axis]);
         let name = |inputs: &Inputs| {
-            let words: Vec<String> = varied
-                .iter()
+            let words = varied.iter();
+            words
                 .map(|axis| word(axes[*axis], inputs[*axis].as_deref()))
-                .collect();
-            words.join(" ")
+                .join(" ")
         };
         self.distinct.iter().map(name).collect()
     }
-
-    /// Axes that differ between places, clusters first, without those that another one decides.
-    fn varied(&self, axes: &[Axis]) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..axes.len()).collect();
-        order.sort_by_key(|axis| {
-            (
-                axes[*axis] != Axis::Cluster,
-                axes[*axis] != Axis::Gpu,
-                *axis,
-            )
-        });
-        let mut kept: Vec<usize> = Vec::new();
-        for axis in order {
-            let mut values = self.distinct.iter().map(|inputs| &inputs[axis]);
-            let first = values.next();
-            let differs = values.any(|value| Some(value) != first);
-            if differs && !kept.iter().any(|by| self.decides(*by, axis)) {
-                kept.push(axis);
-            }
-        }
-        kept
-    }
-
-    /// Whether each value of one axis comes with a single value of the other.
-    fn decides(&self, decider: usize, decided: usize) -> bool {
-        let mut seen: BTreeMap<&Option<String>, &Option<String>> = BTreeMap::new();
-        self.distinct.iter().all(|inputs| {
-            *seen.entry(&inputs[decider]).or_insert(&inputs[decided]) == &inputs[decided]
-        })
-    }
 }
 
-/// A name says what it is; a number does with its axis.
+/// A value in words: a name by itself, a number with its axis.
 fn word(axis: Axis, value: Option<&str>) -> String {
     match (value, axis.info().domain.column_type()) {
         (Some(value), ColumnType::Text) => value.to_owned(),

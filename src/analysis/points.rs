@@ -1,12 +1,13 @@
-//! What the analysis keeps of one result row.
+//! Result rows of a training study, as far as the analysis reads them.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::error::AnalysisError;
-use super::input::{MemberColumn, NumberColumn, Rows, TextColumn};
-use crate::record::{Bottleneck, Column, PointStatus, columns};
+use crate::record::{
+    Bottleneck, Column, MemberColumn, NumberColumn, PointColumn, PointStatus, ReadError, Rows,
+    TextColumn, columns,
+};
 use crate::simulation::{PartSeconds, ReasonKind, StepPart};
 
 /// One result row.
@@ -14,7 +15,7 @@ use crate::simulation::{PartSeconds, ReasonKind, StepPart};
 pub struct SizePoint {
     /// Number of the point in its run.
     pub point: u64,
-    /// Place of its file among those analysed.
+    /// Index of the file among those analysed.
     pub source: u32,
     /// Value of the size axis: GPUs unless another axis was asked for.
     pub size: f64,
@@ -26,7 +27,7 @@ pub struct SizePoint {
     pub status: PointStatus,
     /// Why it did not run.
     pub reason: Option<Reason>,
-    /// What was measured where it ran.
+    /// Measurements, where it ran.
     pub measured: Option<Measured>,
 }
 
@@ -35,7 +36,7 @@ pub struct SizePoint {
 pub struct Reason {
     sentence: Arc<str>,
     /// `None` in files of versions that did not write it.
-    kind: Option<ReasonKind>,
+    pub(super) kind: Option<ReasonKind>,
 }
 
 impl Reason {
@@ -56,7 +57,7 @@ impl Serialize for Reason {
     }
 }
 
-/// The columns that hold the reasons of a record batch.
+/// The columns that hold the reasons of some rows.
 #[derive(Debug)]
 pub(super) struct ReasonColumns {
     sentence: TextColumn,
@@ -68,7 +69,7 @@ impl ReasonColumns {
     ///
     /// # Errors
     /// If one is missing or holds no text.
-    pub(super) fn new(rows: &Rows<'_>) -> Result<Self, AnalysisError> {
+    pub(super) fn new(rows: &Rows) -> Result<Self, ReadError> {
         Ok(Self {
             sentence: rows.text(&columns::REASON)?,
             kind: rows.members(&columns::REASON_KIND)?,
@@ -103,7 +104,7 @@ pub struct Measured {
     pub memory_peak_bytes: Option<f64>,
     /// Bytes of the GPU.
     pub memory_capacity_bytes: Option<f64>,
-    /// What costs most time.
+    /// Bottleneck of the step.
     pub bottleneck: Option<Bottleneck>,
     /// Rent of one step.
     pub cost_per_step_usd: Option<f64>,
@@ -183,7 +184,7 @@ macro_rules! numeric_columns {
         struct Numbers { $( $field: NumberColumn ),+ }
 
         impl Numbers {
-            fn new(rows: &Rows<'_>) -> Result<Self, AnalysisError> {
+            fn new(rows: &Rows) -> Result<Self, ReadError> {
                 Ok(Self { $( $field: rows.numbers(&columns::$column)? ),+ })
             }
         }
@@ -191,7 +192,6 @@ macro_rules! numeric_columns {
 }
 
 numeric_columns! {
-    point = POINT,
     gpus = GPUS,
     step_time = STEP_TIME_S,
     samples = SAMPLES_PER_S,
@@ -213,25 +213,26 @@ numeric_columns! {
     energy_per_step = ENERGY_PER_STEP_KWH,
 }
 
-/// The columns that the analysis reads besides the axes.
+/// Columns that the analysis reads besides the axes.
 pub fn point_columns() -> impl Iterator<Item = Column> {
-    const TEXTS: &[Column] = &[
+    [
+        columns::POINT,
         columns::STATUS,
         columns::REASON,
         columns::REASON_KIND,
         columns::BOTTLENECK,
-    ];
-    TEXTS
-        .iter()
-        .chain(NUMERIC)
-        .chain(columns::TIME_PARTS)
-        .copied()
+    ]
+    .iter()
+    .chain(NUMERIC)
+    .chain(columns::TIME_PARTS)
+    .copied()
 }
 
-/// The columns of one record batch, found and cast.
+/// Columns of some rows, found and cast.
 #[derive(Debug)]
 pub struct PointColumns<'a> {
-    rows: Rows<'a>,
+    rows: &'a Rows,
+    point: PointColumn,
     numbers: Numbers,
     parts: Vec<NumberColumn>,
     status: MemberColumn<PointStatus>,
@@ -244,15 +245,16 @@ impl<'a> PointColumns<'a> {
     ///
     /// # Errors
     /// If one is missing, of another type or in another unit.
-    pub fn new(rows: Rows<'a>) -> Result<Self, AnalysisError> {
+    pub fn new(rows: &'a Rows) -> Result<Self, ReadError> {
+        let parts = columns::TIME_PARTS.iter();
         Ok(Self {
-            numbers: Numbers::new(&rows)?,
-            parts: columns::TIME_PARTS
-                .iter()
+            point: rows.points()?,
+            numbers: Numbers::new(rows)?,
+            parts: parts
                 .map(|column| rows.numbers(column))
                 .collect::<Result<_, _>>()?,
             status: rows.members(&columns::STATUS)?,
-            reason: ReasonColumns::new(&rows)?,
+            reason: ReasonColumns::new(rows)?,
             bottleneck: rows.members(&columns::BOTTLENECK)?,
             rows,
         })
@@ -268,21 +270,16 @@ impl<'a> PointColumns<'a> {
         source: u32,
         size: Option<f64>,
         nodes: Option<f64>,
-    ) -> Result<SizePoint, AnalysisError> {
-        let point = self.numbers.point.get(row).unwrap_or(row as f64) as u64;
-        let status = self.rows.status(&self.status, row, point)?;
-        let gpus = (self.rows).positive(&self.numbers.gpus, &columns::GPUS, row, point);
-        let measured = match status {
-            PointStatus::Ok => Some(self.measured(row, point)?),
-            PointStatus::Infeasible | PointStatus::Crashed => None,
-        };
-        // A point that did not run may lack even its GPUs; it is only counted then.
-        let gpus = match status {
-            PointStatus::Ok => gpus?,
-            PointStatus::Infeasible | PointStatus::Crashed => gpus.unwrap_or(0.0),
+    ) -> Result<SizePoint, ReadError> {
+        let status = self.rows.status(&self.status, row)?;
+        let gpus = self.rows.positive(&self.numbers.gpus, row);
+        let (gpus, measured) = match status {
+            PointStatus::Ok => (gpus?, Some(self.measured(row)?)),
+            // A point that did not run may lack even its GPUs; it is only counted then.
+            PointStatus::Infeasible | PointStatus::Crashed => (gpus.unwrap_or(0.0), None),
         };
         Ok(SizePoint {
-            point,
+            point: self.point.get(row),
             source,
             size: size.unwrap_or(gpus),
             gpus: gpus as u32,
@@ -293,30 +290,18 @@ impl<'a> PointColumns<'a> {
         })
     }
 
-    fn measured(&self, row: usize, point: u64) -> Result<Measured, AnalysisError> {
-        let (rows, numbers) = (&self.rows, &self.numbers);
+    fn measured(&self, row: usize) -> Result<Measured, ReadError> {
+        let (rows, numbers) = (self.rows, &self.numbers);
         let mut parts = PartSeconds::default();
-        for ((&part, column), read) in StepPart::ALL
-            .iter()
-            .zip(columns::TIME_PARTS)
-            .zip(&self.parts)
-        {
-            let seconds = read.raw(row).unwrap_or(0.0);
-            // Not a comparison with zero alone: NaN is refused too.
-            if !(seconds >= 0.0 && seconds.is_finite()) {
-                return Err(rows.bad_value(
-                    column,
-                    point,
-                    &seconds.to_string(),
-                    "seconds, not negative",
-                ));
+        for (part, column) in StepPart::ALL.iter().zip(&self.parts) {
+            if !column.is_null(row) {
+                parts[*part] = rows.not_negative(column, row)?;
             }
-            parts[part] = seconds;
         }
         let count = |column: &NumberColumn| column.get(row).map(|value| value as u32);
         Ok(Measured {
-            step_time_s: rows.positive(&numbers.step_time, &columns::STEP_TIME_S, row, point)?,
-            samples_per_s: rows.positive(&numbers.samples, &columns::SAMPLES_PER_S, row, point)?,
+            step_time_s: rows.positive(&numbers.step_time, row)?,
+            samples_per_s: rows.positive(&numbers.samples, row)?,
             tokens_per_s: numbers.tokens.get(row),
             parts,
             mfu: numbers.mfu.get(row),

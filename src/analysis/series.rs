@@ -4,14 +4,13 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray};
+use arrow::array::BooleanArray;
+use itertools::Itertools;
 use serde::Serialize;
 
 use super::curve::Scaling;
-use super::error::AnalysisError;
-use super::input::{NumberColumn, Rows, TextColumn};
 use super::points::{PointColumns, SizePoint, point_columns};
-use crate::record::Column;
+use crate::record::{Column, NumberColumn, ReadError, Rows, TextColumn};
 use crate::spec::{AXES, Axis, AxisGroup, ColumnType, StudyKind};
 
 /// The value that an axis has throughout a series.
@@ -41,7 +40,7 @@ impl Ord for KeyValue {
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
             (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
             (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
-            _ => self.kind().cmp(&other.kind()),
+            (Self::Text(_) | Self::Number(_) | Self::Bool(_), _) => self.kind().cmp(&other.kind()),
         }
     }
 }
@@ -83,10 +82,23 @@ pub struct Series {
     /// The axes that define the series, in the order of `Axis::ALL`; axes that are `auto` or do
     /// not apply are absent.
     pub key: Vec<(Axis, KeyValue)>,
-    /// What stays the same while it grows.
+    /// Strong or weak: global batch or batch per GPU fixed.
     pub scaling: Scaling,
-    /// Its points, smallest first, one per size.
+    /// Points, smallest first, one per size.
     pub points: Vec<SizePoint>,
+}
+
+impl Series {
+    /// The value that an axis has in the series.
+    pub fn value(&self, axis: Axis) -> Option<&KeyValue> {
+        value_of(&self.key, axis)
+    }
+}
+
+/// The value that a key gives an axis.
+pub(super) fn value_of(key: &[(Axis, KeyValue)], axis: Axis) -> Option<&KeyValue> {
+    let found = key.iter().find(|(of, _)| *of == axis);
+    found.map(|(_, value)| value)
 }
 
 /// Every column that [`SeriesReader`] reads.
@@ -133,7 +145,7 @@ struct AxisCodes {
 
 const NULL: u32 = 0;
 
-/// Codes with some axes left out, and what stands in their place.
+/// Codes with some axes left out, and the batch per GPU where that replaces the global batch.
 type CoarseKey = (Box<[u32]>, u64);
 
 impl AxisCodes {
@@ -159,7 +171,7 @@ impl AxisCodes {
     }
 
     /// The code of every row of a batch.
-    fn codes(&mut self, rows: &Rows<'_>) -> Result<Vec<u32>, AnalysisError> {
+    fn codes(&mut self, rows: &Rows) -> Result<Vec<u32>, ReadError> {
         let column = self.column;
         match self.axis.info().domain.column_type() {
             ColumnType::Text => Ok(self.text_codes(&rows.text(&column)?, rows.len())),
@@ -215,15 +227,8 @@ impl AxisCodes {
         if self.values.is_empty() {
             self.values = vec![KeyValue::Bool(false), KeyValue::Bool(true)];
         }
-        (0..column.len())
-            .map(|row| {
-                if column.is_null(row) {
-                    NULL
-                } else {
-                    1 + u32::from(column.value(row))
-                }
-            })
-            .collect()
+        let code = |switch: Option<bool>| switch.map_or(NULL, |on| 1 + u32::from(on));
+        column.iter().map(code).collect()
     }
 }
 
@@ -244,12 +249,12 @@ impl SeriesReader {
     ///
     /// # Errors
     /// If a column is missing or of another type, or a value impossible.
-    pub fn add(&mut self, rows: Rows<'_>, source: u32) -> Result<(), AnalysisError> {
+    pub fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
         let points = PointColumns::new(rows)?;
         let codes: Vec<Vec<u32>> = self
             .axes
             .iter_mut()
-            .map(|axis| axis.codes(&rows))
+            .map(|axis| axis.codes(rows))
             .collect::<Result<_, _>>()?;
         let nodes_place = self.place(Axis::Nodes);
         let size_place = match self.size_axis {
@@ -352,30 +357,19 @@ impl SeriesReader {
         groups: Vec<Group>,
         coarser: impl Fn(&Self, &Group) -> Option<CoarseKey>,
     ) -> Vec<Group> {
+        let is_lone = |group: &Group| sizes(group).all_equal();
         let keys: Vec<Option<CoarseKey>> = groups
             .iter()
-            .map(|group| {
-                (distinct_sizes(group) == 1)
-                    .then(|| coarser(self, group))
-                    .flatten()
-            })
+            .map(|group| is_lone(group).then(|| coarser(self, group))?)
             .collect();
-        let mut sizes: HashMap<&CoarseKey, Vec<u64>> = HashMap::new();
-        for (group, key) in groups.iter().zip(&keys) {
-            if let Some(key) = key {
-                sizes
-                    .entry(key)
-                    .or_default()
-                    .push(group.points[0].size.to_bits());
-            }
-        }
+        let sizes_of = groups.iter().zip(&keys);
+        let sizes_of = sizes_of
+            .filter_map(|(group, key)| Some((key.as_ref()?, sizes(group).next()?)))
+            .into_group_map();
+        // Two rows of one size under the coarser key differ in what it leaves out.
         let joins = |key: &CoarseKey| {
-            let mut of_key = sizes.get(key).cloned().unwrap_or_default();
-            let all = of_key.len();
-            of_key.sort_unstable();
-            of_key.dedup();
-            // Two rows of one size under the coarser key differ in what it leaves out.
-            of_key.len() > 1 && of_key.len() == all
+            let sizes = &sizes_of[key];
+            sizes.len() > 1 && sizes.iter().all_unique()
         };
         let mut joined: Vec<Group> = Vec::with_capacity(groups.len());
         let mut place_of: HashMap<&CoarseKey, usize> = HashMap::new();
@@ -422,11 +416,9 @@ impl SeriesReader {
     }
 }
 
-fn distinct_sizes(group: &Group) -> usize {
-    let mut sizes: Vec<u64> = group.points.iter().map(|p| p.size.to_bits()).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes.len()
+/// Sizes of a group's points, in bits.
+fn sizes(group: &Group) -> impl Iterator<Item = u64> {
+    group.points.iter().map(|point| point.size.to_bits())
 }
 
 /// Shards of one run hold different rows of a series and stay together; two runs that both hold
@@ -434,29 +426,17 @@ fn distinct_sizes(group: &Group) -> usize {
 fn split_by_source(groups: Vec<Group>) -> Vec<Group> {
     let mut found = Vec::with_capacity(groups.len());
     for group in groups {
-        let mut sizes: Vec<(u64, u32)> = group
-            .points
-            .iter()
-            .map(|point| (point.size.to_bits(), point.source))
-            .collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        if sizes.windows(2).all(|pair| pair[0].0 != pair[1].0) {
+        let sources = group.points.iter().map(|point| point.source);
+        let rows = sizes(&group).zip(sources.clone()).sorted_unstable().dedup();
+        if rows.tuple_windows().all(|(a, b)| a.0 != b.0) {
             found.push(group);
             continue;
         }
-        let mut sources: Vec<u32> = sizes.iter().map(|(_, source)| *source).collect();
-        sources.sort_unstable();
-        sources.dedup();
-        for source in sources {
+        for source in sources.unique().sorted_unstable() {
+            let points = group.points.iter().filter(|point| point.source == source);
             found.push(Group {
                 codes: group.codes.clone(),
-                points: group
-                    .points
-                    .iter()
-                    .filter(|point| point.source == source)
-                    .cloned()
-                    .collect(),
+                points: points.cloned().collect(),
             });
         }
     }

@@ -1,4 +1,4 @@
-//! What one series says: its curve, where it breaks, which size to choose.
+//! Findings of one series: its curve, its breakdown point, the size to choose.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use super::curve::{Efficiency, Scaling, SizeRate, efficiencies, sawteeth};
 use super::fit::{Fits, fits};
 use super::knee::knee;
 use super::points::SizePoint;
-use super::series::{KeyValue, Series};
+use super::series::{KeyValue, Series, value_of};
 use super::training_cost::TrainingCost;
 use crate::closed_set;
 use crate::spec::{AnalysisSettings, Axis};
@@ -19,31 +19,31 @@ closed_set! {
     pub enum Layouts: "layouts" {
         /// Chosen anew at each size, as one would run it.
         ReOptimised = "re-optimised",
-        /// That of the smallest size, with only data parallelism growing.
+        /// Fixed to the layout of the smallest size, with only data parallelism growing.
         Frozen = "frozen",
     }
 }
 
-/// What one series says.
+/// Findings of one series.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SeriesFinding {
     /// Number of the curve, from 0; frozen ones follow the others.
     pub number: u32,
-    /// Number of the series that it is a curve of: its own unless it is frozen.
+    /// Number of the series that it is a curve of: the same as `number` unless it is frozen.
     pub of_series: u32,
-    /// The axes that define it.
+    /// Axes that define the series.
     pub key: Vec<(Axis, KeyValue)>,
-    /// What stays the same while it grows.
+    /// Strong or weak: global batch or batch per GPU fixed.
     pub scaling: Scaling,
     /// How its layouts came about.
     pub layouts: Layouts,
-    /// Its sizes, smallest first, those that did not run included.
+    /// Sizes, smallest first, those that did not run included.
     pub sizes: Vec<SizeFinding>,
-    /// Where it breaks down against its smallest size.
+    /// Breakdown point against the smallest size, with its cause.
     pub breakdown: Breakdown,
-    /// Where it breaks down against its best rate per GPU.
+    /// Breakdown point against the best rate per GPU.
     pub breakdown_of_best: BreakdownPoint,
-    /// Where its rate bends most.
+    /// Size at which the rate bends most.
     pub knee: Option<f64>,
     /// Laws fitted to it.
     pub fits: Fits,
@@ -54,9 +54,9 @@ pub struct SeriesFinding {
 /// One size of a series.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SizeFinding {
-    /// Its row.
+    /// Row of the size.
     pub point: SizePoint,
-    /// Its scaling; `None` where it did not run.
+    /// Speedup and efficiency; `None` where it did not run.
     pub efficiency: Option<Efficiency>,
     /// Whether it is slower per GPU than both neighbours: a tooth of divisibility.
     pub sawtooth: bool,
@@ -67,10 +67,7 @@ pub struct SizeFinding {
 impl SeriesFinding {
     /// The value that an axis has in the series.
     pub fn value(&self, axis: Axis) -> Option<&KeyValue> {
-        self.key
-            .iter()
-            .find(|(of, _)| *of == axis)
-            .map(|(_, value)| value)
+        value_of(&self.key, axis)
     }
 
     /// The size that is recommended: the fastest within the threshold.
@@ -116,7 +113,7 @@ impl SeriesFinding {
     }
 }
 
-/// What the points of a series say.
+/// Analyses a series.
 pub fn series_finding(
     series: Series,
     number: u32,

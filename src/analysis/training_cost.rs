@@ -1,4 +1,4 @@
-//! What a whole training takes at one size, failures included.
+//! Time and cost of a whole training at one size, failures included.
 
 use serde::Serialize;
 
@@ -52,7 +52,7 @@ impl TrainingCost {
     }
 }
 
-/// How often a job fails and what a failure costs, in seconds.
+/// Failure rate of a job and the cost of a failure, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Failures {
     /// Mean time between failures of the job: that of a node over the number of nodes.

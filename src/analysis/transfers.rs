@@ -1,40 +1,62 @@
-//! The rows of collective studies: each communication that ran, with the place that it ran on.
+//! Reads the rows of collective studies: each communication that ran, with its place (cluster and what
+//! else of it varies).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::busbw::{AUTO, CollectiveRun};
-use super::error::AnalysisError;
-use super::findings::Counts;
-use super::input::{MemberColumn, NumberColumn, Rows, TextColumn};
+use serde::Serialize;
+
 use super::places::{Places, place_axes};
 use super::points::{Reason, ReasonColumns};
-use crate::record::{Column, PointStatus, columns};
+use crate::record::{
+    Column, Counts, MemberColumn, NumberColumn, PointColumn, PointStatus, ReadError, Rows,
+    TextColumn, columns,
+};
 use crate::spec::Axis;
+
+/// One run of an algorithm.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CollectiveRun {
+    /// Number of the point in its run folder.
+    pub point: u64,
+    /// Place of its file among those analysed.
+    pub source: u32,
+    /// Bytes, as nccl-tests counts them.
+    pub size_bytes: u64,
+    /// Time.
+    pub time_s: f64,
+    /// Bus bandwidth.
+    pub busbw_bytes_per_s: f64,
+    /// Algorithm that ran.
+    pub collective_used: String,
+}
+
+/// Name of the library's own choice of algorithm.
+pub const AUTO: &str = "auto";
 
 /// One communication that ran.
 #[derive(Debug)]
 pub(super) struct Transfer {
     /// Operation.
     pub(super) op: Arc<str>,
-    /// Number of its place.
+    /// Number of the place.
     pub(super) place: usize,
     /// GPUs.
     pub(super) gpus: u64,
     /// Algorithm that was asked for, [`AUTO`] where it was left open.
     pub(super) collective: Arc<str>,
-    /// Its size, and what came of it.
+    /// Size and measurements.
     pub(super) run: CollectiveRun,
 }
 
 /// The rows of one or several files.
 #[derive(Debug, Default)]
 pub(super) struct TransferReader {
-    /// Those that ran, in the order of the rows.
+    /// Communications that ran, in the order of the rows.
     pub(super) transfers: Vec<Transfer>,
-    /// Where the rows belong, whether they ran or not.
+    /// Places of the rows, whether they ran or not.
     pub(super) places: Places,
-    /// How many rows ended how.
+    /// Rows by status.
     pub(super) counts: Counts,
     /// One infeasible row of each kind of reason, in words.
     pub(super) examples: BTreeMap<String, String>,
@@ -66,23 +88,25 @@ impl TransferReader {
     ///
     /// # Errors
     /// If a column is missing, of another type or unit, or holds an impossible value.
-    pub(super) fn add(&mut self, rows: Rows<'_>, source: u32) -> Result<(), AnalysisError> {
+    pub(super) fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
         let columns = TransferColumns::new(rows)?;
         let inputs = place_axes()
             .map(|axis| rows.words(axis))
             .collect::<Result<Vec<_>, _>>()?;
         for row in 0..rows.len() {
             let place = self.places.number(inputs.iter().map(|words| &words[row]));
-            let point = columns.point.get(row).unwrap_or(row as f64) as u64;
-            let status = rows.status(&columns.status, row, point)?;
+            let status = rows.status(&columns.status, row)?;
             let reason = columns.reason.get(row);
-            self.counts.add(status, reason.as_ref());
+            self.counts
+                .add(status, reason.as_ref().and_then(|it| it.kind));
             match status {
                 PointStatus::Ok => {
-                    let transfer = columns.transfer(row, point, source, place)?;
+                    let transfer = columns.transfer(row, source, place)?;
                     self.transfers.push(transfer);
                 }
-                PointStatus::Infeasible => self.keep_example(point, reason.as_ref()),
+                PointStatus::Infeasible => {
+                    self.keep_example(columns.point.get(row), reason.as_ref());
+                }
                 PointStatus::Crashed => {}
             }
         }
@@ -99,10 +123,10 @@ impl TransferReader {
     }
 }
 
-/// The columns of one record batch, found and cast.
+/// Columns of some rows, found and cast.
 struct TransferColumns<'a> {
-    rows: Rows<'a>,
-    point: NumberColumn,
+    rows: &'a Rows,
+    point: PointColumn,
     status: MemberColumn<PointStatus>,
     reason: ReasonColumns,
     op: TextColumn,
@@ -115,12 +139,12 @@ struct TransferColumns<'a> {
 }
 
 impl<'a> TransferColumns<'a> {
-    fn new(rows: Rows<'a>) -> Result<Self, AnalysisError> {
+    fn new(rows: &'a Rows) -> Result<Self, ReadError> {
         let of_axis = |axis: Axis| Column::of_axis(axis.info());
         Ok(Self {
-            point: rows.numbers(&columns::POINT)?,
+            point: rows.points()?,
             status: rows.members(&columns::STATUS)?,
-            reason: ReasonColumns::new(&rows)?,
+            reason: ReasonColumns::new(rows)?,
             op: rows.text(&of_axis(Axis::Op))?,
             gpus: rows.numbers(&columns::GPUS)?,
             collective: rows.text(&of_axis(Axis::Collective))?,
@@ -133,43 +157,22 @@ impl<'a> TransferColumns<'a> {
     }
 
     /// A row whose point ran.
-    fn transfer(
-        &self,
-        row: usize,
-        point: u64,
-        source: u32,
-        place: usize,
-    ) -> Result<Transfer, AnalysisError> {
-        let size = Column::of_axis(Axis::Size.info());
+    fn transfer(&self, row: usize, source: u32, place: usize) -> Result<Transfer, ReadError> {
         let name = |column: &TextColumn| column.get(row).map(Arc::clone);
         Ok(Transfer {
             op: name(&self.op).unwrap_or_default(),
             place,
-            gpus: (self.rows).positive(&self.gpus, &columns::GPUS, row, point)? as u64,
+            gpus: self.rows.positive(&self.gpus, row)? as u64,
             collective: name(&self.collective).unwrap_or_else(|| AUTO.into()),
             run: CollectiveRun {
-                point,
+                point: self.point.get(row),
                 source,
-                size_bytes: self.rows.positive(&self.size, &size, row, point)? as u64,
-                time_s: self.time(row, point)?,
+                size_bytes: self.rows.positive(&self.size, row)? as u64,
+                time_s: self.rows.not_negative(&self.time, row)?,
                 // A single GPU takes no time, over which there is no bandwidth.
                 busbw_bytes_per_s: self.busbw.get(row).unwrap_or(0.0),
                 collective_used: name(&self.used).unwrap_or_default().as_ref().to_owned(),
             },
         })
-    }
-
-    /// Not a comparison with zero alone: NaN is refused too.
-    fn time(&self, row: usize, point: u64) -> Result<f64, AnalysisError> {
-        match self.time.raw(row) {
-            Some(seconds) if seconds >= 0.0 && seconds.is_finite() => Ok(seconds),
-            other => {
-                let found = other.map_or_else(|| "null".to_owned(), |value| value.to_string());
-                let expected = "seconds, not negative";
-                Err(self
-                    .rows
-                    .bad_value(&columns::TIME_S, point, &found, expected))
-            }
-        }
     }
 }

@@ -8,9 +8,9 @@ use crate::analysis::StudyFindings;
 use crate::cli::Failure;
 use crate::cli::findings::{Results, find, question, summary, write_findings};
 use crate::cli::list::Format;
-use crate::record::Provenance;
+use crate::record::{Counts, Provenance};
 use crate::runner::manifest::RunFacts;
-use crate::runner::{Counts, Manifest, RunFolder, RunSummary};
+use crate::runner::{Manifest, RunFolder, RunSummary};
 use crate::spec::{Axis, Spec};
 
 /// What came of the points, and when they were begun.
@@ -90,10 +90,10 @@ fn partial(folder: &RunFolder, provenance: &Provenance, counts: &Counts) -> Stri
         .portion
         .shard
         .map_or_else(String::new, |shard| format!("shard {shard}: "));
-    text.push_str(&format!("{} points: {} ok", counts.points, counts.ok));
+    text.push_str(&format!("{} points: {} ok", counts.points(), counts.ok));
     if counts.infeasible > 0 {
         let reasons: Vec<String> = counts
-            .infeasible_by_reason
+            .reasons
             .iter()
             .map(|(reason, count)| format!("{reason} {count}"))
             .collect();

@@ -49,8 +49,8 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     let new = RunSource::new(&args.new)?.points;
     let found =
         diff_files(&base, &new, &args.metric, args.tolerance).map_err(|error| match error {
-            DiffError::Read(_) => Failure::io(error),
-            DiffError::Rows(_)
+            DiffError::Read(ref fault) if !fault.is_impossible_value() => Failure::io(error),
+            DiffError::Read(_)
             | DiffError::Kinds { .. }
             | DiffError::NothingInCommon { .. }
             | DiffError::UnknownMetric { .. } => Failure::usage(error),

@@ -165,15 +165,7 @@ fn help_text(gains: &[Effect]) -> String {
 fn json(record: &Record, kind: StudyKind) -> Value {
     let fields: Map<String, Value> = columns::table(kind)
         .iter()
-        .map(|column| {
-            let value = match column.read.cell(record) {
-                Cell::U64(value) => json!(value),
-                Cell::F64(value) => json!(value),
-                Cell::Bool(value) => json!(value),
-                Cell::Text(value) => json!(value),
-            };
-            (column.name.to_owned(), value)
-        })
+        .map(|column| (column.name.to_owned(), json!(column.cell(record))))
         .collect();
     Value::Object(fields)
 }
@@ -224,13 +216,13 @@ fn values(record: &Record, kind: StudyKind, group: ColumnGroup) -> String {
 
 /// A cell for people; `None` where it is null.
 fn shown(column: &Column, record: &Record) -> Option<String> {
-    match column.read.cell(record) {
-        Cell::U64(value) if column.unit == "B" => value.map(|it| Bytes::new(it).to_string()),
-        Cell::U64(value) => value.map(|it| it.to_string()),
-        Cell::F64(value) => value.map(four_digits),
-        Cell::Bool(value) => value.map(|it| it.to_string()),
-        Cell::Text(value) => value.map(std::borrow::Cow::into_owned),
-    }
+    Some(match column.cell(record)? {
+        Cell::U64(value) if column.unit == "B" => Bytes::new(value).to_string(),
+        Cell::U64(value) => value.to_string(),
+        Cell::F64(value) => four_digits(value),
+        Cell::Bool(value) => value.to_string(),
+        Cell::Text(value) => value.into_owned(),
+    })
 }
 
 /// Four significant digits, in powers of ten where a number is far from 1.
@@ -253,10 +245,7 @@ fn four_digits(value: f64) -> String {
 
 /// The exclusive parts of the step as bars, and the other times under them.
 fn time(record: &Record) -> String {
-    let seconds = |column: &Column| match column.read.cell(record) {
-        Cell::F64(value) => value,
-        Cell::U64(_) | Cell::Bool(_) | Cell::Text(_) => None,
-    };
+    let seconds = |column: &Column| column.cell(record)?.number();
     let Some(step) = seconds(&columns::STEP_TIME_S) else {
         return String::new();
     };
@@ -297,10 +286,7 @@ fn time(record: &Record) -> String {
 
 /// The parts of the memory, each with its share of the GPU's.
 fn memory(record: &Record) -> String {
-    let bytes = |column: &Column| match column.read.cell(record) {
-        Cell::U64(value) => value,
-        Cell::F64(_) | Cell::Bool(_) | Cell::Text(_) => None,
-    };
+    let bytes = |column: &Column| column.cell(record)?.count();
     let Some(capacity) = bytes(&columns::MEMORY_CAPACITY_BYTES) else {
         return String::new();
     };

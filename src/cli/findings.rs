@@ -41,8 +41,8 @@ pub(super) fn find(results: &Results<'_>) -> Result<StudyFindings, Failure> {
     let (files, settings) = (results.files, results.settings);
     let mut found =
         analyse_files(files, settings, results.size_axis).map_err(|error| match error {
-            FilesError::Read(_) => Failure::io(error),
-            FilesError::Rows(_) | FilesError::Kinds { .. } => Failure::usage(error),
+            FilesError::Read(ref fault) if !fault.is_impossible_value() => Failure::io(error),
+            FilesError::Read(_) | FilesError::Kinds { .. } => Failure::usage(error),
         })?;
     if let StudyFindings::Training(findings) = &mut found {
         simulate_again(findings, results.specs, settings, results.threads);

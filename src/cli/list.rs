@@ -370,7 +370,7 @@ fn all_columns(names: &[String]) -> Result<Listing, Failure> {
             ("MEANING", Align::Left),
         ]);
         for column in wanted {
-            let type_name = type_name(column.read.column_type());
+            let type_name = type_name(column.column_type());
             table.row(vec![
                 column.name.to_owned(),
                 type_name.to_owned(),

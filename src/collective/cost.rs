@@ -1,15 +1,10 @@
 //! Cost of one collective under one protocol.
 
+use crate::des::PerLinkClass;
 use crate::units::{Seconds, SimDuration, Volume};
 
-/// Time that the busiest links are busy.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Busy {
-    /// Inside the domains.
-    pub(super) inside: Seconds,
-    /// NICs and links between them.
-    pub(super) across: Seconds,
-}
+/// Time that the busiest links of each class are busy.
+pub(super) type Busy = PerLinkClass<Seconds>;
 
 /// Latency and transfer of a collective.
 #[derive(Clone, Copy, Debug, Default)]

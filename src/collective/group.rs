@@ -7,7 +7,7 @@ use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::{GroupPattern, GroupShape, GroupTraffic, Orientation, Traffic};
 use crate::units::{Bandwidth, Bytes, Micros, Seconds, SimDuration, Volume};
 
-/// What the groups of a pattern do at once, with the rates of the links that one of them has.
+/// A collective of all groups of a pattern at once, with the rates that one group gets.
 pub(super) struct Group<'a> {
     pub(super) job: &'a Job,
     pub(super) op: CollectiveOp,
@@ -20,18 +20,18 @@ pub(super) struct Group<'a> {
     pub(super) between: Option<Between>,
     /// Latency of a message from NIC to NIC.
     message_latency: SimDuration,
-    /// What the network plugin adds to it, over InfiniBand's.
+    /// Latency that the network plugin adds to it, over InfiniBand's.
     plugin_latency: SimDuration,
 }
 
 /// Rates of a group that lies on several domains.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Between {
-    /// Of one GPU inside its domain, for rings that pass through it.
+    /// Rate of one GPU inside its domain, for rings that pass through it.
     pub(super) through: Bandwidth,
-    /// Of all members in one domain together towards other domains.
+    /// Rate of all members in one domain together towards other domains.
     pub(super) inter: Bandwidth,
-    /// Of the same for pairwise traffic.
+    /// Rate of these members for pairwise traffic.
     pub(super) scattered: Bandwidth,
 }
 
@@ -118,7 +118,7 @@ impl<'a> Group<'a> {
         f64::from(self.shape.domains.ilog2())
     }
 
-    /// What the network plugin adds to a message, over InfiniBand's.
+    /// Latency that the network plugin adds to a message, over InfiniBand's.
     pub(super) fn plugin(&self) -> Micros {
         self.plugin_latency.into()
     }
@@ -150,8 +150,8 @@ impl<'a> Group<'a> {
 
     /// A transfer whose messages cross between domains `crossings` times one after another.
     ///
-    /// Messages that need a rendezvous hide it behind those under way, once there are many: the
-    /// larger of both decides, and the change between them is smooth (root of the squares).
+    /// Rendezvous overlap with messages in flight, once there are many: the larger of both decides, and
+    /// the change between them is smooth (root of the squares).
     pub(super) fn across(&self, transfer: Seconds, message: Volume, crossings: f64) -> Seconds {
         let rendezvous = if self.crosses() {
             rendezvous(self.job, message)

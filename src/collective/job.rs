@@ -1,4 +1,4 @@
-//! The network as one job sees it: its domains, their NICs and rates, and the fabric between them.
+//! A job on its cluster: scale-up domains, their NICs and rates, and the fabric between them.
 
 use crate::collective::contention::Contention;
 use crate::collective::hashing;

@@ -1,4 +1,4 @@
-//! What communication libraries know of themselves, from `data/libraries/`: latencies, ceilings of
+//! Tables of communication libraries, read from `data/libraries/`: latencies, ceilings of
 //! protocols, channels, and the constants that were fitted to their kernels.
 //!
 //! A generation may start from one of NCCL's (`base = "ampere"`) and state only what differs.
@@ -174,9 +174,9 @@ pub(super) struct FittedConstants {
 /// Channels of large messages, one SM each.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Channels {
-    /// Of groups inside a domain.
+    /// Channels of groups inside a domain.
     pub(super) inside: u32,
-    /// Of groups on several.
+    /// Channels of groups on several.
     pub(super) between: u32,
 }
 
@@ -250,7 +250,7 @@ pub(super) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
         .expect("NCCL's file is whole, which a test holds")
 });
 
-/// What a library states of its own beside NCCL's tables.
+/// A library that shares NCCL's tables and states only its generations.
 #[derive(Deserialize)]
 struct OtherLibrary {
     generations: BTreeMap<String, Table>,

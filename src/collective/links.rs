@@ -1,4 +1,4 @@
-//! Links of a job as one flat list, and what messages put on them.
+//! Links of a job as one flat list, and the chunks that messages put on them.
 
 use crate::collective::job::Job;
 
@@ -16,11 +16,11 @@ pub(super) enum Place {
 /// Kind of a link.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum LinkKind {
-    /// What a GPU sends or receives inside its domain.
+    /// Sending or receiving side of a GPU inside its domain.
     Port,
-    /// What two GPUs of a domain share where each pair has links of its own.
+    /// Links between two GPUs of a domain where each pair has its own.
     Pair,
-    /// What a NIC sends or receives.
+    /// Sending or receiving side of a NIC.
     Nic,
     /// A link of the fabric, with its capacity in rates of all NICs of a domain.
     Fabric(f64),
@@ -130,7 +130,7 @@ impl<'a> Links<'a> {
             (self.job.contention.topology(), source, goal)
         {
             topology.route(source, goal, &mut |link, share| {
-                take(self.fabric(link), share)
+                take(self.fabric(link), share);
             });
         }
     }

@@ -5,12 +5,12 @@
 //! | file | says |
 //! |---|---|
 //! | `op`, `placement` | operations and protocols; how groups lie over the scale-up domains |
-//! | `library` | what NCCL and its kin know of themselves, from `data/libraries/` |
+//! | `library` | tables of NCCL, RCCL and XLA, from `data/libraries/` |
 //! | `job`, `contention`, `group` | a job's domains, NICs and fabric; the rates that one group gets |
 //! | `schedule/` | rounds of transfers: built, played, read from files |
-//! | `links`, `stages`, `transfers` | what a round puts on the links, and how long it takes |
+//! | `links`, `stages`, `transfers` | chunks that a round puts on the links, and its time |
 //! | `algorithm/` | one file and one row for each algorithm |
-//! | `custom`, `request`, `network` | what is asked, and the answer |
+//! | `custom`, `request`, `network` | a request and its cost |
 
 mod algorithm;
 mod contention;
@@ -38,4 +38,4 @@ pub use library::{fitted_constants, launch_per_gpu};
 pub use network::Network;
 pub use op::{CollectiveOp, Protocol};
 pub use placement::{GroupPattern, GroupShape};
-pub use request::{CollectiveCost, CollectiveRequest, LinkLoads, Unsupported};
+pub use request::{CollectiveCost, CollectiveRequest, Unsupported};

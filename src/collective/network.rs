@@ -10,10 +10,11 @@ use crate::collective::job::{Job, NetworkFault};
 use crate::collective::library::TABLES;
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::{GroupPattern, GroupShape, Orientation, Traffic};
-use crate::collective::request::{CollectiveCost, CollectiveRequest, LinkLoads, Unsupported};
+use crate::collective::request::{CollectiveCost, CollectiveRequest, Unsupported};
 use crate::collective::schedule::GroupLayout;
 use crate::collective::stages::PipelineLoads;
 use crate::collective::transfers::ScheduleLoads;
+use crate::des::LinkLoads;
 use crate::hardware::{Cluster, Topology};
 use crate::memo::Memo;
 use crate::units::{Seconds, SimDuration};
@@ -368,10 +369,7 @@ fn priced(group: &Group<'_>, best: &Candidate) -> CollectiveCost {
     let time = best.cost.time();
     let secs = Seconds::from(time).max(Seconds::new(1e-12));
     let loads = match best.cost.busy {
-        Some(busy) => LinkLoads {
-            scale_up: (busy.inside / secs).min(1.0),
-            scale_out: (busy.across / secs).min(1.0),
-        },
+        Some(busy) => busy.map(|time| (time / secs).min(1.0)),
         None => LinkLoads {
             scale_up: (best.sent.inside / secs / group.intra).min(1.0),
             scale_out: group.between.map_or(0.0, |between| {

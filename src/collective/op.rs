@@ -1,9 +1,9 @@
-//! What a group of ranks does together, and the protocol that carries its bytes.
+//! Collective operations, and the protocols that carry their bytes.
 
 use crate::closed_set;
 
 closed_set! {
-    /// What a group of ranks does together.
+    /// Operation that a group of ranks carries out together.
     pub enum CollectiveOp: "collective operation" {
         /// Everyone ends with the sum of all buffers.
         AllReduce = "all-reduce",

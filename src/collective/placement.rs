@@ -15,7 +15,7 @@ pub struct GroupPattern {
     pub stride: u32,
 }
 
-/// What the groups of a pattern have in common.
+/// Shape that the groups of a pattern have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GroupShape {
     /// Ranks of a group.
@@ -191,10 +191,11 @@ impl Traffic {
                 (0..count).map(|other| (other, part)).collect()
             }
             Self::Ring(Orientation::Both) if count > 2 => vec![(next, 0.5), (before, 0.5)],
-            Self::Ring(Orientation::Both | Orientation::Forward) => vec![(next, 1.0)],
             Self::Ring(Orientation::Backward) => vec![(before, 1.0)],
             Self::Chain if index + 1 == count => Vec::new(),
-            Self::Chain => vec![(next, 1.0)],
+            Self::Ring(Orientation::Both | Orientation::Forward) | Self::Chain => {
+                vec![(next, 1.0)]
+            }
         };
         partners.retain(|(other, _)| *other != index);
         partners

@@ -1,15 +1,16 @@
-//! A collective that is asked for, its cost, and why it may have none.
+//! A request for a collective, its cost, and why there may be none.
 
 use crate::collective::algorithm::CollectiveAlgorithm;
 use crate::collective::custom::{Algorithm, CarriedBy};
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::GroupPattern;
+use crate::des::LinkLoads;
 use crate::units::{Bytes, SimDuration};
 
 /// A collective of one parallel dimension.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CollectiveRequest {
-    /// What the groups do.
+    /// Operation of every group.
     pub op: CollectiveOp,
     /// Size as nccl-tests counts it: the whole buffer of a rank; of all-gather the gathered one, of
     /// reduce-scatter the one before it is scattered.
@@ -20,15 +21,6 @@ pub struct CollectiveRequest {
     pub algorithm: Option<Algorithm>,
     /// Protocol; `None`: what the library would choose, of a custom algorithm the fastest one.
     pub protocol: Option<Protocol>,
-}
-
-/// Shares of the capacity of each link class that a collective uses while it runs alone, 0–1.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LinkLoads {
-    /// Links inside the scale-up domains.
-    pub scale_up: f64,
-    /// NICs and the fabric behind them.
-    pub scale_out: f64,
 }
 
 /// Cost of a collective.
@@ -48,7 +40,7 @@ pub struct CollectiveCost {
     pub sent_inter: Bytes,
     /// Load of the busiest link against its line rate, 0–1.
     pub link_utilization_max: f64,
-    /// Use of each link class.
+    /// Share of each link class that it takes while it runs alone.
     pub loads: LinkLoads,
     /// Streaming multiprocessors that the kernel takes.
     pub sms: u32,

@@ -83,7 +83,7 @@ struct PassLoads {
     middle: Memo<(u32, u32), RoundLoad, 65_536>,
 }
 
-/// Groups that are looked at, and how many alike each stands for on the NICs.
+/// Representative groups, and how many alike each stands for on the NICs.
 #[derive(Clone, Debug)]
 struct Groups {
     bases: Vec<u32>,
@@ -93,7 +93,7 @@ struct Groups {
 
 impl Groups {
     /// One group where they stay in their domains, one of those that share the NICs of the same
-    /// domains, and all where they lie in different ways.
+    /// domains, and all where they lie differently.
     fn of(group: &Group<'_>, each_sends_alone: bool) -> Self {
         let (job, pattern, shape) = (group.job, group.pattern, group.shape);
         let all = whole_bases(pattern, job.gpus);
@@ -115,8 +115,8 @@ impl Groups {
 }
 
 impl PipelineLoads {
-    /// Loads of a pipeline when all groups carry it out at once. Where `each_sends_alone`, every rank
-    /// keeps to its own NIC, at the rate of pairwise traffic.
+    /// Loads of a pipeline when all groups run it at once. With `each_sends_alone` every rank keeps to
+    /// its own NIC, at the rate of pairwise traffic.
     pub(super) fn of(
         group: &Group<'_>,
         layout: GroupLayout,
@@ -174,10 +174,7 @@ impl PipelineLoads {
         Cost {
             latency,
             transfer,
-            busy: Some(Busy {
-                inside: self.busy.inside * passed,
-                across: self.busy.across * passed,
-            }),
+            busy: Some(self.busy.map(|time| time * passed)),
         }
     }
 
@@ -316,8 +313,8 @@ impl Bottleneck {
         let each = rate / load;
         self.round.rate = Some(self.round.rate.map_or(each, |least| least.min(each)));
         let busy = match kind {
-            LinkKind::Port | LinkKind::Pair => &mut self.busy.inside,
-            LinkKind::Nic | LinkKind::Fabric(_) => &mut self.busy.across,
+            LinkKind::Port | LinkKind::Pair => &mut self.busy.scale_up,
+            LinkKind::Nic | LinkKind::Fabric(_) => &mut self.busy.scale_out,
         };
         *busy = busy.max(Seconds::new(load / rate.as_bytes_per_s()));
     }
@@ -402,8 +399,7 @@ impl<'a> ActiveStages<'a> {
         }
     }
 
-    /// The link above a leaf: a leaf sums what comes from below and hands one chunk on, the same way
-    /// back.
+    /// The link above a leaf: a leaf sums what comes from below and hands one chunk on, or the reverse.
     fn leaf_link(
         &self,
         source: Option<u32>,

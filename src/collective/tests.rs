@@ -308,7 +308,7 @@ fn messages(
 struct Scheduled {
     schedule: Schedule,
     layout: GroupLayout,
-    /// Of a size that its chunks divide.
+    /// Request for a size that the chunks divide.
     request: CollectiveRequest,
     /// Whether chunks follow each other, as messages of their own.
     hands_on: bool,
@@ -357,7 +357,7 @@ impl Scheduled {
         }
     }
 
-    /// Its time on ideal links with every rank simulated. Where the directions of a network differ, rings
+    /// Time on ideal links with every rank simulated. Where the directions of a network differ, rings
     /// are oriented as is fastest: half of the bytes each way round, or all of them one way.
     fn every_rank(&self, cluster: &Cluster, gpus: u32) -> Option<SimDuration> {
         let orientations = [Orientation::Both, Orientation::There, Orientation::Back];

@@ -30,7 +30,7 @@ struct RoundLoad {
     remote_peers: u32,
 }
 
-/// Loads of a schedule that all groups of a pattern carry out at once.
+/// Link loads of a schedule that all groups of a pattern carry out at once.
 pub(super) struct ScheduleLoads<'a> {
     group: &'a Group<'a>,
     schedule: &'a Schedule,
@@ -41,7 +41,7 @@ pub(super) struct ScheduleLoads<'a> {
     sent: Sent,
 }
 
-/// Rates of the links, as the time of a chunk of one byte.
+/// Time of a chunk of one byte on each kind of link.
 struct Times {
     port: Seconds,
     pair: Option<Seconds>,
@@ -119,8 +119,8 @@ impl<'a> ScheduleLoads<'a> {
             found.rounds.push(load);
         }
         let busiest = |times: &[Seconds]| times.iter().copied().fold(Seconds::ZERO, Seconds::max);
-        found.busy.inside = busiest(&totals[..first_nic]);
-        found.busy.across = busiest(&totals[first_nic..]);
+        found.busy.scale_up = busiest(&totals[..first_nic]);
+        found.busy.scale_out = busiest(&totals[first_nic..]);
         let gpus = f64::from(job.gpus);
         found.sent.inside = found.sent.inside / gpus;
         found.sent.across = found.sent.across / gpus;
@@ -192,15 +192,12 @@ impl<'a> ScheduleLoads<'a> {
         Cost {
             latency,
             transfer,
-            busy: Some(Busy {
-                inside: self.busy.inside * chunk.get(),
-                across: self.busy.across * chunk.get(),
-            }),
+            busy: Some(self.busy.map(|time| time * chunk.get())),
         }
     }
 
-    /// A transfer with what messages between domains add: their rendezvous, which hide behind those
-    /// under way as in a ring, and the plugin's window.
+    /// Transfer time with what messages between domains add: their rendezvous, overlapped with messages
+    /// in flight as in a ring, and the plugin's window.
     fn between_domains(&self, transfer: Seconds) -> Seconds {
         if self.sent.across <= Volume::ZERO {
             return transfer;

@@ -1,6 +1,6 @@
 //! Tasks on serial streams, bound by dependencies, played in time order.
 
-use crate::des::link::{LinkLoad, SharedLinks};
+use crate::des::link::{LinkLoads, SharedLinks};
 use crate::des::queue::EventQueue;
 use crate::units::{SimDuration, SimTime};
 
@@ -13,7 +13,7 @@ pub struct TaskId(u32);
 pub struct StreamId(u32);
 
 impl TaskId {
-    /// Its place among the tasks of the engine, in the order in which they were added.
+    /// Index among the tasks of the engine, in the order in which they were added.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
@@ -21,7 +21,7 @@ impl TaskId {
 
 const NONE: u32 = u32::MAX;
 
-/// What a task waited for last.
+/// Last thing that a task waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// Nothing: it was ready when its stream was.
@@ -43,7 +43,7 @@ struct Task {
     work: SimDuration,
     issue: SimDuration,
     waits_for_arrival: bool,
-    load: LinkLoad,
+    load: LinkLoads,
     latency: SimDuration,
     unmet: u32,
     first_edge: u32,
@@ -73,7 +73,7 @@ struct Stream {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Flow {
+struct Communication {
     task: u32,
     remaining: f64,
     rate: f64,
@@ -89,7 +89,7 @@ enum Event {
 
 #[derive(Clone, Debug, Default)]
 struct Device {
-    flows: Vec<Flow>,
+    flows: Vec<Communication>,
     epoch: u32,
 }
 
@@ -100,7 +100,7 @@ struct Device {
 /// issued all of it, whichever is later. The host of a stream issues its tasks one after another and
 /// runs ahead, except before a task that [waits for arrival](Engine::add_issued_task).
 ///
-/// Communications that carry a [`LinkLoad`] share the links of their device while they overlap.
+/// Communications that carry a [`LinkLoads`] share the links of their device while they overlap.
 ///
 /// Without such communications nothing depends on the order in which streams advance, so a worklist
 /// replaces the queue; both give the same times.
@@ -113,7 +113,6 @@ pub struct Engine {
     queue: EventQueue<Event>,
     ready: Vec<u32>,
     links: SharedLinks,
-    loads: Vec<LinkLoad>,
     shared_tasks: usize,
     events: u64,
 }
@@ -170,7 +169,7 @@ impl Engine {
             work,
             issue,
             waits_for_arrival,
-            load: [0.0; 2],
+            load: LinkLoads::default(),
             latency: SimDuration::ZERO,
             unmet: 0,
             first_edge: NONE,
@@ -197,10 +196,10 @@ impl Engine {
         stream: StreamId,
         work: SimDuration,
         latency: SimDuration,
-        load: LinkLoad,
+        load: LinkLoads,
     ) -> TaskId {
         let id = self.add_task(stream, work);
-        if uses_links(load) && work > latency {
+        if load.uses_links() && work > latency {
             let task = &mut self.tasks[id.0 as usize];
             task.load = load;
             task.latency = latency;
@@ -282,7 +281,7 @@ impl Engine {
         self.tasks[task.0 as usize].end
     }
 
-    /// What a task waited for last.
+    /// Last thing that a task waited for.
     pub fn gate(&self, task: TaskId) -> Gate {
         self.tasks[task.0 as usize].gate
     }
@@ -331,7 +330,7 @@ impl Engine {
         task.host_wait = task.end - end;
         if self.shared_tasks == 0 {
             self.ready.push(id);
-        } else if !uses_links(task.load) {
+        } else if !task.load.uses_links() {
             self.queue.push(task.end, Event::End(id));
         } else {
             let joins = task.start + task.latency;
@@ -382,7 +381,7 @@ impl Engine {
         let device = self.device_of(id);
         self.advance(device, now);
         let remaining = (task.work - task.latency).as_picos() as f64;
-        self.devices[device].flows.push(Flow {
+        self.devices[device].flows.push(Communication {
             task: id,
             remaining,
             rate: 0.0,
@@ -416,33 +415,18 @@ impl Engine {
         if flows.is_empty() {
             return;
         }
-        self.loads.clear();
-        self.loads
-            .extend(flows.iter().map(|flow| self.tasks[flow.task as usize].load));
-        let rates = self.links.rates(&self.loads);
-        let mut next: Option<(SimTime, u32)> = None;
-        for (flow, &rate) in flows.iter_mut().zip(rates) {
+        let loads = flows.iter().map(|flow| self.tasks[flow.task as usize].load);
+        let rates = self.links.rates(loads);
+        let leaves = flows.iter_mut().zip(rates).map(|(flow, &rate)| {
             flow.rate = rate;
             let left = SimDuration::from_picos(libm::ceil(flow.remaining / rate) as u64);
-            let leaves = now + left;
-            if next.is_none_or(|(at, _)| leaves < at) {
-                next = Some((leaves, flow.task));
-            }
-        }
-        if let Some((at, task)) = next {
-            self.queue.push(
-                at,
-                Event::Leave {
-                    task,
-                    epoch: *epoch,
-                },
-            );
+            (now + left, flow.task)
+        });
+        if let Some((at, task)) = leaves.min_by_key(|(at, _)| *at) {
+            let epoch = *epoch;
+            self.queue.push(at, Event::Leave { task, epoch });
         }
     }
-}
-
-fn uses_links(load: LinkLoad) -> bool {
-    load.iter().any(|share| *share > 0.0)
 }
 
 #[cfg(test)]

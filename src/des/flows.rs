@@ -1,23 +1,40 @@
-//! Concurrent flows over shared links: max–min fair rates by progressive filling.
+//! Concurrent flows over shared links, at max–min fair rates.
 //!
 //! A flow joins when its start and the latencies of its links are over, and uses nothing before.
-//! At every join and leave the rates are solved anew: all rates grow together until a link is
-//! full, its flows are frozen there, the others grow on. Flows that change at the same picosecond
-//! are one batch. Two flows of one route are two flows. A flow that a network spreads over several
-//! ways takes a share of its rate on each link.
+//! At every join and leave the rates are solved anew. Flows that change at the same picosecond are
+//! one batch. Two flows of one route are two flows. A flow that a network spreads over several paths
+//! takes a share of its rate on each link.
+//!
+//! ```
+//! use clustersweep::des::{Crossing, Flow, FlowLink, finish_times};
+//! use clustersweep::units::{Bandwidth, Bytes, SimDuration, SimTime};
+//!
+//! let link = |gbyte_per_s| FlowLink {
+//!     capacity: Bandwidth::gbyte_per_s(gbyte_per_s),
+//!     latency: SimDuration::ZERO,
+//! };
+//! let flow = |route: &[u32]| Flow {
+//!     start: SimTime::ZERO,
+//!     bytes: Bytes::new(1_000_000_000),
+//!     route: route.iter().copied().map(Crossing::whole).collect(),
+//! };
+//! // The slow link gives 2 GB/s to each of its two flows, the fast one the other 8 to its own.
+//! let finish = finish_times(&[link(10.0), link(4.0)], &[flow(&[0, 1]), flow(&[0]), flow(&[1])]);
+//! let secs: Vec<f64> = finish.into_iter().map(SimTime::as_secs_f64).collect();
+//! assert_eq!(secs, [0.5, 0.125, 0.5]);
+//! ```
 //!
 //! A change at rate λ leaves every slower flow as it was: the links of the flow that left were
 //! all filled at λ or later, and those of one that joins at no less than an equal share. So only
 //! flows from λ upwards are solved again.
 
-use std::collections::BinaryHeap;
-
+use crate::des::fair::{Filler, Sharing};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 /// One direction of a link.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FlowLink {
-    /// What its flows share.
+    /// Rate that the flows over it share.
     pub capacity: Bandwidth,
     /// Added to the start of every flow over it, in its share.
     pub latency: SimDuration,
@@ -28,7 +45,7 @@ pub struct FlowLink {
 pub struct Crossing {
     /// Place in the list of links.
     pub link: u32,
-    /// Above 0, at most 1: less where the flow goes several ways at once.
+    /// Above 0, at most 1: less where the flow takes several paths at once.
     pub share: f64,
 }
 
@@ -111,7 +128,7 @@ struct FlowState {
     since: u64,
     /// When the last byte arrives at the present rate, in picoseconds.
     finish: u64,
-    /// Its hops in `hops`.
+    /// Hops of its route, in `hops`.
     first_hop: u32,
     hop_count: u32,
     /// Solution in which it is open; its rate is not yet known there.
@@ -131,7 +148,7 @@ struct LinkState {
     open: f64,
     /// Solution in which `rest` and `open` are valid.
     touched_in: u32,
-    /// Its flows, each with the hop by which it crosses.
+    /// Flows over it, each with the hop by which it crosses.
     flows: Vec<(u32, u32)>,
 }
 
@@ -145,30 +162,7 @@ struct Hop {
     place: u32,
 }
 
-/// A link by the share at which it will be full; the heap gives the smallest first.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Filling {
-    share: f64,
-    link: u32,
-}
-
-impl Eq for Filling {}
-
-impl Ord for Filling {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other
-            .share
-            .total_cmp(&self.share)
-            .then(other.link.cmp(&self.link))
-    }
-}
-
-impl PartialOrd for Filling {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
+/// Flows under way and the links that they share.
 struct FairSharing {
     flows: Vec<FlowState>,
     hops: Vec<Hop>,
@@ -177,7 +171,7 @@ struct FairSharing {
     /// Flows of the last solution.
     open: Vec<u32>,
     touched: Vec<u32>,
-    heap: BinaryHeap<Filling>,
+    filler: Filler,
     solution: u32,
     /// Slowest rate at which something changed since the last solution.
     changed_from: f64,
@@ -227,7 +221,7 @@ impl FairSharing {
             active: Vec::new(),
             open: Vec::new(),
             touched: Vec::new(),
-            heap: BinaryHeap::new(),
+            filler: Filler::default(),
             solution: 0,
             changed_from: f64::INFINITY,
             next_finish: u64::MAX,
@@ -317,29 +311,10 @@ impl FairSharing {
         let from = std::mem::replace(&mut self.changed_from, f64::INFINITY) * SAME_LEVEL;
         self.solution += 1;
         self.open_flows(from);
-        for &link in &self.touched {
-            let state = &self.links[link as usize];
-            let share = state.rest / state.open;
-            self.heap.push(Filling { share, link });
-        }
-        let mut level = 0.0_f64;
-        while let Some(Filling { share, link }) = self.heap.pop() {
-            let state = &self.links[link as usize];
-            if state.open < NO_SHARE {
-                continue;
-            }
-            // Frozen neighbours only ever raise a link's share, so an old entry is too early.
-            let current = (state.rest / state.open).max(level);
-            if current > share && self.heap.peek().is_some_and(|next| next.share < current) {
-                self.heap.push(Filling {
-                    share: current,
-                    link,
-                });
-                continue;
-            }
-            level = current;
-            self.freeze(link, level);
-        }
+        let mut filler = std::mem::take(&mut self.filler);
+        let touched = std::mem::take(&mut self.touched);
+        filler.fill(touched.iter().copied(), self);
+        (self.filler, self.touched) = (filler, touched);
         for &link in &self.touched {
             let state = &mut self.links[link as usize];
             state.used = state.capacity - state.rest;
@@ -372,8 +347,14 @@ impl FairSharing {
             flow.rate = 0.0;
         }
     }
+}
 
-    /// Gives every open flow of a full link its rate.
+impl Sharing for FairSharing {
+    fn level(&self, link: u32) -> Option<f64> {
+        let state = &self.links[link as usize];
+        (state.open >= NO_SHARE).then(|| state.rest / state.open)
+    }
+
     fn freeze(&mut self, link: u32, rate: f64) {
         let members = std::mem::take(&mut self.links[link as usize].flows);
         for &(id, _) in &members {

@@ -4,11 +4,12 @@
 //! is one thread, without locks.
 
 pub mod engine;
+mod fair;
 pub mod flows;
 pub mod link;
 pub mod queue;
 
 pub use engine::{Engine, Gate, StreamId, TaskId};
 pub use flows::{Crossing, Flow, FlowLink, finish_times};
-pub use link::{LinkLoad, SharedLinks};
+pub use link::{LinkLoads, PerLinkClass, SharedLinks};
 pub use queue::EventQueue;

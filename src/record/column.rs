@@ -1,17 +1,21 @@
-//! What a column is: its name, its unit, its meaning and where its values come from.
+//! Columns of a results table: name, unit, meaning, and how a row's value is read.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringDictionaryBuilder, UInt64Array};
+use arrow::datatypes::{DataType, Field, Int32Type};
+use serde::Serialize;
 
 use crate::closed_set;
-use crate::record::Record;
-use crate::spec::{Axis, AxisInfo, AxisValue, ColumnType};
+use crate::record::point::Record;
+use crate::spec::{Axis, AxisInfo, ColumnType};
 
 closed_set! {
-    /// What a column tells about a point.
+    /// Topic that a column belongs to.
     pub enum ColumnGroup: "column group" {
-        /// Which point, and whether it ran.
+        /// Number of the row, and whether its point ran.
         Identity = "identity",
         /// The axes, defaults resolved.
         Inputs = "inputs",
@@ -21,124 +25,124 @@ closed_set! {
         Time = "time",
         /// Work per time.
         Rate = "rate",
-        /// The fullest GPU's memory.
+        /// Memory of the fullest GPU.
         Memory = "memory",
-        /// What the network carried.
+        /// Traffic on the network.
         Network = "network",
-        /// What costs most, and what would help at most.
+        /// Bottleneck, thresholds crossed, upper bound of an improvement.
         Verdict = "verdict",
         /// Dollars and energy.
         Money = "money",
-        /// What the simulation itself took, in events.
+        /// Events and layouts that the simulation took.
         Effort = "effort",
     }
 }
 
-/// Text of a cell, borrowed from its record where it stands there.
-pub type CellText<'r> = Option<Cow<'r, str>>;
-
-/// How a column's value is read from a record; `None` is null.
-#[derive(Clone, Copy, Debug)]
-pub enum Read {
+/// One value of a results table; null is `None` of `Option<Cell>`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Cell<'r> {
     /// A count.
-    U64(fn(&Record) -> Option<u64>),
+    U64(u64),
     /// A quantity.
-    F64(fn(&Record) -> Option<f64>),
+    F64(f64),
     /// A switch.
-    Bool(fn(&Record) -> Option<bool>),
+    Bool(bool),
+    /// A name or a sentence, borrowed from its row where it stands there.
+    Text(Cow<'r, str>),
+}
+
+impl<'r> Cell<'r> {
+    /// The value of a count column.
+    pub fn count(self) -> Option<u64> {
+        match self {
+            Self::U64(count) => Some(count),
+            Self::F64(_) | Self::Bool(_) | Self::Text(_) => None,
+        }
+    }
+
+    /// The value of a quantity's column.
+    pub fn number(self) -> Option<f64> {
+        match self {
+            Self::F64(number) => Some(number),
+            Self::U64(_) | Self::Bool(_) | Self::Text(_) => None,
+        }
+    }
+
+    fn switch(self) -> Option<bool> {
+        match self {
+            Self::Bool(switch) => Some(switch),
+            Self::U64(_) | Self::F64(_) | Self::Text(_) => None,
+        }
+    }
+
+    fn text(self) -> Option<Cow<'r, str>> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::U64(_) | Self::F64(_) | Self::Bool(_) => None,
+        }
+    }
+}
+
+/// A row of a results table, asked for the values of its axes.
+pub trait TableRow {
+    /// The value of an axis, in the type of its column; null where the axis is `auto` or does not apply.
+    fn axis(&self, axis: Axis) -> Option<Cell<'_>>;
+}
+
+/// How a column's value is read from a row; `None` is null.
+#[derive(Debug)]
+pub enum Read<R> {
+    /// A count.
+    U64(fn(&R) -> Option<u64>),
+    /// A quantity.
+    F64(fn(&R) -> Option<f64>),
+    /// A switch.
+    Bool(fn(&R) -> Option<bool>),
     /// A name or a sentence.
-    Text(for<'r> fn(&'r Record) -> CellText<'r>),
-    /// The value of an axis, defaults resolved; null where the axis is `auto` or does not apply.
+    Text(for<'r> fn(&'r R) -> Option<Cow<'r, str>>),
+    /// The value of an axis.
     Axis(Axis),
 }
 
-/// One value of a column.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cell<'r> {
-    /// Of a count column.
-    U64(Option<u64>),
-    /// Of a quantity's column.
-    F64(Option<f64>),
-    /// Of a switch's column.
-    Bool(Option<bool>),
-    /// Of a text column.
-    Text(CellText<'r>),
-}
-
-impl Read {
-    /// Type of the column.
-    pub const fn column_type(&self) -> ColumnType {
-        match self {
-            Self::U64(_) => ColumnType::Int,
-            Self::F64(_) => ColumnType::Real,
-            Self::Bool(_) => ColumnType::Bool,
-            Self::Text(_) => ColumnType::Text,
-            Self::Axis(axis) => axis.info().domain.column_type(),
-        }
-    }
-
-    /// The value that a record has in the column.
-    pub fn cell<'r>(&self, record: &'r Record) -> Cell<'r> {
-        match self {
-            Self::U64(read) => Cell::U64(read(record)),
-            Self::F64(read) => Cell::F64(read(record)),
-            Self::Bool(read) => Cell::Bool(read(record)),
-            Self::Text(read) => Cell::Text(read(record)),
-            Self::Axis(axis) => axis_cell(*axis, record),
-        }
-    }
-}
-
-fn axis_cell(axis: Axis, record: &Record) -> Cell<'_> {
-    let value = record.point().value(axis);
-    match axis.info().domain.column_type() {
-        ColumnType::Int => Cell::U64(value.and_then(|value| match value {
-            AxisValue::Size(bytes) => Some(bytes.get()),
-            AxisValue::Int(count) => Some(*count),
-            AxisValue::Auto | AxisValue::Text(_) | AxisValue::Real(_) | AxisValue::Bool(_) => None,
-        })),
-        ColumnType::Real => Cell::F64(value.and_then(AxisValue::as_number)),
-        ColumnType::Bool => Cell::Bool(value.and_then(AxisValue::as_bool)),
-        ColumnType::Text => Cell::Text(value.and_then(AxisValue::as_text).map(Cow::Borrowed)),
-    }
-}
-
-/// Arrow's type of a column.
-pub fn data_type(column_type: ColumnType) -> DataType {
-    match column_type {
-        ColumnType::Int => DataType::UInt64,
-        ColumnType::Real => DataType::Float64,
-        ColumnType::Bool => DataType::Boolean,
-        ColumnType::Text => text_type(),
-    }
-}
-
-/// Arrow's type of every text column: dictionary-encoded UTF-8.
-pub fn text_type() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
-/// One column of `points.parquet`.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    /// Its name; the unit is part of it where there is one.
+/// One column of a results table, by default of `points.parquet`.
+#[derive(Debug)]
+pub struct Column<R = Record> {
+    /// Name, with the unit at its end where there is one.
     pub name: &'static str,
-    /// What it tells about a point.
+    /// Topic.
     pub group: ColumnGroup,
-    /// Its unit (`s`, `B`, `1` for counts and fractions); empty for text and switches.
+    /// Unit (`s`, `B`, `1` for counts and fractions); empty for text and switches.
     pub unit: &'static str,
-    /// Its meaning, with the formula where it is computed.
+    /// Meaning, with the formula where the value is computed.
     pub doc: &'static str,
-    /// Where its values come from.
-    pub read: Read,
+    /// How a row's value is read.
+    pub read: Read<R>,
 }
+
+// Derived, these would ask the same of the rows.
+impl<R> Clone for Read<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Read<R> {}
+
+impl<R> Clone for Column<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Column<R> {}
 
 /// Key of the unit in a field's Arrow metadata.
 pub const UNIT_KEY: &str = "unit";
 /// Key of the meaning in a field's Arrow metadata.
 pub const DOC_KEY: &str = "doc";
 
-impl Column {
+impl<R> Column<R> {
     /// The input column of an axis.
     pub const fn of_axis(info: &'static AxisInfo) -> Self {
         Self {
@@ -150,27 +154,81 @@ impl Column {
         }
     }
 
-    /// The Arrow field, with unit and meaning in its metadata.
+    /// Type of the values.
+    pub const fn column_type(&self) -> ColumnType {
+        match self.read {
+            Read::U64(_) => ColumnType::Int,
+            Read::F64(_) => ColumnType::Real,
+            Read::Bool(_) => ColumnType::Bool,
+            Read::Text(_) => ColumnType::Text,
+            Read::Axis(axis) => axis.info().domain.column_type(),
+        }
+    }
+
+    /// Nullable Arrow field, with unit and meaning in its metadata.
     pub fn field(&self) -> Field {
-        described_field(
-            self.name,
-            data_type(self.read.column_type()),
-            self.unit,
-            self.doc,
-        )
+        let metadata = [(UNIT_KEY, self.unit), (DOC_KEY, self.doc)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Field::new(self.name, data_type(self.column_type()), true)
+            .with_metadata(HashMap::from(metadata))
     }
 }
 
-/// A nullable Arrow field that carries its unit and meaning.
-pub fn described_field(name: &str, data_type: DataType, unit: &str, doc: &str) -> Field {
-    let metadata = [(UNIT_KEY, unit), (DOC_KEY, doc)]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect::<std::collections::HashMap<_, _>>();
-    Field::new(name, data_type, true).with_metadata(metadata)
+impl<R: TableRow> Column<R> {
+    /// Value of a row; `None` is null.
+    pub fn cell<'r>(&self, row: &'r R) -> Option<Cell<'r>> {
+        match self.read {
+            Read::U64(read) => read(row).map(Cell::U64),
+            Read::F64(read) => read(row).map(Cell::F64),
+            Read::Bool(read) => read(row).map(Cell::Bool),
+            Read::Text(read) => read(row).map(Cell::Text),
+            Read::Axis(axis) => row.axis(axis),
+        }
+    }
+
+    /// Values of several rows as an Arrow array.
+    pub(super) fn array(&self, rows: &[R]) -> ArrayRef {
+        let cells = rows.iter().map(|row| self.cell(row));
+        match self.column_type() {
+            ColumnType::Int => Arc::new(cells.map(|it| it?.count()).collect::<UInt64Array>()),
+            ColumnType::Real => Arc::new(cells.map(|it| it?.number()).collect::<Float64Array>()),
+            ColumnType::Bool => Arc::new(cells.map(|it| it?.switch()).collect::<BooleanArray>()),
+            ColumnType::Text => {
+                let mut builder = StringDictionaryBuilder::<Int32Type>::new();
+                builder.extend(cells.map(|it| it?.text()));
+                Arc::new(builder.finish())
+            }
+        }
+    }
 }
 
-/// Declares columns in groups: a constant for each, and the table of all of them in order.
+/// Arrow type of a column; text is dictionary-encoded UTF-8.
+pub(super) fn data_type(column_type: ColumnType) -> DataType {
+    match column_type {
+        ColumnType::Int => DataType::UInt64,
+        ColumnType::Real => DataType::Float64,
+        ColumnType::Bool => DataType::Boolean,
+        ColumnType::Text => {
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+        }
+    }
+}
+
+/// A table's columns with those of axes inserted behind the identity columns at its head.
+pub fn with_axes<R>(
+    columns: &[Column<R>],
+    axes: impl Iterator<Item = &'static AxisInfo>,
+) -> Vec<Column<R>> {
+    let head = columns.partition_point(|column| column.group == ColumnGroup::Identity);
+    let (identity, rest) = columns.split_at(head);
+    let inputs = axes.map(Column::of_axis);
+    let identity = identity.iter().copied();
+    identity.chain(inputs).chain(rest.iter().copied()).collect()
+}
+
+/// Declares columns by group, a few lines each: name, unit, how a row's value is read, meaning.
+///
+/// With a name for the table, each column is a constant besides; without, the table is the value.
 macro_rules! columns {
     (
         $(#[$meta:meta])*
@@ -193,5 +251,18 @@ macro_rules! columns {
         $(#[$meta])*
         pub const $table: &[Column] = &[ $( $( $column ),+ ),+ ];
     };
+    (
+        $( $group:ident {
+            $( $name:literal, $unit:literal, $kind:ident, $read:expr, $doc:literal; )+
+        } )+
+    ) => {
+        &[ $( $( Column {
+            name: $name,
+            group: ColumnGroup::$group,
+            unit: $unit,
+            doc: $doc,
+            read: Read::$kind($read),
+        } ),+ ),+ ]
+    };
 }
-pub(super) use columns;
+pub(crate) use columns;

@@ -5,10 +5,10 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use crate::record::Record;
-use crate::record::column::{CellText, Column, ColumnGroup, Read, columns};
+use crate::record::column::{Cell, Column, ColumnGroup, Read, TableRow, columns, with_axes};
+use crate::record::point::Record;
 use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, StepPart};
-use crate::spec::{AXES, Axis, StudyKind};
+use crate::spec::{AXES, Axis, AxisInfo, AxisValue, ColumnType, StudyKind};
 use crate::units::{Bytes, SimDuration};
 
 columns! {
@@ -225,16 +225,28 @@ pub fn find(kind: StudyKind, name: &str) -> Option<&'static Column> {
     table(kind).iter().find(|column| column.name == name)
 }
 
-/// Puts one column per axis behind the identity; [`GPUS`] is a column of its own already.
+/// Adds a column for each axis of a study; [`GPUS`] is a column of its own already.
 fn with_inputs(columns: &[Column], kind: StudyKind) -> Vec<Column> {
-    let inputs = AXES
-        .iter()
-        .filter(|info| info.axis != Axis::Gpus && info.axis.belongs_to(kind))
-        .map(Column::of_axis);
-    let (identity, rest): (Vec<Column>, Vec<Column>) = columns
-        .iter()
-        .partition(|column| column.group == ColumnGroup::Identity);
-    identity.into_iter().chain(inputs).chain(rest).collect()
+    let is_input = |info: &&AxisInfo| info.axis != Axis::Gpus && info.axis.belongs_to(kind);
+    with_axes(columns, AXES.iter().filter(is_input))
+}
+
+impl TableRow for Record {
+    fn axis(&self, axis: Axis) -> Option<Cell<'_>> {
+        let value = self.point().value(axis)?;
+        Some(match axis.info().domain.column_type() {
+            ColumnType::Int => Cell::U64(match value {
+                AxisValue::Size(bytes) => bytes.get(),
+                AxisValue::Int(count) => *count,
+                AxisValue::Auto | AxisValue::Text(_) | AxisValue::Real(_) | AxisValue::Bool(_) => {
+                    return None;
+                }
+            }),
+            ColumnType::Real => Cell::F64(value.as_number()?),
+            ColumnType::Bool => Cell::Bool(value.as_bool()?),
+            ColumnType::Text => Cell::Text(Cow::Borrowed(value.as_text()?)),
+        })
+    }
 }
 
 /// The exclusive parts of a step in the order of [`StepPart`]; they sum to [`STEP_TIME_S`].
@@ -279,7 +291,7 @@ fn memory(record: &Record, read: fn(&MemoryFootprint) -> Bytes) -> Option<u64> {
     record.step().map(|step| read(&step.memory).get())
 }
 
-fn name(text: Option<&'static str>) -> CellText<'static> {
+fn name(text: Option<&'static str>) -> Option<Cow<'static, str>> {
     text.map(Cow::Borrowed)
 }
 
@@ -350,10 +362,8 @@ mod tests {
             for column in table(*kind) {
                 assert!(seen.insert(column.name), "{} is there twice", column.name);
                 assert!(column.doc.ends_with('.'), "{}: {}", column.name, column.doc);
-                let is_number = !matches!(
-                    column.read.column_type(),
-                    crate::spec::ColumnType::Text | crate::spec::ColumnType::Bool
-                );
+                let is_number =
+                    !matches!(column.column_type(), ColumnType::Text | ColumnType::Bool);
                 assert_eq!(
                     is_number,
                     !column.unit.is_empty(),

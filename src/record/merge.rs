@@ -1,7 +1,7 @@
-//! Several files of points joined into one, in the order of the grid.
+//! Merges files of points into one, in the order of the grid.
 //!
-//! Each file holds its points in rising order. Files are opened only when their first point is due, so
-//! that memory holds a batch of those that overlap at any one place.
+//! Each file holds its points in rising order. A file is opened only when its first point is due, so
+//! that memory holds one batch of each file that overlaps there.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,12 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{SchemaRef, UInt64Type};
 use parquet::file::statistics::Statistics;
 
-use crate::record::read::{PointsReader, ReadError, batches};
-use crate::record::{TableWriter, WriteError, columns};
+use crate::record::columns;
+use crate::record::read::{PointsReader, batches};
+use crate::record::read_error::ReadError;
+use crate::record::write::{TableWriter, WriteError};
 
-/// Rows that are put together at a time.
+/// Rows that are interleaved at a time.
 const ROWS_AT_A_TIME: usize = 1_024;
 
 /// Why files could not be joined.
@@ -33,8 +35,8 @@ pub enum MergeError {
     },
 }
 
-/// Writes the rows of `files` by rising point. Of a point that several files hold, the row of the
-/// last such file counts. `look` is told every point that is written.
+/// Writes the rows of `files` by rising point. Where several files hold a point, the row of the last such
+/// file counts. `look` is called with every point written.
 ///
 /// # Errors
 /// If a file cannot be read or the joined one cannot be written.
@@ -53,7 +55,7 @@ pub fn merge_points(
     waiting.sort_unstable();
     let mut waiting = waiting.into_iter().peekable();
     let mut open: Vec<Source> = Vec::new();
-    let mut rows = Rows::default();
+    let mut rows = JoinedRows::default();
     loop {
         let opened = open.iter().map(Source::point).min();
         let due = waiting.peek().map(|(first, ..)| *first);
@@ -111,7 +113,7 @@ struct Source {
     batches: Box<dyn Iterator<Item = Result<RecordBatch, ReadError>>>,
     batch: RecordBatch,
     at: usize,
-    /// Place of the batch in the rows that are put together, and for which write that holds.
+    /// Index of the batch among those of the next write, and the number of that write.
     place: Option<(usize, usize)>,
 }
 
@@ -147,7 +149,7 @@ impl Source {
         points.value(self.batch.num_rows() - 1)
     }
 
-    /// What is left of the batch.
+    /// The rows of the batch that are not yet merged.
     fn rest(&mut self, look: &mut impl FnMut(u64)) -> RecordBatch {
         let rest = self.batch.slice(self.at, self.batch.num_rows() - self.at);
         while !self.is_empty() {
@@ -176,15 +178,15 @@ impl Source {
     }
 }
 
-/// Rows of several batches on their way into one.
+/// Rows of several batches to be interleaved into one.
 #[derive(Default)]
-struct Rows {
+struct JoinedRows {
     batches: Vec<RecordBatch>,
     picks: Vec<(usize, usize)>,
     writes: usize,
 }
 
-impl Rows {
+impl JoinedRows {
     /// Takes the next row of a source.
     fn take(&mut self, source: &mut Source) {
         let known = source.place.filter(|(_, write)| *write == self.writes);

@@ -1,4 +1,4 @@
-//! What is computed from a step and its scenario: rates, money, the verdict.
+//! Metrics derived from a step and its scenario: rates, money, the verdict.
 
 use itertools::Itertools as _;
 
@@ -12,7 +12,7 @@ use crate::spec::BottleneckThresholds;
 use crate::units::SimDuration;
 
 closed_set! {
-    /// What costs most of a step's time.
+    /// Bottleneck: the cause of most of a step's time.
     pub enum Bottleneck: "bottleneck" {
         /// Kernels of the model, the optimizer and the host.
         Compute = "compute",
@@ -25,7 +25,7 @@ closed_set! {
     }
 }
 
-/// Everything about a step that is computed and not simulated.
+/// Metrics derived from a simulated step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepMetrics {
     /// Samples per second of the job.
@@ -44,11 +44,11 @@ pub struct StepMetrics {
     pub gpu_utilization: f64,
     /// Fraction of the step that waits for communication, 0–1.
     pub comm_fraction: f64,
-    /// What costs most time.
+    /// Cause of most of the time.
     pub bottleneck: Bottleneck,
     /// Thresholds crossed, joined by commas.
     pub exceeded: String,
-    /// What removing the largest part would gain at most.
+    /// Upper bound of the gain without the largest part.
     pub advice: String,
     /// Rent for one step, in US dollars.
     pub cost_per_step_usd: Option<f64>,
@@ -205,7 +205,7 @@ fn advice(shares: &TimeShares) -> String {
 pub struct Bandwidths {
     /// Size over time.
     pub algorithm: f64,
-    /// What the links carry, comparable to their rate.
+    /// Bus bandwidth: comparable to the rate of the links.
     pub bus: f64,
 }
 

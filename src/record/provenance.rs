@@ -1,4 +1,4 @@
-//! Where a table comes from: kept in the file, so that it can be told from another's.
+//! Provenance of a table: kept in its file, so that tables of different runs are not mixed.
 
 use parquet::file::metadata::KeyValue;
 
@@ -23,13 +23,13 @@ pub mod keys {
     pub const SPEC_HASH: &str = "spec_hash";
     /// BLAKE3 hash of the catalogue.
     pub const CATALOG_HASH: &str = "catalog_hash";
-    /// Points that the run was limited to; not there where it was not.
+    /// Points that the run was limited to; absent without a limit.
     pub const LIMIT: &str = "limit";
-    /// Which shard it is, as `2/8`; not there where it is none.
+    /// Number of the shard, as `2/8`; absent for a whole run.
     pub const SHARD: &str = "shard";
 }
 
-/// Where a table comes from.
+/// Provenance of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
     /// Kind of study.
@@ -40,7 +40,7 @@ pub struct Provenance {
     pub spec: String,
     /// BLAKE3 hash of the catalogue, in hex.
     pub catalog_hash: String,
-    /// The points that were played.
+    /// The points that were simulated.
     pub portion: Portion,
 }
 
@@ -55,7 +55,7 @@ impl Provenance {
         env!("CARGO_PKG_VERSION")
     }
 
-    /// As pairs, in a fixed order.
+    /// Keys and values, in a fixed order.
     pub fn pairs(&self) -> Vec<(&'static str, String)> {
         let Portion { limit, shard } = self.portion;
         let mut pairs = vec![
@@ -72,7 +72,7 @@ impl Provenance {
         pairs
     }
 
-    /// As Parquet's own key–value pairs.
+    /// Keys and values as Parquet's key–value metadata.
     pub(super) fn key_values(&self) -> Vec<KeyValue> {
         self.pairs()
             .into_iter()
@@ -81,18 +81,18 @@ impl Provenance {
     }
 }
 
-/// Something in which two tables do not come from the same.
+/// A difference in the provenance of two tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// What it is.
+    /// The property, in words.
     pub what: &'static str,
-    /// Its value in one, short enough to be read.
+    /// Value of the one table, shortened.
     pub one: String,
-    /// Its value in the other.
+    /// Value of the other table, shortened.
     pub other: String,
 }
 
-/// The first of some [`keys`] whose values differ; a key that is not there has the value `none`.
+/// The first of some [`keys`] whose values differ; a missing key has the value `none`.
 pub fn difference<'a>(
     keys: &[&str],
     one: impl Fn(&str) -> Option<&'a str>,
@@ -109,7 +109,7 @@ pub fn difference<'a>(
         })
 }
 
-/// What a key is called in a sentence.
+/// Name of a key in a sentence.
 fn meaning(key: &str) -> &'static str {
     match key {
         keys::STUDY => "the kind of study",
@@ -124,7 +124,7 @@ fn meaning(key: &str) -> &'static str {
     }
 }
 
-/// Enough of a hash to tell two apart.
+/// First digits of a hash, enough to tell two apart.
 pub fn short_hash(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }

@@ -1,4 +1,4 @@
-//! Parquet files to tables, also those that another program has rewritten.
+//! Parquet files to rows, also those that another program has rewritten.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,100 +6,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
 use parquet::file::statistics::Statistics;
 
-use crate::record::column::{Column, UNIT_KEY, data_type};
+use crate::record::column::{Column, data_type};
 use crate::record::columns;
 use crate::record::provenance::{SCHEMA_VERSION, keys};
-use crate::spec::{ColumnType, StudyKind};
+use crate::record::read_error::{ReadError, ReadFault};
+use crate::record::rows::{Rows, check_unit};
+use crate::spec::StudyKind;
 
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 8_192;
 
 /// Columns that earlier versions did not write yet; where they are missing every cell is null.
 const LATER: &[&str] = &[columns::REASON_KIND.name];
-
-/// Why results could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The file cannot be opened.
-    #[error("cannot open results `{}`: {source}", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not Parquet, or is cut off.
-    #[error("results `{}` are no whole Parquet file: {source}", path.display())]
-    NotParquet {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ParquetError,
-    },
-    /// Another version of the columns.
-    #[error(
-        "results `{}` have columns of version {found}, this program reads version {SCHEMA_VERSION}; run the sweep again",
-        path.display()
-    )]
-    SchemaVersion {
-        /// The file.
-        path: PathBuf,
-        /// What it says.
-        found: String,
-    },
-    /// A column is not there.
-    #[error("results `{}` have no column `{column}`; run the sweep again with this version", path.display())]
-    MissingColumn {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: &'static str,
-    },
-    /// A column holds something else.
-    #[error("column `{column}` of results `{}` holds {found} where {expected} is expected", path.display())]
-    ColumnType {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: &'static str,
-        /// The Arrow type found, or a value that is none of the column's.
-        found: String,
-        /// What the column holds, in words.
-        expected: &'static str,
-    },
-    /// A column is in another unit than this version writes.
-    #[error(
-        "column `{column}` of results `{}` is in `{found}` where `{expected}` is expected; \
-         convert it, or read the run with the version that wrote it",
-        path.display()
-    )]
-    Unit {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: &'static str,
-        /// The unit in the file.
-        found: String,
-        /// The unit of this version.
-        expected: &'static str,
-    },
-    /// A page of the file cannot be decoded.
-    #[error("results `{}` are damaged: {source}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ParquetError,
-    },
-}
 
 /// Reads columns of one `points.parquet` by name, in any order and among any others.
 #[derive(Debug)]
@@ -111,7 +36,7 @@ pub struct PointsReader {
 }
 
 impl PointsReader {
-    /// Opens a file and finds out what it holds.
+    /// Opens a file and reads its metadata.
     ///
     /// A file that another program wrote has lost its metadata; the kind of study is then told by
     /// its columns.
@@ -119,21 +44,15 @@ impl PointsReader {
     /// # Errors
     /// If it cannot be opened, is no Parquet file, or is of another version.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let file = File::open(path)
-            .and_then(|file| {
-                if file.metadata()?.is_dir() {
-                    return Err(io::Error::from(io::ErrorKind::IsADirectory));
-                }
-                Ok(file)
-            })
-            .map_err(|source| ReadError::Open {
-                path: path.to_owned(),
-                source,
-            })?;
-        let builder = builder(file).map_err(|source| ReadError::NotParquet {
-            path: path.to_owned(),
-            source,
-        })?;
+        Self::opened(path).map_err(|fault| fault.of(path))
+    }
+
+    fn opened(path: &Path) -> Result<Self, ReadFault> {
+        let file = File::open(path).map_err(ReadFault::Open)?;
+        if file.metadata().map_err(ReadFault::Open)?.is_dir() {
+            return Err(ReadFault::Open(io::ErrorKind::IsADirectory.into()));
+        }
+        let builder = builder(file).map_err(ReadFault::NotParquet)?;
         let metadata: BTreeMap<String, String> = builder
             .metadata()
             .file_metadata()
@@ -145,14 +64,12 @@ impl PointsReader {
         if let Some(found) = metadata.get(keys::SCHEMA_VERSION)
             && *found != SCHEMA_VERSION.to_string()
         {
-            return Err(ReadError::SchemaVersion {
-                path: path.to_owned(),
-                found: found.clone(),
-            });
+            return Err(ReadFault::SchemaVersion(found.clone()));
         }
+        let times = builder.schema().field_with_name(columns::TIME_S.name);
         let kind = match metadata.get(keys::STUDY).and_then(|kind| kind.parse().ok()) {
             Some(kind) => kind,
-            None if has_column(&builder, columns::TIME_S.name) => StudyKind::Collective,
+            None if times.is_ok() => StudyKind::Collective,
             None => StudyKind::Training,
         };
         Ok(Self {
@@ -173,60 +90,27 @@ impl PointsReader {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        let rows = self.builder.metadata().file_metadata().num_rows();
-        usize::try_from(rows).unwrap_or(0)
-    }
-
-    /// Whether the file has a column of that name.
-    pub fn has(&self, name: &str) -> bool {
-        has_column(&self.builder, name)
-    }
-
-    /// Whether a column is there, in the unit that this version writes. Files that other programs
-    /// wrote carry no units; the name holds them then.
-    fn check(&self, column: &Column) -> Result<(), ReadError> {
-        let path = || self.path.clone();
-        let Ok(field) = self.builder.schema().field_with_name(column.name) else {
-            if LATER.contains(&column.name) {
-                return Ok(());
-            }
-            return Err(ReadError::MissingColumn {
-                path: path(),
-                column: column.name,
-            });
-        };
-        match field.metadata().get(UNIT_KEY) {
-            Some(unit) if unit != column.unit => Err(ReadError::Unit {
-                path: path(),
-                column: column.name,
-                found: unit.clone(),
-                expected: column.unit,
-            }),
-            Some(_) | None => Ok(()),
+    /// Refuses a file that lacks a column or has it in another unit.
+    fn check(&self, column: &Column) -> Result<(), ReadFault> {
+        match self.builder.schema().field_with_name(column.name) {
+            Ok(field) => check_unit(field, column),
+            Err(_) if LATER.contains(&column.name) => Ok(()),
+            Err(_) => Err(ReadFault::MissingColumn(column.name)),
         }
     }
 
-    /// Reads the given columns, in that order, whatever their order in the file, and turns each
-    /// into the type that [`crate::record`] writes.
-    ///
-    /// # Errors
-    /// If a column is missing or holds something else, or the file is damaged.
-    pub fn read(self, wanted: &[Column]) -> Result<Vec<RecordBatch>, ReadError> {
-        self.stream(wanted)?.collect()
-    }
-
-    /// The same a few thousand rows at a time, for files that need not lie in memory whole.
+    /// Reads the given columns, in that order, whatever their order in the file, a few thousand rows at
+    /// a time; each in the type that [`crate::record`] writes.
     ///
     /// # Errors
     /// If a column is missing; while reading, if one holds something else or the file is damaged.
-    pub fn stream(
+    pub fn rows(
         self,
         wanted: &[Column],
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>>, ReadError> {
+    ) -> Result<impl Iterator<Item = Result<Rows, ReadError>>, ReadError> {
+        let path: Arc<Path> = self.path.as_path().into();
         for column in wanted {
-            self.check(column)?;
+            self.check(column).map_err(|fault| fault.of(&path))?;
         }
         // Decoding a text column without any value costs more than one with values, and a study leaves most of
         // its axes open.
@@ -239,37 +123,24 @@ impl PointsReader {
             self.builder.parquet_schema(),
             with_values.map(|(column, _)| column.name),
         );
-        let schema: SchemaRef = Arc::new(Schema::new(
-            wanted
-                .iter()
-                .map(|(column, _)| column.field())
-                .collect::<Vec<Field>>(),
-        ));
-        let path = self.path;
-        let damaged = |path: &Path, source: ParquetError| ReadError::Damaged {
-            path: path.to_owned(),
-            source,
-        };
-        let batches = self
-            .builder
-            .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(|source| damaged(&path, source))?;
+        let fields: Vec<Field> = wanted.iter().map(|(column, _)| column.field()).collect();
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let batches = decoded(self.builder.with_projection(mask), BATCH_ROWS, &path)?;
         Ok(batches.map(move |batch| {
-            let batch = batch.map_err(|error| damaged(&path, error.into()))?;
+            let found = Rows::new(&path, batch?);
             let arrays = wanted
                 .iter()
                 .map(|(column, is_null)| {
                     if *is_null {
-                        let nulls = data_type(column.read.column_type());
-                        return Ok(new_null_array(&nulls, batch.num_rows()));
+                        let nulls = data_type(column.column_type());
+                        return Ok(new_null_array(&nulls, found.len()));
                     }
-                    canonical(&path, column, &batch)
+                    found.column(column)
                 })
                 .collect::<Result<Vec<_>, _>>()?;
-            RecordBatch::try_new(Arc::clone(&schema), arrays)
-                .map_err(|error| damaged(&path, error.into()))
+            let whole = RecordBatch::try_new(Arc::clone(&schema), arrays)
+                .map_err(|error| ReadFault::Damaged(error.into()).of(&path))?;
+            Ok(Rows::new(&path, whole))
         }))
     }
 
@@ -292,7 +163,7 @@ impl PointsReader {
     /// Whether the file's statistics say that a column has no value.
     fn is_null(&self, name: &str) -> bool {
         let Some(place) = self.place(name) else {
-            return !self.has(name);
+            return self.builder.schema().field_with_name(name).is_err();
         };
         let groups = self.builder.metadata().row_groups();
         groups.iter().all(|group| {
@@ -311,17 +182,17 @@ pub fn batches(
     path: &Path,
     rows: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>> + use<>, ReadError> {
-    let reader = PointsReader::open(path)?;
-    let path = reader.path;
-    let damaged = move |source: ParquetError| ReadError::Damaged {
-        path: path.clone(),
-        source,
-    };
-    let batches = reader
-        .builder
-        .with_batch_size(rows)
-        .build()
-        .map_err(&damaged)?;
+    decoded(PointsReader::open(path)?.builder, rows, path)
+}
+
+fn decoded(
+    builder: ParquetRecordBatchReaderBuilder<File>,
+    rows: usize,
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>> + use<>, ReadError> {
+    let path = path.to_owned();
+    let damaged = move |source: ParquetError| ReadFault::Damaged(source).of(&path);
+    let batches = builder.with_batch_size(rows).build().map_err(&damaged)?;
     Ok(batches.map(move |batch| batch.map_err(|error| damaged(error.into()))))
 }
 
@@ -341,66 +212,4 @@ fn builder(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetE
     }
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-}
-
-fn has_column(builder: &ParquetRecordBatchReaderBuilder<File>, name: &str) -> bool {
-    builder.schema().column_with_name(name).is_some()
-}
-
-/// A column in the type that this program writes: pandas turns counts with nulls into floats,
-/// `DuckDB` turns dictionaries into plain text.
-fn canonical(path: &Path, column: &Column, batch: &RecordBatch) -> Result<ArrayRef, ReadError> {
-    let Some(array) = batch.column_by_name(column.name) else {
-        return Err(ReadError::MissingColumn {
-            path: path.to_owned(),
-            column: column.name,
-        });
-    };
-    let column_type = column.read.column_type();
-    let wrong = |found: String| ReadError::ColumnType {
-        path: path.to_owned(),
-        column: column.name,
-        found,
-        expected: match column_type {
-            ColumnType::Text => "text",
-            ColumnType::Int => "counts",
-            ColumnType::Real => "numbers",
-            ColumnType::Bool => "true or false",
-        },
-    };
-    let source = array.data_type();
-    let fits = match column_type {
-        ColumnType::Text => is_text(source),
-        ColumnType::Int | ColumnType::Real => source.is_numeric(),
-        ColumnType::Bool => *source == DataType::Boolean,
-    };
-    if !fits && *source != DataType::Null {
-        return Err(wrong(source.to_string()));
-    }
-    if let (ColumnType::Int, Some(floats)) =
-        (column_type, array.as_any().downcast_ref::<Float64Array>())
-        && let Some(bad) = floats
-            .iter()
-            .flatten()
-            .find(|value| !(value.is_nan() || (*value >= 0.0 && value.fract() == 0.0)))
-    {
-        return Err(wrong(bad.to_string()));
-    }
-    let options = CastOptions::default();
-    let cast = cast_with_options(array, &data_type(column_type), &options)
-        .map_err(|error| wrong(error.to_string()))?;
-    let lost = cast.null_count() > array.null_count();
-    let was_float = matches!(source, DataType::Float32 | DataType::Float64);
-    if lost && !was_float && *source != DataType::Null {
-        return Err(wrong(format!("values out of range ({source})")));
-    }
-    Ok(cast)
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, values) => is_text(values),
-        _ => false,
-    }
 }

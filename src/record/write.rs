@@ -1,4 +1,4 @@
-//! Tables to Parquet files.
+//! Writes tables to Parquet files, whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IntoInnerError, Write};
@@ -12,10 +12,10 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use crate::record::Provenance;
+use crate::record::provenance::Provenance;
 
-/// Rows that are encoded at a time, whatever the sizes of the batches that come in: the bytes of a
-/// file depend on its rows alone.
+/// Rows that are encoded at a time, whatever the batch sizes: the bytes of a file depend on its rows
+/// alone.
 const SLICE_ROWS: usize = 1_024;
 
 /// Rows of a row group.
@@ -23,23 +23,12 @@ const ROW_GROUP_ROWS: usize = 32_768;
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The file system refused.
-    #[error("cannot write `{}`: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file system refused while Parquet was being written.
-    #[error("cannot write `{}`: {source}", path.display())]
-    Parquet {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ParquetError,
-    },
+#[error("cannot write `{}`: {source}", path.display())]
+pub struct WriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// Refusal of the file system, also while Parquet was being written.
+    pub source: io::Error,
 }
 
 /// Puts a file at `path` in one step: a reader sees the old one or the whole new one.
@@ -55,7 +44,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     File::create(&partial.path)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&partial.path, path))
-        .map_err(|source| WriteError::Io {
+        .map_err(|source| WriteError {
             path: path.to_owned(),
             source,
         })
@@ -67,14 +56,14 @@ fn partial_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// A file under its temporary name; it goes away unless it is renamed.
+/// A file under its temporary name, removed on drop unless renamed.
 struct PartialFile {
     path: PathBuf,
 }
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        // After the renaming there is nothing of that name, and this fails harmlessly.
+        // After the renaming no file has that name, and this fails harmlessly.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -104,10 +93,11 @@ impl TableWriter {
         let partial = PartialFile {
             path: partial_path(path),
         };
-        let file = File::create(&partial.path).map_err(|source| WriteError::Io {
+        let failed = |source| WriteError {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let file = File::create(&partial.path).map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_created_by(format!("clustersweep version {}", Provenance::version()))
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -117,10 +107,7 @@ impl TableWriter {
             .set_key_value_metadata(Some(provenance.key_values()))
             .build();
         let writer = ArrowWriter::try_new(BufWriter::new(file), schema.clone(), Some(properties))
-            .map_err(|source| WriteError::Parquet {
-            path: path.to_owned(),
-            source,
-        })?;
+            .map_err(|source| failed(io::Error::other(source)))?;
         Ok(Self {
             path: path.to_owned(),
             partial,
@@ -148,7 +135,7 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Writes what is left, forces the file to the disk and gives it its name.
+    /// Writes the remaining rows, forces the file to the disk and renames it.
     ///
     /// # Errors
     /// If the disk is full or the file system refuses otherwise; no file is left then.
@@ -161,16 +148,12 @@ impl TableWriter {
             writer,
             ..
         } = self;
-        let buffered = writer.into_inner().map_err(|source| WriteError::Parquet {
-            path: path.clone(),
-            source,
-        })?;
+        let buffered = writer.into_inner().map_err(io::Error::other);
         buffered
-            .into_inner()
-            .map_err(IntoInnerError::into_error)
+            .and_then(|buffered| buffered.into_inner().map_err(IntoInnerError::into_error))
             .and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&partial.path, &path))
-            .map_err(|source| WriteError::Io { path, source })
+            .map_err(|source| WriteError { path, source })
     }
 
     fn take_pending(&mut self) -> Result<RecordBatch, WriteError> {
@@ -190,9 +173,9 @@ impl TableWriter {
     }
 
     fn failed(&self, source: ParquetError) -> WriteError {
-        WriteError::Parquet {
+        WriteError {
             path: self.path.clone(),
-            source,
+            source: io::Error::other(source),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::analysis::busbw::{AUTO, largest};
-use crate::analysis::{AlgorithmCurve, CollectiveJob, CollectiveRun, Collectives};
+use crate::analysis::busbw::largest;
+use crate::analysis::{AUTO, AlgorithmCurve, CollectiveJob, CollectiveRun, Collectives};
 use crate::report::markup::push;
 use crate::report::quantity::{count, gpus, percent, seconds, short_bytes, three_digits};
 use crate::report::text::{counts_line, push_wrapped, shortened};

@@ -1,6 +1,7 @@
 //! The summary on the screen, at most 80 columns wide.
 
-use crate::analysis::{BreakdownCause, BreakdownStatus, Counts, Findings, SeriesFinding};
+use crate::analysis::{BreakdownCause, BreakdownStatus, Findings, SeriesFinding};
+use crate::record::Counts;
 use crate::report::again;
 use crate::report::answer::{Selection, select, sentences};
 use crate::report::markup::push;
@@ -39,10 +40,10 @@ pub fn summary(findings: &Findings, question: Option<&str>) -> String {
 
 /// `240 points: 200 ran, 40 infeasible (memory 35, divisibility 5)`.
 pub fn counts_line(counts: &Counts) -> String {
-    let plural = if counts.rows() == 1 { "" } else { "s" };
+    let plural = if counts.points() == 1 { "" } else { "s" };
     let mut line = format!(
         "{} point{plural}: {} ran",
-        count(counts.rows() as f64),
+        count(counts.points() as f64),
         count(counts.ok as f64)
     );
     if counts.infeasible > 0 {

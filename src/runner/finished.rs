@@ -1,64 +1,61 @@
-//! What an earlier run of the same spec has finished in a folder.
+//! Points that an earlier run of the same spec finished in a folder.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
-use arrow::datatypes::{Int32Type, UInt64Type};
-
 use crate::record::provenance::keys;
 use crate::record::{
-    Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference, short_hash,
+    Counts, Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference,
+    short_hash,
 };
-use crate::runner::Counts;
 use crate::simulation::ReasonKind;
 
-/// Points that need not be played again.
+/// Points that need not be simulated again.
 #[derive(Clone, Debug, Default)]
 pub struct Finished {
-    /// Them by how they ended; crashed ones are tried again and are not among them.
+    /// Counts by status. Crashed points are excluded: they are retried.
     pub counts: Counts,
     points: PointSet,
 }
 
-/// Why a run cannot go on from what lies in its folder.
+/// Why a run cannot be resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
     /// Finished points cannot be read.
-    #[error("{0}; delete that file to play its points again")]
+    #[error("{0}; delete that file to simulate its points again")]
     Read(#[from] ReadError),
-    /// Something else was run there.
+    /// The folder holds another run.
     #[error(
-        "cannot go on from `{}`: {what} was {found}, this is {expected}; run it as before, name another folder with --out, or begin anew with --overwrite",
+        "cannot resume `{}`: {what} was {found}, this is {expected}; run it as before, name another folder with --out, or start over with --overwrite",
         path.display()
     )]
     Differs {
         /// The part.
         path: PathBuf,
-        /// What differs.
+        /// The differing property.
         what: &'static str,
-        /// As it is in the part.
+        /// Value in the part.
         found: String,
-        /// As it is now.
+        /// Value of this run.
         expected: String,
     },
 }
 
 impl Finished {
-    /// Whether a point is among them.
+    /// Whether a point is finished.
     pub fn has(&self, point: u64) -> bool {
         self.points.has(point)
     }
 
-    /// How many there are.
+    /// Number of finished points.
     pub const fn len(&self) -> u64 {
-        self.counts.points
+        self.counts.points()
     }
 
-    /// Whether there are none.
+    /// Whether no point is finished.
     pub const fn is_empty(&self) -> bool {
-        self.counts.points == 0
+        self.counts.points() == 0
     }
 
     /// Reads files of finished points, the oldest first.
@@ -100,33 +97,23 @@ fn each_row(
     reader: PointsReader,
     mut look: impl FnMut(u64, PointStatus, Option<ReasonKind>),
 ) -> Result<(), ReadError> {
-    let wanted = [columns::POINT, columns::STATUS, columns::REASON_KIND];
-    for batch in reader.stream(&wanted)? {
-        let batch = batch?;
-        let points = batch.column(0).as_primitive::<UInt64Type>();
-        let [status, kind] = [1, 2].map(|column| text(batch.column(column)));
-        for row in 0..batch.num_rows() {
-            let status = value(&status, row).and_then(|status| status.parse().ok());
-            let status = status.unwrap_or(PointStatus::Crashed);
-            let kind = value(&kind, row).and_then(|kind| kind.parse().ok());
-            look(points.value(row), status, kind);
+    for rows in reader.rows(&[columns::POINT, columns::STATUS, columns::REASON_KIND])? {
+        let rows = rows?;
+        let points = rows.points()?;
+        let statuses = rows.members(&columns::STATUS)?;
+        let kinds = rows.members(&columns::REASON_KIND)?;
+        for row in 0..rows.len() {
+            look(
+                points.get(row),
+                rows.status(&statuses, row)?,
+                kinds.get(row),
+            );
         }
     }
     Ok(())
 }
 
-type Texts<'a> = (&'a DictionaryArray<Int32Type>, &'a StringArray);
-
-fn text(array: &dyn Array) -> Texts<'_> {
-    let array = array.as_dictionary::<Int32Type>();
-    (array, array.values().as_string::<i32>())
-}
-
-fn value<'a>((array, values): &Texts<'a>, row: usize) -> Option<&'a str> {
-    array.key(row).map(|key| values.value(key))
-}
-
-/// Whether a folder without finished points is of the spec that is to be run now, or of none.
+/// Refuses a folder without finished points whose spec is not that of this run.
 pub(super) fn check_spec(path: &Path, provenance: &Provenance) -> Result<(), ResumeError> {
     let Ok(text) = fs::read_to_string(path) else {
         return Ok(());
@@ -143,7 +130,7 @@ pub(super) fn check_spec(path: &Path, provenance: &Provenance) -> Result<(), Res
     })
 }
 
-/// Whether a file comes of what is to be run now. A run may go on beyond its limit.
+/// Refuses a file of another spec, version, catalogue or shard. The limit may be raised.
 fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<(), ResumeError> {
     let pairs: BTreeMap<&str, String> = provenance.pairs().into_iter().collect();
     let limit = |text: Option<&str>| text.and_then(|it| it.parse().ok()).unwrap_or(u64::MAX);
@@ -171,7 +158,7 @@ fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<
     }
 }
 
-/// Points in blocks of bits: a bit or little more for each.
+/// A set of points in blocks of bits: about a bit per point, for plans of a billion points.
 #[derive(Clone, Debug, Default)]
 struct PointSet {
     blocks: BTreeMap<u64, [u64; WORDS]>,
@@ -194,7 +181,7 @@ impl PointSet {
         found.is_some_and(|words| words[word] & bit != 0)
     }
 
-    /// Whether it was not there before.
+    /// Adds a point; whether it is new.
     fn insert(&mut self, point: u64) -> bool {
         let (block, word, bit) = Self::at(point);
         let words = self.blocks.entry(block).or_default();

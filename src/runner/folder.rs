@@ -1,4 +1,4 @@
-//! The run folder: what may be written where, and that nothing is overwritten unasked.
+//! The run folder: its files, its lock, and that nothing is overwritten unasked.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -15,7 +15,7 @@ pub mod names {
     pub const SCALING: &str = "scaling.parquet";
     /// One self-contained page.
     pub const REPORT: &str = "report.html";
-    /// What was run, by which program, and what came of it.
+    /// Manifest of the run.
     pub const MANIFEST: &str = "manifest.json";
     /// The spec as it was run.
     pub const SPEC: &str = "spec.toml";
@@ -40,7 +40,7 @@ pub enum FolderError {
         /// The path.
         path: PathBuf,
     },
-    /// It holds a result already.
+    /// The folder holds a result already.
     #[error("`{}` already holds a result ({held}); name another folder with --out, go on with it by --resume, or replace it with --overwrite", path.display())]
     HoldsResult {
         /// The folder.
@@ -57,7 +57,7 @@ pub enum FolderError {
     /// The file system refused.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
         /// The path.
         path: PathBuf,
@@ -74,8 +74,8 @@ pub struct RunFolder {
     lock: Option<Arc<Lock>>,
 }
 
-/// A folder taken for one process. The system lets go of it whatever ends the process; where it ends
-/// as it should the file goes away, and the folder of the parts when it is empty.
+/// The lock of a folder, held by one process. The system releases it whatever ends the process; on a
+/// regular end the lock file is removed, and `parts/` if it is empty.
 #[derive(Debug)]
 struct Lock {
     _file: File,
@@ -84,7 +84,7 @@ struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // What cannot be removed hinders nobody: it is not locked any more.
+        // A file that cannot be removed does no harm: it is no longer locked.
         let _ = fs::remove_file(&self.path);
         if let Some(parts) = self.path.parent() {
             let _ = fs::remove_dir(parts);
@@ -92,7 +92,7 @@ impl Drop for Lock {
     }
 }
 
-/// Name of the file in `parts/` that a run holds locked.
+/// Name of the lock file in `parts/`.
 const LOCK: &str = "lock";
 
 /// Extension of the parts' files.
@@ -109,7 +109,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Takes a folder for a run, and leaves what lies there until it is [cleared](Self::clear_beside).
+    /// Locks a folder for a run, and keeps an older result until it is [cleared](Self::clear_beside).
     ///
     /// # Errors
     /// If it is a file, holds a result that may not be overwritten, another run writes to it, or it
@@ -122,7 +122,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Takes away everything of an older result but some files.
+    /// Removes an older result, except some files.
     ///
     /// # Errors
     /// If the file system refuses.
@@ -132,7 +132,7 @@ impl RunFolder {
         self.remove_parts()
     }
 
-    /// Makes a folder ready to go on with the run that it holds, or to begin where it holds none.
+    /// Locks a folder to resume the run that it holds, or to begin one where it holds none.
     ///
     /// Nothing of a result is touched yet: see [`reopen`](crate::runner::reopen).
     ///
@@ -160,8 +160,7 @@ impl RunFolder {
         self.part_files()
     }
 
-    /// Turns a whole result back into one of parts that can be added to. Findings, which would not fit
-    /// the points any more, go away.
+    /// Turns `points.parquet` back into a part, and removes the findings, which would be out of date.
     ///
     /// # Errors
     /// If the file system refuses.
@@ -194,7 +193,7 @@ impl RunFolder {
         Ok(files)
     }
 
-    /// A folder that this process alone writes to.
+    /// Creates and locks a folder, so that this process alone writes to it.
     fn taken(path: &Path) -> Result<Self, FolderError> {
         let mut folder = Self::existing(path);
         let parts = folder.parts();
@@ -252,7 +251,7 @@ impl RunFolder {
         }
     }
 
-    /// Its path.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -281,12 +280,12 @@ impl RunFolder {
         self.path.join(names::PARTS)
     }
 
-    /// Path of a part.
+    /// Path of a numbered part.
     pub(super) fn part(&self, number: usize) -> PathBuf {
         self.parts().join(format!("{number:08}.{PART_SUFFIX}"))
     }
 
-    /// Puts a small file there, whole or not at all.
+    /// Writes a small file into the folder, whole or not at all.
     ///
     /// # Errors
     /// If the file system refuses.
@@ -294,7 +293,7 @@ impl RunFolder {
         write_atomically(&self.path.join(name), bytes)
     }
 
-    /// Takes the parts away.
+    /// Removes the parts.
     ///
     /// # Errors
     /// If the file system refuses.
@@ -325,7 +324,7 @@ fn refused(action: &'static str, path: &Path, source: io::Error) -> FolderError 
     }
 }
 
-/// What is not there need not be removed.
+/// Removes a file; a missing file is not an error.
 fn remove(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

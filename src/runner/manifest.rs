@@ -1,4 +1,4 @@
-//! `manifest.json`: what was run, by which program, where, and what came of it.
+//! `manifest.json`: spec, program, machine, counts and checksums of a run.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -6,17 +6,18 @@ use std::io;
 use std::path::Path;
 use std::thread;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::closed_set;
-use crate::record::{PointStatus, Provenance, WriteError};
+use crate::record::{Counts, Provenance, WriteError};
+use crate::runner::clock;
 use crate::runner::folder::{RunFolder, names};
+use crate::runner::run::RunSummary;
 use crate::runner::wall_time::{WallTimeReport, WallTimes};
-use crate::runner::{RunSummary, clock};
-use crate::simulation::ReasonKind;
 
 closed_set! {
-    /// How far a run came.
+    /// Whether a run is complete.
     pub enum RunState: "state of a run" {
         /// Every point has its row.
         Complete = "complete",
@@ -25,49 +26,16 @@ closed_set! {
     }
 }
 
-/// Points by how they ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// All points that were played.
-    pub points: u64,
-    /// Those that ran.
-    pub ok: u64,
-    /// Those that cannot run.
-    pub infeasible: u64,
-    /// Those that the simulator failed on.
-    pub crashed: u64,
-    /// Those that cannot run, by kind of reason.
-    pub infeasible_by_reason: BTreeMap<String, u64>,
-}
-
-impl Counts {
-    /// Counts one row; an infeasible one by the kind of its reason.
-    pub fn add(&mut self, status: PointStatus, kind: Option<ReasonKind>) {
-        self.points += 1;
-        match status {
-            PointStatus::Ok => self.ok += 1,
-            PointStatus::Infeasible => {
-                self.infeasible += 1;
-                let by_kind = &mut self.infeasible_by_reason;
-                *by_kind
-                    .entry(kind.map_or_else(String::new, |kind| kind.to_string()))
-                    .or_default() += 1;
-            }
-            PointStatus::Crashed => self.crashed += 1,
-        }
-    }
-}
-
 /// The machine that a run was made on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Host {
-    /// Its name.
+    /// Host name.
     pub name: String,
-    /// Its operating system and processor architecture.
+    /// Operating system and processor architecture.
     pub platform: String,
-    /// Its processor.
+    /// Processor model.
     pub cpu: Option<String>,
-    /// Threads that it runs at once.
+    /// Hardware threads.
     pub cpus: usize,
 }
 
@@ -93,13 +61,13 @@ impl Host {
 /// A file of the run folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileEntry {
-    /// Its length.
+    /// Length in bytes.
     pub bytes: u64,
-    /// BLAKE3 hash of it, in hex.
+    /// BLAKE3 hash, in hex.
     pub blake3: String,
 }
 
-/// What was run, by which program, where, and what came of it.
+/// Spec, program, machine, counts and checksums of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Manifest {
     /// Name of the spec.
@@ -116,11 +84,12 @@ pub struct Manifest {
     pub seed: u64,
     /// The machine.
     pub host: Host,
-    /// Threads that simulated, or that joined what shards had.
+    /// Threads that simulated, or that joined shards.
     pub threads: usize,
-    /// How far the run came.
+    /// Whether the run is complete.
     pub state: RunState,
     /// Points by how they ended.
+    #[serde(serialize_with = "counts")]
     pub counts: Counts,
     /// When it began, in UTC.
     pub started: String,
@@ -132,7 +101,19 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileEntry>,
 }
 
-/// What a manifest is told beside the summary.
+/// Counts under the names that they have in `manifest.json`.
+fn counts<S: Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Error> {
+    let names = json!({
+        "points": counts.points(),
+        "ok": counts.ok,
+        "infeasible": counts.infeasible,
+        "crashed": counts.crashed,
+        "infeasible_by_reason": counts.reasons,
+    });
+    names.serialize(serializer)
+}
+
+/// Facts of a run that its summary does not hold.
 #[derive(Clone, Debug)]
 pub struct RunFacts {
     /// Seed of the draws.
@@ -144,7 +125,7 @@ pub struct RunFacts {
 }
 
 impl Manifest {
-    /// Takes stock of a run folder, with checksums of all its files.
+    /// The manifest of a run folder, with checksums of all its files.
     ///
     /// # Errors
     /// If a file cannot be read.
@@ -177,13 +158,13 @@ impl Manifest {
         })
     }
 
-    /// Puts it into its folder.
+    /// Writes the manifest into its folder.
     ///
     /// # Errors
     /// If the file system refuses.
     ///
     /// # Panics
-    /// Never: every part of it can be written as JSON.
+    /// Never: every field can be written as JSON.
     pub fn write(&self, folder: &RunFolder) -> Result<(), WriteError> {
         let mut text = serde_json::to_string_pretty(self).expect("a manifest has only text keys");
         text.push('\n');
@@ -191,7 +172,7 @@ impl Manifest {
     }
 }
 
-/// What the manifest of a run that was begun before says of it.
+/// The manifest of an earlier, unfinished part of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Earlier {
     /// When it began, in UTC.
@@ -201,7 +182,7 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    /// Reads it, as far as it is there: a process that was killed has left none.
+    /// Reads the manifest; empty where there is none, as after a killed process.
     pub fn of(folder: &RunFolder) -> Self {
         let text = fs::read_to_string(folder.manifest()).unwrap_or_default();
         let manifest: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
@@ -219,13 +200,13 @@ impl Earlier {
     }
 }
 
-/// Takes the checksums of a folder's manifest anew, where it has one: findings were rewritten.
+/// Updates the checksums in a folder's manifest, if any, after findings were rewritten.
 ///
 /// # Errors
 /// If a file cannot be read or the manifest cannot be written.
 pub fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
     let path = folder.manifest();
-    let refused = |source| WriteError::Io {
+    let refused = |source| WriteError {
         path: path.clone(),
         source,
     };
@@ -236,7 +217,7 @@ pub fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
     let mut manifest: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| refused(error.into()))?;
     let files = file_entries(folder).map_err(refused)?;
-    manifest["files"] = serde_json::json!(files);
+    manifest["files"] = json!(files);
     folder.add(names::MANIFEST, format!("{manifest:#}\n").as_bytes())
 }
 

@@ -1,10 +1,10 @@
 //! A spec's plan as a study.
 
-use crate::runner::Study;
+use crate::runner::play::Study;
 use crate::simulation::{Outcome, Scenario, Scratch, simulate};
 use crate::spec::{BottleneckThresholds, GridPoint, Plan, Spec};
 
-/// The points of a spec, played by the simulator.
+/// The points of a spec, run through the simulator.
 #[derive(Clone, Copy, Debug)]
 pub struct Planned<'a> {
     plan: &'a Plan,

@@ -1,4 +1,4 @@
-//! Chunks of points on the rayon pool.
+//! Simulates chunks of points on the rayon pool.
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,19 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rayon::ThreadPool;
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuildError};
 
 use crate::record::{PointEnd, PointStatus, Record};
 use crate::runner::clock::Stopwatch;
-use crate::runner::{Interrupt, Progress, RunError};
+use crate::runner::interrupt::Interrupt;
+use crate::runner::progress::Progress;
 use crate::simulation::{Outcome, Scenario};
 use crate::spec::{BottleneckThresholds, GridPoint};
 
 /// Points that a thread takes at a time: they differ in cost, so few.
 const POINTS_AT_A_TIME: usize = 4;
 
-/// What a run plays: a spec with its catalogue.
+/// Points that a run simulates: a spec with its catalogue.
 pub trait Study: Sync {
     /// Memory that one thread reuses from point to point.
     type Scratch: Send;
@@ -26,10 +27,10 @@ pub trait Study: Sync {
     /// A thread's memory before its first point.
     fn scratch(&self) -> Self::Scratch;
 
-    /// One point: its scenario, where it has one, and how it ended.
+    /// Simulates one point: its scenario, where it has one, and its outcome.
     fn play(&self, point: &GridPoint, scratch: &mut Self::Scratch) -> (Option<Scenario>, Outcome);
 
-    /// When a cause is listed in `exceeded`.
+    /// Thresholds of the column `exceeded`.
     fn thresholds(&self) -> BottleneckThresholds;
 }
 
@@ -56,41 +57,37 @@ impl<'a> StopFlag<'a> {
     }
 }
 
-/// A row, and how long it took.
+/// A row and its wall time.
 pub(super) struct Played {
     pub(super) record: Record,
     pub(super) wall_time: Duration,
 }
 
-/// The pool, and each thread's memory.
+/// The pool, and the scratch memory of each thread.
 pub(super) struct Players<T> {
     pool: ThreadPool,
     scratches: Vec<Mutex<T>>,
 }
 
-/// Name of the threads that simulate; a panic in one of them is a row and needs no words besides.
+/// Name of the threads that simulate; their panics become rows and are not printed.
 pub const WORKER_NAME: &str = "sweep-worker";
 
 impl<T: Send> Players<T> {
     pub(super) fn new<S: Study<Scratch = T>>(
         study: &S,
         threads: NonZeroUsize,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, ThreadPoolBuildError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.get())
             .thread_name(|index| format!("{WORKER_NAME}-{index}"))
-            .build()
-            .map_err(|source| RunError::Threads {
-                threads: threads.get(),
-                source,
-            })?;
+            .build()?;
         let scratches = (0..threads.get())
             .map(|_| Mutex::new(study.scratch()))
             .collect();
         Ok(Self { pool, scratches })
     }
 
-    /// Plays a chunk, order kept; points that were not begun when the flag rose are left out.
+    /// Simulates a chunk, order kept; points that were not begun when the flag rose are left out.
     pub(super) fn play<S: Study<Scratch = T>>(
         &self,
         study: &S,

@@ -1,4 +1,4 @@
-//! What a run tells while it is under way.
+//! Progress of a run, for whoever shows it.
 
 use crate::record::Record;
 
@@ -11,7 +11,7 @@ pub trait Progress: Sync {
     fn finished(&self);
 }
 
-/// Says nothing.
+/// Shows no progress.
 #[derive(Clone, Copy, Debug)]
 pub struct Silent;
 

@@ -1,4 +1,4 @@
-//! Shards of one run joined into what one machine would have written.
+//! Joins the shards of one run into the table that one machine would have written.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::record::provenance::keys;
 use crate::record::{
-    Difference, MergeError, PointsReader, Provenance, ReadError, TableWriter, WriteError,
+    Counts, Difference, MergeError, PointsReader, Provenance, ReadError, TableWriter, WriteError,
     difference, merge_points, points_schema,
 };
 use crate::runner::finished::count_rows;
-use crate::runner::{Counts, RunFolder};
+use crate::runner::folder::RunFolder;
 use crate::spec::{GridPoint, Shard};
 
 /// Why shards cannot be joined.
@@ -26,15 +26,15 @@ pub enum ShardError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// A shard has not ended.
-    #[error("shard `{}` is not finished; go on with its `sweep run --shard` and --resume first", path.display())]
+    #[error("shard `{}` is not finished; resume it first, with its `--shard` and `--resume`", path.display())]
     Unfinished {
-        /// Its folder.
+        /// Folder of the shard.
         path: PathBuf,
     },
     /// A whole run.
     #[error("`{}` is no shard; shards are what `sweep run --shard K/N` writes", path.display())]
     NoShard {
-        /// Its folder.
+        /// Folder of the shard.
         path: PathBuf,
     },
     /// Shards of different runs.
@@ -44,7 +44,7 @@ pub enum ShardError {
         first: PathBuf,
         /// The other one.
         path: PathBuf,
-        /// What differs.
+        /// The differing property.
         what: &'static str,
         /// In the first.
         one: String,
@@ -56,7 +56,7 @@ pub enum ShardError {
     Program {
         /// The shard.
         path: PathBuf,
-        /// What differs.
+        /// The differing property.
         found: Difference,
     },
     /// A spec that is not what was run.
@@ -78,19 +78,19 @@ pub enum ShardError {
     /// Shards that were not given.
     #[error("{lacks} of {of} shards {} missing: {missing}{}; name all of them", if *lacks == 1 { "is" } else { "are" }, if *lacks as usize > MOST_NAMED { " …" } else { "" })]
     Missing {
-        /// The first of them.
+        /// Names of the first ones.
         missing: String,
-        /// How many there are.
+        /// Number of missing shards.
         lacks: u32,
-        /// Of how many.
+        /// Number of shards in all.
         of: u32,
     },
-    /// A point that no shard has, or one that does not belong to the plan.
+    /// A point of the plan is in no shard, or a shard holds a point that the plan does not have.
     #[error("point {point} {}", if *lacks { "is in none of the shards" } else { "is not one of the spec's points" })]
     Points {
         /// The point.
         point: u64,
-        /// Whether it is not there.
+        /// Whether no shard has it.
         lacks: bool,
     },
 }
@@ -105,7 +105,7 @@ const COMMON: [&str; 6] = [
     keys::LIMIT,
 ];
 
-/// Missing shards that are named.
+/// Missing shards that the message lists.
 const MOST_NAMED: usize = 5;
 
 /// The shards of one run, all of them, each finished.
@@ -117,7 +117,7 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Looks at shards' folders.
+    /// Checks the folders of the shards.
     ///
     /// # Errors
     /// If one cannot be read, is no finished shard or not of the same run as the others, was written by
@@ -238,7 +238,7 @@ fn same_run(
     }
 }
 
-/// Whether this program and the spec beside it are what ran a shard.
+/// Refuses a shard of another program version, catalogue or spec file.
 fn same_program(
     folder: &RunFolder,
     reader: &PointsReader,

@@ -1,11 +1,11 @@
-//! How long points took, for the log.
+//! Wall time per point, for the manifest.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Longest wall time that is told apart: an hour.
+/// Longest wall time that the histogram resolves: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
 
 /// Wall time of each point in a high-dynamic-range histogram of three digits, in microseconds.
@@ -49,7 +49,7 @@ impl WallTimes {
         self.0.saturating_record_n(micros.max(1), points);
     }
 
-    /// Counts those of another histogram too.
+    /// Adds the points of another histogram.
     ///
     /// # Panics
     /// Never: both have the same bounds.
@@ -62,12 +62,7 @@ impl WallTimes {
         self.0.len()
     }
 
-    /// Points per second of one thread; `None` before the first.
-    pub fn points_per_second(&self) -> Option<f64> {
-        (!self.0.is_empty()).then(|| 1e6 / self.0.mean())
-    }
-
-    /// The figures.
+    /// The histogram with its mean and percentiles.
     pub fn report(&self) -> WallTimeReport {
         WallTimeReport {
             count: self.0.len(),

@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::replay::{Replay, point};
 use crate::analysis::points::PointColumns;
-use crate::analysis::{Layouts, Rows, Series, SeriesFinding, SizePoint, series_finding};
-use crate::record::{PointEnd, Provenance, Record, points_batch, points_schema};
+use crate::analysis::{Layouts, Series, SeriesFinding, SizePoint, series_finding};
+use crate::record::{PointEnd, Provenance, Record, Rows, points_batch, points_schema};
 use crate::simulation::{LayoutRequest, Outcome, Scenario, Scratch, simulate};
 use crate::spec::{AnalysisSettings, Axis, Portion, Spec, StudyKind};
 
@@ -89,11 +89,8 @@ fn as_rows(records: &[Record], of: &[&SizePoint]) -> Option<Vec<SizePoint>> {
         portion: Portion::default(),
     });
     let batch = points_batch(StudyKind::Training, &schema, records);
-    let columns = PointColumns::new(Rows {
-        file: "points simulated again",
-        batch: &batch,
-    })
-    .ok()?;
+    let rows = Rows::new("points simulated again", batch);
+    let columns = PointColumns::new(&rows).ok()?;
     of.iter()
         .zip(records)
         .enumerate()

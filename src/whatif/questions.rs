@@ -15,7 +15,7 @@ use super::neighbours::{Change, neighbours};
 use super::replay::{Replay, scenario};
 use super::sensitivity::elasticities;
 use crate::analysis::{
-    Advice, AskedAs, Findings, Gain, PointAdvice, SeriesFinding, SizePoint, Trial,
+    Advice, AskedAs, Findings, Improvement, PointAdvice, SeriesFinding, SizePoint, Trial,
 };
 use crate::runner::WORKER_NAME;
 use crate::simulation::{LayoutRequest, Scratch};
@@ -68,7 +68,7 @@ pub fn run_questions(findings: &mut Findings, questions: &Questions<'_>, threads
 }
 
 fn answer_all(findings: &mut Findings, questions: &Questions<'_>) {
-    let whole = findings.counts.rows() <= MOST_ROWS;
+    let whole = findings.counts.points() <= MOST_ROWS;
     let threshold = findings.threshold;
     let mut number = findings.series.len() as u32;
     let answers: Vec<Result<Option<SeriesFinding>, NotReproduced>> = findings
@@ -215,7 +215,7 @@ fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut
                 .ask_all(point.spec, &point.point, point.changes);
             let helpful = effects.into_iter().filter_map(|effect| {
                 let time = effect.time_per_sample.filter(|time| *time < -NO_HELP)?;
-                Some(Gain {
+                Some(Improvement {
                     change: effect.change.words,
                     time_per_sample: time,
                 })

@@ -1,8 +1,9 @@
 //! Results tables in, findings out.
 
 use clustersweep::analysis::{
-    Analysis, BreakdownCause, BreakdownStatus, Findings, Rows, Scaling, columns_read,
+    Analysis, BreakdownCause, BreakdownStatus, Findings, Scaling, columns_read,
 };
+use clustersweep::record::Rows;
 use clustersweep::report::summary;
 use clustersweep::simulation::StepPart;
 use clustersweep::spec::{AnalysisSettings, Axis};
@@ -86,11 +87,8 @@ impl Row {
 pub(crate) fn analysed(rows: &[Row]) -> Findings {
     let batch = training_table(rows.len(), |column, row| rows[row].cell(column, row));
     let mut analysis = Analysis::new(AnalysisSettings::default());
-    let rows = Rows {
-        file: "points.parquet",
-        batch: &batch,
-    };
-    analysis.add(rows, 0).unwrap();
+    let rows = Rows::new("points.parquet", batch);
+    analysis.add(&rows, 0).unwrap();
     analysis.finish()
 }
 
@@ -210,12 +208,8 @@ fn shards_of_one_run_are_one_series_and_two_runs_are_two() {
     let analysed = |parts: [(usize, usize); 2]| {
         let mut analysis = Analysis::new(AnalysisSettings::default());
         for ((offset, length), source) in parts.into_iter().zip(0..) {
-            let batch = whole.slice(offset, length);
-            let rows = Rows {
-                file: "points.parquet",
-                batch: &batch,
-            };
-            analysis.add(rows, source).unwrap();
+            let rows = Rows::new("points.parquet", whole.slice(offset, length));
+            analysis.add(&rows, source).unwrap();
         }
         analysis.finish().series.len()
     };
@@ -243,11 +237,8 @@ fn faulty_rows_are_named_by_file_column_and_point() {
             change(column).unwrap_or_else(|| ROW.cell(column, row))
         });
         let mut analysis = Analysis::new(AnalysisSettings::default());
-        let rows = Rows {
-            file: "points.parquet",
-            batch: &batch,
-        };
-        analysis.add(rows, 0).unwrap_err().to_string()
+        let rows = Rows::new("points.parquet", batch);
+        analysis.add(&rows, 0).unwrap_err().to_string()
     };
     assert_eq!(
         fails(|column| (column == "step_time_s").then_some(Cell::Number(-1.0))),
@@ -271,13 +262,10 @@ fn a_missing_column_is_named() {
     rest.remove(place);
     let batch = batch.project(&rest).unwrap();
     let mut analysis = Analysis::new(AnalysisSettings::default());
-    let rows = Rows {
-        file: "points.parquet",
-        batch: &batch,
-    };
+    let rows = Rows::new("points.parquet", batch);
     assert_eq!(
-        analysis.add(rows, 0).unwrap_err().to_string(),
-        "results `points.parquet` have no column `gpu`; run the sweep again with this version"
+        analysis.add(&rows, 0).unwrap_err().to_string(),
+        "results `points.parquet`: no column `gpu`; run the sweep again with this version"
     );
     assert!(columns_read().iter().any(|column| column.name == "gpu"));
 }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clustersweep::analysis::{Analysis, BreakdownStatus, Findings, Rows, Scaling};
+use clustersweep::analysis::{Analysis, BreakdownStatus, Findings, Scaling};
+use clustersweep::record::Rows;
 use clustersweep::spec::AnalysisSettings;
 
 use crate::points_table::{Cell, training_table};
@@ -92,11 +93,8 @@ fn analysed(sizes: &[Measured], threshold: f64) -> Findings {
         efficiency_threshold: threshold,
         ..AnalysisSettings::default()
     });
-    let rows = Rows {
-        file: "measured",
-        batch: &batch,
-    };
-    analysis.add(rows, 0).unwrap();
+    let rows = Rows::new("measured", batch);
+    analysis.add(&rows, 0).unwrap();
     analysis.finish()
 }
 

@@ -42,7 +42,7 @@ fn array(column: &Column, rows: usize, cell: &impl Fn(&str, usize) -> Cell) -> A
         Cell::Number(value) => Some(value),
         Cell::Text(_) | Cell::Null => None,
     };
-    match column.read.column_type() {
+    match column.column_type() {
         ColumnType::Int => Arc::new(
             (0..rows)
                 .map(|row| number(row).map(|value| value as u64))

@@ -1,28 +1,25 @@
-//! Two runs of the same points, metric by metric.
+//! Comparison of two runs of the same points, metric by metric.
 
 mod rows;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use itertools::Itertools;
 use serde::Serialize;
 use thiserror::Error;
 
-use self::rows::{Key, Row, keyed_rows, label, varied_inputs};
-use super::error::AnalysisError;
+use self::rows::{Key, KeyedRow, keyed_rows, varied_inputs};
 use crate::record::provenance::keys;
-use crate::record::{Column, PointsReader, ReadError, columns, short_hash};
+use crate::record::{Column, PointStatus, PointsReader, ReadError, columns, short_hash};
 use crate::spec::{Axis, ColumnType, StudyKind};
 
 /// Why two runs could not be compared.
 #[derive(Debug, Error)]
 pub enum DiffError {
-    /// A file could not be read.
+    /// A file could not be read, or its rows are faulty.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Its rows are faulty.
-    #[error(transparent)]
-    Rows(#[from] AnalysisError),
     /// One is a training study, the other a collective one.
     #[error("`{}` and `{}` are studies of different kinds, which have no metric in common", base.display(), new.display())]
     Kinds {
@@ -44,7 +41,7 @@ pub enum DiffError {
         /// The other.
         new: PathBuf,
     },
-    /// A metric that no column has.
+    /// No numeric column has that name.
     #[error("unknown metric `{name}`; numeric metrics here: {}", known.join(", "))]
     UnknownMetric {
         /// The name that was given.
@@ -54,7 +51,7 @@ pub enum DiffError {
     },
 }
 
-/// What differs between two runs.
+/// Differences between two runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Diff {
     /// Relative change from which a metric counts as better or worse.
@@ -69,7 +66,7 @@ pub struct Diff {
     pub status_changes: Vec<StatusChange>,
     /// Each metric that was compared.
     pub metrics: Vec<MetricDiff>,
-    /// What else differs and is the likely cause.
+    /// Differences of version, catalogue or spec, the likely causes.
     pub likely_causes: Vec<String>,
 }
 
@@ -79,15 +76,15 @@ pub struct StatusChange {
     /// The point, by its varied axes.
     pub point: String,
     /// How it ended in the base run.
-    pub base: String,
+    pub base: PointStatus,
     /// How it ended in the new one.
-    pub new: String,
+    pub new: PointStatus,
 }
 
 impl StatusChange {
     /// Whether a point that ran no longer does.
     pub fn is_regression(&self) -> bool {
-        self.base == "ok" || self.new == "crashed"
+        self.base == PointStatus::Ok || self.new == PointStatus::Crashed
     }
 }
 
@@ -103,12 +100,12 @@ pub struct MetricDiff {
     /// Points better by more than the tolerance.
     pub better: usize,
     /// Points worse by more than the tolerance, worst first.
-    pub regressions: Vec<Change>,
+    pub regressions: Vec<MetricChange>,
     /// The relative changes, new over base less one.
     pub distribution: Distribution,
 }
 
-/// How the relative changes of a metric are spread.
+/// Distribution of the relative changes of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Distribution {
     /// The smallest.
@@ -124,7 +121,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Of values in rising order, interpolated between neighbours; `None` of none.
+    /// Summary of ascending values (linear interpolation); `None` if empty.
     fn of(sorted: &[f64]) -> Option<Self> {
         let (least, most) = (*sorted.first()?, *sorted.last()?);
         let quantile = |share: f64| {
@@ -149,7 +146,7 @@ impl Distribution {
 
 /// One point's change in a metric.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Change {
+pub struct MetricChange {
     /// The point, by its varied axes.
     pub point: String,
     /// Value in the base run.
@@ -169,19 +166,23 @@ impl Diff {
 }
 
 /// Metrics compared unless others are named.
-const USUAL: &[&str] = &["step_time_s", "memory_peak_bytes", "time_s"];
+const USUAL: &[Column] = &[
+    columns::STEP_TIME_S,
+    columns::MEMORY_PEAK_BYTES,
+    columns::TIME_S,
+];
 
 /// Metrics of which more is better; of all others less is.
-const MORE_IS_BETTER: &[&str] = &[
-    "samples_per_s",
-    "tokens_per_s",
-    "tokens_per_s_per_gpu",
-    "model_flops_per_gpu_per_s",
-    "mfu",
-    "hfu",
-    "gpu_utilization",
-    "algbw_bytes_per_s",
-    "busbw_bytes_per_s",
+const MORE_IS_BETTER: &[Column] = &[
+    columns::SAMPLES_PER_S,
+    columns::TOKENS_PER_S,
+    columns::TOKENS_PER_S_PER_GPU,
+    columns::MODEL_FLOPS_PER_GPU_PER_S,
+    columns::MFU,
+    columns::HFU,
+    columns::GPU_UTILIZATION,
+    columns::ALGBW_BYTES_PER_S,
+    columns::BUSBW_BYTES_PER_S,
 ];
 
 /// Compares two `points.parquet` on the points that both hold.
@@ -204,9 +205,9 @@ pub fn diff_files(
     }
     let metrics = chosen_metrics(kind, metrics)?;
     let likely_causes = likely_causes(&base_reader, &new_reader);
-    let base_rows = keyed_rows(base, base_reader, kind, &metrics)?;
-    let new_rows = keyed_rows(new, new_reader, kind, &metrics)?;
-    let common: Vec<(&Row, &Row)> = base_rows
+    let base_rows = keyed_rows(base_reader, kind, &metrics)?;
+    let new_rows = keyed_rows(new_reader, kind, &metrics)?;
+    let common: Vec<(&KeyedRow, &KeyedRow)> = base_rows
         .iter()
         .filter_map(|(key, row)| new_rows.get(key).map(|other| (row, other)))
         .collect();
@@ -216,16 +217,13 @@ pub fn diff_files(
             new: new.to_owned(),
         });
     }
-    let varied = varied_inputs(
-        &base_rows
-            .values()
-            .chain(new_rows.values())
-            .collect::<Vec<_>>(),
-    );
-    let only = |rows: &BTreeMap<Key, Row>, others: &BTreeMap<Key, Row>| -> Vec<String> {
+    let both: Vec<&KeyedRow> = base_rows.values().chain(new_rows.values()).collect();
+    let varied = varied_inputs(&both);
+    type Keyed = BTreeMap<Key, KeyedRow>;
+    let only = |rows: &Keyed, others: &Keyed| -> Vec<String> {
         rows.iter()
             .filter(|(key, _)| !others.contains_key(*key))
-            .map(|(_, row)| label(row, &varied))
+            .map(|(_, row)| row.label(&varied))
             .collect()
     };
     Ok(Diff {
@@ -237,9 +235,9 @@ pub fn diff_files(
             .iter()
             .filter(|(base, new)| base.status != new.status)
             .map(|(base, new)| StatusChange {
-                point: label(base, &varied),
-                base: base.status.clone(),
-                new: new.status.clone(),
+                point: base.label(&varied),
+                base: base.status,
+                new: new.status,
             })
             .collect(),
         metrics: metrics
@@ -254,7 +252,7 @@ pub fn diff_files(
 fn chosen_metrics(kind: StudyKind, names: &[String]) -> Result<Vec<Column>, DiffError> {
     let numeric: Vec<Column> = columns::table(kind)
         .iter()
-        .filter(|column| match column.read.column_type() {
+        .filter(|column| match column.column_type() {
             ColumnType::Int | ColumnType::Real => true,
             ColumnType::Text | ColumnType::Bool => false,
         })
@@ -263,7 +261,8 @@ fn chosen_metrics(kind: StudyKind, names: &[String]) -> Result<Vec<Column>, Diff
         .collect();
     let find = |name: &str| numeric.iter().find(|column| column.name == name).copied();
     if names.is_empty() {
-        return Ok(USUAL.iter().filter_map(|name| find(name)).collect());
+        let usual = USUAL.iter().filter_map(|column| find(column.name));
+        return Ok(usual.collect());
     }
     names
         .iter()
@@ -276,7 +275,7 @@ fn chosen_metrics(kind: StudyKind, names: &[String]) -> Result<Vec<Column>, Diff
         .collect()
 }
 
-/// What of the files' origin differs.
+/// Differences of version, catalogue and spec, in words.
 fn likely_causes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
     let mut found = Vec::new();
     for (key, what) in [
@@ -300,16 +299,17 @@ fn likely_causes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
 fn metric_diff(
     column: &Column,
     place: usize,
-    common: &[(&Row, &Row)],
+    common: &[(&KeyedRow, &KeyedRow)],
     varied: &[Axis],
     tolerance: f64,
 ) -> Option<MetricDiff> {
-    let more_is_better = MORE_IS_BETTER.contains(&column.name);
-    let mut changes: Vec<(f64, f64, f64, &Row)> = common
+    let more_is_better = MORE_IS_BETTER.iter().any(|it| it.name == column.name);
+    let worse_by = |relative: f64| if more_is_better { -relative } else { relative };
+    let changes: Vec<(f64, f64, f64, &KeyedRow)> = common
         .iter()
         .filter_map(|(base, new)| {
             let (before, after) = (base.values[place]?, new.values[place]?);
-            // Nought to nought is no change, not an undefined one.
+            // From zero to zero is no change, not an undefined one.
             let relative = if before.to_bits() == after.to_bits() {
                 0.0
             } else {
@@ -317,33 +317,26 @@ fn metric_diff(
             };
             Some((relative, before, after, *base))
         })
+        .sorted_by(|a, b| a.0.total_cmp(&b.0))
         .collect();
-    changes.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let sorted: Vec<f64> = changes.iter().map(|change| change.0).collect();
-    let distribution = Distribution::of(&sorted)?;
-    let worse_by = |relative: f64| if more_is_better { -relative } else { relative };
-    let compared = changes.len();
-    let better = changes
-        .iter()
-        .filter(|change| worse_by(change.0) < -tolerance)
-        .count();
-    let mut regressions: Vec<Change> = changes
-        .into_iter()
-        .filter(|change| worse_by(change.0) > tolerance)
-        .map(|(relative, base, new, row)| Change {
-            point: label(row, varied),
-            base,
-            new,
-            relative,
-        })
-        .collect();
-    regressions.sort_by(|a, b| worse_by(b.relative).total_cmp(&worse_by(a.relative)));
+    let ascending: Vec<f64> = changes.iter().map(|change| change.0).collect();
+    let better = ascending.iter().filter(|it| worse_by(**it) < -tolerance);
     Some(MetricDiff {
         metric: column.name,
         more_is_better,
-        compared,
-        better,
-        regressions,
-        distribution,
+        compared: changes.len(),
+        better: better.count(),
+        distribution: Distribution::of(&ascending)?,
+        regressions: changes
+            .into_iter()
+            .filter(|change| worse_by(change.0) > tolerance)
+            .sorted_by(|a, b| worse_by(b.0).total_cmp(&worse_by(a.0)))
+            .map(|(relative, base, new, row)| MetricChange {
+                point: row.label(varied),
+                base,
+                new,
+                relative,
+            })
+            .collect(),
     })
 }

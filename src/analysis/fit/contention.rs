@@ -1,6 +1,6 @@
 //! The Universal Scalability Law: contention and coherency.
 
-use super::least_squares::{Terms, fit_log, leave_each_out};
+use super::least_squares::{Basis, Terms, fit_log, leave_each_out};
 use crate::analysis::curve::SizeRate;
 
 /// The Universal Scalability Law, fitted: `X(n) = λ·n / (1 + σ·(n−1) + κ·n·(n−1))`.
@@ -63,7 +63,7 @@ pub fn fit_usl(sizes: &[SizeRate]) -> Option<UslFit> {
     })
 }
 
-/// Contention and coherency with each size left out once; they may go below zero there, which tells how
+/// Contention and coherency with each size left out once; they may be negative there, which tells how
 /// sure a zero is.
 pub(super) fn usl_without_each(sizes: &[SizeRate], fit: &UslFit) -> Option<Vec<(f64, f64)>> {
     let Basis {
@@ -83,36 +83,6 @@ pub(super) fn usl_without_each(sizes: &[SizeRate], fit: &UslFit) -> Option<Vec<(
         (contention / linear / of_one, coherency / quadratic / of_one)
     };
     Some(without.into_iter().map(of).collect())
-}
-
-/// What the law is linear in.
-struct Basis {
-    /// Terms relative to their value at the largest size, so that they are of one magnitude.
-    terms: Vec<Terms>,
-    /// GPU-seconds per sample.
-    times: Vec<f64>,
-    /// The factor of the second term.
-    linear: f64,
-    /// That of the third.
-    quadratic: f64,
-}
-
-impl Basis {
-    fn of(sizes: &[SizeRate]) -> Option<Self> {
-        let largest = sizes.last()?.size;
-        let linear = (largest - 1.0).max(1.0);
-        let quadratic = largest * linear;
-        let terms = sizes.iter().map(|point| {
-            let n = point.size;
-            [1.0, (n - 1.0) / linear, n * (n - 1.0) / quadratic]
-        });
-        Some(Self {
-            terms: terms.collect(),
-            times: sizes.iter().map(|p| p.size / p.rate).collect(),
-            linear,
-            quadratic,
-        })
-    }
 }
 
 #[cfg(test)]

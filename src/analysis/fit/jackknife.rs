@@ -1,6 +1,17 @@
 //! Bounds of a fitted parameter by leaving each size out once.
 
-use super::Estimate;
+use serde::Serialize;
+
+/// A fitted parameter with its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The best value.
+    pub value: f64,
+    /// Lower bound (95%, jackknife).
+    pub low: f64,
+    /// Upper bound.
+    pub high: f64,
+}
 
 /// Two-sided 95% quantiles of Student's t for 1, 2, … degrees of freedom.
 const STUDENT_T: [f64; 30] = [
@@ -9,7 +20,7 @@ const STUDENT_T: [f64; 30] = [
     2.052, 2.048, 2.045, 2.042,
 ];
 
-/// A parameter with its 95% bounds by what it is `without` each size; not below zero, which no
+/// 95% bounds of a parameter, from its estimates `without` each size; at least zero, as every
 /// parameter of a scaling law is.
 ///
 /// Standard error `√((n−1)/n · Σ(θ₍ᵢ₎ − θ̄)²)` over the estimates with size `i` left out (Efron &

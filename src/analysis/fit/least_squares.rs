@@ -1,12 +1,42 @@
 //! Least squares on the logarithm of a quantity that is linear in its parameters.
 
-use super::root_mean_square;
+use crate::analysis::curve::SizeRate;
 
 /// Most parameters of a law.
 pub(super) const PARAMETERS: usize = 3;
 
 /// Values of the terms at one size: `y = Σ parameter · term`.
 pub(super) type Terms = [f64; PARAMETERS];
+
+/// Terms of a law that is linear in `1`, `n − 1` and `n·(n − 1)`, at each size.
+pub(super) struct Basis {
+    /// Terms relative to their value at the largest size, so that they are of one magnitude.
+    pub(super) terms: Vec<Terms>,
+    /// GPU-seconds per sample.
+    pub(super) times: Vec<f64>,
+    /// Value of `n − 1` at the largest size.
+    pub(super) linear: f64,
+    /// Value of `n·(n − 1)` at the largest size.
+    pub(super) quadratic: f64,
+}
+
+impl Basis {
+    pub(super) fn of(sizes: &[SizeRate]) -> Option<Self> {
+        let largest = sizes.last()?.size;
+        let linear = (largest - 1.0).max(1.0);
+        let quadratic = largest * linear;
+        let terms = sizes.iter().map(|point| {
+            let n = point.size;
+            [1.0, (n - 1.0) / linear, n * (n - 1.0) / quadratic]
+        });
+        Some(Self {
+            terms: terms.collect(),
+            times: sizes.iter().map(|p| p.size / p.rate).collect(),
+            linear,
+            quadratic,
+        })
+    }
+}
 
 /// A fit: the parameters, and the root mean square of `log(y/ŷ)`.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +49,7 @@ pub(super) struct LogFit {
 ///
 /// A linear fit with weights `1/value²` starts, Gauss–Newton steps on the log residuals follow:
 /// a step solves the linear problem for `predicted · log(value/predicted)` with weights
-/// `1/predicted²`. `None` where the terms do not tell the parameters apart, or the fit predicts
+/// `1/predicted²`. `None` where the terms do not determine the parameters, or the fit predicts
 /// something that is not positive.
 pub(super) fn fit_log(terms: &[Terms], values: &[f64], free: &[usize]) -> Option<LogFit> {
     const STEPS: usize = 30;
@@ -53,11 +83,11 @@ pub(super) fn fit_log(terms: &[Terms], values: &[f64], free: &[usize]) -> Option
     })
 }
 
-/// Parameters with each value left out once: one Gauss–Newton step each from the parameters that fit all
-/// of them, `None` where the rest does not tell the parameters apart.
+/// Parameters with each value left out once, by one Gauss–Newton step from the parameters that fit all
+/// values; `None` where the rest does not determine the parameters.
 ///
-/// What one value adds to the normal equations is taken away from the sum over all of them, so that no
-/// fit is repeated (the linear jackknife: Fox, Hinkley & Larntz, Technometrics 22(1), 1980).
+/// Each value's terms are subtracted from the normal equations of all of them, so that no fit is
+/// repeated (the linear jackknife: Fox, Hinkley & Larntz, Technometrics 22(1), 1980).
 pub(super) fn leave_each_out(
     terms: &[Terms],
     values: &[f64],
@@ -121,7 +151,7 @@ impl Normal {
         }
     }
 
-    /// Solves them by elimination with pivoting.
+    /// Solves the equations by elimination with pivoting.
     fn solve(self, free: &[usize]) -> Option<Terms> {
         /// A pivot this much smaller than its column's largest entry tells nothing.
         const SINGULAR: f64 = 1e-14;
@@ -154,6 +184,12 @@ impl Normal {
         }
         solution.iter().all(|x| x.is_finite()).then_some(solution)
     }
+}
+
+/// Root mean square of residuals.
+fn root_mean_square(residuals: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = residuals.len() as f64;
+    (residuals.map(|r| r * r).sum::<f64>() / count).sqrt()
 }
 
 #[cfg(test)]

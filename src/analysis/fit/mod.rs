@@ -4,6 +4,20 @@
 //! wrong by a factor, and refer to one GPU also where the smallest size has more. Bounds come from
 //! the linear jackknife (each size left out once). R² is not shown: of times that fall a hundredfold it is
 //! high for any law.
+//!
+//! ```
+//! use clustersweep::analysis::Scaling;
+//! use clustersweep::analysis::curve::SizeRate;
+//! use clustersweep::analysis::fit::fits;
+//!
+//! // Amdahl's law with 1% of one GPU's time that no further GPU shortens.
+//! let sizes = [8.0, 16.0, 32.0, 64.0].map(|size| SizeRate {
+//!     size,
+//!     rate: 1.0 / (0.01 + 0.99 / size),
+//! });
+//! let serial = fits(&sizes, Scaling::Strong).serial_fraction.unwrap();
+//! assert!((serial.value - 0.01).abs() < 1e-6);
+//! ```
 
 mod contention;
 mod jackknife;
@@ -13,6 +27,7 @@ mod serial;
 use serde::Serialize;
 
 pub use contention::{UslFit, fit_usl};
+pub use jackknife::Estimate;
 pub use serial::{SerialFit, fit_serial};
 
 use contention::usl_without_each;
@@ -29,18 +44,7 @@ const SUPERLINEAR: f64 = 1.05;
 /// Typical distance (root mean square of log time) from which a law does not describe the curve.
 const MISFIT: f64 = 0.05;
 
-/// A fitted parameter with its bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Estimate {
-    /// The best value.
-    pub value: f64,
-    /// Lower bound (95%, jackknife).
-    pub low: f64,
-    /// Upper bound.
-    pub high: f64,
-}
-
-/// What the laws say about one series.
+/// Laws fitted to one series.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Fits {
     /// Fraction of one GPU's time that does not shrink: Amdahl's for strong scaling, Gustafson's
@@ -54,7 +58,7 @@ pub struct Fits {
     pub peak_size: Option<f64>,
     /// Root mean square of the log residuals of Amdahl's (Gustafson's) law.
     pub serial_error: Option<f64>,
-    /// The same of the USL.
+    /// Root mean square of the log residuals of the USL.
     pub usl_error: Option<f64>,
     /// Why a fit is missing, or where it does not describe the curve.
     pub note: Option<String>,
@@ -132,12 +136,6 @@ fn misfit(
         "{law} does not describe this curve: {:+.0}% rate at size {size}",
         (ratio - 1.0) * 100.0
     ))
-}
-
-/// Root mean square of residuals.
-fn root_mean_square(residuals: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let count = residuals.len() as f64;
-    (residuals.map(|r| r * r).sum::<f64>() / count).sqrt()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Amdahl's and Gustafson's law: one serial fraction.
 
-use super::least_squares::{Terms, fit_log, leave_each_out};
+use super::least_squares::{Basis, Terms, fit_log, leave_each_out};
 use crate::analysis::curve::{Scaling, SizeRate};
 
 /// A law with one serial fraction, fitted.
@@ -28,7 +28,7 @@ impl SerialFit {
     }
 }
 
-/// Fits the law of a way of scaling: Amdahl's for strong, Gustafson's for weak.
+/// Fits the law of a scaling mode: Amdahl's for strong, Gustafson's for weak.
 ///
 /// Amdahl: `T(n) = T(1)·[σ + (1−σ)/n]`, so `n/rate = (1 + σ·(n−1))/λ`, linear in `(1/λ, σ/λ)`. With
 /// a baseline of `n₀` GPUs, `T(n) = T(n₀)·[(1−σ₀)·n₀/n + σ₀]` is the same curve for
@@ -38,90 +38,73 @@ impl SerialFit {
 ///
 /// Sources: Amdahl, AFIPS 1967; Gustafson, CACM 31(5), 1988.
 pub fn fit_serial(sizes: &[SizeRate], scaling: Scaling) -> Option<SerialFit> {
-    let (terms, linear) = basis(sizes)?;
-    match scaling {
-        Scaling::Strong => amdahl(sizes, &terms, linear),
-        Scaling::Weak => gustafson(sizes, &terms, linear),
-    }
+    let basis = Basis::of(sizes)?;
+    let values = values(sizes, &basis, scaling);
+    let fit = |free: &[usize]| {
+        let found = fit_log(&basis.terms, &values, free)?;
+        let of_one = found.parameters[0];
+        let serial_fraction = serial_fraction(scaling, found.parameters, &basis);
+        let admissible = of_one > 0.0 && (0.0..=1.0).contains(&serial_fraction);
+        admissible.then_some(SerialFit {
+            scaling,
+            serial_fraction,
+            rate_of_one: match scaling {
+                Scaling::Strong => 1.0 / of_one,
+                Scaling::Weak => of_one,
+            },
+            error: found.error,
+        })
+    };
+    // Without an admissible fraction the curve is ideal.
+    fit(&[0, 1]).or_else(|| match scaling {
+        Scaling::Strong => fit(&[0]),
+        Scaling::Weak => {
+            let ideal: Vec<Terms> = sizes.iter().map(|p| [p.size, 0.0, 0.0]).collect();
+            fit_log(&ideal, &values, &[0]).map(|found| SerialFit {
+                scaling,
+                serial_fraction: 0.0,
+                rate_of_one: found.parameters[0],
+                error: found.error,
+            })
+        }
+    })
 }
 
-/// The terms of both laws, and the factor of the second: relative to the largest size, so that they are of
-/// one magnitude.
-fn basis(sizes: &[SizeRate]) -> Option<(Vec<Terms>, f64)> {
-    let linear = (sizes.last()?.size - 1.0).max(1.0);
-    let terms = sizes
-        .iter()
-        .map(|point| [1.0, (point.size - 1.0) / linear, 0.0]);
-    Some((terms.collect(), linear))
-}
-
-/// The serial fraction with each size left out once; it may go below zero there, which tells how sure a
+/// Serial fraction with each size left out once; it may be negative there, which tells how sure a
 /// fraction of zero is.
 pub(super) fn serial_fraction_without_each(
     sizes: &[SizeRate],
     fit: &SerialFit,
 ) -> Option<Vec<f64>> {
-    let (terms, linear) = basis(sizes)?;
-    let without = match fit.scaling {
-        Scaling::Strong => {
-            let times: Vec<f64> = sizes.iter().map(|p| p.size / p.rate).collect();
-            let of_one = 1.0 / fit.rate_of_one;
-            let parameters = [of_one, fit.serial_fraction * linear * of_one, 0.0];
-            leave_each_out(&terms, &times, &parameters, &[0, 1])?
-                .into_iter()
-                .map(|[of_one, growth, _]| growth / linear / of_one)
-                .collect()
-        }
-        Scaling::Weak => {
-            let rates: Vec<f64> = sizes.iter().map(|p| p.rate).collect();
-            let growth = (1.0 - fit.serial_fraction) * linear * fit.rate_of_one;
-            let parameters = [fit.rate_of_one, growth, 0.0];
-            leave_each_out(&terms, &rates, &parameters, &[0, 1])?
-                .into_iter()
-                .map(|[of_one, growth, _]| 1.0 - growth / linear / of_one)
-                .collect()
-        }
+    let basis = Basis::of(sizes)?;
+    let values = values(sizes, &basis, fit.scaling);
+    let (of_one, share) = match fit.scaling {
+        Scaling::Strong => (1.0 / fit.rate_of_one, fit.serial_fraction),
+        Scaling::Weak => (fit.rate_of_one, 1.0 - fit.serial_fraction),
     };
-    Some(without)
+    let parameters = [of_one, share * basis.linear * of_one, 0.0];
+    let without = leave_each_out(&basis.terms, &values, &parameters, &[0, 1])?;
+    let fractions = without
+        .into_iter()
+        .map(|parameters| serial_fraction(fit.scaling, parameters, &basis));
+    Some(fractions.collect())
 }
 
-fn amdahl(sizes: &[SizeRate], terms: &[Terms], linear: f64) -> Option<SerialFit> {
-    let times: Vec<f64> = sizes.iter().map(|p| p.size / p.rate).collect();
-    let fit = |free: &[usize]| {
-        let found = fit_log(terms, &times, free)?;
-        let [of_one, growth, _] = found.parameters;
-        let serial_fraction = growth / linear / of_one;
-        let admissible = of_one > 0.0 && (0.0..=1.0).contains(&serial_fraction);
-        admissible.then_some(SerialFit {
-            scaling: Scaling::Strong,
-            serial_fraction,
-            rate_of_one: 1.0 / of_one,
-            error: found.error,
-        })
-    };
-    // Without growth the curve is ideal: no serial fraction.
-    fit(&[0, 1]).or_else(|| fit(&[0]))
+/// The quantity that a law is linear in: GPU-seconds per sample for Amdahl's, the rate for Gustafson's.
+fn values(sizes: &[SizeRate], basis: &Basis, scaling: Scaling) -> Vec<f64> {
+    match scaling {
+        Scaling::Strong => basis.times.clone(),
+        Scaling::Weak => sizes.iter().map(|point| point.rate).collect(),
+    }
 }
 
-fn gustafson(sizes: &[SizeRate], terms: &[Terms], linear: f64) -> Option<SerialFit> {
-    let rates: Vec<f64> = sizes.iter().map(|p| p.rate).collect();
-    let with = |rate_of_one: f64, serial_fraction: f64, error: f64| SerialFit {
-        scaling: Scaling::Weak,
-        serial_fraction,
-        rate_of_one,
-        error,
-    };
-    let free = fit_log(terms, &rates, &[0, 1]).map(|found| {
-        let [of_one, growth, _] = found.parameters;
-        with(of_one, 1.0 - growth / linear / of_one, found.error)
-    });
-    let admissible =
-        |fit: &SerialFit| fit.rate_of_one > 0.0 && (0.0..=1.0).contains(&fit.serial_fraction);
-    free.filter(admissible).or_else(|| {
-        // The ideal curve, `rate = λ·n`.
-        let ideal: Vec<Terms> = sizes.iter().map(|p| [p.size, 0.0, 0.0]).collect();
-        fit_log(&ideal, &rates, &[0]).map(|found| with(found.parameters[0], 0.0, found.error))
-    })
+/// Serial fraction of fitted parameters.
+fn serial_fraction(scaling: Scaling, [of_one, growth, _]: Terms, basis: &Basis) -> f64 {
+    let share = growth / basis.linear / of_one;
+    match scaling {
+        Scaling::Strong => share,
+        Scaling::Weak => 1.0 - share,
+    }
 }
 
 #[cfg(test)]

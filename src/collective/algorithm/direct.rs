@@ -59,7 +59,7 @@ fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
             return Some(one_round(ranks, sends.collect()));
         }
     };
-    Plan::of_shares(op, ranks, rounds)
+    Some(Plan::of_shares(op, ranks, rounds))
 }
 
 /// One round per pass in which everyone sends every other rank its `bytes / n`.

@@ -111,7 +111,7 @@ fn hop(group: &Group<'_>, protocol: Protocol) -> Micros {
     TABLES.tree.latency.hop(links, protocol)
 }
 
-/// Latency of the way up and down: the chain inside a domain, and the tree between them.
+/// Latency up the tree and down: the chain inside a domain, and the tree between them.
 fn latency(group: &Group<'_>, protocol: Protocol, hop: Micros, network: Micros) -> Micros {
     let chain = hop * f64::from(group.shape.members - 1);
     *TABLES.tree.latency.base.of(protocol) + (chain + network * group.depth()) * 2.0

@@ -3,8 +3,8 @@
 //! Beyond a power of two, every second rank of the first few lends its buffer to its neighbour
 //! before, and gets its share back after. Source: Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005.
 //!
-//! Partners at distance 1, 2, 4 … load a fabric in another way in every round, and lenders send more
-//! than others: no one rate holds for all rounds, so each is priced from its messages.
+//! Partners at distance 1, 2, 4 … load a fabric differently in every round, and lenders send more than
+//! others: no one rate holds for all rounds, so each is priced from its messages.
 
 use crate::collective::algorithm::row::{Plan, Row};
 use crate::collective::cost::{Cost, Sent};
@@ -68,7 +68,7 @@ impl Folding {
         }
     }
 
-    /// Rounds that scatter sums; lenders get their shares back at the end where `returns` says so.
+    /// Rounds of the reduce-scatter; lenders get their shares back at the end where `returns` says so.
     fn scatter(&self, returns: bool) -> Vec<Vec<Message>> {
         let lenders = |from_lender: bool, shares| {
             let pairs = (0..self.extra).map(|index| (2 * index + 1, 2 * index));

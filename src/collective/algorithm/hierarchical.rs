@@ -52,7 +52,7 @@ fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
         spread(ring::gather(members), inside),
     ];
     let rounds = reducing_by(op, scatter.concat(), gather.concat())?;
-    Plan::of_shares(op, ranks, rounds)
+    Some(Plan::of_shares(op, ranks, rounds))
 }
 
 /// Rounds with every transfer of a ring in all its copies.
@@ -77,7 +77,7 @@ fn closed_form(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
     Some(inner.then(outer).times(passes))
 }
 
-/// What is left after the rounds inside the domains goes once round the domains in a pass.
+/// Bytes left after the rounds inside the domains go once round the domains in a pass.
 fn sent(group: &Group<'_>) -> Sent {
     let Some(passes) = group.op.passes() else {
         return group.sent_to_neighbours();

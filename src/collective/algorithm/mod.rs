@@ -33,7 +33,7 @@ macro_rules! algorithms {
         }
 
         impl CollectiveAlgorithm {
-            /// What the program knows of it.
+            /// Row of the algorithm in the table.
             pub(super) const fn row(self) -> &'static Row {
                 match self { $( Self::$name => &$file::ROW, )+ }
             }

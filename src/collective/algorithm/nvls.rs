@@ -1,6 +1,6 @@
 //! Reduction inside the switches: one of each domain sums what its ranks send. Between domains the
 //! fabric's switches sum what the domains send, or two binary trees of the domains' switches do where
-//! the fabric cannot. The result goes back the same way while later chunks still go up.
+//! the fabric cannot. The result goes back along the same path while later chunks still go up.
 
 use crate::collective::algorithm::double_binary_tree::both;
 use crate::collective::algorithm::row::{LibraryPath, Offer, Plan, Protocols, Row};

@@ -54,7 +54,11 @@ fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
         let stages = (0..ranks - 1).map(stage).collect();
         return Some(Plan::Stages(Pipeline::of_lanes(1, vec![stages])));
     }
-    Plan::of_shares(op, ranks, reducing_by(op, scatter(ranks), gather(ranks))?)
+    Some(Plan::of_shares(
+        op,
+        ranks,
+        reducing_by(op, scatter(ranks), gather(ranks))?,
+    ))
 }
 
 /// `n − 1` rounds of `bytes / n` per pass.

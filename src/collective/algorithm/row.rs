@@ -1,4 +1,4 @@
-//! What the table of algorithms states of each.
+//! Columns of the table of algorithms.
 
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::Group;
@@ -8,7 +8,7 @@ use crate::units::Seconds;
 
 /// One algorithm.
 pub(in crate::collective) struct Row {
-    /// Its rounds over a group; `None` where it does not carry the operation.
+    /// Rounds over a group; `None` where the algorithm does not carry the operation.
     pub(in crate::collective) plan: fn(CollectiveOp, GroupLayout) -> Option<Plan>,
     /// Cost of the rounds in closed form, where it has one; else they are priced transfer by transfer.
     pub(in crate::collective) closed_form: fn(&Group<'_>, Protocol) -> Option<Cost>,
@@ -48,21 +48,17 @@ impl Row {
 
 impl Plan {
     /// Rounds with a chunk per share.
-    pub(in crate::collective) fn of_shares(
-        op: CollectiveOp,
-        ranks: u32,
-        rounds: Rounds,
-    ) -> Option<Self> {
-        Some(Self::Rounds(Schedule::of_shares(op, ranks, rounds)))
+    pub(in crate::collective) fn of_shares(op: CollectiveOp, ranks: u32, rounds: Rounds) -> Self {
+        Self::Rounds(Schedule::of_shares(op, ranks, rounds))
     }
 
-    /// The reductions and gatherings that a way to scatter sums gives.
+    /// The operation from the rounds of a reduce-scatter; `None` where it neither reduces nor gathers.
     pub(in crate::collective) fn reducing(
         op: CollectiveOp,
         ranks: u32,
         scatter: Rounds,
     ) -> Option<Self> {
-        Self::of_shares(op, ranks, reducing(op, scatter)?)
+        Some(Self::of_shares(op, ranks, reducing(op, scatter)?))
     }
 }
 
@@ -86,7 +82,7 @@ pub(in crate::collective) enum Offer {
     Chosen,
     /// Only when it is asked to.
     OnRequest,
-    /// It has no kernel for it.
+    /// Not at all: there is no kernel for it.
     Never,
 }
 

@@ -1,4 +1,4 @@
-//! What groups on known clusters cost.
+//! Costs of built-in and custom algorithms on known clusters.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Schedules of one's own, without code: a text of rounds, or MSCCL's XML.
+//! Custom schedules, without code: a text of rounds, or MSCCL's XML.
 //!
 //! ```text
 //! op all-reduce
@@ -28,10 +28,10 @@ pub enum ScheduleFileFault {
     Line {
         /// The line, from 1.
         line: u32,
-        /// What is wrong, and the way out.
+        /// The fault, and the way out.
         message: String,
     },
-    /// It can be read, but does not carry its operation out.
+    /// The schedule can be read, but does not carry its operation out.
     #[error(transparent)]
     Wrong(#[from] ScheduleFault),
 }
@@ -317,12 +317,7 @@ fn rounds_of(mut queues: Vec<Queue>) -> Result<Vec<Vec<Transfer>>, ScheduleFileF
 }
 
 fn stuck(rounds: &[Vec<Transfer>], rank: u32, sentence: String) -> ScheduleFileFault {
-    ScheduleFault {
-        round: rounds.len() + 1,
-        rank,
-        sentence,
-    }
-    .into()
+    ScheduleFault::at(rounds.len() + 1, rank, sentence).into()
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@
 //! assert_eq!((swap.rounds.len(), swap.chunks), (2, 2));
 //!
 //! let without_the_last = text.trim_end().trim_end_matches("0 1 0");
-//! let fault = read_schedule(without_the_last).expect_err("rank 1 lacks rank 0's half");
+//! let fault = read_schedule(without_the_last).expect_err("rank 1 lacks half of the sum");
 //! assert_eq!(
 //!     fault.to_string(),
-//!     "round 2, rank 1: chunk 0 ends without the contribution of rank 1",
+//!     "round 2, rank 1: chunk 0 ends without the contribution of rank 0",
 //! );
 //! ```
 

@@ -1,4 +1,4 @@
-//! Rounds of transfers, and what turns a way to scatter sums into whole operations.
+//! Rounds of transfers, and the operations that a reduce-scatter and its reverse give.
 
 use crate::collective::op::CollectiveOp;
 
@@ -130,13 +130,13 @@ pub(in crate::collective) fn reversed(rounds: &[Vec<Transfer>]) -> Rounds {
         .collect()
 }
 
-/// The reductions and gatherings that a way to scatter sums gives: itself, its reverse, both.
+/// Rounds of an operation from those of a reduce-scatter: these, their reverse, or both.
 pub(in crate::collective) fn reducing(op: CollectiveOp, scatter: Rounds) -> Option<Rounds> {
     let gather = reversed(&scatter);
     reducing_by(op, scatter, gather)
 }
 
-/// The reductions and gatherings that ways to scatter sums and to gather them give.
+/// Rounds of an operation from those of a reduce-scatter and an all-gather.
 pub(in crate::collective) fn reducing_by(
     op: CollectiveOp,
     scatter: Rounds,

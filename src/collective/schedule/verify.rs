@@ -1,9 +1,9 @@
 //! Playing a schedule with sets of contributions.
 
 use crate::collective::op::CollectiveOp;
-use crate::collective::schedule::rounds::Schedule;
+use crate::collective::schedule::rounds::{Schedule, Transfer};
 
-/// What is wrong with a schedule, with the round (from 1) and the rank.
+/// Fault of a schedule, with the round (from 1) and the rank.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("round {round}, rank {rank}: {sentence}")]
 pub struct ScheduleFault {
@@ -11,8 +11,18 @@ pub struct ScheduleFault {
     pub round: usize,
     /// Rank that sends or lacks something.
     pub rank: u32,
-    /// What is wrong.
+    /// The fault in words.
     pub sentence: String,
+}
+
+impl ScheduleFault {
+    pub(super) const fn at(round: usize, rank: u32, sentence: String) -> Self {
+        Self {
+            round,
+            rank,
+            sentence,
+        }
+    }
 }
 
 /// Whose contributions are in each chunk of each vertex, as bits.
@@ -95,36 +105,16 @@ impl Schedule {
     pub fn verify(&self) -> Result<(), ScheduleFault> {
         let mut now = self.holdings();
         for (round, number) in self.rounds.iter().zip(1..) {
-            let fault = |rank: u32, sentence: String| ScheduleFault {
-                round: number,
-                rank,
-                sentence,
-            };
             let mut arrivals = Vec::with_capacity(round.len());
             for transfer in round {
-                let vertices = self.ranks + self.switches;
-                for vertex in [transfer.from, transfer.to] {
-                    if vertex >= vertices {
-                        let sentence =
-                            format!("there is no rank {vertex}; ranks are 0 to {}", vertices - 1);
-                        return Err(fault(vertex, sentence));
-                    }
+                let Transfer { from, chunk, .. } = *transfer;
+                if let Some((rank, sentence)) = self.misplaced(transfer) {
+                    return Err(ScheduleFault::at(number, rank, sentence));
                 }
-                if transfer.chunk >= self.chunks {
-                    let sentence =
-                        format!("there is no chunk {} of {}", transfer.chunk, self.chunks);
-                    return Err(fault(transfer.from, sentence));
-                }
-                if transfer.from == transfer.to {
-                    return Err(fault(transfer.from, "it sends to itself".to_owned()));
-                }
-                let set = now.set(transfer.from, transfer.chunk);
+                let set = now.set(from, chunk);
                 if set.iter().all(|word| *word == 0) {
-                    let sentence = format!(
-                        "it sends chunk {}, which it does not have yet",
-                        transfer.chunk
-                    );
-                    return Err(fault(transfer.from, sentence));
+                    let sentence = format!("it sends chunk {chunk}, which it does not have yet");
+                    return Err(ScheduleFault::at(number, from, sentence));
                 }
                 arrivals.push((transfer, set.to_vec()));
             }
@@ -135,7 +125,7 @@ impl Schedule {
                         *there = arrived;
                     } else if *there & arrived != 0 {
                         let sentence = format!("chunk {} has a contribution twice", transfer.chunk);
-                        return Err(fault(transfer.to, sentence));
+                        return Err(ScheduleFault::at(number, transfer.to, sentence));
                     } else {
                         *there |= arrived;
                     }
@@ -143,6 +133,24 @@ impl Schedule {
             }
         }
         self.check_end(&now)
+    }
+
+    /// The rank and the fault of a transfer that no earlier round can mend.
+    fn misplaced(&self, transfer: &Transfer) -> Option<(u32, String)> {
+        let Transfer {
+            from, to, chunk, ..
+        } = *transfer;
+        let vertices = self.ranks + self.switches;
+        if let Some(vertex) = [from, to].into_iter().find(|vertex| *vertex >= vertices) {
+            let last = vertices - 1;
+            let sentence = format!("there is no rank {vertex}; ranks are 0 to {last}");
+            return Some((vertex, sentence));
+        }
+        if chunk >= self.chunks {
+            let sentence = format!("there is no chunk {chunk} of {}", self.chunks);
+            return Some((from, sentence));
+        }
+        (from == to).then(|| (from, "it sends to itself".to_owned()))
     }
 
     fn check_end(&self, now: &Holdings) -> Result<(), ScheduleFault> {
@@ -165,11 +173,7 @@ impl Schedule {
                     || format!("chunk {chunk} ends with contributions that do not belong there"),
                     |other| format!("chunk {chunk} ends without the contribution of rank {other}"),
                 );
-                return Err(ScheduleFault {
-                    round: self.rounds.len(),
-                    rank,
-                    sentence,
-                });
+                return Err(ScheduleFault::at(self.rounds.len(), rank, sentence));
             }
         }
         Ok(())

@@ -2,8 +2,14 @@
 
 use super::*;
 
+/// A communication that takes all links inside the domains.
+const SCALE_UP: LinkLoads = LinkLoads {
+    scale_up: 1.0,
+    scale_out: 0.0,
+};
+
 impl Engine {
-    /// The same tasks with every device as so many ranks. What each of them works on a task is `work`;
+    /// Copy of all tasks with every device as so many ranks. `work` is what a rank spends on a task;
     /// the ranks of one `group` start a task together, once the last of them could.
     pub(crate) fn unfolded(
         &self,
@@ -120,8 +126,8 @@ fn a_synchronisation_loses_the_run_ahead() {
 fn communications_of_one_device_share_its_links() {
     let mut engine = Engine::default();
     let (left, right) = (engine.add_stream(0), engine.add_stream(0));
-    let a = engine.add_communication(left, us(10), us(2), [1.0, 0.0]);
-    let b = engine.add_communication(right, us(10), us(2), [1.0, 0.0]);
+    let a = engine.add_communication(left, us(10), us(2), SCALE_UP);
+    let b = engine.add_communication(right, us(10), us(2), SCALE_UP);
     assert_eq!(engine.run().as_picos(), us(18).as_picos());
     assert_eq!(engine.end(a), engine.end(b));
 }
@@ -131,8 +137,8 @@ fn communications_of_one_device_share_its_links() {
 fn communications_of_different_devices_do_not_share() {
     let mut engine = Engine::default();
     let (left, right) = (engine.add_stream(0), engine.add_stream(1));
-    engine.add_communication(left, us(10), us(2), [1.0, 0.0]);
-    engine.add_communication(right, us(10), us(2), [1.0, 0.0]);
+    engine.add_communication(left, us(10), us(2), SCALE_UP);
+    engine.add_communication(right, us(10), us(2), SCALE_UP);
     assert_eq!(engine.run().as_picos(), us(10).as_picos());
 }
 

@@ -1,6 +1,7 @@
 //! Cost of a communication that is a task of its own.
 
 use crate::collective::{CarriedBy, CollectiveCost};
+use crate::des::LinkLoads;
 use crate::simulation::NetworkUse;
 use crate::units::SimDuration;
 
@@ -12,7 +13,7 @@ pub(super) struct CommCost {
     /// Latency term: the part of it that uses no link.
     pub(super) latency: SimDuration,
     /// Load of the links inside and between domains while it runs alone, 0–1.
-    pub(super) load: [f64; 2],
+    pub(super) load: LinkLoads,
     /// Bytes that one rank sends.
     pub(super) traffic: NetworkUse,
     /// Algorithm of its longest collective.
@@ -28,7 +29,6 @@ impl CommCost {
         self.time += time;
         self.latency += cost.latency;
         self.traffic.add(cost, 1);
-        self.load[0] = self.load[0].max(cost.loads.scale_up);
-        self.load[1] = self.load[1].max(cost.loads.scale_out);
+        self.load = self.load.zip(cost.loads, f64::max);
     }
 }

@@ -1,6 +1,7 @@
 //! Costs of each layer's passes on one rank, communication inside the layer included.
 
 use crate::collective::{CollectiveOp, GroupPattern, launch_per_gpu};
+use crate::des::PerLinkClass;
 use crate::model::{CommGroup, CommOp, ShardParameters};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::work::{
@@ -20,7 +21,7 @@ pub(super) struct PassCost {
     /// Time of its communications, overlapped or exposed.
     pub(super) comm_busy: SimDuration,
     /// Seconds for which its exposed communications would fill the links inside and between domains.
-    pub(super) link_time: [f64; 2],
+    pub(super) link_time: PerLinkClass<f64>,
     /// Work of the hardware.
     pub(super) flops: f64,
     /// Bytes that its communications send.
@@ -32,9 +33,7 @@ impl std::ops::AddAssign<&PassCost> for PassCost {
         self.parts += &other.parts;
         self.issue += other.issue;
         self.comm_busy += other.comm_busy;
-        for (own, more) in self.link_time.iter_mut().zip(other.link_time) {
-            *own += more;
-        }
+        self.link_time = self.link_time.zip(other.link_time, |own, more| own + more);
         self.flops += other.flops;
         self.traffic += &other.traffic;
     }
@@ -264,10 +263,9 @@ impl Costing<'_> {
             cost.issue += self.host.dispatch.min(launch_per_gpu()) * rounds;
         }
         cost.comm_busy += busy;
-        let loads = [price.loads.scale_up, price.loads.scale_out];
-        for (filled, load) in cost.link_time.iter_mut().zip(loads) {
-            *filled += exposed.as_secs_f64() * load;
-        }
+        let exposed = exposed.as_secs_f64();
+        let filled = |filled, load: f64| filled + exposed * load;
+        cost.link_time = cost.link_time.zip(price.loads, filled);
         cost.traffic.add(&price, rounds);
         Ok(())
     }

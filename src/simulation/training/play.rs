@@ -1,7 +1,7 @@
 //! One training step on the event engine: the tasks of every stage for every microbatch.
 
 use crate::collective::CarriedBy;
-use crate::des::TaskId;
+use crate::des::{LinkLoads, TaskId};
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::passes::LayerCost;
@@ -224,7 +224,11 @@ impl<'a, 'b> Player<'a, 'b> {
         if !replicates && !self.queued_sends[stage as usize] {
             return Ends { lag: time, ..ends };
         }
-        let load = if replicates { load } else { [0.0; 2] };
+        let load = if replicates {
+            load
+        } else {
+            LinkLoads::default()
+        };
         let last = self.timeline.send(stage, time, load);
         self.timeline.follow(ends.last, last);
         Ends { last, ..ends }

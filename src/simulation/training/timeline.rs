@@ -1,7 +1,7 @@
 //! Tasks of a step on the engine, and the attribution of a device's time to the parts of the step.
 
 use crate::closed_set;
-use crate::des::{Engine, Gate, StreamId, TaskId};
+use crate::des::{Engine, Gate, LinkLoads, StreamId, TaskId};
 use crate::simulation::{StepPart, TimeShares};
 use crate::units::{SimDuration, SimTime};
 
@@ -182,7 +182,7 @@ impl Timeline {
         device: u32,
         kind: SliceKind,
         parts: TimeShares,
-        load: [f64; 2],
+        load: LinkLoads,
     ) -> TaskId {
         let streams = &mut self.streams[device as usize];
         let alone = parts.total();
@@ -200,7 +200,7 @@ impl Timeline {
         device: u32,
         time: SimDuration,
         latency: SimDuration,
-        load: [f64; 2],
+        load: LinkLoads,
     ) -> TaskId {
         let stream = self.streams[device as usize].communication;
         let task = self.engine.add_communication(stream, time, latency, load);
@@ -211,7 +211,7 @@ impl Timeline {
 
     /// Adds a send that is overlapped with compute. With a load it shares the links of its device with other
     /// communications.
-    pub(super) fn send(&mut self, device: u32, time: SimDuration, load: [f64; 2]) -> TaskId {
+    pub(super) fn send(&mut self, device: u32, time: SimDuration, load: LinkLoads) -> TaskId {
         let stream = self.streams[device as usize].sends;
         let task = self
             .engine
@@ -338,9 +338,13 @@ mod tests {
         timeline.reset(1);
         let kernels = TimeShares::from([(StepPart::Compute, us(4))]);
         let traffic = TimeShares::from([(StepPart::TpComm, us(10))]);
-        timeline.communication(0, us(10), SimDuration::ZERO, [0.0, 1.0]);
+        let all_nics = LinkLoads {
+            scale_up: 0.0,
+            scale_out: 1.0,
+        };
+        timeline.communication(0, us(10), SimDuration::ZERO, all_nics);
         timeline.compute(0, SliceKind::Backward, kernels, SimDuration::ZERO, false);
-        timeline.exposed(0, SliceKind::Backward, traffic, [0.0, 1.0]);
+        timeline.exposed(0, SliceKind::Backward, traffic, all_nics);
         let end = timeline.engine.run();
         assert_eq!(end - SimTime::ZERO, us(20));
         let device = timeline.critical(end);

@@ -1,0 +1,262 @@
+//! Runs a plan: simulates its points and writes the run folder.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use crate::record::{
+    Counts, MergeError, PointStatus, Provenance, Record, TableWriter, WriteError, merge_points,
+    points_batch, points_schema,
+};
+use crate::runner::finished::{Finished, ResumeError, check_spec};
+use crate::runner::folder::{FolderError, RunFolder};
+use crate::runner::interrupt::{Interrupt, Signal};
+use crate::runner::play::{Played, Players, StopFlag, Study};
+use crate::runner::progress::Progress;
+use crate::runner::wall_time::WallTimes;
+use crate::spec::GridPoint;
+
+/// Points of a chunk: one part. A crash of the machine loses up to three chunks: two that wait to be
+/// written, and the one that is simulated.
+pub const CHUNK_POINTS: usize = 512;
+
+/// Chunks that wait between two stages.
+const CHUNKS_WAITING: usize = 2;
+
+/// Options of a run; none of them changes a row.
+#[derive(Clone, Copy, Debug)]
+pub struct RunOptions {
+    /// Threads that simulate.
+    pub threads: NonZeroUsize,
+    /// Whether the first crashed point ends the run.
+    pub fail_fast: bool,
+}
+
+/// The points of a run.
+#[derive(Clone, Debug)]
+pub struct Work<P> {
+    /// The points of the plan, by rising index.
+    pub points: P,
+    /// Points among them that an earlier run finished.
+    pub finished: Finished,
+}
+
+/// A crashed point, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// Index of the point in the full grid.
+    pub point: u64,
+    /// The panic's message.
+    pub message: String,
+}
+
+/// Outcome of a run.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// Points by how they ended.
+    pub counts: Counts,
+    /// Wall time of each point.
+    pub wall_times: WallTimes,
+    /// The first crashed points.
+    pub crashes: Vec<Crash>,
+    /// The signal that ended the run early.
+    pub interrupted: Option<Signal>,
+    /// Whether every point has a row in `points.parquet`.
+    pub complete: bool,
+}
+
+/// Why a run could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The run folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A result cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Parts cannot be joined.
+    #[error(transparent)]
+    Join(#[from] MergeError),
+    /// The run in the folder cannot be resumed.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+    /// The threads cannot be started.
+    #[error("cannot start {threads} threads: {source}")]
+    Threads {
+        /// The requested number.
+        threads: usize,
+        /// The cause.
+        source: rayon::ThreadPoolBuildError,
+    },
+}
+
+/// Crashed points that a summary lists.
+const CRASHES_NAMED: usize = 10;
+
+/// Prepares a folder to be resumed, and returns the points that an earlier run finished there.
+///
+/// If the merged `points.parquet` exists, it is split back into parts.
+///
+/// # Errors
+/// If something else was run there, or the points cannot be read; the folder is unchanged then.
+pub fn reopen(folder: &RunFolder, provenance: &Provenance) -> Result<Finished, RunError> {
+    let files = folder.finished()?;
+    if files.is_empty() {
+        check_spec(&folder.spec(), provenance)?;
+    }
+    let finished = Finished::read(&files, provenance)?;
+    folder.reopen()?;
+    Ok(finished)
+}
+
+/// Simulates every point that is not yet finished and writes `points.parquet` into the folder.
+///
+/// A signal lets the points in flight finish; what is finished stays in `parts/`.
+///
+/// # Errors
+/// If the threads cannot be started or a file cannot be written; finished parts stay then.
+pub fn run<S: Study>(
+    study: &S,
+    work: Work<impl Iterator<Item = GridPoint> + Send>,
+    folder: &RunFolder,
+    provenance: &Provenance,
+    options: RunOptions,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+) -> Result<RunSummary, RunError> {
+    let players = Players::new(study, options.threads).map_err(|source| RunError::Threads {
+        threads: options.threads.get(),
+        source,
+    })?;
+    let stop = StopFlag::new(interrupt);
+    let Work { points, finished } = work;
+    let mut tally = Tally {
+        counts: finished.counts.clone(),
+        ..Tally::default()
+    };
+    let points = points.filter(move |point| !finished.has(point.index));
+    let first_part = next_part(folder)?;
+    let written = thread::scope(|scope| {
+        let (to_play, planned) = sync_channel(CHUNKS_WAITING);
+        let (to_write, played) = sync_channel(CHUNKS_WAITING);
+        let stop = &stop;
+        scope.spawn(move || hand_out(points, &to_play, stop));
+        let writer = scope.spawn(move || {
+            let result = write_parts(&played, folder, first_part, provenance);
+            if result.is_err() {
+                stop.raise();
+            }
+            result
+        });
+        for chunk in planned {
+            let records = players.play(study, &chunk, stop, options.fail_fast, progress);
+            tally.add(&records);
+            if to_write
+                .send(records.into_iter().map(|played| played.record).collect())
+                .is_err()
+                || stop.is_raised()
+            {
+                break;
+            }
+        }
+        drop(to_write);
+        writer
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    progress.finished();
+    written?;
+    let complete = !stop.is_raised();
+    if complete {
+        merge_parts(folder, provenance)?;
+        folder.remove_parts()?;
+    }
+    Ok(RunSummary {
+        counts: tally.counts,
+        wall_times: tally.wall_times,
+        crashes: tally.crashes,
+        interrupted: interrupt.signal(),
+        complete,
+    })
+}
+
+/// Walks the plan and sends its points in chunks.
+fn hand_out(
+    points: impl Iterator<Item = GridPoint>,
+    chunks: &SyncSender<Vec<GridPoint>>,
+    stop: &StopFlag<'_>,
+) {
+    let mut chunk = Vec::with_capacity(CHUNK_POINTS);
+    for point in points {
+        chunk.push(point);
+        if chunk.len() == CHUNK_POINTS {
+            let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_POINTS));
+            if stop.is_raised() || chunks.send(full).is_err() {
+                return;
+            }
+        }
+    }
+    if !chunk.is_empty() {
+        // Nobody listens any more when the run was stopped.
+        let _ = chunks.send(chunk);
+    }
+}
+
+/// Number of the next part.
+fn next_part(folder: &RunFolder) -> Result<usize, FolderError> {
+    let files = folder.part_files()?;
+    let numbers = files
+        .iter()
+        .filter_map(|path| path.file_stem()?.to_str()?.parse::<usize>().ok());
+    Ok(numbers.max().map_or(0, |last| last + 1))
+}
+
+/// Writes each chunk as a part, from a number on.
+fn write_parts(
+    chunks: &Receiver<Vec<Record>>,
+    folder: &RunFolder,
+    first: usize,
+    provenance: &Provenance,
+) -> Result<(), WriteError> {
+    let schema = points_schema(provenance);
+    let chunks = chunks.iter().filter(|records| !records.is_empty());
+    for (records, part) in chunks.zip(first..) {
+        let mut writer = TableWriter::create(&folder.part(part), &schema, provenance)?;
+        writer.write(&points_batch(provenance.study, &schema, &records))?;
+        writer.finish()?;
+    }
+    Ok(())
+}
+
+/// Merges the parts into `points.parquet` by rising point, a few thousand rows in memory at a time. Of a
+/// point that was retried the later row counts.
+fn merge_parts(folder: &RunFolder, provenance: &Provenance) -> Result<(), RunError> {
+    let schema = points_schema(provenance);
+    let mut writer = TableWriter::create(&folder.points(), &schema, provenance)?;
+    merge_points(&folder.part_files()?, &schema, &mut writer, |_| {})?;
+    writer.finish()?;
+    Ok(())
+}
+
+#[derive(Default)]
+struct Tally {
+    counts: Counts,
+    wall_times: WallTimes,
+    crashes: Vec<Crash>,
+}
+
+impl Tally {
+    fn add(&mut self, chunk: &[Played]) {
+        for played in chunk {
+            let record = &played.record;
+            self.counts.add(record.status(), record.reason_kind());
+            self.wall_times.add(played.wall_time);
+            if record.status() == PointStatus::Crashed && self.crashes.len() < CRASHES_NAMED {
+                self.crashes.push(Crash {
+                    point: record.point().index,
+                    message: record.reason().unwrap_or_default(),
+                });
+            }
+        }
+    }
+}
