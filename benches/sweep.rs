@@ -1,4 +1,4 @@
-//! How fast: the event engine, one point, the main sweep, and the Parquet writer.
+//! Speed of the event engine, of one point, of the main sweep and of the Parquet writer.
 //!
 //! `cargo bench` runs all of them; `cargo bench -- main_sweep` one. Criterion keeps the last figures in
 //! `target/criterion` and prints the change against them.

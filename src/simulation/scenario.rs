@@ -76,7 +76,7 @@ impl TrainingScenario {
         self.gpus.div_ceil(self.cluster.gpus_per_node)
     }
 
-    /// What a layout overlaps with compute: as requested, else as the stack does.
+    /// Communications that a layout overlaps with compute: as requested, else as the stack does.
     pub(crate) fn overlap(&self, layout: &Layout) -> Overlap {
         let (asked, usual) = (&self.communication, &self.stack.overlap);
         Overlap {
