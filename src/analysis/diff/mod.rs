@@ -2,14 +2,13 @@
 
 mod rows;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use itertools::Itertools;
 use serde::Serialize;
 use thiserror::Error;
 
-use self::rows::{Key, KeyedRow, keyed_rows, varied_inputs};
+use self::rows::{KeyedRow, KeyedRows, keyed_rows, varied_inputs};
 use crate::record::provenance::keys;
 use crate::record::{Column, PointStatus, PointsReader, ReadError, columns, short_hash};
 use crate::spec::{Axis, ColumnType, StudyKind};
@@ -219,8 +218,7 @@ pub fn diff_files(
     }
     let both: Vec<&KeyedRow> = base_rows.values().chain(new_rows.values()).collect();
     let varied = varied_inputs(&both);
-    type Keyed = BTreeMap<Key, KeyedRow>;
-    let only = |rows: &Keyed, others: &Keyed| -> Vec<String> {
+    let only = |rows: &KeyedRows, others: &KeyedRows| -> Vec<String> {
         rows.iter()
             .filter(|(key, _)| !others.contains_key(*key))
             .map(|(_, row)| row.label(&varied))

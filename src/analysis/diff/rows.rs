@@ -15,14 +15,14 @@ pub(super) struct KeyedRow {
     pub(super) values: Vec<Option<f64>>,
 }
 
-/// Inputs in words, and the ordinal among equal points.
-pub(super) type Key = (String, usize);
+/// Rows by their inputs in words, and by their ordinal among equal points.
+pub(super) type KeyedRows = BTreeMap<(String, usize), KeyedRow>;
 
 pub(super) fn keyed_rows(
     reader: PointsReader,
     kind: StudyKind,
     metrics: &[Column],
-) -> Result<BTreeMap<Key, KeyedRow>, ReadError> {
+) -> Result<KeyedRows, ReadError> {
     let axes: Vec<Axis> = AXES
         .iter()
         .map(|info| info.axis)
@@ -34,7 +34,7 @@ pub(super) fn keyed_rows(
         .chain([columns::GPUS, columns::STATUS, columns::POINT])
         .chain(metrics.iter().copied())
         .collect();
-    let mut found = BTreeMap::new();
+    let mut found = KeyedRows::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for rows in reader.rows(&wanted)? {
         for row in keyed(&rows?, &axes, metrics)? {
