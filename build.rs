@@ -26,6 +26,7 @@ fn main() {
         names.sort();
         for name in names {
             let path = folder.join(format!("{name}.toml"));
+            let path = path.to_str().expect("cargo's own paths are UTF-8");
             writeln!(
                 list,
                 "File {{ kind: Kind::{kind}, name: {name:?}, text: include_str!({path:?}) }},"

@@ -11,6 +11,7 @@ use crate::cli::table::{Align, Table};
 use crate::cli::terminal::{self, Stderr};
 use crate::cli::{ExitStatus, Failure, named};
 use crate::closed_set::nearest;
+use crate::data_table::quantity::Dollars;
 use crate::hardware::Precision;
 use crate::record::{Column, columns};
 use crate::spec::{AXES, AxisInfo, ColumnType, CustomKind, Domain, Overrides, Spec, StudyKind};
@@ -205,7 +206,7 @@ fn gpus(catalog: &Catalog, names: &[&str]) -> Table {
             or_dash(peak(Precision::Bf16), 0),
             or_dash(peak(Precision::Fp8), 0),
             or_dash(gpu.power.map(Power::as_watts), 0),
-            or_dash(gpu.price_per_hour.map(|price| price.usd()), 2),
+            or_dash(gpu.price_per_hour.map(Dollars::usd), 2),
             gpu.cluster.clone(),
         ]);
     }

@@ -14,7 +14,7 @@ use super::{Key, Need, ValueKind};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a>(pub(crate) &'a toml::Table);
 
-impl<'a> Fields<'a> {
+impl Fields<'_> {
     /// The value of a key, when it is there.
     pub(crate) fn find<T: Field>(self, key: &str) -> Option<T> {
         T::find(self, key)

@@ -1,6 +1,7 @@
 //! Numbers of the catalogue that `where` can name: `model.params`, `gpu.memory_gib`.
 
 use crate::catalog::Catalog;
+use crate::data_table::quantity::Dollars;
 use crate::hardware::{Cluster, Gpu, Precision};
 use crate::model::Model;
 use crate::spec::axis::Axis;
@@ -75,7 +76,7 @@ facts! {
     /// Board power limit, in watts; null when not published.
     "gpu.power_w" = Read::Gpu(|gpu| gpu.power.map(Power::as_watts));
     /// Rent of one GPU and hour, in US dollars; null without a price.
-    "gpu.price_usd_per_hour" = Read::Gpu(|gpu| gpu.price_per_hour.map(|price| price.usd()));
+    "gpu.price_usd_per_hour" = Read::Gpu(|gpu| gpu.price_per_hour.map(Dollars::usd));
     /// Parameters, multi-token-prediction layers left out.
     "model.params" = Read::Model(|model| Some(model.parameters().without_mtp() as f64));
     /// Parameters that one token uses.

@@ -73,15 +73,3 @@ impl Sharded {
         }
     }
 }
-
-/// Elements that a tensor rank holds of a table that embedding and head share; 0 where each has its own or the
-/// model has none.
-pub(super) fn tied_table(scenario: &TrainingScenario, layout: &Layout) -> u64 {
-    scenario
-        .model
-        .transformer()
-        .filter(|network| network.tied_embeddings)
-        .map_or(0, |network| {
-            u64::from(network.vocab).div_ceil(u64::from(layout.tp)) * u64::from(network.hidden)
-        })
-}

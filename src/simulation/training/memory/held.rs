@@ -1,7 +1,6 @@
 //! Parameters and activations of one pipeline stage, added up layer by layer.
 
 use crate::model::ShardParameters;
-use crate::simulation::training::parameters::tied_table;
 use crate::simulation::training::stages::layers_of;
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, TrainingScenario};
@@ -90,9 +89,9 @@ impl Held {
         self.add_parameters(&work.head);
         self.head += work.head.kept.none.get();
         self.head_transient += work.head.kept.transient.get();
-        if layout.pp > 1 {
-            // First and last stage each hold the matrix that they share.
-            let table = tied_table(scenario, layout);
+        // First and last stage each hold the matrix that they share.
+        let network = scenario.model.transformer().filter(|_| layout.pp > 1);
+        if let Some(table) = network.and_then(|network| network.tied_table_parameters(layout.tp)) {
             self.parameters.dense += table;
             self.largest_layer = self.largest_layer.max(table);
         }
