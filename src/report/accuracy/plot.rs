@@ -14,7 +14,7 @@ use crate::validation::{CaseKind, Judged};
 pub const PLOT: &str = "accuracy.svg";
 
 /// Charts beside each other.
-const COLUMNS: usize = 3;
+const COLUMNS: usize = 2;
 
 /// A scored step.
 struct Step<'a> {

@@ -1,5 +1,8 @@
 //! Coordinates as SVG writes them.
 
+/// Width of every chart, in the units of its view box.
+pub(super) const WIDTH: f64 = 420.0;
+
 /// A coordinate with one digit behind the point, which is finer than any screen.
 pub(super) fn at(value: f64) -> String {
     let text = format!("{value:.1}");

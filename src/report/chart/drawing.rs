@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::coordinates::{at, translate};
+use super::coordinates::{WIDTH, at, translate};
 use super::palette;
 
 /// Style of charts, with the colours of [`palette`] as custom properties.
@@ -52,13 +52,14 @@ impl Drawing {
         html! { svg.chart viewBox=(view_box) role="img" aria-label=(self.title) { (self.body) } }
     }
 
-    /// A file of its own: as wide as a column of print, in the light scheme, on white paper.
+    /// A file of its own: a chart as wide as a column of print, in the light scheme, on white paper.
     pub fn file(&self) -> String {
         let (width, height) = (self.width + 2.0 * MARGIN, self.height + 2.0 * MARGIN);
         let (w, h, edge) = (at(width), at(height), at(-MARGIN));
-        let height_mm = at(COLUMN_MM * height / width);
+        let mm = COLUMN_MM / (WIDTH + 2.0 * MARGIN);
+        let (width_mm, height_mm) = (at(mm * width), at(mm * height));
         let svg = html! {
-            svg.chart xmlns="http://www.w3.org/2000/svg" width={ (COLUMN_MM) "mm" } height={ (height_mm) "mm" }
+            svg.chart xmlns="http://www.w3.org/2000/svg" width={ (width_mm) "mm" } height={ (height_mm) "mm" }
                 viewBox={ (edge) " " (edge) " " (w) " " (h) } role="img" aria-label=(self.title) {
                 style { (PreEscaped(palette::LIGHT.inlined(STYLE))) }
                 rect x=(edge) y=(edge) width=(w) height=(h) fill=(palette::LIGHT.paper) {}

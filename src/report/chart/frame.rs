@@ -2,7 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::coordinates::{at, horizontal, translate};
+use super::coordinates::{WIDTH, at, horizontal, translate};
 use super::drawing::Drawing;
 use super::letters::{fitted, width};
 use super::scale::Scale;
@@ -40,9 +40,6 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Whole width of every chart, in the units of its view box.
-    pub(super) const WIDTH: f64 = 420.0;
-
     /// A frame whose vertical axis has values.
     pub(super) fn with_values(title: &str, axis: &ValueAxis) -> Self {
         let ticks = axis.scale.ticks(5);
@@ -75,7 +72,7 @@ impl Frame {
         Self {
             left,
             top: HEAD,
-            width: Self::WIDTH - left - right,
+            width: WIDTH - left - right,
             height,
             body: String::new(),
             legend: Vec::new(),
@@ -133,7 +130,7 @@ impl Frame {
             if number % every == 0 {
                 // The last label may not stick out of the chart.
                 let half = width(label, LETTER) / 2.0;
-                let x = x.clamp(half, (Self::WIDTH - half).max(half));
+                let x = x.clamp(half, (WIDTH - half).max(half));
                 self.text("", x, bottom + 17.0, "middle", label);
             }
         }
@@ -164,9 +161,9 @@ impl Frame {
         let (mut x, mut y) = (0.0, first);
         let entries = std::mem::take(&mut self.legend);
         for (name, sample) in &entries {
-            let name = fitted(name, LETTER, Self::WIDTH - 26.0);
+            let name = fitted(name, LETTER, WIDTH - 26.0);
             let wide = 24.0 + width(&name, LETTER);
-            if x > 0.0 && x + wide > Self::WIDTH {
+            if x > 0.0 && x + wide > WIDTH {
                 x = 0.0;
                 y += LEGEND_LINE;
             }
@@ -180,9 +177,9 @@ impl Frame {
             y + 8.0
         };
         // Bold letters are wider than the table of widths has them, in other fonts still more so.
-        let title = fitted(&self.title, 1.2 * 13.0, Self::WIDTH);
+        let title = fitted(&self.title, 1.2 * 13.0, WIDTH);
         Drawing {
-            width: Self::WIDTH,
+            width: WIDTH,
             height,
             body: html! { text.title x="0" y="14" { (title) } (PreEscaped(self.body)) },
             title: self.title,

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::coordinates::{at, horizontal};
+use super::coordinates::{WIDTH, at, horizontal};
 use super::drawing::Drawing;
 use super::frame::{Frame, LETTER, ValueAxis};
 use super::letters::{fitted, width};
@@ -72,7 +72,7 @@ impl RangeChart {
         let notes = widest(&mut self.ranges.iter().map(|row| row.note.as_str()), NOTES);
         let height = ROW * self.ranges.len() as f64;
         let mut frame = Frame::new(&self.title, names + 12.0, notes + 16.0, height);
-        let rows = fitted(&self.rows, LETTER, Frame::WIDTH);
+        let rows = fitted(&self.rows, LETTER, WIDTH);
         frame.text("name", 0.0, 34.0, "start", &rows);
         for tick in self.x.scale.ticks(10) {
             let x = frame.x(self.x.scale.place(tick));
