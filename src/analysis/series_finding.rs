@@ -8,7 +8,7 @@ use super::choice::{Choice, choose};
 use super::curve::{Efficiency, Scaling, SizeRate, efficiencies, sawteeth};
 use super::fit::{Fits, fits};
 use super::knee::knee;
-use super::points::SizePoint;
+use super::points::{Measured, SizePoint};
 use super::series::{KeyValue, Series, value_of};
 use super::training_cost::TrainingCost;
 use crate::closed_set;
@@ -76,6 +76,12 @@ impl SeriesFinding {
             .map(|choice| &self.sizes[choice.fastest_efficient])
     }
 
+    /// Samples per second at the recommended size.
+    pub fn recommended_rate(&self) -> Option<f64> {
+        let measured = self.recommended()?.point.measured?;
+        Some(measured.samples_per_s)
+    }
+
     /// Why that size, in words.
     pub fn recommended_why(&self) -> Option<String> {
         let efficiency = self.recommended()?.efficiency?;
@@ -92,6 +98,12 @@ impl SeriesFinding {
                 100.0 * efficiency.of_baseline
             )
         })
+    }
+
+    /// Sizes that ran, smallest first, with their results.
+    pub fn ran(&self) -> impl DoubleEndedIterator<Item = (&SizeFinding, Measured)> {
+        let sizes = self.sizes.iter();
+        sizes.filter_map(|size| Some((size, size.point.measured?)))
     }
 
     /// The smallest size that ran.

@@ -6,38 +6,37 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::analysis::{Findings, StudyFindings};
-use crate::cli::findings::{Results, find, question, summary, write_findings};
-use crate::cli::list::Format;
-use crate::cli::run::threads;
+use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::findings::{Results, find, question, summary, with_findings, write_findings};
 use crate::cli::run_source::RunSource;
-use crate::cli::spec_args::provenance;
-use crate::cli::terminal::{self, Stderr};
-use crate::cli::{ExitStatus, Failure};
+use crate::cli::spec_args::{provenance, threads};
+use crate::cli::terminal::{self, Format, Stderr};
 use crate::record::provenance::keys;
 use crate::record::{PointsReader, Provenance, write_atomically};
 use crate::report;
+#[cfg(feature = "png")]
 use crate::report::chart::Rasteriser;
 use crate::runner::{RunFolder, manifest};
-use crate::spec::{Axis, ColumnType, Portion};
+use crate::spec::{Axis, ColumnType, Portion, Spec};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Run folders, or bare points.parquet files; several are analysed together
+    /// Run folders or points.parquet files; several are analysed together
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Where the findings of bare files and of several runs go [default: beside the first]
+    /// Folder for the findings of bare files or several runs [default: beside the first]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Numeric axis to take as the size in place of the GPUs; training studies only
+    /// Numeric axis to scale over in place of the GPUs; training studies only
     #[arg(long, value_name = "AXIS")]
     x: Option<String>,
-    /// End with exit code 1 when any size of any series is less efficient than this; training studies only
+    /// Exit with code 1 when the scaling efficiency of any size is below this; training studies only
     #[arg(long, value_name = "EFFICIENCY")]
     fail_below: Option<f64>,
-    /// Write each chart as SVG and PNG too, as wide as a column of print
+    /// Also write each chart into this folder as SVG and PNG, as wide as a column of print
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
-    /// How to print the summary
+    /// Format of the summary
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -66,10 +65,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     }
 
     let folder = target(args, first)?;
-    let origin = match spec {
-        Some(spec) => provenance(spec, recorded_portion(&first.points)?),
-        None => recorded_provenance(&first.points)?,
-    };
+    let origin = origin(&first.points, spec)?;
     let question = spec.and_then(question);
     write_findings(&folder, &origin, &found, question)?;
     manifest::refresh_files(&folder).map_err(Failure::io)?;
@@ -77,25 +73,17 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         write_plots(directory, &found)?;
     }
 
-    let text = match args.format {
-        Format::Text => summary(&found, question),
-        Format::Json => format!(
-            "{:#}\n",
-            json!({
-                "folder": folder.path(),
-                "findings": found.training(),
-                "collectives": found.collective(),
-            })
-        ),
-    };
-    terminal::print(&text)?;
+    args.format.print(
+        || summary(&found, question),
+        || with_findings(json!({"folder": folder.path()}), Some(&found)),
+    )?;
     Ok(match (args.fail_below, found.training()) {
         (Some(least), Some(findings)) if fails(findings, least) => ExitStatus::Finding,
         _ => ExitStatus::Success,
     })
 }
 
-/// Communications scale over nothing, so what chooses or judges the scaling is a mistake there.
+/// Refuses options about scaling, which a collective study does not have.
 fn refuse_scaling(args: &Args) -> Result<(), Failure> {
     let run = args.runs[0].display();
     if let Some(axis) = &args.x {
@@ -113,7 +101,7 @@ fn refuse_scaling(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The axis of `--x`, which has to hold numbers.
+/// The axis of `--x`, which has to be numeric.
 fn size_axis(name: Option<&str>) -> Result<Axis, Failure> {
     let Some(name) = name else {
         return Ok(Axis::Gpus);
@@ -127,31 +115,26 @@ fn size_axis(name: Option<&str>) -> Result<Axis, Failure> {
     }
 }
 
-/// Whether a size is less efficient than allowed; that is told on stderr, worst first.
+/// Whether a size is less efficient than allowed; the least efficient is reported on stderr.
 fn fails(findings: &Findings, least: f64) -> bool {
-    let mut low: Vec<(f64, String)> = findings
-        .series
-        .iter()
-        .flat_map(|series| {
-            series.sizes.iter().filter_map(|size| {
-                let efficiency = size.efficiency?.of_baseline;
-                (efficiency < least).then(|| {
-                    let name = series.label(&findings.varied);
-                    (efficiency, format!("{name} at {} GPUs", size.point.gpus))
-                })
-            })
-        })
-        .collect();
-    low.sort_by(|a, b| a.0.total_cmp(&b.0));
-    if let Some((efficiency, what)) = low.first() {
+    let series = findings.series.iter();
+    let sizes = series.flat_map(|series| series.sizes.iter().map(move |size| (series, size)));
+    let efficiencies = sizes.filter_map(|(series, size)| {
+        let efficiency = size.efficiency?.of_baseline;
+        (efficiency < least).then_some((efficiency, series, size))
+    });
+    let low: Vec<_> = efficiencies.collect();
+    let worst = low.iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((efficiency, series, size)) = worst {
+        let (name, gpus) = (series.label(&findings.varied), size.point.gpus);
         terminal::log(&format!(
-            "{} sizes are less than {:.0}% efficient; the least is {what} with {:.0}%",
+            "{} sizes are less than {:.0}% efficient; the least is {name} at {gpus} GPUs with {:.0}%",
             low.len(),
             100.0 * least,
             100.0 * efficiency
         ));
     }
-    !low.is_empty()
+    worst.is_some()
 }
 
 fn write_plots(directory: &Path, found: &StudyFindings) -> Result<(), Failure> {
@@ -159,27 +142,34 @@ fn write_plots(directory: &Path, found: &StudyFindings) -> Result<(), Failure> {
         StudyFindings::Training(findings) => report::plots(findings),
         StudyFindings::Collective(found) => report::collective_plots(found),
     };
-    fs::create_dir_all(directory).map_err(|error| {
-        Failure::io(format!("cannot create `{}`: {error}", directory.display()))
-    })?;
+    create_folder(directory)?;
+    #[cfg(feature = "png")]
     let rasteriser = Rasteriser::default();
     for (name, drawing) in plots {
         let svg = drawing.file();
-        let png = rasteriser.png(&svg).map_err(Failure::io)?;
-        write_atomically(&directory.join(format!("{name}.svg")), svg.as_bytes())
-            .map_err(Failure::io)?;
-        write_atomically(&directory.join(format!("{name}.png")), &png).map_err(Failure::io)?;
+        let write = |extension: &str, bytes: &[u8]| {
+            let path = directory.join(format!("{name}.{extension}"));
+            write_atomically(&path, bytes).map_err(Failure::io)
+        };
+        write("svg", svg.as_bytes())?;
+        #[cfg(feature = "png")]
+        write("png", &rasteriser.png(&svg).map_err(Failure::io)?)?;
     }
+    #[cfg(not(feature = "png"))]
+    terminal::log("charts are SVG only: this program was built without the feature `png`");
     Ok(())
 }
 
-/// The run's own folder, the one asked for, or the one that the first file lies in.
+fn create_folder(path: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::io(format!("cannot create `{}`: {error}", path.display()));
+    fs::create_dir_all(path).map_err(failed)
+}
+
+/// The folder asked for, the run's own, or the one that the first file lies in.
 fn target(args: &Args, first: &RunSource) -> Result<RunFolder, Failure> {
     let path = match (&args.out, &first.folder) {
         (Some(out), _) => {
-            fs::create_dir_all(out).map_err(|error| {
-                Failure::io(format!("cannot create `{}`: {error}", out.display()))
-            })?;
+            create_folder(out)?;
             out.clone()
         }
         (None, Some(folder)) if args.runs.len() == 1 => return Ok(folder.clone()),
@@ -196,34 +186,29 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// Which of its spec's points a file holds. A shard's curves are those of a part, which is told.
-fn recorded_portion(points: &Path) -> Result<Portion, Failure> {
-    let portion = portion_of(&PointsReader::open(points).map_err(Failure::io)?);
-    if let Some(shard) = portion.shard {
+/// The provenance of a file: that of its spec, or what the file records, which is little when another
+/// program has rewritten it. Warns of a shard, whose curves lack points.
+fn origin(points: &Path, spec: Option<&Spec>) -> Result<Provenance, Failure> {
+    let reader = PointsReader::open(points).map_err(Failure::io)?;
+    let portion = Portion {
+        limit: reader.metadata(keys::LIMIT).and_then(|it| it.parse().ok()),
+        shard: reader.metadata(keys::SHARD).and_then(|it| it.parse().ok()),
+    };
+    if let (Some(_), Some(shard)) = (spec, portion.shard) {
         terminal::log(&format!(
             "`{}` is shard {shard}: its curves lack the points of the others; `sweep merge` joins them",
             points.display()
         ));
     }
-    Ok(portion)
-}
-
-fn portion_of(reader: &PointsReader) -> Portion {
-    Portion {
-        limit: reader.metadata(keys::LIMIT).and_then(|it| it.parse().ok()),
-        shard: reader.metadata(keys::SHARD).and_then(|it| it.parse().ok()),
-    }
-}
-
-/// What a file says about where it comes from; little, when another program has rewritten it.
-fn recorded_provenance(points: &Path) -> Result<Provenance, Failure> {
-    let reader = PointsReader::open(points).map_err(Failure::io)?;
     let recorded = |key| reader.metadata(key).unwrap_or_default().to_owned();
-    Ok(Provenance {
-        study: reader.kind(),
-        spec_name: recorded(keys::SPEC_NAME),
-        spec: recorded(keys::SPEC),
-        catalog_hash: recorded(keys::CATALOG_HASH),
-        portion: portion_of(&reader),
+    Ok(match spec {
+        Some(spec) => provenance(spec, portion),
+        None => Provenance {
+            study: reader.kind(),
+            spec_name: recorded(keys::SPEC_NAME),
+            spec: recorded(keys::SPEC),
+            catalog_hash: recorded(keys::CATALOG_HASH),
+            portion,
+        },
     })
 }

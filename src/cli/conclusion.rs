@@ -1,47 +1,58 @@
-//! What follows the points of a run, played or joined: findings, manifest, summary.
+//! End of a run or a merge: findings, manifest, summary and exit status.
 
 use std::num::NonZeroUsize;
 
 use serde_json::json;
 
 use crate::analysis::StudyFindings;
-use crate::cli::Failure;
-use crate::cli::findings::{Results, find, question, summary, write_findings};
-use crate::cli::list::Format;
+use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::findings::{Results, find, question, summary, with_findings, write_findings};
+use crate::cli::spec_args::points;
+use crate::cli::terminal::Format;
 use crate::record::{Counts, Provenance};
+use crate::report::counts_line;
 use crate::runner::manifest::RunFacts;
-use crate::runner::{Manifest, RunFolder, RunSummary};
+use crate::runner::{Manifest, RunFolder, RunSummary, Signal};
 use crate::spec::{Axis, Spec};
 
-/// What came of the points, and when they were begun.
+/// Points that were simulated or joined.
 pub(super) struct Done {
     pub(super) summary: RunSummary,
     pub(super) started: String,
-    pub(super) seed: u64,
     pub(super) threads: NonZeroUsize,
 }
 
-/// Analyses a whole run, writes everything that stands beside its points, and gives the summary.
+/// Analyses a whole run, writes the files beside its points, and prints the summary.
 pub(super) fn conclude(
     spec: &Spec,
     folder: &RunFolder,
     provenance: &Provenance,
     done: &Done,
     format: Format,
-) -> Result<String, Failure> {
-    let found = findings(spec, folder, provenance, done)?;
+) -> Result<ExitStatus, Failure> {
+    let found = analyse(spec, folder, provenance, done)?;
     let manifest = manifest(spec, folder, provenance, done)?;
-    Ok(match format {
-        Format::Text => match &found {
+    format.print(
+        || match &found {
             Some(found) => summary(found, question(spec)),
             None => partial(folder, provenance, &manifest.counts),
         },
-        Format::Json => json_summary(folder, &manifest, found.as_ref()),
+        || {
+            let value = json!({"folder": folder.path(), "manifest": manifest});
+            with_findings(value, found.as_ref())
+        },
+    )?;
+    Ok(match done.summary.interrupted {
+        // A signal after the last point changed nothing.
+        Some(Signal::Interrupt) if !done.summary.complete => ExitStatus::Interrupted,
+        Some(Signal::Terminate) if !done.summary.complete => ExitStatus::Terminated,
+        Some(_) | None if done.summary.counts.crashed > 0 => ExitStatus::Finding,
+        Some(_) | None => ExitStatus::Success,
     })
 }
 
-/// The findings of a whole run; a part of the points would make curves of what is not there.
-fn findings(
+/// The findings of a whole run; `None` of a shard or a stopped run, whose curves would lack points.
+fn analyse(
     spec: &Spec,
     folder: &RunFolder,
     provenance: &Provenance,
@@ -67,8 +78,9 @@ fn manifest(
     provenance: &Provenance,
     done: &Done,
 ) -> Result<Manifest, Failure> {
+    let first = points(spec, provenance.portion).next();
     let facts = RunFacts {
-        seed: done.seed,
+        seed: first.and_then(|point| point.int(Axis::Seed)).unwrap_or(0),
         threads: done.threads.get(),
         started: done.started.clone(),
     };
@@ -83,38 +95,13 @@ fn manifest(
     Ok(manifest)
 }
 
-/// How the points of a run ended that was stopped, or of a shard:
-/// `12 points: 10 ok, 2 infeasible (memory 2) in results/llm`.
+/// Counts of a shard or a stopped run: `12 points: 10 ran, 2 infeasible (memory 2) in results/llm`.
 fn partial(folder: &RunFolder, provenance: &Provenance, counts: &Counts) -> String {
-    let mut text = provenance
-        .portion
-        .shard
-        .map_or_else(String::new, |shard| format!("shard {shard}: "));
-    text.push_str(&format!("{} points: {} ok", counts.points(), counts.ok));
-    if counts.infeasible > 0 {
-        let reasons: Vec<String> = counts
-            .reasons
-            .iter()
-            .map(|(reason, count)| format!("{reason} {count}"))
-            .collect();
-        text.push_str(&format!(
-            ", {} infeasible ({})",
-            counts.infeasible,
-            reasons.join(", ")
-        ));
-    }
-    if counts.crashed > 0 {
-        text.push_str(&format!(", {} crashed", counts.crashed));
-    }
-    format!("{text} in {}\n", folder.path().display())
-}
-
-fn json_summary(folder: &RunFolder, manifest: &Manifest, found: Option<&StudyFindings>) -> String {
-    let value = json!({
-        "folder": folder.path(),
-        "manifest": manifest,
-        "findings": found.and_then(StudyFindings::training),
-        "collectives": found.and_then(StudyFindings::collective),
-    });
-    format!("{value:#}\n")
+    let shard = provenance.portion.shard;
+    let shard = shard.map_or_else(String::new, |shard| format!("shard {shard}: "));
+    format!(
+        "{shard}{} in {}\n",
+        counts_line(counts),
+        folder.path().display()
+    )
 }

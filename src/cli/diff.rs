@@ -3,37 +3,37 @@
 use std::path::PathBuf;
 
 use crate::analysis::diff::{DiffError, diff_files};
+use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::run_source::RunSource;
 use crate::cli::terminal;
-use crate::cli::{ExitStatus, Failure};
 use crate::report::diff;
 
-/// How the comparison is printed.
+/// Format of the comparison.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum DiffFormat {
     /// For people
     Text,
     /// For programs
     Json,
-    /// For a comment on a change
+    /// For a comment on a pull request
     Markdown,
-    /// For a build server
+    /// JUnit XML, for a build server
     Junit,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The run folder, or points.parquet, to compare against
+    /// Run folder or points.parquet to compare against
     base: PathBuf,
-    /// The run folder, or points.parquet, that may have got worse
+    /// Run folder or points.parquet that may have regressed
     new: PathBuf,
-    /// Relative change up to which a metric counts as the same
+    /// Relative change that counts as no change
     #[arg(long, value_name = "FRACTION", default_value_t = 0.02)]
     tolerance: f64,
     /// Column to compare; repeatable [default: step time and memory]
     #[arg(long, value_name = "COLUMN")]
     metric: Vec<String>,
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     format: DiffFormat,
 }

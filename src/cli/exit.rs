@@ -1,13 +1,13 @@
-//! How the process ends.
+//! Exit codes and failures.
 
 use std::fmt::Display;
 
-/// How the process ends.
+/// Exit status of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     /// Every point has a row; infeasible points are results, not failures.
     Success,
-    /// A finding that a caller should stop for.
+    /// A regression, an efficiency under its bound, or a crashed point.
     Finding,
     /// The command line or the spec is wrong.
     Usage,
@@ -20,15 +20,6 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    const ALL: [Self; 6] = [
-        Self::Success,
-        Self::Finding,
-        Self::Usage,
-        Self::Io,
-        Self::Interrupted,
-        Self::Terminated,
-    ];
-
     /// The code that the shell sees.
     pub const fn code(self) -> u8 {
         match self {
@@ -57,24 +48,23 @@ impl ExitStatus {
 
 /// The exit codes for `--help`.
 pub(super) fn help() -> String {
-    let mut text = "Exit codes:".to_owned();
-    for status in ExitStatus::ALL {
-        text.push_str(&format!("\n  {:>3}  {}", status.code(), status.meaning()));
-    }
-    text
+    use ExitStatus::{Finding, Interrupted, Io, Success, Terminated, Usage};
+    let all = [Success, Finding, Usage, Io, Interrupted, Terminated];
+    let lines = all.map(|status| format!("\n  {:>3}  {}", status.code(), status.meaning()));
+    format!("Exit codes:{}", lines.concat())
 }
 
-/// Why a command could not do its work.
+/// Error that ends a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// How the process ends.
+    /// Exit status of the process.
     pub status: ExitStatus,
-    /// What is printed on stderr, `error: ` included.
+    /// Message on stderr, with its `error: `.
     pub message: String,
 }
 
 impl Failure {
-    /// The user's mistake.
+    /// A wrong command line or spec.
     pub fn usage(message: impl Display) -> Self {
         Self {
             status: ExitStatus::Usage,
@@ -82,7 +72,7 @@ impl Failure {
         }
     }
 
-    /// The file system's refusal.
+    /// A file that could not be read or written.
     pub fn io(message: impl Display) -> Self {
         Self {
             status: ExitStatus::Io,

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
+use itertools::Itertools;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Elasticity;
-use crate::cli::list::Format;
+use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::run_source::RunSource;
 use crate::cli::spec_args::spec_failure;
-use crate::cli::table::{Align, Table};
-use crate::cli::terminal::{self, Stderr};
+use crate::cli::terminal::{Format, Stderr};
 use crate::cli::trust;
-use crate::cli::{ExitStatus, Failure};
 use crate::record::{Cell, Column, ColumnGroup, PointEnd, PointStatus, Record, columns};
+use crate::report::text::{Table, Text};
 use crate::runner::{Planned, Study};
 use crate::simulation::Scratch;
 use crate::spec::{Axis, Overrides, Spec, StudyKind};
@@ -24,14 +24,14 @@ const BAR_CELLS: f64 = 40.0;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The run folder
+    /// Run folder
     run: PathBuf,
-    /// The point: its number in the column `point`
+    /// Point, by its number in the column `point`
     point: u64,
-    /// Ask what one change would do: nic_gbit_per_s=800; repeatable
+    /// Simulate the point with one axis changed: nic_gbit_per_s=800; repeatable
     #[arg(long, value_name = "AXIS=VALUE")]
     what_if: Vec<String>,
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -47,31 +47,34 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         &study.thresholds(),
     );
     let gains = gains(&spec, &record, &args.what_if, stderr)?;
-    let hangs_on = match (record.training(), record.step()) {
+    let sensitivities = match (record.training(), record.step()) {
         (Some(training), Some(step)) => elasticities(training, step, &mut Scratch::default()),
         _ => Vec::new(),
     };
-    let text = match args.format {
-        Format::Text if args.what_if.is_empty() => {
-            text(&record, &spec.name, spec.kind)
-                + &sensitivity_text(&hangs_on)
-                + &help_text(&gains)
-                + &trust::text(trust::of(&record).as_ref())
-        }
-        Format::Text => help_text(&gains),
-        Format::Json => {
+    args.format.print(
+        || {
+            let mut text = Text::default();
+            if args.what_if.is_empty() {
+                push_point(&mut text, &record, &spec);
+                push_sensitivities(&mut text, &sensitivities);
+            }
+            push_gains(&mut text, &gains);
+            if args.what_if.is_empty() {
+                write!(text, "{}", trust::text(trust::of(&record).as_ref()));
+            }
+            text.finish()
+        },
+        || {
             let mut value = json(&record, spec.kind);
             value["what_if"] = json!(gains);
-            value["elasticities"] = json!(hangs_on);
+            value["elasticities"] = json!(sensitivities);
             value["confidence"] = trust::json(trust::of(&record).as_ref());
-            format!("{value:#}\n")
-        }
-    };
-    terminal::print(&text)?;
-    Ok(ExitStatus::Success)
+            value
+        },
+    )
 }
 
-/// What the changes asked for would do, or the neighbours of the point where none is asked for.
+/// Gains of the changes asked for; of all one-axis changes where none is asked for.
 fn gains(
     spec: &Spec,
     record: &Record,
@@ -112,53 +115,53 @@ fn gains(
         .collect()
 }
 
-/// What the step's time hangs on, largest first.
-fn sensitivity_text(hangs_on: &[Elasticity]) -> String {
-    if hangs_on.is_empty() {
-        return String::new();
+/// The sensitivities of the step time, largest first.
+fn push_sensitivities(text: &mut Text, sensitivities: &[Elasticity]) {
+    if sensitivities.is_empty() {
+        return;
     }
-    let mut text =
-        "\nwhat the step hangs on (shorter by, for 1% more; of latency and host 1% less)\n"
-            .to_owned();
-    let mut sorted = hangs_on.to_vec();
-    sorted.sort_by(|a, b| b.percent_per_percent.total_cmp(&a.percent_per_percent));
-    let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Left)]);
-    for it in &sorted {
+    writeln!(
+        text,
+        "\nSensitivity: step-time reduction per 1% more of each resource (latency, host: 1% less)"
+    );
+    let mut table = Table::new(&["", ">", ""]);
+    let largest_first =
+        |a: &&Elasticity, b: &&Elasticity| b.percent_per_percent.total_cmp(&a.percent_per_percent);
+    for it in sensitivities.iter().sorted_by(largest_first) {
         let cells = (it.percent_per_percent * BAR_CELLS).round().max(0.0) as usize;
-        table.row(vec![
+        table.row([
             format!("  {}", it.resource.title()),
             // Rounding must not leave a minus before a zero.
-            format!("{:.3}%", it.percent_per_percent + 0.0).replace("-0.000", "0.000"),
+            format!("{:.3}%", it.percent_per_percent).replace("-0.000", "0.000"),
             "█".repeat(cells),
         ]);
     }
-    text.push_str(&table.render());
-    text
+    write!(text, "{}", table.render());
 }
 
-/// Changes by what they do to the time per sample, best first.
-fn help_text(gains: &[Effect]) -> String {
+/// Changes by their effect on the time per sample, best first.
+fn push_gains(text: &mut Text, gains: &[Effect]) {
     if gains.is_empty() {
-        return String::new();
+        return;
     }
-    let mut text = "\nwhat would help (each simulated again; time per sample)\n".to_owned();
-    let mut table = Table::new(&[("", Align::Right), ("", Align::Left), ("", Align::Left)]);
+    writeln!(
+        text,
+        "\nwhat would help (each change re-simulated; time per sample)"
+    );
+    let mut table = Table::new(&[">", "", ""]);
     for gain in gains {
         let (change, detail) = match (&gain.answer, gain.time_per_sample) {
-            (Answer::Ran { layout, .. }, Some(time)) => {
-                (format!("{:+.1}%", 100.0 * time), layout.clone())
-            }
-            (Answer::Ran { layout, .. }, None) => (String::new(), layout.clone()),
-            (Answer::CannotRun { reason }, _) => ("–".to_owned(), reason.clone()),
+            (Answer::Ran { layout, .. }, Some(time)) => (format!("{:+.1}%", 100.0 * time), layout),
+            (Answer::Ran { layout, .. }, None) => (String::new(), layout),
+            (Answer::CannotRun { reason }, _) => ("–".to_owned(), reason),
         };
-        table.row(vec![
+        table.row([
             format!("  {change}"),
             gain.change.words.clone(),
-            detail,
+            detail.clone(),
         ]);
     }
-    text.push_str(&table.render());
-    text
+    write!(text, "{}", table.render());
 }
 
 /// Every column of the point by name.
@@ -170,30 +173,26 @@ fn json(record: &Record, kind: StudyKind) -> Value {
     Value::Object(fields)
 }
 
-fn text(record: &Record, spec_name: &str, kind: StudyKind) -> String {
-    let mut text = format!(
-        "point {} of {spec_name}: {}\n",
-        record.point().index,
-        record.status()
-    );
+fn push_point(text: &mut Text, record: &Record, spec: &Spec) {
+    let (index, status) = (record.point().index, record.status());
+    writeln!(text, "point {index} of {}: {status}", spec.name);
     if let Some(reason) = record.reason() {
-        text.push_str(&format!("  {reason}\n"));
+        writeln!(text, "  {reason}");
     }
     for group in ColumnGroup::ALL {
-        let section = section(record, kind, *group);
+        let section = section(record, spec.kind, *group);
         if !section.is_empty() {
-            text.push_str(&format!("\n{group}\n{section}"));
+            write!(text, "\n{group}\n{section}");
         }
     }
-    text
 }
 
-/// What one group of columns says; empty where it says nothing.
+/// One group of columns; empty where a point has none of them.
 fn section(record: &Record, kind: StudyKind, group: ColumnGroup) -> String {
     let ran = record.status() == PointStatus::Ok;
     match (group, kind) {
         (ColumnGroup::Inputs, _) => values(record, kind, group),
-        // The first lines have said it.
+        // The first lines hold it.
         (ColumnGroup::Identity, _) => String::new(),
         _ if !ran => String::new(),
         (ColumnGroup::Time, StudyKind::Training) => time(record),
@@ -204,11 +203,11 @@ fn section(record: &Record, kind: StudyKind, group: ColumnGroup) -> String {
 
 /// The columns of a group, nulls left out.
 fn values(record: &Record, kind: StudyKind, group: ColumnGroup) -> String {
-    let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
+    let mut table = Table::new(&["", ""]);
     let of_group = |column: &&Column| column.group == group;
     for column in columns::table(kind).iter().filter(of_group) {
         if let Some(value) = shown(column, record) {
-            table.row(vec![format!("  {}", column.name), value]);
+            table.row([format!("  {}", column.name), value]);
         }
     }
     table.render()
@@ -243,43 +242,34 @@ fn four_digits(value: f64) -> String {
     }
 }
 
-/// The exclusive parts of the step as bars, and the other times under them.
+/// The exclusive parts of the step as bars, and other times below them.
 fn time(record: &Record) -> String {
     let seconds = |column: &Column| column.cell(record)?.number();
     let Some(step) = seconds(&columns::STEP_TIME_S) else {
         return String::new();
     };
-    let mut table = Table::new(&[
-        ("", Align::Left),
-        ("", Align::Right),
-        ("", Align::Right),
-        ("", Align::Left),
-    ]);
-    let mut row = |column: &Column, with_bar: bool| {
-        if let Some(value) = seconds(column) {
-            let share = value / step;
-            let bar = "█".repeat((share * BAR_CELLS).round() as usize);
-            table.row(vec![
-                format!("  {}", column.name),
-                four_digits(value),
-                format!("{:.1}%", 100.0 * share),
-                if with_bar { bar } else { String::new() },
-            ]);
-        }
-    };
-    row(&columns::STEP_TIME_S, false);
-    for column in columns::TIME_PARTS {
-        row(column, true);
-    }
-    for column in [
+    let mut table = Table::new(&["", ">", ">", ""]);
+    let others = [
         columns::FORWARD_S,
         columns::BACKWARD_S,
         columns::COMM_BUSY_S,
         columns::STEP_TIME_P50_S,
         columns::STEP_TIME_P95_S,
         columns::STEP_TIME_P99_S,
-    ] {
-        row(&column, false);
+    ];
+    let rows = std::iter::once((&columns::STEP_TIME_S, 0.0))
+        .chain(columns::TIME_PARTS.iter().map(|part| (part, BAR_CELLS)))
+        .chain(others.iter().map(|other| (other, 0.0)));
+    for (column, bar_cells) in rows {
+        if let Some(value) = seconds(column) {
+            let share = value / step;
+            table.row([
+                format!("  {}", column.name),
+                four_digits(value),
+                format!("{:.1}%", 100.0 * share),
+                "█".repeat((share * bar_cells).round() as usize),
+            ]);
+        }
     }
     table.render()
 }
@@ -290,11 +280,11 @@ fn memory(record: &Record) -> String {
     let Some(capacity) = bytes(&columns::MEMORY_CAPACITY_BYTES) else {
         return String::new();
     };
-    let mut table = Table::new(&[("", Align::Left), ("", Align::Right), ("", Align::Right)]);
+    let mut table = Table::new(&["", ">", ">"]);
     let ends = [columns::MEMORY_PEAK_BYTES, columns::MEMORY_CAPACITY_BYTES];
     for column in columns::MEMORY_PARTS.iter().chain(&ends) {
         if let Some(value) = bytes(column) {
-            table.row(vec![
+            table.row([
                 format!("  {}", column.name),
                 Bytes::new(value).to_string(),
                 format!("{:.1}%", 100.0 * value as f64 / capacity as f64),

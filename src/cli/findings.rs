@@ -1,25 +1,27 @@
-//! The findings of runs of either kind: found, written beside the points, and summed up.
+//! Findings of runs of either kind: computed, written beside the points, and summed up.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::analysis::{
-    BreakdownStatus, FilesError, Findings, StudyFindings, analyse_files, scaling_batches,
-    scaling_schema,
+    FilesError, Findings, StudyFindings, analyse_files, scaling_batches, scaling_schema,
 };
-use crate::cli::Failure;
+use crate::cli::exit::Failure;
 use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
+use crate::report::series_row::series_rows;
 use crate::runner::{RunFolder, folder::names};
 use crate::spec::{AnalysisSettings, Axis, Spec};
 use crate::whatif::{Questions, run_questions};
 
-/// The question that a spec answers, where it says so.
+/// The question of a spec: its description, unless that is empty.
 pub(super) fn question(spec: &Spec) -> Option<&str> {
     Some(spec.description.as_str()).filter(|text| !text.is_empty())
 }
 
-/// Series besides those of the summary whose breakdown is asked about.
+/// Most series beyond those of the summary whose breakdown is re-simulated.
 const BROKEN_BESIDES: usize = 20;
 
 /// Files of results to analyse together.
@@ -28,15 +30,15 @@ pub(super) struct Results<'a> {
     pub(super) files: &'a [&'a Path],
     /// Their specs, in the same order, where they have one.
     pub(super) specs: &'a [Option<&'a Spec>],
-    /// How the findings are made.
+    /// Settings of the analysis.
     pub(super) settings: &'a AnalysisSettings,
-    /// What training scales over.
+    /// Axis that training scales over.
     pub(super) size_axis: Axis,
     /// Threads that simulate.
     pub(super) threads: NonZeroUsize,
 }
 
-/// What results say; about training also what simulating points again does.
+/// Findings of results; those of training include re-simulated points.
 pub(super) fn find(results: &Results<'_>) -> Result<StudyFindings, Failure> {
     let (files, settings) = (results.files, results.settings);
     let mut found =
@@ -45,28 +47,23 @@ pub(super) fn find(results: &Results<'_>) -> Result<StudyFindings, Failure> {
             FilesError::Read(_) | FilesError::Kinds { .. } => Failure::usage(error),
         })?;
     if let StudyFindings::Training(findings) = &mut found {
-        simulate_again(findings, results.specs, settings, results.threads);
+        re_simulate(findings, results.specs, settings, results.threads);
     }
     Ok(found)
 }
 
-/// Adds to findings what simulating points again says: about every series and about the points of those that
-/// the summary shows. `specs` are those of the files analysed, in their order.
-fn simulate_again(
+/// Adds re-simulated points to findings: frozen curves of every series, and changes that would help the series
+/// that the summary shows. `specs` are those of the files analysed, in their order.
+fn re_simulate(
     findings: &mut Findings,
     specs: &[Option<&Spec>],
     settings: &AnalysisSettings,
     threads: NonZeroUsize,
 ) {
-    let shown: Vec<u32> = report::answer::select(findings)
-        .series
-        .iter()
-        .map(|series| series.number)
-        .collect();
-    let broken = findings
-        .series
-        .iter()
-        .filter(|series| series.breakdown.status == BreakdownStatus::Confirmed)
+    let shown = findings.selection().series.into_iter();
+    let shown: Vec<u32> = shown.map(|series| series.number).collect();
+    let broken = (findings.series.iter())
+        .filter(|series| series.breakdown.confirmed_size().is_some())
         .map(|series| series.number)
         .filter(|number| !shown.contains(number))
         .take(BROKEN_BESIDES);
@@ -127,7 +124,7 @@ pub(super) fn summary(found: &StudyFindings, question: Option<&str>) -> String {
     }
 }
 
-/// Where results come from, in words for the foot of a page.
+/// Provenance in words, for the foot of a page.
 fn origin(provenance: &Provenance) -> String {
     format!(
         "clustersweep {}, spec {}, catalogue {}",
@@ -135,4 +132,13 @@ fn origin(provenance: &Provenance) -> String {
         short_hash(&provenance.spec_hash()),
         short_hash(&provenance.catalog_hash)
     )
+}
+
+/// A JSON object with the findings added: `findings` and `rows` of training, or `collectives`.
+pub(super) fn with_findings(mut value: Value, found: Option<&StudyFindings>) -> Value {
+    let training = found.and_then(StudyFindings::training);
+    value["findings"] = json!(training);
+    value["rows"] = json!(training.map(series_rows));
+    value["collectives"] = json!(found.and_then(StudyFindings::collective));
+    value
 }

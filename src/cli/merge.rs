@@ -4,30 +4,28 @@ use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
 use crate::cli::conclusion::{Done, conclude};
-use crate::cli::list::Format;
-use crate::cli::run::threads;
+use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::run_source::RunSource;
-use crate::cli::spec_args::{points, provenance};
-use crate::cli::terminal::{self, Stderr};
-use crate::cli::{ExitStatus, Failure};
+use crate::cli::spec_args::{points, provenance, threads};
+use crate::cli::terminal::{Format, Stderr};
 use crate::record::Provenance;
 use crate::runner::{
     Earlier, RunFolder, RunSummary, ShardError, Shards, WallTimes, clock, folder::names,
 };
-use crate::spec::{Axis, Portion, Spec};
+use crate::spec::{Portion, Spec};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Folders that `sweep run --shard K/N` wrote, all N of them
     #[arg(required = true, value_name = "SHARD")]
     shards: Vec<PathBuf>,
-    /// The run folder that they become
+    /// Run folder to write
     #[arg(short, long, value_name = "RUN")]
     out: PathBuf,
-    /// Replace a result that the run folder already holds
+    /// Replace the result that the run folder holds
     #[arg(long)]
     overwrite: bool,
-    /// How to print the summary
+    /// Format of the summary
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -62,13 +60,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let provenance = provenance(&spec, portion);
     let folder = RunFolder::claim(&args.out, args.overwrite).map_err(Failure::io)?;
     let done = join(&shards, &folders, &spec, &folder, &provenance)?;
-    let text = conclude(&spec, &folder, &provenance, &done, args.format)?;
-    terminal::print(&text)?;
-    Ok(if done.summary.counts.crashed > 0 {
-        ExitStatus::Finding
-    } else {
-        ExitStatus::Success
-    })
+    conclude(&spec, &folder, &provenance, &done, args.format)
 }
 
 fn shard_folder(path: &Path) -> Result<RunFolder, Failure> {
@@ -90,7 +82,7 @@ fn same_place(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// Joins the points, and what the shards' manifests say of them.
+/// Joins the points and the manifests of the shards.
 fn join(
     shards: &Shards,
     folders: &[RunFolder],
@@ -98,9 +90,8 @@ fn join(
     folder: &RunFolder,
     provenance: &Provenance,
 ) -> Result<Done, Failure> {
-    let portion = provenance.portion;
     let counts = shards
-        .join(folder, provenance, points(spec, portion))
+        .join(folder, provenance, points(spec, provenance.portion))
         .map_err(|error| failure(&error))?;
     folder.clear_beside(&[names::POINTS]).map_err(Failure::io)?;
     folder
@@ -111,15 +102,8 @@ fn join(
     for shard in folders.iter().map(Earlier::of) {
         wall_times.add_all(&shard.wall_times);
         // UTC times of one form: the earlier one sorts first.
-        started = shard
-            .started
-            .into_iter()
-            .chain([started])
-            .min()
-            .unwrap_or_default();
+        started = shard.started.map_or(started.clone(), |it| it.min(started));
     }
-    let first = points(spec, portion).next();
-    let seed = first.and_then(|point| point.int(Axis::Seed));
     let summary = RunSummary {
         counts,
         wall_times,
@@ -130,7 +114,6 @@ fn join(
     Ok(Done {
         summary,
         started,
-        seed: seed.unwrap_or(0),
         threads: threads(None),
     })
 }

@@ -1,10 +1,6 @@
 //! The command line: one file per subcommand, and the only place that prints.
 //!
 //! Results go to stdout; progress, warnings and errors to stderr.
-#![expect(
-    clippy::format_push_string,
-    reason = "text for people is put together line by line; an allocation each is nothing beside a terminal"
-)]
 
 mod analyze;
 mod completions;
@@ -15,14 +11,12 @@ mod explain;
 mod findings;
 mod list;
 mod merge;
-mod named;
 mod plan;
 mod progress;
 mod run;
 mod run_source;
 mod schema;
 mod spec_args;
-mod table;
 mod terminal;
 mod trace;
 mod trust;
@@ -33,7 +27,7 @@ pub use exit::{ExitStatus, Failure};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use terminal::Stderr;
 
@@ -56,25 +50,25 @@ struct Cli {
 enum Command {
     /// Simulate every point of a sweep
     Run(run::Args),
-    /// Show what a sweep expands to, without running it
+    /// Show the points of a sweep and the estimated time, without running it
     Plan(plan::Args),
-    /// Scaling efficiency, breakdown points and bottlenecks of finished runs; the fastest algorithms of collective studies
+    /// Report scaling efficiency, breakdown points and bottlenecks of finished runs, or bus bandwidths of collective studies
     Analyze(analyze::Args),
     /// Compare two runs point by point
     Diff(diff::Args),
-    /// Show one point in full: layout, time by cause, memory by part
+    /// Show one point in full: layout, time by part, memory by part, sensitivities
     Explain(explain::Args),
-    /// Join the shards of a run into what one machine would have written
+    /// Join the shards of a run into the run that one machine would have written
     Merge(merge::Args),
-    /// JSON Schema of a spec, for editors
+    /// Print the JSON Schema of a spec, for editors
     Schema,
     /// Write the timeline of one point as Chrome/Perfetto trace JSON
     Trace(trace::Args),
-    /// Simulate measured cases and print the errors against them
-    Validate(validate::ValidateArgs),
-    /// What a spec can name, with values and sources
+    /// Simulate measured cases and print the errors
+    Validate(validate::Args),
+    /// List what a spec can name, with values and sources
     List(list::Args),
-    /// Shell completions
+    /// Print shell completions
     Completions(completions::Args),
 }
 
@@ -83,7 +77,7 @@ pub fn run() -> ExitCode {
     ExitCode::from(run_arguments(std::env::args_os()).code())
 }
 
-/// Runs a command line and prints what is to be said about a failure.
+/// Runs a command line and prints its failure, if any.
 fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let stderr = Stderr::of_process();
     let cli = match Cli::try_parse_from(arguments) {
@@ -101,7 +95,7 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Trace(args) => trace::run(&args, stderr),
         Command::Validate(args) => validate::run(&args),
         Command::List(args) => list::run(&args, stderr),
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     };
     match result {
         Ok(status) => status,

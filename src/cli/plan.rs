@@ -3,23 +3,20 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use itertools::Itertools;
 use serde_json::{Value, json};
 
-use crate::cli::list::Format;
-use crate::cli::run::threads;
-use crate::cli::spec_args::{self, SpecArgs};
-use crate::cli::table::{Align, Table};
-use crate::cli::terminal::{self, Stderr};
-use crate::cli::{ExitStatus, Failure};
+use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::spec_args::{self, LOOKS, SpecArgs, threads};
+use crate::cli::terminal::{Format, Stderr};
+use crate::report::text::{Table, Text};
 use crate::runner::clock::Stopwatch;
 use crate::runner::{Planned, Study};
 use crate::spec::{Axis, AxisValue, GridPoint, Plan, Portion, Spec, Tally};
 
-/// Points that are looked at to count what `where` keeps.
-const LOOKS: u64 = 1_000_000;
-/// Points that are played to estimate the time of all.
+/// Points that are simulated to estimate the time of all.
 const SAMPLES: u64 = 24;
-/// Time after which no further point is played for the estimate.
+/// Time after which no further point is simulated for the estimate.
 const SAMPLING_MAX: Duration = Duration::from_secs(2);
 /// First and last points that are shown.
 const SHOWN: usize = 3;
@@ -31,10 +28,10 @@ const FILE_BYTES: u64 = 46_000;
 pub(super) struct Args {
     #[command(flatten)]
     spec: SpecArgs,
-    /// Threads that the time is estimated for [default: one per core]
+    /// Threads to estimate the time for [default: one per core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -52,21 +49,16 @@ pub(super) fn show(
     format: Format,
 ) -> Result<ExitStatus, Failure> {
     let overview = Overview::new(spec, portion, threads(asked_threads));
-    let text = match format {
-        Format::Text => overview.text(),
-        Format::Json => format!("{:#}\n", overview.json()),
-    };
-    terminal::print(&text)?;
-    Ok(ExitStatus::Success)
+    format.print(|| overview.text(), || overview.json())
 }
 
-/// What is shown of a plan.
+/// A plan as it is shown.
 struct Overview<'a> {
     spec: &'a Spec,
     axes: Vec<(Axis, Vec<AxisValue>, u64)>,
     tally: Tally,
     portion: Portion,
-    /// Points that a run would play.
+    /// Points that a run would simulate.
     points: u64,
     first: Vec<GridPoint>,
     last: Vec<GridPoint>,
@@ -74,7 +66,7 @@ struct Overview<'a> {
     threads: NonZeroUsize,
 }
 
-/// How long a run would take.
+/// Estimated time of a run.
 struct Estimate {
     seconds: f64,
     samples: u64,
@@ -113,43 +105,40 @@ impl<'a> Overview<'a> {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{}: {} study\n", self.spec.name, self.spec.kind);
+        let mut text = Text::default();
+        writeln!(text, "{}: {} study", self.spec.name, self.spec.kind);
         if !self.spec.description.is_empty() {
-            text.push_str(&format!("{}\n", self.spec.description));
+            writeln!(text, "{}", self.spec.description);
         }
-        let mut table = Table::new(&[
-            ("AXIS", Align::Left),
-            ("", Align::Right),
-            ("VALUES", Align::Left),
-        ]);
+        let mut table = Table::new(&["AXIS", ">", "VALUES"]);
         for (axis, values, count) in &self.axes {
-            table.row(vec![
-                axis.to_string(),
-                count.to_string(),
-                listed(values, *count),
-            ]);
+            // Only the first values of a long axis are here.
+            let more = (*count > values.len() as u64).then(|| "…".to_owned());
+            let values = values.iter().map(ToString::to_string).chain(more).join(" ");
+            table.row([axis.to_string(), count.to_string(), values]);
         }
-        text.push_str(&format!("\n{}\n{}", table.render(), self.counts()));
+        writeln!(text, "\n{}", table.render());
+        self.push_counts(&mut text);
         for (title, points) in [("first", &self.first), ("last", &self.last)] {
             if !points.is_empty() {
-                text.push_str(&format!("\n{title} points\n"));
+                writeln!(text, "\n{title} points");
             }
             for point in points {
-                text.push_str(&format!("  {}  {}\n", point.index, self.described(point)));
+                writeln!(text, "  {}  {}", point.index, self.described(point));
             }
         }
-        text.push_str(&format!("\n{}\n", self.estimate_line()));
-        text
+        writeln!(text, "\n{}", self.estimate_line());
+        text.finish()
     }
 
-    fn counts(&self) -> String {
+    fn push_counts(&self, text: &mut Text) {
         let about = if self.tally.exact { "" } else { "about " };
-        let mut text = format!("points in the grid: {}\n", self.tally.points);
+        writeln!(text, "points in the grid: {}", self.tally.points);
         for (clause, dropped) in &self.tally.dropped {
-            text.push_str(&format!("where {clause}: drops {about}{dropped}\n"));
+            writeln!(text, "where {clause}: drops {about}{dropped}");
         }
         if !self.tally.dropped.is_empty() {
-            text.push_str(&format!("kept: {about}{}\n", self.tally.kept));
+            writeln!(text, "kept: {about}{}", self.tally.kept);
         }
         let limited = Portion {
             shard: None,
@@ -157,22 +146,18 @@ impl<'a> Overview<'a> {
         };
         let limited = limited.count(self.tally.kept);
         if limited != self.tally.kept {
-            text.push_str(&format!("limit: {limited}\n"));
+            writeln!(text, "limit: {limited}");
         }
         if let Some(shard) = self.portion.shard {
-            text.push_str(&format!("shard {shard}: {}\n", self.points));
+            writeln!(text, "shard {shard}: {}", self.points);
         }
-        text
     }
 
-    /// The axes that tell a point from others, with their values.
+    /// A point by its varied axes: `nodes=8 gpu=h100-sxm`.
     fn described(&self, point: &GridPoint) -> String {
-        let values: Vec<String> = self
-            .axes
-            .iter()
-            .filter_map(|(axis, ..)| Some(format!("{axis}={}", point.value(*axis)?)))
-            .collect();
-        values.join(" ")
+        let axes = self.axes.iter();
+        axes.filter_map(|(axis, ..)| Some(format!("{axis}={}", point.value(*axis)?)))
+            .join(" ")
     }
 
     fn bytes(&self) -> u64 {
@@ -245,7 +230,7 @@ fn last_points(plan: &Plan, from: u64) -> Vec<GridPoint> {
     last
 }
 
-/// Plays some points spread over the plan, each kind of cost as often as it comes.
+/// Estimates the time of a run from points spread evenly over the plan.
 fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate> {
     let plan = spec.plan();
     let study = Planned::new(spec);
@@ -269,15 +254,6 @@ fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate>
             / threads.get() as f64,
         samples,
     })
-}
-
-/// The first values of an axis, and how many there are besides.
-fn listed(values: &[AxisValue], count: u64) -> String {
-    let mut words: Vec<String> = values.iter().map(ToString::to_string).collect();
-    if count > values.len() as u64 {
-        words.push("…".to_owned());
-    }
-    words.join(" ")
 }
 
 /// A span of time in words.

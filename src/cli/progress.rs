@@ -1,4 +1,4 @@
-//! How far a run has come, on stderr.
+//! Progress of a run, on stderr.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use itertools::Itertools;
 use serde_json::json;
 
 use crate::cli::terminal::{self, Stderr};
@@ -13,9 +14,9 @@ use crate::record::{PointStatus, Record};
 use crate::runner::Progress;
 use crate::runner::clock::Stopwatch;
 
-/// Between two plain lines.
+/// Time between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Between two JSON lines.
+/// Time between two JSON lines.
 const JSON_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,10 +31,10 @@ pub(super) enum Mode {
     Json,
 }
 
-/// How much is said about single points.
+/// Points that are printed one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verbosity {
-    /// Nothing but errors.
+    /// None, and errors alone.
     Quiet,
     /// Crashed points.
     Normal,
@@ -48,7 +49,7 @@ enum Display {
     Json,
 }
 
-/// Tells how far a run has come.
+/// Displays the progress of a run.
 pub(super) struct Meter {
     display: Display,
     verbosity: Verbosity,
@@ -98,7 +99,7 @@ impl Meter {
         }
     }
 
-    /// A line, when the last one is old enough.
+    /// Prints a line when the last one is old enough.
     fn line(&self, every: Duration, render: impl Fn(&Self, Duration) -> String) {
         let now = self.watch.elapsed();
         // A thread that finds another one writing has nothing newer to say.
@@ -154,7 +155,7 @@ impl Meter {
 impl Progress for Meter {
     fn point_done(&self, record: &Record) {
         self.done.fetch_add(1, Ordering::Relaxed);
-        let told_from = match record.status() {
+        let printed_from = match record.status() {
             PointStatus::Ok => None,
             PointStatus::Infeasible => {
                 self.infeasible.fetch_add(1, Ordering::Relaxed);
@@ -165,8 +166,8 @@ impl Progress for Meter {
                 Some(Verbosity::Normal)
             }
         };
-        if told_from.is_some_and(|least| self.verbosity >= least) {
-            self.say(&told(record));
+        if printed_from.is_some_and(|least| self.verbosity >= least) {
+            self.say(&described(record));
         }
         match &self.display {
             Display::Silent => {}
@@ -185,19 +186,17 @@ impl Progress for Meter {
     }
 }
 
-/// A point that did not run, with its values.
-fn told(record: &Record) -> String {
-    let values: Vec<String> = record
-        .point()
-        .iter()
-        .map(|(axis, value)| format!("{axis}={value}"))
-        .collect();
+/// A point that did not run, with its reason and its values.
+fn described(record: &Record) -> String {
+    let values = record.point().iter();
     format!(
         "point {} {}: {} ({})",
         record.point().index,
         record.status(),
         record.reason().unwrap_or_default(),
-        values.join(" ")
+        values
+            .map(|(axis, value)| format!("{axis}={value}"))
+            .join(" ")
     )
 }
 

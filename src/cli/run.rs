@@ -6,47 +6,47 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use crate::cli::conclusion::{Done, conclude};
-use crate::cli::list::Format;
+use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::plan;
 use crate::cli::progress::{Meter, Mode, Verbosity};
-use crate::cli::spec_args::{SpecArgs, point_count, points, provenance};
-use crate::cli::terminal::{self, Stderr};
-use crate::cli::{ExitStatus, Failure, plan};
+use crate::cli::spec_args::{SpecArgs, point_count, points, provenance, threads};
+use crate::cli::terminal::{self, Format, Stderr};
 use crate::record::Provenance;
 use crate::runner::{
     Earlier, Finished, Interrupt, Planned, ResumeError, RunError, RunFolder, RunOptions,
-    RunSummary, Signal, WORKER_NAME, Work, clock, folder::names, reopen, run as run_points,
+    RunSummary, WORKER_NAME, Work, clock, folder::names, reopen, run as run_points,
 };
-use crate::spec::{Axis, Spec};
+use crate::spec::Spec;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pub(super) spec: SpecArgs,
-    /// The run folder [default: results/NAME, after the name in the spec]
+    spec: SpecArgs,
+    /// Run folder [default: results/NAME, after the name in the spec]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Threads that simulate [default: one per core]
     #[arg(long, value_name = "N")]
-    pub(super) threads: Option<NonZeroUsize>,
-    /// Go on with the run that the folder holds: points that are finished are not played again, crashed
-    /// ones are. Where it holds none the run begins
+    threads: Option<NonZeroUsize>,
+    /// Continue the run in the folder: simulate the missing points and retry crashed ones. Starts a new run
+    /// where there is none
     #[arg(long)]
     resume: bool,
-    /// Replace a result that the run folder already holds
+    /// Replace the result that the run folder holds
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
-    /// Only show the plan: axes, points, estimated time and size
+    /// Show the plan only: axes, points, estimated time and size
     #[arg(long)]
-    pub(super) dry_run: bool,
-    /// How to tell how far the run has come
+    dry_run: bool,
+    /// Display of progress
     #[arg(long, value_enum, default_value_t = Mode::Auto)]
     progress: Mode,
     /// Stop at the first point that crashes
     #[arg(long)]
     fail_fast: bool,
-    /// How to print the summary
+    /// Format of the summary
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    format: Format,
     /// Print nothing but results and errors
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
@@ -66,7 +66,7 @@ impl Args {
         }
     }
 
-    /// The folder that was asked for, or that of the spec's name.
+    /// The folder that was asked for, or one named after the spec.
     fn folder(&self, spec: &Spec) -> PathBuf {
         let name = match (&self.out, self.spec.portion().shard) {
             (Some(path), _) => return path.clone(),
@@ -75,11 +75,6 @@ impl Args {
         };
         PathBuf::from("results").join(name)
     }
-}
-
-/// Threads of a run: those asked for, or one per core.
-pub(super) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
-    asked.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
@@ -96,20 +91,18 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         let folder = RunFolder::prepare(&path, args.overwrite).map_err(Failure::io)?;
         (folder, Before::default())
     };
-    let done = play(args, &spec, &folder, &provenance, before, stderr)?;
-    let text = conclude(&spec, &folder, &provenance, &done, args.format)?;
-    terminal::print(&text)?;
-    Ok(status(&done.summary))
+    let done = simulate(args, &spec, &folder, &provenance, before, stderr)?;
+    conclude(&spec, &folder, &provenance, &done, args.format)
 }
 
-/// What the folder holds already.
+/// The finished points of an earlier run, and its manifest.
 #[derive(Default)]
 struct Before {
     finished: Finished,
     run: Earlier,
 }
 
-/// Opens a folder to go on with what it holds.
+/// Opens a folder to continue its run.
 fn resume(path: &Path, provenance: &Provenance) -> Result<(RunFolder, Before), Failure> {
     let folder = RunFolder::resume(path).map_err(Failure::io)?;
     let run = Earlier::of(&folder);
@@ -117,7 +110,7 @@ fn resume(path: &Path, provenance: &Provenance) -> Result<(RunFolder, Before), F
     Ok((folder, Before { finished, run }))
 }
 
-fn play(
+fn simulate(
     args: &Args,
     spec: &Spec,
     folder: &RunFolder,
@@ -142,7 +135,7 @@ fn play(
     let total = total.map(|total| total.saturating_sub(finished.len()));
     if !finished.is_empty() && args.verbosity() > Verbosity::Quiet {
         let (count, path) = (finished.len(), folder.path().display());
-        terminal::log(&format!("going on in {path}: {count} points are finished"));
+        terminal::log(&format!("continuing {path}: {count} points are finished"));
     }
     let meter = Meter::new(args.progress, args.verbosity(), total, stderr);
     let result = run_points(
@@ -158,9 +151,6 @@ fn play(
         &meter,
     );
     let mut summary = result.map_err(|error| run_failure(&error))?;
-    let seed = points(spec, portion)
-        .next()
-        .and_then(|point| point.int(Axis::Seed));
     if args.verbosity() > Verbosity::Quiet {
         terminal::log(&closing_line(&summary, &meter, folder));
     }
@@ -168,12 +158,11 @@ fn play(
     Ok(Done {
         summary,
         started,
-        seed: seed.unwrap_or(0),
         threads: options.threads,
     })
 }
 
-/// A panic of a thread that simulates is a row with the message, and told as one line.
+/// Silences panics of threads that simulate: they become rows with the message.
 fn silence_crashed_points() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -203,22 +192,12 @@ fn closing_line(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> Stri
     let rate = points as f64 / seconds.max(1e-9);
     let where_to = folder.path().display();
     if summary.complete && points == 0 {
-        format!("no point was left to play; {where_to} is complete")
+        format!("no point was left to simulate; {where_to} is complete")
     } else if summary.complete {
         format!("{points} points in {seconds:.1} s ({rate:.0}/s), written to {where_to}")
     } else {
         format!(
-            "stopped after {points} points; what is finished lies in {where_to}/parts, go on with --resume"
+            "stopped after {points} points; finished ones are in {where_to}/parts, continue with --resume"
         )
-    }
-}
-
-fn status(summary: &RunSummary) -> ExitStatus {
-    match summary.interrupted {
-        // A signal that came when all was done changed nothing.
-        Some(Signal::Interrupt) if !summary.complete => ExitStatus::Interrupted,
-        Some(Signal::Terminate) if !summary.complete => ExitStatus::Terminated,
-        _ if summary.counts.crashed > 0 => ExitStatus::Finding,
-        _ => ExitStatus::Success,
     }
 }

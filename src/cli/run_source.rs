@@ -1,9 +1,9 @@
-//! The runs that a command reads again.
+//! Run folders and result files that a command reads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::Failure;
+use crate::cli::exit::Failure;
 use crate::cli::spec_args::spec_failure;
 use crate::cli::terminal::Stderr;
 use crate::runner::RunFolder;
@@ -19,7 +19,7 @@ pub(super) struct RunSource {
 }
 
 impl RunSource {
-    /// Finds out what a path of the command line is.
+    /// The run at a path of the command line.
     pub(super) fn new(path: &Path) -> Result<Self, Failure> {
         let metadata = fs::metadata(path)
             .map_err(|error| Failure::io(format!("cannot read `{}`: {error}", path.display())))?;

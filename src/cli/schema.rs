@@ -1,11 +1,10 @@
 //! `sweep schema`.
 
 use crate::catalog::Catalog;
+use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::terminal;
-use crate::cli::{ExitStatus, Failure};
 use crate::spec::schema::schema;
 
 pub(super) fn run() -> Result<ExitStatus, Failure> {
-    terminal::print(&format!("{:#}\n", schema(Catalog::builtin())))?;
-    Ok(ExitStatus::Success)
+    terminal::print(&format!("{:#}\n", schema(Catalog::builtin())))
 }

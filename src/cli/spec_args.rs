@@ -1,30 +1,32 @@
-//! Which spec, and what the command line changes of it.
+//! Arguments that name a spec, change it and choose points of it.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread;
 
 use crate::catalog::Catalog;
-use crate::cli::Failure;
+use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::terminal::{self, Stderr};
 use crate::record::Provenance;
 use crate::spec::{GridPoint, Overrides, Portion, Shard, Spec, SpecError};
 
-/// Points of a plan that are looked at to count what `where` keeps.
-const LOOKS: u64 = 1_000_000;
+/// Points of a plan that are tested to count those that `where` keeps.
+pub(super) const LOOKS: u64 = 1_000_000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SpecArgs {
-    /// The sweep: a TOML, YAML or JSON file
+    /// Spec of the sweep: a TOML, YAML or JSON file
     spec: PathBuf,
-    /// Replace an axis of the grid, or a default
+    /// Replace an axis of the grid, or a default; repeatable
     #[arg(long, value_name = "AXIS=VALUE[,VALUE…]")]
     set: Vec<String>,
-    /// Keep only points for which this holds
+    /// Keep only points for which this holds; repeatable
     #[arg(long = "where", value_name = "EXPR")]
     where_clauses: Vec<String>,
-    /// Only the first N points that are kept
+    /// Run only the first N points that are kept
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Only every N-th of these, from the K-th on: one machine's part of N; `sweep merge` joins them
+    /// Run only every N-th of these, from the K-th on, as one of N machines; `sweep merge` joins the shards
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
 }
@@ -48,7 +50,7 @@ impl SpecArgs {
         Ok(spec)
     }
 
-    /// The points that are asked for.
+    /// The portion of the points that was asked for.
     pub(super) const fn portion(&self) -> Portion {
         Portion {
             limit: self.limit,
@@ -57,35 +59,36 @@ impl SpecArgs {
     }
 }
 
-/// The points that are to be played, in order.
+/// The points of a portion, in order.
 pub(super) fn points(spec: &Spec, portion: Portion) -> impl Iterator<Item = GridPoint> + Send + '_ {
     let plan = spec.plan();
     portion.of(plan.kept(0..plan.len()))
 }
 
-/// How many points are to be played; `None` where that takes too long to count.
+/// Number of points of a portion; `None` where counting takes too long.
 pub(super) fn point_count(spec: &Spec, portion: Portion) -> Option<u64> {
     let tally = spec.plan().tally(LOOKS);
     let limit = portion.limit.unwrap_or(u64::MAX);
     (tally.exact || tally.kept > limit).then(|| portion.count(tally.kept))
 }
 
-/// What is to be said about a spec that cannot be used.
+/// Threads that simulate: as many as were asked for, or one per core.
+pub(super) fn threads(asked: Option<NonZeroUsize>) -> NonZeroUsize {
+    asked.unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+}
+
+/// The failure of a spec that could not be read or has faults.
 pub(super) fn spec_failure(error: &SpecError, stderr: Stderr) -> Failure {
-    let message = error.render(stderr.styled);
-    match error {
-        SpecError::Read { .. } => Failure {
-            message,
-            ..Failure::io("")
+    Failure {
+        status: match error {
+            SpecError::Read { .. } => ExitStatus::Io,
+            SpecError::Faults(_) => ExitStatus::Usage,
         },
-        SpecError::Faults(_) => Failure {
-            message,
-            ..Failure::usage("")
-        },
+        message: error.render(stderr.styled),
     }
 }
 
-/// Where the tables of a spec come from, or of a portion of its points.
+/// Provenance of the tables of a portion of a spec's points.
 pub(super) fn provenance(spec: &Spec, portion: Portion) -> Provenance {
     Provenance {
         study: spec.kind,

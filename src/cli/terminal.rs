@@ -1,10 +1,35 @@
-//! stdout and stderr, as far as they are terminals.
+//! Output on stdout and stderr.
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::cli::{ExitStatus, Failure};
+use serde_json::Value;
 
-/// What stderr can show.
+use crate::cli::exit::{ExitStatus, Failure};
+
+/// Format of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+impl Format {
+    /// Prints a result on stdout.
+    pub(super) fn print(
+        self,
+        text: impl FnOnce() -> String,
+        json: impl FnOnce() -> Value,
+    ) -> Result<ExitStatus, Failure> {
+        print(&match self {
+            Self::Text => text(),
+            Self::Json => format!("{:#}\n", json()),
+        })
+    }
+}
+
+/// Capabilities of stderr.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stderr {
     /// Whether it may have colours.
@@ -14,7 +39,7 @@ pub(super) struct Stderr {
 }
 
 impl Stderr {
-    /// Of this process: colours only on a terminal, and never with `NO_COLOR`.
+    /// Capabilities of this process' stderr: colours only on a terminal, and never with `NO_COLOR`.
     pub(super) fn of_process() -> Self {
         let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let is_terminal = io::stderr().is_terminal();
@@ -25,10 +50,8 @@ impl Stderr {
     }
 }
 
-/// Prints a result on stdout.
-///
-/// A reader that has seen enough and hung up (`| head`) is no failure.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+/// Prints a text on stdout. A reader that closes the pipe early (`| head`) is no failure.
+pub(super) fn print(text: &str) -> Result<ExitStatus, Failure> {
     let mut stdout = io::stdout().lock();
     let written = stdout
         .write_all(text.as_bytes())
@@ -37,19 +60,19 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::io(format!("cannot write to stdout: {error}")))
         }
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) | Err(_) => Ok(ExitStatus::Success),
     }
 }
 
-/// Prints a line about the work on stderr.
+/// Prints a line on stderr.
 pub(super) fn log(line: &str) {
-    // Nobody is left to tell when stderr itself is gone.
+    // Where stderr itself is gone, nobody reads an error.
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// What clap has to say: help and version on stdout, mistakes on stderr.
+/// Prints clap's message: help and version on stdout, errors on stderr.
 pub(super) fn clap_message(error: &clap::Error) -> ExitStatus {
-    // As above: a closed stream cannot be told about.
+    // As above.
     let _ = error.print();
     if error.use_stderr() {
         ExitStatus::Usage

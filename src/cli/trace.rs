@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::run_source::RunSource;
 use crate::cli::terminal::{self, Stderr};
-use crate::cli::{ExitStatus, Failure};
 use crate::record::write_atomically;
 use crate::report::trace::chrome_json;
 use crate::simulation::training::trace_training;
@@ -12,11 +12,11 @@ use crate::simulation::{Scenario, Scratch};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The run folder
+    /// Run folder
     run: PathBuf,
-    /// The point: its number in the column `point`
+    /// Point, by its number in the column `point`
     point: u64,
-    /// File to write; - is stdout
+    /// File to write; - for stdout
     #[arg(short, long, value_name = "FILE", default_value = "trace.json")]
     output: PathBuf,
 }
@@ -36,15 +36,14 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let name = format!("{} point {}", spec.name, args.point);
     let text = chrome_json(&trace, &name);
     if args.output.as_os_str() == "-" {
-        terminal::print(&text)?;
-    } else {
-        write_atomically(&args.output, text.as_bytes()).map_err(Failure::io)?;
-        terminal::log(&format!(
-            "{} slices of {} stages in {}; open it at https://ui.perfetto.dev",
-            trace.slices.len(),
-            trace.stages,
-            args.output.display()
-        ));
+        return terminal::print(&text);
     }
+    write_atomically(&args.output, text.as_bytes()).map_err(Failure::io)?;
+    terminal::log(&format!(
+        "{} slices of {} stages in {}; open it at https://ui.perfetto.dev",
+        trace.slices.len(),
+        trace.stages,
+        args.output.display()
+    ));
     Ok(ExitStatus::Success)
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::table::{Align, Table};
 use crate::record::Record;
+use crate::report::text::{Table, Text};
 use crate::validation::{self, Confidence, NearCase};
 
 /// Confidence in the predictions of a training point; `None` for a communication.
@@ -15,20 +15,20 @@ pub(super) fn of(record: &Record) -> Option<Confidence> {
 
 /// The verdicts, each with its cases; empty for a communication.
 pub(super) fn text(confidence: Option<&Confidence>) -> String {
-    let mut text = String::new();
+    let mut text = Text::default();
     let Some(Confidence { step_time, memory }) = confidence else {
-        return text;
+        return String::new();
     };
     for (what, accuracy) in [("step time", step_time), ("memory", memory)] {
-        text.push_str(&format!("\ntrust in the {what}: {}\n", accuracy.sentence));
-        let mut table = Table::new(&[("", Align::Right), ("", Align::Left)]);
+        writeln!(text, "\nconfidence in the {what}: {}", accuracy.sentence);
+        let mut table = Table::new(&[">", ""]);
         for case in &accuracy.cases {
-            table.row(vec![format!("  {}", error(case)), case.id.clone()]);
-            table.row(vec![String::new(), case.run.clone()]);
+            table.row([format!("  {}", error(case)), case.id.clone()]);
+            table.row([String::new(), case.run.clone()]);
         }
-        text.push_str(&table.render());
+        write!(text, "{}", table.render());
     }
-    text
+    text.finish()
 }
 
 fn error(case: &NearCase) -> String {

@@ -1,18 +1,18 @@
-//! `sweep validate`: measured cases against the simulator.
+//! `sweep validate`: errors of the simulator against measured cases.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
-use itertools::Itertools as _;
+use itertools::Itertools;
 
 use crate::catalog::{self, Catalog};
-use crate::cli::{ExitStatus, Failure, terminal};
-use crate::validation::{self, Assessment, listing, page};
+use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::terminal;
+use crate::report::accuracy;
+use crate::validation::{self, Assessment};
 
-/// Arguments of `sweep validate`.
-#[derive(Clone, Debug, Args)]
-pub(super) struct ValidateArgs {
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
     /// Files of measured cases; the header tells the kind [default: the cases of data/validation]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -27,19 +27,19 @@ pub(super) struct ValidateArgs {
     write_docs: Option<PathBuf>,
 }
 
-/// Output formats of `sweep validate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// Output format of `sweep validate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ValidateFormat {
-    /// The error table.
+    /// The error table
     Text,
-    /// One row per case.
+    /// One row per case
     Csv,
-    /// Both.
+    /// Both
     Json,
 }
 
 /// Prints the errors of the cases and writes the accuracy page where it is asked for.
-pub(super) fn run(args: &ValidateArgs) -> Result<ExitStatus, Failure> {
+pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     let catalog = with_included(&args.include)?;
     let mut cases = Vec::new();
     let mut add = |file: &str, text: &str| -> Result<(), Failure> {
@@ -57,15 +57,14 @@ pub(super) fn run(args: &ValidateArgs) -> Result<ExitStatus, Failure> {
     let judged = validation::judge(cases);
     let assessment = Assessment::of(&judged, &catalog);
     if let Some(folder) = &args.write_docs {
-        write(&folder.join(page::PAGE), page::page(&assessment))?;
-        write(&folder.join(page::PLOT), page::plot(&judged))?;
+        write(&folder.join(accuracy::PAGE), accuracy::page(&assessment))?;
+        write(&folder.join(accuracy::PLOT), accuracy::plot(&judged))?;
     }
     terminal::print(&match args.format {
-        ValidateFormat::Text => listing::text(&assessment),
-        ValidateFormat::Csv => listing::csv(&judged),
-        ValidateFormat::Json => format!("{:#}\n", listing::json(&judged, &assessment)),
-    })?;
-    Ok(ExitStatus::Success)
+        ValidateFormat::Text => accuracy::text(&assessment),
+        ValidateFormat::Csv => accuracy::csv(&judged),
+        ValidateFormat::Json => format!("{:#}\n", accuracy::json(&judged, &assessment)),
+    })
 }
 
 /// The built-in catalogue with the tables of files laid over it, one after another.

@@ -1,42 +1,52 @@
-//! The answer of a collective study: which algorithm for which size, and what each place reaches.
+//! The answer of a collective study: the fastest algorithm by size, and the bus bandwidth of each cluster.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+
+use itertools::Itertools;
 
 use crate::analysis::busbw::largest;
 use crate::analysis::{AUTO, AlgorithmCurve, CollectiveJob, CollectiveRun, Collectives};
-use crate::report::markup::push;
 use crate::report::quantity::{count, gpus, percent, seconds, short_bytes, three_digits};
-use crate::report::text::{counts_line, push_wrapped, shortened};
+use crate::report::text::{Table, Text};
+use crate::report::words::counts_line;
 
 /// Rows of the table on the screen.
 const ROWS: usize = 20;
 
-/// Share by which the library's choice may be behind without being called slower.
+/// Largest ratio of times that counts as equally fast.
 const AS_FAST: f64 = 1.05;
 
-/// The question, the answer, the largest job of each operation and place, and how the points ended.
+/// The question, the answer, the largest job of each operation and cluster, and how the points ended.
 pub fn busbw_summary(found: &Collectives, question: Option<&str>) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut text = String::new();
-    if let Some(question) = question.filter(|question| !question.trim().is_empty()) {
-        push_wrapped(&mut text, question.trim(), "", "");
-        parts.push(std::mem::take(&mut text));
-    }
-    for sentence in busbw_sentences(found) {
-        push_wrapped(&mut text, &sentence, "  ", "    ");
-    }
-    parts.push(std::mem::take(&mut text));
-    push_table(&mut text, found);
-    parts.push(std::mem::take(&mut text));
-    push_wrapped(&mut text, &counts_line(&found.counts), "", "  ");
-    parts.push(text);
-    parts.retain(|part| !part.is_empty());
-    parts.join("\n")
+    let section = |fill: &dyn Fn(&mut Text)| {
+        let mut text = Text::default();
+        fill(&mut text);
+        text.finish()
+    };
+    let question = question.unwrap_or_default().trim();
+    [
+        section(&|text| {
+            if !question.is_empty() {
+                text.wrap(question, "", "");
+            }
+        }),
+        section(&|text| {
+            for sentence in busbw_sentences(found) {
+                text.wrap(&sentence, "  ", "    ");
+            }
+        }),
+        section(&|text| push_table(text, found)),
+        section(&|text| text.wrap(&counts_line(&found.counts), "", "  ")),
+    ]
+    .iter()
+    .filter(|part| !part.is_empty())
+    .join("\n")
 }
 
-/// The answer in sentences: first which algorithm for which size, where several were asked for, then
-/// what each place reaches; why there is none, where nothing ran.
-pub fn busbw_sentences(found: &Collectives) -> Vec<String> {
+/// The answer in sentences: the fastest algorithm by size where several were asked for, then the bus
+/// bandwidth of each cluster, then how good the library's own choice is.
+pub(crate) fn busbw_sentences(found: &Collectives) -> Vec<String> {
     let (mut compared, mut others) = (Vec::from_iter(found.nothing.clone()), Vec::new());
     for jobs in found.by_op() {
         let algorithms = algorithms(jobs);
@@ -55,9 +65,9 @@ pub fn busbw_sentences(found: &Collectives) -> Vec<String> {
     compared
 }
 
-/// What carries each size, in words: `double-binary-tree up to 1 MiB, then ring`.
+/// Algorithms by size: `double-binary-tree up to 1 MiB, then ring`.
 pub(super) fn carried_by<'a>(runs: impl IntoIterator<Item = (u64, &'a str)>) -> String {
-    // Sizes in a row that the same algorithm carries, and the last of them.
+    // Algorithms of consecutive sizes, with the last size of each.
     let mut ranges: Vec<(&str, u64)> = Vec::new();
     for (size, algorithm) in runs {
         match ranges.last_mut() {
@@ -65,22 +75,14 @@ pub(super) fn carried_by<'a>(runs: impl IntoIterator<Item = (u64, &'a str)>) -> 
             Some(_) | None => ranges.push((algorithm, size)),
         }
     }
-    let last = ranges.len().saturating_sub(1);
-    let words: Vec<String> = ranges
-        .iter()
-        .enumerate()
-        .map(|(place, (algorithm, up_to))| {
-            if place == last {
-                (*algorithm).to_owned()
-            } else {
-                format!("{algorithm} up to {}", short_bytes(*up_to as f64))
-            }
-        })
-        .collect();
-    words.join(", then ")
+    let last = ranges.pop().map(|(algorithm, _)| algorithm.to_owned());
+    (ranges.iter())
+        .map(|(algorithm, up_to)| format!("{algorithm} up to {}", short_bytes(*up_to as f64)))
+        .chain(last)
+        .join(", then ")
 }
 
-/// Where a job runs, in words: `dgx-h100, 512 GPUs`.
+/// Cluster and size of a job: `dgx-h100, 512 GPUs`.
 fn whereabouts(job: &CollectiveJob) -> String {
     let size = gpus(job.gpus);
     if job.place.is_empty() {
@@ -90,7 +92,7 @@ fn whereabouts(job: &CollectiveJob) -> String {
     }
 }
 
-/// Numbers of GPUs that a sentence tells apart: the smallest two and the largest two.
+/// Most numbers of GPUs in a sentence: the smallest two and the largest two.
 const SCALES: usize = 4;
 
 fn ends<T>(mut items: Vec<T>) -> Vec<T> {
@@ -100,32 +102,28 @@ fn ends<T>(mut items: Vec<T>) -> Vec<T> {
     items
 }
 
-/// Which algorithm is fastest for which size on most places, by the number of GPUs; then ring
-/// against tree.
+/// The algorithm that is fastest on most clusters, by size and number of GPUs; then the sizes from which ring
+/// beats tree.
 fn algorithms(jobs: &[CollectiveJob]) -> Vec<String> {
     let compared: Vec<&CollectiveJob> = jobs.iter().filter(|job| job.asked().count() > 1).collect();
-    let mut scales: Vec<u64> = compared.iter().map(|job| job.gpus).collect();
-    scales.sort_unstable();
-    scales.dedup();
-    let words: Vec<String> = ends(scales)
-        .into_iter()
-        .map(|scale| {
-            let of_scale = compared.iter().filter(|job| job.gpus == scale);
-            let fastest = carried_by(winners(of_scale.copied()));
-            format!("{fastest} over {}", gpus(scale))
-        })
-        .collect();
+    let scales = compared.iter().map(|job| job.gpus).sorted().dedup();
+    let words = ends(scales.collect()).into_iter().map(|scale| {
+        let of_scale = compared.iter().filter(|job| job.gpus == scale);
+        let fastest = carried_by(winners(of_scale.copied()));
+        format!("{fastest} over {}", gpus(scale))
+    });
+    let words = words.into_iter().join("; ");
     let Some(job) = compared.first() else {
         return Vec::new();
     };
-    let mut found = vec![format!("{}, fastest: {}.", job.op, words.join("; "))];
+    let mut found = vec![format!("{}, fastest: {words}.", job.op)];
     for tree in ["double-binary-tree", "tree"] {
         found.extend(crossing(&compared, tree, "ring"));
     }
     found
 }
 
-/// The algorithm that is fastest on most places, by size.
+/// The algorithm that is fastest on most clusters, by size.
 fn winners<'a>(jobs: impl Iterator<Item = &'a CollectiveJob>) -> Vec<(u64, &'a str)> {
     let mut votes: BTreeMap<u64, BTreeMap<&str, usize>> = BTreeMap::new();
     for run in jobs.flat_map(CollectiveJob::fastest) {
@@ -137,14 +135,13 @@ fn winners<'a>(jobs: impl Iterator<Item = &'a CollectiveJob>) -> Vec<(u64, &'a s
         .filter_map(|(size, of_size)| {
             let most = of_size
                 .into_iter()
-                .max_by_key(|(name, votes)| (*votes, std::cmp::Reverse(*name)));
+                .max_by_key(|(name, votes)| (*votes, Reverse(*name)));
             most.map(|(name, _)| (size, name))
         })
         .collect()
 }
 
-/// From which size on the algorithm for large messages beats that for small ones, by the number of
-/// GPUs, the median of the places.
+/// The size from which the algorithm `large` beats `small`, by number of GPUs: the median of the clusters.
 fn crossing(jobs: &[&CollectiveJob], small: &str, large: &str) -> Option<String> {
     let mut by_gpus: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     for job in jobs {
@@ -174,8 +171,7 @@ fn crossing(jobs: &[&CollectiveJob], small: &str, large: &str) -> Option<String>
     (!words.is_empty()).then(|| format!("{large} beats {small} {}.", words.join(", ")))
 }
 
-/// The size from which on one curve is below another: 0 where it always is, infinite where it never
-/// stays there.
+/// The size from which `large` stays faster than `small`: 0 where it always is, infinite where never.
 fn overtakes(small: &AlgorithmCurve, large: &AlgorithmCurve) -> f64 {
     let pairs: Vec<(f64, bool)> = small
         .runs
@@ -196,7 +192,7 @@ fn overtakes(small: &AlgorithmCurve, large: &AlgorithmCurve) -> f64 {
     }
 }
 
-/// What the places reach with the largest message that all of them carried, best first.
+/// Bus bandwidth of each cluster at the largest size that all of them ran, best first.
 fn places(jobs: &[CollectiveJob]) -> Option<String> {
     const PLACES: usize = 6;
     let runs: Vec<(&CollectiveJob, Vec<&CollectiveRun>)> =
@@ -213,23 +209,15 @@ fn places(jobs: &[CollectiveJob]) -> Option<String> {
         .filter_map(|(job, runs)| Some((*job, with_size(runs, size)?.busbw_bytes_per_s)))
         .collect();
     reached.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let words: Vec<String> = reached
-        .iter()
-        .take(PLACES)
-        .map(|(job, busbw)| {
-            format!(
-                "{} GB/s on {} ({})",
-                three_digits(busbw / 1e9),
-                job.place,
-                gpus(job.gpus)
-            )
-        })
-        .collect();
+    let words = reached.iter().take(PLACES).map(|(job, busbw)| {
+        let rate = three_digits(busbw / 1e9);
+        format!("{rate} GB/s on {} ({})", job.place, gpus(job.gpus))
+    });
     Some(format!(
         "{} of {} reaches a bus bandwidth of {}.",
         first.op,
         short_bytes(size as f64),
-        words.join(", ")
+        words.into_iter().join(", ")
     ))
 }
 
@@ -237,104 +225,78 @@ fn with_size<'a>(runs: &[&'a CollectiveRun], size: u64) -> Option<&'a Collective
     runs.iter().copied().find(|run| run.size_bytes == size)
 }
 
-/// How often the library's own choice is as good as the best algorithm, and where it is furthest off.
+/// Share of runs in which the library's own choice is as fast as the best algorithm, and the worst case.
 fn library(jobs: &[CollectiveJob]) -> Option<String> {
-    let (mut runs, mut as_fast) = (0_usize, 0_usize);
-    let mut worst: Option<(f64, String)> = None;
-    for job in jobs.iter().filter(|job| job.asked().next().is_some()) {
-        let Some(auto) = job.curves.iter().find(|curve| curve.collective == AUTO) else {
-            continue;
-        };
+    let compared = jobs.iter().filter(|job| job.asked().next().is_some());
+    let runs = compared.flat_map(|job| {
         let fastest = job.fastest();
-        // A single GPU takes no time, whatever carries it.
-        for run in auto.runs.iter().filter(|run| run.time_s > 0.0) {
-            let Some(best) = with_size(&fastest, run.size_bytes) else {
-                continue;
-            };
-            let behind = run.time_s / best.time_s;
-            runs += 1;
-            as_fast += usize::from(behind <= AS_FAST);
-            if worst.as_ref().is_none_or(|(most, _)| behind > *most) {
-                let example = format!(
-                    "{} of {} on {}, where it takes {} and {} is fastest",
-                    job.op,
-                    short_bytes(run.size_bytes as f64),
-                    whereabouts(job),
-                    run.collective_used,
-                    best.collective_used
-                );
-                worst = Some((behind, example));
-            }
-        }
-    }
-    let (behind, example) = worst?;
-    let share = percent(as_fast as f64 / runs as f64);
-    let most = if behind > AS_FAST {
+        let auto = job.curves.iter().filter(|curve| curve.collective == AUTO);
+        // A single GPU takes no time, whatever the algorithm.
+        let runs = auto
+            .flat_map(|curve| &curve.runs)
+            .filter(|run| run.time_s > 0.0);
+        runs.filter_map(move |run| {
+            let best = with_size(&fastest, run.size_bytes)?;
+            Some((run.time_s / best.time_s, job, run, best))
+        })
+    });
+    let runs: Vec<_> = runs.collect();
+    // The first of the worst runs.
+    let worst = runs.iter().rev().max_by(|a, b| a.0.total_cmp(&b.0));
+    let (behind, job, run, best) = worst?;
+    let as_fast = runs
+        .iter()
+        .filter(|(behind, ..)| *behind <= AS_FAST)
+        .count();
+    let most = if *behind > AS_FAST {
         format!(
-            "; at most it takes {} times as long ({example})",
-            three_digits(behind)
+            "; at most it takes {} times as long ({} of {} on {}, where it takes {} and {} is fastest)",
+            three_digits(*behind),
+            job.op,
+            short_bytes(run.size_bytes as f64),
+            whereabouts(job),
+            run.collective_used,
+            best.collective_used
         )
     } else {
         String::new()
     };
     Some(format!(
-        "The library's own choice is within 5% of the fastest in {share} of {} runs{most}.",
-        count(runs as f64)
+        "The library's own choice is within 5% of the fastest in {} of {} runs{most}.",
+        percent(as_fast as f64 / runs.len() as f64),
+        count(runs.len() as f64)
     ))
 }
 
-fn push_table(text: &mut String, found: &Collectives) {
+fn push_table(text: &mut Text, found: &Collectives) {
     let rows: Vec<&CollectiveJob> = found.largest().collect();
     if rows.is_empty() {
         return;
     }
-    let line = |text: &mut String, cells: [&str; 6]| {
-        let [op, place, gpus, small, large, fastest] = cells;
-        push(
-            text,
-            format_args!(
-                "{op:14} {:20} {gpus:>6} {small:>8} {large:>9}  {}\n",
-                shortened(place, 20),
-                shortened(fastest, 17)
-            ),
-        );
-    };
-    line(
-        text,
-        [
-            "op",
-            "largest job on",
-            "GPUs",
-            "smallest",
-            "GB/s",
-            "fastest",
-        ],
-    );
+    let mut table = Table::fixed(&[
+        ("op", 14),
+        ("largest job on", 20),
+        (">GPUs", 6),
+        (">smallest", 8),
+        (">GB/s", 9),
+        ("fastest", 18),
+    ]);
     for job in rows.iter().take(ROWS) {
         let fastest = job.fastest();
         let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
             continue;
         };
-        let (small, large) = (&first.collective_used, &last.collective_used);
-        let algorithms = if small == large {
-            large.clone()
-        } else {
-            format!("{large}, {small}")
-        };
-        line(
-            text,
-            [
-                &job.op,
-                &job.place,
-                &count(job.gpus as f64),
-                &seconds(first.time_s),
-                &three_digits(last.busbw_bytes_per_s / 1e9),
-                &algorithms,
-            ],
-        );
+        let algorithms = [&last.collective_used, &first.collective_used];
+        table.row([
+            job.op.clone(),
+            job.place.clone(),
+            count(job.gpus as f64),
+            seconds(first.time_s),
+            three_digits(last.busbw_bytes_per_s / 1e9),
+            algorithms.into_iter().dedup().join(", "),
+        ]);
     }
-    let hidden = found.jobs.len() - rows.len().min(ROWS);
-    let more = match hidden {
+    let more = match found.jobs.len() - rows.len().min(ROWS) {
         0 => String::new(),
         1 => "; 1 more job is in report.html".to_owned(),
         n => format!("; {n} more jobs are in report.html"),
@@ -342,8 +304,8 @@ fn push_table(text: &mut String, found: &Collectives) {
     let note = format!(
         "smallest: time of the smallest message; GB/s and fastest: bus bandwidth and algorithm of the largest (and of the smallest, where it differs){more}."
     );
-    text.push('\n');
-    push_wrapped(text, &note, "", "");
+    writeln!(text, "{}", table.render());
+    text.wrap(&note, "", "");
 }
 
 #[cfg(test)]

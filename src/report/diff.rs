@@ -1,15 +1,19 @@
-//! What differs between two runs, as text, Markdown and JUnit.
+//! Differences between two runs, as text, Markdown and JUnit.
 
-use crate::analysis::diff::{Diff, MetricDiff, StatusChange};
-use crate::report::chart::escaped;
-use crate::report::markup::push;
+use std::fmt::Display;
+
+use itertools::Itertools;
+use maud::{Markup, PreEscaped, html};
+
+use crate::analysis::diff::{Diff, MetricChange, MetricDiff, StatusChange};
 use crate::report::quantity::three_digits;
+use crate::report::text::Text;
 
 /// Regressions shown for each metric, and points of each kind.
 const SHOWN: usize = 10;
 
-/// A relative change in percent. What was nought and is no more has grown without measure.
-fn change(relative: f64) -> String {
+/// A relative change in percent; infinite where a value of zero has grown.
+fn percent(relative: f64) -> String {
     if relative.is_finite() {
         format!("{:+.1}%", 100.0 * relative)
     } else {
@@ -17,34 +21,17 @@ fn change(relative: f64) -> String {
     }
 }
 
-/// `1,024 points compared; 3 only in the new run`.
-fn opening(diff: &Diff) -> String {
-    let mut line = format!("{} points in both runs", diff.common);
-    for (points, place) in [(&diff.added, "new one"), (&diff.gone, "base")] {
-        if !points.is_empty() {
-            push(
-                &mut line,
-                format_args!(", {} only in the {place}", points.len()),
-            );
-        }
-    }
-    line
-}
-
-/// The first points of a list, each under a bullet, and how many more there are.
-fn push_points(text: &mut String, points: impl ExactSizeIterator<Item = String>, bullet: &str) {
-    let more = points.len().saturating_sub(SHOWN);
-    for point in points.take(SHOWN) {
-        push(text, format_args!("{bullet}{point}\n"));
-    }
-    if more > 0 {
-        push(text, format_args!("{bullet}and {more} more\n"));
-    }
-}
-
-/// `ok -> infeasible  nodes=2`.
-fn ending(change: &StatusChange) -> String {
-    format!("{} -> {}  {}", change.base, change.new, change.point)
+/// `no regression: 1,024 points in both runs, 3 only in the new one (tolerance 2.0%)`.
+fn opening(diff: &Diff, verdict: impl Display) -> String {
+    let only = [(&diff.added, "new one"), (&diff.gone, "base")];
+    let only = only.into_iter().filter(|(points, _)| !points.is_empty());
+    format!(
+        "{verdict}: {} points in both runs{} (tolerance {:.1}%)",
+        diff.common,
+        only.map(|(points, run)| format!(", {} only in the {run}", points.len()))
+            .join(""),
+        100.0 * diff.tolerance
+    )
 }
 
 fn verdict(diff: &Diff) -> &'static str {
@@ -55,196 +42,157 @@ fn verdict(diff: &Diff) -> &'static str {
     }
 }
 
-/// For people.
-pub fn text(diff: &Diff) -> String {
-    let mut text = format!(
-        "{}: {} (tolerance {:.1}%)\n",
-        verdict(diff),
-        opening(diff),
-        100.0 * diff.tolerance
-    );
-    for cause in &diff.likely_causes {
-        push(&mut text, format_args!("  likely cause: {cause}\n"));
-    }
-    for metric in &diff.metrics {
-        push(&mut text, format_args!("\n{}\n", metric_line(metric)));
-        for regression in metric.regressions.iter().take(SHOWN) {
-            push(
-                &mut text,
-                format_args!(
-                    "  {:>8}  {} -> {}  {}\n",
-                    change(regression.relative),
-                    three_digits(regression.base),
-                    three_digits(regression.new),
-                    regression.point
-                ),
-            );
-        }
-        if metric.regressions.len() > SHOWN {
-            push(
-                &mut text,
-                format_args!("  and {} more\n", metric.regressions.len() - SHOWN),
-            );
-        }
-    }
+/// The first of some lines, each under a bullet, and how many more there are.
+fn first_of(lines: impl ExactSizeIterator<Item = String>, bullet: &str) -> String {
+    let more = lines.len().saturating_sub(SHOWN);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let lines = lines.take(SHOWN).chain(more);
+    lines.map(|line| format!("{bullet}{line}\n")).collect()
+}
+
+/// `ok -> infeasible  nodes=2`.
+fn ending(change: &StatusChange) -> String {
+    format!("{} -> {}  {}", change.base, change.new, change.point)
+}
+
+/// Points that the metrics do not cover, under their titles; empty lists are left out.
+fn uncompared(diff: &Diff) -> impl Iterator<Item = (&'static str, Vec<String>)> {
     let endings = diff.status_changes.iter().map(ending);
-    for (title, points) in [
+    [
         ("points ended differently", endings.collect()),
         ("points only in the new run", diff.added.clone()),
         ("points only in the base run", diff.gone.clone()),
-    ] {
-        let points: Vec<String> = points;
-        if !points.is_empty() {
-            push(&mut text, format_args!("\n{} {title}\n", points.len()));
-            push_points(&mut text, points.into_iter(), "  ");
-        }
+    ]
+    .into_iter()
+    .filter(|(_, points): &(_, Vec<String>)| !points.is_empty())
+}
+
+/// The differences for a terminal.
+pub fn text(diff: &Diff) -> String {
+    let mut text = Text::default();
+    writeln!(text, "{}", opening(diff, verdict(diff)));
+    for cause in &diff.likely_causes {
+        writeln!(text, "  likely cause: {cause}");
     }
-    text
+    for metric in &diff.metrics {
+        let [least, p10, median, p90, most] = spread(metric);
+        writeln!(
+            text,
+            "\n{}: {} compared, {} worse, {} better\n  change: median {median}, least {least}, p10 {p10}, p90 {p90}, most {most}",
+            metric.metric,
+            metric.compared,
+            metric.regressions.len(),
+            metric.better,
+        );
+        let lines = metric.regressions.iter().map(|it| {
+            let (base, new) = (three_digits(it.base), three_digits(it.new));
+            format!("{:>8}  {base} -> {new}  {}", percent(it.relative), it.point)
+        });
+        write!(text, "{}", first_of(lines, "  "));
+    }
+    for (title, points) in uncompared(diff) {
+        writeln!(text, "\n{} {title}", points.len());
+        write!(text, "{}", first_of(points.into_iter(), "  "));
+    }
+    text.finish()
 }
 
-fn metric_line(metric: &MetricDiff) -> String {
-    let spread = &metric.distribution;
-    format!(
-        "{}: {} compared, {} worse, {} better\n  change: median {}, least {}, p10 {}, p90 {}, most {}",
-        metric.metric,
-        metric.compared,
-        metric.regressions.len(),
-        metric.better,
-        change(spread.median),
-        change(spread.least),
-        change(spread.p10),
-        change(spread.p90),
-        change(spread.most)
-    )
+/// The changes of a metric: least, p10, median, p90 and most.
+fn spread(metric: &MetricDiff) -> [String; 5] {
+    let it = &metric.distribution;
+    [it.least, it.p10, it.median, it.p90, it.most].map(percent)
 }
 
-/// For a comment on a change.
+/// The differences as Markdown, for a comment on a pull request.
 pub fn markdown(diff: &Diff) -> String {
-    let mut text = format!(
-        "**{}**: {} (tolerance {:.1}%)\n\n",
-        verdict(diff),
-        opening(diff),
-        100.0 * diff.tolerance
+    let mut text = Text::default();
+    writeln!(
+        text,
+        "{}\n",
+        opening(diff, format_args!("**{}**", verdict(diff)))
     );
     for cause in &diff.likely_causes {
-        push(&mut text, format_args!("Likely cause: {cause}.\n\n"));
+        writeln!(text, "Likely cause: {cause}.\n");
     }
-    text.push_str("| metric | compared | worse | better | least | p10 | median | p90 | most |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+    writeln!(
+        text,
+        "| metric | compared | worse | better | least | p10 | median | p90 | most |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    );
     for metric in &diff.metrics {
-        push(
-            &mut text,
-            format_args!(
-                "| `{}` | {} | {} | {} | {} | {} | {} | {} | {} |\n",
-                metric.metric,
-                metric.compared,
-                metric.regressions.len(),
-                metric.better,
-                change(metric.distribution.least),
-                change(metric.distribution.p10),
-                change(metric.distribution.median),
-                change(metric.distribution.p90),
-                change(metric.distribution.most)
-            ),
+        writeln!(
+            text,
+            "| `{}` | {} | {} | {} | {} |",
+            metric.metric,
+            metric.compared,
+            metric.regressions.len(),
+            metric.better,
+            spread(metric).join(" | ")
         );
     }
     for metric in diff.metrics.iter().filter(|m| !m.regressions.is_empty()) {
-        push(
-            &mut text,
-            format_args!(
-                "\nWorst of `{}`:\n\n| change | base | new | point |\n|---:|---:|---:|---|\n",
-                metric.metric
-            ),
+        writeln!(
+            text,
+            "\nWorst of `{}`:\n\n| change | base | new | point |\n|---:|---:|---:|---|",
+            metric.metric
         );
-        for regression in metric.regressions.iter().take(SHOWN) {
-            push(
-                &mut text,
-                format_args!(
-                    "| {} | {} | {} | {} |\n",
-                    change(regression.relative),
-                    three_digits(regression.base),
-                    three_digits(regression.new),
-                    regression.point
-                ),
+        for it in metric.regressions.iter().take(SHOWN) {
+            let (base, new) = (three_digits(it.base), three_digits(it.new));
+            writeln!(
+                text,
+                "| {} | {base} | {new} | {} |",
+                percent(it.relative),
+                it.point
             );
         }
     }
-    for (title, points) in [
-        (
-            "Points that ended differently",
-            diff.status_changes.iter().map(ending).collect(),
-        ),
-        ("Points only in the new run", diff.added.clone()),
-        ("Points only in the base run", diff.gone.clone()),
-    ] {
-        let points: Vec<String> = points;
-        if !points.is_empty() {
-            push(&mut text, format_args!("\n{title}: {}\n\n", points.len()));
-            push_points(&mut text, points.into_iter(), "- ");
-        }
+    for (title, points) in uncompared(diff) {
+        writeln!(text, "\n{} {title}:\n", points.len());
+        write!(text, "{}", first_of(points.into_iter(), "- "));
     }
-    text
+    text.finish()
 }
 
-/// For a build server: one case per metric and one for the points that ended differently.
+/// The differences as JUnit XML: a case per metric and one for the points that ended differently.
 pub fn junit(diff: &Diff) -> String {
-    let mut cases = String::new();
-    let mut failures = 0;
-    for metric in &diff.metrics {
-        push(
-            &mut cases,
-            format_args!(
-                "  <testcase classname=\"sweep.diff\" name=\"{}\">",
-                metric.metric
-            ),
-        );
-        if let Some(worst) = metric.regressions.first() {
-            failures += 1;
-            push(
-                &mut cases,
-                format_args!(
-                    "<failure message=\"{} worse, worst {} at {}\">\n",
-                    metric.regressions.len(),
-                    change(worst.relative),
-                    escaped(&worst.point)
-                ),
-            );
-            let lines = metric.regressions.iter().map(|regression| {
-                format!(
-                    "{} {}",
-                    change(regression.relative),
-                    escaped(&regression.point)
-                )
-            });
-            push_points(&mut cases, lines, "");
-            cases.push_str("</failure>");
-        }
-        cases.push_str("</testcase>\n");
-    }
-    let lost: Vec<&StatusChange> = diff
-        .status_changes
+    let lost = diff.status_changes.iter().filter(|it| it.is_regression());
+    let lost: Vec<String> = lost.map(ending).collect();
+    let failures = diff
+        .metrics
         .iter()
-        .filter(|change| change.is_regression())
-        .collect();
-    cases.push_str("  <testcase classname=\"sweep.diff\" name=\"status\">");
-    if !lost.is_empty() {
-        failures += 1;
-        push(
-            &mut cases,
-            format_args!(
-                "<failure message=\"{} points no longer run\">\n",
-                lost.len()
-            ),
-        );
-        push_points(
-            &mut cases,
-            lost.iter().map(|change| escaped(&ending(change))),
-            "",
-        );
-        cases.push_str("</failure>");
+        .filter(|metric| !metric.regressions.is_empty());
+    let failures = failures.count() + usize::from(!lost.is_empty());
+    let suite = html! {
+        (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))
+        testsuite name="sweep diff" tests=(diff.metrics.len() + 1) failures=(failures) {
+            "\n"
+            @for metric in &diff.metrics {
+                (test_case(metric.metric, &metric.regressions, |it: &MetricChange| {
+                    format!("{} {}", percent(it.relative), it.point)
+                }, |worst| {
+                    let (number, change) = (metric.regressions.len(), percent(worst.relative));
+                    format!("{number} worse, worst {change} at {}", worst.point)
+                }))
+            }
+            (test_case("status", &lost, String::clone, |_| format!("{} points no longer run", lost.len())))
+        }
+    };
+    suite.into_string() + "\n"
+}
+
+/// A case that fails when there are regressions; `message` gets the first one.
+fn test_case<T>(
+    name: &str,
+    regressions: &[T],
+    line: impl Fn(&T) -> String,
+    message: impl Fn(&T) -> String,
+) -> Markup {
+    html! {
+        "  "
+        testcase classname="sweep.diff" name=(name) {
+            @if let Some(worst) = regressions.first() {
+                failure message=(message(worst)) { "\n" (first_of(regressions.iter().map(line), "")) }
+            }
+        }
+        "\n"
     }
-    cases.push_str("</testcase>\n");
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"sweep diff\" tests=\"{}\" failures=\"{failures}\">\n{cases}</testsuite>\n",
-        diff.metrics.len() + 1
-    )
 }

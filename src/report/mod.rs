@@ -1,19 +1,26 @@
 //! Findings as text, JSON and a page; pure: the same findings give the same bytes.
+//!
+//! A row model ([`series_row`]) and shared words ([`words`]) feed the summary on a terminal, the page and JSON. HTML
+//! and SVG are `maud` templates, which escape by construction.
 
-pub mod again;
-pub mod answer;
-pub mod busbw;
+pub mod accuracy;
+mod answer;
+mod busbw;
 pub mod chart;
 pub mod diff;
-mod markup;
 mod networks;
-pub mod page;
-pub mod panels;
-pub mod quantity;
-pub mod text;
+mod page;
+mod panels;
+mod quantity;
+mod resimulated;
+pub(crate) mod series_row;
+mod summary;
+pub(crate) mod text;
 pub mod trace;
+mod words;
 
 pub use busbw::busbw_summary;
 pub use page::{Heading, collective_page, page};
 pub use panels::{collective_plots, plots};
-pub use text::summary;
+pub use summary::summary;
+pub(crate) use words::counts_line;

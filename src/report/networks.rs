@@ -1,14 +1,16 @@
-//! The answer of a study that varies the network between the nodes: which topology is as good as the
-//! best, and how much oversubscription each forgives.
+//! The answer of a study that varies the network between nodes: topologies within 5% of the fastest, and
+//! the oversubscription that each tolerates.
+
+use itertools::Itertools;
 
 use crate::analysis::{Findings, KeyValue, SeriesFinding};
 use crate::report::quantity::{count, three_digits};
 use crate::spec::Axis;
 
-/// How much longer a step may take that is still called as fast.
+/// Largest ratio of step times that counts as equally fast.
 const AS_FAST: f64 = 1.05;
 
-/// Models that are told apart.
+/// Most models with a sentence of their own.
 const MODELS: usize = 6;
 
 /// One topology at the size that is compared.
@@ -32,56 +34,40 @@ pub(super) fn network_sentences(findings: &Findings) -> Vec<String> {
             models.push(model);
         }
     }
-    models
-        .into_iter()
-        .take(MODELS)
+    (models.into_iter().take(MODELS))
         .flat_map(|model| of_model(findings, model))
         .collect()
 }
 
 fn step_time(series: &SeriesFinding, gpus: u32) -> Option<f64> {
-    series
-        .sizes
-        .iter()
-        .find(|size| size.point.gpus == gpus)
-        .and_then(|size| size.point.measured)
-        .map(|measured| measured.step_time_s)
+    let (_, measured) = series.ran().find(|(size, _)| size.point.gpus == gpus)?;
+    Some(measured.step_time_s)
 }
 
 fn of_model(findings: &Findings, model: Option<&KeyValue>) -> Vec<String> {
-    let series: Vec<&SeriesFinding> = findings
-        .series
-        .iter()
-        .filter(|series| series.value(Axis::Model) == model)
-        .collect();
-    let ran = series.iter().flat_map(|series| &series.sizes);
-    let Some(gpus) = ran
-        .filter(|size| size.point.measured.is_some())
-        .map(|size| size.point.gpus)
-        .max()
-    else {
+    let series = || {
+        let all = findings.series.iter();
+        all.filter(|series| series.value(Axis::Model) == model)
+    };
+    let sizes = series().flat_map(|series| series.ran().map(|(size, _)| size.point.gpus));
+    let Some(gpus) = sizes.max() else {
         return Vec::new();
     };
-    let fastest = series
-        .iter()
-        .filter_map(|series| Some((step_time(series, gpus)?, *series)))
+    let fastest = series()
+        .filter_map(|series| Some((step_time(series, gpus)?, series)))
         .min_by(|a, b| a.0.total_cmp(&b.0));
     let Some((least, best)) = fastest else {
         return Vec::new();
     };
-    let others: Vec<Axis> = findings
-        .varied
-        .iter()
-        .copied()
-        .filter(|axis| !matches!(axis, Axis::Topology | Axis::Oversubscription))
-        .collect();
-    let contenders: Vec<Contender<'_>> = series
-        .iter()
-        .filter(|series| {
-            others
-                .iter()
-                .all(|axis| series.value(*axis) == best.value(*axis))
-        })
+    let is_of_network = |axis: &Axis| matches!(axis, Axis::Topology | Axis::Oversubscription);
+    let (_, others): (Vec<Axis>, Vec<Axis>) =
+        findings.varied.iter().partition(|it| is_of_network(it));
+    let is_contender = |series: &&SeriesFinding| {
+        let mut others = others.iter();
+        others.all(|axis| series.value(*axis) == best.value(*axis))
+    };
+    let contenders: Vec<Contender<'_>> = series()
+        .filter(is_contender)
         .filter_map(|series| {
             Some(Contender {
                 name: series.value(Axis::Topology)?,
@@ -93,22 +79,19 @@ fn of_model(findings: &Findings, model: Option<&KeyValue>) -> Vec<String> {
             })
         })
         .collect();
-    let mut found: Vec<String> = Vec::new();
-    let with: Vec<Axis> = others
-        .into_iter()
-        .filter(|axis| *axis != Axis::Model)
-        .collect();
-    if let Some(words) = topologies(&contenders, least) {
+    let sentence = topologies(&contenders, least).map(|words| {
         let subject = model.map_or_else(String::new, |model| format!("{model}: "));
-        let with = match best.label(&with) {
+        let with = others.into_iter().filter(|axis| *axis != Axis::Model);
+        let with = match best.label(&with.collect::<Vec<_>>()) {
             label if label.is_empty() => String::new(),
             label => format!(" with {label}"),
         };
         let gpus = count(f64::from(gpus));
-        found.push(format!("{subject}on {gpus} GPUs{with}, {words}."));
-    }
-    found.extend(oversubscription(&contenders));
-    found
+        format!("{subject}on {gpus} GPUs{with}, {words}.")
+    });
+    (sentence.into_iter())
+        .chain(oversubscription(&contenders))
+        .collect()
 }
 
 /// The contenders of each topology, least oversubscribed first.
@@ -116,15 +99,14 @@ fn by_topology<'a, 'b>(
     contenders: &'b [Contender<'a>],
 ) -> Vec<(&'a KeyValue, Vec<&'b Contender<'a>>)> {
     let mut found: Vec<(&KeyValue, Vec<&Contender<'_>>)> = Vec::new();
-    for contender in contenders {
-        match found.iter_mut().find(|(name, _)| *name == contender.name) {
-            Some((_, known)) => known.push(contender),
-            None => found.push((contender.name, vec![contender])),
+    let sorted = contenders.iter();
+    for it in sorted.sorted_by(|a, b| a.oversubscription.total_cmp(&b.oversubscription)) {
+        match found.iter_mut().find(|(name, _)| *name == it.name) {
+            Some((_, known)) => known.push(it),
+            None => found.push((it.name, vec![it])),
         }
     }
-    for (_, known) in &mut found {
-        known.sort_by(|a, b| a.oversubscription.total_cmp(&b.oversubscription));
-    }
+    found.sort_by_key(|(name, _)| contenders.iter().position(|it| it.name == *name));
     found
 }
 
@@ -138,7 +120,7 @@ fn topologies(contenders: &[Contender<'_>], least: f64) -> Option<String> {
     for (name, of_name) in all {
         match of_name.first().and_then(|contender| contender.step_time_s) {
             Some(secs) if secs <= AS_FAST * least => as_fast.push(name.to_string()),
-            Some(secs) => slower.push((secs / least, name.to_string())),
+            Some(secs) => slower.push((secs / least, name)),
             None => cannot.push(name.to_string()),
         }
     }
@@ -147,11 +129,9 @@ fn topologies(contenders: &[Contender<'_>], least: f64) -> Option<String> {
         [only] => format!("{only} is fastest"),
         several => format!("{} are within 5% of the fastest", joined(several)),
     }];
-    let factors: Vec<String> = slower
-        .iter()
-        .map(|(factor, name)| format!("{name} {} times", three_digits(*factor)))
-        .collect();
-    if !factors.is_empty() {
+    if !slower.is_empty() {
+        let factor = |(factor, name): &(f64, _)| format!("{name} {} times", three_digits(*factor));
+        let factors: Vec<String> = slower.iter().map(factor).collect();
         parts.push(format!("{} as long", joined(&factors)));
     }
     if !cannot.is_empty() {
@@ -160,30 +140,27 @@ fn topologies(contenders: &[Contender<'_>], least: f64) -> Option<String> {
     Some(parts.join("; "))
 }
 
-/// How much oversubscription each topology forgives.
+/// The oversubscription up to which each topology stays within 5% of its least oversubscribed step.
 fn oversubscription(contenders: &[Contender<'_>]) -> Option<String> {
-    let words: Vec<String> = by_topology(contenders)
-        .into_iter()
-        .filter_map(|(name, of_name)| {
-            let ran: Vec<(f64, f64)> = of_name
-                .iter()
-                .filter_map(|it| Some((it.oversubscription, it.step_time_s?)))
-                .collect();
-            let ((_, base), (most, _)) = (*ran.first()?, *ran.last()?);
-            if ran.len() < 2 {
-                return None;
+    let of_topology = |(name, of_name): (&KeyValue, Vec<&Contender<'_>>)| {
+        let ran = of_name.iter();
+        let ran = ran.filter_map(|it| Some((it.oversubscription, it.step_time_s?)));
+        let ran: Vec<(f64, f64)> = ran.collect();
+        let [(_, base), .., (most, _)] = ran[..] else {
+            return None;
+        };
+        let costly = ran.iter().find(|(_, secs)| *secs > AS_FAST * base);
+        Some(match costly {
+            None => format!("{name} tolerates {most}:1"),
+            Some((ratio, secs)) => {
+                let factor = three_digits(secs / base);
+                format!("{name} at {ratio}:1 takes {factor} times as long")
             }
-            let costly = ran.iter().find(|(_, secs)| *secs > AS_FAST * base);
-            Some(match costly {
-                None => format!("{name} forgives {most}:1"),
-                Some((ratio, secs)) => {
-                    let factor = three_digits(secs / base);
-                    format!("{name} at {ratio}:1 takes {factor} times as long")
-                }
-            })
         })
-        .collect();
-    (!words.is_empty()).then(|| format!("Oversubscription there: {}.", words.join(", ")))
+    };
+    let words = by_topology(contenders).into_iter().filter_map(of_topology);
+    let words = words.into_iter().join(", ");
+    (!words.is_empty()).then(|| format!("Oversubscription on these: {words}."))
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -223,7 +200,7 @@ mod tests {
         assert_eq!(
             oversubscription(&contenders).as_deref(),
             Some(
-                "Oversubscription there: rail forgives 2:1, tree at 4:1 takes 2.00 times as long."
+                "Oversubscription on these: rail tolerates 2:1, tree at 4:1 takes 2.00 times as long."
             )
         );
     }

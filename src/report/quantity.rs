@@ -1,7 +1,7 @@
-//! Quantities as people read them: three digits that count, with a unit.
+//! Quantities for people: three significant digits, with a unit.
 
 /// A count with thousands apart: `16,384`; rounded to a whole one.
-pub fn count(value: f64) -> String {
+pub(crate) fn count(value: f64) -> String {
     let digits = format!("{value:.0}");
     let (sign, digits) = match digits.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -18,13 +18,13 @@ pub fn count(value: f64) -> String {
 }
 
 /// The size of a job: `512 GPUs`.
-pub fn gpus(number: u64) -> String {
+pub(crate) fn gpus(number: u64) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} GPU{plural}", count(number as f64))
 }
 
 /// Three significant digits without an exponent: `1.23`, `45.6`, `789`, `0.0123`.
-pub fn three_digits(value: f64) -> String {
+pub(crate) fn three_digits(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }
@@ -56,7 +56,7 @@ fn in_unit(value: f64, units: &[(f64, &str)]) -> String {
 }
 
 /// A time: `1.23 s`, `45.6 ms`, `3.00 h`.
-pub fn seconds(value: f64) -> String {
+pub(crate) fn seconds(value: f64) -> String {
     // From where on a unit is used, and how many seconds it has.
     const UNITS: &[(f64, f64, &str)] = &[
         (3.0 * 86_400.0, 86_400.0, "d"),
@@ -73,7 +73,7 @@ pub fn seconds(value: f64) -> String {
 }
 
 /// A large number with a decimal prefix: `4.10 M`, `12.3 k`.
-pub fn decimal(value: f64) -> String {
+pub(crate) fn decimal(value: f64) -> String {
     in_unit(
         value,
         &[(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")],
@@ -81,14 +81,15 @@ pub fn decimal(value: f64) -> String {
 }
 
 /// Bytes with a binary prefix: `79.2 GiB`.
-pub fn bytes(value: f64) -> String {
+pub(crate) fn bytes(value: f64) -> String {
     const KIBI: f64 = 1_024.0;
+    const MEBI: f64 = KIBI * KIBI;
     in_unit(
         value,
         &[
-            (KIBI * KIBI * KIBI * KIBI, "TiB"),
-            (KIBI * KIBI * KIBI, "GiB"),
-            (KIBI * KIBI, "MiB"),
+            (MEBI * MEBI, "TiB"),
+            (MEBI * KIBI, "GiB"),
+            (MEBI, "MiB"),
             (KIBI, "KiB"),
             (1.0, "B"),
         ],
@@ -96,55 +97,49 @@ pub fn bytes(value: f64) -> String {
 }
 
 /// Dollars: `$1.23`, `$4.10 M`.
-pub fn dollars(value: f64) -> String {
+pub(crate) fn dollars(value: f64) -> String {
     format!("${}", decimal(value))
 }
 
-/// A number for the tick of an axis: three digits that count, without noughts behind them: `0.05`.
-pub fn short_number(value: f64) -> String {
-    without_noughts(&three_digits(value))
+/// A number for the tick of an axis, without trailing zeros: `0.05`.
+pub(crate) fn short_number(value: f64) -> String {
+    without_trailing_zeros(&three_digits(value))
 }
 
 /// A large number for the tick of an axis: `10 M`, `200 k`, `2.5`.
-pub fn short_decimal(value: f64) -> String {
-    without_noughts_before_unit(&decimal(value))
+pub(crate) fn short_decimal(value: f64) -> String {
+    without_trailing_zeros_before_unit(&decimal(value))
 }
 
 /// Dollars for the tick of an axis: `$10 M`.
-pub fn short_dollars(value: f64) -> String {
+pub(crate) fn short_dollars(value: f64) -> String {
     format!("${}", short_decimal(value))
 }
 
 /// Bytes for the tick of an axis: `8 MiB`.
-pub fn short_bytes(value: f64) -> String {
-    without_noughts_before_unit(&bytes(value))
+pub(crate) fn short_bytes(value: f64) -> String {
+    without_trailing_zeros_before_unit(&bytes(value))
 }
 
 /// A time for the tick of an axis: `10 ms`.
-pub fn short_seconds(value: f64) -> String {
-    without_noughts_before_unit(&seconds(value))
+pub(crate) fn short_seconds(value: f64) -> String {
+    without_trailing_zeros_before_unit(&seconds(value))
 }
 
-fn without_noughts_before_unit(text: &str) -> String {
+fn without_trailing_zeros_before_unit(text: &str) -> String {
     match text.split_once(' ') {
-        Some((number, unit)) => format!("{} {unit}", without_noughts(number)),
-        None => without_noughts(text),
+        Some((number, unit)) => format!("{} {unit}", without_trailing_zeros(number)),
+        None => without_trailing_zeros(text),
     }
 }
 
-fn without_noughts(number: &str) -> String {
-    if number.contains('.') {
-        number
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned()
-    } else {
-        number.to_owned()
-    }
+fn without_trailing_zeros(number: &str) -> String {
+    let short = number.trim_end_matches('0').trim_end_matches('.');
+    if number.contains('.') { short } else { number }.to_owned()
 }
 
 /// A fraction in percent: `84%`.
-pub fn percent(fraction: f64) -> String {
+pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.0}%", 100.0 * fraction)
 }
 

@@ -3,37 +3,34 @@
 //! One process per pipeline stage, one thread per stream. Perfetto drops slices unless process ids
 //! start at 1, thread ids are unique over all processes and no thread has the id of a process (it
 //! would be that one's main thread), and no slice of a thread begins before the one before it ends.
-//! Perfetto counts whole nanoseconds, cut off from the microseconds of the file; so both ends of
-//! every slice are put on whole nanoseconds here, and written such that nothing is cut off.
+//! Perfetto truncates the microseconds of the file to whole nanoseconds; so both ends of every slice are
+//! rounded to whole nanoseconds here, and written such that truncation keeps them.
 
 use serde_json::{Value, json};
 
 use crate::simulation::StepPart;
-use crate::simulation::training::{Slice, SliceKind, Trace, Track};
+use crate::simulation::training::{Slice, Trace, Track};
 use crate::units::{SimDuration, SimTime};
 
 /// The trace as JSON text; `name` is that of the point.
 pub fn chrome_json(trace: &Trace, name: &str) -> String {
     let mut events: Vec<Value> = Vec::new();
     for stage in 0..trace.stages {
-        events.push(json!({
-            "ph": "M", "name": "process_name", "pid": process(stage), "tid": thread(stage, Track::Compute),
-            "args": {"name": format!("stage {stage} of {name}")},
-        }));
-        events.push(json!({
-            "ph": "M", "name": "process_sort_index", "pid": process(stage), "tid": thread(stage, Track::Compute),
-            "args": {"sort_index": stage},
-        }));
+        let mut metadata = |what: &str, track: Track, args: Value| {
+            events.push(json!({
+                "ph": "M", "name": what, "pid": process(stage), "tid": thread(stage, track), "args": args,
+            }));
+        };
+        let name = format!("stage {stage} of {name}");
+        metadata("process_name", Track::Compute, json!({"name": name}));
+        metadata(
+            "process_sort_index",
+            Track::Compute,
+            json!({"sort_index": stage}),
+        );
         for (place, track) in Track::ALL.iter().enumerate() {
-            let (pid, tid) = (process(stage), thread(stage, *track));
-            events.push(json!({
-                "ph": "M", "name": "thread_name", "pid": pid, "tid": tid,
-                "args": {"name": track.as_str()},
-            }));
-            events.push(json!({
-                "ph": "M", "name": "thread_sort_index", "pid": pid, "tid": tid,
-                "args": {"sort_index": place},
-            }));
+            metadata("thread_name", *track, json!({"name": track.as_str()}));
+            metadata("thread_sort_index", *track, json!({"sort_index": place}));
         }
     }
     events.extend(trace.slices.iter().map(slice_event));
@@ -59,7 +56,7 @@ const fn process(stage: u32) -> u32 {
     stage + 1
 }
 
-/// Above every process id: a trace of more than a million stages there is not.
+/// Thread id, above every process id: no trace has a million stages.
 const fn thread(stage: u32, track: Track) -> u32 {
     let stream = match track {
         Track::Compute => 1,
@@ -74,9 +71,9 @@ const fn nanoseconds(time: SimTime) -> u64 {
     (time.as_picos() + 500) / 1_000
 }
 
-/// Nanoseconds as the microseconds of a Chrome trace, such that a reader who multiplies by 1,000 and
-/// cuts off what is behind the point has the same nanoseconds again, also one whose parser of numbers
-/// is off by the last bit: a hundredth of a nanosecond is added where it might be cut to the one below.
+/// Nanoseconds as the microseconds of a Chrome trace. A reader that multiplies by 1,000 and truncates gets the
+/// same nanoseconds, even if its number parser is off by the last bit: a hundredth of a nanosecond is added
+/// where truncation might give the nanosecond below.
 fn microseconds(nanoseconds: u64) -> f64 {
     const HUNDREDTH_NS: f64 = 1e-5;
     let value = nanoseconds as f64 / 1_000.0;
@@ -92,7 +89,7 @@ fn length_us(duration: SimDuration) -> f64 {
     duration.as_picos() as f64 / 1e6
 }
 
-/// First nanosecond of a slice, and the first behind it.
+/// First nanosecond of a slice, and the first after it.
 fn ends(slice: &Slice) -> (u64, u64) {
     (
         nanoseconds(slice.start),
@@ -130,14 +127,7 @@ fn slice_event(slice: &Slice) -> Value {
 
 /// `forward 3 · layers 0–7`.
 fn slice_name(slice: &Slice) -> String {
-    let kind = match slice.kind {
-        SliceKind::Forward
-        | SliceKind::Backward
-        | SliceKind::Send
-        | SliceKind::Replication
-        | SliceKind::Optimizer
-        | SliceKind::Host => slice.kind.as_str(),
-    };
+    let kind = slice.kind.as_str();
     let microbatch = slice
         .microbatch
         .map(|m| format!(" {m}"))
@@ -165,6 +155,7 @@ fn flow_event(phase: &str, id: usize, slice: &Slice, at: u64) -> Value {
 mod tests {
     use super::*;
     use crate::simulation::TimeShares;
+    use crate::simulation::training::SliceKind;
 
     fn slice(stage: u32, start: u64) -> Slice {
         Slice {

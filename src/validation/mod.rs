@@ -2,7 +2,7 @@
 //!
 //! A file of cases is a CSV whose header tells the [`CaseKind`], or a JSON network of flows. Each row becomes a [`Case`]:
 //! the scenario to simulate, or why there is none. [`judge`] simulates cases, [`Assessment`] summarises their errors by
-//! group, [`listing`] and [`page`] write them down.
+//! group.
 //!
 //! A row is read in three steps: `wording` turns what its source says in words into columns, `cells` and `table` turn
 //! the columns into a struct, and `job*` or `collectives` look up presets and apply the row's own sizes as a spec does.
@@ -10,8 +10,6 @@
 pub mod assessment;
 pub mod case;
 pub mod errors;
-pub mod listing;
-pub mod page;
 pub mod series;
 
 mod cells;

@@ -285,10 +285,10 @@ fn the_summary_opens_with_question_and_answer_in_80_columns() {
 
       Fastest within 80% efficiency with h100-sxm at 32 GPUs (4 nodes): 2.50 s per
         step, 410 samples/s.
-      Scaling breaks down (under 80% efficiency) in 2 of 2 series, at 32 GPUs,
-        because of data-parallel communication (2).
+      Scaling breaks down (under 80% efficiency) in 2 of 2 series, at 32 GPUs.
+        Causes: data-parallel communication (2).
 
-    series                        GPUs    step eff. breaks at because of   bound
+    series                        GPUs    step eff. breaks at cause        bound
     h100-sxm                        32  2.50 s  80%        32 dp comm      compute
     a100-80gb-sxm                   32  2.50 s  80%        32 dp comm      compute
 
@@ -315,7 +315,7 @@ fn a_tooth_of_divisibility_is_marked_and_told_and_breaks_nothing() {
     assert_eq!(series.breakdown.status, BreakdownStatus::None);
     let text = summary(&findings, None);
     let words: Vec<&str> = text.split_whitespace().collect();
-    let told = "1 size is slower per GPU than both neighbours, as divisibility makes them; most of all at 24 GPUs (3 \
-                nodes), 30% under the size before.";
-    assert!(words.join(" ").contains(told), "{text}");
+    let said = "1 size is slower per GPU than the sizes before and after, because batch or layers divide \
+                unevenly; the largest drop is at 24 GPUs (3 nodes), 30% under the size before.";
+    assert!(words.join(" ").contains(said), "{text}");
 }

@@ -197,6 +197,6 @@ fn ten_thousand_series_are_summed_up_and_all_kept() {
     assert!(ended.stdout.contains("10,000 series"), "{}", ended.stdout);
     assert!(ended.stdout.lines().count() < 40, "{}", ended.stdout);
     assert!(desk.read("many/report.html").len() < 2_000_000);
-    assert!(desk.has("plots/reach.png") && desk.has("plots/rate.svg"));
+    assert!(desk.has("plots/reach.svg") && desk.has("plots/rate.svg"));
     ended.expect_code(0);
 }

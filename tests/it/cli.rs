@@ -195,8 +195,8 @@ fn a_point_is_explained_as_its_row_says() {
         "memory_weights_bytes",
         "bottleneck",
         "advice",
-        "trust in the step time: nearest 5 validated cases: ",
-        "trust in the memory: ",
+        "confidence in the step time: nearest 5 validated cases: ",
+        "confidence in the memory: ",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }

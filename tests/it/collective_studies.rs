@@ -244,12 +244,17 @@ fn every_chart_of_it_becomes_a_picture() {
         .collect();
     names.sort();
     // An all-reduce by two algorithms on 16 and 32 GPUs, an all-gather by one on both: bandwidth and
-    // time of each, as SVG and PNG.
+    // time of each, as SVG and, where it is built in, as PNG.
+    let kinds: &[&str] = if cfg!(feature = "png") {
+        &["png", "svg"]
+    } else {
+        &["svg"]
+    };
     let mut expected: Vec<String> = Vec::new();
     for what in ["busbw", "time"] {
         for op in ["all-gather", "all-reduce"] {
             for gpus in [16, 32] {
-                for kind in ["png", "svg"] {
+                for kind in kinds {
                     expected.push(format!("{what}-{op}-{gpus}-GPUs.{kind}"));
                 }
             }
@@ -261,10 +266,10 @@ fn every_chart_of_it_becomes_a_picture() {
     let marks = document.descendants().filter(|it| it.has_tag_name("title"));
     // Two sizes by ring and two by tree.
     assert_eq!(marks.count(), 4);
-    assert!(
-        desk.read("charts/busbw-all-gather-32-GPUs.png")
-            .starts_with(b"\x89PNG")
-    );
+    if cfg!(feature = "png") {
+        let png = desk.read("charts/busbw-all-gather-32-GPUs.png");
+        assert!(png.starts_with(b"\x89PNG"));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `report.html` stands alone, is well-formed where it can be checked, and stays small.
 
 use clustersweep::analysis::Findings;
+#[cfg(feature = "png")]
 use clustersweep::report::chart::Rasteriser;
 use clustersweep::report::{Heading, page, plots};
 
@@ -72,6 +73,7 @@ fn the_efficiency_of_a_frozen_layout_is_a_dashed_line() {
     assert_eq!(svg.matches("class=\"line dashed s0\"").count(), 2);
 }
 
+#[cfg(feature = "png")]
 #[test]
 fn every_chart_becomes_a_picture_a_column_wide() {
     let rasteriser = Rasteriser::default();

@@ -71,7 +71,7 @@ fn a_run_that_was_killed_goes_on_and_writes_the_same_bytes() {
     let finished = format!("{} points are finished", 512 * parts(&desk, "cut"));
     cut_off(&desk, &go_on, "cut", "-TERM")
         .expect_code(143)
-        .expect_stderr(&[&finished, "stopped after", "go on with --resume"]);
+        .expect_stderr(&[&finished, "stopped after", "continue with --resume"]);
     desk.sweep(&go_on).expect_code(0);
     expect_same(&desk, "whole", "cut");
     let manifest = desk.json("cut/manifest.json");
@@ -81,7 +81,7 @@ fn a_run_that_was_killed_goes_on_and_writes_the_same_bytes() {
 
     desk.sweep(&go_on)
         .expect_code(0)
-        .expect_stderr(&["2100 points are finished", "no point was left to play"]);
+        .expect_stderr(&["2100 points are finished", "no point was left to simulate"]);
     expect_same(&desk, "whole", "cut");
 }
 

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clustersweep::catalog::Catalog;
+use clustersweep::report::accuracy;
 use clustersweep::validation::{
-    Assessment, CaseKind, CaseStatus, ErrorSummary, Judged, KindAssessment, SHIPPED, judge, page,
+    Assessment, CaseKind, CaseStatus, ErrorSummary, Judged, KindAssessment, SHIPPED, judge,
     read_cases,
 };
 
@@ -51,8 +52,8 @@ fn the_accuracy_page_is_what_the_program_writes_today() {
     let judged = shipped();
     let assessment = Assessment::of(&judged, Catalog::builtin());
     for (name, text) in [
-        (page::PAGE, page::page(&assessment)),
-        (page::PLOT, page::plot(&judged)),
+        (accuracy::PAGE, accuracy::page(&assessment)),
+        (accuracy::PLOT, accuracy::plot(&judged)),
     ] {
         let path = root().join("docs").join(name);
         let kept = std::fs::read_to_string(&path).unwrap_or_default();

@@ -1,40 +1,44 @@
 //! Stacked bars over categories.
 
+use maud::html;
+
+use super::coordinates::at;
+use super::drawing::Drawing;
 use super::frame::{Frame, ValueAxis};
-use super::{Drawing, Scale, at, escaped};
+use super::marks::{cross, tip};
+use super::scale::Scale;
 
 /// One bar: its category and the parts that stack up to it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bar {
+pub(crate) struct Bar {
     /// Name under the bar.
-    pub name: String,
+    pub(crate) name: String,
     /// Height and tip of each part, in the order of the chart's parts.
-    pub parts: Vec<(f64, String)>,
-    /// Why there are no parts, where there are none.
-    pub gap: String,
+    pub(crate) parts: Vec<(f64, String)>,
+    /// Reason of a gap: a bar without parts.
+    pub(crate) gap: String,
 }
 
 /// A chart of stacked bars.
 #[derive(Clone, Debug)]
-pub struct BarChart {
-    /// What it shows.
-    pub title: String,
+pub(crate) struct BarChart {
+    /// Title above the chart.
+    pub(crate) title: String,
     /// Name of the categories.
-    pub x: String,
+    pub(crate) x: String,
     /// Name and unit of the heights.
-    pub y: String,
-    /// How heights are written.
-    pub format: fn(f64) -> String,
+    pub(crate) y: String,
+    /// Format of the heights.
+    pub(crate) format: fn(f64) -> String,
     /// Names of the parts and their colours, 0–9.
-    pub parts: Vec<(&'static str, usize)>,
+    pub(crate) parts: Vec<(&'static str, usize)>,
     /// The bars; one without parts is a gap.
-    pub bars: Vec<Bar>,
+    pub(crate) bars: Vec<Bar>,
 }
 
 impl BarChart {
-    /// Draws it. Parts that are nowhere above half a percent of the tallest bar
-    /// have no place in the legend.
-    pub fn draw(&self) -> Drawing {
+    /// Draws the chart. The legend leaves out parts that are nowhere above half a percent of the tallest bar.
+    pub(crate) fn draw(&self) -> Drawing {
         let heights = self
             .bars
             .iter()
@@ -62,19 +66,14 @@ impl BarChart {
 
     fn push_bar(&self, frame: &mut Frame, bar: &Bar, center: f64, scale: Scale) {
         if bar.parts.is_empty() {
-            frame.push(&format!(
-                "<path class=\"cross\" transform=\"translate({} {})\" d=\"{CROSS}\"><title>{}</title></path>",
-                at(frame.x(center)),
-                at(frame.y(0.0) - 8.0),
-                escaped(&bar.gap)
-            ));
+            frame.push(&cross(frame.x(center), frame.y(0.0) - 8.0, &bar.gap));
             return;
         }
         let slot = frame.width / self.bars.len() as f64;
         let width = (slot * 0.72).min(46.0);
         let x = frame.x(center) - width / 2.0;
         let mut below = 0.0;
-        for ((height, tip), (_, colour)) in bar.parts.iter().zip(&self.parts) {
+        for ((height, text), (_, colour)) in bar.parts.iter().zip(&self.parts) {
             let (bottom, top) = (
                 frame.y(scale.place(below)),
                 frame.y(scale.place(below + height)),
@@ -83,14 +82,11 @@ impl BarChart {
             if bottom - top < 0.05 {
                 continue;
             }
-            frame.push(&format!(
-                "<rect class=\"bar p{colour}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{}</title></rect>",
-                at(x),
-                at(top),
-                at(width),
-                at(bottom - top),
-                escaped(tip)
-            ));
+            frame.push(&html! {
+                rect class={ "bar p" (colour) } x=(at(x)) y=(at(top)) width=(at(width)) height=(at(bottom - top)) {
+                    (tip(text))
+                }
+            });
         }
     }
 
@@ -103,20 +99,12 @@ impl BarChart {
                 .map(|(height, _)| *height)
                 .fold(0.0, f64::max);
             if largest > 0.005 * tallest {
-                let sample = format!(
-                    "<rect class=\"bar p{colour}\" x=\"-6\" y=\"-5\" width=\"12\" height=\"10\"/>"
-                );
+                let sample = html! { rect class={ "bar p" (colour) } x="-6" y="-5" width="12" height="10" {} };
                 frame.legend(name, sample);
             }
         }
         if self.bars.iter().any(|bar| bar.parts.is_empty()) {
-            frame.legend(
-                "did not run",
-                format!("<path class=\"cross\" d=\"{CROSS}\"/>"),
-            );
+            frame.legend("did not run", cross(0.0, 0.0, ""));
         }
     }
 }
-
-/// What stands where something did not run.
-pub(super) const CROSS: &str = "M-3.2 -3.2L3.2 3.2M-3.2 3.2L3.2 -3.2";

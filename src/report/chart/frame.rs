@@ -1,8 +1,11 @@
-//! What every chart has: a title, two axes with ticks and names, a legend.
+//! The frame of every chart: title, two axes with ticks and names, legend.
 
+use maud::{Markup, PreEscaped, html};
+
+use super::coordinates::{WIDTH, at, horizontal, translate};
+use super::drawing::Drawing;
 use super::letters::{fitted, width};
-use super::{Drawing, Scale, at, escaped};
-use crate::report::markup::push;
+use super::scale::Scale;
 
 /// Size of all text but the title.
 pub(super) const LETTER: f64 = 12.0;
@@ -15,16 +18,16 @@ const HEAD: f64 = 42.0;
 
 /// One axis with values.
 #[derive(Clone, Debug)]
-pub struct ValueAxis {
-    /// What it measures, with its unit.
-    pub name: String,
-    /// From values to places.
-    pub scale: Scale,
-    /// How values are written.
-    pub format: fn(f64) -> String,
+pub(crate) struct ValueAxis {
+    /// Quantity with its unit.
+    pub(crate) name: String,
+    /// Scale from values to places.
+    pub(crate) scale: Scale,
+    /// Format of the values.
+    pub(crate) format: fn(f64) -> String,
 }
 
-/// The room of a chart and what is drawn into it.
+/// The plot area of a chart, and its markup so far.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) left: f64,
@@ -32,14 +35,11 @@ pub(super) struct Frame {
     pub(super) width: f64,
     pub(super) height: f64,
     body: String,
-    legend: Vec<(String, String)>,
+    legend: Vec<(String, Markup)>,
     title: String,
 }
 
 impl Frame {
-    /// Whole width of every chart, in the units of its view box.
-    pub(super) const WIDTH: f64 = 420.0;
-
     /// A frame whose vertical axis has values.
     pub(super) fn with_values(title: &str, axis: &ValueAxis) -> Self {
         let ticks = axis.scale.ticks(5);
@@ -58,13 +58,7 @@ impl Frame {
             .chain(ticks.iter().map(|tick| ("gridline", *tick)));
         for (class, tick) in lines {
             let y = frame.y(axis.scale.place(tick));
-            let line = format!(
-                "<path class=\"{class}\" d=\"M{} {}H{}\"/>",
-                at(frame.left),
-                at(y),
-                at(right)
-            );
-            frame.push(&line);
+            frame.push(&html! { path class=(class) d=(horizontal(frame.left, right, y)) {} });
         }
         for tick in ticks {
             let y = frame.y(axis.scale.place(tick)) + 4.2;
@@ -78,7 +72,7 @@ impl Frame {
         Self {
             left,
             top: HEAD,
-            width: Self::WIDTH - left - right,
+            width: WIDTH - left - right,
             height,
             body: String::new(),
             legend: Vec::new(),
@@ -94,33 +88,22 @@ impl Frame {
         self.top + (1.0 - place) * self.height
     }
 
-    pub(super) fn push(&mut self, markup: &str) {
-        self.body.push_str(markup);
+    pub(super) fn push(&mut self, markup: &Markup) {
+        self.body.push_str(&markup.0);
     }
 
-    /// A name in the legend with the markup of its sample, drawn around (0, 0). A name that stands
-    /// there already is not repeated.
-    pub(super) fn legend(&mut self, name: &str, sample: String) {
+    /// Adds a name to the legend, with the markup of its sample around (0, 0); known names are not repeated.
+    pub(super) fn legend(&mut self, name: &str, sample: Markup) {
         if !self.legend.iter().any(|(known, _)| known == name) {
             self.legend.push((name.to_owned(), sample));
         }
     }
 
     pub(super) fn text(&mut self, class: &str, x: f64, y: f64, anchor: &str, text: &str) {
-        let class = if class.is_empty() {
-            String::new()
-        } else {
-            format!(" class=\"{class}\"")
-        };
-        push(
-            &mut self.body,
-            format_args!(
-                "<text{class} x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
-                at(x),
-                at(y),
-                escaped(text)
-            ),
-        );
+        let class = Some(class).filter(|class| !class.is_empty());
+        self.push(&html! {
+            text class=[class] x=(at(x)) y=(at(y)) text-anchor=(anchor) { (text) }
+        });
     }
 
     /// Ticks and name of a horizontal axis with values.
@@ -138,22 +121,16 @@ impl Frame {
     /// third, … has one.
     pub(super) fn horizontal_ticks(&mut self, ticks: &[(f64, String)], name: &str) {
         let bottom = self.top + self.height;
-        let line = format!(
-            "<path class=\"axis\" d=\"M{} {}H{}\"/>",
-            at(self.left),
-            at(bottom),
-            at(self.left + self.width)
-        );
-        self.push(&line);
+        let line = horizontal(self.left, self.left + self.width, bottom);
+        self.push(&html! { path.axis d=(line) {} });
         let every = self.labelled_ticks(ticks);
         for (number, (place, label)) in ticks.iter().enumerate() {
             let x = self.x(*place);
-            let tick = format!("<path class=\"tick\" d=\"M{} {}v4\"/>", at(x), at(bottom));
-            self.push(&tick);
+            self.push(&html! { path.tick d={ "M" (at(x)) " " (at(bottom)) "v4" } {} });
             if number % every == 0 {
                 // The last label may not stick out of the chart.
                 let half = width(label, LETTER) / 2.0;
-                let x = x.clamp(half, (Self::WIDTH - half).max(half));
+                let x = x.clamp(half, (WIDTH - half).max(half));
                 self.text("", x, bottom + 17.0, "middle", label);
             }
         }
@@ -161,7 +138,7 @@ impl Frame {
         self.text("name", center, bottom + 35.0, "middle", name);
     }
 
-    /// The least `n` such that the labels of every nth tick keep apart.
+    /// The least `n` such that the labels of every nth tick do not touch.
     fn labelled_ticks(&self, ticks: &[(f64, String)]) -> usize {
         const APART: f64 = 6.0;
         let keep_apart = |every: usize| {
@@ -184,20 +161,13 @@ impl Frame {
         let (mut x, mut y) = (0.0, first);
         let entries = std::mem::take(&mut self.legend);
         for (name, sample) in &entries {
-            let name = fitted(name, LETTER, Self::WIDTH - 26.0);
+            let name = fitted(name, LETTER, WIDTH - 26.0);
             let wide = 24.0 + width(&name, LETTER);
-            if x > 0.0 && x + wide > Self::WIDTH {
+            if x > 0.0 && x + wide > WIDTH {
                 x = 0.0;
                 y += LEGEND_LINE;
             }
-            push(
-                &mut self.body,
-                format_args!(
-                    "<g transform=\"translate({} {})\">{sample}</g>",
-                    at(x + 9.0),
-                    at(y - 4.0)
-                ),
-            );
+            self.push(&html! { g transform=(translate(x + 9.0, y - 4.0)) { (sample) } });
             self.text("", x + 22.0, y, "start", &name);
             x += wide + 14.0;
         }
@@ -207,15 +177,11 @@ impl Frame {
             y + 8.0
         };
         // Bold letters are wider than the table of widths has them, in other fonts still more so.
-        let title = fitted(&self.title, 1.2 * 13.0, Self::WIDTH);
+        let title = fitted(&self.title, 1.2 * 13.0, WIDTH);
         Drawing {
-            width: Self::WIDTH,
+            width: WIDTH,
             height,
-            body: format!(
-                "<text class=\"title\" x=\"0\" y=\"14\">{}</text>{}",
-                escaped(&title),
-                self.body
-            ),
+            body: html! { text.title x="0" y="14" { (title) } (PreEscaped(self.body)) },
             title: self.title,
         }
     }

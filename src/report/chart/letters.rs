@@ -1,4 +1,4 @@
-//! How wide text is, so that labels never touch.
+//! Widths of text, so that labels never touch.
 
 /// Widths of the letters U+0020 to U+007E of Inter Regular, in 2048ths of the font size.
 const WIDTHS: [u16; 95] = [
@@ -10,10 +10,10 @@ const WIDTHS: [u16; 95] = [
     771, 1081, 670, 1211, 1151, 1676, 1118, 1151, 1131, 873, 681, 873, 1355,
 ];
 
-/// Any other letter.
+/// Width of any other letter.
 const OTHER: u16 = 1_355;
 
-/// Room for a page that draws in another font: DejaVu Sans, the widest usual one, is 8% wider.
+/// Allowance for a page that draws in another font: DejaVu Sans, the widest usual one, is 8% wider.
 pub(super) const SLACK: f64 = 1.08;
 
 /// Width of a text in the font of charts at a font size, in the units of the size.

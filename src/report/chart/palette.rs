@@ -1,35 +1,33 @@
 //! The colours of charts and pages, in one place.
 //!
-//! Series and parts keep apart for eyes without red, green or blue cones, stand out from the paper
+//! Series and parts are distinguishable for eyes without red, green or blue cones, and contrast with the paper
 //! by 3:1 and text by 4.5:1 (WCAG 2.1, 1.4.3 and 1.4.11): the tests below compute both.
-
-use crate::report::markup::push;
 
 /// Colours of one appearance, as `#rrggbb`.
 #[derive(Clone, Copy, Debug)]
-pub struct Scheme {
-    /// Behind everything.
-    pub paper: &'static str,
+pub(crate) struct Scheme {
+    /// Background.
+    pub(crate) paper: &'static str,
     /// Text.
-    pub ink: &'static str,
+    pub(crate) ink: &'static str,
     /// Text that matters less, and axes.
-    pub soft: &'static str,
+    pub(crate) soft: &'static str,
     /// Frames.
-    pub line: &'static str,
+    pub(crate) line: &'static str,
     /// Grid lines, which only guide the eye.
-    pub grid: &'static str,
-    /// Behind what is set apart.
-    pub tint: &'static str,
-    /// The one colour that calls.
-    pub accent: &'static str,
+    pub(crate) grid: &'static str,
+    /// Background of boxes and table heads.
+    pub(crate) tint: &'static str,
+    /// Accent.
+    pub(crate) accent: &'static str,
     /// Series.
-    pub series: [&'static str; 8],
+    pub(crate) series: [&'static str; 8],
     /// Parts of a step's time, in the order of `StepPart`.
-    pub parts: [&'static str; 10],
+    pub(crate) parts: [&'static str; 10],
 }
 
-/// For daylight and paper.
-pub const LIGHT: Scheme = Scheme {
+/// Colours for daylight and paper.
+pub(crate) static LIGHT: Scheme = Scheme {
     paper: "#ffffff",
     ink: "#1b1f24",
     soft: "#525a64",
@@ -46,8 +44,8 @@ pub const LIGHT: Scheme = Scheme {
     ],
 };
 
-/// For dark rooms.
-pub const DARK: Scheme = Scheme {
+/// Colours for dark rooms.
+pub(crate) static DARK: Scheme = Scheme {
     paper: "#14171a",
     ink: "#e8eaed",
     soft: "#a9b1ba",
@@ -66,7 +64,7 @@ pub const DARK: Scheme = Scheme {
 
 impl Scheme {
     /// Every colour with its name: `paper`, `c0` for series, `p0` for parts.
-    pub fn named(&self) -> Vec<(String, &'static str)> {
+    fn named(&'static self) -> Vec<(String, &'static str)> {
         let single = [
             ("paper", self.paper),
             ("ink", self.ink),
@@ -76,33 +74,28 @@ impl Scheme {
             ("tint", self.tint),
             ("accent", self.accent),
         ];
-        let numbered = |letter: char, colours: &[&'static str]| {
-            colours
-                .iter()
-                .enumerate()
-                .map(|(place, colour)| (format!("{letter}{place}"), *colour))
-                .collect::<Vec<_>>()
+        let numbered = |letter: char, colours: &'static [&'static str]| {
+            let colours = colours.iter().enumerate();
+            colours.map(move |(place, colour)| (format!("{letter}{place}"), *colour))
         };
-        let mut all: Vec<(String, &'static str)> = single
+        (single.into_iter())
             .map(|(name, colour)| (name.to_owned(), colour))
-            .into();
-        all.extend(numbered('c', &self.series));
-        all.extend(numbered('p', &self.parts));
-        all
+            .chain(numbered('c', &self.series))
+            .chain(numbered('p', &self.parts))
+            .collect()
     }
 
     /// The colours as custom properties of a style sheet: `--paper:#ffffff;`.
-    pub fn properties(&self) -> String {
-        let mut text = String::new();
-        for (name, colour) in self.named() {
-            push(&mut text, format_args!("--{name}:{colour};"));
-        }
-        text
+    pub(crate) fn properties(&'static self) -> String {
+        let named = self.named().into_iter();
+        named
+            .map(|(name, colour)| format!("--{name}:{colour};"))
+            .collect()
     }
 
     /// A style sheet with each `var(--name)` replaced by its colour, for programs that know no
     /// custom properties.
-    pub fn inlined(&self, style: &str) -> String {
+    pub(crate) fn inlined(&'static self, style: &str) -> String {
         self.named()
             .into_iter()
             .fold(style.to_owned(), |style, (name, colour)| {
@@ -159,7 +152,7 @@ mod tests {
         ]
     }
 
-    /// What eyes without one kind of cone see: Machado, Oliveira & Fernandes, IEEE TVCG 15(6), 2009,
+    /// Colour vision without one kind of cone: Machado, Oliveira & Fernandes, IEEE TVCG 15(6), 2009,
     /// severity 1. The first is the eye with all three.
     const EYES: [(&str, [[f64; 3]; 3]); 4] = [
         (
@@ -206,7 +199,7 @@ mod tests {
 
     #[test]
     fn text_and_lines_stand_out_from_what_is_behind_them() {
-        for scheme in [LIGHT, DARK] {
+        for scheme in [&LIGHT, &DARK] {
             for behind in [scheme.paper, scheme.tint] {
                 // Text: 4.5:1 (AA).
                 for text in [scheme.ink, scheme.soft, scheme.accent] {
@@ -227,7 +220,7 @@ mod tests {
     fn no_two_colours_of_a_chart_look_alike_to_any_eye() {
         // A difference of 2.3 in L*a*b* is just noticeable side by side; small marks apart from each
         // other need several times that.
-        for scheme in [LIGHT, DARK] {
+        for scheme in [&LIGHT, &DARK] {
             for (colours, least) in [(&scheme.series[..], 16.0), (&scheme.parts[..], 14.0)] {
                 for (eye, matrix) in &EYES {
                     let seen: Vec<[f64; 3]> =

@@ -1,54 +1,56 @@
-//! How far each of several things reaches: one row each over a common axis.
+//! Ranges of several things, one row each over a common axis.
 
-use super::bars::CROSS;
+use maud::{Markup, html};
+
+use super::coordinates::{WIDTH, at, horizontal};
+use super::drawing::Drawing;
 use super::frame::{Frame, LETTER, ValueAxis};
 use super::letters::{fitted, width};
-use super::{Drawing, at, escaped};
-use crate::report::markup::push;
+use super::marks::{cross, ring, ring_sample, tip};
 
-/// What a size of a row stands for.
+/// Kind of a size of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RangeMark {
-    /// It ran and is good enough.
+pub(crate) enum RangeMark {
+    /// Ran, and is good enough.
     Good,
-    /// It ran and is not.
+    /// Ran, and is not.
     Bad,
-    /// It did not run.
+    /// Did not run.
     Missing,
 }
 
 /// One row.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Range {
-    /// What the row is.
-    pub name: String,
-    /// Its sizes in order: value, what it stands for, what hovering shows.
-    pub marks: Vec<(f64, RangeMark, String)>,
-    /// Where it ends being good, and what hovering there shows.
-    pub end: Option<(f64, String)>,
-    /// What stands behind the row: why it ends.
-    pub note: String,
+pub(crate) struct Range {
+    /// Name of the row.
+    pub(crate) name: String,
+    /// Sizes in order: value, kind, text that hovering shows.
+    pub(crate) marks: Vec<(f64, RangeMark, String)>,
+    /// End of the good range, and the text that hovering there shows.
+    pub(crate) end: Option<(f64, String)>,
+    /// Note behind the row: why it ends.
+    pub(crate) note: String,
     /// Colour, 0–7; rows that belong together share one.
-    pub style: usize,
+    pub(crate) style: usize,
 }
 
 /// A chart of ranges.
 #[derive(Clone, Debug)]
-pub struct RangeChart {
-    /// What it shows.
-    pub title: String,
-    /// What the rows are.
-    pub rows: String,
+pub(crate) struct RangeChart {
+    /// Title above the chart.
+    pub(crate) title: String,
+    /// Title of the rows.
+    pub(crate) rows: String,
     /// The axis.
-    pub x: ValueAxis,
-    /// What the ring at the end of a row means.
-    pub ring: &'static str,
-    /// What a good and a bad size mean.
-    pub good: String,
-    /// The same of a bad one.
-    pub bad: String,
+    pub(crate) x: ValueAxis,
+    /// Meaning of the ring at the end of a row.
+    pub(crate) ring: &'static str,
+    /// Meaning of a good size.
+    pub(crate) good: String,
+    /// Meaning of a bad size.
+    pub(crate) bad: String,
     /// The rows.
-    pub ranges: Vec<Range>,
+    pub(crate) ranges: Vec<Range>,
 }
 
 /// Height of a row.
@@ -58,8 +60,8 @@ const NAMES: f64 = 175.0;
 const NOTES: f64 = 110.0;
 
 impl RangeChart {
-    /// Draws it.
-    pub fn draw(&self) -> Drawing {
+    /// Draws the chart.
+    pub(crate) fn draw(&self) -> Drawing {
         let widest = |texts: &mut dyn Iterator<Item = &str>, most: f64| {
             texts
                 .map(|text| width(text, LETTER))
@@ -70,17 +72,13 @@ impl RangeChart {
         let notes = widest(&mut self.ranges.iter().map(|row| row.note.as_str()), NOTES);
         let height = ROW * self.ranges.len() as f64;
         let mut frame = Frame::new(&self.title, names + 12.0, notes + 16.0, height);
-        let rows = fitted(&self.rows, LETTER, Frame::WIDTH);
+        let rows = fitted(&self.rows, LETTER, WIDTH);
         frame.text("name", 0.0, 34.0, "start", &rows);
         for tick in self.x.scale.ticks(10) {
             let x = frame.x(self.x.scale.place(tick));
             let (top, bottom) = (frame.top, frame.top + frame.height);
-            frame.push(&format!(
-                "<path class=\"gridline\" d=\"M{} {}V{}\"/>",
-                at(x),
-                at(top),
-                at(bottom)
-            ));
+            let line = format!("M{} {}V{}", at(x), at(top), at(bottom));
+            frame.push(&html! { path.gridline d=(line) {} });
         }
         for (place, row) in self.ranges.iter().enumerate() {
             let y = frame.top + (place as f64 + 0.5) * ROW;
@@ -99,37 +97,20 @@ impl RangeChart {
                 .filter(|(_, kind, _)| *kind != RangeMark::Missing)
         };
         let style = row.style % 8;
-        let mut markup = String::from("<g class=\"series\">");
-        if let (Some((first, ..)), Some((last, ..))) = (ran().next(), ran().next_back()) {
-            let end = row.end.as_ref().map_or(*last, |(end, _)| *end);
-            let line = |class: &str, from: f64, to: f64| {
-                format!(
-                    "<path class=\"{class} s{style}\" d=\"M{} {}H{}\"/>",
-                    at(place(from)),
-                    at(y),
-                    at(place(to))
-                )
-            };
-            markup.push_str(&line("line", *first, end));
-            if end < *last {
-                markup.push_str(&line("faint", end, *last));
+        let line = |class: &str, from: f64, to: f64| {
+            html! { path class={ (class) " s" (style) } d=(horizontal(place(from), place(to), y)) {} }
+        };
+        let markup = html! {
+            g.series {
+                @if let (Some((first, ..)), Some((last, ..))) = (ran().next(), ran().next_back()) {
+                    @let end = row.end.as_ref().map_or(*last, |(end, _)| *end);
+                    (line("line", *first, end))
+                    @if end < *last { (line("faint", end, *last)) }
+                }
+                @for (value, kind, tip) in &row.marks { (mark(*kind, style, place(*value), y, tip)) }
+                @if let Some((end, tip)) = &row.end { (ring(place(*end), y, tip)) }
             }
-        }
-        for (value, kind, tip) in &row.marks {
-            markup.push_str(&mark(*kind, style, place(*value), y, tip));
-        }
-        if let Some((end, tip)) = &row.end {
-            push(
-                &mut markup,
-                format_args!(
-                    "<circle class=\"ring\" cx=\"{}\" cy=\"{}\" r=\"6\"><title>{}</title></circle>",
-                    at(place(*end)),
-                    at(y),
-                    escaped(tip)
-                ),
-            );
-        }
-        markup.push_str("</g>");
+        };
         frame.push(&markup);
         let name = fitted(&row.name, LETTER, names + 0.1);
         let note = fitted(&row.note, LETTER, notes + 0.1);
@@ -156,29 +137,16 @@ impl RangeChart {
             }
         }
         if self.ranges.iter().any(|row| row.end.is_some()) {
-            frame.legend(self.ring, "<circle class=\"ring\" r=\"5\"/>".to_owned());
+            frame.legend(self.ring, ring_sample());
         }
     }
 }
 
-fn mark(kind: RangeMark, style: usize, x: f64, y: f64, tip: &str) -> String {
-    let title = if tip.is_empty() {
-        String::new()
-    } else {
-        format!("<title>{}</title>", escaped(tip))
+fn mark(kind: RangeMark, style: usize, x: f64, y: f64, text: &str) -> Markup {
+    let (class, radius) = match kind {
+        RangeMark::Good => ("mark c", "3.2"),
+        RangeMark::Bad => ("hollow s", "2.8"),
+        RangeMark::Missing => return cross(x, y, text),
     };
-    let (x, y) = (at(x), at(y));
-    match kind {
-        RangeMark::Good => {
-            format!(
-                "<circle class=\"mark c{style}\" cx=\"{x}\" cy=\"{y}\" r=\"3.2\">{title}</circle>"
-            )
-        }
-        RangeMark::Bad => format!(
-            "<circle class=\"hollow s{style}\" cx=\"{x}\" cy=\"{y}\" r=\"2.8\">{title}</circle>"
-        ),
-        RangeMark::Missing => format!(
-            "<path class=\"cross\" transform=\"translate({x} {y})\" d=\"{CROSS}\">{title}</path>"
-        ),
-    }
+    html! { circle class={ (class) (style) } cx=(at(x)) cy=(at(y)) r=(radius) { (tip(text)) } }
 }

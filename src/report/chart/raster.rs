@@ -1,4 +1,4 @@
-//! Charts as PNG, for where SVG is not taken.
+//! Charts as PNG, for programs that take no SVG.
 //!
 //! All text is drawn in a font that is built in, so that a machine without any fonts draws the same
 //! picture as one with many.
@@ -17,18 +17,18 @@ const FAMILY: &str = "Inter";
 /// Width of a picture in pixels: a column of print, 85 mm, at 400 dots per inch.
 pub(super) const WIDTH: u32 = 1_340;
 
-/// Why a chart could not become a picture.
+/// Error of turning a chart into a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum RasterError {
-    /// The chart is no SVG.
-    #[error("a chart is no SVG: {0}")]
+    /// The chart is not valid SVG.
+    #[error("a chart is not valid SVG: {0}")]
     NoSvg(String),
-    /// The picture could not be packed.
-    #[error("a picture could not be packed as PNG: {0}")]
+    /// The picture could not be encoded.
+    #[error("a picture could not be encoded as PNG: {0}")]
     NoPng(String),
 }
 
-/// The fonts and settings that pictures are drawn with; made once for many charts.
+/// Fonts and settings of a rasteriser; made once for many charts.
 #[derive(Debug)]
 pub struct Rasteriser {
     options: Options<'static>,
@@ -58,7 +58,7 @@ impl Rasteriser {
         Tree::from_str(svg, &self.options).map_err(|error| RasterError::NoSvg(error.to_string()))
     }
 
-    /// A chart that stands alone as PNG, `WIDTH` pixels wide, on the chart's own paper.
+    /// Renders a standalone SVG chart as PNG, `WIDTH` pixels wide.
     ///
     /// # Errors
     /// If the text is no SVG with a size.
@@ -82,6 +82,8 @@ impl Rasteriser {
 
 #[cfg(test)]
 mod tests {
+    use maud::html;
+
     use super::*;
     use crate::report::chart::letters;
 
@@ -113,8 +115,8 @@ mod tests {
         let rasteriser = Rasteriser::default();
         let drawn = |letter: char, times: usize| {
             let text: String = std::iter::repeat_n(letter, times).collect();
-            let markup = file(&crate::report::chart::escaped(&text));
-            let tree = rasteriser.tree(&markup).unwrap();
+            let text = html! { (text) }.into_string();
+            let tree = rasteriser.tree(&file(&text)).unwrap();
             f64::from(tree.root().abs_bounding_box().width())
         };
         for letter in '!'..='~' {

@@ -1,16 +1,16 @@
-//! From values to places on a chart, and where its ticks stand.
+//! Scales from values to places on a chart, and their ticks.
 
-/// How an axis spreads its values.
+/// Spread of the values of an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Scale {
-    /// Evenly, from `low` to `high`.
+pub(crate) enum Scale {
+    /// Linear from `low` to `high`.
     Linear {
         /// Value at the start.
         low: f64,
         /// Value at the end.
         high: f64,
     },
-    /// By ratio.
+    /// Logarithmic from `low` to `high`.
     Log {
         /// Value at the start, above zero.
         low: f64,
@@ -22,15 +22,15 @@ pub enum Scale {
 }
 
 impl Scale {
-    /// From zero to a little above the largest value.
-    pub fn from_zero(values: impl Iterator<Item = f64>) -> Self {
+    /// A linear scale from zero to a little above the largest value.
+    pub(crate) fn from_zero(values: impl Iterator<Item = f64>) -> Self {
         let high = values.fold(0.0, f64::max);
         let high = if high > 0.0 { high * 1.05 } else { 1.0 };
         Self::Linear { low: 0.0, high }
     }
 
     /// A logarithmic scale around positive values, with some room at both ends.
-    pub fn log_around(values: impl Iterator<Item = f64>, base: f64) -> Self {
+    pub(crate) fn log_around(values: impl Iterator<Item = f64>, base: f64) -> Self {
         let (low, high) = values
             .filter(|value| *value > 0.0)
             .fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
@@ -56,8 +56,22 @@ impl Scale {
         }
     }
 
+    /// Value at the start.
+    pub(crate) fn low(self) -> f64 {
+        match self {
+            Self::Linear { low, .. } | Self::Log { low, .. } => low,
+        }
+    }
+
+    /// Value at the end.
+    pub(crate) fn high(self) -> f64 {
+        match self {
+            Self::Linear { high, .. } | Self::Log { high, .. } => high,
+        }
+    }
+
     /// Place of a value, 0 at the start and 1 at the end.
-    pub fn place(self, value: f64) -> f64 {
+    pub(crate) fn place(self, value: f64) -> f64 {
         match self {
             Self::Linear { low, high } => (value - low) / (high - low),
             Self::Log { low, high, .. } => libm::log(value / low) / libm::log(high / low),
@@ -65,13 +79,13 @@ impl Scale {
     }
 
     /// Whether a value lies on the axis.
-    pub fn holds(self, value: f64) -> bool {
+    pub(crate) fn holds(self, value: f64) -> bool {
         (-1e-9..=1.0 + 1e-9).contains(&self.place(value))
     }
 
     /// A logarithmic scale reaches up to one more value, if that is less than a decade away.
     #[must_use]
-    pub fn reaching(self, value: f64) -> Self {
+    pub(crate) fn reaching(self, value: f64) -> Self {
         match self {
             Self::Log { low, high, base } if value > high && value < 10.0 * high => Self::Log {
                 low,
@@ -84,7 +98,7 @@ impl Scale {
 
     /// Values between the ticks that a faint line may mark: 2 to 9 of each decade of a logarithmic
     /// scale over at most four decades.
-    pub fn minor_ticks(self) -> Vec<f64> {
+    pub(crate) fn minor_ticks(self) -> Vec<f64> {
         match self {
             Self::Log { low, high, base } if base > 9.0 && high / low <= 1e4 => {
                 let first = libm::floor(libm::log10(low)) as i32;
@@ -101,7 +115,7 @@ impl Scale {
     }
 
     /// Values to mark, at most about `most` of them.
-    pub fn ticks(self, most: usize) -> Vec<f64> {
+    pub(crate) fn ticks(self, most: usize) -> Vec<f64> {
         match self {
             Self::Linear { low, high } => linear_ticks(low, high, most),
             Self::Log { low, high, base } => log_ticks(low, high, base, most),

@@ -1,175 +1,103 @@
-//! The first screen: what to run, and where it ends.
+//! The first screen: the answer in sentences, and the fastest series of each model.
 
-use crate::analysis::{BreakdownStatus, Findings, SeriesFinding};
-use crate::report::answer::{answered_by, best_of_groups, sentences_beside_table, why_nothing_ran};
-use crate::report::chart::escaped;
-use crate::report::markup::push;
-use crate::report::quantity::{count, decimal, dollars, percent, seconds, short_decimal};
-use crate::report::text::counts_line;
-use crate::spec::Axis;
+use maud::{Markup, html};
+
+use crate::analysis::{Findings, SeriesFinding};
+use crate::report::answer::{sentences_beside_table, why_nothing_ran};
+use crate::report::quantity::{dollars, percent, seconds};
+use crate::report::series_row::{BreaksAt, SeriesRow};
+use crate::report::words::{counts_line, rate_words, size_phrase};
 
 /// Most rows of the table of answers.
 const ROWS: usize = 8;
 
-/// Appends the answer: where scaling ends in sentences, and the best choice for each model.
-pub(super) fn push_answer(html: &mut String, findings: &Findings) {
-    html.push_str("<div class=\"answer\">\n");
-    for sentence in sentences_beside_table(findings) {
-        push(html, format_args!("<p>{}</p>\n", escaped(&sentence)));
+/// The answer: where scaling ends in sentences, and the fastest series of each model.
+pub(super) fn answer(findings: &Findings) -> Markup {
+    html! {
+        div.answer {
+            @for sentence in sentences_beside_table(findings) { p { (sentence) } }
+            @if findings.counts.ok > 0 { (choices(findings)) }
+        }
+        p.soft { (counts_line(&findings.counts)) "." }
     }
-    if findings.counts.ok > 0 {
-        push_choices(html, findings);
-    }
-    html.push_str("</div>\n");
-    push(
-        html,
-        format_args!(
-            "<p class=\"soft\">{}.</p>\n",
-            escaped(&counts_line(&findings.counts))
-        ),
-    );
 }
 
 /// One row per model: the fastest series and its fastest size within the threshold.
-fn push_choices(html: &mut String, findings: &Findings) {
-    let by = answered_by(findings);
-    let all: Vec<&SeriesFinding> = findings.series.iter().collect();
-    let best = best_of_groups(&all, by);
-    let others: Vec<Axis> = findings
-        .varied
-        .iter()
-        .copied()
-        .filter(|axis| !by.contains(axis))
-        .collect();
+fn choices(findings: &Findings) -> Markup {
+    let by = findings.answered_by();
+    let best = findings.answers();
+    let others = findings.other_axes();
+    let has_cost = |series: &&SeriesFinding| {
+        let measured = series.recommended().and_then(|size| size.point.measured);
+        measured.is_some_and(|measured| measured.cost_per_mtoken_usd.is_some())
+    };
+    // Titles, and whether a study has the column.
     let titles = [
-        ("", !by.is_empty()),
         ("fastest with", !others.is_empty()),
         ("at", true),
         ("step", true),
         ("rate", true),
         ("MFU", true),
-        ("USD per M tokens", has_cost(&best)),
+        ("USD per M tokens", best.iter().any(has_cost)),
         ("efficient", true),
         ("breaks down at", true),
     ];
-    push(
-        html,
-        format_args!(
-            "<div class=\"scroll cards\"><table><caption>Fastest within {} efficiency</caption><thead><tr>",
-            percent(findings.threshold)
-        ),
-    );
-    for (title, _) in titles.iter().filter(|(_, shown)| *shown) {
-        push(html, format_args!("<th class=\"t\">{title}</th>"));
-    }
-    html.push_str("</tr></thead><tbody>\n");
-    for series in best.iter().take(ROWS) {
-        let cells = match series.recommended() {
-            Some(_) => cells(findings, series, &others),
-            None => never_ran(findings, series, by),
-        };
-        push(
-            html,
-            format_args!("<tr><th class=\"t\">{}</th>", escaped(&series.label(by))),
-        );
-        for (cell, (title, shown)) in cells.iter().zip(&titles[1..]) {
-            if *shown {
-                // A narrow page shows the title before each cell.
-                push(
-                    html,
-                    format_args!("<td class=\"t\" data-of=\"{title}\">{}</td>", escaped(cell)),
-                );
+    let shown = || titles.iter().filter(|(_, shown)| *shown);
+    html! {
+        div.scroll.cards {
+            table {
+                caption { "Fastest within " (percent(findings.threshold)) " efficiency" }
+                thead {
+                    tr {
+                        @if !by.is_empty() { th.t {} }
+                        @for (title, _) in shown() { th.t { (title) } }
+                    }
+                }
+                tbody {
+                    @for series in best.iter().take(ROWS) {
+                        tr {
+                            @if !by.is_empty() { th.t { (series.label(by)) } }
+                            // A narrow page shows the title before each cell.
+                            @for (cell, (title, _)) in cells(findings, series).iter().zip(&titles)
+                                .filter(|(_, (_, shown))| *shown) {
+                                td.t data-of=(title) { (cell) }
+                            }
+                        }
+                    }
+                }
             }
         }
-        html.push_str("</tr>\n");
-    }
-    html.push_str("</tbody></table></div>\n");
-    if best.len() > ROWS {
-        push(
-            html,
-            format_args!(
-                "<p class=\"note\">{} more models are in the table of all series below.</p>\n",
-                best.len() - ROWS
-            ),
-        );
+        @if best.len() > ROWS {
+            p.note { (best.len() - ROWS) " more models are in the table of all series below." }
+        }
     }
 }
 
-fn has_cost(series: &[&SeriesFinding]) -> bool {
-    series.iter().any(|series| {
-        series
-            .recommended()
-            .and_then(|size| size.point.measured)
-            .is_some_and(|measured| measured.cost_per_mtoken_usd.is_some())
-    })
-}
-
-/// One cell for each title but the first.
-fn cells(findings: &Findings, series: &SeriesFinding, others: &[Axis]) -> [String; 8] {
-    let size = series.recommended();
-    let measured = size.and_then(|size| size.point.measured);
+/// One cell for each title.
+fn cells(findings: &Findings, series: &SeriesFinding) -> [String; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    let row = SeriesRow::new(findings, series);
+    let phrase = |size: f64| size_phrase(findings.size_axis, size);
+    let why = || why_nothing_ran(findings, series);
+    let cause = row.cause.map(|cause| format!(": {}", cause.title()));
+    let cause = cause.unwrap_or_default();
     [
-        series.label(others),
-        size.map_or_else(String::new, |size| size_cell(findings, size.point.size)),
-        or_dash(measured.map(|m| seconds(m.step_time_s))),
-        or_dash(measured.map(|m| match m.tokens_per_s {
-            Some(tokens) => format!("{} tokens/s", decimal(tokens)),
-            None => format!("{} samples/s", decimal(m.samples_per_s)),
-        })),
-        or_dash(measured.and_then(|m| m.mfu).map(percent)),
-        or_dash(measured.and_then(|m| m.cost_per_mtoken_usd).map(dollars)),
-        or_dash(
-            size.and_then(|size| size.efficiency)
-                .map(|efficiency| percent(efficiency.of_baseline)),
-        ),
-        breakdown_cell(findings, series),
-    ]
-}
-
-fn size_cell(findings: &Findings, size: f64) -> String {
-    match findings.size_axis {
-        Axis::Gpus | Axis::Nodes => format!("{} GPUs", count(size)),
-        other => format!("{other} {}", short_decimal(size)),
-    }
-}
-
-/// `286 GPUs: batch exhausted`, or that it does not up to its largest size.
-fn breakdown_cell(findings: &Findings, series: &SeriesFinding) -> String {
-    let mut ran = series.sizes.iter().filter(|size| size.efficiency.is_some());
-    let largest = ran.next_back().map_or(0.0, |size| size.point.size);
-    if ran.next().is_none() {
-        return "only one size ran".to_owned();
-    }
-    let cause = series
-        .breakdown
-        .cause
-        .map(|cause| format!(": {}", cause.title()))
-        .unwrap_or_default();
-    match (series.breakdown.status, series.breakdown.size) {
-        (BreakdownStatus::None, _) | (_, None) => {
-            format!("not up to {}", size_cell(findings, largest))
-        }
-        (BreakdownStatus::Confirmed, Some(size)) => {
-            format!("{}{cause}", size_cell(findings, size))
-        }
-        (BreakdownStatus::Unconfirmed, Some(size)) => {
-            format!("{}{cause} (unconfirmed)", size_cell(findings, size))
-        }
-    }
-}
-
-fn never_ran(findings: &Findings, series: &SeriesFinding, by: &[Axis]) -> [String; 8] {
-    let dash = || "–".to_owned();
-    let why = why_nothing_ran(findings, series, by);
-    [
-        format!("nothing runs: {why}"),
-        dash(),
-        dash(),
-        dash(),
-        dash(),
-        dash(),
-        dash(),
-        dash(),
+        match row.size {
+            Some(_) => series.label(&findings.other_axes()),
+            None => format!("nothing runs: {}", why()),
+        },
+        or_dash(row.size.map(phrase)),
+        or_dash(row.step_time_s.map(seconds)),
+        or_dash(row.measured.as_ref().map(rate_words)),
+        or_dash(row.mfu.map(percent)),
+        or_dash(row.cost_per_mtoken_usd.map(dollars)),
+        or_dash(row.efficiency.map(percent)),
+        match row.breaks_at {
+            BreaksAt::NeverRan => "–".to_owned(),
+            BreaksAt::OneSize => "only one size ran".to_owned(),
+            BreaksAt::Beyond(largest) => format!("not up to {}", phrase(largest)),
+            BreaksAt::Confirmed(size) => format!("{}{cause}", phrase(size)),
+            BreaksAt::Unconfirmed(size) => format!("{}{cause} (unconfirmed)", phrase(size)),
+        },
     ]
 }

@@ -1,13 +1,14 @@
 //! The page of a collective study.
 
-use super::{Heading, document, push_infeasible, push_section};
+use maud::{Markup, html};
+
+use super::document::{Heading, Infeasible, charts, document, filter, infeasible};
 use crate::analysis::{CollectiveJob, Collectives};
 use crate::report::busbw::{busbw_sentences, carried_by};
-use crate::report::chart::escaped;
-use crate::report::markup::push;
+use crate::report::chart::Drawing;
 use crate::report::panels::{busbw_chart, busbw_panels, transfer_time_chart};
 use crate::report::quantity::{count, seconds, short_bytes, three_digits};
-use crate::report::text::counts_line;
+use crate::report::words::counts_line;
 
 /// Most rows of the answer.
 const ANSWERS: usize = 14;
@@ -15,60 +16,59 @@ const ANSWERS: usize = 14;
 /// Most rows of the table.
 const ROWS: usize = 1_500;
 
-/// The page of a collective study: who is fastest where, and the curves.
+/// The page of a collective study: the fastest algorithms, and bandwidth and time by size.
 pub fn collective_page(found: &Collectives, heading: &Heading<'_>) -> String {
-    let mut body = String::new();
-    push_answer(&mut body, found);
-    for jobs in found.by_op() {
-        push_operation(&mut body, jobs);
-    }
-    push_table(&mut body, &found.jobs);
     let example = |kind: &String| found.examples.get(kind).cloned().unwrap_or_default();
-    let reasons: Vec<(&str, u64, String)> = (found.counts.reasons.iter())
-        .map(|(kind, rows)| (kind.as_str(), *rows, example(kind)))
+    let reasons = found.counts.reasons.iter();
+    let reasons: Vec<Infeasible<'_>> = reasons
+        .map(|(kind, points)| Infeasible {
+            kind,
+            points: *points,
+            example: example(kind),
+        })
         .collect();
-    push_infeasible(&mut body, &reasons);
-    body.push_str(
-        "<h2>How to read this</h2>\n<p>Sizes and bandwidths are counted as nccl-tests counts them: the \
-         bus bandwidth of an all-reduce is 2(n\u{2212}1)/n times its size over its time, so that it can be held \
-         against the links. Small sizes are bound by latency, where time tells more than bandwidth; \
-         large ones by the links.</p>\n",
-    );
+    let body = html! {
+        (answer(found))
+        @for jobs in found.by_op() { (operation(jobs)) }
+        (all_jobs(&found.jobs))
+        (infeasible(&reasons))
+        h2 { "How to read this" }
+        p {
+            "Sizes and bandwidths are counted as nccl-tests counts them: the bus bandwidth of an all-reduce is \
+             2(n\u{2212}1)/n times its size over its time, so that it compares with the rate of a link. Small \
+             messages are bound by latency, where time says more than bandwidth; large ones by the links."
+        }
+    };
     document(heading, &body)
 }
 
-/// The answer in sentences, and for each operation and place its largest job.
-fn push_answer(html: &mut String, found: &Collectives) {
-    html.push_str("<div class=\"answer\">\n<ul>\n");
-    for sentence in busbw_sentences(found) {
-        push(html, format_args!("<li>{}</li>\n", escaped(&sentence)));
-    }
-    html.push_str("</ul>\n");
+/// The answer in sentences, and for each operation and cluster its largest job.
+fn answer(found: &Collectives) -> Markup {
     let largest: Vec<&CollectiveJob> = found.largest().collect();
     let shown = &largest[..largest.len().min(ANSWERS)];
-    if !shown.is_empty() {
-        push_jobs(html, "The largest job of each place", shown, "");
+    let more = largest.len() - shown.len();
+    html! {
+        div.answer {
+            ul { @for sentence in busbw_sentences(found) { li { (sentence) } } }
+            @if !shown.is_empty() {
+                div.scroll {
+                    table {
+                        caption { "The largest job of each cluster" }
+                        (jobs_head(|title| html! { (title) }))
+                        (jobs_body(shown))
+                    }
+                }
+            }
+            @if more > 0 {
+                p.note { (more) " more, and smaller jobs, are in the table of all jobs below." }
+            }
+        }
+        p.soft { (counts_line(&found.counts)) "." }
     }
-    if largest.len() > shown.len() {
-        push(
-            html,
-            format_args!(
-                "<p class=\"note\">{} more, and smaller jobs, are in the table of all jobs below.</p>\n",
-                largest.len() - shown.len()
-            ),
-        );
-    }
-    push(
-        html,
-        format_args!(
-            "</div>\n<p class=\"soft\">{}.</p>\n",
-            escaped(&counts_line(&found.counts))
-        ),
-    );
 }
 
 /// The charts of one operation's jobs.
-fn push_operation(html: &mut String, jobs: &[CollectiveJob]) {
+fn operation(jobs: &[CollectiveJob]) -> Markup {
     let op = jobs.first().map_or("", |job| &job.op);
     let (panels, hidden) = busbw_panels(jobs);
     let hidden = match hidden {
@@ -76,111 +76,76 @@ fn push_operation(html: &mut String, jobs: &[CollectiveJob]) {
         1 => " 1 more job is only in the table below.".to_owned(),
         n => format!(" {n} more jobs are only in the table below."),
     };
-    let charts: Vec<String> = panels
-        .iter()
-        .map(|panel| busbw_chart(panel).draw().on_page())
+    let busbw: Vec<Drawing> = (panels.iter())
+        .map(|panel| busbw_chart(panel).draw())
         .collect();
-    push_section(
-        html,
-        &format!("{}: bus bandwidth", escaped(op)),
-        &format!("What large sizes get out of the links.{hidden}"),
-        &charts,
-    );
-    let charts: Vec<String> = panels
-        .iter()
-        .filter_map(|panel| Some(transfer_time_chart(panel)?.draw().on_page()))
+    let times: Vec<Drawing> = (panels.iter())
+        .filter_map(|panel| Some(transfer_time_chart(panel)?.draw()))
         .collect();
-    push_section(
-        html,
-        &format!("{}: time", escaped(op)),
-        "Both axes are logarithmic: what small sizes wait for.",
-        &charts,
-    );
+    let note = format!("How much of the links large messages use.{hidden}");
+    html! {
+        (charts(&format!("{op}: bus bandwidth"), &note, &busbw))
+        (charts(&format!("{op}: time"), "Both axes are logarithmic: small messages wait for latency.", &times))
+    }
 }
 
-fn push_table(html: &mut String, jobs: &[CollectiveJob]) {
+fn all_jobs(jobs: &[CollectiveJob]) -> Markup {
     if jobs.is_empty() {
-        return;
+        return Markup::default();
     }
     let shown: Vec<&CollectiveJob> = jobs.iter().take(ROWS).collect();
-    let note = if jobs.len() > shown.len() {
-        format!("The first {} of {} jobs. ", shown.len(), jobs.len())
-    } else {
-        String::new()
-    };
-    push(
-        html,
-        format_args!(
-            "<h2>All jobs</h2>\n<p class=\"note\">{note}Click a heading to sort.</p>\n\
-             <div class=\"tools\"><label>Filter \
-             <input id=\"filter\" type=\"search\" placeholder=\"all-reduce ring …\"></label>\
-             <span id=\"shown\" class=\"soft\" role=\"status\">{count} of {count}</span></div>\n",
-            count = shown.len()
-        ),
-    );
-    push_jobs(html, "", &shown, " id=\"series\"");
-}
-
-/// A table of jobs; one that sorts has buttons for headings.
-fn push_jobs(html: &mut String, caption: &str, jobs: &[&CollectiveJob], id: &str) {
-    let (scroll, caption) = if id.is_empty() {
-        ("scroll", format!("<caption>{caption}</caption>"))
-    } else {
-        ("scroll tall", String::new())
-    };
-    push(
-        html,
-        format_args!("<div class=\"{scroll}\"><table{id}>{caption}<thead><tr>"),
-    );
-    for (title, class) in [
-        ("operation", " class=\"t\""),
-        ("place", " class=\"t\""),
-        ("GPUs", ""),
-        ("smallest size", ""),
-        ("takes", ""),
-        ("largest size", ""),
-        ("reaches", ""),
-        ("fastest algorithm by size", " class=\"t\""),
-    ] {
-        if id.is_empty() {
-            push(html, format_args!("<th{class}>{title}</th>"));
-        } else {
-            push(
-                html,
-                format_args!("<th{class}><button type=\"button\">{title}</button></th>"),
-            );
+    html! {
+        h2 { "All jobs" }
+        p.note {
+            @if jobs.len() > shown.len() { "The first " (shown.len()) " of " (jobs.len()) " jobs. " }
+            "Click a heading to sort."
+        }
+        (filter("all-reduce ring …", shown.len()))
+        div.scroll.tall {
+            table #series {
+                (jobs_head(|title| html! { button type="button" { (title) } }))
+                (jobs_body(&shown))
+            }
         }
     }
-    html.push_str("</tr></thead><tbody>\n");
-    for job in jobs {
-        let fastest = job.fastest();
-        let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
-            continue;
-        };
-        let carriers = fastest
-            .iter()
-            .map(|run| (run.size_bytes, run.collective_used.as_str()));
-        push(
-            html,
-            format_args!(
-                "<tr><td class=\"t\">{}</td><td class=\"t\">{}</td><td data-v=\"{gpus}\">{}</td>\
-                 <td data-v=\"{}\">{}</td><td data-v=\"{}\">{}</td><td data-v=\"{}\">{}</td>\
-                 <td data-v=\"{}\">{} GB/s</td><td class=\"t wrap\">{}</td></tr>\n",
-                escaped(&job.op),
-                escaped(&job.place),
-                count(job.gpus as f64),
-                first.size_bytes,
-                short_bytes(first.size_bytes as f64),
-                first.time_s,
-                seconds(first.time_s),
-                last.size_bytes,
-                short_bytes(last.size_bytes as f64),
-                last.busbw_bytes_per_s,
-                three_digits(last.busbw_bytes_per_s / 1e9),
-                escaped(&carried_by(carriers)),
-                gpus = job.gpus,
-            ),
-        );
+}
+
+fn jobs_head(heading: impl Fn(&str) -> Markup) -> Markup {
+    let titles = [
+        ("operation", Some("t")),
+        ("cluster", Some("t")),
+        ("GPUs", None),
+        ("smallest size", None),
+        ("takes", None),
+        ("largest size", None),
+        ("reaches", None),
+        ("fastest algorithm by size", Some("t")),
+    ];
+    html! {
+        thead { tr { @for (title, class) in titles { th class=[class] { (heading(title)) } } } }
     }
-    html.push_str("</tbody></table></div>\n");
+}
+
+fn jobs_body(jobs: &[&CollectiveJob]) -> Markup {
+    html! { tbody { @for job in jobs { (job_row(job)) } } }
+}
+
+fn job_row(job: &CollectiveJob) -> Markup {
+    let fastest = job.fastest();
+    let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
+        return Markup::default();
+    };
+    let carriers = (fastest.iter()).map(|run| (run.size_bytes, run.collective_used.as_str()));
+    html! {
+        tr {
+            td.t { (job.op) }
+            td.t { (job.place) }
+            td data-v=(job.gpus) { (count(job.gpus as f64)) }
+            td data-v=(first.size_bytes) { (short_bytes(first.size_bytes as f64)) }
+            td data-v=(first.time_s) { (seconds(first.time_s)) }
+            td data-v=(last.size_bytes) { (short_bytes(last.size_bytes as f64)) }
+            td data-v=(last.busbw_bytes_per_s) { (three_digits(last.busbw_bytes_per_s / 1e9)) " GB/s" }
+            td.t.wrap { (carried_by(carriers)) }
+        }
+    }
 }

@@ -1,39 +1,40 @@
 //! Charts of a collective study: bus bandwidth and time over size.
 
+use itertools::Itertools;
+
+use super::styles::{LINES, styles};
 use crate::analysis::{AlgorithmCurve, CollectiveJob, CollectiveRun};
 use crate::report::chart::{Line, LineChart, Mark, MarkKind, Scale, Stroke, ValueAxis};
 use crate::report::quantity::{
     bytes, gpus, seconds, short_bytes, short_number, short_seconds, three_digits,
 };
 
-/// Most lines of a chart: as many as there are colours.
-const LINES: usize = 8;
 /// Most charts of one operation; those of the largest jobs stay.
 const CHARTS: usize = 12;
 
 /// Curves of one operation that are drawn together.
 #[derive(Debug)]
-pub struct BusbwPanel<'a> {
-    /// What they have in common.
-    pub name: String,
-    /// Its lines, in the order of the rows.
-    pub lines: Vec<BusbwLine<'a>>,
+pub(crate) struct BusbwPanel<'a> {
+    /// Label that the curves share.
+    pub(crate) name: String,
+    /// Lines, in the order of the rows.
+    pub(crate) lines: Vec<BusbwLine<'a>>,
 }
 
-/// The curve of an algorithm or a place.
+/// The curve of an algorithm or a cluster.
 #[derive(Debug)]
-pub struct BusbwLine<'a> {
-    /// The algorithm or the place; empty where there is but one place.
-    pub name: &'a str,
+pub(crate) struct BusbwLine<'a> {
+    /// The algorithm or the cluster; empty where there is one cluster only.
+    pub(crate) name: &'a str,
     /// Colour and marker: the same for the same name in every panel of an operation.
-    pub style: usize,
-    /// Its runs by rising size.
-    pub runs: &'a [CollectiveRun],
+    pub(crate) style: usize,
+    /// Runs by rising size.
+    pub(crate) runs: &'a [CollectiveRun],
 }
 
 /// The panels of an operation's jobs: one per job with a line per algorithm, where several were asked
-/// for; else one per number of GPUs with a line per place. And how many jobs do not fit.
-pub fn busbw_panels(jobs: &[CollectiveJob]) -> (Vec<BusbwPanel<'_>>, usize) {
+/// for; else one per number of GPUs with a line per cluster. The number of jobs without a line comes second.
+pub(crate) fn busbw_panels(jobs: &[CollectiveJob]) -> (Vec<BusbwPanel<'_>>, usize) {
     let mut asked = jobs
         .iter()
         .flat_map(|job| job.curves.iter().map(|curve| &curve.collective));
@@ -47,25 +48,23 @@ pub fn busbw_panels(jobs: &[CollectiveJob]) -> (Vec<BusbwPanel<'_>>, usize) {
         let drawn = panels.iter().map(|panel| panel.lines.len()).sum();
         (panels, drawn)
     };
-    give_styles(&mut panels);
+    let names = |panel: &BusbwPanel<'_>| panel.lines.iter().map(|it| it.name.to_owned()).collect();
+    let styles = styles(&panels.iter().map(names).collect::<Vec<_>>());
+    for (panel, styles) in panels.iter_mut().zip(styles) {
+        for (line, style) in panel.lines.iter_mut().zip(styles) {
+            line.style = style;
+        }
+    }
     (panels, jobs.len() - drawn)
 }
 
 fn of_algorithms(jobs: &[CollectiveJob]) -> Vec<BusbwPanel<'_>> {
-    let mut shown: Vec<&CollectiveJob> = jobs.iter().collect();
-    if shown.len() > CHARTS {
-        let mut sizes: Vec<u64> = jobs.iter().map(|job| job.gpus).collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let least = sizes[CHARTS - 1];
-        shown.retain(|job| job.gpus >= least);
-        shown.truncate(CHARTS);
-    }
-    let panels = shown.into_iter().map(|job| BusbwPanel {
+    let sizes = jobs.iter().map(|job| job.gpus).sorted().rev();
+    let least = sizes.take(CHARTS).last().unwrap_or(0);
+    let shown = jobs.iter().filter(|job| job.gpus >= least).take(CHARTS);
+    let panels = shown.map(|job| BusbwPanel {
         name: panel_name(&job.op, &job.place, job.gpus),
-        lines: job
-            .curves
-            .iter()
-            .take(LINES)
+        lines: (job.curves.iter().take(LINES))
             .map(|curve| line(&curve.collective, curve))
             .collect(),
     });
@@ -73,15 +72,11 @@ fn of_algorithms(jobs: &[CollectiveJob]) -> Vec<BusbwPanel<'_>> {
 }
 
 fn of_places(jobs: &[CollectiveJob]) -> Vec<BusbwPanel<'_>> {
-    let mut sizes: Vec<u64> = jobs.iter().map(|job| job.gpus).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
+    let mut sizes: Vec<u64> = jobs.iter().map(|job| job.gpus).sorted().dedup().collect();
     let largest = sizes.split_off(sizes.len().saturating_sub(CHARTS));
     let panels = largest.into_iter().map(|size| BusbwPanel {
         name: panel_name(&jobs[0].op, "", size),
-        lines: jobs
-            .iter()
-            .filter(|job| job.gpus == size)
+        lines: (jobs.iter().filter(|job| job.gpus == size))
             .filter_map(|job| Some(line(&job.place, job.curves.first()?)))
             .take(LINES)
             .collect(),
@@ -97,29 +92,11 @@ fn line<'a>(name: &'a str, curve: &'a AlgorithmCurve) -> BusbwLine<'a> {
     }
 }
 
-/// A style of its own for each name; within each panel alone where there are too many names.
-fn give_styles(panels: &mut [BusbwPanel<'_>]) {
-    let mut names: Vec<&str> = Vec::new();
-    for line in panels.iter().flat_map(|panel| &panel.lines) {
-        if !names.contains(&line.name) {
-            names.push(line.name);
-        }
-    }
-    for panel in panels {
-        for (place, line) in panel.lines.iter_mut().enumerate() {
-            let everywhere = names.iter().position(|name| *name == line.name);
-            line.style = everywhere.filter(|_| names.len() <= LINES).unwrap_or(place);
-        }
-    }
-}
-
+/// `all-reduce dgx-h100 512 GPUs`.
 fn panel_name(op: &str, place: &str, size: u64) -> String {
     let size = gpus(size);
-    if place.is_empty() {
-        format!("{op} {size}")
-    } else {
-        format!("{op} {place} {size}")
-    }
+    let words = [op, place, &size];
+    words.into_iter().filter(|word| !word.is_empty()).join(" ")
 }
 
 fn sizes(panel: &BusbwPanel<'_>) -> ValueAxis {
@@ -137,30 +114,26 @@ fn runs<'a>(panel: &'a BusbwPanel<'_>) -> impl Iterator<Item = &'a CollectiveRun
 
 /// The lines of a panel; `y` is the height of a run, where it has one.
 fn lines(panel: &BusbwPanel<'_>, y: impl Fn(&CollectiveRun) -> Option<f64>) -> Vec<Line> {
-    let marks = |line: &BusbwLine<'_>| {
-        let mark = |run: &CollectiveRun| {
-            Some(Mark {
-                x: run.size_bytes as f64,
-                y: y(run)?,
-                tip: tip(line.name, run),
-                kind: MarkKind::Value,
-            })
-        };
-        line.runs.iter().filter_map(mark).collect()
-    };
-    panel
-        .lines
-        .iter()
-        .map(|line| Line {
-            name: match line.name {
-                "" => "all points".to_owned(),
-                name => name.to_owned(),
-            },
-            style: line.style,
-            stroke: Stroke::Solid,
-            marks: marks(line),
+    let mark = |name: &str, run: &CollectiveRun| {
+        Some(Mark {
+            x: run.size_bytes as f64,
+            y: y(run)?,
+            tip: tip(name, run),
+            kind: MarkKind::Value,
         })
-        .collect()
+    };
+    let lines = panel.lines.iter().map(|line| Line {
+        name: match line.name {
+            "" => "all points".to_owned(),
+            name => name.to_owned(),
+        },
+        style: line.style,
+        stroke: Stroke::Solid,
+        marks: (line.runs.iter())
+            .filter_map(|run| mark(line.name, run))
+            .collect(),
+    });
+    lines.collect()
 }
 
 fn tip(line: &str, run: &CollectiveRun) -> String {
@@ -178,37 +151,27 @@ fn tip(line: &str, run: &CollectiveRun) -> String {
 }
 
 /// Bus bandwidth over size, as nccl-tests counts it.
-pub fn busbw_chart(panel: &BusbwPanel<'_>) -> LineChart {
+pub(crate) fn busbw_chart(panel: &BusbwPanel<'_>) -> LineChart {
     let values = runs(panel).map(|run| run.busbw_bytes_per_s / 1e9);
-    LineChart {
-        title: panel.name.clone(),
-        x: sizes(panel),
-        y: ValueAxis {
-            name: "bus bandwidth [GB/s]".to_owned(),
-            scale: Scale::from_zero(values),
-            format: short_number,
-        },
-        lines: lines(panel, |run| Some(run.busbw_bytes_per_s / 1e9)),
-        rules: Vec::new(),
-        rings: ("", Vec::new()),
-    }
+    let y = ValueAxis {
+        name: "bus bandwidth [GB/s]".to_owned(),
+        scale: Scale::from_zero(values),
+        format: short_number,
+    };
+    let lines = lines(panel, |run| Some(run.busbw_bytes_per_s / 1e9));
+    LineChart::new(panel.name.clone(), sizes(panel), y, lines)
 }
 
-/// Time over size in log–log, where small sizes tell algorithms apart; `None` where nothing takes
+/// Time over size in log–log, where the algorithms differ at small sizes; `None` where nothing takes
 /// any, as with a single GPU.
-pub fn transfer_time_chart(panel: &BusbwPanel<'_>) -> Option<LineChart> {
+pub(crate) fn transfer_time_chart(panel: &BusbwPanel<'_>) -> Option<LineChart> {
     let time = |run: &CollectiveRun| Some(run.time_s).filter(|time| *time > 0.0);
     runs(panel).find_map(time)?;
-    Some(LineChart {
-        title: panel.name.clone(),
-        x: sizes(panel),
-        y: ValueAxis {
-            name: "time".to_owned(),
-            scale: Scale::log_around(runs(panel).filter_map(time), 10.0),
-            format: short_seconds,
-        },
-        lines: lines(panel, time),
-        rules: Vec::new(),
-        rings: ("", Vec::new()),
-    })
+    let y = ValueAxis {
+        name: "time".to_owned(),
+        scale: Scale::log_around(runs(panel).filter_map(time), 10.0),
+        format: short_seconds,
+    };
+    let (title, lines) = (panel.name.clone(), lines(panel, time));
+    Some(LineChart::new(title, sizes(panel), y, lines))
 }

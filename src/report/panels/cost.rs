@@ -1,8 +1,10 @@
-//! What it costs against how long it takes.
+//! Cost against time, with the Pareto front.
 
-use super::{Panel, Scale, ValueAxis, tip, titled};
+use super::curves::titled;
+use super::panel::Panel;
+use super::tips::tip;
 use crate::analysis::{Findings, SeriesFinding, SizeFinding, pareto_front};
-use crate::report::chart::{Line, LineChart, Mark, MarkKind, Stroke};
+use crate::report::chart::{Line, LineChart, Mark, MarkKind, Scale, Stroke, ValueAxis};
 use crate::report::quantity::{dollars, seconds, short_dollars, short_number};
 
 /// Most points of a chart beside its front.
@@ -43,7 +45,7 @@ fn cost_points<'a>(panel: &Panel<'a>, whole: bool) -> Vec<CostPoint<'a>> {
 
 /// Cost against time over all points of a panel with the Pareto front: of a whole training where
 /// its tokens are given, else of a million tokens. `None` without prices.
-pub fn cost_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
+pub(crate) fn cost_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
     let whole = panel
         .all
         .iter()
@@ -92,22 +94,18 @@ pub fn cost_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
     } else {
         String::new()
     };
-    Some(LineChart {
-        title: format!("{}{some}", titled("Cost against time", panel)),
-        x: ValueAxis {
-            name: format!("time for {what} [{unit}]"),
-            scale: Scale::log_around(points.iter().map(|p| p.time / unit_s), 10.0),
-            format: short_number,
-        },
-        y: ValueAxis {
-            name: format!("USD for {what}"),
-            scale: Scale::log_around(points.iter().map(|p| p.cost), 10.0),
-            format: short_dollars,
-        },
-        lines,
-        rules: Vec::new(),
-        rings: ("", Vec::new()),
-    })
+    let x = ValueAxis {
+        name: format!("time for {what} [{unit}]"),
+        scale: Scale::log_around(points.iter().map(|p| p.time / unit_s), 10.0),
+        format: short_number,
+    };
+    let y = ValueAxis {
+        name: format!("USD for {what}"),
+        scale: Scale::log_around(points.iter().map(|p| p.cost), 10.0),
+        format: short_dollars,
+    };
+    let title = format!("{}{some}", titled("Cost against time", panel));
+    Some(LineChart::new(title, x, y, lines))
 }
 
 fn mark(findings: &Findings, point: &CostPoint<'_>, unit_s: f64, on_front: bool) -> Mark {

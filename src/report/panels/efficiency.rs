@@ -1,19 +1,20 @@
-//! How efficient: what is left of the rate per GPU.
+//! Scaling efficiency over size.
 
-use super::{
-    Line, Named, Panel, Scale, Stroke, ValueAxis, high_end, lines, low_end, ran, rings, size_axis,
-    sizes_of, tip, titled,
-};
+use super::curves::{lines, rings, size_axis, sizes_of, titled};
+use super::panel::{Named, Panel};
+use super::tips::tip;
 use crate::analysis::{Findings, SeriesFinding};
-use crate::report::chart::{LineChart, Mark, MarkKind, Rule};
+use crate::report::chart::{Line, LineChart, Mark, MarkKind, Rule, Scale, Stroke, ValueAxis};
 use crate::report::quantity::percent;
 
-/// Efficiency over size with the threshold: the variants of the fastest series, where one more axis
-/// is varied than tells the lines of the other charts apart, else the same lines. `None` where no
-/// series ran at more than one size.
-pub fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
+/// Efficiency over size with the threshold: the variants of the fastest series along one more axis where
+/// there are some, else the lines of the other charts. `None` where no series ran at more than one size.
+pub(crate) fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
     let (shown, styles) = panel.variants();
-    if shown.iter().all(|(_, series)| ran(series).count() < 2) {
+    if shown
+        .iter()
+        .all(|(_, series)| series.ran().nth(1).is_none())
+    {
         return None;
     }
     let x = size_axis(findings, sizes_of(shown));
@@ -30,8 +31,8 @@ pub fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineCh
     let threshold = Rule {
         name: format!("threshold {}", percent(findings.threshold)),
         label: String::new(),
-        from: (low_end(x.scale), findings.threshold),
-        to: (high_end(x.scale), findings.threshold),
+        from: (x.scale.low(), findings.threshold),
+        to: (x.scale.high(), findings.threshold),
     };
     let mut lines = lines(shown, styles, |series| {
         marks(findings, series, MarkKind::Value)
@@ -69,8 +70,7 @@ fn marks(findings: &Findings, series: &SeriesFinding, kind: MarkKind) -> Vec<Mar
         .collect()
 }
 
-/// Dashed beside its series, in the same colour: the curve with the layout of the smallest size, where it
-/// can be told apart.
+/// Dashed curves with the layout of the smallest size, in the colours of their series; only those that differ.
 fn frozen_lines(findings: &Findings, shown: &[Named<'_>], styles: &[usize]) -> Vec<Line> {
     const APART: f64 = 0.01;
     let mut found: Vec<Line> = Vec::new();

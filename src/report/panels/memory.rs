@@ -1,21 +1,21 @@
-//! Memory of the fullest GPU against what it has.
+//! Peak memory of the fullest GPU against its capacity.
 
-use super::{
-    Panel, Scale, ValueAxis, high_end, lines, low_end, ran, size_axis, sizes_of, tip, titled,
-};
+use super::curves::{lines, size_axis, sizes_of, titled};
+use super::panel::Panel;
+use super::tips::tip;
 use crate::analysis::Findings;
-use crate::report::chart::{LineChart, Mark, MarkKind, Rule};
+use crate::report::chart::{LineChart, Mark, MarkKind, Rule, Scale, ValueAxis};
 use crate::report::quantity::{bytes, short_number};
 
 const GIB: f64 = 1_073_741_824.0;
 
 /// Peak memory over size, with the capacity of each GPU; `None` where capacities are not known.
-pub fn memory_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
+pub(crate) fn memory_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
     let x = size_axis(findings, sizes_of(&panel.lines));
     let mut capacities: Vec<f64> = panel
         .lines
         .iter()
-        .flat_map(|(_, series)| ran(series))
+        .flat_map(|(_, series)| series.ran())
         .filter_map(|(_, measured)| measured.memory_capacity_bytes)
         .collect();
     capacities.sort_by(f64::total_cmp);
@@ -24,10 +24,10 @@ pub fn memory_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart>
     let rules = capacities
         .into_iter()
         .map(|capacity| Rule {
-            name: "what a GPU has for it".to_owned(),
+            name: "capacity of a GPU".to_owned(),
             label: bytes(capacity),
-            from: (low_end(x.scale), capacity / GIB),
-            to: (high_end(x.scale), capacity / GIB),
+            from: (x.scale.low(), capacity / GIB),
+            to: (x.scale.high(), capacity / GIB),
         })
         .collect();
     Some(LineChart {
@@ -39,7 +39,8 @@ pub fn memory_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart>
             format: short_number,
         },
         lines: lines(&panel.lines, &panel.styles, |series| {
-            ran(series)
+            series
+                .ran()
                 .filter_map(|(size, measured)| {
                     let peak = measured.memory_peak_bytes?;
                     Some(Mark {

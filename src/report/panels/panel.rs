@@ -1,15 +1,13 @@
-//! Which series a panel shows, and in which colours.
+//! Selection of the series that a panel shows, and their colours.
 
-use crate::analysis::{Findings, SeriesFinding};
-use crate::report::answer::{answered_by, best_of_groups, select};
+use super::styles::{LINES, styles};
+use crate::analysis::{Findings, SeriesFinding, fastest_of_groups};
 use crate::spec::Axis;
 
 /// Most panels of a section.
 const PANELS: usize = 6;
-/// Most lines of a panel: as many as there are colours.
-const LINES: usize = 8;
 
-/// Axes that tell the series of one line apart, those first that move its breakdown point most.
+/// Axes along which the series of one line differ, those first that move its breakdown point most.
 const FINER: &[Axis] = &[
     Axis::GlobalBatch,
     Axis::BatchPerGpu,
@@ -25,29 +23,29 @@ const FINER: &[Axis] = &[
 ];
 
 /// A series with the name of its line.
-pub type Named<'a> = (String, &'a SeriesFinding);
+pub(crate) type Named<'a> = (String, &'a SeriesFinding);
 
-/// The series that one panel shows.
+/// Series that are drawn together: those of a model.
 #[derive(Debug)]
-pub struct Panel<'a> {
-    /// What its series have in common: the model, where models differ.
-    pub name: String,
-    /// Axes that tell its lines apart.
-    pub by: Vec<Axis>,
+pub(crate) struct Panel<'a> {
+    /// Label that the series share: the model, where models differ.
+    pub(crate) name: String,
+    /// Axes on which the lines differ.
+    pub(crate) by: Vec<Axis>,
     /// The series, fastest first, with the names of their lines.
-    pub lines: Vec<Named<'a>>,
+    pub(crate) lines: Vec<Named<'a>>,
     /// Colour and marker of each line: the same for the same name in every panel.
-    pub styles: Vec<usize>,
-    /// An axis that tells no lines apart, and the variants of the fastest series along it.
-    pub spread: Option<(Axis, Vec<Named<'a>>)>,
+    pub(crate) styles: Vec<usize>,
+    /// An axis on which the lines do not differ, and the variants of the fastest series along it.
+    pub(crate) spread: Option<(Axis, Vec<Named<'a>>)>,
     /// All series of the panel, shown or not.
-    pub all: Vec<&'a SeriesFinding>,
+    pub(crate) all: Vec<&'a SeriesFinding>,
 }
 
-/// Panels by model where models differ, else one; and how many models have no panel.
-pub fn panels(findings: &Findings) -> (Vec<Panel<'_>>, usize) {
-    let selection = select(findings);
-    let model = answered_by(findings);
+/// Panels by model where models differ, else one; and the number of models without a panel.
+pub(crate) fn panels(findings: &Findings) -> (Vec<Panel<'_>>, usize) {
+    let selection = findings.selection();
+    let model = findings.answered_by();
     let grouped = if selection.grouped_by.is_empty() {
         &findings.varied
     } else {
@@ -91,32 +89,15 @@ pub fn panels(findings: &Findings) -> (Vec<Panel<'_>>, usize) {
     panels.retain(|panel| panel.all.iter().any(|series| series.choice.is_some()));
     let hidden = panels.len().saturating_sub(PANELS);
     panels.truncate(PANELS);
-    give_styles(&mut panels);
+    let names = |panel: &Panel<'_>| panel.lines.iter().map(|(name, _)| name.clone()).collect();
+    let styles = styles(&panels.iter().map(names).collect::<Vec<_>>());
+    for (panel, styles) in panels.iter_mut().zip(styles) {
+        panel.styles = styles;
+    }
     (panels, hidden)
 }
 
-/// A style of its own for each name; within each panel alone where there are too many names.
-fn give_styles(panels: &mut [Panel<'_>]) {
-    let mut names: Vec<String> = Vec::new();
-    for (name, _) in panels.iter().flat_map(|panel| &panel.lines) {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    for panel in panels {
-        panel.styles = panel
-            .lines
-            .iter()
-            .enumerate()
-            .map(|(place, (name, _))| {
-                let everywhere = names.iter().position(|known| known == name);
-                everywhere.filter(|_| names.len() <= LINES).unwrap_or(place)
-            })
-            .collect();
-    }
-}
-
-/// Varied axes in the order in which they are told apart where there is room: the usual ones first.
+/// Varied axes in the order in which a panel shows them where there is room: the usual ones first.
 fn finer(findings: &Findings) -> impl Iterator<Item = Axis> + '_ {
     let usual = FINER
         .iter()
@@ -130,7 +111,7 @@ fn finer(findings: &Findings) -> impl Iterator<Item = Axis> + '_ {
     usual.chain(others)
 }
 
-/// The fastest series of a panel with other values of the first usual axis that tells no lines apart.
+/// Variants of the fastest series of a panel along the first axis on which the lines do not differ.
 fn spread<'a>(findings: &Findings, panel: &Panel<'a>) -> Option<(Axis, Vec<Named<'a>>)> {
     let (_, fastest) = panel.lines.first()?;
     let axis = finer(findings).find(|axis| !panel.by.contains(axis))?;
@@ -155,7 +136,7 @@ fn spread<'a>(findings: &Findings, panel: &Panel<'a>) -> Option<(Axis, Vec<Named
 }
 
 impl<'a> Panel<'a> {
-    /// The colour of a series: that of the line with the same values of the panel's axes.
+    /// Colour of a series: that of the line with the same values of the panel's axes.
     pub(super) fn style_of(&self, series: &SeriesFinding) -> usize {
         self.lines
             .iter()
@@ -171,8 +152,8 @@ impl<'a> Panel<'a> {
         }
     }
 
-    /// The best series of each group by as many usual axes as leave at most so many groups, and
-    /// those axes.
+    /// The fastest series of each group, grouped by as many usual axes as leave at most `most` groups;
+    /// and those axes.
     pub(super) fn groups(
         &self,
         findings: &Findings,
@@ -185,18 +166,16 @@ impl<'a> Panel<'a> {
             }
             let mut more = axes.clone();
             more.push(axis);
-            if best_of_groups(&self.all, &more).len() <= most {
+            if fastest_of_groups(&self.all, &more).len() <= most {
                 axes = more;
             }
         }
-        let series = best_of_groups(&self.all, &axes);
+        let series = fastest_of_groups(&self.all, &axes);
         (axes, series)
     }
 }
 
+/// Samples per second at the recommended size; zero where nothing ran.
 pub(super) fn best_rate(series: &SeriesFinding) -> f64 {
-    series
-        .recommended()
-        .and_then(|size| size.point.measured)
-        .map_or(0.0, |measured| measured.samples_per_s)
+    series.recommended_rate().unwrap_or(0.0)
 }

@@ -1,16 +1,17 @@
-//! What takes the time: the exclusive parts of a step over size.
+//! Exclusive parts of a step over size.
 
-use super::{Panel, size_axis, titled};
+use super::curves::{size_axis, titled};
+use super::panel::Panel;
+use super::tips::gap;
 use crate::analysis::{BreakdownStatus, Findings, SizeFinding};
-use crate::report::answer::size_words;
 use crate::report::chart::{Bar, BarChart};
-use crate::report::quantity::{count, percent, seconds, short_number};
+use crate::report::quantity::{percent, seconds, short_number};
+use crate::report::words::{size_number, size_words};
 use crate::simulation::StepPart;
-use crate::spec::Axis;
 
 /// GPU-seconds per sample by part over size: of the fastest variant that breaks down, else of the
 /// panel's fastest series.
-pub fn parts_chart(findings: &Findings, panel: &Panel<'_>) -> Option<BarChart> {
+pub(crate) fn parts_chart(findings: &Findings, panel: &Panel<'_>) -> Option<BarChart> {
     let (variants, _) = panel.variants();
     let broken = variants
         .iter()
@@ -56,17 +57,8 @@ fn bar(findings: &Findings, size: &SizeFinding) -> Bar {
             .collect()
     });
     Bar {
-        name: match findings.size_axis {
-            Axis::Gpus | Axis::Nodes => count(size.point.size),
-            _ => size.point.size.to_string(),
-        },
+        name: size_number(findings.size_axis, size.point.size),
         parts,
-        gap: format!(
-            "{words}: {}",
-            size.point
-                .reason
-                .as_ref()
-                .map_or("did not run", |reason| reason.as_str())
-        ),
+        gap: gap(findings, size),
     }
 }

@@ -1,11 +1,10 @@
-//! Every chart of a study with a name for its file.
+//! All charts of a study, with file names.
 
 use std::collections::BTreeSet;
 
-use super::{
-    busbw_chart, busbw_panels, cost_chart, efficiency_chart, memory_chart, panels, parts_chart,
-    rate_chart, reach_chart, transfer_time_chart,
-};
+use super::busbw::{busbw_chart, busbw_panels, transfer_time_chart};
+use super::charts::CHARTS;
+use super::panel::panels;
 use crate::analysis::{Collectives, Findings};
 use crate::report::chart::Drawing;
 
@@ -16,24 +15,13 @@ const LONGEST: usize = 200;
 /// Every chart of a training study with a name for its file, without extension.
 pub fn plots(findings: &Findings) -> Vec<(String, Drawing)> {
     let (panels, _) = panels(findings);
-    let mut found = Vec::new();
-    for panel in &panels {
-        let charts = [
-            ("reach", reach_chart(findings, panel).map(|c| c.draw())),
-            ("rate", Some(rate_chart(findings, panel).draw())),
-            (
-                "efficiency",
-                efficiency_chart(findings, panel).map(|c| c.draw()),
-            ),
-            ("parts", parts_chart(findings, panel).map(|c| c.draw())),
-            ("memory", memory_chart(findings, panel).map(|c| c.draw())),
-            ("cost", cost_chart(findings, panel).map(|c| c.draw())),
-        ];
-        for (what, drawing) in charts {
-            found.extend(drawing.map(|drawing| (file_name(what, &panel.name), drawing)));
-        }
-    }
-    distinct(found)
+    let charts = panels.iter().flat_map(|panel| {
+        CHARTS.iter().filter_map(|chart| {
+            let drawing = (chart.draw)(findings, panel)?;
+            Some((file_name(chart.file, &panel.name), drawing))
+        })
+    });
+    distinct(charts.collect())
 }
 
 /// Both charts of every panel of a collective study with a name for its file, without extension:
@@ -50,7 +38,7 @@ pub fn collective_plots(found: &Collectives) -> Vec<(String, Drawing)> {
     distinct(charts.flatten().collect())
 }
 
-/// What a chart shows and the name of its panel, of which every file system takes every letter.
+/// A file name of letters that every file system takes, from the quantity of a chart and its panel.
 fn file_name(what: &str, panel: &str) -> String {
     let mut name = what.to_owned();
     if !panel.is_empty() {
@@ -69,7 +57,7 @@ fn file_name(what: &str, panel: &str) -> String {
     name
 }
 
-/// Numbers names that are alike; capital and small letters are to some file systems.
+/// Numbers names that are equal, also those that differ only in case.
 fn distinct<T>(mut charts: Vec<(String, T)>) -> Vec<(String, T)> {
     let mut taken = BTreeSet::new();
     for (name, _) in &mut charts {

@@ -1,19 +1,22 @@
-//! How fast: rate over size in log–log.
+//! Throughput over size in log–log.
 
-use super::{
-    Panel, Scale, ValueAxis, lines, ran, rate, rate_unit, rings, size_axis, sizes_of, tip, titled,
-};
+use itertools::Itertools;
+
+use super::curves::{lines, rings, size_axis, sizes_of, titled};
+use super::panel::Panel;
+use super::tips::tip;
 use crate::analysis::{Findings, SeriesFinding};
-use crate::report::chart::{LineChart, Mark, MarkKind, Rule};
+use crate::report::chart::{LineChart, Mark, MarkKind, Rule, Scale, ValueAxis};
 use crate::report::quantity::short_decimal;
+use crate::report::words::rate;
 
 /// Rate over size in log–log, with the ideal line of the fastest series and breakdown points.
-pub fn rate_chart(findings: &Findings, panel: &Panel<'_>) -> LineChart {
+pub(crate) fn rate_chart(findings: &Findings, panel: &Panel<'_>) -> LineChart {
     let x = size_axis(findings, sizes_of(&panel.lines));
     let rates = panel
         .lines
         .iter()
-        .flat_map(|(_, series)| ran(series).map(|(_, measured)| rate(&measured)));
+        .flat_map(|(_, series)| series.ran().map(|(_, measured)| rate(&measured).0));
     let ideal = panel
         .lines
         .first()
@@ -25,8 +28,8 @@ pub fn rate_chart(findings: &Findings, panel: &Panel<'_>) -> LineChart {
     let unit = panel
         .lines
         .iter()
-        .find_map(|(_, series)| ran(series).next())
-        .map_or("samples/s", |(_, measured)| rate_unit(&measured));
+        .find_map(|(_, series)| series.ran().next())
+        .map_or("samples/s", |(_, measured)| rate(&measured).1);
     LineChart {
         title: titled("Rate", panel),
         rules: ideal
@@ -46,10 +49,11 @@ pub fn rate_chart(findings: &Findings, panel: &Panel<'_>) -> LineChart {
             format: short_decimal,
         },
         lines: lines(&panel.lines, &panel.styles, |series| {
-            ran(series)
+            series
+                .ran()
                 .map(|(size, measured)| Mark {
                     x: size.point.size,
-                    y: rate(&measured),
+                    y: rate(&measured).0,
                     tip: tip(findings, series, size),
                     kind: MarkKind::Value,
                 })
@@ -59,7 +63,7 @@ pub fn rate_chart(findings: &Findings, panel: &Panel<'_>) -> LineChart {
     }
 }
 
-/// `ideal`, and of which line where there are several.
+/// `ideal`, with the name of its line where there are several.
 fn ideal_name(panel: &Panel<'_>) -> String {
     match panel.lines.as_slice() {
         [(fastest, _), _, ..] => format!("ideal {fastest}"),
@@ -67,24 +71,22 @@ fn ideal_name(panel: &Panel<'_>) -> String {
     }
 }
 
-/// From the smallest size of a series to its largest with the rate per GPU of the smallest.
+/// Ends of the ideal line: the smallest size of a series, and the largest at the same rate per GPU.
 fn ideal_end(series: &SeriesFinding) -> Option<((f64, f64), (f64, f64))> {
-    let (small, slow) = ran(series).next()?;
-    let (large, _) = ran(series).last()?;
+    let (small, slow) = series.ran().next()?;
+    let (large, _) = series.ran().last()?;
     let (from, to) = (small.point.size, large.point.size);
-    let rate = rate(&slow);
+    let rate = rate(&slow).0;
     (to > from).then_some(((from, rate), (to, rate * to / from)))
 }
 
-/// The rate at a size between two that ran, on the straight line between them in log–log.
+/// The rate at a size between two that ran, interpolated in log–log.
 fn rate_at(series: &SeriesFinding, at: f64) -> Option<f64> {
-    let points: Vec<(f64, f64)> = ran(series)
-        .map(|(size, measured)| (size.point.size, rate(&measured)))
-        .collect();
-    let pair = points
-        .windows(2)
-        .find(|pair| pair[0].0 <= at && at <= pair[1].0)?;
-    let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+    let points = series
+        .ran()
+        .map(|(size, it)| (size.point.size, rate(&it).0));
+    let mut pairs = points.tuple_windows();
+    let ((x0, y0), (x1, y1)) = pairs.find(|((from, _), (to, _))| *from <= at && at <= *to)?;
     let place = libm::log(at / x0) / libm::log(x1 / x0);
     Some(y0 * libm::pow(y1 / y0, place))
 }

@@ -1,11 +1,13 @@
-//! How far: which sizes of which series run, and where each breaks down.
+//! Reach: the sizes at which each series runs, and where it breaks down.
 
-use super::panel::best_rate;
-use super::{Panel, breakdown_words, size_axis, tip, titled};
+use itertools::Itertools;
+
+use super::curves::{size_axis, titled};
+use super::panel::{Panel, best_rate};
+use super::tips::{breakdown_words, gap, tip};
 use crate::analysis::{
     BreakdownCause, BreakdownStatus, Findings, KeyValue, SeriesFinding, SizeFinding,
 };
-use crate::report::answer::size_words;
 use crate::report::chart::{Range, RangeChart, RangeMark};
 use crate::report::quantity::percent;
 use crate::spec::Axis;
@@ -15,27 +17,19 @@ const ROWS: usize = 22;
 
 /// The reach of each series, or of the fastest of each group; `None` where no series ran at more
 /// than one size.
-pub fn reach_chart(findings: &Findings, panel: &Panel<'_>) -> Option<RangeChart> {
+pub(crate) fn reach_chart(findings: &Findings, panel: &Panel<'_>) -> Option<RangeChart> {
     let (mut axes, mut series) = panel.groups(findings, ROWS);
     if series.len() > ROWS {
         series.sort_by(|a, b| best_rate(b).total_cmp(&best_rate(a)));
         series.truncate(ROWS);
     }
-    // What is the same in all rows tells none apart.
+    // Rows are named by the axes on which they differ.
     axes.retain(|axis| {
         series
             .iter()
             .any(|other| other.value(*axis) != series[0].value(*axis))
     });
-    let curves = |series: &&SeriesFinding| {
-        series
-            .sizes
-            .iter()
-            .filter(|size| size.efficiency.is_some())
-            .count()
-            > 1
-    };
-    if !series.iter().any(curves) {
+    if series.iter().all(|series| series.ran().nth(1).is_none()) {
         return None;
     }
     // Rows of one colour together, in the order of the legend of the other charts.
@@ -47,11 +41,10 @@ pub fn reach_chart(findings: &Findings, panel: &Panel<'_>) -> Option<RangeChart>
     let sizes = series
         .iter()
         .flat_map(|series| series.sizes.iter().map(|size| size.point.size));
-    let names: Vec<&str> = axes.iter().map(|axis| axis.as_str()).collect();
     let threshold = percent(findings.threshold);
     Some(RangeChart {
         title: titled("Reach", panel),
-        rows: names.join(" · "),
+        rows: axes.iter().join(" · "),
         x: size_axis(findings, sizes),
         ring: "breakdown",
         good: format!("within {threshold}"),
@@ -64,20 +57,12 @@ pub fn reach_chart(findings: &Findings, panel: &Panel<'_>) -> Option<RangeChart>
 }
 
 fn range(findings: &Findings, panel: &Panel<'_>, series: &SeriesFinding, axes: &[Axis]) -> Range {
-    let values: Vec<String> = axes
-        .iter()
-        .map(|axis| {
-            series
-                .value(*axis)
-                .map_or_else(|| "auto".to_owned(), KeyValue::to_string)
-        })
-        .collect();
-    let confirmed = series.breakdown.status == BreakdownStatus::Confirmed;
+    let values = axes.iter().map(|axis| series.value(*axis));
+    let name = values.map(|value| value.map_or_else(|| "auto".to_owned(), KeyValue::to_string));
     Range {
-        name: if values.is_empty() {
-            "all points".to_owned()
-        } else {
-            values.join(" · ")
+        name: match axes {
+            [] => "all points".to_owned(),
+            _ => name.into_iter().join(" · "),
         },
         marks: series
             .sizes
@@ -86,8 +71,7 @@ fn range(findings: &Findings, panel: &Panel<'_>, series: &SeriesFinding, axes: &
             .collect(),
         end: series
             .breakdown
-            .size
-            .filter(|_| confirmed)
+            .confirmed_size()
             .zip(breakdown_words(findings, series)),
         note: note(series),
         style: panel.style_of(series),
@@ -105,21 +89,19 @@ fn mark(
         Some(_) => RangeMark::Good,
     };
     let tip = match kind {
-        RangeMark::Missing => format!(
-            "{}\n{}: {}",
-            series.label(&findings.varied),
-            size_words(findings.size_axis, size),
-            size.point
-                .reason
-                .as_ref()
-                .map_or("did not run", |reason| reason.as_str())
-        ),
+        RangeMark::Missing => {
+            format!(
+                "{}\n{}",
+                series.label(&findings.varied),
+                gap(findings, size)
+            )
+        }
         RangeMark::Good | RangeMark::Bad => tip(findings, series, size),
     };
     (size.point.size, kind, tip)
 }
 
-/// Why a row ends where it does.
+/// The cause of a breakdown in a few letters, or that nothing ran.
 fn note(series: &SeriesFinding) -> String {
     let cause = series.breakdown.cause.map_or("", BreakdownCause::short);
     match series.breakdown.status {

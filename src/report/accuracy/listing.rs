@@ -1,13 +1,10 @@
 //! Judged cases and their errors as text, CSV and JSON.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value, json};
 
-use super::assessment::{Assessment, KindAssessment};
-use super::case::CaseKind;
-use super::case::Judged;
-use super::errors::{ErrorSummary, GroupErrors, mean};
+use super::words::{group_name, kind_title, percent, ranking_means};
+use crate::report::text::Text;
+use crate::validation::{Assessment, CaseKind, ErrorSummary, GroupErrors, Judged, KindAssessment};
 
 /// One row per case: `id,measured_s,predicted_s,relative_error,status,reason`, with `measured_gib,predicted_gib`
 /// for memory; both pairs of columns where the cases are mixed.
@@ -62,17 +59,6 @@ const fn unit_of(kind: CaseKind) -> &'static str {
     match kind {
         CaseKind::Memory => "gib",
         CaseKind::Step | CaseKind::Collective | CaseKind::IdealCollective | CaseKind::Flow => "s",
-    }
-}
-
-/// What a kind of case measures, in words.
-pub(super) const fn kind_title(kind: CaseKind) -> &'static str {
-    match kind {
-        CaseKind::Step => "training steps",
-        CaseKind::Memory => "memory peaks",
-        CaseKind::Collective => "collectives",
-        CaseKind::IdealCollective => "collectives on ideal links",
-        CaseKind::Flow => "concurrent flows",
     }
 }
 
@@ -177,150 +163,107 @@ fn kind_json(kind: &KindAssessment) -> Value {
 
 /// The error table for people.
 pub fn text(assessment: &Assessment) -> String {
-    let mut out = String::new();
+    let mut text = Text::default();
     for kind in &assessment.kinds {
-        kind_text(&mut out, kind);
+        push_kind(&mut text, kind);
     }
-    line(
-        &mut out,
-        format_args!(
-            "{} constants were fitted; all others are measured or stated",
-            assessment.fitted.len()
-        ),
+    writeln!(
+        text,
+        "{} constants were fitted; all others are measured or stated",
+        assessment.fitted.len()
     );
-    out
+    text.finish()
 }
 
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    writeln!(out, "{text}").expect("writing to a string cannot fail");
-}
-
-fn percent(value: f64) -> String {
-    format!("{:.1}%", value * 100.0)
-}
-
-fn kind_text(out: &mut String, kind: &KindAssessment) {
-    let KindAssessment {
-        cases,
-        subsets,
-        groupings,
-        ..
-    } = kind;
-    line(
-        out,
-        format_args!("{}: {cases} cases", kind_title(kind.kind)),
-    );
-    line(
-        out,
-        format_args!(
-            "  {:<40} {:>5} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9}",
-            "error of predicted/measured",
-            "cases",
-            "missed",
-            "median",
-            "mean",
-            "p90",
-            "bias",
-            "geom.",
-            "|ln|"
-        ),
-    );
-    rows(out, subsets);
-    for (name, groups) in groupings {
-        line(out, format_args!(" by {name}"));
-        rows(out, groups);
+fn push_kind(text: &mut Text, kind: &KindAssessment) {
+    writeln!(text, "{}: {} cases", kind_title(kind.kind), kind.cases);
+    let titles = ["cases", "missed", "median", "mean", "p90", "bias", "geom."];
+    push_row(text, "error of predicted/measured", titles, "|ln|");
+    push_groups(text, &kind.subsets);
+    for (name, groups) in &kind.groupings {
+        writeln!(text, " by {name}");
+        push_groups(text, groups);
     }
-    line(
-        out,
-        format_args!(
-            " mean over lineages of the mean: {}",
-            percent(kind.mean_over_lineages)
-        ),
+    writeln!(
+        text,
+        " mean over lineages of the mean: {}",
+        percent(kind.mean_over_lineages)
     );
-    line(
-        out,
-        format_args!(
-            " judged infeasible though it ran: {}; judged to fit though it did not: {}",
-            percent(kind.judged_infeasible),
-            kind.judged_feasible
-        ),
+    writeln!(
+        text,
+        " judged infeasible though it ran: {}; judged to fit though it did not: {}",
+        percent(kind.judged_infeasible),
+        kind.judged_feasible
     );
-    scaling_text(out, kind);
-    line(out, format_args!(" worst"));
+    push_scaling(text, kind);
+    writeln!(text, " worst");
     for case in &kind.worst {
-        line(
-            out,
-            format_args!(
-                "  {:<52} measured {:>10.4} predicted {:>10.4} {:>8}",
-                case.id,
-                case.measured,
-                case.predicted,
-                percent(case.error)
-            ),
+        writeln!(
+            text,
+            "  {:<52} measured {:>10.4} predicted {:>10.4} {:>8}",
+            case.id,
+            case.measured,
+            case.predicted,
+            percent(case.error)
         );
     }
     if !kind.missed.is_empty() {
-        line(out, format_args!(" missed"));
+        writeln!(text, " missed");
     }
     for case in &kind.missed {
-        line(
-            out,
-            format_args!("  {:<52} {}: {}", case.id, case.status, case.reason),
-        );
+        writeln!(text, "  {:<52} {}: {}", case.id, case.status, case.reason);
     }
-    line(out, format_args!(""));
+    writeln!(text);
 }
 
-fn scaling_text(out: &mut String, kind: &KindAssessment) {
+fn push_scaling(text: &mut Text, kind: &KindAssessment) {
     for family in &kind.scaling {
-        line(
-            out,
-            format_args!(
-                " scaling efficiency, {}: off by {} over {} points of {} series; always perfect: {}",
-                family.family,
-                percent(family.error),
-                family.points,
-                family.series,
-                percent(family.error_of_perfect)
-            ),
+        writeln!(
+            text,
+            " scaling efficiency, {}: off by {} over {} points of {} series; always perfect: {}",
+            family.family,
+            percent(family.error),
+            family.points,
+            family.series,
+            percent(family.error_of_perfect)
         );
     }
-    if !kind.rankings.is_empty() {
-        let of = |value: fn(&super::Ranking) -> f64| {
-            mean(&kind.rankings.iter().map(value).collect::<Vec<_>>())
-        };
-        line(
-            out,
-            format_args!(
-                " {} rankings of layouts: the one ranked first takes {} longer than the best; Spearman {:.2}",
-                kind.rankings.len(),
-                percent(of(|ranking| ranking.regret)),
-                of(|ranking| ranking.spearman)
-            ),
+    if let Some((regret, spearman)) = ranking_means(kind) {
+        writeln!(
+            text,
+            " {} rankings of layouts: the one ranked first takes {} longer than the best; Spearman {spearman:.2}",
+            kind.rankings.len(),
+            percent(regret)
         );
     }
 }
 
-fn rows(out: &mut String, groups: &[GroupErrors]) {
+fn push_groups(text: &mut Text, groups: &[GroupErrors]) {
     for GroupErrors { name, errors } in groups {
-        let name: String = if name.is_empty() {
-            "(not stated)".to_owned()
-        } else {
-            name.chars().take(40).collect()
-        };
-        line(
-            out,
-            format_args!(
-                "  {name:<40} {:>5} {:>6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>9.4}",
-                errors.count,
-                errors.misses,
-                percent(errors.median),
-                percent(errors.mean),
-                percent(errors.p90),
-                percent(errors.bias),
-                percent(errors.geometric_mean()),
-                errors.log_mean
-            ),
+        let name: String = group_name(name).chars().take(40).collect();
+        let [count, misses] = [errors.count, errors.misses].map(|it| it.to_string());
+        let [median, mean, p90, bias, geometric] = [
+            errors.median,
+            errors.mean,
+            errors.p90,
+            errors.bias,
+            errors.geometric_mean(),
+        ]
+        .map(percent);
+        let cells = [count, misses, median, mean, p90, bias, geometric];
+        push_row(
+            text,
+            &name,
+            cells.each_ref().map(String::as_str),
+            &format!("{:.4}", errors.log_mean),
         );
     }
+}
+
+fn push_row(text: &mut Text, name: &str, cells: [&str; 7], log_mean: &str) {
+    let [count, misses, median, mean, p90, bias, geometric] = cells;
+    writeln!(
+        text,
+        "  {name:<40} {count:>5} {misses:>6} {median:>7} {mean:>7} {p90:>7} {bias:>7} {geometric:>7} {log_mean:>9}"
+    );
 }

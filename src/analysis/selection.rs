@@ -1,0 +1,120 @@
+//! Series that stand for many: those that a summary shows and whose neighbours are simulated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::findings::Findings;
+use super::series::KeyValue;
+use super::series_finding::SeriesFinding;
+use crate::spec::Axis;
+
+/// Most series that are shown one by one.
+const SERIES_IN_FULL: usize = 20;
+
+/// Axes that series are grouped by, those that people choose between first.
+const GROUPING: &[Axis] = &[
+    Axis::Model,
+    Axis::Gpu,
+    Axis::Cluster,
+    Axis::Topology,
+    Axis::NicGbitPerS,
+    Axis::SeqLen,
+    Axis::Precision,
+    Axis::Stack,
+    Axis::Collective,
+    Axis::GlobalBatch,
+    Axis::BatchPerGpu,
+];
+
+/// Series that a summary shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection<'a> {
+    /// The series, in their order.
+    pub series: Vec<&'a SeriesFinding>,
+    /// Axes of the groups of which each series is the fastest; empty where all series are shown.
+    pub grouped_by: Vec<Axis>,
+}
+
+/// The values of a series on some axes.
+fn group_of<'a>(series: &'a SeriesFinding, axes: &[Axis]) -> Vec<Option<&'a KeyValue>> {
+    axes.iter().map(|axis| series.value(*axis)).collect()
+}
+
+impl Findings {
+    /// All series when they are few, else the fastest of each group. Groups are made by as many of the
+    /// usual axes as keep them few.
+    pub fn selection(&self) -> Selection<'_> {
+        let all: Vec<&SeriesFinding> = self.series.iter().collect();
+        if all.len() <= SERIES_IN_FULL {
+            return Selection {
+                series: all,
+                grouped_by: Vec::new(),
+            };
+        }
+        let mut axes: Vec<Axis> = Vec::new();
+        for axis in GROUPING.iter().filter(|axis| self.varied.contains(axis)) {
+            axes.push(*axis);
+            if too_many_groups(&all, &axes) {
+                axes.pop();
+            }
+        }
+        Selection {
+            series: fastest_of_groups(&all, &axes),
+            grouped_by: axes,
+        }
+    }
+
+    /// Axes whose values have an answer each: the model, where models differ.
+    pub fn answered_by(&self) -> &'static [Axis] {
+        if self.varied.contains(&Axis::Model) {
+            &[Axis::Model]
+        } else {
+            &[]
+        }
+    }
+
+    /// The fastest series of each answer.
+    pub fn answers(&self) -> Vec<&SeriesFinding> {
+        let all: Vec<&SeriesFinding> = self.series.iter().collect();
+        fastest_of_groups(&all, self.answered_by())
+    }
+
+    /// Varied axes besides those that have an answer each.
+    pub fn other_axes(&self) -> Vec<Axis> {
+        let by = self.answered_by();
+        let varied = self.varied.iter().copied();
+        varied.filter(|axis| !by.contains(axis)).collect()
+    }
+
+    /// Series with the same answer as one of them.
+    pub fn alike<'a>(
+        &'a self,
+        series: &'a SeriesFinding,
+    ) -> impl Iterator<Item = &'a SeriesFinding> {
+        let by = self.answered_by();
+        let group = group_of(series, by);
+        (self.series.iter()).filter(move |other| group_of(other, by) == group)
+    }
+}
+
+fn too_many_groups(all: &[&SeriesFinding], axes: &[Axis]) -> bool {
+    let mut groups = BTreeSet::new();
+    all.iter().any(|series| {
+        groups.insert(group_of(series, axes));
+        groups.len() > SERIES_IN_FULL
+    })
+}
+
+/// The fastest series of each group of equal values on `axes`, in the order of first appearance.
+pub fn fastest_of_groups<'a>(all: &[&'a SeriesFinding], axes: &[Axis]) -> Vec<&'a SeriesFinding> {
+    let mut places: BTreeMap<Vec<Option<&KeyValue>>, usize> = BTreeMap::new();
+    let mut best: Vec<&SeriesFinding> = Vec::new();
+    for series in all {
+        let place = *places.entry(group_of(series, axes)).or_insert(best.len());
+        match best.get_mut(place) {
+            None => best.push(series),
+            Some(known) if series.recommended_rate() > known.recommended_rate() => *known = series,
+            Some(_) => {}
+        }
+    }
+    best
+}

@@ -1,0 +1,140 @@
+//! `sweep list gpus|models|clusters|stacks`: catalogue entries with values and sources.
+
+use serde_json::{Map, Value, json};
+
+use super::listing::{Listing, wanted};
+use crate::catalog::{Catalog, Kind};
+use crate::cli::exit::Failure;
+use crate::hardware::Precision;
+use crate::report::text::{Table, Text};
+use crate::units::{FlopRate, Power};
+
+/// Entries of the catalogue: an overview, or every value of the entries asked for.
+pub(super) fn listing(catalog: &Catalog, kind: Kind, names: &[String]) -> Result<Listing, Failure> {
+    let names_of_kind = catalog.names(kind);
+    let wanted = wanted(kind.singular(), names, names_of_kind, |name| name)?;
+    let entry = |name: &&str| {
+        let values = catalog.values(kind, name).into_iter();
+        let values: Map<String, Value> = values
+            .map(|it| {
+                let source = it.source.unwrap_or_default();
+                (
+                    it.key.path.clone(),
+                    json!({"value": it.value, "source": source}),
+                )
+            })
+            .collect();
+        json!({"name": name, "values": values})
+    };
+    let json = wanted.iter().map(entry).collect();
+    let text = if names.is_empty() {
+        overview(catalog, kind, &wanted)
+    } else {
+        in_full(catalog, kind, &wanted)
+    };
+    Ok(Listing { text, json })
+}
+
+/// Each entry with all its keys, tables as `peaks.bf16`.
+fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
+    let mut text = Text::default();
+    for name in names {
+        let mut table = Table::new(&["KEY", "VALUE", "SOURCE"]);
+        for it in catalog.values(kind, name) {
+            let source = it.source.unwrap_or_default().to_owned();
+            table.row([it.key.path.clone(), it.value.to_string(), source]);
+        }
+        writeln!(text, "{} {name}\n{}", kind.singular(), table.render());
+    }
+    text.finish()
+}
+
+/// One line per entry with the values that tell entries apart.
+fn overview(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
+    let headings: &[&str] = match kind {
+        Kind::Gpus => &[
+            "NAME",
+            ">MEMORY",
+            ">GB/S",
+            ">BF16 TFLOP/S",
+            ">FP8",
+            ">WATTS",
+            ">USD/H",
+            "CLUSTER",
+        ],
+        Kind::Models => &["NAME", "FAMILY", ">PARAMETERS", ">SEQ_LEN", "TITLE"],
+        Kind::Clusters => &[
+            "NAME", ">GPUS", "SCALE-UP", ">GB/S", ">NICS", ">GBIT/S", "TOPOLOGY", "TITLE",
+        ],
+        Kind::Stacks => &["NAME", "YEARS", "FRAMEWORKS", "TITLE"],
+    };
+    let mut table = Table::new(headings);
+    for name in names {
+        table.row(match kind {
+            Kind::Gpus => gpu(catalog, name),
+            Kind::Models => model(catalog, name),
+            Kind::Clusters => cluster(catalog, name),
+            Kind::Stacks => stack(catalog, name),
+        });
+    }
+    let table = table.render();
+    format!("{table}\nEvery value with its source: sweep list {kind} NAME, or --format json.\n")
+}
+
+fn gpu(catalog: &Catalog, name: &str) -> Vec<String> {
+    let gpu = &catalog.gpus[name];
+    let or_dash = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+    };
+    let peak = |precision| gpu.peaks.get(precision).map(FlopRate::as_tflops);
+    vec![
+        gpu.name.clone(),
+        gpu.memory.to_string(),
+        format!("{:.0}", gpu.memory_bandwidth.as_bytes_per_s() / 1e9),
+        or_dash(peak(Precision::Bf16), 0),
+        or_dash(peak(Precision::Fp8), 0),
+        or_dash(gpu.power.map(Power::as_watts), 0),
+        or_dash(gpu.price_per_hour.map(|price| price.usd()), 2),
+        gpu.cluster.clone(),
+    ]
+}
+
+fn model(catalog: &Catalog, name: &str) -> Vec<String> {
+    let model = &catalog.models[name];
+    let parameters = model.parameters().without_mtp() as f64;
+    vec![
+        model.name.clone(),
+        model.family.to_string(),
+        if parameters >= 1e9 {
+            format!("{:.2} B", parameters / 1e9)
+        } else {
+            format!("{:.0} M", parameters / 1e6)
+        },
+        model.seq_len().to_string(),
+        model.title.clone(),
+    ]
+}
+
+fn cluster(catalog: &Catalog, name: &str) -> Vec<String> {
+    let cluster = &catalog.clusters[name];
+    vec![
+        cluster.name.clone(),
+        cluster.gpus_per_node.to_string(),
+        cluster.scale_up.kind.to_string(),
+        format!("{:.0}", cluster.scale_up.bandwidth.as_bytes_per_s() / 1e9),
+        cluster.nics_per_node.to_string(),
+        format!("{:.0}", cluster.nic_bandwidth.as_gbit_per_s()),
+        cluster.fabric.topology.to_string(),
+        cluster.title.clone(),
+    ]
+}
+
+fn stack(catalog: &Catalog, name: &str) -> Vec<String> {
+    let stack = &catalog.stacks[name];
+    vec![
+        stack.name.clone(),
+        format!("{}-{}", stack.years[0], stack.years[1]),
+        stack.frameworks.join(", "),
+        stack.title.clone(),
+    ]
+}

@@ -1,0 +1,49 @@
+//! A list of names, for people and for programs.
+
+use serde_json::Value;
+
+use crate::cli::exit::Failure;
+use crate::closed_set::nearest;
+use crate::report::text::Table;
+
+/// A list as text and as JSON.
+pub(super) struct Listing {
+    pub(super) text: String,
+    pub(super) json: Vec<Value>,
+}
+
+/// A table of some text fields of JSON objects, each under its name.
+pub(super) fn table(fields: &[&str], rows: &[Value]) -> String {
+    let headings: Vec<String> = fields.iter().map(|field| field.to_uppercase()).collect();
+    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    for row in rows {
+        let cells = fields
+            .iter()
+            .map(|field| row[field].as_str().unwrap_or_default());
+        table.row(cells.map(str::to_owned).collect::<Vec<_>>());
+    }
+    table.render()
+}
+
+/// The known items that were asked for by name; all of them when no name was given.
+///
+/// # Errors
+/// If a name is unknown.
+pub(super) fn wanted<T>(
+    what: &str,
+    names: &[String],
+    known: impl IntoIterator<Item = T>,
+    name_of: impl Fn(&T) -> &str,
+) -> Result<Vec<T>, Failure> {
+    let mut known: Vec<T> = known.into_iter().collect();
+    for name in names {
+        if !known.iter().any(|it| name_of(it) == name) {
+            let hint = nearest(name, known.iter().map(&name_of));
+            let hint = hint.map(|it| format!("; did you mean `{it}`?"));
+            let hint = hint.unwrap_or_default();
+            return Err(Failure::usage(format!("unknown {what} `{name}`{hint}")));
+        }
+    }
+    known.retain(|it| names.is_empty() || names.iter().any(|name| name == name_of(it)));
+    Ok(known)
+}

@@ -1,0 +1,53 @@
+//! `sweep list topologies|collectives`: built-in names with their meaning, and a spec's custom ones.
+
+use serde_json::{Value, json};
+
+use super::listing::{Listing, table, wanted};
+use crate::cli::exit::Failure;
+use crate::collective::CollectiveAlgorithm;
+use crate::hardware::TopologyKind;
+use crate::spec::{CustomKind, Spec};
+
+/// Topologies or collective algorithms that a spec can name.
+pub(super) fn listing(
+    kind: CustomKind,
+    spec: Option<&Spec>,
+    names: &[String],
+) -> Result<Listing, Failure> {
+    let own = spec.map(Spec::custom);
+    let members: Vec<Value> = match kind {
+        CustomKind::Topologies => {
+            let built_in = TopologyKind::ALL.iter();
+            let built_in = built_in.map(|it| built_in_row(it.as_str(), it.meaning()));
+            let custom = own.into_iter().flat_map(|own| &own.topologies);
+            let custom = custom.map(|(name, it)| custom_row(name, &it.description()));
+            built_in.chain(custom).collect()
+        }
+        CustomKind::Collectives => {
+            let built_in = CollectiveAlgorithm::ALL.iter();
+            let built_in = built_in.map(|it| built_in_row(it.as_str(), it.meaning()));
+            let custom = own.into_iter().flat_map(|own| &own.collectives);
+            let custom = custom.map(|(name, it)| custom_row(name, &it.description()));
+            built_in.chain(custom).collect()
+        }
+    };
+    let json = wanted(kind.singular(), names, members, |member| {
+        member["name"].as_str().unwrap_or_default()
+    })?;
+    let mut text = table(&["name", "meaning"], &json);
+    if names.is_empty() && spec.is_none() {
+        text = format!(
+            "{text}\nCustom ones need no code: [{kind}.NAME] in a spec; --spec SPEC lists them too.\n"
+        );
+    }
+    Ok(Listing { text, json })
+}
+
+fn built_in_row(name: &str, meaning: &str) -> Value {
+    json!({"name": name, "meaning": meaning, "own": false})
+}
+
+/// A name that the spec describes itself.
+fn custom_row(name: &str, description: &str) -> Value {
+    json!({"name": name, "meaning": format!("In the spec: {description}."), "own": true})
+}

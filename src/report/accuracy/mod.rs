@@ -1,0 +1,10 @@
+//! Accuracy of the simulator: errors against measured cases as text, CSV, JSON and a page.
+
+mod listing;
+mod page;
+mod plot;
+mod words;
+
+pub use listing::{csv, json, text};
+pub use page::{PAGE, page};
+pub use plot::{PLOT, plot};

@@ -1,0 +1,153 @@
+//! The accuracy page: tables and a plot of predicted against measured, for `docs/`.
+
+use super::words::{group_name, kind_title, percent, ranking_means};
+use crate::report::text::Text;
+use crate::report::words::capitalised;
+use crate::validation::{Assessment, ErrorSummary, GroupErrors, KindAssessment};
+
+/// File name of the page.
+pub const PAGE: &str = "accuracy.md";
+
+/// Effects that the model leaves out, with the rows they touch.
+const UNKNOWN: &str = "\
+## What the model does not know
+
+- Layouts, micro batches and recomputation that a source does not state are chosen by the simulator, as a user's
+  `auto` would be; a run that was laid out worse than that looks too fast here. The tables keep those rows apart.
+- Which kernels a library picked on the day: matrix products follow measured rates by tile and wave, not a list of
+  kernels. A software generation shares one set of constants (`sweep list stacks`).
+- Clocks of single GPUs beyond their usual spread (the slowest of a job is expected, not known), failing links, other jobs
+  on the same switches.
+- Data loading, checkpoints, evaluation and logging beyond one constant per step.
+- How a mixture of experts dispatches: expert groups inside one server are taken to exchange by all-to-all, larger ones
+  by a fused kernel, as most recipes do; those that do otherwise are far off (Qwen3 235B on H100), as are
+  models with attention sinks (GPT-OSS), whose kernels nobody has measured apart.
+- Routing that is not balanced: mixtures of experts are simulated, and were measured, with forced balance.
+- Sequences that are shorter than `seq_len`: runs that drop padding count for their scaling alone.
+";
+
+/// The page as Markdown.
+pub fn page(assessment: &Assessment) -> String {
+    let mut out = Text::default();
+    writeln!(
+        out,
+        "# How accurate is it?\n\n\
+         Every figure on this page is predicted/measured − 1 over published measurements that ship in \
+         `data/validation/`, each row with its source. `sweep validate` prints the same tables; \
+         `sweep validate --write-docs docs` writes this page, and a test holds it to the program.\n\n\
+         ![Predicted against measured step time by family, coloured by lineage](accuracy.svg)\n\n\
+         {} constants of the catalogue were fitted; all others are measured or stated in a source. \
+         `scripts/calibrate` fits them again.",
+        assessment.fitted.len()
+    );
+    for kind in &assessment.kinds {
+        kind_section(&mut out, kind);
+    }
+    write!(out, "\n{UNKNOWN}");
+    out.finish()
+}
+
+fn kind_section(out: &mut Text, kind: &KindAssessment) {
+    let title = capitalised(kind_title(kind.kind));
+    writeln!(out, "\n## {title}: {} cases\n", kind.cases);
+    table(out, "subset", &kind.subsets);
+    for (name, groups) in kind.groupings.iter().filter(|(name, _)| *name != "source") {
+        table(out, name, groups);
+    }
+    writeln!(
+        out,
+        "Mean over lineages of the mean: {}. Judged infeasible though it ran: {}; judged to fit though it \
+         did not: {}.",
+        percent(kind.mean_over_lineages),
+        percent(kind.judged_infeasible),
+        kind.judged_feasible
+    );
+    scaling(out, kind);
+    rankings(out, kind);
+    worst(out, kind);
+}
+
+fn table(out: &mut Text, name: &str, groups: &[GroupErrors]) {
+    if groups.is_empty() {
+        return;
+    }
+    writeln!(
+        out,
+        "| {name} | cases | missed | median | mean | p90 | bias | mean \\|ln\\| |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|"
+    );
+    for GroupErrors { name, errors } in groups {
+        let ErrorSummary {
+            count,
+            misses,
+            log_mean,
+            ..
+        } = *errors;
+        let errors = [errors.median, errors.mean, errors.p90, errors.bias];
+        writeln!(
+            out,
+            "| {} | {count} | {misses} | {} | {log_mean:.3} |",
+            group_name(name),
+            errors.map(percent).join(" | ")
+        );
+    }
+    writeln!(out);
+}
+
+fn scaling(out: &mut Text, kind: &KindAssessment) {
+    if kind.scaling.is_empty() {
+        return;
+    }
+    writeln!(
+        out,
+        "\n### Scaling efficiency\n\nAgainst the smallest size of each series; the last column is the error \
+         of always predicting perfect scaling.\n\n\
+         | family | series | points | error | always perfect |\n|---|---:|---:|---:|---:|"
+    );
+    for family in &kind.scaling {
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            family.family,
+            family.series,
+            family.points,
+            percent(family.error),
+            percent(family.error_of_perfect)
+        );
+    }
+}
+
+fn rankings(out: &mut Text, kind: &KindAssessment) {
+    if let Some((regret, spearman)) = ranking_means(kind) {
+        writeln!(
+            out,
+            "\n### Rankings of layouts\n\n{} sets of alternative layouts of one job: the layout ranked first takes \
+             {} longer than the best measured one (mean); Spearman's rank correlation is {spearman:.2}.",
+            kind.rankings.len(),
+            percent(regret)
+        );
+    }
+}
+
+fn worst(out: &mut Text, kind: &KindAssessment) {
+    writeln!(
+        out,
+        "\n### Worst\n\n| case | measured | predicted | error |\n|---|---:|---:|---:|"
+    );
+    for case in &kind.worst {
+        writeln!(
+            out,
+            "| {} | {:.4} | {:.4} | {} |",
+            case.id,
+            case.measured,
+            case.predicted,
+            percent(case.error)
+        );
+    }
+    for case in &kind.missed {
+        write!(out, "\n- `{}` is {}: {}", case.id, case.status, case.reason);
+    }
+    if !kind.missed.is_empty() {
+        writeln!(out);
+    }
+}

@@ -1,0 +1,88 @@
+//! The page of a training study.
+
+use maud::{Markup, html};
+
+use super::answer::answer;
+use super::document::{Heading, Infeasible, charts, document, infeasible};
+use super::resimulated::resimulated;
+use super::table::all_series;
+use crate::analysis::{Findings, SizeFinding};
+use crate::report::chart::Drawing;
+use crate::report::panels::{CHARTS, PanelChart, panels};
+use crate::report::quantity::percent;
+
+/// The page of a training study: the answer, charts, changes that help, and a table of all series.
+pub fn page(findings: &Findings, heading: &Heading<'_>) -> String {
+    let example = |kind: &str| {
+        let sizes = findings.series.iter().flat_map(|series| &series.sizes);
+        sizes.into_iter().find_map(|size| example_of(size, kind))
+    };
+    let reasons = findings.counts.reasons.iter();
+    let reasons: Vec<Infeasible<'_>> = reasons
+        .map(|(kind, points)| Infeasible {
+            kind,
+            points: *points,
+            example: example(kind).unwrap_or_default(),
+        })
+        .collect();
+    let body = html! {
+        (answer(findings))
+        @if findings.counts.ok > 0 {
+            (all_charts(findings))
+            (resimulated(findings))
+            (all_series(findings))
+        }
+        (infeasible(&reasons))
+        (reading(findings))
+    };
+    document(heading, &body)
+}
+
+fn example_of(size: &SizeFinding, kind: &str) -> Option<String> {
+    let reason = size.point.reason.as_ref()?;
+    (reason.kind() == kind).then(|| format!("point {}: {}", size.point.point, reason.as_str()))
+}
+
+fn all_charts(findings: &Findings) -> Markup {
+    let (panels, hidden) = panels(findings);
+    let (shown, all) = (
+        panels.iter().map(|panel| panel.lines.len()).sum::<usize>(),
+        findings.series.len(),
+    );
+    let draw = |chart: &PanelChart| -> Vec<Drawing> {
+        let drawings = panels
+            .iter()
+            .filter_map(|panel| (chart.draw)(findings, panel));
+        drawings.collect()
+    };
+    html! {
+        @if shown < all {
+            p.note {
+                "The charts show " (shown) " of " (all) " series: the fastest of each group, at most eight per chart"
+                @if hidden > 0 { ", and leave out " (hidden) " models" }
+                ". The table below holds the others."
+            }
+        }
+        @for chart in CHARTS { (charts(chart.title, chart.note, &draw(chart))) }
+    }
+}
+
+fn reading(findings: &Findings) -> Markup {
+    html! {
+        h2 { "How to read this" }
+        p {
+            "Efficiency is the rate per GPU over that of the smallest size that ran; strong scaling keeps \
+             the global batch, weak scaling the batch per GPU. A series breaks down where efficiency falls under "
+            (percent(findings.threshold))
+            " and stays there for at least two sizes; the size is interpolated in log size. \
+             A question mark: only the largest size lies under it. The cause is the part whose GPU-seconds \
+             per sample grow most from the last good size to the first bad one; a batch is exhausted where \
+             every replica has one microbatch left."
+        }
+        p {
+            "Serial fractions are Amdahl's (Gustafson's for weak scaling), referred to one GPU, fitted on \
+             log time, with 95% bounds by jackknife. Layouts are chosen anew at each size unless the study \
+             fixes them."
+        }
+    }
+}

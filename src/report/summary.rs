@@ -1,0 +1,141 @@
+//! The summary of a training study on a terminal, at most 80 columns wide.
+
+use itertools::Itertools;
+
+use crate::analysis::{
+    BreakdownCause, BreakdownStatus, Findings, KeyValue, Selection, SeriesFinding,
+};
+use crate::record::Bottleneck;
+use crate::report::answer::sentences;
+use crate::report::quantity::{count, percent, seconds};
+use crate::report::resimulated;
+use crate::report::series_row::{BreaksAt, SeriesRow};
+use crate::report::text::{Table, Text};
+use crate::report::words::{counts_line, size_number};
+use crate::spec::Axis;
+
+/// Most series that the page shows; above, only scaling.parquet holds all.
+pub(super) const PAGE_ROWS: usize = 1_500;
+
+/// The question, the answer, a table of series, what would help, and how the points ended.
+pub fn summary(findings: &Findings, question: Option<&str>) -> String {
+    let mut text = Text::default();
+    if let Some(question) = question.filter(|question| !question.trim().is_empty()) {
+        text.wrap(question, "", "");
+        writeln!(text);
+    }
+    for sentence in sentences(findings) {
+        text.wrap(&sentence, "  ", "    ");
+    }
+    if findings.counts.ok > 0 {
+        writeln!(text);
+        push_table(&mut text, findings);
+    }
+    if let Some((heading, lines)) = resimulated::help(findings) {
+        writeln!(text);
+        text.wrap(&heading, "", "  ");
+        for line in lines {
+            text.wrap(&line, "  ", "    ");
+        }
+    }
+    writeln!(text);
+    text.wrap(&counts_line(&findings.counts), "", "  ");
+    text.finish()
+}
+
+fn push_table(text: &mut Text, findings: &Findings) {
+    let Selection { series, grouped_by } = findings.selection();
+    let all = findings.series.len();
+    if !grouped_by.is_empty() || series.len() < all {
+        let each = match grouped_by.as_slice() {
+            [] => "The fastest".to_owned(),
+            by => format!("The fastest per {}", by.iter().join(" and ")),
+        };
+        let all_in = if all > PAGE_ROWS {
+            "scaling.parquet"
+        } else {
+            "report.html and scaling.parquet"
+        };
+        let line = format!(
+            "{each} of {} series; all are in {all_in}.",
+            count(all as f64)
+        );
+        text.wrap(&line, "", "");
+    }
+    let size_title = match findings.size_axis {
+        Axis::Gpus | Axis::Nodes => ">GPUs",
+        _ => ">size",
+    };
+    let mut table = Table::fixed(&[
+        ("series", 27),
+        (size_title, 6),
+        (">step", 7),
+        (">eff.", 4),
+        (">breaks at", 9),
+        ("cause", 12),
+        ("bound", 8),
+    ]);
+    for series in &series {
+        table.row(cells(findings, series));
+    }
+    write!(text, "{}", table.render());
+    let is_unconfirmed = |it: &&SeriesFinding| it.breakdown.status == BreakdownStatus::Unconfirmed;
+    if series.iter().any(is_unconfirmed) {
+        let note = "? unconfirmed: only the largest size lies under the threshold";
+        text.wrap(note, "", "  ");
+    }
+}
+
+fn cells(findings: &Findings, series: &SeriesFinding) -> [String; 7] {
+    let row = SeriesRow::new(findings, series);
+    let size = |size: f64| size_number(findings.size_axis, size);
+    let cause = match row.size {
+        None => "never ran",
+        Some(_) => row.cause.map_or("", BreakdownCause::short),
+    };
+    [
+        short_label(&row),
+        row.size.map_or_else(|| "–".to_owned(), size),
+        row.step_time_s.map(seconds).unwrap_or_default(),
+        row.efficiency.map(percent).unwrap_or_default(),
+        match row.breaks_at {
+            BreaksAt::NeverRan => String::new(),
+            BreaksAt::OneSize => "–".to_owned(),
+            BreaksAt::Beyond(largest) => format!("> {}", size(largest)),
+            BreaksAt::Confirmed(at) => size(at),
+            BreaksAt::Unconfirmed(at) => format!("{}?", size(at)),
+        },
+        cause.to_owned(),
+        row.bottleneck.map_or("", Bottleneck::as_str).to_owned(),
+    ]
+}
+
+/// The values of the varied axes, numbers under a short name: `llama3-70b h100-sxm b1024 ring`.
+fn short_label(row: &SeriesRow<'_>) -> String {
+    if row.axes.is_empty() {
+        return "all points".to_owned();
+    }
+    // What people look for first stands where it is not cut off.
+    let (names, others): (Vec<_>, Vec<_>) =
+        (row.axes.iter().copied()).partition(|(axis, _)| matches!(axis, Axis::Model | Axis::Gpu));
+    let words = names.into_iter().chain(others).filter_map(|(axis, value)| {
+        Some(match value? {
+            KeyValue::Text(name) => name.to_string(),
+            KeyValue::Number(number) => format!("{}{number}", short_axis(axis)),
+            KeyValue::Bool(true) => axis.to_string(),
+            KeyValue::Bool(false) => format!("no-{axis}"),
+        })
+    });
+    words.into_iter().join(" ")
+}
+
+/// The prefix of a number in a label.
+fn short_axis(axis: Axis) -> &'static str {
+    match axis {
+        Axis::GlobalBatch | Axis::BatchPerGpu => "b",
+        Axis::MicroBatch => "mb",
+        Axis::SeqLen => "s",
+        Axis::NicGbitPerS => "nic",
+        other => other.as_str(),
+    }
+}
