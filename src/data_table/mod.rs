@@ -40,21 +40,21 @@ pub(crate) use value::{Declared, Field, Fields, Value};
 macro_rules! data_table {
     (
         $(#[$meta:meta])*
-        pub struct $name:ident { $($keys:tt)* }
+        $vis:vis struct $name:ident { $($keys:tt)* }
     ) => {
         $crate::data_table::data_table! {
             $(#[$meta])*
-            pub struct $name { $($keys)* } reads {} with |fields| {}
+            $vis struct $name { $($keys)* } reads {} with |fields| {}
         }
     };
     // A table that needs nothing besides its own keys can itself be the value of a key.
     (
         $(#[$meta:meta])*
-        pub struct $name:ident { $($keys:tt)* } reads { $($reads:tt)* } with |$fields:ident| { $($made:tt)* }
+        $vis:vis struct $name:ident { $($keys:tt)* } reads { $($reads:tt)* } with |$fields:ident| { $($made:tt)* }
     ) => {
         $crate::data_table::data_table! {
             @struct $(#[$meta])*
-            pub struct $name { $($keys)* } reads { $($reads)* } with |$fields| { $($made)* }
+            $vis struct $name { $($keys)* } reads { $($reads)* } with |$fields| { $($made)* }
         }
 
         impl $crate::data_table::Field for $name {
@@ -69,19 +69,19 @@ macro_rules! data_table {
     };
     (
         $(#[$meta:meta])*
-        pub struct $name:ident { $($keys:tt)* } reads { $($reads:tt)* }
+        $vis:vis struct $name:ident { $($keys:tt)* } reads { $($reads:tt)* }
         with |$fields:ident, $($given:ident: $given_type:ty),+| { $($made:tt)* }
     ) => {
         $crate::data_table::data_table! {
             @struct $(#[$meta])*
-            pub struct $name { $($keys)* } reads { $($reads)* }
+            $vis struct $name { $($keys)* } reads { $($reads)* }
             with |$fields $(, $given: $given_type)+| { $($made)* }
         }
     };
     (
         @struct
         $(#[$meta:meta])*
-        pub struct $name:ident {
+        $vis:vis struct $name:ident {
             $( $(#[doc = $doc:literal])+ $field:ident: $type:ty $([$kind:expr])? $(= $default:expr)? ),+ $(,)?
         } reads {
             $( $(#[doc = $read_doc:literal])+ $read:ident: $read_type:ty $([$read_kind:expr])? $(= $read_default:expr)? ),* $(,)?
@@ -90,7 +90,7 @@ macro_rules! data_table {
         }
     ) => {
         $(#[$meta])*
-        pub struct $name {
+        $vis struct $name {
             $( $(#[doc = $made_doc])+ pub $made: $made_type, )*
             $( $(#[doc = $doc])+ pub $field: $type, )+
         }
@@ -179,7 +179,7 @@ mod tests {
     data_table! {
         /// A rate.
         #[derive(Debug, PartialEq)]
-        pub struct Rate {
+        struct Rate {
             /// Share of the peak.
             share: f64 [ValueKind::Fraction],
         }
@@ -188,7 +188,7 @@ mod tests {
     data_table! {
         /// A device.
         #[derive(Debug, PartialEq)]
-        pub struct Device {
+        struct Device {
             /// Units; default: 2.
             units: u32 [ValueKind::CountTo(9)] = 2,
             /// Latency.
