@@ -111,9 +111,8 @@ fn cold(
     gpus: u32,
     oversubscription: f64,
 ) {
-    let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
-    cluster.fabric.topology = TopologyKind::FatTree.into();
-    cluster.fabric.oversubscription = oversubscription;
+    let cluster = Catalog::builtin().clusters["dgx-h100"]
+        .with_topology(TopologyKind::FatTree.into(), oversubscription);
     let request = CollectiveRequest {
         op,
         bytes: Bytes::gib(1),

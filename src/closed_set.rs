@@ -3,7 +3,7 @@
 use strsim::osa_distance;
 
 /// An enum with fixed spellings, as [`closed_set!`](crate::closed_set!) declares it.
-pub trait ClosedSet: Copy + std::str::FromStr + 'static {
+pub(crate) trait ClosedSet: Copy + std::str::FromStr + 'static {
     /// Every member, in the order of declaration.
     const MEMBERS: &'static [Self];
     /// Every spelling, in the order of declaration.
@@ -27,7 +27,7 @@ pub struct UnknownName {
 /// That is the one with the fewest edits (insert, delete, replace, swap of neighbours; Damerau 1964, each pair
 /// swapped once), when those are at most a third of the longer name; the first of several. Case does
 /// not count as an edit. Names of over 64 letters are near to nothing.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > 64 {
         return None;
     }

@@ -47,10 +47,10 @@
 //! must agree to the last digit, on any number of threads.
 
 pub mod closed_set;
-pub mod memo;
+mod memo;
 pub mod units;
 
-pub mod data_table;
+mod data_table;
 pub mod des;
 pub mod hardware;
 pub mod model;
@@ -60,7 +60,7 @@ pub mod stack;
 pub mod catalog;
 pub mod collective;
 
-pub mod cost;
+mod cost;
 
 pub mod simulation;
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// let price = prices.get_or_try_make(request, || network.price(&request))?;
 /// ```
 #[derive(Clone, Debug)]
-pub struct Memo<K, V, const MOST: usize> {
+pub(crate) struct Memo<K, V, const MOST: usize> {
     known: HashMap<K, V, BuildHasherDefault<MultiplyHasher>>,
 }
 
@@ -30,18 +30,18 @@ impl<K, V, const MOST: usize> Default for Memo<K, V, MOST> {
 
 impl<K: Eq + Hash, V, const MOST: usize> Memo<K, V, MOST> {
     /// The cached value of a key.
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.known.get(key)
     }
 
     /// Caches a value, in place of the one that its key had.
-    pub fn insert(&mut self, key: K, value: V) {
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         self.make_room(&key);
         self.known.insert(key, value);
     }
 
     /// The value of a key, made if it is not cached.
-    pub fn get_or_make(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+    pub(crate) fn get_or_make(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         self.make_room(&key);
         self.known.entry(key).or_insert_with(make)
     }
@@ -50,7 +50,7 @@ impl<K: Eq + Hash, V, const MOST: usize> Memo<K, V, MOST> {
     ///
     /// # Errors
     /// If `make` fails.
-    pub fn get_or_try_make<E>(
+    pub(crate) fn get_or_try_make<E>(
         &mut self,
         key: K,
         make: impl FnOnce() -> Result<V, E>,
@@ -73,7 +73,7 @@ impl<K: Eq + Hash, V, const MOST: usize> Memo<K, V, MOST> {
 ///
 /// The key holds the value, so that its address is never reused while the key is cached.
 #[derive(Debug)]
-pub struct ByAddress<T>(pub Arc<T>);
+pub(crate) struct ByAddress<T>(pub Arc<T>);
 
 impl<T> Clone for ByAddress<T> {
     fn clone(&self) -> Self {

@@ -23,20 +23,20 @@ impl SimTime {
     /// The start of a simulation.
     pub const ZERO: Self = Self(0);
     /// Later than every event.
-    pub const MAX: Self = Self(u64::MAX);
+    pub(crate) const MAX: Self = Self(u64::MAX);
 
     /// From picoseconds since the start.
-    pub const fn from_picos(picos: u64) -> Self {
+    pub(crate) const fn from_picos(picos: u64) -> Self {
         Self(picos)
     }
 
     /// Picoseconds since the start.
-    pub const fn as_picos(self) -> u64 {
+    pub(crate) const fn as_picos(self) -> u64 {
         self.0
     }
 
     /// Seconds since the start.
-    pub fn as_secs_f64(self) -> f64 {
+    pub(crate) fn as_secs_f64(self) -> f64 {
         self.0 as f64 / PICOS_PER_SEC
     }
 }
@@ -46,7 +46,7 @@ impl SimDuration {
     pub const ZERO: Self = Self(0);
 
     /// From whole picoseconds.
-    pub const fn from_picos(picos: u64) -> Self {
+    pub(crate) const fn from_picos(picos: u64) -> Self {
         Self(picos)
     }
 
@@ -74,7 +74,7 @@ impl SimDuration {
     }
 
     /// Whole picoseconds.
-    pub const fn as_picos(self) -> u64 {
+    pub(crate) const fn as_picos(self) -> u64 {
         self.0
     }
 
@@ -87,12 +87,12 @@ impl SimDuration {
     ///
     /// # Panics
     /// If the factor is NaN or negative, or the product is longer than 213 days.
-    pub fn scaled(self, factor: f64) -> Self {
+    pub(crate) fn scaled(self, factor: f64) -> Self {
         Self::from_secs_f64(self.as_secs_f64() * factor)
     }
 
     /// This span less `other`, zero when `other` is longer.
-    pub const fn saturating_sub(self, other: Self) -> Self {
+    pub(crate) const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 }
@@ -127,12 +127,12 @@ impl Bytes {
     ///
     /// # Panics
     /// If the result is negative, not a number, or too large.
-    pub fn scaled(self, factor: f64) -> Self {
+    pub(crate) fn scaled(self, factor: f64) -> Self {
         Self::from_f64(self.as_f64() * factor)
     }
 
     /// Nothing.
-    pub const ZERO: Self = Self(0);
+    pub(crate) const ZERO: Self = Self(0);
 
     /// From a count of bytes.
     pub const fn new(bytes: u64) -> Self {
@@ -143,7 +143,7 @@ impl Bytes {
     ///
     /// # Panics
     /// If it is NaN, negative or over 2⁶⁴.
-    pub fn from_f64(bytes: f64) -> Self {
+    pub(crate) fn from_f64(bytes: f64) -> Self {
         assert!(
             bytes >= 0.0 && bytes < u64::MAX as f64,
             "{bytes} bytes are out of range"
@@ -152,7 +152,7 @@ impl Bytes {
     }
 
     /// From mebibytes (2²⁰ bytes).
-    pub const fn mib(n: u64) -> Self {
+    pub(crate) const fn mib(n: u64) -> Self {
         Self(n << 20)
     }
 
@@ -162,22 +162,22 @@ impl Bytes {
     }
 
     /// The count of bytes.
-    pub const fn get(self) -> u64 {
+    pub(crate) const fn get(self) -> u64 {
         self.0
     }
 
     /// The count as a real number.
-    pub fn as_f64(self) -> f64 {
+    pub(crate) fn as_f64(self) -> f64 {
         self.0 as f64
     }
 
     /// Gibibytes (2³⁰ bytes).
-    pub fn as_gib(self) -> f64 {
+    pub(crate) fn as_gib(self) -> f64 {
         self.0 as f64 / f64::from(1_u32 << 30)
     }
 
     /// This amount less `other`, zero when `other` is more.
-    pub const fn saturating_sub(self, other: Self) -> Self {
+    pub(crate) const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 }
@@ -224,10 +224,10 @@ macro_rules! real_quantities {
 
         impl $name {
             /// Nothing.
-            pub const ZERO: Self = Self(0.0);
+            pub(crate) const ZERO: Self = Self(0.0);
 
             /// From a number of its unit.
-            pub const fn new(number: f64) -> Self {
+            pub(crate) const fn new(number: f64) -> Self {
                 Self(number)
             }
 
@@ -283,12 +283,12 @@ impl Seconds {
     ///
     /// # Panics
     /// If it is NaN, negative or longer than 213 days.
-    pub fn rounded(self) -> SimDuration {
+    pub(crate) fn rounded(self) -> SimDuration {
         SimDuration::from_secs_f64(self.0)
     }
 
     /// The whole number of picoseconds next to it, as seconds.
-    pub fn whole_picos(self) -> Self {
+    pub(crate) fn whole_picos(self) -> Self {
         self.rounded().into()
     }
 }
@@ -316,7 +316,7 @@ impl Volume {
     ///
     /// # Panics
     /// If it is NaN, negative or over 2⁶⁴.
-    pub fn rounded(self) -> Bytes {
+    pub(crate) fn rounded(self) -> Bytes {
         Bytes::from_f64(self.0)
     }
 }
@@ -371,7 +371,7 @@ impl Bandwidth {
     ///
     /// # Panics
     /// If the rate is NaN, zero, negative or infinite.
-    pub fn bytes_per_s(n: f64) -> Self {
+    pub(crate) fn bytes_per_s(n: f64) -> Self {
         assert!(
             n > 0.0 && n.is_finite(),
             "a bandwidth of {n} B/s is out of range"
@@ -380,7 +380,7 @@ impl Bandwidth {
     }
 
     /// From the unit of network datasheets (decimal gigabits).
-    pub fn gbit_per_s(n: f64) -> Self {
+    pub(crate) fn gbit_per_s(n: f64) -> Self {
         Self::bytes_per_s(n * 1e9 / 8.0)
     }
 
@@ -390,22 +390,22 @@ impl Bandwidth {
     }
 
     /// Bytes per second.
-    pub const fn as_bytes_per_s(self) -> f64 {
+    pub(crate) const fn as_bytes_per_s(self) -> f64 {
         self.0
     }
 
     /// Decimal gigabits per second.
-    pub fn as_gbit_per_s(self) -> f64 {
+    pub(crate) fn as_gbit_per_s(self) -> f64 {
         self.0 * 8.0 / 1e9
     }
 
     /// The smaller of two rates.
-    pub const fn min(self, other: Self) -> Self {
+    pub(crate) const fn min(self, other: Self) -> Self {
         Self(self.0.min(other.0))
     }
 
     /// The larger of two rates.
-    pub const fn max(self, other: Self) -> Self {
+    pub(crate) const fn max(self, other: Self) -> Self {
         Self(self.0.max(other.0))
     }
 
@@ -431,7 +431,7 @@ impl FlopRate {
     ///
     /// # Panics
     /// If the rate is NaN, zero, negative or infinite.
-    pub fn tflops(n: f64) -> Self {
+    pub(crate) fn tflops(n: f64) -> Self {
         assert!(
             n > 0.0 && n.is_finite(),
             "a rate of {n} TFLOP/s is out of range"
@@ -440,12 +440,12 @@ impl FlopRate {
     }
 
     /// Operations per second.
-    pub const fn as_flops_per_s(self) -> f64 {
+    pub(crate) const fn as_flops_per_s(self) -> f64 {
         self.0
     }
 
     /// 10¹² operations per second.
-    pub fn as_tflops(self) -> f64 {
+    pub(crate) fn as_tflops(self) -> f64 {
         self.0 / 1e12
     }
 }
@@ -463,12 +463,12 @@ pub struct Power(f64);
 
 impl Power {
     /// From watts.
-    pub const fn watts(n: f64) -> Self {
+    pub(crate) const fn watts(n: f64) -> Self {
         Self(n)
     }
 
     /// Watts.
-    pub const fn as_watts(self) -> f64 {
+    pub(crate) const fn as_watts(self) -> f64 {
         self.0
     }
 }

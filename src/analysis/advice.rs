@@ -26,7 +26,7 @@ closed_set! {
 
 impl Resource {
     /// The resource for people.
-    pub const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Flops => "FLOP/s",
             Self::MemoryBandwidth => "memory bandwidth",
@@ -59,7 +59,7 @@ pub struct Improvement {
 
 closed_set! {
     /// Why a point was asked about.
-    pub enum AskedAs: "asked as" {
+    pub(crate) enum AskedAs: "asked as" {
         /// The recommended size.
         Recommended = "recommended",
         /// The first size under the threshold.
@@ -75,7 +75,7 @@ pub struct PointAdvice {
     /// Index among the sizes of the series.
     pub place: usize,
     /// Why it was asked about.
-    pub asked_as: AskedAs,
+    pub(crate) asked_as: AskedAs,
     /// Changes that would help, best first.
     pub gains: Vec<Improvement>,
     /// Sensitivities, in the order of [`Resource::ALL`].
@@ -98,7 +98,7 @@ pub struct Advice {
 
 impl Advice {
     /// The answer about a size of a series.
-    pub fn of(&self, series: u32, asked_as: AskedAs) -> Option<&PointAdvice> {
+    pub(crate) fn of(&self, series: u32, asked_as: AskedAs) -> Option<&PointAdvice> {
         self.points
             .iter()
             .find(|point| point.series == series && point.asked_as == asked_as)

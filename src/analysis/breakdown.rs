@@ -7,7 +7,7 @@ use crate::closed_set;
 use crate::simulation::{PartSeconds, StepPart};
 
 /// Sizes under the threshold that make a breakdown point more than one bad size.
-pub const CONFIRMING_SIZES: usize = 2;
+pub(crate) const CONFIRMING_SIZES: usize = 2;
 
 closed_set! {
     /// Whether the data show a breakdown point.
@@ -36,7 +36,7 @@ pub enum BreakdownCause {
 
 impl BreakdownCause {
     /// The spelling in `scaling.parquet` and JSON.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::ComputeEfficiency => "compute-efficiency",
             Self::Work => "work",
@@ -46,7 +46,7 @@ impl BreakdownCause {
     }
 
     /// The cause in words.
-    pub const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::ComputeEfficiency => "kernels further from peak",
             Self::Work => "more work per sample",
@@ -56,7 +56,7 @@ impl BreakdownCause {
     }
 
     /// The cause in at most 12 letters, for tables.
-    pub const fn short(self) -> &'static str {
+    pub(crate) const fn short(self) -> &'static str {
         match self {
             Self::ComputeEfficiency => "slow kernels",
             Self::Work => "more work",
@@ -145,7 +145,7 @@ fn crossing(sizes: &[SizeRate], efficiency: &[f64], threshold: f64) -> Breakdown
 
 /// Cost of a sample at one size of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SampleCost {
+pub(crate) struct SampleCost {
     /// GPUs of the job.
     pub gpus: f64,
     /// Samples per step.
@@ -185,7 +185,7 @@ pub struct Contribution {
 ///
 /// The changes sum to the whole loss. Compute is split into the work itself and the distance from
 /// peak, so that a layout forced by the size cannot hide in it.
-pub fn contributions(good: &SampleCost, bad: &SampleCost) -> Vec<Contribution> {
+pub(crate) fn contributions(good: &SampleCost, bad: &SampleCost) -> Vec<Contribution> {
     let mut changes: Vec<(BreakdownCause, f64)> = Vec::with_capacity(11);
     for (part, seconds) in bad.parts.iter() {
         let before = good.gpu_seconds_per_sample(good.parts[part]);
@@ -222,7 +222,7 @@ pub fn contributions(good: &SampleCost, bad: &SampleCost) -> Vec<Contribution> {
 /// Suspected causes, likeliest first: an exhausted batch where a fixed global batch leaves each
 /// replica one microbatch (`dp · micro batch = global batch`), then the parts that grew, the largest
 /// first.
-pub fn suspects(
+pub(crate) fn suspects(
     fixed_batch: bool,
     bad: &SampleCost,
     contributions: &[Contribution],

@@ -47,25 +47,25 @@ pub struct AlgorithmCurve {
 
 impl Collectives {
     /// The jobs of each operation.
-    pub fn by_op(&self) -> impl Iterator<Item = &[CollectiveJob]> {
+    pub(crate) fn by_op(&self) -> impl Iterator<Item = &[CollectiveJob]> {
         self.jobs.chunk_by(|a, b| a.op == b.op)
     }
 
     /// The largest job of each operation and place.
-    pub fn largest(&self) -> impl Iterator<Item = &CollectiveJob> {
+    pub(crate) fn largest(&self) -> impl Iterator<Item = &CollectiveJob> {
         self.by_op().flat_map(largest)
     }
 }
 
 /// The largest job of each place, of one operation's jobs.
-pub fn largest(jobs: &[CollectiveJob]) -> impl Iterator<Item = &CollectiveJob> {
+pub(crate) fn largest(jobs: &[CollectiveJob]) -> impl Iterator<Item = &CollectiveJob> {
     jobs.chunk_by(|a, b| a.place == b.place)
         .filter_map(<[CollectiveJob]>::last)
 }
 
 impl CollectiveJob {
     /// The fastest run of each size over all algorithms, by size.
-    pub fn fastest(&self) -> Vec<&CollectiveRun> {
+    pub(crate) fn fastest(&self) -> Vec<&CollectiveRun> {
         let mut best: BTreeMap<u64, &CollectiveRun> = BTreeMap::new();
         for run in self.curves.iter().flat_map(|curve| &curve.runs) {
             let there = best.entry(run.size_bytes).or_insert(run);
@@ -77,7 +77,7 @@ impl CollectiveJob {
     }
 
     /// Curves of algorithms that were requested by name.
-    pub fn asked(&self) -> impl Iterator<Item = &AlgorithmCurve> {
+    pub(crate) fn asked(&self) -> impl Iterator<Item = &AlgorithmCurve> {
         self.curves.iter().filter(|curve| curve.collective != AUTO)
     }
 }

@@ -12,7 +12,7 @@ use crate::closed_set;
 
 closed_set! {
     /// Whether a simulation without the cause says that it is the cause.
-    pub enum CauseCheck: "check of a cause" {
+    pub(crate) enum CauseCheck: "check of a cause" {
         /// Without it efficiency would be above the threshold at the first bad size.
         Confirmed = "confirmed",
         /// No part alone decides: without any one of them efficiency would still be under the threshold.
@@ -40,7 +40,7 @@ pub struct Breakdown {
     /// Counterfactual simulations without a suspect, in the order of trying.
     pub trials: Vec<Trial>,
     /// Whether a trial confirmed the cause; `None` where there is no cause.
-    pub check: Option<CauseCheck>,
+    pub(crate) check: Option<CauseCheck>,
     /// The loss between the two sizes by part, largest first; sums to the loss.
     pub contributions: Vec<Contribution>,
 }
@@ -86,14 +86,14 @@ impl Breakdown {
     }
 
     /// The size, where it is confirmed.
-    pub fn confirmed_size(&self) -> Option<f64> {
+    pub(crate) fn confirmed_size(&self) -> Option<f64> {
         self.size
             .filter(|_| self.status == BreakdownStatus::Confirmed)
     }
 
     /// Records the counterfactual trials and picks the cause: the first suspect without which the series
     /// would not have broken, else the one whose absence restores most efficiency.
-    pub fn judge(&mut self, trials: Vec<Trial>, threshold: f64) {
+    pub(crate) fn judge(&mut self, trials: Vec<Trial>, threshold: f64) {
         let confirmed = trials.iter().find(|trial| trial.efficiency >= threshold);
         // The last of equal ones wins a maximum, hence the order.
         let most = trials.iter().rev();
@@ -110,7 +110,7 @@ impl Breakdown {
     }
 
     /// Efficiency of the first bad size without the cause; `None` where that was not simulated.
-    pub fn efficiency_without_cause(&self) -> Option<f64> {
+    pub(crate) fn efficiency_without_cause(&self) -> Option<f64> {
         self.trials
             .iter()
             .find(|trial| Some(trial.cause) == self.cause)
@@ -118,7 +118,7 @@ impl Breakdown {
     }
 
     /// Share of the cause in the loss; `None` for an exhausted batch, which is no part of the step.
-    pub fn cause_share(&self) -> Option<f64> {
+    pub(crate) fn cause_share(&self) -> Option<f64> {
         self.contributions
             .iter()
             .find(|contribution| Some(contribution.cause) == self.cause)

@@ -17,7 +17,11 @@ pub struct Choice {
 }
 
 /// Chooses among the sizes that ran. The smaller size wins a tie.
-pub fn choose(ran: &[&SizePoint], efficiency: &[Efficiency], threshold: f64) -> Option<Choice> {
+pub(crate) fn choose(
+    ran: &[&SizePoint],
+    efficiency: &[Efficiency],
+    threshold: f64,
+) -> Option<Choice> {
     let rate = |place: &usize| ran[*place].measured.map_or(0.0, |m| m.samples_per_s);
     // The last of equal ones wins a maximum, hence the order.
     let descending = || (0..ran.len()).rev();

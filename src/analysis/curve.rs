@@ -26,12 +26,12 @@ pub struct SizeRate {
 
 impl SizeRate {
     /// Samples per second and unit of size.
-    pub fn rate_per_size(self) -> f64 {
+    pub(crate) fn rate_per_size(self) -> f64 {
         self.rate / self.size
     }
 
     /// Scaling efficiency against a smaller size: `E(n) = (rate/n) / (rate₀/n₀)`.
-    pub fn efficiency_over(self, baseline: Self) -> f64 {
+    pub(crate) fn efficiency_over(self, baseline: Self) -> f64 {
         self.rate_per_size() / baseline.rate_per_size()
     }
 }
@@ -79,7 +79,7 @@ pub fn efficiencies(sizes: &[SizeRate]) -> Vec<Efficiency> {
 
 /// Sizes that are slower per GPU than both neighbours by more than 2%: a sawtooth from sizes that do
 /// not divide the batch or the layers, not a trend.
-pub fn sawteeth(efficiency: &[f64]) -> Vec<bool> {
+pub(crate) fn sawteeth(efficiency: &[f64]) -> Vec<bool> {
     const DEPTH: f64 = 0.02;
     let mut teeth = vec![false; efficiency.len()];
     for (tooth, (before, size, after)) in teeth

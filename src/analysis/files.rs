@@ -45,7 +45,7 @@ pub enum StudyFindings {
 
 impl StudyFindings {
     /// Findings of a training study.
-    pub const fn training(&self) -> Option<&Findings> {
+    pub(crate) const fn training(&self) -> Option<&Findings> {
         match self {
             Self::Training(findings) => Some(findings),
             Self::Collective(_) => None,
@@ -53,7 +53,7 @@ impl StudyFindings {
     }
 
     /// Findings of a collective study.
-    pub const fn collective(&self) -> Option<&Collectives> {
+    pub(crate) const fn collective(&self) -> Option<&Collectives> {
         match self {
             Self::Training(_) => None,
             Self::Collective(found) => Some(found),

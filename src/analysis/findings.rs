@@ -35,7 +35,7 @@ pub struct Findings {
 
 impl Findings {
     /// The curve of a series with the layout of its smallest size.
-    pub fn frozen_of(&self, series: &SeriesFinding) -> Option<&SeriesFinding> {
+    pub(crate) fn frozen_of(&self, series: &SeriesFinding) -> Option<&SeriesFinding> {
         let place = self
             .frozen
             .binary_search_by_key(&series.number, |frozen| frozen.of_series)
@@ -59,7 +59,7 @@ impl Analysis {
     }
 
     /// An analysis over another numeric axis.
-    pub fn over(settings: AnalysisSettings, size_axis: Axis) -> Self {
+    pub(crate) fn over(settings: AnalysisSettings, size_axis: Axis) -> Self {
         Self {
             settings,
             size_axis,

@@ -12,7 +12,7 @@ const LEAST_BEND: f64 = 0.1;
 /// has fewer than four sizes or does not bend.
 ///
 /// Curvature at a size is that of the circle through it and its two neighbours (Menger).
-pub fn knee(sizes: &[SizeRate]) -> Option<f64> {
+pub(crate) fn knee(sizes: &[SizeRate]) -> Option<f64> {
     if sizes.len() < 4 {
         return None;
     }

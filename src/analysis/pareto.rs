@@ -2,7 +2,7 @@
 
 /// Indices of the Pareto-optimal points, by rising first cost; the first of points equal in both costs
 /// stands for all.
-pub fn pareto_front(costs: &[(f64, f64)]) -> Vec<usize> {
+pub(crate) fn pareto_front(costs: &[(f64, f64)]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..costs.len()).collect();
     order.sort_by(|a, b| {
         costs[*a]

@@ -41,12 +41,12 @@ pub struct Reason {
 
 impl Reason {
     /// The sentence.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.sentence
     }
 
     /// Name of its kind; `unknown` in files of versions that did not write it.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         self.kind.map_or("unknown", ReasonKind::as_str)
     }
 }
@@ -105,7 +105,7 @@ pub struct Measured {
     /// Bytes of the GPU.
     pub memory_capacity_bytes: Option<f64>,
     /// Bottleneck of the step.
-    pub bottleneck: Option<Bottleneck>,
+    pub(crate) bottleneck: Option<Bottleneck>,
     /// Rent of one step.
     pub cost_per_step_usd: Option<f64>,
     /// Rent per million tokens.
@@ -116,15 +116,8 @@ pub struct Measured {
 
 impl Measured {
     /// Samples of one step.
-    pub fn samples_per_step(&self) -> f64 {
+    pub(crate) fn samples_per_step(&self) -> f64 {
         self.samples_per_s * self.step_time_s
-    }
-
-    /// Peak memory over capacity.
-    pub fn memory_fraction(&self) -> Option<f64> {
-        self.memory_peak_bytes
-            .zip(self.memory_capacity_bytes)
-            .map(|(peak, capacity)| peak / capacity)
     }
 }
 
@@ -153,7 +146,7 @@ pub struct LayoutUsed {
 
 impl LayoutUsed {
     /// The layout in words, groups of one left out: `tp 8 · pp 4 · dp 16 · ZeRO 1 · 8 × 2`.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let mut words: Vec<String> = [
             ("tp", self.tp),
             ("pp", self.pp),
@@ -214,7 +207,7 @@ numeric_columns! {
 }
 
 /// Columns that the analysis reads besides the axes.
-pub fn point_columns() -> impl Iterator<Item = Column> {
+pub(crate) fn point_columns() -> impl Iterator<Item = Column> {
     [
         columns::POINT,
         columns::STATUS,
@@ -230,7 +223,7 @@ pub fn point_columns() -> impl Iterator<Item = Column> {
 
 /// Columns of some rows, found and cast.
 #[derive(Debug)]
-pub struct PointColumns<'a> {
+pub(crate) struct PointColumns<'a> {
     rows: &'a Rows,
     point: PointColumn,
     numbers: Numbers,
@@ -245,7 +238,7 @@ impl<'a> PointColumns<'a> {
     ///
     /// # Errors
     /// If one is missing, of another type or in another unit.
-    pub fn new(rows: &'a Rows) -> Result<Self, ReadError> {
+    pub(crate) fn new(rows: &'a Rows) -> Result<Self, ReadError> {
         let parts = columns::TIME_PARTS.iter();
         Ok(Self {
             point: rows.points()?,
@@ -264,7 +257,7 @@ impl<'a> PointColumns<'a> {
     ///
     /// # Errors
     /// If a value is missing or impossible: a negative time, a status that does not exist.
-    pub fn row(
+    pub(crate) fn row(
         &self,
         row: usize,
         source: u32,

@@ -188,7 +188,7 @@ fn name<'a>(text: impl Into<Option<&'static str>>) -> Option<Cow<'a, str>> {
 
 /// Arrow schema of `scaling.parquet`: the same for every study; the provenance stands in its
 /// metadata.
-pub fn scaling_schema(provenance: &Provenance) -> SchemaRef {
+pub(crate) fn scaling_schema(provenance: &Provenance) -> SchemaRef {
     table_schema(&SizeRow::table(), provenance)
 }
 
@@ -199,7 +199,7 @@ const SERIES_AT_A_TIME: usize = 2_048;
 ///
 /// # Panics
 /// If `schema` is not that of [`scaling_schema`].
-pub fn scaling_batches<'a>(
+pub(crate) fn scaling_batches<'a>(
     schema: &'a SchemaRef,
     findings: &'a Findings,
 ) -> impl Iterator<Item = RecordBatch> + 'a {

@@ -27,7 +27,7 @@ const GROUPING: &[Axis] = &[
 
 /// Series that a summary shows.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Selection<'a> {
+pub(crate) struct Selection<'a> {
     /// The series, in their order.
     pub series: Vec<&'a SeriesFinding>,
     /// Axes of the groups of which each series is the fastest; empty where all series are shown.
@@ -42,7 +42,7 @@ fn group_of<'a>(series: &'a SeriesFinding, axes: &[Axis]) -> Vec<Option<&'a KeyV
 impl Findings {
     /// All series when they are few, else the fastest of each group. Groups are made by as many of the
     /// usual axes as keep them few.
-    pub fn selection(&self) -> Selection<'_> {
+    pub(crate) fn selection(&self) -> Selection<'_> {
         let all: Vec<&SeriesFinding> = self.series.iter().collect();
         if all.len() <= SERIES_IN_FULL {
             return Selection {
@@ -64,7 +64,7 @@ impl Findings {
     }
 
     /// Axes whose values have an answer each: the model, where models differ.
-    pub fn answered_by(&self) -> &'static [Axis] {
+    pub(crate) fn answered_by(&self) -> &'static [Axis] {
         if self.varied.contains(&Axis::Model) {
             &[Axis::Model]
         } else {
@@ -73,20 +73,20 @@ impl Findings {
     }
 
     /// The fastest series of each answer.
-    pub fn answers(&self) -> Vec<&SeriesFinding> {
+    pub(crate) fn answers(&self) -> Vec<&SeriesFinding> {
         let all: Vec<&SeriesFinding> = self.series.iter().collect();
         fastest_of_groups(&all, self.answered_by())
     }
 
     /// Varied axes besides those that have an answer each.
-    pub fn other_axes(&self) -> Vec<Axis> {
+    pub(crate) fn other_axes(&self) -> Vec<Axis> {
         let by = self.answered_by();
         let varied = self.varied.iter().copied();
         varied.filter(|axis| !by.contains(axis)).collect()
     }
 
     /// Series with the same answer as one of them.
-    pub fn alike<'a>(
+    pub(crate) fn alike<'a>(
         &'a self,
         series: &'a SeriesFinding,
     ) -> impl Iterator<Item = &'a SeriesFinding> {
@@ -105,7 +105,10 @@ fn too_many_groups(all: &[&SeriesFinding], axes: &[Axis]) -> bool {
 }
 
 /// The fastest series of each group of equal values on `axes`, in the order of first appearance.
-pub fn fastest_of_groups<'a>(all: &[&'a SeriesFinding], axes: &[Axis]) -> Vec<&'a SeriesFinding> {
+pub(crate) fn fastest_of_groups<'a>(
+    all: &[&'a SeriesFinding],
+    axes: &[Axis],
+) -> Vec<&'a SeriesFinding> {
     let mut places: BTreeMap<Vec<Option<&KeyValue>>, usize> = BTreeMap::new();
     let mut best: Vec<&SeriesFinding> = Vec::new();
     for series in all {

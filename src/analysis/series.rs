@@ -78,7 +78,7 @@ impl std::fmt::Display for KeyValue {
 
 /// Rows of one series, smallest size first.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Series {
+pub(crate) struct Series {
     /// The axes that define the series, in the order of `Axis::ALL`; axes that are `auto` or do
     /// not apply are absent.
     pub key: Vec<(Axis, KeyValue)>,
@@ -90,7 +90,7 @@ pub struct Series {
 
 impl Series {
     /// The value that an axis has in the series.
-    pub fn value(&self, axis: Axis) -> Option<&KeyValue> {
+    pub(crate) fn value(&self, axis: Axis) -> Option<&KeyValue> {
         value_of(&self.key, axis)
     }
 }
@@ -118,7 +118,7 @@ fn key_axes() -> impl Iterator<Item = Axis> {
 
 /// Gathers rows into series.
 #[derive(Debug)]
-pub struct SeriesReader {
+pub(crate) struct SeriesReader {
     size_axis: Axis,
     axes: Vec<AxisCodes>,
     index: HashMap<Box<[u32]>, usize>,
@@ -235,7 +235,7 @@ impl AxisCodes {
 impl SeriesReader {
     /// A reader that takes `size_axis` as the size; [`Axis::Gpus`] and [`Axis::Nodes`] both mean
     /// the GPUs of the job.
-    pub fn new(size_axis: Axis) -> Self {
+    pub(crate) fn new(size_axis: Axis) -> Self {
         Self {
             size_axis,
             axes: key_axes().map(AxisCodes::new).collect(),
@@ -249,7 +249,7 @@ impl SeriesReader {
     ///
     /// # Errors
     /// If a column is missing or of another type, or a value impossible.
-    pub fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
+    pub(crate) fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
         let points = PointColumns::new(rows)?;
         let codes: Vec<Vec<u32>> = self
             .axes
@@ -315,7 +315,7 @@ impl SeriesReader {
     /// Axes that advance together with the size (a `[[zip]]` of servers and batch, or of servers
     /// and layout) would leave series of a single size; those are joined again: first over the
     /// global batch where the batch per GPU is the same, then over the layout.
-    pub fn finish(mut self) -> Vec<Series> {
+    pub(crate) fn finish(mut self) -> Vec<Series> {
         let groups = std::mem::take(&mut self.groups);
         let groups = split_by_source(groups);
         let groups = self.join_lone(groups, Self::weak_key);

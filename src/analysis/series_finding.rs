@@ -16,7 +16,7 @@ use crate::spec::{AnalysisSettings, Axis};
 
 closed_set! {
     /// How the layouts of a series came about.
-    pub enum Layouts: "layouts" {
+    pub(crate) enum Layouts: "layouts" {
         /// Chosen anew at each size, as one would run it.
         ReOptimised = "re-optimised",
         /// Fixed to the layout of the smallest size, with only data parallelism growing.
@@ -36,7 +36,7 @@ pub struct SeriesFinding {
     /// Strong or weak: global batch or batch per GPU fixed.
     pub scaling: Scaling,
     /// How its layouts came about.
-    pub layouts: Layouts,
+    pub(crate) layouts: Layouts,
     /// Sizes, smallest first, those that did not run included.
     pub sizes: Vec<SizeFinding>,
     /// Breakdown point against the smallest size, with its cause.
@@ -66,7 +66,7 @@ pub struct SizeFinding {
 
 impl SeriesFinding {
     /// The value that an axis has in the series.
-    pub fn value(&self, axis: Axis) -> Option<&KeyValue> {
+    pub(crate) fn value(&self, axis: Axis) -> Option<&KeyValue> {
         value_of(&self.key, axis)
     }
 
@@ -77,13 +77,13 @@ impl SeriesFinding {
     }
 
     /// Samples per second at the recommended size.
-    pub fn recommended_rate(&self) -> Option<f64> {
+    pub(crate) fn recommended_rate(&self) -> Option<f64> {
         let measured = self.recommended()?.point.measured?;
         Some(measured.samples_per_s)
     }
 
     /// Why that size, in words.
-    pub fn recommended_why(&self) -> Option<String> {
+    pub(crate) fn recommended_why(&self) -> Option<String> {
         let efficiency = self.recommended()?.efficiency?;
         let choice = self.choice?;
         let last = self.sizes.iter().rposition(|s| s.efficiency.is_some())?;
@@ -101,7 +101,7 @@ impl SeriesFinding {
     }
 
     /// Sizes that ran, smallest first, with their results.
-    pub fn ran(&self) -> impl DoubleEndedIterator<Item = (&SizeFinding, Measured)> {
+    pub(crate) fn ran(&self) -> impl DoubleEndedIterator<Item = (&SizeFinding, Measured)> {
         let sizes = self.sizes.iter();
         sizes.filter_map(|size| Some((size, size.point.measured?)))
     }
@@ -126,7 +126,7 @@ impl SeriesFinding {
 }
 
 /// Analyses a series.
-pub fn series_finding(
+pub(crate) fn series_finding(
     series: Series,
     number: u32,
     layouts: Layouts,

@@ -27,7 +27,7 @@ pub struct TrainingCost {
 
 impl TrainingCost {
     /// The training at a size that ran; `None` without a number of tokens, and for images.
-    pub fn new(point: &SizePoint, settings: &AnalysisSettings) -> Option<Self> {
+    pub(crate) fn new(point: &SizePoint, settings: &AnalysisSettings) -> Option<Self> {
         let tokens = settings.tokens?;
         let measured = point.measured?;
         let ideal_s = tokens / measured.tokens_per_s?;
@@ -47,14 +47,14 @@ impl TrainingCost {
     }
 
     /// Expected time, failures included where they are known.
-    pub fn time_s(&self) -> f64 {
+    pub(crate) fn time_s(&self) -> f64 {
         self.with_failures_s.unwrap_or(self.ideal_s)
     }
 }
 
 /// Failure rate of a job and the cost of a failure, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Failures {
+pub(crate) struct Failures {
     /// Mean time between failures of the job: that of a node over the number of nodes.
     pub mtbf: f64,
     /// Time to write a checkpoint.
@@ -81,7 +81,7 @@ impl Failures {
     /// `2M`. Young's `√(2δM)` is its first term.
     ///
     /// Source: Daly, FGCS 22(3), 2006, eq. 37.
-    pub fn interval(&self) -> f64 {
+    pub(crate) fn interval(&self) -> f64 {
         let Self {
             mtbf, checkpoint, ..
         } = *self;
@@ -96,7 +96,7 @@ impl Failures {
     /// Expected wall time of some work: `M·e^(R/M)·(e^((τ+δ)/M) − 1)·T/τ`.
     ///
     /// Source: Daly, FGCS 22(3), 2006, eq. 20.
-    pub fn expected_time(&self, work: f64) -> f64 {
+    pub(crate) fn expected_time(&self, work: f64) -> f64 {
         let interval = self.interval();
         self.mtbf
             * libm::exp(self.restart / self.mtbf)

@@ -32,7 +32,7 @@ pub struct CollectiveRun {
 }
 
 /// Name of the library's own choice of algorithm.
-pub const AUTO: &str = "auto";
+pub(crate) const AUTO: &str = "auto";
 
 /// One communication that ran.
 #[derive(Debug)]

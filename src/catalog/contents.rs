@@ -26,12 +26,12 @@ pub struct Catalog {
 
 impl Catalog {
     /// An entry as text with its sources.
-    pub fn entry(&self, kind: Kind, name: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, kind: Kind, name: &str) -> Option<&Entry> {
         self.entries.get(&kind)?.get(name)
     }
 
     /// The given values of an entry, in the order of [`Kind::keys`]; empty for an unknown name.
-    pub fn values(&self, kind: Kind, name: &str) -> Vec<EntryValue<'_>> {
+    pub(crate) fn values(&self, kind: Kind, name: &str) -> Vec<EntryValue<'_>> {
         let Some(entry) = self.entry(kind, name) else {
             return Vec::new();
         };
@@ -48,7 +48,7 @@ impl Catalog {
     }
 
     /// The names of a kind, sorted.
-    pub fn names(&self, kind: Kind) -> Vec<&str> {
+    pub(crate) fn names(&self, kind: Kind) -> Vec<&str> {
         self.entries
             .get(&kind)
             .into_iter()

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use crate::data_table::Key;
 
 /// Sources of an entry's values, by key or by the table that the key lies in.
-pub type Sources = BTreeMap<String, String>;
+pub(crate) type Sources = BTreeMap<String, String>;
 
 /// An entry as text: its whole table, bases merged in, and its sources.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The keys that it or its bases give.
     pub table: toml::Table,
     /// Sources of their values.
@@ -18,7 +18,7 @@ pub struct Entry {
 
 impl Entry {
     /// The source of a key's value: that of the key itself, or else of the nearest table above it.
-    pub fn source(&self, path: &str) -> Option<&str> {
+    pub(crate) fn source(&self, path: &str) -> Option<&str> {
         source(&self.sources, path)
     }
 }
@@ -35,7 +35,7 @@ pub(super) fn source<'a>(sources: &'a Sources, path: &str) -> Option<&'a str> {
 
 /// One value of an entry.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EntryValue<'a> {
+pub(crate) struct EntryValue<'a> {
     /// Key, with its path and meaning.
     pub key: &'static Key,
     /// The value as given.

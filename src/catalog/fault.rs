@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Which half of `key = value` is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultPlace {
+pub(crate) enum FaultPlace {
     /// The key itself: unknown, or a table that lacks something.
     Key,
     /// The value behind it.
@@ -15,7 +15,7 @@ pub enum FaultPlace {
 ///
 /// The path is known, not the line: whoever read the text attaches line and column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CatalogFault {
+pub(crate) struct CatalogFault {
     /// Keys from the top of the file: `["gpus", "h100x", "memory"]`.
     pub path: Vec<String>,
     /// Which half of the line is at fault.
@@ -30,7 +30,7 @@ pub struct CatalogFault {
 
 impl CatalogFault {
     /// The path joined with dots: `gpus.h100x.memory`; parts that are no bare TOML keys are quoted.
-    pub fn dotted(&self) -> String {
+    pub(crate) fn dotted(&self) -> String {
         self.path
             .iter()
             .map(|part| {

@@ -13,7 +13,7 @@ closed_set! {
     /// Kind of catalogue entry, spelt as the folder in `data/` and the table in a spec.
     ///
     /// In the order of declaration, so that a GPU finds its cluster.
-    pub enum Kind: "kind of catalogue entry" {
+    pub(crate) enum Kind: "kind of catalogue entry" {
         /// Nodes and fabrics.
         Clusters = "clusters",
         /// GPUs.
@@ -27,7 +27,7 @@ closed_set! {
 
 impl Kind {
     /// Keys of the tables of this kind.
-    pub fn keys(self) -> &'static [Key] {
+    pub(crate) fn keys(self) -> &'static [Key] {
         static KEYS: LazyLock<BTreeMap<Kind, Vec<Key>>> = LazyLock::new(|| {
             let keys = |kind| match kind {
                 Kind::Clusters => Cluster::keys("", Need::Always),
@@ -41,7 +41,7 @@ impl Kind {
     }
 
     /// An entry of this kind, in words.
-    pub const fn singular(self) -> &'static str {
+    pub(crate) const fn singular(self) -> &'static str {
         match self {
             Self::Clusters => "cluster",
             Self::Gpus => "GPU",

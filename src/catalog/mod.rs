@@ -55,12 +55,12 @@ mod schema;
 mod stack;
 
 pub use contents::Catalog;
-pub use entry::{Entry, EntryValue, Sources};
-pub use fault::{CatalogFault, FaultPlace};
-pub use kind::Kind;
+pub(crate) use entry::{Entry, EntryValue, Sources};
+pub(crate) use fault::{CatalogFault, FaultPlace};
+pub(crate) use kind::Kind;
 pub(crate) use overlay::model_of;
-pub use overlay::overlay;
-pub use schema::schema;
+pub(crate) use overlay::overlay;
+pub(crate) use schema::schema;
 
 #[cfg(test)]
 mod plausibility;

@@ -50,7 +50,10 @@ const DEEPEST: usize = 64;
 ///
 /// # Errors
 /// Every fault of every table, in the order of [`Kind`] and then of the tables.
-pub fn overlay(catalog: &Catalog, tables: &toml::Table) -> Result<Catalog, Vec<CatalogFault>> {
+pub(crate) fn overlay(
+    catalog: &Catalog,
+    tables: &toml::Table,
+) -> Result<Catalog, Vec<CatalogFault>> {
     let mut next = catalog.clone();
     let mut found = Vec::new();
     for kind in Kind::ALL.iter().copied() {

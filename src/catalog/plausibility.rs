@@ -4,7 +4,7 @@ use super::*;
 use crate::closed_set::nearest;
 use crate::data_table::quantity::ParameterCount;
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::{self, ContextExchange, Format, LogitBytes, Shard};
+use crate::model::{self, Format, LogitBytes, Shard};
 
 fn each_entry(mut check: impl FnMut(Kind, &str, &Entry)) {
     for kind in Kind::ALL {
@@ -105,7 +105,6 @@ fn lowering_finds_every_parameter_of_every_model() {
         ep: 1,
         etp: 1,
         sequence_parallel: false,
-        context_exchange: ContextExchange::Ring,
         micro_batch: 1,
         seq_len: 128,
         format: Format {

@@ -9,7 +9,7 @@ use super::{Catalog, Kind};
 /// JSON Schema (2020-12) of the tables of one kind: `[gpus]` with an entry under each name.
 ///
 /// No key is required, since an entry may rest on another.
-pub fn schema(kind: Kind) -> Value {
+pub(crate) fn schema(kind: Kind) -> Value {
     let mut entry = Map::new();
     entry.insert(
         "base".to_owned(),

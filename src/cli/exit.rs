@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 /// Exit status of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitStatus {
+pub(crate) enum ExitStatus {
     /// Every point has a row; infeasible points are results, not failures.
     Success,
     /// A regression, an efficiency under its bound, or a crashed point.
@@ -21,7 +21,7 @@ pub enum ExitStatus {
 
 impl ExitStatus {
     /// The code that the shell sees.
-    pub const fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Success => 0,
             Self::Finding => 1,
@@ -56,7 +56,7 @@ pub(super) fn help() -> String {
 
 /// Error that ends a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Exit status of the process.
     pub status: ExitStatus,
     /// Message on stderr, with its `error: `.
@@ -65,7 +65,7 @@ pub struct Failure {
 
 impl Failure {
     /// A wrong command line or spec.
-    pub fn usage(message: impl Display) -> Self {
+    pub(crate) fn usage(message: impl Display) -> Self {
         Self {
             status: ExitStatus::Usage,
             message: format!("error: {message}"),
@@ -73,7 +73,7 @@ impl Failure {
     }
 
     /// A file that could not be read or written.
-    pub fn io(message: impl Display) -> Self {
+    pub(crate) fn io(message: impl Display) -> Self {
         Self {
             status: ExitStatus::Io,
             message: format!("error: {message}"),

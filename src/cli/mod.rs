@@ -22,7 +22,7 @@ mod trace;
 mod trust;
 mod validate;
 
-pub use exit::{ExitStatus, Failure};
+pub(crate) use exit::ExitStatus;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -18,7 +18,7 @@ pub struct CustomAlgorithm {
 
 impl CustomAlgorithm {
     /// One-line summary: `all-reduce over 8 ranks, 14 rounds, 8 chunks`.
-    pub fn description(&self) -> String {
+    pub(crate) fn description(&self) -> String {
         let Schedule {
             op,
             ranks,
@@ -42,7 +42,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Name on the `collective` axis.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::BuiltIn(algorithm) => algorithm.as_str(),
             Self::Custom(custom) => &custom.name,
@@ -50,7 +50,7 @@ impl Algorithm {
     }
 
     /// The built-in algorithm, if it is one.
-    pub fn built_in(&self) -> Option<CollectiveAlgorithm> {
+    pub(crate) fn built_in(&self) -> Option<CollectiveAlgorithm> {
         match self {
             Self::BuiltIn(algorithm) => Some(*algorithm),
             Self::Custom(_) => None,
@@ -58,7 +58,7 @@ impl Algorithm {
     }
 
     /// The custom algorithm, if it is one.
-    pub fn custom(&self) -> Option<&Arc<CustomAlgorithm>> {
+    pub(crate) fn custom(&self) -> Option<&Arc<CustomAlgorithm>> {
         match self {
             Self::BuiltIn(_) => None,
             Self::Custom(custom) => Some(custom),
@@ -102,7 +102,7 @@ impl CarriedBy {
     ///
     /// # Panics
     /// If a schedule carried it and none was asked for.
-    pub fn named(self, asked: Option<&Algorithm>) -> Algorithm {
+    pub(crate) fn named(self, asked: Option<&Algorithm>) -> Algorithm {
         match self {
             Self::BuiltIn(algorithm) => Algorithm::BuiltIn(algorithm),
             Self::Custom => asked

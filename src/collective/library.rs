@@ -295,7 +295,7 @@ impl Generation {
 }
 
 /// Every constant that was fitted to measured collectives: its name and value.
-pub fn fitted_constants() -> impl Iterator<Item = (String, f64)> {
+pub(crate) fn fitted_constants() -> impl Iterator<Item = (String, f64)> {
     let fitted = Table::try_from(&TABLES.fitted).unwrap_or_default();
     fitted
         .into_iter()
@@ -303,7 +303,7 @@ pub fn fitted_constants() -> impl Iterator<Item = (String, f64)> {
 }
 
 /// Host time to launch a communication on one more GPU of the same process.
-pub fn launch_per_gpu() -> SimDuration {
+pub(crate) fn launch_per_gpu() -> SimDuration {
     TABLES.host.launch_per_gpu
 }
 

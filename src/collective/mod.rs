@@ -24,6 +24,8 @@ mod links;
 mod network;
 mod op;
 mod placement;
+#[cfg(test)]
+mod properties;
 mod request;
 pub mod schedule;
 mod stages;
@@ -32,10 +34,12 @@ mod tests;
 mod transfers;
 
 pub use algorithm::CollectiveAlgorithm;
-pub use custom::{Algorithm, CarriedBy, CustomAlgorithm};
-pub use job::NetworkFault;
-pub use library::{fitted_constants, launch_per_gpu};
+pub(crate) use custom::CarriedBy;
+pub(crate) use custom::{Algorithm, CustomAlgorithm};
+pub(crate) use library::{fitted_constants, launch_per_gpu};
 pub use network::Network;
-pub use op::{CollectiveOp, Protocol};
-pub use placement::{GroupPattern, GroupShape};
-pub use request::{CollectiveCost, CollectiveRequest, Unsupported};
+pub use op::CollectiveOp;
+pub use op::Protocol;
+pub use placement::GroupPattern;
+pub use request::CollectiveRequest;
+pub(crate) use request::{CollectiveCost, Unsupported};

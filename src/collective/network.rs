@@ -56,7 +56,7 @@ impl Network {
     }
 
     /// How the groups of a pattern lie over the domains of this job.
-    pub fn shape(&self, groups: GroupPattern) -> GroupShape {
+    pub(crate) fn shape(&self, groups: GroupPattern) -> GroupShape {
         self.job.shape(groups)
     }
 

@@ -17,7 +17,7 @@ pub struct GroupPattern {
 
 /// Shape that the groups of a pattern have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct GroupShape {
+pub(crate) struct GroupShape {
     /// Ranks of a group.
     pub ranks: u32,
     /// Domains that a group lies on.
@@ -45,7 +45,7 @@ pub(super) fn ranks_per_domain(cluster: &Cluster, gpus: u32) -> u32 {
 
 impl GroupShape {
     /// Whether every domain of the group holds as many of its ranks.
-    pub const fn is_even(&self) -> bool {
+    pub(crate) const fn is_even(&self) -> bool {
         self.members * self.domains == self.ranks
     }
 
@@ -53,7 +53,7 @@ impl GroupShape {
     ///
     /// Where groups differ (a size that does not divide the domain) it is the one that has most to
     /// send between domains.
-    pub fn of(pattern: GroupPattern, per_domain: u32, gpus: u32) -> Self {
+    pub(crate) fn of(pattern: GroupPattern, per_domain: u32, gpus: u32) -> Self {
         let GroupPattern { size, stride } = pattern;
         let span = size * stride;
         if span <= per_domain && per_domain.is_multiple_of(span) || gpus <= per_domain {

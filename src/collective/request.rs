@@ -33,7 +33,7 @@ pub struct CollectiveCost {
     /// Algorithm that carried it.
     pub algorithm: CarriedBy,
     /// Protocol that carried it.
-    pub protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// Sent per GPU inside the domains.
     pub sent_intra: Bytes,
     /// Sent per GPU between them.

@@ -10,7 +10,7 @@ use crate::units::{Flops, SimDuration};
 
 /// Hardware and software that a kernel runs on.
 #[derive(Clone, Copy, Debug)]
-pub struct KernelContext<'a> {
+pub(crate) struct KernelContext<'a> {
     /// The GPU.
     pub gpu: &'a Gpu,
     /// Format of the matrix products.
@@ -27,7 +27,7 @@ pub struct KernelContext<'a> {
 
 /// Time of one operator.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct KernelTime {
+pub(crate) struct KernelTime {
     /// Time that the GPU is busy, without the gaps between kernels.
     pub busy: SimDuration,
     /// Kernels that are launched.
@@ -39,7 +39,7 @@ pub struct KernelTime {
 /// Time of one operator; a communication takes none here, since its time depends on the network.
 ///
 /// A gradient of weights writes its result once; adding it to a gradient buffer is not in it.
-pub fn operator_time(operator: &Operator, context: &KernelContext) -> KernelTime {
+pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> KernelTime {
     let (seconds, kernels) = match *operator {
         Operator::Gemm {
             batch,

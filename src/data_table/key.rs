@@ -2,7 +2,7 @@
 
 /// Form of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueKind {
+pub(crate) enum ValueKind {
     /// Any text.
     Text,
     /// Several texts.
@@ -47,7 +47,7 @@ pub enum ValueKind {
 
 impl ValueKind {
     /// The form in words that follow "expected".
-    pub fn expectation(self) -> String {
+    pub(crate) fn expectation(self) -> String {
         match self {
             Self::Text => "text".to_owned(),
             Self::TextList => "a list of texts".to_owned(),
@@ -75,7 +75,7 @@ impl ValueKind {
 
 /// Whether a table without a key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub(crate) enum Need {
     /// Every entry has to give it.
     Always,
     /// Every entry that has the table around it has to give it.
@@ -96,7 +96,7 @@ impl Need {
 
 /// The entries that a key belongs to: those whose `key` holds one of `values`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// Key of the entry that decides.
     pub key: &'static str,
     /// Values of that key in those entries.
@@ -107,7 +107,7 @@ pub struct Owner {
 
 impl Owner {
     /// Whether an entry is one of them.
-    pub fn owns(&self, entry: &toml::Table) -> bool {
+    pub(crate) fn owns(&self, entry: &toml::Table) -> bool {
         entry
             .get(self.key)
             .and_then(toml::Value::as_str)
@@ -117,7 +117,7 @@ impl Owner {
 
 /// One key of a data file's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// Dotted path below the entry: `peaks.bf16`.
     pub path: String,
     /// Form of its value.
@@ -131,4 +131,4 @@ pub struct Key {
 }
 
 /// Most blocks or items that a list of counts may ask for.
-pub const LONGEST: u32 = 10_000;
+pub(crate) const LONGEST: u32 = 10_000;

@@ -28,10 +28,10 @@
 //! are read from tables that were checked against the keys first.
 
 mod key;
-pub mod quantity;
+pub(crate) mod quantity;
 mod value;
 
-pub use key::{Key, LONGEST, Need, Owner, ValueKind};
+pub(crate) use key::{Key, LONGEST, Need, Owner, ValueKind};
 pub(crate) use value::{Declared, Field, Fields, Value};
 
 /// Declares a struct whose fields are the keys of a data file's table, as the module describes.
@@ -91,8 +91,8 @@ macro_rules! data_table {
     ) => {
         $(#[$meta])*
         $vis struct $name {
-            $( $(#[doc = $made_doc])+ pub $made: $made_type, )*
-            $( $(#[doc = $doc])+ pub $field: $type, )+
+            $( $(#[doc = $made_doc])+ pub(crate) $made: $made_type, )*
+            $( $(#[doc = $doc])+ pub(crate) $field: $type, )+
         }
 
         impl $name {
@@ -154,12 +154,6 @@ pub(crate) use data_table;
 
 #[cfg(test)]
 mod tests {
-    #![expect(
-        dead_code,
-        unreachable_pub,
-        reason = "the macros write `pub` for rooms, and more than a test uses"
-    )]
-
     use std::collections::BTreeMap;
 
     use super::{Fields, Need, ValueKind};

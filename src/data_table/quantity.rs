@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// A text that is none of these quantities.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TextError {
+pub(crate) enum TextError {
     /// Not an amount of US dollars.
     #[error("`{0}` is not a price above zero; write it like \"2.50 USD\"")]
     Price(String),
@@ -20,11 +20,11 @@ pub enum TextError {
 
 /// An amount of US dollars above zero.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Dollars(f64);
+pub(crate) struct Dollars(f64);
 
 impl Dollars {
     /// The amount, in US dollars.
-    pub const fn usd(self) -> f64 {
+    pub(crate) const fn usd(self) -> f64 {
         self.0
     }
 }
@@ -44,7 +44,7 @@ impl FromStr for Dollars {
 
 /// A month of a year, `YYYY-MM`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Month {
+pub(crate) struct Month {
     /// Year.
     pub year: u16,
     /// Month, 1–12.
@@ -74,7 +74,7 @@ impl FromStr for Month {
 
 /// A published number of parameters, with the precision it was published to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ParameterCount {
+pub(crate) struct ParameterCount {
     /// Number of parameters.
     pub count: f64,
     /// Half a unit of its last printed digit: `"13 billion"` may be anything from 12.5 to 13.5.

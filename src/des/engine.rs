@@ -14,7 +14,7 @@ pub struct StreamId(u32);
 
 impl TaskId {
     /// Index among the tasks of the engine, in the order in which they were added.
-    pub const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -23,7 +23,7 @@ const NONE: u32 = u32::MAX;
 
 /// Last thing that a task waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gate {
+pub(crate) enum Gate {
     /// Nothing: it was ready when its stream was.
     Stream,
     /// A dependency, which ended `lag` before the task could start.
@@ -156,7 +156,7 @@ impl Engine {
 
     /// Adds a task that the host needs `issue` to launch. With `waits_for_arrival` the host begins
     /// only when the task's dependencies have ended: it was synchronised and lost its run-ahead.
-    pub fn add_issued_task(
+    pub(crate) fn add_issued_task(
         &mut self,
         stream: StreamId,
         work: SimDuration,
@@ -191,7 +191,7 @@ impl Engine {
     }
 
     /// Adds a communication that takes `work` when alone, `latency` of it without using any link.
-    pub fn add_communication(
+    pub(crate) fn add_communication(
         &mut self,
         stream: StreamId,
         work: SimDuration,
@@ -267,27 +267,27 @@ impl Engine {
     }
 
     /// All tasks, in the order in which they were added.
-    pub fn tasks(&self) -> impl Iterator<Item = TaskId> + use<> {
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = TaskId> + use<> {
         (0..self.tasks.len() as u32).map(TaskId)
     }
 
     /// When a task started.
-    pub fn start(&self, task: TaskId) -> SimTime {
+    pub(crate) fn start(&self, task: TaskId) -> SimTime {
         self.tasks[task.0 as usize].start
     }
 
     /// When a task ended.
-    pub fn end(&self, task: TaskId) -> SimTime {
+    pub(crate) fn end(&self, task: TaskId) -> SimTime {
         self.tasks[task.0 as usize].end
     }
 
     /// Last thing that a task waited for.
-    pub fn gate(&self, task: TaskId) -> Gate {
+    pub(crate) fn gate(&self, task: TaskId) -> Gate {
         self.tasks[task.0 as usize].gate
     }
 
     /// How much longer than its work a task took because the host was still issuing it.
-    pub fn host_wait(&self, task: TaskId) -> SimDuration {
+    pub(crate) fn host_wait(&self, task: TaskId) -> SimDuration {
         self.tasks[task.0 as usize].host_wait
     }
 

@@ -12,11 +12,11 @@ pub struct PerLinkClass<T> {
 }
 
 /// Share of each link class that a communication takes while it runs alone, 0–1.
-pub type LinkLoads = PerLinkClass<f64>;
+pub(crate) type LinkLoads = PerLinkClass<f64>;
 
 impl<T> PerLinkClass<T> {
     /// The same function of each class.
-    pub fn map<U>(self, of: impl Fn(T) -> U) -> PerLinkClass<U> {
+    pub(crate) fn map<U>(self, of: impl Fn(T) -> U) -> PerLinkClass<U> {
         PerLinkClass {
             scale_up: of(self.scale_up),
             scale_out: of(self.scale_out),
@@ -24,7 +24,11 @@ impl<T> PerLinkClass<T> {
     }
 
     /// A function of both figures of each class.
-    pub fn zip<U, V>(self, other: PerLinkClass<U>, of: impl Fn(T, U) -> V) -> PerLinkClass<V> {
+    pub(crate) fn zip<U, V>(
+        self,
+        other: PerLinkClass<U>,
+        of: impl Fn(T, U) -> V,
+    ) -> PerLinkClass<V> {
         PerLinkClass {
             scale_up: of(self.scale_up, other.scale_up),
             scale_out: of(self.scale_out, other.scale_out),
@@ -52,7 +56,7 @@ impl LinkLoads {
 /// A communication at rate 1 progresses as when it is alone and takes `load` of each class. Those
 /// that use a full class stop there, the others grow on, none beyond 1.
 #[derive(Clone, Debug, Default)]
-pub struct SharedLinks {
+pub(crate) struct SharedLinks {
     filler: Filler,
     communications: Communications,
 }
@@ -99,7 +103,7 @@ impl Sharing for Communications {
 
 impl SharedLinks {
     /// Rates of the communications with these loads, in the same order.
-    pub fn rates(&mut self, loads: impl IntoIterator<Item = LinkLoads>) -> &[f64] {
+    pub(crate) fn rates(&mut self, loads: impl IntoIterator<Item = LinkLoads>) -> &[f64] {
         let communications = &mut self.communications;
         communications.loads.clear();
         communications.loads.extend(loads);

@@ -3,13 +3,13 @@
 //! Nothing here has heard of a GPU. An [`Engine`] owns all state of one simulation; one simulation
 //! is one thread, without locks.
 
-pub mod engine;
+pub(crate) mod engine;
 mod fair;
-pub mod flows;
-pub mod link;
-pub mod queue;
+pub(crate) mod flows;
+pub(crate) mod link;
+pub(crate) mod queue;
 
-pub use engine::{Engine, Gate, StreamId, TaskId};
+pub use engine::Engine;
+pub(crate) use engine::{Gate, StreamId, TaskId};
 pub use flows::{Crossing, Flow, FlowLink, finish_times};
-pub use link::{LinkLoads, PerLinkClass, SharedLinks};
-pub use queue::EventQueue;
+pub(crate) use link::{LinkLoads, PerLinkClass};

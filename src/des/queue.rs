@@ -9,7 +9,7 @@ use crate::units::SimTime;
 ///
 /// `O(log n)` per event. Time and sequence number are one 128-bit key, so one comparison decides.
 #[derive(Clone, Debug)]
-pub struct EventQueue<T> {
+pub(crate) struct EventQueue<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
     sequence: u64,
 }
@@ -51,21 +51,21 @@ impl<T> Default for EventQueue<T> {
 
 impl<T> EventQueue<T> {
     /// Adds an event.
-    pub fn push(&mut self, at: SimTime, event: T) {
+    pub(crate) fn push(&mut self, at: SimTime, event: T) {
         let key = (u128::from(at.as_picos()) << 64) | u128::from(self.sequence);
         self.sequence += 1;
         self.heap.push(Reverse(Entry { key, event }));
     }
 
     /// Takes the earliest event, with its time.
-    pub fn pop(&mut self) -> Option<(SimTime, T)> {
+    pub(crate) fn pop(&mut self) -> Option<(SimTime, T)> {
         self.heap
             .pop()
             .map(|Reverse(entry)| (SimTime::from_picos((entry.key >> 64) as u64), entry.event))
     }
 
     /// Forgets all events and keeps the memory.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.heap.clear();
         self.sequence = 0;
     }

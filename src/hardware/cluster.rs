@@ -7,7 +7,7 @@ use crate::units::{Bandwidth, Bytes, SimDuration};
 
 closed_set! {
     /// Network between the GPUs of a node.
-    pub enum ScaleUpKind: "scale-up network" {
+    pub(crate) enum ScaleUpKind: "scale-up network" {
         /// Every GPU at full rate to every other through switches (DGX-2 and later, NVL72).
         NvSwitch = "nvswitch",
         /// NVLink to every other GPU, the links shared out among the peers.
@@ -25,7 +25,7 @@ closed_set! {
 
 closed_set! {
     /// Communication library, with the GPU generation whose tuning tables it uses.
-    pub enum CollectiveLibrary: "collective library" {
+    pub(crate) enum CollectiveLibrary: "collective library" {
         /// NCCL on V100.
         NcclVolta = "nccl-volta",
         /// NCCL on A100 and the PCIe cards of its generation.
@@ -70,7 +70,7 @@ data_table! {
 data_table! {
     /// The network inside a scale-up domain.
     #[derive(Clone, Debug, PartialEq)]
-    pub struct ScaleUp {
+    pub(crate) struct ScaleUp {
         /// Shape of the network inside a domain.
         kind: ScaleUpKind,
         /// Line rate per GPU inside a domain, one direction, all links together.
@@ -87,7 +87,7 @@ data_table! {
 data_table! {
     /// The network between nodes.
     #[derive(Clone, Debug, PartialEq)]
-    pub struct Fabric {
+    pub(crate) struct Fabric {
         /// Downlink over uplink capacity at the leaves; default: 1.
         oversubscription: f64 [ValueKind::Ratio] = 1.0,
         /// Nodes under one leaf switch (rail group, torus cube, dragonfly group).
@@ -130,14 +130,14 @@ impl Fabric {
     /// Latency over InfiniBand's of a message whose path takes `latency`. The libraries' tables hold
     /// that of an InfiniBand fabric: extra hops add to it, a shorter path saves at most the plugin's
     /// share.
-    pub fn plugin_latency_over(&self, latency: SimDuration) -> SimDuration {
+    pub(crate) fn plugin_latency_over(&self, latency: SimDuration) -> SimDuration {
         (self.plugin_latency + latency).saturating_sub(self.latency)
     }
 }
 
 /// Messages on one side of a size limit, with the time that each of them costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessageClass {
+pub(crate) struct MessageClass {
     /// Largest or smallest size in the class.
     pub limit: Bytes,
     /// Time per message.
@@ -156,7 +156,7 @@ impl MessageClass {
 
 impl Cluster {
     /// Network bandwidth per GPU and direction.
-    pub fn nic_bandwidth_per_gpu(&self) -> Bandwidth {
+    pub(crate) fn nic_bandwidth_per_gpu(&self) -> Bandwidth {
         self.nic_bandwidth
             .scaled(f64::from(self.nics_per_node) / f64::from(self.gpus_per_node))
     }
@@ -168,7 +168,7 @@ impl Cluster {
     /// The cluster with nodes of another size. Each GPU keeps its network bandwidth: the number of NICs
     /// changes in proportion, rounded down, at least one. A scale-up domain of one node stays one.
     #[must_use]
-    pub fn with_gpus_per_node(&self, gpus_per_node: u32) -> Self {
+    pub(crate) fn with_gpus_per_node(&self, gpus_per_node: u32) -> Self {
         if gpus_per_node == self.gpus_per_node {
             return self.clone();
         }
@@ -187,9 +187,18 @@ impl Cluster {
         resized.with_nic_rate(self.nic_bandwidth_per_gpu())
     }
 
+    /// The cluster with another topology between nodes, whose leaves are oversubscribed by `oversubscription` (≥ 1).
+    #[must_use]
+    pub fn with_topology(&self, topology: FabricTopology, oversubscription: f64) -> Self {
+        let mut cluster = self.clone();
+        cluster.fabric.topology = topology;
+        cluster.fabric.oversubscription = oversubscription;
+        cluster
+    }
+
     /// The cluster with another network bandwidth per GPU and direction, from as many NICs.
     #[must_use]
-    pub fn with_nic_rate(&self, per_gpu: Bandwidth) -> Self {
+    pub(crate) fn with_nic_rate(&self, per_gpu: Bandwidth) -> Self {
         Self {
             nic_bandwidth: per_gpu.scaled(self.gpus_per_nic()),
             ..self.clone()

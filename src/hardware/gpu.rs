@@ -61,11 +61,11 @@ data_table! {
 
 /// Dense peak rates by number format; `None` where the GPU lacks the format.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Peaks(pub BTreeMap<Precision, FlopRate>);
+pub(crate) struct Peaks(pub BTreeMap<Precision, FlopRate>);
 
 impl Peaks {
     /// The peak in a format.
-    pub fn get(&self, precision: Precision) -> Option<FlopRate> {
+    pub(crate) fn get(&self, precision: Precision) -> Option<FlopRate> {
         self.0.get(&precision).copied()
     }
 }
@@ -73,7 +73,7 @@ impl Peaks {
 data_table! {
     /// Rates that kernels reach on a GPU, measured where a measurement is known.
     #[derive(Clone, Debug, PartialEq)]
-    pub struct KernelRates {
+    pub(crate) struct KernelRates {
         /// Attention kernels that run on this GPU.
         attention: BTreeMap<AttentionKernel, AttentionRate>,
         /// Fraction of a matrix product's rate that a convolution of the same size reaches.
@@ -96,7 +96,7 @@ data_table! {
     /// A tile of `a × b` results takes `2ab·(k + k_half) / (peak / SMs · ceiling · i / (i + tile_half))`
     /// on its SM, where `i = ab / (a + b)` is the tile's reuse of what it loads.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct GemmRate {
+    pub(crate) struct GemmRate {
         /// Fraction of the peak that the inner loop of an endless tile reaches; absent: as in bf16 or fp16.
         ceiling: f64 [ValueKind::Fraction],
         /// Filling and draining of a tile, as the length of k that takes as long; absent: likewise.
@@ -115,7 +115,7 @@ data_table! {
     ///
     /// A query that sees `s` keys on average reaches `rate · s / (s + half)`.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct AttentionRate {
+    pub(crate) struct AttentionRate {
         /// Fraction of the 16-bit peak that this kernel reaches forward (head 128, endless sequences).
         forward: f64 [ValueKind::Fraction],
         /// Likewise backward.
@@ -173,7 +173,7 @@ impl KernelRates {
     ///
     /// # Panics
     /// If there are none at all: a GPU is checked to have rates in each format that it has a peak in.
-    pub fn product(&self, precision: Precision) -> GemmRate {
+    pub(crate) fn product(&self, precision: Precision) -> GemmRate {
         nearest(&self.gemm, precision).expect("every GPU has rates in 16 or 32 bits")
     }
 }
@@ -183,12 +183,12 @@ impl Gpu {
     ///
     /// # Panics
     /// If the GPU has no peak at all.
-    pub fn peak(&self, precision: Precision) -> FlopRate {
+    pub(crate) fn peak(&self, precision: Precision) -> FlopRate {
         nearest(&self.peaks.0, precision).expect("every GPU has a peak in 16 or 32 bits")
     }
 
     /// The format a workload runs in when its spec names none: bf16, or fp16 where the GPU lacks it.
-    pub fn default_precision(&self) -> Precision {
+    pub(crate) fn default_precision(&self) -> Precision {
         if self.peaks.get(Precision::Bf16).is_some() {
             Precision::Bf16
         } else {

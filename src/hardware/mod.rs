@@ -1,14 +1,21 @@
 //! Hardware of a cluster: GPUs, nodes, NICs and the network between them.
 
-pub mod cluster;
-pub mod gpu;
-pub mod precision;
-pub mod topology;
+pub(crate) mod cluster;
+pub(crate) mod gpu;
+pub(crate) mod precision;
+pub(crate) mod topology;
 
-pub use cluster::{Cluster, CollectiveLibrary, Fabric, MessageClass, ScaleUp, ScaleUpKind};
-pub use gpu::{AttentionKernel, AttentionRate, GemmRate, Gpu, KernelRates, Peaks};
+pub use cluster::Cluster;
+pub(crate) use cluster::{CollectiveLibrary, Fabric, ScaleUp, ScaleUpKind};
+#[cfg(test)]
+pub(crate) use gpu::Peaks;
+pub use gpu::{AttentionKernel, Gpu};
+pub(crate) use gpu::{AttentionRate, GemmRate, KernelRates};
 pub use precision::Precision;
-pub use topology::{
-    CustomLink, CustomNetwork, CustomPlacement, CustomTopology, CustomTopologyFault, DeviceUnit,
-    FabricTopology, Graph, Leaf, Topology, TopologyFault, TopologyKind, TopologyLink, TopologySize,
-};
+#[cfg(test)]
+pub(crate) use topology::Graph;
+pub use topology::TopologyFault;
+pub(crate) use topology::{CustomLink, CustomNetwork, CustomTopology};
+pub(crate) use topology::{CustomPlacement, CustomTopologyFault};
+pub use topology::{DeviceUnit, FabricTopology};
+pub use topology::{Topology, TopologyKind, TopologySize};

@@ -26,7 +26,7 @@ closed_set! {
 
 impl Precision {
     /// Bytes of an activation or weight outside the low-precision products.
-    pub const fn storage_bytes(self) -> u64 {
+    pub(crate) const fn storage_bytes(self) -> u64 {
         match self {
             Self::Fp32 | Self::Tf32 => 4,
             Self::Fp16 | Self::Bf16 | Self::Fp8 | Self::MxFp8 | Self::NvFp4 => 2,
@@ -34,7 +34,7 @@ impl Precision {
     }
 
     /// Format of the operators that never run in 8 or 4 bits (attention, head, router).
-    pub const fn high(self) -> Self {
+    pub(crate) const fn high(self) -> Self {
         match self {
             Self::Fp8 | Self::MxFp8 | Self::NvFp4 => Self::Bf16,
             Self::Fp32 | Self::Tf32 | Self::Fp16 | Self::Bf16 => self,

@@ -8,7 +8,7 @@ use crate::data_table::{Fields, ValueKind, data_table};
 
 closed_set! {
     /// Kind of network.
-    pub enum Family: "model family" {
+    pub(crate) enum Family: "model family" {
         /// Causal transformer.
         Decoder = "decoder",
         /// Bidirectional transformer with a masked-language-model head.
@@ -22,7 +22,7 @@ closed_set! {
 
 closed_set! {
     /// Activation of the MLP; the gated one has three matrices instead of two.
-    pub enum Mlp: "MLP" {
+    pub(crate) enum Mlp: "MLP" {
         /// Two matrices with GELU (or ReLU) between.
         Gelu = "gelu",
         /// Gate and up matrix, SiLU, product, down matrix.
@@ -34,7 +34,7 @@ closed_set! {
 
 closed_set! {
     /// Normalisation before (or after) each block.
-    pub enum Norm: "norm" {
+    pub(crate) enum Norm: "norm" {
         /// Mean and variance, weight and bias.
         LayerNorm = "layer-norm",
         /// Root mean square, weight only.
@@ -44,7 +44,7 @@ closed_set! {
 
 closed_set! {
     /// Attention of a layer.
-    pub enum AttentionKind: "attention" {
+    pub(crate) enum AttentionKind: "attention" {
         /// Multi-head, grouped-query or multi-query.
         Mha = "mha",
         /// Multi-head latent (DeepSeek-V2).
@@ -85,7 +85,7 @@ data_table! {
 
 /// The layers of a network.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Architecture {
+pub(crate) enum Architecture {
     /// Attention and MLP blocks.
     Transformer(Transformer),
     /// Convolutions.
@@ -106,7 +106,7 @@ impl Architecture {
 data_table! {
     /// A stack of attention and MLP blocks between an embedding and a head.
     #[derive(Clone, Debug, PartialEq)]
-    pub struct Transformer {
+    pub(crate) struct Transformer {
         /// Transformer layers; required but for cnn.
         layers: u32 [ValueKind::CountTo(100_000)],
         /// Width of the residual stream; required but for cnn.
@@ -166,7 +166,7 @@ data_table! {
 
 /// Local attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlidingWindow {
+pub(crate) struct SlidingWindow {
     /// Tokens that a token sees.
     pub tokens: NonZeroU32,
     /// One layer of this many is global; `None`: none is.
@@ -176,7 +176,7 @@ pub struct SlidingWindow {
 data_table! {
     /// Ranks and widths of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Mla {
+    pub(crate) struct Mla {
         /// mla: rank of the query compression; 0 and default: none.
         q_lora_rank: Option<NonZeroU32>,
         /// mla: rank of the key and value compression.
@@ -193,7 +193,7 @@ data_table! {
 data_table! {
     /// Routed experts in place of the dense MLP.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Moe {
+    pub(crate) struct Moe {
         /// moe: routed experts of a layer.
         experts: u32 [ValueKind::CountTo(65_536)],
         /// moe: routed experts that a token visits.
@@ -214,7 +214,7 @@ data_table! {
 data_table! {
     /// A bottleneck ResNet, v1.5 (stride in the 3×3 convolution).
     #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Cnn {
+    pub(crate) struct Cnn {
         /// cnn: bottleneck blocks of each ResNet stage (`[3, 4, 6, 3]`: ResNet-50).
         blocks: [u32; 4],
         /// cnn: pixels of a side of the square input; default: 224.
@@ -226,7 +226,7 @@ data_table! {
 
 impl Model {
     /// The transformer, if it is one.
-    pub fn transformer(&self) -> Option<&Transformer> {
+    pub(crate) fn transformer(&self) -> Option<&Transformer> {
         match &self.architecture {
             Architecture::Transformer(transformer) => Some(transformer),
             Architecture::Cnn(_) => None,
@@ -234,7 +234,7 @@ impl Model {
     }
 
     /// Tokens per sample unless the spec says otherwise; 1 for images.
-    pub fn seq_len(&self) -> u32 {
+    pub(crate) fn seq_len(&self) -> u32 {
         self.transformer().map_or(1, |network| network.seq_len)
     }
 }
@@ -243,13 +243,13 @@ impl Transformer {
     /// Whether it was trained with dropout, as a guess from its architecture: transformers with biases
     /// and learned positions were (GPT-2, arXiv 2005.14165 for GPT-3, BERT arXiv 1810.04805); those
     /// with rotary positions were not (LLaMA, arXiv 2302.13971; PaLM, arXiv 2204.02311).
-    pub const fn usual_dropout(&self) -> bool {
+    pub(crate) const fn usual_dropout(&self) -> bool {
         self.biases && self.learned_positions > 0
     }
 
     /// Whether queries and keys are rotated, as a guess from its architecture: it has neither learned
     /// positions nor the `LayerNorm` of the models with ALiBi (BLOOM, arXiv 2211.05100; MPT).
-    pub const fn rotary(&self) -> bool {
+    pub(crate) const fn rotary(&self) -> bool {
         self.learned_positions == 0 && matches!(self.norm, Norm::RmsNorm)
     }
 

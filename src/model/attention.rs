@@ -1,7 +1,6 @@
 //! Attention of a transformer: projections, scores, exchange of context parallelism.
 
 use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
-use crate::model::lowered::ContextExchange;
 use crate::model::residual::norm_passes;
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
@@ -228,7 +227,8 @@ fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
     layer.transient(2 * bytes);
 }
 
-/// Exchange of keys and values among context-parallel ranks, and of their gradients backwards.
+/// Ring exchange of keys and values among context-parallel ranks behind the attention kernels, and of
+/// their gradients backwards (arXiv 2310.01889; Megatron).
 fn context_exchange(layer: &mut LayerBuilder, share: &Share, score: &Score) {
     let cp = u64::from(share.shard.cp);
     if cp == 1 {
@@ -236,23 +236,11 @@ fn context_exchange(layer: &mut LayerBuilder, share: &Share, score: &Score) {
     }
     let element = layer.element_bytes();
     let own = share.tokens * score.kv_heads * (score.dim_qk + score.dim_v) * element;
-    let (forward, backward) = match share.shard.context_exchange {
-        ContextExchange::Ring => ((CommOp::RingExchange, own), (CommOp::RingExchange, 2 * own)),
-        ContextExchange::AllGather => {
-            layer.exchange(Exchange {
-                group: CommGroup::Context,
-                forward: None,
-                backward: Some((CommOp::ReduceScatter, cp * own)),
-                overlappable: false,
-            });
-            ((CommOp::AllGather, cp * own), (CommOp::AllGather, cp * own))
-        }
-    };
     layer.exchange(Exchange {
         group: CommGroup::Context,
-        forward: Some(forward),
-        backward: Some(backward),
-        overlappable: share.shard.context_exchange == ContextExchange::Ring,
+        forward: Some((CommOp::RingExchange, own)),
+        backward: Some((CommOp::RingExchange, 2 * own)),
+        overlappable: true,
     });
     layer.transient(cp.min(4) * own);
 }

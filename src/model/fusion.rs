@@ -5,7 +5,7 @@ use crate::data_table::data_table;
 data_table! {
     /// Work that shares a kernel.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Fusion {
+    pub(crate) struct Fusion {
         /// Whether bias, activation, dropout, residual and mask are one kernel each instead of several.
         elementwise: bool,
         /// Whether the loss never writes fp32 logits beside the bf16 ones.

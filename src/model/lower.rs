@@ -13,7 +13,7 @@ use crate::model::{Architecture, Model, cnn, transformer};
 ///
 /// # Panics
 /// If a size of the shard is zero.
-pub fn lower(model: &Model, shard: &Shard) -> LoweredModel {
+pub(crate) fn lower(model: &Model, shard: &Shard) -> LoweredModel {
     assert!(
         shard.tp > 0 && shard.cp > 0 && shard.ep > 0 && shard.etp > 0 && shard.micro_batch > 0,
         "group sizes and microbatch are at least 1: {shard:?}"
@@ -30,8 +30,8 @@ mod tests {
     use std::num::NonZeroU32;
 
     use crate::model::{
-        Cnn, CommGroup, CommOp, ContextExchange, Family, Format, Fusion, LogitBytes, LoweredLayer,
-        Mla, Mlp, Moe, Norm, Operator, Transformer,
+        Cnn, CommGroup, CommOp, Family, Format, Fusion, LogitBytes, LoweredLayer, Mla, Mlp, Moe,
+        Norm, Operator, Transformer,
     };
     use crate::units::Bytes;
 
@@ -142,7 +142,6 @@ mod tests {
             ep: 1,
             etp: 1,
             sequence_parallel: false,
-            context_exchange: ContextExchange::Ring,
             micro_batch: 1,
             seq_len: 2048,
             format: Format {

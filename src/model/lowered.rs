@@ -3,18 +3,9 @@
 use crate::model::{Fusion, Operator};
 use crate::units::{Bytes, Flops};
 
-/// Exchange of keys and values among the ranks of a context-parallel group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ContextExchange {
-    /// Blocks travel around a ring behind the attention kernels (arXiv 2310.01889; Megatron).
-    Ring,
-    /// All of them are gathered first (Llama 3, arXiv 2407.21783 section 3.3.2).
-    AllGather,
-}
-
 /// Bytes of each logit while the loss is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LogitBytes {
+pub(crate) struct LogitBytes {
     /// Kept from the forward to the backward pass.
     pub kept: u64,
     /// Held in addition while gradients of the loss are computed.
@@ -23,7 +14,7 @@ pub struct LogitBytes {
 
 /// Formats of a step, as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Format {
+pub(crate) struct Format {
     /// Bytes of an activation or weight outside the low-precision products
     /// (`Precision::storage_bytes`).
     pub element_bytes: u64,
@@ -33,7 +24,7 @@ pub struct Format {
 
 /// Sharding of a model, with everything else that shapes one rank's operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Shard {
+pub(crate) struct Shard {
     /// Tensor-parallel ranks; must divide the heads and widths.
     pub tp: u32,
     /// Context-parallel ranks.
@@ -44,8 +35,6 @@ pub struct Shard {
     pub etp: u32,
     /// Whether norms, dropout and residuals hold 1/tp of the tokens (arXiv 2205.05198).
     pub sequence_parallel: bool,
-    /// Exchange of keys and values when `cp` > 1.
-    pub context_exchange: ContextExchange,
     /// Sequences (images) of one forward pass.
     pub micro_batch: u32,
     /// Tokens of a sequence; ignored for images.
@@ -68,7 +57,7 @@ pub struct Shard {
 
 /// A model as one rank executes it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LoweredModel {
+pub(crate) struct LoweredModel {
     /// Layers that differ from one another.
     pub layer_kinds: Vec<LoweredLayer>,
     /// The layers front to back, as indices into `layer_kinds`.
@@ -84,7 +73,7 @@ pub struct LoweredModel {
 
 /// One layer as one rank executes it for one microbatch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LoweredLayer {
+pub(crate) struct LoweredLayer {
     /// Kind of layer: `dense`, `moe`, `embedding`, …
     pub name: &'static str,
     /// Forward pass.
@@ -108,7 +97,7 @@ pub struct LoweredLayer {
 
 /// Parameters of a layer on one rank.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShardParameters {
+pub(crate) struct ShardParameters {
     /// Parameters reduced over the dp·cp group.
     pub dense: u64,
     /// Parameters of routed experts, reduced over the experts' own data-parallel group.
@@ -120,7 +109,7 @@ pub struct ShardParameters {
 /// With every option of arXiv 2205.05198 they are its closed formula `sbh(34 + 5as/h)` for
 /// 16-bit elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// Kept from forward to backward when nothing is recomputed.
     pub none: Bytes,
     /// Kept when the attention core is recomputed.

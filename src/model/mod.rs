@@ -18,14 +18,11 @@ mod share;
 mod tensor_parallel;
 mod transformer;
 
-pub use architecture::{
-    Architecture, AttentionKind, Cnn, Family, Mla, Mlp, Model, Moe, Norm, SlidingWindow,
-    Transformer,
+pub use architecture::Model;
+pub(crate) use architecture::{
+    Architecture, AttentionKind, Cnn, Family, Mla, Mlp, Moe, Norm, Transformer,
 };
-pub use fusion::Fusion;
-pub use lower::lower;
-pub use lowered::{
-    ContextExchange, Format, Kept, LogitBytes, LoweredLayer, LoweredModel, Shard, ShardParameters,
-};
-pub use operator::{CommGroup, CommOp, Operator};
-pub use parameters::{LayerParameters, Parameters};
+pub(crate) use fusion::Fusion;
+pub(crate) use lower::lower;
+pub(crate) use lowered::{Format, Kept, LogitBytes, LoweredLayer, Shard, ShardParameters};
+pub(crate) use operator::{CommGroup, CommOp, Operator};

@@ -4,7 +4,7 @@ use crate::units::{Bytes, Flops};
 
 /// Ranks that take part in a communication of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CommGroup {
+pub(crate) enum CommGroup {
     /// Tensor-parallel group.
     Tensor,
     /// Context-parallel group.
@@ -17,7 +17,7 @@ pub enum CommGroup {
 
 /// Communication inside a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CommOp {
+pub(crate) enum CommOp {
     /// Every rank gets the sum of all buffers.
     AllReduce,
     /// Every rank gets all shares.
@@ -32,7 +32,7 @@ pub enum CommOp {
 
 /// One kernel or communication of a layer, as one rank executes it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Operator {
+pub(crate) enum Operator {
     /// `batch` products of an m×k by a k×n matrix.
     Gemm {
         /// Independent products.
@@ -128,7 +128,7 @@ impl Operator {
     /// A product of `m × k` by `k × n` is `2mnk`. Fused attention counts the visible part of the
     /// score matrix only: two products forward, five backward. Masked tiles that the kernel
     /// computes all the same are not counted.
-    pub fn flops(&self) -> Flops {
+    pub(crate) fn flops(&self) -> Flops {
         let count = match *self {
             Self::Gemm { batch, m, n, k, .. } => product_flops(batch, m, n, k),
             Self::GroupedGemm { groups, m, n, k } => product_flops(groups, m, n, k),
@@ -170,7 +170,7 @@ impl Operator {
     /// Causal: half of the square; with a window `w` of local attention the band `s·w − w²/2`.
     /// A rank of a context-parallel group has its proportion (the tokens are dealt out so that all
     /// ranks have equal work).
-    pub fn visible_scores(&self) -> f64 {
+    pub(crate) fn visible_scores(&self) -> f64 {
         let Self::Attention {
             seq_q,
             seq_kv,

@@ -6,7 +6,7 @@ use crate::model::{Architecture, Cnn, Family, Mla, Mlp, Model, Moe, Norm, Transf
 
 /// Parameters of a network by place. All counts are exact for the architecture that the model states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parameters {
+pub(crate) struct Parameters {
     /// Token, position and segment embeddings, and their norm. A tied head is counted here.
     pub embedding: u64,
     /// Parameters of the layers that each token passes: attention, norms, dense MLPs, routers, shared
@@ -24,24 +24,25 @@ pub struct Parameters {
 
 impl Parameters {
     /// All trained parameters.
-    pub const fn total(self) -> u64 {
+    #[cfg(test)]
+    pub(crate) const fn total(self) -> u64 {
         self.without_mtp() + self.mtp
     }
 
     /// Parameters as publications count them: all but the multi-token-prediction layers.
-    pub const fn without_mtp(self) -> u64 {
+    pub(crate) const fn without_mtp(self) -> u64 {
         self.embedding + self.dense + self.experts + self.head
     }
 
     /// Parameters that one token passes through, embeddings counted whole, without multi-token prediction.
-    pub const fn active(self) -> u64 {
+    pub(crate) const fn active(self) -> u64 {
         self.embedding + self.dense + self.active_experts + self.head
     }
 }
 
 /// Parameters of one transformer layer by place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LayerParameters {
+pub(crate) struct LayerParameters {
     /// Projections of the attention with their biases and inner norms.
     pub attention: u64,
     /// The two norms of the layer.
@@ -60,19 +61,19 @@ pub struct LayerParameters {
 
 impl LayerParameters {
     /// Parameters that every token passes.
-    pub const fn dense(self) -> u64 {
+    pub(crate) const fn dense(self) -> u64 {
         self.attention + self.norms + self.mlp + self.router + self.shared_experts
     }
 
     /// All parameters of the layer.
-    pub const fn total(self) -> u64 {
+    pub(crate) const fn total(self) -> u64 {
         self.dense() + self.experts
     }
 }
 
 impl Model {
     /// Number of parameters by place, counted from the architecture.
-    pub fn parameters(&self) -> Parameters {
+    pub(crate) fn parameters(&self) -> Parameters {
         match &self.architecture {
             Architecture::Transformer(transformer) => {
                 transformer.parameters(self.family == Family::Encoder)
@@ -84,7 +85,7 @@ impl Model {
 
 impl Transformer {
     /// Parameters of layer `layer` (from 0).
-    pub fn layer_parameters(&self, layer: u32) -> LayerParameters {
+    pub(crate) fn layer_parameters(&self, layer: u32) -> LayerParameters {
         let attention = self.attention_parameters();
         let norms = 2 * self.norm_parameters(self.hidden);
         match self.moe {
@@ -111,7 +112,7 @@ impl Transformer {
     }
 
     /// Parameters of the token embedding (and of the head's matrix): vocabulary × hidden.
-    pub fn token_embedding_parameters(&self) -> u64 {
+    pub(crate) fn token_embedding_parameters(&self) -> u64 {
         u64::from(self.vocab) * u64::from(self.hidden)
     }
 
@@ -119,7 +120,7 @@ impl Transformer {
     /// the vocabulary's part, rounded up, × hidden; `None` where each has its own.
     ///
     /// With pipeline parallelism the first and the last stage each hold a copy.
-    pub fn tied_table_parameters(&self, tp: u32) -> Option<u64> {
+    pub(crate) fn tied_table_parameters(&self, tp: u32) -> Option<u64> {
         let rows = self.vocab.div_ceil(tp);
         self.tied_embeddings
             .then(|| u64::from(rows) * u64::from(self.hidden))
@@ -128,7 +129,7 @@ impl Transformer {
     /// Parameters of one multi-token-prediction layer: two norms, the projection of (embedding, state)
     /// to a state, one more layer of the network's last kind, and its norm. Embedding and head are
     /// the main network's (DeepSeek-V3, arXiv 2412.19437, §2.2).
-    pub fn mtp_layer_parameters(&self) -> u64 {
+    pub(crate) fn mtp_layer_parameters(&self) -> u64 {
         let hidden = u64::from(self.hidden);
         self.layer_parameters(self.layers).total()
             + 2 * hidden * hidden

@@ -13,7 +13,7 @@ use crate::record::provenance::Provenance;
 use crate::spec::StudyKind;
 
 /// Arrow schema of a table; the provenance stands in its metadata.
-pub fn table_schema<R>(columns: &[Column<R>], provenance: &Provenance) -> SchemaRef {
+pub(crate) fn table_schema<R>(columns: &[Column<R>], provenance: &Provenance) -> SchemaRef {
     let fields: Vec<_> = columns.iter().map(Column::field).collect();
     let metadata: HashMap<_, _> = provenance
         .pairs()
@@ -27,7 +27,7 @@ pub fn table_schema<R>(columns: &[Column<R>], provenance: &Provenance) -> Schema
 ///
 /// # Panics
 /// If `schema` is not that of the columns.
-pub fn table_batch<R: TableRow>(
+pub(crate) fn table_batch<R: TableRow>(
     columns: &[Column<R>],
     schema: &SchemaRef,
     rows: &[R],

@@ -14,7 +14,7 @@ use crate::spec::{Axis, AxisInfo, ColumnType};
 
 closed_set! {
     /// Topic that a column belongs to.
-    pub enum ColumnGroup: "column group" {
+    pub(crate) enum ColumnGroup: "column group" {
         /// Number of the row, and whether its point ran.
         Identity = "identity",
         /// The axes, defaults resolved.
@@ -54,7 +54,7 @@ pub enum Cell<'r> {
 
 impl<'r> Cell<'r> {
     /// The value of a count column.
-    pub fn count(self) -> Option<u64> {
+    pub(crate) fn count(self) -> Option<u64> {
         match self {
             Self::U64(count) => Some(count),
             Self::F64(_) | Self::Bool(_) | Self::Text(_) => None,
@@ -62,7 +62,7 @@ impl<'r> Cell<'r> {
     }
 
     /// The value of a quantity's column.
-    pub fn number(self) -> Option<f64> {
+    pub(crate) fn number(self) -> Option<f64> {
         match self {
             Self::F64(number) => Some(number),
             Self::U64(_) | Self::Bool(_) | Self::Text(_) => None,
@@ -111,7 +111,7 @@ pub struct Column<R = Record> {
     /// Name, with the unit at its end where there is one.
     pub name: &'static str,
     /// Topic.
-    pub group: ColumnGroup,
+    pub(crate) group: ColumnGroup,
     /// Unit (`s`, `B`, `1` for counts and fractions); empty for text and switches.
     pub unit: &'static str,
     /// Meaning, with the formula where the value is computed.
@@ -138,13 +138,13 @@ impl<R> Clone for Column<R> {
 impl<R> Copy for Column<R> {}
 
 /// Key of the unit in a field's Arrow metadata.
-pub const UNIT_KEY: &str = "unit";
+pub(crate) const UNIT_KEY: &str = "unit";
 /// Key of the meaning in a field's Arrow metadata.
-pub const DOC_KEY: &str = "doc";
+pub(crate) const DOC_KEY: &str = "doc";
 
 impl<R> Column<R> {
     /// The input column of an axis.
-    pub const fn of_axis(info: &'static AxisInfo) -> Self {
+    pub(crate) const fn of_axis(info: &'static AxisInfo) -> Self {
         Self {
             name: info.axis.as_str(),
             group: ColumnGroup::Inputs,
@@ -176,7 +176,7 @@ impl<R> Column<R> {
 
 impl<R: TableRow> Column<R> {
     /// Value of a row; `None` is null.
-    pub fn cell<'r>(&self, row: &'r R) -> Option<Cell<'r>> {
+    pub(crate) fn cell<'r>(&self, row: &'r R) -> Option<Cell<'r>> {
         match self.read {
             Read::U64(read) => read(row).map(Cell::U64),
             Read::F64(read) => read(row).map(Cell::F64),
@@ -215,7 +215,7 @@ pub(super) fn data_type(column_type: ColumnType) -> DataType {
 }
 
 /// A table's columns with those of axes inserted behind the identity columns at its head.
-pub fn with_axes<R>(
+pub(crate) fn with_axes<R>(
     columns: &[Column<R>],
     axes: impl Iterator<Item = &'static AxisInfo>,
 ) -> Vec<Column<R>> {

@@ -220,11 +220,6 @@ pub fn table(kind: StudyKind) -> &'static [Column] {
     }
 }
 
-/// The column of a name, in a study's table.
-pub fn find(kind: StudyKind, name: &str) -> Option<&'static Column> {
-    table(kind).iter().find(|column| column.name == name)
-}
-
 /// Adds a column for each axis of a study; [`GPUS`] is a column of its own already.
 fn with_inputs(columns: &[Column], kind: StudyKind) -> Vec<Column> {
     let is_input = |info: &&AxisInfo| info.axis != Axis::Gpus && info.axis.belongs_to(kind);
@@ -250,7 +245,7 @@ impl TableRow for Record {
 }
 
 /// The exclusive parts of a step in the order of [`StepPart`]; they sum to [`STEP_TIME_S`].
-pub const TIME_PARTS: &[Column] = &[
+pub(crate) const TIME_PARTS: &[Column] = &[
     COMPUTE_S,
     RECOMPUTE_S,
     TP_COMM_EXPOSED_S,
@@ -264,7 +259,7 @@ pub const TIME_PARTS: &[Column] = &[
 ];
 
 /// The parts of [`MEMORY_PEAK_BYTES`].
-pub const MEMORY_PARTS: &[Column] = &[
+pub(crate) const MEMORY_PARTS: &[Column] = &[
     MEMORY_WEIGHTS_BYTES,
     MEMORY_GRADIENTS_BYTES,
     MEMORY_OPTIMIZER_BYTES,

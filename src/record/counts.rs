@@ -22,12 +22,12 @@ pub struct Counts {
 
 impl Counts {
     /// All points.
-    pub const fn points(&self) -> u64 {
+    pub(crate) const fn points(&self) -> u64 {
         self.ok + self.infeasible + self.crashed
     }
 
     /// Counts one point; an infeasible one by the kind of its reason.
-    pub fn add(&mut self, status: PointStatus, kind: Option<ReasonKind>) {
+    pub(crate) fn add(&mut self, status: PointStatus, kind: Option<ReasonKind>) {
         match status {
             PointStatus::Ok => self.ok += 1,
             PointStatus::Crashed => self.crashed += 1,

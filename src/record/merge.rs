@@ -40,7 +40,7 @@ pub enum MergeError {
 ///
 /// # Errors
 /// If a file cannot be read or the joined one cannot be written.
-pub fn merge_points(
+pub(crate) fn merge_points(
     files: &[PathBuf],
     schema: &SchemaRef,
     writer: &mut TableWriter,

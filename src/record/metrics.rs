@@ -13,7 +13,7 @@ use crate::units::SimDuration;
 
 closed_set! {
     /// Bottleneck: the cause of most of a step's time.
-    pub enum Bottleneck: "bottleneck" {
+    pub(crate) enum Bottleneck: "bottleneck" {
         /// Kernels of the model, the optimizer and the host.
         Compute = "compute",
         /// Recomputation that only the lack of memory forces.
@@ -27,7 +27,7 @@ closed_set! {
 
 /// Metrics derived from a simulated step.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StepMetrics {
+pub(crate) struct StepMetrics {
     /// Samples per second of the job.
     pub samples_per_s: f64,
     /// Tokens per second of the job; `None` for images.
@@ -60,7 +60,7 @@ pub struct StepMetrics {
 
 impl StepMetrics {
     /// Computes them; the formulas stand with the columns.
-    pub fn new(
+    pub(crate) fn new(
         scenario: &TrainingScenario,
         step: &StepReport,
         thresholds: &BottleneckThresholds,
@@ -202,7 +202,7 @@ fn advice(shares: &TimeShares) -> String {
 
 /// Bandwidths of one communication as nccl-tests counts them, in bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bandwidths {
+pub(crate) struct Bandwidths {
     /// Size over time.
     pub algorithm: f64,
     /// Bus bandwidth: comparable to the rate of the links.
@@ -216,7 +216,7 @@ impl Bandwidths {
     /// all-gather, reduce-scatter and all-to-all, and 1 for broadcast and send/recv.
     ///
     /// Source: nccl-tests, doc/PERFORMANCE.md.
-    pub fn new(scenario: &CollectiveScenario, report: &CollectiveReport) -> Option<Self> {
+    pub(crate) fn new(scenario: &CollectiveScenario, report: &CollectiveReport) -> Option<Self> {
         let seconds = report.time.as_secs_f64();
         let ranks = f64::from(scenario.gpus);
         let factor = match scenario.op {

@@ -3,30 +3,36 @@
 //! A record is one grid point and how it ended. [`columns`] reads every cell from it; nothing else
 //! knows the names, types or order of the columns.
 
-pub mod batch;
-pub mod column;
+pub(crate) mod batch;
+pub(crate) mod column;
 pub mod columns;
 mod counts;
-pub mod merge;
-pub mod metrics;
+pub(crate) mod merge;
+pub(crate) mod metrics;
 mod point;
 pub mod provenance;
-pub mod read;
+pub(crate) mod read;
 mod read_error;
 mod rows;
-pub mod write;
+pub(crate) mod write;
 
-pub use batch::{points_batch, points_schema, table_batch, table_schema};
-pub use column::{Cell, Column, ColumnGroup, Read};
-pub use counts::Counts;
-pub use merge::{MergeError, merge_points};
-pub use metrics::{Bandwidths, Bottleneck, StepMetrics};
-pub use point::{PointEnd, PointStatus, Record};
-pub use provenance::{Difference, Provenance, SCHEMA_VERSION, difference, short_hash};
-pub use read::{PointsReader, batches};
-pub use read_error::{ReadError, ReadFault};
-pub use rows::{MemberColumn, NumberColumn, PointColumn, Rows, TextColumn};
-pub use write::{TableWriter, WriteError, write_atomically};
+pub use batch::{points_batch, points_schema};
+pub(crate) use batch::{table_batch, table_schema};
+pub use column::Column;
+pub(crate) use column::{Cell, ColumnGroup, Read};
+pub(crate) use counts::Counts;
+pub(crate) use merge::{MergeError, merge_points};
+pub(crate) use metrics::Bottleneck;
+pub(crate) use point::PointStatus;
+pub use point::{PointEnd, Record};
+pub use provenance::Provenance;
+pub(crate) use provenance::{Difference, difference, short_hash};
+pub(crate) use read::PointsReader;
+pub(crate) use read_error::ReadError;
+pub use rows::Rows;
+pub(crate) use rows::{MemberColumn, NumberColumn, PointColumn, TextColumn};
+pub use write::TableWriter;
+pub(crate) use write::{WriteError, write_atomically};
 
 #[cfg(test)]
 mod tests;

@@ -63,12 +63,12 @@ impl Record {
     }
 
     /// The point as the spec gives it, defaults resolved.
-    pub fn point(&self) -> &GridPoint {
+    pub(crate) fn point(&self) -> &GridPoint {
         &self.point
     }
 
     /// How the point ended.
-    pub fn status(&self) -> PointStatus {
+    pub(crate) fn status(&self) -> PointStatus {
         match &self.end {
             PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_)) => PointStatus::Ok,
             PointEnd::Outcome(Outcome::Infeasible(_)) => PointStatus::Infeasible,
@@ -77,7 +77,7 @@ impl Record {
     }
 
     /// Why the point did not run; `None` when it did.
-    pub fn reason(&self) -> Option<String> {
+    pub(crate) fn reason(&self) -> Option<String> {
         match &self.end {
             PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_)) => None,
             PointEnd::Outcome(Outcome::Infeasible(why)) => Some(why.to_string()),
@@ -86,7 +86,7 @@ impl Record {
     }
 
     /// Kind of reason for which the point did not run; `None` when it did.
-    pub fn reason_kind(&self) -> Option<ReasonKind> {
+    pub(crate) fn reason_kind(&self) -> Option<ReasonKind> {
         match &self.end {
             PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_)) => None,
             PointEnd::Outcome(Outcome::Infeasible(why)) => Some(why.kind()),
@@ -95,7 +95,7 @@ impl Record {
     }
 
     /// Simulated step.
-    pub fn step(&self) -> Option<&StepReport> {
+    pub(crate) fn step(&self) -> Option<&StepReport> {
         match &self.end {
             PointEnd::Outcome(Outcome::Completed(step)) => Some(step),
             PointEnd::Outcome(Outcome::Communicated(_) | Outcome::Infeasible(_))
@@ -104,7 +104,7 @@ impl Record {
     }
 
     /// Simulated communication.
-    pub fn communication(&self) -> Option<&CollectiveReport> {
+    pub(crate) fn communication(&self) -> Option<&CollectiveReport> {
         match &self.end {
             PointEnd::Outcome(Outcome::Communicated(report)) => Some(report),
             PointEnd::Outcome(Outcome::Completed(_) | Outcome::Infeasible(_))
@@ -113,17 +113,17 @@ impl Record {
     }
 
     /// Layout of the step.
-    pub fn layout(&self) -> Option<&Layout> {
+    pub(crate) fn layout(&self) -> Option<&Layout> {
         self.step().map(|step| &step.layout)
     }
 
     /// Rates, money and verdict of the step.
-    pub fn metrics(&self) -> Option<&StepMetrics> {
+    pub(crate) fn metrics(&self) -> Option<&StepMetrics> {
         self.metrics.as_ref()
     }
 
     /// The training scenario, if it is one.
-    pub fn training(&self) -> Option<&TrainingScenario> {
+    pub(crate) fn training(&self) -> Option<&TrainingScenario> {
         match &self.scenario {
             Some(Scenario::Training(training)) => Some(training),
             Some(Scenario::Collective(_)) | None => None,
@@ -131,7 +131,7 @@ impl Record {
     }
 
     /// GPUs of the job.
-    pub fn gpus(&self) -> Option<u64> {
+    pub(crate) fn gpus(&self) -> Option<u64> {
         match &self.scenario {
             Some(Scenario::Training(training)) => Some(u64::from(training.gpus)),
             Some(Scenario::Collective(collective)) => Some(u64::from(collective.gpus)),
@@ -140,7 +140,7 @@ impl Record {
     }
 
     /// Bandwidths of the communication, where one ran.
-    pub fn bandwidths(&self) -> Option<Bandwidths> {
+    pub(crate) fn bandwidths(&self) -> Option<Bandwidths> {
         match (&self.scenario, self.communication()) {
             (Some(Scenario::Collective(scenario)), Some(report)) => {
                 Bandwidths::new(scenario, report)
@@ -150,7 +150,7 @@ impl Record {
     }
 
     /// Algorithm of the gradient reduction or of the communication.
-    pub fn collective_used(&self) -> Option<&Algorithm> {
+    pub(crate) fn collective_used(&self) -> Option<&Algorithm> {
         match self.step() {
             Some(step) => step.collective_used.as_ref(),
             None => self.communication().map(|report| &report.algorithm),
@@ -158,7 +158,7 @@ impl Record {
     }
 
     /// Load on the network.
-    pub fn network(&self) -> Option<&NetworkUse> {
+    pub(crate) fn network(&self) -> Option<&NetworkUse> {
         match self.step() {
             Some(step) => Some(&step.network),
             None => self.communication().map(|report| &report.network),
@@ -166,7 +166,7 @@ impl Record {
     }
 
     /// Events of the simulation.
-    pub fn events(&self) -> Option<u64> {
+    pub(crate) fn events(&self) -> Option<u64> {
         match self.step() {
             Some(step) => Some(step.events),
             None => self.communication().map(|report| report.events),

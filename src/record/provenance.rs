@@ -5,28 +5,28 @@ use parquet::file::metadata::KeyValue;
 use crate::spec::{Portion, StudyKind};
 
 /// Version of the columns. Adding one keeps it, renaming or redefining one raises it.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// Keys of the provenance in a file's metadata.
 pub mod keys {
     /// Kind of study.
-    pub const STUDY: &str = "study";
+    pub(crate) const STUDY: &str = "study";
     /// Version of the columns.
     pub const SCHEMA_VERSION: &str = "schema_version";
     /// Version of the program.
-    pub const VERSION: &str = "version";
+    pub(crate) const VERSION: &str = "version";
     /// Name of the spec.
-    pub const SPEC_NAME: &str = "spec_name";
+    pub(crate) const SPEC_NAME: &str = "spec_name";
     /// Text of the spec as it was run.
-    pub const SPEC: &str = "spec";
+    pub(crate) const SPEC: &str = "spec";
     /// BLAKE3 hash of that text.
-    pub const SPEC_HASH: &str = "spec_hash";
+    pub(crate) const SPEC_HASH: &str = "spec_hash";
     /// BLAKE3 hash of the catalogue.
-    pub const CATALOG_HASH: &str = "catalog_hash";
+    pub(crate) const CATALOG_HASH: &str = "catalog_hash";
     /// Points that the run was limited to; absent without a limit.
-    pub const LIMIT: &str = "limit";
+    pub(crate) const LIMIT: &str = "limit";
     /// Number of the shard, as `2/8`; absent for a whole run.
-    pub const SHARD: &str = "shard";
+    pub(crate) const SHARD: &str = "shard";
 }
 
 /// Provenance of a table.
@@ -46,17 +46,17 @@ pub struct Provenance {
 
 impl Provenance {
     /// BLAKE3 hash of the spec's text, in hex.
-    pub fn spec_hash(&self) -> String {
+    pub(crate) fn spec_hash(&self) -> String {
         blake3::hash(self.spec.as_bytes()).to_hex().to_string()
     }
 
     /// Version of the program.
-    pub const fn version() -> &'static str {
+    pub(crate) const fn version() -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
 
     /// Keys and values, in a fixed order.
-    pub fn pairs(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
         let Portion { limit, shard } = self.portion;
         let mut pairs = vec![
             (keys::STUDY, self.study.as_str().to_owned()),
@@ -83,7 +83,7 @@ impl Provenance {
 
 /// A difference in the provenance of two tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// The property, in words.
     pub what: &'static str,
     /// Value of the one table, shortened.
@@ -93,7 +93,7 @@ pub struct Difference {
 }
 
 /// The first of some [`keys`] whose values differ; a missing key has the value `none`.
-pub fn difference<'a>(
+pub(crate) fn difference<'a>(
     keys: &[&str],
     one: impl Fn(&str) -> Option<&'a str>,
     other: impl Fn(&str) -> Option<&'a str>,
@@ -125,6 +125,6 @@ fn meaning(key: &str) -> &'static str {
 }
 
 /// First digits of a hash, enough to tell two apart.
-pub fn short_hash(hash: &str) -> &str {
+pub(crate) fn short_hash(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }

@@ -28,7 +28,7 @@ const LATER: &[&str] = &[columns::REASON_KIND.name];
 
 /// Reads columns of one `points.parquet` by name, in any order and among any others.
 #[derive(Debug)]
-pub struct PointsReader {
+pub(crate) struct PointsReader {
     path: PathBuf,
     kind: StudyKind,
     metadata: BTreeMap<String, String>,
@@ -43,7 +43,7 @@ impl PointsReader {
     ///
     /// # Errors
     /// If it cannot be opened, is no Parquet file, or is of another version.
-    pub fn open(path: &Path) -> Result<Self, ReadError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
         Self::opened(path).map_err(|fault| fault.of(path))
     }
 
@@ -81,12 +81,12 @@ impl PointsReader {
     }
 
     /// Kind of study that the rows belong to.
-    pub const fn kind(&self) -> StudyKind {
+    pub(crate) const fn kind(&self) -> StudyKind {
         self.kind
     }
 
     /// A value of the file's metadata; [`keys`] lists those of this program.
-    pub fn metadata(&self, key: &str) -> Option<&str> {
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
 
@@ -104,7 +104,7 @@ impl PointsReader {
     ///
     /// # Errors
     /// If a column is missing; while reading, if one holds something else or the file is damaged.
-    pub fn rows(
+    pub(crate) fn rows(
         self,
         wanted: &[Column],
     ) -> Result<impl Iterator<Item = Result<Rows, ReadError>>, ReadError> {
@@ -178,7 +178,7 @@ impl PointsReader {
 ///
 /// # Errors
 /// If it cannot be opened, is no Parquet file, or a page of it cannot be decoded.
-pub fn batches(
+pub(crate) fn batches(
     path: &Path,
     rows: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>> + use<>, ReadError> {

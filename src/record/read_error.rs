@@ -78,7 +78,7 @@ pub enum ReadFault {
 
 impl ReadError {
     /// Whether the file can be read but holds a value that no run can have.
-    pub const fn is_impossible_value(&self) -> bool {
+    pub(crate) const fn is_impossible_value(&self) -> bool {
         matches!(self.fault, ReadFault::BadValue { .. })
     }
 }

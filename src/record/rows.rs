@@ -29,49 +29,49 @@ pub struct Rows {
 
 /// A text column: codes into a small list of names.
 #[derive(Debug)]
-pub struct TextColumn {
+pub(crate) struct TextColumn {
     codes: DictionaryArray<Int32Type>,
     names: Vec<Arc<str>>,
 }
 
 impl TextColumn {
     /// The names that occur.
-    pub fn names(&self) -> &[Arc<str>] {
+    pub(crate) fn names(&self) -> &[Arc<str>] {
         &self.names
     }
 
     /// Index of a row's name in [`TextColumn::names`]; `None` where the cell is null.
-    pub fn code(&self, row: usize) -> Option<usize> {
+    pub(crate) fn code(&self, row: usize) -> Option<usize> {
         self.codes.key(row)
     }
 
     /// Name of a row.
-    pub fn get(&self, row: usize) -> Option<&Arc<str>> {
+    pub(crate) fn get(&self, row: usize) -> Option<&Arc<str>> {
         self.code(row).map(|code| &self.names[code])
     }
 }
 
 /// A text column whose names are the members of a closed set.
 #[derive(Debug)]
-pub struct MemberColumn<T> {
+pub(crate) struct MemberColumn<T> {
     text: TextColumn,
     members: Vec<Option<T>>,
 }
 
 impl<T: Copy> MemberColumn<T> {
     /// Member of a row; `None` where the cell is null or names none.
-    pub fn get(&self, row: usize) -> Option<T> {
+    pub(crate) fn get(&self, row: usize) -> Option<T> {
         self.text.code(row).and_then(|code| self.members[code])
     }
 }
 
 /// Indices of the points.
 #[derive(Debug)]
-pub struct PointColumn(UInt64Array);
+pub(crate) struct PointColumn(UInt64Array);
 
 impl PointColumn {
     /// Index of a row's point; that of the row itself where it is null.
-    pub fn get(&self, row: usize) -> u64 {
+    pub(crate) fn get(&self, row: usize) -> u64 {
         if self.0.is_valid(row) {
             self.0.value(row)
         } else {
@@ -82,19 +82,19 @@ impl PointColumn {
 
 /// A numeric column.
 #[derive(Clone, Debug)]
-pub struct NumberColumn {
+pub(crate) struct NumberColumn {
     column: Column,
     values: Float64Array,
 }
 
 impl NumberColumn {
     /// Number of a row; null and NaN (pandas' null) are `None`.
-    pub fn get(&self, row: usize) -> Option<f64> {
+    pub(crate) fn get(&self, row: usize) -> Option<f64> {
         self.raw(row).filter(|value| !value.is_nan())
     }
 
     /// Whether a row has no number.
-    pub fn is_null(&self, row: usize) -> bool {
+    pub(crate) fn is_null(&self, row: usize) -> bool {
         self.values.is_null(row)
     }
 
@@ -114,13 +114,8 @@ impl Rows {
     }
 
     /// Number of rows.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.batch.num_rows()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// A column in the type that this program writes.
@@ -136,7 +131,7 @@ impl Rows {
     ///
     /// # Errors
     /// If their column is missing or holds no counts.
-    pub fn points(&self) -> Result<PointColumn, ReadError> {
+    pub(crate) fn points(&self) -> Result<PointColumn, ReadError> {
         let points = self.column(&columns::POINT)?;
         Ok(PointColumn(points.as_primitive::<UInt64Type>().clone()))
     }
@@ -145,7 +140,7 @@ impl Rows {
     ///
     /// # Errors
     /// If it is missing, in another unit, or holds no numbers.
-    pub fn numbers(&self, column: &Column) -> Result<NumberColumn, ReadError> {
+    pub(crate) fn numbers(&self, column: &Column) -> Result<NumberColumn, ReadError> {
         let array = cast(&self.column(column)?, &DataType::Float64)
             .map_err(|error| ReadFault::column_type(column, error.to_string()).of(&self.file))?;
         Ok(NumberColumn {
@@ -158,7 +153,7 @@ impl Rows {
     ///
     /// # Errors
     /// If it is missing or holds no text.
-    pub fn text(&self, column: &Column) -> Result<TextColumn, ReadError> {
+    pub(crate) fn text(&self, column: &Column) -> Result<TextColumn, ReadError> {
         let codes = self.column(column)?.as_dictionary::<Int32Type>().clone();
         let names = codes.values().as_string::<i32>();
         let names = names.iter().map(|name| name.unwrap_or_default().into());
@@ -172,7 +167,10 @@ impl Rows {
     ///
     /// # Errors
     /// If it is missing or holds no text.
-    pub fn members<T: FromStr>(&self, column: &Column) -> Result<MemberColumn<T>, ReadError> {
+    pub(crate) fn members<T: FromStr>(
+        &self,
+        column: &Column,
+    ) -> Result<MemberColumn<T>, ReadError> {
         let text = self.text(column)?;
         let members = text.names().iter().map(|name| name.parse().ok()).collect();
         Ok(MemberColumn { text, members })
@@ -182,7 +180,7 @@ impl Rows {
     ///
     /// # Errors
     /// If it is missing or holds something else.
-    pub fn switches(&self, column: &Column) -> Result<BooleanArray, ReadError> {
+    pub(crate) fn switches(&self, column: &Column) -> Result<BooleanArray, ReadError> {
         Ok(self.column(column)?.as_boolean().clone())
     }
 
@@ -190,7 +188,7 @@ impl Rows {
     ///
     /// # Errors
     /// If its column is missing, in another unit or of another type.
-    pub fn words(&self, axis: Axis) -> Result<Vec<Option<String>>, ReadError> {
+    pub(crate) fn words(&self, axis: Axis) -> Result<Vec<Option<String>>, ReadError> {
         let column = Column::of_axis(axis.info());
         let rows = 0..self.len();
         Ok(match column.column_type() {
@@ -215,7 +213,7 @@ impl Rows {
     ///
     /// # Errors
     /// If no point can end like that.
-    pub fn status(
+    pub(crate) fn status(
         &self,
         statuses: &MemberColumn<PointStatus>,
         row: usize,
@@ -235,7 +233,7 @@ impl Rows {
     ///
     /// # Errors
     /// If it is missing, infinite or not more than zero.
-    pub fn positive(&self, numbers: &NumberColumn, row: usize) -> Result<f64, ReadError> {
+    pub(crate) fn positive(&self, numbers: &NumberColumn, row: usize) -> Result<f64, ReadError> {
         self.possible(numbers, row, |value| value > 0.0, "more than zero")
     }
 
@@ -243,7 +241,11 @@ impl Rows {
     ///
     /// # Errors
     /// If it is missing, infinite or negative.
-    pub fn not_negative(&self, numbers: &NumberColumn, row: usize) -> Result<f64, ReadError> {
+    pub(crate) fn not_negative(
+        &self,
+        numbers: &NumberColumn,
+        row: usize,
+    ) -> Result<f64, ReadError> {
         self.possible(numbers, row, |value| value >= 0.0, "a number, not negative")
     }
 

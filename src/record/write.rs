@@ -37,7 +37,7 @@ pub struct WriteError {
 ///
 /// # Errors
 /// If the file system refuses; nothing is left behind then.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let partial = PartialFile {
         path: partial_path(path),
     };

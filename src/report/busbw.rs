@@ -18,7 +18,7 @@ const ROWS: usize = 20;
 const AS_FAST: f64 = 1.05;
 
 /// The question, the answer, the largest job of each operation and cluster, and how the points ended.
-pub fn busbw_summary(found: &Collectives, question: Option<&str>) -> String {
+pub(crate) fn busbw_summary(found: &Collectives, question: Option<&str>) -> String {
     let section = |fill: &dyn Fn(&mut Text)| {
         let mut text = Text::default();
         fill(&mut text);

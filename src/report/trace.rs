@@ -13,7 +13,7 @@ use crate::simulation::training::{Slice, Trace, Track};
 use crate::units::{SimDuration, SimTime};
 
 /// The trace as JSON text; `name` is that of the point.
-pub fn chrome_json(trace: &Trace, name: &str) -> String {
+pub(crate) fn chrome_json(trace: &Trace, name: &str) -> String {
     let mut events: Vec<Value> = Vec::new();
     for stage in 0..trace.stages {
         let mut metadata = |what: &str, track: Track, args: Value| {

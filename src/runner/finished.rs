@@ -44,17 +44,17 @@ pub enum ResumeError {
 
 impl Finished {
     /// Whether a point is finished.
-    pub fn has(&self, point: u64) -> bool {
+    pub(crate) fn has(&self, point: u64) -> bool {
         self.points.has(point)
     }
 
     /// Number of finished points.
-    pub const fn len(&self) -> u64 {
+    pub(crate) const fn len(&self) -> u64 {
         self.counts.points()
     }
 
     /// Whether no point is finished.
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.counts.points() == 0
     }
 

@@ -8,19 +8,19 @@ use std::sync::Arc;
 use crate::record::{WriteError, write_atomically};
 
 /// Names of the files in a run folder.
-pub mod names {
+pub(crate) mod names {
     /// One row per grid point.
-    pub const POINTS: &str = "points.parquet";
+    pub(crate) const POINTS: &str = "points.parquet";
     /// One row per series and size.
-    pub const SCALING: &str = "scaling.parquet";
+    pub(crate) const SCALING: &str = "scaling.parquet";
     /// One self-contained page.
-    pub const REPORT: &str = "report.html";
+    pub(crate) const REPORT: &str = "report.html";
     /// Manifest of the run.
-    pub const MANIFEST: &str = "manifest.json";
+    pub(crate) const MANIFEST: &str = "manifest.json";
     /// The spec as it was run.
-    pub const SPEC: &str = "spec.toml";
+    pub(crate) const SPEC: &str = "spec.toml";
     /// Finished chunks while a run is under way.
-    pub const PARTS: &str = "parts";
+    pub(crate) const PARTS: &str = "parts";
 }
 
 const RESULT_FILES: [&str; 5] = [
@@ -114,7 +114,7 @@ impl RunFolder {
     /// # Errors
     /// If it is a file, holds a result that may not be overwritten, another run writes to it, or it
     /// cannot be written to.
-    pub fn claim(path: &Path, overwrite: bool) -> Result<Self, FolderError> {
+    pub(crate) fn claim(path: &Path, overwrite: bool) -> Result<Self, FolderError> {
         Self::check(path, overwrite)?;
         let folder = Self::taken(path)?;
         // Of two runs that started at once, one may have ended by now.
@@ -126,7 +126,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// If the file system refuses.
-    pub fn clear_beside(&self, kept: &[&str]) -> Result<(), FolderError> {
+    pub(crate) fn clear_beside(&self, kept: &[&str]) -> Result<(), FolderError> {
         let old = RESULT_FILES.into_iter().filter(|name| !kept.contains(name));
         self.remove_files(&old.collect::<Vec<_>>())?;
         self.remove_parts()
@@ -138,7 +138,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// If it is a file, another run writes to it, or it cannot be written to.
-    pub fn resume(path: &Path) -> Result<Self, FolderError> {
+    pub(crate) fn resume(path: &Path) -> Result<Self, FolderError> {
         if path.is_file() {
             return Err(FolderError::IsFile {
                 path: path.to_owned(),
@@ -233,7 +233,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// If it is a file, or holds a result that may not be overwritten.
-    pub fn check(path: &Path, overwrite: bool) -> Result<(), FolderError> {
+    pub(crate) fn check(path: &Path, overwrite: bool) -> Result<(), FolderError> {
         if path.is_file() {
             return Err(FolderError::IsFile {
                 path: path.to_owned(),
@@ -244,7 +244,7 @@ impl RunFolder {
     }
 
     /// A folder that a run was written to.
-    pub fn existing(path: &Path) -> Self {
+    pub(crate) fn existing(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             lock: None,
@@ -252,27 +252,27 @@ impl RunFolder {
     }
 
     /// Path of the folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Path of `points.parquet`.
-    pub fn points(&self) -> PathBuf {
+    pub(crate) fn points(&self) -> PathBuf {
         self.path.join(names::POINTS)
     }
 
     /// Path of `scaling.parquet`.
-    pub fn scaling(&self) -> PathBuf {
+    pub(crate) fn scaling(&self) -> PathBuf {
         self.path.join(names::SCALING)
     }
 
     /// Path of `spec.toml`.
-    pub fn spec(&self) -> PathBuf {
+    pub(crate) fn spec(&self) -> PathBuf {
         self.path.join(names::SPEC)
     }
 
     /// Path of `manifest.json`.
-    pub fn manifest(&self) -> PathBuf {
+    pub(crate) fn manifest(&self) -> PathBuf {
         self.path.join(names::MANIFEST)
     }
 
@@ -289,7 +289,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// If the file system refuses.
-    pub fn add(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    pub(crate) fn add(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
         write_atomically(&self.path.join(name), bytes)
     }
 
@@ -297,7 +297,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// If the file system refuses.
-    pub fn remove_parts(&self) -> Result<(), FolderError> {
+    pub(crate) fn remove_parts(&self) -> Result<(), FolderError> {
         for part in self.part_files()? {
             remove(fs::remove_file(&part)).map_err(|source| refused("remove", &part, source))?;
         }

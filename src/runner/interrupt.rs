@@ -28,7 +28,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// If the system refuses the handlers.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let interrupt = Self::default();
         let flags = [
             (SIGINT, 130, &interrupt.interrupted),
@@ -45,7 +45,8 @@ impl Interrupt {
     }
 
     /// Raises it as a signal would.
-    pub fn raise(&self, signal: Signal) {
+    #[cfg(test)]
+    pub(crate) fn raise(&self, signal: Signal) {
         match signal {
             Signal::Interrupt => self.interrupted.store(true, Ordering::Relaxed),
             Signal::Terminate => self.terminated.store(true, Ordering::Relaxed),
@@ -53,12 +54,12 @@ impl Interrupt {
     }
 
     /// Whether a signal came.
-    pub fn is_raised(&self) -> bool {
+    pub(crate) fn is_raised(&self) -> bool {
         self.signal().is_some()
     }
 
     /// The signal that came.
-    pub fn signal(&self) -> Option<Signal> {
+    pub(crate) fn signal(&self) -> Option<Signal> {
         if self.interrupted.load(Ordering::Relaxed) {
             Some(Signal::Interrupt)
         } else if self.terminated.load(Ordering::Relaxed) {

@@ -18,7 +18,7 @@ use crate::runner::wall_time::{WallTimeReport, WallTimes};
 
 closed_set! {
     /// Whether a run is complete.
-    pub enum RunState: "state of a run" {
+    pub(crate) enum RunState: "state of a run" {
         /// Every point has its row.
         Complete = "complete",
         /// A signal or `--fail-fast` ended it; what was finished lies in `parts/`.
@@ -28,7 +28,7 @@ closed_set! {
 
 /// The machine that a run was made on.
 #[derive(Clone, Debug, Serialize)]
-pub struct Host {
+pub(crate) struct Host {
     /// Host name.
     pub name: String,
     /// Operating system and processor architecture.
@@ -41,7 +41,7 @@ pub struct Host {
 
 impl Host {
     /// This machine.
-    pub fn this() -> Self {
+    pub(crate) fn this() -> Self {
         let read = |path: &str| fs::read_to_string(path).ok();
         Self {
             name: read("/proc/sys/kernel/hostname")
@@ -60,7 +60,7 @@ impl Host {
 
 /// A file of the run folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FileEntry {
+pub(crate) struct FileEntry {
     /// Length in bytes.
     pub bytes: u64,
     /// BLAKE3 hash, in hex.
@@ -69,7 +69,7 @@ pub struct FileEntry {
 
 /// Spec, program, machine, counts and checksums of a run.
 #[derive(Clone, Debug, Serialize)]
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// Name of the spec.
     pub name: String,
     /// Kind of study.
@@ -115,7 +115,7 @@ fn counts<S: Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Err
 
 /// Facts of a run that its summary does not hold.
 #[derive(Clone, Debug)]
-pub struct RunFacts {
+pub(crate) struct RunFacts {
     /// Seed of the draws.
     pub seed: u64,
     /// Threads that simulated.
@@ -129,7 +129,7 @@ impl Manifest {
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn of(
+    pub(crate) fn of(
         folder: &RunFolder,
         provenance: &Provenance,
         summary: &RunSummary,
@@ -165,7 +165,7 @@ impl Manifest {
     ///
     /// # Panics
     /// Never: every field can be written as JSON.
-    pub fn write(&self, folder: &RunFolder) -> Result<(), WriteError> {
+    pub(crate) fn write(&self, folder: &RunFolder) -> Result<(), WriteError> {
         let mut text = serde_json::to_string_pretty(self).expect("a manifest has only text keys");
         text.push('\n');
         folder.add(names::MANIFEST, text.as_bytes())
@@ -174,7 +174,7 @@ impl Manifest {
 
 /// The manifest of an earlier, unfinished part of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Earlier {
+pub(crate) struct Earlier {
     /// When it began, in UTC.
     pub started: Option<String>,
     /// Wall time of the points that it finished.
@@ -183,7 +183,7 @@ pub struct Earlier {
 
 impl Earlier {
     /// Reads the manifest; empty where there is none, as after a killed process.
-    pub fn of(folder: &RunFolder) -> Self {
+    pub(crate) fn of(folder: &RunFolder) -> Self {
         let text = fs::read_to_string(folder.manifest()).unwrap_or_default();
         let manifest: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let mut earlier = Self {
@@ -204,7 +204,7 @@ impl Earlier {
 ///
 /// # Errors
 /// If a file cannot be read or the manifest cannot be written.
-pub fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
+pub(crate) fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
     let path = folder.manifest();
     let refused = |source| WriteError {
         path: path.clone(),

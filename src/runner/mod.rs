@@ -5,28 +5,32 @@
 //! order kept, and finished chunks are written to `parts/`, each a whole Parquet file. At the end the
 //! parts become `points.parquet`. Which thread played a point shows nowhere in the rows.
 
-pub mod clock;
+pub(crate) mod clock;
 mod finished;
-pub mod folder;
-pub mod interrupt;
-pub mod manifest;
+pub(crate) mod folder;
+pub(crate) mod interrupt;
+pub(crate) mod manifest;
 mod planned;
 mod play;
-pub mod progress;
+pub(crate) mod progress;
 mod run;
 mod shards;
 mod wall_time;
 
 pub use finished::{Finished, ResumeError};
-pub use folder::{FolderError, RunFolder};
-pub use interrupt::{Interrupt, Signal};
-pub use manifest::{Earlier, Manifest, RunState};
+pub use folder::RunFolder;
+pub use interrupt::Interrupt;
+pub(crate) use interrupt::Signal;
+pub(crate) use manifest::{Earlier, Manifest};
 pub use planned::Planned;
-pub use play::{Study, WORKER_NAME};
-pub use progress::{Progress, Silent};
-pub use run::{CHUNK_POINTS, Crash, RunError, RunOptions, RunSummary, Work, reopen, run};
-pub use shards::{ShardError, Shards};
-pub use wall_time::WallTimes;
+pub use play::Study;
+pub(crate) use play::WORKER_NAME;
+pub(crate) use progress::Progress;
+pub use progress::Silent;
+pub(crate) use run::{RunError, RunSummary, reopen};
+pub use run::{RunOptions, Work, run};
+pub(crate) use shards::{ShardError, Shards};
+pub(crate) use wall_time::WallTimes;
 
 #[cfg(test)]
 mod tests;

@@ -70,7 +70,7 @@ pub(super) struct Players<T> {
 }
 
 /// Name of the threads that simulate; their panics become rows and are not printed.
-pub const WORKER_NAME: &str = "sweep-worker";
+pub(crate) const WORKER_NAME: &str = "sweep-worker";
 
 impl<T: Send> Players<T> {
     pub(super) fn new<S: Study<Scratch = T>>(

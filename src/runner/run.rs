@@ -18,7 +18,7 @@ use crate::spec::GridPoint;
 
 /// Points of a chunk: one part. A crash of the machine loses up to three chunks: two that wait to be
 /// written, and the one that is simulated.
-pub const CHUNK_POINTS: usize = 512;
+pub(crate) const CHUNK_POINTS: usize = 512;
 
 /// Chunks that wait between two stages.
 const CHUNKS_WAITING: usize = 2;
@@ -99,7 +99,7 @@ const CRASHES_NAMED: usize = 10;
 ///
 /// # Errors
 /// If something else was run there, or the points cannot be read; the folder is unchanged then.
-pub fn reopen(folder: &RunFolder, provenance: &Provenance) -> Result<Finished, RunError> {
+pub(crate) fn reopen(folder: &RunFolder, provenance: &Provenance) -> Result<Finished, RunError> {
     let files = folder.finished()?;
     if files.is_empty() {
         check_spec(&folder.spec(), provenance)?;

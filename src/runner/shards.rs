@@ -15,7 +15,7 @@ use crate::spec::{GridPoint, Shard};
 
 /// Why shards cannot be joined.
 #[derive(Debug, thiserror::Error)]
-pub enum ShardError {
+pub(crate) enum ShardError {
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -110,7 +110,7 @@ const MOST_NAMED: usize = 5;
 
 /// The shards of one run, all of them, each finished.
 #[derive(Debug)]
-pub struct Shards {
+pub(crate) struct Shards {
     files: Vec<PathBuf>,
     /// Points that the run was limited to.
     limit: Option<u64>,
@@ -123,7 +123,7 @@ impl Shards {
     /// If one cannot be read, is no finished shard or not of the same run as the others, was written by
     /// another program version or with another catalogue than `catalog_hash`, or its spec was changed
     /// since; or if a shard is missing or there twice.
-    pub fn of(folders: &[RunFolder], catalog_hash: &str) -> Result<Self, ShardError> {
+    pub(crate) fn of(folders: &[RunFolder], catalog_hash: &str) -> Result<Self, ShardError> {
         let mut found: BTreeMap<u32, (PathBuf, Shard)> = BTreeMap::new();
         let mut first: Option<(PathBuf, PointsReader)> = None;
         for folder in folders {
@@ -170,7 +170,7 @@ impl Shards {
     }
 
     /// Points that the run was limited to.
-    pub const fn limit(&self) -> Option<u64> {
+    pub(crate) const fn limit(&self) -> Option<u64> {
         self.limit
     }
 
@@ -179,7 +179,7 @@ impl Shards {
     /// # Errors
     /// If a shard lacks a point or has one too many, or a file cannot be read or written; what lay in
     /// the folder is as it was then.
-    pub fn join(
+    pub(crate) fn join(
         &self,
         folder: &RunFolder,
         provenance: &Provenance,

@@ -4,6 +4,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use super::folder::FolderError;
 use super::*;
 use crate::record::{PointsReader, Provenance, columns};
 use crate::simulation::{Infeasible, Outcome, Scenario};

@@ -20,7 +20,7 @@ impl Default for WallTimes {
 
 /// Wall times for `manifest.json`.
 #[derive(Clone, Debug, Serialize)]
-pub struct WallTimeReport {
+pub(crate) struct WallTimeReport {
     /// Points.
     pub count: u64,
     /// Mean, in microseconds.
@@ -39,7 +39,7 @@ pub struct WallTimeReport {
 
 impl WallTimes {
     /// Counts one point.
-    pub fn add(&mut self, wall_time: Duration) {
+    pub(crate) fn add(&mut self, wall_time: Duration) {
         let micros = u64::try_from(wall_time.as_micros()).unwrap_or(u64::MAX);
         self.0.saturating_record(micros.max(1));
     }
@@ -53,17 +53,17 @@ impl WallTimes {
     ///
     /// # Panics
     /// Never: both have the same bounds.
-    pub fn add_all(&mut self, other: &Self) {
+    pub(crate) fn add_all(&mut self, other: &Self) {
         self.0.add(&other.0).expect("the bounds are the same");
     }
 
     /// Points.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
 
     /// The histogram with its mean and percentiles.
-    pub fn report(&self) -> WallTimeReport {
+    pub(crate) fn report(&self) -> WallTimeReport {
         WallTimeReport {
             count: self.0.len(),
             mean_us: self.0.mean(),

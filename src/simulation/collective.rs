@@ -11,7 +11,7 @@ use crate::units::SimDuration;
 ///
 /// # Errors
 /// If the fabric cannot hold the nodes, or the algorithm cannot carry the operation there.
-pub fn simulate_collective(
+pub(crate) fn simulate_collective(
     scenario: &CollectiveScenario,
     scratch: &mut Scratch,
 ) -> Result<CollectiveReport, Infeasible> {

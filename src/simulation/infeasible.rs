@@ -53,7 +53,7 @@ pub enum Infeasible {
 
 impl Infeasible {
     /// Kind of reason, for counting; the message begins with its name.
-    pub const fn kind(&self) -> ReasonKind {
+    pub(crate) const fn kind(&self) -> ReasonKind {
         match self {
             Self::OutOfMemory { .. } => ReasonKind::Memory,
             Self::Indivisible { .. } => ReasonKind::Divisibility,

@@ -2,29 +2,30 @@
 //!
 //! [`simulate`] takes a [`Scenario`], which has no name left to look up, and gives an [`Outcome`].
 
-pub mod collective;
-pub mod counterfactual;
-pub mod infeasible;
-pub mod outcome;
-pub mod parts;
+pub(crate) mod collective;
+pub(crate) mod counterfactual;
+pub(crate) mod infeasible;
+pub(crate) mod outcome;
+pub(crate) mod parts;
 pub(crate) mod random;
-pub mod scenario;
+pub(crate) mod scenario;
 mod scratch;
-pub mod training;
+pub(crate) mod training;
 
-pub use collective::simulate_collective;
+pub(crate) use collective::simulate_collective;
 pub use counterfactual::Counterfactual;
 pub use infeasible::{Infeasible, ReasonKind};
-pub use outcome::{
-    CollectiveReport, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles, StepReport,
-};
-pub use parts::{PartSeconds, Parts, StepPart, TimeShares};
-pub use scenario::{
-    CollectiveScenario, CommunicationRequest, LayoutRequest, RunSettings, Scenario,
-    TrainingScenario, Workload,
-};
+pub use outcome::{CollectiveReport, Layout, MemoryFootprint, NetworkUse, Percentiles};
+pub use outcome::{Outcome, StepReport};
+pub(crate) use parts::PartSeconds;
+pub use parts::StepPart;
+pub use parts::TimeShares;
+pub(crate) use scenario::CommunicationRequest;
+pub use scenario::{CollectiveScenario, RunSettings, Scenario, Workload};
+pub use scenario::{LayoutRequest, TrainingScenario};
 pub use scratch::Scratch;
-pub use training::{simulate_training, stage_memory, trace_training};
+pub use training::simulate_training;
+pub use training::stage_memory;
 
 /// Simulates one scenario. It does no I/O and cannot fail: that a point cannot run is an outcome.
 ///

@@ -77,7 +77,7 @@ pub struct MemoryFootprint {
 
 impl MemoryFootprint {
     /// The peak.
-    pub fn total(&self) -> Bytes {
+    pub(crate) fn total(&self) -> Bytes {
         self.weights + self.gradients + self.optimizer + self.activations + self.buffers
     }
 }
@@ -171,7 +171,7 @@ pub struct CollectiveReport {
     /// Algorithm used.
     pub algorithm: Algorithm,
     /// Wire protocol used.
-    pub protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// Network traffic.
     pub network: NetworkUse,
     /// Events of the simulation.

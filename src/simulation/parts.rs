@@ -67,22 +67,22 @@ const NAMES: [(&str, &str, &str); 10] = [
 
 impl StepPart {
     /// The part's column in `points.parquet`.
-    pub const fn column(self) -> &'static str {
+    pub(crate) const fn column(self) -> &'static str {
         NAMES[self.index()].0
     }
 
     /// The part in words.
-    pub const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         NAMES[self.index()].1
     }
 
     /// The part in at most 9 letters, for tables.
-    pub const fn short(self) -> &'static str {
+    pub(crate) const fn short(self) -> &'static str {
         NAMES[self.index()].2
     }
 
     /// Whether the part is exposed communication.
-    pub const fn is_communication(self) -> bool {
+    pub(crate) const fn is_communication(self) -> bool {
         matches!(
             self,
             Self::TpComm | Self::CpComm | Self::EpComm | Self::PpComm | Self::DpComm
@@ -95,7 +95,7 @@ impl StepPart {
     }
 
     /// Position of the part in [`StepPart::ALL`], in [`Parts`] and in the palettes of charts.
-    pub const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self as usize
     }
 }
@@ -108,7 +108,7 @@ pub struct Parts<T>([T; 10]);
 pub type TimeShares = Parts<SimDuration>;
 
 /// Seconds of each part of one step, as a table of results has them.
-pub type PartSeconds = Parts<f64>;
+pub(crate) type PartSeconds = Parts<f64>;
 
 impl<T> Index<StepPart> for Parts<T> {
     type Output = T;
@@ -140,12 +140,12 @@ impl<T: Default, const N: usize> From<[(StepPart, T); N]> for Parts<T> {
 impl<T: Copy + Sum> Parts<T> {
     /// The step.
     #[inline]
-    pub fn total(&self) -> T {
+    pub(crate) fn total(&self) -> T {
         self.0.iter().copied().sum()
     }
 
     /// All exposed communication.
-    pub fn exposed_communication(&self) -> T {
+    pub(crate) fn exposed_communication(&self) -> T {
         self.iter()
             .filter(|(part, _)| part.is_communication())
             .map(|(_, value)| value)
@@ -155,13 +155,15 @@ impl<T: Copy + Sum> Parts<T> {
 
 impl<T: Copy> Parts<T> {
     /// The parts with their values, in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (StepPart, T)> + ExactSizeIterator {
+    pub(crate) fn iter(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (StepPart, T)> + ExactSizeIterator {
         StepPart::ALL.iter().copied().zip(self.0)
     }
 
     /// Every value changed alike.
     #[inline]
-    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Parts<U> {
+    pub(crate) fn map<U>(self, change: impl FnMut(T) -> U) -> Parts<U> {
         Parts(self.0.map(change))
     }
 }

@@ -24,7 +24,7 @@ pub struct TrainingScenario {
     /// The GPU.
     pub gpu: Arc<Gpu>,
     /// Node and fabric, with the spec's topology, oversubscription and NIC rate applied.
-    pub cluster: Arc<Cluster>,
+    pub(crate) cluster: Arc<Cluster>,
     /// The network that is trained.
     pub model: Arc<Model>,
     /// Software generation.
@@ -72,7 +72,7 @@ impl TrainingScenario {
     }
 
     /// Servers of the job, the last of them possibly in part.
-    pub fn nodes(&self) -> u32 {
+    pub(crate) fn nodes(&self) -> u32 {
         self.gpus.div_ceil(self.cluster.gpus_per_node)
     }
 
@@ -202,15 +202,15 @@ pub struct RunSettings {
 
 impl RunSettings {
     /// Simulated steps unless another number is asked for.
-    pub const ITERATIONS: u32 = 32;
+    pub(crate) const ITERATIONS: u32 = 32;
 
     /// Whether a counterfactual leaves a part of the step out.
-    pub fn leaves_out(&self, part: StepPart) -> bool {
+    pub(crate) fn leaves_out(&self, part: StepPart) -> bool {
         self.counterfactual == Some(Counterfactual::Without(part))
     }
 
     /// Kernel-time multiplier; 1 except in counterfactuals.
-    pub fn kernel_time(&self) -> f64 {
+    pub(crate) fn kernel_time(&self) -> f64 {
         match self.counterfactual {
             Some(Counterfactual::KernelTime(factor)) => factor,
             Some(Counterfactual::Without(_) | Counterfactual::NetworkLatency(_)) | None => 1.0,
@@ -218,7 +218,7 @@ impl RunSettings {
     }
 
     /// Network-latency multiplier; 1 except in counterfactuals.
-    pub fn network_latency(&self) -> f64 {
+    pub(crate) fn network_latency(&self) -> f64 {
         match self.counterfactual {
             Some(Counterfactual::NetworkLatency(factor)) => factor,
             Some(Counterfactual::Without(_) | Counterfactual::KernelTime(_)) | None => 1.0,
@@ -243,7 +243,7 @@ pub struct CollectiveScenario {
     /// The GPU.
     pub gpu: Arc<Gpu>,
     /// Node and fabric, overrides applied.
-    pub cluster: Arc<Cluster>,
+    pub(crate) cluster: Arc<Cluster>,
     /// Ranks.
     pub gpus: u32,
     /// Operation.
@@ -253,7 +253,7 @@ pub struct CollectiveScenario {
     /// Algorithm; `None`: as the library's tuner chooses.
     pub algorithm: Option<Algorithm>,
     /// Wire protocol; `None`: as the library's tuner chooses.
-    pub protocol: Option<Protocol>,
+    pub(crate) protocol: Option<Protocol>,
     /// Ranks that one process of the test launches one after another (`-g` of nccl-tests).
     pub ranks_per_process: u32,
 }

@@ -29,7 +29,7 @@ closed_set! {
 
 closed_set! {
     /// Part of a point that an axis belongs to.
-    pub enum AxisGroup: "axis group" {
+    pub(crate) enum AxisGroup: "axis group" {
         /// Computation of a step.
         Workload = "workload",
         /// Hardware that it runs on.
@@ -45,7 +45,7 @@ closed_set! {
 
 /// Values that an axis takes.
 #[derive(Clone, Copy, Debug)]
-pub enum Domain {
+pub(crate) enum Domain {
     /// A name of the catalogue, or one defined in the spec.
     Catalog(Kind),
     /// One of a closed set of names.
@@ -89,7 +89,7 @@ pub enum ColumnType {
 
 impl Domain {
     /// Type of the column that holds such values.
-    pub const fn column_type(self) -> ColumnType {
+    pub(crate) const fn column_type(self) -> ColumnType {
         match self {
             Catalog(_) | Closed(_) | Custom(_) | Stages => ColumnType::Text,
             Int { .. } | Size => ColumnType::Int,
@@ -101,7 +101,7 @@ impl Domain {
 
 /// Value of an axis that a spec leaves out.
 #[derive(Clone, Copy, Debug)]
-pub enum AxisDefault {
+pub(crate) enum AxisDefault {
     /// None: a spec gives the axis.
     Required,
     /// None: a spec gives either the axis or this one, from which it follows with the help of the others.
@@ -126,7 +126,7 @@ pub enum AxisDefault {
 
 impl AxisDefault {
     /// Default in words; empty when the axis has to be given.
-    pub fn words(self) -> String {
+    pub(crate) fn words(self) -> String {
         match self {
             Required | OneOf(..) => String::new(),
             Count(count) => count.to_string(),
@@ -155,7 +155,7 @@ impl AxisDefault {
 
 /// Declaration of an axis.
 #[derive(Clone, Copy, Debug)]
-pub struct AxisInfo {
+pub(crate) struct AxisInfo {
     /// The axis.
     pub axis: Axis,
     /// Part of a point that it belongs to.
@@ -174,32 +174,32 @@ pub struct AxisInfo {
 
 impl AxisInfo {
     /// Whether the axis takes `auto` beside the values of its domain.
-    pub const fn takes_auto(&self) -> bool {
+    pub(crate) const fn takes_auto(&self) -> bool {
         matches!(self.default, Auto(_) | OfAxes(..))
     }
 }
 
 impl Axis {
     /// Number of axes.
-    pub const COUNT: usize = Self::ALL.len();
+    pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// Place in `ALL` and in `AXES`.
-    pub const fn position(self) -> usize {
+    pub(crate) const fn position(self) -> usize {
         self as usize
     }
 
     /// Declaration of the axis.
-    pub const fn info(self) -> &'static AxisInfo {
+    pub(crate) const fn info(self) -> &'static AxisInfo {
         &AXES[self.position()]
     }
 
     /// Whether a kind of study has the axis.
-    pub fn belongs_to(self, kind: StudyKind) -> bool {
+    pub(crate) fn belongs_to(self, kind: StudyKind) -> bool {
         self.info().studies.contains(&kind)
     }
 
     /// The other axis of an exclusive pair, of which a spec gives one: `gpus` for `nodes`.
-    pub const fn alternative(self) -> Option<Self> {
+    pub(crate) const fn alternative(self) -> Option<Self> {
         match self.info().default {
             OneOf(other, _) => Some(other),
             Required | Auto(_) | Count(_) | Number(_) | Name(_) | OfGpu(..) | OfModel(..)
@@ -230,7 +230,7 @@ macro_rules! axes {
         }
 
         /// Every axis, in the order of `Axis::ALL`.
-        pub const AXES: &[AxisInfo] = &[ $( AxisInfo {
+        pub(crate) const AXES: &[AxisInfo] = &[ $( AxisInfo {
             axis: Axis::$axis,
             group: AxisGroup::$group,
             doc: Axis::$axis.meaning(),

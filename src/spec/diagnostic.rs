@@ -37,7 +37,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A fault at a place.
-    pub fn error(place: &Place, message: impl Into<String>) -> Self {
+    pub(crate) fn error(place: &Place, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             message: message.into(),
@@ -47,7 +47,7 @@ impl Diagnostic {
     }
 
     /// A fault of the spec as a whole.
-    pub fn error_without_place(message: impl Into<String>) -> Self {
+    pub(crate) fn error_without_place(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
             message: message.into(),
@@ -57,7 +57,7 @@ impl Diagnostic {
     }
 
     /// A warning at a place.
-    pub fn warning(place: &Place, message: impl Into<String>) -> Self {
+    pub(crate) fn warning(place: &Place, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
             ..Self::error(place, message)
@@ -65,25 +65,29 @@ impl Diagnostic {
     }
 
     /// Adds a way out.
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// Adds a way out, if there is one.
-    pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hints.extend(hint);
         self
     }
 
     /// Adds the known name that is nearest to a misspelt one, if one is near.
-    pub fn did_you_mean<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn did_you_mean<'a>(
+        self,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let close = nearest(name, known);
         self.maybe_hint(close.map(|close| format!("did you mean `{close}`?")))
     }
 
     /// Renders the message, the line with the offending text underlined, and the hints.
-    pub fn render(&self, styled: bool) -> String {
+    pub(crate) fn render(&self, styled: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -142,7 +146,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Renders diagnostics one under the other.
-pub fn render_all(diagnostics: &[Diagnostic], styled: bool) -> String {
+pub(crate) fn render_all(diagnostics: &[Diagnostic], styled: bool) -> String {
     let mut parts: Vec<String> = diagnostics
         .iter()
         .take(FAULTS_SHOWN)

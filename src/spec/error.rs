@@ -23,7 +23,7 @@ pub enum SpecError {
 
 impl SpecError {
     /// The message for a terminal, with colours if it has them.
-    pub fn render(&self, styled: bool) -> String {
+    pub(crate) fn render(&self, styled: bool) -> String {
         match self {
             Self::Read { .. } => format!("error: {self}"),
             Self::Faults(faults) => render_all(faults, styled),

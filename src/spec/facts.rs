@@ -10,11 +10,9 @@ use crate::units::{FlopRate, Power};
 
 /// Number of the GPU, model or cluster of a point.
 #[derive(Clone, Copy, Debug)]
-pub struct Fact {
+pub(crate) struct Fact {
     /// Name in a clause: `model.params`.
     pub name: &'static str,
-    /// Meaning, in one sentence with a full stop.
-    pub doc: &'static str,
     read: Read,
 }
 
@@ -54,9 +52,8 @@ impl Fact {
 macro_rules! facts {
     ($( $(#[doc = $doc:literal])+ $name:literal = $read:expr; )+) => {
         /// Every number that a clause can name.
-        pub const FACTS: &[Fact] = &[ $( Fact {
+        pub(crate) const FACTS: &[Fact] = &[ $( Fact {
             name: $name,
-            doc: concat!($($doc),+).trim_ascii(),
             read: $read,
         } ),+ ];
     };

@@ -12,19 +12,19 @@
 //! *Why is `[grid]` kept as digits?* A grid of 10⁹ points is a number with a few digits. It is opened at
 //! once, any point of it can be made without the others, and a shard is a range of numbers.
 
-pub mod analysis;
-pub mod axis;
-pub mod custom;
-pub mod diagnostic;
-pub mod error;
-pub mod facts;
-pub mod overrides;
-pub mod plan;
-pub mod point;
-pub mod portion;
-pub mod schema;
-pub mod source;
-pub mod value;
+pub(crate) mod analysis;
+pub(crate) mod axis;
+pub(crate) mod custom;
+pub(crate) mod diagnostic;
+pub(crate) mod error;
+pub(crate) mod facts;
+pub(crate) mod overrides;
+pub(crate) mod plan;
+pub(crate) mod point;
+pub(crate) mod portion;
+pub(crate) mod schema;
+pub(crate) mod source;
+pub(crate) mod value;
 
 mod axis_values;
 mod checks;
@@ -49,18 +49,21 @@ use std::sync::Arc;
 
 use itertools::Itertools;
 
-pub use analysis::{AnalysisSettings, BottleneckThresholds};
-pub use axis::{AXES, Axis, AxisDefault, AxisGroup, AxisInfo, ColumnType, Domain, StudyKind};
-pub use custom::{CustomKind, CustomTables};
+pub use analysis::AnalysisSettings;
+pub(crate) use analysis::BottleneckThresholds;
+pub(crate) use axis::{AXES, AxisGroup, AxisInfo, Domain};
+pub use axis::{Axis, ColumnType, StudyKind};
+pub(crate) use custom::{CustomKind, CustomTables};
 pub use diagnostic::{Diagnostic, Severity};
 pub use error::SpecError;
 pub use overrides::Overrides;
-pub use plan::{Plan, Tally};
-pub use point::GridPoint;
-pub use portion::{NoShard, Portion, Shard};
-pub use schema::schema;
-pub use source::{Place, Source, Syntax};
-pub use value::AxisValue;
+pub(crate) use plan::{Plan, Tally};
+pub(crate) use point::GridPoint;
+pub use portion::Portion;
+pub(crate) use portion::Shard;
+pub(crate) use source::Source;
+pub use source::{Place, Syntax};
+pub(crate) use value::AxisValue;
 
 use crate::catalog::{Catalog, CatalogFault, FaultPlace, Kind, overlay};
 use checks::check_axes;
@@ -174,12 +177,12 @@ impl Spec {
     }
 
     /// The catalogue with the entries that the spec defines.
-    pub fn catalog(&self) -> &Arc<Catalog> {
+    pub(crate) fn catalog(&self) -> &Arc<Catalog> {
         &self.names.catalog
     }
 
     /// Topologies and collectives that the spec defines.
-    pub fn custom(&self) -> &Arc<CustomTables> {
+    pub(crate) fn custom(&self) -> &Arc<CustomTables> {
         &self.custom
     }
 
@@ -187,7 +190,7 @@ impl Spec {
     ///
     /// # Errors
     /// If a point of the spec does not have the axis, or the axis not the value.
-    pub fn value(&self, axis: Axis, text: &str) -> Result<AxisValue, SpecError> {
+    pub(crate) fn value(&self, axis: Axis, text: &str) -> Result<AxisValue, SpecError> {
         overrides::typed_value(axis, text, &self.names)
     }
 

@@ -23,7 +23,7 @@ pub struct Overrides {
 
 impl Overrides {
     /// Splits `AXIS=VALUE[,VALUE…]`; without a `=` the whole text is the axis, which is refused later.
-    pub fn set_argument(text: &str) -> (String, String) {
+    pub(crate) fn set_argument(text: &str) -> (String, String) {
         let (axis, values) = text.split_once('=').unwrap_or((text, ""));
         (axis.trim().to_owned(), values.trim().to_owned())
     }

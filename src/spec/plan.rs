@@ -97,23 +97,13 @@ impl Plan {
         self.blocks.last().map_or(0, |block| block.numbers.end)
     }
 
-    /// Whether there is no point at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Kind of study.
-    pub fn kind(&self) -> StudyKind {
-        self.kind
-    }
-
     /// Every axis that a block gives with its values, block by block in the order of the file.
     fn given(&self) -> impl Iterator<Item = &(Axis, AxisValues)> {
         self.blocks.iter().flat_map(|block| block.product.axes())
     }
 
     /// The axes that have more than one value, in the order of the file.
-    pub fn varied(&self) -> Vec<Axis> {
+    pub(crate) fn varied(&self) -> Vec<Axis> {
         let differs = |axis: Axis| {
             let mut values = self
                 .given()
@@ -130,7 +120,7 @@ impl Plan {
 
     /// The first values that an axis takes, each once in the order of the file, and how many there are;
     /// a number of values that repeat across tables counts those that were looked at.
-    pub fn values_of(&self, axis: Axis, first: usize) -> (Vec<AxisValue>, u64) {
+    pub(crate) fn values_of(&self, axis: Axis, first: usize) -> (Vec<AxisValue>, u64) {
         let mut distinct: Vec<AxisValue> = Vec::new();
         let mut longest = 0;
         for (_, values) in self.given().filter(|(given, _)| *given == axis) {
@@ -205,7 +195,7 @@ impl Plan {
     ///
     /// # Panics
     /// If the plan has no such point.
-    pub fn altered(&self, point: &GridPoint, axis: Axis, value: AxisValue) -> GridPoint {
+    pub(crate) fn altered(&self, point: &GridPoint, axis: Axis, value: AxisValue) -> GridPoint {
         let block = &self.blocks[self.table_of(point.index)];
         let at = point.index - block.numbers.start;
         let mut altered = self.given_point(0, &block.product, at);
@@ -226,7 +216,7 @@ impl Plan {
     }
 
     /// Whether every clause of `where` keeps a point.
-    pub fn keeps(&self, point: &GridPoint) -> bool {
+    pub(crate) fn keeps(&self, point: &GridPoint) -> bool {
         self.clauses
             .iter()
             .all(|clause| self.clause_keeps(clause, point))

@@ -13,7 +13,7 @@ pub struct GridPoint {
 
 impl GridPoint {
     /// A point without any value yet.
-    pub fn new(index: u64) -> Self {
+    pub(crate) fn new(index: u64) -> Self {
         Self {
             index,
             values: Box::new([const { None }; Axis::COUNT]),
@@ -24,7 +24,7 @@ impl GridPoint {
     ///
     /// `nodes` and `gpus` are both there whichever of them the spec gives, unless the GPUs are no
     /// whole nodes. Of `global_batch` and `batch_per_gpu` only the given one is.
-    pub fn value(&self, axis: Axis) -> Option<&AxisValue> {
+    pub(crate) fn value(&self, axis: Axis) -> Option<&AxisValue> {
         self.values[axis.position()].as_ref()
     }
 
@@ -39,29 +39,29 @@ impl GridPoint {
     }
 
     /// The value of an axis as a number: a count, a real number, or a size in bytes.
-    pub fn number(&self, axis: Axis) -> Option<f64> {
+    pub(crate) fn number(&self, axis: Axis) -> Option<f64> {
         self.value(axis).and_then(AxisValue::as_number)
     }
 
     /// Every axis that has a value, in the order of `Axis::ALL`.
-    pub fn iter(&self) -> impl Iterator<Item = (Axis, &AxisValue)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Axis, &AxisValue)> {
         Axis::ALL
             .iter()
             .filter_map(|axis| self.value(*axis).map(|value| (*axis, value)))
     }
 
     /// Whether an axis has a value.
-    pub fn has(&self, axis: Axis) -> bool {
+    pub(crate) fn has(&self, axis: Axis) -> bool {
         self.values[axis.position()].is_some()
     }
 
     /// Gives an axis a value.
-    pub fn set(&mut self, axis: Axis, value: AxisValue) {
+    pub(crate) fn set(&mut self, axis: Axis, value: AxisValue) {
         self.values[axis.position()] = Some(value);
     }
 
     /// Takes the value of an axis away.
-    pub fn clear(&mut self, axis: Axis) {
+    pub(crate) fn clear(&mut self, axis: Axis) {
         self.values[axis.position()] = None;
     }
 }

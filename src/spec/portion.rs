@@ -13,17 +13,17 @@ pub struct Shard {
 
 impl Shard {
     /// Number of the shard, from 1.
-    pub const fn number(self) -> u32 {
+    pub(crate) const fn number(self) -> u32 {
         self.number
     }
 
     /// Number of shards.
-    pub const fn of(self) -> u32 {
+    pub(crate) const fn of(self) -> u32 {
         self.of
     }
 
     /// Whether the shard has the point at a place among those that are kept, from 0.
-    pub fn has(self, place: u64) -> bool {
+    pub(crate) fn has(self, place: u64) -> bool {
         place % u64::from(self.of) == u64::from(self.number - 1)
     }
 }
@@ -62,7 +62,7 @@ pub struct Portion {
 
 impl Portion {
     /// Points that the run simulates, when `where` keeps so many.
-    pub fn count(&self, kept: u64) -> u64 {
+    pub(crate) fn count(&self, kept: u64) -> u64 {
         let all = kept.min(self.limit.unwrap_or(u64::MAX));
         match self.shard {
             None => all,
@@ -74,7 +74,7 @@ impl Portion {
     }
 
     /// The points of a plan, in their order.
-    pub fn of<T>(self, kept: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    pub(crate) fn of<T>(self, kept: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
         let limit = usize::try_from(self.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
         let places = kept.take(limit).zip(0..);
         places

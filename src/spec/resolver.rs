@@ -138,14 +138,12 @@ impl ClusterChange {
 
     /// The preset with the changes.
     fn applied(&self, preset: &Cluster, custom: &CustomTables) -> Cluster {
-        let mut cluster = preset
+        let topology = custom.topology(&self.topology);
+        let topology = topology.unwrap_or_else(|| preset.fabric.topology.clone());
+        preset
             .with_gpus_per_node(self.gpus_per_node)
-            .with_nic_rate(Bandwidth::gbit_per_s(f64::from_bits(self.nic_gbit_per_s)));
-        if let Some(topology) = custom.topology(&self.topology) {
-            cluster.fabric.topology = topology;
-        }
-        cluster.fabric.oversubscription = f64::from_bits(self.oversubscription);
-        cluster
+            .with_nic_rate(Bandwidth::gbit_per_s(f64::from_bits(self.nic_gbit_per_s)))
+            .with_topology(topology, f64::from_bits(self.oversubscription))
     }
 }
 

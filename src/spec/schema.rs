@@ -8,7 +8,7 @@ use crate::spec::keys::{Key, SHARED, SWEEP, Shape, TableKeys};
 
 /// Returns the schema (draft 2020-12) of a spec. Names of the catalogue are examples, since a spec may
 /// define others.
-pub fn schema(catalog: &Catalog) -> Value {
+pub(crate) fn schema(catalog: &Catalog) -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Sweep",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// Largest spec, all included files together: room for 50,000 explicit points, and at worst a few
 /// hundred MB of memory while it is read.
-pub const SPEC_BYTES_MAX: u64 = 4 << 20;
+pub(crate) const SPEC_BYTES_MAX: u64 = 4 << 20;
 
 /// Syntax of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Syntax {
 
 impl Syntax {
     /// Syntax by the extension of a file; TOML unless that is of YAML or JSON.
-    pub fn of(path: &Path) -> Self {
+    pub(crate) fn of(path: &Path) -> Self {
         let extension = path.extension().and_then(|text| text.to_str());
         match extension.map(str::to_ascii_lowercase).as_deref() {
             Some("yaml" | "yml") => Self::Yaml,
@@ -53,7 +53,7 @@ pub struct Place {
 
 impl Place {
     /// A part of a text.
-    pub fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
+    pub(crate) fn new(source: &Arc<Source>, span: Range<usize>) -> Self {
         let end = span.end.min(source.text.len());
         Self {
             source: Arc::clone(source),
@@ -71,7 +71,7 @@ impl Place {
     }
 
     /// The text at the place.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.source.text.get(self.span.clone()).unwrap_or_default()
     }
 

@@ -7,7 +7,7 @@ use crate::units::Bytes;
 
 /// Value of one axis at one point.
 #[derive(Clone, Debug, PartialEq)]
-pub enum AxisValue {
+pub(crate) enum AxisValue {
     /// The simulator chooses.
     Auto,
     /// A name, or the stages of `layers_per_stage`.
@@ -24,12 +24,12 @@ pub enum AxisValue {
 
 impl AxisValue {
     /// A name.
-    pub fn name(name: &str) -> Self {
+    pub(crate) fn name(name: &str) -> Self {
         Self::Text(name.into())
     }
 
     /// The name, if it is one.
-    pub fn as_text(&self) -> Option<&str> {
+    pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             Self::Auto | Self::Int(_) | Self::Real(_) | Self::Bool(_) | Self::Size(_) => None,
@@ -37,7 +37,7 @@ impl AxisValue {
     }
 
     /// The count, if it is one.
-    pub fn as_int(&self) -> Option<u64> {
+    pub(crate) fn as_int(&self) -> Option<u64> {
         match self {
             Self::Int(count) => Some(*count),
             Self::Auto | Self::Text(_) | Self::Real(_) | Self::Bool(_) | Self::Size(_) => None,
@@ -45,7 +45,7 @@ impl AxisValue {
     }
 
     /// The number: a count, a real number, or a size in bytes.
-    pub fn as_number(&self) -> Option<f64> {
+    pub(crate) fn as_number(&self) -> Option<f64> {
         match self {
             Self::Int(count) => Some(*count as f64),
             Self::Real(number) => Some(*number),
@@ -55,7 +55,7 @@ impl AxisValue {
     }
 
     /// Yes or no, if it is that.
-    pub fn as_bool(&self) -> Option<bool> {
+    pub(crate) fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(answer) => Some(*answer),
             Self::Auto | Self::Text(_) | Self::Int(_) | Self::Real(_) | Self::Size(_) => None,
@@ -63,7 +63,7 @@ impl AxisValue {
     }
 
     /// The amount of data, if it is one.
-    pub fn as_size(&self) -> Option<Bytes> {
+    pub(crate) fn as_size(&self) -> Option<Bytes> {
         match self {
             Self::Size(bytes) => Some(*bytes),
             Self::Auto | Self::Text(_) | Self::Int(_) | Self::Real(_) | Self::Bool(_) => None,
@@ -71,7 +71,7 @@ impl AxisValue {
     }
 
     /// The value as a spec writes it in TOML.
-    pub fn to_toml(&self) -> String {
+    pub(crate) fn to_toml(&self) -> String {
         match self {
             Self::Auto => "\"auto\"".to_owned(),
             Self::Text(text) => toml::Value::String(text.to_string()).to_string(),

@@ -18,7 +18,7 @@ closed_set! {
 
 impl ZeroStage {
     /// The stage as a number, 0–3.
-    pub const fn number(self) -> u8 {
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Z0 => 0,
             Self::Z1 => 1,
@@ -43,7 +43,7 @@ closed_set! {
 
 closed_set! {
     /// Meaning of selective recomputation in a framework.
-    pub enum SelectiveRecompute: "meaning of selective recomputation" {
+    pub(crate) enum SelectiveRecompute: "meaning of selective recomputation" {
         /// The attention core of every layer (arXiv 2205.05198).
         AttentionCore = "attention-core",
         /// As few whole layers as make it fit.
@@ -56,7 +56,7 @@ closed_set! {
 
 closed_set! {
     /// Copies of the logits that a loss function holds at once; e is the size of an activation's element.
-    pub enum LossMemory: "memory of the loss" {
+    pub(crate) enum LossMemory: "memory of the loss" {
         /// The gradient overwrites the logits: e bytes per logit (Transformer Engine's kernel).
         InPlace = "in-place",
         /// Logits and their gradient: 2e.
@@ -89,7 +89,7 @@ closed_set! {
 
 closed_set! {
     /// How a framework shards unless the spec says otherwise.
-    pub enum Sharding: "sharding" {
+    pub(crate) enum Sharding: "sharding" {
         /// Replicas with gradient buckets (DDP, Horovod).
         Replicated = "replicated",
         /// Optimizer states sharded over data parallelism (Megatron's distributed optimizer).
@@ -103,7 +103,7 @@ closed_set! {
 
 closed_set! {
     /// Format of the gradient buffers.
-    pub enum GradientPrecision: "gradient precision" {
+    pub(crate) enum GradientPrecision: "gradient precision" {
         /// 4 bytes.
         Fp32 = "fp32",
         /// 2 bytes, in the format of training.
@@ -113,7 +113,7 @@ closed_set! {
 
 closed_set! {
     /// Which tokens an encoder's head turns into logits.
-    pub enum EncoderHead: "encoder head" {
+    pub(crate) enum EncoderHead: "encoder head" {
         /// Every token of the sequence.
         AllTokens = "all-tokens",
         /// Only those that were masked.
@@ -123,7 +123,7 @@ closed_set! {
 
 closed_set! {
     /// How tokens get to their experts.
-    pub enum ExpertDispatch: "expert dispatch" {
+    pub(crate) enum ExpertDispatch: "expert dispatch" {
         /// Permuted, then exchanged by an all-to-all of every copy of a token; the host launches
         /// each small kernel of routing and counting.
         AllToAll = "all-to-all",
@@ -137,7 +137,7 @@ closed_set! {
 
 closed_set! {
     /// How 8-bit tensors get their scale.
-    pub enum LowPrecisionRecipe: "low-precision recipe" {
+    pub(crate) enum LowPrecisionRecipe: "low-precision recipe" {
         /// From earlier steps: one pass to cast and transpose.
         Delayed = "delayed",
         /// From the tensor itself: one more pass for its maximum.

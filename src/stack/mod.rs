@@ -3,12 +3,13 @@
 //! An A100 trained at 100 TFLOP/s in 2020 and at 200 in 2024. A stack holds the software's part of the
 //! difference; nothing in it belongs to one model, layout or GPU.
 
-pub mod choice;
+pub(crate) mod choice;
 
-pub use choice::{
+pub(crate) use choice::{
     EncoderHead, ExpertDispatch, GradientPrecision, LossMemory, LowPrecisionRecipe,
-    PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage,
+    SelectiveRecompute, Sharding,
 };
+pub use choice::{PipelineSchedule, Recompute, ZeroStage};
 
 use std::sync::Arc;
 
@@ -69,7 +70,7 @@ data_table! {
 data_table! {
     /// Formats and lifetimes of parameters, gradients and optimizer states in 16-bit training.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct Recipe {
+    pub(crate) struct Recipe {
         /// Whether parameters are kept in fp32 alone and cast to 16 bits when they are used (autocast, FSDP mixed
         /// precision), instead of 16-bit parameters beside fp32 master weights in the optimizer.
         fp32_parameters: bool,
@@ -107,7 +108,7 @@ data_table! {
 data_table! {
     /// Fractions of the rates in the GPU's file that a generation's kernels reach; 1 = all.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct KernelFractions {
+    pub(crate) struct KernelFractions {
         /// Fraction of the GPU's rates that its matrix products reach.
         gemm: f64 [ValueKind::Fraction],
         /// Fraction that its convolutions reach.
@@ -122,7 +123,7 @@ data_table! {
 data_table! {
     /// Communication that the framework hides behind compute.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct Overlap {
+    pub(crate) struct Overlap {
         /// Gradient reduction behind the last backward pass.
         gradients: bool,
         /// Gathering of parameters behind the next forward pass.
@@ -148,7 +149,7 @@ data_table! {
 data_table! {
     /// Cost of the host.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct Host {
+    pub(crate) struct Host {
         /// Time to issue one kernel.
         dispatch: SimDuration,
         /// Gap between two kernels that were issued ahead.
@@ -163,7 +164,7 @@ data_table! {
 data_table! {
     /// Memory besides tensors.
     #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct Reserve {
+    pub(crate) struct Reserve {
         /// Memory of context, libraries and communication buffers.
         context: Bytes,
         /// Fraction by which the allocator holds more than is allocated.
@@ -178,7 +179,7 @@ data_table! {
 
 impl Host {
     /// A host that issues kernels and steps in no time.
-    pub fn free(self) -> Self {
+    pub(crate) fn free(self) -> Self {
         Self {
             dispatch: SimDuration::ZERO,
             kernel_gap: SimDuration::ZERO,
@@ -190,7 +191,7 @@ impl Host {
 
 /// The stack of a framework in a year, by rule: the longest fragment that the framework's name
 /// holds wins, then the stack whose years lie nearest; `current` where no fragment fits.
-pub fn assigned<'a>(
+pub(crate) fn assigned<'a>(
     stacks: impl IntoIterator<Item = &'a Arc<Stack>>,
     framework: &str,
     year: Option<u32>,
@@ -224,4 +225,4 @@ pub fn assigned<'a>(
 }
 
 /// Name of the stack that stands for the current generation.
-pub const CURRENT: &str = "current";
+pub(crate) const CURRENT: &str = "current";

@@ -23,7 +23,7 @@ closed_set! {
 
 closed_set! {
     /// Weight of a case in the error table.
-    pub enum Score: "score" {
+    pub(crate) enum Score: "score" {
         /// Counted: the measured value is compared with the prediction.
         Value = "step",
         /// Compared, but reported apart: repeats differ by more than 15%.
@@ -83,7 +83,7 @@ pub struct Case {
     /// Groups for the error table.
     pub groups: CaseGroups,
     /// Weight in the error table.
-    pub score: Score,
+    pub(crate) score: Score,
     /// Measured seconds or GiB; `None` where the row only says whether the job fitted into memory.
     pub measured: Option<f64>,
     /// False where the run failed for lack of memory.
@@ -184,7 +184,7 @@ pub struct CaseResult {
 
 impl CaseResult {
     /// Result without a prediction.
-    pub fn missed(status: CaseStatus, reason: String) -> Self {
+    pub(crate) fn missed(status: CaseStatus, reason: String) -> Self {
         Self {
             status,
             predicted: None,
@@ -193,7 +193,7 @@ impl CaseResult {
     }
 
     /// Result with a prediction, in the unit of the case.
-    pub fn predicted(value: f64) -> Self {
+    pub(crate) fn predicted(value: f64) -> Self {
         Self {
             status: CaseStatus::Ok,
             predicted: Some(value),
@@ -213,12 +213,12 @@ pub struct Judged {
 
 impl Judged {
     /// Predicted/measured − 1; `None` without either.
-    pub fn relative_error(&self) -> Option<f64> {
+    pub(crate) fn relative_error(&self) -> Option<f64> {
         Some(self.result.predicted? / self.case.measured? - 1.0)
     }
 
     /// True where the case counts in the error table.
-    pub fn is_scored(&self) -> bool {
+    pub(crate) fn is_scored(&self) -> bool {
         match self.case.score {
             Score::Value => true,
             Score::Noisy | Score::Series | Score::Unscored => false,

@@ -21,7 +21,7 @@ const REACH: f64 = 3.0;
 
 /// A shipped case near a point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct NearCase {
+pub(crate) struct NearCase {
     /// Name of the case.
     pub id: String,
     /// Document that published it.
@@ -36,7 +36,7 @@ pub struct NearCase {
 
 /// Accuracy of one kind of prediction near a point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Accuracy {
+pub(crate) struct Accuracy {
     /// The verdict in words.
     pub sentence: String,
     /// Mean absolute relative error of the nearest cases.
@@ -47,7 +47,7 @@ pub struct Accuracy {
 
 /// Accuracy of the predictions near a training point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Confidence {
+pub(crate) struct Confidence {
     /// Accuracy of step times.
     pub step_time: Accuracy,
     /// Accuracy of memory peaks.
@@ -61,7 +61,7 @@ pub struct Confidence {
 ///
 /// # Panics
 /// Never: the shipped cases are read in a test.
-pub fn confidence(scenario: &TrainingScenario, layout: Option<&Layout>) -> Confidence {
+pub(crate) fn confidence(scenario: &TrainingScenario, layout: Option<&Layout>) -> Confidence {
     let catalog = Catalog::builtin();
     let cases: Vec<(f64, Case)> = SHIPPED
         .iter()

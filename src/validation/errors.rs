@@ -25,7 +25,7 @@ pub struct ErrorSummary {
 
 impl ErrorSummary {
     /// Errors of cases.
-    pub fn of<'a>(cases: impl IntoIterator<Item = &'a Judged>) -> Self {
+    pub(crate) fn of<'a>(cases: impl IntoIterator<Item = &'a Judged>) -> Self {
         let mut errors = Vec::new();
         let mut misses = 0;
         for judged in cases {
@@ -39,7 +39,7 @@ impl ErrorSummary {
     }
 
     /// Summary of relative errors, predicted/measured − 1.
-    pub fn of_errors(errors: &[f64]) -> Self {
+    pub(crate) fn of_errors(errors: &[f64]) -> Self {
         if errors.is_empty() {
             return Self::default();
         }
@@ -65,13 +65,13 @@ impl ErrorSummary {
     /// Geometric mean error: the geometric mean of the factors by which predictions are off, less 1.
     ///
     /// `exp(mean |ln(predicted/measured)|) − 1`
-    pub fn geometric_mean(&self) -> f64 {
+    pub(crate) fn geometric_mean(&self) -> f64 {
         libm::expm1(self.log_mean)
     }
 }
 
 /// Mean; 0 without values.
-pub fn mean(values: &[f64]) -> f64 {
+pub(crate) fn mean(values: &[f64]) -> f64 {
     if values.is_empty() {
         0.0
     } else {
@@ -80,7 +80,7 @@ pub fn mean(values: &[f64]) -> f64 {
 }
 
 /// Quantile of ascending values, interpolated linearly between neighbours (numpy's default); 0 without values.
-pub fn quantile(ascending: &[f64], fraction: f64) -> f64 {
+pub(crate) fn quantile(ascending: &[f64], fraction: f64) -> f64 {
     let Some(last) = ascending.len().checked_sub(1) else {
         return 0.0;
     };
@@ -101,7 +101,7 @@ pub struct GroupErrors {
 }
 
 /// Errors by group, in the order of the groups' names.
-pub fn by_group<'a>(
+pub(crate) fn by_group<'a>(
     cases: &[&'a Judged],
     name: impl Fn(&'a Judged) -> &'a str,
 ) -> Vec<GroupErrors> {
@@ -119,7 +119,7 @@ pub fn by_group<'a>(
 }
 
 /// Mean error per group, averaged over the groups that have a prediction.
-pub fn mean_over_groups(groups: &[GroupErrors]) -> f64 {
+pub(crate) fn mean_over_groups(groups: &[GroupErrors]) -> f64 {
     let means: Vec<f64> = groups
         .iter()
         .filter(|group| group.errors.count > 0)

@@ -7,10 +7,10 @@
 //! A row is read in three steps: `wording` turns what its source says in words into columns, `cells` and `table` turn
 //! the columns into a struct, and `job*` or `collectives` look up presets and apply the row's own sizes as a spec does.
 
-pub mod assessment;
-pub mod case;
-pub mod errors;
-pub mod series;
+pub(crate) mod assessment;
+pub(crate) mod case;
+pub(crate) mod errors;
+pub(crate) mod series;
 
 mod cells;
 mod collectives;
@@ -32,14 +32,9 @@ mod table;
 mod wording;
 
 pub use assessment::{Assessment, KindAssessment};
-pub use case::{
-    Case, CaseGroups, CaseKind, CaseResult, CaseStatus, Judged, MemoryMeasure, Score, SeriesPlace,
-    Subject,
-};
-pub use confidence::{Accuracy, Confidence, NearCase, confidence};
-pub use errors::{ErrorSummary, GroupErrors};
-pub use fault::{TableFault, TableFaults};
+pub use case::{CaseKind, CaseStatus, Judged};
+pub(crate) use confidence::{Confidence, NearCase, confidence};
+pub use errors::ErrorSummary;
+pub(crate) use errors::GroupErrors;
 pub use files::{SHIPPED, read_cases};
-pub use fitted::FittedConstant;
 pub use judgement::judge;
-pub use series::{Ranking, ScalingErrors};

@@ -27,7 +27,7 @@ pub struct ScalingErrors {
 /// Scaling efficiency against the smallest size of each series, per family.
 ///
 /// A series with fewer than three sizes, or with a mixed batch, does not count.
-pub fn scaling_errors(cases: &[Judged]) -> Vec<ScalingErrors> {
+pub(crate) fn scaling_errors(cases: &[Judged]) -> Vec<ScalingErrors> {
     let mut series: BTreeMap<(&str, &str), Vec<&Judged>> = BTreeMap::new();
     for judged in cases {
         if let Some(place) = &judged.case.series
@@ -109,7 +109,7 @@ pub struct Ranking {
 const RANKED_LAYOUTS: usize = 5;
 
 /// Rankings of all sets of at least five alternative layouts.
-pub fn rankings(cases: &[Judged]) -> Vec<Ranking> {
+pub(crate) fn rankings(cases: &[Judged]) -> Vec<Ranking> {
     let mut contests: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for judged in cases {
         if let (Some(measured), Some(predicted)) = (judged.case.measured, judged.result.predicted)

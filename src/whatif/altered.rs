@@ -12,7 +12,7 @@ const NOTHING: f64 = 1e-6;
 
 /// Outcome of a changed point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// The step ran.
     Ran {
         /// Time of one step.
@@ -31,7 +31,7 @@ pub enum Answer {
 
 /// Effect of one change on a point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Effect {
+pub(crate) struct Effect {
     /// The change.
     pub change: Change,
     /// Outcome of the changed point.
@@ -43,7 +43,7 @@ pub struct Effect {
 
 /// Seconds per sample of a point that ran.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Baseline {
+pub(crate) struct Baseline {
     /// Step time over the samples of the step.
     pub seconds_per_sample: f64,
 }
@@ -53,7 +53,12 @@ impl Baseline {
     ///
     /// # Errors
     /// If the point does not have the axis, or the axis not the value.
-    pub fn ask(self, spec: &Spec, point: &GridPoint, change: Change) -> Result<Effect, SpecError> {
+    pub(crate) fn ask(
+        self,
+        spec: &Spec,
+        point: &GridPoint,
+        change: Change,
+    ) -> Result<Effect, SpecError> {
         let answer = answer(spec, point, &change)?;
         let time_per_sample = match &answer {
             Answer::Ran {
@@ -70,7 +75,12 @@ impl Baseline {
 
     /// Simulates several changes, the most helpful first; changes that the spec refuses are left out, and
     /// so are those that change nothing.
-    pub fn ask_all(self, spec: &Spec, point: &GridPoint, changes: Vec<Change>) -> Vec<Effect> {
+    pub(crate) fn ask_all(
+        self,
+        spec: &Spec,
+        point: &GridPoint,
+        changes: Vec<Change>,
+    ) -> Vec<Effect> {
         let mut effects: Vec<Effect> = changes
             .into_par_iter()
             .filter_map(|change| self.ask(spec, point, change).ok())

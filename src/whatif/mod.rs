@@ -21,8 +21,8 @@ mod replay;
 mod resource;
 mod sensitivity;
 
-pub use altered::{Answer, Baseline, Effect};
-pub use neighbours::{Change, neighbours};
-pub use questions::{Questions, run_questions};
+pub(crate) use altered::{Answer, Baseline, Effect};
+pub(crate) use neighbours::{Change, neighbours};
+pub(crate) use questions::{Questions, run_questions};
 pub use resource::with_more;
 pub use sensitivity::elasticities;

@@ -10,7 +10,7 @@ use crate::stack::{Recompute, ZeroStage};
 
 /// Change of one axis to one value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub(crate) struct Change {
     /// The axis.
     pub axis: Axis,
     /// New value, as a spec writes it without quotes.
@@ -21,7 +21,7 @@ pub struct Change {
 
 impl Change {
     /// A change described by the axis and its values.
-    pub fn new(axis: Axis, value: &impl ToString, old: &impl ToString) -> Self {
+    pub(crate) fn new(axis: Axis, value: &impl ToString, old: &impl ToString) -> Self {
         let (value, old) = (value.to_string(), old.to_string());
         Self {
             words: format!("{axis} {value} instead of {old}"),
@@ -33,7 +33,11 @@ impl Change {
 
 /// The neighbours of a point that ran: the next layouts, half and twice the batch, twice the NIC,
 /// the next faster GPU, overlap on, the other collectives.
-pub fn neighbours(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Vec<Change> {
+pub(crate) fn neighbours(
+    spec: &Spec,
+    scenario: &TrainingScenario,
+    report: &StepReport,
+) -> Vec<Change> {
     let mut found = Vec::new();
     if scenario.nodes() > 1 {
         let nic = scenario

@@ -33,7 +33,7 @@ const NO_HELP: f64 = 1e-3;
 
 /// Questions about a study.
 #[derive(Clone, Copy, Debug)]
-pub struct Questions<'a> {
+pub(crate) struct Questions<'a> {
     /// The spec of each file that was analysed, in their order; `None` for bare files, which nothing can
     /// be asked about.
     pub specs: &'a [Option<&'a Spec>],
@@ -52,7 +52,11 @@ impl<'a> Questions<'a> {
 }
 
 /// Simulates points of a study again, on a number of threads, and adds the answers to its findings.
-pub fn run_questions(findings: &mut Findings, questions: &Questions<'_>, threads: NonZeroUsize) {
+pub(crate) fn run_questions(
+    findings: &mut Findings,
+    questions: &Questions<'_>,
+    threads: NonZeroUsize,
+) {
     if questions.specs.iter().all(Option::is_none) || findings.counts.ok == 0 {
         return;
     }

@@ -15,7 +15,6 @@ mod diff;
 mod golden;
 mod house;
 mod measured_scaling;
-mod network_properties;
 mod points_table;
 mod readme;
 mod report_page;

@@ -82,7 +82,7 @@ pub struct StatusChange {
 
 impl StatusChange {
     /// Whether a point that ran no longer does.
-    pub fn is_regression(&self) -> bool {
+    pub(crate) fn is_regression(&self) -> bool {
         self.base == PointStatus::Ok || self.new == PointStatus::Crashed
     }
 }

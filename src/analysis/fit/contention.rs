@@ -20,13 +20,13 @@ pub struct UslFit {
 
 impl UslFit {
     /// Rate at a size.
-    pub fn rate(&self, size: f64) -> f64 {
+    pub(crate) fn rate(&self, size: f64) -> f64 {
         self.rate_of_one * size
             / (1.0 + self.contention * (size - 1.0) + self.coherency * size * (size - 1.0))
     }
 
     /// Size of the highest rate, `√((1−σ)/κ)`; `None` where the rate never falls.
-    pub fn peak_size(&self) -> Option<f64> {
+    pub(crate) fn peak_size(&self) -> Option<f64> {
         (self.coherency > 0.0 && self.contention < 1.0)
             .then(|| ((1.0 - self.contention) / self.coherency).sqrt())
     }

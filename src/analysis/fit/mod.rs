@@ -26,9 +26,9 @@ mod serial;
 
 use serde::Serialize;
 
-pub use contention::{UslFit, fit_usl};
-pub use jackknife::Estimate;
-pub use serial::{SerialFit, fit_serial};
+pub use contention::fit_usl;
+pub(crate) use jackknife::Estimate;
+pub use serial::fit_serial;
 
 use contention::usl_without_each;
 use serial::serial_fraction_without_each;
@@ -36,7 +36,7 @@ use serial::serial_fraction_without_each;
 use super::curve::{Scaling, SizeRate, efficiencies};
 
 /// Sizes below which no law is fitted: two parameters and bounds need more than three points.
-pub const LEAST_SIZES: usize = 4;
+pub(crate) const LEAST_SIZES: usize = 4;
 
 /// Rate per GPU above the baseline's by more than this is superlinear; no law here describes it.
 const SUPERLINEAR: f64 = 1.05;

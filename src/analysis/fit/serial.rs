@@ -18,7 +18,7 @@ pub struct SerialFit {
 
 impl SerialFit {
     /// Rate at a size.
-    pub fn rate(&self, size: f64) -> f64 {
+    pub(crate) fn rate(&self, size: f64) -> f64 {
         let serial = self.serial_fraction;
         self.rate_of_one
             * match self.scaling {

@@ -26,8 +26,8 @@ mod pipeline;
 mod rounds;
 mod verify;
 
-pub use file::{ScheduleFileFault, read_schedule};
+pub use file::read_schedule;
 pub(super) use pipeline::{Pipeline, rounds_of, stages_of};
-pub use rounds::{GroupLayout, Schedule, Transfer};
+pub use rounds::GroupLayout;
 pub(super) use rounds::{Rounds, chunk_of_buffer, reducing, reducing_by, reversed};
-pub use verify::ScheduleFault;
+pub use rounds::{Schedule, Transfer};

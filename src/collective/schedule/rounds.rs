@@ -17,7 +17,7 @@ pub struct Transfer {
 
 impl Transfer {
     /// A chunk that is added to what the receiver has.
-    pub const fn add(from: u32, to: u32, chunk: u32) -> Self {
+    pub(crate) const fn add(from: u32, to: u32, chunk: u32) -> Self {
         Self {
             from,
             to,
@@ -27,7 +27,7 @@ impl Transfer {
     }
 
     /// A chunk that replaces what the receiver has.
-    pub const fn copy(from: u32, to: u32, chunk: u32) -> Self {
+    pub(crate) const fn copy(from: u32, to: u32, chunk: u32) -> Self {
         Self {
             adds: false,
             ..Self::add(from, to, chunk)
@@ -68,7 +68,7 @@ pub struct GroupLayout {
 
 impl GroupLayout {
     /// A group with `members` consecutive ranks in each domain, four chunks, and a plain fabric.
-    pub const fn new(ranks: u32, members: u32) -> Self {
+    pub(crate) const fn new(ranks: u32, members: u32) -> Self {
         Self {
             ranks,
             members,
@@ -103,7 +103,7 @@ impl Schedule {
     }
 
     /// Part of a rank's buffer that one chunk is.
-    pub fn chunk_of_buffer(&self) -> f64 {
+    pub(crate) fn chunk_of_buffer(&self) -> f64 {
         chunk_of_buffer(self.op, self.ranks, self.chunks)
     }
 }

@@ -102,7 +102,7 @@ impl Schedule {
     /// If a transfer names a vertex or chunk that is not there, goes to its sender, sends a chunk that
     /// has not arrived (which would wait forever), counts a contribution twice, or if something is
     /// missing at the end.
-    pub fn verify(&self) -> Result<(), ScheduleFault> {
+    pub(crate) fn verify(&self) -> Result<(), ScheduleFault> {
         let mut now = self.holdings();
         for (round, number) in self.rounds.iter().zip(1..) {
             let mut arrivals = Vec::with_capacity(round.len());

@@ -21,7 +21,7 @@ closed_set! {
 
 /// One link, or a bundle of equal ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CustomLink {
+pub(crate) struct CustomLink {
     /// Vertex at one end; devices are numbered first, switches after them.
     pub from: u32,
     /// Vertex at the other end.
@@ -38,7 +38,7 @@ pub struct CustomLink {
 
 /// Description of a custom topology, not yet checked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CustomNetwork {
+pub(crate) struct CustomNetwork {
     /// Name in the spec.
     pub name: String,
     /// Hardware that one device stands for.
@@ -55,7 +55,7 @@ pub struct CustomNetwork {
 
 /// A fault of a custom topology's links.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CustomTopologyFault {
+pub(crate) enum CustomTopologyFault {
     /// A link leads back to where it starts.
     #[error("link from `{name}` to itself")]
     SelfLink {
@@ -118,7 +118,7 @@ impl CustomTopology {
     ///
     /// # Panics
     /// If a link names a vertex that is not there.
-    pub fn new(network: &CustomNetwork) -> Result<Self, Vec<CustomTopologyFault>> {
+    pub(crate) fn new(network: &CustomNetwork) -> Result<Self, Vec<CustomTopologyFault>> {
         let names: Vec<&String> = network.devices.iter().chain(&network.switches).collect();
         let mut faults = link_faults(network, &names);
         let (graph, latencies) = directed(network);
@@ -161,47 +161,47 @@ impl CustomTopology {
     }
 
     /// Name in the spec.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Hardware that one device stands for.
-    pub const fn unit(&self) -> DeviceUnit {
+    pub(crate) const fn unit(&self) -> DeviceUnit {
         self.unit
     }
 
     /// Number of devices.
-    pub const fn devices(&self) -> u32 {
+    pub(crate) const fn devices(&self) -> u32 {
         self.graph.devices()
     }
 
     /// Vertices and directed links, capacities in bytes per second.
-    pub const fn graph(&self) -> &Graph {
+    pub(crate) const fn graph(&self) -> &Graph {
         &self.graph
     }
 
     /// Calls `take` with every directed link between two devices that carries traffic, and its share.
-    pub fn route(&self, from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
+    pub(crate) fn route(&self, from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
         let towards = &self.distances[to as usize];
         self.graph.shares_towards(towards, from, take);
     }
 
     /// Calls `take` with the load of every directed link when several devices send to one, each its
     /// amount.
-    pub fn gather(&self, senders: &[(u32, f64)], to: u32, take: &mut dyn FnMut(u32, f64)) {
+    pub(crate) fn gather(&self, senders: &[(u32, f64)], to: u32, take: &mut dyn FnMut(u32, f64)) {
         let towards = &self.distances[to as usize];
         self.graph.gather_towards(towards, senders, take);
     }
 
     /// Latency between two devices, the mean over equally short paths weighted by their shares; `None`
     /// where the description states no latencies.
-    pub fn latency(&self, from: u32, to: u32) -> Option<SimDuration> {
+    pub(crate) fn latency(&self, from: u32, to: u32) -> Option<SimDuration> {
         let towards = self.latencies.get(to as usize)?;
         Some(SimDuration::from_secs_f64(towards[from as usize]))
     }
 
     /// One-line summary: `6 devices (nodes), 2 switches, 8 links`.
-    pub fn description(&self) -> String {
+    pub(crate) fn description(&self) -> String {
         format!(
             "{} devices ({}), {} switches, {} links",
             self.devices(),

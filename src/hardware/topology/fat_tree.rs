@@ -25,7 +25,7 @@ pub(super) fn graph(devices: u32, per_leaf: u32, oversubscription: f64) -> Graph
 
 /// A leaf switch with the places of its links to the spines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leaf {
+pub(crate) struct Leaf {
     /// Number of the switch.
     pub number: u32,
     /// Link to the spines.

@@ -25,7 +25,7 @@ pub struct Graph {
 
 impl Graph {
     /// A graph of `devices` devices and `switches` switches, without links.
-    pub fn new(devices: u32, switches: u32) -> Self {
+    pub(crate) fn new(devices: u32, switches: u32) -> Self {
         let vertices = devices + switches;
         Self {
             devices,
@@ -36,12 +36,13 @@ impl Graph {
     }
 
     /// Devices: vertices `0..devices`.
-    pub const fn devices(&self) -> u32 {
+    pub(crate) const fn devices(&self) -> u32 {
         self.devices
     }
 
     /// Devices and switches.
-    pub const fn vertices(&self) -> u32 {
+    #[cfg(test)]
+    pub(crate) const fn vertices(&self) -> u32 {
         self.vertices
     }
 
@@ -51,7 +52,7 @@ impl Graph {
     }
 
     /// Adds one direction of a link and gives its place.
-    pub fn connect(&mut self, from: u32, to: u32, capacity: f64) -> u32 {
+    pub(crate) fn connect(&mut self, from: u32, to: u32, capacity: f64) -> u32 {
         let place = self.links.len() as u32;
         self.links.push(TopologyLink { from, to, capacity });
         self.outgoing[from as usize].push(place);
@@ -59,19 +60,20 @@ impl Graph {
     }
 
     /// Adds both directions; the second follows the first.
-    pub fn join(&mut self, a: u32, b: u32, capacity: f64) -> u32 {
+    pub(crate) fn join(&mut self, a: u32, b: u32, capacity: f64) -> u32 {
         let place = self.connect(a, b, capacity);
         self.connect(b, a, capacity);
         place
     }
 
     /// Hops from every vertex to `to`; `None` where there is no path.
-    pub fn distances(&self, to: u32) -> Vec<Option<u32>> {
+    #[cfg(test)]
+    pub(crate) fn distances(&self, to: u32) -> Vec<Option<u32>> {
         distances_over(&self.incoming(), to)
     }
 
     /// Hops from every vertex to each device: `[device × vertex]`.
-    pub fn device_distances(&self) -> Vec<Vec<Option<u32>>> {
+    pub(crate) fn device_distances(&self) -> Vec<Vec<Option<u32>>> {
         let incoming = self.incoming();
         (0..self.devices)
             .map(|device| distances_over(&incoming, device))
@@ -90,7 +92,7 @@ impl Graph {
     /// Calls `take` with each link's share of a unit of traffic when every vertex splits what it forwards
     /// equally among its links on shortest paths, given the [`distances`](Self::distances) to the
     /// destination; never where there is no path.
-    pub fn shares_towards(
+    pub(crate) fn shares_towards(
         &self,
         distance: &[Option<u32>],
         from: u32,
@@ -119,7 +121,7 @@ impl Graph {
     /// Calls `take` with the load of each link when several vertices send to one destination, each its
     /// amount, given the [`distances`](Self::distances) to it. Traffic that meets at a vertex is forwarded
     /// together, so that many senders cost no more than one walk over the network.
-    pub fn gather_towards(
+    pub(crate) fn gather_towards(
         &self,
         distance: &[Option<u32>],
         senders: &[(u32, f64)],
@@ -145,7 +147,11 @@ impl Graph {
 
     /// Mean length of the shortest paths from every vertex to a destination, weighted by their shares,
     /// given the [`distances`](Self::distances) to it; infinite where there is none.
-    pub fn mean_lengths(&self, distance: &[Option<u32>], length: impl Fn(u32) -> f64) -> Vec<f64> {
+    pub(crate) fn mean_lengths(
+        &self,
+        distance: &[Option<u32>],
+        length: impl Fn(u32) -> f64,
+    ) -> Vec<f64> {
         let mut lengths: Vec<f64> = distance
             .iter()
             .map(|hops| if hops.is_some() { 0.0 } else { f64::INFINITY })
@@ -188,7 +194,7 @@ impl Graph {
 
     /// The graph with every capacity multiplied.
     #[must_use]
-    pub fn scaled(&self, factor: f64) -> Self {
+    pub(crate) fn scaled(&self, factor: f64) -> Self {
         let mut graph = self.clone();
         for link in &mut graph.links {
             link.capacity *= factor;

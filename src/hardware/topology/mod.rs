@@ -10,9 +10,11 @@ mod tree;
 
 use std::sync::Arc;
 
-pub use custom::{CustomLink, CustomNetwork, CustomTopology, CustomTopologyFault, DeviceUnit};
-pub use fat_tree::Leaf;
-pub use graph::{Graph, TopologyLink};
+pub(crate) use custom::CustomTopologyFault;
+pub use custom::DeviceUnit;
+pub(crate) use custom::{CustomLink, CustomNetwork, CustomTopology};
+pub(crate) use fat_tree::Leaf;
+pub(crate) use graph::Graph;
 
 use crate::closed_set;
 use crate::units::{Bandwidth, SimDuration};
@@ -66,7 +68,7 @@ pub enum FabricTopology {
 
 impl FabricTopology {
     /// Name of the shape or of the custom topology.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Kind(kind) => kind.as_str(),
             Self::Custom(custom) => custom.name(),
@@ -88,7 +90,7 @@ impl std::fmt::Display for FabricTopology {
 
 /// Placement of a job's nodes on a custom topology.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CustomPlacement {
+pub(crate) struct CustomPlacement {
     /// Nodes of the job (scale-up domains, where those span several).
     pub domains: u32,
     /// NICs of one of them.
@@ -202,7 +204,7 @@ impl Topology {
     ///
     /// # Errors
     /// If it has fewer devices than the job needs.
-    pub fn custom(
+    pub(crate) fn custom(
         custom: &Arc<CustomTopology>,
         placement: CustomPlacement,
     ) -> Result<Self, TopologyFault> {
@@ -231,7 +233,7 @@ impl Topology {
     }
 
     /// Latency of a message between two nodes where a custom topology states it.
-    pub fn latency(&self, from: u32, to: u32) -> Option<SimDuration> {
+    pub(crate) fn latency(&self, from: u32, to: u32) -> Option<SimDuration> {
         match &self.routing {
             Routing::Custom { custom, row } => (0..*row)
                 .filter_map(|nic| custom.latency(from * row + nic, to * row + nic))
@@ -245,7 +247,7 @@ impl Topology {
     }
 
     /// The leaf switch above a device of a fat tree or rail fabric; `None` on other networks.
-    pub fn leaf(&self, device: u32) -> Option<Leaf> {
+    pub(crate) fn leaf(&self, device: u32) -> Option<Leaf> {
         match self.routing {
             Routing::FatTree { per_leaf } => {
                 Some(fat_tree::leaf(self.graph.devices(), per_leaf, device))
@@ -259,7 +261,7 @@ impl Topology {
     }
 
     /// Whether it is a custom topology.
-    pub const fn is_custom(&self) -> bool {
+    pub(crate) const fn is_custom(&self) -> bool {
         matches!(self.routing, Routing::Custom { .. })
     }
 
@@ -294,7 +296,7 @@ impl Topology {
 
     /// Load of the busiest link under simultaneous flows `(from, to, amount)`: the time that they take,
     /// where one device alone sends 1 in time 1.
-    pub fn pressure(&self, flows: impl IntoIterator<Item = (u32, u32, f64)>) -> f64 {
+    pub(crate) fn pressure(&self, flows: impl IntoIterator<Item = (u32, u32, f64)>) -> f64 {
         let mut loads = vec![0.0; self.graph.links().len()];
         if let Routing::Custom { custom, row } = &self.routing {
             gathered(custom, *row, flows, &mut loads);

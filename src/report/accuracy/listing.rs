@@ -11,7 +11,7 @@ use crate::validation::{Assessment, CaseKind, ErrorSummary, GroupErrors, Judged,
 ///
 /// # Panics
 /// Never: writing to memory cannot fail.
-pub fn csv(judged: &[Judged]) -> String {
+pub(crate) fn csv(judged: &[Judged]) -> String {
     let units = units_of(judged);
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut header = vec!["id".to_owned()];
@@ -63,7 +63,7 @@ const fn unit_of(kind: CaseKind) -> &'static str {
 }
 
 /// The cases and the error table as JSON.
-pub fn json(judged: &[Judged], assessment: &Assessment) -> Value {
+pub(crate) fn json(judged: &[Judged], assessment: &Assessment) -> Value {
     let cases: Vec<Value> = judged.iter().map(case_json).collect();
     let kinds: Vec<Value> = assessment.kinds.iter().map(kind_json).collect();
     json!({
@@ -162,7 +162,7 @@ fn kind_json(kind: &KindAssessment) -> Value {
 }
 
 /// The error table for people.
-pub fn text(assessment: &Assessment) -> String {
+pub(crate) fn text(assessment: &Assessment) -> String {
     let mut text = Text::default();
     for kind in &assessment.kinds {
         push_kind(&mut text, kind);

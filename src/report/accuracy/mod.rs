@@ -5,6 +5,6 @@ mod page;
 mod plot;
 mod words;
 
-pub use listing::{csv, json, text};
+pub(crate) use listing::{csv, json, text};
 pub use page::{PAGE, page};
 pub use plot::{PLOT, plot};

@@ -17,11 +17,11 @@ mod raster;
 mod scale;
 
 pub(crate) use bars::{Bar, BarChart};
-pub use drawing::Drawing;
+pub(crate) use drawing::Drawing;
 pub(crate) use drawing::STYLE;
 pub(crate) use frame::ValueAxis;
 pub(crate) use lines::{Line, LineChart, Mark, MarkKind, Ring, Rule, Stroke};
 pub(crate) use ranges::{Range, RangeChart, RangeMark};
 #[cfg(feature = "png")]
-pub use raster::{RasterError, Rasteriser};
+pub use raster::Rasteriser;
 pub(crate) use scale::Scale;

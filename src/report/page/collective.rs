@@ -17,7 +17,7 @@ const ANSWERS: usize = 14;
 const ROWS: usize = 1_500;
 
 /// The page of a collective study: the fastest algorithms, and bandwidth and time by size.
-pub fn collective_page(found: &Collectives, heading: &Heading<'_>) -> String {
+pub(crate) fn collective_page(found: &Collectives, heading: &Heading<'_>) -> String {
     let example = |kind: &String| found.examples.get(kind).cloned().unwrap_or_default();
     let reasons = found.counts.reasons.iter();
     let reasons: Vec<Infeasible<'_>> = reasons

@@ -7,6 +7,6 @@ mod resimulated;
 mod table;
 mod training;
 
-pub use collective::collective_page;
+pub(crate) use collective::collective_page;
 pub use document::Heading;
 pub use training::page;

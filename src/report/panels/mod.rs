@@ -17,4 +17,5 @@ mod tips;
 pub(crate) use busbw::{busbw_chart, busbw_panels, transfer_time_chart};
 pub(crate) use charts::{CHARTS, PanelChart};
 pub(crate) use panel::panels;
-pub use plots::{collective_plots, plots};
+pub(crate) use plots::collective_plots;
+pub use plots::plots;

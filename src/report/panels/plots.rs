@@ -26,7 +26,7 @@ pub fn plots(findings: &Findings) -> Vec<(String, Drawing)> {
 
 /// Both charts of every panel of a collective study with a name for its file, without extension:
 /// `busbw-all-reduce-dgx-h100-512-GPUs`.
-pub fn collective_plots(found: &Collectives) -> Vec<(String, Drawing)> {
+pub(crate) fn collective_plots(found: &Collectives) -> Vec<(String, Drawing)> {
     let panels = found.by_op().flat_map(|jobs| busbw_panels(jobs).0);
     let charts = panels.flat_map(|panel| {
         [

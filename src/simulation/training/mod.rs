@@ -13,11 +13,11 @@ mod pricing;
 mod replica_cost;
 mod replica_play;
 mod request;
-pub mod schedule;
+pub(crate) mod schedule;
 mod search;
 mod shared;
 mod slowest;
-pub mod stages;
+pub(crate) mod stages;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -26,8 +26,10 @@ mod variability;
 mod work;
 
 pub(super) use shared::Shared;
-pub use timeline::{SliceKind, Track};
-pub use trace::{Counter, Slice, Trace};
+#[cfg(test)]
+pub(crate) use timeline::SliceKind;
+pub(crate) use timeline::Track;
+pub(crate) use trace::{Slice, Trace};
 
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::search::Choice;
@@ -91,7 +93,7 @@ pub fn stage_memory(
 ///
 /// # Errors
 /// As [`simulate_training`].
-pub fn trace_training(
+pub(crate) fn trace_training(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<(StepReport, Trace), Infeasible> {

@@ -26,7 +26,7 @@ pub(super) fn layers_of<'a>(
 ///
 /// # Panics
 /// If there are more stages than layers, or no stage.
-pub fn spread(layers: u32, stages: u32) -> Vec<u32> {
+pub(crate) fn spread(layers: u32, stages: u32) -> Vec<u32> {
     assert!(
         stages > 0 && stages <= layers + 2,
         "{layers} layers on {stages} stages"

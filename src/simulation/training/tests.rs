@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use crate::catalog::Catalog;
 use crate::hardware::{Cluster, Gpu, Precision};
-use crate::simulation::training::SliceKind;
+use crate::simulation::training::{SliceKind, trace_training};
 use crate::simulation::{
     Infeasible, LayoutRequest, RunSettings, Scratch, StepPart, StepReport, TrainingScenario,
-    simulate_training, trace_training,
+    simulate_training,
 };
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::{Bytes, SimDuration};

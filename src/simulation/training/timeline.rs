@@ -7,7 +7,7 @@ use crate::units::{SimDuration, SimTime};
 
 closed_set! {
     /// Streams of one pipeline stage.
-    pub enum Track: "track" {
+    pub(crate) enum Track: "track" {
         /// Kernels, and everything that kernels wait for.
         Compute = "compute",
         /// Data-parallel communication overlapped with them.
@@ -19,7 +19,7 @@ closed_set! {
 
 closed_set! {
     /// Kind of a task, and of the slice that shows it.
-    pub enum SliceKind: "slice" {
+    pub(crate) enum SliceKind: "slice" {
         /// Forward pass of one microbatch through one chunk of layers.
         Forward = "forward",
         /// Backward pass of one microbatch through one chunk of layers.

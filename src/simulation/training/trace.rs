@@ -12,7 +12,7 @@ use crate::units::{Bytes, SimDuration, SimTime};
 
 /// One task on one track.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Slice {
+pub(crate) struct Slice {
     /// Pipeline stage, 0-based.
     pub stage: u32,
     /// Stream of the stage.
@@ -35,7 +35,7 @@ pub struct Slice {
 
 /// Activations that a stage holds from a moment until its next counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counter {
+pub(crate) struct Counter {
     /// Pipeline stage, 0-based.
     pub stage: u32,
     /// Moment, from the start of the step.
@@ -46,7 +46,7 @@ pub struct Counter {
 
 /// One step of one representative device per pipeline stage.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trace {
+pub(crate) struct Trace {
     /// Pipeline stages.
     pub stages: u32,
     /// Slices, in the order in which they were scheduled.

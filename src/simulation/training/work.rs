@@ -6,8 +6,8 @@ use crate::cost::{KernelContext, operator_time};
 use crate::hardware::{AttentionKernel, Precision};
 use crate::memo::Memo;
 use crate::model::{
-    CommGroup, CommOp, ContextExchange, Format, Kept, LogitBytes, LoweredLayer, Operator, Shard,
-    ShardParameters, lower,
+    CommGroup, CommOp, Format, Kept, LogitBytes, LoweredLayer, Operator, Shard, ShardParameters,
+    lower,
 };
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{EncoderHead, ExpertDispatch, LossMemory};
@@ -88,7 +88,6 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
         ep: layout.ep,
         etp: layout.etp,
         sequence_parallel: layout.sequence_parallel,
-        context_exchange: ContextExchange::Ring,
         micro_batch: layout.micro_batch,
         seq_len: scenario.workload.seq_len,
         format: Format {

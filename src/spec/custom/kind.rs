@@ -6,7 +6,7 @@ use crate::hardware::TopologyKind;
 
 closed_set! {
     /// Kind of custom definition, spelt as its table.
-    pub enum CustomKind: "kind of custom table" {
+    pub(crate) enum CustomKind: "kind of custom table" {
         /// Networks between nodes.
         Topologies = "topologies",
         /// Schedules of collectives.
@@ -16,7 +16,7 @@ closed_set! {
 
 impl CustomKind {
     /// Name of one entry, in words.
-    pub const fn singular(self) -> &'static str {
+    pub(crate) const fn singular(self) -> &'static str {
         match self {
             Self::Topologies => "topology",
             Self::Collectives => "collective",
@@ -24,7 +24,7 @@ impl CustomKind {
     }
 
     /// Names that need no definition.
-    pub const fn built_in(self) -> &'static [&'static str] {
+    pub(crate) const fn built_in(self) -> &'static [&'static str] {
         match self {
             Self::Topologies => TopologyKind::NAMES,
             Self::Collectives => CollectiveAlgorithm::NAMES,

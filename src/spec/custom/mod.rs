@@ -5,7 +5,7 @@
 //! ones.
 
 pub(super) mod collectives;
-pub mod kind;
+pub(crate) mod kind;
 pub(super) mod topologies;
 
 use std::collections::BTreeMap;
@@ -16,11 +16,11 @@ use crate::hardware::{CustomTopology, FabricTopology, TopologyKind};
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::syntax::{Entry, find};
 
-pub use kind::CustomKind;
+pub(crate) use kind::CustomKind;
 
 /// Topologies and collective algorithms that a spec defines.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct CustomTables {
+pub(crate) struct CustomTables {
     /// Networks by name.
     pub topologies: BTreeMap<String, Arc<CustomTopology>>,
     /// Schedules by name.
@@ -49,7 +49,7 @@ impl CustomTables {
     }
 
     /// The topology of a name.
-    pub fn topology(&self, name: &str) -> Option<FabricTopology> {
+    pub(crate) fn topology(&self, name: &str) -> Option<FabricTopology> {
         match self.topologies.get(name) {
             Some(custom) => Some(FabricTopology::Custom(Arc::clone(custom))),
             None => name.parse::<TopologyKind>().ok().map(Into::into),
@@ -57,7 +57,7 @@ impl CustomTables {
     }
 
     /// The algorithm of a name.
-    pub fn algorithm(&self, name: &str) -> Option<Algorithm> {
+    pub(crate) fn algorithm(&self, name: &str) -> Option<Algorithm> {
         match self.collectives.get(name) {
             Some(custom) => Some(Algorithm::Custom(Arc::clone(custom))),
             None => name.parse::<CollectiveAlgorithm>().ok().map(Into::into),

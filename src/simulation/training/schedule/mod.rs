@@ -6,7 +6,7 @@ mod one_f_one_b;
 mod slot;
 mod zb_h1;
 
-pub use slot::{Pass, PipelineSize, Slot};
+pub(crate) use slot::{Pass, PipelineSize, Slot};
 
 use crate::stack::PipelineSchedule;
 
@@ -16,7 +16,7 @@ use crate::stack::PipelineSchedule;
 ///
 /// # Panics
 /// If `stage` is not below `pipeline.stages`.
-pub fn order(
+pub(crate) fn order(
     schedule: PipelineSchedule,
     pipeline: PipelineSize,
     stage: u32,
@@ -37,7 +37,7 @@ pub fn order(
 }
 
 /// Most chunks of activations that a stage holds: forward passes whose backward pass is not done.
-pub fn in_flight(schedule: PipelineSchedule, pipeline: PipelineSize, stage: u32) -> u32 {
+pub(crate) fn in_flight(schedule: PipelineSchedule, pipeline: PipelineSize, stage: u32) -> u32 {
     let PipelineSize {
         stages,
         chunks,

@@ -2,7 +2,7 @@
 
 /// A pass of one microbatch through one chunk of a stage's layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
+pub(crate) enum Pass {
     /// Forward.
     Forward,
     /// Backward, gradients of inputs and weights.
@@ -15,7 +15,7 @@ pub enum Pass {
 
 /// One entry of a stage's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
+pub(crate) struct Slot {
     /// The pass.
     pub pass: Pass,
     /// Microbatch, 0-based.
@@ -26,7 +26,7 @@ pub struct Slot {
 
 /// Stages, chunks and microbatches of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PipelineSize {
+pub(crate) struct PipelineSize {
     /// Stages.
     pub stages: u32,
     /// Chunks of layers per stage.

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use clustersweep::catalog::Catalog;
-use clustersweep::collective::schedule::{GroupLayout, read_schedule};
-use clustersweep::collective::{
+use crate::catalog::Catalog;
+use crate::collective::schedule::{GroupLayout, read_schedule};
+use crate::collective::{
     Algorithm, CollectiveAlgorithm, CollectiveOp, CollectiveRequest, CustomAlgorithm, GroupPattern,
     Network, Protocol,
 };
-use clustersweep::hardware::{
+use crate::hardware::{
     Cluster, CustomLink, CustomNetwork, CustomTopology, DeviceUnit, FabricTopology, Graph,
     Topology, TopologyKind, TopologySize,
 };
-use clustersweep::units::{Bandwidth, Bytes, SimDuration};
+use crate::units::{Bandwidth, Bytes, SimDuration};
 use proptest::prelude::*;
 
 /// 10 GB/s: what the NIC of a node sends.
