@@ -18,3 +18,4 @@ pub(crate) use busbw::{busbw_chart, busbw_panels, transfer_time_chart};
 pub(crate) use charts::{CHARTS, PanelChart};
 pub(crate) use panel::panels;
 pub use plots::{collective_plots, plots};
+pub(crate) use styles::styles;
