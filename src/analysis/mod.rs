@@ -42,6 +42,7 @@ pub use fit::{Estimate, Fits};
 pub use pareto::pareto_front;
 pub use points::{LayoutUsed, Measured, SizePoint};
 pub use scaling_table::{scaling_batches, scaling_schema};
+pub(crate) use selection::grouping;
 pub use selection::{Selection, fastest_of_groups};
 pub use series::{KeyValue, Series, columns_read};
 pub use series_finding::{Layouts, SeriesFinding, SizeFinding, series_finding};
