@@ -44,7 +44,7 @@ pub(crate) use fit::Estimate;
 pub(crate) use pareto::pareto_front;
 pub(crate) use points::{LayoutUsed, Measured, SizePoint};
 pub(crate) use scaling_table::{scaling_batches, scaling_schema};
-pub(crate) use selection::{Selection, fastest_of_groups};
+pub(crate) use selection::{Selection, fastest_of_groups, grouping};
 pub use series::columns_read;
 pub(crate) use series::{KeyValue, Series};
 pub(crate) use series_finding::{Layouts, SeriesFinding, SizeFinding, series_finding};

@@ -50,13 +50,9 @@ impl Findings {
                 grouped_by: Vec::new(),
             };
         }
-        let mut axes: Vec<Axis> = Vec::new();
-        for axis in GROUPING.iter().filter(|axis| self.varied.contains(axis)) {
-            axes.push(*axis);
-            if too_many_groups(&all, &axes) {
-                axes.pop();
-            }
-        }
+        let usual = GROUPING.iter().copied();
+        let varied = usual.filter(|axis| self.varied.contains(axis));
+        let axes = grouping(&all, Vec::new(), varied, SERIES_IN_FULL);
         Selection {
             series: fastest_of_groups(&all, &axes),
             grouped_by: axes,
@@ -96,12 +92,25 @@ impl Findings {
     }
 }
 
-fn too_many_groups(all: &[&SeriesFinding], axes: &[Axis]) -> bool {
-    let mut groups = BTreeSet::new();
-    all.iter().any(|series| {
-        groups.insert(group_of(series, axes));
-        groups.len() > SERIES_IN_FULL
-    })
+/// Some axes and as many more as leave at most `most` groups of series.
+pub(crate) fn grouping(
+    all: &[&SeriesFinding],
+    mut axes: Vec<Axis>,
+    more: impl Iterator<Item = Axis>,
+    most: usize,
+) -> Vec<Axis> {
+    for axis in more {
+        axes.push(axis);
+        let mut groups = BTreeSet::new();
+        let are_too_many = all.iter().any(|series| {
+            groups.insert(group_of(series, &axes));
+            groups.len() > most
+        });
+        if are_too_many {
+            axes.pop();
+        }
+    }
+    axes
 }
 
 /// The fastest series of each group of equal values on `axes`, in the order of first appearance.

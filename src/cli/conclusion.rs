@@ -15,30 +15,27 @@ use crate::runner::manifest::RunFacts;
 use crate::runner::{Manifest, RunFolder, RunSummary, Signal};
 use crate::spec::{Axis, Spec};
 
-/// Points that were simulated or joined.
-pub(super) struct Done {
+/// A run folder whose points were simulated or joined.
+pub(super) struct Done<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) folder: &'a RunFolder,
+    pub(super) provenance: &'a Provenance,
     pub(super) summary: RunSummary,
     pub(super) started: String,
     pub(super) threads: NonZeroUsize,
 }
 
 /// Analyses a whole run, writes the files beside its points, and prints the summary.
-pub(super) fn conclude(
-    spec: &Spec,
-    folder: &RunFolder,
-    provenance: &Provenance,
-    done: &Done,
-    format: Format,
-) -> Result<ExitStatus, Failure> {
-    let found = analyse(spec, folder, provenance, done)?;
-    let manifest = manifest(spec, folder, provenance, done)?;
+pub(super) fn conclude(done: &Done<'_>, format: Format) -> Result<ExitStatus, Failure> {
+    let found = analyse(done)?;
+    let manifest = manifest(done)?;
     format.print(
         || match &found {
-            Some(found) => summary(found, question(spec)),
-            None => partial(folder, provenance, &manifest.counts),
+            Some(found) => summary(found, question(done.spec)),
+            None => partial(done.folder, done.provenance, &manifest.counts),
         },
         || {
-            let value = json!({"folder": folder.path(), "manifest": manifest});
+            let value = json!({"folder": done.folder.path(), "manifest": manifest});
             with_findings(value, found.as_ref())
         },
     )?;
@@ -52,46 +49,36 @@ pub(super) fn conclude(
 }
 
 /// The findings of a whole run; `None` of a shard or a stopped run, whose curves would lack points.
-fn analyse(
-    spec: &Spec,
-    folder: &RunFolder,
-    provenance: &Provenance,
-    done: &Done,
-) -> Result<Option<StudyFindings>, Failure> {
-    if !done.summary.complete || provenance.portion.shard.is_some() {
+fn analyse(done: &Done<'_>) -> Result<Option<StudyFindings>, Failure> {
+    if !done.summary.complete || done.provenance.portion.shard.is_some() {
         return Ok(None);
     }
     let found = find(&Results {
-        files: &[&folder.points()],
-        specs: &[Some(spec)],
-        settings: &spec.analysis,
+        files: &[&done.folder.points()],
+        specs: &[Some(done.spec)],
+        settings: &done.spec.analysis,
         size_axis: Axis::Gpus,
         threads: done.threads,
     })?;
-    write_findings(folder, provenance, &found, question(spec))?;
+    write_findings(done.folder, done.provenance, &found, question(done.spec))?;
     Ok(Some(found))
 }
 
-fn manifest(
-    spec: &Spec,
-    folder: &RunFolder,
-    provenance: &Provenance,
-    done: &Done,
-) -> Result<Manifest, Failure> {
-    let first = points(spec, provenance.portion).next();
+fn manifest(done: &Done<'_>) -> Result<Manifest, Failure> {
+    let first = points(done.spec, done.provenance.portion).next();
     let facts = RunFacts {
         seed: first.and_then(|point| point.int(Axis::Seed)).unwrap_or(0),
         threads: done.threads.get(),
         started: done.started.clone(),
     };
-    let manifest = Manifest::of(folder, provenance, &done.summary, facts).map_err(|error| {
+    let manifest = Manifest::of(done.folder, done.provenance, &done.summary, facts);
+    let manifest = manifest.map_err(|error| {
+        let (name, folder) = (&done.spec.name, done.folder.path().display());
         Failure::io(format!(
-            "cannot read back the results of {} in `{}`: {error}",
-            spec.name,
-            folder.path().display()
+            "cannot read back the results of {name} in `{folder}`: {error}"
         ))
     })?;
-    manifest.write(folder).map_err(Failure::io)?;
+    manifest.write(done.folder).map_err(Failure::io)?;
     Ok(manifest)
 }
 

@@ -40,26 +40,20 @@ pub(super) struct Results<'a> {
 
 /// Findings of results; those of training include re-simulated points.
 pub(super) fn find(results: &Results<'_>) -> Result<StudyFindings, Failure> {
-    let (files, settings) = (results.files, results.settings);
-    let mut found =
-        analyse_files(files, settings, results.size_axis).map_err(|error| match error {
-            FilesError::Read(ref fault) if !fault.is_impossible_value() => Failure::io(error),
-            FilesError::Read(_) | FilesError::Kinds { .. } => Failure::usage(error),
-        })?;
+    let found = analyse_files(results.files, results.settings, results.size_axis);
+    let mut found = found.map_err(|error| match error {
+        FilesError::Read(ref fault) if !fault.is_impossible_value() => Failure::io(error),
+        FilesError::Read(_) | FilesError::Kinds { .. } => Failure::usage(error),
+    })?;
     if let StudyFindings::Training(findings) = &mut found {
-        re_simulate(findings, results.specs, settings, results.threads);
+        re_simulate(findings, results);
     }
     Ok(found)
 }
 
 /// Adds re-simulated points to findings: frozen curves of every series, and changes that would help the series
-/// that the summary shows. `specs` are those of the files analysed, in their order.
-fn re_simulate(
-    findings: &mut Findings,
-    specs: &[Option<&Spec>],
-    settings: &AnalysisSettings,
-    threads: NonZeroUsize,
-) {
+/// that the summary shows.
+fn re_simulate(findings: &mut Findings, results: &Results<'_>) {
     let shown = findings.selection().series.into_iter();
     let shown: Vec<u32> = shown.map(|series| series.number).collect();
     let broken = (findings.series.iter())
@@ -69,12 +63,12 @@ fn re_simulate(
         .take(BROKEN_BESIDES);
     let broken: Vec<u32> = broken.collect();
     let questions = Questions {
-        specs,
-        settings,
+        specs: results.specs,
+        settings: results.settings,
         shown: &shown,
         broken: &broken,
     };
-    run_questions(findings, &questions, threads);
+    run_questions(findings, &questions, results.threads);
 }
 
 /// Puts `report.html` into a folder, and `scaling.parquet` where training scales.

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let provenance = provenance(&spec, portion);
     let folder = RunFolder::claim(&args.out, args.overwrite).map_err(Failure::io)?;
     let done = join(&shards, &folders, &spec, &folder, &provenance)?;
-    conclude(&spec, &folder, &provenance, &done, args.format)
+    conclude(&done, args.format)
 }
 
 fn shard_folder(path: &Path) -> Result<RunFolder, Failure> {
@@ -83,13 +83,13 @@ fn same_place(one: &Path, other: &Path) -> bool {
 }
 
 /// Joins the points and the manifests of the shards.
-fn join(
+fn join<'a>(
     shards: &Shards,
     folders: &[RunFolder],
-    spec: &Spec,
-    folder: &RunFolder,
-    provenance: &Provenance,
-) -> Result<Done, Failure> {
+    spec: &'a Spec,
+    folder: &'a RunFolder,
+    provenance: &'a Provenance,
+) -> Result<Done<'a>, Failure> {
     let counts = shards
         .join(folder, provenance, points(spec, provenance.portion))
         .map_err(|error| failure(&error))?;
@@ -112,6 +112,9 @@ fn join(
         complete: true,
     };
     Ok(Done {
+        spec,
+        folder,
+        provenance,
         summary,
         started,
         threads: threads(None),

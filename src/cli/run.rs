@@ -92,34 +92,29 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         (folder, Before::default())
     };
     let done = simulate(args, &spec, &folder, &provenance, before, stderr)?;
-    conclude(&spec, &folder, &provenance, &done, args.format)
+    conclude(&done, args.format)
 }
 
 /// The finished points of an earlier run, and its manifest.
-#[derive(Default)]
-struct Before {
-    finished: Finished,
-    run: Earlier,
-}
+type Before = (Finished, Earlier);
 
 /// Opens a folder to continue its run.
 fn resume(path: &Path, provenance: &Provenance) -> Result<(RunFolder, Before), Failure> {
     let folder = RunFolder::resume(path).map_err(Failure::io)?;
     let run = Earlier::of(&folder);
     let finished = reopen(&folder, provenance).map_err(|error| run_failure(&error))?;
-    Ok((folder, Before { finished, run }))
+    Ok((folder, (finished, run)))
 }
 
-fn simulate(
+fn simulate<'a>(
     args: &Args,
-    spec: &Spec,
-    folder: &RunFolder,
-    provenance: &Provenance,
-    before: Before,
+    spec: &'a Spec,
+    folder: &'a RunFolder,
+    provenance: &'a Provenance,
+    (finished, run): Before,
     stderr: Stderr,
-) -> Result<Done, Failure> {
+) -> Result<Done<'a>, Failure> {
     let portion = provenance.portion;
-    let Before { finished, run } = before;
     folder
         .add(names::SPEC, provenance.spec.as_bytes())
         .map_err(Failure::io)?;
@@ -156,6 +151,9 @@ fn simulate(
     }
     summary.wall_times.add_all(&run.wall_times);
     Ok(Done {
+        spec,
+        folder,
+        provenance,
         summary,
         started,
         threads: options.threads,

@@ -1,6 +1,6 @@
 //! Tables of data files: each key is declared once, with the field that holds its value.
 //!
-//! A line of [`data_table!`] gives the field with its documentation, the key with its type, range and
+//! A line of `data_table!` gives the field with its documentation, the key with its type, range and
 //! default, and the reader. The check of a file, hints, JSON Schema and `sweep list` follow from the
 //! keys:
 //!

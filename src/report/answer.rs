@@ -166,32 +166,25 @@ fn causes(broken: &[&SeriesFinding]) -> String {
 /// Number of series of each global batch that break down, with the median size.
 fn breakdown_by_batch(findings: &Findings) -> Option<String> {
     const BATCHES: usize = 6;
-    // Batch, series that ran at more than one size, and where those of them break that do.
-    let mut batches: Vec<(f64, usize, Vec<f64>)> = Vec::new();
     if !findings.varied.contains(&Axis::GlobalBatch) {
         return None;
     }
+    // By the bits of the batch, which sort as positive numbers do: curves, and sizes where they break.
+    let mut batches: BTreeMap<u64, (usize, Vec<f64>)> = BTreeMap::new();
     for series in findings.series.iter().filter(|series| has_curve(series)) {
-        let Some(KeyValue::Number(batch)) = series.value(Axis::GlobalBatch) else {
-            continue;
-        };
-        let place = batches
-            .iter()
-            .position(|(known, ..)| known.total_cmp(batch).is_eq());
-        let place = place.unwrap_or_else(|| {
-            batches.push((*batch, 0, Vec::new()));
-            batches.len() - 1
-        });
-        batches[place].1 += 1;
-        batches[place].2.extend(series.breakdown.confirmed_size());
+        if let Some(KeyValue::Number(batch)) = series.value(Axis::GlobalBatch) {
+            let (curves, sizes) = batches.entry(batch.to_bits()).or_default();
+            *curves += 1;
+            sizes.extend(series.breakdown.confirmed_size());
+        }
     }
-    let any_broken = batches.iter().any(|(_, _, sizes)| !sizes.is_empty());
+    let any_broken = batches.values().any(|(_, sizes)| !sizes.is_empty());
     if batches.len() > BATCHES || !any_broken {
         return None;
     }
-    batches.sort_by(|a, b| a.0.total_cmp(&b.0));
     let unit = size_unit(findings.size_axis);
-    let words = batches.into_iter().map(|(batch, curves, mut sizes)| {
+    let words = batches.into_iter().map(|(batch, (curves, mut sizes))| {
+        let batch = f64::from_bits(batch);
         sizes.sort_by(f64::total_cmp);
         match sizes.get(sizes.len() / 2) {
             Some(median) => format!(

@@ -173,22 +173,15 @@ fn crossing(jobs: &[&CollectiveJob], small: &str, large: &str) -> Option<String>
 
 /// The size from which `large` stays faster than `small`: 0 where it always is, infinite where never.
 fn overtakes(small: &AlgorithmCurve, large: &AlgorithmCurve) -> f64 {
-    let pairs: Vec<(f64, bool)> = small
-        .runs
-        .iter()
-        .filter_map(|run| {
-            let other = large
-                .runs
-                .iter()
-                .find(|other| other.size_bytes == run.size_bytes)?;
-            Some((run.size_bytes as f64, other.time_s < run.time_s))
-        })
-        .collect();
-    match pairs.iter().rposition(|(_, faster)| !faster) {
+    let pairs = small.runs.iter().filter_map(|run| {
+        let mut others = large.runs.iter();
+        let other = others.find(|other| other.size_bytes == run.size_bytes)?;
+        Some((run.size_bytes as f64, other.time_s < run.time_s))
+    });
+    let pairs: Vec<(f64, bool)> = pairs.collect();
+    match pairs.iter().rposition(|(_, is_faster)| !is_faster) {
         None => 0.0,
-        Some(behind) => pairs
-            .get(behind + 1)
-            .map_or(f64::INFINITY, |(size, _)| *size),
+        Some(last) => pairs.get(last + 1).map_or(f64::INFINITY, |(size, _)| *size),
     }
 }
 

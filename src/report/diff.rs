@@ -47,7 +47,7 @@ fn first_of(lines: impl ExactSizeIterator<Item = String>, bullet: &str) -> Strin
     let more = lines.len().saturating_sub(SHOWN);
     let more = (more > 0).then(|| format!("and {more} more"));
     let lines = lines.take(SHOWN).chain(more);
-    lines.map(|line| format!("{bullet}{line}\n")).collect()
+    lines.map(|line| format!("{bullet}{line}\n")).join("")
 }
 
 /// `ok -> infeasible  nodes=2`.

@@ -1,6 +1,6 @@
 //! Findings as text, JSON and a page; pure: the same findings give the same bytes.
 //!
-//! A row model ([`series_row`]) and shared words ([`words`]) feed the summary on a terminal, the page and JSON. HTML
+//! A row model (`series_row`) and shared words (`words`) feed the summary on a terminal, the page and JSON. HTML
 //! and SVG are `maud` templates, which escape by construction.
 
 pub mod accuracy;

@@ -72,20 +72,20 @@ impl Table {
     /// A table with two blanks between its columns. `>` before a heading makes its column flush right.
     pub(crate) fn new(headings: &[&str]) -> Self {
         let columns = headings.iter().map(|heading| Column::new(heading, None));
-        Self {
-            columns: columns.collect(),
-            gap: "  ",
-            rows: Vec::new(),
-        }
+        Self::of(columns.collect(), "  ")
     }
 
     /// A table of columns of fixed width, one blank between them, that cuts off longer cells.
     pub(crate) fn fixed(headings: &[(&str, usize)]) -> Self {
         let columns = headings.iter();
         let columns = columns.map(|(heading, width)| Column::new(heading, Some(*width)));
+        Self::of(columns.collect(), " ")
+    }
+
+    const fn of(columns: Vec<Column>, gap: &'static str) -> Self {
         Self {
-            columns: columns.collect(),
-            gap: " ",
+            columns,
+            gap,
             rows: Vec::new(),
         }
     }

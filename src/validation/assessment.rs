@@ -1,6 +1,7 @@
 //! Errors of judged cases: by subset, by group, by case.
 
 use crate::catalog::Catalog;
+use serde::Serialize;
 
 use super::case::{CaseKind, CaseStatus, Judged, Score};
 use super::errors::{ErrorSummary, GroupErrors, by_group, mean_over_groups};
@@ -47,7 +48,7 @@ pub struct KindAssessment {
 }
 
 /// A case and its error.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NamedError {
     /// Name of the case.
     pub id: String,
@@ -56,11 +57,12 @@ pub struct NamedError {
     /// Seconds or GiB.
     pub predicted: f64,
     /// Predicted over measured − 1.
+    #[serde(rename = "relative_error")]
     pub error: f64,
 }
 
 /// A case that was not predicted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MissedCase {
     /// Name of the case.
     pub id: String,

@@ -54,7 +54,7 @@ pub(crate) struct Confidence {
     pub memory: Accuracy,
 }
 
-/// Accuracy near a training point, from the nearest shipped cases (see [`distance`]).
+/// Accuracy near a training point, from the nearest shipped cases (see `distance`).
 ///
 /// The five nearest within a distance of 3 are simulated with the built-in catalogue. `layout` is the layout that the
 /// point ran with; `None` where it did not run, then the requested one counts.

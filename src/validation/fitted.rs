@@ -2,9 +2,10 @@
 
 use crate::catalog::{Catalog, EntryValue, Kind};
 use crate::collective;
+use serde::Serialize;
 
 /// A constant that was fitted instead of measured.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FittedConstant {
     /// First catalogue entry that holds it: `stacks/megatron-2021`; `collectives` for constants of their cost.
     pub entry: String,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::listing::{Listing, wanted};
 use crate::catalog::{Catalog, Kind};
 use crate::cli::exit::Failure;
+use crate::data_table::quantity::Dollars;
 use crate::hardware::Precision;
 use crate::report::text::{Table, Text};
 use crate::units::{FlopRate, Power};
@@ -94,7 +95,7 @@ fn gpu(catalog: &Catalog, name: &str) -> Vec<String> {
         or_dash(peak(Precision::Bf16), 0),
         or_dash(peak(Precision::Fp8), 0),
         or_dash(gpu.power.map(Power::as_watts), 0),
-        or_dash(gpu.price_per_hour.map(|price| price.usd()), 2),
+        or_dash(gpu.price_per_hour.map(Dollars::usd), 2),
         gpu.cluster.clone(),
     ]
 }

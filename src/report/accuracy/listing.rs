@@ -1,6 +1,7 @@
 //! Judged cases and their errors as text, CSV and JSON.
 
-use serde_json::{Map, Value, json};
+use itertools::Itertools;
+use serde_json::{Value, json};
 
 use super::words::{group_name, kind_title, percent, ranking_means};
 use crate::report::text::Text;
@@ -12,7 +13,8 @@ use crate::validation::{Assessment, CaseKind, ErrorSummary, GroupErrors, Judged,
 /// # Panics
 /// Never: writing to memory cannot fail.
 pub(crate) fn csv(judged: &[Judged]) -> String {
-    let units = units_of(judged);
+    let units = judged.iter().map(|judged| unit_of(judged.case.kind));
+    let units: Vec<&str> = units.unique().collect();
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut header = vec!["id".to_owned()];
     for unit in &units {
@@ -43,18 +45,6 @@ pub(crate) fn csv(judged: &[Judged]) -> String {
     String::from_utf8(bytes).expect("what was written is text")
 }
 
-/// Units that occur, in the order of their first case.
-fn units_of(judged: &[Judged]) -> Vec<&'static str> {
-    let mut units = Vec::new();
-    for judged in judged {
-        let unit = unit_of(judged.case.kind);
-        if !units.contains(&unit) {
-            units.push(unit);
-        }
-    }
-    units
-}
-
 const fn unit_of(kind: CaseKind) -> &'static str {
     match kind {
         CaseKind::Memory => "gib",
@@ -64,100 +54,63 @@ const fn unit_of(kind: CaseKind) -> &'static str {
 
 /// The cases and the error table as JSON.
 pub(crate) fn json(judged: &[Judged], assessment: &Assessment) -> Value {
-    let cases: Vec<Value> = judged.iter().map(case_json).collect();
-    let kinds: Vec<Value> = assessment.kinds.iter().map(kind_json).collect();
     json!({
-        "cases": cases,
-        "errors": kinds,
+        "cases": judged.iter().map(case_json).collect::<Vec<_>>(),
+        "errors": assessment.kinds.iter().map(kind_json).collect::<Vec<_>>(),
         "fitted_constants": assessment.fitted.len(),
-        "fitted": assessment.fitted.iter().map(|constant| json!({
-            "entry": constant.entry,
-            "key": constant.key,
-            "value": constant.value,
-        })).collect::<Vec<_>>(),
+        "fitted": assessment.fitted,
     })
 }
 
 fn case_json(judged: &Judged) -> Value {
-    let unit = unit_of(judged.case.kind);
-    let groups = &judged.case.groups;
-    let mut object = Map::new();
-    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
-    put("id", json!(judged.case.id));
-    put(&format!("measured_{unit}"), json!(judged.case.measured));
-    put(&format!("predicted_{unit}"), json!(judged.result.predicted));
-    put("relative_error", json!(judged.relative_error()));
-    put("status", json!(judged.result.status.as_str()));
-    put("reason", json!(judged.result.reason));
-    put("score", json!(judged.case.score.as_str()));
-    put("family", json!(groups.family));
-    put("gpu", json!(groups.gpu));
-    put("source", json!(groups.source));
-    put("lineage", json!(groups.lineage));
-    put("stack", json!(groups.stack));
-    put("stated", json!(groups.stated));
-    Value::Object(object)
-}
-
-fn summary_json(errors: &ErrorSummary) -> Value {
+    let (case, result) = (&judged.case, &judged.result);
+    let unit = unit_of(case.kind);
     json!({
-        "count": errors.count,
-        "misses": errors.misses,
-        "median": errors.median,
-        "mean": errors.mean,
-        "p90": errors.p90,
-        "bias": errors.bias,
-        "log_mean": errors.log_mean,
-        "geometric_mean": errors.geometric_mean(),
+        "id": case.id,
+        (format!("measured_{unit}")): case.measured,
+        (format!("predicted_{unit}")): result.predicted,
+        "relative_error": judged.relative_error(),
+        "status": result.status,
+        "reason": result.reason,
+        "score": case.score,
+        "family": case.groups.family,
+        "gpu": case.groups.gpu,
+        "source": case.groups.source,
+        "lineage": case.groups.lineage,
+        "stack": case.groups.stack,
+        "stated": case.groups.stated,
     })
 }
 
 fn groups_json(groups: &[GroupErrors]) -> Value {
+    let summary = |errors: &ErrorSummary| {
+        let mut value = json!(errors);
+        value["geometric_mean"] = json!(errors.geometric_mean());
+        value
+    };
+    let groups = groups.iter();
     groups
-        .iter()
-        .map(|group| (group.name.clone(), summary_json(&group.errors)))
-        .collect::<Map<_, _>>()
-        .into()
+        .map(|group| (group.name.clone(), summary(&group.errors)))
+        .collect()
 }
 
 fn kind_json(kind: &KindAssessment) -> Value {
-    let groupings: Map<String, Value> = kind
-        .groupings
-        .iter()
-        .map(|(name, groups)| ((*name).to_owned(), groups_json(groups)))
+    let by = kind.groupings.iter();
+    let by: Value = by
+        .map(|(name, groups)| (*name, groups_json(groups)))
         .collect();
     json!({
         "kind": kind_title(kind.kind),
         "cases": kind.cases,
         "subsets": groups_json(&kind.subsets),
-        "by": groupings,
+        "by": by,
         "mean_over_lineages": kind.mean_over_lineages,
         "judged_infeasible": kind.judged_infeasible,
         "judged_feasible": kind.judged_feasible,
-        "worst": kind.worst.iter().map(|case| json!({
-            "id": case.id,
-            "measured": case.measured,
-            "predicted": case.predicted,
-            "relative_error": case.error,
-        })).collect::<Vec<_>>(),
-        "missed": kind.missed.iter().map(|case| json!({
-            "id": case.id,
-            "status": case.status.as_str(),
-            "reason": case.reason,
-        })).collect::<Vec<_>>(),
-        "scaling": kind.scaling.iter().map(|family| json!({
-            "family": family.family,
-            "series": family.series,
-            "points": family.points,
-            "error": family.error,
-            "error_of_perfect": family.error_of_perfect,
-        })).collect::<Vec<_>>(),
-        "rankings": kind.rankings.iter().map(|ranking| json!({
-            "contest": ranking.contest,
-            "layouts": ranking.layouts,
-            "regret": ranking.regret,
-            "spearman": ranking.spearman,
-        })).collect::<Vec<_>>(),
+        "worst": kind.worst,
+        "missed": kind.missed,
+        "scaling": kind.scaling,
+        "rankings": kind.rankings,
     })
 }
 

@@ -7,7 +7,8 @@ use itertools::Itertools;
 use crate::report::chart::{
     Drawing, Line, LineChart, Mark, MarkKind, Rule, Scale, Stroke, ValueAxis,
 };
-use crate::report::quantity::{seconds, short_seconds};
+use crate::report::panels::styles;
+use crate::report::quantity::{seconds, short_number};
 use crate::validation::{CaseKind, Judged};
 
 /// File name of the plot.
@@ -41,16 +42,20 @@ pub fn plot(judged: &[Judged]) -> String {
             });
         }
     }
-    let steps = families.values().flatten();
-    let lineages: Vec<&str> = steps.map(|step| step.lineage).sorted().dedup().collect();
-    let charts = families.iter();
+    let lineages = |steps: &Vec<Step<'_>>| -> Vec<String> {
+        let lineages = steps.iter().map(|step| step.lineage.to_owned());
+        lineages.sorted().dedup().collect()
+    };
+    let lineages: Vec<Vec<String>> = families.values().map(lineages).collect();
+    let charts = families.iter().zip(lineages.iter().zip(styles(&lineages)));
     let charts: Vec<Drawing> = charts
-        .map(|(family, steps)| chart(family, steps, &lineages).draw())
+        .map(|((family, steps), (lineages, styles))| chart(family, steps, lineages, &styles).draw())
         .collect();
     Drawing::side_by_side("Predicted against measured step time", &charts, COLUMNS).file()
 }
 
-fn chart(family: &str, steps: &[Step<'_>], lineages: &[&str]) -> LineChart {
+/// The steps of one model family, a line per lineage.
+fn chart(family: &str, steps: &[Step<'_>], lineages: &[String], styles: &[usize]) -> LineChart {
     let values = steps
         .iter()
         .flat_map(|step| [step.measured, step.predicted]);
@@ -58,33 +63,35 @@ fn chart(family: &str, steps: &[Step<'_>], lineages: &[&str]) -> LineChart {
     let axis = |name: &str| ValueAxis {
         name: name.to_owned(),
         scale,
-        format: short_seconds,
+        format: short_number,
     };
-    let lines = lineages.iter().enumerate().map(|(style, lineage)| Line {
-        name: match *lineage {
+    let lines = lineages.iter().zip(styles).map(|(lineage, style)| Line {
+        name: match lineage.as_str() {
             "" => "not stated".to_owned(),
             lineage => lineage.to_owned(),
         },
-        style,
+        style: *style,
         stroke: Stroke::None,
         marks: (steps.iter())
-            .filter(|step| step.lineage == *lineage)
+            .filter(|step| step.lineage == lineage)
             .map(mark)
             .collect(),
     });
+    let title = format!("{family}: {} cases", steps.len());
     let ends = [scale.low(), scale.high()];
     LineChart {
-        title: format!("{family}: {} cases", steps.len()),
-        x: axis("measured"),
-        y: axis("predicted"),
-        lines: lines.collect(),
         rules: vec![Rule {
             name: "predicted = measured".to_owned(),
             label: String::new(),
             from: (ends[0], ends[0]),
             to: (ends[1], ends[1]),
         }],
-        rings: ("", Vec::new()),
+        ..LineChart::new(
+            title,
+            axis("measured [s]"),
+            axis("predicted [s]"),
+            lines.collect(),
+        )
     }
 }
 

@@ -39,10 +39,8 @@ pub(crate) struct BarChart {
 impl BarChart {
     /// Draws the chart. The legend leaves out parts that are nowhere above half a percent of the tallest bar.
     pub(crate) fn draw(&self) -> Drawing {
-        let heights = self
-            .bars
-            .iter()
-            .map(|bar| bar.parts.iter().map(|(height, _)| height).sum::<f64>());
+        let height = |bar: &Bar| bar.parts.iter().map(|(height, _)| height).sum::<f64>();
+        let heights = self.bars.iter().map(height);
         let axis = ValueAxis {
             name: self.y.clone(),
             scale: Scale::from_zero(heights.clone()),
@@ -50,12 +48,9 @@ impl BarChart {
         };
         let mut frame = Frame::with_values(&self.title, &axis);
         let slot = 1.0 / self.bars.len().max(1) as f64;
-        let ticks: Vec<(f64, String)> = self
-            .bars
-            .iter()
-            .enumerate()
-            .map(|(place, bar)| ((place as f64 + 0.5) * slot, bar.name.clone()))
-            .collect();
+        let bars = self.bars.iter().enumerate();
+        let ticks = bars.map(|(place, bar)| ((place as f64 + 0.5) * slot, bar.name.clone()));
+        let ticks: Vec<(f64, String)> = ticks.collect();
         for (bar, (center, _)) in self.bars.iter().zip(&ticks) {
             self.push_bar(&mut frame, bar, *center, axis.scale);
         }

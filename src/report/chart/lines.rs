@@ -1,5 +1,6 @@
 //! Lines and marks over two axes with values.
 
+use itertools::Itertools;
 use maud::{Markup, html};
 
 use super::coordinates::at;
@@ -165,12 +166,12 @@ impl LineChart {
                 (mark, x, y)
             })
             .collect();
-        let path: String = (places.iter().enumerate())
+        let path = (places.iter().enumerate())
             .map(|(place, (_, x, y))| {
                 let step = if place == 0 { 'M' } else { 'L' };
                 format!("{step}{} {}", at(*x), at(*y))
             })
-            .collect();
+            .join("");
         frame.push(&html! {
             g.series {
                 @if let (Some(class), true) = (line.class(), places.len() > 1) {

@@ -3,6 +3,8 @@
 //! Series and parts are distinguishable for eyes without red, green or blue cones, and contrast with the paper
 //! by 3:1 and text by 4.5:1 (WCAG 2.1, 1.4.3 and 1.4.11): the tests below compute both.
 
+use itertools::Itertools;
+
 /// Colours of one appearance, as `#rrggbb`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scheme {
@@ -90,7 +92,7 @@ impl Scheme {
         let named = self.named().into_iter();
         named
             .map(|(name, colour)| format!("--{name}:{colour};"))
-            .collect()
+            .join("")
     }
 
     /// A style sheet with each `var(--name)` replaced by its colour, for programs that know no

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::document::{Heading, Infeasible, charts, document, filter, infeasible};
+use super::document::{Heading, charts, document, filter, infeasible};
 use crate::analysis::{CollectiveJob, Collectives};
 use crate::report::busbw::{busbw_sentences, carried_by};
 use crate::report::chart::Drawing;
@@ -18,20 +18,11 @@ const ROWS: usize = 1_500;
 
 /// The page of a collective study: the fastest algorithms, and bandwidth and time by size.
 pub(crate) fn collective_page(found: &Collectives, heading: &Heading<'_>) -> String {
-    let example = |kind: &String| found.examples.get(kind).cloned().unwrap_or_default();
-    let reasons = found.counts.reasons.iter();
-    let reasons: Vec<Infeasible<'_>> = reasons
-        .map(|(kind, points)| Infeasible {
-            kind,
-            points: *points,
-            example: example(kind),
-        })
-        .collect();
     let body = html! {
         (answer(found))
         @for jobs in found.by_op() { (operation(jobs)) }
         (all_jobs(&found.jobs))
-        (infeasible(&reasons))
+        (infeasible(&found.counts, |kind| found.examples.get(kind).cloned()))
         h2 { "How to read this" }
         p {
             "Sizes and bandwidths are counted as nccl-tests counts them: the bus bandwidth of an all-reduce is \

@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::record::Counts;
 use crate::report::chart::{self, Drawing, palette};
 use crate::report::quantity::count;
 
@@ -85,16 +86,9 @@ pub(super) fn filter(example: &str, rows: usize) -> Markup {
     }
 }
 
-/// Infeasible points of one kind of reason.
-pub(super) struct Infeasible<'a> {
-    pub(super) kind: &'a str,
-    pub(super) points: u64,
-    pub(super) example: String,
-}
-
-/// The section of infeasible points; nothing where all ran.
-pub(super) fn infeasible(reasons: &[Infeasible<'_>]) -> Markup {
-    if reasons.is_empty() {
+/// The section of infeasible points, with an example of each kind of reason; nothing where all ran.
+pub(super) fn infeasible(counts: &Counts, example: impl Fn(&str) -> Option<String>) -> Markup {
+    if counts.reasons.is_empty() {
         return Markup::default();
     }
     html! {
@@ -103,8 +97,12 @@ pub(super) fn infeasible(reasons: &[Infeasible<'_>]) -> Markup {
             table {
                 thead { tr { th.t { "reason" } th { "points" } th.t { "for example" } } }
                 tbody {
-                    @for Infeasible { kind, points, example } in reasons {
-                        tr { td.t { (kind) } td { (count(*points as f64)) } td.t.long { (example) } }
+                    @for (kind, points) in &counts.reasons {
+                        tr {
+                            td.t { (kind) }
+                            td { (count(*points as f64)) }
+                            td.t.long { (example(kind).unwrap_or_default()) }
+                        }
                     }
                 }
             }

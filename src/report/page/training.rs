@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::answer::answer;
-use super::document::{Heading, Infeasible, charts, document, infeasible};
+use super::document::{Heading, charts, document, infeasible};
 use super::resimulated::resimulated;
 use super::table::all_series;
 use crate::analysis::{Findings, SizeFinding};
@@ -17,14 +17,6 @@ pub fn page(findings: &Findings, heading: &Heading<'_>) -> String {
         let sizes = findings.series.iter().flat_map(|series| &series.sizes);
         sizes.into_iter().find_map(|size| example_of(size, kind))
     };
-    let reasons = findings.counts.reasons.iter();
-    let reasons: Vec<Infeasible<'_>> = reasons
-        .map(|(kind, points)| Infeasible {
-            kind,
-            points: *points,
-            example: example(kind).unwrap_or_default(),
-        })
-        .collect();
     let body = html! {
         (answer(findings))
         @if findings.counts.ok > 0 {
@@ -32,7 +24,7 @@ pub fn page(findings: &Findings, heading: &Heading<'_>) -> String {
             (resimulated(findings))
             (all_series(findings))
         }
-        (infeasible(&reasons))
+        (infeasible(&findings.counts, example))
         (reading(findings))
     };
     document(heading, &body)

@@ -60,7 +60,7 @@ pub(crate) fn busbw_panels(jobs: &[CollectiveJob]) -> (Vec<BusbwPanel<'_>>, usiz
 
 fn of_algorithms(jobs: &[CollectiveJob]) -> Vec<BusbwPanel<'_>> {
     let sizes = jobs.iter().map(|job| job.gpus).sorted().rev();
-    let least = sizes.take(CHARTS).last().unwrap_or(0);
+    let least = sizes.take(CHARTS).min().unwrap_or(0);
     let shown = jobs.iter().filter(|job| job.gpus >= least).take(CHARTS);
     let panels = shown.map(|job| BusbwPanel {
         name: panel_name(&job.op, &job.place, job.gpus),

@@ -1,5 +1,7 @@
 //! Peak memory of the fullest GPU against its capacity.
 
+use itertools::Itertools;
+
 use super::curves::{lines, size_axis, sizes_of, titled};
 use super::panel::Panel;
 use super::tips::tip;
@@ -12,14 +14,9 @@ const GIB: f64 = 1_073_741_824.0;
 /// Peak memory over size, with the capacity of each GPU; `None` where capacities are not known.
 pub(crate) fn memory_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
     let x = size_axis(findings, sizes_of(&panel.lines));
-    let mut capacities: Vec<f64> = panel
-        .lines
-        .iter()
-        .flat_map(|(_, series)| series.ran())
-        .filter_map(|(_, measured)| measured.memory_capacity_bytes)
-        .collect();
-    capacities.sort_by(f64::total_cmp);
-    capacities.dedup();
+    let ran = panel.lines.iter().flat_map(|(_, series)| series.ran());
+    let capacities = ran.filter_map(|(_, measured)| measured.memory_capacity_bytes);
+    let capacities: Vec<f64> = capacities.sorted_by(f64::total_cmp).dedup().collect();
     let largest = capacities.last().copied()?;
     let rules = capacities
         .into_iter()

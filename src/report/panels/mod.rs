@@ -19,3 +19,4 @@ pub(crate) use charts::{CHARTS, PanelChart};
 pub(crate) use panel::panels;
 pub(crate) use plots::collective_plots;
 pub use plots::plots;
+pub(crate) use styles::styles;

@@ -1,7 +1,7 @@
 //! Selection of the series that a panel shows, and their colours.
 
 use super::styles::{LINES, styles};
-use crate::analysis::{Findings, SeriesFinding, fastest_of_groups};
+use crate::analysis::{Findings, SeriesFinding, fastest_of_groups, grouping};
 use crate::spec::Axis;
 
 /// Most panels of a section.
@@ -51,11 +51,8 @@ pub(crate) fn panels(findings: &Findings) -> (Vec<Panel<'_>>, usize) {
     } else {
         &selection.grouped_by
     };
-    let by: Vec<Axis> = grouped
-        .iter()
-        .copied()
-        .filter(|axis| !model.contains(axis))
-        .collect();
+    let by = grouped.iter().copied().filter(|axis| !model.contains(axis));
+    let by: Vec<Axis> = by.collect();
     let mut panels: Vec<Panel<'_>> = Vec::new();
     for series in selection.series {
         let name = series.label(model);
@@ -159,17 +156,8 @@ impl<'a> Panel<'a> {
         findings: &Findings,
         most: usize,
     ) -> (Vec<Axis>, Vec<&'a SeriesFinding>) {
-        let mut axes = self.by.clone();
-        for axis in finer(findings) {
-            if axes.contains(&axis) {
-                continue;
-            }
-            let mut more = axes.clone();
-            more.push(axis);
-            if fastest_of_groups(&self.all, &more).len() <= most {
-                axes = more;
-            }
-        }
+        let finer = finer(findings).filter(|axis| !self.by.contains(axis));
+        let axes = grouping(&self.all, self.by.clone(), finer, most);
         let series = fastest_of_groups(&self.all, &axes);
         (axes, series)
     }

@@ -7,7 +7,7 @@ pub(super) const LINES: usize = 8;
 
 /// Colours and markers of the lines of some panels, given their names: the same for the same name in
 /// every panel, unless there are more names than colours.
-pub(super) fn styles(panels: &[Vec<String>]) -> Vec<Vec<usize>> {
+pub(crate) fn styles(panels: &[Vec<String>]) -> Vec<Vec<usize>> {
     let names: Vec<&String> = panels.iter().flatten().unique().collect();
     let style = |(place, name): (usize, &String)| {
         let everywhere = names.iter().position(|known| *known == name);
