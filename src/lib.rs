@@ -4,28 +4,70 @@
 //! the middle is values; files, threads, the clock and the terminal are only at the two ends. A
 //! point that cannot run is a row, not an error and not a gap.
 //!
+//! # Examples
+//!
+//! From the text of a spec to the report of each point:
+//!
+//! ```
+//! use clustersweep::simulation::{Outcome, Scratch, simulate};
+//! use clustersweep::spec::{Overrides, Spec, Syntax};
+//!
+//! let text = r#"
+//!     grid = { gpu = "h100-sxm", nodes = [1, 4], model = "llama3-8b", global_batch = 512 }
+//! "#;
+//! let spec = Spec::parse("mine", text, Syntax::Toml, &Overrides::default())?;
+//! let (plan, mut scratch) = (spec.plan(), Scratch::default());
+//! for point in plan.kept(0..plan.len()) {
+//!     match simulate(&plan.scenario(&point)?, &mut scratch) {
+//!         Outcome::Completed(step) => println!("{:.2} s", step.step_time().as_secs_f64()),
+//!         Outcome::Infeasible(reason) => println!("{reason}"),
+//!         Outcome::Communicated(collective) => println!("{:?}", collective.time),
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A job built by hand, without a spec:
+//!
+//! ```
+//! use clustersweep::catalog::Catalog;
+//! use clustersweep::simulation::{Scratch, TrainingScenario, simulate_training};
+//!
+//! let catalog = Catalog::builtin();
+//! let mut job = TrainingScenario::new(
+//!     catalog.models["llama3-8b"].clone(),
+//!     catalog.gpus["h100-sxm"].clone(),
+//!     catalog.clusters["dgx-h100"].clone(),
+//!     catalog.stacks["current"].clone(),
+//! );
+//! (job.gpus, job.workload.global_batch, job.layout.tp) = (64, 512, Some(2));
+//! let step = simulate_training(&job, &mut Scratch::default())?;
+//! assert_eq!((step.layout.tp, step.layout.tp * step.layout.pp * step.layout.dp), (2, 64));
+//! # Ok::<(), clustersweep::simulation::Infeasible>(())
+//! ```
+//!
 //! # Rooms, lowest floor first
 //!
 //! A room names only rooms on lower floors; `tests/it/house.rs` holds it to that.
 //!
 //! | Floor | Room | What lives there |
 //! |---|---|---|
-//! | 1 | [`units`], [`closed_set`], [`memo`] | quantities; enums with fixed spellings; results remembered |
+//! | 1 | [`units`], [`closed_set`], [`memo`] | quantities; enums with fixed spellings; bounded caches |
 //! | 2 | [`des`] | event queue, clock, fair-shared links; has never heard of a GPU |
 //! | 2 | [`data_table`] | tables of data files: each key declared once, with its field |
 //! | 3 | [`hardware`] | GPU, node, cluster, topology |
-//! | 3 | [`model`] | what a neural network is: layers, operators, parameters |
-//! | 4 | [`stack`] | what a software generation fuses, overlaps and waits for |
+//! | 3 | [`model`] | neural networks: layers, operators, parameters |
+//! | 4 | [`stack`] | software generations: fused kernels, overlap, synchronisation, memory recipe |
 //! | 5 | [`catalog`] | `data/*.toml` and a spec's own tables → checked values of floors 3 and 4 |
-//! | 5 | [`collective`] | operation × algorithm → rounds of transfers, and their time on a topology |
-//! | 6 | [`cost`] | time of a kernel on a GPU; bytes a rank must hold |
+//! | 5 | [`collective`] | operation × algorithm → rounds of transfers, and their time on a topology; constants of NCCL, RCCL and XLA in `data/libraries/` |
+//! | 6 | [`kernel`] | time of a kernel on a GPU |
 //! | 7 | [`simulation`] | a scenario is one resolved point; layouts, schedules, the step, the search |
 //! | 8 | [`spec`] | text → spec → plan; `where` expressions; diagnostics with places |
 //! | 9 | [`record`] | the result row, the column table, Parquet out and in |
 //! | 10 | [`runner`] | chunks of the plan on the rayon pool; run folder; manifest |
 //! | 10 | [`analysis`] | curves, breakdown points, fits, bottlenecks, from record batches alone |
 //! | 11 | [`validation`] | measured cases, and the errors of predictions |
-//! | 11 | [`whatif`] | points simulated again: neighbours, frozen layouts, causes taken away, elasticities |
+//! | 11 | [`whatif`] | re-simulated points: neighbours, frozen layouts, counterfactuals, sensitivities |
 //! | 12 | [`report`] | findings → text, HTML, JSON |
 //! | 13 | [`cli`] | one file per subcommand; the only place that prints |
 //!
@@ -33,8 +75,8 @@
 //!
 //! # Why …?
 //!
-//! *Why is `stack` a room of its own?* Stacks name attention kernels (hardware) and what of a layer is
-//! fused (model), and are named by the catalogue: they need a floor between.
+//! *Why is `stack` a room of its own?* Stacks name attention kernels (hardware) and the fused parts of a
+//! layer (model), and the catalogue names stacks: they need a floor between.
 //!
 //! *Why do hardware, models and stacks declare the keys of data files?* A key is a field with a type, a
 //! range, a default and a meaning. Written once, with the field, they cannot disagree.
@@ -60,7 +102,7 @@ pub mod stack;
 pub mod catalog;
 pub mod collective;
 
-mod cost;
+mod kernel;
 
 pub mod simulation;
 

@@ -77,7 +77,7 @@ pub struct MemoryFootprint {
 
 impl MemoryFootprint {
     /// The peak.
-    pub(crate) fn total(&self) -> Bytes {
+    pub fn total(&self) -> Bytes {
         self.weights + self.gradients + self.optimizer + self.activations + self.buffers
     }
 }

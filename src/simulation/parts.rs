@@ -67,7 +67,7 @@ const NAMES: [(&str, &str, &str); 10] = [
 
 impl StepPart {
     /// The part's column in `points.parquet`.
-    pub(crate) const fn column(self) -> &'static str {
+    pub const fn column(self) -> &'static str {
         NAMES[self.index()].0
     }
 
@@ -140,12 +140,12 @@ impl<T: Default, const N: usize> From<[(StepPart, T); N]> for Parts<T> {
 impl<T: Copy + Sum> Parts<T> {
     /// The step.
     #[inline]
-    pub(crate) fn total(&self) -> T {
+    pub fn total(&self) -> T {
         self.0.iter().copied().sum()
     }
 
     /// All exposed communication.
-    pub(crate) fn exposed_communication(&self) -> T {
+    pub fn exposed_communication(&self) -> T {
         self.iter()
             .filter(|(part, _)| part.is_communication())
             .map(|(_, value)| value)
