@@ -24,7 +24,7 @@ pub struct UnknownName {
 
 /// The known name that a misspelt one was probably meant to be.
 ///
-/// That is the one with the fewest edits (insert, delete, replace, swap of neighbours; Damerau 1964, each pair
+/// The nearest name is the one with the fewest edits (insert, delete, replace, swap of neighbours; Damerau 1964, each pair
 /// swapped once), when those are at most a third of the longer name; the first of several. Case does
 /// not count as an edit. Names of over 64 letters are near to nothing.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -21,7 +21,7 @@ closed_set! {
     }
 }
 
-/// What makes a GPU spend more time on a sample than before.
+/// Cause of the additional time that a GPU spends on a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BreakdownCause {
     /// Kernels run further from their peak: smaller shards, another layout.

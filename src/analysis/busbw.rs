@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::collective_runs::{AUTO, CollectiveRun, Transfer, TransferReader};
 use super::findings::nothing_ran;
-use super::transfers::{AUTO, CollectiveRun, Transfer, TransferReader};
 use crate::record::Counts;
 
 /// Findings of one or several collective studies.

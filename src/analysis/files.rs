@@ -7,9 +7,9 @@ use itertools::Itertools;
 use thiserror::Error;
 
 use super::busbw::{Collectives, collectives};
+use super::collective_runs::{TransferReader, transfer_columns};
 use super::findings::{Analysis, Findings};
 use super::series::columns_read;
-use super::transfers::{TransferReader, transfer_columns};
 use crate::record::{Column, PointsReader, ReadError, Rows};
 use crate::spec::{AnalysisSettings, Axis, StudyKind};
 

@@ -23,15 +23,15 @@ mod library;
 mod links;
 mod network;
 mod op;
+mod pipelined_cost;
 mod placement;
 #[cfg(test)]
 mod properties;
 mod request;
 pub mod schedule;
-mod stages;
+mod schedule_cost;
 #[cfg(test)]
 mod tests;
-mod transfers;
 
 pub use algorithm::CollectiveAlgorithm;
 pub(crate) use custom::CarriedBy;

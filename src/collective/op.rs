@@ -5,17 +5,17 @@ use crate::closed_set;
 closed_set! {
     /// Operation that a group of ranks carries out together.
     pub enum CollectiveOp: "collective operation" {
-        /// Everyone ends with the sum of all buffers.
+        /// Each rank ends with the sum of all buffers.
         AllReduce = "all-reduce",
-        /// Everyone ends with all shares.
+        /// Each rank ends with the shares of all ranks.
         AllGather = "all-gather",
-        /// Everyone ends with the sum of one share.
+        /// Each rank ends with the sum, over all ranks, of its own share.
         ReduceScatter = "reduce-scatter",
-        /// Everyone sends one share to everyone.
+        /// Each rank sends a different share to every other rank.
         AllToAll = "all-to-all",
-        /// One buffer to all.
+        /// The root sends its buffer to all ranks.
         Broadcast = "broadcast",
-        /// One rank to the next one.
+        /// Each rank sends its buffer to the next rank.
         SendRecv = "send-recv",
     }
 }

@@ -1,4 +1,4 @@
-//! What holds for every topology, algorithm, operation and number of ranks.
+//! Properties of every topology, algorithm, operation and number of ranks.
 
 use std::sync::Arc;
 

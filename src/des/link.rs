@@ -15,7 +15,7 @@ pub struct PerLinkClass<T> {
 pub(crate) type LinkLoads = PerLinkClass<f64>;
 
 impl<T> PerLinkClass<T> {
-    /// The same function of each class.
+    /// Applies a function to the value of each class.
     pub(crate) fn map<U>(self, of: impl Fn(T) -> U) -> PerLinkClass<U> {
         PerLinkClass {
             scale_up: of(self.scale_up),

@@ -1,7 +1,7 @@
 //! Time of fused attention.
 
-use crate::cost::machine::Machine;
 use crate::hardware::AttentionRate;
+use crate::kernel::machine::Machine;
 use crate::model::Operator;
 
 /// Rows of the score matrix that one SM works on.

@@ -1,8 +1,8 @@
-//! Time of a kernel on a GPU, and bytes that a rank must hold.
+//! Time of a kernel on a GPU: products, attention, memory-bound kernels.
 
 mod attention;
-pub(crate) mod kernel;
 mod machine;
 mod product;
+pub(crate) mod time;
 
-pub(crate) use kernel::{KernelContext, operator_time};
+pub(crate) use time::{KernelContext, operator_time};

@@ -11,8 +11,8 @@
 //! sums over the bandwidth that streams reach. `scripts/fit-kernels` fits the constants to measured
 //! products with the same formulas and prints the errors.
 
-use crate::cost::machine::Machine;
 use crate::hardware::GemmRate;
+use crate::kernel::machine::Machine;
 
 /// Tiles that libraries choose from.
 const TILES: [(u64, u64); 6] = [

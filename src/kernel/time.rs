@@ -1,9 +1,9 @@
 //! Time of one operator on one GPU.
 
-use crate::cost::attention::attention_seconds;
-use crate::cost::machine::Machine;
-use crate::cost::product::{Product, product_seconds};
 use crate::hardware::{AttentionKernel, Gpu, Precision};
+use crate::kernel::attention::attention_seconds;
+use crate::kernel::machine::Machine;
+use crate::kernel::product::{Product, product_seconds};
 use crate::model::Operator;
 use crate::stack::{KernelFractions, LowPrecisionRecipe};
 use crate::units::{Flops, SimDuration};

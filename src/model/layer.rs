@@ -34,9 +34,9 @@ pub(super) struct Exchange {
 /// Recomputation policies that keep an activation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeptBy {
-    /// All but full recomputation.
+    /// Kept by every policy but full recomputation.
     Layer,
-    /// None: a part of the attention core, which selective recomputation drops too.
+    /// Kept only without recomputation: a part of the attention core, which selective recomputation drops.
     Core,
 }
 

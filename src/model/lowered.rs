@@ -8,7 +8,7 @@ use crate::units::{Bytes, Flops};
 pub(crate) struct LogitBytes {
     /// Kept from the forward to the backward pass.
     pub kept: u64,
-    /// Held in addition while gradients of the loss are computed.
+    /// Unsharded in addition while gradients of the loss are computed.
     pub transient: u64,
 }
 

@@ -70,7 +70,7 @@ pub enum FolderError {
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Held while a run writes there.
+    /// Unsharded while a run writes there.
     lock: Option<Arc<Lock>>,
 }
 

@@ -19,7 +19,10 @@ closed_set! {
     }
 }
 
-/// Reason for which a point cannot run: the limit, the need and what was available.
+/// Reason for which a point cannot run.
+///
+/// Sentences about memory and divisibility are made here; `Limit` and `Unsupported` hold the sentence of the
+/// check that failed: `training/request.rs`, `training/layout.rs`, `collective.rs` and `spec/scenario.rs`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Infeasible {
     /// The best layout needs more memory than the GPU has.

@@ -25,7 +25,7 @@ pub use scenario::{CollectiveScenario, RunSettings, Scenario, Workload};
 pub use scenario::{LayoutRequest, TrainingScenario};
 pub use scratch::Scratch;
 pub use training::simulate_training;
-pub use training::stage_memory;
+pub(crate) use training::stage_memory;
 
 /// Simulates one scenario. It does no I/O and cannot fail: that a point cannot run is an outcome.
 ///

@@ -24,7 +24,7 @@ pub struct TrainingScenario {
     /// The GPU.
     pub gpu: Arc<Gpu>,
     /// Node and fabric, with the spec's topology, oversubscription and NIC rate applied.
-    pub(crate) cluster: Arc<Cluster>,
+    pub cluster: Arc<Cluster>,
     /// The network that is trained.
     pub model: Arc<Model>,
     /// Software generation.
@@ -243,7 +243,7 @@ pub struct CollectiveScenario {
     /// The GPU.
     pub gpu: Arc<Gpu>,
     /// Node and fabric, overrides applied.
-    pub(crate) cluster: Arc<Cluster>,
+    pub cluster: Arc<Cluster>,
     /// Ranks.
     pub gpus: u32,
     /// Operation.

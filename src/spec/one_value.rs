@@ -3,8 +3,8 @@
 use crate::closed_set::nearest;
 use crate::spec::axis::{Axis, Domain};
 use crate::spec::diagnostic::Diagnostic;
+use crate::spec::layers_per_stage;
 use crate::spec::names::Names;
-use crate::spec::stages;
 use crate::spec::syntax::{Node, Value};
 use crate::spec::value::AxisValue;
 use crate::units::Bytes;
@@ -31,7 +31,7 @@ pub(super) fn value(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue,
         Domain::Size => size(axis, node).map(AxisValue::Size),
         Domain::Stages => {
             let text = node.text().ok_or_else(|| mismatch(axis, node))?;
-            match stages::parse(text) {
+            match layers_per_stage::parse(text) {
                 Ok(_) => Ok(AxisValue::name(text)),
                 Err(message) => Err(Diagnostic::error(&node.place, message)),
             }

@@ -14,8 +14,8 @@ use crate::spec::condition::{Expression, Field, Operand};
 use crate::spec::custom::CustomTables;
 use crate::spec::point::GridPoint;
 use crate::spec::product::{Digit, Product};
-use crate::spec::resolution::{self, mixed};
 use crate::spec::resolver::{COMPLETED, Resolver};
+use crate::spec::scenario::{self, mixed};
 use crate::spec::value::AxisValue;
 
 /// Axis values that are compared with one another.
@@ -256,7 +256,7 @@ impl Plan {
     /// If its GPUs are no whole nodes, or its batch has more samples than a step can have. Whatever else
     /// cannot run is an outcome of the simulation.
     pub fn scenario(&self, point: &GridPoint) -> Result<Scenario, Infeasible> {
-        resolution::scenario(&self.resolver, self.kind, point)
+        scenario::scenario(&self.resolver, self.kind, point)
     }
 
     /// Counts what `where` keeps and drops, looking at no more than about `looks` points.

@@ -10,9 +10,9 @@ use crate::simulation::{
     TrainingScenario, Workload,
 };
 use crate::spec::axis::{Axis, StudyKind};
+use crate::spec::layers_per_stage;
 use crate::spec::point::GridPoint;
 use crate::spec::resolver::{COMPLETED, Resolver};
-use crate::spec::stages;
 use crate::spec::value::AxisValue;
 use crate::units::Bytes;
 
@@ -119,9 +119,9 @@ fn layout(point: &GridPoint) -> LayoutRequest {
         vpp: count(point, Axis::Vpp),
         dp: count(point, Axis::Dp),
         etp: count(point, Axis::Etp),
-        layers_per_stage: point
-            .text(Axis::LayersPerStage)
-            .map(|text| stages::parse(text).expect("the reader of specs parsed it before")),
+        layers_per_stage: point.text(Axis::LayersPerStage).map(|text| {
+            layers_per_stage::parse(text).expect("the reader of specs parsed it before")
+        }),
         zero: named(point, Axis::Zero),
         sequence_parallel: flag(point, Axis::SequenceParallel),
         recompute: named(point, Axis::Recompute),
@@ -151,8 +151,8 @@ fn flag(point: &GridPoint, axis: Axis) -> Option<bool> {
     point.value(axis).and_then(AxisValue::as_bool)
 }
 
-/// Seed of one point: neighbours share nothing, and the draws of a point do not depend on when or where it
-/// runs.
+/// Seed of a point from the seed of the run and the index of the point, so that draws do not depend on the
+/// order of execution.
 pub(super) fn mixed(seed: u64, index: u64) -> u64 {
     random::mixed(seed ^ index.wrapping_add(1).wrapping_mul(random::GOLDEN))
 }

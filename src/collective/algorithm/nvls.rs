@@ -86,7 +86,8 @@ fn offer(op: CollectiveOp) -> Offer {
     }
 }
 
-/// NVLS where switches can reduce for this group: NCCL leaves up to five members to rings.
+/// Constants of NVLS; `None` without in-network reduction or with five or fewer ranks per domain, where NCCL
+/// uses rings.
 fn kernel(group: &Group<'_>) -> Option<&'static Nvls> {
     let nvls = group.generation().nvls.as_ref();
     nvls.filter(|_| group.job.cluster.scale_up.in_network_reduction && group.shape.members > 5)

@@ -1,4 +1,5 @@
-//! Around a ring, share by share; a broadcast goes along it in chunks.
+//! Ring algorithm: rounds, closed-form cost and NCCL cost, with the constants of `data/libraries/`. Shares
+//! travel around the ring; a broadcast travels along it in chunks.
 //!
 //! Source: Patarasuk & Yuan, JPDC 69(2), 2009.
 
@@ -102,7 +103,7 @@ impl Work {
     }
 }
 
-/// Part of a buffer that each rank of a ring sends in one pass or two.
+/// Bytes that each rank sends, as a multiple of the buffer: 2(n − 1)/n for an all-reduce.
 pub(super) fn moved(group: &Group<'_>) -> f64 {
     Work::of(group).moved
 }

@@ -1,4 +1,4 @@
-//! Columns of the table of algorithms.
+//! What every collective algorithm defines: its rounds, its cost, its support in the libraries.
 
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::Group;
@@ -6,19 +6,19 @@ use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::schedule::{GroupLayout, Pipeline, Rounds, Schedule, reducing};
 use crate::units::Seconds;
 
-/// One algorithm.
+/// Definition of one algorithm.
 pub(in crate::collective) struct Row {
     /// Rounds over a group; `None` where the algorithm does not carry the operation.
     pub(in crate::collective) plan: fn(CollectiveOp, GroupLayout) -> Option<Plan>,
     /// Cost of the rounds in closed form, where it has one; else they are priced transfer by transfer.
     pub(in crate::collective) closed_form: fn(&Group<'_>, Protocol) -> Option<Cost>,
-    /// Path that NCCL and its kin have for it.
+    /// Implementation in NCCL and libraries like it; `None` where they have none.
     pub(in crate::collective) library: Option<LibraryPath>,
     /// Bytes that a rank sends.
     pub(in crate::collective) sent: fn(&Group<'_>) -> Sent,
-    /// Whether every rank talks to all others at once.
+    /// Whether every rank sends to all others at once.
     pub(in crate::collective) everyone_at_once: bool,
-    /// Whether each domain of a group must hold as many of its ranks.
+    /// Whether all scale-up domains must hold equally many ranks of the group.
     pub(in crate::collective) needs_even_domains: bool,
 }
 
@@ -31,7 +31,8 @@ pub(in crate::collective) enum Plan {
 }
 
 impl Row {
-    /// An algorithm that no library has, among neighbours, priced from its rounds.
+    /// An algorithm without a library implementation whose ranks send to neighbours only; its cost comes from its
+    /// rounds.
     pub(in crate::collective) const fn priced_by_transfers(
         plan: fn(CollectiveOp, GroupLayout) -> Option<Plan>,
     ) -> Self {
@@ -47,7 +48,7 @@ impl Row {
 }
 
 impl Plan {
-    /// Rounds with a chunk per share.
+    /// Rounds with one chunk for each rank's share of the buffer.
     pub(in crate::collective) fn of_shares(op: CollectiveOp, ranks: u32, rounds: Rounds) -> Self {
         Self::Rounds(Schedule::of_shares(op, ranks, rounds))
     }

@@ -5,21 +5,21 @@ use std::ops::Range;
 use crate::collective::op::CollectiveOp;
 use crate::collective::schedule::rounds::{Rounds, Schedule, Transfer};
 
-/// A collective whose buffer goes through stages in chunks.
+/// A collective whose buffer passes through stages in chunks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::collective) struct Pipeline {
-    /// Switches that reduce, numbered after the ranks.
+    /// Number of reducing switches; their vertex numbers follow those of the ranks.
     pub(in crate::collective) switches: u32,
-    /// Parts of the buffer with paths of their own.
+    /// Number of lanes: slices of the buffer, each with its own path.
     pub(in crate::collective) lanes: u32,
-    /// Chunks of a lane; `None`: as many as are fastest.
+    /// Number of chunks per lane; `None` for the fastest number.
     pub(in crate::collective) chunks: Option<u32>,
-    /// Passes one after another, each a row of stages whose transfers name lanes.
+    /// Consecutive passes, each a sequence of stages whose transfers name lanes.
     pub(in crate::collective) passes: Vec<Rounds>,
 }
 
 impl Pipeline {
-    /// A pipeline of ranks alone, with as many chunks as are fastest.
+    /// A pipeline without switches, in the fastest number of chunks.
     pub(in crate::collective) const fn of_lanes(lanes: u32, passes: Vec<Rounds>) -> Self {
         Self {
             switches: 0,
@@ -29,7 +29,7 @@ impl Pipeline {
         }
     }
 
-    /// The rounds with so many chunks in a lane.
+    /// Expands the pipeline to rounds, with `chunks` chunks per lane unless their number is fixed.
     pub(in crate::collective) fn schedule(
         &self,
         op: CollectiveOp,
@@ -60,12 +60,12 @@ impl Pipeline {
     }
 }
 
-/// Rounds of a pass.
+/// Number of rounds in which `chunks` chunks pass through `stages` stages.
 pub(in crate::collective) const fn rounds_of(stages: u32, chunks: u32) -> u32 {
     (stages + chunks).saturating_sub(1)
 }
 
-/// Stages that have a chunk in a round.
+/// Range of stages that are active in a round.
 pub(in crate::collective) fn stages_of(round: u32, stages: u32, chunks: u32) -> Range<u32> {
     (round + 1).saturating_sub(chunks)..(round + 1).min(stages)
 }

@@ -109,7 +109,7 @@ fn title(panel: &Panel<'_>) -> String {
     }
 }
 
-/// Around the values in steps of ten percent; from zero where that is not far.
+/// y axis around the values in steps of 10%, from zero where the lowest value is small.
 fn scale(values: impl Iterator<Item = f64>) -> Scale {
     let (low, high) = values.fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
         (low.min(value), high.max(value))

@@ -12,7 +12,7 @@ use crate::report::chart::{Range, RangeChart, RangeMark};
 use crate::report::quantity::percent;
 use crate::spec::Axis;
 
-/// Most rows.
+/// Maximum number of rows of the chart.
 const ROWS: usize = 22;
 
 /// The reach of each series, or of the fastest of each group; `None` where no series ran at more

@@ -1,10 +1,10 @@
 //! Costs of a layout: what its layers, virtual stages and sends take, before the step is simulated.
 
 use crate::simulation::training::comm_cost::CommCost;
+use crate::simulation::training::data_parallel_cost::check_schedule;
 use crate::simulation::training::passes::{LayerCosts, layer_costs};
 use crate::simulation::training::pipeline::{VirtualStage, send_cost, virtual_stages};
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::replica_cost::check_schedule;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, Layout, StepPart, TimeShares, TrainingScenario};
 use crate::stack::Overlap;

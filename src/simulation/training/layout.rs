@@ -5,7 +5,7 @@ use itertools::Itertools;
 use crate::collective::{Algorithm, CollectiveOp};
 use crate::hardware::AttentionKernel;
 use crate::model::Family;
-use crate::simulation::training::{request, stages};
+use crate::simulation::training::{request, stage_layers};
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::stack::{PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage};
 
@@ -354,7 +354,7 @@ fn stage_layers(
             "pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"
         )));
     }
-    Ok(stages::spread(layers, stages as u32))
+    Ok(stage_layers::spread(layers, stages as u32))
 }
 
 fn pipeline_schedule(

@@ -1,7 +1,10 @@
 //! Training steps: layout and placement, pipeline schedules, the step on the engine, the search.
 
+mod cache;
 mod comm_cost;
 mod costs;
+mod data_parallel_cost;
+mod data_parallel_play;
 mod layout;
 mod memory;
 mod optimizer;
@@ -10,14 +13,11 @@ mod passes;
 mod pipeline;
 mod play;
 mod pricing;
-mod replica_cost;
-mod replica_play;
 mod request;
 pub(crate) mod schedule;
 mod search;
-mod shared;
 mod slowest;
-pub(crate) mod stages;
+pub(crate) mod stage_layers;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -25,7 +25,7 @@ mod trace;
 mod variability;
 mod work;
 
-pub(super) use shared::Shared;
+pub(super) use cache::Shared;
 #[cfg(test)]
 pub(crate) use timeline::SliceKind;
 pub(crate) use timeline::Track;
@@ -69,7 +69,7 @@ pub fn simulate_training(
 ///
 /// # Errors
 /// If no layout divides.
-pub fn stage_memory(
+pub(crate) fn stage_memory(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<Vec<MemoryFootprint>, Infeasible> {

@@ -5,7 +5,7 @@ use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::passes::{LayerCost, LayerCosts};
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::stages::layers_of;
+use crate::simulation::training::stage_layers::layers_of;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
 use crate::units::Bytes;

@@ -6,7 +6,7 @@ use crate::des::TaskId;
 use crate::simulation::TimeShares;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::memory;
-use crate::simulation::training::stages::layers_of;
+use crate::simulation::training::stage_layers::layers_of;
 use crate::simulation::training::timeline::{Label, SliceKind, Timeline, Track};
 use crate::units::{Bytes, SimDuration, SimTime};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::cost::{KernelContext, operator_time};
 use crate::hardware::{AttentionKernel, Precision};
+use crate::kernel::{KernelContext, operator_time};
 use crate::memo::Memo;
 use crate::model::{
     CommGroup, CommOp, Format, Kept, LogitBytes, LoweredLayer, Operator, Shard, ShardParameters,

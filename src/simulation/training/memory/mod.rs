@@ -5,10 +5,10 @@
 //! steps. Activations are freed while gradients appear, so that the two never add up in full unless
 //! the gradients persist from an earlier microbatch or step.
 
-mod held;
-mod state;
+mod model_state;
 #[cfg(test)]
 mod tests;
+mod unsharded;
 
 use crate::simulation::training::schedule::{self, PipelineSize};
 use crate::simulation::training::work::{LayerWork, ModelWork};
@@ -16,8 +16,8 @@ use crate::simulation::{Layout, MemoryFootprint, TrainingScenario};
 use crate::stack::PipelineSchedule;
 use crate::units::Bytes;
 
-use held::{Held, Policy};
-use state::State;
+use model_state::State;
+use unsharded::{Policy, Unsharded};
 
 /// Footprint of the fullest stage.
 pub(super) fn peak(
@@ -38,7 +38,7 @@ pub(super) fn footprint(
     work: &ModelWork,
     stage: u32,
 ) -> MemoryFootprint {
-    let held = Held::of(scenario, layout, work, stage);
+    let held = Unsharded::of(scenario, layout, work, stage);
     let state = State::of(scenario, layout, &held);
     let activations = Activations::of(scenario, layout, &held, stage);
     let peak = moments(scenario, layout, &state, &activations)
@@ -127,7 +127,7 @@ struct Activations {
 }
 
 impl Activations {
-    fn of(scenario: &TrainingScenario, layout: &Layout, held: &Held, stage: u32) -> Self {
+    fn of(scenario: &TrainingScenario, layout: &Layout, held: &Unsharded, stage: u32) -> Self {
         let pipeline = PipelineSize {
             stages: layout.pp,
             chunks: layout.vpp,

@@ -1,4 +1,4 @@
-//! Weights, gradients and optimizer states of one pipeline stage.
+//! Weights, gradients and optimizer states that a rank of one pipeline stage holds, sharded by ZeRO stage.
 
 use crate::simulation::training::optimizer;
 use crate::simulation::training::parameters::Sharded;
@@ -6,7 +6,7 @@ use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{GradientPrecision, Sharding, ZeroStage};
 use crate::units::Bytes;
 
-use super::held::Held;
+use super::unsharded::Unsharded;
 
 /// Model state of a stage: bytes that do not depend on the batch.
 ///
@@ -17,8 +17,8 @@ use super::held::Held;
 pub(super) struct State {
     /// Weights kept from step to step.
     pub(super) weights: Bytes,
-    /// All weights in the format of training while a step's passes run: gathered once (FSDP's ZeRO-2) or cast by
-    /// autocast, which keeps its copies for the backward pass.
+    /// Unsharded copy of the weights in the compute precision during forward and backward passes: gathered once
+    /// (FSDP's ZeRO-2), or the casts that autocast keeps for the backward pass.
     pub(super) whole: Bytes,
     /// Gathered weights of the layer that runs and of the next.
     pub(super) gathered: Bytes,
@@ -38,7 +38,7 @@ pub(super) struct State {
 
 impl State {
     /// State of a stage with the parameters of `held`.
-    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, held: &Held) -> Self {
+    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, held: &Unsharded) -> Self {
         let parameters = Sharded::of(scenario, layout, held.parameters);
         let bytes = |each: f64, sharded_from| Bytes::from_f64(parameters.held(sharded_from) * each);
         let recipe = &scenario.stack.recipe;

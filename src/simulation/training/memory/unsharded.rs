@@ -1,14 +1,14 @@
-//! Parameters and activations of one pipeline stage, added up layer by layer.
+//! Parameters and activations of one pipeline stage before ZeRO shards them, summed over its layers.
 
 use crate::model::ShardParameters;
-use crate::simulation::training::stages::layers_of;
+use crate::simulation::training::stage_layers::layers_of;
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{Recompute, SelectiveRecompute};
 
 /// Parameters and activations of a stage, before anything is sharded over data parallelism.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct Unsharded {
     /// Parameters of all layers.
     pub(super) parameters: ShardParameters,
     /// Parameters of the largest layer, embedding and head included.
@@ -33,7 +33,7 @@ pub(super) struct Held {
     pub(super) output: u64,
 }
 
-impl Held {
+impl Unsharded {
     /// Adds up the layers of `stage`, with embedding and head where it has them.
     pub(super) fn of(
         scenario: &TrainingScenario,
