@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use roaring::RoaringTreemap;
+
 use crate::record::provenance::keys;
 use crate::record::{
     Counts, Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference,
@@ -16,7 +18,8 @@ use crate::simulation::ReasonKind;
 pub struct Finished {
     /// Counts by status. Crashed points are excluded: they are retried.
     pub counts: Counts,
-    points: PointSet,
+    /// Indices of the points, compressed: plans of a billion points are resumed too.
+    points: RoaringTreemap,
 }
 
 /// Why a run cannot be resumed.
@@ -45,7 +48,7 @@ pub enum ResumeError {
 impl Finished {
     /// Whether a point is finished.
     pub(crate) fn has(&self, point: u64) -> bool {
-        self.points.has(point)
+        self.points.contains(point)
     }
 
     /// Number of finished points.
@@ -155,38 +158,5 @@ fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<
             found: one,
             expected: other,
         }),
-    }
-}
-
-/// A set of points in blocks of bits: about a bit per point, for plans of a billion points.
-#[derive(Clone, Debug, Default)]
-struct PointSet {
-    blocks: BTreeMap<u64, [u64; WORDS]>,
-}
-
-/// Words of 64 points in a block.
-const WORDS: usize = 16;
-
-impl PointSet {
-    /// Block, word and bit of a point.
-    fn at(point: u64) -> (u64, usize, u64) {
-        let word = point / 64;
-        let (block, word) = (word / WORDS as u64, word % WORDS as u64);
-        (block, word as usize, 1 << (point % 64))
-    }
-
-    fn has(&self, point: u64) -> bool {
-        let (block, word, bit) = Self::at(point);
-        let found = self.blocks.get(&block);
-        found.is_some_and(|words| words[word] & bit != 0)
-    }
-
-    /// Adds a point; whether it is new.
-    fn insert(&mut self, point: u64) -> bool {
-        let (block, word, bit) = Self::at(point);
-        let words = self.blocks.entry(block).or_default();
-        let new = words[word] & bit == 0;
-        words[word] |= bit;
-        new
     }
 }

@@ -28,6 +28,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("parquet", &["record"]),
     ("rayon", &["runner", "validation", "whatif"]),
     ("resvg", &["report"]),
+    ("roaring", &["runner"]),
     ("roxmltree", &["collective"]),
     ("serde", &[]),
     ("serde_json", &[]),
