@@ -36,7 +36,7 @@ impl SimTime {
     }
 
     /// Seconds since the start.
-    pub(crate) fn as_secs_f64(self) -> f64 {
+    pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / PICOS_PER_SEC
     }
 }

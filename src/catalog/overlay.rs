@@ -28,26 +28,6 @@ const DEEPEST: usize = 64;
 /// it gives. A price without its own date has none; a model that changes anything drops the
 /// published count of its base. A preset whose base is a changed preset stays as it was.
 ///
-/// ```
-/// use clustersweep::catalog::{Catalog, overlay};
-///
-/// let own = r#"
-///     [gpus.h100-quiet]
-///     base = "h100-sxm"
-///     power = "500 W"
-/// "#;
-/// let catalog = overlay(Catalog::builtin(), &own.parse()?).expect("no faults");
-/// assert_eq!(catalog.gpus["h100-quiet"].sms, catalog.gpus["h100-sxm"].sms);
-///
-/// let slip = "[gpus.h100-quiet]\nbase = \"h100-sxm\"\npowr = \"500 W\"";
-/// let faults = overlay(Catalog::builtin(), &slip.parse()?).expect_err("a fault");
-/// assert_eq!(
-///     faults[0].to_string(),
-///     "gpus.h100-quiet.powr: unknown key `powr` (did you mean `power`?)"
-/// );
-/// # Ok::<(), toml::de::Error>(())
-/// ```
-///
 /// # Errors
 /// Every fault of every table, in the order of [`Kind`] and then of the tables.
 pub(crate) fn overlay(

@@ -51,7 +51,7 @@ pub struct Crossing {
 
 impl Crossing {
     /// A link that all of a flow crosses.
-    pub(crate) const fn whole(link: u32) -> Self {
+    pub const fn whole(link: u32) -> Self {
         Self { link, share: 1.0 }
     }
 }
