@@ -1,6 +1,6 @@
 //! Measured cases, and the errors of the simulator's predictions.
 //!
-//! A file of cases is a CSV whose header tells the [`CaseKind`], or a JSON network of flows. Each row becomes a [`Case`]:
+//! A file of cases is a CSV whose header tells the [`CaseKind`], or a JSON network of flows. Each row becomes a [`Case`](case::Case):
 //! the scenario to simulate, or why there is none. [`judge`] simulates cases, [`Assessment`] summarises their errors by
 //! group.
 //!

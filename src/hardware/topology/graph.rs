@@ -90,7 +90,7 @@ impl Graph {
     }
 
     /// Calls `take` with each link's share of a unit of traffic when every vertex splits what it forwards
-    /// equally among its links on shortest paths, given the [`distances`](Self::distances) to the
+    /// equally among its links on shortest paths, given the hop distances to the
     /// destination; never where there is no path.
     pub(crate) fn shares_towards(
         &self,
@@ -119,7 +119,7 @@ impl Graph {
     }
 
     /// Calls `take` with the load of each link when several vertices send to one destination, each its
-    /// amount, given the [`distances`](Self::distances) to it. Traffic that meets at a vertex is forwarded
+    /// amount, given the hop distances to it. Traffic that meets at a vertex is forwarded
     /// together, so that many senders cost no more than one walk over the network.
     pub(crate) fn gather_towards(
         &self,
@@ -146,7 +146,7 @@ impl Graph {
     }
 
     /// Mean length of the shortest paths from every vertex to a destination, weighted by their shares,
-    /// given the [`distances`](Self::distances) to it; infinite where there is none.
+    /// given the hop distances to it; infinite where there is none.
     pub(crate) fn mean_lengths(
         &self,
         distance: &[Option<u32>],

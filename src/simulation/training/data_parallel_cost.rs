@@ -182,14 +182,13 @@ impl ReplicaCosts<'_> {
     /// If the requested algorithm cannot run on this network.
     pub(super) fn tied_embedding(&mut self) -> Result<SimDuration, Infeasible> {
         let network = self.scenario.model.transformer();
-        let Some(network) = network.filter(|network| network.tied_embeddings) else {
+        let table = network.and_then(|network| network.tied_table_parameters(self.layout.tp));
+        let Some(table) = table else {
             return Ok(SimDuration::ZERO);
         };
         if self.layout.pp == 1 || self.scenario.run.leaves_out(StepPart::DpComm) {
             return Ok(SimDuration::ZERO);
         }
-        let table =
-            u64::from(network.vocab) * u64::from(network.hidden) / u64::from(self.layout.tp);
         let bytes = table * self.gradient_bytes();
         // First and last stage are as far apart as neighbours once stages fill whole domains.
         let groups = GroupPattern {
