@@ -73,7 +73,7 @@ impl From<CollectiveAlgorithm> for Algorithm {
 }
 
 impl Hash for Algorithm {
-    /// A custom algorithm by its name: two of one name are told apart by their rounds.
+    /// A custom algorithm by its name: two with one name differ by their rounds.
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
             Self::BuiltIn(algorithm) => algorithm.hash(state),

@@ -30,7 +30,7 @@ pub(super) enum LinkKind {
 /// NICs, out and in; the fabric's links.
 pub(super) struct Links<'a> {
     job: &'a Job,
-    /// NICs of a domain that are told apart.
+    /// NICs of a domain that are distinguished.
     pub(super) nics: u32,
     has_pairs: bool,
 }

@@ -64,7 +64,7 @@ pub(super) struct PipelineLoads {
     port: Bandwidth,
     /// Rate of all NICs of a domain.
     domain_nics: Bandwidth,
-    /// NICs of a domain that are told apart.
+    /// NICs of a domain that are distinguished.
     nics: u32,
     passes: Vec<PassLoads>,
     /// Time that the busiest links take for a chunk of one byte that passes all stages.

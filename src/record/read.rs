@@ -38,7 +38,7 @@ pub(crate) struct PointsReader {
 impl PointsReader {
     /// Opens a file and reads its metadata.
     ///
-    /// A file that another program wrote has lost its metadata; the kind of study is then told by
+    /// A file that another program wrote has lost its metadata; the kind of study then follows from
     /// its columns.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! A plan's points on all cores, and the run folder that comes of them.
 //!
-//! Three stages run beside each other, joined by channels of two chunks, so that memory does not
+//! Three stages run concurrently, joined by channels of two chunks, so that memory does not
 //! grow with the plan: the plan is walked, a chunk of points is simulated on the rayon pool with its
 //! order kept, and finished chunks are written to `parts/`, each a whole Parquet file. At the end the
 //! parts become `points.parquet`. Which thread played a point shows nowhere in the rows.

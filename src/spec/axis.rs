@@ -114,11 +114,11 @@ pub(crate) enum AxisDefault {
     Number(f64),
     /// A name.
     Name(&'static str),
-    /// Told by the GPU; in words, and as a value.
+    /// The GPU's: in words, and as a value.
     OfGpu(&'static str, fn(&Gpu) -> AxisValue),
-    /// Told by the model; in words, and as a value, which not every model has.
+    /// The model's: in words, and as a value, which not every model has.
     OfModel(&'static str, fn(&Model) -> Option<AxisValue>),
-    /// Told by the cluster preset; in words, and as a value.
+    /// The cluster preset's: in words, and as a value.
     OfCluster(&'static str, fn(&Cluster) -> AxisValue),
     /// Computed from other axes, in words, where all of them have values; else `auto`.
     OfAxes(&'static str, &'static [Axis]),

@@ -83,9 +83,9 @@ pub(super) fn varied_inputs(rows: &[&KeyedRow]) -> Vec<Axis> {
     let values = |axis| rows.iter().map(move |row| row.input(axis));
     let varies = |axis: &Axis| !values(*axis).all_equal();
     let by_gpu = |axis| values(Axis::Gpu).zip(values(axis));
-    let told = |axis: &Axis| *axis == Axis::Gpu || !decides(by_gpu(*axis));
+    let distinguishes = |axis: &Axis| *axis == Axis::Gpu || !decides(by_gpu(*axis));
     let axes = Axis::ALL.iter().copied();
-    axes.filter(varies).filter(told).collect()
+    axes.filter(varies).filter(distinguishes).collect()
 }
 
 impl KeyedRow {

@@ -14,7 +14,7 @@ use crate::validation::{CaseKind, Judged};
 /// File name of the plot.
 pub const PLOT: &str = "accuracy.svg";
 
-/// Charts beside each other.
+/// Charts in a row.
 const COLUMNS: usize = 2;
 
 /// A scored step.
