@@ -58,8 +58,7 @@ pub use contents::Catalog;
 pub(crate) use entry::{Entry, EntryValue, Sources};
 pub(crate) use fault::{CatalogFault, FaultPlace};
 pub(crate) use kind::Kind;
-pub(crate) use overlay::model_of;
-pub(crate) use overlay::overlay;
+pub(crate) use overlay::{model_of, overlay};
 pub(crate) use schema::schema;
 
 #[cfg(test)]

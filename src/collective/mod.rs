@@ -34,12 +34,10 @@ mod schedule_cost;
 mod tests;
 
 pub use algorithm::CollectiveAlgorithm;
-pub(crate) use custom::CarriedBy;
-pub(crate) use custom::{Algorithm, CustomAlgorithm};
+pub(crate) use custom::{Algorithm, CarriedBy, CustomAlgorithm};
 pub(crate) use library::{fitted_constants, launch_per_gpu};
 pub use network::Network;
-pub use op::CollectiveOp;
-pub use op::Protocol;
+pub use op::{CollectiveOp, Protocol};
 pub use placement::GroupPattern;
 pub use request::CollectiveRequest;
 pub(crate) use request::{CollectiveCost, Unsupported};

@@ -14,8 +14,9 @@ pub(crate) use gpu::{AttentionRate, GemmRate, KernelRates};
 pub use precision::Precision;
 #[cfg(test)]
 pub(crate) use topology::Graph;
-pub use topology::TopologyFault;
-pub(crate) use topology::{CustomLink, CustomNetwork, CustomTopology};
-pub(crate) use topology::{CustomPlacement, CustomTopologyFault};
-pub use topology::{DeviceUnit, FabricTopology};
-pub use topology::{Topology, TopologyKind, TopologySize};
+pub(crate) use topology::{
+    CustomLink, CustomNetwork, CustomPlacement, CustomTopology, CustomTopologyFault,
+};
+pub use topology::{
+    DeviceUnit, FabricTopology, Topology, TopologyFault, TopologyKind, TopologySize,
+};

@@ -15,14 +15,15 @@ pub(crate) mod training;
 pub(crate) use collective::simulate_collective;
 pub use counterfactual::Counterfactual;
 pub use infeasible::{Infeasible, ReasonKind};
-pub use outcome::{CollectiveReport, Layout, MemoryFootprint, NetworkUse, Percentiles};
-pub use outcome::{Outcome, StepReport};
+pub use outcome::{
+    CollectiveReport, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles, StepReport,
+};
 pub(crate) use parts::PartSeconds;
-pub use parts::StepPart;
-pub use parts::TimeShares;
+pub use parts::{StepPart, TimeShares};
 pub(crate) use scenario::CommunicationRequest;
-pub use scenario::{CollectiveScenario, RunSettings, Scenario, Workload};
-pub use scenario::{LayoutRequest, TrainingScenario};
+pub use scenario::{
+    CollectiveScenario, LayoutRequest, RunSettings, Scenario, TrainingScenario, Workload,
+};
 pub use scratch::Scratch;
 pub use training::simulate_training;
 pub(crate) use training::stage_memory;

@@ -28,6 +28,5 @@ mod verify;
 
 pub use file::read_schedule;
 pub(super) use pipeline::{Pipeline, rounds_of, stages_of};
-pub use rounds::GroupLayout;
+pub use rounds::{GroupLayout, Schedule, Transfer};
 pub(super) use rounds::{Rounds, chunk_of_buffer, reducing, reducing_by, reversed};
-pub use rounds::{Schedule, Transfer};

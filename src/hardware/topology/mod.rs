@@ -10,9 +10,8 @@ mod tree;
 
 use std::sync::Arc;
 
-pub(crate) use custom::CustomTopologyFault;
 pub use custom::DeviceUnit;
-pub(crate) use custom::{CustomLink, CustomNetwork, CustomTopology};
+pub(crate) use custom::{CustomLink, CustomNetwork, CustomTopology, CustomTopologyFault};
 pub(crate) use fat_tree::Leaf;
 pub(crate) use graph::Graph;
 

@@ -17,8 +17,7 @@ mod raster;
 mod scale;
 
 pub(crate) use bars::{Bar, BarChart};
-pub(crate) use drawing::Drawing;
-pub(crate) use drawing::STYLE;
+pub(crate) use drawing::{Drawing, STYLE};
 pub(crate) use frame::ValueAxis;
 pub(crate) use lines::{Line, LineChart, Mark, MarkKind, Ring, Rule, Stroke};
 pub(crate) use ranges::{Range, RangeChart, RangeMark};
