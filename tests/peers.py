@@ -26,14 +26,14 @@ SCALING = RUN / "scaling.parquet"
 ROOT = Path(__file__).resolve().parent.parent
 
 ARROW = {
-    "u64": pyarrow.uint64(),
+    "i64": pyarrow.int64(),
     "f64": pyarrow.float64(),
     "bool": pyarrow.bool_(),
     "text": pyarrow.dictionary(pyarrow.int32(), pyarrow.string()),
 }
-DUCK = {"u64": "UBIGINT", "f64": "DOUBLE", "bool": "BOOLEAN", "text": "VARCHAR"}
+DUCK = {"i64": "BIGINT", "f64": "DOUBLE", "bool": "BOOLEAN", "text": "VARCHAR"}
 POLARS = {
-    "u64": polars.UInt64,
+    "i64": polars.Int64,
     "f64": polars.Float64,
     "bool": polars.Boolean,
     "text": polars.Categorical,
@@ -100,6 +100,15 @@ def pandas_sees_numbers_as_numbers():
             assert isinstance(values.dtype, pandas.CategoricalDtype), column["name"]
         elif column["type"] != "bool":
             assert pandas.api.types.is_numeric_dtype(values.dtype), (column["name"], values.dtype)
+
+
+def counts_can_be_subtracted_from():
+    # A job of 8 GPUs has 1,016 fewer than 1,024: an unsigned column would wrap around.
+    least = duckdb.sql(f"SELECT min(gpus) FROM '{POINTS}'").fetchall()[0][0]
+    assert least < 1024
+    assert duckdb.sql(f"SELECT min(gpus - 1024) FROM '{POINTS}'").fetchall()[0][0] == least - 1024
+    assert (pandas.read_parquet(POINTS)["gpus"] - 1024).min() == least - 1024
+    assert polars.read_parquet(POINTS).select((polars.col("gpus") - 1024).min()).item() == least - 1024
 
 
 def all_count_what_the_manifest_counts():
@@ -236,6 +245,7 @@ def main():
         duckdb_sees_plain_types,
         polars_sees_plain_types,
         pandas_sees_numbers_as_numbers,
+        counts_can_be_subtracted_from,
         all_count_what_the_manifest_counts,
         all_agree_on_means_by_gpu,
         infeasible_rows_have_a_reason_and_no_time,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringDictionaryBuilder, UInt64Array};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringDictionaryBuilder};
 use arrow::datatypes::{DataType, Field, Int32Type};
 use serde::Serialize;
 
@@ -190,7 +190,11 @@ impl<R: TableRow> Column<R> {
     pub(super) fn array(&self, rows: &[R]) -> ArrayRef {
         let cells = rows.iter().map(|row| self.cell(row));
         match self.column_type() {
-            ColumnType::Int => Arc::new(cells.map(|it| it?.count()).collect::<UInt64Array>()),
+            ColumnType::Int => Arc::new(
+                cells
+                    .map(|it| it?.count().map(signed))
+                    .collect::<Int64Array>(),
+            ),
             ColumnType::Real => Arc::new(cells.map(|it| it?.number()).collect::<Float64Array>()),
             ColumnType::Bool => Arc::new(cells.map(|it| it?.switch()).collect::<BooleanArray>()),
             ColumnType::Text => {
@@ -202,10 +206,16 @@ impl<R: TableRow> Column<R> {
     }
 }
 
-/// Arrow type of a column; text is dictionary-encoded UTF-8.
+/// A count as Parquet keeps it, with a sign: most readers wrap around where they subtract from an unsigned
+/// one. No axis, point or byte count of a run reaches 2⁶³.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Arrow type of a column; counts have a sign, text is dictionary-encoded UTF-8.
 pub(super) fn data_type(column_type: ColumnType) -> DataType {
     match column_type {
-        ColumnType::Int => DataType::UInt64,
+        ColumnType::Int => DataType::Int64,
         ColumnType::Real => DataType::Float64,
         ColumnType::Bool => DataType::Boolean,
         ColumnType::Text => {

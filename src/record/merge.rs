@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
-use arrow::datatypes::{SchemaRef, UInt64Type};
+use arrow::datatypes::{Int64Type, SchemaRef};
 use parquet::file::statistics::Statistics;
 
 use crate::record::columns;
-use crate::record::read::{PointsReader, batches};
+use crate::record::read::PointsReader;
 use crate::record::read_error::ReadError;
+use crate::record::rows::Rows;
 use crate::record::write::{TableWriter, WriteError};
 
 /// Rows that are interleaved at a time.
@@ -110,7 +111,7 @@ struct Source {
     rank: usize,
     path: PathBuf,
     schema: SchemaRef,
-    batches: Box<dyn Iterator<Item = Result<RecordBatch, ReadError>>>,
+    rows: Box<dyn Iterator<Item = Result<Rows, ReadError>>>,
     batch: RecordBatch,
     at: usize,
     /// Index of the batch among those of the next write, and the number of that write.
@@ -120,11 +121,13 @@ struct Source {
 impl Source {
     /// `None` where the file has no rows.
     fn open(path: &Path, rank: usize, schema: &SchemaRef) -> Result<Option<Self>, MergeError> {
+        let reader = PointsReader::open(path)?;
+        let table = columns::table(reader.kind());
         let mut source = Self {
             rank,
             path: path.to_owned(),
             schema: SchemaRef::clone(schema),
-            batches: Box::new(batches(path, ROWS_AT_A_TIME)?),
+            rows: Box::new(reader.rows_by(table, ROWS_AT_A_TIME)?),
             batch: RecordBatch::new_empty(SchemaRef::clone(schema)),
             at: 0,
             place: None,
@@ -139,14 +142,17 @@ impl Source {
 
     /// The point of the next row.
     fn point(&self) -> u64 {
-        let points = self.batch.column(0).as_primitive::<UInt64Type>();
-        points.value(self.at)
+        self.point_of(self.at)
     }
 
     /// The point of the batch's last row.
     fn last_point(&self) -> u64 {
-        let points = self.batch.column(0).as_primitive::<UInt64Type>();
-        points.value(self.batch.num_rows() - 1)
+        self.point_of(self.batch.num_rows() - 1)
+    }
+
+    fn point_of(&self, row: usize) -> u64 {
+        let points = self.batch.column(0).as_primitive::<Int64Type>();
+        points.value(row).cast_unsigned()
     }
 
     /// The rows of the batch that are not yet merged.
@@ -162,10 +168,10 @@ impl Source {
     /// Reads on when the batch is used up.
     fn refill(&mut self) -> Result<(), MergeError> {
         while self.is_empty() {
-            let Some(batch) = self.batches.next() else {
+            let Some(rows) = self.rows.next() else {
                 return Ok(());
             };
-            let columns = batch?.columns().to_vec();
+            let columns = rows?.batch().columns().to_vec();
             // Batches come without the file's metadata, which the schema holds.
             let whole = RecordBatch::try_new(SchemaRef::clone(&self.schema), columns);
             self.batch = whole.map_err(|_| MergeError::Columns {

@@ -5,7 +5,9 @@ use parquet::file::metadata::KeyValue;
 use crate::spec::{Portion, StudyKind};
 
 /// Version of the columns. Adding one keeps it, renaming or redefining one raises it.
-pub(crate) const SCHEMA_VERSION: u32 = 1;
+///
+/// Version 2 gives integers a sign; files of version 1, where they have none, are read all the same.
+pub(crate) const SCHEMA_VERSION: u32 = 2;
 
 /// Keys of the provenance in a file's metadata.
 pub mod keys {

@@ -62,7 +62,9 @@ impl PointsReader {
             .filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?)))
             .collect();
         if let Some(found) = metadata.get(keys::SCHEMA_VERSION)
-            && *found != SCHEMA_VERSION.to_string()
+            && !found
+                .parse()
+                .is_ok_and(|version| (1..=SCHEMA_VERSION).contains(&version))
         {
             return Err(ReadFault::SchemaVersion(found.clone()));
         }
@@ -107,7 +109,16 @@ impl PointsReader {
     pub(crate) fn rows(
         self,
         wanted: &[Column],
-    ) -> Result<impl Iterator<Item = Result<Rows, ReadError>>, ReadError> {
+    ) -> Result<impl Iterator<Item = Result<Rows, ReadError>> + use<>, ReadError> {
+        self.rows_by(wanted, BATCH_ROWS)
+    }
+
+    /// As [`PointsReader::rows`], so many rows at a time.
+    pub(super) fn rows_by(
+        self,
+        wanted: &[Column],
+        rows: usize,
+    ) -> Result<impl Iterator<Item = Result<Rows, ReadError>> + use<>, ReadError> {
         let path: Arc<Path> = self.path.as_path().into();
         for column in wanted {
             self.check(column).map_err(|fault| fault.of(&path))?;
@@ -125,7 +136,7 @@ impl PointsReader {
         );
         let fields: Vec<Field> = wanted.iter().map(|(column, _)| column.field()).collect();
         let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let batches = decoded(self.builder.with_projection(mask), BATCH_ROWS, &path)?;
+        let batches = decoded(self.builder.with_projection(mask), rows, &path)?;
         Ok(batches.map(move |batch| {
             let found = Rows::new(&path, batch?);
             let arrays = wanted
@@ -172,17 +183,6 @@ impl PointsReader {
             nulls.is_some_and(|nulls| i64::try_from(nulls) == Ok(group.num_rows()))
         })
     }
-}
-
-/// Every row of a file that this program wrote, so many at a time.
-///
-/// # Errors
-/// If it cannot be opened, is no Parquet file, or a page of it cannot be decoded.
-pub(crate) fn batches(
-    path: &Path,
-    rows: usize,
-) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>> + use<>, ReadError> {
-    decoded(PointsReader::open(path)?.builder, rows, path)
 }
 
 fn decoded(

@@ -30,7 +30,7 @@ pub enum ReadFault {
     NotParquet(ParquetError),
     /// Another version wrote its columns.
     #[error(
-        "columns of version {0}, this program reads version {SCHEMA_VERSION}; run the sweep again"
+        "columns of version {0}, this program reads versions 1 to {SCHEMA_VERSION}; run the sweep again"
     )]
     SchemaVersion(String),
     /// A column is missing.

@@ -1,7 +1,7 @@
 //! Rows of a results file, whoever wrote it.
 //!
 //! A file that DuckDB or pandas rewrote has the same columns in other Arrow types and another
-//! order: counts become signed or floating, dictionaries plain strings, nulls NaN. Columns are found
+//! order: counts become unsigned (as version 1 of this program wrote them) or floating, dictionaries plain strings, nulls NaN. Columns are found
 //! by name, checked for their unit and type, and cast to the type that this program writes.
 
 use std::path::Path;
@@ -9,10 +9,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array, RecordBatch, UInt64Array,
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array, Int64Array, RecordBatch,
 };
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, UInt64Type};
+use arrow::compute::{cast, min};
+use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type};
 
 use crate::record::column::{Column, UNIT_KEY, data_type};
 use crate::record::columns;
@@ -67,13 +67,13 @@ impl<T: Copy> MemberColumn<T> {
 
 /// Indices of the points.
 #[derive(Debug)]
-pub(crate) struct PointColumn(UInt64Array);
+pub(crate) struct PointColumn(Int64Array);
 
 impl PointColumn {
     /// Index of a row's point; that of the row itself where it is null.
     pub(crate) fn get(&self, row: usize) -> u64 {
         if self.0.is_valid(row) {
-            self.0.value(row)
+            self.0.value(row).cast_unsigned()
         } else {
             row as u64
         }
@@ -113,6 +113,11 @@ impl Rows {
         }
     }
 
+    /// The rows as they stand.
+    pub(super) const fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
         self.batch.num_rows()
@@ -133,7 +138,7 @@ impl Rows {
     /// If their column is missing or holds no counts.
     pub(crate) fn points(&self) -> Result<PointColumn, ReadError> {
         let points = self.column(&columns::POINT)?;
-        Ok(PointColumn(points.as_primitive::<UInt64Type>().clone()))
+        Ok(PointColumn(points.as_primitive::<Int64Type>().clone()))
     }
 
     /// A column of counts or quantities, as real numbers.
@@ -293,7 +298,7 @@ fn checked_column(batch: &RecordBatch, column: &Column) -> Result<ArrayRef, Read
     let (array, wanted) = (batch.column(place), data_type(column.column_type()));
     let source = array.data_type();
     if *source == wanted {
-        return Ok(Arc::clone(array));
+        return counted(array, column);
     }
     let wrong = |found: String| ReadFault::column_type(column, found);
     let fits = match column.column_type() {
@@ -304,7 +309,8 @@ fn checked_column(batch: &RecordBatch, column: &Column) -> Result<ArrayRef, Read
     if !fits && *source != DataType::Null {
         return Err(wrong(source.to_string()));
     }
-    let is_count = |value: &f64| value.is_nan() || (*value >= 0.0 && value.fract() == 0.0);
+    let is_count =
+        |value: &f64| value.is_nan() || ((0.0..COUNTS_END).contains(value) && value.fract() == 0.0);
     if let (ColumnType::Int, Some(floats)) = (
         column.column_type(),
         array.as_primitive_opt::<Float64Type>(),
@@ -318,7 +324,19 @@ fn checked_column(batch: &RecordBatch, column: &Column) -> Result<ArrayRef, Read
     if lost && !was_float && *source != DataType::Null {
         return Err(wrong(format!("values out of range ({source})")));
     }
-    Ok(cast)
+    counted(&cast, column)
+}
+
+/// The first number that is no count any more: 2⁶³.
+const COUNTS_END: f64 = 9_223_372_036_854_775_808.0;
+
+/// Refuses counts below zero.
+fn counted(array: &ArrayRef, column: &Column) -> Result<ArrayRef, ReadFault> {
+    let least = array.as_primitive_opt::<Int64Type>().and_then(min);
+    match least.filter(|least| *least < 0) {
+        Some(least) => Err(ReadFault::column_type(column, least.to_string())),
+        None => Ok(Arc::clone(array)),
+    }
 }
 
 /// Refuses another unit than this version writes. Files that other programs wrote carry no units; the

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Float64Array, NullArray, RecordBatch, StringArray, UInt64Array,
+    Array, ArrayRef, Float64Array, Int64Array, NullArray, RecordBatch, StringArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema};
 
@@ -189,7 +189,7 @@ fn columns_that_others_have_rewritten_come_back_as_they_were() {
     );
     assert_eq!(
         read.column(1).as_ref(),
-        &UInt64Array::from(vec![Some(8), None]) as &dyn Array
+        &Int64Array::from(vec![Some(8), None]) as &dyn Array
     );
     assert_eq!(
         *read.column(2).data_type(),
@@ -207,6 +207,9 @@ fn what_cannot_be_read_is_named_with_file_and_column() {
         vec![
             ("gpus", Arc::new(StringArray::from(vec!["eight"]))),
             ("used_pp", Arc::new(Float64Array::from(vec![1.5]))),
+            ("used_dp", Arc::new(Int64Array::from(vec![-8]))),
+            ("used_cp", Arc::new(Float64Array::from(vec![1e19]))),
+            ("used_ep", Arc::new(UInt64Array::from(vec![1 << 63]))),
         ],
     );
     for (column, message) in [
@@ -215,6 +218,15 @@ fn what_cannot_be_read_is_named_with_file_and_column() {
             columns::USED_PP,
             "column `used_pp` holds 1.5, expected counts",
         ),
+        (
+            columns::USED_DP,
+            "column `used_dp` holds -8, expected counts",
+        ),
+        (
+            columns::USED_CP,
+            "column `used_cp` holds 10000000000000000000",
+        ),
+        (columns::USED_EP, "values out of range (UInt64)"),
         (columns::MFU, "no column `mfu`"),
     ] {
         let error = read(PointsReader::open(&path).unwrap(), &[column]).unwrap_err();
@@ -228,6 +240,36 @@ fn what_cannot_be_read_is_named_with_file_and_column() {
     fs::write(&path, "no parquet").unwrap();
     let error = PointsReader::open(&path).unwrap_err().to_string();
     assert!(error.contains("not a whole Parquet file"), "{error}");
+}
+
+// Readers wrap around where they subtract from an unsigned integer: 8 − 1,024 would be 1.8·10¹⁹.
+#[test]
+fn every_integer_has_a_sign() {
+    for kind in StudyKind::ALL {
+        for column in columns::table(*kind) {
+            let data_type = column.field().data_type().clone();
+            assert!(!data_type.is_unsigned_integer(), "{}", column.name);
+            assert_eq!(
+                data_type == DataType::Int64,
+                column.column_type() == ColumnType::Int,
+                "{}",
+                column.name
+            );
+        }
+    }
+}
+
+#[test]
+fn counts_of_version_1_without_a_sign_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("old.parquet");
+    let gpus: ArrayRef = Arc::new(UInt64Array::from(vec![8, 16]));
+    write_plain(&path, vec![("gpus", gpus)]);
+    let read = read(PointsReader::open(&path).unwrap(), &[columns::GPUS]).unwrap();
+    assert_eq!(
+        read.column(0).as_ref(),
+        &Int64Array::from(vec![8, 16]) as &dyn Array
+    );
 }
 
 #[test]

@@ -141,6 +141,7 @@ fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<
         limit(reader.metadata(keys::LIMIT)) <= provenance.portion.limit.unwrap_or(u64::MAX);
     let keys: &[&str] = if goes_beyond {
         &[
+            keys::SCHEMA_VERSION,
             keys::VERSION,
             keys::SPEC_HASH,
             keys::CATALOG_HASH,

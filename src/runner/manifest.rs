@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::closed_set;
+use crate::record::provenance::SCHEMA_VERSION;
 use crate::record::{Counts, Provenance, WriteError};
 use crate::runner::clock;
 use crate::runner::folder::{RunFolder, names};
@@ -74,6 +75,8 @@ pub(crate) struct Manifest {
     pub name: String,
     /// Kind of study.
     pub study: &'static str,
+    /// Version of the columns of the result files.
+    pub schema_version: u32,
     /// BLAKE3 hash of `spec.toml`.
     pub spec_hash: String,
     /// Version of the program.
@@ -139,6 +142,7 @@ impl Manifest {
         Ok(Self {
             name: provenance.spec_name.clone(),
             study: provenance.study.as_str(),
+            schema_version: SCHEMA_VERSION,
             spec_hash: provenance.spec_hash(),
             version: Provenance::version(),
             catalog_hash: provenance.catalog_hash.clone(),

@@ -79,7 +79,7 @@ pub(crate) enum Domain {
 pub enum ColumnType {
     /// Text.
     Text,
-    /// Unsigned 64-bit count (bytes, for a size).
+    /// Count from zero on (bytes, for a size); 64 bits with a sign in a file.
     Int,
     /// 64-bit real number.
     Real,
@@ -218,6 +218,9 @@ const RANKS: Domain = Int {
     max: 16_000_000,
 };
 
+/// Largest count of a column, whose integers have a sign.
+pub(crate) const COUNT_MAX: u64 = i64::MAX.cast_unsigned();
+
 /// Declares the axes, one a row: meaning, name = spelling, group, studies, unit, domain, default.
 macro_rules! axes {
     ($(
@@ -340,7 +343,7 @@ axes! {
     Iterations = "iterations", Run, TRAINING, "1", Int { min: 1, max: 1_000_000 },
         Count(RunSettings::ITERATIONS as u64);
     /// Seed of the draws, used when variability > 0.
-    Seed = "seed", Run, TRAINING, "1", Int { min: 0, max: u64::MAX }, Count(0);
+    Seed = "seed", Run, TRAINING, "1", Int { min: 0, max: COUNT_MAX }, Count(0);
 }
 
 /// Tokens of a model's samples; images have none.

@@ -1,7 +1,7 @@
 //! From one value as a spec writes it to a value of its axis.
 
 use crate::closed_set::nearest;
-use crate::spec::axis::{Axis, Domain};
+use crate::spec::axis::{Axis, COUNT_MAX, Domain};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::layers_per_stage;
 use crate::spec::names::Names;
@@ -88,7 +88,10 @@ fn expectation(axis: Axis) -> String {
         Domain::Catalog(kind) => format!("the name of a {} in quotes", kind.singular()),
         Domain::Closed(names) => format!("one of: {}", names.join(", ")),
         Domain::Custom(kind) => format!("the name of a {} in quotes", kind.singular()),
-        Domain::Int { min, max: u64::MAX } => format!("a whole number from {min} on"),
+        Domain::Int {
+            min,
+            max: COUNT_MAX,
+        } => format!("a whole number from {min} on"),
         Domain::Int { min, max } => format!("a whole number from {min} to {max}"),
         Domain::Real { min, max } => format!("a number from {min} to {max}"),
         Domain::Bool => "true or false".to_owned(),

@@ -65,7 +65,7 @@ fn results_of_another_version_are_refused() {
     write(&desk, "old.parquet", &table, &[(keys::SCHEMA_VERSION, "7")]);
     desk.sweep(&["analyze", "old.parquet"])
         .expect_code(3)
-        .expect_stderr(&["`old.parquet`", "version 7", "reads version 1"]);
+        .expect_stderr(&["`old.parquet`", "version 7", "reads versions 1 to 2"]);
     desk.sweep(&["diff", "old.parquet", "old.parquet"])
         .expect_code(3)
         .expect_stderr(&["version 7"]);

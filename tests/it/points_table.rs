@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringDictionaryBuilder, UInt64Array,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringDictionaryBuilder,
 };
 use arrow::datatypes::{Int32Type, Schema};
 use clustersweep::record::{Column, columns};
@@ -45,8 +45,8 @@ fn array(column: &Column, rows: usize, cell: &impl Fn(&str, usize) -> Cell) -> A
     match column.column_type() {
         ColumnType::Int => Arc::new(
             (0..rows)
-                .map(|row| number(row).map(|value| value as u64))
-                .collect::<UInt64Array>(),
+                .map(|row| number(row).map(|value| value as i64))
+                .collect::<Int64Array>(),
         ),
         ColumnType::Real => Arc::new((0..rows).map(number).collect::<Float64Array>()),
         ColumnType::Bool => Arc::new(

@@ -1,7 +1,19 @@
 //! Runs that are cut off and gone on with, or dealt out to several machines.
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema};
+use clustersweep::record::provenance::keys;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 
 use crate::desk::{Desk, Ended};
 
@@ -227,4 +239,96 @@ fn what_is_no_shard_is_refused_with_the_way_out() {
     desk.sweep(&["merge", "nowhere", "-o", "joined"])
         .expect_code(3)
         .expect_stderr(&["`nowhere` is no folder"]);
+}
+
+/// Rewrites a result as version 1 wrote it: integers without a sign.
+fn as_version_1(desk: &Desk, name: &str) {
+    let path = desk.path(name);
+    let file = File::open(&path).unwrap();
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let version = |(key, value): (&str, &str)| match key {
+        keys::SCHEMA_VERSION => (key.to_owned(), "1".to_owned()),
+        _ => (key.to_owned(), value.to_owned()),
+    };
+    let written = builder.metadata().file_metadata().key_value_metadata();
+    let pairs: HashMap<String, String> = written
+        .unwrap()
+        .iter()
+        .filter(|pair| pair.key != "ARROW:schema")
+        .map(|pair| version((&pair.key, pair.value.as_deref().unwrap_or_default())))
+        .collect();
+    let fields = builder.schema().fields().iter().map(|field| {
+        let unsigned = *field.data_type() == DataType::Int64;
+        let plain = field.as_ref().clone();
+        Arc::new(if unsigned {
+            plain.with_data_type(DataType::UInt64)
+        } else {
+            plain
+        })
+    });
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let schema = Arc::new(schema.with_metadata(pairs.clone()));
+    let batches: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
+    let pairs = pairs
+        .into_iter()
+        .map(|(key, value)| KeyValue::new(key, value));
+    let properties = WriterProperties::builder()
+        .set_key_value_metadata(Some(pairs.collect()))
+        .build();
+    let file = File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).unwrap();
+    for batch in batches {
+        let columns = batch.columns().iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| cast(column, field.data_type()).unwrap());
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
+        writer.write(&batch).unwrap();
+    }
+    writer.close().unwrap();
+}
+
+#[test]
+fn a_run_of_version_1_is_analysed_compared_and_explained_but_not_gone_on_with() {
+    let desk = Desk::with_small_spec();
+    for folder in ["now", "before"] {
+        desk.sweep(&["run", "small.toml", "--out", folder])
+            .expect_code(0);
+    }
+    assert_eq!(desk.json("now/manifest.json")["schema_version"], 2);
+    as_version_1(&desk, "before/points.parquet");
+    let scaling = desk.read("before/scaling.parquet");
+    let now = desk.sweep(&["analyze", "now"]).expect_code(0);
+    let before = desk.sweep(&["analyze", "before"]).expect_code(0);
+    assert_eq!(before.stdout, now.stdout);
+    assert!(desk.read("before/scaling.parquet") == scaling);
+    let changes = desk.sweep(&["diff", "before", "now"]).expect_code(0);
+    assert!(
+        changes.stdout.contains("12 points in both runs"),
+        "{}",
+        changes.stdout
+    );
+    desk.sweep(&["explain", "before", "0"]).expect_code(0);
+    desk.sweep(&["run", "small.toml", "--out", "before", "--resume"])
+        .expect_code(2)
+        .expect_stderr(&["the version of the columns was 1, this is 2"]);
+}
+
+#[test]
+fn shards_of_version_1_join_to_a_run_of_this_version() {
+    let desk = Desk::with_small_spec();
+    desk.sweep(&["run", "small.toml", "--out", "whole"])
+        .expect_code(0);
+    for shard in ["1/2", "2/2"] {
+        desk.sweep(&["run", "small.toml", "--shard", shard])
+            .expect_code(0);
+    }
+    let shards = ["results/small-1-of-2", "results/small-2-of-2"];
+    as_version_1(&desk, "results/small-1-of-2/points.parquet");
+    let [one, two] = shards;
+    desk.sweep(&["merge", one, two, "-o", "joined"])
+        .expect_code(2)
+        .expect_stderr(&["the version of the columns"]);
+    as_version_1(&desk, "results/small-2-of-2/points.parquet");
+    desk.sweep(&["merge", one, two, "-o", "joined"])
+        .expect_code(0);
+    expect_same(&desk, "whole", "joined");
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::listing::{Listing, table, wanted};
 use crate::cli::exit::Failure;
+use crate::spec::axis::COUNT_MAX;
 use crate::spec::{AXES, AxisInfo, Domain};
 
 /// Axes with their values and defaults.
@@ -33,7 +34,10 @@ fn domain(info: &AxisInfo) -> String {
         Domain::Catalog(kind) => format!("a name of `sweep list {kind}`"),
         Domain::Closed(names) => names.join(" "),
         Domain::Custom(kind) => format!("{}, or one of [{kind}]", kind.built_in().join(" ")),
-        Domain::Int { min, max: u64::MAX } => format!("{min} and up"),
+        Domain::Int {
+            min,
+            max: COUNT_MAX,
+        } => format!("{min} and up"),
         Domain::Int { min, max } => format!("{min} to {max}"),
         Domain::Real { min, max } => format!("{min} to {max}, real"),
         Domain::Bool => "true false".to_owned(),

@@ -16,7 +16,7 @@ pub(super) fn listing(names: &[String]) -> Result<Listing, Failure> {
     let row = |(kind, column): &(StudyKind, &Column)| {
         let column_type = match column.column_type() {
             ColumnType::Text => "text",
-            ColumnType::Int => "u64",
+            ColumnType::Int => "i64",
             ColumnType::Real => "f64",
             ColumnType::Bool => "bool",
         };
