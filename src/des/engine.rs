@@ -52,6 +52,7 @@ struct Task {
     gate: Gate,
     start: SimTime,
     end: SimTime,
+    issued: SimTime,
     host_wait: SimDuration,
 }
 
@@ -178,6 +179,7 @@ impl Engine {
             gate: Gate::Stream,
             start: SimTime::ZERO,
             end: SimTime::ZERO,
+            issued: SimTime::ZERO,
             host_wait: SimDuration::ZERO,
         });
         let queue = &mut self.streams[stream.0 as usize];
@@ -206,6 +208,11 @@ impl Engine {
             self.shared_tasks += 1;
         }
         id
+    }
+
+    /// Lets the host need `issue` to launch a task that was added without.
+    pub(crate) fn set_issue(&mut self, task: TaskId, issue: SimDuration) {
+        self.tasks[task.0 as usize].issue = issue;
     }
 
     /// Lets `after` wait for the end of `before`, and `lag` longer.
@@ -247,7 +254,6 @@ impl Engine {
                     Event::Leave { task, epoch } => {
                         let device = self.device_of(task);
                         if self.devices[device].epoch == epoch {
-                            ended += 1;
                             self.leave(task, now);
                         }
                     }
@@ -326,7 +332,8 @@ impl Engine {
         }
         task.start = start.max(issued_from);
         let end = task.start + task.work;
-        task.end = end.max(stream.host);
+        task.issued = stream.host;
+        task.end = end.max(task.issued);
         task.host_wait = task.end - end;
         if self.shared_tasks == 0 {
             self.ready.push(id);
@@ -390,13 +397,15 @@ impl Engine {
         self.share(device, now);
     }
 
-    /// A flow has sent its last byte.
+    /// A flow has sent its last byte. Its task ends, or goes on until the host has issued all of it.
     fn leave(&mut self, id: u32, now: SimTime) {
         let device = self.device_of(id);
         self.advance(device, now);
         self.devices[device].flows.retain(|flow| flow.task != id);
-        self.tasks[id as usize].end = now;
-        self.finish(id);
+        let task = &mut self.tasks[id as usize];
+        task.end = now.max(task.issued);
+        task.host_wait = task.end - now;
+        self.queue.push(task.end, Event::End(id));
         self.share(device, now);
     }
 

@@ -282,9 +282,11 @@ impl<'a, 'b> Player<'a, 'b> {
         }
         let first = self
             .timeline
-            .compute(stage, kind, kernels, cost.issue, synchronised);
+            .compute(stage, kind, kernels, SimDuration::ZERO, synchronised);
         let load = cost.link_time.map(|filled| (filled / seconds).min(1.0));
+        // The host is busy for the pass as a whole, as in a pass of one task.
         let last = self.timeline.exposed(stage, kind, exposed, load);
+        self.timeline.engine.set_issue(last, cost.issue);
         Ends::of(first, last)
     }
 
