@@ -152,3 +152,20 @@ fn a_cycle_is_named_as_a_deadlock() {
     engine.add_dependency(second, first, SimDuration::ZERO);
     engine.run();
 }
+
+// The host needs 30 µs to launch a communication of 10 µs, alone or beside another of 4 µs: it ends with the host at
+// 30 µs, of which 20 (18 where the other slowed it by 2) are the host's, and the links are free from 10 (12) µs on.
+#[test]
+fn a_communication_ends_no_earlier_than_the_host_has_issued_it() {
+    for (other, waits) in [(0, 20), (2, 18)] {
+        let mut engine = Engine::default();
+        let (left, right) = (engine.add_stream(0), engine.add_stream(0));
+        let long = engine.add_communication(left, us(10), SimDuration::ZERO, SCALE_UP);
+        engine.set_issue(long, us(30));
+        let short = engine.add_communication(right, us(other), SimDuration::ZERO, SCALE_UP);
+        assert_eq!(engine.run().as_picos(), us(30).as_picos());
+        assert_eq!(engine.host_wait(long), us(waits));
+        // Both send at half of the links until the short one is done.
+        assert_eq!(engine.end(short) - SimTime::ZERO, us(2 * other));
+    }
+}
