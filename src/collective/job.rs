@@ -68,15 +68,16 @@ impl Job {
         GroupShape::of(groups, self.per_domain, self.gpus)
     }
 
-    /// Rate of one GPU inside its domain when `members` of a group are there.
+    /// Rate of one GPU inside its domain when `members` of a group are there and all its links to them
+    /// are in use.
     pub(super) fn intra_rate(&self, members: u32) -> Bandwidth {
-        let up = &self.cluster.scale_up;
-        let full = up.bandwidth * up.efficiency;
-        let domain = self.cluster.domain_gpus.max(2);
-        let joined = f64::from(members.clamp(2, domain) - 1) / f64::from(domain - 1);
-        match up.kind {
+        let full = self.port_rate();
+        match self.cluster.scale_up.kind {
             ScaleUpKind::NvSwitch | ScaleUpKind::Pcie | ScaleUpKind::Ici => full,
-            ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => full * joined,
+            ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => {
+                let peers = self.mesh_peers();
+                full * (f64::from(members.max(2) - 1) / peers).min(1.0)
+            }
             // Of the 6 links of a GPU 4 stay in its quad, and one joins the next GPU.
             ScaleUpKind::HybridCubeMesh => match members {
                 0..=2 => full / 6.0,
@@ -84,6 +85,35 @@ impl Job {
                 _ => full,
             },
         }
+    }
+
+    /// Rate of all links of a GPU inside its domain together.
+    fn port_rate(&self) -> Bandwidth {
+        let up = &self.cluster.scale_up;
+        up.bandwidth * up.efficiency
+    }
+
+    /// Peers to which the links of a GPU lead in a whole mesh.
+    fn mesh_peers(&self) -> f64 {
+        let whole = self.cluster.scale_up.mesh_gpus;
+        f64::from(whole.unwrap_or(self.cluster.domain_gpus).max(2) - 1)
+    }
+
+    /// Rate of the link between two GPUs of a domain; `None` where switches give each pair the whole rate.
+    pub(super) fn pair_rate(&self) -> Option<Bandwidth> {
+        let links = match self.cluster.scale_up.kind {
+            ScaleUpKind::NvSwitch | ScaleUpKind::Pcie => return None,
+            ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => self.mesh_peers(),
+            // Two GPUs that are joined share one of the six links of each; a chip of a torus has two
+            // neighbours in each of three dimensions.
+            ScaleUpKind::HybridCubeMesh | ScaleUpKind::Ici => 6.0,
+        };
+        Some(self.port_rate() / links)
+    }
+
+    /// Rate of a message from one GPU of a domain to another, which takes the links between the two alone.
+    pub(super) fn message_rate(&self) -> Bandwidth {
+        self.pair_rate().unwrap_or_else(|| self.port_rate())
     }
 
     /// Line rate of all NICs of a domain.

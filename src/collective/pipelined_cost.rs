@@ -62,6 +62,8 @@ pub(super) struct PipelineLoads {
     protocol: Protocol,
     /// Rate of a port inside a domain.
     port: Bandwidth,
+    /// Rate between two GPUs of a domain, where each message keeps to the links between its ends.
+    pair: Option<Bandwidth>,
     /// Rate of all NICs of a domain.
     domain_nics: Bandwidth,
     /// NICs of a domain that are distinguished.
@@ -137,6 +139,7 @@ impl PipelineLoads {
             groups: Groups::of(group, each_sends_alone),
             protocol,
             port: group.intra,
+            pair: group.job.pair_rate().filter(|_| each_sends_alone),
             domain_nics: job.domain_rate() * efficiency,
             nics,
             passes: Vec::new(),
@@ -284,7 +287,8 @@ impl PipelineLoads {
 
     fn rate(&self, kind: LinkKind) -> Bandwidth {
         match kind {
-            LinkKind::Port | LinkKind::Pair => self.port,
+            LinkKind::Port => self.port,
+            LinkKind::Pair => self.pair.unwrap_or(self.port),
             LinkKind::Nic => self.domain_nics / f64::from(self.nics),
             LinkKind::Fabric(capacity) => self.domain_nics * capacity,
         }
@@ -328,7 +332,7 @@ struct Leaves {
 
 impl<'a> ActiveStages<'a> {
     fn none(job: &'a Job, of: &'a PipelineLoads) -> Self {
-        let links = Links::new(job, of.nics, false);
+        let links = Links::new(job, of.nics, of.pair.is_some());
         Self {
             job,
             of,

@@ -15,7 +15,6 @@ use crate::collective::links::{LinkKind, Links, Loads, Place};
 use crate::collective::op::Protocol;
 use crate::collective::placement::whole_bases;
 use crate::collective::schedule::{Schedule, Transfer};
-use crate::hardware::ScaleUpKind;
 use crate::units::{Bandwidth, Micros, Seconds, SimDuration, Volume};
 
 /// One round of all groups at once, with times for a chunk of one byte at the rates that large
@@ -54,20 +53,12 @@ impl Times {
     fn of(job: &Job) -> Self {
         let cluster = &job.cluster;
         let full = cluster.scale_up.bandwidth * cluster.scale_up.efficiency;
-        let links = match cluster.scale_up.kind {
-            ScaleUpKind::NvSwitch | ScaleUpKind::Pcie | ScaleUpKind::Ici => None,
-            ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => {
-                Some(f64::from(cluster.domain_gpus.max(2) - 1))
-            }
-            // Two GPUs that are joined share one of the six links of each.
-            ScaleUpKind::HybridCubeMesh => Some(6.0),
-        };
         let nics = job.nics();
         let each = job.domain_rate() / f64::from(nics);
         let byte = |rate: Bandwidth| Volume::new(1.0) / rate;
         Self {
             port: byte(full),
-            pair: links.map(|links| Volume::new(links) / full),
+            pair: job.pair_rate().map(byte),
             nic: byte(each * cluster.fabric.efficiency),
             scattered: byte(each * cluster.fabric.scattered_efficiency),
             nics,

@@ -75,6 +75,8 @@ data_table! {
         kind: ScaleUpKind,
         /// Line rate per GPU inside a domain, one direction, all links together.
         bandwidth: Bandwidth,
+        /// GPUs of a whole mesh, to which those links lead: of fewer, some links lead nowhere; default: those of the domain.
+        mesh_gpus: Option<u32> [ValueKind::CountTo(65_536)],
         /// Fraction of that rate that large messages reach.
         efficiency: f64 [ValueKind::Fraction],
         /// Latency of one hop from GPU to GPU.
@@ -157,34 +159,33 @@ impl MessageClass {
 impl Cluster {
     /// Network bandwidth per GPU and direction.
     pub(crate) fn nic_bandwidth_per_gpu(&self) -> Bandwidth {
+        self.nic_bandwidth_of_each(self.gpus_per_node)
+    }
+
+    /// Network bandwidth of each of so many GPUs that share the NICs of a node.
+    pub(crate) fn nic_bandwidth_of_each(&self, gpus: u32) -> Bandwidth {
         self.nic_bandwidth
-            .scaled(f64::from(self.nics_per_node) / f64::from(self.gpus_per_node))
+            .scaled(f64::from(self.nics_per_node) / f64::from(gpus))
     }
 
     fn gpus_per_nic(&self) -> f64 {
         f64::from(self.gpus_per_node) / f64::from(self.nics_per_node)
     }
 
-    /// The cluster with nodes of another size. Each GPU keeps its network bandwidth: the number of NICs
-    /// changes in proportion, rounded down, at least one. A scale-up domain of one node stays one.
+    /// The cluster with nodes of another size, whose GPUs share the same NICs. A scale-up domain of one node
+    /// stays one.
     #[must_use]
     pub(crate) fn with_gpus_per_node(&self, gpus_per_node: u32) -> Self {
-        if gpus_per_node == self.gpus_per_node {
-            return self.clone();
-        }
-        let nics = u64::from(self.nics_per_node) * u64::from(gpus_per_node)
-            / u64::from(self.gpus_per_node);
-        let resized = Self {
-            gpus_per_node,
-            nics_per_node: u32::try_from(nics).unwrap_or(u32::MAX).max(1),
-            domain_gpus: if self.domain_gpus == self.gpus_per_node {
-                gpus_per_node
-            } else {
-                self.domain_gpus
-            },
-            ..self.clone()
+        let domain_gpus = if self.domain_gpus == self.gpus_per_node {
+            gpus_per_node
+        } else {
+            self.domain_gpus
         };
-        resized.with_nic_rate(self.nic_bandwidth_per_gpu())
+        Self {
+            gpus_per_node,
+            domain_gpus,
+            ..self.clone()
+        }
     }
 
     /// The cluster with another topology between nodes, whose leaves are oversubscribed by `oversubscription` (≥ 1).

@@ -14,7 +14,9 @@ use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
 use crate::stack::{PipelineSchedule, Recompute};
 
-use AxisDefault::{Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OneOf, Required};
+use AxisDefault::{
+    Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OfNode, OneOf, Required,
+};
 use Domain::{Bool, Catalog, Closed, Custom, Int, Real, Size, Stages};
 
 closed_set! {
@@ -120,6 +122,8 @@ pub(crate) enum AxisDefault {
     OfModel(&'static str, fn(&Model) -> Option<AxisValue>),
     /// The cluster preset's: in words, and as a value.
     OfCluster(&'static str, fn(&Cluster) -> AxisValue),
+    /// The cluster preset's where its nodes have so many GPUs: in words, and as a value.
+    OfNode(&'static str, fn(&Cluster, u32) -> AxisValue),
     /// Computed from other axes, in words, where all of them have values; else `auto`.
     OfAxes(&'static str, &'static [Axis]),
 }
@@ -136,6 +140,7 @@ impl AxisDefault {
             | OfGpu(words, _)
             | OfModel(words, _)
             | OfCluster(words, _)
+            | OfNode(words, _)
             | OfAxes(words, _) => words.to_owned(),
         }
     }
@@ -148,6 +153,7 @@ impl AxisDefault {
             OfGpu(..) => vec![Axis::Gpu],
             OfModel(..) => vec![Axis::Model],
             OfCluster(..) => vec![Axis::Cluster],
+            OfNode(..) => vec![Axis::Cluster, Axis::GpusPerNode],
             OfAxes(_, axes) => axes.to_vec(),
         }
     }
@@ -203,7 +209,7 @@ impl Axis {
         match self.info().default {
             OneOf(other, _) => Some(other),
             Required | Auto(_) | Count(_) | Number(_) | Name(_) | OfGpu(..) | OfModel(..)
-            | OfCluster(..) | OfAxes(..) => None,
+            | OfCluster(..) | OfNode(..) | OfAxes(..) => None,
         }
     }
 }
@@ -292,7 +298,9 @@ axes! {
         OfCluster("the cluster's", |cluster| AxisValue::Real(cluster.fabric.oversubscription));
     /// Network rate per GPU, one direction.
     NicGbitPerS = "nic_gbit_per_s", Cluster, BOTH, "Gbit/s", Real { min: 0.001, max: 1_000_000.0 },
-        OfCluster("the cluster's", |cluster| AxisValue::Real(cluster.nic_bandwidth_per_gpu().as_gbit_per_s()));
+        OfNode("the cluster's", |cluster, gpus| {
+            AxisValue::Real(cluster.nic_bandwidth_of_each(gpus).as_gbit_per_s())
+        });
     /// Tensor-parallel ranks.
     Tp = "tp", Parallelism, TRAINING, "1", RANKS, Auto("auto");
     /// Pipeline stages.

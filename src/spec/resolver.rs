@@ -92,6 +92,10 @@ impl Resolver {
             AxisDefault::OfGpu(_, value) => Some(value(self.gpu(point))),
             AxisDefault::OfModel(_, value) => value(self.model(point)),
             AxisDefault::OfCluster(_, value) => Some(value(self.preset(point))),
+            AxisDefault::OfNode(_, value) => {
+                let gpus = point.int(Axis::GpusPerNode)?;
+                Some(value(self.preset(point), gpus as u32))
+            }
         }
     }
 
@@ -140,10 +144,14 @@ impl ClusterChange {
     fn applied(&self, preset: &Cluster, custom: &CustomTables) -> Cluster {
         let topology = custom.topology(&self.topology);
         let topology = topology.unwrap_or_else(|| preset.fabric.topology.clone());
-        preset
-            .with_gpus_per_node(self.gpus_per_node)
-            .with_nic_rate(Bandwidth::gbit_per_s(f64::from_bits(self.nic_gbit_per_s)))
-            .with_topology(topology, f64::from_bits(self.oversubscription))
+        let resized = preset.with_gpus_per_node(self.gpus_per_node);
+        let own = resized.nic_bandwidth_per_gpu().as_gbit_per_s().to_bits();
+        let cluster = if self.nic_gbit_per_s == own {
+            resized
+        } else {
+            resized.with_nic_rate(Bandwidth::gbit_per_s(f64::from_bits(self.nic_gbit_per_s)))
+        };
+        cluster.with_topology(topology, f64::from_bits(self.oversubscription))
     }
 }
 

@@ -524,6 +524,52 @@ fn files_that_are_no_spec_are_refused_with_one_message() {
     );
 }
 
+/// Cluster of the first points of a collective study.
+fn clusters(spec: &Spec) -> Vec<crate::hardware::Cluster> {
+    let plan = spec.plan();
+    let scenarios = plan.kept(0..plan.len()).map(|point| plan.scenario(&point));
+    let clusters = scenarios.map(|scenario| match scenario {
+        Ok(Scenario::Collective(scenario)) => (*scenario.cluster).clone(),
+        other => panic!("{other:?}"),
+    });
+    clusters.collect()
+}
+
+// Fewer GPUs of a server are what a table of the same server with so many GPUs is: they share its
+// NICs, leaves, domain and mesh. A DGX-2 with one GPU in use gives it all 8 NICs, 800 Gbit/s.
+#[test]
+fn fewer_gpus_per_node_are_a_table_of_the_same_server() {
+    for base in crate::catalog::Catalog::builtin().clusters.values() {
+        let sizes = (1..base.gpus_per_node).filter(|size| base.domain_gpus.is_multiple_of(*size));
+        for size in sizes {
+            let name = &base.name;
+            let spec = spec(&format!(
+                "kind = 'collective'
+                [grid]
+                gpu = 'h100-sxm'
+                nodes = 2
+                op = 'all-reduce'
+                size = '1 MiB'
+                [[zip]]
+                cluster = ['{name}', 'table']
+                gpus_per_node = [{size}, {size}]
+                [clusters.table]
+                base = '{name}'
+                gpus_per_node = {size}"
+            ));
+            let [by_axis, mut table] = <[_; 2]>::try_from(clusters(&spec)).expect("two points");
+            (table.name, table.title) = (by_axis.name.clone(), by_axis.title.clone());
+            assert_eq!(by_axis, table, "{size} GPUs");
+            let rate = by_axis.nic_bandwidth_per_gpu().as_gbit_per_s();
+            let shared = base.nic_bandwidth.as_gbit_per_s() * f64::from(base.nics_per_node);
+            assert!(
+                (rate - shared / f64::from(size)).abs() < 1e-9 * rate,
+                "{name}"
+            );
+        }
+    }
+}
+
 fn training(spec: &Spec, index: u64) -> Result<crate::simulation::TrainingScenario, Infeasible> {
     match spec.plan().scenario(&spec.plan().point(index))? {
         Scenario::Training(scenario) => Ok(*scenario),
@@ -563,8 +609,8 @@ fn a_scenario_has_every_name_resolved_and_every_change_applied() {
     assert_eq!(scenario.workload.seq_len, 8192);
     assert_eq!(scenario.cluster.gpus_per_node, 4);
     assert_eq!(scenario.cluster.domain_gpus, 4);
-    // Half of the GPUs took half of the 8 NICs along.
-    assert_eq!(scenario.cluster.nics_per_node, 4);
+    // Half of the GPUs share all of the 8 NICs, at the rate that the spec gives each GPU.
+    assert_eq!(scenario.cluster.nics_per_node, 8);
     assert!((scenario.cluster.nic_bandwidth_per_gpu().as_gbit_per_s() - 100.0).abs() < 1e-9);
     assert_eq!(scenario.cluster.fabric.topology.as_str(), "torus2d");
     assert!((scenario.cluster.fabric.oversubscription - 2.0).abs() < 1e-12);

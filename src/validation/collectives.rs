@@ -110,10 +110,9 @@ impl CollectiveRow {
         } else {
             base.gpus_per_node
         };
-        let mut cluster = base.with_gpus_per_node(size);
-        if let Some(rate) = self.nic_gbit_per_s_per_gpu.filter(|rate| *rate > 0.0) {
-            cluster = cluster.with_nic_rate(Bandwidth::gbit_per_s(rate));
-        }
+        let stated = self.nic_gbit_per_s_per_gpu.filter(|rate| *rate > 0.0);
+        let rate = stated.map_or(base.nic_bandwidth_per_gpu(), Bandwidth::gbit_per_s);
+        let mut cluster = base.with_gpus_per_node(size).with_nic_rate(rate);
         cluster.fabric.in_network_reduction = self.in_network_reduction.unwrap_or(false);
         Ok(cluster)
     }

@@ -104,6 +104,7 @@ fn links(row: &IdealRow) -> Result<Cluster, String> {
         scale_up: ScaleUp {
             kind: ScaleUpKind::NvSwitch,
             bandwidth: Bandwidth::bytes_per_s(bandwidths[0]),
+            mesh_gpus: None,
             efficiency: 1.0,
             latency: nanos(latencies[0]),
             in_network_reduction: false,

@@ -18,9 +18,9 @@ impl JobRow {
         let size = self.gpus_per_node.unwrap_or(usual.gpus_per_node);
         let mut cluster = usual.with_gpus_per_node(size);
         cluster.scale_up.kind = self.scale_up.unwrap_or(cluster.scale_up.kind);
-        if let Some(per_gpu) = self.nic_gbit_per_s.filter(|rate| *rate > 0.0) {
-            cluster = cluster.with_nic_rate(Bandwidth::gbit_per_s(per_gpu));
-        }
-        Ok(Arc::new(cluster))
+        let stated = self.nic_gbit_per_s.filter(|rate| *rate > 0.0);
+        // A row with nodes of another size ran on another server, with as much network for each GPU.
+        let per_gpu = stated.map_or(usual.nic_bandwidth_per_gpu(), Bandwidth::gbit_per_s);
+        Ok(Arc::new(cluster.with_nic_rate(per_gpu)))
     }
 }

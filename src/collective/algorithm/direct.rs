@@ -130,10 +130,11 @@ fn send(group: &Group<'_>) -> Cost {
     }
 }
 
-/// Rate of a pipeline send: the sender's own NICs, or its part of shared ones.
+/// Rate of a pipeline send: the links between two GPUs of a domain, or the sender's own NICs, its part of
+/// shared ones; the slower where the sends of a group take both.
 fn sender_rate(group: &Group<'_>) -> Bandwidth {
     if !group.crosses() {
-        return group.intra;
+        return group.job.message_rate();
     }
     let (job, pattern) = (group.job, group.pattern);
     let chain = GroupTraffic {
@@ -147,7 +148,12 @@ fn sender_rate(group: &Group<'_>) -> Bandwidth {
     let per_gpu = nic * f64::from(cluster.nics_per_node) / f64::from(cluster.gpus_per_node);
     let senders = pattern.stride.min(job.per_domain);
     let all = per_gpu * f64::from(job.per_domain);
-    (all / f64::from(senders)).min(nic.max(per_gpu))
+    let outside = (all / f64::from(senders)).min(nic.max(per_gpu));
+    if group.shape.members > 1 {
+        outside.min(job.message_rate())
+    } else {
+        outside
+    }
 }
 
 /// Everyone sends a share to each rank of the other domains in a pass.

@@ -179,7 +179,7 @@ fn price(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
     let mut cost = Cost::default();
     for round in message_rounds(group.op, group.shape.ranks)? {
         let round = GroupRound::of(group, &round);
-        let inside = (group.buffer() * round.inside / group.intra).rounded();
+        let inside = (group.buffer() * round.inside / job.message_rate()).rounded();
         let (alpha, across) = if round.across.is_empty() {
             (latency.inside, SimDuration::ZERO)
         } else {

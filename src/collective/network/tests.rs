@@ -276,3 +276,91 @@ fn ranks_and_operations_that_do_not_agree_are_told() {
         "collective `mine` carries all-reduce, not all-gather"
     );
 }
+
+/// A collective of the program's own over all ranks of a job.
+fn built_in(
+    op: CollectiveOp,
+    algorithm: Option<CollectiveAlgorithm>,
+    ranks: u32,
+    bytes: u64,
+    protocol: Option<Protocol>,
+) -> CollectiveRequest {
+    CollectiveRequest {
+        op,
+        bytes: Bytes::new(bytes),
+        groups: GroupPattern {
+            size: ranks,
+            stride: 1,
+        },
+        algorithm: algorithm.map(Algorithm::BuiltIn),
+        protocol,
+    }
+}
+
+// One of 7 xGMI links of 64 GB/s at 71%, one of 3 NVLink bundles of 100 GB/s at 80%, one of 6 links
+// of 25 GB/s at 90%, a PCIe slot of 31 GB/s at 77%, all 450 GB/s through a switch at 82.4%. RCCL's
+// own log says 48 GB/s of the first.
+#[test]
+fn a_send_takes_the_links_between_its_ends() {
+    for (name, gpus, gbyte_per_s) in [
+        ("mi300x-node", 8, 448.0 * 0.71 / 7.0),
+        ("mi300x-node", 4, 448.0 * 0.71 / 7.0),
+        ("polaris", 4, 300.0 * 0.8 / 3.0),
+        ("dgx-1", 8, 150.0 * 0.9 / 6.0),
+        ("hgx-a100-pcie", 8, 31.0 * 0.77),
+        ("dgx-h100", 8, 450.0 * 0.824),
+    ] {
+        let cluster = &Catalog::builtin().clusters[name];
+        let network = Network::new(cluster, gpus).expect("one node");
+        for protocol in [None, Some(Protocol::Simple), Some(Protocol::Ideal)] {
+            for pattern in [(gpus, 1), (2, 1), (2, 2)] {
+                let request = CollectiveRequest {
+                    groups: GroupPattern {
+                        size: pattern.0,
+                        stride: pattern.1,
+                    },
+                    ..built_in(CollectiveOp::SendRecv, None, gpus, 4 << 30, protocol)
+                };
+                let cost = network.collective(&request).expect("all send");
+                let rate = (4_u64 << 30) as f64 / cost.time.as_secs_f64() / 1e9;
+                assert!(
+                    (rate / gbyte_per_s - 1.0).abs() < 0.005,
+                    "{name} {pattern:?} {protocol:?}: {rate} GB/s"
+                );
+            }
+        }
+    }
+}
+
+// Partners that exchange halves have one of a mesh's links between them in every round: 2 · 7/8 of
+// 1 GiB at 448 · 0.71 / 7 GB/s = 41.4 ms.
+#[test]
+fn halving_on_a_mesh_takes_the_links_between_partners() {
+    let cluster = &Catalog::builtin().clusters["mi300x-node"];
+    let network = Network::new(cluster, 8).expect("one node");
+    let algorithm = Some(CollectiveAlgorithm::HalvingDoubling);
+    let ideal = Some(Protocol::Ideal);
+    let request = built_in(CollectiveOp::AllReduce, algorithm, 8, 1 << 30, ideal);
+    let millis = network.collective(&request).expect("it is carried").time;
+    let millis = millis.as_secs_f64() * 1e3;
+    assert!((millis / 41.36 - 1.0).abs() < 1e-3, "{millis}");
+}
+
+// A job on some GPUs of a server, and on a server of so many, is the same job.
+#[test]
+fn part_of_a_server_costs_what_a_smaller_server_costs() {
+    for base in Catalog::builtin().clusters.values() {
+        for gpus in 2..base.gpus_per_node {
+            let part = Network::new(base, gpus).expect("one node");
+            let smaller = Network::new(&base.with_gpus_per_node(gpus), gpus).expect("one node");
+            for &op in CollectiveOp::ALL {
+                let asked = CollectiveAlgorithm::ALL.iter().copied().map(Some);
+                for algorithm in asked.chain([None]) {
+                    let request = built_in(op, algorithm, gpus, 1 << 24, None);
+                    let of = |network: &Network| network.collective(&request).map(|cost| cost.time);
+                    assert_eq!(of(&part), of(&smaller), "{} {request:?}", base.name);
+                }
+            }
+        }
+    }
+}
