@@ -14,6 +14,7 @@ use clustersweep::record::{
 use clustersweep::runner::{
     Finished, Interrupt, Planned, RunFolder, RunOptions, Silent, Study, Work, run,
 };
+use clustersweep::simulation::Scratch;
 use clustersweep::spec::{Overrides, Portion, Spec};
 use clustersweep::units::SimDuration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -54,7 +55,7 @@ fn event_engine(criterion: &mut Criterion) {
 fn one_point(criterion: &mut Criterion) {
     let spec = main_sweep();
     let study = Planned::new(&spec);
-    let mut scratch = study.scratch();
+    let mut scratch = Scratch::default();
     let mut group = criterion.benchmark_group("one_point");
     // Layout search over 8, 64 and 1,024 GPUs.
     for (gpus, nodes) in [(8, 1), (64, 8), (1_024, 128)] {
@@ -112,7 +113,7 @@ fn whole_sweep(criterion: &mut Criterion) {
 fn parquet_writer(criterion: &mut Criterion) {
     let spec = main_sweep();
     let study = Planned::new(&spec);
-    let mut scratch = study.scratch();
+    let mut scratch = Scratch::default();
     let records: Vec<Record> = spec
         .plan()
         .kept(0..spec.plan().len())

@@ -7,7 +7,7 @@ use std::fmt::Display;
 pub(crate) enum ExitStatus {
     /// Every point has a row; infeasible points are results, not failures.
     Success,
-    /// A regression, an efficiency under its bound, or a crashed point.
+    /// A regression, an efficiency under its bound, a crashed point, or a panic of this program.
     Finding,
     /// The command line or the spec is wrong.
     Usage,
@@ -36,7 +36,7 @@ impl ExitStatus {
         match self {
             Self::Success => "every point has a row (infeasible points are results, not failures)",
             Self::Finding => {
-                "diff found a regression, analyze --fail-below an efficiency under its value, or a point crashed"
+                "diff found a regression, analyze --fail-below an efficiency under its value, or a point or sweep itself crashed"
             }
             Self::Usage => "the command line or the spec is wrong",
             Self::Io => "a file could not be read or written (disk full included)",

@@ -11,9 +11,9 @@ use crate::cli::run_source::RunSource;
 use crate::cli::spec_args::spec_failure;
 use crate::cli::terminal::{Format, Stderr};
 use crate::cli::trust;
-use crate::record::{Cell, Column, ColumnGroup, PointEnd, PointStatus, Record, columns};
+use crate::record::{Cell, Column, ColumnGroup, PointStatus, Record, columns};
 use crate::report::text::{Table, Text};
-use crate::runner::{Planned, Study};
+use crate::runner::{Planned, play_point};
 use crate::simulation::Scratch;
 use crate::spec::{Axis, Overrides, Spec, StudyKind};
 use crate::units::Bytes;
@@ -39,13 +39,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let (spec, point) = RunSource::new(&args.run)?.point(args.point, stderr)?;
     let study = Planned::new(&spec);
-    let (scenario, outcome) = study.play(&point, &mut study.scratch());
-    let record = Record::new(
-        point,
-        scenario,
-        PointEnd::Outcome(outcome),
-        &study.thresholds(),
-    );
+    let record = play_point(&study, &point, &mut Scratch::default());
     let gains = gains(&spec, &record, &args.what_if, stderr)?;
     let sensitivities = match (record.training(), record.step()) {
         (Some(training), Some(step)) => elasticities(training, step, &mut Scratch::default()),

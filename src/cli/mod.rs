@@ -25,9 +25,12 @@ mod validate;
 pub(crate) use exit::ExitStatus;
 
 use std::ffi::OsString;
+use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::simulation::{is_guarded, panic_message};
 
 use terminal::Stderr;
 
@@ -73,8 +76,26 @@ enum Command {
 }
 
 /// Runs the command line of this process.
+///
+/// A panic is a fault of this program: inside a point it is a row, elsewhere a message and exit code 1.
 pub fn run() -> ExitCode {
-    ExitCode::from(run_arguments(std::env::args_os()).code())
+    panic::set_hook(Box::new(log_panic));
+    let status = panic::catch_unwind(|| run_arguments(std::env::args_os()));
+    ExitCode::from(status.unwrap_or(ExitStatus::Finding).code())
+}
+
+/// Prints a panic that becomes no row.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    if is_guarded() {
+        return;
+    }
+    let message = panic_message(panic.payload());
+    let place = panic
+        .location()
+        .map_or_else(String::new, |place| format!(" ({place})"));
+    terminal::log(&format!(
+        "error: this is a fault of sweep, please report it: {message}{place}"
+    ));
 }
 
 /// Runs a command line and prints its failure, if any.

@@ -11,7 +11,8 @@ use crate::cli::spec_args::{self, LOOKS, SpecArgs, threads};
 use crate::cli::terminal::{Format, Stderr};
 use crate::report::text::{Table, Text};
 use crate::runner::clock::Stopwatch;
-use crate::runner::{Planned, Study};
+use crate::runner::{Planned, play_point};
+use crate::simulation::Scratch;
 use crate::spec::{Axis, AxisValue, GridPoint, Plan, Portion, Spec, Tally};
 
 /// Points that are simulated to estimate the time of all.
@@ -234,7 +235,7 @@ fn last_points(plan: &Plan, from: u64) -> Vec<GridPoint> {
 fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate> {
     let plan = spec.plan();
     let study = Planned::new(spec);
-    let mut scratch = study.scratch();
+    let mut scratch = Scratch::default();
     let watch = Stopwatch::start();
     let mut samples = 0;
     let stride = (plan.len() / SAMPLES).max(1);
@@ -244,7 +245,7 @@ fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate>
     while index < plan.len() && watch.elapsed() < SAMPLING_MAX {
         let window = index..plan.len().min(index.saturating_add(1_000));
         if let Some(point) = plan.kept(window).next() {
-            study.play(&point, &mut scratch);
+            play_point(&study, &point, &mut scratch);
             samples += 1;
         }
         index = index.saturating_add(stride);

@@ -1,9 +1,7 @@
 //! `sweep run`.
 
 use std::num::NonZeroUsize;
-use std::panic;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use crate::cli::conclusion::{Done, conclude};
 use crate::cli::exit::{ExitStatus, Failure};
@@ -14,7 +12,7 @@ use crate::cli::terminal::{self, Format, Stderr};
 use crate::record::Provenance;
 use crate::runner::{
     Earlier, Finished, Interrupt, Planned, ResumeError, RunError, RunFolder, RunOptions,
-    RunSummary, WORKER_NAME, Work, clock, folder::names, reopen, run as run_points,
+    RunSummary, Work, clock, folder::names, reopen, run as run_points,
 };
 use crate::spec::Spec;
 
@@ -125,7 +123,6 @@ fn simulate<'a>(
         threads: threads(args.threads),
         fail_fast: args.fail_fast,
     };
-    silence_crashed_points();
     let total = point_count(spec, portion);
     let total = total.map(|total| total.saturating_sub(finished.len()));
     if !finished.is_empty() && args.verbosity() > Verbosity::Quiet {
@@ -158,19 +155,6 @@ fn simulate<'a>(
         started,
         threads: options.threads,
     })
-}
-
-/// Silences panics of threads that simulate: they become rows with the message.
-fn silence_crashed_points() {
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        let of_worker = thread::current()
-            .name()
-            .is_some_and(|name| name.starts_with(WORKER_NAME));
-        if !of_worker {
-            usual(panic);
-        }
-    }));
 }
 
 fn run_failure(error: &RunError) -> Failure {

@@ -9,7 +9,7 @@ use crate::catalog::{self, Catalog};
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::terminal;
 use crate::report::accuracy;
-use crate::validation::{self, Assessment};
+use crate::validation::{self, Assessment, CaseStatus};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
@@ -60,10 +60,18 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
         write(&folder.join(accuracy::PAGE), accuracy::page(&assessment))?;
         write(&folder.join(accuracy::PLOT), accuracy::plot(&judged))?;
     }
-    terminal::print(&match args.format {
+    let crashed = judged
+        .iter()
+        .any(|row| row.result.status == CaseStatus::Crashed);
+    let printed = terminal::print(&match args.format {
         ValidateFormat::Text => accuracy::text(&assessment),
         ValidateFormat::Csv => accuracy::csv(&judged),
         ValidateFormat::Json => format!("{:#}\n", accuracy::json(&judged, &assessment)),
+    })?;
+    Ok(if crashed {
+        ExitStatus::Finding
+    } else {
+        printed
     })
 }
 

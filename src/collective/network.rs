@@ -60,6 +60,11 @@ impl Network {
         self.job.shape(groups)
     }
 
+    /// Consecutive ranks that share a scale-up domain.
+    pub(crate) fn ranks_per_domain(&self) -> u32 {
+        self.job.per_domain
+    }
+
     /// Time of a collective and its load on the network.
     ///
     /// Without a requested algorithm the library's own choice is timed: NCCL's by its cost table,

@@ -24,7 +24,7 @@ pub(crate) use interrupt::Signal;
 pub(crate) use manifest::{Earlier, Manifest};
 pub use planned::Planned;
 pub use play::Study;
-pub(crate) use play::WORKER_NAME;
+pub(crate) use play::{WORKER_NAME, play_point};
 pub(crate) use progress::Progress;
 pub use progress::Silent;
 pub(crate) use run::{RunError, RunSummary, reopen};

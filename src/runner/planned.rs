@@ -24,10 +24,6 @@ impl<'a> Planned<'a> {
 impl Study for Planned<'_> {
     type Scratch = Scratch;
 
-    fn scratch(&self) -> Scratch {
-        Scratch::default()
-    }
-
     fn play(&self, point: &GridPoint, scratch: &mut Scratch) -> (Option<Scenario>, Outcome) {
         match self.plan.scenario(point) {
             Ok(scenario) => {

@@ -1,7 +1,6 @@
 //! Simulates chunks of points on the rayon pool.
 
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use crate::record::{PointEnd, PointStatus, Record};
 use crate::runner::clock::Stopwatch;
 use crate::runner::interrupt::Interrupt;
 use crate::runner::progress::Progress;
-use crate::simulation::{Outcome, Scenario};
+use crate::simulation::{Crash, Outcome, Scenario, guarded};
 use crate::spec::{BottleneckThresholds, GridPoint};
 
 /// Points that a thread takes at a time: they differ in cost, so few.
@@ -22,10 +21,7 @@ const POINTS_AT_A_TIME: usize = 4;
 /// Points that a run simulates: a spec with its catalogue.
 pub trait Study: Sync {
     /// Memory that one thread reuses from point to point.
-    type Scratch: Send;
-
-    /// A thread's memory before its first point.
-    fn scratch(&self) -> Self::Scratch;
+    type Scratch: Send + Default;
 
     /// Simulates one point: its scenario, where it has one, and its outcome.
     fn play(&self, point: &GridPoint, scratch: &mut Self::Scratch) -> (Option<Scenario>, Outcome);
@@ -69,21 +65,16 @@ pub(super) struct Players<T> {
     scratches: Vec<Mutex<T>>,
 }
 
-/// Name of the threads that simulate; their panics become rows and are not printed.
+/// Name of the threads that simulate.
 pub(crate) const WORKER_NAME: &str = "sweep-worker";
 
-impl<T: Send> Players<T> {
-    pub(super) fn new<S: Study<Scratch = T>>(
-        study: &S,
-        threads: NonZeroUsize,
-    ) -> Result<Self, ThreadPoolBuildError> {
+impl<T: Send + Default> Players<T> {
+    pub(super) fn new(threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.get())
             .thread_name(|index| format!("{WORKER_NAME}-{index}"))
             .build()?;
-        let scratches = (0..threads.get())
-            .map(|_| Mutex::new(study.scratch()))
-            .collect();
+        let scratches = (0..threads.get()).map(|_| Mutex::default()).collect();
         Ok(Self { pool, scratches })
     }
 
@@ -96,14 +87,12 @@ impl<T: Send> Players<T> {
         fail_fast: bool,
         progress: &dyn Progress,
     ) -> Vec<Played> {
-        let thresholds = study.thresholds();
         let play = |point: &GridPoint| {
             if stop.is_raised() {
                 return None;
             }
             let watch = Stopwatch::start();
-            let (scenario, end) = self.play_one(study, point);
-            let record = Record::new(point.clone(), scenario, end, &thresholds);
+            let record = self.play_one(study, point);
             let status = record.status();
             if fail_fast && status == PointStatus::Crashed {
                 stop.raise();
@@ -124,32 +113,30 @@ impl<T: Send> Players<T> {
         played.into_iter().flatten().collect()
     }
 
-    fn play_one<S: Study<Scratch = T>>(
-        &self,
-        study: &S,
-        point: &GridPoint,
-    ) -> (Option<Scenario>, PointEnd) {
+    fn play_one<S: Study<Scratch = T>>(&self, study: &S, point: &GridPoint) -> Record {
         let worker = rayon::current_thread_index().expect("points are played on the pool");
-        // Only this thread takes this lock; after a panic its memory is made anew.
+        // Only this thread takes this lock.
         let mut scratch = self.scratches[worker]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match catch_unwind(AssertUnwindSafe(|| study.play(point, &mut scratch))) {
-            Ok((scenario, outcome)) => (scenario, PointEnd::Outcome(outcome)),
-            Err(panic) => {
-                *scratch = study.scratch();
-                (None, PointEnd::Crashed(panic_message(panic.as_ref())))
-            }
-        }
+        play_point(study, point, &mut scratch)
     }
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    match panic.downcast_ref::<&str>() {
-        Some(text) => (*text).to_owned(),
-        None => panic
-            .downcast_ref::<String>()
-            .cloned()
-            .unwrap_or_else(|| "a panic without a message".to_owned()),
-    }
+/// The row of one point; a crashed one where anything of it panics.
+pub(crate) fn play_point<S: Study>(
+    study: &S,
+    point: &GridPoint,
+    scratch: &mut S::Scratch,
+) -> Record {
+    let thresholds = study.thresholds();
+    let record = guarded(scratch, |scratch| {
+        let (scenario, outcome) = study.play(point, scratch);
+        let end = PointEnd::Outcome(outcome);
+        Record::new(point.clone(), scenario, end, &thresholds)
+    });
+    record.unwrap_or_else(|Crash(message)| {
+        let end = PointEnd::Crashed(message);
+        Record::new(point.clone(), None, end, &thresholds)
+    })
 }

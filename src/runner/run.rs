@@ -124,7 +124,7 @@ pub fn run<S: Study>(
     interrupt: &Interrupt,
     progress: &dyn Progress,
 ) -> Result<RunSummary, RunError> {
-    let players = Players::new(study, options.threads).map_err(|source| RunError::Threads {
+    let players = Players::new(options.threads).map_err(|source| RunError::Threads {
         threads: options.threads.get(),
         source,
     })?;

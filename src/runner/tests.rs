@@ -19,10 +19,6 @@ struct Fake {
 impl Study for Fake {
     type Scratch = u32;
 
-    fn scratch(&self) -> u32 {
-        0
-    }
-
     fn play(&self, point: &GridPoint, scratch: &mut u32) -> (Option<Scenario>, Outcome) {
         *scratch += 1;
         if let Some((at, interrupt)) = &self.raise_at

@@ -4,6 +4,7 @@
 
 pub(crate) mod collective;
 pub(crate) mod counterfactual;
+mod guard;
 pub(crate) mod infeasible;
 pub(crate) mod outcome;
 pub(crate) mod parts;
@@ -14,6 +15,7 @@ pub(crate) mod training;
 
 pub(crate) use collective::simulate_collective;
 pub use counterfactual::Counterfactual;
+pub(crate) use guard::{Crash, guarded, is_guarded, panic_message};
 pub use infeasible::{Infeasible, ReasonKind};
 pub use outcome::{
     CollectiveReport, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles, StepReport,
@@ -31,7 +33,7 @@ pub(crate) use training::stage_memory;
 /// Simulates one scenario. It does no I/O and cannot fail: that a point cannot run is an outcome.
 ///
 /// # Panics
-/// Only where this program is wrong; the runner turns that into a row.
+/// Only where this program is wrong; `guarded` turns that into a value, the runner into a row.
 pub fn simulate(scenario: &Scenario, scratch: &mut Scratch) -> Outcome {
     match scenario {
         Scenario::Training(training) => match simulate_training(training, scratch) {

@@ -94,6 +94,15 @@ pub struct NetworkUse {
 }
 
 impl NetworkUse {
+    /// The traffic of a share of the work, 0–1; the links are as busy meanwhile.
+    pub(crate) fn scaled(self, share: f64) -> Self {
+        Self {
+            intra_node: self.intra_node.scaled(share),
+            inter_node: self.inter_node.scaled(share),
+            ..self
+        }
+    }
+
     /// Counts a communication that happens so many times.
     pub(crate) fn add(&mut self, cost: &CollectiveCost, times: u64) {
         self.intra_node += cost.sent_intra * times;

@@ -44,6 +44,8 @@ closed_set! {
         Infeasible = "infeasible",
         /// No scenario can be made of the row: an unknown GPU, a model without architecture.
         Unsupported = "unsupported",
+        /// The simulator panicked on it.
+        Crashed = "crashed",
     }
 }
 
@@ -225,12 +227,12 @@ impl Judged {
         }
     }
 
-    /// True where the case is unsupported, ran and is predicted infeasible, or failed and is predicted to run.
+    /// True where the case is unsupported, crashed, ran and is predicted infeasible, or failed and is predicted to run.
     pub fn is_miss(&self) -> bool {
         match self.result.status {
             CaseStatus::Ok => !self.case.ran,
             CaseStatus::Infeasible => self.case.ran,
-            CaseStatus::Unsupported => true,
+            CaseStatus::Unsupported | CaseStatus::Crashed => true,
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Simulation of cases, in parallel.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::simulation::{
-    self, Infeasible, MemoryFootprint, Outcome, Scenario, Scratch, TrainingScenario,
+    self, Crash, Infeasible, MemoryFootprint, Outcome, Scenario, Scratch, TrainingScenario, guarded,
 };
 use crate::units::Bytes;
 
@@ -19,7 +18,7 @@ pub fn judge(cases: Vec<Case>) -> Vec<Judged> {
         .into_par_iter()
         .map_init(Scratch::default, |scratch, case| {
             let result = match &case.subject {
-                Ok(subject) => guarded(subject, scratch),
+                Ok(subject) => played(subject, scratch),
                 Err(reason) => CaseResult::missed(CaseStatus::Unsupported, reason.clone()),
             };
             Judged { case, result }
@@ -27,21 +26,12 @@ pub fn judge(cases: Vec<Case>) -> Vec<Judged> {
         .collect()
 }
 
-/// Result of a case; a panic of the simulator makes the case unsupported, with the panic's message.
-fn guarded(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
-    match catch_unwind(AssertUnwindSafe(|| result(subject, scratch))) {
-        Ok(result) => result,
-        Err(panic) => {
-            *scratch = Scratch::default();
-            let message = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no message");
-            let reason = format!("the simulator failed on this row: {message}");
-            CaseResult::missed(CaseStatus::Unsupported, reason)
-        }
-    }
+/// Result of a case; a panic of the simulator is a crash with the panic's message.
+fn played(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
+    guarded(scratch, |scratch| result(subject, scratch)).unwrap_or_else(|Crash(message)| {
+        let reason = format!("the simulator crashed: {message}");
+        CaseResult::missed(CaseStatus::Crashed, reason)
+    })
 }
 
 fn result(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
@@ -108,5 +98,44 @@ fn memory(
         status,
         predicted,
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::validation::CaseKind;
+
+    // A microbatch of no samples, which no file can ask for, makes the simulator divide by zero; the row beside it
+    // runs all the same.
+    #[test]
+    fn a_panic_of_the_simulator_is_a_crashed_row_and_the_others_run() {
+        let catalog = Catalog::builtin();
+        let mut job = TrainingScenario::new(
+            catalog.models["gpt3-1.3b"].clone(),
+            catalog.gpus["h100-sxm"].clone(),
+            catalog.clusters["dgx-h100"].clone(),
+            catalog.stacks["current"].clone(),
+        );
+        let case = |id: &str, job: &TrainingScenario| {
+            let scenario = Scenario::Training(Box::new(job.clone()));
+            let subject = Subject::Time(vec![(1.0, scenario)]);
+            Case::new(CaseKind::Step, id.to_owned(), Ok(subject))
+        };
+        let good = case("good", &job);
+        job.layout.micro_batch = Some(0);
+        let judged = judge(vec![good.clone(), case("bad", &job), good]);
+        let statuses: Vec<CaseStatus> = judged.iter().map(|row| row.result.status).collect();
+        assert_eq!(
+            statuses,
+            [CaseStatus::Ok, CaseStatus::Crashed, CaseStatus::Ok]
+        );
+        let reason = judged[1].result.reason.as_deref();
+        assert_eq!(
+            reason,
+            Some("the simulator crashed: attempt to divide by zero")
+        );
+        assert!(judged[1].is_miss());
     }
 }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::neighbours::Change;
-use crate::simulation::{Outcome, Scenario, Scratch, simulate};
+use crate::simulation::{Crash, Outcome, Scenario, Scratch, guarded, simulate};
 use crate::spec::{GridPoint, Spec, SpecError};
 
 /// Relative change of the time under which the search over layouts only chose among equals.
@@ -97,9 +97,14 @@ fn answer(spec: &Spec, point: &GridPoint, change: &Change) -> Result<Answer, Spe
     let value = spec.value(change.axis, &change.value)?;
     let altered = spec.plan().altered(point, change.axis, value);
     let played = spec.plan().scenario(&altered);
-    let played = played.map(|scenario| (simulate(&scenario, &mut Scratch::default()), scenario));
+    let played = played.map(|scenario| {
+        let outcome = guarded(&mut Scratch::default(), |scratch| {
+            simulate(&scenario, scratch)
+        });
+        (outcome, scenario)
+    });
     Ok(match played {
-        Ok((Outcome::Completed(report), Scenario::Training(training))) => {
+        Ok((Ok(Outcome::Completed(report)), Scenario::Training(training))) => {
             let step_time_s = report.step_time().as_secs_f64();
             let layout = &report.layout;
             Answer::Ran {
@@ -111,10 +116,13 @@ fn answer(spec: &Spec, point: &GridPoint, change: &Change) -> Result<Answer, Spe
                 ),
             }
         }
-        Ok((Outcome::Infeasible(why), _)) | Err(why) => Answer::CannotRun {
+        Ok((Ok(Outcome::Infeasible(why)), _)) | Err(why) => Answer::CannotRun {
             reason: why.to_string(),
         },
-        Ok((Outcome::Completed(_) | Outcome::Communicated(_), _)) => Answer::CannotRun {
+        Ok((Err(Crash(message)), _)) => Answer::CannotRun {
+            reason: format!("the simulator crashed: {message}"),
+        },
+        Ok((Ok(Outcome::Completed(_) | Outcome::Communicated(_)), _)) => Answer::CannotRun {
             reason: "a communication has no training step".to_owned(),
         },
     })

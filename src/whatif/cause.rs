@@ -1,8 +1,8 @@
 //! Counterfactuals of a breakdown: the sizes around it simulated without a suspected part of the step.
 
-use super::replay::{Replay, per_sample};
+use super::replay::{Replay, per_sample, simulated};
 use crate::analysis::{Breakdown, BreakdownCause, Trial};
-use crate::simulation::{Counterfactual, Scratch, StepPart, TrainingScenario, simulate_training};
+use crate::simulation::{Counterfactual, Scratch, StepPart, TrainingScenario};
 
 /// Suspects that are tried at most; what comes behind them is a small part of the loss.
 const MOST_SUSPECTS: usize = 4;
@@ -118,6 +118,6 @@ impl Scene<'_> {
 }
 
 fn seconds_per_sample(scenario: &TrainingScenario, scratch: &mut Scratch) -> Option<f64> {
-    let step = simulate_training(scenario, scratch).ok()?;
+    let step = simulated(scenario, scratch)?;
     Some(per_sample(scenario, &step))
 }

@@ -3,13 +3,11 @@
 //! Compared with the curve of layouts chosen anew it shows what the fabric does: a layout that adapts can
 //! hide a loss, or cause one.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::replay::{Replay, point};
 use crate::analysis::points::PointColumns;
 use crate::analysis::{Layouts, Series, SeriesFinding, SizePoint, series_finding};
 use crate::record::{PointEnd, Provenance, Record, Rows, points_batch, points_schema};
-use crate::simulation::{LayoutRequest, Outcome, Scenario, Scratch, simulate};
+use crate::simulation::{Crash, LayoutRequest, Outcome, Scenario, Scratch, guarded, simulate};
 use crate::spec::{AnalysisSettings, Axis, Portion, Spec, StudyKind};
 
 /// The curve of a series with the layout of its smallest size; `spec_of` gives the spec of a row's
@@ -72,11 +70,10 @@ fn frozen_record(
 
 /// Simulates a scenario; a panic of the simulator is a crashed point, as in a run.
 fn played(scenario: &Scenario, scratch: &mut Scratch) -> PointEnd {
-    if let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| simulate(scenario, scratch))) {
-        return PointEnd::Outcome(outcome);
+    match guarded(scratch, |scratch| simulate(scenario, scratch)) {
+        Ok(outcome) => PointEnd::Outcome(outcome),
+        Err(Crash(message)) => PointEnd::Crashed(message),
     }
-    *scratch = Scratch::default();
-    PointEnd::Crashed("on the layout of the smallest size".to_owned())
 }
 
 /// Rows of records, read as the rows of a file are.

@@ -2,7 +2,7 @@
 
 use crate::analysis::{LayoutUsed, SizePoint};
 use crate::simulation::{
-    LayoutRequest, Scenario, Scratch, StepReport, TrainingScenario, simulate_training,
+    LayoutRequest, Scenario, Scratch, StepReport, TrainingScenario, guarded, simulate_training,
 };
 use crate::spec::{GridPoint, Spec};
 use crate::stack::ZeroStage;
@@ -42,7 +42,7 @@ impl Replay {
         let chosen = leaves_to_choose(&scenario.layout);
         let asked_zero = scenario.layout.zero;
         scenario.layout = layout(&scenario.layout);
-        let step = simulate_training(&scenario, scratch).ok()?;
+        let step = simulated(&scenario, scratch)?;
         let again = step.step_time().as_secs_f64();
         if (again / measured.step_time_s - 1.0).abs() > SAME {
             return None;
@@ -60,6 +60,12 @@ impl Replay {
     pub(super) fn seconds_per_sample(&self) -> f64 {
         per_sample(&self.pinned, &self.step)
     }
+}
+
+/// The step of a scenario; `None` where it cannot run, or the simulator crashes on it.
+pub(super) fn simulated(scenario: &TrainingScenario, scratch: &mut Scratch) -> Option<StepReport> {
+    let step = guarded(scratch, |scratch| simulate_training(scenario, scratch));
+    step.ok()?.ok()
 }
 
 /// Seconds per sample of a step.

@@ -1,8 +1,9 @@
 //! Sensitivity of a step's time: its elasticity to every resource.
 
+use super::replay::simulated;
 use super::resource::with_more;
 use crate::analysis::{Elasticity, Resource};
-use crate::simulation::{LayoutRequest, Scratch, StepReport, TrainingScenario, simulate_training};
+use crate::simulation::{LayoutRequest, Scratch, StepReport, TrainingScenario};
 
 /// Step of the difference quotient, to either side: far above the rounding of a simulated time, small
 /// enough for a tangent.
@@ -28,7 +29,7 @@ pub fn elasticities(
         .filter_map(|&resource| {
             let mut log_time = |factor: f64| {
                 let changed = with_more(resource, factor, &pinned);
-                let step = simulate_training(&changed, scratch).ok()?;
+                let step = simulated(&changed, scratch)?;
                 Some(libm::log(step.step_time().as_secs_f64()))
             };
             let (more, less) = (1.0 + STEP, 1.0 - STEP);

@@ -176,18 +176,19 @@ impl ReplicaCosts<'_> {
         Ok(norm)
     }
 
-    /// Time to sum the gradients of a tied embedding between first and last stage.
+    /// Cost of summing the gradients of a tied embedding between first and last stage.
     ///
     /// # Errors
     /// If the requested algorithm cannot run on this network.
-    pub(super) fn tied_embedding(&mut self) -> Result<SimDuration, Infeasible> {
+    pub(super) fn tied_embedding(&mut self) -> Result<CommCost, Infeasible> {
+        let mut sum = CommCost::default();
         let network = self.scenario.model.transformer();
         let table = network.and_then(|network| network.tied_table_parameters(self.layout.tp));
         let Some(table) = table else {
-            return Ok(SimDuration::ZERO);
+            return Ok(sum);
         };
         if self.layout.pp == 1 || self.scenario.run.leaves_out(StepPart::DpComm) {
-            return Ok(SimDuration::ZERO);
+            return Ok(sum);
         }
         let bytes = table * self.gradient_bytes();
         // First and last stage are as far apart as neighbours once stages fill whole domains.
@@ -195,7 +196,9 @@ impl ReplicaCosts<'_> {
             size: 2,
             stride: self.scenario.gpus / self.layout.pp,
         };
-        Ok(self.price(CollectiveOp::AllReduce, bytes, groups)?.time)
+        let price = self.price(CollectiveOp::AllReduce, bytes, groups)?;
+        sum.add(&price, price.time);
+        Ok(sum)
     }
 
     /// Time and launches of the optimizer's kernels on one rank.

@@ -175,7 +175,8 @@ impl Player<'_, '_> {
                 self.algorithm = exposed.algorithm;
             }
             if stage == 0 || stage + 1 == pp {
-                exposed.time += tied;
+                exposed.time += tied.time;
+                exposed.traffic += &tied.traffic;
             }
             let done = self.exposed(stage, exposed);
             for reduction in std::mem::take(&mut self.reductions[stage as usize]) {

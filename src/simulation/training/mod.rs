@@ -34,10 +34,8 @@ pub(crate) use trace::{Slice, Trace};
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::search::Choice;
 use crate::simulation::training::work::ModelWork;
-use crate::simulation::{
-    Infeasible, MemoryFootprint, Scratch, StepPart, StepReport, TimeShares, TrainingScenario,
-};
-use crate::units::{Flops, SimDuration};
+use crate::simulation::{Infeasible, MemoryFootprint, Scratch, StepReport, TrainingScenario};
+use crate::units::Flops;
 
 /// Simulates one training scenario: searches the layout axes that are `None`, plays the step.
 ///
@@ -57,7 +55,10 @@ pub fn simulate_training(
         let spread = variability::spread(&costs, pricing, timeline)?;
         report.percentiles = Some(spread.percentiles);
         report.events += spread.events;
-        report.shares = stretched(report.shares, spread.mean);
+        report.shares = spread.mean.shares;
+        report.forward = spread.mean.forward;
+        report.backward = spread.mean.backward;
+        report.comm_busy = spread.mean.comm_busy;
     }
     Ok(report)
 }
@@ -105,14 +106,6 @@ pub(crate) fn trace_training(
     Ok((report, trace))
 }
 
-/// Shares of the mean step: those of the deterministic one, and as bubble the time that fast GPUs wait for the
-/// slowest.
-fn stretched(mut shares: TimeShares, mean: SimDuration) -> TimeShares {
-    let waited = mean.saturating_sub(shares.total());
-    shares[StepPart::Bubble] += waited;
-    shares
-}
-
 fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
     let search::Fitting {
         layout,
@@ -130,7 +123,7 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
         shares: step.device.shares,
         forward: step.device.forward,
         backward: step.device.backward,
-        comm_busy: step.comm_busy,
+        comm_busy: step.device.comm_busy,
         percentiles: None,
         model_flops: Flops::new(per_replica * passes),
         hardware_flops: Flops::new(step.hardware_flops),

@@ -40,7 +40,7 @@ impl std::ops::AddAssign<&PassCost> for PassCost {
 }
 
 impl PassCost {
-    /// A share of a pass, its traffic counted in full.
+    /// A share of a pass.
     fn scaled(self, share: f64) -> Self {
         if share >= 1.0 {
             return self;
@@ -51,7 +51,7 @@ impl PassCost {
             comm_busy: self.comm_busy.scaled(share),
             link_time: self.link_time.map(|seconds| seconds * share),
             flops: self.flops * share,
-            ..self
+            traffic: self.traffic.scaled(share),
         }
     }
 }

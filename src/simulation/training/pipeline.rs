@@ -117,6 +117,9 @@ pub(super) fn send_cost(
     };
     let price = pricing.price(CollectiveOp::SendRecv, sent, stages, None)?;
     send.add(&price, price.time);
+    let inside = sends_inside_domains(layout, stages.stride, pricing.ranks_per_domain());
+    send.traffic.intra_node = sent.scaled(inside);
+    send.traffic.inter_node = sent.saturating_sub(send.traffic.intra_node);
     if gathers {
         let group = GroupPattern {
             size: tp,
@@ -127,4 +130,71 @@ pub(super) fn send_cost(
         send.traffic.add(&gather, 1);
     }
     Ok(send)
+}
+
+/// Share of a step's sends that stay inside a scale-up domain, 0–1.
+///
+/// Every border between two virtual stages is crossed equally often. With `chunks` chunks per stage there are
+/// `chunks` borders between each stage and the next, and one less between the last and the first.
+fn sends_inside_domains(layout: &Layout, stride: u32, per_domain: u32) -> f64 {
+    let [stages, chunks, stride, domain] =
+        [layout.pp, layout.vpp, stride, per_domain].map(u64::from);
+    // Of the ranks from 0 to `count`, those whose partner `distance` further on lies in their domain.
+    let inside = |count: u64, distance: u64| {
+        let near = domain.saturating_sub(distance);
+        count / domain * near + (count % domain).min(near)
+    };
+    let ahead = (stages - 1) * stride;
+    let next = chunks * inside(ahead, stride);
+    let wrap = (chunks - 1) * inside(stride, ahead);
+    (next + wrap) as f64 / (stride * (stages * chunks - 1)) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Share of the sends inside domains, every rank of every border looked at.
+    fn counted(stages: u32, chunks: u32, stride: u32, per_domain: u32) -> f64 {
+        let borders = 0..stages * chunks - 1;
+        let inside = borders.clone().map(|border| {
+            let (from, to) = (border % stages * stride, (border + 1) % stages * stride);
+            let same = |rank: &u32| (from + rank) / per_domain == (to + rank) / per_domain;
+            (0..stride).filter(same).count()
+        });
+        inside.sum::<usize>() as f64 / (stride as usize * borders.count()) as f64
+    }
+
+    #[test]
+    fn sends_inside_domains_are_counted_as_each_rank_sends() {
+        let catalog = crate::catalog::Catalog::builtin();
+        let scenario = TrainingScenario::new(
+            catalog.models["gpt3-1.3b"].clone(),
+            catalog.gpus["h100-sxm"].clone(),
+            catalog.clusters["dgx-h100"].clone(),
+            catalog.stacks["current"].clone(),
+        );
+        let any = crate::simulation::training::layout::candidates(&scenario)
+            .expect("some layout divides")
+            .swap_remove(0);
+        for pp in 2..9 {
+            for vpp in 1..4 {
+                let layout = Layout {
+                    pp,
+                    vpp,
+                    ..any.layout.clone()
+                };
+                for stride in [1, 2, 3, 4, 6, 8, 12, 16] {
+                    for per_domain in [1, 4, 6, 8, 72] {
+                        let share = sends_inside_domains(&layout, stride, per_domain);
+                        let expected = counted(pp, vpp, stride, per_domain);
+                        assert!(
+                            (share - expected).abs() < 1e-12,
+                            "pp {pp}, vpp {vpp}, {stride} ranks a stage, {per_domain} a domain: {share} and {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }

@@ -20,8 +20,6 @@ pub(super) struct Step {
     pub(super) device: DeviceTimes,
     /// FLOPs executed by all GPUs, recomputation included.
     pub(super) hardware_flops: f64,
-    /// Time during which one device communicated, overlapped or exposed.
-    pub(super) comm_busy: SimDuration,
     /// Bytes that one device sent.
     pub(super) traffic: NetworkUse,
     /// Algorithm of the gradient reduction.
@@ -107,7 +105,6 @@ pub(super) struct Player<'a, 'b> {
     /// Reductions that the optimizer of each stage waits for.
     pub(super) reductions: Vec<Vec<TaskId>>,
     pub(super) traffic: NetworkUse,
-    pub(super) comm_busy: SimDuration,
     /// Algorithm of the gradient reduction.
     pub(super) algorithm: Option<CarriedBy>,
     pub(super) flops: f64,
@@ -137,7 +134,6 @@ impl<'a, 'b> Player<'a, 'b> {
             recent: vec![Vec::new(); pp],
             reductions: vec![Vec::new(); pp],
             traffic: NetworkUse::default(),
-            comm_busy: SimDuration::ZERO,
             algorithm: None,
             flops: 0.0,
         }
@@ -200,8 +196,7 @@ impl<'a, 'b> Player<'a, 'b> {
     /// Schedules a send: exposed on the sender's compute stream, or overlapped with it.
     fn send(&mut self, stage: u32, slot: Slot, ends: Ends) -> Ends {
         let cost = &self.costs.send;
-        self.traffic += &cost.traffic;
-        self.comm_busy += cost.time;
+        self.traffic += &cost.traffic.scaled(self.share(slot));
         let replicates = self.replicates_meanwhile(stage, slot);
         if self.costs.overlap.pipeline {
             return self.send_overlapped(stage, ends, replicates);
@@ -222,6 +217,7 @@ impl<'a, 'b> Player<'a, 'b> {
     fn send_overlapped(&mut self, stage: u32, ends: Ends, replicates: bool) -> Ends {
         let CommCost { time, load, .. } = self.costs.send;
         if !replicates && !self.queued_sends[stage as usize] {
+            self.timeline.lags(ends.last, time);
             return Ends { lag: time, ..ends };
         }
         let load = if replicates {
@@ -251,11 +247,9 @@ impl<'a, 'b> Player<'a, 'b> {
             Pass::BackwardInput => (&layers.backward_input, SliceKind::Backward),
             Pass::BackwardWeight => (&layers.backward_weight, SliceKind::Backward),
         };
-        self.traffic += &cost.traffic;
-        self.comm_busy += cost.comm_busy;
         let mut parts = cost.parts;
-        let last = slot.microbatch + 1 == self.costs.layout.microbatches;
-        let share = if last { self.costs.last_share() } else { 1.0 };
+        let share = self.share(slot);
+        self.traffic += &cost.traffic.scaled(share);
         self.flops += cost.flops * share;
         let drawn = self.slowdown.get(stage as usize).copied().unwrap_or(1.0);
         let factor = share * self.costs.slowest * drawn * self.costs.scenario.run.kernel_time();
@@ -273,21 +267,30 @@ impl<'a, 'b> Player<'a, 'b> {
         // A blocking receive synchronises the host with the device before the pass is issued.
         let synchronised = self.costs.layout.pp > 1 && !self.costs.overlap.pipeline;
         let (kernels, exposed) = split_exposed(parts);
+        let hidden = cost.comm_busy.saturating_sub(exposed.total());
         let seconds = exposed.total().as_secs_f64();
         if overlapped == SimDuration::ZERO || seconds <= 0.0 {
             let task = self
                 .timeline
                 .compute(stage, kind, parts, cost.issue, synchronised);
+            self.timeline.hides(task, hidden);
             return Ends::of(task, task);
         }
         let first = self
             .timeline
             .compute(stage, kind, kernels, SimDuration::ZERO, synchronised);
+        self.timeline.hides(first, hidden);
         let load = cost.link_time.map(|filled| (filled / seconds).min(1.0));
         // The host is busy for the pass as a whole, as in a pass of one task.
         let last = self.timeline.exposed(stage, kind, exposed, load);
         self.timeline.engine.set_issue(last, cost.issue);
         Ends::of(first, last)
+    }
+
+    /// Size of a pass's microbatch relative to a full one, 0–1.
+    fn share(&self, slot: Slot) -> f64 {
+        let last = slot.microbatch + 1 == self.costs.layout.microbatches;
+        if last { self.costs.last_share() } else { 1.0 }
     }
 
     /// Whether stages wait for one another: always but in a counterfactual.
@@ -355,11 +358,9 @@ impl<'a, 'b> Player<'a, 'b> {
             inter_node: of_one(self.traffic.inter_node),
             ..self.traffic
         };
-        let inside = SimDuration::from_picos(self.comm_busy.as_picos() / stages);
         Step {
             device,
             hardware_flops: self.flops * f64::from(tp) * f64::from(cp) * f64::from(dp),
-            comm_busy: inside + device.replication_busy,
             traffic,
             algorithm: self.algorithm,
             events: self.timeline.engine.events(),

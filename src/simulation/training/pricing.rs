@@ -59,6 +59,11 @@ impl Pricing {
         self.network.shape(groups).domains
     }
 
+    /// Consecutive ranks that share a scale-up domain.
+    pub(super) fn ranks_per_domain(&self) -> u32 {
+        self.network.ranks_per_domain()
+    }
+
     /// Price of an operation by the algorithm that was asked for. Another operation than an all-reduce
     /// takes what the library would choose, unless a custom algorithm is to carry it.
     ///

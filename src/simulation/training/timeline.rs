@@ -73,6 +73,8 @@ pub(super) struct Label {
     pub(super) device: u32,
     pub(super) track: Track,
     pub(super) parts: TimeShares,
+    /// Time of communications that its kernels hide.
+    pub(super) hidden: SimDuration,
     /// Microbatch and virtual stage; `None` for what belongs to the whole step.
     pub(super) works_on: Option<MicrobatchAt>,
 }
@@ -86,6 +88,8 @@ pub(super) struct Timeline {
     /// Microbatch that the tasks that are added now work on.
     works_on: Option<MicrobatchAt>,
     streams: Vec<DeviceStreams>,
+    /// Sends that are no tasks: each goes on for a time from the end of the pass that it follows.
+    lags: Vec<(TaskId, SimDuration)>,
 }
 
 /// Streams of one device, and the tasks of its compute stream in order.
@@ -104,7 +108,8 @@ pub(super) struct DeviceTimes {
     pub(super) shares: TimeShares,
     pub(super) forward: SimDuration,
     pub(super) backward: SimDuration,
-    pub(super) replication_busy: SimDuration,
+    /// Time during which any communication of the device was under way, hidden or exposed.
+    pub(super) comm_busy: SimDuration,
 }
 
 impl Timeline {
@@ -114,6 +119,7 @@ impl Timeline {
         self.labels.clear();
         self.works_on = None;
         self.streams.clear();
+        self.lags.clear();
         for device in 0..devices {
             let compute = self.engine.add_stream(device);
             let communication = self.engine.add_stream(device);
@@ -143,8 +149,19 @@ impl Timeline {
             device,
             track,
             parts,
+            hidden: SimDuration::ZERO,
             works_on: self.works_on,
         });
+    }
+
+    /// Says that the kernels of a task hide communications of so long.
+    pub(super) fn hides(&mut self, task: TaskId, hidden: SimDuration) {
+        self.labels[task.index()].hidden = hidden;
+    }
+
+    /// Says that a send of so long, which is no task, follows a pass.
+    pub(super) fn lags(&mut self, behind: TaskId, send: SimDuration) {
+        self.lags.push((behind, send));
     }
 
     /// Adds a task to the compute stream of a device; it lasts as long as its parts.
@@ -242,36 +259,62 @@ impl Timeline {
     /// Assigns every moment of a device to one part of the step.
     fn account(&self, device: usize, end: SimTime) -> DeviceTimes {
         let mut times = DeviceTimes::default();
+        let mut stretches = Vec::new();
         let mut now = SimTime::ZERO;
         for &task in &self.streams[device].on_compute {
             let label = self.labels[task.index()];
-            let gap = self.engine.start(task) - now;
-            if gap > SimDuration::ZERO {
-                self.account_gap(&mut times.shares, task, gap);
-            }
+            let (start, ended) = (self.engine.start(task), self.engine.end(task));
+            let waited_for = self.gap_parts(task, start - now);
+            times.shares += &waited_for;
+            let communicates = waited_for.exposed_communication();
+            stretches.push(Stretch {
+                starts: now + (start - now - communicates),
+                ends: start,
+                communicates,
+            });
             times.shares += &label.parts;
             let waited = self.engine.host_wait(task);
             times.shares[StepPart::Overhead] += waited;
             let shared = self.span(task).saturating_sub(label.parts.total() + waited);
             times.shares[largest_communication(&label.parts)] += shared;
+            stretches.push(Stretch {
+                starts: start,
+                ends: ended,
+                communicates: label.parts.exposed_communication() + shared + label.hidden,
+            });
             match label.kind {
                 SliceKind::Forward => times.forward += self.span(task),
                 SliceKind::Backward => times.backward += self.span(task),
-                SliceKind::Replication => times.replication_busy += self.span(task),
-                SliceKind::Send | SliceKind::Optimizer | SliceKind::Host => {}
+                SliceKind::Replication
+                | SliceKind::Send
+                | SliceKind::Optimizer
+                | SliceKind::Host => {}
             }
-            now = self.engine.end(task);
+            now = ended;
         }
         times.shares[StepPart::Bubble] += end - now;
-        for (task, label) in self.tasks() {
-            if label.device as usize == device && label.track == Track::Communication {
-                times.replication_busy += self.span(task);
-            }
-        }
+        times.comm_busy = union(self.beside_compute(device, end), &stretches);
         times
     }
 
-    fn account_gap(&self, shares: &mut TimeShares, task: TaskId, gap: SimDuration) {
+    /// Start and end of every communication of a device that is not on its compute stream.
+    fn beside_compute(&self, device: usize, end: SimTime) -> Vec<(SimTime, SimTime)> {
+        let of_device = |task: TaskId| self.labels[task.index()].device as usize == device;
+        let queued = self.tasks().filter_map(|(task, label)| {
+            let beside = label.track != Track::Compute && label.device as usize == device;
+            beside.then(|| (self.engine.start(task), self.engine.end(task)))
+        });
+        let lags = self.lags.iter().filter(|(behind, _)| of_device(*behind));
+        let lags = lags.map(|&(behind, send)| {
+            let from = self.engine.end(behind);
+            (from, (from + send).min(end))
+        });
+        queued.chain(lags).collect()
+    }
+
+    /// Parts of the step that a gap before a task of the compute stream belongs to.
+    fn gap_parts(&self, task: TaskId, gap: SimDuration) -> TimeShares {
+        let mut shares = TimeShares::default();
         match self.engine.gate(task) {
             Gate::Host => shares[StepPart::Overhead] += gap,
             Gate::Stream => shares[StepPart::Bubble] += gap,
@@ -279,35 +322,79 @@ impl Timeline {
                 let sent = gap.min(lag);
                 shares[StepPart::PpComm] += sent;
                 let waited = gap - sent;
-                match self.labels[on.index()].kind {
+                let (part, communicating) = match self.labels[on.index()].kind {
                     SliceKind::Forward
                     | SliceKind::Backward
                     | SliceKind::Optimizer
-                    | SliceKind::Host => {
-                        shares[StepPart::Bubble] += waited;
-                    }
+                    | SliceKind::Host => (StepPart::Bubble, SimDuration::ZERO),
                     // Another stage's communication cannot begin before that stage is done computing: what is
                     // waited for beyond the communication itself is that stage's work.
                     SliceKind::Replication => {
                         let own =
                             self.labels[on.index()].device == self.labels[task.index()].device;
-                        let communicating = if own {
-                            waited
-                        } else {
-                            waited.min(self.span(on))
-                        };
-                        shares[StepPart::DpComm] += communicating;
-                        shares[StepPart::Bubble] += waited - communicating;
+                        let longest = if own { waited } else { self.span(on) };
+                        (StepPart::DpComm, waited.min(longest))
                     }
-                    SliceKind::Send => {
-                        let sending = waited.min(self.span(on));
-                        shares[StepPart::PpComm] += sending;
-                        shares[StepPart::Bubble] += waited - sending;
-                    }
-                }
+                    SliceKind::Send => (StepPart::PpComm, waited.min(self.span(on))),
+                };
+                shares[part] += communicating;
+                shares[StepPart::Bubble] += waited - communicating;
             }
         }
+        shares
     }
+}
+
+/// Stretch of a compute stream that communicates for a part of its time.
+struct Stretch {
+    starts: SimTime,
+    ends: SimTime,
+    /// Time of its communications, which are spread evenly over it.
+    communicates: SimDuration,
+}
+
+/// Time during which anything communicates: communications `beside` a compute stream, or stretches of that stream,
+/// one after another.
+fn union(mut beside: Vec<(SimTime, SimTime)>, stretches: &[Stretch]) -> SimDuration {
+    beside.sort_unstable();
+    let mut busy = SimDuration::ZERO;
+    // Intervals without overlap.
+    let mut apart: Vec<(SimTime, SimTime)> = Vec::with_capacity(beside.len());
+    for (start, end) in beside {
+        let from = apart.last().map_or(start, |last| start.max(last.1));
+        if end > from {
+            busy += end - from;
+            apart.push((from, end));
+        }
+    }
+    let mut next = 0;
+    for stretch in stretches {
+        while apart
+            .get(next)
+            .is_some_and(|(_, end)| *end <= stretch.starts)
+        {
+            next += 1;
+        }
+        let meets = apart[next..]
+            .iter()
+            .take_while(|(start, _)| *start < stretch.ends);
+        let covered: SimDuration = meets
+            .map(|&(start, end)| end.min(stretch.ends) - start.max(stretch.starts))
+            .sum();
+        busy += alone(stretch, covered);
+    }
+    busy
+}
+
+/// Time for which a stretch communicates while nothing `covered` it, rounded up.
+fn alone(stretch: &Stretch, covered: SimDuration) -> SimDuration {
+    let lasts = stretch.ends - stretch.starts;
+    if lasts == SimDuration::ZERO {
+        return SimDuration::ZERO;
+    }
+    let picos = |time: SimDuration| u128::from(time.as_picos());
+    let communicates = picos(lasts - covered) * picos(stretch.communicates.min(lasts));
+    SimDuration::from_picos(communicates.div_ceil(picos(lasts)) as u64)
 }
 
 /// Largest of the communication parts of a pass; the first of equals.
@@ -350,7 +437,26 @@ mod tests {
         let device = timeline.critical(end);
         assert_eq!(device.shares[StepPart::Compute], us(4));
         assert_eq!(device.shares[StepPart::TpComm], us(16));
-        assert_eq!(device.replication_busy, us(16));
         assert_eq!(device.shares.total(), us(20));
+        // The reduction from 0 to 16 and the traffic from 4 to 20 µs: at no time nothing was under way.
+        assert_eq!(device.comm_busy, us(20));
+    }
+
+    // Beside the stream: 0 to 4 and 2 to 6 µs, which is 6 together, and 10 to 12. On it: 4 to 8 communicates for 2 of
+    // its 4 µs, half of which lie in the 2 µs until 6; 8 to 11 communicates all the time, 1 µs of it beside another;
+    // 12 to 13 never. 6 + 2 + 1 + 2 = 11.
+    #[test]
+    fn communications_that_overlap_count_once() {
+        let us = SimDuration::from_micros;
+        let at = |time| SimTime::ZERO + us(time);
+        let beside = vec![(at(10), at(12)), (at(0), at(4)), (at(2), at(6))];
+        let stretch = |starts, ends, communicates| Stretch {
+            starts: at(starts),
+            ends: at(ends),
+            communicates: us(communicates),
+        };
+        let stream = [stretch(4, 8, 2), stretch(8, 11, 3), stretch(12, 13, 0)];
+        assert_eq!(union(beside, &stream), us(11));
+        assert_eq!(union(Vec::new(), &[stretch(0, 5, 9)]), us(5));
     }
 }

@@ -3,49 +3,69 @@
 use super::slot::{Pass, PipelineSize, Slot};
 
 pub(super) fn order(pipeline: PipelineSize, stage: u32, slots: &mut Vec<Slot>) {
-    let PipelineSize {
-        stages,
-        chunks,
-        microbatches,
-    } = pipeline;
-    let total = microbatches * chunks;
-    let warmup = total.min(2 * (stages - 1 - stage) + (chunks - 1) * stages);
-    slots.extend((0..warmup).map(|k| forward(pipeline, k)));
+    let (total, warmup) = (
+        pipeline.microbatches * pipeline.chunks,
+        warmup(pipeline, stage),
+    );
+    let group = group_size(pipeline);
+    let forward = |k| {
+        let (microbatch, chunk) = position(pipeline, group, k);
+        Slot {
+            pass: Pass::Forward,
+            microbatch,
+            chunk,
+        }
+    };
+    let backward = |k| {
+        let (microbatch, chunk) = position(pipeline, group, k);
+        Slot {
+            pass: Pass::Backward,
+            microbatch,
+            chunk: pipeline.chunks - 1 - chunk,
+        }
+    };
+    slots.extend((0..warmup).map(forward));
     for k in warmup..total {
-        slots.push(forward(pipeline, k));
-        slots.push(backward(pipeline, k - warmup));
+        slots.push(forward(k));
+        slots.push(backward(k - warmup));
     }
-    slots.extend((total - warmup..total).map(|k| backward(pipeline, k)));
+    slots.extend((total - warmup..total).map(backward));
 }
 
-/// Microbatch and chunk of the k-th pass: groups of `stages` microbatches go through the first
-/// chunk, then through the second and so on; the last group may be smaller.
-fn position(pipeline: PipelineSize, k: u32) -> (u32, u32) {
+/// Forward passes of a stage before its first backward pass.
+pub(super) fn warmup(pipeline: PipelineSize, stage: u32) -> u32 {
     let PipelineSize {
         stages,
         chunks,
         microbatches,
     } = pipeline;
-    let group = k / (stages * chunks);
-    let size = stages.min(microbatches - group * stages);
-    let within = k - group * stages * chunks;
-    (group * stages + within % size, within / size)
+    (microbatches * chunks).min(2 * (stages - 1 - stage) + (chunks - 1) * group_size(pipeline))
 }
 
-fn forward(pipeline: PipelineSize, k: u32) -> Slot {
-    let (microbatch, chunk) = position(pipeline, k);
-    Slot {
-        pass: Pass::Forward,
-        microbatch,
-        chunk,
-    }
+/// Microbatches that go through one chunk before the next chunk begins: as many as there are stages.
+///
+/// The last group has what is left. Where that is less than a stage each, a later chunk of it would wait for a
+/// backward pass that waits for it, so that Megatron-Core refuses such a group size
+/// (`microbatch_group_size_per_vp_stage` in megatron/core/pipeline_parallel/schedules.py): the smallest that it takes
+/// leaves nothing or at least a microbatch per stage. Fewer microbatches than stages are one group.
+fn group_size(pipeline: PipelineSize) -> u32 {
+    let PipelineSize {
+        stages,
+        microbatches,
+        ..
+    } = pipeline;
+    let fits = |size: &u32| {
+        let left = microbatches % size;
+        left == 0 || left >= stages
+    };
+    (stages..microbatches).find(fits).unwrap_or(microbatches)
 }
 
-fn backward(pipeline: PipelineSize, k: u32) -> Slot {
-    let (microbatch, chunk) = position(pipeline, k);
-    Slot {
-        pass: Pass::Backward,
-        microbatch,
-        chunk: pipeline.chunks - 1 - chunk,
-    }
+/// Microbatch and chunk of the k-th pass: each group of `whole` microbatches goes through the first chunk, then
+/// through the second and so on.
+fn position(pipeline: PipelineSize, whole: u32, k: u32) -> (u32, u32) {
+    let group = k / (whole * pipeline.chunks);
+    let size = whole.min(pipeline.microbatches - group * whole);
+    let within = k - group * whole * pipeline.chunks;
+    (group * whole + within % size, within / size)
 }
