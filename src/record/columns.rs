@@ -147,13 +147,14 @@ columns! {
     }
     Verdict {
         BOTTLENECK = "bottleneck", "", Text, |r| name(r.metrics().map(|m| m.bottleneck.as_str())),
-            "What costs most time. network: the exposed communication; pipeline: the bubble; compute: everything else; \
-             memory in place of compute where recomputation that the spec did not ask for costs more than any other part but compute_s, \
-             since only the lack of memory forces it.";
+            "What to change first. compute where kernels that the spec asks for fill more of the step than the threshold of \
+             gpu_utilization, else what loses most: memory (recomputation that the spec did not ask for, since only the lack of memory \
+             forces it), network (exposed communication), pipeline (the bubble) or host (waiting for it).";
         EXCEEDED = "exceeded", "", Text, |r| r.metrics().map(|m| Cow::Borrowed(m.exceeded.as_str())),
             "Every threshold of [analysis] that is crossed, joined by commas: gpu_utilization, memory, communication, bubble; empty when none is.";
         ADVICE = "advice", "", Text, |r| r.metrics().map(|m| Cow::Borrowed(m.advice.as_str())),
-            "What removing the largest part besides compute_s would gain at most: an upper bound read off the parts, not a simulation.";
+            "What removing the largest cause of lost time would gain at most, an upper bound read off the parts, not a simulation; what \
+             changes it; and all causes (host, bubble, memory, recomputation, scale-up links, NICs, optimizer), which sum to the step without compute_s.";
     }
     Money {
         COST_PER_STEP_USD = "cost_per_step_usd", "USD", F64, |r| r.metrics().and_then(|m| m.cost_per_step_usd),

@@ -2,28 +2,14 @@
 
 use itertools::Itertools as _;
 
-use crate::closed_set;
 use crate::collective::CollectiveOp;
 use crate::model::Architecture;
+use crate::record::lost_time::{Bottleneck, LossContext, LostTime};
 use crate::simulation::{
     CollectiveReport, CollectiveScenario, StepPart, StepReport, TimeShares, TrainingScenario,
 };
 use crate::spec::BottleneckThresholds;
 use crate::units::SimDuration;
-
-closed_set! {
-    /// Bottleneck: the cause of most of a step's time.
-    pub(crate) enum Bottleneck: "bottleneck" {
-        /// Kernels of the model, the optimizer and the host.
-        Compute = "compute",
-        /// Recomputation that only the lack of memory forces.
-        Memory = "memory",
-        /// Exposed communication.
-        Network = "network",
-        /// The pipeline's bubble.
-        Pipeline = "pipeline",
-    }
-}
 
 /// Metrics derived from a simulated step.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,11 +30,11 @@ pub(crate) struct StepMetrics {
     pub gpu_utilization: f64,
     /// Fraction of the step that waits for communication, 0–1.
     pub comm_fraction: f64,
-    /// Cause of most of the time.
+    /// What to change first.
     pub bottleneck: Bottleneck,
     /// Thresholds crossed, joined by commas.
     pub exceeded: String,
-    /// Upper bound of the gain without the largest part.
+    /// Upper bound of the gain without the largest cause of lost time, and what changes it.
     pub advice: String,
     /// Rent for one step, in US dollars.
     pub cost_per_step_usd: Option<f64>,
@@ -83,6 +69,13 @@ impl StepMetrics {
             .price_per_hour
             .map(|price| price.usd() * gpus * seconds / 3_600.0);
         let shares = &step.shares;
+        let context = LossContext {
+            layout: &step.layout,
+            gpus: scenario.gpus,
+            domain_gpus: scenario.cluster.domain_gpus,
+            recompute_is_auto: scenario.layout.recompute.is_none(),
+        };
+        let lost = LostTime::new(shares, &context);
         Self {
             samples_per_s: f64::from(scenario.workload.global_batch) / seconds,
             tokens_per_s: tokens.map(|tokens| tokens / seconds),
@@ -92,9 +85,9 @@ impl StepMetrics {
             hfu: peak.map(|peak| hardware_rate / peak),
             gpu_utilization: gpu_utilization(shares),
             comm_fraction: fraction(shares.exposed_communication(), shares),
-            bottleneck: bottleneck(shares, scenario.layout.recompute.is_none()),
+            bottleneck: lost.bottleneck(thresholds.gpu_utilization),
             exceeded: exceeded(step, thresholds),
-            advice: advice(shares),
+            advice: lost.advice(),
             cost_per_step_usd,
             cost_per_mtoken_usd: cost_per_step_usd
                 .zip(tokens)
@@ -116,30 +109,6 @@ fn gpu_utilization(shares: &TimeShares) -> f64 {
         shares[StepPart::Compute] + shares[StepPart::Recompute] + shares[StepPart::Optimizer],
         shares,
     )
-}
-
-fn bottleneck(shares: &TimeShares, recompute_is_auto: bool) -> Bottleneck {
-    let network = shares.exposed_communication();
-    let pipeline = shares[StepPart::Bubble];
-    let busy = shares[StepPart::Compute]
-        + shares[StepPart::Recompute]
-        + shares[StepPart::Optimizer]
-        + shares[StepPart::Overhead];
-    if network > busy.max(pipeline) {
-        Bottleneck::Network
-    } else if pipeline > busy {
-        Bottleneck::Pipeline
-    } else if recompute_is_auto
-        && shares[StepPart::Recompute]
-            > network
-                .max(pipeline)
-                .max(shares[StepPart::Optimizer])
-                .max(shares[StepPart::Overhead])
-    {
-        Bottleneck::Memory
-    } else {
-        Bottleneck::Compute
-    }
 }
 
 fn exceeded(step: &StepReport, thresholds: &BottleneckThresholds) -> String {
@@ -168,36 +137,6 @@ fn exceeded(step: &StepReport, thresholds: &BottleneckThresholds) -> String {
         .filter(|(_, value, threshold)| value > threshold)
         .map(|(name, ..)| name)
         .join(",")
-}
-
-/// `without exposed data-parallel communication: at most 12.3% less step time, 14.0% more samples per second`.
-fn advice(shares: &TimeShares) -> String {
-    let (part, time) = shares
-        .iter()
-        .filter(|(part, _)| part.is_avoidable())
-        // `max_by_key` gives the last of equals; the first in the order of the columns is wanted.
-        .rev()
-        .max_by_key(|(_, time)| *time)
-        .expect("a step has avoidable parts");
-    if time == SimDuration::ZERO {
-        return "nothing but compute: faster or more GPUs alone would help".to_owned();
-    }
-    let name = match part {
-        StepPart::Compute | StepPart::Recompute => part.title().to_owned(),
-        StepPart::Bubble | StepPart::Optimizer => format!("the {}", part.title()),
-        StepPart::Overhead => "waiting for the host".to_owned(),
-        StepPart::TpComm
-        | StepPart::CpComm
-        | StepPart::EpComm
-        | StepPart::PpComm
-        | StepPart::DpComm => format!("exposed {}", part.title()),
-    };
-    let gain = fraction(time, shares);
-    format!(
-        "without {name}: at most {:.1}% less step time, {:.1}% more samples per second",
-        100.0 * gain,
-        100.0 * gain / (1.0 - gain)
-    )
 }
 
 /// Bandwidths of one communication as nccl-tests counts them, in bytes per second.
@@ -253,41 +192,6 @@ mod tests {
             (StepPart::DpComm, millis(dp_comm)),
             (StepPart::Bubble, millis(bubble)),
         ])
-    }
-
-    // Of 100 ms the kernels take 60: compute. 55 ms of waiting for the network are more than 45.
-    // 50 ms of bubble are more than 40 of kernels. 25 ms of recomputation are more than any other
-    // loss, and the spec did not ask for them; where it did, that is compute.
-    #[test]
-    fn the_bottleneck_is_what_costs_most() {
-        assert_eq!(
-            bottleneck(&shares(60, 0, 30, 10), true),
-            Bottleneck::Compute
-        );
-        assert_eq!(bottleneck(&shares(45, 0, 55, 0), true), Bottleneck::Network);
-        assert_eq!(
-            bottleneck(&shares(40, 0, 10, 50), true),
-            Bottleneck::Pipeline
-        );
-        assert_eq!(bottleneck(&shares(60, 25, 10, 5), true), Bottleneck::Memory);
-        assert_eq!(
-            bottleneck(&shares(60, 25, 10, 5), false),
-            Bottleneck::Compute
-        );
-        assert_eq!(
-            bottleneck(&shares(60, 10, 25, 5), true),
-            Bottleneck::Compute
-        );
-    }
-
-    // Without 20 ms of 100 a step takes 80: 20% less, and 100/80 − 1 = 25% more samples.
-    #[test]
-    fn advice_is_the_gain_without_the_largest_part() {
-        assert_eq!(
-            advice(&shares(70, 10, 20, 0)),
-            "without exposed data-parallel communication: at most 20.0% less step time, 25.0% more samples per second"
-        );
-        assert!(advice(&shares(70, 0, 0, 0)).starts_with("nothing but compute"));
     }
 
     // (60 + 25) / 100 of the step are kernels, 10 of 100 communication.
