@@ -195,6 +195,37 @@ def the_table_sorts_and_filters(browser):
         assert not session.said, session.said
 
 
+# Under which heading each cell stands, and on a narrow page which title stands before it.
+ALIGNED = r"""() => [...document.querySelectorAll("table")].flatMap((table, place) => {
+  const heads = [...table.tHead.rows[0].cells];
+  return [...table.tBodies[0].rows].flatMap((row) => {
+    const cells = [...row.cells];
+    const name = `table ${place}, row "${cells[0].textContent}"`;
+    if (cells.length !== heads.length) return [`${name}: ${cells.length} cells under ${heads.length} headings`];
+    return cells.flatMap((cell, column) => {
+      const title = heads[column].textContent;
+      const named = cell.dataset.of;
+      if (named !== undefined && named !== title) return [`${name}: "${named}" stands under "${title}"`];
+      if (!heads[column].getClientRects().length)
+        return named === undefined ? [`${name}: no title before "${cell.textContent}"`] : [];
+      const [a, b] = [heads[column].getBoundingClientRect(), cell.getBoundingClientRect()];
+      return Math.abs(a.left - b.left) > 1 || Math.abs(a.right - b.right) > 1 ? [`${name}: not under "${title}"`] : [];
+    });
+  });
+})"""
+
+
+def every_cell_stands_under_its_heading(browser):
+    # Studies of one model and of several, of training and of collectives.
+    faults = []
+    for report in REPORTS:
+        for viewport in (DESK, PHONE):
+            with Session(browser, viewport) as session:
+                found = session.open(report).evaluate(ALIGNED)
+                faults += [f"{report.parent.name} at {viewport['width']}: {fault}" for fault in found]
+    assert not faults, "\n  ".join([f"{len(faults)} faults", *faults[:20]])
+
+
 def hovering_shows_values_in_every_chart(browser):
     for viewport in (DESK, PHONE):
         with Session(browser, viewport) as session:
@@ -308,6 +339,7 @@ CHECKS = [
     every_report_is_drawn_whole_on_every_screen,
     the_report_holds_every_chart_and_is_small,
     the_first_screen_answers_the_question,
+    every_cell_stands_under_its_heading,
     the_table_sorts_and_filters,
     hovering_shows_values_in_every_chart,
     on_paper_it_is_light_and_leaves_out_what_cannot_be_clicked,

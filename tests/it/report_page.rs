@@ -12,7 +12,7 @@ fn rows(gpus: &[&'static str]) -> Vec<Row> {
     gpus.iter().flat_map(|gpu| strong(gpu)).collect()
 }
 
-const HEADING: Heading<'_> = Heading {
+pub(crate) const HEADING: Heading<'_> = Heading {
     name: "synthetic",
     question: "Where does <it> stop?",
     origin: "clustersweep",
@@ -29,6 +29,31 @@ fn the_page_needs_nothing_but_itself() {
     assert!(html.contains("<h1>Where does &lt;it&gt; stop?</h1>"));
     assert!(html.contains("memory: 90.0 GiB needed per GPU"));
     assert_eq!(html, page(&analysed(&rows), &HEADING));
+}
+
+// With one model there is no column of models, with one GPU besides none of what differs.
+#[test]
+fn every_row_of_every_table_has_a_cell_under_each_heading() {
+    let mut unpriced = rows(&["h100-sxm"]);
+    unpriced[4].parts = None;
+    for rows in [
+        rows(&["h100-sxm"]),
+        rows(&["h100-sxm", "a100-80gb-sxm"]),
+        unpriced,
+    ] {
+        let page = page(&analysed(&rows), &HEADING);
+        let tables: Vec<&str> = page.split("<table").skip(1).collect();
+        assert!(tables.len() >= 2);
+        for table in tables {
+            let (table, _) = table.split_once("</table>").unwrap();
+            let (head, body) = table.split_once("</thead>").unwrap();
+            let cells = |of: &str| of.matches("<th").count() + of.matches("<td").count();
+            let headings = cells(head.split_once("<tr").unwrap().1);
+            for row in body.split("<tr").skip(1) {
+                assert_eq!(cells(row), headings, "{head}{row}");
+            }
+        }
+    }
 }
 
 #[test]
