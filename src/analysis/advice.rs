@@ -60,6 +60,8 @@ pub struct Improvement {
 closed_set! {
     /// Why a point was asked about.
     pub(crate) enum AskedAs: "asked as" {
+        /// The fastest choice of an answer.
+        Fastest = "fastest",
         /// The recommended size.
         Recommended = "recommended",
         /// The first size under the threshold.
@@ -97,10 +99,9 @@ pub struct Advice {
 }
 
 impl Advice {
-    /// The answer about a size of a series.
-    pub(crate) fn of(&self, series: u32, asked_as: AskedAs) -> Option<&PointAdvice> {
-        self.points
-            .iter()
-            .find(|point| point.series == series && point.asked_as == asked_as)
+    /// The answers about points that were asked about for one reason.
+    pub(crate) fn asked_as(&self, asked_as: AskedAs) -> impl Iterator<Item = &PointAdvice> {
+        let points = self.points.iter();
+        points.filter(move |point| point.asked_as == asked_as)
     }
 }

@@ -12,11 +12,11 @@ pub(crate) const CONFIRMING_SIZES: usize = 2;
 closed_set! {
     /// Whether the data show a breakdown point.
     pub enum BreakdownStatus: "breakdown status" {
-        /// Efficiency ends above the threshold.
+        /// No size of the upper envelope is under the threshold.
         None = "none",
-        /// Efficiency falls under the threshold and stays there for at least two sizes.
+        /// The envelope falls under the threshold and stays there for at least two sizes.
         Confirmed = "confirmed",
-        /// Only the largest size is under the threshold: one more size would tell.
+        /// A single size of the envelope is under the threshold: one more would tell.
         Unconfirmed = "unconfirmed",
     }
 }
@@ -79,7 +79,7 @@ pub struct BreakdownPoint {
     pub status: BreakdownStatus,
     /// Size of the crossing, interpolated in log size; also where it is unconfirmed.
     pub size: Option<f64>,
-    /// Place of the last size above the threshold, and of the first one under it.
+    /// Place of the last size above the threshold, and of the first one of the envelope under it.
     pub between: Option<(usize, usize)>,
 }
 
@@ -97,39 +97,47 @@ impl BreakdownPoint {
     }
 }
 
-/// Finds where efficiency falls under `threshold` and stays there for all later sizes.
+/// Finds where the upper envelope of the efficiency falls under `threshold`, where no larger size does better.
 ///
-/// Two sizes at least have to lie under it ([`CONFIRMING_SIZES`]), else the point is unconfirmed.
-/// Between the last good size `a` and the first bad one `b` efficiency is taken as linear in log
-/// size: `log n = log a + (E(a) − t)/(E(a) − E(b)) · log(b/a)`.
+/// `teeth` are the sizes under the envelope, one for each. Two sizes at least of the envelope have to lie under the
+/// threshold ([`CONFIRMING_SIZES`]), else the point is unconfirmed; where only teeth lie under it there is none. Between
+/// the last good size `a` and the first bad one `b` of the envelope efficiency is taken as linear in log size:
+/// `log n = log a + (E(a) − t)/(E(a) − E(b)) · log(b/a)`.
 pub fn breakdown_point(
     sizes: &[SizeRate],
     efficiency: &[Efficiency],
+    teeth: &[bool],
     threshold: f64,
 ) -> BreakdownPoint {
     let values: Vec<f64> = efficiency.iter().map(|e| e.of_baseline).collect();
-    crossing(sizes, &values, threshold)
+    crossing(sizes, &values, teeth, threshold)
 }
 
 /// Finds the breakdown point against the best rate per GPU so far, which superlinear growth cannot hide.
 pub fn breakdown_point_of_best(
     sizes: &[SizeRate],
     efficiency: &[Efficiency],
+    teeth: &[bool],
     threshold: f64,
 ) -> BreakdownPoint {
     let values: Vec<f64> = efficiency.iter().map(|e| e.of_best).collect();
-    crossing(sizes, &values, threshold)
+    crossing(sizes, &values, teeth, threshold)
 }
 
-fn crossing(sizes: &[SizeRate], efficiency: &[f64], threshold: f64) -> BreakdownPoint {
+fn crossing(
+    sizes: &[SizeRate],
+    efficiency: &[f64],
+    teeth: &[bool],
+    threshold: f64,
+) -> BreakdownPoint {
     let Some(good) = efficiency.iter().rposition(|value| *value >= threshold) else {
         return BreakdownPoint::NONE;
     };
-    let bad = good + 1;
-    if bad == efficiency.len() {
+    let mut envelope = (good + 1..efficiency.len()).filter(|place| !teeth[*place]);
+    let Some(bad) = envelope.next() else {
         return BreakdownPoint::NONE;
-    }
-    let status = if efficiency.len() - bad >= CONFIRMING_SIZES {
+    };
+    let status = if 1 + envelope.count() >= CONFIRMING_SIZES {
         BreakdownStatus::Confirmed
     } else {
         BreakdownStatus::Unconfirmed
@@ -256,7 +264,12 @@ mod tests {
                 }
             })
             .collect();
-        breakdown_point(&sizes, &efficiencies(&sizes), 0.8)
+        breakdown_point(
+            &sizes,
+            &efficiencies(&sizes),
+            &vec![false; sizes.len()],
+            0.8,
+        )
     }
 
     #[test]
@@ -297,10 +310,10 @@ mod tests {
         let efficiency = efficiencies(&sizes);
         // Per GPU 1, 1.5, 1.1, 1: never under the baseline, but 0.73 and 0.67 of the best.
         assert_eq!(
-            breakdown_point(&sizes, &efficiency, 0.8).status,
+            breakdown_point(&sizes, &efficiency, &[false; 4], 0.8).status,
             BreakdownStatus::None
         );
-        let of_best = breakdown_point_of_best(&sizes, &efficiency, 0.8);
+        let of_best = breakdown_point_of_best(&sizes, &efficiency, &[false; 4], 0.8);
         assert_eq!(of_best.status, BreakdownStatus::Confirmed);
         assert_eq!(of_best.between, Some((1, 2)));
     }

@@ -77,17 +77,34 @@ pub fn efficiencies(sizes: &[SizeRate]) -> Vec<Efficiency> {
         .collect()
 }
 
-/// Sizes that are slower per GPU than both neighbours by more than 2%: a sawtooth from sizes that do
-/// not divide the batch or the layers, not a trend.
-pub(crate) fn sawteeth(efficiency: &[f64]) -> Vec<bool> {
-    const DEPTH: f64 = 0.02;
-    let mut teeth = vec![false; efficiency.len()];
-    for (tooth, (before, size, after)) in teeth
-        .iter_mut()
-        .skip(1)
-        .zip(efficiency.iter().tuple_windows())
-    {
-        *tooth = *size < before * (1.0 - DEPTH) && *size < after * (1.0 - DEPTH);
+/// Whether an efficiency lies under the best of other sizes by more than noise, 2%.
+pub(super) fn is_under(efficiency: f64, best: f64) -> bool {
+    efficiency < best * 0.98
+}
+
+/// Teeth of divisibility: sizes under the upper envelope of the efficiency.
+///
+/// A tooth is less efficient than some smaller size, and also than some larger one or because its batch divides
+/// unevenly (`uneven`, one for each size), which is no trend of the job: no larger size of the envelope does better
+/// than one that lies on it.
+pub(crate) fn teeth(efficiency: &[Efficiency], uneven: &[bool]) -> Vec<bool> {
+    let values: Vec<f64> = efficiency.iter().map(|e| e.of_baseline).collect();
+    let mut teeth = Vec::with_capacity(values.len());
+    // The best of all larger sizes, from the largest on.
+    let mut later = 0.0_f64;
+    let mut best_later: Vec<f64> = (values.iter().rev())
+        .map(|value| {
+            let best = later;
+            later = later.max(*value);
+            best
+        })
+        .collect();
+    best_later.reverse();
+    let mut best_before = 0.0_f64;
+    for ((value, after), uneven) in values.iter().zip(best_later).zip(uneven) {
+        let before = is_under(*value, best_before);
+        teeth.push(before && (*uneven || is_under(*value, after)));
+        best_before = best_before.max(*value);
     }
     teeth
 }
@@ -121,11 +138,41 @@ mod tests {
         assert!((found[1].of_best - 1.0).abs() < 1e-12);
     }
 
+    /// Efficiencies against a first size of 1.
+    fn efficient(values: &[f64]) -> Vec<Efficiency> {
+        let sizes = values.iter().zip(1_u32..).map(|(value, size)| SizeRate {
+            size: f64::from(size),
+            rate: value * f64::from(size),
+        });
+        efficiencies(&sizes.collect::<Vec<_>>())
+    }
+
     #[test]
-    fn a_dip_between_two_better_sizes_is_a_sawtooth_and_a_fall_is_not() {
+    fn a_dip_between_two_better_sizes_is_a_tooth_and_a_fall_is_not() {
+        // The second lies between 1.0 and 0.95; two teeth side by side lie under 0.95 as well.
+        let even = [false; 5];
         assert_eq!(
-            sawteeth(&[1.0, 0.8, 0.95, 0.7, 0.6]),
+            teeth(&efficient(&[1.0, 0.8, 0.95, 0.7, 0.6]), &even),
             [false, true, false, false, false]
+        );
+        assert_eq!(
+            teeth(&efficient(&[1.0, 0.7, 0.75, 0.95, 0.6]), &even),
+            [false, true, true, false, false]
+        );
+        // A crippled start is under a larger size alone.
+        assert_eq!(
+            teeth(&efficient(&[1.0, 1.4, 1.3, 1.2, 1.1]), &even),
+            [false; 5]
+        );
+    }
+
+    #[test]
+    fn an_uneven_size_at_the_end_of_the_curve_is_a_tooth() {
+        // No larger size ran that would show it; 0.985 is no worse than 1.0 by more than noise.
+        let uneven = [false, false, true, true];
+        assert_eq!(
+            teeth(&efficient(&[1.0, 0.95, 0.985, 0.7]), &uneven),
+            [false, false, false, true]
         );
     }
 

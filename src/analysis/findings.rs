@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::advice::Advice;
+use super::answer::{Answer, answered_by, answers};
 use super::points::SizePoint;
 use super::series::{Series, SeriesReader};
 use super::series_finding::{Layouts, SeriesFinding, series_finding};
@@ -23,6 +24,8 @@ pub struct Findings {
     pub varied: Vec<Axis>,
     /// The series, in the order of their first rows.
     pub series: Vec<SeriesFinding>,
+    /// Choices that no other row beats in both time and cost, of each model.
+    pub answers: Vec<Answer>,
     /// Frozen-layout curves: the series with the layout of their smallest size, only data parallelism growing, in
     /// the order of the series. Simulated again, so empty where the rows have no spec beside them; without the
     /// series that fix their layout.
@@ -85,18 +88,20 @@ impl Analysis {
         }
         let varied = varied_axes(&series);
         let nothing = nothing_to_say(&counts, &series);
+        let series: Vec<SeriesFinding> = series
+            .into_iter()
+            .zip(0..)
+            .map(|(series, number)| {
+                series_finding(series, number, Layouts::ReOptimised, &self.settings)
+            })
+            .collect();
         Findings {
             size_axis: self.size_axis,
             threshold,
             counts,
+            answers: answers(&series, answered_by(&varied)),
             varied,
-            series: series
-                .into_iter()
-                .zip(0..)
-                .map(|(series, number)| {
-                    series_finding(series, number, Layouts::ReOptimised, &self.settings)
-                })
-                .collect(),
+            series,
             frozen: Vec::new(),
             advice: None,
             nothing,

@@ -9,13 +9,14 @@
 //! size is the result.
 
 pub(crate) mod advice;
+mod answer;
 pub mod breakdown;
 pub(crate) mod busbw;
 pub(crate) mod cause;
-pub(crate) mod choice;
 mod collective_runs;
 pub mod curve;
 pub mod diff;
+mod divisibility;
 pub(crate) mod files;
 pub(crate) mod findings;
 pub mod fit;
@@ -27,11 +28,14 @@ pub(crate) mod scaling_table;
 pub(crate) mod selection;
 pub(crate) mod series;
 pub(crate) mod series_finding;
+mod size_choice;
 pub(crate) mod training_cost;
 mod varied;
 
 pub use advice::Resource;
 pub(crate) use advice::{Advice, AskedAs, Elasticity, Improvement, PointAdvice};
+pub use answer::{Answer, Choice};
+pub(crate) use answer::{CostUnit, WorkCost};
 pub use breakdown::{BreakdownCause, BreakdownStatus};
 pub(crate) use busbw::{AlgorithmCurve, CollectiveJob, Collectives};
 pub(crate) use cause::{Breakdown, CauseCheck, Trial};

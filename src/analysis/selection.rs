@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answer::{Answer, answered_by};
 use super::findings::Findings;
 use super::series::KeyValue;
 use super::series_finding::SeriesFinding;
@@ -61,17 +62,12 @@ impl Findings {
 
     /// Axes whose values have an answer each: the model, where models differ.
     pub(crate) fn answered_by(&self) -> &'static [Axis] {
-        if self.varied.contains(&Axis::Model) {
-            &[Axis::Model]
-        } else {
-            &[]
-        }
+        answered_by(&self.varied)
     }
 
-    /// The fastest series of each answer.
-    pub(crate) fn answers(&self) -> Vec<&SeriesFinding> {
-        let all: Vec<&SeriesFinding> = self.series.iter().collect();
-        fastest_of_groups(&all, self.answered_by())
+    /// The first series of an answer.
+    pub(crate) fn series_of(&self, answer: &Answer) -> &SeriesFinding {
+        &self.series[answer.series as usize]
     }
 
     /// Varied axes besides those that have an answer each.

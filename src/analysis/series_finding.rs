@@ -4,12 +4,13 @@ use serde::Serialize;
 
 use super::breakdown::{BreakdownPoint, breakdown_point, breakdown_point_of_best};
 use super::cause::Breakdown;
-use super::choice::{Choice, choose};
-use super::curve::{Efficiency, Scaling, SizeRate, efficiencies, sawteeth};
+use super::curve::{Efficiency, Scaling, SizeRate, efficiencies, teeth};
+use super::divisibility::uneven_sizes;
 use super::fit::{Fits, fits};
 use super::knee::knee;
 use super::points::{Measured, SizePoint};
 use super::series::{KeyValue, Series, value_of};
+use super::size_choice::{SizeChoice, choose};
 use super::training_cost::TrainingCost;
 use crate::closed_set;
 use crate::spec::{AnalysisSettings, Axis};
@@ -48,7 +49,7 @@ pub struct SeriesFinding {
     /// Laws fitted to it.
     pub fits: Fits,
     /// Sizes to choose, as places in `sizes`; `None` where nothing ran.
-    pub choice: Option<Choice>,
+    pub choice: Option<SizeChoice>,
 }
 
 /// One size of a series.
@@ -58,7 +59,7 @@ pub struct SizeFinding {
     pub point: SizePoint,
     /// Speedup and efficiency; `None` where it did not run.
     pub efficiency: Option<Efficiency>,
-    /// Whether it is slower per GPU than both neighbours: a tooth of divisibility.
+    /// Whether it lies under the upper envelope of the curve: a tooth of divisibility.
     pub sawtooth: bool,
     /// A whole training at this size; `None` where the number of tokens is not set.
     pub training: Option<TrainingCost>,
@@ -111,6 +112,15 @@ impl SeriesFinding {
         self.sizes.iter().find(|size| size.efficiency.is_some())
     }
 
+    /// The largest size whose efficiency reaches `threshold`.
+    pub(crate) fn last_good(&self, threshold: f64) -> Option<&SizeFinding> {
+        let reaches = |size: &&SizeFinding| {
+            size.efficiency
+                .is_some_and(|efficiency| efficiency.of_baseline >= threshold)
+        };
+        self.sizes.iter().rfind(reaches)
+    }
+
     /// The values of some axes, in words: `h100-sxm llama3-70b`.
     pub fn label(&self, axes: &[Axis]) -> String {
         let words: Vec<String> = axes
@@ -151,16 +161,23 @@ pub(crate) fn series_finding(
         })
         .collect();
     let efficiency = efficiencies(&rates);
-    let point = breakdown_point(&rates, &efficiency, threshold);
+    let teeth = teeth(&efficiency, &uneven_sizes(&points, &efficiency, threshold));
+    let point = breakdown_point(&rates, &efficiency, &teeth, threshold);
     let breakdown = Breakdown::new(point, &points, &places, series.scaling);
-    let breakdown_of_best = breakdown_point_of_best(&rates, &efficiency, threshold);
-    let choice = choose(&points, &efficiency, threshold).map(|choice| Choice {
+    let breakdown_of_best = breakdown_point_of_best(&rates, &efficiency, &teeth, threshold);
+    let choice = choose(&points, &efficiency, threshold).map(|choice| SizeChoice {
         fastest_efficient: places[choice.fastest_efficient],
         fastest: places[choice.fastest],
         cheapest: choice.cheapest.map(|place| places[place]),
     });
-    let knee = knee(&rates);
-    let fits = fits(&rates, series.scaling);
+    let envelope: Vec<SizeRate> = rates
+        .iter()
+        .zip(&teeth)
+        .filter(|(_, tooth)| !**tooth)
+        .map(|(rate, _)| *rate)
+        .collect();
+    let knee = knee(&envelope);
+    let fits = fits(&envelope, series.scaling);
     SeriesFinding {
         number,
         of_series: number,
@@ -172,7 +189,7 @@ pub(crate) fn series_finding(
         knee,
         fits,
         choice,
-        sizes: size_findings(series.points, &efficiency, settings),
+        sizes: size_findings(series.points, &efficiency, &teeth, settings),
     }
 }
 
@@ -180,10 +197,10 @@ pub(crate) fn series_finding(
 fn size_findings(
     points: Vec<SizePoint>,
     efficiency: &[Efficiency],
+    teeth: &[bool],
     settings: &AnalysisSettings,
 ) -> Vec<SizeFinding> {
-    let values: Vec<f64> = efficiency.iter().map(|e| e.of_baseline).collect();
-    let mut found = efficiency.iter().zip(sawteeth(&values));
+    let mut found = efficiency.iter().zip(teeth);
     points
         .into_iter()
         .map(|point| {
@@ -195,7 +212,7 @@ fn size_findings(
                 training: TrainingCost::new(&point, settings),
                 point,
                 efficiency: of_point.map(|(efficiency, _)| *efficiency),
-                sawtooth: of_point.is_some_and(|(_, sawtooth)| sawtooth),
+                sawtooth: of_point.is_some_and(|(_, tooth)| *tooth),
             }
         })
         .collect()

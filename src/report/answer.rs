@@ -5,84 +5,65 @@ use std::collections::BTreeMap;
 
 use itertools::Itertools;
 
-use crate::analysis::{BreakdownStatus, Findings, KeyValue, SeriesFinding, SizeFinding};
+use crate::analysis::{BreakdownStatus, Findings, KeyValue, SeriesFinding};
+use crate::report::choices::{choices_words, named_choices};
 use crate::report::networks::network_sentences;
-use crate::report::quantity::{count, dollars, percent, seconds};
+use crate::report::quantity::{count, percent};
 use crate::report::resimulated;
-use crate::report::words::{capitalised, rate_words, size_unit, size_words};
+use crate::report::words::{capitalised, size_unit, size_words};
 use crate::spec::Axis;
 
-/// The answer in sentences, the fastest series among them.
+/// The answer in sentences, the choices among them.
 pub(super) fn sentences(findings: &Findings) -> Vec<String> {
-    answer_sentences(findings, fastest_sentences)
+    answer_sentences(findings, choice_sentences)
 }
 
-/// The answer in sentences for a page whose table has the fastest series.
+/// The answer in sentences for a page whose table has the choices.
 pub(super) fn sentences_beside_table(findings: &Findings) -> Vec<String> {
     answer_sentences(findings, |_| Vec::new())
 }
 
 fn answer_sentences(
     findings: &Findings,
-    fastest: impl Fn(&Findings) -> Vec<String>,
+    choices: impl Fn(&Findings) -> Vec<String>,
 ) -> Vec<String> {
     let mut found = Vec::from_iter(findings.nothing.clone());
     if !found.is_empty() && findings.counts.ok == 0 {
         return found;
     }
     found.extend(network_sentences(findings));
-    found.extend(fastest(findings));
+    found.extend(choices(findings));
     found.extend(breakdown_sentence(findings));
     found.extend(breakdown_by_batch(findings));
-    found.extend(sawteeth(findings));
+    found.extend(teeth(findings));
     found.extend(resimulated::sentences(findings));
     found
 }
 
-/// One sentence per model where models differ, else one.
-fn fastest_sentences(findings: &Findings) -> Vec<String> {
+/// Sentences for each model where models differ, else for the study.
+fn choice_sentences(findings: &Findings) -> Vec<String> {
     const MODELS: usize = 8;
-    let best = findings.answers();
-    let more = best.len().saturating_sub(MODELS);
-    let sentences = best.iter().take(MODELS);
-    sentences
-        .map(|series| fastest_sentence(findings, series))
+    /// Choices that are named of each.
+    const CHOICES: usize = 4;
+    let more = findings.answers.len().saturating_sub(MODELS);
+    let answers = findings.answers.iter().take(MODELS);
+    answers
+        .map(|answer| {
+            let (by, series) = (findings.answered_by(), findings.series_of(answer));
+            let choices = named_choices(findings, answer, CHOICES);
+            let words = if choices.is_empty() {
+                format!("nothing runs: {}.", why_nothing_ran(findings, series))
+            } else {
+                choices_words(findings, &choices)
+            };
+            // Names of models keep their spelling.
+            match by {
+                [] => capitalised(&words),
+                _ => format!("{}: {words}", series.label(by)),
+            }
+        })
         .chain((more > 0).then(|| format!("{more} more models are in the report.")))
         .collect()
-}
-
-fn fastest_sentence(findings: &Findings, series: &SeriesFinding) -> String {
-    let by = findings.answered_by();
-    let subject = match by {
-        [] => String::new(),
-        _ => format!("{}: ", series.label(by)),
-    };
-    let Some(size) = series.recommended() else {
-        let why = why_nothing_ran(findings, series);
-        return format!("{subject}nothing runs: {why}.");
-    };
-    let with = match findings.other_axes().as_slice() {
-        [] => String::new(),
-        others => format!(" with {}", series.label(others)),
-    };
-    let threshold = percent(findings.threshold);
-    let at = size_words(findings.size_axis, size);
-    let measured = size.point.measured.map_or_else(String::new, |it| {
-        let mfu = it.mfu.map(|mfu| format!(", MFU {}", percent(mfu)));
-        let cost = it.cost_per_mtoken_usd;
-        let cost = cost.map(|cost| format!(", {} per million tokens", dollars(cost)));
-        let (mfu, cost) = (mfu.unwrap_or_default(), cost.unwrap_or_default());
-        let step = seconds(it.step_time_s);
-        format!(": {step} per step, {}{mfu}{cost}", rate_words(&it))
-    });
-    let sentence =
-        format!("{subject}fastest within {threshold} efficiency{with} at {at}{measured}.");
-    // Names of models keep their spelling.
-    if by.is_empty() {
-        capitalised(&sentence)
-    } else {
-        sentence
-    }
 }
 
 /// The commonest reason why no point ran of the series with the same answer.
@@ -113,12 +94,13 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
     let unconfirmed = with(BreakdownStatus::Unconfirmed).count();
     let maybe = match unconfirmed {
         0 => String::new(),
-        n => format!("; {n} more fall under it at the largest size alone (unconfirmed)"),
+        n => format!("; {n} more fall under it at one size alone (unconfirmed)"),
     };
     if broken.is_empty() {
         return Some(format!(
-            "Efficiency stays above {threshold} in {} of {curves} series{maybe}.",
-            curves - unconfirmed
+            "Efficiency stays above {threshold} in {} of {curves} series{}{maybe}.",
+            curves - unconfirmed,
+            but_for_teeth(findings)
         ));
     }
     let unit = size_unit(findings.size_axis);
@@ -141,20 +123,35 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
     ))
 }
 
+/// Number of series whose largest sizes lie under the threshold only where they divide unevenly.
+fn but_for_teeth(findings: &Findings) -> String {
+    let ends_in_teeth = |series: &&SeriesFinding| {
+        let last = series
+            .ran()
+            .next_back()
+            .and_then(|(size, _)| size.efficiency);
+        series.breakdown.status == BreakdownStatus::None
+            && last.is_some_and(|last| last.of_baseline < findings.threshold)
+    };
+    match findings.series.iter().filter(ends_in_teeth).count() {
+        0 => String::new(),
+        n => format!(" (in {n} of them but for sizes that divide unevenly)"),
+    }
+}
+
 /// Whether a series ran at more than one size.
 fn has_curve(series: &SeriesFinding) -> bool {
     series.ran().nth(1).is_some()
 }
 
+/// Every cause with its number of series, which sum to those that break down:
 /// ` Causes: data-parallel communication (25), batch exhausted (10).`
 fn causes(broken: &[&SeriesFinding]) -> String {
-    const NAMED: usize = 3;
     let words = (broken.iter())
         .filter_map(|series| series.breakdown.cause)
         .sorted()
         .dedup_with_count()
         .sorted_by_key(|(count, _)| Reverse(*count))
-        .take(NAMED)
         .map(|(count, cause)| format!("{} ({count})", cause.title()))
         .join(", ");
     if words.is_empty() {
@@ -201,18 +198,22 @@ fn breakdown_by_batch(findings: &Findings) -> Option<String> {
     ))
 }
 
-/// Number of sizes that are slower per GPU than both of their neighbours, with the deepest as an example.
-fn sawteeth(findings: &Findings) -> Option<String> {
+/// Number of sizes under the upper envelope of their series, with the deepest as an example.
+fn teeth(findings: &Findings) -> Option<String> {
     let mut deepest: Option<(f64, String)> = None;
     let mut teeth = 0;
     for series in &findings.series {
-        let ran = series.ran().map(|(size, _)| size);
-        for (before, tooth, _) in ran.tuple_windows().filter(|(_, tooth, _)| tooth.sawtooth) {
+        let mut best = 0.0_f64;
+        for (size, _) in series.ran() {
+            let efficiency = size.efficiency.map_or(1.0, |e| e.of_baseline);
+            best = best.max(efficiency);
+            if !size.sawtooth {
+                continue;
+            }
             teeth += 1;
-            let rate = |it: &SizeFinding| it.efficiency.map_or(1.0, |e| e.of_baseline);
-            let left = rate(tooth) / rate(before);
+            let left = efficiency / best;
             if deepest.as_ref().is_none_or(|(least, _)| left < *least) {
-                let at = size_words(findings.size_axis, tooth);
+                let at = size_words(findings.size_axis, size);
                 let example = format!("{} at {at}", series.label(&findings.varied));
                 deepest = Some((left, example.trim_start().to_owned()));
             }
@@ -221,8 +222,8 @@ fn sawteeth(findings: &Findings) -> Option<String> {
     let (left, example) = deepest?;
     let plural = if teeth == 1 { " is" } else { "s are" };
     Some(format!(
-        "{teeth} size{plural} slower per GPU than the sizes before and after, because batch or layers divide \
-         unevenly; the largest drop is {example}, {} under the size before.",
+        "{teeth} size{plural} slower per GPU than sizes around, because batch or layers divide unevenly there, and \
+         count for no breakdown; the largest drop is {example}, {} under the best smaller size.",
         percent(1.0 - left)
     ))
 }

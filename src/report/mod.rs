@@ -7,6 +7,7 @@ pub mod accuracy;
 mod answer;
 mod busbw;
 pub mod chart;
+mod choices;
 pub mod diff;
 mod networks;
 mod page;

@@ -107,21 +107,13 @@ fn not_reproduced(findings: &Findings) -> Option<String> {
     })
 }
 
-/// Changes that would help, a heading and a line per point: the fastest series of each model and the first
+/// Changes that would help, a heading and a line per point: the fastest choice of each model and the first
 /// breakdowns. `None` where no point was re-simulated.
 pub(super) fn help(findings: &Findings) -> Option<(String, Vec<String>)> {
     let advice = findings.advice.as_ref()?;
-    let best = findings.answers();
-    let recommended = (best.iter()).filter_map(|it| advice.of(it.number, AskedAs::Recommended));
-    // Series that differ in what changes nothing (ring and tree where nothing is all-reduced) gain the same.
-    let mut broken: Vec<&PointAdvice> = Vec::new();
-    for point in &advice.points {
-        let is_new = broken.iter().all(|other| other.gains != point.gains);
-        if point.asked_as == AskedAs::Broken && is_new && broken.len() < BROKEN_NAMED {
-            broken.push(point);
-        }
-    }
-    let lines: Vec<String> = recommended
+    let fastest = advice.asked_as(AskedAs::Fastest);
+    let broken = advice.asked_as(AskedAs::Broken).take(BROKEN_NAMED);
+    let lines: Vec<String> = fastest
         .chain(broken)
         .map(|point| {
             let label = findings.series[point.series as usize].label(&findings.varied);
@@ -151,7 +143,7 @@ pub(super) fn point_size(findings: &Findings, point: &PointAdvice) -> String {
     let series = &findings.series[point.series as usize];
     let size = size_words(findings.size_axis, &series.sizes[point.place]);
     match point.asked_as {
-        AskedAs::Recommended => size,
+        AskedAs::Fastest | AskedAs::Recommended => size,
         AskedAs::Broken => format!("{size}, under the threshold"),
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::{
-    BreakdownCause, BreakdownStatus, Estimate, Findings, KeyValue, Measured, Scaling, SeriesFinding,
+    BreakdownCause, BreakdownStatus, Estimate, Findings, KeyValue, Scaling, SeriesFinding,
 };
 use crate::record::Bottleneck;
 use crate::report::quantity::{count, decimal, dollars, percent, seconds};
@@ -18,25 +18,24 @@ pub(crate) enum BreaksAt {
     NeverRan,
     /// A single size ran, which says nothing about scaling.
     OneSize,
-    /// Beyond the largest size that ran.
+    /// Beyond the largest size that reaches the threshold.
     Beyond(f64),
     /// Interpolated size of the breakdown point.
     Confirmed(f64),
-    /// Interpolated size; only the largest size lies under the threshold.
+    /// Interpolated size; a single size of the envelope lies under the threshold.
     Unconfirmed(f64),
 }
 
 impl BreaksAt {
-    fn of(series: &SeriesFinding) -> Self {
-        let mut sizes = series.ran().map(|(size, _)| size.point.size);
-        let Some(largest) = sizes.next_back() else {
+    fn of(findings: &Findings, series: &SeriesFinding) -> Self {
+        let Some(largest_good) = series.last_good(findings.threshold) else {
             return Self::NeverRan;
         };
-        if sizes.next().is_none() {
+        if series.ran().nth(1).is_none() {
             return Self::OneSize;
         }
         match (series.breakdown.status, series.breakdown.size) {
-            (BreakdownStatus::None, _) | (_, None) => Self::Beyond(largest),
+            (BreakdownStatus::None, _) | (_, None) => Self::Beyond(largest_good.point.size),
             (BreakdownStatus::Confirmed, Some(size)) => Self::Confirmed(size),
             (BreakdownStatus::Unconfirmed, Some(size)) => Self::Unconfirmed(size),
         }
@@ -73,8 +72,6 @@ pub(crate) struct SeriesRow<'a> {
     pub(super) cheapest_size: Option<f64>,
     pub(super) bottleneck: Option<Bottleneck>,
     pub(super) layout: Option<String>,
-    #[serde(skip)]
-    pub(super) measured: Option<Measured>,
 }
 
 impl<'a> SeriesRow<'a> {
@@ -95,7 +92,7 @@ impl<'a> SeriesRow<'a> {
             efficiency: best
                 .and_then(|size| size.efficiency)
                 .map(|it| it.of_baseline),
-            breaks_at: BreaksAt::of(series),
+            breaks_at: BreaksAt::of(findings, series),
             cause: series.breakdown.cause,
             cause_checked: cause_words(series),
             frozen_breaks_at: frozen.and_then(|frozen| frozen.breakdown.confirmed_size()),
@@ -106,7 +103,6 @@ impl<'a> SeriesRow<'a> {
             cheapest_size: cheapest.map(|place| series.sizes[place].point.size),
             bottleneck: measured.and_then(|it| it.bottleneck),
             layout: measured.map(|it| it.layout.words()),
-            measured,
         }
     }
 }

@@ -46,7 +46,13 @@ pub fn summary(findings: &Findings, question: Option<&str>) -> String {
 fn push_table(text: &mut Text, findings: &Findings) {
     let Selection { series, grouped_by } = findings.selection();
     let all = findings.series.len();
-    if !grouped_by.is_empty() || series.len() < all {
+    let at = format!(
+        "at its fastest size within {} efficiency",
+        percent(findings.threshold)
+    );
+    let line = if grouped_by.is_empty() && series.len() == all {
+        format!("Each series {at}:")
+    } else {
         let each = match grouped_by.as_slice() {
             [] => "The fastest".to_owned(),
             by => format!("The fastest per {}", by.iter().join(" and ")),
@@ -56,12 +62,10 @@ fn push_table(text: &mut Text, findings: &Findings) {
         } else {
             "report.html and scaling.parquet"
         };
-        let line = format!(
-            "{each} of {} series; all are in {all_in}.",
-            count(all as f64)
-        );
-        text.wrap(&line, "", "");
-    }
+        let all = count(all as f64);
+        format!("{each} of {all} series, each {at}; all are in {all_in}.")
+    };
+    text.wrap(&line, "", "");
     let size_title = match findings.size_axis {
         Axis::Gpus | Axis::Nodes => ">GPUs",
         _ => ">size",
@@ -81,7 +85,7 @@ fn push_table(text: &mut Text, findings: &Findings) {
     write!(text, "{}", table.render());
     let is_unconfirmed = |it: &&SeriesFinding| it.breakdown.status == BreakdownStatus::Unconfirmed;
     if series.iter().any(is_unconfirmed) {
-        let note = "? unconfirmed: only the largest size lies under the threshold";
+        let note = "? unconfirmed: a single size lies under the threshold";
         text.wrap(note, "", "  ");
     }
 }

@@ -15,7 +15,7 @@ use super::neighbours::{Change, neighbours};
 use super::replay::{Replay, scenario};
 use super::sensitivity::elasticities;
 use crate::analysis::{
-    Advice, AskedAs, Findings, Improvement, PointAdvice, SeriesFinding, SizePoint, Trial,
+    Advice, Answer, AskedAs, Findings, Improvement, PointAdvice, SeriesFinding, SizePoint, Trial,
 };
 use crate::runner::WORKER_NAME;
 use crate::simulation::{LayoutRequest, Scratch};
@@ -174,25 +174,34 @@ struct PointQuestion<'a> {
     changes: Vec<Change>,
 }
 
-/// Tries changes on the recommended size and the first bad size of every shown series, until the most
-/// neighbours are simulated.
+/// Tries changes on the fastest choice of each answer, and on the recommended and the first bad size of every shown
+/// series, until the most neighbours are simulated.
 fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut Advice) {
+    let fastest = (findings.answers.iter().filter_map(Answer::fastest))
+        .map(|choice| (choice.series, choice.place))
+        .collect::<Vec<_>>();
     let recommended = questions
         .shown
         .iter()
         .map(|number| (number, AskedAs::Recommended));
     let broken = questions.shown.iter().chain(questions.broken);
     let broken = broken.map(|number| (number, AskedAs::Broken));
-    let wanted: Vec<(&SeriesFinding, usize, AskedAs)> = recommended
+    let others = recommended
         .chain(broken)
         .filter_map(|(number, asked_as)| {
             let series = &findings.series[*number as usize];
             let place = match asked_as {
+                AskedAs::Fastest => None,
                 AskedAs::Recommended => series.choice.map(|choice| choice.fastest_efficient),
                 AskedAs::Broken => series.breakdown.first_bad,
             };
-            Some((series, place?, asked_as))
+            Some((series.number, place?, asked_as))
         })
+        .filter(|(series, place, _)| !fastest.contains(&(*series, *place)));
+    let wanted: Vec<(&SeriesFinding, usize, AskedAs)> = (fastest.iter())
+        .map(|(series, place)| (*series, *place, AskedAs::Fastest))
+        .chain(others)
+        .map(|(series, place, asked_as)| (&findings.series[series as usize], place, asked_as))
         .collect();
     let prepared: Vec<Option<PointQuestion<'_>>> = wanted
         .into_par_iter()

@@ -36,6 +36,11 @@ fn curve(sizes: &[f64], rate: impl Fn(f64) -> f64) -> Vec<SizeRate> {
         .collect()
 }
 
+/// Curves of laws divide evenly at every size.
+fn no_teeth(sizes: &[SizeRate]) -> Vec<bool> {
+    vec![false; sizes.len()]
+}
+
 fn amdahl(sigma: f64) -> impl Fn(f64) -> f64 {
     move |n| 100.0 / (sigma + (1.0 - sigma) / n)
 }
@@ -56,7 +61,7 @@ fn true_breakdown(rate: impl Fn(f64) -> f64, from: f64, threshold: f64) -> f64 {
 }
 
 fn assert_within_one_step(sizes: &[SizeRate], truth: f64, what: &str) {
-    let point = breakdown_point(sizes, &efficiencies(sizes), 0.8);
+    let point = breakdown_point(sizes, &efficiencies(sizes), &no_teeth(sizes), 0.8);
     let found = point
         .confirmed_size()
         .unwrap_or_else(|| panic!("{what}: none found"));
@@ -94,7 +99,7 @@ fn a_piecewise_curve_breaks_at_its_corner_also_with_gaps() {
             .filter(|size| (size - corner).abs() > 0.5 && (size - 64.0).abs() > 0.5)
             .collect();
         let sizes = curve(&gappy, law);
-        let point = breakdown_point(&sizes, &efficiencies(&sizes), 0.8);
+        let point = breakdown_point(&sizes, &efficiencies(&sizes), &no_teeth(&sizes), 0.8);
         let (good, bad) = point.between.unwrap();
         // The truth lies between the two sizes that the gap leaves.
         assert!(sizes[good].size <= 1.25 * corner && sizes[bad].size >= 1.25 * corner);
@@ -119,7 +124,7 @@ fn noise_of_three_percent_rarely_moves_the_first_bad_size_by_more_than_one_step(
             })
             .collect();
         if (16.0..400.0).contains(&truth) {
-            let point = breakdown_point(&sizes, &efficiencies(&sizes), 0.8);
+            let point = breakdown_point(&sizes, &efficiencies(&sizes), &no_teeth(&sizes), 0.8);
             // The first bad size against the first one that truly is.
             let (_, found) = point.between.unwrap();
             let truly = SIZES.iter().position(|size| *size > truth).unwrap();
@@ -140,7 +145,7 @@ fn a_superlinear_start_does_not_hide_the_break_from_the_best_rate() {
     let sizes = curve(&SIZES, |n| {
         f64::min(n, 128.0) * if n < 16.0 { 0.5 } else { 1.0 }
     });
-    let point = breakdown_point_of_best(&sizes, &efficiencies(&sizes), 0.8);
+    let point = breakdown_point_of_best(&sizes, &efficiencies(&sizes), &no_teeth(&sizes), 0.8);
     let found = point.confirmed_size().unwrap();
     assert!((128.0..=256.0).contains(&found), "{found}");
     let fitted = fits(&sizes, Scaling::Strong);
@@ -159,7 +164,7 @@ fn ten_thousand_noisy_ideal_curves_have_no_false_breakdown() {
                 rate: size * (1.0 + 0.03 * noise.normal()),
             })
             .collect();
-        let point = breakdown_point(&sizes, &efficiencies(&sizes), 0.8);
+        let point = breakdown_point(&sizes, &efficiencies(&sizes), &no_teeth(&sizes), 0.8);
         assert_eq!(point.status, BreakdownStatus::None, "round {round}");
     }
 }

@@ -1,17 +1,21 @@
-//! The first screen: the answer in sentences, and the fastest series of each model.
+//! The first screen: the answer in sentences, and the choices of each model.
 
 use maud::{Markup, html};
 
-use crate::analysis::{Findings, SeriesFinding};
+use crate::analysis::{Answer, CostUnit, Findings};
 use crate::report::answer::{sentences_beside_table, why_nothing_ran};
-use crate::report::quantity::{dollars, percent, seconds};
+use crate::report::choices::{NamedChoice, named_choices};
+use crate::report::quantity::{percent, seconds};
 use crate::report::series_row::{BreaksAt, SeriesRow};
 use crate::report::words::{counts_line, rate_words, size_phrase};
 
-/// Most rows of the table of answers.
-const ROWS: usize = 8;
+/// Most models of the table.
+const MODELS: usize = 8;
 
-/// The answer: where scaling ends in sentences, and the fastest series of each model.
+/// Rows of the table that fit the first screen, at least two for each model.
+const ROWS: usize = 12;
+
+/// The answer: where scaling ends in sentences, and the choices of each model.
 pub(super) fn answer(findings: &Findings) -> Markup {
     html! {
         div.answer {
@@ -22,76 +26,82 @@ pub(super) fn answer(findings: &Findings) -> Markup {
     }
 }
 
-/// One row per model: the fastest series and its fastest size within the threshold.
+/// A row for each choice of a model that is named: the fastest, the cheapest, some between.
 fn choices(findings: &Findings) -> Markup {
     let by = findings.answered_by();
-    let best = findings.answers();
-    let others = findings.other_axes();
-    let has_cost = |series: &&SeriesFinding| {
-        let measured = series.recommended().and_then(|size| size.point.measured);
-        measured.is_some_and(|measured| measured.cost_per_mtoken_usd.is_some())
-    };
+    let shown = &findings.answers[..findings.answers.len().min(MODELS)];
+    let most = (ROWS / shown.len().max(1)).clamp(2, 5);
+    let costs_money = shown.iter().any(|answer| answer.cost_unit == CostUnit::Usd);
     // Titles, and whether a study has the column.
     let titles = [
-        ("fastest with", !others.is_empty()),
+        ("model", !by.is_empty()),
+        ("choice", true),
+        ("with", !findings.other_axes().is_empty()),
         ("at", true),
         ("step", true),
         ("rate", true),
         ("MFU", true),
-        ("USD per M tokens", best.iter().any(has_cost)),
+        ("cost", true),
         ("efficient", true),
         ("breaks down at", true),
     ];
-    let shown = || titles.iter().filter(|(_, shown)| *shown);
+    let has_column = |place: &usize| titles[*place].1;
+    let columns: Vec<usize> = (0..titles.len()).filter(has_column).collect();
+    let left_out = findings.answers.len() - shown.len();
+    let than = if costs_money { "cost" } else { "GPU-hours" };
     html! {
         div.scroll.cards {
             table {
-                caption { "Fastest within " (percent(findings.threshold)) " efficiency" }
-                thead {
-                    tr {
-                        @if !by.is_empty() { th.t {} }
-                        @for (title, _) in shown() { th.t { (title) } }
-                    }
-                }
+                caption { "No other row is better in both time and " (than) }
+                thead { tr { @for place in &columns { th.t { (titles[*place].0) } } } }
                 tbody {
-                    @for series in best.iter().take(ROWS) {
+                    @for cells in shown.iter().flat_map(|answer| rows(findings, answer, most)) {
                         tr {
-                            @if !by.is_empty() { th.t { (series.label(by)) } }
                             // A narrow page shows the title before each cell.
-                            @for (cell, (title, _)) in cells(findings, series).iter().zip(&titles)
-                                .filter(|(_, (_, shown))| *shown) {
-                                td.t data-of=(title) { (cell) }
-                            }
+                            @for place in &columns { td.t data-of=(titles[*place].0) { (cells[*place]) } }
                         }
                     }
                 }
             }
         }
-        @if best.len() > ROWS {
-            p.note { (best.len() - ROWS) " more models are in the table of all series below." }
+        @if left_out > 0 {
+            p.note { (left_out) " more models are in the table of all series below." }
         }
     }
 }
 
-/// One cell for each title.
-fn cells(findings: &Findings, series: &SeriesFinding) -> [String; 8] {
+/// The rows of an answer, a cell for each title.
+fn rows(findings: &Findings, answer: &Answer, most: usize) -> Vec<[String; 10]> {
+    let series = findings.series_of(answer);
+    let model = series.label(findings.answered_by());
+    let choices = named_choices(findings, answer, most);
+    if choices.is_empty() {
+        let why = format!("nothing runs: {}", why_nothing_ran(findings, series));
+        let mut cells = std::array::from_fn(|_| "–".to_owned());
+        (cells[0], cells[1]) = (model, why);
+        return vec![cells];
+    }
+    let rows = choices.iter();
+    rows.map(|choice| cells(findings, &model, choice)).collect()
+}
+
+fn cells(findings: &Findings, model: &str, choice: &NamedChoice<'_>) -> [String; 10] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-    let row = SeriesRow::new(findings, series);
+    let row = SeriesRow::new(findings, choice.series);
     let phrase = |size: f64| size_phrase(findings.size_axis, size);
-    let why = || why_nothing_ran(findings, series);
     let cause = row.cause.map(|cause| format!(": {}", cause.title()));
     let cause = cause.unwrap_or_default();
+    let efficiency = choice.size.efficiency;
     [
-        match row.size {
-            Some(_) => series.label(&findings.other_axes()),
-            None => format!("nothing runs: {}", why()),
-        },
-        or_dash(row.size.map(phrase)),
-        or_dash(row.step_time_s.map(seconds)),
-        or_dash(row.measured.as_ref().map(rate_words)),
-        or_dash(row.mfu.map(percent)),
-        or_dash(row.cost_per_mtoken_usd.map(dollars)),
-        or_dash(row.efficiency.map(percent)),
+        model.to_owned(),
+        choice.title.to_owned(),
+        choice.series.label(&findings.other_axes()),
+        phrase(choice.size.point.size),
+        seconds(choice.measured.step_time_s),
+        rate_words(&choice.measured),
+        or_dash(choice.measured.mfu.map(percent)),
+        or_dash(choice.cost_words()),
+        or_dash(efficiency.map(|it| percent(it.of_baseline))),
         match row.breaks_at {
             BreaksAt::NeverRan => "–".to_owned(),
             BreaksAt::OneSize => "only one size ran".to_owned(),

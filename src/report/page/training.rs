@@ -63,11 +63,13 @@ fn reading(findings: &Findings) -> Markup {
     html! {
         h2 { "How to read this" }
         p {
+            "The choices on top are those that no other row beats in both time and cost; of those between the fastest \
+             and the cheapest the ones at which cost over time bends most are named. "
             "Efficiency is the rate per GPU over that of the smallest size that ran; strong scaling keeps \
              the global batch, weak scaling the batch per GPU. A series breaks down where efficiency falls under "
             (percent(findings.threshold))
-            " and stays there for at least two sizes; the size is interpolated in log size. \
-             A question mark: only the largest size lies under it. The cause is the part whose GPU-seconds \
+            " and stays there for at least two sizes, sizes that divide unevenly left out; the size is interpolated in \
+             log size. A question mark: a single size lies under it. The cause is the part whose GPU-seconds \
              per sample grow most from the last good size to the first bad one; a batch is exhausted where \
              every replica has one microbatch left."
         }

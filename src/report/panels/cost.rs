@@ -3,7 +3,7 @@
 use super::curves::titled;
 use super::panel::Panel;
 use super::tips::tip;
-use crate::analysis::{Findings, SeriesFinding, SizeFinding, pareto_front};
+use crate::analysis::{Findings, SeriesFinding, SizeFinding, WorkCost, pareto_front};
 use crate::report::chart::{Line, LineChart, Mark, MarkKind, Scale, Stroke, ValueAxis};
 use crate::report::quantity::{dollars, seconds, short_dollars, short_number};
 
@@ -18,29 +18,20 @@ struct CostPoint<'a> {
     size: &'a SizeFinding,
 }
 
-/// Points with a cost: of a whole training where its tokens are given, else of a million tokens.
-fn cost_points<'a>(panel: &Panel<'a>, whole: bool) -> Vec<CostPoint<'a>> {
-    let cost_of = |size: &SizeFinding| {
-        if whole {
-            let training = size.training?;
-            return Some((training.time_s(), training.cost_usd?));
-        }
-        let measured = size.point.measured?;
-        Some((1e6 / measured.tokens_per_s?, measured.cost_per_mtoken_usd?))
-    };
-    panel
-        .all
-        .iter()
-        .flat_map(|series| series.sizes.iter().map(move |size| (*series, size)))
-        .filter_map(|(series, size)| {
-            cost_of(size).map(|(time, cost)| CostPoint {
-                time,
-                cost,
-                series,
-                size,
-            })
+/// Points with a rent.
+fn cost_points<'a>(panel: &Panel<'a>) -> Vec<CostPoint<'a>> {
+    let series = panel.all.iter();
+    let sizes = series.flat_map(|series| series.sizes.iter().map(move |size| (*series, size)));
+    let costs = sizes.filter_map(|(series, size)| {
+        let work = WorkCost::new(size)?;
+        Some(CostPoint {
+            time: work.time_s,
+            cost: work.usd?,
+            series,
+            size,
         })
-        .collect()
+    });
+    costs.collect()
 }
 
 /// Cost against time over all points of a panel with the Pareto front: of a whole training where
@@ -51,14 +42,16 @@ pub(crate) fn cost_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineC
         .iter()
         .flat_map(|series| &series.sizes)
         .any(|size| size.training.is_some());
-    let points = cost_points(panel, whole);
+    let points = cost_points(panel);
     if points.is_empty() {
         return None;
     }
     let (what, unit, unit_s) = if whole {
         ("the training", "days", 86_400.0)
-    } else {
+    } else if points.iter().any(has_tokens) {
         ("a million tokens", "s", 1.0)
+    } else {
+        ("a million samples", "s", 1.0)
     };
     let costs: Vec<(f64, f64)> = points.iter().map(|p| (p.time, p.cost)).collect();
     let front = pareto_front(&costs);
@@ -106,6 +99,11 @@ pub(crate) fn cost_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineC
     };
     let title = format!("{}{some}", titled("Cost against time", panel));
     Some(LineChart::new(title, x, y, lines))
+}
+
+fn has_tokens(point: &CostPoint<'_>) -> bool {
+    let measured = point.size.point.measured;
+    measured.is_some_and(|measured| measured.tokens_per_s.is_some())
 }
 
 fn mark(findings: &Findings, point: &CostPoint<'_>, unit_s: f64, on_front: bool) -> Mark {

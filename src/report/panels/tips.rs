@@ -29,10 +29,7 @@ pub(super) fn tip(findings: &Findings, series: &SeriesFinding, size: &SizeFindin
         );
     }
     if size.sawtooth {
-        write!(
-            tip,
-            "\nslower per GPU than the sizes before and after: uneven division"
-        );
+        write!(tip, "\nslower per GPU than sizes around: uneven division");
     }
     write!(tip, "\n{}", measured.layout.words());
     tip.finish()

@@ -34,18 +34,15 @@ pub(super) fn check_schedule(
     let (name, schedule) = (&own.name, &own.schedule);
     let op = reduction(layout);
     let ranks = Replicas::of(scenario, layout).dense;
-    let sentence = if schedule.op() != Some(op) {
+    let sentence = if schedule.op != op {
         format!(
             "collective `{name}` carries {}, ZeRO stage {} reduces gradients by {op}",
-            schedule.op_name(),
-            layout.zero
+            schedule.op, layout.zero
         )
-    } else if schedule.ranks() != ranks {
+    } else if schedule.ranks != ranks {
         format!(
             "collective `{name}` is made for {} ranks, gradients are reduced over {ranks} (dp {} × cp {})",
-            schedule.ranks(),
-            layout.dp,
-            layout.cp
+            schedule.ranks, layout.dp, layout.cp
         )
     } else {
         return Ok(());

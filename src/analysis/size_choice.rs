@@ -7,7 +7,7 @@ use super::points::SizePoint;
 
 /// Sizes worth choosing; each is an index among the sizes that ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Choice {
+pub struct SizeChoice {
     /// The fastest size whose efficiency is within the threshold.
     pub fastest_efficient: usize,
     /// The fastest size of all.
@@ -21,7 +21,7 @@ pub(crate) fn choose(
     ran: &[&SizePoint],
     efficiency: &[Efficiency],
     threshold: f64,
-) -> Option<Choice> {
+) -> Option<SizeChoice> {
     let rate = |place: &usize| ran[*place].measured.map_or(0.0, |m| m.samples_per_s);
     // The last of equal ones wins a maximum, hence the order.
     let descending = || (0..ran.len()).rev();
@@ -36,7 +36,7 @@ pub(crate) fn choose(
     };
     let costs = (0..ran.len()).filter_map(cost);
     let cheapest = costs.min_by(|a, b| a.0.total_cmp(&b.0));
-    Some(Choice {
+    Some(SizeChoice {
         fastest_efficient,
         fastest,
         cheapest: cheapest.map(|(_, place)| place),
