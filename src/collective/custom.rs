@@ -5,28 +5,23 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::collective::algorithm::CollectiveAlgorithm;
-use crate::collective::schedule::Schedule;
+use crate::collective::schedule::CustomSchedule;
 
 /// A checked schedule under the name that a spec gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomAlgorithm {
     /// Name on the `collective` axis.
     pub name: String,
-    /// Rounds of transfers.
-    pub schedule: Schedule,
+    /// Who sends what to whom, and when.
+    pub schedule: CustomSchedule,
 }
 
 impl CustomAlgorithm {
     /// One-line summary: `all-reduce over 8 ranks, 14 rounds, 8 chunks`.
     pub(crate) fn description(&self) -> String {
-        let Schedule {
-            op,
-            ranks,
-            chunks,
-            rounds,
-            ..
-        } = &self.schedule;
-        let count = rounds.len();
+        let schedule = &self.schedule;
+        let (op, ranks) = (schedule.op_name(), schedule.ranks());
+        let (count, chunks) = (schedule.rounds(), schedule.chunks());
         format!("{op} over {ranks} ranks, {count} rounds, {chunks} chunks")
     }
 }

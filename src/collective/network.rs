@@ -218,35 +218,41 @@ impl Network {
         found.as_mut().map(ask)
     }
 
-    /// Time of a custom algorithm and its load on the network.
+    /// Time of a custom algorithm and its load on the network; for sizes that it is not meant for that of
+    /// the library's own choice.
     fn custom(
         &self,
         custom: &CustomAlgorithm,
         request: &CollectiveRequest,
     ) -> Result<CollectiveCost, Unsupported> {
         let CustomAlgorithm { name, schedule } = custom;
-        if schedule.op != request.op {
+        if let Some(carries) = schedule.op().filter(|op| *op != request.op) {
             return Err(Unsupported::OtherOperation {
                 name: name.clone(),
-                carries: schedule.op,
+                carries,
                 asked: request.op,
             });
         }
-        if schedule.ranks != request.groups.size {
+        if schedule.ranks() != request.groups.size {
             return Err(Unsupported::OtherRanks {
                 name: name.clone(),
-                made_for: schedule.ranks,
+                made_for: schedule.ranks(),
                 has: request.groups.size,
             });
         }
+        if !schedule.is_for(request.bytes) {
+            let chosen = CollectiveRequest {
+                algorithm: None,
+                ..request.clone()
+            };
+            return self.collective(&chosen);
+        }
         let traffic = traffic(request.op, false, Orientation::Both);
         let group = self.group(request, traffic);
-        let loads = ScheduleLoads::of(&group, schedule);
+        let loads = ScheduleLoads::of(&group, schedule.messages());
         let all = [Protocol::Simple, Protocol::Ll, Protocol::Ll128];
-        let protocols = request
-            .protocol
-            .as_ref()
-            .map_or(&all[..], std::slice::from_ref);
+        let asked = request.protocol.or(schedule.protocol());
+        let protocols = asked.as_ref().map_or(&all[..], std::slice::from_ref);
         let candidates = protocols.iter().map(|&protocol| {
             let cost = loads.cost(protocol);
             Candidate {

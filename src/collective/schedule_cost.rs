@@ -14,7 +14,7 @@ use crate::collective::library::TABLES;
 use crate::collective::links::{LinkKind, Links, Loads, Place};
 use crate::collective::op::Protocol;
 use crate::collective::placement::whole_bases;
-use crate::collective::schedule::{Schedule, Transfer};
+use crate::collective::schedule::{Messages, RoundMessages};
 use crate::units::{Bandwidth, Micros, Seconds, SimDuration, Volume};
 
 /// One round of all groups at once, with times for a chunk of one byte at the rates that large
@@ -32,7 +32,7 @@ struct RoundLoad {
 /// Link loads of a schedule that all groups of a pattern carry out at once.
 pub(super) struct ScheduleLoads<'a> {
     group: &'a Group<'a>,
-    schedule: &'a Schedule,
+    schedule: &'a dyn Messages,
     rounds: Vec<RoundLoad>,
     /// Time of the links that are busiest over all rounds, for a chunk of one byte.
     busy: Busy,
@@ -78,7 +78,7 @@ impl Times {
 
 impl<'a> ScheduleLoads<'a> {
     /// Puts every round on the links.
-    pub(super) fn of(group: &'a Group<'a>, schedule: &'a Schedule) -> Self {
+    pub(super) fn of(group: &'a Group<'a>, schedule: &'a dyn Messages) -> Self {
         let job = group.job;
         let times = Times::of(job);
         let links = Links::new(job, times.nics, times.pair.is_some());
@@ -92,9 +92,9 @@ impl<'a> ScheduleLoads<'a> {
             sent: Sent::default(),
         };
         let first_nic = links.first_nic();
-        for round in &schedule.rounds {
+        for round in schedule.by_round() {
             let mut load = RoundLoad {
-                remote_peers: found.add(&links, &messages(round), &mut loads),
+                remote_peers: found.add(&links, &round, &mut loads),
                 ..RoundLoad::default()
             };
             for (link, chunks) in loads.drain() {
@@ -120,12 +120,7 @@ impl<'a> ScheduleLoads<'a> {
 
     /// Puts one round of all groups on the links, and gives the most peers in other domains that one
     /// rank sends to.
-    fn add(
-        &mut self,
-        links: &Links<'_>,
-        messages: &BTreeMap<(u32, u32), f64>,
-        loads: &mut Loads,
-    ) -> u32 {
+    fn add(&mut self, links: &Links<'_>, messages: &RoundMessages, loads: &mut Loads) -> u32 {
         let mut most = 0;
         for base in whole_bases(self.group.pattern, self.group.job.gpus) {
             let (mut sender, mut peers) = (u32::MAX, 0);
@@ -178,7 +173,7 @@ impl<'a> ScheduleLoads<'a> {
         } else {
             let base = *TABLES.ring.latency.base.of(protocol);
             transfer = self.between_domains(transfer);
-            Seconds::from(base) + delays.by_chunks(self.schedule) + self.message_overhead(chunk)
+            Seconds::from(base) + delays.by_chains(self.schedule) + self.message_overhead(chunk)
         };
         Cost {
             latency,
@@ -225,15 +220,6 @@ impl<'a> ScheduleLoads<'a> {
         let messages: u32 = peers.filter(|peers| *peers > 1).sum();
         message_overhead(self.group.job, chunk) * f64::from(messages)
     }
-}
-
-/// Chunks between each two positions in a round.
-fn messages(round: &[Transfer]) -> BTreeMap<(u32, u32), f64> {
-    let mut messages = BTreeMap::new();
-    for transfer in round {
-        *messages.entry((transfer.from, transfer.to)).or_insert(0.0) += 1.0;
-    }
-    messages
 }
 
 /// Latencies of messages.
@@ -296,21 +282,21 @@ impl<'a> Delays<'a> {
         delay
     }
 
-    fn of_transfer(&mut self, base: u32, transfer: &Transfer) -> Seconds {
-        let [from, to] =
-            [transfer.from, transfer.to].map(|position| self.group.rank(base, position));
+    /// Latency of a message between two positions of the group that begins at `base`.
+    fn between(&mut self, base: u32, from: u32, to: u32) -> Seconds {
+        let [from, to] = [from, to].map(|position| self.group.rank(base, position));
         self.of_message(from, to)
     }
 
     /// Synchronous rounds: the slowest message of each.
-    fn by_rounds(&mut self, schedule: &Schedule) -> Seconds {
+    fn by_rounds(&mut self, schedule: &dyn Messages) -> Seconds {
         let (pattern, gpus) = (self.group.pattern, self.group.job.gpus);
         let mut total = Seconds::ZERO;
-        for round in &schedule.rounds {
+        for round in schedule.by_round() {
             let mut slowest = Seconds::ZERO;
             for base in whole_bases(pattern, gpus) {
-                for transfer in round {
-                    slowest = slowest.max(self.of_transfer(base, transfer));
+                for &(from, to) in round.keys() {
+                    slowest = slowest.max(self.between(base, from, to));
                 }
             }
             total += slowest;
@@ -318,31 +304,12 @@ impl<'a> Delays<'a> {
         total
     }
 
-    /// The slowest chain of hand-overs of any chunk in any group.
-    fn by_chunks(&mut self, schedule: &Schedule) -> Seconds {
-        let chunks = schedule.chunks as usize;
+    /// The slowest chain of messages that wait for one another, in any group.
+    fn by_chains(&mut self, schedule: &dyn Messages) -> Seconds {
         let mut slowest = Seconds::ZERO;
-        let mut ready = vec![Seconds::ZERO; schedule.ranks as usize * chunks];
-        let mut arrivals: Vec<(usize, Seconds, bool)> = Vec::new();
         for base in whole_bases(self.group.pattern, self.group.job.gpus) {
-            ready.fill(Seconds::ZERO);
-            for round in &schedule.rounds {
-                arrivals.clear();
-                for transfer in round {
-                    let at = |position: u32| position as usize * chunks + transfer.chunk as usize;
-                    let arrival = ready[at(transfer.from)] + self.of_transfer(base, transfer);
-                    arrivals.push((at(transfer.to), arrival, transfer.adds));
-                }
-                for &(place, arrival, adds) in &arrivals {
-                    // A chunk that is replaced need not have been there before.
-                    ready[place] = if adds {
-                        ready[place].max(arrival)
-                    } else {
-                        arrival
-                    };
-                }
-            }
-            slowest = ready.iter().copied().fold(slowest, Seconds::max);
+            let chain = schedule.slowest_chain(&mut |from, to| self.between(base, from, to));
+            slowest = slowest.max(chain);
         }
         slowest
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::catalog::Catalog;
-use crate::collective::schedule::{GroupLayout, Schedule, Transfer};
+use crate::collective::schedule::{CustomSchedule, GroupLayout, Messages, Schedule, Transfer};
 use crate::collective::{
     Algorithm, CollectiveAlgorithm, CollectiveCost, CollectiveOp, CollectiveRequest,
     CustomAlgorithm, GroupPattern, Network, Protocol,
@@ -570,7 +570,7 @@ fn a_custom_schedule_takes_as_long_as_with_every_rank_simulated() {
         let ring = CollectiveAlgorithm::Ring.schedule(request.op, layout)?;
         let custom = CustomAlgorithm {
             name: "mine".to_owned(),
-            schedule: ring.clone(),
+            schedule: CustomSchedule::Rounds(ring.clone()),
         };
         let asked = CollectiveRequest {
             algorithm: Some(Algorithm::Custom(Arc::new(custom))),

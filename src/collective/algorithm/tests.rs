@@ -3,6 +3,7 @@
 mod pairs;
 
 use super::*;
+use crate::collective::schedule::Messages;
 
 fn layouts(ranks: u32) -> Vec<GroupLayout> {
     [1, 2, 4, 8, ranks]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::catalog::Catalog;
+use crate::collective::schedule::{CustomSchedule, read_schedule};
 use crate::hardware::{
     CustomLink, CustomNetwork, CustomTopology, DeviceUnit, FabricTopology, TopologyKind,
 };
@@ -145,11 +146,10 @@ fn cluster(gpus: u32, nics: u32) -> Cluster {
 
 fn ring(ranks: u32) -> CustomAlgorithm {
     let group = GroupLayout::new(ranks, 1);
+    let ring = CollectiveAlgorithm::Ring.schedule(CollectiveOp::AllReduce, group);
     CustomAlgorithm {
         name: "mine".to_owned(),
-        schedule: CollectiveAlgorithm::Ring
-            .schedule(CollectiveOp::AllReduce, group)
-            .expect("a ring carries it"),
+        schedule: CustomSchedule::Rounds(ring.expect("a ring carries it")),
     }
 }
 
@@ -362,5 +362,50 @@ fn part_of_a_server_costs_what_a_smaller_server_costs() {
                 }
             }
         }
+    }
+}
+
+/// An all-gather over two GPUs in MSCCL's XML, for buffers of 1 to 4 KiB.
+const TWO: &str = r#"<algo coll="allgather" inplace="1" proto="LL" ngpus="2" nchunksperloop="2" minBytes="1024" maxBytes="4096">
+  <gpu id="0" o_chunks="2"><tb id="0" send="1" recv="1" chan="0">
+    <step s="0" type="s" srcbuf="o" srcoff="0" dstbuf="o" dstoff="0" cnt="1"/>
+    <step s="1" type="r" srcbuf="o" srcoff="1" dstbuf="o" dstoff="1" cnt="1"/>
+  </tb></gpu>
+  <gpu id="1" o_chunks="2"><tb id="0" send="0" recv="0" chan="0">
+    <step s="0" type="s" srcbuf="o" srcoff="1" dstbuf="o" dstoff="1" cnt="1"/>
+    <step s="1" type="r" srcbuf="o" srcoff="0" dstbuf="o" dstoff="0" cnt="1"/>
+  </tb></gpu>
+</algo>"#;
+
+// Within its sizes the file's own protocol carries it; beyond them the library's choice does, as RCCL
+// falls back. The same exchange as rounds takes the same time.
+#[test]
+fn an_msccl_schedule_is_taken_for_the_sizes_that_it_states() {
+    let network = Network::new(&cluster(2, 2), 2).expect("one node");
+    let schedule = read_schedule(TWO).expect("each gets the other's share");
+    let rounds = read_schedule("op all-gather\nranks 2\nround\n0 1 0\n1 0 1\n");
+    let cost = |schedule: &CustomSchedule, bytes, protocol| {
+        let custom = CustomAlgorithm {
+            name: "mine".to_owned(),
+            schedule: schedule.clone(),
+        };
+        let request = CollectiveRequest {
+            op: CollectiveOp::AllGather,
+            algorithm: Some(Algorithm::Custom(Arc::new(custom))),
+            protocol,
+            ..request(2, 1, bytes, Protocol::Ll)
+        };
+        network.collective(&request).expect("it is carried")
+    };
+    let within = cost(&schedule, 4096, None);
+    assert_eq!(
+        (within.algorithm, within.protocol),
+        (CarriedBy::Custom, Protocol::Ll)
+    );
+    let as_rounds = cost(&rounds.expect("it gathers"), 4096, Some(Protocol::Ll));
+    assert_eq!(within.time, as_rounds.time);
+    for bytes in [1023, 4097] {
+        let beyond = cost(&schedule, bytes, None);
+        assert_ne!(beyond.algorithm, CarriedBy::Custom, "{bytes}");
     }
 }

@@ -14,53 +14,28 @@
 //!
 //! A transfer is `sender receiver chunk`, with `add` where the receiver sums. `#` begins a comment.
 
-use roxmltree::{Document, Node};
-
 use crate::collective::op::CollectiveOp;
+use crate::collective::schedule::custom::CustomSchedule;
+use crate::collective::schedule::fault::{ScheduleFileFault, at_line};
+use crate::collective::schedule::msccl::read_msccl;
 use crate::collective::schedule::rounds::{Schedule, Transfer};
-use crate::collective::schedule::verify::ScheduleFault;
-
-/// Why a file is no schedule.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ScheduleFileFault {
-    /// A line cannot be read.
-    #[error("line {line}: {message}")]
-    Line {
-        /// The line, from 1.
-        line: u32,
-        /// The fault, and the way out.
-        message: String,
-    },
-    /// The schedule can be read, but does not carry its operation out.
-    #[error(transparent)]
-    Wrong(#[from] ScheduleFault),
-}
-
-fn at_line(line: u32, message: impl Into<String>) -> ScheduleFileFault {
-    ScheduleFileFault::Line {
-        line,
-        message: message.into(),
-    }
-}
 
 /// Reads a schedule from a text of rounds, or from MSCCL's XML, and checks it.
 ///
 /// # Errors
 /// If a line cannot be read, or the schedule loses or repeats a contribution, waits for what never
 /// comes, or names a rank or chunk that is not there.
-pub fn read_schedule(text: &str) -> Result<Schedule, ScheduleFileFault> {
-    let schedule = if text.trim_start().starts_with('<') {
-        read_xml(text)?
-    } else {
-        read_rounds(text)?
-    };
+pub fn read_schedule(text: &str) -> Result<CustomSchedule, ScheduleFileFault> {
+    // A byte order mark is no part of the text.
+    let text = text.trim_start_matches('\u{feff}');
+    if text.trim_start().starts_with('<') {
+        return Ok(CustomSchedule::Program(read_msccl(text)?));
+    }
+    let schedule = read_rounds(text)?;
     check_size(&schedule)?;
     schedule.verify()?;
-    Ok(schedule)
+    Ok(CustomSchedule::Rounds(schedule))
 }
-
-/// Most messages of a schedule.
-const TRANSFERS_MAX: usize = 1 << 22;
 
 /// Most words that the contributions in all chunks of all ranks take while a schedule is played.
 const WORDS_MAX: u64 = 1 << 24;
@@ -163,163 +138,6 @@ fn read_rounds(text: &str) -> Result<Schedule, ScheduleFileFault> {
     })
 }
 
-/// One instruction of an MSCCL thread block.
-struct Step {
-    kind: String,
-    target: u32,
-    count: u32,
-}
-
-/// One MSCCL thread block: a serial queue with one sending and one receiving peer.
-struct Queue {
-    rank: u32,
-    send: Option<u32>,
-    receive: Option<u32>,
-    steps: Vec<Step>,
-    next: usize,
-}
-
-/// MSCCL's XML (`algo`, `gpu`, `tb`, `step`): each round takes every thread block's next step that
-/// can go: sends whose receiver waits for them, receives with their sender.
-fn read_xml(text: &str) -> Result<Schedule, ScheduleFileFault> {
-    let document =
-        Document::parse(text).map_err(|error| at_line(error.pos().row, error.to_string()))?;
-    let root = document.root_element();
-    let line = |node: &Node<'_, '_>| document.text_pos_at(node.range().start).row;
-    let number = |node: &Node<'_, '_>, key: &str| -> Result<i64, ScheduleFileFault> {
-        node.attribute(key)
-            .and_then(|value| value.parse().ok())
-            .ok_or_else(|| at_line(line(node), format!("`{key}` is missing or no whole number")))
-    };
-    let op = match root.attribute("coll") {
-        Some("allreduce") => CollectiveOp::AllReduce,
-        Some("allgather") => CollectiveOp::AllGather,
-        Some("reduce_scatter" | "reducescatter") => CollectiveOp::ReduceScatter,
-        other => {
-            let name = other.unwrap_or_default();
-            let message = format!(
-                "`coll` is `{name}`; expected `allreduce`, `allgather` or `reduce_scatter`"
-            );
-            return Err(at_line(1, message));
-        }
-    };
-    let (ranks, chunks) = (number(&root, "ngpus")?, number(&root, "nchunksperloop")?);
-    if !(1..=4096).contains(&ranks) || !(1..=1 << 20).contains(&chunks) {
-        return Err(at_line(
-            1,
-            "`ngpus` is 1 to 4096 and `nchunksperloop` 1 to 1048576",
-        ));
-    }
-    // Numbers of chunks, which leave the range of the schedule nowhere.
-    let within = |node: &Node<'_, '_>, key: &str| {
-        let value = number(node, key)?;
-        u32::try_from(value.max(0))
-            .ok()
-            .filter(|value| i64::from(*value) <= chunks)
-            .ok_or_else(|| {
-                let message = format!("`{key}` is {value}, there are {chunks} chunks");
-                at_line(line(node), message)
-            })
-    };
-    let mut queues = Vec::new();
-    for gpu in root.children().filter(|node| node.has_tag_name("gpu")) {
-        for block in gpu.children().filter(|node| node.has_tag_name("tb")) {
-            let mut steps = Vec::new();
-            for step in block.children().filter(|node| node.has_tag_name("step")) {
-                steps.push(Step {
-                    kind: step.attribute("type").unwrap_or_default().to_owned(),
-                    target: within(&step, "dstoff")?,
-                    count: within(&step, "cnt")?,
-                });
-            }
-            queues.push(Queue {
-                rank: number(&gpu, "id")?.max(0) as u32,
-                send: u32::try_from(number(&block, "send")?).ok(),
-                receive: u32::try_from(number(&block, "recv")?).ok(),
-                steps,
-                next: 0,
-            });
-        }
-    }
-    Ok(Schedule {
-        op,
-        ranks: ranks as u32,
-        switches: 0,
-        chunks: chunks as u32,
-        rounds: rounds_of(queues)?,
-    })
-}
-
-/// Matches sends with receives round by round.
-fn rounds_of(mut queues: Vec<Queue>) -> Result<Vec<Vec<Transfer>>, ScheduleFileFault> {
-    let mut rounds: Vec<Vec<Transfer>> = Vec::new();
-    let mut transfers = 0;
-    while queues.iter().any(|queue| queue.next < queue.steps.len()) {
-        let (mut round, mut advanced) = (Vec::new(), vec![false; queues.len()]);
-        for index in 0..queues.len() {
-            let queue = &queues[index];
-            let Some(step) = queue.steps.get(queue.next) else {
-                continue;
-            };
-            match step.kind.as_str() {
-                "nop" | "cpy" => advanced[index] = true,
-                "s" => {
-                    let partner = queues.iter().position(|other| {
-                        Some(other.rank) == queue.send
-                            && other.receive == Some(queue.rank)
-                            && other
-                                .steps
-                                .get(other.next)
-                                .is_some_and(|step| matches!(step.kind.as_str(), "r" | "rrc"))
-                    });
-                    let Some(partner) = partner.filter(|partner| !advanced[*partner]) else {
-                        continue;
-                    };
-                    let receive = &queues[partner].steps[queues[partner].next];
-                    round.extend((0..step.count).map(|at| Transfer {
-                        from: queue.rank,
-                        to: queues[partner].rank,
-                        chunk: receive.target + at,
-                        adds: receive.kind == "rrc",
-                    }));
-                    advanced[index] = true;
-                    advanced[partner] = true;
-                }
-                "r" | "rrc" => {}
-                other => {
-                    let sentence = format!("step type `{other}`; expected s, r, rrc, cpy or nop");
-                    return Err(stuck(&rounds, queue.rank, sentence));
-                }
-            }
-        }
-        if !advanced.contains(&true) {
-            let waiting = queues.iter().find(|queue| queue.next < queue.steps.len());
-            let rank = waiting.map_or(0, |queue| queue.rank);
-            return Err(stuck(
-                &rounds,
-                rank,
-                "it waits for a message that never comes".to_owned(),
-            ));
-        }
-        transfers += round.len();
-        if transfers > TRANSFERS_MAX {
-            let message = format!("more than {TRANSFERS_MAX} messages of one chunk");
-            return Err(at_line(1, message));
-        }
-        for (queue, moved) in queues.iter_mut().zip(advanced) {
-            queue.next += usize::from(moved);
-        }
-        if !round.is_empty() {
-            rounds.push(round);
-        }
-    }
-    Ok(rounds)
-}
-
-fn stuck(rounds: &[Vec<Transfer>], rank: u32, sentence: String) -> ScheduleFileFault {
-    ScheduleFault::at(rounds.len() + 1, rank, sentence).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,7 +147,7 @@ mod tests {
     #[test]
     fn a_text_of_rounds_becomes_a_checked_schedule() {
         let schedule = read_schedule(TWO).expect("it reduces and gathers");
-        assert_eq!((schedule.rounds.len(), schedule.chunks), (2, 2));
+        assert_eq!((schedule.rounds(), schedule.chunks()), (2, 2));
     }
 
     #[test]
@@ -366,33 +184,6 @@ mod tests {
         assert_eq!(
             refused("op all-reduce\nranks two\n"),
             "line 2: `two` is no whole number"
-        );
-    }
-
-    const XML: &str = r#"<algo name="two" proto="Simple" nchannels="1" nchunksperloop="2" ngpus="2" coll="allgather" inplace="1">
-  <gpu id="0"><tb id="0" send="1" recv="1" chan="0">
-    <step s="0" type="s" srcbuf="o" srcoff="0" dstbuf="o" dstoff="0" cnt="1" depid="-1" deps="-1" hasdep="0"/>
-    <step s="1" type="r" srcbuf="o" srcoff="1" dstbuf="o" dstoff="1" cnt="1" depid="-1" deps="-1" hasdep="0"/>
-  </tb></gpu>
-  <gpu id="1"><tb id="0" send="0" recv="0" chan="0">
-    <step s="0" type="r" srcbuf="o" srcoff="0" dstbuf="o" dstoff="0" cnt="1" depid="-1" deps="-1" hasdep="0"/>
-    <step s="1" type="s" srcbuf="o" srcoff="1" dstbuf="o" dstoff="1" cnt="1" depid="-1" deps="-1" hasdep="0"/>
-  </tb></gpu>
-</algo>"#;
-
-    #[test]
-    fn msccl_steps_are_matched_into_rounds() {
-        let schedule = read_schedule(XML).expect("each gets the other's share");
-        assert_eq!(schedule.rounds.len(), 2);
-    }
-
-    #[test]
-    fn msccl_blocks_that_wait_for_each_other_are_refused() {
-        let stuck = XML.replace("type=\"s\"", "type=\"r\"");
-        let fault = read_schedule(&stuck).expect_err("nobody sends");
-        assert_eq!(
-            fault.to_string(),
-            "round 1, rank 0: it waits for a message that never comes"
         );
     }
 }

@@ -1,6 +1,8 @@
 //! Rounds of transfers, and the operations that a reduce-scatter and its reverse give.
 
 use crate::collective::op::CollectiveOp;
+use crate::collective::schedule::messages::{Messages, RoundMessages};
+use crate::units::Seconds;
 
 /// One message of one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +103,45 @@ impl Schedule {
             | CollectiveOp::SendRecv => ranks,
         }
     }
+}
 
-    /// Part of a rank's buffer that one chunk is.
-    pub(crate) fn chunk_of_buffer(&self) -> f64 {
+impl Messages for Schedule {
+    fn by_round(&self) -> Box<dyn Iterator<Item = RoundMessages> + '_> {
+        Box::new(self.rounds.iter().map(|round| {
+            let mut messages = RoundMessages::new();
+            for transfer in round {
+                *messages.entry((transfer.from, transfer.to)).or_default() += 1.0;
+            }
+            messages
+        }))
+    }
+
+    fn chunk_of_buffer(&self) -> f64 {
         chunk_of_buffer(self.op, self.ranks, self.chunks)
+    }
+
+    /// A rank hands a chunk on once it has it.
+    fn slowest_chain(&self, delay: &mut dyn FnMut(u32, u32) -> Seconds) -> Seconds {
+        let chunks = self.chunks as usize;
+        let mut ready = vec![Seconds::ZERO; (self.ranks + self.switches) as usize * chunks];
+        let mut arrivals: Vec<(usize, Seconds, bool)> = Vec::new();
+        for round in &self.rounds {
+            arrivals.clear();
+            for transfer in round {
+                let at = |position: u32| position as usize * chunks + transfer.chunk as usize;
+                let arrival = ready[at(transfer.from)] + delay(transfer.from, transfer.to);
+                arrivals.push((at(transfer.to), arrival, transfer.adds));
+            }
+            for &(place, arrival, adds) in &arrivals {
+                // A chunk that is replaced need not have been there before.
+                ready[place] = if adds {
+                    ready[place].max(arrival)
+                } else {
+                    arrival
+                };
+            }
+        }
+        ready.into_iter().fold(Seconds::ZERO, Seconds::max)
     }
 }
 

@@ -34,15 +34,18 @@ pub(super) fn check_schedule(
     let (name, schedule) = (&own.name, &own.schedule);
     let op = reduction(layout);
     let ranks = Replicas::of(scenario, layout).dense;
-    let sentence = if schedule.op != op {
+    let sentence = if schedule.op() != Some(op) {
         format!(
             "collective `{name}` carries {}, ZeRO stage {} reduces gradients by {op}",
-            schedule.op, layout.zero
+            schedule.op_name(),
+            layout.zero
         )
-    } else if schedule.ranks != ranks {
+    } else if schedule.ranks() != ranks {
         format!(
             "collective `{name}` is made for {} ranks, gradients are reduced over {ranks} (dp {} × cp {})",
-            schedule.ranks, layout.dp, layout.cp
+            schedule.ranks(),
+            layout.dp,
+            layout.cp
         )
     } else {
         return Ok(());

@@ -400,7 +400,7 @@ fn asks_all_reduce(scenario: &TrainingScenario) -> bool {
     let asked = scenario.communication.collective.as_ref();
     asked
         .and_then(Algorithm::custom)
-        .is_some_and(|own| own.schedule.op == CollectiveOp::AllReduce)
+        .is_some_and(|own| own.schedule.op() == Some(CollectiveOp::AllReduce))
 }
 
 fn recompute_options(scenario: &TrainingScenario) -> &'static [Recompute] {
