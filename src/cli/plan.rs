@@ -161,8 +161,9 @@ impl<'a> Overview<'a> {
             .join(" ")
     }
 
-    fn bytes(&self) -> u64 {
-        FILE_BYTES + ROW_BYTES * self.points
+    /// Size of `points.parquet`; `None` where it is more than 64 bits can count.
+    fn bytes(&self) -> Option<u64> {
+        ROW_BYTES.checked_mul(self.points)?.checked_add(FILE_BYTES)
     }
 
     fn estimate_line(&self) -> String {
@@ -171,7 +172,10 @@ impl<'a> Overview<'a> {
                 "estimated: {} on {} threads (from {samples} points), points.parquet of {}",
                 words(*seconds),
                 self.threads,
-                crate::units::Bytes::new(self.bytes())
+                self.bytes().map_or_else(
+                    || "more than 16 EiB".to_owned(),
+                    |bytes| crate::units::Bytes::new(bytes).to_string()
+                )
             ),
             None => "estimated: nothing to do".to_owned(),
         }

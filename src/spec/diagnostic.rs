@@ -1,5 +1,6 @@
 //! Faults of a spec: place, message, and ways out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -9,6 +10,9 @@ use crate::spec::source::Place;
 
 /// Faults of one spec that are written out; the rest is counted.
 const FAULTS_SHOWN: usize = 50;
+
+/// Further places of a fault that are written out; the rest is counted.
+const PLACES_SHOWN: usize = 3;
 
 /// Longest line that is shown under a message, in bytes.
 const LINE_SHOWN_MAX: usize = 2_000;
@@ -31,6 +35,8 @@ pub struct Diagnostic {
     pub message: String,
     /// Place of the fault; `None` when it concerns the spec as a whole.
     pub place: Option<Place>,
+    /// Further places of the same fault.
+    pub also: Vec<Place>,
     /// Ways out.
     pub hints: Vec<String>,
 }
@@ -42,6 +48,7 @@ impl Diagnostic {
             severity: Severity::Error,
             message: message.into(),
             place: Some(place.clone()),
+            also: Vec::new(),
             hints: Vec::new(),
         }
     }
@@ -52,6 +59,7 @@ impl Diagnostic {
             severity: Severity::Error,
             message: message.into(),
             place: None,
+            also: Vec::new(),
             hints: Vec::new(),
         }
     }
@@ -76,6 +84,47 @@ impl Diagnostic {
         self
     }
 
+    /// Adds further places of the same fault.
+    pub(crate) fn also_at<'a>(mut self, places: impl IntoIterator<Item = &'a Place>) -> Self {
+        for place in places {
+            self.add_place(place.clone());
+        }
+        self
+    }
+
+    /// Adds a place; one that was just added adds nothing.
+    fn add_place(&mut self, place: Place) {
+        if self.place.as_ref() != Some(&place) && self.also.last() != Some(&place) {
+            self.also.push(place);
+        }
+    }
+
+    /// Takes in a fault that has the same cause: its places, and the hints that are new.
+    fn absorb(&mut self, other: Self) {
+        for place in other.place.into_iter().chain(other.also) {
+            self.add_place(place);
+        }
+        for hint in other.hints {
+            if !self.hints.contains(&hint) {
+                self.hints.push(hint);
+            }
+        }
+    }
+
+    /// The further places in words; empty where there is none.
+    fn further_places(&self) -> String {
+        let Some(first) = &self.place else {
+            return String::new();
+        };
+        let shown = self.also.iter().take(PLACES_SHOWN);
+        let mut words: Vec<String> = shown.map(|place| place.beside(first)).collect();
+        let rest = self.also.len().saturating_sub(PLACES_SHOWN);
+        if rest > 0 {
+            words.push(format!("{rest} more"));
+        }
+        words.join(", ")
+    }
+
     /// Adds the known name that is nearest to a misspelt one, if one is near.
     pub(crate) fn did_you_mean<'a>(
         self,
@@ -98,6 +147,10 @@ impl Diagnostic {
             if let Some(path) = &place.path {
                 group = group.element(Level::NOTE.message(format!("at `{path}`")));
             }
+        }
+        let further = self.further_places();
+        if !further.is_empty() {
+            group = group.element(Level::NOTE.message(format!("likewise at {further}")));
         }
         for hint in &self.hints {
             group = group.element(Level::HELP.message(hint.as_str()));
@@ -159,9 +212,15 @@ pub(crate) fn render_all(diagnostics: &[Diagnostic], styled: bool) -> String {
 }
 
 /// Faults found so far, so that all of them are reported at once.
+///
+/// One cause is one fault: where the same thing is wrong in several places, one message names them.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     found: Vec<Diagnostic>,
+    /// Place in `found` of each message.
+    by_message: BTreeMap<String, usize>,
+    /// Faults noted so far, those of a known message included.
+    noted: usize,
 }
 
 /// Faults that are kept: a spec of a million wrong values has one cause.
@@ -169,9 +228,30 @@ const FAULTS_KEPT: usize = 1_000;
 
 impl Faults {
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
-        if self.found.len() < FAULTS_KEPT {
+        self.noted += 1;
+        if let Some(known) = self.by_message.get(&diagnostic.message) {
+            self.found[*known].absorb(diagnostic);
+        } else if self.found.len() < FAULTS_KEPT {
+            let message = diagnostic.message.clone();
+            self.by_message.insert(message, self.found.len());
             self.found.push(diagnostic);
         }
+    }
+
+    /// Notes the faults of the values of one list: those that say the same but for the value have one cause.
+    pub(super) fn extend_from_list(&mut self, diagnostics: Vec<Diagnostic>) {
+        let mut distinct: Vec<Diagnostic> = Vec::new();
+        for diagnostic in diagnostics {
+            let alike = |known: &&mut Diagnostic| {
+                known.hints == diagnostic.hints
+                    && without_values(&known.message) == without_values(&diagnostic.message)
+            };
+            match distinct.iter_mut().find(alike) {
+                Some(known) => known.absorb(diagnostic),
+                None => distinct.push(diagnostic),
+            }
+        }
+        self.extend(distinct);
     }
 
     pub(super) fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
@@ -189,13 +269,21 @@ impl Faults {
         self.found.is_empty()
     }
 
+    /// Faults noted so far: another count says that something was wrong in between.
     pub(super) fn count(&self) -> usize {
-        self.found.len()
+        self.noted
     }
 
     pub(super) fn into_found(self) -> Vec<Diagnostic> {
         self.found
     }
+}
+
+/// A message without what it quotes and without numbers.
+fn without_values(message: &str) -> String {
+    let said = message.split('`').step_by(2).flat_map(str::chars);
+    said.filter(|c| !c.is_ascii_digit() && !matches!(c, '-' | '.'))
+        .collect()
 }
 
 #[cfg(test)]
@@ -228,6 +316,53 @@ mod tests {
           |
           = help: did you mean `h100-sxm`?
         "#);
+    }
+
+    // Seven points name the same GPU: one fault at the first, three further places named, three counted.
+    #[test]
+    fn the_same_fault_in_several_places_is_one_message() {
+        let line = "gpu = \"h1000\"\n";
+        let text = line.repeat(7);
+        let mut faults = Faults::default();
+        for at in 0..7 {
+            let first = place(&text, "\"h1000\"");
+            let span = first.span.start + at * line.len()..first.span.end + at * line.len();
+            let fault = Diagnostic::error(&Place { span, ..first }, "unknown GPU `h1000`");
+            faults.push(fault.hint("did you mean `h100-sxm`?"));
+        }
+        assert_eq!(faults.count(), 7);
+        let found = faults.into_found();
+        assert_eq!(found.len(), 1);
+        insta::assert_snapshot!(found[0].render(false), @r#"
+        error: unknown GPU `h1000`
+         --> sweeps/llm.toml:1:7
+          |
+        1 | gpu = "h1000"
+          |       ^^^^^^^
+          |
+          = note: likewise at 2:7, 3:7, 4:7, 3 more
+          = help: did you mean `h100-sxm`?
+        "#);
+    }
+
+    // 0, -1 and 2.5 have one cause; the misspelt name beside them has another.
+    #[test]
+    fn wrong_values_of_one_list_are_one_message() {
+        let text = "nodes = [0, -1, x]";
+        let wrong = |part: &str| {
+            let message = format!("nodes = {part} is out of range");
+            Diagnostic::error(&place(text, part), message).hint("from 1 on")
+        };
+        let mut faults = Faults::default();
+        faults.extend_from_list(vec![
+            wrong("0"),
+            wrong("-1"),
+            Diagnostic::error(&place(text, "x"), "unknown value `x`"),
+        ]);
+        let found = faults.into_found();
+        assert_eq!(found.len(), 2);
+        let said = found[0].render(false);
+        assert!(said.contains("likewise at 1:13 (-1)"), "{said}");
     }
 
     #[test]

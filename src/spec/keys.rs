@@ -1,5 +1,7 @@
 //! Keys of a spec's tables, each declared once: the reader refuses others, and the JSON Schema lists them.
 
+use itertools::Itertools;
+
 use crate::catalog::Kind;
 use crate::hardware::DeviceUnit;
 use crate::spec::axis::{Axis, StudyKind};
@@ -183,10 +185,31 @@ pub(super) const COLLECTIVE: &[Key] = keys! {
 /// Refuses every key that is in none of some tables.
 pub(super) fn check_keys(entries: &[Entry], known: &[&[Key]], faults: &mut Faults) {
     let known = || known.iter().copied().flatten().map(|key| key.name);
-    for entry in entries {
-        if !known().any(|name| name == entry.key) {
-            faults.push(unknown_key(entry, &known().collect::<Vec<_>>()));
-        }
+    let unknown = entries
+        .iter()
+        .filter(|entry| !known().any(|name| name == entry.key));
+    // Axes outside their table lack one line, however many they are.
+    let (axes, others): (Vec<&Entry>, Vec<&Entry>) =
+        unknown.partition(|entry| entry.key.parse::<Axis>().is_ok());
+    if let Some((first, rest)) = axes.split_first() {
+        let plural = if rest.is_empty() { "" } else { "s" };
+        let names = axes
+            .iter()
+            .map(|entry| format!("`{}`", entry.key))
+            .join(", ");
+        let message = format!("unknown key{plural} {names}");
+        let hint = match rest {
+            [] => format!(
+                "`{}` is an axis: write it under [grid] or [defaults]",
+                first.key
+            ),
+            _ => "they are axes: write them under [grid] or [defaults]".to_owned(),
+        };
+        let fault = Diagnostic::error(&first.key_place, message).hint(hint);
+        faults.push(fault.also_at(rest.iter().map(|entry| &entry.key_place)));
+    }
+    for entry in others {
+        faults.push(unknown_key(entry, &known().collect::<Vec<_>>()));
     }
 }
 
@@ -197,8 +220,5 @@ fn unknown_key(entry: &Entry, known: &[&str]) -> Diagnostic {
     if !fault.hints.is_empty() {
         return fault;
     }
-    fault.hint(match entry.key.parse::<Axis>() {
-        Ok(axis) => format!("`{axis}` is an axis: write it under [grid] or [defaults]"),
-        Err(_) => format!("expected one of: {}", known.join(", ")),
-    })
+    fault.hint(format!("expected one of: {}", known.join(", ")))
 }

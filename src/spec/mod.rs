@@ -43,7 +43,9 @@ mod scenario;
 mod settings;
 mod syntax;
 mod text;
+mod toml_fault;
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -73,6 +75,9 @@ use names::Names;
 use plan::{Clause, PlanParts};
 use read::{ClauseText, Heading, Parts, heading, parts, products};
 use syntax::{Entry, find};
+
+/// Further clauses that are named where `where` drops every point.
+const CLAUSES_NAMED: usize = 5;
 
 /// Points that are looked at to see that `where` keeps some.
 const LOOKS: u64 = 200_000;
@@ -322,15 +327,25 @@ fn check_kept(plan: &Plan, heading: &Heading, faults: &mut Faults) {
     if tally.kept > 0 || !tally.exact {
         return;
     }
-    for (clause, (_, dropped)) in heading.clauses.iter().zip(&tally.dropped) {
-        if *dropped > 0 {
-            let message = format!(
-                "`where` drops every point; this clause drops {dropped} of {}",
-                tally.points
-            );
-            faults.push(Diagnostic::error(&clause.place, message));
-        }
-    }
+    let clauses = heading.clauses.iter().zip(&tally.dropped);
+    let by_drops = clauses.map(|(clause, (_, dropped))| (clause, *dropped));
+    let mut by_drops = by_drops.sorted_by_key(|(_, dropped)| Reverse(*dropped));
+    let Some((most, dropped)) = by_drops.next() else {
+        return;
+    };
+    let message = format!(
+        "`where` drops every point; this clause drops {dropped} of {}",
+        tally.points
+    );
+    let fault = Diagnostic::error(&most.place, message);
+    let others = by_drops.filter(|(_, dropped)| *dropped > 0);
+    faults.push(
+        others
+            .take(CLAUSES_NAMED)
+            .fold(fault, |fault, (clause, dropped)| {
+                fault.hint(format!("`{}` drops {dropped}", clause.text))
+            }),
+    );
 }
 
 #[cfg(test)]

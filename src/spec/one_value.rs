@@ -113,7 +113,7 @@ fn mismatch(axis: Axis, node: &Node) -> Diagnostic {
         | Domain::Stages => false,
     };
     node.mismatch(axis.as_str(), &expectation(axis))
-        .maybe_hint(fits.then(|| format!("write {text} without quotes")))
+        .maybe_hint(fits.then(|| "write it without quotes".to_owned()))
 }
 
 fn count(axis: Axis, min: u64, max: u64, node: &Node) -> Result<AxisValue, Diagnostic> {

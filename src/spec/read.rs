@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use itertools::Itertools;
+
 use crate::closed_set::nearest;
 use crate::spec::analysis::AnalysisSettings;
 use crate::spec::axis::{Axis, StudyKind};
@@ -194,13 +196,13 @@ pub(super) fn axis_values(
         return None;
     }
     // Every item is read, so that every fault is found.
-    let values: Vec<Option<AxisValue>> = node
-        .items()
-        .iter()
-        .map(|item| faults.ok(value(names, axis, item)))
-        .collect();
-    let values = values.into_iter().collect::<Option<Vec<_>>>()?;
-    Some(AxisValues::List(values))
+    let read = node.items().iter().map(|item| value(names, axis, item));
+    let (values, wrong): (Vec<AxisValue>, Vec<Diagnostic>) = read.partition_result();
+    if wrong.is_empty() {
+        return Some(AxisValues::List(values));
+    }
+    faults.extend_from_list(wrong);
+    None
 }
 
 struct PartsReader<'a> {

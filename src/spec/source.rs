@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// hundred MB of memory while it is read.
 pub(crate) const SPEC_BYTES_MAX: u64 = 4 << 20;
 
+/// Longest text of a place that is shown beside it, in bytes.
+const TEXT_SHOWN_MAX: usize = 40;
+
 /// Syntax of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
@@ -68,6 +71,28 @@ impl Place {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         (line, before[line_start..].chars().count() + 1)
+    }
+
+    /// The place in a few words beside another one: where it is, and its text where that differs.
+    pub(super) fn beside(&self, first: &Self) -> String {
+        let at = match &self.path {
+            Some(path) => format!("`{path}`"),
+            None => {
+                let (line, column) = self.line_column();
+                format!("{line}:{column}")
+            }
+        };
+        let file = if self.source == first.source {
+            String::new()
+        } else {
+            format!("{}:", self.source.name)
+        };
+        let text = self.text();
+        if text == first.text() || text.len() > TEXT_SHOWN_MAX || text.contains('\n') {
+            format!("{file}{at}")
+        } else {
+            format!("{file}{at} ({text})")
+        }
     }
 
     /// The text at the place.

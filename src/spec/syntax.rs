@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::source::{Place, Source, Syntax};
+use crate::spec::toml_fault;
 
 /// A value and its place.
 #[derive(Clone, Debug)]
@@ -178,25 +179,7 @@ pub(super) fn parse(source: &Arc<Source>, syntax: Syntax) -> Result<Node, Vec<Di
 fn parse_toml(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
-        let end = source.text.len();
-        let place = |error: &toml::de::Error| Place::new(source, error.span().unwrap_or(end..end));
-        // What the parser says about brackets that it never looked into helps no one.
-        if let Some(deep) = errors
-            .iter()
-            .find(|error| error.message().contains("recurs"))
-        {
-            let message = "not TOML that a spec may hold: nested too deeply";
-            let hint = "a spec needs a handful of levels at most";
-            return Err(vec![Diagnostic::error(&place(deep), message).hint(hint)]);
-        }
-        return Err(errors
-            .iter()
-            .map(|error| {
-                let place = place(error);
-                let message = error.message().replace('\n', "; ");
-                Diagnostic::error(&place, format!("not TOML: {message}"))
-            })
-            .collect());
+        return Err(toml_fault::faults(source, &errors));
     }
     let mut faults = Vec::new();
     let value = Value::Table(toml_entries(table.get_ref(), source, &mut faults));

@@ -319,6 +319,48 @@ fn faults_of_yaml_and_json_name_the_path() {
     }
 }
 
+// One cause each, however often it shows: a preset that is not there, numbers in quotes, an axis twice over
+// in a zip that three grids share, a header left out, clauses that together keep nothing.
+#[test]
+fn one_cause_is_one_message() {
+    let point = "[[point]]\ngpu = 'h1000'\nnodes = 1\nmodel = 'llama3-8b'\nglobal_batch = 1\n";
+    let grid = "[[grid]]\ngpu = 'h100-sxm'\nmodel = 'llama3-8b'\nglobal_batch = 8\n";
+    let zip = "[[zip]]\nnodes = [1, 2]\ngpus = [8, 16]\n";
+    let outside = "gpu = 'h100-sxm'\nnodes = 1\nmodel = 'llama3-8b'\nglobal_batch = 8\n";
+    let wheres = "where = ['gpus > 1000', 'nodes > 100', \"gpu == 'b200'\"]\n";
+    for (text, said) in [
+        (
+            format!(
+                "where = \"gpu != 'h1000'\"\n{}[gpus.mine]\nbase = 'h1000'\n",
+                point.repeat(60)
+            ),
+            "unknown GPU `h1000`",
+        ),
+        (
+            BASE.replace("nodes = [1, 2]", "nodes = ['1', '2', '4', '8']"),
+            "not text `1`",
+        ),
+        (
+            BASE.replace("nodes = [1, 2]", "nodes = [0, -1, 2_000_000]"),
+            "nodes = 0 is out of range",
+        ),
+        (
+            format!("{}{zip}", grid.repeat(3)),
+            "`nodes` and `gpus` are both given",
+        ),
+        (
+            outside.to_owned(),
+            "unknown keys `gpu`, `nodes`, `model`, `global_batch`",
+        ),
+        (format!("{wheres}{BASE}"), "`where` drops every point"),
+        (BASE.replace("[1, 2]", "[1, 2"), "this `[` is never closed"),
+    ] {
+        let message = faults(&text, Syntax::Toml);
+        assert_eq!(message.matches("error: ").count(), 1, "{message}");
+        assert!(message.contains(said), "{message}");
+    }
+}
+
 #[test]
 fn deep_nesting_is_a_fault_in_every_syntax() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);

@@ -180,6 +180,42 @@ fn a_plan_of_a_billion_points_opens_at_once() {
     assert_eq!(plan["kept"], 1_u64 << 27);
 }
 
+// 2·1,000·3·100,000·1,024·10⁶·7 = 4.3·10¹⁸ points fit into 63 bits; at 125 bytes a row they fill more than
+// 64 bits of bytes, and the last of them are shown all the same.
+#[test]
+fn a_plan_of_more_bytes_than_can_be_counted_says_so() {
+    let desk = Desk::new();
+    desk.write(
+        "huge.toml",
+        "[grid]\ngpu = [\"a100-80gb-sxm\", \"h100-sxm\"]\nnodes = { from = 1, to = 1000, step = 1 }\n\
+         model = [\"llama3-8b\", \"llama3-70b\", \"gpt3-175b\"]\n\
+         global_batch = { from = 1, to = 100000, step = 1 }\n\
+         seq_len = { from = 128, to = 131072, step = 128 }\n\
+         seed = { from = 1, to = 1000000, step = 1 }\nmicro_batch = [1, 2, 4, 8, 16, 32, 64]\n",
+    );
+    let text = desk.sweep(&["plan", "huge.toml"]).expect_code(0).stdout;
+    assert!(
+        text.contains("points in the grid: 4300800000000000000"),
+        "{text}"
+    );
+    assert!(
+        text.contains("points.parquet of more than 16 EiB"),
+        "{text}"
+    );
+    let last = "4300799999999999999  gpu=h100-sxm nodes=1000 model=gpt3-175b global_batch=100000";
+    assert!(text.contains(last), "{text}");
+    let json = desk
+        .sweep(&["plan", "huge.toml", "--format", "json"])
+        .expect_code(0);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(json["estimated_bytes"].is_null());
+    // A shard of them is planned, and the first few are run.
+    desk.sweep(&["plan", "huge.toml", "--shard", "4/4"])
+        .expect_code(0);
+    desk.sweep(&["run", "huge.toml", "--limit", "3", "--progress", "json"])
+        .expect_code(0);
+}
+
 #[test]
 fn a_point_is_explained_as_its_row_says() {
     let desk = Desk::with_small_spec();

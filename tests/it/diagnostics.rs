@@ -34,9 +34,21 @@ fn expected(text: &str) -> Vec<Expected> {
 fn found(path: &Path) -> Vec<Diagnostic> {
     match Spec::load(path, &Overrides::default()) {
         Ok(spec) => spec.warnings,
-        Err(SpecError::Faults(faults)) => faults,
+        Err(SpecError::Faults(faults)) => faults.into_iter().flat_map(at_each_place).collect(),
         Err(error @ SpecError::Read { .. }) => panic!("{error}"),
     }
+}
+
+/// One fault for each of its places.
+fn at_each_place(fault: Diagnostic) -> Vec<Diagnostic> {
+    let further = fault.also.clone();
+    let at = |place| Diagnostic {
+        place: Some(place),
+        ..fault.clone()
+    };
+    std::iter::once(fault.clone())
+        .chain(further.into_iter().map(at))
+        .collect()
 }
 
 fn is_met(expected: &Expected, found: &Diagnostic) -> bool {

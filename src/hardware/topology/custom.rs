@@ -64,34 +64,54 @@ pub(crate) enum CustomTopologyFault {
         /// Both of its ends.
         name: String,
     },
-    /// Two links have the same ends and direction.
-    #[error("`{from}` is linked to `{to}` twice")]
+    /// Links have the same ends and direction as earlier ones.
+    #[error(
+        "`{from}` is linked to `{to}` twice{}",
+        more(links, "link repeats", "links repeat", "an earlier one")
+    )]
     Twice {
-        /// Index of the second link.
-        link: usize,
-        /// Sending end.
+        /// Indices of the later links; at least one.
+        links: Vec<usize>,
+        /// Sending end of the first.
         from: String,
-        /// Receiving end.
+        /// Receiving end of the first.
         to: String,
     },
-    /// A device or switch is alone.
-    #[error("no link touches `{name}`")]
+    /// Devices or switches are alone.
+    #[error(
+        "no link touches `{name}`{}",
+        more(vertices, "name has", "names have", "none")
+    )]
     Untouched {
-        /// The vertex.
-        vertex: u32,
-        /// Name of the vertex.
+        /// The vertices; at least one.
+        vertices: Vec<u32>,
+        /// Name of the first.
         name: String,
     },
     /// No path leads from one device to another.
-    #[error("no path leads from `{from}` to `{to}`")]
+    #[error(
+        "no path leads from `{from}` to `{to}`{}",
+        more(vertices, "device is cut off", "devices are cut off", hub)
+    )]
     Disconnected {
-        /// The device that is cut off.
-        vertex: u32,
-        /// Start of the missing path.
+        /// The devices that are cut off; at least one.
+        vertices: Vec<u32>,
+        /// Start of the first missing path.
         from: String,
-        /// End of the missing path.
+        /// End of the first missing path.
         to: String,
+        /// The device that the others are cut off from, in words.
+        hub: String,
     },
+}
+
+/// How many share a fault with the first, in words; empty where it is the only one.
+fn more<T>(all: &[T], one: &str, several: &str, end: &str) -> String {
+    match all.len().saturating_sub(1) {
+        0 => String::new(),
+        1 => format!("; 1 more {one} {end}"),
+        rest => format!("; {rest} more {several} {end}"),
+    }
 }
 
 /// A checked custom topology: every device reaches every other one.
@@ -113,8 +133,8 @@ impl CustomTopology {
     /// Checks a description and finds the shortest paths.
     ///
     /// # Errors
-    /// Every self-link, repeated link, vertex without a link, and device that is cut off from the
-    /// first one.
+    /// Every self-link; the links that repeat others, the vertices without a link and the devices that are
+    /// cut off from the first one, each kind as one fault.
     ///
     /// # Panics
     /// If a link names a vertex that is not there.
@@ -127,13 +147,14 @@ impl CustomTopology {
             alone[link.from as usize] = false;
             alone[link.to as usize] = false;
         }
-        for (name, vertex) in names.iter().zip(0..) {
-            if alone[vertex as usize] {
-                faults.push(CustomTopologyFault::Untouched {
-                    vertex,
-                    name: (*name).clone(),
-                });
-            }
+        let untouched: Vec<u32> = (0..names.len() as u32)
+            .filter(|vertex| alone[*vertex as usize])
+            .collect();
+        if let Some(first) = untouched.first() {
+            faults.push(CustomTopologyFault::Untouched {
+                name: names[*first as usize].clone(),
+                vertices: untouched,
+            });
         }
         let distances = graph.device_distances();
         faults.extend(cut_off(&network.devices, &distances, &alone));
@@ -215,24 +236,28 @@ impl CustomTopology {
 fn link_faults(network: &CustomNetwork, names: &[&String]) -> Vec<CustomTopologyFault> {
     let mut seen: BTreeSet<(u32, u32)> = BTreeSet::new();
     let mut faults = Vec::new();
+    let mut repeated: Vec<usize> = Vec::new();
     for (place, link) in network.links.iter().enumerate() {
-        let [from, to] = [link.from, link.to].map(|vertex| names[vertex as usize].clone());
         if link.from == link.to {
             faults.push(CustomTopologyFault::SelfLink {
                 link: place,
-                name: from,
+                name: names[link.from as usize].clone(),
             });
             continue;
         }
         let there = !seen.insert((link.from, link.to));
         let back = !link.one_way && !seen.insert((link.to, link.from));
         if there || back {
-            faults.push(CustomTopologyFault::Twice {
-                link: place,
-                from,
-                to,
-            });
+            repeated.push(place);
         }
+    }
+    if let Some(first) = repeated.first().map(|place| &network.links[*place]) {
+        let [from, to] = [first.from, first.to].map(|vertex| names[vertex as usize].clone());
+        faults.push(CustomTopologyFault::Twice {
+            links: repeated,
+            from,
+            to,
+        });
     }
     faults
 }
@@ -254,33 +279,31 @@ fn directed(network: &CustomNetwork) -> (Graph, Vec<SimDuration>) {
     (graph, latencies)
 }
 
-/// Faults of devices that the first one does not reach, or that do not reach it. Devices without any
+/// The fault of devices that the first one does not reach, or that do not reach it. Devices without any
 /// link are reported as such instead.
 fn cut_off(
     devices: &[String],
     distances: &[Vec<Option<u32>>],
     alone: &[bool],
-) -> Vec<CustomTopologyFault> {
-    let mut faults = Vec::new();
-    let Some(first) = (0..devices.len()).find(|device| !alone[*device]) else {
-        return faults;
+) -> Option<CustomTopologyFault> {
+    let mut linked = (0..devices.len()).filter(|device| !alone[*device]);
+    let hub = linked.next()?;
+    let lacks = |from: usize, to: usize| distances[to][from].is_none();
+    let cut_off: Vec<usize> = linked
+        .filter(|device| lacks(hub, *device) || lacks(*device, hub))
+        .collect();
+    let first = *cut_off.first()?;
+    let (from, to) = if lacks(hub, first) {
+        (hub, first)
+    } else {
+        (first, hub)
     };
-    for device in (0..devices.len()).filter(|device| !alone[*device]) {
-        let lacks = |from: usize, to: usize| distances[to][from].is_none();
-        let missing = if lacks(first, device) {
-            (first, device)
-        } else if lacks(device, first) {
-            (device, first)
-        } else {
-            continue;
-        };
-        faults.push(CustomTopologyFault::Disconnected {
-            vertex: device as u32,
-            from: devices[missing.0].clone(),
-            to: devices[missing.1].clone(),
-        });
-    }
-    faults
+    Some(CustomTopologyFault::Disconnected {
+        vertices: cut_off.iter().map(|device| *device as u32).collect(),
+        from: devices[from].clone(),
+        to: devices[to].clone(),
+        hub: format!("from `{}`", devices[hub]),
+    })
 }
 
 #[cfg(test)]
@@ -346,10 +369,36 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "`d1` is linked to `d0` twice",
                 "link from `d2` to itself",
+                "`d1` is linked to `d0` twice",
                 "no link touches `d2`",
                 "no path leads from `d0` to `d3`",
+            ]
+        );
+    }
+
+    // Two leaves of four devices without a spine: 0, 2, 4 and 6 hang on s0, the odd ones on s1. d0 reaches
+    // three of the other seven; d1 is the first of four that it does not.
+    #[test]
+    fn devices_that_are_cut_off_are_one_fault_that_names_a_pair_and_their_number() {
+        let links = (0..8).map(|device| link(device, 8 + device % 2, 100.0));
+        let faults = CustomTopology::new(&network(8, 2, links.collect())).expect_err("one fault");
+        let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let said = "no path leads from `d0` to `d1`; 3 more devices are cut off from `d0`";
+        assert_eq!(texts, [said]);
+    }
+
+    // Every link is written in both directions, though each is two-way by itself; s1 and s2 have none.
+    #[test]
+    fn what_repeats_is_one_fault_of_its_kind() {
+        let links = (0..3).flat_map(|device| [link(device, 3, 1.0), link(3, device, 1.0)]);
+        let faults = CustomTopology::new(&network(3, 3, links.collect())).expect_err("two faults");
+        let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "`s0` is linked to `d0` twice; 2 more links repeat an earlier one",
+                "no link touches `s1`; 1 more name has none",
             ]
         );
     }

@@ -115,7 +115,7 @@ mod tests {
             ("nodes > 'four'", 8..14, "`nodes` is a number, not text"),
             ("model == 4", 0..10, "text is compared with a number"),
             ("model < 'llama3-8b'", 0..19, "text has no order"),
-            ("model == 'lama3-8b'", 9..19, "unknown name `lama3-8b`"),
+            ("model == 'lama3-8b'", 9..19, "unknown model `lama3-8b`"),
             ("(nodes > 4", 0..1, "`(` is never closed"),
             ("nodes > 4 4", 10..11, "unexpected `4`"),
             ("nodes > 'a", 8..10, "the text is never closed"),

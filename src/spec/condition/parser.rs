@@ -411,9 +411,14 @@ impl Parser<'_> {
                     return Ok(text);
                 }
                 let close = nearest(value, names);
+                let what = if let Domain::Catalog(kind) = domain {
+                    kind.singular()
+                } else {
+                    "name"
+                };
                 Err(Malformed {
                     hint: close.map(|close| format!("did you mean `{close}`?")),
-                    ..malformed(text.span, format!("unknown name `{value}`"))
+                    ..malformed(text.span, format!("unknown {what} `{value}`"))
                 })
             }
             Kind::Number | Kind::Bool => Err(malformed(

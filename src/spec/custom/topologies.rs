@@ -268,22 +268,30 @@ fn count(node: &Node) -> Result<u32, Diagnostic> {
 
 /// A fault of the network at the place of its link or name.
 fn placed(fault: &CustomTopologyFault, vertices: &Vertices<'_>, links: &[&Place]) -> Diagnostic {
-    let (place, hint) = match fault {
+    let named = |numbers: &[u32]| -> Vec<&Place> {
+        numbers
+            .iter()
+            .map(|vertex| vertices.places[*vertex as usize])
+            .collect()
+    };
+    let (places, hint) = match fault {
         CustomTopologyFault::SelfLink { link, .. } => {
-            (links[*link], "a link joins two different vertices")
+            (vec![links[*link]], "a link joins two different vertices")
         }
-        CustomTopologyFault::Twice { link, .. } => (
-            links[*link],
+        CustomTopologyFault::Twice { links: later, .. } => (
+            later.iter().map(|link| links[*link]).collect(),
             "`count` makes a bundle of alike links, `one_way` a link of one direction",
         ),
-        CustomTopologyFault::Untouched { vertex, .. } => (
-            vertices.places[*vertex as usize],
-            "give it a link, or take its name out",
-        ),
-        CustomTopologyFault::Disconnected { vertex, .. } => (
-            vertices.places[*vertex as usize],
+        CustomTopologyFault::Untouched { vertices, .. } => {
+            (named(vertices), "give it a link, or take its name out")
+        }
+        CustomTopologyFault::Disconnected { vertices, .. } => (
+            named(vertices),
             "every device reaches every other one over links, devices and switches",
         ),
     };
-    Diagnostic::error(place, fault.to_string()).hint(hint)
+    let (first, rest) = places.split_first().expect("a fault has a place");
+    Diagnostic::error(first, fault.to_string())
+        .also_at(rest.iter().copied())
+        .hint(hint)
 }
