@@ -101,8 +101,8 @@ INSPECT = r"""() => {
 class Session:
     """A page that remembers what went wrong on it."""
 
-    def __init__(self, browser, viewport, scheme="light"):
-        self.context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    def __init__(self, browser, viewport, scheme="light", touch=False):
+        self.context = browser.new_context(viewport=viewport, color_scheme=scheme, has_touch=touch)
         self.page = self.context.new_page()
         self.said = []
         self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
@@ -245,6 +245,21 @@ def hovering_shows_values_in_every_chart(browser):
             assert not session.said, session.said
 
 
+def a_tap_shows_a_value_until_the_next_tap(browser):
+    with Session(browser, PHONE, touch=True) as session:
+        page = session.open(LLM / "report.html")
+        chart = page.locator("svg.chart").first
+        chart.scroll_into_view_if_needed()
+        box = chart.locator(".mark:has(title), .bar:has(title)").last.bounding_box()
+        page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_timeout(500)
+        tip = page.locator("#tip")
+        assert tip.is_visible(), "the finger is lifted, the value stays"
+        page.touchscreen.tap(5, 5)
+        assert not tip.is_visible(), "a tap elsewhere hides it"
+        assert not session.said, session.said
+
+
 def on_paper_it_is_light_and_leaves_out_what_cannot_be_clicked(browser):
     with Session(browser, DESK, "dark") as session:
         page = session.open(LLM / "report.html")
@@ -333,6 +348,9 @@ def perfetto_imports_every_slice_of_a_trace(browser):
                 assert nested == [["0"]], nested
                 unnamed = perfetto.query("SELECT tid FROM thread WHERE name IS NULL AND tid > 0 AND utid IN (SELECT utid FROM thread_track)")
                 assert unnamed == [], unnamed
+                # Stage 10 behind stage 9, by name as by hint.
+                by_pid = perfetto.query("SELECT name FROM process WHERE name GLOB 'stage *' ORDER BY pid")
+                assert by_pid == sorted(by_pid), by_pid
 
 
 CHECKS = [
@@ -342,6 +360,7 @@ CHECKS = [
     every_cell_stands_under_its_heading,
     the_table_sorts_and_filters,
     hovering_shows_values_in_every_chart,
+    a_tap_shows_a_value_until_the_next_tap,
     on_paper_it_is_light_and_leaves_out_what_cannot_be_clicked,
     perfetto_imports_every_slice_of_a_trace,
 ]

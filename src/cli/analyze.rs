@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::analysis::{Findings, StudyFindings};
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::findings::{Results, find, question, summary, with_findings, write_findings};
+use crate::cli::fraction::share;
 use crate::cli::run_source::RunSource;
 use crate::cli::spec_args::{provenance, threads};
 use crate::cli::terminal::{self, Format, Stderr};
@@ -30,8 +31,8 @@ pub(super) struct Args {
     /// Numeric axis to scale over in place of the GPUs; training studies only
     #[arg(long, value_name = "AXIS")]
     x: Option<String>,
-    /// Exit with code 1 when the scaling efficiency of any size is below this; training studies only
-    #[arg(long, value_name = "EFFICIENCY")]
+    /// Exit with code 1 when the scaling efficiency of any size is below this, 0.8 or 80%; training studies only
+    #[arg(long, value_name = "EFFICIENCY", value_parser = share)]
     fail_below: Option<f64>,
     /// Also write each chart into this folder as SVG and PNG, as wide as a column of print
     #[arg(long, value_name = "DIR")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::analysis::diff::{DiffError, diff_files};
 use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::fraction::fraction;
 use crate::cli::run_source::RunSource;
 use crate::cli::terminal;
 use crate::report::diff;
@@ -27,8 +28,8 @@ pub(super) struct Args {
     base: PathBuf,
     /// Run folder or points.parquet that may have regressed
     new: PathBuf,
-    /// Relative change that counts as no change
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.02)]
+    /// Relative change that counts as no change, 0.02 or 2%
+    #[arg(long, value_name = "FRACTION", default_value = "2%", value_parser = fraction)]
     tolerance: f64,
     /// Column to compare; repeatable [default: step time and memory]
     #[arg(long, value_name = "COLUMN")]
@@ -39,12 +40,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
-    if !(args.tolerance >= 0.0 && args.tolerance.is_finite()) {
-        return Err(Failure::usage(format!(
-            "--tolerance {} is no fraction; 0.02 allows a change of 2%",
-            args.tolerance
-        )));
-    }
     let base = RunSource::new(&args.base)?.points;
     let new = RunSource::new(&args.new)?.points;
     let found =

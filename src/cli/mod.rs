@@ -9,6 +9,7 @@ mod diff;
 mod exit;
 mod explain;
 mod findings;
+mod fraction;
 mod list;
 mod merge;
 mod plan;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::spec_args::{self, LOOKS, SpecArgs, threads};
-use crate::cli::terminal::{Format, Stderr};
+use crate::cli::terminal::{Format, Lines, Stderr};
 use crate::report::text::{Table, Text};
 use crate::runner::clock::Stopwatch;
 use crate::runner::{Planned, play_point};
@@ -38,7 +38,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
-    let spec = args.spec.load(stderr)?;
+    let spec = args.spec.load(stderr, Lines::Prose)?;
     show(&spec, args.spec.portion(), args.threads, args.format)
 }
 

@@ -1,5 +1,6 @@
 //! Progress of a run, on stderr.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use itertools::Itertools;
 use serde_json::json;
 
-use crate::cli::terminal::{self, Stderr};
+use crate::cli::terminal::{self, Lines, Stderr};
 use crate::record::{PointStatus, Record};
 use crate::runner::Progress;
 use crate::runner::clock::Stopwatch;
@@ -29,6 +30,16 @@ pub(super) enum Mode {
     Never,
     /// A JSON object per line and second
     Json,
+}
+
+impl Mode {
+    /// What the lines on stderr are written for.
+    pub(super) const fn lines(self) -> Lines {
+        match self {
+            Self::Json => Lines::Json,
+            Self::Auto | Self::Always | Self::Never => Lines::Prose,
+        }
+    }
 }
 
 /// Points that are printed one by one.
@@ -92,10 +103,11 @@ impl Meter {
         self.watch.elapsed()
     }
 
-    fn say(&self, line: &str) {
+    fn say(&self, record: &Record) {
         match &self.display {
-            Display::Bar(bar) => bar.suspend(|| terminal::log(line)),
-            Display::Silent | Display::Lines | Display::Json => terminal::log(line),
+            Display::Bar(bar) => bar.suspend(|| terminal::log(&described(record))),
+            Display::Silent | Display::Lines => terminal::log(&described(record)),
+            Display::Json => terminal::log(&point_event(record)),
         }
     }
 
@@ -167,7 +179,7 @@ impl Progress for Meter {
             }
         };
         if printed_from.is_some_and(|least| self.verbosity >= least) {
-            self.say(&described(record));
+            self.say(record);
         }
         match &self.display {
             Display::Silent => {}
@@ -198,6 +210,22 @@ fn described(record: &Record) -> String {
             .map(|(axis, value)| format!("{axis}={value}"))
             .join(" ")
     )
+}
+
+/// A point that did not run, for programs.
+fn point_event(record: &Record) -> String {
+    let values = record.point().iter();
+    let axes: BTreeMap<&str, String> = values
+        .map(|(axis, value)| (axis.as_str(), value.to_string()))
+        .collect();
+    json!({
+        "event": "point",
+        "point": record.point().index,
+        "status": record.status().as_str(),
+        "reason": record.reason(),
+        "axes": axes,
+    })
+    .to_string()
 }
 
 fn bar(total: Option<u64>) -> ProgressBar {

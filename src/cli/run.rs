@@ -3,12 +3,14 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use crate::cli::conclusion::{Done, conclude};
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::plan;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::{SpecArgs, point_count, points, provenance, threads};
-use crate::cli::terminal::{self, Format, Stderr};
+use crate::cli::terminal::{self, Format, Lines, Stderr};
 use crate::record::Provenance;
 use crate::runner::{
     Earlier, Finished, Interrupt, Planned, ResumeError, RunError, RunFolder, RunOptions,
@@ -76,7 +78,7 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
-    let spec = args.spec.load(stderr)?;
+    let spec = args.spec.load(stderr, args.progress.lines())?;
     let portion = args.spec.portion();
     if args.dry_run {
         return plan::show(&spec, portion, args.threads, args.format);
@@ -127,7 +129,8 @@ fn simulate<'a>(
     let total = total.map(|total| total.saturating_sub(finished.len()));
     if !finished.is_empty() && args.verbosity() > Verbosity::Quiet {
         let (count, path) = (finished.len(), folder.path().display());
-        terminal::log(&format!("continuing {path}: {count} points are finished"));
+        let message = format!("continuing {path}: {count} points are finished");
+        args.progress.lines().log("resumed", &message);
     }
     let meter = Meter::new(args.progress, args.verbosity(), total, stderr);
     let result = run_points(
@@ -143,7 +146,9 @@ fn simulate<'a>(
         &meter,
     );
     let mut summary = result.map_err(|error| run_failure(&error))?;
-    if args.verbosity() > Verbosity::Quiet {
+    if args.progress.lines() == Lines::Json {
+        terminal::log(&closing_event(&summary, &meter, folder));
+    } else if args.verbosity() > Verbosity::Quiet {
         terminal::log(&closing_line(&summary, &meter, folder));
     }
     summary.wall_times.add_all(&run.wall_times);
@@ -166,6 +171,23 @@ fn run_failure(error: &RunError) -> Failure {
             Failure::io(error)
         }
     }
+}
+
+/// The last line for programs: `{"event": "finished", …}`, or `stopped` where points are missing.
+fn closing_event(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> String {
+    let (points, seconds) = (summary.wall_times.count(), meter.elapsed().as_secs_f64());
+    let counts = &summary.counts;
+    json!({
+        "event": if summary.complete { "finished" } else { "stopped" },
+        "points": points,
+        "ok": counts.ok,
+        "infeasible": counts.infeasible,
+        "crashed": counts.crashed,
+        "elapsed_s": seconds,
+        "points_per_s": points as f64 / seconds.max(1e-9),
+        "folder": folder.path(),
+    })
+    .to_string()
 }
 
 fn closing_line(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> String {

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::catalog::Catalog;
 use crate::cli::exit::{ExitStatus, Failure};
-use crate::cli::terminal::{self, Stderr};
+use crate::cli::terminal::{Lines, Stderr};
 use crate::record::Provenance;
 use crate::spec::{GridPoint, Overrides, Portion, Shard, Spec, SpecError};
 
@@ -33,7 +33,7 @@ pub(super) struct SpecArgs {
 
 impl SpecArgs {
     /// Reads the spec and prints its warnings.
-    pub(super) fn load(&self, stderr: Stderr) -> Result<Spec, Failure> {
+    pub(super) fn load(&self, stderr: Stderr, lines: Lines) -> Result<Spec, Failure> {
         let overrides = Overrides {
             set: self
                 .set
@@ -45,7 +45,7 @@ impl SpecArgs {
         let spec =
             Spec::load(&self.spec, &overrides).map_err(|error| spec_failure(&error, stderr))?;
         for warning in &spec.warnings {
-            terminal::log(&warning.render(stderr.styled));
+            lines.log("warning", &warning.render(stderr.styled));
         }
         Ok(spec)
     }

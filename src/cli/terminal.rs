@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::exit::{ExitStatus, Failure};
 
@@ -68,6 +68,25 @@ pub(super) fn print(text: &str) -> Result<ExitStatus, Failure> {
 pub(super) fn log(line: &str) {
     // Where stderr itself is gone, nobody reads an error.
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// What lines on stderr are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// For people: sentences.
+    Prose,
+    /// For programs: each line a JSON object.
+    Json,
+}
+
+impl Lines {
+    /// Prints a message on stderr; as JSON it is the `message` of an event of this name.
+    pub(super) fn log(self, event: &str, message: &str) {
+        match self {
+            Self::Prose => log(message),
+            Self::Json => log(&json!({"event": event, "message": message}).to_string()),
+        }
+    }
 }
 
 /// Prints clap's message: help and version on stdout, errors on stderr.

@@ -139,6 +139,21 @@ fn exceeded(step: &StepReport, thresholds: &BottleneckThresholds) -> String {
         .join(",")
 }
 
+/// Bus bandwidth over algorithm bandwidth: `2(n−1)/n` for all-reduce, `(n−1)/n` for all-gather, reduce-scatter and
+/// all-to-all, 1 for broadcast and send/recv.
+///
+/// Source: nccl-tests, doc/PERFORMANCE.md.
+pub(crate) fn bus_factor(op: CollectiveOp, ranks: u32) -> f64 {
+    let ranks = f64::from(ranks);
+    match op {
+        CollectiveOp::AllReduce => 2.0 * (ranks - 1.0) / ranks,
+        CollectiveOp::AllGather | CollectiveOp::ReduceScatter | CollectiveOp::AllToAll => {
+            (ranks - 1.0) / ranks
+        }
+        CollectiveOp::Broadcast | CollectiveOp::SendRecv => 1.0,
+    }
+}
+
 /// Bandwidths of one communication as nccl-tests counts them, in bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bandwidths {
@@ -149,22 +164,10 @@ pub(crate) struct Bandwidths {
 }
 
 impl Bandwidths {
-    /// Computes them.
-    ///
-    /// `algbw = S/t`; `busbw = algbw · f` with `f = 2(n−1)/n` for all-reduce, `(n−1)/n` for
-    /// all-gather, reduce-scatter and all-to-all, and 1 for broadcast and send/recv.
-    ///
-    /// Source: nccl-tests, doc/PERFORMANCE.md.
+    /// Computes them: `algbw = S/t`, `busbw = algbw · f` with the [`bus_factor`].
     pub(crate) fn new(scenario: &CollectiveScenario, report: &CollectiveReport) -> Option<Self> {
         let seconds = report.time.as_secs_f64();
-        let ranks = f64::from(scenario.gpus);
-        let factor = match scenario.op {
-            CollectiveOp::AllReduce => 2.0 * (ranks - 1.0) / ranks,
-            CollectiveOp::AllGather | CollectiveOp::ReduceScatter | CollectiveOp::AllToAll => {
-                (ranks - 1.0) / ranks
-            }
-            CollectiveOp::Broadcast | CollectiveOp::SendRecv => 1.0,
-        };
+        let factor = bus_factor(scenario.op, scenario.gpus);
         let algorithm = scenario.size.as_f64() / seconds;
         (seconds > 0.0).then_some(Self {
             algorithm,

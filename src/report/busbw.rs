@@ -8,11 +8,14 @@ use itertools::Itertools;
 use crate::analysis::busbw::largest;
 use crate::analysis::{AUTO, AlgorithmCurve, CollectiveJob, CollectiveRun, Collectives};
 use crate::report::quantity::{count, gpus, percent, seconds, short_bytes, three_digits};
-use crate::report::text::{Table, Text};
+use crate::report::text::{Shortened, Table, Text};
 use crate::report::words::counts_line;
 
 /// Rows of the table on the screen.
 const ROWS: usize = 20;
+
+/// Letters of a place in one line of that table.
+const PLACE: usize = 20;
 
 /// Largest ratio of times that counts as equally fast.
 const AS_FAST: f64 = 1.05;
@@ -266,15 +269,21 @@ fn push_table(text: &mut Text, found: &Collectives) {
     if rows.is_empty() {
         return;
     }
+    let shown = &rows[..rows.len().min(ROWS)];
+    let places = shown.iter().map(|job| job.place.clone()).collect();
+    let places = Shortened::of(places, PLACE);
+    if !places.common.is_empty() {
+        text.wrap(&format!("All of them on: {}.", places.common), "", "");
+    }
     let mut table = Table::fixed(&[
         ("op", 14),
-        ("largest job on", 20),
+        ("largest job on", PLACE),
         (">GPUs", 6),
         (">smallest", 8),
         (">GB/s", 9),
         ("fastest", 18),
     ]);
-    for job in rows.iter().take(ROWS) {
+    for (job, place) in shown.iter().zip(places.rest) {
         let fastest = job.fastest();
         let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
             continue;
@@ -282,7 +291,7 @@ fn push_table(text: &mut Text, found: &Collectives) {
         let algorithms = [&last.collective_used, &first.collective_used];
         table.row([
             job.op.clone(),
-            job.place.clone(),
+            place,
             count(job.gpus as f64),
             seconds(first.time_s),
             three_digits(last.busbw_bytes_per_s / 1e9),

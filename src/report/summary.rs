@@ -10,9 +10,12 @@ use crate::report::answer::sentences;
 use crate::report::quantity::{count, percent, seconds};
 use crate::report::resimulated;
 use crate::report::series_row::{BreaksAt, SeriesRow};
-use crate::report::text::{Table, Text};
+use crate::report::text::{Shortened, Table, Text};
 use crate::report::words::{counts_line, size_number};
 use crate::spec::Axis;
+
+/// Letters of a label in one line of the table.
+const LABEL: usize = 27;
 
 /// Most series that the page shows; above, only scaling.parquet holds all.
 pub(super) const PAGE_ROWS: usize = 1_500;
@@ -70,8 +73,16 @@ fn push_table(text: &mut Text, findings: &Findings) {
         Axis::Gpus | Axis::Nodes => ">GPUs",
         _ => ">size",
     };
+    let rows: Vec<SeriesRow<'_>> = series
+        .iter()
+        .map(|series| SeriesRow::new(findings, series))
+        .collect();
+    let labels = Shortened::of(rows.iter().map(short_label).collect(), LABEL);
+    if !labels.common.is_empty() {
+        text.wrap(&format!("All of them: {}.", labels.common), "", "");
+    }
     let mut table = Table::fixed(&[
-        ("series", 27),
+        ("series", LABEL),
         (size_title, 6),
         (">step", 7),
         (">eff.", 4),
@@ -79,8 +90,8 @@ fn push_table(text: &mut Text, findings: &Findings) {
         ("cause", 12),
         ("bound", 8),
     ]);
-    for series in &series {
-        table.row(cells(findings, series));
+    for (row, label) in rows.iter().zip(labels.rest) {
+        table.row(cells(findings, row, label));
     }
     write!(text, "{}", table.render());
     let is_unconfirmed = |it: &&SeriesFinding| it.breakdown.status == BreakdownStatus::Unconfirmed;
@@ -90,15 +101,14 @@ fn push_table(text: &mut Text, findings: &Findings) {
     }
 }
 
-fn cells(findings: &Findings, series: &SeriesFinding) -> [String; 7] {
-    let row = SeriesRow::new(findings, series);
+fn cells(findings: &Findings, row: &SeriesRow<'_>, label: String) -> [String; 7] {
     let size = |size: f64| size_number(findings.size_axis, size);
     let cause = match row.size {
         None => "never ran",
         Some(_) => row.cause.map_or("", BreakdownCause::short),
     };
     [
-        short_label(&row),
+        label,
         row.size.map_or_else(|| "–".to_owned(), size),
         row.step_time_s.map(seconds).unwrap_or_default(),
         row.efficiency.map(percent).unwrap_or_default(),
@@ -119,12 +129,14 @@ fn short_label(row: &SeriesRow<'_>) -> String {
     if row.axes.is_empty() {
         return "all points".to_owned();
     }
-    // What people look for first stands where it is not cut off.
+    // What people look for first stands first.
     let (names, others): (Vec<_>, Vec<_>) =
         (row.axes.iter().copied()).partition(|(axis, _)| matches!(axis, Axis::Model | Axis::Gpu));
     let words = names.into_iter().chain(others).filter_map(|(axis, value)| {
         Some(match value? {
             KeyValue::Text(name) => name.to_string(),
+            // As networks state it: 2:1 is twice as much towards the nodes as upwards.
+            KeyValue::Number(ratio) if axis == Axis::Oversubscription => format!("{ratio}:1"),
             KeyValue::Number(number) => format!("{}{number}", short_axis(axis)),
             KeyValue::Bool(true) => axis.to_string(),
             KeyValue::Bool(false) => format!("no-{axis}"),

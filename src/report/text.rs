@@ -75,7 +75,8 @@ impl Table {
         Self::of(columns.collect(), "  ")
     }
 
-    /// A table of columns of fixed width, one blank between them, that cuts off longer cells.
+    /// A table of columns of a usual width, one blank between them. What the others leave free goes to columns
+    /// whose cells are longer; cells that still do not fit go on in the lines below.
     pub(crate) fn fixed(headings: &[(&str, usize)]) -> Self {
         let columns = headings.iter();
         let columns = columns.map(|(heading, width)| Column::new(heading, Some(*width)));
@@ -102,36 +103,129 @@ impl Table {
         let headings: Vec<String> = self.columns.iter().map(|it| it.heading.clone()).collect();
         let has_headings = headings.iter().any(|heading| !heading.is_empty());
         let rows = (has_headings.then_some(&headings).into_iter()).chain(&self.rows);
-        let width = |(place, column): (usize, &Column)| {
+        let longest = |place: usize| {
             let cells = rows.clone().map(|row| row[place].chars().count());
-            column.width.or(cells.max()).unwrap_or(0)
+            cells.max().unwrap_or(0)
         };
-        let widths: Vec<usize> = self.columns.iter().enumerate().map(width).collect();
+        let natural: Vec<usize> = (0..self.columns.len()).map(longest).collect();
+        let usual = self.columns.iter().zip(&natural);
+        let usual: Vec<usize> = usual.map(|(it, most)| it.width.unwrap_or(*most)).collect();
+        let widths = widths(&natural, usual);
         let mut text = Text::default();
         for row in rows.clone() {
-            let mut line = String::new();
-            for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
-                let cell = shortened(cell, *width);
-                let padding = " ".repeat(width - cell.chars().count());
-                line += &if column.is_right {
-                    padding + &cell
-                } else {
-                    cell + &padding
-                };
-                line += self.gap;
+            let cells = row.iter().zip(&widths);
+            let cells: Vec<Vec<String>> = cells.map(|(cell, width)| folded(cell, *width)).collect();
+            let lines = cells.iter().map(Vec::len).max().unwrap_or(0);
+            for line in 0..lines {
+                let cells = cells
+                    .iter()
+                    .map(|cell| cell.get(line).map_or("", String::as_str));
+                writeln!(text, "{}", self.line(cells, &widths).trim_end());
             }
-            writeln!(text, "{}", line.trim_end());
         }
         text.finish()
     }
+
+    /// One line of cells that fit into their columns.
+    fn line<'a>(&self, cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
+        let mut line = String::new();
+        for ((cell, column), width) in cells.zip(&self.columns).zip(widths) {
+            let padding = " ".repeat(width - cell.chars().count());
+            line += &if column.is_right {
+                padding + cell
+            } else {
+                cell.to_owned() + &padding
+            };
+            line += self.gap;
+        }
+        line
+    }
 }
 
-/// A text of at most `width` letters; of a longer one the end is replaced by `…`.
-fn shortened(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
+/// Widths of columns: the usual ones where all cells fit; else no column is wider than its longest cell, and what
+/// that leaves free goes to the columns that need more, the first of them first.
+fn widths(natural: &[usize], usual: Vec<usize>) -> Vec<usize> {
+    if natural
+        .iter()
+        .zip(&usual)
+        .all(|(cells, usual)| cells <= usual)
+    {
+        return usual;
     }
-    text.chars().take(width - 1).chain(['…']).collect()
+    let least = natural.iter().zip(&usual);
+    let mut widths: Vec<usize> = least.map(|(cells, usual)| *cells.min(usual)).collect();
+    let mut free = usual.iter().sum::<usize>() - widths.iter().sum::<usize>();
+    for (width, cells) in widths.iter_mut().zip(natural) {
+        let more = (cells - *width).min(free);
+        *width += more;
+        free -= more;
+    }
+    widths
+}
+
+/// A text in lines of at most `width` letters, broken between words, and within those that are longer.
+fn folded(text: &str, width: usize) -> Vec<String> {
+    if text.chars().count() <= width {
+        return vec![text.to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let letters: Vec<char> = word.chars().collect();
+        for (place, part) in letters.chunks(width.max(1)).enumerate() {
+            let last = lines.last_mut().expect("there is always a line");
+            let blank = usize::from(!last.is_empty());
+            if place > 0 || last.chars().count() + blank + part.len() > width {
+                lines.push(part.iter().collect());
+                continue;
+            }
+            if blank > 0 {
+                last.push(' ');
+            }
+            last.extend(part);
+        }
+    }
+    lines
+}
+
+/// What every one of some labels begins or ends with, and what is left of each.
+///
+/// Whole words count; every label keeps one at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shortened {
+    /// Words that all have; empty where there are none.
+    pub(super) common: String,
+    /// The rest of each label.
+    pub(super) rest: Vec<String>,
+}
+
+impl Shortened {
+    /// Labels that tell apart what they name; where all fit into `width` letters they stay as they are.
+    pub(super) fn of(labels: Vec<String>, width: usize) -> Self {
+        let words: Vec<Vec<&str>> = labels.iter().map(|it| it.split(' ').collect()).collect();
+        let fit = labels.iter().all(|label| label.chars().count() <= width);
+        let least = words.iter().map(Vec::len).min().unwrap_or(0);
+        let (Some(first), false) = (words.first().filter(|_| words.len() > 1), fit) else {
+            return Self {
+                common: String::new(),
+                rest: labels,
+            };
+        };
+        let alike = |at: &dyn Fn(&[&str]) -> String| words.iter().all(|it| at(it) == at(first));
+        let from_end = |words: &[&str], place: usize| words[words.len() - 1 - place].to_owned();
+        let most = least.saturating_sub(1);
+        let head = (0..most)
+            .take_while(|place| alike(&|words| words[*place].to_owned()))
+            .count();
+        let tail = (0..most - head)
+            .take_while(|place| alike(&|words| from_end(words, *place)))
+            .count();
+        let common = [&first[..head], &first[first.len() - tail..]].concat();
+        let rest = words.iter().map(|it| it[head..it.len() - tail].join(" "));
+        Self {
+            common: common.join(" "),
+            rest: rest.collect(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -149,12 +243,51 @@ mod tests {
         );
     }
 
+    // 9 and 4 letters: the second column needs one, so three go to the first.
     #[test]
-    fn long_cells_of_a_fixed_width_lose_their_end() {
-        let mut table = Table::fixed(&[("", 5), (">", 4)]);
-        table.row(["abcdefgh".to_owned(), "8".to_owned()]);
-        table.row(["abc".to_owned(), "1024".to_owned()]);
-        assert_eq!(table.render(), "abcd…    8\nabc   1024\n");
+    fn a_long_cell_takes_the_room_that_others_leave() {
+        let mut table = Table::fixed(&[("", 9), (">", 4)]);
+        table.row(["dgx-h100 2:1".to_owned(), "8".to_owned()]);
+        assert_eq!(table.render(), "dgx-h100 2:1 8\n");
+    }
+
+    #[test]
+    fn cells_that_fit_keep_their_blanks() {
+        let mut table = Table::new(&["", ">"]);
+        table.row(["  indented  twice".to_owned(), "8".to_owned()]);
+        assert_eq!(table.render(), "  indented  twice  8\n");
+    }
+
+    // Nothing is cut: words that do not fit go into the next line, words longer than the column are broken.
+    #[test]
+    fn long_cells_of_a_fixed_width_go_on_below() {
+        let mut table = Table::fixed(&[("", 9), (">", 4)]);
+        table.row(["dgx-h100 2:1 fat-tree".to_owned(), "8".to_owned()]);
+        table.row(["oversubscription 4".to_owned(), "1024".to_owned()]);
+        assert_eq!(
+            table.render(),
+            "dgx-h100     8\n2:1\nfat-tree\noversubsc 1024\nription 4\n"
+        );
+    }
+
+    // `dgx-h100` and `ring` are common to all; each keeps what tells it apart, and one that is nothing but
+    // what is common keeps a word.
+    #[test]
+    fn labels_that_do_not_fit_lose_what_all_of_them_have() {
+        let labels = |labels: &[&str]| labels.iter().map(|it| (*it).to_owned()).collect();
+        let long = labels(&["dgx-h100 oversub 1 ring", "dgx-h100 oversub 4 rail ring"]);
+        let shortened = Shortened::of(long, 20);
+        assert_eq!(shortened.common, "dgx-h100 oversub ring");
+        assert_eq!(shortened.rest, ["1", "4 rail"]);
+        let fits: Vec<String> = labels(&["dgx-h100 1", "dgx-h100 4"]);
+        assert_eq!(Shortened::of(fits.clone(), 20).rest, fits);
+        let one: Vec<String> = labels(&["dgx-h100 oversubscription 1"]);
+        assert_eq!(Shortened::of(one.clone(), 20).rest, one);
+        let same = Shortened::of(labels(&["abc def", "abc def ghi"]), 3);
+        assert_eq!(
+            (same.common.as_str(), same.rest),
+            ("abc", labels(&["def", "def ghi"]))
+        );
     }
 
     #[test]

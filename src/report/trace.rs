@@ -15,13 +15,15 @@ use crate::units::{SimDuration, SimTime};
 /// The trace as JSON text; `name` is that of the point.
 pub(crate) fn chrome_json(trace: &Trace, name: &str) -> String {
     let mut events: Vec<Value> = Vec::new();
+    // Where Perfetto sorts by name, 10 comes before 2 unless all numbers have as many digits.
+    let digits = trace.stages.saturating_sub(1).to_string().len();
     for stage in 0..trace.stages {
         let mut metadata = |what: &str, track: Track, args: Value| {
             events.push(json!({
                 "ph": "M", "name": what, "pid": process(stage), "tid": thread(stage, track), "args": args,
             }));
         };
-        let name = format!("stage {stage} of {name}");
+        let name = format!("stage {stage:0digits$} of {name}");
         metadata("process_name", Track::Compute, json!({"name": name}));
         metadata(
             "process_sort_index",
@@ -207,6 +209,32 @@ mod tests {
         assert_eq!(slices[0]["name"], "forward 3 · layers 0–7");
         let ends = events.iter().filter(|event| event["ph"] == "f").count();
         assert_eq!(ends, 1);
+    }
+
+    // Twelve stages: by their sort index, and by their names where a reader does not know it.
+    #[test]
+    fn stages_are_sorted_by_number_also_by_their_names() {
+        let trace = Trace {
+            stages: 12,
+            slices: Vec::new(),
+            flows: Vec::new(),
+            counters: Vec::new(),
+        };
+        let events = events(&trace);
+        let of = |what: &str, key: &str| -> Vec<Value> {
+            let metadata = events.iter().filter(|event| event["name"] == what);
+            metadata.map(|event| event["args"][key].clone()).collect()
+        };
+        let names = of("process_name", "name");
+        let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+        assert_eq!(names.len(), 12);
+        assert_eq!(
+            (names[2], names[11]),
+            ("stage 02 of point 1", "stage 11 of point 1")
+        );
+        assert!(names.is_sorted(), "{names:?}");
+        let indices = of("process_sort_index", "sort_index");
+        assert_eq!(indices, (0..12).map(Value::from).collect::<Vec<_>>());
     }
 
     #[test]

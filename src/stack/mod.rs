@@ -11,6 +11,7 @@ pub(crate) use choice::{
 };
 pub use choice::{PipelineSchedule, Recompute, ZeroStage};
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::data_table::{ValueKind, data_table};
@@ -189,8 +190,11 @@ impl Host {
     }
 }
 
-/// The stack of a framework in a year, by rule: the longest fragment that the framework's name
-/// holds wins, then the stack whose years lie nearest; `current` where no fragment fits.
+/// The stack of a framework in a year; `current` where no fragment of a stack fits.
+///
+/// A fragment fits where the framework's name holds its words in order, whatever stands between: `pytorch fsdp`
+/// fits "PyTorch 2.6 FSDP2". Of fragments that fit, one that is part of another says less and drops out; of the
+/// stacks that are left the one whose years lie nearest wins, then the one of the longest fragment.
 pub(crate) fn assigned<'a>(
     stacks: impl IntoIterator<Item = &'a Arc<Stack>>,
     framework: &str,
@@ -198,30 +202,39 @@ pub(crate) fn assigned<'a>(
 ) -> Option<&'a Arc<Stack>> {
     let framework = framework.to_lowercase();
     let mut usual = None;
-    let mut best: Option<(usize, u32, &Arc<Stack>)> = None;
+    let mut fitting: Vec<(&str, &Arc<Stack>)> = Vec::new();
     for stack in stacks {
         if stack.name == CURRENT {
             usual = Some(stack);
         }
-        let fragment = stack
-            .frameworks
-            .iter()
-            .filter(|fragment| framework.contains(fragment.as_str()))
-            .map(String::len)
-            .max();
-        let Some(length) = fragment else { continue };
-        let [first, last] = stack.years;
-        let away = year.map_or(0, |year| {
-            first.saturating_sub(year) + year.saturating_sub(last)
-        });
-        let better = best.is_none_or(|(longest, nearest, _)| {
-            length > longest || (length == longest && away < nearest)
-        });
-        if better {
-            best = Some((length, away, stack));
-        }
+        let fragments = stack.frameworks.iter().map(String::as_str);
+        let fragments = fragments.filter(|fragment| holds_in_order(&framework, fragment));
+        fitting.extend(fragments.max_by_key(|it| it.len()).map(|it| (it, stack)));
     }
-    best.map(|(_, _, stack)| stack).or(usual)
+    let says_less = |fragment: &str| {
+        let mut others = fitting.iter().map(|(other, _)| *other);
+        others.any(|other| other != fragment && other.contains(fragment))
+    };
+    let away = |[first, last]: [u32; 2]| {
+        year.map_or(0, |year| {
+            first.saturating_sub(year) + year.saturating_sub(last)
+        })
+    };
+    let telling = fitting.iter().filter(|(fragment, _)| !says_less(fragment));
+    let best = telling.min_by_key(|(fragment, stack)| (away(stack.years), Reverse(fragment.len())));
+    best.map(|(_, stack)| *stack).or(usual)
+}
+
+/// Whether a text holds the words of another one in their order.
+fn holds_in_order(text: &str, words: &str) -> bool {
+    let mut rest = text;
+    words.split_whitespace().all(|word| {
+        let Some(at) = rest.find(word) else {
+            return false;
+        };
+        rest = &rest[at + word.len()..];
+        true
+    })
 }
 
 /// Name of the stack that stands for the current generation.

@@ -31,14 +31,15 @@ pub struct KindAssessment {
     pub subsets: Vec<GroupErrors>,
     /// Errors of the scored cases by grouping: name of the grouping, and one entry per group.
     pub groupings: Vec<(&'static str, Vec<GroupErrors>)>,
-    /// Mean error per lineage, averaged over lineages; of language models alone where steps are measured.
-    pub mean_over_lineages: f64,
+    /// Mean error per lineage, averaged over lineages; of language models alone where steps are measured. `None`
+    /// where nothing is compared.
+    pub mean_over_lineages: Option<f64>,
     /// The scored cases with the largest errors, worst first.
     pub worst: Vec<NamedError>,
     /// Cases wrongly predicted to run or not to run, and unsupported ones.
     pub missed: Vec<MissedCase>,
-    /// Share of the cases that ran which are predicted infeasible.
-    pub judged_infeasible: f64,
+    /// Share of the cases that ran which are predicted infeasible; `None` where none ran.
+    pub judged_infeasible: Option<f64>,
     /// Cases that ran out of memory and are predicted to fit.
     pub judged_feasible: usize,
     /// Errors of scaling efficiency by model family.
@@ -117,11 +118,7 @@ impl KindAssessment {
             mean_over_lineages: mean_over_groups(&by_group(&language, |j| &j.case.groups.lineage)),
             worst: worst(&scored),
             missed: missed(cases),
-            judged_infeasible: if ran == 0 {
-                0.0
-            } else {
-                infeasible as f64 / ran as f64
-            },
+            judged_infeasible: (ran > 0).then(|| infeasible as f64 / ran as f64),
             judged_feasible: cases
                 .iter()
                 .filter(|j| j.is_scored() && !j.case.ran && j.result.status == CaseStatus::Ok)
@@ -165,7 +162,7 @@ const fn named_subsets(kind: CaseKind) -> &'static [Subset] {
             }),
             ("h100-sxm, one node, all-reduce", |j| {
                 let groups = &j.case.groups;
-                let one_node = groups.gpu == "h100-sxm" && j.case.gpus <= 8;
+                let one_node = groups.gpu == "h100-sxm" && j.case.nodes == Some(1);
                 j.is_scored() && one_node && groups.family == "all-reduce"
             }),
         ],

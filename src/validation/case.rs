@@ -92,6 +92,8 @@ pub struct Case {
     pub ran: bool,
     /// GPUs of the job.
     pub gpus: u32,
+    /// Servers of a collective; `None` of other cases.
+    pub nodes: Option<u32>,
     /// Samples per step; 0 of collectives and flows.
     pub samples: u32,
     /// Place in a scaling series.
@@ -113,6 +115,7 @@ impl Case {
             measured: None,
             ran: true,
             gpus: 0,
+            nodes: None,
             samples: 0,
             series: None,
             contest: String::new(),

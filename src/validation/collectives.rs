@@ -5,13 +5,18 @@ use std::sync::Arc;
 use crate::catalog::Catalog;
 use crate::collective::{Algorithm, CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Cluster, Gpu};
+use crate::record::metrics::bus_factor;
 use crate::simulation::CollectiveScenario;
 use crate::units::{Bandwidth, Bytes};
 
 use super::case::{Case, CaseGroups, CaseKind, Score, Subject};
 use super::cells::Positive;
 use super::fault::TableFaults;
-use super::table::{MeasuredTable, columns};
+use super::table::{MeasuredTable, Row, columns};
+
+/// Columns of nccl-tests' bandwidths, which tell the time where its own column does not.
+const ALGORITHM_BANDWIDTH: &str = "algbw_GBps";
+const BUS_BANDWIDTH: &str = CaseKind::Collective.as_str();
 
 columns! {
     /// A measured collective.
@@ -28,7 +33,7 @@ columns! {
         algorithm: Option<CollectiveAlgorithm>,
         ranks_per_process: Option<u32>,
         size_bytes: Positive,
-        time_us: Positive,
+        time_us: Option<Positive>,
         score: Option<Score>,
         source: Option<String>,
     }
@@ -39,7 +44,14 @@ columns! {
 /// # Errors
 /// When a column is missing or a cell holds what it cannot.
 pub(super) fn cases(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case>, TableFaults> {
-    table.map_rows(|_, row: CollectiveRow| {
+    table.map_rows(|cells, row: CollectiveRow| {
+        let measured = row.seconds(cells);
+        if measured.is_none() {
+            cells.fault(
+                BUS_BANDWIDTH,
+                "tells no time, and neither do `time_us` and `algbw_GBps`",
+            );
+        }
         let size = Bytes::from_f64(row.size_bytes.0);
         let subject = row.scenario(size, catalog).map(Subject::collective);
         let source = row.source.unwrap_or_default();
@@ -53,8 +65,9 @@ pub(super) fn cases(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case
                 stated: row.algorithm.is_some(),
             },
             score: row.score.unwrap_or(Score::Value),
-            measured: Some(row.time_us.0 * 1e-6),
+            measured,
             gpus: row.gpus,
+            nodes: Some(row.nodes),
             ..Case::new(CaseKind::Collective, row.id, subject)
         }
     })
@@ -70,6 +83,21 @@ fn size_class(size: Bytes) -> &'static str {
 }
 
 impl CollectiveRow {
+    /// The measured time: as printed, or from a bandwidth in GB/s, `t = S/algbw = S·f/busbw` with nccl-tests' factor
+    /// `f`; `None` where no cell tells it.
+    fn seconds(&self, cells: &mut Row<'_>) -> Option<f64> {
+        if let Some(Positive(micros)) = self.time_us {
+            return Some(micros * 1e-6);
+        }
+        let mut at_rate = |column: &str, factor: f64| {
+            let Positive(rate) = cells.cell::<Option<Positive>>(column)??;
+            Some(self.size_bytes.0 * factor / (rate * 1e9))
+        };
+        let seconds = at_rate(ALGORITHM_BANDWIDTH, 1.0)
+            .or_else(|| at_rate(BUS_BANDWIDTH, bus_factor(self.op, self.gpus)));
+        seconds.filter(|seconds| *seconds > 0.0)
+    }
+
     fn scenario(&self, size: Bytes, catalog: &Catalog) -> Result<CollectiveScenario, String> {
         let name = self.gpu.as_deref().unwrap_or_default();
         let gpu = catalog
@@ -115,5 +143,65 @@ impl CollectiveRow {
         let mut cluster = base.with_gpus_per_node(size).with_nic_rate(rate);
         cluster.fabric.in_network_reduction = self.in_network_reduction.unwrap_or(false);
         Ok(cluster)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::assessment::Assessment;
+    use super::super::case::{CaseResult, Judged};
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Case>, TableFaults> {
+        let table = MeasuredTable::read("runs.csv", text).expect("it is a table");
+        cases(&table, Catalog::builtin())
+    }
+
+    // All-reduce over 4 GPUs: f = 2·3/4 = 1.5. 1 GB at 30 GB/s of bus bandwidth are 20 GB/s of algorithm
+    // bandwidth and 50 ms; a printed time counts before both. All-gather, f = 3/4: 25 ms.
+    #[test]
+    fn a_bandwidth_tells_the_time() {
+        let head = "id,op,gpu,gpus,nodes,fabric,size_bytes";
+        for (columns, op, cells, seconds) in [
+            ("busbw_GBps", "all-reduce", "30", 0.05),
+            ("busbw_GBps", "all-gather", "30", 0.025),
+            ("algbw_GBps,busbw_GBps", "all-reduce", "20,", 0.05),
+            ("time_us,busbw_GBps", "all-reduce", "1000,30", 0.001),
+            ("time_us,busbw_GBps", "all-reduce", ",30", 0.05),
+        ] {
+            let text = format!("{head},{columns}\na,{op},h100-sxm,4,1,,1000000000,{cells}\n");
+            let found = read(&text).expect("the time follows");
+            let measured = found[0].measured.expect("measured");
+            assert!((measured - seconds).abs() < 1e-12, "{columns}: {measured}");
+        }
+        let text = format!(
+            "{head},busbw_GBps\na,all-reduce,h100-sxm,4,1,,8,\nb,broadcast,h100-sxm,4,1,,8,1\n"
+        );
+        let faults = read(&text)
+            .expect_err("the first row has no time")
+            .to_string();
+        assert!(
+            faults.contains("runs.csv:2:8") && faults.contains("`time_us`"),
+            "{faults}"
+        );
+    }
+
+    // 2 servers of 4 GPUs are 8 GPUs, but not one server.
+    #[test]
+    fn a_row_keeps_the_number_of_its_servers() {
+        let text = "id,op,gpu,gpus,nodes,fabric,size_bytes,busbw_GBps\n\
+             a,all-reduce,h100-sxm,8,2,InfiniBand NDR,8388608,50\nb,all-reduce,h100-sxm,8,1,,8388608,300\n";
+        let found = read(text).expect("sound rows");
+        let judged = found.into_iter().map(|case| Judged {
+            case,
+            result: CaseResult::predicted(1.0),
+        });
+        let judged: Vec<Judged> = judged.collect();
+        let kinds = Assessment::of(&judged, Catalog::builtin()).kinds;
+        let one_node = kinds[0]
+            .subsets
+            .iter()
+            .find(|it| it.name.contains("one node"));
+        assert_eq!(one_node.map(|it| it.errors.count), Some(1));
     }
 }

@@ -120,14 +120,14 @@ pub(crate) fn by_group<'a>(
         .collect()
 }
 
-/// Mean error per group, averaged over the groups that have a prediction.
-pub(crate) fn mean_over_groups(groups: &[GroupErrors]) -> f64 {
+/// Mean error per group, averaged over the groups that have a prediction; `None` without any.
+pub(crate) fn mean_over_groups(groups: &[GroupErrors]) -> Option<f64> {
     let means: Vec<f64> = groups
         .iter()
         .filter(|group| group.errors.count > 0)
         .map(|group| group.errors.mean)
         .collect();
-    mean(&means)
+    (!means.is_empty()).then(|| mean(&means))
 }
 
 #[cfg(test)]

@@ -119,3 +119,35 @@ impl JobRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::Catalog;
+    use crate::stack;
+
+    // Whatever stands between its words, `pytorch fsdp` says more than `pytorch`; where two names say different
+    // things, the years decide; a name that says more stays what it says in later years.
+    #[test]
+    fn a_framework_is_known_by_all_its_words_and_its_year() {
+        for (framework, year, expected) in [
+            ("PyTorch 2.6 FSDP2", 2025, "fsdp-2024"),
+            ("PyTorch 1.13 FSDP", 2022, "fsdp-2023"),
+            ("FSDP2 (PyTorch 2.6)", 2025, "fsdp-2024"),
+            ("PyTorch 21.11 DDP", 2021, "ddp-2021"),
+            ("PyTorch NVIDIA Release 23.09", 2023, "megatron-2023"),
+            ("Megatron-DeepSpeed", 2026, "megatron-deepspeed"),
+            ("Megatron-LM + DeepSpeed ZeRO-3", 2021, "deepspeed-2021"),
+            ("NeMo 25.07 / Megatron-Core", 2025, "megatron-2025"),
+            ("NeMo 24.07 / Megatron-Core", 2024, "megatron-2023"),
+            ("something new", 2026, "current"),
+        ] {
+            let stacks = Catalog::builtin().stacks.values();
+            let found = stack::assigned(stacks, framework, Some(year));
+            assert_eq!(
+                found.map(|stack| stack.name.as_str()),
+                Some(expected),
+                "{framework}"
+            );
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::desk::{Desk, Ended};
+use crate::desk::{Desk, Ended, SMALL};
 
 #[test]
 fn a_run_writes_its_folder_and_answers_the_question() {
@@ -106,14 +106,76 @@ fn results_go_to_stdout_and_talk_to_stderr() {
     let summary: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(summary["manifest"]["counts"]["points"], 12);
     assert!(summary["findings"]["series"].is_array());
-    let last = json
+    // Every line is JSON: the progress, and how the run ended.
+    let lines: Vec<Value> = json
         .stderr
         .lines()
-        .rfind(|line| line.starts_with('{'))
-        .unwrap();
-    let progress: Value = serde_json::from_str(last).unwrap();
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [.., progress, end] = lines.as_slice() else {
+        panic!("{}", json.stderr);
+    };
     assert_eq!(progress["done"], 12);
     assert_eq!(progress["total"], 12);
+    assert_eq!(
+        (&end["event"], &end["points"]),
+        (&Value::from("finished"), &Value::from(12))
+    );
+    assert_eq!(end["folder"], "json");
+}
+
+// A spec that warns (a value is there twice), resumed, with every infeasible point told.
+#[test]
+fn whatever_is_said_beside_json_progress_is_json_too() {
+    let desk = Desk::new();
+    desk.write(
+        "twice.toml",
+        SMALL.replace("global_batch = 128", "global_batch = [128, 128]"),
+    );
+    let run = |more: &[&str]| {
+        let all = [&["run", "twice.toml", "--progress", "json", "-v"][..], more].concat();
+        let ended = desk.sweep(&all).expect_code(0);
+        let events = ended.stderr.lines().map(|line| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            event["event"].as_str().unwrap().to_owned()
+        });
+        events.collect::<Vec<_>>()
+    };
+    let events = run(&["--limit", "7"]);
+    assert_eq!(
+        (events[0].as_str(), events[events.len() - 1].as_str()),
+        ("warning", "finished")
+    );
+    assert!(events.iter().any(|event| event == "point"), "{events:?}");
+    assert_eq!(run(&["--resume"])[1], "resumed");
+}
+
+// 80 is no efficiency, and no run is held against it; 80% is 0.8.
+#[test]
+fn fractions_of_the_command_line_may_be_percent() {
+    let desk = Desk::with_small_spec();
+    desk.sweep(&["run", "small.toml", "--out", "run"])
+        .expect_code(0);
+    for (option, value, said) in [
+        ("--fail-below", "80", "`80%`"),
+        ("--fail-below", "120%", "more than 100%"),
+        ("--fail-below", "most", "write 0.8 or 80%"),
+    ] {
+        desk.sweep(&["analyze", "run", option, value])
+            .expect_code(2)
+            .expect_stderr(&[option, said]);
+    }
+    desk.sweep(&["diff", "run", "run", "--tolerance", "2"])
+        .expect_code(2)
+        .expect_stderr(&["--tolerance", "200%"]);
+    let codes = |values: [&str; 2]| {
+        values.map(|value| desk.sweep(&["analyze", "run", "--fail-below", value]).code)
+    };
+    // 32 nodes are less than 99% efficient and more than 1%.
+    assert_eq!(codes(["0.99", "99%"]), [Some(1); 2]);
+    assert_eq!(codes(["0.01", "1%"]), [Some(0); 2]);
+    desk.sweep(&["diff", "run", "run", "--tolerance", "2%"])
+        .expect_code(0);
 }
 
 #[test]

@@ -137,7 +137,11 @@ fn all_measured_steps_are_predicted_within_the_bounds() {
     println!("language models: {language:?}");
     assert!(language.median < 0.08, "median {}", language.median);
     assert!(language.mean < 0.12, "mean {}", language.mean);
-    assert!(steps.judged_infeasible <= 0.015, "{:?}", steps.missed);
+    assert!(
+        steps.judged_infeasible.is_some_and(|share| share <= 0.015),
+        "{:?}",
+        steps.missed
+    );
     let others = subset(&steps, "encoder and cnn");
     assert!(others.mean < 0.16, "mean {}", others.mean);
 }

@@ -203,7 +203,7 @@ pub fn diff_files(
         });
     }
     let metrics = chosen_metrics(kind, metrics)?;
-    let likely_causes = likely_causes(&base_reader, &new_reader);
+    let differences = likely_causes(&base_reader, &new_reader);
     let base_rows = keyed_rows(base_reader, kind, &metrics)?;
     let new_rows = keyed_rows(new_reader, kind, &metrics)?;
     let common: Vec<(&KeyedRow, &KeyedRow)> = base_rows
@@ -224,7 +224,7 @@ pub fn diff_files(
             .map(|(_, row)| row.label(&varied))
             .collect()
     };
-    Ok(Diff {
+    let mut diff = Diff {
         tolerance,
         common: common.len(),
         added: only(&new_rows, &base_rows),
@@ -243,8 +243,12 @@ pub fn diff_files(
             .enumerate()
             .filter_map(|(place, column)| metric_diff(column, place, &common, &varied, tolerance))
             .collect(),
-        likely_causes,
-    })
+        likely_causes: Vec::new(),
+    };
+    if diff.has_regression() {
+        diff.likely_causes = differences;
+    }
+    Ok(diff)
 }
 
 fn chosen_metrics(kind: StudyKind, names: &[String]) -> Result<Vec<Column>, DiffError> {

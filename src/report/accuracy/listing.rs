@@ -3,7 +3,7 @@
 use itertools::Itertools;
 use serde_json::{Value, json};
 
-use super::words::{group_name, kind_title, percent, ranking_means};
+use super::words::{error_cells, group_name, kind_title, percent, percent_or_dash, ranking_means};
 use crate::report::text::Text;
 use crate::validation::{Assessment, CaseKind, ErrorSummary, GroupErrors, Judged, KindAssessment};
 
@@ -84,6 +84,9 @@ fn case_json(judged: &Judged) -> Value {
 
 fn groups_json(groups: &[GroupErrors]) -> Value {
     let summary = |errors: &ErrorSummary| {
+        if errors.count == 0 {
+            return json!({"count": 0, "misses": errors.misses});
+        }
         let mut value = json!(errors);
         value["geometric_mean"] = json!(errors.geometric_mean());
         value
@@ -140,12 +143,12 @@ fn push_kind(text: &mut Text, kind: &KindAssessment) {
     writeln!(
         text,
         " mean over lineages of the mean: {}",
-        percent(kind.mean_over_lineages)
+        percent_or_dash(kind.mean_over_lineages)
     );
     writeln!(
         text,
         " judged infeasible though it ran: {}; judged to fit though it did not: {}",
-        percent(kind.judged_infeasible),
+        percent_or_dash(kind.judged_infeasible),
         kind.judged_feasible
     );
     push_scaling(text, kind);
@@ -195,21 +198,9 @@ fn push_groups(text: &mut Text, groups: &[GroupErrors]) {
     for GroupErrors { name, errors } in groups {
         let name: String = group_name(name).chars().take(40).collect();
         let [count, misses] = [errors.count, errors.misses].map(|it| it.to_string());
-        let [median, mean, p90, bias, geometric] = [
-            errors.median,
-            errors.mean,
-            errors.p90,
-            errors.bias,
-            errors.geometric_mean(),
-        ]
-        .map(percent);
+        let [median, mean, p90, bias, geometric, log_mean] = error_cells(errors, 4);
         let cells = [count, misses, median, mean, p90, bias, geometric];
-        push_row(
-            text,
-            &name,
-            cells.each_ref().map(String::as_str),
-            &format!("{:.4}", errors.log_mean),
-        );
+        push_row(text, &name, cells.each_ref().map(String::as_str), &log_mean);
     }
 }
 

@@ -1,9 +1,9 @@
 //! The accuracy page: tables and a plot of predicted against measured, for `docs/`.
 
-use super::words::{group_name, kind_title, percent, ranking_means};
+use super::words::{error_cells, group_name, kind_title, percent, percent_or_dash, ranking_means};
 use crate::report::text::Text;
 use crate::report::words::capitalised;
-use crate::validation::{Assessment, ErrorSummary, GroupErrors, KindAssessment};
+use crate::validation::{Assessment, GroupErrors, KindAssessment};
 
 /// File name of the page.
 pub const PAGE: &str = "accuracy.md";
@@ -58,8 +58,8 @@ fn kind_section(out: &mut Text, kind: &KindAssessment) {
         out,
         "Mean over lineages of the mean: {}. Judged infeasible though it ran: {}; judged to fit though it \
          did not: {}.",
-        percent(kind.mean_over_lineages),
-        percent(kind.judged_infeasible),
+        percent_or_dash(kind.mean_over_lineages),
+        percent_or_dash(kind.judged_infeasible),
         kind.judged_feasible
     );
     scaling(out, kind);
@@ -77,18 +77,13 @@ fn table(out: &mut Text, name: &str, groups: &[GroupErrors]) {
          |---|---:|---:|---:|---:|---:|---:|---:|"
     );
     for GroupErrors { name, errors } in groups {
-        let ErrorSummary {
-            count,
-            misses,
-            log_mean,
-            ..
-        } = *errors;
-        let errors = [errors.median, errors.mean, errors.p90, errors.bias];
+        let [median, mean, p90, bias, _, log_mean] = error_cells(errors, 3);
         writeln!(
             out,
-            "| {} | {count} | {misses} | {} | {log_mean:.3} |",
+            "| {} | {} | {} | {median} | {mean} | {p90} | {bias} | {log_mean} |",
             group_name(name),
-            errors.map(percent).join(" | ")
+            errors.count,
+            errors.misses
         );
     }
     writeln!(out);

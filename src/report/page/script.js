@@ -46,7 +46,8 @@
   };
   document.addEventListener("pointermove", show);
   document.addEventListener("pointerdown", show);
-  document.addEventListener("pointerleave", hide);
+  // A finger that is lifted leaves the page too; what it has shown stays until it touches elsewhere or scrolls.
+  document.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") hide(); });
   document.addEventListener("scroll", hide, { passive: true });
 
   const table = document.getElementById("series");
