@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, BooleanArray};
 use serde::Serialize;
 
 use crate::record::{
@@ -104,6 +105,8 @@ pub struct Measured {
     pub memory_peak_bytes: Option<f64>,
     /// Bytes of the GPU.
     pub memory_capacity_bytes: Option<f64>,
+    /// Whether the peak lies inside the headroom; `None` in files of versions that did not say.
+    pub tight: Option<bool>,
     /// Bottleneck of the step.
     pub(crate) bottleneck: Option<Bottleneck>,
     /// Rent of one step.
@@ -115,6 +118,11 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Peak over capacity of the fullest GPU's memory.
+    pub(crate) fn memory_share(&self) -> Option<f64> {
+        Some(self.memory_peak_bytes? / self.memory_capacity_bytes?)
+    }
+
     /// Samples of one step.
     pub(crate) fn samples_per_step(&self) -> f64 {
         self.samples_per_s * self.step_time_s
@@ -213,6 +221,7 @@ pub(crate) fn point_columns() -> impl Iterator<Item = Column> {
         columns::STATUS,
         columns::REASON,
         columns::REASON_KIND,
+        columns::TIGHT,
         columns::BOTTLENECK,
     ]
     .iter()
@@ -230,6 +239,7 @@ pub(crate) struct PointColumns<'a> {
     parts: Vec<NumberColumn>,
     status: MemberColumn<PointStatus>,
     reason: ReasonColumns,
+    tight: BooleanArray,
     bottleneck: MemberColumn<Bottleneck>,
 }
 
@@ -248,6 +258,7 @@ impl<'a> PointColumns<'a> {
                 .collect::<Result<_, _>>()?,
             status: rows.members(&columns::STATUS)?,
             reason: ReasonColumns::new(rows)?,
+            tight: rows.switches(&columns::TIGHT)?,
             bottleneck: rows.members(&columns::BOTTLENECK)?,
             rows,
         })
@@ -311,6 +322,7 @@ impl<'a> PointColumns<'a> {
             },
             memory_peak_bytes: numbers.memory_peak.get(row),
             memory_capacity_bytes: numbers.memory_capacity.get(row),
+            tight: self.tight.is_valid(row).then(|| self.tight.value(row)),
             bottleneck: self.bottleneck.get(row),
             cost_per_step_usd: numbers.cost_per_step.get(row),
             cost_per_mtoken_usd: numbers.cost_per_mtoken.get(row),

@@ -285,7 +285,9 @@ fn memory(record: &Record) -> String {
             ]);
         }
     }
-    table.render()
+    let tight = record.metrics().is_some_and(|metrics| metrics.tight);
+    let note = "  tight: the peak lies inside the memory's headroom, so the job may not fit\n";
+    table.render() + if tight { note } else { "" }
 }
 
 #[cfg(test)]

@@ -134,6 +134,9 @@ columns! {
             "What the backward pass needs, logits included.";
         MEMORY_BUFFERS_BYTES = "memory_buffers_bytes", "B", U64, |r| memory(r, |m| m.buffers),
             "Communication buffers, workspaces, context and the allocator's reserve.";
+        TIGHT = "tight", "", Bool, |r| r.metrics().map(|m| m.tight),
+            "Whether the peak lies inside the memory's headroom, memory_peak_bytes > (1 - memory_headroom) * memory_capacity_bytes: \
+             the model errs by about as much, so the job may not fit.";
     }
     Network {
         COLLECTIVE_USED = "collective_used", "", Text, |r| r.collective_used().map(|used| Cow::Borrowed(used.as_str())),
@@ -306,7 +309,7 @@ mod tests {
         step_time_p95_s step_time_p99_s samples_per_s tokens_per_s tokens_per_s_per_gpu \
         model_flops_per_gpu_per_s mfu hfu gpu_utilization comm_fraction memory_peak_bytes \
         memory_capacity_bytes memory_weights_bytes memory_gradients_bytes memory_optimizer_bytes \
-        memory_activations_bytes memory_buffers_bytes collective_used intra_node_bytes inter_node_bytes \
+        memory_activations_bytes memory_buffers_bytes tight collective_used intra_node_bytes inter_node_bytes \
         link_utilization_max bottleneck exceeded advice cost_per_step_usd cost_per_mtoken_usd \
         energy_per_step_kwh events";
 

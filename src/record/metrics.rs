@@ -32,6 +32,8 @@ pub(crate) struct StepMetrics {
     pub comm_fraction: f64,
     /// What to change first.
     pub bottleneck: Bottleneck,
+    /// Whether the peak of the memory lies inside the headroom.
+    pub tight: bool,
     /// Thresholds crossed, joined by commas.
     pub exceeded: String,
     /// Upper bound of the gain without the largest cause of lost time, and what changes it.
@@ -86,6 +88,7 @@ impl StepMetrics {
             gpu_utilization: gpu_utilization(shares),
             comm_fraction: fraction(shares.exposed_communication(), shares),
             bottleneck: lost.bottleneck(thresholds.gpu_utilization),
+            tight: memory_share(step) > 1.0 - thresholds.memory_headroom,
             exceeded: exceeded(step, thresholds),
             advice: lost.advice(),
             cost_per_step_usd,
@@ -104,6 +107,11 @@ fn fraction(part: SimDuration, shares: &TimeShares) -> f64 {
     part.as_secs_f64() / shares.total().as_secs_f64()
 }
 
+/// Peak over capacity of the fullest GPU's memory.
+fn memory_share(step: &StepReport) -> f64 {
+    step.memory.total().as_f64() / step.memory_capacity.as_f64()
+}
+
 fn gpu_utilization(shares: &TimeShares) -> f64 {
     fraction(
         shares[StepPart::Compute] + shares[StepPart::Recompute] + shares[StepPart::Optimizer],
@@ -113,7 +121,7 @@ fn gpu_utilization(shares: &TimeShares) -> f64 {
 
 fn exceeded(step: &StepReport, thresholds: &BottleneckThresholds) -> String {
     let shares = &step.shares;
-    let memory = step.memory.total().as_f64() / step.memory_capacity.as_f64();
+    let memory = memory_share(step);
     let crossed = [
         (
             "gpu_utilization",

@@ -13,7 +13,7 @@ use super::*;
 use crate::record::provenance::keys;
 use crate::simulation::Outcome;
 use crate::simulation::{Scratch, simulate};
-use crate::spec::{ColumnType, Overrides, Portion, Spec, StudyKind, Syntax};
+use crate::spec::{BottleneckThresholds, ColumnType, Overrides, Portion, Spec, StudyKind, Syntax};
 
 /// 24 points of a small model, some of which do not divide.
 const SPEC: &str = r#"
@@ -27,6 +27,10 @@ tp = [1, 2, 3, "auto"]
 "#;
 
 fn records() -> (Provenance, Vec<Record>) {
+    records_with(&BottleneckThresholds::default())
+}
+
+fn records_with(thresholds: &BottleneckThresholds) -> (Provenance, Vec<Record>) {
     let spec = Spec::parse("spec", SPEC, Syntax::Toml, &Overrides::default()).unwrap();
     let plan = spec.plan();
     let mut scratch = Scratch::default();
@@ -40,8 +44,7 @@ fn records() -> (Provenance, Vec<Record>) {
             Err(why) => (point, None, Outcome::Infeasible(why)),
         })
         .map(|(point, scenario, outcome)| {
-            let thresholds = spec.analysis.thresholds;
-            Record::new(point, scenario, PointEnd::Outcome(outcome), &thresholds)
+            Record::new(point, scenario, PointEnd::Outcome(outcome), thresholds)
         })
         .collect();
     let provenance = Provenance {
@@ -158,6 +161,41 @@ fn a_row_that_did_not_run_has_a_reason_and_nulls() {
         batch.column_by_name("used_tp").unwrap().null_count(),
         24 - ran
     );
+}
+
+// A peak over (1 − headroom) of the capacity is tight: with 5% of headroom those over 95%, with none of it none
+// (a peak over the capacity does not run), with nearly all of it every step.
+#[test]
+fn a_row_is_tight_where_its_peak_lies_inside_the_headroom() {
+    let tight = |memory_headroom: f64| -> Vec<(f64, bool)> {
+        let thresholds = BottleneckThresholds {
+            memory_headroom,
+            ..BottleneckThresholds::default()
+        };
+        let records = records_with(&thresholds).1;
+        let steps = records.iter().filter_map(|record| {
+            let step = record.step()?;
+            let share = step.memory.total().as_f64() / step.memory_capacity.as_f64();
+            Some((share, record.metrics()?.tight))
+        });
+        steps.collect()
+    };
+    let shares: Vec<f64> = tight(0.05).into_iter().map(|(share, _)| share).collect();
+    assert!(shares.len() > 4);
+    let least = shares.iter().copied().fold(1.0, f64::min);
+    for headroom in [0.05, 1.0 - least - 1e-6, 0.999] {
+        for (share, is_tight) in tight(headroom) {
+            assert_eq!(is_tight, share > 1.0 - headroom, "{share} with {headroom}");
+        }
+    }
+    assert!(tight(0.0).iter().all(|(_, is_tight)| !is_tight));
+    assert!(tight(0.999).iter().all(|(_, is_tight)| *is_tight));
+    let (provenance, records) = records();
+    let schema = points_schema(&provenance);
+    let batch = points_batch(StudyKind::Training, &schema, &records);
+    let column = batch.column_by_name("tight").unwrap();
+    assert_eq!(*column.data_type(), DataType::Boolean);
+    assert_eq!(column.null_count(), 24 - shares.len());
 }
 
 // pandas turns a count with a gap into floats with NaN, DuckDB text into plain strings.

@@ -70,6 +70,10 @@ pub(crate) struct SeriesRow<'a> {
     pub(super) peak_size: Option<f64>,
     pub(super) cost_per_mtoken_usd: Option<f64>,
     pub(super) cheapest_size: Option<f64>,
+    /// Peak over capacity of a GPU's memory.
+    pub(super) memory: Option<f64>,
+    /// Whether that lies inside the headroom.
+    pub(super) tight: Option<bool>,
     pub(super) bottleneck: Option<Bottleneck>,
     pub(super) layout: Option<String>,
 }
@@ -101,6 +105,8 @@ impl<'a> SeriesRow<'a> {
             peak_size: series.fits.peak_size,
             cost_per_mtoken_usd: measured.and_then(|it| it.cost_per_mtoken_usd),
             cheapest_size: cheapest.map(|place| series.sizes[place].point.size),
+            memory: measured.and_then(|it| it.memory_share()),
+            tight: measured.and_then(|it| it.tight),
             bottleneck: measured.and_then(|it| it.bottleneck),
             layout: measured.map(|it| it.layout.words()),
         }
@@ -169,6 +175,14 @@ pub(super) const COLUMNS: &[Column] = &[
     }),
     ("cheapest size", |row| {
         Cell::number(row.cheapest_size, count)
+    }),
+    ("memory", |row| {
+        let mark = if row.tight == Some(true) {
+            " tight"
+        } else {
+            ""
+        };
+        Cell::number(row.memory, |it| percent(it) + mark)
     }),
     ("bottleneck", |row| {
         Cell::text(row.bottleneck.map_or("", Bottleneck::as_str))

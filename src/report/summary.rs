@@ -77,7 +77,7 @@ fn push_table(text: &mut Text, findings: &Findings) {
         .iter()
         .map(|series| SeriesRow::new(findings, series))
         .collect();
-    let labels = Shortened::of(rows.iter().map(short_label).collect(), LABEL);
+    let labels = labels(&rows);
     if !labels.common.is_empty() {
         text.wrap(&format!("All of them: {}.", labels.common), "", "");
     }
@@ -90,15 +90,39 @@ fn push_table(text: &mut Text, findings: &Findings) {
         ("cause", 12),
         ("bound", 8),
     ]);
+    let names = labels.rest.clone();
     for (row, label) in rows.iter().zip(labels.rest) {
         table.row(cells(findings, row, label));
     }
     write!(text, "{}", table.render());
+    push_tight(text, &rows, &names);
     let is_unconfirmed = |it: &&SeriesFinding| it.breakdown.status == BreakdownStatus::Unconfirmed;
     if series.iter().any(is_unconfirmed) {
         let note = "? unconfirmed: a single size lies under the threshold";
         text.wrap(note, "", "  ");
     }
+}
+
+/// Rows named whose memory is tight; the rest is counted.
+const TIGHT: usize = 3;
+
+/// The rows of the table whose peak lies inside the memory's headroom.
+fn push_tight(text: &mut Text, rows: &[SeriesRow<'_>], names: &[String]) {
+    let tight = rows
+        .iter()
+        .zip(names)
+        .filter(|(row, _)| row.tight == Some(true));
+    let tight: Vec<String> = tight
+        .map(|(row, name)| format!("{name} ({})", row.memory.map(percent).unwrap_or_default()))
+        .collect();
+    if tight.is_empty() {
+        return;
+    }
+    let more = tight.len().saturating_sub(TIGHT);
+    let more = (more > 0).then(|| format!("{more} more"));
+    let named = tight.into_iter().take(TIGHT).chain(more).join(", ");
+    let note = format!("tight, the peak of the memory lies inside the headroom: {named}");
+    text.wrap(&note, "", "  ");
 }
 
 fn cells(findings: &Findings, row: &SeriesRow<'_>, label: String) -> [String; 7] {
@@ -124,25 +148,61 @@ fn cells(findings: &Findings, row: &SeriesRow<'_>, label: String) -> [String; 7]
     ]
 }
 
-/// The values of the varied axes, numbers under a short name: `llama3-70b h100-sxm b1024 ring`.
-fn short_label(row: &SeriesRow<'_>) -> String {
-    if row.axes.is_empty() {
-        return "all points".to_owned();
+/// The label of each row; where one does not fit into its column, without the values that all rows share.
+fn labels(rows: &[SeriesRow<'_>]) -> Shortened {
+    let words: Vec<Vec<(Axis, String)>> = rows.iter().map(label_words).collect();
+    let joined = |words: &[(Axis, String)], kept: &dyn Fn(Axis) -> bool| {
+        let kept = words.iter().filter(|(axis, _)| kept(*axis));
+        kept.map(|(_, word)| word).join(" ")
+    };
+    let full = |words: &Vec<(Axis, String)>| match words.as_slice() {
+        [] => "all points".to_owned(),
+        words => joined(words, &|_| true),
+    };
+    let labels: Vec<String> = words.iter().map(full).collect();
+    if rows.len() < 2 || labels.iter().all(|label| label.chars().count() <= LABEL) {
+        return Shortened {
+            common: String::new(),
+            rest: labels,
+        };
     }
+    let of_axis = |words: &[(Axis, String)], axis: Axis| {
+        let found = words.iter().find(|(other, _)| *other == axis);
+        found.map(|(_, word)| word.clone())
+    };
+    let is_common = |axis: Axis| words.iter().map(|it| of_axis(it, axis)).all_equal();
+    Shortened {
+        common: joined(&words[0], &is_common),
+        rest: words
+            .iter()
+            .zip(labels)
+            .map(
+                |(words, label)| match joined(words, &|axis| !is_common(axis)) {
+                    empty if empty.is_empty() => label,
+                    short => short,
+                },
+            )
+            .collect(),
+    }
+}
+
+/// The values of the varied axes, numbers under a short name: `llama3-70b h100-sxm b1024 ring`.
+fn label_words(row: &SeriesRow<'_>) -> Vec<(Axis, String)> {
     // What people look for first stands first.
     let (names, others): (Vec<_>, Vec<_>) =
         (row.axes.iter().copied()).partition(|(axis, _)| matches!(axis, Axis::Model | Axis::Gpu));
     let words = names.into_iter().chain(others).filter_map(|(axis, value)| {
-        Some(match value? {
+        let word = match value? {
             KeyValue::Text(name) => name.to_string(),
             // As networks state it: 2:1 is twice as much towards the nodes as upwards.
             KeyValue::Number(ratio) if axis == Axis::Oversubscription => format!("{ratio}:1"),
             KeyValue::Number(number) => format!("{}{number}", short_axis(axis)),
             KeyValue::Bool(true) => axis.to_string(),
             KeyValue::Bool(false) => format!("no-{axis}"),
-        })
+        };
+        Some((axis, word))
     });
-    words.into_iter().join(" ")
+    words.collect()
 }
 
 /// The prefix of a number in a label.

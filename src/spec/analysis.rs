@@ -21,7 +21,7 @@ pub struct AnalysisSettings {
     pub thresholds: BottleneckThresholds,
 }
 
-/// Fractions from which a cause is listed in `exceeded`, each 0–1.
+/// Fractions from which a cause is listed in `exceeded`, and the memory's headroom, each 0–1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BottleneckThresholds {
     /// GPU utilisation.
@@ -32,6 +32,8 @@ pub struct BottleneckThresholds {
     pub exposed_communication: f64,
     /// Pipeline bubble over the step.
     pub bubble: f64,
+    /// Fraction of the memory that is better left free: a step whose peak lies in it is `tight`.
+    pub memory_headroom: f64,
 }
 
 impl Default for AnalysisSettings {
@@ -55,6 +57,7 @@ impl Default for BottleneckThresholds {
             memory: 0.7,
             exposed_communication: 0.3,
             bubble: 0.15,
+            memory_headroom: 0.05,
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Shape {
     OneOf(&'static [&'static str], &'static str),
     /// A number over 0, up to 1.
     Fraction,
+    /// A number from 0, under 1.
+    Share,
     /// A number over 0.
     Positive,
     Bool,
@@ -104,6 +106,8 @@ pub(super) const SHARED: &[Key] = keys! {
     "include" = Shape::Texts;
     /// Values for axes that grid, zip and point leave out.
     "defaults" = Shape::Values;
+    /// Fraction of a GPU's memory that is better left free (0.05): a row whose peak lies in it is `tight`.
+    "memory_headroom" = Shape::Share;
     /// Settings of the analysis.
     "analysis" = Shape::Table(&table(ANALYSIS, &[]));
     "gpus" = Shape::Catalog(Kind::Gpus);

@@ -92,9 +92,13 @@ pub(super) fn heading(top: &[Entry], file: &str, faults: &mut Faults) -> Heading
         .unwrap_or_default();
     let kind = find(top, "kind").and_then(|entry| kind(&entry.node, faults));
     let clauses = find(top, "where").map_or_else(Vec::new, |entry| clauses(&entry.node, faults));
-    let analysis = find(top, "analysis").map_or_else(AnalysisSettings::default, |entry| {
+    let mut analysis = find(top, "analysis").map_or_else(AnalysisSettings::default, |entry| {
         settings::analysis(&entry.node, faults)
     });
+    let headroom = find(top, "memory_headroom");
+    if let Some(headroom) = headroom.and_then(|it| settings::memory_headroom(&it.node, faults)) {
+        analysis.thresholds.memory_headroom = headroom;
+    }
     Heading {
         name,
         description,

@@ -40,7 +40,14 @@ fn thresholds(node: &Node, faults: &mut Faults) -> BottleneckThresholds {
         memory: threshold("memory", defaults.memory),
         exposed_communication: threshold("exposed_communication", defaults.exposed_communication),
         bubble: threshold("bubble", defaults.bubble),
+        ..defaults
     }
+}
+
+/// Reads the key `memory_headroom`.
+pub(super) fn memory_headroom(node: &Node, faults: &mut Faults) -> Option<f64> {
+    let share = node.number().filter(|number| (0.0..1.0).contains(number));
+    faults.ok(share.ok_or_else(|| node.mismatch("memory_headroom", "a number from 0, under 1")))
 }
 
 fn fraction(entries: &[Entry], key: &str, faults: &mut Faults) -> Option<f64> {

@@ -362,6 +362,24 @@ fn one_cause_is_one_message() {
 }
 
 #[test]
+fn the_headroom_of_the_memory_is_a_fraction_and_stays_in_the_resolved_text() {
+    let headroom = |spec: &Spec| spec.analysis.thresholds.memory_headroom;
+    assert!((headroom(&spec(BASE)) - 0.05).abs() < 1e-12);
+    let given = spec(&format!(
+        "memory_headroom = 0.1\n{BASE}[analysis]\ntokens = 1e9\n"
+    ));
+    assert!((headroom(&given) - 0.1).abs() < 1e-12);
+    assert!((headroom(&spec(&given.resolved_text())) - 0.1).abs() < 1e-12);
+    for wrong in ["1", "-0.1", "'5%'", "nan"] {
+        let message = faults(&format!("memory_headroom = {wrong}\n{BASE}"), Syntax::Toml);
+        assert!(
+            message.contains("`memory_headroom` is a number from 0, under 1"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn deep_nesting_is_a_fault_in_every_syntax() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     // One message: what the parser says about the brackets behind its limit helps no one.

@@ -22,6 +22,12 @@ pub(super) fn resolved(heading: &Heading, parts: &Parts, tables: &toml::Table) -
         let clauses = heading.clauses.iter().map(|it| quoted(&it.text)).join(", ");
         line(&mut text, "where", &format!("[{clauses}]"));
     }
+    let headroom = heading.analysis.thresholds.memory_headroom;
+    line(
+        &mut text,
+        "memory_headroom",
+        &AxisValue::Real(headroom).to_toml(),
+    );
     for grid in &parts.grids {
         table(&mut text, "[[grid]]", grid, values);
     }

@@ -321,6 +321,35 @@ fn a_point_is_explained_as_its_row_says() {
     assert!(trust["sentence"].as_str().unwrap().contains("mean error"));
 }
 
+// With 90% of the memory as headroom every step is tight, with none of it none is.
+#[test]
+fn rows_inside_the_headroom_of_the_memory_are_told() {
+    let desk = Desk::new();
+    for (headroom, is_tight) in [("0.9", true), ("0", false)] {
+        desk.write("run.toml", format!("memory_headroom = {headroom}\n{SMALL}"));
+        let run = desk
+            .sweep(&["run", "run.toml", "-o", "run", "--overwrite"])
+            .expect_code(0);
+        let spec = String::from_utf8(desk.read("run/spec.toml")).unwrap();
+        assert!(spec.contains("memory_headroom = "), "{spec}");
+        let explained = desk.sweep(&["explain", "run", "0"]).expect_code(0);
+        let page = String::from_utf8(desk.read("run/report.html")).unwrap();
+        assert_eq!(
+            run.stdout.contains("tight, the peak of the memory"),
+            is_tight,
+            "{}",
+            run.stdout
+        );
+        assert_eq!(
+            explained.stdout.contains("tight: the peak"),
+            is_tight,
+            "{}",
+            explained.stdout
+        );
+        assert_eq!(page.contains("% tight"), is_tight);
+    }
+}
+
 #[test]
 fn analysing_a_run_again_changes_no_byte() {
     let desk = Desk::with_small_spec();
@@ -384,7 +413,12 @@ fn a_signal_keeps_what_is_finished_and_says_so() {
         .unwrap();
     assert!(kill.success());
     let ended = Ended::new(&child.wait_with_output().unwrap()).expect_code(143);
-    ended.expect_stderr(&["stopped after", "results/long/parts"]);
+    // What ends a run for programs is JSON too.
+    let last: Value = serde_json::from_str(ended.stderr.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["event"], &last["folder"]),
+        (&Value::from("stopped"), &Value::from("results/long"))
+    );
     assert!(!desk.has("results/long/points.parquet"));
     assert!(desk.has("results/long/parts/00000000.parquet"));
     assert_eq!(
