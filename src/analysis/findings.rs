@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::advice::Advice;
-use super::answer::{Answer, answered_by, answers};
+use super::answer::{Answer, CostUnit, answered_by, answers};
 use super::points::SizePoint;
 use super::series::{Series, SeriesReader};
 use super::series_finding::{Layouts, SeriesFinding, series_finding};
@@ -37,6 +37,14 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// Whether any choice costs money: some GPU has a price.
+    pub(crate) fn costs_money(&self) -> bool {
+        let answers = self.answers.iter();
+        answers
+            .map(|answer| answer.cost_unit)
+            .any(|unit| unit == CostUnit::Usd)
+    }
+
     /// The curve of a series with the layout of its smallest size.
     pub(crate) fn frozen_of(&self, series: &SeriesFinding) -> Option<&SeriesFinding> {
         let place = self

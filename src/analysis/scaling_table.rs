@@ -12,6 +12,7 @@ use super::fit::Fits;
 use super::points::Measured;
 use super::series::KeyValue;
 use super::series_finding::{Layouts, SeriesFinding, SizeFinding};
+use crate::catalog::price_list;
 use crate::record::column::{TableRow, columns, with_axes};
 use crate::record::{Cell, Column, ColumnGroup, Provenance, Read, table_batch, table_schema};
 use crate::spec::{AXES, Axis, ColumnType};
@@ -131,7 +132,7 @@ impl<'a> SizeRow<'a> {
         }
         Money {
             "cost_per_mtoken_usd", "USD", F64, |r| r.measured().and_then(|m| m.cost_per_mtoken_usd),
-                "Rent per million tokens; null without a price and for images.";
+                concat!("Rent per million tokens; null without a price and for images. Prices of presets: ", price_list!(), ".");
         }
         Identity {
             "point", "1", U64, |r| Some(r.size.point.point),

@@ -51,6 +51,7 @@ mod gpu;
 mod kind;
 mod model;
 mod overlay;
+mod prices;
 mod schema;
 mod stack;
 
@@ -59,6 +60,7 @@ pub(crate) use entry::{Entry, EntryValue, Sources};
 pub(crate) use fault::{CatalogFault, FaultPlace};
 pub(crate) use kind::Kind;
 pub(crate) use overlay::{model_of, overlay};
+pub(crate) use prices::{PRICES, price_list};
 pub(crate) use schema::schema;
 
 #[cfg(test)]

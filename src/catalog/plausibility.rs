@@ -231,18 +231,106 @@ fn kernels_stay_below_the_data_sheet() {
     }
 }
 
-// A price without its date or the version of its source would age unseen.
+// Prices of several providers or dates cannot be compared: each is of one list, or there is none.
 #[test]
-fn every_price_is_dated() {
+fn every_price_is_of_one_list() {
+    let mut prices = Vec::new();
     each_entry(|kind, name, entry| {
         if kind == Kind::Gpus && entry.table.contains_key("price_per_hour") {
-            let source = entry.source("price_per_hour").expect("tested above");
-            let dated = entry.table.contains_key("price_date") || source.contains('@');
-            assert!(dated, "{name}: {source}");
+            assert_eq!(
+                entry.source("price_per_hour"),
+                Some(price_list!()),
+                "{name}"
+            );
+            assert!(
+                !entry.table.contains_key("price_date"),
+                "{name}: the list has the date"
+            );
             let price = Catalog::builtin().gpus[name].price_per_hour.expect("given");
-            assert!((0.1..20.0).contains(&price.usd()), "{name}");
+            prices.push((name.to_owned(), price.usd()));
         }
     });
+    assert!(PRICES.contains(price_list!()) && PRICES.contains(" 2026 "));
+    // A newer generation rents for more.
+    let of = |gpu: &str| {
+        prices
+            .iter()
+            .find(|(name, _)| name == gpu)
+            .expect("on the list")
+            .1
+    };
+    let order = [
+        "v100-16gb-sxm",
+        "a100-80gb-sxm",
+        "h100-sxm",
+        "h200-sxm",
+        "b200",
+        "b300",
+    ];
+    assert!(
+        order.windows(2).all(|pair| of(pair[0]) < of(pair[1])),
+        "{prices:?}"
+    );
+    assert_eq!(prices.len(), order.len(), "{prices:?}");
+}
+
+/// GPUs of one die, each with its sustained rate of products over that of the first.
+///
+/// Blackwell: best bf16 products of 1,822 (GB200), 1,769 (B300) and 1,745 TFLOP/s (B200); four training
+/// steps that run alike on GB200 and GB300 take 1.048, 1.133, 1.192 and 1.202 times as long there, 1.162
+/// in the median. H100 PCIe: 499.5 of 703 TFLOP/s, both measured in bf16; A100 PCIe likewise 234 of 254.
+/// MI325X: best products of 784.9 over 668.4 TFLOP/s.
+const DIES: &[&[(&str, f64)]] = &[
+    &[
+        ("b200", 1.0),
+        ("b300", 1.014),
+        ("gb200", 1.044),
+        ("gb300", 1.044 * 1.162),
+    ],
+    &[
+        ("h100-sxm", 1.0),
+        ("h200-sxm", 1.0),
+        ("h800", 1.0),
+        ("h100-pcie", 0.710),
+    ],
+    &[
+        ("a100-80gb-sxm", 1.0),
+        ("a100-40gb-sxm", 1.0),
+        ("a100-80gb-pcie", 0.9225),
+    ],
+    &[("v100-16gb-sxm", 1.0), ("v100-32gb-sxm", 1.0)],
+    &[("mi300x", 1.0), ("mi325x", 1.174)],
+];
+
+// What two GPUs of a die differ by is the same in every format: a rate that was not measured is its
+// sibling's times that. Two rates that were both measured, the H100's and the H200's in fp8, are 1.2% apart.
+#[test]
+fn gpus_of_one_die_differ_alike_in_every_format() {
+    let gpus = &Catalog::builtin().gpus;
+    let sustained = |name: &str, format: Precision| {
+        let peak = gpus[name].peaks.get(format)?.as_tflops();
+        Some(peak * gpus[name].rates.gemm[&format].sustained)
+    };
+    // The 4-bit units of the B300 and GB300 are those of another generation.
+    let ultra = |name: &str| matches!(name, "b300" | "gb300");
+    let pairs = DIES
+        .iter()
+        .flat_map(|die| die.iter().flat_map(|a| die.iter().map(move |b| (a, b))));
+    for (a, b) in pairs {
+        for &format in Precision::ALL {
+            let rates = sustained(a.0, format).zip(sustained(b.0, format));
+            let Some((rate, other)) = rates else { continue };
+            if format == Precision::NvFp4 && ultra(a.0) != ultra(b.0) {
+                continue;
+            }
+            let apart = (other / rate) / (b.1 / a.1);
+            let names = (a.0, b.0);
+            assert!(
+                (apart - 1.0).abs() < 0.0125,
+                "{names:?} in {format}: {other} over {rate}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use itertools::Itertools;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Elasticity;
+use crate::catalog::PRICES;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::run_source::RunSource;
 use crate::cli::spec_args::spec_failure;
@@ -61,6 +62,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         || {
             let mut value = json(&record, spec.kind);
             value["what_if"] = json!(gains);
+            value["prices"] = json!(PRICES);
             value["elasticities"] = json!(sensitivities);
             value["confidence"] = trust::json(trust::of(&record).as_ref());
             value
@@ -177,6 +179,9 @@ fn push_point(text: &mut Text, record: &Record, spec: &Spec) {
         let section = section(record, spec.kind, *group);
         if !section.is_empty() {
             write!(text, "\n{group}\n{section}");
+        }
+        if *group == ColumnGroup::Money && columns::COST_PER_STEP_USD.cell(record).is_some() {
+            text.wrap(PRICES, "  ", "  ");
         }
     }
 }

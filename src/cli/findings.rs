@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::analysis::{
     FilesError, Findings, StudyFindings, analyse_files, scaling_batches, scaling_schema,
 };
+use crate::catalog::PRICES;
 use crate::cli::exit::Failure;
 use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
@@ -128,11 +129,13 @@ fn origin(provenance: &Provenance) -> String {
     )
 }
 
-/// A JSON object with the findings added: `findings` and `rows` of training, or `collectives`.
+/// A JSON object with the findings added: `findings`, `rows` and the basis of `prices` of training, or
+/// `collectives`.
 pub(super) fn with_findings(mut value: Value, found: Option<&StudyFindings>) -> Value {
     let training = found.and_then(StudyFindings::training);
     value["findings"] = json!(training);
     value["rows"] = json!(training.map(series_rows));
+    value["prices"] = json!(training.filter(|it| it.costs_money()).map(|_| PRICES));
     value["collectives"] = json!(found.and_then(StudyFindings::collective));
     value
 }

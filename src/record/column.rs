@@ -244,7 +244,7 @@ macro_rules! columns {
         $(#[$meta:meta])*
         $table:ident;
         $( $group:ident {
-            $( $column:ident = $name:expr, $unit:literal, $kind:ident, $read:expr, $doc:literal; )+
+            $( $column:ident = $name:expr, $unit:literal, $kind:ident, $read:expr, $doc:expr; )+
         } )+
     ) => {
         $( $(
@@ -263,7 +263,7 @@ macro_rules! columns {
     };
     (
         $( $group:ident {
-            $( $name:literal, $unit:literal, $kind:ident, $read:expr, $doc:literal; )+
+            $( $name:literal, $unit:literal, $kind:ident, $read:expr, $doc:expr; )+
         } )+
     ) => {
         &[ $( $( Column {

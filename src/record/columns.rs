@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use crate::catalog::price_list;
 use crate::record::column::{Cell, Column, ColumnGroup, Read, TableRow, columns, with_axes};
 use crate::record::point::Record;
 use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, StepPart};
@@ -161,9 +162,10 @@ columns! {
     }
     Money {
         COST_PER_STEP_USD = "cost_per_step_usd", "USD", F64, |r| r.metrics().and_then(|m| m.cost_per_step_usd),
-            "Rent of all GPUs for one step: price per GPU and hour · gpus · step_time_s / 3600; null without a price.";
+            concat!("Rent of all GPUs for one step: price per GPU and hour · gpus · step_time_s / 3600; null without a price. \
+                     Prices of presets: ", price_list!(), ".");
         COST_PER_MTOKEN_USD = "cost_per_mtoken_usd", "USD", F64, |r| r.metrics().and_then(|m| m.cost_per_mtoken_usd),
-            "Rent per million tokens; null without a price and for images.";
+            concat!("Rent per million tokens; null without a price and for images. Prices of presets: ", price_list!(), ".");
         ENERGY_PER_STEP_KWH = "energy_per_step_kwh", "kWh", F64, |r| r.metrics().and_then(|m| m.energy_per_step_kwh),
             "Energy of the GPUs at their power limit for one step, hosts and cooling left out: power · gpus · step_time_s; null without a power limit.";
     }

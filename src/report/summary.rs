@@ -5,6 +5,7 @@ use itertools::Itertools;
 use crate::analysis::{
     BreakdownCause, BreakdownStatus, Findings, KeyValue, Selection, SeriesFinding,
 };
+use crate::catalog::PRICES;
 use crate::record::Bottleneck;
 use crate::report::answer::sentences;
 use crate::report::quantity::{count, percent, seconds};
@@ -42,6 +43,9 @@ pub fn summary(findings: &Findings, question: Option<&str>) -> String {
         }
     }
     writeln!(text);
+    if findings.costs_money() {
+        text.wrap(PRICES, "", "  ");
+    }
     text.wrap(&counts_line(&findings.counts), "", "  ");
     text.finish()
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::listing::{Listing, wanted};
-use crate::catalog::{Catalog, Kind};
+use crate::catalog::{Catalog, Kind, PRICES};
 use crate::cli::exit::Failure;
 use crate::data_table::quantity::Dollars;
 use crate::hardware::Precision;
@@ -79,7 +79,13 @@ fn overview(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
         });
     }
     let table = table.render();
-    format!("{table}\nEvery value with its source: sweep list {kind} NAME, or --format json.\n")
+    let prices = match kind {
+        Kind::Gpus => format!("{PRICES}\n"),
+        Kind::Models | Kind::Clusters | Kind::Stacks => String::new(),
+    };
+    format!(
+        "{table}\n{prices}Every value with its source: sweep list {kind} NAME, or --format json.\n"
+    )
 }
 
 fn gpu(catalog: &Catalog, name: &str) -> Vec<String> {

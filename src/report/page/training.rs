@@ -7,6 +7,7 @@ use super::document::{Heading, charts, document, infeasible};
 use super::resimulated::resimulated;
 use super::table::all_series;
 use crate::analysis::{Findings, SizeFinding};
+use crate::catalog::PRICES;
 use crate::report::chart::Drawing;
 use crate::report::panels::{CHARTS, PanelChart, panels};
 use crate::report::quantity::percent;
@@ -73,6 +74,7 @@ fn reading(findings: &Findings) -> Markup {
              per sample grow most from the last good size to the first bad one; a batch is exhausted where \
              every replica has one microbatch left."
         }
+        @if findings.costs_money() { p { (PRICES) } }
         p {
             "Serial fractions are Amdahl's (Gustafson's for weak scaling), referred to one GPU, fitted on \
              log time, with 95% bounds by jackknife. Layouts are chosen anew at each size unless the study \
