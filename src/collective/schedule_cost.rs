@@ -163,10 +163,7 @@ impl<'a> ScheduleLoads<'a> {
     /// Cost under a protocol.
     pub(super) fn cost(&self, protocol: Protocol) -> Cost {
         let chunk = self.chunk();
-        let [inside, across] = self.slowdown(protocol);
-        let rounds = self.rounds.iter();
-        let times = rounds.map(|round| (round.inside * inside).max(round.across * across));
-        let mut transfer = times.map(|time| (time * chunk.get()).whole_picos()).sum();
+        let mut transfer = self.transfer(protocol);
         let mut delays = Delays::of(self.group, protocol);
         let latency = if protocol == Protocol::Ideal {
             delays.by_rounds(self.schedule)
@@ -180,6 +177,28 @@ impl<'a> ScheduleLoads<'a> {
             transfer,
             busy: Some(self.busy.map(|time| time * chunk.get())),
         }
+    }
+
+    /// Transfer time of all rounds, one after another; of a schedule that sends chunks piece by piece the
+    /// rounds of the first piece, and for each further one the time that it takes at its bottleneck: the
+    /// busiest link, or the rounds after which a thread block begins anew.
+    fn transfer(&self, protocol: Protocol) -> Seconds {
+        let chunk = self.chunk();
+        let [inside, across] = self.slowdown(protocol);
+        let rounds = self.rounds.iter();
+        let times = rounds.map(|round| (round.inside * inside).max(round.across * across));
+        let times: Vec<Seconds> = times
+            .map(|time| (time * chunk.get()).whole_picos())
+            .collect();
+        let all: Seconds = times.iter().copied().sum();
+        let Some(pieces) = self.schedule.pieces(chunk, protocol) else {
+            return all;
+        };
+        let busiest = (self.busy.scale_up * inside).max(self.busy.scale_out * across);
+        let spans = pieces.spans.iter();
+        let spans = spans.map(|rounds| times[rounds.clone()].iter().copied().sum());
+        let bottleneck = spans.fold(busiest * chunk.get(), Seconds::max);
+        bottleneck + (all - bottleneck).max(Seconds::ZERO) / pieces.count
     }
 
     /// Transfer time with what messages between domains add: their rendezvous, overlapped with messages

@@ -409,3 +409,61 @@ fn an_msccl_schedule_is_taken_for_the_sizes_that_it_states() {
         assert_ne!(beyond.algorithm, CarriedBy::Custom, "{bytes}");
     }
 }
+
+/// A broadcast over two nodes of two GPUs in MSCCL's XML: 0 sends to 1 and 2; another thread block of 2
+/// than the one that receives sends it on to 3, or the same one.
+fn broadcast_across(own_block: bool) -> CustomSchedule {
+    let step = |number, kind: &str, buffer: &str, more: &str| {
+        format!(
+            r#"<step s="{number}" type="{kind}" srcbuf="{buffer}" srcoff="0" dstbuf="o" dstoff="0" {more}/>"#
+        )
+    };
+    let block = |id, send, receive, steps: &str| {
+        format!(r#"<tb id="{id}" send="{send}" recv="{receive}" chan="0">{steps}</tb>"#)
+    };
+    let sends = step(0, "s", "i", "");
+    let receives = step(0, "r", "i", r#"hasdep="1""#);
+    let (takes, gives) = if own_block {
+        let on = step(0, "s", "o", r#"depid="0" deps="0""#);
+        (block(0, -1, 0, &receives), block(1, 3, -1, &on))
+    } else {
+        let both = receives.clone() + &step(1, "s", "o", "");
+        (block(0, 3, 0, &both), String::new())
+    };
+    let gpus = [
+        block(0, 1, -1, &sends) + &block(1, 2, -1, &sends),
+        block(0, -1, 0, &receives),
+        takes + &gives,
+        block(0, -1, 2, &receives),
+    ];
+    let gpus: Vec<String> = gpus
+        .iter()
+        .zip(0..)
+        .map(|(blocks, id)| format!(r#"<gpu id="{id}" i_chunks="1" o_chunks="1">{blocks}</gpu>"#))
+        .collect();
+    let head = r#"coll="broadcast" inplace="0" proto="Simple" ngpus="4" nchunksperloop="1""#;
+    read_schedule(&format!("<algo {head}>{}</algo>", gpus.concat())).expect("3 hears it from 2")
+}
+
+// Ideal links: 64 MiB from node to node at 10 GB/s are 6.7109 ms, on to the neighbour at 100 GB/s
+// 0.6711 ms. In one thread block a piece must have gone on before the next one comes: 7.3820 ms. In two
+// all but the first of 2048 pieces of 32 KiB go on while the next ones come: 6.7112 ms. Latencies are
+// 3 and 1 µs.
+#[test]
+fn pieces_of_a_chunk_follow_each_other_through_an_msccl_schedule() {
+    let network = Network::new(&cluster(2, 1), 4).expect("two nodes");
+    for (own_block, millis) in [(false, 7.3820 + 0.004), (true, 6.7112 + 0.004)] {
+        let custom = CustomAlgorithm {
+            name: "mine".to_owned(),
+            schedule: broadcast_across(own_block),
+        };
+        let request = CollectiveRequest {
+            op: CollectiveOp::Broadcast,
+            algorithm: Some(Algorithm::Custom(Arc::new(custom))),
+            ..request(4, 1, 64 << 20, Protocol::Ideal)
+        };
+        let time = network.collective(&request).expect("it is carried").time;
+        let apart = time.as_secs_f64() * 1e3 / millis - 1.0;
+        assert!(apart.abs() < 1e-4, "{own_block}: {time:?}");
+    }
+}

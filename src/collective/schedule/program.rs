@@ -1,10 +1,25 @@
 //! Steps of thread blocks in an order in which they can be carried out.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use crate::collective::op::{CollectiveOp, Protocol};
-use crate::collective::schedule::messages::{Messages, RoundMessages};
-use crate::units::{Bytes, Seconds};
+use crate::collective::schedule::messages::{Messages, Pieces, RoundMessages};
+use crate::units::{Bytes, Seconds, Volume};
+
+/// Bytes of a chunk that go through a program at once: one message of a connection.
+///
+/// Of Simple 4 of the 8 slots of 4 MiB; of LL half of 64 KiB are data, of LL128 15/16 of 600 KiB.
+///
+/// Source: `calcBytePerStep` in `src/device/primitives.h` and the buffer sizes of NCCL,
+/// `MSCCL_CHUNKSTEPS` of RCCL.
+const fn piece_bytes(protocol: Protocol) -> f64 {
+    match protocol {
+        Protocol::Simple => 2_097_152.0,
+        Protocol::Ll128 => 576_000.0,
+        // A bound: the finest pieces overlap most.
+        Protocol::Ll | Protocol::Ideal => 32_768.0,
+    }
+}
 
 /// A step with what it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +50,8 @@ pub struct Program {
     pub(super) sizes: RangeInclusive<u64>,
     /// Steps, each after those that it waits for.
     pub(super) steps: Vec<PlayedStep>,
+    /// Rounds from the first to the last message of a thread block, the longest spans.
+    pub(super) spans: Vec<Range<usize>>,
 }
 
 impl Program {
@@ -69,6 +86,12 @@ impl Messages for Program {
 
     fn chunk_of_buffer(&self) -> f64 {
         1.0 / f64::from(self.chunks)
+    }
+
+    fn pieces(&self, chunk: Volume, protocol: Protocol) -> Option<Pieces<'_>> {
+        let count = libm::ceil(chunk.get() / piece_bytes(protocol)).max(1.0);
+        let spans = &self.spans;
+        Some(Pieces { count, spans })
     }
 
     fn slowest_chain(&self, delay: &mut dyn FnMut(u32, u32) -> Seconds) -> Seconds {

@@ -358,8 +358,8 @@ impl Contents {
             None => return None,
         };
         let by = by.map_or(String::new(), |by| {
-            format!(" as threadblock {}, step {} leaves it", by.block, by.step)
+            format!(", as threadblock {}, step {} leaves it", by.block, by.step)
         });
-        Some(format!("chunk {offset} of its output{by} {fault}"))
+        Some(format!("chunk {offset} of its output {fault}{by}"))
     }
 }

@@ -24,9 +24,11 @@ mod play;
 mod xml;
 
 use crate::collective::schedule::fault::{ScheduleFileFault, at_line};
+use crate::collective::schedule::msccl::play::{Order, play};
 use crate::collective::schedule::program::Program;
 
-/// Reads a schedule from MSCCL's XML, carries it out, and checks what each GPU ends with.
+/// Reads a schedule from MSCCL's XML, carries it out in several orders that it allows, and checks what
+/// each GPU ends with.
 ///
 /// # Errors
 /// If an element cannot be read, a step cannot be carried out, steps wait for each other in a circle,
@@ -35,7 +37,11 @@ pub(super) fn read_msccl(text: &str) -> Result<Program, ScheduleFileFault> {
     let algorithm = xml::read(text)?;
     let placings = [(algorithm.in_place, true), (algorithm.out_of_place, false)];
     let placings = placings.iter().filter(|(offered, _)| *offered);
-    let mut programs = placings.map(|&(_, in_place)| play::play(&algorithm, in_place));
+    let orders = placings.flat_map(|&(_, in_place)| {
+        let orders = Order::ALL.iter();
+        orders.map(move |order| (in_place, *order))
+    });
+    let mut programs = orders.map(|(in_place, order)| play(&algorithm, in_place, order));
     let first = programs.next();
     let program = first.unwrap_or_else(|| {
         let message = "it is neither `inplace` nor `outofplace`";

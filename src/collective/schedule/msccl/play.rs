@@ -1,6 +1,7 @@
 //! The thread blocks at work: each goes on as far as it can, until all are done or wait for each other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::collective::op::Protocol;
@@ -69,6 +70,33 @@ enum Wait {
     Room(usize),
 }
 
+/// Order in which thread blocks that could go on do. A schedule allows all: what it does must not
+/// depend on them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    /// Whether the last block that could go on does, not the first.
+    last_first: bool,
+    /// Whether a block goes on by one step at a time, not as far as it can.
+    step_by_step: bool,
+}
+
+impl Order {
+    const fn new(last_first: bool, step_by_step: bool) -> Self {
+        Self {
+            last_first,
+            step_by_step,
+        }
+    }
+
+    /// Every order that is tried.
+    pub(super) const ALL: &'static [Self] = &[
+        Self::new(false, false),
+        Self::new(false, true),
+        Self::new(true, false),
+        Self::new(true, true),
+    ];
+}
+
 struct Player<'a> {
     blocks: Vec<ActiveBlock<'a>>,
     connections: Vec<Connection>,
@@ -81,11 +109,16 @@ struct Player<'a> {
 ///
 /// # Errors
 /// If a step cannot be carried out, or the GPUs end without what the operation promises.
-pub(super) fn play(algorithm: &Algorithm, in_place: bool) -> Result<Program, ScheduleFileFault> {
+pub(super) fn play(
+    algorithm: &Algorithm,
+    in_place: bool,
+    order: Order,
+) -> Result<Program, ScheduleFileFault> {
     let mut player = Player::of(algorithm, in_place)?;
-    player.run()?;
+    player.run(order)?;
     player.check_connections()?;
     Ok(Program {
+        spans: player.spans(),
         op: player.contents.carried_out()?,
         ranks: algorithm.ranks,
         chunks: algorithm.chunks,
@@ -171,20 +204,26 @@ impl<'a> Player<'a> {
     }
 
     /// Carries out every step.
-    fn run(&mut self) -> Result<(), ScheduleFileFault> {
+    fn run(&mut self, order: Order) -> Result<(), ScheduleFileFault> {
         let mut ready: VecDeque<usize> = (0..self.blocks.len()).collect();
-        while let Some(active) = ready.pop_front() {
+        let next = |ready: &mut VecDeque<usize>| match order.last_first {
+            false => ready.pop_front(),
+            true => ready.pop_back(),
+        };
+        while let Some(active) = next(&mut ready) {
             while self.blocks[active].step().is_some() {
-                match self.wait(active)? {
-                    None => self.carry_out(active, &mut ready)?,
-                    Some(wait) => {
-                        if let Wait::Step(other) = wait
-                            && !self.blocks[other].waiters.contains(&active)
-                        {
-                            self.blocks[other].waiters.push(active);
-                        }
-                        break;
+                if let Some(wait) = self.wait(active)? {
+                    self.await_step(active, wait);
+                    break;
+                }
+                self.carry_out(active, &mut ready)?;
+                if order.step_by_step {
+                    // Blocks that it has woken come before it.
+                    match order.last_first {
+                        false => ready.push_back(active),
+                        true => ready.push_front(active),
                     }
+                    break;
                 }
             }
         }
@@ -193,6 +232,41 @@ impl<'a> Player<'a> {
             .iter()
             .position(|active| active.step().is_some());
         stuck.map_or(Ok(()), |active| Err(self.deadlock(active)))
+    }
+
+    /// Wakes a block when another has gone on, if it waits for a step of that.
+    fn await_step(&mut self, active: usize, wait: Wait) {
+        if let Wait::Step(other) = wait
+            && !self.blocks[other].waiters.contains(&active)
+        {
+            self.blocks[other].waiters.push(active);
+        }
+    }
+
+    /// Rounds from the first to the last message of each thread block.
+    fn spans(&self) -> Vec<Range<usize>> {
+        let of_block = |active: &ActiveBlock<'_>| {
+            let rounds = active.played.iter().flat_map(|step| {
+                let step = &self.played[*step];
+                let sent = step.sends.map(|_| step.hops);
+                let arrived = step.arrival.map(|sender| self.played[sender].hops);
+                sent.into_iter().chain(arrived)
+            });
+            let rounds: BTreeSet<usize> = rounds.collect();
+            Some(*rounds.first()?..*rounds.last()? + 1)
+        };
+        let spans: Vec<_> = self.blocks.iter().filter_map(of_block).collect();
+        let within = |span: &Range<usize>, other: &Range<usize>| {
+            other.start <= span.start && span.end <= other.end
+        };
+        let mut longest: Vec<Range<usize>> = Vec::new();
+        for span in spans {
+            if !longest.iter().any(|other| within(&span, other)) {
+                longest.retain(|other| !within(other, &span));
+                longest.push(span);
+            }
+        }
+        longest
     }
 
     /// What the next step of a block waits for.

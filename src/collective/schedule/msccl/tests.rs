@@ -316,7 +316,7 @@ fn operations_besides_reductions_are_checked() {
             r#"srcoff="1" dstbuf="o" dstoff="0""#,
             r#"srcoff="0" dstbuf="o" dstoff="0""#
         )),
-        "gpu 1: chunk 0 of its output as threadblock 0, step 1 leaves it has chunk 0 of the inputs, not chunk 1"
+        "gpu 1: chunk 0 of its output has chunk 0 of the inputs, not chunk 1, as threadblock 0, step 1 leaves it"
     );
     // Rank 1 gives its buffer to 0 and, by way of 0, to 2.
     let broadcast = |coll: &str| {
@@ -373,7 +373,7 @@ fn a_schedule_that_loses_or_repeats_names_the_gpu_and_the_step() {
     let first = r#"<step s="1" type="rrs""#;
     assert_eq!(
         once(first, r#"<step s="1" type="rcs""#),
-        "gpu 0: chunk 3 of its output as threadblock 0, step 5 leaves it lacks the contribution of gpu 0"
+        "gpu 0: chunk 3 of its output lacks the contribution of gpu 0, as threadblock 0, step 5 leaves it"
     );
     assert_eq!(
         once(first, r#"<step s="1" type="xs""#),
@@ -434,5 +434,26 @@ fn channels_are_connections_of_their_own() {
     assert_eq!(
         refused(&two(0)),
         "gpu 0, threadblock 1, step 0: threadblock 0 sends to gpu 1 on channel 0 already"
+    );
+}
+
+// GPU 0 copies its buffer to scratch in one block and sends it from there in another: in the order of
+// the blocks that is right by chance, in the other one it is not.
+#[test]
+fn what_a_schedule_does_must_not_depend_on_the_order_of_its_blocks() {
+    let broadcast = |copy: &str, send: &str| {
+        algo(
+            r#"coll="broadcast" inplace="0""#,
+            1,
+            &[
+                &[(-1, -1, 0, &[copy]), (1, -1, 0, &[send])],
+                &[(-1, 0, 0, &["r i0 o0"])],
+            ],
+        )
+    };
+    assert_eq!(read(&broadcast("cpy i0 s0 !", "s s0 o0 @0.0")).rounds(), 1);
+    assert_eq!(
+        refused(&broadcast("cpy i0 s0", "s s0 o0")),
+        "gpu 0, threadblock 1, step 0: it takes chunk 0 of `s`, where nothing has been put yet"
     );
 }
