@@ -206,9 +206,12 @@ impl<'a> Player<'a> {
     /// Carries out every step.
     fn run(&mut self, order: Order) -> Result<(), ScheduleFileFault> {
         let mut ready: VecDeque<usize> = (0..self.blocks.len()).collect();
-        let next = |ready: &mut VecDeque<usize>| match order.last_first {
-            false => ready.pop_front(),
-            true => ready.pop_back(),
+        let next = |ready: &mut VecDeque<usize>| {
+            if order.last_first {
+                ready.pop_back()
+            } else {
+                ready.pop_front()
+            }
         };
         while let Some(active) = next(&mut ready) {
             while self.blocks[active].step().is_some() {
@@ -219,9 +222,10 @@ impl<'a> Player<'a> {
                 self.carry_out(active, &mut ready)?;
                 if order.step_by_step {
                     // Blocks that it has woken come before it.
-                    match order.last_first {
-                        false => ready.push_back(active),
-                        true => ready.push_front(active),
+                    if order.last_first {
+                        ready.push_front(active);
+                    } else {
+                        ready.push_back(active);
                     }
                     break;
                 }
