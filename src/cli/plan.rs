@@ -261,6 +261,9 @@ fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate>
     })
 }
 
+/// Seconds of a year.
+const YEAR: f64 = 365.25 * 86_400.0;
+
 /// A span of time in words.
 fn words(seconds: f64) -> String {
     if seconds < 1.0 {
@@ -269,7 +272,29 @@ fn words(seconds: f64) -> String {
         format!("{seconds:.0} s")
     } else if seconds < 7_200.0 {
         format!("{:.0} min", seconds / 60.0)
-    } else {
+    } else if seconds < 2.0 * YEAR {
         format!("{:.0} h", seconds / 3_600.0)
+    } else {
+        format!("{:.0} years", seconds / YEAR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // 2·365.25·24 = 17,532 hours are two years.
+    #[test]
+    fn spans_are_told_in_the_unit_that_fits() {
+        for (seconds, text) in [
+            (0.4, "under 1 s"),
+            (100.0, "100 s"),
+            (600.0, "10 min"),
+            (17_531.0 * 3_600.0, "17531 h"),
+            (17_533.0 * 3_600.0, "2 years"),
+            (4.4e14, "13942759 years"),
+        ] {
+            assert_eq!(words(seconds), text);
+        }
     }
 }

@@ -75,12 +75,11 @@ impl Place {
 
     /// The place in a few words beside another one: where it is, and its text where that differs.
     pub(super) fn beside(&self, first: &Self) -> String {
-        let at = match &self.path {
-            Some(path) => format!("`{path}`"),
-            None => {
-                let (line, column) = self.line_column();
-                format!("{line}:{column}")
-            }
+        let at = if let Some(path) = &self.path {
+            format!("`{path}`")
+        } else {
+            let (line, column) = self.line_column();
+            format!("{line}:{column}")
         };
         let file = if self.source == first.source {
             String::new()

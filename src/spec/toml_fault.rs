@@ -33,10 +33,7 @@ pub(super) fn faults(source: &Arc<Source>, errors: &[Error]) -> Vec<Diagnostic> 
         }))
         .collect();
     found.sort_by_key(|(span, _)| span.start);
-    let line = |span: &Range<usize>| {
-        let before = &text.as_bytes()[..span.start.min(end)];
-        before.iter().filter(|byte| **byte == b'\n').count()
-    };
+    let line = |span: &Range<usize>| Place::new(source, span.clone()).line_column().0;
     found.dedup_by_key(|(span, _)| line(span));
     found
         .into_iter()

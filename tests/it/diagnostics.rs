@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use clustersweep::spec::{Diagnostic, Overrides, Severity, Spec, SpecError};
+use clustersweep::spec::{Diagnostic, Overrides, Place, Severity, Spec, SpecError};
 
 struct Expected {
     severity: Severity,
@@ -34,28 +34,26 @@ fn expected(text: &str) -> Vec<Expected> {
 fn found(path: &Path) -> Vec<Diagnostic> {
     match Spec::load(path, &Overrides::default()) {
         Ok(spec) => spec.warnings,
-        Err(SpecError::Faults(faults)) => faults.into_iter().flat_map(at_each_place).collect(),
+        Err(SpecError::Faults(faults)) => faults.iter().flat_map(at_each_place).collect(),
         Err(error @ SpecError::Read { .. }) => panic!("{error}"),
     }
 }
 
 /// One fault for each of its places.
-fn at_each_place(fault: Diagnostic) -> Vec<Diagnostic> {
-    let further = fault.also.clone();
-    let at = |place| Diagnostic {
-        place: Some(place),
+fn at_each_place(fault: &Diagnostic) -> Vec<Diagnostic> {
+    let at = |place: Option<Place>| Diagnostic {
+        place,
         ..fault.clone()
     };
-    std::iter::once(fault.clone())
-        .chain(further.into_iter().map(at))
+    let further = fault.also.iter().cloned().map(Some);
+    std::iter::once(fault.place.clone())
+        .chain(further)
+        .map(at)
         .collect()
 }
 
 fn is_met(expected: &Expected, found: &Diagnostic) -> bool {
-    let place = found
-        .place
-        .as_ref()
-        .map_or((0, 0), clustersweep::spec::Place::line_column);
+    let place = found.place.as_ref().map_or((0, 0), Place::line_column);
     found.severity == expected.severity
         && place == expected.line_column
         && found.message.starts_with(&expected.message)

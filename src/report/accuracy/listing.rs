@@ -194,13 +194,21 @@ fn push_scaling(text: &mut Text, kind: &KindAssessment) {
     }
 }
 
+/// Letters of a name beside its numbers.
+const NAME: usize = 40;
+
 fn push_groups(text: &mut Text, groups: &[GroupErrors]) {
     for GroupErrors { name, errors } in groups {
-        let name: String = group_name(name).chars().take(40).collect();
+        // A long name stands above its numbers.
+        let mut name = group_name(name);
+        if name.chars().count() > NAME {
+            writeln!(text, "  {name}");
+            name = "";
+        }
         let [count, misses] = [errors.count, errors.misses].map(|it| it.to_string());
         let [median, mean, p90, bias, geometric, log_mean] = error_cells(errors, 4);
         let cells = [count, misses, median, mean, p90, bias, geometric];
-        push_row(text, &name, cells.each_ref().map(String::as_str), &log_mean);
+        push_row(text, name, cells.each_ref().map(String::as_str), &log_mean);
     }
 }
 
@@ -208,6 +216,6 @@ fn push_row(text: &mut Text, name: &str, cells: [&str; 7], log_mean: &str) {
     let [count, misses, median, mean, p90, bias, geometric] = cells;
     writeln!(
         text,
-        "  {name:<40} {count:>5} {misses:>6} {median:>7} {mean:>7} {p90:>7} {bias:>7} {geometric:>7} {log_mean:>9}"
+        "  {name:<NAME$} {count:>5} {misses:>6} {median:>7} {mean:>7} {p90:>7} {bias:>7} {geometric:>7} {log_mean:>9}"
     );
 }

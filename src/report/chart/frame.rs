@@ -100,10 +100,18 @@ impl Frame {
     }
 
     pub(super) fn text(&mut self, class: &str, x: f64, y: f64, anchor: &str, text: &str) {
-        let class = Some(class).filter(|class| !class.is_empty());
-        self.push(&html! {
-            text class=[class] x=(at(x)) y=(at(y)) text-anchor=(anchor) { (text) }
-        });
+        self.push(&text_at(class, (x, y), anchor, text));
+    }
+
+    /// A text at most so wide; where it is cut, all of it shows under the pointer.
+    pub(super) fn label(&mut self, class: &str, (x, y): (f64, f64), text: &str, most: f64) {
+        let cut = fitted(text, LETTER, most);
+        let drawn = text_at(class, (x, y), "start", &cut);
+        if cut == text {
+            self.push(&drawn);
+        } else {
+            self.push(&html! { g { title { (text) } (drawn) } });
+        }
     }
 
     /// Ticks and name of a horizontal axis with values.
@@ -161,14 +169,14 @@ impl Frame {
         let (mut x, mut y) = (0.0, first);
         let entries = std::mem::take(&mut self.legend);
         for (name, sample) in &entries {
-            let name = fitted(name, LETTER, WIDTH - 26.0);
-            let wide = 24.0 + width(&name, LETTER);
+            let most = WIDTH - 26.0;
+            let wide = 24.0 + width(name, LETTER).min(most);
             if x > 0.0 && x + wide > WIDTH {
                 x = 0.0;
                 y += LEGEND_LINE;
             }
             self.push(&html! { g transform=(translate(x + 9.0, y - 4.0)) { (sample) } });
-            self.text("", x + 22.0, y, "start", &name);
+            self.label("", (x + 22.0, y), name, most);
             x += wide + 14.0;
         }
         let height = if entries.is_empty() {
@@ -184,5 +192,29 @@ impl Frame {
             body: html! { text.title x="0" y="14" { (title) } (PreEscaped(self.body)) },
             title: self.title,
         }
+    }
+}
+
+fn text_at(class: &str, (x, y): (f64, f64), anchor: &str, text: &str) -> Markup {
+    let class = Some(class).filter(|class| !class.is_empty());
+    html! { text class=[class] x=(at(x)) y=(at(y)) text-anchor=(anchor) { (text) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_that_is_cut_shows_all_of_it_under_the_pointer() {
+        let name = "dgx-h100 oversubscription 4";
+        let label = |most: f64| {
+            let mut frame = Frame::new("t", 0.0, 0.0, 10.0);
+            frame.label("", (0.0, 0.0), name, most);
+            frame.finish().file()
+        };
+        let cut = label(100.0);
+        assert!(cut.contains(&format!("<title>{name}</title>")), "{cut}");
+        assert!(cut.contains("…</text>"), "{cut}");
+        assert!(label(1_000.0).contains(&format!(">{name}</text>")));
     }
 }

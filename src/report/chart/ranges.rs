@@ -112,11 +112,9 @@ impl RangeChart {
             }
         };
         frame.push(&markup);
-        let name = fitted(&row.name, LETTER, names + 0.1);
-        let note = fitted(&row.note, LETTER, notes + 0.1);
-        frame.text("", 0.0, y + 4.2, "start", &name);
+        frame.label("", (0.0, y + 4.2), &row.name, names + 0.1);
         let right = frame.left + frame.width + 12.0;
-        frame.text("name", right, y + 4.2, "start", &note);
+        frame.label("name", (right, y + 4.2), &row.note, notes + 0.1);
     }
 
     fn push_legend(&self, frame: &mut Frame) {
