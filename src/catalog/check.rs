@@ -65,6 +65,7 @@ pub(super) fn check_complete(table: &toml::Table, keys: &[Key], faults: &mut Fau
     };
     // Without the family, nothing is known about the keys that depend on it.
     let whole = !keys.iter().any(|key| key.owner.is_none() && lacks(key));
+    let mut missing: Vec<&Key> = Vec::new();
     for key in keys {
         let path = &key.path;
         let stranger = key.owner.filter(|owner| !owner.owns(table));
@@ -74,13 +75,35 @@ pub(super) fn check_complete(table: &toml::Table, keys: &[Key], faults: &mut Fau
                 faults.key(path, message, None);
             }
         } else if lacks(key) {
-            let hint = format!(
-                "write `{path}` with {}, or name a `base` that has it",
-                key.kind.expectation()
-            );
-            faults.key("", format!("`{path}` is missing"), Some(hint));
+            missing.push(key);
         }
     }
+    note_missing(&missing, faults);
+}
+
+/// Notes the keys that a table lacks: many are one fault, a `base` that is not named.
+fn note_missing(missing: &[&Key], faults: &mut Faults<'_>) {
+    let (message, hint) = match missing {
+        [] => return,
+        [key] => (
+            format!("`{}` is missing", key.path),
+            format!(
+                "write `{}` with {}, or name a `base` that has it",
+                key.path,
+                key.kind.expectation()
+            ),
+        ),
+        [rest @ .., last] => {
+            let rest: Vec<String> = rest.iter().map(|key| format!("`{}`", key.path)).collect();
+            let rest = rest.join(", ");
+            (
+                format!("{rest} and `{}` are missing", last.path),
+                "name a `base` that has them, or write them; `sweep schema` shows what each takes"
+                    .to_owned(),
+            )
+        }
+    };
+    faults.key("", message, Some(hint));
 }
 
 /// The table that holds the last key of a dotted path.

@@ -75,7 +75,9 @@ fn a_new_entry_must_say_all_that_is_required() {
     assert!(
         found
             .iter()
-            .any(|fault| fault.starts_with("clusters.mine: `scale_up.bandwidth` is missing")),
+            .any(|fault| fault.starts_with("clusters.mine: ")
+                && fault.contains("`scale_up.bandwidth`")
+                && fault.contains("are missing")),
         "{found:#?}"
     );
 }

@@ -162,6 +162,7 @@ pub(super) fn parts(names: &Names, top: &[Entry], faults: &mut Faults) -> Parts 
         names,
         faults,
         unread: BTreeSet::new(),
+        foreign: Vec::new(),
     };
     let tables = |key| find(top, key).map_or(&[][..], |entry| entry.node.items());
     let grids = reader.tables("grid", tables("grid"), PartsReader::values);
@@ -170,6 +171,11 @@ pub(super) fn parts(names: &Names, top: &[Entry], faults: &mut Faults) -> Parts 
     let defaults = find(top, "defaults")
         .and_then(|entry| reader.table("defaults", &entry.node, PartsReader::one_value))
         .map_or_else(Vec::new, |table| table.axes);
+    // Axes of the other kind of study say that `kind` is forgotten: then no axis of this kind is missing.
+    if !reader.foreign.is_empty() && find(top, "kind").is_none() {
+        reader.unread.extend(names.axes());
+    }
+    reader.faults.extend_from_list(reader.foreign);
     for zip in &zips {
         check_zip(zip, reader.faults);
     }
@@ -213,6 +219,8 @@ struct PartsReader<'a> {
     names: &'a Names,
     faults: &'a mut Faults,
     unread: BTreeSet<Axis>,
+    /// Faults of axes that belong to another kind of study.
+    foreign: Vec<Diagnostic>,
 }
 
 impl PartsReader<'_> {
@@ -277,13 +285,17 @@ impl PartsReader<'_> {
     }
 
     fn axis(&mut self, entry: &Entry) -> Option<Axis> {
-        let axis = self
-            .faults
-            .ok(self.names.axis(&entry.key, &entry.key_place));
-        if axis.is_none() && entry.key.parse::<Axis>().is_err() {
+        let fault = match self.names.axis(&entry.key, &entry.key_place) {
+            Ok(axis) => return Some(axis),
+            Err(fault) => fault,
+        };
+        if entry.key.parse::<Axis>().is_ok() {
+            self.foreign.push(fault);
+        } else {
+            self.faults.push(fault);
             self.unread.extend(self.names.nearest_axis(&entry.key));
         }
-        axis
+        None
     }
 }
 

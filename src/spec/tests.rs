@@ -353,6 +353,14 @@ fn one_cause_is_one_message() {
             "unknown keys `gpu`, `nodes`, `model`, `global_batch`",
         ),
         (format!("{wheres}{BASE}"), "`where` drops every point"),
+        (
+            "[grid]\ngpu = 'h100-sxm'\nnodes = 1\nop = 'broadcast'\nsize = '8 B'\nprotocol = 'll'\n".to_owned(),
+            "axis `op` does not belong to a training study",
+        ),
+        (
+            format!("{}[models.big]\nfamily = 'decoder'\n", BASE.replace("llama3-8b", "big")),
+            "`heads`, `vocab` and `seq_len` are missing",
+        ),
         (BASE.replace("[1, 2]", "[1, 2"), "this `[` is never closed"),
     ] {
         let message = faults(&text, Syntax::Toml);
