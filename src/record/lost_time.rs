@@ -83,6 +83,8 @@ impl LossCause {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LostTime {
     causes: Vec<(LossCause, SimDuration)>,
+    /// Parts of the step with their causes.
+    parts: Vec<(LossCause, StepPart, SimDuration)>,
     step: SimDuration,
 }
 
@@ -140,13 +142,16 @@ impl LossContext<'_> {
 impl LostTime {
     /// Sorts the parts of a step by cause.
     pub(crate) fn new(shares: &TimeShares, context: &LossContext<'_>) -> Self {
+        let parts = shares.iter();
+        let parts = parts.filter_map(|(part, time)| Some((context.cause(part)?, part, time)));
+        let parts: Vec<(LossCause, StepPart, SimDuration)> = parts.collect();
         let causes = LossCause::ALL.iter().map(|cause| {
-            let parts = shares.iter();
-            let of_cause = parts.filter(|(part, _)| context.cause(*part) == Some(*cause));
-            (*cause, of_cause.map(|(_, time)| time).sum())
+            let of_cause = parts.iter().filter(|(of, ..)| of == cause);
+            (*cause, of_cause.map(|(_, _, time)| *time).sum())
         });
         Self {
             causes: causes.collect(),
+            parts,
             step: shares.total(),
         }
     }
@@ -191,15 +196,34 @@ impl LostTime {
             .collect();
         let lost: SimDuration = causes.iter().map(|(_, time)| *time).sum();
         format!(
-            "without {}: at most {:.1}% less step time, {:.1}% more samples per second; {}; lost {:.1}% of the \
+            "without {}{}: at most {:.1}% less step time, {:.1}% more samples per second; {}; lost {:.1}% of the \
              step: {}",
             first.title(),
+            self.largest_part(*first),
             100.0 * gain,
             100.0 * gain / (1.0 - gain),
             first.change(),
             100.0 * self.fraction(lost),
             shares.join(", ")
         )
+    }
+
+    /// ` (mostly data-parallel communication)`: the largest part of what waits for links.
+    fn largest_part(&self, cause: LossCause) -> String {
+        match cause {
+            LossCause::ScaleUp | LossCause::Nic => {
+                let parts = self.parts.iter().filter(|(of, ..)| *of == cause);
+                let largest = parts.max_by_key(|(_, _, time)| *time);
+                largest.map_or_else(String::new, |(_, part, _)| {
+                    format!(" (mostly {})", part.title())
+                })
+            }
+            LossCause::Host
+            | LossCause::Bubble
+            | LossCause::Memory
+            | LossCause::Recomputation
+            | LossCause::Optimizer => String::new(),
+        }
     }
 
     fn fraction(&self, time: SimDuration) -> f64 {
@@ -248,7 +272,7 @@ mod tests {
         )
     }
 
-    use StepPart::{Bubble, Compute, DpComm, Optimizer, Overhead, Recompute, TpComm};
+    use StepPart::{Bubble, Compute, CpComm, DpComm, Optimizer, Overhead, Recompute, TpComm};
 
     // Of 100 ms: 41 of waiting for the host against 59 of compute have to be named, and so has the larger of
     // two losses. Where kernels fill 85 the rest is no bottleneck, unless 25 of them are recomputation that
@@ -289,6 +313,16 @@ mod tests {
         let found = lost(&[(Compute, 70), (TpComm, 20), (DpComm, 10)], true).causes();
         let causes: Vec<LossCause> = found.iter().map(|(cause, _)| *cause).collect();
         assert_eq!(causes, [LossCause::ScaleUp, LossCause::Nic]);
+    }
+
+    // 20 ms of tensor against 5 of context parallelism, both inside a server; 10 ms of gradients between servers.
+    #[test]
+    fn advice_about_links_names_their_largest_traffic() {
+        let parts = [(Compute, 65), (CpComm, 5), (TpComm, 20), (DpComm, 10)];
+        let said = "without exposed communication inside the scale-up domain (mostly tensor-parallel communication): at \
+                    most 25.0%";
+        let advice = lost(&parts, true).advice();
+        assert!(advice.starts_with(said), "{advice}");
     }
 
     // Without 20 ms of 100 a step takes 80: 20% less, and 100/80 − 1 = 25% more samples. Lost are 20 + 7 + 3.
