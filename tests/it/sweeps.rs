@@ -58,7 +58,7 @@ fn every_sweep_is_the_same_from_its_resolved_text() {
 
 #[test]
 fn the_main_sweep_is_as_large_as_promised() {
-    // At least 4 GPUs × 8 sizes up to 128 nodes × 4 models × 3 batches × 2 collectives = 768 points.
+    // At least 4 GPUs × 8 sizes up to 128 nodes × 4 models × 3 batches × 2 networks = 768 points.
     let spec = load(std::path::Path::new("sweeps/llm.toml"));
     let plan = spec.plan();
     assert!(plan.len() >= 4 * 8 * 4 * 3 * 2);
