@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::dimension::Dimension;
+use super::key_value::KeyValue;
 use super::pareto::pareto_front;
-use super::series::KeyValue;
 use super::series_finding::{SeriesFinding, SizeFinding};
 use crate::closed_set;
 use crate::spec::Axis;
@@ -113,21 +114,22 @@ impl Answer {
     }
 }
 
-/// Axes whose values have an answer each: the model, where models differ.
-pub(crate) fn answered_by(varied: &[Axis]) -> &'static [Axis] {
-    if varied.contains(&Axis::Model) {
-        &[Axis::Model]
+/// Dimensions whose values have an answer each: the model, where models differ.
+pub(super) fn answered_by(varied: &[Dimension]) -> &'static [Dimension] {
+    const MODEL: Dimension = Dimension::Axis(Axis::Model);
+    if varied.contains(&MODEL) {
+        &[MODEL]
     } else {
         &[]
     }
 }
 
 /// The answers of all series, one for each group of equal values on `by`, in the order of their first rows.
-pub(super) fn answers(series: &[SeriesFinding], by: &[Axis]) -> Vec<Answer> {
+pub(super) fn answers(series: &[SeriesFinding], by: &[Dimension]) -> Vec<Answer> {
     let mut places: BTreeMap<Vec<Option<&KeyValue>>, usize> = BTreeMap::new();
     let mut groups: Vec<Vec<&SeriesFinding>> = Vec::new();
     for one in series {
-        let key = by.iter().map(|axis| one.value(*axis)).collect();
+        let key = by.iter().map(|it| one.dimension(*it)).collect();
         let place = *places.entry(key).or_insert(groups.len());
         match groups.get_mut(place) {
             Some(group) => group.push(one),

@@ -8,10 +8,13 @@ use thiserror::Error;
 
 use super::busbw::{Collectives, collectives};
 use super::collective_runs::{TransferReader, transfer_columns};
+use super::comparison::{Comparison, ComparisonReader, is_resource};
 use super::findings::{Analysis, Findings};
+use super::runs::{Runs, Settings};
 use super::series::columns_read;
-use crate::record::{Column, PointsReader, ReadError, Rows};
-use crate::spec::{AnalysisSettings, Axis, StudyKind};
+use crate::record::provenance::keys;
+use crate::record::{Column, PointsReader, ReadError, Rows, short_hash};
+use crate::spec::{AnalysisSettings, Axis, StudyKind, run_settings};
 
 /// Why files could not be analysed.
 #[derive(Debug, Error)]
@@ -39,6 +42,8 @@ pub enum FilesError {
 pub enum StudyFindings {
     /// How far training scales.
     Training(Findings),
+    /// Values of one axis held against each other.
+    Comparison(Comparison),
     /// Which algorithm carries what fastest.
     Collective(Collectives),
 }
@@ -48,28 +53,45 @@ impl StudyFindings {
     pub(crate) const fn training(&self) -> Option<&Findings> {
         match self {
             Self::Training(findings) => Some(findings),
-            Self::Collective(_) => None,
+            Self::Comparison(_) | Self::Collective(_) => None,
         }
     }
 
     /// Findings of a collective study.
     pub(crate) const fn collective(&self) -> Option<&Collectives> {
         match self {
-            Self::Training(_) => None,
+            Self::Training(_) | Self::Comparison(_) => None,
             Self::Collective(found) => Some(found),
+        }
+    }
+
+    /// Whether a row has a rent.
+    pub(crate) fn costs_money(&self) -> bool {
+        match self {
+            Self::Training(findings) => findings.costs_money(),
+            Self::Comparison(found) => found.costs_money(),
+            Self::Collective(_) => false,
+        }
+    }
+
+    /// Comparison of the rows of a training study.
+    pub(crate) const fn comparison(&self) -> Option<&Comparison> {
+        match self {
+            Self::Training(_) | Self::Collective(_) => None,
+            Self::Comparison(found) => Some(found),
         }
     }
 }
 
-/// Analyses one or several `points.parquet` of one kind of study; training over GPUs or another
-/// numeric axis.
+/// Analyses one or several `points.parquet` of one kind of study; training over a resource, or comparing the values of
+/// another axis.
 ///
 /// # Errors
 /// If a file cannot be read, lacks a column or holds impossible values, or their kinds differ.
 pub fn analyse_files(
     files: &[&Path],
     settings: &AnalysisSettings,
-    size_axis: Axis,
+    axis: Axis,
 ) -> Result<StudyFindings, FilesError> {
     let readers = files
         .iter()
@@ -91,13 +113,40 @@ pub fn analyse_files(
             Ok(StudyFindings::Collective(found))
         }
         (Some(_) | None, None) => {
-            let mut analysis = Analysis::over(settings.clone(), size_axis);
+            let runs = runs(files, &readers);
+            if !is_resource(axis) {
+                let mut reader = ComparisonReader::new(axis, runs);
+                for_each_batch(readers, &columns_read(), |rows, source| {
+                    reader.add(rows, source)
+                })?;
+                return Ok(StudyFindings::Comparison(reader.finish()));
+            }
+            let mut analysis = Analysis::over(settings.clone(), axis).with_runs(runs);
             for_each_batch(readers, &columns_read(), |rows, source| {
                 analysis.add(rows, source)
             })?;
             Ok(StudyFindings::Training(analysis.finish()))
         }
     }
+}
+
+/// The runs of several files, by the settings and the program that wrote them.
+fn runs(files: &[&Path], readers: &[PointsReader]) -> Runs {
+    let settings = readers.iter().map(|reader| {
+        let mut settings = run_settings(reader.metadata(keys::SPEC).unwrap_or_default());
+        for (name, key) in [
+            ("version", keys::VERSION),
+            ("catalogue", keys::CATALOG_HASH),
+        ] {
+            let value = reader
+                .metadata(key)
+                .map(|value| short_hash(value).to_owned());
+            settings.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        settings
+    });
+    let files: Vec<(String, Settings)> = run_names(files).into_iter().zip(settings).collect();
+    Runs::new(&files)
 }
 
 /// Hands out the rows of every file with the file's place among them.

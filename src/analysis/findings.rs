@@ -4,8 +4,11 @@ use serde::Serialize;
 
 use super::advice::Advice;
 use super::answer::{Answer, CostUnit, answered_by, answers};
+use super::dimension::Dimension;
 use super::points::SizePoint;
-use super::series::{Series, SeriesReader};
+use super::runs::Runs;
+use super::same_simulation::join_same;
+use super::series::{Along, Series, SeriesReader};
 use super::series_finding::{Layouts, SeriesFinding, series_finding};
 use super::varied::telling_axes;
 use crate::record::{Counts, ReadError, Rows};
@@ -20,8 +23,8 @@ pub struct Findings {
     pub threshold: f64,
     /// Points by status.
     pub counts: Counts,
-    /// Axes that differ between series.
-    pub varied: Vec<Axis>,
+    /// Dimensions that differ between series.
+    pub varied: Vec<Dimension>,
     /// The series, in the order of their first rows.
     pub series: Vec<SeriesFinding>,
     /// Choices that no other row beats in both time and cost, of each model.
@@ -74,7 +77,18 @@ impl Analysis {
         Self {
             settings,
             size_axis,
-            reader: SeriesReader::new(size_axis),
+            reader: SeriesReader::new(match size_axis {
+                Axis::Gpus | Axis::Nodes => Along::Gpus,
+                other => Along::Resource(other),
+            }),
+        }
+    }
+
+    /// Tells rows of several runs apart.
+    pub(super) fn with_runs(self, runs: Runs) -> Self {
+        Self {
+            reader: self.reader.with_runs(runs),
+            ..self
         }
     }
 
@@ -89,13 +103,23 @@ impl Analysis {
     /// Finds breakdown points, fits and sizes to choose in all series.
     pub fn finish(self) -> Findings {
         let threshold = self.settings.efficiency_threshold;
+        let without_number = self.reader.without_number();
         let series = self.reader.finish();
         let mut counts = Counts::default();
         for point in series.iter().flat_map(|series| &series.points) {
             counts.add(point.status, point.reason.as_ref().and_then(|it| it.kind));
         }
-        let varied = varied_axes(&series);
-        let nothing = nothing_to_say(&counts, &series);
+        let series = join_same(series);
+        let varied = varied_dimensions(&series);
+        let nothing = if series.is_empty() && without_number > 0 {
+            let axis = self.size_axis;
+            Some(format!(
+                "nothing to say about scaling: `{axis}` has no value in any of {without_number} rows; give it values in \
+                 the grid"
+            ))
+        } else {
+            nothing_to_say(&counts, &series)
+        };
         let series: Vec<SeriesFinding> = series
             .into_iter()
             .zip(0..)
@@ -117,19 +141,20 @@ impl Analysis {
     }
 }
 
-/// Axes that tell the series apart; an axis that a name or the batch decides does not.
-fn varied_axes(series: &[Series]) -> Vec<Axis> {
-    let decides_others = |axis: &Axis| {
+/// Dimensions that tell the series apart; one that a name or the batch decides does not.
+fn varied_dimensions(series: &[Series]) -> Vec<Dimension> {
+    let decides_others = |dimension: &Dimension| {
         matches!(
-            axis,
-            Axis::Gpu | Axis::Model | Axis::GlobalBatch | Axis::BatchPerGpu
+            dimension,
+            Dimension::Axis(Axis::Gpu | Axis::Model | Axis::GlobalBatch | Axis::BatchPerGpu)
         )
     };
-    let (first, rest): (Vec<Axis>, Vec<Axis>) = Axis::ALL.iter().partition(|it| decides_others(it));
-    let axes = first.into_iter().chain(rest);
-    let kept = telling_axes(series, axes, Series::value);
-    let in_order = Axis::ALL.iter().filter(|axis| kept.contains(axis));
-    in_order.copied().collect()
+    let (first, rest): (Vec<Dimension>, Vec<Dimension>) =
+        Dimension::all().partition(decides_others);
+    let dimensions = first.into_iter().chain(rest);
+    let kept = telling_axes(series, dimensions, Series::dimension);
+    let in_order = Dimension::all().filter(|dimension| kept.contains(dimension));
+    in_order.collect()
 }
 
 fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {

@@ -9,8 +9,8 @@ use super::breakdown::{BreakdownCause, BreakdownStatus};
 use super::cause::CauseCheck;
 use super::findings::Findings;
 use super::fit::Fits;
+use super::key_value::KeyValue;
 use super::points::Measured;
-use super::series::KeyValue;
 use super::series_finding::{Layouts, SeriesFinding, SizeFinding};
 use crate::catalog::price_list;
 use crate::record::column::{TableRow, columns, with_axes};
@@ -63,6 +63,8 @@ impl<'a> SizeRow<'a> {
                 "Number of the series, in the order of their first points; frozen curves are numbered behind all others.";
         }
         Inputs {
+            "run", "", Text, |r| r.series.run.as_ref().map(|run| Cow::Owned(run.to_string())),
+                "Run that the series comes from, by what differs between runs; null where one run was analysed.";
             "x", "", Text, |r| name(r.size_axis()),
                 "Axis that is taken as the size.";
             "scaling", "", Text, |r| name(r.series.scaling.as_str()),
@@ -94,9 +96,9 @@ impl<'a> SizeRow<'a> {
             "is_breakdown", "", Bool, |r| Some(r.is_breakdown()),
                 "Whether this is the first size of a confirmed breakdown.";
             "breakdown_gpus", "1", F64, |r| r.gpus(r.series.breakdown.confirmed_size()),
-                "GPUs at which efficiency falls under the threshold and stays there, interpolated in log size; null when it never does or is unconfirmed.";
+                "GPUs at which the upper envelope of the efficiency falls under the threshold, interpolated in log size; null when it never does or is unconfirmed.";
             "breakdown_status", "", Text, |r| name(r.series.breakdown.status.as_str()),
-                "none; confirmed: two sizes at least lie under the threshold; unconfirmed: only the largest does.";
+                "none; confirmed: two sizes at least of the upper envelope lie under the threshold; unconfirmed: a single one does.";
             "breakdown_cause", "", Text, |r| name(r.series.breakdown.cause.map(BreakdownCause::as_str)),
                 "Part that costs more GPU-seconds per sample at the first bad size than at the last good one; breakdown_cause_check tells whether a simulation agrees.";
             "knee_gpus", "1", F64, |r| r.gpus(r.series.knee),
@@ -144,7 +146,7 @@ impl<'a> SizeRow<'a> {
         }
         Verdict {
             "sawtooth", "", Bool, |r| r.size.efficiency.map(|_| r.size.sawtooth),
-                "Whether this size is slower per GPU than both neighbours, as divisibility makes it.";
+                "Whether this size lies under the upper envelope: some smaller one is faster per GPU, and some larger one too or the batch divides unevenly.";
             "breakdown_x", "", F64, |r| r.series.breakdown.confirmed_size(),
                 "As breakdown_gpus, on the axis in x.";
             "breakdown_of_best_x", "", F64, |r| r.series.breakdown_of_best.confirmed_size(),
@@ -179,6 +181,7 @@ impl TableRow for SizeRow<'_> {
                 ColumnType::Real | ColumnType::Bool | ColumnType::Text => Cell::F64(*number),
             },
             KeyValue::Bool(switch) => Cell::Bool(*switch),
+            KeyValue::Several(_) => return None,
         })
     }
 }

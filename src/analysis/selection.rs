@@ -3,27 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{Answer, answered_by};
+use super::dimension::Dimension;
 use super::findings::Findings;
-use super::series::KeyValue;
+use super::key_value::KeyValue;
 use super::series_finding::SeriesFinding;
 use crate::spec::Axis;
 
 /// Most series that are shown one by one.
 const SERIES_IN_FULL: usize = 20;
 
-/// Axes that series are grouped by, those that people choose between first.
-const GROUPING: &[Axis] = &[
-    Axis::Model,
-    Axis::Gpu,
-    Axis::Cluster,
-    Axis::Topology,
-    Axis::NicGbitPerS,
-    Axis::SeqLen,
-    Axis::Precision,
-    Axis::Stack,
-    Axis::Collective,
-    Axis::GlobalBatch,
-    Axis::BatchPerGpu,
+/// Dimensions that series are grouped by, those that people choose between first.
+const GROUPING: &[Dimension] = &[
+    Dimension::Axis(Axis::Model),
+    Dimension::Run,
+    Dimension::Axis(Axis::Gpu),
+    Dimension::Axis(Axis::Cluster),
+    Dimension::Axis(Axis::Topology),
+    Dimension::Axis(Axis::NicGbitPerS),
+    Dimension::Axis(Axis::SeqLen),
+    Dimension::Axis(Axis::Precision),
+    Dimension::Axis(Axis::Stack),
+    Dimension::Axis(Axis::Collective),
+    Dimension::Axis(Axis::GlobalBatch),
+    Dimension::Axis(Axis::BatchPerGpu),
 ];
 
 /// Series that a summary shows.
@@ -31,13 +33,13 @@ const GROUPING: &[Axis] = &[
 pub(crate) struct Selection<'a> {
     /// The series, in their order.
     pub series: Vec<&'a SeriesFinding>,
-    /// Axes of the groups of which each series is the fastest; empty where all series are shown.
-    pub grouped_by: Vec<Axis>,
+    /// Dimensions of the groups of which each series is the fastest; empty where all series are shown.
+    pub grouped_by: Vec<Dimension>,
 }
 
-/// The values of a series on some axes.
-fn group_of<'a>(series: &'a SeriesFinding, axes: &[Axis]) -> Vec<Option<&'a KeyValue>> {
-    axes.iter().map(|axis| series.value(*axis)).collect()
+/// The values of a series on some dimensions.
+fn group_of<'a>(series: &'a SeriesFinding, by: &[Dimension]) -> Vec<Option<&'a KeyValue>> {
+    by.iter().map(|it| series.dimension(*it)).collect()
 }
 
 impl Findings {
@@ -60,8 +62,8 @@ impl Findings {
         }
     }
 
-    /// Axes whose values have an answer each: the model, where models differ.
-    pub(crate) fn answered_by(&self) -> &'static [Axis] {
+    /// Dimensions whose values have an answer each: the model, where models differ.
+    pub(crate) fn answered_by(&self) -> &'static [Dimension] {
         answered_by(&self.varied)
     }
 
@@ -70,8 +72,8 @@ impl Findings {
         &self.series[answer.series as usize]
     }
 
-    /// Varied axes besides those that have an answer each.
-    pub(crate) fn other_axes(&self) -> Vec<Axis> {
+    /// Varied dimensions besides those that have an answer each.
+    pub(crate) fn other_dimensions(&self) -> Vec<Dimension> {
         let by = self.answered_by();
         let varied = self.varied.iter().copied();
         varied.filter(|axis| !by.contains(axis)).collect()
@@ -88,13 +90,13 @@ impl Findings {
     }
 }
 
-/// Some axes and as many more as leave at most `most` groups of series.
+/// Some dimensions and as many more as leave at most `most` groups of series.
 pub(crate) fn grouping(
     all: &[&SeriesFinding],
-    mut axes: Vec<Axis>,
-    more: impl Iterator<Item = Axis>,
+    mut axes: Vec<Dimension>,
+    more: impl Iterator<Item = Dimension>,
     most: usize,
-) -> Vec<Axis> {
+) -> Vec<Dimension> {
     for axis in more {
         axes.push(axis);
         let mut groups = BTreeSet::new();
@@ -112,7 +114,7 @@ pub(crate) fn grouping(
 /// The fastest series of each group of equal values on `axes`, in the order of first appearance.
 pub(crate) fn fastest_of_groups<'a>(
     all: &[&'a SeriesFinding],
-    axes: &[Axis],
+    axes: &[Dimension],
 ) -> Vec<&'a SeriesFinding> {
     let mut places: BTreeMap<Vec<Option<&KeyValue>>, usize> = BTreeMap::new();
     let mut best: Vec<&SeriesFinding> = Vec::new();

@@ -1,80 +1,18 @@
 //! Series: the rows that differ in nothing but their size.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::BooleanArray;
 use itertools::Itertools;
-use serde::Serialize;
 
 use super::curve::Scaling;
+use super::dimension::Dimension;
+use super::key_value::KeyValue;
 use super::points::{PointColumns, SizePoint, point_columns};
+use super::runs::Runs;
 use crate::record::{Column, NumberColumn, ReadError, Rows, TextColumn};
 use crate::spec::{AXES, Axis, AxisGroup, ColumnType, StudyKind};
-
-/// The value that an axis has throughout a series.
-#[derive(Clone, Debug, PartialEq)]
-pub enum KeyValue {
-    /// A name.
-    Text(Arc<str>),
-    /// A number.
-    Number(f64),
-    /// A switch.
-    Bool(bool),
-}
-
-/// Readers refuse cells that are no number.
-impl Eq for KeyValue {}
-
-impl PartialOrd for KeyValue {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Names, then numbers, then switches.
-impl Ord for KeyValue {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Text(a), Self::Text(b)) => a.cmp(b),
-            (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
-            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
-            (Self::Text(_) | Self::Number(_) | Self::Bool(_), _) => self.kind().cmp(&other.kind()),
-        }
-    }
-}
-
-impl KeyValue {
-    const fn kind(&self) -> u8 {
-        match self {
-            Self::Text(_) => 0,
-            Self::Number(_) => 1,
-            Self::Bool(_) => 2,
-        }
-    }
-}
-
-impl Serialize for KeyValue {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Number(number) => serializer.serialize_f64(*number),
-            Self::Bool(switch) => serializer.serialize_bool(*switch),
-        }
-    }
-}
-
-impl std::fmt::Display for KeyValue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Text(text) => f.pad(text),
-            Self::Number(number) => f.pad(&number.to_string()),
-            Self::Bool(true) => f.pad("on"),
-            Self::Bool(false) => f.pad("off"),
-        }
-    }
-}
 
 /// Rows of one series, smallest size first.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +20,8 @@ pub(crate) struct Series {
     /// The axes that define the series, in the order of `Axis::ALL`; axes that are `auto` or do
     /// not apply are absent.
     pub key: Vec<(Axis, KeyValue)>,
+    /// The run that the rows come from, where that tells them from others.
+    pub run: Option<KeyValue>,
     /// Strong or weak: global batch or batch per GPU fixed.
     pub scaling: Scaling,
     /// Points, smallest first, one per size.
@@ -93,12 +33,45 @@ impl Series {
     pub(crate) fn value(&self, axis: Axis) -> Option<&KeyValue> {
         value_of(&self.key, axis)
     }
+
+    /// The value that a dimension has in the series.
+    pub(super) fn dimension(&self, dimension: Dimension) -> Option<&KeyValue> {
+        match dimension {
+            Dimension::Axis(axis) => self.value(axis),
+            Dimension::Run => self.run.as_ref(),
+        }
+    }
+
+    /// Replaces the value of a dimension.
+    pub(super) fn set(&mut self, dimension: Dimension, value: KeyValue) {
+        match dimension {
+            Dimension::Axis(axis) => {
+                self.key.retain(|(of, _)| *of != axis);
+                self.key.push((axis, value));
+                self.key.sort_by_key(|(of, _)| *of);
+            }
+            Dimension::Run => self.run = Some(value),
+        }
+    }
 }
 
 /// The value that a key gives an axis.
 pub(super) fn value_of(key: &[(Axis, KeyValue)], axis: Axis) -> Option<&KeyValue> {
     let found = key.iter().find(|(of, _)| *of == axis);
     found.map(|(_, value)| value)
+}
+
+/// The values of some dimensions, in words: `h100-sxm llama3-70b nodes 4`.
+pub(super) fn label<'a>(
+    dimensions: &[Dimension],
+    value: impl Fn(Dimension) -> Option<&'a KeyValue>,
+) -> String {
+    let words = dimensions.iter().map(|dimension| match value(*dimension) {
+        Some(value @ KeyValue::Text(_)) => value.to_string(),
+        Some(value) => format!("{dimension} {value}"),
+        None => format!("{dimension} auto"),
+    });
+    words.into_iter().join(" ")
 }
 
 /// Every column that [`SeriesReader`] reads.
@@ -116,10 +89,24 @@ fn key_axes() -> impl Iterator<Item = Axis> {
         .map(|info| info.axis)
 }
 
-/// Gathers rows into series.
+/// What a reader takes out of the key of its groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Along {
+    /// The GPUs of the job.
+    Gpus,
+    /// A resource: rows without a number have no place on its curves.
+    Resource(Axis),
+    /// Values that are compared, `auto` among them.
+    Values(Axis),
+}
+
+/// Gathers rows into groups that differ in one thing alone: series along their size, or compared values.
 #[derive(Debug)]
 pub(crate) struct SeriesReader {
-    size_axis: Axis,
+    along: Along,
+    /// Rows without a number on the axis.
+    without_number: u64,
+    runs: Runs,
     axes: Vec<AxisCodes>,
     index: HashMap<Box<[u32]>, usize>,
     groups: Vec<Group>,
@@ -129,8 +116,13 @@ pub(crate) struct SeriesReader {
 
 #[derive(Clone, Debug)]
 struct Group {
+    /// Codes of the axes, then the number of the run, then the GPUs where they are no size.
     codes: Box<[u32]>,
     points: Vec<SizePoint>,
+    /// Code of each point on the axis along which the rows differ.
+    values: Vec<u32>,
+    /// Whether another file holds a size of the same series, so that the file's name tells them apart.
+    is_split: bool,
 }
 
 /// The distinct values of one axis, each under a code; 0 is null.
@@ -233,16 +225,22 @@ impl AxisCodes {
 }
 
 impl SeriesReader {
-    /// A reader that takes `size_axis` as the size; [`Axis::Gpus`] and [`Axis::Nodes`] both mean
-    /// the GPUs of the job.
-    pub(crate) fn new(size_axis: Axis) -> Self {
+    /// A reader of groups along something.
+    pub(super) fn new(along: Along) -> Self {
         Self {
-            size_axis,
+            along,
+            without_number: 0,
+            runs: Runs::default(),
             axes: key_axes().map(AxisCodes::new).collect(),
             index: HashMap::new(),
             groups: Vec::new(),
             last: 0,
         }
+    }
+
+    /// Tells rows of several runs apart.
+    pub(super) fn with_runs(self, runs: Runs) -> Self {
+        Self { runs, ..self }
     }
 
     /// Adds the rows of one batch; `source` is the place of its file among those analysed.
@@ -257,48 +255,57 @@ impl SeriesReader {
             .map(|axis| axis.codes(rows))
             .collect::<Result<_, _>>()?;
         let nodes_place = self.place(Axis::Nodes);
-        let size_place = match self.size_axis {
-            Axis::Gpus | Axis::Nodes => None,
-            other => self.place(other),
+        let along_place = match self.along {
+            Along::Gpus => None,
+            Along::Resource(axis) | Along::Values(axis) => self.place(axis),
         };
+        let is_resource = matches!(self.along, Along::Resource(_));
         let number = |axes: &[AxisCodes], place: Option<usize>, row: usize| {
             let place = place?;
             match axes[place].value(codes[place][row])? {
                 KeyValue::Number(number) => Some(*number),
-                KeyValue::Text(_) | KeyValue::Bool(_) => None,
+                KeyValue::Text(_) | KeyValue::Bool(_) | KeyValue::Several(_) => None,
             }
         };
         let mut key = vec![NULL; self.axes.len()];
+        key.extend([self.runs.of_file(source), NULL]);
+        let gpus_place = key.len() - 1;
         for row in 0..rows.len() {
-            let size = number(&self.axes, size_place, row);
-            // A row without a number on the size axis has no place on its curves.
-            if size_place.is_some() && size.is_none() {
+            let size = number(&self.axes, along_place.filter(|_| is_resource), row);
+            if is_resource && size.is_none() {
+                self.without_number += 1;
                 continue;
             }
             for (cell, codes) in key.iter_mut().zip(&codes) {
                 *cell = codes[row];
             }
-            if let Some(place) = size_place.or(nodes_place) {
+            let value = along_place.map_or(NULL, |place| key[place]);
+            if let Some(place) = along_place.or(nodes_place) {
                 key[place] = NULL;
             }
             let nodes = number(&self.axes, nodes_place, row);
             let point = points.row(row, source, size, nodes)?;
-            self.push(&key, point);
+            key[gpus_place] = match self.along {
+                Along::Gpus => NULL,
+                Along::Resource(_) | Along::Values(_) => point.gpus,
+            };
+            self.push(&key, point, value);
         }
         Ok(())
     }
 
-    fn push(&mut self, key: &[u32], point: SizePoint) {
+    fn push(&mut self, key: &[u32], point: SizePoint, value: u32) {
         // Sizes of a series mostly follow one another, so the last group is tried before the map.
-        if let Some(group) = self.groups.get_mut(self.last)
-            && *group.codes == *key
-        {
-            group.points.push(point);
-            return;
-        }
-        if let Some(group) = self.index.get(key) {
-            self.last = *group;
-            self.groups[*group].points.push(point);
+        let is_of_last = (self.groups.get(self.last)).is_some_and(|group| *group.codes == *key);
+        let found = if is_of_last {
+            Some(self.last)
+        } else {
+            self.index.get(key).copied()
+        };
+        if let Some(group) = found {
+            self.last = group;
+            self.groups[group].points.push(point);
+            self.groups[group].values.push(value);
             return;
         }
         self.last = self.groups.len();
@@ -307,6 +314,8 @@ impl SeriesReader {
         self.groups.push(Group {
             codes,
             points: vec![point],
+            values: vec![value],
+            is_split: false,
         });
     }
 
@@ -317,7 +326,7 @@ impl SeriesReader {
     /// global batch where the batch per GPU is the same, then over the layout.
     pub(crate) fn finish(mut self) -> Vec<Series> {
         let groups = std::mem::take(&mut self.groups);
-        let groups = split_by_source(groups);
+        let groups = split_by_source(groups, |group| sizes(group).collect());
         let groups = self.join_lone(groups, Self::weak_key);
         let groups = self.join_lone(groups, Self::layout_key);
         groups.into_iter().map(|group| self.series(group)).collect()
@@ -333,7 +342,7 @@ impl SeriesReader {
         let point = group.points.first()?;
         let batch = match self.axes[place].value(group.codes[place])? {
             KeyValue::Number(number) => *number,
-            KeyValue::Text(_) | KeyValue::Bool(_) => return None,
+            KeyValue::Text(_) | KeyValue::Bool(_) | KeyValue::Several(_) => return None,
         };
         let mut codes = group.codes.clone();
         codes[place] = NULL;
@@ -380,24 +389,77 @@ impl SeriesReader {
             };
             if let Some(place) = place_of.get(key) {
                 joined[*place].points.extend(group.points);
+                joined[*place].values.extend(group.values);
                 continue;
             }
             place_of.insert(key, joined.len());
             joined.push(Group {
                 codes: key.0.clone(),
                 points: group.points,
+                values: group.values,
+                is_split: group.is_split,
             });
         }
         joined
     }
 
-    fn series(&self, group: Group) -> Series {
-        let key: Vec<(Axis, KeyValue)> = self
-            .axes
-            .iter()
-            .zip(&group.codes)
+    /// The groups of rows that differ in the compared value alone, each row with its value, in the order of their
+    /// first rows.
+    pub(super) fn finish_compared(mut self) -> Vec<Compared> {
+        let groups = std::mem::take(&mut self.groups);
+        let place = match self.along {
+            Along::Gpus | Along::Resource(_) => None,
+            Along::Values(axis) => self.place(axis),
+        };
+        let compared = split_by_source(groups, |group| {
+            group.values.iter().map(|code| u64::from(*code)).collect()
+        })
+        .into_iter()
+        .map(|group| {
+            let values = group.values.iter().map(|code| {
+                let axis = &self.axes[place?];
+                axis.value(*code).cloned()
+            });
+            Compared {
+                key: self.key(&group),
+                run: self.run(&group),
+                values: values.zip(group.points.iter().cloned()).collect(),
+            }
+        });
+        compared.collect()
+    }
+
+    /// Number of rows that have no number on the resource's axis.
+    pub(super) const fn without_number(&self) -> u64 {
+        self.without_number
+    }
+
+    fn key(&self, group: &Group) -> Vec<(Axis, KeyValue)> {
+        let codes = self.axes.iter().zip(&group.codes);
+        let mut key: Vec<(Axis, KeyValue)> = codes
             .filter_map(|(axis, code)| axis.value(*code).map(|value| (axis.axis, value.clone())))
             .collect();
+        // GPUs that are no size tell jobs in a part of one server apart.
+        let has_nodes = key.iter().any(|(axis, _)| *axis == Axis::Nodes);
+        if let (Some(gpus), false) = (group.codes.last().filter(|gpus| **gpus > 0), has_nodes) {
+            key.push((Axis::Gpus, KeyValue::Number(f64::from(*gpus))));
+            key.sort_by_key(|(axis, _)| *axis);
+        }
+        key
+    }
+
+    /// The run of a group, where that tells it from others.
+    fn run(&self, group: &Group) -> Option<KeyValue> {
+        let source = group.points.first()?.source;
+        if group.is_split {
+            Some(self.runs.name(source))
+        } else {
+            self.runs.label(source)
+        }
+    }
+
+    fn series(&self, group: Group) -> Series {
+        let (key, run) = (self.key(&group), self.run(&group));
         let has = |axis| key.iter().any(|(of, _)| *of == axis);
         let scaling = if has(Axis::GlobalBatch) {
             Scaling::Strong
@@ -410,10 +472,20 @@ impl SeriesReader {
         points.dedup_by(|later, first| later.size.to_bits() == first.size.to_bits());
         Series {
             key,
+            run,
             scaling,
             points,
         }
     }
+}
+
+/// Rows that differ in a compared value alone.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Compared {
+    pub key: Vec<(Axis, KeyValue)>,
+    pub run: Option<KeyValue>,
+    /// Each row with its value; `None` where the simulator chooses.
+    pub values: Vec<(Option<KeyValue>, SizePoint)>,
 }
 
 /// Sizes of a group's points, in bits.
@@ -421,22 +493,29 @@ fn sizes(group: &Group) -> impl Iterator<Item = u64> {
     group.points.iter().map(|point| point.size.to_bits())
 }
 
-/// Shards of one run hold different rows of a series and stay together; two runs that both hold
-/// a size of it are two series.
-fn split_by_source(groups: Vec<Group>) -> Vec<Group> {
+/// Shards of one run hold different rows of a group and stay together; two files that both hold a place of it (a size,
+/// a compared value) are two groups.
+fn split_by_source(groups: Vec<Group>, places: impl Fn(&Group) -> Vec<u64>) -> Vec<Group> {
     let mut found = Vec::with_capacity(groups.len());
     for group in groups {
         let sources = group.points.iter().map(|point| point.source);
-        let rows = sizes(&group).zip(sources.clone()).sorted_unstable().dedup();
+        let places = places(&group).into_iter();
+        let rows = places.zip(sources.clone()).sorted_unstable().dedup();
         if rows.tuple_windows().all(|(a, b)| a.0 != b.0) {
             found.push(group);
             continue;
         }
         for source in sources.unique().sorted_unstable() {
-            let points = group.points.iter().filter(|point| point.source == source);
+            let of_source = group.points.iter().zip(&group.values);
+            let of_source = of_source.filter(|(point, _)| point.source == source);
+            let (points, values) = of_source
+                .map(|(point, value)| (point.clone(), *value))
+                .unzip();
             found.push(Group {
                 codes: group.codes.clone(),
-                points: points.cloned().collect(),
+                points,
+                values,
+                is_split: true,
             });
         }
     }

@@ -5,11 +5,13 @@ use serde::Serialize;
 use super::breakdown::{BreakdownPoint, breakdown_point, breakdown_point_of_best};
 use super::cause::Breakdown;
 use super::curve::{Efficiency, Scaling, SizeRate, efficiencies, teeth};
+use super::dimension::Dimension;
 use super::divisibility::uneven_sizes;
 use super::fit::{Fits, fits};
+use super::key_value::KeyValue;
 use super::knee::knee;
 use super::points::{Measured, SizePoint};
-use super::series::{KeyValue, Series, value_of};
+use super::series::{Series, label, value_of};
 use super::size_choice::{SizeChoice, choose};
 use super::training_cost::TrainingCost;
 use crate::closed_set;
@@ -34,6 +36,8 @@ pub struct SeriesFinding {
     pub of_series: u32,
     /// Axes that define the series.
     pub key: Vec<(Axis, KeyValue)>,
+    /// The run that its rows come from, where that tells them from others.
+    pub run: Option<KeyValue>,
     /// Strong or weak: global batch or batch per GPU fixed.
     pub scaling: Scaling,
     /// How its layouts came about.
@@ -69,6 +73,14 @@ impl SeriesFinding {
     /// The value that an axis has in the series.
     pub(crate) fn value(&self, axis: Axis) -> Option<&KeyValue> {
         value_of(&self.key, axis)
+    }
+
+    /// The value that a dimension has in the series.
+    pub(crate) fn dimension(&self, dimension: Dimension) -> Option<&KeyValue> {
+        match dimension {
+            Dimension::Axis(axis) => self.value(axis),
+            Dimension::Run => self.run.as_ref(),
+        }
     }
 
     /// The size that is recommended: the fastest within the threshold.
@@ -121,17 +133,9 @@ impl SeriesFinding {
         self.sizes.iter().rfind(reaches)
     }
 
-    /// The values of some axes, in words: `h100-sxm llama3-70b`.
-    pub fn label(&self, axes: &[Axis]) -> String {
-        let words: Vec<String> = axes
-            .iter()
-            .map(|axis| match self.value(*axis) {
-                Some(value @ KeyValue::Text(_)) => value.to_string(),
-                Some(value) => format!("{axis} {value}"),
-                None => format!("{axis} auto"),
-            })
-            .collect();
-        words.join(" ")
+    /// The values of some dimensions, in words: `h100-sxm llama3-70b`.
+    pub fn label(&self, dimensions: &[Dimension]) -> String {
+        label(dimensions, |dimension| self.dimension(dimension))
     }
 }
 
@@ -182,6 +186,7 @@ pub(crate) fn series_finding(
         number,
         of_series: number,
         key: series.key,
+        run: series.run,
         scaling: series.scaling,
         layouts,
         breakdown,

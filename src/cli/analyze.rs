@@ -1,11 +1,11 @@
 //! `sweep analyze`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::analysis::{Findings, StudyFindings};
+use crate::cli::analyze_target::{Analysed, create_folder};
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::findings::{Results, find, question, summary, with_findings, write_findings};
 use crate::cli::fraction::share;
@@ -17,20 +17,24 @@ use crate::record::{PointsReader, Provenance, write_atomically};
 use crate::report;
 #[cfg(feature = "png")]
 use crate::report::chart::Rasteriser;
-use crate::runner::{RunFolder, manifest};
-use crate::spec::{Axis, ColumnType, Portion, Spec};
+use crate::runner::manifest;
+use crate::spec::{Axis, Portion, Spec, StudyKind};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Run folders or points.parquet files; several are analysed together
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Folder for the findings of bare files or several runs [default: beside the first]
+    /// Folder for the findings [default: the run's own; beside it for bare files, several runs, --x and --threshold]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Numeric axis to scale over in place of the GPUs; training studies only
+    /// Resource to scale over in place of the GPUs (nodes, gpus_per_node, nic_gbit_per_s), or another axis whose values
+    /// to compare; training studies only
     #[arg(long, value_name = "AXIS")]
     x: Option<String>,
+    /// Scaling efficiency under which a series counts as broken, 0.8 or 80% [default: the spec's]
+    #[arg(long, value_name = "EFFICIENCY", value_parser = share)]
+    threshold: Option<f64>,
     /// Exit with code 1 when the scaling efficiency of any size is below this, 0.8 or 80%; training studies only
     #[arg(long, value_name = "EFFICIENCY", value_parser = share)]
     fail_below: Option<f64>,
@@ -54,18 +58,35 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     let (first, spec) = (&sources[0], specs[0].as_ref());
     let files: Vec<&Path> = sources.iter().map(|it| it.points.as_path()).collect();
+    let mut settings = spec.map(|spec| spec.analysis.clone()).unwrap_or_default();
+    if let Some(threshold) = args.threshold {
+        settings.efficiency_threshold = threshold;
+    }
+    let axis = axis(args.x.as_deref())?;
     let found = find(&Results {
         files: &files,
         specs: &specs.iter().map(Option::as_ref).collect::<Vec<_>>(),
-        settings: &spec.map(|spec| spec.analysis.clone()).unwrap_or_default(),
-        size_axis: size_axis(args.x.as_deref())?,
+        settings: &settings,
+        axis,
         threads: threads(None),
     })?;
-    if found.collective().is_some() {
-        refuse_scaling(args)?;
-    }
+    refuse_scaling(args, &found)?;
 
-    let folder = target(args, first)?;
+    let apart = match (found.comparison(), args.x.is_some(), args.threshold) {
+        (Some(comparison), ..) => Some(format!("by-{}", comparison.axis)),
+        (None, true, _) => Some(format!("over-{axis}")),
+        (None, false, Some(threshold)) => Some(format!("threshold-{threshold}")),
+        (None, false, None) => None,
+    };
+    let analysed = Analysed {
+        sources: &sources,
+        out: args.out.as_deref(),
+        apart,
+    };
+    let folder = analysed.folder()?;
+    if analysed.apart.is_some() || sources.len() > 1 {
+        terminal::log(&format!("findings are in {}", folder.path().display()));
+    }
     let origin = origin(&first.points, spec)?;
     let question = spec.and_then(question);
     write_findings(&folder, &origin, &found, question)?;
@@ -84,35 +105,51 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     })
 }
 
-/// Refuses options about scaling, which a collective study does not have.
-fn refuse_scaling(args: &Args) -> Result<(), Failure> {
+/// Refuses options about scaling where nothing scales: in a collective study, and in a comparison.
+fn refuse_scaling(args: &Args, found: &StudyFindings) -> Result<(), Failure> {
     let run = args.runs[0].display();
-    if let Some(axis) = &args.x {
-        return Err(Failure::usage(format!(
+    let scaling = [
+        ("--fail-below", args.fail_below),
+        ("--threshold", args.threshold),
+    ];
+    let asked = scaling
+        .iter()
+        .find_map(|(option, value)| Some((option, (*value)?)));
+    match (found, &args.x, asked) {
+        (StudyFindings::Collective(_), Some(axis), _) => Err(Failure::usage(format!(
             "`{run}` is a collective study, whose size is that of its messages, so `--x {axis}` has nothing to \
              choose; leave it out"
-        )));
-    }
-    if let Some(least) = args.fail_below {
-        return Err(Failure::usage(format!(
-            "`{run}` is a collective study, which has no scaling efficiency to hold against `--fail-below {least}`; \
+        ))),
+        (StudyFindings::Collective(_), None, Some((option, least))) => {
+            Err(Failure::usage(format!(
+                "`{run}` is a collective study, which has no scaling efficiency to hold against `{option} {least}`; \
              leave it out, or hold two runs against each other with `sweep diff`"
-        )));
+            )))
+        }
+        (StudyFindings::Comparison(comparison), _, Some((option, least))) => {
+            let axis = comparison.axis;
+            Err(Failure::usage(format!(
+                "`{axis}` is no resource to scale over, so there is no scaling efficiency to hold against `{option} \
+                 {least}`; leave it out"
+            )))
+        }
+        (StudyFindings::Collective(_) | StudyFindings::Comparison(_), _, None)
+        | (StudyFindings::Training(_), ..) => Ok(()),
     }
-    Ok(())
 }
 
-/// The axis of `--x`, which has to be numeric.
-fn size_axis(name: Option<&str>) -> Result<Axis, Failure> {
+/// The axis of `--x`: one of training.
+fn axis(name: Option<&str>) -> Result<Axis, Failure> {
     let Some(name) = name else {
         return Ok(Axis::Gpus);
     };
     let axis: Axis = name.parse().map_err(Failure::usage)?;
-    match axis.info().domain.column_type() {
-        ColumnType::Int | ColumnType::Real => Ok(axis),
-        ColumnType::Text | ColumnType::Bool => Err(Failure::usage(format!(
-            "axis `{axis}` holds no numbers, so it cannot be the size; try nic_gbit_per_s, seq_len or global_batch"
-        ))),
+    if axis.belongs_to(StudyKind::Training) {
+        Ok(axis)
+    } else {
+        Err(Failure::usage(format!(
+            "axis `{axis}` belongs to collective studies, which have no scaling"
+        )))
     }
 }
 
@@ -141,6 +178,7 @@ fn fails(findings: &Findings, least: f64) -> bool {
 fn write_plots(directory: &Path, found: &StudyFindings) -> Result<(), Failure> {
     let plots = match found {
         StudyFindings::Training(findings) => report::plots(findings),
+        StudyFindings::Comparison(_) => Vec::new(),
         StudyFindings::Collective(found) => report::collective_plots(found),
     };
     create_folder(directory)?;
@@ -159,32 +197,6 @@ fn write_plots(directory: &Path, found: &StudyFindings) -> Result<(), Failure> {
     #[cfg(not(feature = "png"))]
     terminal::log("charts are SVG only: this program was built without the feature `png`");
     Ok(())
-}
-
-fn create_folder(path: &Path) -> Result<(), Failure> {
-    let failed = |error| Failure::io(format!("cannot create `{}`: {error}", path.display()));
-    fs::create_dir_all(path).map_err(failed)
-}
-
-/// The folder asked for, the run's own, or the one that the first file lies in.
-fn target(args: &Args, first: &RunSource) -> Result<RunFolder, Failure> {
-    let path = match (&args.out, &first.folder) {
-        (Some(out), _) => {
-            create_folder(out)?;
-            out.clone()
-        }
-        (None, Some(folder)) if args.runs.len() == 1 => return Ok(folder.clone()),
-        (None, Some(folder)) => parent(folder.path()),
-        (None, None) => parent(&first.points),
-    };
-    Ok(RunFolder::existing(&path))
-}
-
-fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        Some(_) | None => PathBuf::from("."),
-    }
 }
 
 /// The provenance of a file: that of its spec, or what the file records, which is little when another

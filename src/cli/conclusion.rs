@@ -57,7 +57,7 @@ fn analyse(done: &Done<'_>) -> Result<Option<StudyFindings>, Failure> {
         files: &[&done.folder.points()],
         specs: &[Some(done.spec)],
         settings: &done.spec.analysis,
-        size_axis: Axis::Gpus,
+        axis: Axis::Gpus,
         threads: done.threads,
     })?;
     write_findings(done.folder, done.provenance, &found, question(done.spec))?;

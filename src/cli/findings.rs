@@ -33,15 +33,15 @@ pub(super) struct Results<'a> {
     pub(super) specs: &'a [Option<&'a Spec>],
     /// Settings of the analysis.
     pub(super) settings: &'a AnalysisSettings,
-    /// Axis that training scales over.
-    pub(super) size_axis: Axis,
+    /// Resource that training scales over, or axis whose values are compared.
+    pub(super) axis: Axis,
     /// Threads that simulate.
     pub(super) threads: NonZeroUsize,
 }
 
 /// Findings of results; those of training include re-simulated points.
 pub(super) fn find(results: &Results<'_>) -> Result<StudyFindings, Failure> {
-    let found = analyse_files(results.files, results.settings, results.size_axis);
+    let found = analyse_files(results.files, results.settings, results.axis);
     let mut found = found.map_err(|error| match error {
         FilesError::Read(ref fault) if !fault.is_impossible_value() => Failure::io(error),
         FilesError::Read(_) | FilesError::Kinds { .. } => Failure::usage(error),
@@ -90,6 +90,7 @@ pub(super) fn write_findings(
             write_scaling(folder, provenance, findings)?;
             report::page(findings, &heading)
         }
+        StudyFindings::Comparison(found) => report::comparison_page(found, &heading),
         StudyFindings::Collective(found) => report::collective_page(found, &heading),
     };
     folder
@@ -115,6 +116,7 @@ fn write_scaling(
 pub(super) fn summary(found: &StudyFindings, question: Option<&str>) -> String {
     match found {
         StudyFindings::Training(findings) => report::summary(findings, question),
+        StudyFindings::Comparison(found) => report::comparison_summary(found, question),
         StudyFindings::Collective(found) => report::busbw_summary(found, question),
     }
 }
@@ -129,13 +131,14 @@ fn origin(provenance: &Provenance) -> String {
     )
 }
 
-/// A JSON object with the findings added: `findings`, `rows` and the basis of `prices` of training, or
+/// A JSON object with the findings added: `findings`, `rows` and the basis of `prices` of training, `comparison`, or
 /// `collectives`.
 pub(super) fn with_findings(mut value: Value, found: Option<&StudyFindings>) -> Value {
     let training = found.and_then(StudyFindings::training);
     value["findings"] = json!(training);
     value["rows"] = json!(training.map(series_rows));
-    value["prices"] = json!(training.filter(|it| it.costs_money()).map(|_| PRICES));
+    value["prices"] = json!(found.filter(|it| it.costs_money()).map(|_| PRICES));
+    value["comparison"] = json!(found.and_then(StudyFindings::comparison));
     value["collectives"] = json!(found.and_then(StudyFindings::collective));
     value
 }

@@ -3,6 +3,7 @@
 //! Results go to stdout; progress, warnings and errors to stderr.
 
 mod analyze;
+mod analyze_target;
 mod completions;
 mod conclusion;
 mod diff;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use itertools::Itertools;
 
-use crate::analysis::{BreakdownStatus, Findings, KeyValue, SeriesFinding};
+use crate::analysis::{BreakdownStatus, Dimension, Findings, KeyValue, SeriesFinding};
 use crate::report::choices::{choices_words, named_choices};
 use crate::report::networks::network_sentences;
 use crate::report::quantity::{count, percent};
@@ -36,6 +36,7 @@ fn answer_sentences(
     found.extend(breakdown_sentence(findings));
     found.extend(breakdown_by_batch(findings));
     found.extend(teeth(findings));
+    found.extend(same_simulations(findings));
     found.extend(resimulated::sentences(findings));
     found
 }
@@ -94,6 +95,7 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
     let unconfirmed = with(BreakdownStatus::Unconfirmed).count();
     let maybe = match unconfirmed {
         0 => String::new(),
+        1 => "; 1 more falls under it at one size alone (unconfirmed)".to_owned(),
         n => format!("; {n} more fall under it at one size alone (unconfirmed)"),
     };
     if broken.is_empty() {
@@ -163,7 +165,10 @@ fn causes(broken: &[&SeriesFinding]) -> String {
 /// Number of series of each global batch that break down, with the median size.
 fn breakdown_by_batch(findings: &Findings) -> Option<String> {
     const BATCHES: usize = 6;
-    if !findings.varied.contains(&Axis::GlobalBatch) {
+    if !findings
+        .varied
+        .contains(&Dimension::Axis(Axis::GlobalBatch))
+    {
         return None;
     }
     // By the bits of the batch, which sort as positive numbers do: curves, and sizes where they break.
@@ -201,7 +206,7 @@ fn breakdown_by_batch(findings: &Findings) -> Option<String> {
 /// Number of sizes under the upper envelope of their series, with the deepest as an example.
 fn teeth(findings: &Findings) -> Option<String> {
     let mut deepest: Option<(f64, String)> = None;
-    let mut teeth = 0;
+    let mut teeth = 0_u32;
     for series in &findings.series {
         let mut best = 0.0_f64;
         for (size, _) in series.ran() {
@@ -222,8 +227,28 @@ fn teeth(findings: &Findings) -> Option<String> {
     let (left, example) = deepest?;
     let plural = if teeth == 1 { " is" } else { "s are" };
     Some(format!(
-        "{teeth} size{plural} slower per GPU than sizes around, because batch or layers divide unevenly there, and \
+        "{} size{plural} slower per GPU than sizes around, because batch or layers divide unevenly there, and \
          count for no breakdown; the largest drop is {example}, {} under the best smaller size.",
+        count(f64::from(teeth)),
         percent(1.0 - left)
     ))
+}
+
+/// Dimensions along which rows are the same simulations: `… counted as one series: collective ring/tree in 48 of 48.`
+fn same_simulations(findings: &Findings) -> Option<String> {
+    let series = findings.series.iter();
+    let joined = series.flat_map(|series| {
+        let dimensions = Dimension::all();
+        dimensions.filter_map(|it| {
+            let value = series.dimension(it)?;
+            matches!(value, KeyValue::Several(_)).then(|| format!("{it} {value}"))
+        })
+    });
+    let words = (joined.counts().into_iter())
+        .sorted_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)))
+        .map(|(values, count)| format!("{values} in {count} of {}", findings.series.len()))
+        .join("; ");
+    (!words.is_empty()).then(|| {
+        format!("The same to 0.1% whatever the value, and counted as one series: {words}.")
+    })
 }

@@ -55,14 +55,14 @@ pub(super) fn named_choices<'a>(
 }
 
 impl NamedChoice<'_> {
-    /// Cost in words: `$0.112 per million tokens`, of a whole training `$112 k and 16.4 h in all`, without prices
+    /// Cost in words: `$0.112 per million tokens`, of a whole training `$112 k in 16.4 h`, without prices
     /// `83% of the GPU-hours`; `None` for a row without a price beside others that have one.
     pub(super) fn cost_words(&self) -> Option<String> {
         let cost = self.choice.cost?;
         Some(match self.unit {
             CostUnit::Usd if self.size.training.is_some() => {
                 let time = seconds(self.choice.time_s);
-                format!("{} and {time} in all", dollars(cost))
+                format!("{} in {time}", dollars(cost))
             }
             CostUnit::Usd => {
                 let work = match self.measured.tokens_per_s {
@@ -83,7 +83,7 @@ impl NamedChoice<'_> {
         let with = if self.choice.series == self.fastest.series && !self.is_fastest() {
             String::new()
         } else {
-            self.series.label(&findings.other_axes())
+            self.series.label(&findings.other_dimensions())
         };
         let at = size_words(findings.size_axis, self.size);
         format!("{with} at {at}").trim_start().to_owned()
@@ -107,6 +107,10 @@ impl NamedChoice<'_> {
             CostUnit::Usd => self.cost_words(),
             CostUnit::GpuHours => None,
         };
+        let cost = cost.map(|cost| match self.size.training {
+            Some(_) => format!("{cost} for the whole training"),
+            None => cost,
+        });
         let facts = [
             Some(format!("{} per step", seconds(measured.step_time_s))),
             Some(rate_words(measured)),

@@ -8,6 +8,7 @@ mod answer;
 mod busbw;
 pub mod chart;
 mod choices;
+mod comparison;
 pub mod diff;
 mod networks;
 mod page;
@@ -21,8 +22,9 @@ pub(crate) mod trace;
 mod words;
 
 pub(crate) use busbw::busbw_summary;
-pub(crate) use page::collective_page;
+pub(crate) use comparison::comparison_summary;
 pub use page::{Heading, page};
+pub(crate) use page::{collective_page, comparison_page};
 pub(crate) use panels::collective_plots;
 pub use panels::plots;
 pub use summary::summary;

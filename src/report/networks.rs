@@ -3,7 +3,7 @@
 
 use itertools::Itertools;
 
-use crate::analysis::{Findings, KeyValue, SeriesFinding};
+use crate::analysis::{Dimension, Findings, KeyValue, SeriesFinding};
 use crate::report::quantity::{count, three_digits};
 use crate::spec::Axis;
 
@@ -24,7 +24,7 @@ struct Contender<'a> {
 /// A sentence or two per model: topologies against the fastest at the largest size, everything else
 /// as the fastest has it; then oversubscription.
 pub(super) fn network_sentences(findings: &Findings) -> Vec<String> {
-    if !findings.varied.contains(&Axis::Topology) {
+    if !findings.varied.contains(&Dimension::Axis(Axis::Topology)) {
         return Vec::new();
     }
     let mut models: Vec<Option<&KeyValue>> = Vec::new();
@@ -59,29 +59,25 @@ fn of_model(findings: &Findings, model: Option<&KeyValue>) -> Vec<String> {
     let Some((least, best)) = fastest else {
         return Vec::new();
     };
-    let is_of_network = |axis: &Axis| matches!(axis, Axis::Topology | Axis::Oversubscription);
-    let (_, others): (Vec<Axis>, Vec<Axis>) =
-        findings.varied.iter().partition(|it| is_of_network(it));
+    let is_of_network = |dimension: &Dimension| {
+        matches!(
+            dimension,
+            Dimension::Axis(Axis::Topology | Axis::Oversubscription)
+        )
+    };
+    let (_, others): (Vec<Dimension>, Vec<Dimension>) =
+        findings.varied.iter().copied().partition(is_of_network);
     let is_contender = |series: &&SeriesFinding| {
         let mut others = others.iter();
-        others.all(|axis| series.value(*axis) == best.value(*axis))
+        others.all(|it| series.dimension(*it) == best.dimension(*it))
     };
     let contenders: Vec<Contender<'_>> = series()
         .filter(is_contender)
-        .filter_map(|series| {
-            Some(Contender {
-                name: series.value(Axis::Topology)?,
-                oversubscription: match series.value(Axis::Oversubscription) {
-                    Some(KeyValue::Number(ratio)) => *ratio,
-                    Some(KeyValue::Text(_) | KeyValue::Bool(_)) | None => 1.0,
-                },
-                step_time_s: step_time(series, gpus),
-            })
-        })
+        .flat_map(|series| contenders_of(series, step_time(series, gpus)))
         .collect();
     let sentence = topologies(&contenders, least).map(|words| {
         let subject = model.map_or_else(String::new, |model| format!("{model}: "));
-        let with = others.into_iter().filter(|axis| *axis != Axis::Model);
+        let with = others.into_iter().filter(|it| *it != Axis::Model);
         let with = match best.label(&with.collect::<Vec<_>>()) {
             label if label.is_empty() => String::new(),
             label => format!(" with {label}"),
@@ -92,6 +88,25 @@ fn of_model(findings: &Findings, model: Option<&KeyValue>) -> Vec<String> {
     (sentence.into_iter())
         .chain(oversubscription(&contenders))
         .collect()
+}
+
+/// The topologies that a series stands for, with each of its ratios of oversubscription.
+fn contenders_of(series: &SeriesFinding, step_time_s: Option<f64>) -> Vec<Contender<'_>> {
+    let names = series.value(Axis::Topology).map(KeyValue::values);
+    let ratios = series.value(Axis::Oversubscription);
+    let ratios = ratios.map_or_else(|| vec![None], KeyValue::values);
+    let pairs = names.into_iter().flatten().cartesian_product(ratios);
+    let contenders = pairs.filter_map(|(name, ratio)| {
+        Some(Contender {
+            name: name?,
+            oversubscription: match ratio {
+                Some(KeyValue::Number(ratio)) => *ratio,
+                Some(KeyValue::Text(_) | KeyValue::Bool(_) | KeyValue::Several(_)) | None => 1.0,
+            },
+            step_time_s,
+        })
+    });
+    contenders.collect()
 }
 
 /// The contenders of each topology, least oversubscribed first.

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use crate::analysis::{
-    BreakdownCause, BreakdownStatus, Estimate, Findings, KeyValue, Scaling, SeriesFinding,
+    BreakdownCause, BreakdownStatus, Dimension, Estimate, Findings, KeyValue, Scaling,
+    SeriesFinding,
 };
 use crate::record::Bottleneck;
 use crate::report::quantity::{count, decimal, dollars, percent, seconds};
 use crate::report::words::{cause_words, rate};
-use crate::spec::Axis;
 
 /// Size at which a series breaks down.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -47,8 +47,8 @@ impl BreaksAt {
 pub(crate) struct SeriesRow<'a> {
     /// Number of the series.
     pub(super) series: u32,
-    /// The varied axes with their values; `None` where the simulator chooses.
-    pub(super) axes: Vec<(Axis, Option<&'a KeyValue>)>,
+    /// The varied dimensions with their values; `None` where the simulator chooses.
+    pub(super) axes: Vec<(Dimension, Option<&'a KeyValue>)>,
     pub(super) scaling: Scaling,
     /// Recommended size: the fastest within the threshold.
     pub(super) size: Option<f64>,
@@ -87,7 +87,7 @@ impl<'a> SeriesRow<'a> {
         let cheapest = series.choice.and_then(|choice| choice.cheapest);
         Self {
             series: series.number,
-            axes: axes.map(|axis| (*axis, series.value(*axis))).collect(),
+            axes: axes.map(|axis| (*axis, series.dimension(*axis))).collect(),
             scaling: series.scaling,
             size: best.map(|size| size.point.size),
             step_time_s: measured.map(|it| it.step_time_s),

@@ -3,7 +3,7 @@
 use itertools::Itertools;
 
 use crate::analysis::{
-    BreakdownCause, BreakdownStatus, Findings, KeyValue, Selection, SeriesFinding,
+    BreakdownCause, BreakdownStatus, Dimension, Findings, KeyValue, Selection, SeriesFinding,
 };
 use crate::catalog::PRICES;
 use crate::record::Bottleneck;
@@ -58,7 +58,7 @@ fn push_table(text: &mut Text, findings: &Findings) {
         percent(findings.threshold)
     );
     let line = if grouped_by.is_empty() && series.len() == all {
-        format!("Each series {at}:")
+        format!("Each series {at}.")
     } else {
         let each = match grouped_by.as_slice() {
             [] => "The fastest".to_owned(),
@@ -154,12 +154,12 @@ fn cells(findings: &Findings, row: &SeriesRow<'_>, label: String) -> [String; 7]
 
 /// The label of each row; where one does not fit into its column, without the values that all rows share.
 fn labels(rows: &[SeriesRow<'_>]) -> Shortened {
-    let words: Vec<Vec<(Axis, String)>> = rows.iter().map(label_words).collect();
-    let joined = |words: &[(Axis, String)], kept: &dyn Fn(Axis) -> bool| {
+    let words: Vec<Vec<(Dimension, String)>> = rows.iter().map(label_words).collect();
+    let joined = |words: &[(Dimension, String)], kept: &dyn Fn(Dimension) -> bool| {
         let kept = words.iter().filter(|(axis, _)| kept(*axis));
         kept.map(|(_, word)| word).join(" ")
     };
-    let full = |words: &Vec<(Axis, String)>| match words.as_slice() {
+    let full = |words: &Vec<(Dimension, String)>| match words.as_slice() {
         [] => "all points".to_owned(),
         words => joined(words, &|_| true),
     };
@@ -170,11 +170,11 @@ fn labels(rows: &[SeriesRow<'_>]) -> Shortened {
             rest: labels,
         };
     }
-    let of_axis = |words: &[(Axis, String)], axis: Axis| {
+    let of_axis = |words: &[(Dimension, String)], axis: Dimension| {
         let found = words.iter().find(|(other, _)| *other == axis);
         found.map(|(_, word)| word.clone())
     };
-    let is_common = |axis: Axis| words.iter().map(|it| of_axis(it, axis)).all_equal();
+    let is_common = |axis: Dimension| words.iter().map(|it| of_axis(it, axis)).all_equal();
     Shortened {
         common: joined(&words[0], &is_common),
         rest: words
@@ -191,18 +191,19 @@ fn labels(rows: &[SeriesRow<'_>]) -> Shortened {
 }
 
 /// The values of the varied axes, numbers under a short name: `llama3-70b h100-sxm b1024 ring`.
-fn label_words(row: &SeriesRow<'_>) -> Vec<(Axis, String)> {
+fn label_words(row: &SeriesRow<'_>) -> Vec<(Dimension, String)> {
     // What people look for first stands first.
-    let (names, others): (Vec<_>, Vec<_>) =
-        (row.axes.iter().copied()).partition(|(axis, _)| matches!(axis, Axis::Model | Axis::Gpu));
+    let (names, others): (Vec<_>, Vec<_>) = (row.axes.iter().copied())
+        .partition(|(axis, _)| matches!(axis, Dimension::Axis(Axis::Model | Axis::Gpu)));
     let words = names.into_iter().chain(others).filter_map(|(axis, value)| {
         let word = match value? {
             KeyValue::Text(name) => name.to_string(),
             // As networks state it: 2:1 is twice as much towards the nodes as upwards.
             KeyValue::Number(ratio) if axis == Axis::Oversubscription => format!("{ratio}:1"),
-            KeyValue::Number(number) => format!("{}{number}", short_axis(axis)),
+            KeyValue::Number(number) => format!("{}{number}", short_name(axis)),
             KeyValue::Bool(true) => axis.to_string(),
             KeyValue::Bool(false) => format!("no-{axis}"),
+            KeyValue::Several(_) => value?.to_string(),
         };
         Some((axis, word))
     });
@@ -210,12 +211,12 @@ fn label_words(row: &SeriesRow<'_>) -> Vec<(Axis, String)> {
 }
 
 /// The prefix of a number in a label.
-fn short_axis(axis: Axis) -> &'static str {
-    match axis {
-        Axis::GlobalBatch | Axis::BatchPerGpu => "b",
-        Axis::MicroBatch => "mb",
-        Axis::SeqLen => "s",
-        Axis::NicGbitPerS => "nic",
+const fn short_name(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Axis(Axis::GlobalBatch | Axis::BatchPerGpu) => "b",
+        Dimension::Axis(Axis::MicroBatch) => "mb",
+        Dimension::Axis(Axis::SeqLen) => "s",
+        Dimension::Axis(Axis::NicGbitPerS) => "nic",
         other => other.as_str(),
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn frozen_series<'a>(
         .collect::<Option<Vec<Record>>>()?;
     let frozen = Series {
         key: series.key.clone(),
+        run: series.run.clone(),
         scaling: series.scaling,
         points: as_rows(&records, &rows)?,
     };

@@ -296,7 +296,7 @@ fn the_summary_opens_with_question_and_answer_in_80_columns() {
       Scaling breaks down (under 80% efficiency) in 2 of 2 series, at 32 GPUs.
         Causes: data-parallel communication (2).
 
-    Each series at its fastest size within 80% efficiency:
+    Each series at its fastest size within 80% efficiency.
     series                        GPUs    step eff. breaks at cause        bound
     h100-sxm                        32  2.50 s  80%        32 dp comm      compute
     a100-80gb-sxm                   32  2.50 s  80%        32 dp comm      compute

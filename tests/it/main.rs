@@ -3,6 +3,7 @@
 
 mod again;
 mod analysis;
+mod analyze_options;
 mod bad_results;
 mod cli;
 mod cli_bad_input;

@@ -7,7 +7,7 @@ use crate::report::answer::{sentences_beside_table, why_nothing_ran};
 use crate::report::choices::{NamedChoice, named_choices};
 use crate::report::quantity::{percent, seconds};
 use crate::report::series_row::{BreaksAt, SeriesRow};
-use crate::report::words::{counts_line, rate_words, size_phrase};
+use crate::report::words::{counts_line, rate_words, size_number, size_unit};
 
 /// Most models of the table.
 const MODELS: usize = 8;
@@ -36,14 +36,14 @@ fn choices(findings: &Findings) -> Markup {
     let titles = [
         ("model", !by.is_empty()),
         ("choice", true),
-        ("with", !findings.other_axes().is_empty()),
-        ("at", true),
+        ("with", !findings.other_dimensions().is_empty()),
+        (size_unit(findings.size_axis), true),
         ("step", true),
         ("rate", true),
         ("MFU", true),
         ("cost", true),
         ("efficient", true),
-        ("breaks down at", true),
+        ("breaks at", true),
     ];
     let has_column = |place: &usize| titles[*place].1;
     let columns: Vec<usize> = (0..titles.len()).filter(has_column).collect();
@@ -88,15 +88,15 @@ fn rows(findings: &Findings, answer: &Answer, most: usize) -> Vec<[String; 10]> 
 fn cells(findings: &Findings, model: &str, choice: &NamedChoice<'_>) -> [String; 10] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
     let row = SeriesRow::new(findings, choice.series);
-    let phrase = |size: f64| size_phrase(findings.size_axis, size);
-    let cause = row.cause.map(|cause| format!(": {}", cause.title()));
+    let number = |size: f64| size_number(findings.size_axis, size);
+    let cause = row.cause.map(|cause| format!(" {}", cause.short()));
     let cause = cause.unwrap_or_default();
     let efficiency = choice.size.efficiency;
     [
         model.to_owned(),
         choice.title.to_owned(),
-        choice.series.label(&findings.other_axes()),
-        phrase(choice.size.point.size),
+        choice.series.label(&findings.other_dimensions()),
+        number(choice.size.point.size),
         seconds(choice.measured.step_time_s),
         rate_words(&choice.measured),
         or_dash(choice.measured.mfu.map(percent)),
@@ -105,9 +105,9 @@ fn cells(findings: &Findings, model: &str, choice: &NamedChoice<'_>) -> [String;
         match row.breaks_at {
             BreaksAt::NeverRan => "–".to_owned(),
             BreaksAt::OneSize => "only one size ran".to_owned(),
-            BreaksAt::Beyond(largest) => format!("not up to {}", phrase(largest)),
-            BreaksAt::Confirmed(size) => format!("{}{cause}", phrase(size)),
-            BreaksAt::Unconfirmed(size) => format!("{}{cause} (unconfirmed)", phrase(size)),
+            BreaksAt::Beyond(largest) => format!("> {}", number(largest)),
+            BreaksAt::Confirmed(size) => format!("{}{cause}", number(size)),
+            BreaksAt::Unconfirmed(size) => format!("{}?{cause}", number(size)),
         },
     ]
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::document::filter;
-use crate::analysis::{Findings, KeyValue, SeriesFinding};
+use crate::analysis::{Dimension, Findings, KeyValue, SeriesFinding};
 use crate::report::quantity::count;
 use crate::report::series_row::{COLUMNS, Cell, SeriesRow, axis_cell};
 use crate::report::summary::PAGE_ROWS;
@@ -68,11 +68,11 @@ fn shown(findings: &Findings) -> Vec<&SeriesFinding> {
 
 /// The headings; whether a column holds numbers is read from the cells of a series.
 fn head(findings: &Findings, example: Option<&SeriesFinding>) -> Markup {
-    let of_numbers = |axis: &crate::spec::Axis| {
+    let of_numbers = |dimension: &Dimension| {
         let values = findings
             .series
             .iter()
-            .filter_map(|series| series.value(*axis));
+            .filter_map(|series| series.dimension(*dimension));
         values
             .into_iter()
             .all(|value| matches!(value, KeyValue::Number(_)))
@@ -87,7 +87,7 @@ fn head(findings: &Findings, example: Option<&SeriesFinding>) -> Markup {
     html! {
         thead {
             tr {
-                @for axis in &findings.varied { (heading(axis.as_str(), !of_numbers(axis))) }
+                @for it in &findings.varied { (heading(it.as_str(), !of_numbers(it))) }
                 @for (title, cell) in COLUMNS { (heading(title, is_text(*cell))) }
             }
         }

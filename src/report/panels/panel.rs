@@ -1,25 +1,26 @@
 //! Selection of the series that a panel shows, and their colours.
 
 use super::styles::{LINES, styles};
-use crate::analysis::{Findings, SeriesFinding, fastest_of_groups, grouping};
+use crate::analysis::{Dimension, Findings, SeriesFinding, fastest_of_groups, grouping};
 use crate::spec::Axis;
 
 /// Most panels of a section.
 const PANELS: usize = 6;
 
-/// Axes along which the series of one line differ, those first that move its breakdown point most.
-const FINER: &[Axis] = &[
-    Axis::GlobalBatch,
-    Axis::BatchPerGpu,
-    Axis::SeqLen,
-    Axis::NicGbitPerS,
-    Axis::Topology,
-    Axis::Oversubscription,
-    Axis::Gpu,
-    Axis::Cluster,
-    Axis::Precision,
-    Axis::Stack,
-    Axis::Collective,
+/// Dimensions along which the series of one line differ, those first that move its breakdown point most.
+const FINER: &[Dimension] = &[
+    Dimension::Axis(Axis::GlobalBatch),
+    Dimension::Axis(Axis::BatchPerGpu),
+    Dimension::Run,
+    Dimension::Axis(Axis::SeqLen),
+    Dimension::Axis(Axis::NicGbitPerS),
+    Dimension::Axis(Axis::Topology),
+    Dimension::Axis(Axis::Oversubscription),
+    Dimension::Axis(Axis::Gpu),
+    Dimension::Axis(Axis::Cluster),
+    Dimension::Axis(Axis::Precision),
+    Dimension::Axis(Axis::Stack),
+    Dimension::Axis(Axis::Collective),
 ];
 
 /// A series with the name of its line.
@@ -30,14 +31,14 @@ pub(crate) type Named<'a> = (String, &'a SeriesFinding);
 pub(crate) struct Panel<'a> {
     /// Label that the series share: the model, where models differ.
     pub(crate) name: String,
-    /// Axes on which the lines differ.
-    pub(crate) by: Vec<Axis>,
+    /// Dimensions in which the lines differ.
+    pub(crate) by: Vec<Dimension>,
     /// The series, fastest first, with the names of their lines.
     pub(crate) lines: Vec<Named<'a>>,
     /// Colour and marker of each line: the same for the same name in every panel.
     pub(crate) styles: Vec<usize>,
-    /// An axis on which the lines do not differ, and the variants of the fastest series along it.
-    pub(crate) spread: Option<(Axis, Vec<Named<'a>>)>,
+    /// A dimension in which the lines do not differ, and the variants of the fastest series along it.
+    pub(crate) spread: Option<(Dimension, Vec<Named<'a>>)>,
     /// All series of the panel, shown or not.
     pub(crate) all: Vec<&'a SeriesFinding>,
 }
@@ -52,7 +53,7 @@ pub(crate) fn panels(findings: &Findings) -> (Vec<Panel<'_>>, usize) {
         &selection.grouped_by
     };
     let by = grouped.iter().copied().filter(|axis| !model.contains(axis));
-    let by: Vec<Axis> = by.collect();
+    let by: Vec<Dimension> = by.collect();
     let mut panels: Vec<Panel<'_>> = Vec::new();
     for series in selection.series {
         let name = series.label(model);
@@ -94,8 +95,8 @@ pub(crate) fn panels(findings: &Findings) -> (Vec<Panel<'_>>, usize) {
     (panels, hidden)
 }
 
-/// Varied axes in the order in which a panel shows them where there is room: the usual ones first.
-fn finer(findings: &Findings) -> impl Iterator<Item = Axis> + '_ {
+/// Varied dimensions in the order in which a panel shows them where there is room: the usual ones first.
+fn finer(findings: &Findings) -> impl Iterator<Item = Dimension> + '_ {
     let usual = FINER
         .iter()
         .copied()
@@ -108,15 +109,15 @@ fn finer(findings: &Findings) -> impl Iterator<Item = Axis> + '_ {
     usual.chain(others)
 }
 
-/// Variants of the fastest series of a panel along the first axis on which the lines do not differ.
-fn spread<'a>(findings: &Findings, panel: &Panel<'a>) -> Option<(Axis, Vec<Named<'a>>)> {
+/// Variants of the fastest series of a panel along the first dimension in which the lines do not differ.
+fn spread<'a>(findings: &Findings, panel: &Panel<'a>) -> Option<(Dimension, Vec<Named<'a>>)> {
     let (_, fastest) = panel.lines.first()?;
     let axis = finer(findings).find(|axis| !panel.by.contains(axis))?;
     let mut alike: Vec<Named<'a>> = panel
         .all
         .iter()
         .filter(|other| {
-            let differs = |of: &&Axis| other.value(**of) != fastest.value(**of);
+            let differs = |of: &&Dimension| other.dimension(**of) != fastest.dimension(**of);
             other.choice.is_some()
                 && findings
                     .varied
@@ -137,7 +138,11 @@ impl<'a> Panel<'a> {
     pub(super) fn style_of(&self, series: &SeriesFinding) -> usize {
         self.lines
             .iter()
-            .position(|(_, line)| self.by.iter().all(|a| line.value(*a) == series.value(*a)))
+            .position(|(_, line)| {
+                self.by
+                    .iter()
+                    .all(|by| line.dimension(*by) == series.dimension(*by))
+            })
             .map_or(LINES - 2, |place| self.styles[place])
     }
 
@@ -155,7 +160,7 @@ impl<'a> Panel<'a> {
         &self,
         findings: &Findings,
         most: usize,
-    ) -> (Vec<Axis>, Vec<&'a SeriesFinding>) {
+    ) -> (Vec<Dimension>, Vec<&'a SeriesFinding>) {
         let finer = finer(findings).filter(|axis| !self.by.contains(axis));
         let axes = grouping(&self.all, self.by.clone(), finer, most);
         let series = fastest_of_groups(&self.all, &axes);

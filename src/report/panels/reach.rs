@@ -6,11 +6,10 @@ use super::curves::{size_axis, titled};
 use super::panel::{Panel, best_rate};
 use super::tips::{breakdown_words, gap, tip};
 use crate::analysis::{
-    BreakdownCause, BreakdownStatus, Findings, KeyValue, SeriesFinding, SizeFinding,
+    BreakdownCause, BreakdownStatus, Dimension, Findings, KeyValue, SeriesFinding, SizeFinding,
 };
 use crate::report::chart::{Range, RangeChart, RangeMark};
 use crate::report::quantity::percent;
-use crate::spec::Axis;
 
 /// Maximum number of rows of the chart.
 const ROWS: usize = 22;
@@ -27,7 +26,7 @@ pub(crate) fn reach_chart(findings: &Findings, panel: &Panel<'_>) -> Option<Rang
     axes.retain(|axis| {
         series
             .iter()
-            .any(|other| other.value(*axis) != series[0].value(*axis))
+            .any(|other| other.dimension(*axis) != series[0].dimension(*axis))
     });
     if series.iter().all(|series| series.ran().nth(1).is_none()) {
         return None;
@@ -56,8 +55,13 @@ pub(crate) fn reach_chart(findings: &Findings, panel: &Panel<'_>) -> Option<Rang
     })
 }
 
-fn range(findings: &Findings, panel: &Panel<'_>, series: &SeriesFinding, axes: &[Axis]) -> Range {
-    let values = axes.iter().map(|axis| series.value(*axis));
+fn range(
+    findings: &Findings,
+    panel: &Panel<'_>,
+    series: &SeriesFinding,
+    axes: &[Dimension],
+) -> Range {
+    let values = axes.iter().map(|axis| series.dimension(*axis));
     let name = values.map(|value| value.map_or_else(|| "auto".to_owned(), KeyValue::to_string));
     Range {
         name: match axes {

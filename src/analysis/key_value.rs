@@ -1,0 +1,105 @@
+//! The values that tell series apart.
+
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use itertools::Itertools;
+use serde::Serialize;
+
+/// The value that an axis has throughout a series.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeyValue {
+    /// A name.
+    Text(Arc<str>),
+    /// A number.
+    Number(f64),
+    /// A switch.
+    Bool(bool),
+    /// Values with which the rows are the same simulations; `None` where the simulator chooses.
+    Several(Arc<[Option<KeyValue>]>),
+}
+
+/// Readers refuse cells that are no number.
+impl Eq for KeyValue {}
+
+impl Hash for KeyValue {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kind().hash(state);
+        match self {
+            Self::Text(text) => text.hash(state),
+            Self::Number(number) => number.to_bits().hash(state),
+            Self::Bool(switch) => switch.hash(state),
+            Self::Several(values) => values.hash(state),
+        }
+    }
+}
+
+impl PartialOrd for KeyValue {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Names, then numbers, then switches, then several values.
+impl Ord for KeyValue {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
+            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
+            (Self::Several(a), Self::Several(b)) => a.cmp(b),
+            (Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Several(_), _) => {
+                self.kind().cmp(&other.kind())
+            }
+        }
+    }
+}
+
+impl KeyValue {
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Text(_) => 0,
+            Self::Number(_) => 1,
+            Self::Bool(_) => 2,
+            Self::Several(_) => 3,
+        }
+    }
+
+    /// The values, one or several; `None` where the simulator chooses.
+    pub(crate) fn values(&self) -> Vec<Option<&Self>> {
+        match self {
+            Self::Several(values) => values.iter().map(Option::as_ref).collect(),
+            Self::Text(_) | Self::Number(_) | Self::Bool(_) => vec![Some(self)],
+        }
+    }
+}
+
+impl Serialize for KeyValue {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Bool(switch) => serializer.serialize_bool(*switch),
+            Self::Several(values) => serializer.collect_seq(values.iter()),
+        }
+    }
+}
+
+impl std::fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.pad(text),
+            Self::Number(number) => f.pad(&number.to_string()),
+            Self::Bool(true) => f.pad("on"),
+            Self::Bool(false) => f.pad("off"),
+            Self::Several(values) => {
+                let names = values.iter().map(|value| {
+                    let value = value.as_ref();
+                    value.map_or_else(|| "auto".to_owned(), Self::to_string)
+                });
+                f.pad(&names.into_iter().join("/"))
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Settings of a run besides its axes: what its spec defines of its own.
+
+use toml::{Table, Value};
+
+/// Keys that say which points there are and what is asked of them, not what they are.
+const OF_THE_GRID: [&str; 13] = [
+    "name",
+    "description",
+    "kind",
+    "include",
+    "where",
+    "grid",
+    "zip",
+    "point",
+    "defaults",
+    "analysis",
+    "question",
+    "metrics",
+    "charts",
+];
+
+/// Paths and values of the settings in the resolved text of a spec: `gpus.h100-sxm.price_per_hour`, `4.92 USD`. None of
+/// a text that is no TOML.
+pub(crate) fn run_settings(spec: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let table: Table = spec.parse().unwrap_or_default();
+    for (key, value) in &table {
+        if !OF_THE_GRID.contains(&key.as_str()) {
+            flatten(key, value, &mut found);
+        }
+    }
+    found
+}
+
+fn flatten(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table {
+                flatten(&format!("{path}.{key}"), value, found);
+            }
+        }
+        Value::String(text) => found.push((path.to_owned(), text.clone())),
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Array(_) => found.push((path.to_owned(), value.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_spec_defines_is_a_setting_and_its_grid_is_not() {
+        let text = "name = \"a\"\n[grid]\nnodes = [1, 2]\n[gpus.x]\nbase = \"b200\"\nprice_per_hour = \"3 USD\"\n";
+        let settings = run_settings(text);
+        let paths: Vec<(&str, &str)> = (settings.iter())
+            .map(|(path, value)| (path.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            paths,
+            [("gpus.x.base", "b200"), ("gpus.x.price_per_hour", "3 USD")]
+        );
+        assert!(run_settings("no toml").is_empty());
+    }
+}
