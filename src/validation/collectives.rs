@@ -46,12 +46,6 @@ columns! {
 pub(super) fn cases(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case>, TableFaults> {
     table.map_rows(|cells, row: CollectiveRow| {
         let measured = row.seconds(cells);
-        if measured.is_none() {
-            cells.fault(
-                BUS_BANDWIDTH,
-                "tells no time, and neither do `time_us` and `algbw_GBps`",
-            );
-        }
         let size = Bytes::from_f64(row.size_bytes.0);
         let subject = row.scenario(size, catalog).map(Subject::collective);
         let source = row.source.unwrap_or_default();
@@ -84,18 +78,23 @@ fn size_class(size: Bytes) -> &'static str {
 
 impl CollectiveRow {
     /// The measured time: as printed, or from a bandwidth in GB/s, `t = S/algbw = S·f/busbw` with nccl-tests' factor
-    /// `f`; `None` where no cell tells it.
+    /// `f`; `None` where no cell tells it, which is noted.
     fn seconds(&self, cells: &mut Row<'_>) -> Option<f64> {
         if let Some(Positive(micros)) = self.time_us {
             return Some(micros * 1e-6);
         }
-        let mut at_rate = |column: &str, factor: f64| {
-            let Positive(rate) = cells.cell::<Option<Positive>>(column)??;
-            Some(self.size_bytes.0 * factor / (rate * 1e9))
-        };
-        let seconds = at_rate(ALGORITHM_BANDWIDTH, 1.0)
-            .or_else(|| at_rate(BUS_BANDWIDTH, bus_factor(self.op, self.gpus)));
-        seconds.filter(|seconds| *seconds > 0.0)
+        let of_bus = bus_factor(self.op, self.gpus);
+        for (column, factor) in [(ALGORITHM_BANDWIDTH, 1.0), (BUS_BANDWIDTH, of_bus)] {
+            // A cell that cannot be read has been noted.
+            if let Some(Positive(rate)) = cells.cell::<Option<Positive>>(column)?
+                && factor > 0.0
+            {
+                return Some(self.size_bytes.0 * factor / (rate * 1e9));
+            }
+        }
+        let message = "tells no time, and neither do `time_us` and `algbw_GBps`";
+        cells.fault(BUS_BANDWIDTH, message);
+        None
     }
 
     fn scenario(&self, size: Bytes, catalog: &Catalog) -> Result<CollectiveScenario, String> {
@@ -177,6 +176,8 @@ mod tests {
         let text = format!(
             "{head},busbw_GBps\na,all-reduce,h100-sxm,4,1,,8,\nb,broadcast,h100-sxm,4,1,,8,1\n"
         );
+        let nought = format!("{head},busbw_GBps\na,all-reduce,h100-sxm,4,1,,8,0\n");
+        assert_eq!(read(&nought).expect_err("no rate is 0").0.len(), 1);
         let faults = read(&text)
             .expect_err("the first row has no time")
             .to_string();
