@@ -30,8 +30,10 @@ pub(crate) struct KernelContext<'a> {
 pub(crate) struct KernelTime {
     /// Time that the GPU is busy, without the gaps between kernels.
     pub busy: SimDuration,
-    /// Kernels that are launched.
+    /// Kernels that run.
     pub kernels: u32,
+    /// Calls in which the host launches them.
+    pub calls: u32,
     /// Work done.
     pub flops: Flops,
 }
@@ -72,9 +74,21 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
         Operator::Cast { elements } => context.cast(elements),
         Operator::Comm { .. } => (0.0, 0),
     };
+    let calls = match operator {
+        // The call that launches a product of each expert (`general_grouped_gemm` of Transformer Engine,
+        // transformer_engine/pytorch/module/grouped_linear.py).
+        Operator::GroupedGemm { .. } => 1,
+        Operator::Gemm { .. }
+        | Operator::Conv { .. }
+        | Operator::Attention { .. }
+        | Operator::Memory { .. }
+        | Operator::Cast { .. }
+        | Operator::Comm { .. } => kernels,
+    };
     KernelTime {
         busy: SimDuration::from_secs_f64(seconds),
         kernels,
+        calls,
         flops: operator.flops(),
     }
 }
@@ -295,7 +309,8 @@ mod tests {
         );
         let eight = 8.0 * one.busy.as_secs_f64();
         assert!((all.busy.as_secs_f64() - eight).abs() < 1e-9);
-        assert_eq!(all.kernels, 8);
+        // Eight kernels, launched by one call.
+        assert_eq!((all.kernels, all.calls), (8, 1));
     }
 
     // Delayed scaling reads 2 bytes and writes 1 + 1: 4 · 200·10⁶ bytes are 1 ms, and one floor.

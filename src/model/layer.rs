@@ -195,7 +195,7 @@ impl LayerBuilder {
         self.backward_weight.push(grouped(outputs, inputs, tokens));
         if bias {
             let bytes = experts * tokens * outputs * self.element_bytes;
-            self.backward_weight.push(memory(bytes, experts as u32));
+            self.backward_weight.push(memory(bytes, 1));
         }
         self.parameters.expert += experts * linear.parameters();
         self.has_weights(inputs, outputs);

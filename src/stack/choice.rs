@@ -102,6 +102,16 @@ closed_set! {
 }
 
 closed_set! {
+    /// How ZeRO-2 reduces the gradients of a step's microbatches.
+    pub(crate) enum ShardedGradients: "reduction of sharded gradients" {
+        /// After each microbatch, so that a rank adds up its part alone.
+        EachMicrobatch = "each-microbatch",
+        /// Once per step: gradients are added up whole.
+        Once = "once",
+    }
+}
+
+closed_set! {
     /// Format of the gradient buffers.
     pub(crate) enum GradientPrecision: "gradient precision" {
         /// 4 bytes.

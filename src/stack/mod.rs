@@ -7,7 +7,7 @@ pub(crate) mod choice;
 
 pub(crate) use choice::{
     EncoderHead, ExpertDispatch, GradientPrecision, LossMemory, LowPrecisionRecipe,
-    SelectiveRecompute, Sharding,
+    SelectiveRecompute, ShardedGradients, Sharding,
 };
 pub use choice::{PipelineSchedule, Recompute, ZeroStage};
 
@@ -33,6 +33,8 @@ data_table! {
         attention: Vec<AttentionKernel>,
         /// Sharding of parameters, gradients and optimizer states unless the spec says otherwise.
         sharding: Sharding,
+        /// When ZeRO-2 reduces gradients, which decides what of them a rank holds; default: each-microbatch.
+        sharded_gradients: ShardedGradients = ShardedGradients::EachMicrobatch,
         /// Recomputation unless the spec says otherwise; auto: the least that fits.
         recompute: Option<Recompute> [ValueKind::ChoiceOrAuto(Recompute::NAMES)],
         /// Meaning of selective recomputation.

@@ -70,6 +70,11 @@ impl JobRow {
         sizes.iter().all(Option::is_some) && self.recompute.is_some()
     }
 
+    /// Whether the row says that no rank has a replica.
+    fn has_one_replica(&self) -> bool {
+        self.dp == Some(1) && self.cp.unwrap_or(1) == 1
+    }
+
     /// Layout request of the row, without recomputation.
     pub(super) fn layout(&self) -> LayoutRequest {
         LayoutRequest {
@@ -85,7 +90,12 @@ impl JobRow {
                 self.vpp
             },
             dp: self.dp,
-            zero: self.zero,
+            zero: if self.zero == Some(ZeroStage::Z3) && self.has_one_replica() {
+                // What a row calls FSDP shards nothing then.
+                Some(ZeroStage::Z0)
+            } else {
+                self.zero
+            },
             sequence_parallel: self.sequence_parallel,
             attention: self.attention.as_deref().and_then(|name| name.parse().ok()),
             ..LayoutRequest::default()

@@ -18,15 +18,22 @@ fn reduction(layout: &Layout) -> CollectiveOp {
     }
 }
 
-/// Checks that a requested custom schedule fits the gradient reduction of a layout.
+/// Checks that parameters which are sharded have replicas, and that a requested custom schedule fits the gradient
+/// reduction of a layout.
 ///
 /// # Errors
-/// If it carries another operation than this ZeRO stage takes, or is made for another number of
-/// ranks.
+/// If there is one replica, or the schedule carries another operation than this ZeRO stage takes or is made for
+/// another number of ranks.
 pub(super) fn check_schedule(
     scenario: &TrainingScenario,
     layout: &Layout,
 ) -> Result<(), Infeasible> {
+    if layout.zero == ZeroStage::Z3 && !Replicas::of(scenario, layout).any() {
+        return Err(Infeasible::Limit(format!(
+            "zero 3 shards over replicas, the layout has dp {} × cp {}",
+            layout.dp, layout.cp
+        )));
+    }
     let asked = scenario.communication.collective.as_ref();
     let Some(own) = asked.and_then(Algorithm::custom) else {
         return Ok(());

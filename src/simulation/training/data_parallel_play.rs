@@ -3,6 +3,8 @@
 use crate::des::TaskId;
 use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
+use crate::simulation::training::memory::model_state::gathers;
+use crate::simulation::training::parameters::shards_gradients;
 use crate::simulation::training::passes::LayerCost;
 use crate::simulation::training::play::Player;
 use crate::simulation::training::schedule::{Pass, Slot};
@@ -37,13 +39,69 @@ impl Player<'_, '_> {
         matches!(self.costs.layout.zero, ZeroStage::Z1 | ZeroStage::Z2)
     }
 
+    /// Whether the gradients of every microbatch are reduced, not only their sum.
+    fn reduces_each(&self) -> bool {
+        shards_gradients(self.costs.scenario, self.costs.layout)
+    }
+
+    /// Whether parameters are gathered for the forward pass of every microbatch and kept until its backward pass.
+    fn gathers_each(&self) -> bool {
+        self.costs.layout.zero == ZeroStage::Z2 && gathers(self.costs.scenario)
+    }
+
     /// Whether gathers or reductions of a stage may be in flight when one of its passes ends: gathers at the first
     /// microbatch, reductions at the last, both all the time when parameters are sharded (ZeRO-3).
     pub(super) fn replicates_meanwhile(&self, stage: u32, slot: Slot) -> bool {
-        let gathered = slot.pass == Pass::Forward && slot.microbatch == 0 && self.gathers_ahead();
-        gathered
+        self.gathers_for(slot)
             || !self.reductions[stage as usize].is_empty()
             || self.costs.layout.zero == ZeroStage::Z3
+    }
+
+    /// Whether parameters are gathered behind a pass, where passes do not gather their own.
+    fn gathers_for(&self, slot: Slot) -> bool {
+        let first = slot.microbatch == 0 || self.gathers_each();
+        slot.pass == Pass::Forward && first && self.gathers_ahead()
+    }
+
+    /// Schedules what a pass waits for where nothing overlaps: the gathering of the parameters of its chunk.
+    ///
+    /// # Errors
+    /// If no algorithm can run on this network.
+    pub(super) fn gather_exposed(
+        &mut self,
+        stage: u32,
+        virtual_stage: usize,
+        slot: Slot,
+    ) -> Result<(), Infeasible> {
+        let gathers = slot.pass == Pass::Forward && self.gathers_each();
+        if gathers && !self.costs.overlap.parameters {
+            let held = self.costs.stages[virtual_stage].parameters();
+            let gather = self.replicas.parameters(held)?;
+            self.exposed(stage, gather);
+        }
+        Ok(())
+    }
+
+    /// Schedules the reduction of a microbatch's gradients behind their pass, where they are reduced each time and
+    /// nothing overlaps.
+    ///
+    /// # Errors
+    /// If a requested collective cannot run on this network.
+    pub(super) fn reduce_exposed(
+        &mut self,
+        stage: u32,
+        virtual_stage: usize,
+        slot: Slot,
+    ) -> Result<(), Infeasible> {
+        let overlaps = self.costs.overlap.gradients || self.costs.layout.zero == ZeroStage::Z3;
+        let makes_gradients = matches!(slot.pass, Pass::Backward | Pass::BackwardWeight);
+        if makes_gradients && self.reduces_each() && !overlaps {
+            let held = self.costs.stages[virtual_stage].parameters();
+            let reduction = self.replicas.gradients(held)?;
+            self.carried_by(&reduction);
+            self.exposed(stage, reduction);
+        }
+        Ok(())
     }
 
     /// Schedules one pass on the streams of its stage.
@@ -63,12 +121,9 @@ impl Player<'_, '_> {
         let (gathers, reduces) = if sharded {
             (slot.pass != Pass::BackwardWeight, makes_gradients)
         } else {
-            let first = slot.pass == Pass::Forward && slot.microbatch == 0;
-            let last = makes_gradients && slot.microbatch + 1 == costs.layout.microbatches;
-            (
-                first && self.gathers_ahead(),
-                last && costs.overlap.gradients,
-            )
+            let last = slot.microbatch + 1 == costs.layout.microbatches;
+            let reduces = makes_gradients && (last || self.reduces_each());
+            (self.gathers_for(slot), reduces && costs.overlap.gradients)
         };
         if !gathers && !reduces {
             return Ok(self.compute(stage, &layers.total, slot, SimDuration::ZERO));
@@ -146,7 +201,7 @@ impl Player<'_, '_> {
 
     /// Schedules the gradient reduction of a task, overlapped with later work.
     fn reduce(&mut self, stage: u32, comm: CommCost, made_by: TaskId) {
-        self.algorithm = comm.algorithm;
+        self.carried_by(&comm);
         let reduction = self.overlapped(stage, comm);
         self.timeline.follow(made_by, reduction);
         self.reductions[stage as usize].push(reduction);
@@ -170,9 +225,9 @@ impl Player<'_, '_> {
         for stage in 0..pp {
             let held = self.parameters(stage);
             let mut exposed = CommCost::default();
-            if self.reductions[stage as usize].is_empty() && self.replicated() {
+            if self.reductions[stage as usize].is_empty() && !self.reduces_each() {
                 exposed = self.replicas.gradients(held)?;
-                self.algorithm = exposed.algorithm;
+                self.carried_by(&exposed);
             }
             if stage == 0 || stage + 1 == pp {
                 exposed.time += tied.time;
@@ -206,7 +261,7 @@ impl Player<'_, '_> {
         let issue = host.dispatch * u64::from(launches);
         self.timeline
             .compute(stage, SliceKind::Optimizer, parts, issue, true);
-        if self.shards_optimizer() && !self.costs.overlap.parameters && self.replicated() {
+        if self.shards_optimizer() && !self.costs.overlap.parameters && !self.gathers_each() {
             let gather = self.replicas.parameters(held)?;
             self.exposed(stage, gather);
         }
@@ -222,8 +277,9 @@ impl Player<'_, '_> {
         self.timeline.wait(stage, SliceKind::Replication, parts)
     }
 
-    fn replicated(&self) -> bool {
-        self.costs.scenario.gpus > self.costs.layout.tp * self.costs.layout.pp
+    /// Takes note of the algorithm of a gradient reduction; one of a rank alone has none.
+    fn carried_by(&mut self, reduction: &CommCost) {
+        self.algorithm = reduction.algorithm.or(self.algorithm);
     }
 
     /// Parameters on one rank of a stage, all chunks.

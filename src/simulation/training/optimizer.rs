@@ -68,7 +68,7 @@ pub(super) fn step_kernels(
     let passes = if fused { 1.0 } else { UNFUSED_PASSES };
     let gradient = gradient_bytes as f64;
     let bytes =
-        parameters.held(1) * (STEP_BYTES * passes + gradient) + parameters.held(2) * gradient;
+        parameters.held(1) * (STEP_BYTES * passes + gradient) + parameters.gradients() * gradient;
     let layers = scenario
         .model
         .transformer()

@@ -4,6 +4,7 @@ use std::ops::AddAssign;
 
 use crate::model::ShardParameters;
 use crate::simulation::{Layout, TrainingScenario};
+use crate::stack::{ShardedGradients, ZeroStage};
 
 impl AddAssign for ShardParameters {
     fn add_assign(&mut self, other: Self) {
@@ -22,11 +23,20 @@ pub(super) struct Replicas {
 impl Replicas {
     /// Replicas of a layout.
     pub(super) fn of(scenario: &TrainingScenario, layout: &Layout) -> Self {
-        let expert = scenario.gpus / (layout.pp * layout.etp * layout.ep);
+        let network = scenario.model.transformer();
+        let expert = match network.and_then(|network| network.moe) {
+            Some(_) => scenario.gpus / (layout.pp * layout.etp * layout.ep),
+            None => 1,
+        };
         Self {
             dense: layout.dp * layout.cp,
             expert: expert.max(1),
         }
+    }
+
+    /// Whether anything is replicated.
+    pub(super) const fn any(self) -> bool {
+        self.dense > 1 || self.expert > 1
     }
 }
 
@@ -36,6 +46,17 @@ pub(super) struct Sharded {
     count: ShardParameters,
     replicas: Replicas,
     zero: u8,
+    gradients: bool,
+}
+
+/// Whether the gradients of every microbatch are reduced, so that a rank keeps its part of them alone: always when
+/// parameters are sharded, with ZeRO-2 where the framework does.
+pub(super) fn shards_gradients(scenario: &TrainingScenario, layout: &Layout) -> bool {
+    match layout.zero {
+        ZeroStage::Z0 | ZeroStage::Z1 => false,
+        ZeroStage::Z2 => scenario.stack.sharded_gradients == ShardedGradients::EachMicrobatch,
+        ZeroStage::Z3 => true,
+    }
 }
 
 impl Sharded {
@@ -45,12 +66,8 @@ impl Sharded {
             count,
             replicas: Replicas::of(scenario, layout),
             zero: layout.zero.number(),
+            gradients: shards_gradients(scenario, layout),
         }
-    }
-
-    /// Whether there is more than one replica to shard over.
-    pub(super) fn has_replicas(self) -> bool {
-        self.replicas.dense > 1
     }
 
     /// Parameters of the rank before sharding.
@@ -62,6 +79,15 @@ impl Sharded {
     pub(super) fn part(self) -> f64 {
         self.count.dense as f64 / f64::from(self.replicas.dense)
             + self.count.expert as f64 / f64::from(self.replicas.expert)
+    }
+
+    /// Parameters whose gradients the rank holds.
+    pub(super) fn gradients(self) -> f64 {
+        if self.gradients {
+            self.part()
+        } else {
+            self.all()
+        }
     }
 
     /// Parameters whose state the rank holds, where that state is sharded from ZeRO stage `sharded_from` on.

@@ -186,11 +186,10 @@ impl Costing<'_> {
             flops: kernels.flops,
             ..PassCost::default()
         };
-        let count = u64::from(kernels.count);
         cost.parts[StepPart::Compute] = kernels.busy;
-        cost.parts[StepPart::Overhead] = self.host.kernel_gap * count;
+        cost.parts[StepPart::Overhead] = self.host.kernel_gap * u64::from(kernels.count);
         if !self.host.cuda_graphs {
-            cost.issue = self.host.dispatch * count;
+            cost.issue = self.host.dispatch * u64::from(kernels.calls);
         }
         cost
     }
@@ -226,7 +225,7 @@ impl Costing<'_> {
         } else {
             bytes
         };
-        let price = self
+        let mut price = self
             .pricing
             .price(collective_op(op), bytes, groups, algorithm)?;
         let rounds = if op == CommOp::RingExchange {
@@ -266,6 +265,12 @@ impl Costing<'_> {
         let exposed = exposed.as_secs_f64();
         let filled = |filled, load: f64| filled + exposed * load;
         cost.link_time = cost.link_time.zip(price.loads, filled);
+        if op == CommOp::RingExchange {
+            // In a chain the last rank sends nothing; around a ring every rank sends in every round.
+            let ring = f64::from(groups.size) / f64::from(groups.size - 1);
+            price.sent_intra = price.sent_intra.scaled(ring);
+            price.sent_inter = price.sent_inter.scaled(ring);
+        }
         cost.traffic.add(&price, rounds);
         Ok(())
     }

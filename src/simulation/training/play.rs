@@ -174,23 +174,24 @@ impl<'a, 'b> Player<'a, 'b> {
             microbatch: slot.microbatch,
             virtual_stage,
         }));
+        self.gather_exposed(stage, virtual_stage as usize, slot)?;
         let ends = self.tasks(stage, virtual_stage as usize, slot)?;
-        let end_of_pipeline = match slot.pass {
-            Pass::Forward => self.costs.stages.len() as u32 - 1,
-            Pass::Backward | Pass::BackwardInput => 0,
-            Pass::BackwardWeight => return Ok(()),
+        let sends = match slot.pass {
+            Pass::Forward => virtual_stage + 1 < self.costs.stages.len() as u32,
+            Pass::Backward | Pass::BackwardInput => virtual_stage > 0,
+            Pass::BackwardWeight => false,
         };
-        let ends = if pp > 1 && virtual_stage != end_of_pipeline {
+        let ends = if pp > 1 && sends {
             self.send(stage, slot, ends)
         } else {
             ends
         };
-        let list = match slot.pass {
-            Pass::Forward => &mut self.forward,
-            Pass::Backward | Pass::BackwardInput | Pass::BackwardWeight => &mut self.backward,
-        };
-        list[at] = Some(ends);
-        Ok(())
+        match slot.pass {
+            Pass::Forward => self.forward[at] = Some(ends),
+            Pass::Backward | Pass::BackwardInput => self.backward[at] = Some(ends),
+            Pass::BackwardWeight => {}
+        }
+        self.reduce_exposed(stage, virtual_stage as usize, slot)
     }
 
     /// Schedules a send: exposed on the sender's compute stream, or overlapped with it.

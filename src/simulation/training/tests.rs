@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use itertools::Itertools as _;
 use proptest::prelude::*;
 
 use crate::catalog::Catalog;
+use crate::collective::{Algorithm, CollectiveAlgorithm};
 use crate::hardware::{Cluster, Gpu, Precision};
 use crate::simulation::training::{SliceKind, trace_training};
 use crate::simulation::{
@@ -331,6 +333,202 @@ fn a_gpu_sends_its_part_of_what_crosses_the_borders_between_stages() {
         assert!((ratio - 1.0).abs() < 1e-6, "pp {pp}, vpp {vpp}: {ratio}");
         assert_eq!(network.inter_node, Bytes::ZERO);
     }
+}
+
+/// A job of `gpus` A100s, which have no switches that reduce, all of whose all-reduces are rings.
+fn on_rings(model: &str, gpus: u32, global_batch: u32, layout: LayoutRequest) -> TrainingScenario {
+    let catalog = Catalog::builtin();
+    let mut point = TrainingScenario::new(
+        catalog.models[model].clone(),
+        catalog.gpus["a100-80gb-sxm"].clone(),
+        catalog.clusters["dgx-a100"].clone(),
+        catalog.stacks["current"].clone(),
+    );
+    (point.gpus, point.workload.global_batch) = (gpus, global_batch);
+    point.workload.seq_len = 4096;
+    point.communication.collective = Some(Algorithm::BuiltIn(CollectiveAlgorithm::Ring));
+    point.layout = LayoutRequest {
+        pp: Some(1),
+        recompute: Some(Recompute::None),
+        ..layout
+    };
+    roomy(point)
+}
+
+/// Part of a buffer that a rank of `n` sends when it is gathered or scattered around a ring.
+fn passed_on(n: u32) -> f64 {
+    f64::from(n - 1) / f64::from(n)
+}
+
+fn sent(point: &TrainingScenario) -> f64 {
+    let network = ok(point).network;
+    network.intra_node.as_f64() + network.inter_node.as_f64()
+}
+
+/// Bytes of the gradients and parameters that a rank sends in a step of `microbatches`, of each `parameters` that
+/// `replicas` ranks hold. Both take 2 bytes. A reduction and a gathering once per step; the reduction once per
+/// microbatch where gradients are sharded; with sharded parameters two gatherings, too.
+fn replicated_bytes(zero: ZeroStage, microbatches: f64, parameters: f64, replicas: u32) -> f64 {
+    let passes = match zero {
+        ZeroStage::Z0 | ZeroStage::Z1 => 2.0,
+        ZeroStage::Z2 => microbatches + 1.0,
+        ZeroStage::Z3 => 3.0 * microbatches,
+    };
+    passes * parameters * 2.0 * passed_on(replicas)
+}
+
+// Llama 3 8B: 32 layers of 4096·(4096 + 2·1024) + 4096² + 3·4096·14336 weights, embedding and head of 128,256·4096,
+// each over tp ranks, and 65 norms of 4,096 on every rank.
+// Tensor parallelism: of a residual stream of R = tokens/cp · 4096 · 2 bytes, without sequence parallelism 4
+// all-reduces a layer, and one each for embedding and logits; with it 10 gatherings or scatterings a layer, 5 for
+// embedding and logits. The loss all-reduces three numbers of 4 bytes per token.
+// Context parallelism: keys and values of 8 heads of 128 numbers go round cp − 1 times forward, twice as many bytes
+// backward.
+#[test]
+fn bytes_of_a_dense_step_are_those_of_the_closed_forms() {
+    let splits = [(1, 1, 8), (8, 1, 1), (2, 2, 4), (4, 4, 1), (1, 2, 8)];
+    for ((tp, cp, dp), zero) in splits.into_iter().cartesian_product(ZeroStage::ALL) {
+        for sequence_parallel in [false, true] {
+            if dp * cp == 1 && *zero == ZeroStage::Z3 {
+                continue;
+            }
+            let layout = LayoutRequest {
+                tp: Some(tp),
+                cp: Some(cp),
+                micro_batch: Some(2),
+                zero: Some(*zero),
+                sequence_parallel: Some(sequence_parallel),
+                ..LayoutRequest::default()
+            };
+            let microbatches = 3.0;
+            let point = on_rings("llama3-8b", tp * cp * dp, 6 * dp, layout);
+            let [t, c] = [tp, cp].map(f64::from);
+            let tokens = 2.0 * 4096.0 / c;
+            let residual = tokens * 4096.0 * 2.0;
+            let streams = if sequence_parallel {
+                325.0
+            } else {
+                2.0 * 130.0
+            };
+            let tensor = passed_on(tp) * (streams * residual + 2.0 * 3.0 * 4.0 * tokens);
+            let context = 32.0 * 3.0 * (c - 1.0) * tokens * (8.0 / t) * 2.0 * 128.0 * 2.0;
+            let weights = 32.0 * (4096.0 * 6144.0 + 4096.0 * 4096.0 + 3.0 * 4096.0 * 14336.0)
+                + 2.0 * 128_256.0 * 4096.0;
+            let held = weights / t + 65.0 * 4096.0;
+            let expected = microbatches * (tensor + context)
+                + replicated_bytes(*zero, microbatches, held, dp * cp);
+            let ratio = sent(&point) / expected;
+            let case = format!("tp {tp} cp {cp} dp {dp} zero {zero} {sequence_parallel}");
+            assert!((ratio - 1.0).abs() < 1e-3, "{case}: {ratio}");
+        }
+    }
+}
+
+// Mixtral 8x7B on 8 GPUs: 32 layers of 4096·6144 + 4096² attention and 4096·8 router weights, 2 norms, and 8 experts of
+// 3·4096·14336; embedding and head of 32,000·4096 and a norm. Every token visits two experts and comes back, and so
+// do the gradients: 4 all-to-alls a layer of 2·tokens·4096·2 bytes. Dense weights are held by all 8 ranks, experts by
+// 8/ep.
+#[test]
+fn bytes_of_a_step_with_experts_are_those_of_the_closed_forms() {
+    for (ep, zero) in [1, 2, 4, 8].into_iter().cartesian_product(ZeroStage::ALL) {
+        let layout = LayoutRequest {
+            tp: Some(1),
+            cp: Some(1),
+            ep: Some(ep),
+            micro_batch: Some(1),
+            zero: Some(*zero),
+            ..LayoutRequest::default()
+        };
+        let microbatches = 3.0;
+        let point = on_rings("mixtral-8x7b", 8, 3 * 8, layout);
+        let exchanged = 32.0 * 4.0 * 2.0 * 4096.0 * 4096.0 * 2.0 * passed_on(ep);
+        let dense = 32.0 * (4096.0 * 6144.0 + 4096.0 * 4096.0 + 4096.0 * 8.0 + 2.0 * 4096.0)
+            + 2.0 * 32_000.0 * 4096.0
+            + 4096.0;
+        let experts = 32.0 * f64::from(8 / ep) * 3.0 * 4096.0 * 14336.0;
+        let expected = microbatches * exchanged
+            + replicated_bytes(*zero, microbatches, dense, 8)
+            + replicated_bytes(*zero, microbatches, experts, 8 / ep);
+        let ratio = sent(&point) / expected;
+        assert!((ratio - 1.0).abs() < 1e-3, "ep {ep} zero {zero}: {ratio}");
+    }
+}
+
+// Experts that every one of 8 tensor-parallel ranks holds whole, or 8/ep of them: their gradients are reduced over
+// those, whether that overlaps or not. Mixtral's experts over ep 2: 4 of them on each rank, held by 4 ranks.
+#[test]
+fn gradients_of_experts_are_reduced_where_no_dense_weight_is_replicated() {
+    let sent_by = |overlap| {
+        let layout = LayoutRequest {
+            tp: Some(8),
+            cp: Some(1),
+            ep: Some(2),
+            micro_batch: Some(1),
+            zero: Some(ZeroStage::Z1),
+            ..LayoutRequest::default()
+        };
+        let mut point = on_rings("mixtral-8x7b", 8, 1, layout);
+        point.communication.overlap_dp = Some(overlap);
+        let report = ok(&point);
+        (report.network, report.step_time(), sent(&point))
+    };
+    let (overlapped, exposed) = (sent_by(true), sent_by(false));
+    assert_eq!(overlapped.0.intra_node, exposed.0.intra_node);
+    assert!(exposed.1 >= overlapped.1);
+    let experts = replicated_bytes(ZeroStage::Z1, 1.0, 32.0 * 4.0 * 3.0 * 4096.0 * 14336.0, 4);
+    assert!(overlapped.2 > experts, "{} and {experts}", overlapped.2);
+}
+
+// ZeRO-2 pays: a framework that reduces each microbatch's gradients holds a part of them and sends more; one that
+// reduces once holds them whole, as ZeRO-1 does.
+#[test]
+fn sharded_gradients_cost_bytes_and_whole_ones_memory() {
+    let with = |stack: &str, zero| {
+        let layout = LayoutRequest {
+            tp: Some(1),
+            cp: Some(1),
+            micro_batch: Some(1),
+            zero: Some(zero),
+            ..LayoutRequest::default()
+        };
+        let mut point = on_rings("gpt3-6.7b", 8, 32, layout);
+        point.stack = Catalog::builtin().stacks[stack].clone();
+        (ok(&point).memory.gradients.as_f64(), sent(&point))
+    };
+    for stack in [
+        "current",
+        "deepspeed-2021",
+        "fsdp-2024",
+        "megatron-deepspeed",
+    ] {
+        let (one, two) = (with(stack, ZeroStage::Z1), with(stack, ZeroStage::Z2));
+        assert!(
+            (one.0 / two.0 - 8.0).abs() < 1e-6,
+            "{stack}: {one:?} {two:?}"
+        );
+        // Four reductions and at least one gathering in place of one of each.
+        assert!(two.1 > 2.4 * one.1, "{stack}: {one:?} {two:?}");
+    }
+    assert_eq!(
+        with("megatron-2021", ZeroStage::Z1),
+        with("megatron-2021", ZeroStage::Z2)
+    );
+}
+
+#[test]
+fn parameters_are_sharded_over_replicas_or_not_at_all() {
+    let layout = |dp: Option<u32>| LayoutRequest {
+        tp: dp.map(|_| 8),
+        pp: dp.map(|_| 1),
+        cp: Some(1),
+        zero: Some(ZeroStage::Z3),
+        ..LayoutRequest::default()
+    };
+    assert_eq!(
+        reason(&roomy(with_layout(8, 64, layout(Some(1))))),
+        "limit: zero 3 shards over replicas, the layout has dp 1 × cp 1"
+    );
+    assert!(ok(&roomy(with_layout(8, 64, layout(None)))).layout.dp > 1);
 }
 
 // 4 stages, 8 microbatches: 8 forward and 8 backward passes on each stage, sent across 3 borders

@@ -20,8 +20,10 @@ pub(super) struct Kernels {
     pub(super) busy: SimDuration,
     /// Time of the attention kernels among them.
     pub(super) attention: SimDuration,
-    /// Launches.
+    /// Kernels.
     pub(super) count: u32,
+    /// Calls in which the host launches them.
+    pub(super) calls: u32,
     /// FLOPs.
     pub(super) flops: f64,
 }
@@ -220,6 +222,7 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
         let time = operator_time(operator, context);
         work.kernels.busy += time.busy;
         work.kernels.count += time.kernels;
+        work.kernels.calls += time.calls;
         work.kernels.flops += time.flops.get();
         match operator {
             Operator::Gemm { .. } | Operator::GroupedGemm { .. } => {

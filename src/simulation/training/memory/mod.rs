@@ -5,7 +5,7 @@
 //! steps. Activations are freed while gradients appear, so that the two never add up in full unless
 //! the gradients persist from an earlier microbatch or step.
 
-mod model_state;
+pub(super) mod model_state;
 #[cfg(test)]
 mod tests;
 mod unsharded;
@@ -79,10 +79,10 @@ fn moments(
     let earlier = if lives_on {
         state.gradients
     } else {
-        Bytes::ZERO
+        state.first_gradients
     };
     let buffers = state.stand_ins + state.buckets;
-    let at_work = buffers + state.gathered + state.layer_gradients;
+    let at_work = buffers + state.layer_gradients;
     let passes = MemoryFootprint {
         weights: state.weights + state.whole,
         gradients: earlier,
@@ -92,19 +92,20 @@ fn moments(
     };
     [
         MemoryFootprint {
+            gradients: if lives_on { earlier } else { Bytes::ZERO },
             activations: Bytes::new(activations.loss),
             ..passes
         },
         MemoryFootprint {
             activations: Bytes::new(activations.first_backward),
-            buffers: at_work,
+            buffers: at_work + state.gathered,
             ..passes
         },
         MemoryFootprint {
             weights: state.weights,
             gradients: state.gradients,
             activations: Bytes::new(activations.last_backward),
-            buffers: at_work,
+            buffers: at_work + state.last_gathered,
             ..passes
         },
         MemoryFootprint {

@@ -1,7 +1,7 @@
 //! Weights, gradients and optimizer states that a rank of one pipeline stage holds, sharded by ZeRO stage.
 
 use crate::simulation::training::optimizer;
-use crate::simulation::training::parameters::Sharded;
+use crate::simulation::training::parameters::{Sharded, shards_gradients};
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{GradientPrecision, Sharding, ZeroStage};
 use crate::units::Bytes;
@@ -17,15 +17,19 @@ use super::unsharded::Unsharded;
 pub(super) struct State {
     /// Weights kept from step to step.
     pub(super) weights: Bytes,
-    /// Unsharded copy of the weights in the compute precision during forward and backward passes: gathered once
-    /// (FSDP's ZeRO-2), or the casts that autocast keeps for the backward pass.
+    /// Unsharded copies of the weights during forward and backward passes: what FSDP's ZeRO-2 gathers, and the casts
+    /// that autocast keeps for the backward pass.
     pub(super) whole: Bytes,
     /// Gathered weights of the layer that runs and of the next.
     pub(super) gathered: Bytes,
+    /// Gathered weights of the two layers whose backward passes run last, when those of all others are freed.
+    pub(super) last_gathered: Bytes,
     /// Gradients of all layers.
     pub(super) gradients: Bytes,
     /// Gradients of one layer before they are reduced to the rank's part.
     pub(super) layer_gradients: Bytes,
+    /// Gradients of the layer whose backward pass runs first, where they are kept whole.
+    pub(super) first_gradients: Bytes,
     /// Master weights and moments.
     pub(super) optimizer: Bytes,
     /// Copies of gradients that the optimizer's step makes.
@@ -44,42 +48,45 @@ impl State {
         let recipe = &scenario.stack.recipe;
         let element = layout.precision.storage_bytes();
         let fp32_weights = recipe.fp32_parameters || element == 4;
-        let is_gathered = layout.zero == ZeroStage::Z3 && parameters.has_replicas();
-        let is_whole =
-            layout.zero == ZeroStage::Z2 && gathers(scenario) && parameters.has_replicas();
         let weight_bytes = if fp32_weights { 4.0 } else { 2.0 };
-        let weights = if is_whole {
-            Bytes::from_f64(parameters.part() * weight_bytes)
-        } else {
-            bytes(weight_bytes, 3)
-        };
+        // What is gathered is never more than there is. FSDP gathers into a buffer beside the rank's part.
+        let beside = gathers(scenario);
+        let most = parameters.all() - if beside { 0.0 } else { parameters.part() };
+        let of_layers = |layers: u64| most.min((layers * held.largest_layer) as f64);
         let autocast = recipe.autocast && fp32_weights && element < 4;
-        let whole = if is_whole || autocast {
-            Bytes::from_f64(parameters.all() * element as f64)
+        let gathered_bytes = if autocast { 4 } else { element } as f64;
+        let is_whole = layout.zero == ZeroStage::Z2 && beside;
+        let weights = bytes(weight_bytes, if is_whole { 2 } else { 3 });
+        let casts = if autocast {
+            parameters.all() * element as f64
         } else {
-            Bytes::ZERO
+            0.0
         };
-        let gathered = if is_gathered {
-            let each = if autocast { 4 } else { element };
-            Bytes::new(2 * held.largest_layer * each)
-        } else {
-            Bytes::ZERO
+        let unsharded = if is_whole { most * gathered_bytes } else { 0.0 };
+        let two_layers = |gathers: bool| {
+            let parameters = if gathers { of_layers(2) } else { 0.0 };
+            Bytes::from_f64(parameters * gathered_bytes)
         };
-        let layer_gradients = if is_gathered || is_whole {
-            let reduced = match scenario.stack.gradient_precision {
-                GradientPrecision::Fp32 => 4,
-                GradientPrecision::Half => 0,
-            };
-            Bytes::new(held.largest_layer * (element + reduced))
+        let is_gathered = layout.zero == ZeroStage::Z3;
+        let each_gradient = gradient_bytes(scenario, fp32_weights);
+        let sharded = shards_gradients(scenario, layout);
+        let layer_gradients = if sharded {
+            Bytes::from_f64(of_layers(1) * fresh_gradient_bytes(scenario, element))
         } else {
             Bytes::ZERO
         };
         Self {
             weights,
-            whole,
-            gathered,
-            gradients: bytes(gradient_bytes(scenario, fp32_weights), 2),
+            whole: Bytes::from_f64(unsharded + casts),
+            gathered: two_layers(is_gathered),
+            last_gathered: two_layers(is_gathered || is_whole),
+            gradients: Bytes::from_f64(parameters.gradients() * each_gradient),
             layer_gradients,
+            first_gradients: if sharded {
+                Bytes::ZERO
+            } else {
+                Bytes::from_f64(held.largest_layer as f64 * each_gradient)
+            },
             optimizer: bytes(optimizer::state_bytes(scenario, fp32_weights), 1),
             copies: copies(scenario, layout, parameters),
             buckets: buckets(scenario, layout),
@@ -94,8 +101,19 @@ impl State {
 
 /// Whether sharded parameters are gathered for the passes while the rank keeps its part, as FSDP does;
 /// DeepSpeed's ZeRO-2 keeps whole 16-bit weights instead.
-fn gathers(scenario: &TrainingScenario) -> bool {
+pub(in crate::simulation::training) fn gathers(scenario: &TrainingScenario) -> bool {
     scenario.stack.sharding == Sharding::Full && !scenario.stack.recipe.persistent_gradients
+}
+
+/// Bytes of a gradient before it is reduced: 16-bit ones are cast where they are reduced in fp32, unless the product
+/// adds to an fp32 buffer itself.
+fn fresh_gradient_bytes(scenario: &TrainingScenario, element: u64) -> f64 {
+    let fused = scenario.stack.fusion.gradient_accumulation;
+    match scenario.stack.gradient_precision {
+        GradientPrecision::Fp32 if fused => 4.0,
+        GradientPrecision::Fp32 => 4.0 + element as f64,
+        GradientPrecision::Half => element as f64,
+    }
 }
 
 fn gradient_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {

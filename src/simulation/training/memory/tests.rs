@@ -119,3 +119,38 @@ fn blocks_of_the_step_are_added_while_there_is_room() {
     });
     assert_eq!(added(&small).1, Bytes::new(1_000_000));
 }
+
+// What is gathered is never more than there is: with one layer a stage or many, one microbatch or several, on every
+// stack, sharding the parameters too leaves no stage with more than sharding gradients. Where the optimizer flattens
+// gradients, what it allocates depends on when the peak is.
+#[test]
+fn sharded_parameters_never_take_more_than_whole_ones() {
+    let stacks: Vec<Arc<Stack>> = Catalog::builtin().stacks.values().cloned().collect();
+    let jobs = [
+        ("llama3-8b", 8, 64),
+        ("llama3-8b", 32, 64),
+        ("llama3-8b", 1, 8),
+        ("mixtral-8x7b", 32, 64),
+    ];
+    for stack in &stacks {
+        for (model, pp, gpus) in jobs {
+            for batch in [gpus / pp, 4 * gpus / pp] {
+                let peaks = |zero| {
+                    let mut job = scenario(model, layout(1, pp));
+                    (job.gpus, job.workload.global_batch) = (gpus, batch);
+                    (job.layout.zero, job.layout.vpp) = (Some(zero), Some(1));
+                    job.stack = Arc::clone(stack);
+                    footprints(&with_stack(&job, |stack| stack.reserve.flat_step = false))
+                };
+                let (gradients, parameters) = (peaks(ZeroStage::Z2), peaks(ZeroStage::Z3));
+                for (stage, (two, three)) in gradients.iter().zip(&parameters).enumerate() {
+                    assert!(
+                        three.total() <= two.total(),
+                        "{} {model} pp {pp} batch {batch} stage {stage}: {three:?} {two:?}",
+                        stack.name
+                    );
+                }
+            }
+        }
+    }
+}

@@ -36,7 +36,7 @@ pub(crate) fn order(
     }
 }
 
-/// Most chunks of activations that a stage holds: forward passes whose backward pass is not done.
+/// Most chunks of activations that a stage holds: forward passes whose weight gradients are not done.
 pub(crate) fn in_flight(schedule: PipelineSchedule, pipeline: PipelineSize, stage: u32) -> u32 {
     let PipelineSize {
         stages,
@@ -45,7 +45,9 @@ pub(crate) fn in_flight(schedule: PipelineSchedule, pipeline: PipelineSize, stag
     } = pipeline;
     match schedule {
         PipelineSchedule::GPipe => microbatches,
-        PipelineSchedule::OneFOneB | PipelineSchedule::ZbH1 => microbatches.min(stages - stage),
+        PipelineSchedule::OneFOneB => microbatches.min(stages - stage),
+        // A stage puts off weight gradients until it holds as much as the first.
+        PipelineSchedule::ZbH1 => microbatches.min(stages),
         PipelineSchedule::Interleaved => {
             // Once it has begun, each backward pass follows a forward pass.
             (microbatches * chunks).min(interleaved::warmup(pipeline, stage) + 1)
@@ -102,12 +104,13 @@ mod tests {
                         };
                         backward[at] = Some(engine.add_task(stream, SimDuration::from_picos(work)));
                         weight[at] = slot.pass == Pass::Backward;
-                        now -= 1;
+                        now -= u32::from(weight[at]);
                     }
                     Pass::BackwardWeight => {
                         assert!(!weight[at] && backward[at].is_some(), "{slot:?}");
                         engine.add_task(stream, SimDuration::from_picos(WEIGHT));
                         weight[at] = true;
+                        now -= 1;
                     }
                 }
                 most = most.max(now);
