@@ -23,7 +23,11 @@ pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
     layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
     gather_again(layer, share, Gathered::of(share.hidden));
     if network.qk_norm {
-        layer.parameters(2 * network.norm_parameters(network.head_dim));
+        let parameters = 2 * network.norm_parameters(network.head_dim);
+        layer.parameters(parameters);
+        if share.tp > 1 {
+            layer.partial(parameters);
+        }
         let normed = share.tokens * (heads + kv_heads) * dim;
         norm_passes(layer, share, normed);
         layer.keep(KeptBy::Layer, normed * layer.element_bytes());
@@ -65,13 +69,16 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
         low_precision: true,
     };
     let latent = q_rank + kv_rank + rope;
-    layer.linear(linear(share.norm_tokens, latent, share.hidden));
+    let compression = linear(share.norm_tokens, latent, share.hidden);
+    layer.linear(compression);
     layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
     let compressed = share.norm_tokens * (q_rank + kv_rank);
-    if let Some(rank) = mla.q_lora_rank {
-        layer.parameters(share.network.norm_parameters(rank.get()));
+    let norm = |rank| share.network.norm_parameters(rank);
+    let norms = norm(mla.kv_lora_rank) + mla.q_lora_rank.map_or(0, |rank| norm(rank.get()));
+    layer.parameters(norms);
+    if share.splits_tokens() {
+        layer.partial(compression.parameters() + norms);
     }
-    layer.parameters(share.network.norm_parameters(mla.kv_lora_rank));
     norm_passes(layer, share, compressed);
     layer.keep(KeptBy::Layer, compressed * layer.element_bytes());
     // Queries that are not compressed take the stream itself.

@@ -98,13 +98,17 @@ pub(super) fn head(share: &Share) -> LoweredLayer {
 
 /// The dense layer in front of an encoder's logits; not sharded over tensor parallelism.
 fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
-    layer.linear(Linear {
+    let transform = Linear {
         tokens: share.norm_tokens,
         outputs: share.hidden,
         inputs: share.hidden,
         bias: true,
         low_precision: false,
-    });
+    };
+    layer.linear(transform);
+    if share.splits_tokens() {
+        layer.partial(transform.parameters());
+    }
     let elements = share.norm_tokens * share.hidden;
     layer.keep_linear_input(KeptBy::Layer, elements);
     activation(layer, share, elements);

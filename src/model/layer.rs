@@ -254,6 +254,12 @@ impl LayerBuilder {
         }
     }
 
+    /// Says that of the parameters so far `count` have gradients on each tensor-parallel rank for a part of the work
+    /// alone.
+    pub(super) fn partial(&mut self, count: u64) {
+        self.parameters.partial += count;
+    }
+
     /// Parameters that take no product: norms, biases, tables.
     pub(super) fn parameters(&mut self, count: u64) {
         self.parameters.dense += count;
@@ -321,7 +327,7 @@ impl LayerBuilder {
 
 impl Linear {
     /// Weights and biases of this rank.
-    fn parameters(self) -> u64 {
+    pub(super) fn parameters(self) -> u64 {
         self.inputs * self.outputs + if self.bias { self.outputs } else { 0 }
     }
 }

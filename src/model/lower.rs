@@ -332,6 +332,24 @@ mod tests {
         }
     }
 
+    // DeepSeek-V3 over 8 tensor-parallel ranks with tokens of their own: norms of 2·7168, the compressions of 7168 to
+    // 1536 + 512 + 64 with norms of 1536 and 512, and the router's 7168·256 are on each of them. On one rank none is.
+    #[test]
+    fn what_ranks_hold_whole_and_run_on_their_own_tokens_has_partial_gradients() {
+        let split = Shard {
+            tp: 8,
+            sequence_parallel: true,
+            ..flash()
+        };
+        let partial = |shard| {
+            let lowered = lower(&model(Family::Moe, deepseek()), shard);
+            lowered.layer_kinds[1].parameters.partial
+        };
+        let compressed = 7168 * (1536 + 512 + 64) + 1536 + 512;
+        assert_eq!(partial(&split), 2 * 7168 + compressed + 7168 * 256);
+        assert_eq!(partial(&flash()), 0);
+    }
+
     // 256 experts over 8 ranks: 32 each of 3·7168·2048 weights. Each of 8 ranks sends 2048·8 rows
     // to 256 experts, 64 each, so 512 rows come to an expert.
     #[test]

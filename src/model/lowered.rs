@@ -102,6 +102,9 @@ pub(crate) struct ShardParameters {
     pub dense: u64,
     /// Parameters of routed experts, reduced over the experts' own data-parallel group.
     pub expert: u64,
+    /// Of the dense ones, those that every tensor-parallel rank holds whole and has gradients of for its own tokens or
+    /// heads alone: reduced over the tensor-parallel group, too.
+    pub partial: u64,
 }
 
 /// Activation bytes of one layer and microbatch.

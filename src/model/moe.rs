@@ -35,13 +35,17 @@ pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Moe) {
 /// (NVIDIA/Megatron-LM megatron/core/transformer/moe/router.py and moe_utils.py).
 fn router(layer: &mut LayerBuilder, share: &Share, moe: &Moe, tokens: u64) {
     let experts = u64::from(moe.experts);
-    layer.linear(Linear {
+    let weights = Linear {
         tokens,
         outputs: experts,
         inputs: share.hidden,
         bias: share.network.biases,
         low_precision: false,
-    });
+    };
+    layer.linear(weights);
+    if share.tp > 1 {
+        layer.partial(weights.parameters());
+    }
     let scores = 4 * tokens * experts;
     let (forward, backward) = if share.shard.fused_dispatch {
         (6, 3)

@@ -6,7 +6,11 @@ use crate::model::share::Share;
 
 /// A norm over the residual stream; its input and output are kept.
 pub(super) fn norm(layer: &mut LayerBuilder, share: &Share) {
-    layer.parameters(share.network.norm_parameters(share.network.hidden));
+    let parameters = share.network.norm_parameters(share.network.hidden);
+    layer.parameters(parameters);
+    if share.splits_tokens() {
+        layer.partial(parameters);
+    }
     let elements = share.norm_tokens * share.hidden;
     norm_passes(layer, share, elements);
     let bytes = elements * layer.element_bytes();

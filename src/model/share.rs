@@ -36,6 +36,11 @@ impl<'a> Share<'a> {
         }
     }
 
+    /// Whether tensor-parallel ranks run norms and unsharded products on tokens of their own.
+    pub(super) fn splits_tokens(&self) -> bool {
+        self.tp > 1 && self.shard.sequence_parallel
+    }
+
     /// Part of a width or a number of heads on this rank.
     pub(super) fn part(&self, width: u64) -> u64 {
         width.div_ceil(self.tp)

@@ -186,6 +186,26 @@ impl ReplicaCosts<'_> {
         Ok(norm)
     }
 
+    /// Cost of summing gradients that each tensor-parallel rank has for a part of the work alone, behind all others
+    /// (`finalize_model_grads` of Megatron-Core).
+    ///
+    /// # Errors
+    /// If the requested algorithm cannot run on this network.
+    pub(super) fn partial(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
+        let mut sum = CommCost::default();
+        let groups = GroupPattern {
+            size: self.layout.tp,
+            stride: 1,
+        };
+        let left_out = self.scenario.run.leaves_out(StepPart::DpComm);
+        if count.partial > 0 && groups.size > 1 && !left_out {
+            let bytes = count.partial * self.gradient_bytes();
+            let price = self.price(CollectiveOp::AllReduce, bytes, groups)?;
+            sum.add(&price, price.time);
+        }
+        Ok(sum)
+    }
+
     /// Cost of summing the gradients of a tied embedding between first and last stage.
     ///
     /// # Errors

@@ -229,9 +229,11 @@ impl Player<'_, '_> {
                 exposed = self.replicas.gradients(held)?;
                 self.carried_by(&exposed);
             }
-            if stage == 0 || stage + 1 == pp {
-                exposed.time += tied.time;
-                exposed.traffic += &tied.traffic;
+            let partial = self.replicas.partial(held)?;
+            let ends = stage == 0 || stage + 1 == pp;
+            for sum in [Some(partial), ends.then_some(tied)].into_iter().flatten() {
+                exposed.time += sum.time;
+                exposed.traffic += &sum.traffic;
             }
             let done = self.exposed(stage, exposed);
             for reduction in std::mem::take(&mut self.reductions[stage as usize]) {

@@ -10,6 +10,7 @@ impl AddAssign for ShardParameters {
     fn add_assign(&mut self, other: Self) {
         self.dense += other.dense;
         self.expert += other.expert;
+        self.partial += other.partial;
     }
 }
 
