@@ -21,6 +21,19 @@ impl JobRow {
         let stated = self.nic_gbit_per_s.filter(|rate| *rate > 0.0);
         // A row with nodes of another size ran on another server, with as much network for each GPU.
         let per_gpu = stated.map_or(usual.nic_bandwidth_per_gpu(), Bandwidth::gbit_per_s);
-        Ok(Arc::new(cluster.with_nic_rate(per_gpu)))
+        Ok(Arc::new(with_network(cluster, per_gpu)))
+    }
+}
+
+/// A cluster with a network bandwidth per GPU: from fewer NICs of the same kind where these carry it, else from as
+/// many slower ones.
+fn with_network(mut cluster: Cluster, per_gpu: Bandwidth) -> Cluster {
+    let nics = per_gpu.scaled(f64::from(cluster.gpus_per_node)) / cluster.nic_bandwidth;
+    let whole = nics.round();
+    if whole >= 1.0 && whole < f64::from(cluster.nics_per_node) && (nics - whole).abs() < 1e-6 {
+        cluster.nics_per_node = whole as u32;
+        cluster
+    } else {
+        cluster.with_nic_rate(per_gpu)
     }
 }
