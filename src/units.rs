@@ -305,6 +305,12 @@ impl From<Micros> for Seconds {
     }
 }
 
+impl From<Seconds> for Micros {
+    fn from(span: Seconds) -> Self {
+        Self(span.0 * 1e6)
+    }
+}
+
 impl From<SimDuration> for Micros {
     fn from(span: SimDuration) -> Self {
         Self(span.as_secs_f64() * 1e6)

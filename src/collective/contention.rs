@@ -3,20 +3,29 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use crate::collective::binary_tree;
 use crate::collective::placement::{
-    DomainFlow, GroupPattern, GroupShape, GroupTraffic, Traffic, bases, messages, visits,
+    DomainFlow, GroupPattern, GroupShape, GroupTraffic, Orientation, Traffic, bases, messages,
+    visits,
 };
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::hardware::{
-    Cluster, CustomPlacement, FabricTopology, Topology, TopologyFault, TopologyKind, TopologySize,
+    Cluster, CustomPlacement, Fabric, FabricTopology, Topology, TopologyFault, TopologyKind,
+    TopologySize,
 };
 use crate::memo::Memo;
-use crate::units::{Bandwidth, SimDuration, SimTime, Volume};
+use crate::units::{Bandwidth, Seconds, SimDuration, SimTime, Volume};
 
-/// Fabric between the domains of a job; no topology where it never holds traffic back.
+/// Fabric between the domains of a job.
 #[derive(Clone, Debug)]
 pub(super) struct Contention {
-    topology: Option<Arc<Topology>>,
+    /// The network behind the NICs; none below two domains.
+    network: Option<Arc<Topology>>,
+    /// Whether it never holds traffic back.
+    is_free: bool,
+    fabric: Fabric,
+    /// Latency of a hop inside a domain.
+    inside: Seconds,
     domains: u32,
     per_domain: u32,
     /// Found before; every job and size asks for the same few patterns.
@@ -26,10 +35,23 @@ pub(super) struct Contention {
 /// Contention of all groups of one pattern.
 #[derive(Clone, Copy, Debug)]
 struct PatternContention {
-    /// How many times longer they take than on an ideal switch, ≥ 1.
+    /// How many times longer they take than on an ideal switch, ≥ 1; on trees the time of a buffer.
     slowdown: f64,
-    /// Latency of the slowest message, where the fabric states it.
-    latency: Option<SimDuration>,
+    way: Way,
+}
+
+/// Messages between domains that follow one another on the slowest way of a pattern.
+///
+/// Of an exchange and a chain that is the slowest message, of a ring all but one of the crossings between
+/// domains, of trees those from the farthest domain to the root.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Way {
+    /// Number of messages.
+    pub(super) messages: f64,
+    /// Latency from NIC to NIC of all of them together.
+    pub(super) latency: Seconds,
+    /// Slowest one of the pattern.
+    pub(super) slowest: Seconds,
 }
 
 impl Contention {
@@ -42,73 +64,229 @@ impl Contention {
         domains: u32,
         per_domain: u32,
     ) -> Result<Self, TopologyFault> {
-        let topology = if domains < 2 {
+        let network = if domains < 2 {
             None
         } else {
-            match &cluster.fabric.topology {
-                FabricTopology::Kind(kind) => built_in(cluster, *kind, domains, per_domain)?,
-                FabricTopology::Custom(own) => {
-                    let nics = u64::from(cluster.nics_per_node) * u64::from(per_domain)
-                        / u64::from(cluster.gpus_per_node);
-                    let placement = CustomPlacement {
-                        domains,
-                        nics_per_domain: u32::try_from(nics).unwrap_or(u32::MAX).max(1),
-                        line_rate: cluster.nic_bandwidth.scaled(nics.max(1) as f64),
-                    };
-                    Some(Topology::custom(own, placement)?)
-                }
-            }
+            Some(network(cluster, domains, per_domain)?)
         };
         Ok(Self {
-            topology: topology.map(Arc::new),
+            network: network.map(Arc::new),
+            is_free: is_free(&cluster.fabric),
+            fabric: cluster.fabric.clone(),
+            inside: cluster.scale_up.latency.into(),
             domains,
             per_domain,
             known: RefCell::default(),
         })
     }
 
-    /// How many times longer than on an ideal switch the traffic of all groups takes, ≥ 1.
+    /// How many times longer than on an ideal switch the traffic of all groups takes, ≥ 1; of trees
+    /// buffers on the busiest NICs or link, in those of a domain.
     pub(super) fn slowdown(&self, of: GroupTraffic) -> f64 {
-        self.of_traffic(of).map_or(1.0, |found| found.slowdown)
+        match of.traffic {
+            Traffic::Trees => self.of_traffic(of).slowdown,
+            _ if self.is_free => 1.0,
+            _ => self.of_traffic(of).slowdown,
+        }
     }
 
-    /// Latency of the slowest message of all groups, where a custom topology states it.
-    pub(super) fn latency(&self, of: GroupTraffic) -> Option<SimDuration> {
-        self.topology().filter(|topology| topology.is_custom())?;
-        self.of_traffic(of)?.latency
+    /// Messages between domains on the slowest way of the groups.
+    pub(super) fn way(&self, of: GroupTraffic) -> Way {
+        let one = self
+            .network
+            .as_ref()
+            .is_none_or(|network| network.has_one_latency());
+        if one {
+            let count = f64::from(messages_on_the_way(of.traffic, of.shape.domains));
+            let latency = self.fabric.latency.into();
+            return Way::of_equal(count, latency);
+        }
+        self.of_traffic(of).way
     }
 
-    fn of_traffic(&self, of: GroupTraffic) -> Option<PatternContention> {
-        let topology = self.topology()?;
+    fn of_traffic(&self, of: GroupTraffic) -> PatternContention {
         let mut known = self.known.borrow_mut();
-        let found = known.get_or_make(of, || {
-            let flows = self.flows(of);
-            let slowdown = topology.pressure(flows.iter().copied()).max(1.0);
-            let latencies = flows.iter().filter(|_| topology.is_custom());
-            let latency = latencies.filter_map(|&(from, to, _)| self.latency_between(from, to));
-            PatternContention {
-                slowdown,
-                latency: latency.max(),
-            }
+        let found = known.get_or_make(of, || PatternContention {
+            slowdown: self.pressure(of),
+            way: self.slowest_way(of),
         });
-        Some(*found)
+        *found
     }
 
-    /// Latency of a message between two domains, where a custom topology states it.
-    pub(super) fn latency_between(&self, from: u32, to: u32) -> Option<SimDuration> {
-        let topology = self.topology.as_ref().filter(|_| from != to)?;
-        topology.latency(from, to)
+    fn pressure(&self, of: GroupTraffic) -> f64 {
+        let least = match of.traffic {
+            Traffic::Trees => {
+                let count = of.shape.domains;
+                let sent = (0..count).map(|index| {
+                    let partners = of.traffic.partners(index, count).into_iter();
+                    partners.map(|(_, amount)| amount).sum()
+                });
+                sent.fold(0.0, f64::max)
+            }
+            Traffic::Ring(_) | Traffic::Exchange | Traffic::Chain => 1.0,
+        };
+        let Some(topology) = self.topology() else {
+            return least;
+        };
+        if of.traffic == Traffic::Trees && topology.is_adaptive() {
+            // The few flows of high levels are held back as those of a ring are.
+            let ring = GroupTraffic {
+                traffic: Traffic::Ring(Orientation::Both),
+                ..of
+            };
+            return least * self.pressure(ring);
+        }
+        topology.pressure(self.flows(of)).max(least)
     }
 
-    /// The network behind the NICs, where it can hold traffic back or delays it by itself.
+    /// The slowest way of any group, against hops inside a domain.
+    fn slowest_way(&self, of: GroupTraffic) -> Way {
+        let mut slowest = Way::of_equal(0.0, Seconds::ZERO);
+        for domains in self.groups_of_domains(of) {
+            let way = self.way_of(&domains, of.traffic);
+            let over = |way: &Way| (way.latency - self.inside * way.messages).get();
+            let single = slowest.slowest.max(way.slowest);
+            if slowest.messages == 0.0 || over(&way) > over(&slowest) {
+                slowest = way;
+            }
+            slowest.slowest = single;
+        }
+        slowest
+    }
+
+    /// The slowest way of a group on these domains.
+    fn way_of(&self, domains: &[u32], traffic: Traffic) -> Way {
+        let latency = |from: u32, to: u32| self.latency_between(from, to);
+        let count = domains.len();
+        let pairs: Vec<(u32, u32)> = match traffic {
+            Traffic::Exchange if self.network.as_ref().is_some_and(|it| it.is_nested()) => {
+                vec![(domains[0], domains[count - 1])]
+            }
+            Traffic::Exchange => {
+                let all = domains
+                    .iter()
+                    .flat_map(|from| domains.iter().map(move |to| (*from, *to)));
+                all.filter(|(from, to)| from != to).collect()
+            }
+            Traffic::Chain => domains.windows(2).map(|pair| (pair[0], pair[1])).collect(),
+            Traffic::Ring(orientation) => return self.around(domains, orientation),
+            Traffic::Trees => return self.up_a_tree(domains),
+        };
+        let slowest = pairs.into_iter().map(|(from, to)| latency(from, to));
+        Way::of_equal(1.0, slowest.fold(Seconds::ZERO, Seconds::max))
+    }
+
+    /// All crossings of a ring but the fastest one, the slower way round where it sends both ways.
+    fn around(&self, domains: &[u32], orientation: Orientation) -> Way {
+        let one_way = |forward: bool| {
+            let next = domains.iter().cycle().skip(1);
+            let crossings: Vec<Seconds> = domains
+                .iter()
+                .zip(next)
+                .map(|(from, to)| {
+                    let (from, to) = if forward { (from, to) } else { (to, from) };
+                    self.latency_between(*from, *to)
+                })
+                .collect();
+            let fastest = crossings
+                .iter()
+                .map(|it| it.get())
+                .fold(f64::INFINITY, f64::min);
+            let all: Seconds = crossings.iter().copied().sum();
+            Way {
+                messages: crossings.len() as f64 - 1.0,
+                latency: all - Seconds::new(fastest),
+                slowest: crossings.into_iter().fold(Seconds::ZERO, Seconds::max),
+            }
+        };
+        match orientation {
+            Orientation::Forward => one_way(true),
+            Orientation::Backward => one_way(false),
+            Orientation::Both => {
+                let (there, back) = (one_way(true), one_way(false));
+                if there.latency >= back.latency {
+                    there
+                } else {
+                    back
+                }
+            }
+        }
+    }
+
+    /// From the farthest domain to the root of either tree; the mean of the way up and of that down.
+    fn up_a_tree(&self, domains: &[u32]) -> Way {
+        let count = domains.len() as u32;
+        let second = |position| binary_tree::second(position, count);
+        let numberings: [&dyn Fn(u32) -> u32; 2] = [&|position| position, &second];
+        let mut farthest = Way::of_equal(0.0, Seconds::ZERO);
+        for member in numberings {
+            let at = |position| domains[member(position) as usize];
+            for start in 0..count {
+                let mut way = Way::of_equal(0.0, Seconds::ZERO);
+                let mut position = start;
+                while let Some(above) = binary_tree::parent(position, count) {
+                    let (here, there) = (at(position), at(above));
+                    let both =
+                        self.latency_between(here, there) + self.latency_between(there, here);
+                    way.messages += 1.0;
+                    way.latency += both / 2.0;
+                    way.slowest = way.slowest.max(both / 2.0);
+                    position = above;
+                }
+                let slowest = farthest.slowest.max(way.slowest);
+                if way.latency > farthest.latency {
+                    farthest = way;
+                }
+                farthest.slowest = slowest;
+            }
+        }
+        farthest
+    }
+
+    /// Domains of each group in its order; groups on the same domains once where they lie evenly.
+    fn groups_of_domains(&self, of: GroupTraffic) -> Vec<Vec<u32>> {
+        let (groups, count) = (of.groups, of.shape.domains);
+        if self.is_regular(groups, of.shape) {
+            let stride = (groups.stride / self.per_domain).max(1);
+            let firsts = (0..self.domains).filter(|domain| (domain / stride).is_multiple_of(count));
+            let members = |first: u32| (0..count).map(|index| first + index * stride).collect();
+            return firsts.map(members).collect();
+        }
+        let ranks = self.domains * self.per_domain;
+        let all = bases(groups, ranks).map(|base| visits(groups, base, self.per_domain, ranks));
+        let domains = all.map(|visits| {
+            visits
+                .into_iter()
+                .map(|visit| visit.domain)
+                .collect::<Vec<_>>()
+        });
+        domains.filter(|domains| domains.len() > 1).collect()
+    }
+
+    /// Latency of a message between two domains.
+    pub(super) fn latency_between(&self, from: u32, to: u32) -> Seconds {
+        let network = self.network.as_ref().filter(|_| from != to);
+        let latency = network.map_or(self.fabric.latency, |network| {
+            self.fabric.latency_over(network, from, to)
+        });
+        latency.into()
+    }
+
+    /// The network behind the NICs, where it can hold traffic back.
     pub(super) fn topology(&self) -> Option<&Topology> {
-        self.topology.as_deref()
+        self.network.as_deref().filter(|_| !self.is_free)
+    }
+
+    /// Whether directions of the network differ.
+    pub(super) fn has_directions(&self) -> bool {
+        self.network
+            .as_ref()
+            .is_some_and(|network| network.is_custom())
     }
 
     /// Whether switches above the domains can sum what comes from below: leaves, or one ideal switch.
     pub(super) fn has_leaves(&self) -> bool {
-        self.topology
-            .as_ref()
+        self.topology()
             .is_none_or(|topology| topology.leaf(0).is_some())
     }
 
@@ -131,8 +309,7 @@ impl Contention {
             nics[2 * to as usize + 1] += amount;
         }
         let pressure = self
-            .topology
-            .as_ref()
+            .topology()
             .map_or(0.0, |topology| topology.pressure(messages.iter().copied()));
         nics.into_iter().fold(pressure, f64::max)
     }
@@ -165,11 +342,11 @@ impl Contention {
             latency: SimDuration::ZERO,
         };
         let mut links = vec![link(1.0); nics as usize];
-        let between = self.topology.iter().flat_map(|t| t.graph().links());
+        let between = self.topology().into_iter().flat_map(|t| t.graph().links());
         links.extend(between.map(|between| link(between.capacity)));
         let flow = |&(from, to, amount): &DomainFlow| {
             let mut route = vec![Crossing::whole(2 * from), Crossing::whole(2 * to + 1)];
-            if let Some(topology) = &self.topology {
+            if let Some(topology) = self.topology() {
                 topology.route(from, to, &mut |link, share| {
                     let link = nics + link;
                     route.push(Crossing { link, share });
@@ -235,34 +412,67 @@ impl Contention {
     }
 }
 
-/// The network of a kind; `None` where it never holds traffic back.
-fn built_in(
-    cluster: &Cluster,
-    kind: TopologyKind,
-    domains: u32,
-    per_domain: u32,
-) -> Result<Option<Topology>, TopologyFault> {
-    let fabric = &cluster.fabric;
-    let free = match kind {
-        TopologyKind::Switch => true,
-        TopologyKind::FatTree | TopologyKind::Rail => fabric.oversubscription <= 1.0,
-        TopologyKind::Ring
-        | TopologyKind::Mesh2d
-        | TopologyKind::Torus2d
-        | TopologyKind::Torus3d
-        | TopologyKind::Tree
-        | TopologyKind::Dragonfly => false,
-    };
-    if free {
-        return Ok(None);
+impl Way {
+    /// Messages of one latency.
+    pub(super) fn of_equal(messages: f64, latency: Seconds) -> Self {
+        Self {
+            messages,
+            latency: latency * messages,
+            slowest: latency,
+        }
     }
-    let per_leaf = fabric.nodes_per_leaf * cluster.gpus_per_node / per_domain;
-    let size = TopologySize {
-        devices: domains,
-        per_leaf: per_leaf.max(1),
-        oversubscription: fabric.oversubscription,
-    };
-    Topology::build(kind, size).map(Some)
+}
+
+/// Messages on the way of a pattern over so many domains.
+const fn messages_on_the_way(traffic: Traffic, domains: u32) -> u32 {
+    match traffic {
+        Traffic::Ring(_) => domains.saturating_sub(1),
+        Traffic::Trees => binary_tree::depth(domains),
+        Traffic::Exchange | Traffic::Chain => 1,
+    }
+}
+
+/// Whether a fabric never holds traffic back.
+const fn is_free(fabric: &Fabric) -> bool {
+    match &fabric.topology {
+        FabricTopology::Kind(kind) => match kind {
+            TopologyKind::Switch => true,
+            TopologyKind::FatTree | TopologyKind::Rail => fabric.oversubscription <= 1.0,
+            TopologyKind::Ring
+            | TopologyKind::Mesh2d
+            | TopologyKind::Torus2d
+            | TopologyKind::Torus3d
+            | TopologyKind::Tree
+            | TopologyKind::Dragonfly => false,
+        },
+        FabricTopology::Custom(_) => false,
+    }
+}
+
+/// The network behind the NICs of the domains.
+fn network(cluster: &Cluster, domains: u32, per_domain: u32) -> Result<Topology, TopologyFault> {
+    let fabric = &cluster.fabric;
+    match &fabric.topology {
+        FabricTopology::Kind(kind) => {
+            let per_leaf = fabric.nodes_per_leaf * cluster.gpus_per_node / per_domain;
+            let size = TopologySize {
+                devices: domains,
+                per_leaf: per_leaf.max(1),
+                oversubscription: fabric.oversubscription,
+            };
+            Topology::build(*kind, size)
+        }
+        FabricTopology::Custom(own) => {
+            let nics = u64::from(cluster.nics_per_node) * u64::from(per_domain)
+                / u64::from(cluster.gpus_per_node);
+            let placement = CustomPlacement {
+                domains,
+                nics_per_domain: u32::try_from(nics).unwrap_or(u32::MAX).max(1),
+                line_rate: cluster.nic_bandwidth.scaled(nics.max(1) as f64),
+            };
+            Topology::custom(own, placement)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -311,7 +521,7 @@ mod tests {
     fn bundles_of_groups_load_the_links_as_their_groups_do() {
         for &kind in TopologyKind::ALL {
             let c = contention(kind, 2.0, 16);
-            let Some(topology) = &c.topology else {
+            let Some(topology) = c.topology() else {
                 continue;
             };
             for (size, stride) in [(128, 1), (16, 8), (4, 8), (2, 64), (64, 2), (32, 4)] {

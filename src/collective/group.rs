@@ -1,11 +1,12 @@
 //! One collective on a job: its groups, their bytes, and the rates that a group gets.
 
+use crate::collective::contention::Way;
 use crate::collective::cost::Sent;
 use crate::collective::job::{Job, RoundLatency};
-use crate::collective::library::{Generation, TABLES};
+use crate::collective::library::{Generation, LatencyTable, TABLES};
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::{GroupPattern, GroupShape, GroupTraffic, Orientation, Traffic};
-use crate::units::{Bandwidth, Bytes, Micros, Seconds, SimDuration, Volume};
+use crate::units::{Bandwidth, Bytes, Micros, Seconds, Volume};
 
 /// A collective of all groups of a pattern at once, with the rates that one group gets.
 pub(super) struct Group<'a> {
@@ -18,10 +19,8 @@ pub(super) struct Group<'a> {
     pub(super) intra: Bandwidth,
     /// Rates between domains, of groups on several.
     pub(super) between: Option<Between>,
-    /// Latency of a message from NIC to NIC.
-    message_latency: SimDuration,
-    /// Latency that the network plugin adds to it, over InfiniBand's.
-    plugin_latency: SimDuration,
+    /// Messages between domains on the slowest way of its traffic.
+    pub(super) way: Way,
 }
 
 /// Rates of a group that lies on several domains.
@@ -35,10 +34,17 @@ pub(super) struct Between {
     pub(super) scattered: Bandwidth,
 }
 
+/// Two binary trees between the domains of a group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trees {
+    /// Rate at which a buffer goes up and down again, half of it by each tree.
+    pub(super) rate: Bandwidth,
+    /// Messages from the farthest domain to the root.
+    pub(super) way: Way,
+}
+
 impl<'a> Group<'a> {
     /// The groups of a pattern on a job.
-    ///
-    /// Where a custom topology states latencies, the slowest message of this traffic has its own.
     pub(super) fn new(
         job: &'a Job,
         op: CollectiveOp,
@@ -51,8 +57,6 @@ impl<'a> Group<'a> {
             shape: job.shape(pattern),
             traffic,
         };
-        let fabric = &job.cluster.fabric;
-        let stated = job.contention.latency(of);
         let intra = job.intra_rate(of.shape.members);
         Self {
             job,
@@ -62,11 +66,27 @@ impl<'a> Group<'a> {
             shape: of.shape,
             intra,
             between: between(job, of, intra),
-            message_latency: stated.unwrap_or(fabric.latency),
-            plugin_latency: stated.map_or(fabric.plugin_latency, |latency| {
-                fabric.plugin_latency_over(latency)
-            }),
+            way: job.contention.way(of),
         }
+    }
+
+    /// Trees between the domains; `None` of a group on one.
+    pub(super) fn trees(&self) -> Option<Trees> {
+        let sharing = self.shape.sharing?;
+        let of = GroupTraffic {
+            groups: self.pattern,
+            shape: self.shape,
+            traffic: Traffic::Trees,
+        };
+        let (job, line) = (self.job, self.job.domain_rate());
+        let share = job.contention.uneven(of, job.gpus).map_or_else(
+            || line / f64::from(sharing) / job.contention.slowdown(of),
+            |buffers| line / buffers,
+        );
+        Some(Trees {
+            rate: share * job.cluster.fabric.efficiency,
+            way: job.contention.way(of),
+        })
     }
 
     /// Figures of the library on this generation of GPUs.
@@ -113,20 +133,35 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Depth of a binary tree over the domains.
-    pub(super) fn depth(&self) -> f64 {
+    /// Depth of a binary tree over the domains as NCCL's own estimates take it.
+    pub(super) fn estimated_depth(&self) -> f64 {
         f64::from(self.shape.domains.ilog2())
     }
 
-    /// Latency that the network plugin adds to a message, over InfiniBand's.
+    /// Rate of a ring in NCCL's own estimates: with its own idea of the NICs, whoever else is on the links.
+    pub(super) fn estimated_ring_rate(&self) -> Bandwidth {
+        let outside = self.job.estimated_nics(self.shape.members);
+        match &self.between {
+            None => self.intra,
+            Some(_) if self.shape.members == 1 => outside,
+            Some(between) => between.through.min(outside),
+        }
+    }
+
+    /// Latency that the network plugin adds to a message, over InfiniBand's own.
     pub(super) fn plugin(&self) -> Micros {
-        self.plugin_latency.into()
+        self.job.cluster.fabric.plugin_latency.into()
+    }
+
+    /// Latency of messages between domains that follow one another on a way, by the table of a library.
+    pub(super) fn across_by(&self, way: &Way, table: &LatencyTable, protocol: Protocol) -> Micros {
+        let each = table.without_wire(protocol) + self.plugin() * protocol.messages_per_hop();
+        each * way.messages + way.latency.into()
     }
 
     /// Latencies of a round of messages.
     pub(super) fn round_latency(&self, protocol: Protocol) -> RoundLatency {
-        self.job
-            .round_latency(protocol, self.message_latency, self.plugin_latency)
+        self.job.round_latency(protocol, self.way.slowest)
     }
 
     /// Latency of a round that reaches all ranks of a group.
@@ -172,9 +207,19 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Bytes that a rank sends to its neighbours, one member of each domain to another domain.
+    /// Bytes that a rank sends to its neighbours, one member of each domain to another domain; the last
+    /// domain of a broadcast or of sends to none.
     pub(super) fn sent_to_neighbours(&self) -> Sent {
-        self.sent(self.sent_in_all() / self.members())
+        let across = match self.op {
+            CollectiveOp::Broadcast | CollectiveOp::SendRecv => {
+                self.buffer() * (self.domains() - 1.0) / self.ranks()
+            }
+            CollectiveOp::AllReduce
+            | CollectiveOp::AllGather
+            | CollectiveOp::ReduceScatter
+            | CollectiveOp::AllToAll => self.sent_in_all() / self.members(),
+        };
+        self.sent(across)
     }
 
     /// Bytes that a rank sends on average, whatever the algorithm, unless switches reduce.
@@ -201,7 +246,7 @@ fn between(job: &Job, of: GroupTraffic, intra: Bandwidth) -> Option<Between> {
             let remote = f64::from(shape.members) * f64::from(shape.ranks - shape.members);
             line * remote / messages
         }
-        (Some(_), Traffic::Chain) | (None, _) => {
+        (Some(_), Traffic::Chain | Traffic::Trees) | (None, _) => {
             line / f64::from(sharing) / job.contention.slowdown(of)
         }
     };

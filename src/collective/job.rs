@@ -2,11 +2,13 @@
 
 use crate::collective::contention::Contention;
 use crate::collective::hashing;
-use crate::collective::library::{Generation, TABLES};
+use crate::collective::library::{Generation, LatencyTable, TABLES};
 use crate::collective::op::Protocol;
 use crate::collective::placement::{GroupPattern, GroupShape, ranks_per_domain};
-use crate::hardware::{Cluster, FabricTopology, ScaleUpKind, TopologyFault, TopologyKind};
-use crate::units::{Bandwidth, Seconds, SimDuration};
+use crate::hardware::{
+    Cluster, CollectiveLibrary, FabricTopology, ScaleUpKind, TopologyFault, TopologyKind,
+};
+use crate::units::{Bandwidth, Micros, Seconds};
 
 /// Why a cluster cannot carry a job.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +125,44 @@ impl Job {
         cluster.nic_bandwidth * (f64::from(cluster.nics_per_node) * nodes)
     }
 
+    /// Whether NCCL chooses LL128 by itself: over NVLink, and between domains without the host's bridge on the way.
+    /// Source: NVIDIA/nccl src/graph/tuning.cc.
+    pub(super) const fn offers_ll128(&self, crosses: bool) -> bool {
+        let over_pcie = matches!(self.cluster.scale_up.kind, ScaleUpKind::Pcie);
+        !(over_pcie || crosses && self.cluster.fabric.host_bridge)
+    }
+
+    /// Whether the switches between the domains reduce.
+    pub(super) fn reduces_between(&self) -> bool {
+        self.cluster.fabric.in_network_reduction && self.contention.has_leaves()
+    }
+
+    /// NICs of a domain for each of `members` of its GPUs, together.
+    pub(super) fn nics_of(&self, members: u32) -> f64 {
+        let per_gpu = f64::from(self.cluster.nics_per_node) / f64::from(self.cluster.gpus_per_node);
+        per_gpu * f64::from(members)
+    }
+
+    /// Rate between domains that NCCL counts on for `members` of a domain's GPUs: their NICs', at least one's.
+    pub(super) fn estimated_nics(&self, members: u32) -> Bandwidth {
+        let nics = self.nics_of(members).max(1.0);
+        self.cluster.nic_bandwidth * (nics * TABLES.ring.nic_share)
+    }
+
+    /// Channels that NCCL's search finds between domains: one per NIC, two where one would be fast (from 25 GB/s)
+    /// and its GPUs old or the NICs few. Source: NVIDIA/nccl src/graph/search.cc.
+    pub(super) fn searched_channels(&self, members: u32) -> f64 {
+        let nics = self.nics_of(members).min(members.into()).max(1.0);
+        let is_old = !matches!(
+            self.cluster.library,
+            CollectiveLibrary::NcclHopper | CollectiveLibrary::NcclBlackwell
+        );
+        let fast = self.estimated_nics(0).as_bytes_per_s() >= 25e9;
+        let doubled = fast && (is_old || nics <= 4.0);
+        let channels = if doubled { 2.0 * nics } else { nics };
+        channels.min(TABLES.tree.channels_max.into())
+    }
+
     /// NICs of a domain that ranks may keep to: as many as GPUs where each has several.
     pub(super) fn nics(&self) -> u32 {
         let cluster = &self.cluster;
@@ -156,38 +196,44 @@ impl Job {
         hashing::busiest(self.domains() * rails, leaves * uplinks as u32)
     }
 
-    /// Latencies of a round whose messages take `message` from NIC to NIC, and `plugin` over
-    /// InfiniBand's: the links' own under `ideal`, else those of NCCL's bulk transfers.
-    pub(super) fn round_latency(
-        &self,
-        protocol: Protocol,
-        message: SimDuration,
-        plugin: SimDuration,
-    ) -> RoundLatency {
+    /// Latencies of a round whose messages between domains take `message` from NIC to NIC: the links' own
+    /// under `ideal`, else those of NCCL's bulk transfers.
+    pub(super) fn round_latency(&self, protocol: Protocol, message: Seconds) -> RoundLatency {
         if protocol == Protocol::Ideal {
             return RoundLatency {
                 inside: self.cluster.scale_up.latency.into(),
-                across: message.into(),
+                across: message,
             };
         }
         let table = &TABLES.ring.latency;
+        let plugin = Seconds::from(self.cluster.fabric.plugin_latency);
         RoundLatency {
-            inside: table.hop(ScaleUpKind::NvSwitch, protocol).into(),
-            across: Seconds::from(*table.network.of(protocol)) + plugin.into(),
+            inside: self.hop(table, protocol).into(),
+            across: Seconds::from(table.without_wire(protocol)) + message + plugin,
         }
     }
 
-    /// Latency of the slowest message between pairs of domains, where a custom topology states it.
+    /// Latency of a hop inside a domain: the library's, which holds the links' as NCCL knows them, with what
+    /// this cluster's take.
+    pub(super) fn hop(&self, table: &LatencyTable, protocol: Protocol) -> Micros {
+        table.hop(self.cluster.scale_up.kind, protocol) + self.further_inside()
+    }
+
+    /// Latency of a hop inside a domain over that of the links in the library's tables.
+    pub(super) fn further_inside(&self) -> Micros {
+        let up = &self.cluster.scale_up;
+        Micros::from(up.latency) - TABLES.link(up.kind)
+    }
+
+    /// Latency of the slowest message between pairs of domains.
     pub(super) fn slowest_message(
         &self,
         ends: impl IntoIterator<Item = (u32, u32)>,
         protocol: Protocol,
-    ) -> Option<Seconds> {
+    ) -> Seconds {
         let ends = ends.into_iter();
-        let slowest = ends
-            .filter_map(|(from, to)| self.contention.latency_between(from, to))
-            .max()?;
-        let plugin = self.cluster.fabric.plugin_latency_over(slowest);
-        Some(self.round_latency(protocol, slowest, plugin).across)
+        let single = ends.map(|(from, to)| self.contention.latency_between(from, to));
+        let slowest = single.fold(Seconds::ZERO, Seconds::max);
+        self.round_latency(protocol, slowest).across
     }
 }

@@ -37,15 +37,26 @@ impl<T> PerProtocol<T> {
 pub(super) struct PerDomains {
     one: Bandwidth,
     two: Bandwidth,
+    three: Option<Bandwidth>,
     more: Bandwidth,
 }
 
 impl PerDomains {
+    /// The rate in NCCL's own estimates, which tell one, two and more domains apart.
+    pub(super) const fn in_estimates(&self, domains: u32) -> Bandwidth {
+        match domains {
+            0 | 1 => self.one,
+            2 => self.two,
+            _ => self.more,
+        }
+    }
+
     /// The rate of a group on so many domains.
     pub(super) const fn on(&self, domains: u32) -> Bandwidth {
         match domains {
             0 | 1 => self.one,
             2 => self.two,
+            3 if let Some(three) = self.three => three,
             _ => self.more,
         }
     }
@@ -61,6 +72,11 @@ pub(super) struct LatencyTable {
 }
 
 impl LatencyTable {
+    /// Latency of a message between domains, without the way from NIC to NIC.
+    pub(super) fn without_wire(&self, protocol: Protocol) -> Micros {
+        *self.network.of(protocol) - TABLES.wire()
+    }
+
     /// Latency of a hop inside a domain.
     pub(super) const fn hop(&self, links: ScaleUpKind, protocol: Protocol) -> Micros {
         match links {
@@ -82,28 +98,50 @@ pub(super) struct RingTable {
     pub(super) proxy: PerProtocol<Micros>,
     /// Part of the links' rate that is left for data.
     pub(super) rate: PerProtocol<f64>,
+    /// Part of a NIC's line rate that NCCL counts on.
+    pub(super) nic_share: f64,
 }
 
 /// NCCL's tree.
 #[derive(Debug, Deserialize)]
 pub(super) struct TreeTable {
     pub(super) latency: LatencyTable,
-    /// Channels between domains.
-    pub(super) channels: u32,
+    /// Messages between domains that a buffer is cut into.
+    pub(super) messages: u32,
+    /// Most channels between domains.
+    pub(super) channels_max: u32,
     correction: PerProtocol<[f64; 24]>,
 }
 
 impl TreeTable {
-    /// NCCL's factor on the tree's bandwidth for a message, by powers of two from 64 B on.
+    /// NCCL's factor on the tree's bandwidth for a message, by powers of two from 64 B to 512 MB.
     pub(super) fn correction(&self, protocol: Protocol, bytes: Bytes) -> f64 {
-        let entry = bytes
-            .get()
-            .checked_ilog2()
-            .and_then(|power| power.checked_sub(6));
-        entry.map_or(1.0, |entry| {
-            self.correction.of(protocol)[entry.min(23) as usize]
-        })
+        let power = bytes.get().checked_ilog2();
+        let entry = power.and_then(|power| power.checked_sub(6));
+        // The last entry begins where NCCL's own estimate corrects no longer.
+        let table = &self.correction.of(protocol)[..23];
+        let found = entry.and_then(|entry| table.get(entry as usize));
+        found.copied().unwrap_or(1.0)
     }
+
+    /// What a tree keeps of its bandwidth: NCCL's factor at powers of two, and on a line between them.
+    pub(super) fn kept(&self, protocol: Protocol, bytes: Bytes) -> f64 {
+        between_powers(bytes, |bytes| self.correction(protocol, bytes))
+    }
+}
+
+/// A figure that is known for powers of two bytes, on a line between them where both axes are logarithmic.
+fn between_powers(bytes: Bytes, known: impl Fn(Bytes) -> f64) -> f64 {
+    let Some(power) = bytes.get().checked_ilog2() else {
+        return known(bytes);
+    };
+    let below = Bytes::new(1 << power);
+    let past = libm::log2(bytes.as_f64() / below.as_f64());
+    if past <= 0.0 {
+        return known(below);
+    }
+    let above = Bytes::new(below.get().saturating_mul(2));
+    libm::pow(known(below), 1.0 - past) * libm::pow(known(above), past)
 }
 
 /// The chunk of NVLS for buffers of fewer rounds than a limit.
@@ -131,12 +169,12 @@ pub(super) struct NvlsTable {
 impl NvlsTable {
     /// Chunk that a channel moves at a time for one head, of a buffer over `parallel` channels times
     /// heads.
-    pub(super) fn chunk(&self, largest: Volume, parallel: f64, buffer: Volume) -> Volume {
+    pub(super) fn chunk(&self, largest: Volume, parallel: f64, buffer: Bytes) -> Volume {
         smaller(largest, parallel, buffer, &self.smaller_chunks)
     }
 
     /// Chunk of NVLSTree over `domains`.
-    pub(super) fn tree_chunk(&self, domains: u32, parallel: f64, buffer: Volume) -> Volume {
+    pub(super) fn tree_chunk(&self, domains: u32, parallel: f64, buffer: Bytes) -> Volume {
         let largest = if domains >= 4 {
             self.tree_chunk_of_many
         } else {
@@ -146,15 +184,21 @@ impl NvlsTable {
     }
 }
 
-fn smaller(largest: Volume, parallel: f64, buffer: Volume, steps: &[SmallerChunk]) -> Volume {
-    steps.iter().fold(largest, |chunk, step| {
-        let few = buffer < chunk * (step.below_rounds * parallel);
-        if few && chunk > step.chunk {
-            step.chunk
-        } else {
-            chunk
-        }
-    })
+/// The chunk of a buffer by NCCL's steps at powers of two, and on a line between them: a step would let a
+/// buffer pass a smaller one.
+fn smaller(largest: Volume, parallel: f64, buffer: Bytes, steps: &[SmallerChunk]) -> Volume {
+    let stepped = |buffer: Bytes| {
+        let chunk = steps.iter().fold(largest, |chunk, step| {
+            let few = Volume::from(buffer) < chunk * (step.below_rounds * parallel);
+            if few && chunk > step.chunk {
+                step.chunk
+            } else {
+                chunk
+            }
+        });
+        chunk.get()
+    };
+    Volume::new(between_powers(buffer, stepped))
 }
 
 /// Constants that were fitted to measured collectives; `data/libraries/nccl.toml` explains each.
@@ -185,6 +229,8 @@ pub(super) struct Channels {
 pub(super) struct Nvls {
     /// NCCL's own estimate of its efficiency.
     pub(super) efficiency: f64,
+    /// Whether the factors of the tree hold for NVLSTree on servers with x86 hosts.
+    pub(super) tree_corrected: bool,
     bus_bandwidth: Bandwidth,
     line_rate: Bandwidth,
     pub(super) channels: u32,
@@ -234,13 +280,23 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Latency between domains: NCCL takes the tree's where a node holds one rank of a group.
-    pub(super) const fn network_latency(&self, members: u32) -> &PerProtocol<Micros> {
+    /// Table of the latencies between domains: NCCL takes the tree's where a node holds one rank of a group.
+    pub(super) const fn between(&self, members: u32) -> &LatencyTable {
         if members == 1 {
-            &self.tree.latency.network
+            &self.tree.latency
         } else {
-            &self.ring.latency.network
+            &self.ring.latency
         }
+    }
+
+    /// Latency from NIC to NIC that those of messages between domains hold: that of LL, which adds least.
+    pub(super) const fn wire(&self) -> Micros {
+        *self.ring.latency.network.of(Protocol::Ll)
+    }
+
+    /// Latency of a link that those of hops inside a domain hold, likewise.
+    pub(super) const fn link(&self, links: ScaleUpKind) -> Micros {
+        self.ring.latency.hop(links, Protocol::Ll)
     }
 }
 
@@ -316,7 +372,8 @@ mod tests {
     fn the_tree_is_corrected_by_the_power_of_two_of_the_size() {
         let correction = |protocol, bytes| TABLES.tree.correction(protocol, Bytes::new(bytes));
         assert!((correction(Protocol::Ll, 128 << 10) - 0.5).abs() < 1e-12);
-        assert!((correction(Protocol::Simple, 4 << 30) - 0.9).abs() < 1e-12);
+        assert!((correction(Protocol::Simple, 256 << 20) - 0.9).abs() < 1e-12);
+        assert!((correction(Protocol::Simple, 512 << 20) - 1.0).abs() < 1e-12);
         assert!((correction(Protocol::Ll128, 8) - 1.0).abs() < 1e-12);
     }
 

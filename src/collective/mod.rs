@@ -4,7 +4,7 @@
 //!
 //! | file | says |
 //! |---|---|
-//! | `op`, `placement` | operations and protocols; how groups lie over the scale-up domains |
+//! | `op`, `binary_tree`, `placement` | operations and protocols; how groups lie over the scale-up domains |
 //! | `library` | tables of NCCL, RCCL and XLA, from `data/libraries/` |
 //! | `job`, `contention`, `group` | a job's domains, NICs and fabric; the rates that one group gets |
 //! | `schedule/` | rounds of transfers: built, played, read from files |
@@ -13,6 +13,7 @@
 //! | `custom`, `request`, `network` | a request and its cost |
 
 mod algorithm;
+mod binary_tree;
 mod contention;
 mod cost;
 mod custom;

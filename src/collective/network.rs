@@ -15,7 +15,7 @@ use crate::collective::request::{CollectiveCost, CollectiveRequest, Unsupported}
 use crate::collective::schedule::GroupLayout;
 use crate::collective::schedule_cost::ScheduleLoads;
 use crate::des::LinkLoads;
-use crate::hardware::{Cluster, Topology};
+use crate::hardware::Cluster;
 use crate::memo::Memo;
 use crate::units::{Seconds, SimDuration};
 
@@ -86,10 +86,11 @@ impl Network {
             return Ok(nothing(&group, asked, request.protocol));
         }
         // Where directions differ a library orients its rings as is fastest.
-        let topology = self.job.contention.topology();
         let orientations = match traffic(request.op, everyone, Orientation::Both) {
-            Traffic::Ring(_) if topology.is_some_and(Topology::is_custom) => &Orientation::ALL[..],
-            Traffic::Ring(_) | Traffic::Exchange | Traffic::Chain => &[Orientation::Both],
+            Traffic::Ring(_) if self.job.contention.has_directions() => &Orientation::ALL[..],
+            Traffic::Ring(_) | Traffic::Exchange | Traffic::Chain | Traffic::Trees => {
+                &[Orientation::Both]
+            }
         };
         let costs = orientations.iter().filter_map(|&orientation| {
             let group = self.group(request, traffic(request.op, everyone, orientation));
@@ -127,16 +128,26 @@ impl Network {
         protocol: Option<Protocol>,
     ) -> Vec<Candidate> {
         if protocol == Some(Protocol::Ideal) {
-            let algorithm = asked.unwrap_or(CollectiveAlgorithm::usual(group.op));
-            let cost = self.by_rounds(group, algorithm, Protocol::Ideal);
-            return Vec::from_iter(
-                cost.map(|cost| built_in(group, algorithm, Protocol::Ideal, cost)),
-            );
+            // Without a request the bound of whatever the library chooses from.
+            let all = CollectiveAlgorithm::ALL.iter().copied();
+            let allowed = all.filter(|algorithm| match asked {
+                Some(asked) => asked == *algorithm,
+                None => library_path(*algorithm, group.op, None).is_some(),
+            });
+            let costs = allowed.filter_map(|algorithm| {
+                let cost = self.by_rounds(group, algorithm, Protocol::Ideal)?;
+                Some(built_in(group, algorithm, Protocol::Ideal, cost))
+            });
+            return costs.collect();
         }
         let plugin_tunes = self.job.cluster.fabric.plugin_latency > SimDuration::ZERO;
         let by_time = plugin_tunes && group.crosses() || asked.is_some() && protocol.is_some();
         let mut candidates = Vec::new();
         for own in [Protocol::Ll, Protocol::Ll128, Protocol::Simple] {
+            let offered = own != Protocol::Ll128 || self.job.offers_ll128(group.crosses());
+            if protocol.is_none() && !offered {
+                continue;
+            }
             for &algorithm in CollectiveAlgorithm::ALL {
                 let Some(path) = library_path(algorithm, group.op, asked) else {
                     continue;
@@ -292,6 +303,18 @@ impl Network {
         })
     }
 
+    /// Time of a pipelined algorithm in rounds that wait for one another, on ideal links.
+    pub(super) fn in_rounds(
+        &self,
+        request: &CollectiveRequest,
+        algorithm: CollectiveAlgorithm,
+    ) -> Option<SimDuration> {
+        let group = self.ideal_group(request, algorithm);
+        let ask = |loads: &mut PipelineLoads| loads.in_rounds(&group);
+        let cost = self.with_pipeline(&group, algorithm, Protocol::Ideal, ask)?;
+        Some(cost.time())
+    }
+
     /// Time of an algorithm by its schedule, as one without a closed form takes it.
     pub(super) fn by_its_schedule(
         &self,
@@ -342,7 +365,7 @@ fn layout(group: &Group<'_>) -> GroupLayout {
     };
     let job = group.job;
     GroupLayout {
-        fabric_reduces: job.cluster.fabric.in_network_reduction && job.contention.has_leaves(),
+        fabric_reduces: job.reduces_between(),
         ..GroupLayout::new(group.shape.ranks, members)
     }
 }

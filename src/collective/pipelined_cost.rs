@@ -1,5 +1,8 @@
-//! Cost of algorithms whose chunks follow each other through stages, round by round: while a round
-//! lasts, every active stage loads its ports, NICs and links with one chunk per transfer.
+//! Cost of algorithms whose chunks follow each other through stages.
+//!
+//! Round by round: while a round lasts, every active stage loads its ports, NICs and links with one chunk per
+//! transfer. Under `ideal` no round waits for another one: the slowest chain of hand-overs, and the bytes of
+//! the busiest link.
 
 use std::ops::Range;
 
@@ -15,28 +18,24 @@ use crate::collective::schedule::{
 use crate::memo::Memo;
 use crate::units::{Bandwidth, Seconds, Volume};
 
-/// Most chunks that a lane is cut into, unless it has more stages.
-const CHUNKS_MAX: u32 = 1024;
-
-/// Stages up to which any number of chunks is tried.
-const FEW_STAGES: u32 = 64;
+/// Chunks that a lane may be cut into. A fixed choice, so that no buffer is faster than a smaller one.
+const CHUNKS: [u32; 21] = [
+    1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536,
+];
 
 /// Bottleneck of one round.
 #[derive(Clone, Copy, Debug)]
 struct RoundLoad {
     /// Rate that a chunk gets on the busiest port, NIC or link; `None` where nothing is sent.
     rate: Option<Bandwidth>,
-    /// Whether a chunk leaves its domain.
-    crosses: bool,
-    /// Latency of the slowest message between domains, where a custom topology states it.
-    slowest: Option<Seconds>,
+    /// Latency of the slowest message between domains; `None` where no chunk leaves its domain.
+    across: Option<Seconds>,
 }
 
 impl RoundLoad {
     const IDLE: Self = Self {
         rate: None,
-        crosses: false,
-        slowest: None,
+        across: None,
     };
 
     fn transfer(&self, chunk: Volume) -> Seconds {
@@ -44,11 +43,7 @@ impl RoundLoad {
     }
 
     fn latency(&self, latency: RoundLatency) -> Seconds {
-        if self.crosses {
-            self.slowest.unwrap_or(latency.across)
-        } else {
-            latency.inside
-        }
+        self.across.unwrap_or(latency.inside)
     }
 }
 
@@ -71,6 +66,8 @@ pub(super) struct PipelineLoads {
     passes: Vec<PassLoads>,
     /// Time that the busiest links take for a chunk of one byte that passes all stages.
     busy: Busy,
+    /// Latencies of the slowest chain of hand-overs on links without a protocol.
+    chain: Seconds,
 }
 
 /// Rounds of a pass.
@@ -144,7 +141,9 @@ impl PipelineLoads {
             nics,
             passes: Vec::new(),
             busy: Busy::default(),
+            chain: Seconds::ZERO,
         };
+        loads.chain = loads.slowest_chain(job);
         let mut all = ActiveStages::none(job, &loads);
         for stage in loads.pipeline.passes.iter().flatten() {
             all.add(stage);
@@ -168,8 +167,22 @@ impl PipelineLoads {
         }
     }
 
-    /// Cost for the groups' buffers, with the number of chunks that is fastest.
+    /// Cost for the groups' buffers.
     pub(super) fn cost(&mut self, group: &Group<'_>) -> Cost {
+        if self.protocol == Protocol::Ideal {
+            let busy = self.busy.map(|time| time * self.chunk(group, 1).get());
+            Cost {
+                latency: self.chain,
+                transfer: busy.scale_up.max(busy.scale_out),
+                busy: Some(busy),
+            }
+        } else {
+            self.in_rounds(group)
+        }
+    }
+
+    /// Cost in rounds that wait for one another, with the number of chunks that is fastest.
+    pub(super) fn in_rounds(&mut self, group: &Group<'_>) -> Cost {
         let latency = group.round_latency(self.protocol);
         let chunks = self.best_chunks(group, latency);
         let passed = self.chunk(group, chunks).get() * f64::from(chunks);
@@ -178,6 +191,45 @@ impl PipelineLoads {
             latency,
             transfer,
             busy: Some(self.busy.map(|time| time * passed)),
+        }
+    }
+
+    /// The slowest chain of hand-overs of a chunk in any group: half a message's way to a switch that
+    /// reduces, and half from it.
+    fn slowest_chain(&self, job: &Job) -> Seconds {
+        let lanes = self.pipeline.lanes as usize;
+        let places = (self.group.ranks + self.pipeline.switches) as usize * lanes;
+        let mut slowest = Seconds::ZERO;
+        let mut arrivals = Vec::new();
+        for &base in &self.groups.bases {
+            let mut ready = vec![Seconds::ZERO; places];
+            for stage in self.pipeline.passes.iter().flatten() {
+                arrivals.clear();
+                for hop in stage {
+                    let at = |vertex: u32| vertex as usize * lanes + hop.chunk as usize;
+                    let [from, to] = [hop.from, hop.to].map(|vertex| self.place(job, base, vertex));
+                    let arrival = ready[at(hop.from)] + message_latency(job, from, to);
+                    arrivals.push((at(hop.to), arrival));
+                }
+                for &(place, arrival) in &arrivals {
+                    ready[place] = ready[place].max(arrival);
+                }
+            }
+            slowest = ready.into_iter().fold(slowest, Seconds::max);
+        }
+        slowest
+    }
+
+    /// Where a vertex of the pipeline lies in the group that begins at `base`.
+    fn place(&self, job: &Job, base: u32, vertex: u32) -> Place {
+        let GroupLayout { ranks, members, .. } = self.group;
+        let gpu = |rank: u32| base + rank * self.groups.stride;
+        if vertex < ranks {
+            Place::Gpu(gpu(vertex))
+        } else if vertex < ranks + ranks / members {
+            Place::Domain(gpu((vertex - ranks) * members) / job.per_domain)
+        } else {
+            Place::Fabric
         }
     }
 
@@ -209,29 +261,15 @@ impl PipelineLoads {
         if let Some(chunks) = self.pipeline.chunks {
             return chunks;
         }
-        let (mut filling, mut waited) = (Seconds::ZERO, Seconds::ZERO);
-        for pass in &self.passes {
-            let Some(all) = pass.joining.last() else {
-                return 1;
-            };
-            let buffer = self.chunk(group, 1) * (pass.joining.len() as f64 - 1.0);
-            filling += all.transfer(buffer);
-            waited += all.latency(latency);
-        }
-        let ideal = libm::sqrt(filling / waited.max(Seconds::new(1e-12)));
-        let stages = self.passes.iter().map(|pass| pass.joining.len());
-        let stages = stages.max().unwrap_or(0) as u32;
-        let most = f64::from(stages.max(CHUNKS_MAX));
-        let best = libm::floor(ideal).clamp(1.0, most) as u32;
-        if best >= stages || stages <= FEW_STAGES {
-            return best;
-        }
-        // Fewer chunks than stages load other links in each of very many rounds: one, or all active.
-        let mut price = |chunks| {
+        let mut fastest = (1, f64::INFINITY);
+        for chunks in CHUNKS {
             let [latency, transfer] = self.seconds(group, latency, chunks);
-            latency + transfer
-        };
-        if price(1) <= price(stages) { 1 } else { stages }
+            let took = (latency + transfer).get();
+            if took < fastest.1 {
+                fastest = (chunks, took);
+            }
+        }
+        fastest.0
     }
 
     /// Size of one chunk.
@@ -324,6 +362,30 @@ impl Bottleneck {
     }
 }
 
+/// Latency of a message from NIC to NIC or inside a domain; half of it to or from a switch that reduces.
+fn message_latency(job: &Job, from: Place, to: Place) -> Seconds {
+    let domain = |place: Place| match place {
+        Place::Gpu(rank) => Some(rank / job.per_domain),
+        Place::Domain(domain) => Some(domain),
+        Place::Fabric => None,
+    };
+    match (domain(from), domain(to)) {
+        (Some(source), Some(goal)) if source != goal => {
+            job.contention.latency_between(source, goal)
+        }
+        (Some(_), Some(_)) => {
+            let whole = Seconds::from(job.cluster.scale_up.latency);
+            let is_gpu = |place| matches!(place, Place::Gpu(_));
+            if is_gpu(from) && is_gpu(to) {
+                whole
+            } else {
+                whole / 2.0
+            }
+        }
+        _ => Seconds::from(job.cluster.fabric.latency) / 2.0,
+    }
+}
+
 /// Leaf switches that reduce for a group: whether it has several, and the last one that was counted.
 struct Leaves {
     several: bool,
@@ -347,19 +409,11 @@ impl<'a> ActiveStages<'a> {
 
     /// The load once another stage has joined.
     fn add(&mut self, stage: &[Transfer]) -> RoundLoad {
-        let GroupLayout { ranks, members, .. } = self.of.group;
-        let (stride, per_domain) = (self.of.groups.stride, self.job.per_domain);
-        for &base in &self.of.groups.bases {
+        let of = self.of;
+        let (ranks, stride) = (of.group.ranks, of.groups.stride);
+        let per_domain = self.job.per_domain;
+        for &base in &of.groups.bases {
             let domain_of = |rank: u32| (base + rank * stride) / per_domain;
-            let place = |vertex: u32| {
-                if vertex < ranks {
-                    Place::Gpu(base + vertex * stride)
-                } else if vertex < ranks + ranks / members {
-                    Place::Domain(domain_of((vertex - ranks) * members))
-                } else {
-                    Place::Fabric
-                }
-            };
             let leaf = |rank: u32| {
                 let topology = self.job.contention.topology()?;
                 Some(topology.leaf(domain_of(rank))?.number)
@@ -369,7 +423,8 @@ impl<'a> ActiveStages<'a> {
                 last: None,
             };
             for hop in stage {
-                self.hop(place(hop.from), place(hop.to), &mut leaves);
+                let [from, to] = [hop.from, hop.to].map(|vertex| of.place(self.job, base, vertex));
+                self.hop(from, to, &mut leaves);
             }
         }
         self.bottleneck.round
@@ -393,13 +448,16 @@ impl<'a> ActiveStages<'a> {
         if let Some(link) = leaf_link {
             load(link, 1.0);
         }
-        let round = &mut bottleneck.round;
-        round.crosses |= source != goal;
-        if let (Some(source), Some(goal)) = (source, goal)
-            && source != goal
-        {
-            let slowest = job.slowest_message([(source, goal)], of.protocol);
-            round.slowest = slowest.map(|secs| round.slowest.map_or(secs, |it| it.max(secs)));
+        if source != goal {
+            let latency = source.zip(goal).map_or_else(
+                || {
+                    let up = job.cluster.fabric.latency.into();
+                    job.round_latency(of.protocol, up).across
+                },
+                |ends| job.slowest_message([ends], of.protocol),
+            );
+            let round = &mut bottleneck.round;
+            round.across = Some(round.across.map_or(latency, |slowest| slowest.max(latency)));
         }
     }
 

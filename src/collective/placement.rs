@@ -2,6 +2,7 @@
 
 use itertools::Itertools;
 
+use crate::collective::binary_tree;
 use crate::hardware::Cluster;
 
 /// All groups `{base + i · stride}` of `size` ranks that tile the job; they run at once.
@@ -178,14 +179,22 @@ pub(super) enum Traffic {
     Exchange,
     /// Each with the next, the last with none.
     Chain,
+    /// Neighbours in two binary trees, half of the buffer up and down each of them.
+    Trees,
 }
 
 impl Traffic {
-    /// Members that the `index`-th of `count` sends to, with the parts of what it sends.
+    /// Members that the `index`-th of `count` sends to, with the parts of a buffer (on trees), or of all
+    /// that it sends.
     pub(super) fn partners(self, index: u32, count: u32) -> Vec<(u32, f64)> {
+        if self == Self::Trees {
+            let joined = binary_tree::neighbours(index, count);
+            return joined.map(|other| (other, 0.5)).collect();
+        }
         let next = (index + 1) % count;
         let before = (index + count - 1) % count;
         let mut partners = match self {
+            Self::Trees => Vec::new(),
             Self::Exchange => {
                 let part = 1.0 / f64::from(count.max(2) - 1);
                 (0..count).map(|other| (other, part)).collect()
@@ -233,7 +242,7 @@ pub(super) fn messages(
                 let to = visits[other as usize];
                 let count = match traffic {
                     Traffic::Exchange => f64::from(from.ranks) * f64::from(to.ranks),
-                    Traffic::Ring(_) | Traffic::Chain => part,
+                    Traffic::Ring(_) | Traffic::Chain | Traffic::Trees => part,
                 };
                 messages.push((from.domain, to.domain, count));
             }

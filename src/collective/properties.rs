@@ -28,6 +28,7 @@ fn cluster(topology: FabricTopology) -> Cluster {
     cluster.fabric.topology = topology;
     cluster.fabric.nodes_per_leaf = 4;
     cluster.fabric.oversubscription = 2.0;
+    cluster.fabric.hop_latency = SimDuration::ZERO;
     cluster.fabric.efficiency = 1.0;
     cluster.fabric.scattered_efficiency = 1.0;
     cluster
@@ -287,6 +288,268 @@ fn a_network_described_link_by_link_costs_what_the_built_in_one_costs() {
             }
         }
     }
+}
+
+/// Clusters of every kind of scale-up network and library, with links of their own latencies, and fabrics that
+/// hold traffic back.
+fn clusters() -> Vec<Cluster> {
+    let catalog = Catalog::builtin();
+    let names = [
+        "dgx-h100",
+        "dgx-b200",
+        "gb200-nvl72",
+        "aws-p5",
+        "dgx-a100",
+        "dgx-1",
+        "polaris",
+        "mi300x-node",
+        "hgx-a100-pcie",
+        "plain-100g",
+    ];
+    let mut all: Vec<Cluster> = names.map(|name| (*catalog.clusters[name]).clone()).to_vec();
+    let mut slow = all[0].clone();
+    slow.fabric.latency = SimDuration::from_micros(20);
+    slow.scale_up.latency = SimDuration::from_micros(7);
+    let mut tapered = all[1].clone();
+    tapered.fabric.topology = TopologyKind::FatTree.into();
+    (
+        tapered.fabric.nodes_per_leaf,
+        tapered.fabric.oversubscription,
+    ) = (2, 4.0);
+    let mut torus = slow.clone();
+    torus.fabric.topology = TopologyKind::Torus2d.into();
+    let mut sharp = slow.clone();
+    sharp.fabric.in_network_reduction = true;
+    let mut racks = all[2].clone();
+    racks.domain_gpus = 8;
+    all.extend([slow, tapered, torus, sharp, racks]);
+    all
+}
+
+/// Every request of an algorithm and protocol on jobs of these clusters, for buffers of some sizes.
+fn each_series(sizes: &[u64], mut look: impl FnMut(&Cluster, u32, &[CollectiveRequest])) {
+    let protocols = [
+        Protocol::Ll,
+        Protocol::Ll128,
+        Protocol::Simple,
+        Protocol::Ideal,
+    ];
+    for cluster in clusters() {
+        let node = cluster.gpus_per_node;
+        for gpus in [node, 2 * node, 3 * node, 16 * node] {
+            for &op in CollectiveOp::ALL {
+                for &algorithm in CollectiveAlgorithm::ALL {
+                    for protocol in protocols {
+                        let request = |bytes: &u64| CollectiveRequest {
+                            op,
+                            bytes: Bytes::new(*bytes),
+                            groups: whole(gpus),
+                            algorithm: Some(algorithm.into()),
+                            protocol: Some(protocol),
+                        };
+                        look(
+                            &cluster,
+                            gpus,
+                            &sizes.iter().map(request).collect::<Vec<_>>(),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Times of requests that a network carries.
+fn secs(network: &Network, requests: &[CollectiveRequest]) -> Vec<f64> {
+    let costs = requests
+        .iter()
+        .filter_map(|request| network.collective(request).ok());
+    costs.map(|cost| cost.time.as_secs_f64()).collect()
+}
+
+// Between powers of two lie the steps of NCCL's tables. Slingshot sends short messages to many peers more slowly
+// than longer ones (`fabric.short_message_overhead`, measured): they are left out.
+#[test]
+fn a_larger_message_never_takes_less_time() {
+    let sizes: Vec<u64> = (3..34)
+        .step_by(3)
+        .flat_map(|power| {
+            [
+                1 << power,
+                (1 << power) + (1 << (power - 1)),
+                (2 << power) - 1,
+            ]
+        })
+        .collect();
+    let mut series = 0;
+    each_series(&sizes, |cluster, gpus, requests| {
+        let Ok(network) = Network::new(cluster, gpus) else {
+            return;
+        };
+        let is_direct = requests[0].algorithm == Some(CollectiveAlgorithm::Direct.into());
+        if cluster.fabric.short_messages.is_some() && is_direct {
+            return;
+        }
+        let times = secs(&network, requests);
+        series += usize::from(!times.is_empty());
+        for (pair, request) in times.windows(2).zip(requests) {
+            assert!(
+                pair[1] >= pair[0] * (1.0 - 1e-9),
+                "{} {gpus} GPUs: {request:?} takes {} s, the next size {}",
+                cluster.name,
+                pair[0],
+                pair[1]
+            );
+        }
+    });
+    assert!(series > 1_000, "{series}");
+}
+
+#[test]
+fn a_faster_nic_never_takes_more_time() {
+    let sizes: Vec<u64> = (3..34).step_by(5).map(|power| 1 << power).collect();
+    each_series(&sizes, |cluster, gpus, requests| {
+        let mut last: Option<Vec<f64>> = None;
+        for factor in [0.25, 0.5, 1.0, 2.0] {
+            let rate = cluster.nic_bandwidth_per_gpu().scaled(factor);
+            let Ok(network) = Network::new(&cluster.with_nic_rate(rate), gpus) else {
+                return;
+            };
+            let times = secs(&network, requests);
+            for (slower, (faster, request)) in last.iter().flatten().zip(times.iter().zip(requests))
+            {
+                assert!(
+                    *faster <= slower * (1.0 + 1e-9),
+                    "{} {gpus} GPUs: {request:?} takes {slower} s, {faster} with NICs twice as fast",
+                    cluster.name
+                );
+            }
+            last = Some(times);
+        }
+    });
+}
+
+// `ideal` is what the links alone take: with the same algorithm, and without a request, no protocol is faster.
+#[test]
+fn no_protocol_is_faster_than_ideal() {
+    let sizes = [8, 1 << 10, 1 << 16, 1 << 20, 1 << 24, 1 << 28, 1 << 32];
+    let mut compared = 0;
+    for cluster in clusters() {
+        let node = cluster.gpus_per_node;
+        for gpus in [node, 2 * node, 3 * node, 5 * node, 16 * node, 36 * node] {
+            let Ok(network) = Network::new(&cluster, gpus) else {
+                continue;
+            };
+            for &op in CollectiveOp::ALL {
+                let asked = CollectiveAlgorithm::ALL.iter().map(|it| Some((*it).into()));
+                for algorithm in asked.chain([None]) {
+                    for bytes in sizes {
+                        let of = |protocol| {
+                            let request = CollectiveRequest {
+                                op,
+                                bytes: Bytes::new(bytes),
+                                groups: whole(gpus),
+                                algorithm: algorithm.clone(),
+                                protocol,
+                            };
+                            secs(&network, &[request]).first().copied()
+                        };
+                        let Some(bound) = of(Some(Protocol::Ideal)) else {
+                            continue;
+                        };
+                        let real = [
+                            None,
+                            Some(Protocol::Ll),
+                            Some(Protocol::Ll128),
+                            Some(Protocol::Simple),
+                        ];
+                        for protocol in real {
+                            let Some(took) = of(protocol) else { continue };
+                            compared += 1;
+                            assert!(
+                                took >= bound * (1.0 - 1e-6),
+                                "{} {gpus} GPUs {op} {algorithm:?} {protocol:?} {bytes} B: {took} under {bound}",
+                                cluster.name
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared > 20_000, "{compared}");
+}
+
+// What a rank sends, counted transfer by transfer: over groups of whole nodes, with one member in each, and inside.
+// A switch that reduces sends on for its members, its own multicast is none of theirs; each of them hands it its
+// part of the sum, 1/m, to multicast.
+#[test]
+fn bytes_sent_are_those_of_the_transfers() {
+    const BYTES: u64 = 5_040 * 64 * 64;
+    let mut counted = 0;
+    for sharp in [false, true] {
+        for members in [1, 2, 4, 8] {
+            for domains in [1, 2, 3, 4, 5, 8, 16] {
+                let ranks = members * domains;
+                if ranks < 2 {
+                    continue;
+                }
+                let mut cluster = (*Catalog::builtin().clusters["dgx-h100"]).clone();
+                (cluster.gpus_per_node, cluster.domain_gpus) = (members, members);
+                cluster.fabric.in_network_reduction = sharp;
+                let network = Network::new(&cluster, ranks).expect("a rail fabric holds any job");
+                for &op in CollectiveOp::ALL {
+                    for &algorithm in CollectiveAlgorithm::ALL {
+                        let group = GroupLayout {
+                            fabric_reduces: sharp,
+                            ..GroupLayout::new(ranks, members)
+                        };
+                        let request = CollectiveRequest {
+                            op,
+                            bytes: Bytes::new(BYTES),
+                            groups: whole(ranks),
+                            algorithm: Some(algorithm.into()),
+                            protocol: Some(Protocol::Ideal),
+                        };
+                        let (Some(made), Ok(cost)) =
+                            (algorithm.schedule(op, group), network.collective(&request))
+                        else {
+                            continue;
+                        };
+                        let domain = |vertex: u32| {
+                            if vertex < ranks {
+                                Some(vertex / members)
+                            } else {
+                                Some(vertex - ranks).filter(|domain| *domain < domains)
+                            }
+                        };
+                        let each = BYTES as f64 * made.chunk_of_buffer() / f64::from(ranks);
+                        let (mut inside, mut across) = (0.0, 0.0);
+                        for transfer in made.rounds.iter().flatten() {
+                            let (from, to) = (domain(transfer.from), domain(transfer.to));
+                            if from == to {
+                                inside += if transfer.from < ranks { each } else { 0.0 };
+                            } else if from.is_some() {
+                                across += each;
+                            }
+                        }
+                        if algorithm == CollectiveAlgorithm::Nvls {
+                            inside += BYTES as f64 / f64::from(members);
+                        }
+                        let near = |got: Bytes, want: f64| {
+                            (got.as_f64() - want).abs() <= 1.0 + 1e-9 * want
+                        };
+                        assert!(
+                            near(cost.sent_intra, inside) && near(cost.sent_inter, across),
+                            "{algorithm} {op} {members} × {domains}: {cost:?}, not {inside} and {across}"
+                        );
+                        counted += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(counted > 500, "{counted}");
 }
 
 proptest! {

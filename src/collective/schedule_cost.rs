@@ -2,11 +2,11 @@
 //!
 //! A round moves its messages at once; each link is shared out among them by their bytes, so the
 //! round takes as long as its busiest link. Latencies follow the chunks: a rank hands a chunk on once
-//! it has it, and the slowest chain of hand-overs counts. Under `ideal` rounds are synchronous: each
-//! waits for its slowest message.
+//! it has it, and the slowest chain of hand-overs counts.
 
 use std::collections::BTreeMap;
 
+use crate::collective::contention::Way;
 use crate::collective::cost::{Busy, Cost, Sent};
 use crate::collective::group::{Group, lines, message_overhead, rendezvous, slots, window};
 use crate::collective::job::Job;
@@ -15,7 +15,7 @@ use crate::collective::links::{LinkKind, Links, Loads, Place};
 use crate::collective::op::Protocol;
 use crate::collective::placement::whole_bases;
 use crate::collective::schedule::{Messages, RoundMessages};
-use crate::units::{Bandwidth, Micros, Seconds, SimDuration, Volume};
+use crate::units::{Bandwidth, Seconds, Volume};
 
 /// One round of all groups at once, with times for a chunk of one byte at the rates that large
 /// messages reach.
@@ -165,13 +165,12 @@ impl<'a> ScheduleLoads<'a> {
         let chunk = self.chunk();
         let mut transfer = self.transfer(protocol);
         let mut delays = Delays::of(self.group, protocol);
-        let latency = if protocol == Protocol::Ideal {
-            delays.by_rounds(self.schedule)
-        } else {
+        let mut latency = delays.by_chains(self.schedule);
+        if protocol != Protocol::Ideal {
             let base = *TABLES.ring.latency.base.of(protocol);
             transfer = self.between_domains(transfer);
-            Seconds::from(base) + delays.by_chains(self.schedule) + self.message_overhead(chunk)
-        };
+            latency += Seconds::from(base) + self.message_overhead(chunk);
+        }
         Cost {
             latency,
             transfer,
@@ -245,82 +244,57 @@ impl<'a> ScheduleLoads<'a> {
 struct Delays<'a> {
     group: &'a Group<'a>,
     inside: Seconds,
-    across: Seconds,
-    /// Messages between domains whose path a custom topology times.
+    /// Messages between domains.
     known: BTreeMap<(u32, u32), Seconds>,
     protocol: Protocol,
 }
 
 impl<'a> Delays<'a> {
     fn of(group: &'a Group<'a>, protocol: Protocol) -> Self {
-        let (up, fabric) = (&group.job.cluster.scale_up, &group.job.cluster.fabric);
-        let step = group.generation().ring_step;
+        let job = group.job;
+        let step = group.generation().ring_step + job.further_inside();
         let inside = match protocol {
-            Protocol::Ideal => up.latency.into(),
+            Protocol::Ideal => job.cluster.scale_up.latency.into(),
             Protocol::Ll => (step + lines(protocol, group.bytes)).into(),
             Protocol::Ll128 | Protocol::Simple => {
-                TABLES.ring.latency.hop(up.kind, protocol).max(step).into()
+                job.hop(&TABLES.ring.latency, protocol).max(step).into()
             }
         };
-        let mut delays = Self {
+        Self {
             group,
             inside,
-            across: fabric.latency.into(),
             known: BTreeMap::new(),
             protocol,
-        };
-        if protocol != Protocol::Ideal {
-            delays.across = delays.network_hop(fabric.plugin_latency);
         }
-        delays
-    }
-
-    /// A message between domains under a library's protocol.
-    fn network_hop(&self, plugin: SimDuration) -> Seconds {
-        let table = TABLES.network_latency(self.group.shape.members);
-        let hop: Micros = *table.of(self.protocol);
-        let plugin = Seconds::from(plugin) * self.protocol.messages_per_hop();
-        (Seconds::from(hop) + plugin) * slots(self.protocol, self.group.bytes)
     }
 
     fn of_message(&mut self, from: u32, to: u32) -> Seconds {
-        let job = self.group.job;
+        let Self {
+            group,
+            inside,
+            protocol,
+            ..
+        } = *self;
+        let job = group.job;
         let ends = (from / job.per_domain, to / job.per_domain);
         if ends.0 == ends.1 {
-            return self.inside;
+            return inside;
         }
-        if let Some(delay) = self.known.get(&ends) {
-            return *delay;
-        }
-        let delay = match job.contention.latency_between(ends.0, ends.1) {
-            None => self.across,
-            Some(latency) if self.protocol == Protocol::Ideal => latency.into(),
-            Some(latency) => self.network_hop(job.cluster.fabric.plugin_latency_over(latency)),
-        };
-        self.known.insert(ends, delay);
-        delay
+        *self.known.entry(ends).or_insert_with(|| {
+            let latency = job.contention.latency_between(ends.0, ends.1);
+            if protocol == Protocol::Ideal {
+                return latency;
+            }
+            let way = Way::of_equal(1.0, latency);
+            let table = TABLES.between(group.shape.members);
+            (group.across_by(&way, table, protocol) * slots(protocol, group.bytes)).into()
+        })
     }
 
     /// Latency of a message between two positions of the group that begins at `base`.
     fn between(&mut self, base: u32, from: u32, to: u32) -> Seconds {
         let [from, to] = [from, to].map(|position| self.group.rank(base, position));
         self.of_message(from, to)
-    }
-
-    /// Synchronous rounds: the slowest message of each.
-    fn by_rounds(&mut self, schedule: &dyn Messages) -> Seconds {
-        let (pattern, gpus) = (self.group.pattern, self.group.job.gpus);
-        let mut total = Seconds::ZERO;
-        for round in schedule.by_round() {
-            let mut slowest = Seconds::ZERO;
-            for base in whole_bases(pattern, gpus) {
-                for &(from, to) in round.keys() {
-                    slowest = slowest.max(self.between(base, from, to));
-                }
-            }
-            total += slowest;
-        }
-        total
     }
 
     /// The slowest chain of messages that wait for one another, in any group.

@@ -9,8 +9,8 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use crate::catalog::Catalog;
 use crate::collective::schedule::{CustomSchedule, GroupLayout, Messages, Schedule, Transfer};
 use crate::collective::{
-    Algorithm, CollectiveAlgorithm, CollectiveCost, CollectiveOp, CollectiveRequest,
-    CustomAlgorithm, GroupPattern, Network, Protocol,
+    Algorithm, CollectiveAlgorithm, CollectiveOp, CollectiveRequest, CustomAlgorithm, GroupPattern,
+    Network, Protocol,
 };
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::hardware::{
@@ -160,10 +160,7 @@ impl Job {
     fn latency(&self, cluster: &Cluster, messages: &[Message]) -> SimDuration {
         let of_message = |&(from, to, _): &Message| match (self.domain(from), self.domain(to)) {
             (source, goal) if source == goal => cluster.scale_up.latency,
-            (Some(source), Some(goal)) => {
-                let stated = self.fabric.latency(source, goal);
-                stated.unwrap_or(cluster.fabric.latency)
-            }
+            (Some(source), Some(goal)) => cluster.fabric.latency_over(&self.fabric, source, goal),
             _ => cluster.fabric.latency,
         };
         let slowest = messages.iter().map(of_message).max();
@@ -385,6 +382,9 @@ impl Scheduled {
             .flat_map(|ranks| self.numberings(ranks, orientation));
         let all: Vec<Vec<u32>> = all.collect();
         let chunk = self.request.bytes.as_f64() * self.schedule.chunk_of_buffer() / parts;
+        // Rounds wait for one another where neighbours of a round do; shares round a ring and the chunks of a
+        // schedule do not.
+        let waits = self.hands_on || self.request.algorithm.is_some() && !self.is_ring();
         let mut time = SimDuration::ZERO;
         let mut known: Vec<(Vec<Message>, SimDuration)> = Vec::new();
         for round in &self.schedule.rounds {
@@ -398,9 +398,89 @@ impl Scheduled {
                 known.push((sent, took));
                 took
             };
-            time += latency + took;
+            if waits {
+                time += latency;
+            }
+            time += took;
+        }
+        if !waits {
+            let slowest = groups.iter().map(|ranks| {
+                if self.is_ring() {
+                    self.around(&job, cluster, ranks, orientation)
+                } else {
+                    self.chain(&job, cluster, ranks)
+                }
+            });
+            time += slowest.max().expect("there is a group");
         }
         Some(time)
+    }
+
+    /// Whether it is the program's ring.
+    fn is_ring(&self) -> bool {
+        self.request.algorithm == Some(CollectiveAlgorithm::Ring.into())
+    }
+
+    /// Latencies of the hand-overs of a share round a ring, one behind the other: of the slowest share that
+    /// begins at the end of a domain, one way round or the other.
+    fn around(
+        &self,
+        job: &Job,
+        cluster: &Cluster,
+        ranks: &[u32],
+        orientation: Orientation,
+    ) -> SimDuration {
+        let passes = if self.request.op == CollectiveOp::AllReduce {
+            2
+        } else {
+            1
+        };
+        let one_way = |ranks: &[u32]| {
+            let count = ranks.len();
+            let domain = |index: usize| ranks[index % count] / job.per_domain;
+            let of_hop = |index: usize| {
+                let ends = [index, index + 1].map(|at| Place::Gpu(ranks[at % count]));
+                job.latency(cluster, &[(ends[0], ends[1], 0.0)])
+            };
+            let of_share = |first: usize| (first..first + count - 1).map(of_hop).sum();
+            let firsts = (0..count).filter(|at| domain(*at) != domain(at + count - 1));
+            let slowest: Option<SimDuration> = firsts.map(of_share).max();
+            slowest.unwrap_or_else(|| of_share(0)) * passes
+        };
+        let mut back = ranks.to_vec();
+        back.reverse();
+        match orientation {
+            Orientation::There => one_way(ranks),
+            Orientation::Back => one_way(&back),
+            Orientation::Both => one_way(ranks).max(one_way(&back)),
+        }
+    }
+
+    /// The slowest chain of hand-overs of any chunk.
+    fn chain(&self, job: &Job, cluster: &Cluster, ranks: &[u32]) -> SimDuration {
+        let mut ready = BTreeMap::new();
+        for round in &self.schedule.rounds {
+            let at = |rank, chunk| {
+                ready
+                    .get(&(rank, chunk))
+                    .copied()
+                    .unwrap_or(SimDuration::ZERO)
+            };
+            let arrivals: Vec<_> = round
+                .iter()
+                .map(|transfer| {
+                    let [from, to] = [transfer.from, transfer.to]
+                        .map(|position| Place::Gpu(ranks[position as usize]));
+                    let hop = job.latency(cluster, &[(from, to, 0.0)]);
+                    (
+                        (transfer.to, transfer.chunk),
+                        at(transfer.from, transfer.chunk) + hop,
+                    )
+                })
+                .collect();
+            ready.extend(arrivals);
+        }
+        ready.into_values().max().expect("something is sent")
     }
 }
 
@@ -503,15 +583,13 @@ fn islands() -> CustomTopology {
 }
 
 /// Compares what is priced with every rank simulated, everywhere; how many cases there were.
-fn compared(
-    priced: impl Fn(&Network, GroupPattern) -> Option<(Scheduled, CollectiveCost)>,
-) -> usize {
+fn compared(priced: impl Fn(&Network, GroupPattern) -> Option<(Scheduled, SimDuration)>) -> usize {
     let mut cases = 0;
     for (cluster, gpus, groups) in placements() {
         let Ok(network) = Network::new(&cluster, gpus) else {
             continue;
         };
-        let Some((scheduled, cost)) = priced(&network, groups) else {
+        let Some((scheduled, time)) = priced(&network, groups) else {
             continue;
         };
         let Some(full) = scheduled.every_rank(&cluster, gpus) else {
@@ -520,7 +598,7 @@ fn compared(
         cases += 1;
         let fabric = &cluster.fabric;
         assert_eq!(
-            cost.time, full,
+            time, full,
             "{:?} of {gpus} on {} {}:1, {} per leaf",
             scheduled.request, fabric.topology, fabric.oversubscription, fabric.nodes_per_leaf
         );
@@ -554,8 +632,12 @@ fn every_algorithm_takes_as_long_as_with_every_rank_simulated() {
         let carries = algorithm.schedule(op, GroupLayout::new(8, 8)).is_some();
         let cases = compared(|network, groups| {
             let scheduled = Scheduled::of(network, request(op, groups, Some(algorithm)))?;
-            let cost = network.collective(&scheduled.request).ok()?;
-            Some((scheduled, cost))
+            let time = if scheduled.hands_on {
+                network.in_rounds(&scheduled.request, algorithm)?
+            } else {
+                network.collective(&scheduled.request).ok()?.time
+            };
+            Some((scheduled, time))
         });
         assert_eq!(cases > 1_000, carries, "{algorithm} {op}: {cases} cases");
     });
@@ -576,7 +658,7 @@ fn a_custom_schedule_takes_as_long_as_with_every_rank_simulated() {
             algorithm: Some(Algorithm::Custom(Arc::new(custom))),
             ..request.clone()
         };
-        let cost = network.collective(&asked).ok()?;
+        let time = network.collective(&asked).ok()?.time;
         let scheduled = Scheduled {
             schedule: ring,
             layout,
@@ -584,7 +666,7 @@ fn a_custom_schedule_takes_as_long_as_with_every_rank_simulated() {
             hands_on: false,
             own_nics: true,
         };
-        Some((scheduled, cost))
+        Some((scheduled, time))
     });
     assert!(cases > 1_000, "{cases} cases");
 }

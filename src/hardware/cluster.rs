@@ -2,7 +2,7 @@
 
 use crate::closed_set;
 use crate::data_table::{ValueKind, data_table};
-use crate::hardware::{FabricTopology, TopologyKind};
+use crate::hardware::{FabricTopology, Topology, TopologyKind};
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
 closed_set! {
@@ -94,9 +94,12 @@ data_table! {
         oversubscription: f64 [ValueKind::Ratio] = 1.0,
         /// Nodes under one leaf switch (rail group, torus cube, dragonfly group).
         nodes_per_leaf: u32 [ValueKind::CountTo(1_048_576)],
-        /// Latency of one message from NIC to NIC.
+        /// Latency of one message from NIC to NIC over one switch, or one cable where there are none.
         latency: SimDuration,
-        /// Latency that the network plugin adds to every message over InfiniBand's; default: 0.
+        /// Latency that each further switch or node on its way adds, with the cable to it; default: 0.45 us.
+        // DeepSeek-AI, arXiv 2505.09343, table 5: 2.8 us under one InfiniBand leaf, 3.7 us between two.
+        hop_latency: SimDuration = SimDuration::from_nanos(450),
+        /// Latency that the network plugin adds to every message, over InfiniBand's own; default: 0.
         plugin_latency: SimDuration = SimDuration::ZERO,
         /// Time that a rank's network plugin needs per message when it talks to many peers in turn; default: 0.
         message_overhead: SimDuration = SimDuration::ZERO,
@@ -107,6 +110,8 @@ data_table! {
         scattered_efficiency: f64 [ValueKind::Fraction] = efficiency,
         /// Whether its switches reduce (InfiniBand SHARP); default: false.
         in_network_reduction: bool = false,
+        /// Whether the way from a GPU to its NIC leads over the host's bridge, where NCCL does not choose LL128; default: false.
+        host_bridge: bool = false,
     } reads {
         /// Shape of the network between nodes.
         topology: TopologyKind,
@@ -129,11 +134,13 @@ data_table! {
 }
 
 impl Fabric {
-    /// Latency over InfiniBand's of a message whose path takes `latency`. The libraries' tables hold
-    /// that of an InfiniBand fabric: extra hops add to it, a shorter path saves at most the plugin's
-    /// share.
-    pub(crate) fn plugin_latency_over(&self, latency: SimDuration) -> SimDuration {
-        (self.plugin_latency + latency).saturating_sub(self.latency)
+    /// Latency of a message between two nodes of a network: what a custom topology states of its links, else
+    /// that of one switch and of every further one on its way.
+    pub(crate) fn latency_over(&self, network: &Topology, from: u32, to: u32) -> SimDuration {
+        let stated = network.latency(from, to);
+        stated.unwrap_or_else(|| {
+            self.latency + self.hop_latency.scaled(network.further_hops(from, to))
+        })
     }
 }
 

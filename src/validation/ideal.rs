@@ -117,6 +117,7 @@ fn links(row: &IdealRow) -> Result<Cluster, String> {
             oversubscription: 1.0,
             nodes_per_leaf: row.ranks,
             latency: nanos(latencies[outer]),
+            hop_latency: SimDuration::ZERO,
             plugin_latency: SimDuration::ZERO,
             message_overhead: SimDuration::ZERO,
             short_messages: None,
@@ -124,6 +125,7 @@ fn links(row: &IdealRow) -> Result<Cluster, String> {
             efficiency: 1.0,
             scattered_efficiency: 1.0,
             in_network_reduction: false,
+            host_bridge: false,
         },
     })
 }

@@ -3,7 +3,7 @@
 use crate::collective::algorithm::row::{LibraryPath, Offer, Plan, Protocols, Row};
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::{Group, message_overhead};
-use crate::collective::library::TABLES;
+use crate::collective::library::{LatencyTable, TABLES};
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::{GroupTraffic, Traffic};
 use crate::collective::schedule::{GroupLayout, Pipeline, Transfer, reducing};
@@ -69,6 +69,13 @@ fn closed_form(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
         CollectiveOp::AllReduce | CollectiveOp::AllGather | CollectiveOp::ReduceScatter => {
             group.op.passes()?
         }
+        CollectiveOp::SendRecv if protocol == Protocol::Ideal => {
+            return Some(Cost {
+                latency: group.slowest_latency(protocol),
+                transfer: group.buffer() / sender_rate(group, 1.0),
+                busy: None,
+            });
+        }
         CollectiveOp::Broadcast | CollectiveOp::SendRecv => return None,
     };
     let latency = group.slowest_latency(protocol);
@@ -99,14 +106,14 @@ fn offer(op: CollectiveOp) -> Offer {
 /// NCCL's all-to-all.
 fn exchange(group: &Group<'_>) -> Cost {
     let (n, m) = (group.ranks(), group.members());
+    let table = &TABLES.ring.latency;
     let network = if group.crosses() {
-        *TABLES.ring.latency.network.of(Protocol::Simple) + group.plugin()
+        across(group, table)
     } else {
         Micros::ZERO
     };
-    let table = &TABLES.ring.latency;
-    let links = group.job.cluster.scale_up.kind;
-    let hops = *table.base.of(Protocol::Simple) + network + table.hop(links, Protocol::Simple);
+    let hop = group.job.hop(table, Protocol::Simple);
+    let hops = *table.base.of(Protocol::Simple) + network + hop;
     let overhead = message_overhead(group.job, group.buffer() / n) * (n - m);
     Cost {
         latency: Seconds::from(hops) + overhead,
@@ -119,20 +126,27 @@ fn exchange(group: &Group<'_>) -> Cost {
 fn send(group: &Group<'_>) -> Cost {
     let table = &TABLES.ring.latency;
     let hop = if group.crosses() {
-        *table.network.of(Protocol::Simple) + group.plugin()
+        across(group, table)
     } else {
-        table.hop(group.job.cluster.scale_up.kind, Protocol::Simple)
+        group.job.hop(table, Protocol::Simple)
     };
     Cost {
         latency: (*table.base.of(Protocol::Simple) + hop).into(),
-        transfer: group.buffer() / sender_rate(group),
+        transfer: group.buffer() / sender_rate(group, group.job.collisions(group.pattern)),
         busy: None,
     }
 }
 
+/// Latency of the slowest message between domains.
+fn across(group: &Group<'_>, table: &LatencyTable) -> Micros {
+    let network = table.without_wire(Protocol::Simple);
+    network + group.plugin() + group.way.slowest.into()
+}
+
 /// Rate of a pipeline send: the links between two GPUs of a domain, or the sender's own NICs, its part of
-/// shared ones; the slower where the sends of a group take both.
-fn sender_rate(group: &Group<'_>) -> Bandwidth {
+/// shared ones; the slower where the sends of a group take both. `collisions` says how many times longer the
+/// slowest takes where flows meet on an uplink.
+fn sender_rate(group: &Group<'_>, collisions: f64) -> Bandwidth {
     if !group.crosses() {
         return group.job.message_rate();
     }
@@ -142,7 +156,7 @@ fn sender_rate(group: &Group<'_>) -> Bandwidth {
         shape: group.shape,
         traffic: Traffic::Chain,
     };
-    let slowdown = job.contention.slowdown(chain) * job.collisions(pattern);
+    let slowdown = job.contention.slowdown(chain) * collisions;
     let cluster = &job.cluster;
     let nic = cluster.nic_bandwidth * cluster.fabric.scattered_efficiency / slowdown;
     let per_gpu = nic * f64::from(cluster.nics_per_node) / f64::from(cluster.gpus_per_node);
@@ -164,7 +178,9 @@ fn sent(group: &Group<'_>) -> Sent {
         CollectiveOp::AllReduce | CollectiveOp::AllGather | CollectiveOp::ReduceScatter => {
             group.op.passes().unwrap_or(1.0)
         }
-        CollectiveOp::Broadcast | CollectiveOp::SendRecv => return group.sent_to_neighbours(),
+        // The root sends to all ranks of the other domains.
+        CollectiveOp::Broadcast => return group.sent(group.buffer() * remote / group.ranks()),
+        CollectiveOp::SendRecv => return group.sent_to_neighbours(),
     };
     group.sent(group.buffer() * passes * remote / group.ranks())
 }

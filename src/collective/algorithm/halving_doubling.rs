@@ -186,7 +186,7 @@ fn price(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
             let ends = round.across.iter().map(|&(from, to, _)| (from, to));
             let slowest = job.slowest_message(ends, protocol);
             let time = job.contention.time(&round.across, group.buffer(), line);
-            (slowest.unwrap_or(latency.across), time)
+            (slowest, time)
         };
         cost.latency += alpha;
         cost.transfer += Seconds::from(inside.max(across));
@@ -225,12 +225,23 @@ impl GroupRound {
     }
 }
 
-/// The rounds inside the domains leave each member its share of what goes between them.
+/// What the rounds' messages carry, on average over the ranks of the first group.
 fn sent(group: &Group<'_>) -> Sent {
-    let Some(passes) = group.op.passes() else {
-        return group.sent_to_neighbours();
-    };
-    group.sent(group.buffer() * passes * (1.0 / group.members() - 1.0 / group.ranks()))
+    let (mut inside, mut across) = (0.0, 0.0);
+    let domain = |rank: u32| group.rank(0, rank) / group.job.per_domain;
+    let rounds = message_rounds(group.op, group.shape.ranks).unwrap_or_default();
+    for (from, to, part) in rounds.into_iter().flatten() {
+        if domain(from) == domain(to) {
+            inside += part;
+        } else {
+            across += part;
+        }
+    }
+    let each = group.buffer() / group.ranks();
+    Sent {
+        inside: each * inside,
+        across: each * across,
+    }
 }
 
 #[cfg(test)]

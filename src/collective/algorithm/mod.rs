@@ -59,17 +59,6 @@ algorithms! {
 }
 
 impl CollectiveAlgorithm {
-    /// The algorithm of an operation where none is requested and no library chooses.
-    pub(super) const fn usual(op: CollectiveOp) -> Self {
-        match op {
-            CollectiveOp::AllReduce
-            | CollectiveOp::AllGather
-            | CollectiveOp::ReduceScatter
-            | CollectiveOp::Broadcast => Self::Ring,
-            CollectiveOp::AllToAll | CollectiveOp::SendRecv => Self::Direct,
-        }
-    }
-
     /// Rounds of an operation over a group; `None` where the algorithm does not carry it.
     pub fn schedule(self, op: CollectiveOp, group: GroupLayout) -> Option<Schedule> {
         Some(match (self.row().plan)(op, group)? {

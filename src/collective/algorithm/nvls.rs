@@ -5,16 +5,17 @@
 use crate::collective::algorithm::double_binary_tree::both;
 use crate::collective::algorithm::row::{LibraryPath, Offer, Plan, Protocols, Row};
 use crate::collective::algorithm::{ring, tree};
+use crate::collective::binary_tree;
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::Group;
 use crate::collective::library::{Nvls, TABLES};
-use crate::collective::op::CollectiveOp;
+use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::schedule::{GroupLayout, Pipeline, Transfer, reversed};
 use crate::units::{Bandwidth, Micros, Seconds, Volume};
 
 pub(super) const ROW: Row = Row {
     plan,
-    closed_form: |_, _| None,
+    closed_form,
     library: Some(LibraryPath {
         offer,
         protocols: Protocols::SimpleOnly,
@@ -64,8 +65,10 @@ fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
             members: 1,
             ..group
         };
-        let first = tree::upward(heads, 0, |domain| ranks + domain);
-        let second = tree::upward(heads, 1, |domain| ranks + domains - 1 - domain);
+        let first = tree::upward(heads, 0, |domain, _| ranks + domain);
+        let second = tree::upward(heads, 1, |position, _| {
+            ranks + binary_tree::second(position, domains)
+        });
         stages.extend(both(first, second));
     }
     let down = reversed(&stages);
@@ -74,6 +77,25 @@ fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
         switches: domains + u32::from(fabric),
         ..Pipeline::of_lanes(lanes, vec![stages])
     }))
+}
+
+/// Latencies up to the switch of a domain and those between them, and down again; the bytes at the rate of the links.
+fn closed_form(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
+    let reduces = group.job.cluster.scale_up.in_network_reduction && group.shape.is_even();
+    let carries = group.op == CollectiveOp::AllReduce && group.shape.members > 1;
+    if protocol != Protocol::Ideal || !reduces || !carries {
+        return None;
+    }
+    let (outside, rate) = match (&group.between, group.trees()) {
+        (Some(between), _) if group.job.reduces_between() => (group.way.slowest, between.inter),
+        (_, Some(trees)) => (trees.way.latency * 2.0, trees.rate),
+        _ => (Seconds::ZERO, group.intra),
+    };
+    Some(Cost {
+        latency: group.round_latency(protocol).inside + outside,
+        transfer: group.buffer() / rate.min(group.intra),
+        busy: None,
+    })
 }
 
 /// All-gather and reduce-scatter only on request: NCCL's ring carries them as fast, with fewer
@@ -95,30 +117,42 @@ fn kernel(group: &Group<'_>) -> Option<&'static Nvls> {
 
 /// Reduction in NVLink switches, between domains by InfiniBand switches or a tree.
 ///
-/// `t = latency + bytes / rate + f · parallel · chunk / rate`: chunks move through the stages one
+/// `t = latency + bytes / rate + f · parallel · chunk / stage`: chunks move through the stages one
 /// behind the other, and the last one waits for `f` of them, one for the way back from the switch,
-/// or one at each hop of the tree up and down.
+/// or one at each hop of the tree up and down, where it passes the NICs once.
 fn all_reduce(group: &Group<'_>, nvls: &Nvls) -> Cost {
     let (table, fitted) = (&TABLES.nvls, &TABLES.fitted);
     let buffer = group.buffer();
     let parallel = f64::from(nvls.channels) * group.members();
-    let sharp = group.crosses() && group.job.cluster.fabric.in_network_reduction;
-    let (latency, chunk, waits) = if sharp {
-        let latency = table.pass + table.network + group.plugin();
-        (latency, table.chunk(nvls.chunk, parallel, buffer), 2.0)
-    } else if group.crosses() {
-        let hops = 2.0 * group.depth();
-        let latency = table.pass + (table.tree_network + group.plugin()) * hops;
-        let chunk = table.tree_chunk(group.shape.domains, parallel, buffer);
-        (latency, chunk, hops)
-    } else {
-        (table.pass, table.chunk(nvls.chunk, parallel, buffer), 1.0)
-    };
-    let inside = rate_inside(group, nvls, chunk, parallel);
-    let rate = match &group.between {
-        None => inside,
-        Some(between) if sharp => inside.min(between.inter) * fitted.sharp_share,
-        Some(between) => (inside * fitted.nvls_tree_share).min(between.inter / tree_passes(group)),
+    let pass = table.pass + group.job.further_inside();
+    let each = group.plugin() - TABLES.wire();
+    let (latency, chunk, waits, rate, stage) = match (&group.between, group.trees()) {
+        (Some(between), _) if group.job.reduces_between() => {
+            let chunk = table.chunk(nvls.chunk, parallel, group.bytes);
+            let inside = rate_inside(group, nvls, chunk, parallel);
+            let latency = pass + table.network + each + group.way.slowest.into();
+            let rate = inside.min(between.inter) * fitted.sharp_share;
+            (latency, chunk, 2.0, rate, rate)
+        }
+        (Some(between), Some(trees)) => {
+            let chunk = table.tree_chunk(group.shape.domains, parallel, group.bytes);
+            let inside = rate_inside(group, nvls, chunk, parallel) * fitted.nvls_tree_share;
+            let hops = (table.tree_network + each) * trees.way.messages;
+            let latency = pass + (hops + trees.way.latency.into()) * 2.0;
+            let waits = 2.0 * trees.way.messages;
+            (
+                latency,
+                chunk,
+                waits,
+                inside.min(trees.rate),
+                inside.min(between.inter),
+            )
+        }
+        _ => {
+            let chunk = table.chunk(nvls.chunk, parallel, group.bytes);
+            let rate = rate_inside(group, nvls, chunk, parallel);
+            (pass, chunk, 1.0, rate, rate)
+        }
     };
     let in_flight = chunk * parallel;
     let in_flight = if in_flight < buffer {
@@ -126,7 +160,7 @@ fn all_reduce(group: &Group<'_>, nvls: &Nvls) -> Cost {
     } else {
         buffer
     };
-    let fill = in_flight * waits / rate;
+    let fill = in_flight * waits / stage;
     Cost {
         latency: latency.into(),
         transfer: buffer / rate + fill + group.window(),
@@ -134,7 +168,7 @@ fn all_reduce(group: &Group<'_>, nvls: &Nvls) -> Cost {
     }
 }
 
-/// Times that a byte passes the NICs of an inner domain of the tree.
+/// Times that a byte passes the NICs of an inner domain of the tree in NCCL's own estimate.
 const fn tree_passes(group: &Group<'_>) -> f64 {
     if group.shape.domains == 2 { 1.0 } else { 2.0 }
 }
@@ -144,7 +178,7 @@ fn rate_inside(group: &Group<'_>, nvls: &Nvls, chunk: Volume, parallel: f64) -> 
     let m = group.members();
     let line = group.job.cluster.scale_up.bandwidth;
     let bus = line * nvls.bus_over_line() * (8.0 / 7.0 * (m - 1.0) / m).min(1.0);
-    let whole = bus * m / (2.0 * (m - 1.0));
+    let whole = (bus * m / (2.0 * (m - 1.0))).min(group.intra);
     let lost = TABLES.fitted.nvls_synchronisation_s * whole.as_bytes_per_s() / parallel;
     let busy = |chunk: Volume| chunk.get() / (chunk.get() + lost);
     whole * busy(chunk) / busy(nvls.chunk)
@@ -154,12 +188,12 @@ fn rate_inside(group: &Group<'_>, nvls: &Nvls, chunk: Volume, parallel: f64) -> 
 fn one_pass(group: &Group<'_>) -> Cost {
     let table = &TABLES.nvls;
     let network = if group.crosses() {
-        table.network + group.plugin()
+        table.network + group.plugin() - TABLES.wire() + group.way.slowest.into()
     } else {
         Micros::ZERO
     };
     Cost {
-        latency: (table.pass + network).into(),
+        latency: (table.pass + group.job.further_inside() + network).into(),
         transfer: group.buffer() * ring::moved(group) / group.ring_rate() + group.window(),
         busy: None,
     }
@@ -171,33 +205,49 @@ fn estimate(group: &Group<'_>, nvls: &Nvls) -> Seconds {
     let inside = group.intra * nvls.efficiency * (channels - 1.0) / channels;
     let (n, m) = (group.ranks(), group.members());
     let (latency, rate) = match &group.between {
-        Some(between) => {
-            let hops = TABLES.nvls.tree_network * (2.0 * group.depth());
-            let outside = between.inter / tree_passes(group);
-            (hops, inside.min(outside) * n / (n - 1.0))
+        Some(_) => {
+            let hops = TABLES.nvls.tree_network * (2.0 * group.estimated_depth());
+            let outside = group.job.estimated_nics(group.shape.members) / tree_passes(group);
+            let rate = inside.min(outside) * n / (n - 1.0);
+            (hops, rate * corrected(group, nvls))
         }
         None => (Micros::ZERO, inside * m / (m - 1.0)),
     };
     Seconds::from(TABLES.nvls.pass + latency) + group.buffer() / rate
 }
 
-/// Every rank sends its buffer to the switch once, and the switch one for all members to other
-/// domains.
+/// NCCL's factor on the bandwidth of NVLSTree: that of the tree on servers with x86 hosts, none in racks, whose hosts
+/// are Arm.
+fn corrected(group: &Group<'_>, nvls: &Nvls) -> f64 {
+    let cluster = &group.job.cluster;
+    if nvls.tree_corrected && cluster.domain_gpus == cluster.gpus_per_node {
+        TABLES.tree.correction(Protocol::Simple, group.bytes)
+    } else {
+        1.0
+    }
+}
+
+/// Every rank sends its buffer to the switch once, and the switch the sum for all members: to the switches
+/// between domains once, along the trees between them 2 (d − 1) / d times on average.
 fn sent(group: &Group<'_>) -> Sent {
     let (buffer, m) = (group.buffer(), group.members());
-    let all_reduces = group.op == CollectiveOp::AllReduce;
-    let inside = if all_reduces {
-        buffer * (1.0 + 1.0 / m)
-    } else {
-        group.sent_in_all()
-    };
-    let leaves = if all_reduces { buffer } else { inside };
-    Sent {
-        inside,
-        across: if group.crosses() {
-            leaves / m
+    if group.op != CollectiveOp::AllReduce {
+        let inside = group.sent_in_all();
+        let across = if group.crosses() {
+            inside / m
         } else {
             Volume::ZERO
-        },
+        };
+        return Sent { inside, across };
+    }
+    let domains = group.domains();
+    let leaves = if group.job.reduces_between() {
+        f64::from(u8::from(group.crosses()))
+    } else {
+        2.0 * (domains - 1.0) / domains
+    };
+    Sent {
+        inside: buffer * (1.0 + 1.0 / m),
+        across: buffer * leaves / m,
     }
 }

@@ -4,6 +4,7 @@
 //! Source: Patarasuk & Yuan, JPDC 69(2), 2009.
 
 use crate::collective::algorithm::row::{LibraryPath, Offer, Plan, Protocols, Row};
+use crate::collective::contention::Way;
 use crate::collective::cost::Cost;
 use crate::collective::group::{Group, lines, slots};
 use crate::collective::library::TABLES;
@@ -62,12 +63,23 @@ fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
     ))
 }
 
-/// `n − 1` rounds of `bytes / n` per pass.
+/// Latencies of the hand-overs of a share, one behind the other, and the bytes at the rate of the slowest
+/// link: shares follow each other without waiting for all ranks.
+///
+/// As in NCCL the share counts that begins at the first rank of a domain.
 fn closed_form(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
-    let passes = group.op.passes()?;
-    let n = group.ranks();
-    let round = group.buffer() / n / group.ring_rate();
-    Some(Cost::rounds(n - 1.0, group.slowest_latency(protocol), round).times(passes))
+    if offer(group.op) == Offer::Never {
+        return None;
+    }
+    let work = Work::of(group);
+    let inside = group.round_latency(protocol).inside;
+    let latency = inside * (work.steps - work.crossings()) + group.way.latency * work.passes;
+    let round = group.buffer() * work.moved / work.steps / group.ring_rate();
+    Some(Cost {
+        latency,
+        transfer: round.whole_picos() * work.steps,
+        busy: None,
+    })
 }
 
 fn offer(op: CollectiveOp) -> Offer {
@@ -80,26 +92,33 @@ fn offer(op: CollectiveOp) -> Offer {
     }
 }
 
-/// Rounds of a ring, how many of them leave a domain, and bytes per rank over the buffer.
-struct Work {
+/// Hand-overs of a ring, and bytes per rank over the buffer.
+struct Work<'a> {
+    passes: f64,
     steps: f64,
-    crossings: f64,
+    way: &'a Way,
     moved: f64,
 }
 
-impl Work {
-    fn of(group: &Group<'_>) -> Self {
+impl<'a> Work<'a> {
+    fn of(group: &'a Group<'_>) -> Self {
         let passes = group.op.passes().unwrap_or(1.0);
         let n = group.ranks();
         Self {
+            passes,
             steps: passes * (n - 1.0),
-            crossings: passes * (group.domains() - 1.0),
+            way: &group.way,
             moved: if group.op == CollectiveOp::Broadcast {
                 1.0
             } else {
                 passes * (n - 1.0) / n
             },
         }
+    }
+
+    /// Hand-overs that leave a domain.
+    fn crossings(&self) -> f64 {
+        self.passes * self.way.messages
     }
 }
 
@@ -110,33 +129,30 @@ pub(super) fn moved(group: &Group<'_>) -> f64 {
 
 /// NCCL's ring on the links of a job.
 fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
-    let table = &TABLES.ring;
     let work = Work::of(group);
-    let own = group.generation().ring_step;
+    let own = group.generation().ring_step + group.job.further_inside();
     // No protocol hands on faster than LL does.
     let step = match protocol {
         Protocol::Ll => own + lines(protocol, group.bytes),
         Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => hop(group, protocol).max(own),
     };
-    let messages = protocol.messages_per_hop();
-    let crossing =
-        (network(group, protocol) + group.plugin() * messages) * slots(protocol, group.bytes);
+    let table = TABLES.between(group.shape.members);
+    let across = group.across_by(work.way, table, protocol) * slots(protocol, group.bytes);
     let step = with_proxy(group, protocol, step);
-    let latency = *table.latency.base.of(protocol)
-        + step * (work.steps - work.crossings)
-        + crossing * work.crossings;
-    let transfer = group.buffer() * work.moved / capped(group, protocol);
+    let latency = *TABLES.ring.latency.base.of(protocol)
+        + step * (work.steps - work.crossings())
+        + across * work.passes;
+    let transfer = group.buffer() * work.moved / capped(group, protocol, group.ring_rate());
     let share = group.buffer() / group.ranks();
     Cost {
         latency: latency.into(),
-        transfer: group.across(transfer, share, work.crossings),
+        transfer: group.across(transfer, share, work.crossings()),
         busy: None,
     }
 }
 
 fn hop(group: &Group<'_>, protocol: Protocol) -> Micros {
-    let links = group.job.cluster.scale_up.kind;
-    TABLES.ring.latency.hop(links, protocol)
+    group.job.hop(&TABLES.ring.latency, protocol)
 }
 
 /// A step that the host's proxy takes part in where the ring leaves the node.
@@ -148,13 +164,8 @@ fn with_proxy(group: &Group<'_>, protocol: Protocol, step: Micros) -> Micros {
     }
 }
 
-/// Latency between domains: NCCL takes the tree's where a node holds one rank.
-fn network(group: &Group<'_>, protocol: Protocol) -> Micros {
-    *TABLES.network_latency(group.shape.members).of(protocol)
-}
-
-fn capped(group: &Group<'_>, protocol: Protocol) -> Bandwidth {
-    let rate = group.ring_rate() * *TABLES.ring.rate.of(protocol);
+fn capped(group: &Group<'_>, protocol: Protocol, links: Bandwidth) -> Bandwidth {
+    let rate = links * *TABLES.ring.rate.of(protocol);
     match protocol {
         Protocol::Ll => rate.min(group.generation().ll.on(group.shape.domains)),
         Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => rate,
@@ -163,15 +174,19 @@ fn capped(group: &Group<'_>, protocol: Protocol) -> Bandwidth {
 
 fn estimate(group: &Group<'_>, protocol: Protocol) -> Seconds {
     let work = Work::of(group);
-    let step = with_proxy(group, protocol, hop(group, protocol));
+    let links = group.job.cluster.scale_up.kind;
+    let step = TABLES.ring.latency.hop(links, protocol);
+    let step = with_proxy(group, protocol, step);
+    let network = *TABLES.between(group.shape.members).network.of(protocol);
     let mut latency = *TABLES.ring.latency.base.of(protocol)
-        + step * (work.steps - work.crossings)
-        + network(group, protocol) * work.crossings;
+        + step * (work.steps - work.crossings())
+        + network * work.crossings();
     let channels = f64::from(group.generation().channels.between.max(1));
     let long = (group.buffer() / (channels * group.ranks())).get() >= 64.0;
     let bulk = protocol == Protocol::Simple && group.op == CollectiveOp::AllReduce;
     if bulk && group.crosses() && long {
         latency = latency * group.generation().plateau;
     }
-    Seconds::from(latency) + group.buffer() * work.moved / capped(group, protocol)
+    let rate = capped(group, protocol, group.estimated_ring_rate());
+    Seconds::from(latency) + group.buffer() * work.moved / rate
 }

@@ -221,6 +221,11 @@ impl CustomTopology {
         Some(SimDuration::from_secs_f64(towards[from as usize]))
     }
 
+    /// Whether the description states latencies.
+    pub(crate) const fn has_latencies(&self) -> bool {
+        !self.latencies.is_empty()
+    }
+
     /// One-line summary: `6 devices (nodes), 2 switches, 8 links`.
     pub(crate) fn description(&self) -> String {
         format!(

@@ -245,6 +245,45 @@ impl Topology {
         }
     }
 
+    /// Switches on the way between two nodes beyond the first one, or nodes on it where there are no
+    /// switches; the mean over ways of equal length. A custom topology states what its links take, or
+    /// nothing.
+    pub(crate) fn further_hops(&self, from: u32, to: u32) -> f64 {
+        let shortest = match &self.routing {
+            Routing::Switch | Routing::Custom { .. } => return 0.0,
+            Routing::Grid(_) => 1.0,
+            Routing::FatTree { .. } | Routing::Tree(_) | Routing::Dragonfly(_) => 2.0,
+        };
+        let mut links = 0.0;
+        self.route(from, to, &mut |_, share| links += share);
+        (links - shortest).max(0.0)
+    }
+
+    /// Whether every message takes as long as any other.
+    pub(crate) fn has_one_latency(&self) -> bool {
+        match &self.routing {
+            Routing::Switch => true,
+            Routing::FatTree { per_leaf } => self.graph.devices() <= *per_leaf,
+            Routing::Custom { custom, .. } => !custom.has_latencies(),
+            Routing::Tree(_) | Routing::Grid(_) | Routing::Dragonfly(_) => false,
+        }
+    }
+
+    /// Whether it spreads the flows of a few nodes over other ways than the shortest: dragonflies route by
+    /// load, which the shortest ways of this graph know nothing of.
+    pub(crate) const fn is_adaptive(&self) -> bool {
+        matches!(self.routing, Routing::Dragonfly(_))
+    }
+
+    /// Whether no way between nodes is longer than that from the first to the last of any that contain
+    /// both, in the order of their numbers.
+    pub(crate) const fn is_nested(&self) -> bool {
+        matches!(
+            self.routing,
+            Routing::Switch | Routing::FatTree { .. } | Routing::Tree(_)
+        )
+    }
+
     /// The leaf switch above a device of a fat tree or rail fabric; `None` on other networks.
     pub(crate) fn leaf(&self, device: u32) -> Option<Leaf> {
         match self.routing {
