@@ -162,7 +162,7 @@ impl Bytes {
     }
 
     /// The count of bytes.
-    pub(crate) const fn get(self) -> u64 {
+    pub const fn get(self) -> u64 {
         self.0
     }
 

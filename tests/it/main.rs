@@ -16,6 +16,7 @@ mod diff;
 mod golden;
 mod house;
 mod measured_scaling;
+mod metamorphic;
 mod points_table;
 mod readme;
 mod report_page;
