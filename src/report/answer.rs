@@ -227,7 +227,7 @@ fn teeth(findings: &Findings) -> Option<String> {
     let (left, example) = deepest?;
     let plural = if teeth == 1 { " is" } else { "s are" };
     Some(format!(
-        "{} size{plural} slower per GPU than sizes around, because batch or layers divide unevenly there, and \
+        "{} size{plural} slower per GPU than sizes around, because batch, layers or network divide unevenly there, and \
          count for no breakdown; the largest drop is {example}, {} under the best smaller size.",
         count(f64::from(teeth)),
         percent(1.0 - left)

@@ -203,7 +203,11 @@ fn label_words(row: &SeriesRow<'_>) -> Vec<(Dimension, String)> {
             KeyValue::Number(number) => format!("{}{number}", short_name(axis)),
             KeyValue::Bool(true) => axis.to_string(),
             KeyValue::Bool(false) => format!("no-{axis}"),
-            KeyValue::Several(_) => value?.to_string(),
+            KeyValue::Several(values) => match &**values {
+                // The sentences above the table name all of them.
+                [Some(first), _, _, ..] => format!("{first}/+{}", values.len() - 1),
+                _ => value?.to_string(),
+            },
         };
         Some((axis, word))
     });

@@ -324,7 +324,7 @@ fn a_tooth_of_divisibility_is_marked_and_told_and_breaks_nothing() {
     assert_eq!(series.breakdown.status, BreakdownStatus::None);
     let text = summary(&findings, None);
     let words: Vec<&str> = text.split_whitespace().collect();
-    let said = "1 size is slower per GPU than sizes around, because batch or layers divide unevenly there, and count \
+    let said = "1 size is slower per GPU than sizes around, because batch, layers or network divide unevenly there, and count \
                 for no breakdown; the largest drop is at 24 GPUs (3 nodes), 30% under the best smaller size.";
     assert!(words.join(" ").contains(said), "{text}");
 }
