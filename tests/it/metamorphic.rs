@@ -160,10 +160,8 @@ fn run_batch(batch: usize, scratch: &mut Scratch) -> Vec<Job> {
         models.push_str(&model);
         points.push_str(&point);
     }
-    let memory: String = GPUS
-        .iter()
-        .map(|(gpu, _)| format!("[gpus.\"{gpu}\"]\nmemory = \"100000 GiB\"\n"))
-        .collect();
+    let memory = GPUS.map(|(gpu, _)| format!("[gpus.\"{gpu}\"]\nmemory = \"100000 GiB\"\n"));
+    let memory = memory.concat();
     let text = format!("{points}{memory}{models}");
     let spec = Spec::parse("drawn", &text, Syntax::Toml, &Overrides::default())
         .unwrap_or_else(|error| panic!("{error}"));
