@@ -1,0 +1,196 @@
+//! Specs with faults, and the messages about them.
+
+use super::*;
+
+#[test]
+fn faults_of_yaml_and_json_name_the_path() {
+    let yaml =
+        "grid:\n  gpu: h100-sxm\n  nodes: [1, 2, 0]\n  model: llama3-8b\n  global_batch: 8\n";
+    insta::assert_snapshot!(faults(yaml, Syntax::Yaml), @r"
+    error: nodes = 0 is out of range
+     --> test:3:17
+      |
+    3 |   nodes: [1, 2, 0]
+      |                 ^
+      |
+      = note: at `grid.nodes[2]`
+      = help: `nodes` is a whole number from 1 to 1000000
+    ");
+    let json =
+        r#"{"grid": {"gpu": "h100-sxm", "nodes": 1, "model": "llama3-8b", "global_bach": 8}}"#;
+    insta::assert_snapshot!(faults(json, Syntax::Json), @r#"
+    error: unknown axis `global_bach`
+     --> test:1:64
+      |
+    1 | {"grid": {"gpu": "h100-sxm", "nodes": 1, "model": "llama3-8b", "global_bach": 8}}
+      |                                                                ^^^^^^^^^^^^^
+      |
+      = note: at `grid.global_bach`
+      = help: did you mean `global_batch`?
+    "#);
+    for (text, syntax) in [
+        ("{\"grid\": {", Syntax::Json),
+        ("{\"grid\": {\"gpu\": 1, \"gpu\": 2}}", Syntax::Json),
+        ("grid: [", Syntax::Yaml),
+        ("a: 1\na: 2\n", Syntax::Yaml),
+        ("[1, 2]", Syntax::Json),
+        ("", Syntax::Yaml),
+    ] {
+        assert!(faults(text, syntax).starts_with("error: "), "{text}");
+    }
+}
+
+// One cause each, however often it shows: a preset that is not there, numbers in quotes, an axis twice over
+// in a zip that three grids share, a header left out, clauses that together keep nothing.
+#[test]
+fn one_cause_is_one_message() {
+    let point = "[[point]]\ngpu = 'h1000'\nnodes = 1\nmodel = 'llama3-8b'\nglobal_batch = 1\n";
+    let grid = "[[grid]]\ngpu = 'h100-sxm'\nmodel = 'llama3-8b'\nglobal_batch = 8\n";
+    let zip = "[[zip]]\nnodes = [1, 2]\ngpus = [8, 16]\n";
+    let outside = "gpu = 'h100-sxm'\nnodes = 1\nmodel = 'llama3-8b'\nglobal_batch = 8\n";
+    let wheres = "where = ['gpus > 1000', 'nodes > 100', \"gpu == 'b200'\"]\n";
+    for (text, said) in [
+        (
+            format!(
+                "where = \"gpu != 'h1000'\"\n{}[gpus.mine]\nbase = 'h1000'\n",
+                point.repeat(60)
+            ),
+            "unknown GPU `h1000`",
+        ),
+        (
+            BASE.replace("nodes = [1, 2]", "nodes = ['1', '2', '4', '8']"),
+            "not text `1`",
+        ),
+        (
+            BASE.replace("nodes = [1, 2]", "nodes = [0, -1, 2_000_000]"),
+            "nodes = 0 is out of range",
+        ),
+        (
+            format!("{}{zip}", grid.repeat(3)),
+            "`nodes` and `gpus` are both given",
+        ),
+        (
+            outside.to_owned(),
+            "unknown keys `gpu`, `nodes`, `model`, `global_batch`",
+        ),
+        (format!("{wheres}{BASE}"), "`where` drops every point"),
+        (
+            "[grid]\ngpu = 'h100-sxm'\nnodes = 1\nop = 'broadcast'\nsize = '8 B'\nprotocol = 'll'\n".to_owned(),
+            "axis `op` does not belong to a training study",
+        ),
+        (
+            format!("{}[models.big]\nfamily = 'decoder'\n", BASE.replace("llama3-8b", "big")),
+            "`heads`, `vocab` and `seq_len` are missing",
+        ),
+        (BASE.replace("[1, 2]", "[1, 2"), "this `[` is never closed"),
+    ] {
+        let message = faults(&text, Syntax::Toml);
+        assert_eq!(message.matches("error: ").count(), 1, "{message}");
+        assert!(message.contains(said), "{message}");
+    }
+}
+
+#[test]
+fn deep_nesting_is_a_fault_in_every_syntax() {
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    // One message: what the parser says about the brackets behind its limit helps no one.
+    let message = faults(&format!("x = {deep}"), Syntax::Toml);
+    assert_eq!(message.matches("nested too deeply").count(), 1, "{message}");
+    assert!(!message.contains("unclosed"), "{message}");
+    for syntax in [Syntax::Json, Syntax::Yaml] {
+        let message = faults(&deep, syntax);
+        assert!(
+            ["nest", "depth", "recurs"]
+                .iter()
+                .any(|word| message.contains(word)),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn faults_of_the_command_line_are_shown_like_those_of_a_file() {
+    let text = format!("{BASE}\n[[zip]]\ntp = [1, 2]\npp = [2, 1]\n");
+    let overrides = Overrides {
+        where_clauses: vec!["nodes >> 1".to_owned()],
+        ..set(&["tp=4", "nodes=1,two", "nodez=1", "gpu=", "nodes"])
+    };
+    let error = Spec::parse("test.toml", &text, Syntax::Toml, &overrides).expect_err("five faults");
+    insta::assert_snapshot!(error.to_string(), @r"
+    error: axis `tp` is zipped in test.toml (line 9)
+     --> --set:1:1
+      |
+    1 | tp=4
+      | ^^
+      |
+      = help: --set replaces a grid axis or a default; change the zip in the spec
+
+    error: `nodes` is a whole number from 1 to 1000000, not text `two`
+     --> --set:1:9
+      |
+    1 | nodes=1,two
+      |         ^^^
+
+    error: unknown axis `nodez`
+     --> --set:1:1
+      |
+    1 | nodez=1
+      | ^^^^^
+      |
+      = help: did you mean `nodes`?
+      = help: write --set AXIS=VALUE[,VALUE…]
+
+    error: a value of `gpu` is missing
+     --> --set:1:5
+      |
+    1 | gpu=
+      |     ^
+
+    error: a value of `nodes` is missing
+     --> --set:1:7
+      |
+    1 | nodes=
+      |       ^
+
+    error: unexpected `>`
+     --> --where:1:8
+      |
+    1 | nodes >> 1
+      |        ^
+    ");
+}
+
+#[test]
+fn files_that_are_no_spec_are_refused_with_one_message() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let load = |name: &str| Spec::load(&path(name), &Overrides::default()).expect_err("no spec");
+
+    assert!(matches!(load("missing.toml"), SpecError::Read { .. }));
+    assert!(matches!(load("."), SpecError::Read { .. }));
+    std::fs::write(path("bytes.toml"), b"name = 'a'\nx = \xff\n").expect("a file");
+    let error = load("bytes.toml").to_string();
+    assert!(
+        error.contains("not UTF-8: byte 0xff") && error.contains(":2:5"),
+        "{error}"
+    );
+    // 5 MiB of comment.
+    std::fs::write(path("large.toml"), "#".repeat(5 << 20)).expect("a file");
+    assert!(load("large.toml").to_string().contains("at most 4 MiB"));
+    // Two files that include each other.
+    std::fs::write(path("a.toml"), "include = 'b.toml'\n").expect("a file");
+    std::fs::write(path("b.toml"), "include = 'a.toml'\n").expect("a file");
+    let error = load("a.toml").to_string();
+    assert!(
+        error.contains("`a.toml` includes itself") && error.contains("b.toml:1:11"),
+        "{error}"
+    );
+    // What is wrong in an included file is shown there.
+    std::fs::write(path("c.toml"), "include = 'd.toml'\n").expect("a file");
+    std::fs::write(path("d.toml"), "[defaults]\ntp = 0\n").expect("a file");
+    let error = load("c.toml").to_string();
+    assert!(
+        error.contains("tp = 0 is out of range") && error.contains("d.toml:2:6"),
+        "{error}"
+    );
+}
