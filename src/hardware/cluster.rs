@@ -97,7 +97,8 @@ data_table! {
         /// Latency of one message from NIC to NIC over one switch, or one cable where there are none.
         latency: SimDuration,
         /// Latency that each further switch or node on its way adds, with the cable to it; default: 0.45 us.
-        // DeepSeek-AI, arXiv 2505.09343, table 5: 2.8 us under one InfiniBand leaf, 3.7 us between two.
+        // DeepSeek-AI, arXiv 2505.09343, table 5: 2.8 us under one InfiniBand leaf, 3.7 us between two. From memory: the
+        // table was not read again.
         hop_latency: SimDuration = SimDuration::from_nanos(450),
         /// Latency that the network plugin adds to every message, over InfiniBand's own; default: 0.
         plugin_latency: SimDuration = SimDuration::ZERO,
