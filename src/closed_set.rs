@@ -1,7 +1,5 @@
 //! Enums whose spellings are part of the public contract.
 
-use strsim::osa_distance;
-
 /// An enum with fixed spellings, as [`closed_set!`](crate::closed_set!) declares it.
 pub(crate) trait ClosedSet: Copy + std::str::FromStr + 'static {
     /// Every member, in the order of declaration.
@@ -20,45 +18,6 @@ pub struct UnknownName {
     pub name: String,
     /// Every accepted spelling, in the order of declaration.
     pub expected: Vec<&'static str>,
-}
-
-/// The known name that a misspelt one was probably meant to be.
-///
-/// The nearest name is the one with the fewest edits (insert, delete, replace, swap of neighbours; Damerau 1964, each pair
-/// swapped once), when those are at most a third of the longer name; the first of several. Case does
-/// not count as an edit. Names of over 64 letters are near to nothing.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if name.len() > 64 {
-        return None;
-    }
-    let given = name.to_lowercase();
-    let length = given.chars().count();
-    let known: Vec<(String, usize, &str)> = known
-        .into_iter()
-        .map(|candidate| {
-            let lower = candidate.to_lowercase();
-            let letters = lower.chars().count();
-            (lower, letters, candidate)
-        })
-        .collect();
-    let whole = known
-        .iter()
-        .map(|(lower, letters, candidate)| (osa_distance(&given, lower), *letters, *candidate))
-        .filter(|(distance, letters, _)| *distance <= (length.max(*letters) / 3).max(1))
-        .min_by_key(|(distance, ..)| *distance);
-    // Names of a family share their beginning: `h1000` is meant as `h100-sxm`.
-    let beginning = || {
-        known
-            .iter()
-            .filter(|(_, letters, _)| length >= 3 && *letters > length)
-            .map(|(lower, letters, candidate)| {
-                let start: String = lower.chars().take(length).collect();
-                (osa_distance(&given, &start), *letters, *candidate)
-            })
-            .filter(|(distance, ..)| *distance <= length / 3)
-            .min_by_key(|(distance, letters, _)| (*distance, *letters))
-    };
-    whole.or_else(beginning).map(|(_, _, candidate)| candidate)
 }
 
 /// Declares an enum once, with the spelling of each member.
@@ -161,20 +120,6 @@ mod tests {
     fn a_set_says_what_it_holds() {
         assert_eq!(Colour::WHAT, "colour");
         assert_eq!(Colour::SkyBlue.meaning(), "Like the sky.");
-    }
-
-    // "h1000" → "h100": one deletion. "fat-tere" → "fat-tree": one swap. "Switch": case is free.
-    // "banana" is further than a third of its letters from everything.
-    #[test]
-    fn the_nearest_name_is_a_few_edits_away_or_none() {
-        let known = ["h100", "fat-tree", "switch"];
-        assert_eq!(super::nearest("h1000", known), Some("h100"));
-        assert_eq!(super::nearest("fat-tere", known), Some("fat-tree"));
-        assert_eq!(super::nearest("Switch", known), Some("switch"));
-        assert_eq!(super::nearest("banana", known), None);
-        // The beginnings "h100-" of both differ by one letter from "h1000"; the shorter name wins.
-        let gpus = ["a100-80gb-sxm", "h100-pcie", "h100-sxm"];
-        assert_eq!(super::nearest("h1000", gpus), Some("h100-sxm"));
     }
 
     #[test]

@@ -52,7 +52,7 @@
 //!
 //! | Floor | Room | What lives there |
 //! |---|---|---|
-//! | 1 | [`units`], [`closed_set`], [`memo`] | quantities; enums with fixed spellings; bounded caches |
+//! | 1 | [`units`], [`closed_set`], [`memo`], [`spelling`] | quantities; enums with fixed spellings; bounded caches; names as people type them |
 //! | 2 | [`des`] | event queue, clock, fair-shared links; has never heard of a GPU |
 //! | 2 | [`data_table`] | tables of data files: each key declared once, with its field |
 //! | 3 | [`hardware`] | GPU, node, cluster, topology |
@@ -90,6 +90,7 @@
 
 pub mod closed_set;
 mod memo;
+mod spelling;
 pub mod units;
 
 mod data_table;

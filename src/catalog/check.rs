@@ -1,8 +1,8 @@
 //! Check of a catalogue table against its keys.
 
-use crate::closed_set::nearest;
 use crate::data_table::quantity::{Dollars, Month, ParameterCount};
 use crate::data_table::{Key, LONGEST, Need, Value, ValueKind};
+use crate::spelling::did_you_mean;
 use crate::units::{Bandwidth, Bytes, FlopRate, Power, SimDuration};
 
 use super::fault::Faults;
@@ -45,10 +45,8 @@ fn unknown_key(name: &str, prefix: &str, known: &[Key], faults: &mut Faults<'_>)
         .filter_map(|rest| rest.split('.').next())
         .collect();
     here.dedup();
-    let hint = nearest(name, here.iter().copied()).map_or_else(
-        || format!("known keys: {}", here.join(", ")),
-        |close| format!("did you mean `{close}`?"),
-    );
+    let hint = did_you_mean(name, here.iter().copied())
+        .unwrap_or_else(|| format!("known keys: {}", here.join(", ")));
     faults.unknown_key(prefix, name, hint);
 }
 
@@ -268,7 +266,7 @@ fn choice(
     }
     Err(Refusal {
         message: format!("unknown name `{text}`; expected {}", kind.expectation()),
-        hint: nearest(text, names.iter().copied()).map(|close| format!("did you mean `{close}`?")),
+        hint: did_you_mean(text, names.iter().copied()),
     })
 }
 

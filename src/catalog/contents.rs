@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::hardware::{Cluster, Gpu};
 use crate::model::Model;
+use crate::spelling::named;
 use crate::stack::Stack;
 
 use super::check::lookup;
@@ -28,6 +29,15 @@ impl Catalog {
     /// An entry as text with its sources.
     pub(crate) fn entry(&self, kind: Kind, name: &str) -> Option<&Entry> {
         self.entries.get(&kind)?.get(name)
+    }
+
+    /// The entry that a text names: by its name, by one of its aliases, or spelt like one of those.
+    pub(crate) fn named(&self, kind: Kind, text: &str) -> Option<&str> {
+        let entries = self.entries.get(&kind)?.iter();
+        named(
+            text,
+            entries.map(|(name, entry)| (name.as_str(), &entry.aliases[..])),
+        )
     }
 
     /// The given values of an entry, in the order of [`Kind::keys`]; empty for an unknown name.

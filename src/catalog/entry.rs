@@ -14,6 +14,8 @@ pub(crate) struct Entry {
     pub table: toml::Table,
     /// Sources of their values.
     pub sources: Sources,
+    /// Further names that people type for it.
+    pub aliases: Vec<String>,
 }
 
 impl Entry {

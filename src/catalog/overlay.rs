@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::closed_set::nearest;
 use crate::data_table::Fields;
 use crate::hardware::{Cluster, Gpu};
 use crate::model::Model;
+use crate::spelling::{did_you_mean, named, plain};
 use crate::stack::Stack;
 
 use super::check::{check_complete, check_given, lookup};
@@ -47,6 +47,9 @@ pub(crate) fn overlay(
         }
         found.extend(layer.found);
     }
+    for kind in Kind::ALL.iter().copied() {
+        found.extend(taken_aliases(&next, kind, tables));
+    }
     if let Some(gpus) = tables
         .get(Kind::Gpus.as_str())
         .and_then(toml::Value::as_table)
@@ -82,6 +85,7 @@ struct Own<'a> {
     base: Option<&'a str>,
     table: toml::Table,
     sources: Sources,
+    aliases: Vec<String>,
 }
 
 impl<'a> Layer<'a> {
@@ -118,6 +122,7 @@ impl<'a> Layer<'a> {
             base: None,
             table: table.clone(),
             sources: Sources::new(),
+            aliases: Vec::new(),
         };
         if let Some(value) = table.get("base") {
             own.table.remove("base");
@@ -130,6 +135,9 @@ impl<'a> Layer<'a> {
         if let Some(value) = table.get("sources") {
             own.table.remove("sources");
             own.sources = sources(value, &mut faults);
+        }
+        if let Some(value) = own.table.remove("aliases") {
+            own.aliases = aliases(&value, &mut faults);
         }
         if name.is_empty() || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
             let message = "a name has no spaces and is not empty".to_owned();
@@ -212,10 +220,13 @@ impl<'a> Layer<'a> {
         if let Some(entry) = preset(base) {
             return Ok(Some((base, entry)));
         }
+        let entries = self.presets.into_iter().flatten();
+        if let Some(base) = named(base, entries.map(|(name, it)| (&name[..], &it.aliases[..]))) {
+            return Ok(preset(base).map(|entry| (base, entry)));
+        }
         let known = self.order.iter().copied().filter(|own| *own != name);
         let presets = self.presets.into_iter().flat_map(|presets| presets.keys());
-        let hint = nearest(base, known.chain(presets.map(String::as_str)))
-            .map(|close| format!("did you mean `{close}`?"));
+        let hint = did_you_mean(base, known.chain(presets.map(String::as_str)));
         let message = format!("unknown {} `{base}`", self.kind.singular());
         self.base_fault(name, base, message, hint);
         Err(())
@@ -265,24 +276,46 @@ fn sources(value: &toml::Value, faults: &mut Faults<'_>) -> Sources {
     sources
 }
 
+/// `aliases` as given.
+fn aliases(value: &toml::Value, faults: &mut Faults<'_>) -> Vec<String> {
+    let texts = value.as_array().into_iter().flatten();
+    let texts: Vec<String> = texts
+        .filter_map(toml::Value::as_str)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if value
+        .as_array()
+        .is_none_or(|items| items.len() != texts.len())
+    {
+        let message = "expected a list of names like [\"h100\"]".to_owned();
+        faults.value("aliases", value, message, None);
+    }
+    texts
+}
+
 /// An entry merged over its base.
 fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) -> Entry {
     let Some((parent_name, parent)) = parent else {
         return Entry {
             table: own.table.clone(),
             sources: own.sources.clone(),
+            aliases: own.aliases.clone(),
         };
     };
     let Entry {
         mut table,
         mut sources,
+        mut aliases,
     } = parent;
     for path in outdated(kind, &own.table) {
         table.remove(*path);
     }
     if parent_name != name {
         table.remove("title");
+        aliases.clear();
     }
+    aliases.extend(own.aliases.iter().cloned());
     merge(&mut table, &own.table);
     for key in kind.keys() {
         let stranger = key.owner.is_some_and(|owner| !owner.owns(&table));
@@ -298,7 +331,11 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
     }
     sources.extend(own.sources.clone());
     sources.retain(|path, _| lookup(&table, path).is_some());
-    Entry { table, sources }
+    Entry {
+        table,
+        sources,
+        aliases,
+    }
 }
 
 /// Keys of a base that are dropped when the entry over it gives `own`.
@@ -341,6 +378,31 @@ pub(super) fn leaves(table: &toml::Table) -> Vec<String> {
     paths
 }
 
+/// The faults of a spec's aliases that name something else already.
+fn taken_aliases(catalog: &Catalog, kind: Kind, tables: &toml::Table) -> Vec<CatalogFault> {
+    let own = tables.get(kind.as_str()).and_then(toml::Value::as_table);
+    let mut found = Vec::new();
+    for name in own.into_iter().flat_map(toml::Table::keys) {
+        let Some(entry) = catalog.entry(kind, name) else {
+            continue;
+        };
+        let others = || catalog.entries[&kind].iter().filter(|(it, _)| *it != name);
+        let taken = entry.aliases.iter().find_map(|alias| {
+            let spelt = plain(alias);
+            let (other, _) = others().find(|(other, entry)| {
+                plain(other) == spelt || entry.aliases.iter().any(|it| plain(it) == spelt)
+            })?;
+            Some(format!("alias `{alias}` names `{other}` already"))
+        });
+        if let Some(message) = taken {
+            let mut faults = Faults::of(kind.as_str(), name);
+            faults.key("aliases", message, None);
+            found.extend(faults.into_found());
+        }
+    }
+    found
+}
+
 /// The fault of a GPU whose cluster is not in the catalogue. A cluster of the spec that has faults itself
 /// counts as there: its faults are enough.
 fn unknown_cluster(
@@ -355,7 +417,7 @@ fn unknown_cluster(
     }
     let mut faults = Faults::of(Kind::Gpus.as_str(), name);
     let known = catalog.clusters.keys().map(String::as_str);
-    let hint = nearest(&gpu.cluster, known).map(|close| format!("did you mean `{close}`?"));
+    let hint = did_you_mean(&gpu.cluster, known);
     let message = format!("unknown cluster `{}`", gpu.cluster);
     faults.value(
         "cluster",
@@ -378,7 +440,10 @@ fn insert(catalog: &mut Catalog, kind: Kind, name: &str, entry: Entry) -> Vec<Ca
             catalog.clusters.insert(key, Arc::new(cluster));
         }
         Kind::Gpus => {
-            let gpu = Gpu::read(fields, name);
+            let mut gpu = Gpu::read(fields, name);
+            if let Some(cluster) = catalog.named(Kind::Clusters, &gpu.cluster) {
+                cluster.clone_into(&mut gpu.cluster);
+            }
             gpu::check(&gpu, &mut faults);
             catalog.gpus.insert(key, Arc::new(gpu));
         }

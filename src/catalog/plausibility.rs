@@ -1,10 +1,10 @@
 //! Checks of every entry of the catalogue, so that a new one is tested the day it is added.
 
 use super::*;
-use crate::closed_set::nearest;
 use crate::data_table::quantity::ParameterCount;
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::model::{self, Format, LogitBytes, Shard};
+use crate::spelling::{nearest, plain};
 
 fn each_entry(mut check: impl FnMut(Kind, &str, &Entry)) {
     for kind in Kind::ALL {
@@ -370,6 +370,24 @@ fn names_are_lower_case_and_far_enough_apart_to_be_typed() {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
         assert!(name.chars().all(plain), "{kind}: {name}");
         assert_eq!(nearest(name, Catalog::builtin().names(kind)), Some(name));
+    });
+}
+
+// A name stands for itself, and an alias for its entry alone, however both are written.
+#[test]
+fn every_name_and_alias_names_one_entry() {
+    each_entry(|kind, name, entry| {
+        let spellings = entry.aliases.iter().map(String::as_str).chain([name]);
+        for spelling in spellings {
+            for typed in [
+                spelling.to_owned(),
+                spelling.to_uppercase(),
+                plain(spelling),
+            ] {
+                let found = Catalog::builtin().named(kind, &typed);
+                assert_eq!(found, Some(name), "{kind}: {typed}");
+            }
+        }
     });
 }
 

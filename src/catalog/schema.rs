@@ -23,6 +23,14 @@ pub(crate) fn schema(kind: Kind) -> Value {
         insert(&mut entry, &key.path, key);
     }
     entry.insert(
+        "aliases".to_owned(),
+        json!({
+            "type": "array",
+            "items": {"type": "string"},
+            "description": format!("Further names of this {}.", kind.singular()),
+        }),
+    );
+    entry.insert(
         "sources".to_owned(),
         json!({
             "type": "object",

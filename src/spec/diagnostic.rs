@@ -5,8 +5,8 @@ use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use crate::closed_set::nearest;
 use crate::spec::source::Place;
+use crate::spelling;
 
 /// Faults of one spec that are written out; the rest is counted.
 const FAULTS_SHOWN: usize = 50;
@@ -125,14 +125,13 @@ impl Diagnostic {
         words.join(", ")
     }
 
-    /// Adds the known name that is nearest to a misspelt one, if one is near.
+    /// Adds the known names that a misspelt one was probably meant to be, if there are any.
     pub(crate) fn did_you_mean<'a>(
         self,
         name: &str,
         known: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let close = nearest(name, known);
-        self.maybe_hint(close.map(|close| format!("did you mean `{close}`?")))
+        self.maybe_hint(spelling::did_you_mean(name, known))
     }
 
     /// Renders the message, the line with the offending text underlined, and the hints.

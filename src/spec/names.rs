@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::closed_set::nearest;
 use crate::spec::axis::{Axis, Domain, StudyKind};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::source::Place;
+use crate::spelling::{did_you_mean, nearest};
 
 /// Axes of a kind of study, entries of the catalogue, and what the spec defines itself.
 #[derive(Debug)]
@@ -41,6 +41,24 @@ impl Names {
         names
     }
 
+    /// The name that a text stands for in a domain: one of its names, an alias, or a name spelt otherwise.
+    pub(super) fn named(&self, domain: Domain, text: &str) -> Option<String> {
+        if self.of(domain).contains(&text) {
+            return Some(text.to_owned());
+        }
+        let known = match domain {
+            Domain::Catalog(kind) => self.catalog.named(kind, text)?,
+            Domain::Custom(kind) => kind.named(text)?,
+            Domain::Closed(_)
+            | Domain::Int { .. }
+            | Domain::Real { .. }
+            | Domain::Bool
+            | Domain::Size
+            | Domain::Stages => return None,
+        };
+        Some(known.to_owned())
+    }
+
     /// Axes of the study.
     pub(super) fn axes(&self) -> impl Iterator<Item = Axis> {
         let axes = Axis::ALL.iter().copied();
@@ -55,10 +73,8 @@ impl Names {
     /// The axis with a name, which stands at a place.
     pub(super) fn axis(&self, name: &str, place: &Place) -> Result<Axis, Diagnostic> {
         let Ok(axis) = name.parse::<Axis>() else {
-            let hint = self.nearest_axis(name).map_or_else(
-                || "`sweep list axes` shows them".to_owned(),
-                |close| format!("did you mean `{close}`?"),
-            );
+            let hint = did_you_mean(name, self.axes().map(Axis::as_str))
+                .unwrap_or_else(|| "`sweep list axes` shows them".to_owned());
             return Err(Diagnostic::error(place, format!("unknown axis `{name}`")).hint(hint));
         };
         if axis.belongs_to(self.kind) {

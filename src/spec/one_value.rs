@@ -1,12 +1,12 @@
 //! From one value as a spec writes it to a value of its axis.
 
-use crate::closed_set::nearest;
 use crate::spec::axis::{Axis, COUNT_MAX, Domain};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::layers_per_stage;
 use crate::spec::names::Names;
 use crate::spec::syntax::{Node, Value};
 use crate::spec::value::AxisValue;
+use crate::spelling::did_you_mean;
 use crate::units::Bytes;
 
 /// Reads one value of an axis.
@@ -42,15 +42,14 @@ pub(super) fn value(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue,
 fn name(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue, Diagnostic> {
     let text = node.text().ok_or_else(|| mismatch(axis, node))?;
     let domain = axis.info().domain;
-    let known = names.of(domain);
-    if known.contains(&text) {
-        return Ok(AxisValue::name(text));
+    if let Some(name) = names.named(domain, text) {
+        return Ok(AxisValue::name(&name));
     }
+    let known = names.of(domain);
     if let Domain::Catalog(kind) = domain {
-        let hint = nearest(text, known).map_or_else(
-            || format!("`sweep list {kind}` shows them; custom ones go into [{kind}.NAME]"),
-            |close| format!("did you mean `{close}`?"),
-        );
+        let hint = did_you_mean(text, known).unwrap_or_else(|| {
+            format!("`sweep list {kind}` shows them; custom ones go into [{kind}.NAME]")
+        });
         let message = format!("unknown {} `{text}`", kind.singular());
         return Err(Diagnostic::error(&node.place, message).hint(hint));
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use itertools::Itertools;
 
-use crate::closed_set::nearest;
 use crate::spec::analysis::AnalysisSettings;
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::axis_values::AxisValues;
@@ -16,6 +15,7 @@ use crate::spec::source::Place;
 use crate::spec::syntax::{Entry, Node, Value, find};
 use crate::spec::value::AxisValue;
 use crate::spec::{range, settings};
+use crate::spelling::nearest;
 
 /// Axis with its values and its place.
 #[derive(Clone, Debug)]

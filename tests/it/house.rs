@@ -34,7 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("serde_json", &[]),
     ("serde_saphyr", &["spec"]),
     ("signal_hook", &["runner"]),
-    ("strsim", &["closed_set"]),
+    ("strsim", &["spelling"]),
     ("thiserror", &[]),
     (
         "toml",

@@ -12,8 +12,12 @@ use crate::units::{FlopRate, Power};
 
 /// Entries of the catalogue: an overview, or every value of the entries asked for.
 pub(super) fn listing(catalog: &Catalog, kind: Kind, names: &[String]) -> Result<Listing, Failure> {
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| catalog.named(kind, name).unwrap_or(name).to_owned())
+        .collect();
     let names_of_kind = catalog.names(kind);
-    let wanted = wanted(kind.singular(), names, names_of_kind, |name| name)?;
+    let wanted = wanted(kind.singular(), &names, names_of_kind, |name| name)?;
     let entry = |name: &&str| {
         let values = catalog.values(kind, name).into_iter();
         let values: Map<String, Value> = values
@@ -25,7 +29,7 @@ pub(super) fn listing(catalog: &Catalog, kind: Kind, names: &[String]) -> Result
                 )
             })
             .collect();
-        json!({"name": name, "values": values})
+        json!({"name": name, "aliases": aliases(catalog, kind, name), "values": values})
     };
     let json = wanted.iter().map(entry).collect();
     let text = if names.is_empty() {
@@ -34,6 +38,13 @@ pub(super) fn listing(catalog: &Catalog, kind: Kind, names: &[String]) -> Result
         in_full(catalog, kind, &wanted)
     };
     Ok(Listing { text, json })
+}
+
+/// Further names of an entry.
+fn aliases<'a>(catalog: &'a Catalog, kind: Kind, name: &str) -> &'a [String] {
+    catalog
+        .entry(kind, name)
+        .map_or(&[], |entry| &entry.aliases)
 }
 
 /// Each entry with all its keys, tables as `peaks.bf16`.
@@ -45,7 +56,11 @@ fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
             let source = it.source.unwrap_or_default().to_owned();
             table.row([it.key.path.clone(), it.value.to_string(), source]);
         }
-        writeln!(text, "{} {name}\n{}", kind.singular(), table.render());
+        let also = match aliases(catalog, kind, name) {
+            [] => String::new(),
+            aliases => format!(" (also {})", aliases.join(", ")),
+        };
+        writeln!(text, "{} {name}{also}\n{}", kind.singular(), table.render());
     }
     text.finish()
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::cli::exit::Failure;
-use crate::closed_set::nearest;
 use crate::report::text::Table;
+use crate::spelling::did_you_mean;
 
 /// A list as text and as JSON.
 pub(super) struct Listing {
@@ -38,9 +38,8 @@ pub(super) fn wanted<T>(
     let mut known: Vec<T> = known.into_iter().collect();
     for name in names {
         if !known.iter().any(|it| name_of(it) == name) {
-            let hint = nearest(name, known.iter().map(&name_of));
-            let hint = hint.map(|it| format!("; did you mean `{it}`?"));
-            let hint = hint.unwrap_or_default();
+            let hint = did_you_mean(name, known.iter().map(&name_of));
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             return Err(Failure::usage(format!("unknown {what} `{name}`{hint}")));
         }
     }

@@ -31,7 +31,11 @@ pub(super) fn listing(
             built_in.chain(custom).collect()
         }
     };
-    let json = wanted(kind.singular(), names, members, |member| {
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| kind.named(name).unwrap_or(name).to_owned())
+        .collect();
+    let json = wanted(kind.singular(), &names, members, |member| {
         member["name"].as_str().unwrap_or_default()
     })?;
     let mut text = table(&["name", "meaning"], &json);

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use crate::closed_set::nearest;
 use crate::spec::axis::{Axis, Domain};
 use crate::spec::condition::expression::{Arithmetic, Comparison, Expression, Field, Operand};
 use crate::spec::condition::tokens::{Token, TokenKind, malformed, tokens};
 use crate::spec::facts::{FACTS, Fact};
 use crate::spec::names::Names;
+use crate::spelling::did_you_mean;
 use crate::units::Bytes;
 
 pub(in crate::spec) use crate::spec::condition::tokens::Malformed;
@@ -306,13 +306,10 @@ impl Parser<'_> {
         }
         let axes = self.names.axes().map(Axis::as_str);
         let known = axes.chain(FACTS.iter().map(|fact| fact.name));
-        let hint = nearest(word, known).map_or_else(
-            || {
-                "a field is an axis, or a number of model, gpu or cluster; text stands in quotes"
-                    .to_owned()
-            },
-            |close| format!("did you mean `{close}`?"),
-        );
+        let hint = did_you_mean(word, known).unwrap_or_else(|| {
+            "a field is an axis, or a number of model, gpu or cluster; text stands in quotes"
+                .to_owned()
+        });
         Err(Malformed {
             hint: Some(hint),
             ..malformed(span.clone(), format!("unknown field `{word}`"))
@@ -407,17 +404,22 @@ impl Parser<'_> {
             },
             Kind::Name(domain) => {
                 let names = self.names.of(domain);
-                if names.is_empty() || names.contains(&&**value) {
+                if names.is_empty() {
                     return Ok(text);
                 }
-                let close = nearest(value, names);
+                if let Some(name) = self.names.named(domain, value) {
+                    return Ok(Part {
+                        expression: Expression::Literal(Operand::Text(name.into())),
+                        ..text
+                    });
+                }
                 let what = if let Domain::Catalog(kind) = domain {
                     kind.singular()
                 } else {
                     "name"
                 };
                 Err(Malformed {
-                    hint: close.map(|close| format!("did you mean `{close}`?")),
+                    hint: did_you_mean(value, names),
                     ..malformed(text.span, format!("unknown {what} `{value}`"))
                 })
             }
