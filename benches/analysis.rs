@@ -72,6 +72,7 @@ fn million_rows() -> PathBuf {
         spec_name: "million".to_owned(),
         spec: String::new(),
         catalog_hash: String::new(),
+        metrics: [].into(),
         portion: Portion::default(),
     };
     let mut writer: Option<TableWriter> = None;
@@ -97,7 +98,7 @@ fn million(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(ROWS as u64));
     group.bench_function("million_rows", |bencher| {
         bencher.iter(|| {
-            let findings = analyse_files(&[&path], &AnalysisSettings::default(), Axis::Gpus);
+            let findings = analyse_files(&[&path], &AnalysisSettings::default(), &[], Axis::Gpus);
             black_box(findings.expect("the rows are sound"))
         });
     });

@@ -124,7 +124,8 @@ fn parquet_writer(criterion: &mut Criterion) {
                 point,
                 scenario,
                 PointEnd::Outcome(outcome),
-                &study.thresholds(),
+                study.analysis(),
+                study.metrics(),
             )
         })
         .collect();
@@ -141,7 +142,7 @@ fn parquet_writer(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut writer = TableWriter::create(&path, &schema, &provenance).expect("it opens");
             for _ in 0..chunks {
-                let batch = points_batch(provenance.study, &schema, &records);
+                let batch = points_batch(&provenance, &schema, &records);
                 writer.write(&batch).expect("there is room");
             }
             writer.finish().expect("there is room");
@@ -156,6 +157,7 @@ fn provenance(spec: &Spec) -> Provenance {
         spec_name: spec.name.clone(),
         spec: spec.resolved_text(),
         catalog_hash: clustersweep::catalog::Catalog::hash(),
+        metrics: [].into(),
         portion: Portion::default(),
     }
 }

@@ -81,6 +81,10 @@
 //! *Why do hardware, models and stacks declare the keys of data files?* A key is a field with a type, a
 //! range, a default and a meaning. Written once, with the field, they cannot disagree.
 //!
+//! *Why do `Spec::load` and `Spec::parse` stand in `analysis`?* A spec's metrics and charts name columns of the results,
+//! which lie on floors above it. The rooms that declare the columns hand their names down there, so that every fault of
+//! a spec is still found at once.
+//!
 //! *Why are pictures drawn by `resvg` with a font of our own?* A chart is one drawing: as SVG for
 //! people who edit it, as PNG for programs that take no SVG. A machine without fonts, and one with
 //! others, must draw the same.

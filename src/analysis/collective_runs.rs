@@ -91,7 +91,7 @@ impl TransferReader {
     pub(super) fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
         let columns = TransferColumns::new(rows)?;
         let inputs = place_axes()
-            .map(|axis| rows.words(axis))
+            .map(|axis| rows.words(&Column::of_axis(axis.info())))
             .collect::<Result<Vec<_>, _>>()?;
         for row in 0..rows.len() {
             let place = self.places.number(inputs.iter().map(|words| &words[row]));

@@ -13,8 +13,8 @@ use super::findings::{Analysis, Findings};
 use super::runs::{Runs, Settings};
 use super::series::columns_read;
 use crate::record::provenance::keys;
-use crate::record::{Column, PointsReader, ReadError, Rows, short_hash};
-use crate::spec::{AnalysisSettings, Axis, StudyKind, run_settings};
+use crate::record::{Column, PointsReader, ReadError, Rows, metric_columns, short_hash};
+use crate::spec::{AnalysisSettings, Axis, Metric, StudyKind, run_settings};
 
 /// Why files could not be analysed.
 #[derive(Debug, Error)]
@@ -84,13 +84,14 @@ impl StudyFindings {
 }
 
 /// Analyses one or several `points.parquet` of one kind of study; training over a resource, or comparing the values of
-/// another axis.
+/// another axis. The columns of some metrics are read besides, where a file has them.
 ///
 /// # Errors
 /// If a file cannot be read, lacks a column or holds impossible values, or their kinds differ.
 pub fn analyse_files(
     files: &[&Path],
     settings: &AnalysisSettings,
+    metrics: &[Metric],
     axis: Axis,
 ) -> Result<StudyFindings, FilesError> {
     let readers = files
@@ -121,10 +122,11 @@ pub fn analyse_files(
                 })?;
                 return Ok(StudyFindings::Comparison(reader.finish()));
             }
-            let mut analysis = Analysis::over(settings.clone(), axis).with_runs(runs);
-            for_each_batch(readers, &columns_read(), |rows, source| {
-                analysis.add(rows, source)
-            })?;
+            let metrics = metric_columns(metrics);
+            let columns = [columns_read(), metrics.clone()].concat();
+            let analysis = Analysis::over(settings.clone(), axis).with_runs(runs);
+            let mut analysis = analysis.with_metrics(metrics);
+            for_each_batch(readers, &columns, |rows, source| analysis.add(rows, source))?;
             Ok(StudyFindings::Training(analysis.finish()))
         }
     }
@@ -150,7 +152,7 @@ fn runs(files: &[&Path], readers: &[PointsReader]) -> Runs {
 }
 
 /// Hands out the rows of every file with the file's place among them.
-fn for_each_batch(
+pub(super) fn for_each_batch(
     readers: Vec<PointsReader>,
     columns: &[Column],
     mut take: impl FnMut(&Rows, u32) -> Result<(), ReadError>,
@@ -165,7 +167,7 @@ fn for_each_batch(
 
 /// A name for the run of each file: that of the file, else of its folder, else the whole path, as
 /// soon as it tells all of them apart.
-fn run_names(files: &[&Path]) -> Vec<String> {
+pub(super) fn run_names(files: &[&Path]) -> Vec<String> {
     let named = |name: &dyn Fn(&Path) -> Option<String>| -> Option<Vec<String>> {
         let names: Vec<String> = files.iter().map(|file| name(file)).collect::<Option<_>>()?;
         names.iter().all_unique().then_some(names)

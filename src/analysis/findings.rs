@@ -11,7 +11,7 @@ use super::same_simulation::join_same;
 use super::series::{Along, Series, SeriesReader};
 use super::series_finding::{Layouts, SeriesFinding, series_finding};
 use super::varied::telling_axes;
-use crate::record::{Counts, ReadError, Rows};
+use crate::record::{Column, Counts, ReadError, Rows};
 use crate::spec::{AnalysisSettings, Axis};
 
 /// Findings of a training study.
@@ -88,6 +88,14 @@ impl Analysis {
     pub(super) fn with_runs(self, runs: Runs) -> Self {
         Self {
             reader: self.reader.with_runs(runs),
+            ..self
+        }
+    }
+
+    /// Reads some metrics besides.
+    pub(super) fn with_metrics(self, metrics: Vec<Column>) -> Self {
+        Self {
+            reader: self.reader.with_metrics(metrics),
             ..self
         }
     }

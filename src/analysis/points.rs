@@ -30,6 +30,9 @@ pub struct SizePoint {
     pub reason: Option<Reason>,
     /// Measurements, where it ran.
     pub measured: Option<Measured>,
+    /// Values of the spec's metrics, in its order; none where no spec adds any.
+    #[serde(skip)]
+    pub metrics: Box<[Option<f64>]>,
 }
 
 /// Reason for which a point did not run; rows share the text.
@@ -241,14 +244,15 @@ pub(crate) struct PointColumns<'a> {
     reason: ReasonColumns,
     tight: BooleanArray,
     bottleneck: MemberColumn<Bottleneck>,
+    metrics: Vec<NumberColumn>,
 }
 
 impl<'a> PointColumns<'a> {
-    /// Finds the columns.
+    /// Finds the columns, and those of some metrics.
     ///
     /// # Errors
     /// If one is missing, of another type or in another unit.
-    pub(crate) fn new(rows: &'a Rows) -> Result<Self, ReadError> {
+    pub(crate) fn new(rows: &'a Rows, metrics: &[Column]) -> Result<Self, ReadError> {
         let parts = columns::TIME_PARTS.iter();
         Ok(Self {
             point: rows.points()?,
@@ -260,6 +264,10 @@ impl<'a> PointColumns<'a> {
             reason: ReasonColumns::new(rows)?,
             tight: rows.switches(&columns::TIGHT)?,
             bottleneck: rows.members(&columns::BOTTLENECK)?,
+            metrics: metrics
+                .iter()
+                .map(|column| rows.numbers(column))
+                .collect::<Result<_, _>>()?,
             rows,
         })
     }
@@ -291,6 +299,7 @@ impl<'a> PointColumns<'a> {
             status,
             reason: self.reason.get(row),
             measured,
+            metrics: self.metrics.iter().map(|column| column.get(row)).collect(),
         })
     }
 

@@ -158,6 +158,7 @@ mod tests {
                 status: PointStatus::Ok,
                 reason: None,
                 measured: Some(measured),
+                metrics: Box::default(),
             }],
         }
     }

@@ -14,8 +14,10 @@ use super::points::Measured;
 use super::series_finding::{Layouts, SeriesFinding, SizeFinding};
 use crate::catalog::price_list;
 use crate::record::column::{TableRow, columns, with_axes};
-use crate::record::{Cell, Column, ColumnGroup, Provenance, Read, table_batch, table_schema};
-use crate::spec::{AXES, Axis, ColumnType};
+use crate::record::{
+    Cell, Column, ColumnGroup, Provenance, Read, metric_columns, table_batch, table_schema,
+};
+use crate::spec::{AXES, Axis, ColumnType, Metric};
 
 /// One row: a size, its series and the axis of sizes.
 #[derive(Clone, Copy, Debug)]
@@ -164,11 +166,13 @@ impl<'a> SizeRow<'a> {
         }
     };
 
-    /// Every column, in the order of the file; GPUs and servers are columns already.
-    fn table() -> Vec<Column<Self>> {
+    /// Every column, in the order of the file, those of some metrics last; GPUs and servers are columns already.
+    fn table(metrics: &[Metric]) -> Vec<Column<Self>> {
         let axes = AXES.iter();
         let axes = axes.filter(|info| !matches!(info.axis, Axis::Gpus | Axis::Nodes));
-        with_axes(Self::COLUMNS, axes)
+        let mut table = with_axes(Self::COLUMNS, axes);
+        table.extend(metric_columns(metrics));
+        table
     }
 }
 
@@ -184,16 +188,26 @@ impl TableRow for SizeRow<'_> {
             KeyValue::Several(_) => return None,
         })
     }
+
+    fn metric(&self, place: usize) -> Option<f64> {
+        self.size.point.metrics.get(place).copied().flatten()
+    }
 }
 
 fn name<'a>(text: impl Into<Option<&'static str>>) -> Option<Cow<'a, str>> {
     text.into().map(Cow::Borrowed)
 }
 
-/// Arrow schema of `scaling.parquet`: the same for every study; the provenance stands in its
-/// metadata.
+/// Names of the columns of `scaling.parquet`, those of metrics left out.
+pub(crate) fn scaling_names() -> Vec<&'static str> {
+    let table = SizeRow::table(&[]);
+    table.iter().map(|column| column.name).collect()
+}
+
+/// Arrow schema of `scaling.parquet`: the same for every study, with the metrics of its spec behind; the provenance
+/// stands in its metadata.
 pub(crate) fn scaling_schema(provenance: &Provenance) -> SchemaRef {
-    table_schema(&SizeRow::table(), provenance)
+    table_schema(&SizeRow::table(&provenance.metrics), provenance)
 }
 
 /// Series of one record batch: a table of a million rows never lies in memory whole.
@@ -204,10 +218,11 @@ const SERIES_AT_A_TIME: usize = 2_048;
 /// # Panics
 /// If `schema` is not that of [`scaling_schema`].
 pub(crate) fn scaling_batches<'a>(
+    provenance: &Provenance,
     schema: &'a SchemaRef,
     findings: &'a Findings,
-) -> impl Iterator<Item = RecordBatch> + 'a {
-    let columns = SizeRow::table();
+) -> impl Iterator<Item = RecordBatch> + use<'a> {
+    let columns = SizeRow::table(&provenance.metrics);
     let curves: Vec<&SeriesFinding> = findings.series.iter().chain(&findings.frozen).collect();
     let starts = (0..curves.len()).step_by(SERIES_AT_A_TIME);
     starts.map(move |first| {
@@ -244,6 +259,7 @@ mod tests {
             spec_name: String::new(),
             spec: String::new(),
             catalog_hash: String::new(),
+            metrics: [].into(),
             portion: Portion::default(),
         });
         let axes = AXES.iter().map(|info| info.axis.as_str());

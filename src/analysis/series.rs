@@ -107,6 +107,8 @@ pub(crate) struct SeriesReader {
     /// Rows without a number on the axis.
     without_number: u64,
     runs: Runs,
+    /// Columns of the spec's metrics.
+    metrics: Vec<Column>,
     axes: Vec<AxisCodes>,
     index: HashMap<Box<[u32]>, usize>,
     groups: Vec<Group>,
@@ -231,6 +233,7 @@ impl SeriesReader {
             along,
             without_number: 0,
             runs: Runs::default(),
+            metrics: Vec::new(),
             axes: key_axes().map(AxisCodes::new).collect(),
             index: HashMap::new(),
             groups: Vec::new(),
@@ -243,12 +246,17 @@ impl SeriesReader {
         Self { runs, ..self }
     }
 
+    /// Reads some metrics besides.
+    pub(super) fn with_metrics(self, metrics: Vec<Column>) -> Self {
+        Self { metrics, ..self }
+    }
+
     /// Adds the rows of one batch; `source` is the place of its file among those analysed.
     ///
     /// # Errors
     /// If a column is missing or of another type, or a value impossible.
     pub(crate) fn add(&mut self, rows: &Rows, source: u32) -> Result<(), ReadError> {
-        let points = PointColumns::new(rows)?;
+        let points = PointColumns::new(rows, &self.metrics)?;
         let codes: Vec<Vec<u32>> = self
             .axes
             .iter_mut()

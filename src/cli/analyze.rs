@@ -1,10 +1,11 @@
 //! `sweep analyze`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::analysis::{Findings, StudyFindings};
+use crate::analysis::{ChartValues, Findings, StudyFindings};
 use crate::cli::analyze_target::{Analysed, create_folder};
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::findings::{Results, find, question, summary, with_findings, write_findings};
@@ -63,13 +64,16 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         settings.efficiency_threshold = threshold;
     }
     let axis = axis(args.x.as_deref())?;
-    let found = find(&Results {
+    let given: Vec<Option<&Spec>> = specs.iter().map(Option::as_ref).collect();
+    let results = Results {
         files: &files,
-        specs: &specs.iter().map(Option::as_ref).collect::<Vec<_>>(),
+        specs: &given,
         settings: &settings,
         axis,
         threads: threads(None),
-    })?;
+    };
+    let found = find(&results)?;
+    let charts = results.charts()?;
     refuse_scaling(args, &found)?;
 
     let apart = match (found.comparison(), args.x.is_some(), args.threshold) {
@@ -89,10 +93,10 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     }
     let origin = origin(&first.points, spec)?;
     let question = spec.and_then(question);
-    write_findings(&folder, &origin, &found, question)?;
+    write_findings(&folder, &origin, &found, &charts, question)?;
     manifest::refresh_files(&folder).map_err(Failure::io)?;
     if let Some(directory) = &args.plots {
-        write_plots(directory, &found)?;
+        write_plots(directory, &found, &charts)?;
     }
 
     args.format.print(
@@ -175,12 +179,17 @@ fn fails(findings: &Findings, least: f64) -> bool {
     worst.is_some()
 }
 
-fn write_plots(directory: &Path, found: &StudyFindings) -> Result<(), Failure> {
-    let plots = match found {
+fn write_plots(
+    directory: &Path,
+    found: &StudyFindings,
+    charts: &[ChartValues],
+) -> Result<(), Failure> {
+    let mut plots = match found {
         StudyFindings::Training(findings) => report::plots(findings),
         StudyFindings::Comparison(_) => Vec::new(),
         StudyFindings::Collective(found) => report::collective_plots(found),
     };
+    plots.extend(report::custom_plots(charts));
     create_folder(directory)?;
     #[cfg(feature = "png")]
     let rasteriser = Rasteriser::default();
@@ -221,6 +230,7 @@ fn origin(points: &Path, spec: Option<&Spec>) -> Result<Provenance, Failure> {
             spec_name: recorded(keys::SPEC_NAME),
             spec: recorded(keys::SPEC),
             catalog_hash: recorded(keys::CATALOG_HASH),
+            metrics: Arc::default(),
             portion,
         },
     })

@@ -53,14 +53,18 @@ fn analyse(done: &Done<'_>) -> Result<Option<StudyFindings>, Failure> {
     if !done.summary.complete || done.provenance.portion.shard.is_some() {
         return Ok(None);
     }
-    let found = find(&Results {
-        files: &[&done.folder.points()],
+    let points = done.folder.points();
+    let results = Results {
+        files: &[&points],
         specs: &[Some(done.spec)],
         settings: &done.spec.analysis,
         axis: Axis::Gpus,
         threads: done.threads,
-    })?;
-    write_findings(done.folder, done.provenance, &found, question(done.spec))?;
+    };
+    let found = find(&results)?;
+    let charts = results.charts()?;
+    let question = question(done.spec);
+    write_findings(done.folder, done.provenance, &found, &charts, question)?;
     Ok(Some(found))
 }
 

@@ -12,7 +12,7 @@ use crate::cli::run_source::RunSource;
 use crate::cli::spec_args::spec_failure;
 use crate::cli::terminal::{Format, Stderr};
 use crate::cli::trust;
-use crate::record::{Cell, Column, ColumnGroup, PointStatus, Record, columns};
+use crate::record::{Cell, Column, ColumnGroup, PointStatus, Record, columns, point_table};
 use crate::report::text::{Table, Text};
 use crate::runner::{Planned, play_point};
 use crate::simulation::Scratch;
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
             text.finish()
         },
         || {
-            let mut value = json(&record, spec.kind);
+            let mut value = json(&record, &spec);
             value["what_if"] = json!(gains);
             value["prices"] = json!(PRICES);
             value["elasticities"] = json!(sensitivities);
@@ -161,8 +161,8 @@ fn push_gains(text: &mut Text, gains: &[Effect]) {
 }
 
 /// Every column of the point by name.
-fn json(record: &Record, kind: StudyKind) -> Value {
-    let fields: Map<String, Value> = columns::table(kind)
+fn json(record: &Record, spec: &Spec) -> Value {
+    let fields: Map<String, Value> = point_table(spec.kind, &spec.metrics)
         .iter()
         .map(|column| (column.name.to_owned(), json!(column.cell(record))))
         .collect();
@@ -176,7 +176,7 @@ fn push_point(text: &mut Text, record: &Record, spec: &Spec) {
         writeln!(text, "  {reason}");
     }
     for group in ColumnGroup::ALL {
-        let section = section(record, spec.kind, *group);
+        let section = section(record, spec, *group);
         if !section.is_empty() {
             write!(text, "\n{group}\n{section}");
         }
@@ -187,24 +187,25 @@ fn push_point(text: &mut Text, record: &Record, spec: &Spec) {
 }
 
 /// One group of columns; empty where a point has none of them.
-fn section(record: &Record, kind: StudyKind, group: ColumnGroup) -> String {
+fn section(record: &Record, spec: &Spec, group: ColumnGroup) -> String {
     let ran = record.status() == PointStatus::Ok;
-    match (group, kind) {
-        (ColumnGroup::Inputs, _) => values(record, kind, group),
+    match (group, spec.kind) {
+        (ColumnGroup::Inputs, _) => values(record, spec, group),
         // The first lines hold it.
         (ColumnGroup::Identity, _) => String::new(),
         _ if !ran => String::new(),
         (ColumnGroup::Time, StudyKind::Training) => time(record),
         (ColumnGroup::Memory, StudyKind::Training) => memory(record),
-        _ => values(record, kind, group),
+        _ => values(record, spec, group),
     }
 }
 
 /// The columns of a group, nulls left out.
-fn values(record: &Record, kind: StudyKind, group: ColumnGroup) -> String {
+fn values(record: &Record, spec: &Spec, group: ColumnGroup) -> String {
     let mut table = Table::new(&["", ""]);
     let of_group = |column: &&Column| column.group == group;
-    for column in columns::table(kind).iter().filter(of_group) {
+    let columns = point_table(spec.kind, &spec.metrics);
+    for column in columns.iter().filter(of_group) {
         if let Some(value) = shown(column, record) {
             table.row([format!("  {}", column.name), value]);
         }

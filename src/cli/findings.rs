@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::analysis::{
-    FilesError, Findings, StudyFindings, analyse_files, scaling_batches, scaling_schema,
+    ChartValues, FilesError, Findings, StudyFindings, analyse_files, chart_values, scaling_batches,
+    scaling_schema,
 };
 use crate::catalog::PRICES;
 use crate::cli::exit::Failure;
@@ -14,7 +15,7 @@ use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
 use crate::report::series_row::series_rows;
 use crate::runner::{RunFolder, folder::names};
-use crate::spec::{AnalysisSettings, Axis, Spec};
+use crate::spec::{AnalysisSettings, Axis, Metric, Spec};
 use crate::whatif::{Questions, run_questions};
 
 /// The question of a spec: its description, unless that is empty.
@@ -39,9 +40,25 @@ pub(super) struct Results<'a> {
     pub(super) threads: NonZeroUsize,
 }
 
+impl Results<'_> {
+    /// Metrics of the first run's spec.
+    fn metrics(&self) -> &[Metric] {
+        let first = self.specs.first().copied().flatten();
+        first.map_or(&[], |spec| &spec.metrics)
+    }
+
+    /// Charts of the first run's spec with their values.
+    pub(super) fn charts(&self) -> Result<Vec<ChartValues>, Failure> {
+        let first = self.specs.first().copied().flatten();
+        let charts = first.map_or(&[][..], |spec| &spec.charts);
+        chart_values(self.files, self.metrics(), charts).map_err(Failure::io)
+    }
+}
+
 /// Findings of results; those of training include re-simulated points.
 pub(super) fn find(results: &Results<'_>) -> Result<StudyFindings, Failure> {
-    let found = analyse_files(results.files, results.settings, results.axis);
+    let metrics = results.metrics();
+    let found = analyse_files(results.files, results.settings, metrics, results.axis);
     let mut found = found.map_err(|error| match error {
         FilesError::Read(ref fault) if !fault.is_impossible_value() => Failure::io(error),
         FilesError::Read(_) | FilesError::Kinds { .. } => Failure::usage(error),
@@ -72,11 +89,12 @@ fn re_simulate(findings: &mut Findings, results: &Results<'_>) {
     run_questions(findings, &questions, results.threads);
 }
 
-/// Puts `report.html` into a folder, and `scaling.parquet` where training scales.
+/// Puts `report.html` with the charts of the spec into a folder, and `scaling.parquet` where training scales.
 pub(super) fn write_findings(
     folder: &RunFolder,
     provenance: &Provenance,
     found: &StudyFindings,
+    charts: &[ChartValues],
     question: Option<&str>,
 ) -> Result<(), Failure> {
     let origin = origin(provenance);
@@ -88,10 +106,10 @@ pub(super) fn write_findings(
     let page = match found {
         StudyFindings::Training(findings) => {
             write_scaling(folder, provenance, findings)?;
-            report::page(findings, &heading)
+            report::page(findings, charts, &heading)
         }
-        StudyFindings::Comparison(found) => report::comparison_page(found, &heading),
-        StudyFindings::Collective(found) => report::collective_page(found, &heading),
+        StudyFindings::Comparison(found) => report::comparison_page(found, charts, &heading),
+        StudyFindings::Collective(found) => report::collective_page(found, charts, &heading),
     };
     folder
         .add(names::REPORT, page.as_bytes())
@@ -106,7 +124,7 @@ fn write_scaling(
     let schema = scaling_schema(provenance);
     let mut writer =
         TableWriter::create(&folder.scaling(), &schema, provenance).map_err(Failure::io)?;
-    for batch in scaling_batches(&schema, findings) {
+    for batch in scaling_batches(provenance, &schema, findings) {
         writer.write(&batch).map_err(Failure::io)?;
     }
     writer.finish().map_err(Failure::io)

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use crate::catalog::Catalog;
@@ -95,6 +96,7 @@ pub(super) fn provenance(spec: &Spec, portion: Portion) -> Provenance {
         spec_name: spec.name.clone(),
         spec: spec.resolved_text(),
         catalog_hash: Catalog::hash(),
+        metrics: Arc::clone(&spec.metrics),
         portion,
     }
 }

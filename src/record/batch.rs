@@ -7,10 +7,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::record::column::{Column, TableRow};
-use crate::record::columns;
+use crate::record::custom_columns::point_table;
 use crate::record::point::Record;
 use crate::record::provenance::Provenance;
-use crate::spec::StudyKind;
 
 /// Arrow schema of a table; the provenance stands in its metadata.
 pub(crate) fn table_schema<R>(columns: &[Column<R>], provenance: &Provenance) -> SchemaRef {
@@ -37,15 +36,21 @@ pub(crate) fn table_batch<R: TableRow>(
         .expect("the schema is made of the same columns")
 }
 
-/// Arrow schema of a study's points; the provenance stands in its metadata.
+/// Arrow schema of a run's points; the provenance stands in its metadata.
 pub fn points_schema(provenance: &Provenance) -> SchemaRef {
-    table_schema(columns::table(provenance.study), provenance)
+    let table = point_table(provenance.study, &provenance.metrics);
+    table_schema(&table, provenance)
 }
 
 /// One record batch with a row per record.
 ///
 /// # Panics
-/// If `schema` is not that of the study's points.
-pub fn points_batch(kind: StudyKind, schema: &SchemaRef, records: &[Record]) -> RecordBatch {
-    table_batch(columns::table(kind), schema, records)
+/// If `schema` is not that of the run's points.
+pub fn points_batch(
+    provenance: &Provenance,
+    schema: &SchemaRef,
+    records: &[Record],
+) -> RecordBatch {
+    let table = point_table(provenance.study, &provenance.metrics);
+    table_batch(&table, schema, records)
 }

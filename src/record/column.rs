@@ -35,6 +35,8 @@ closed_set! {
         Money = "money",
         /// Events and layouts that the simulation took.
         Effort = "effort",
+        /// Metrics that the spec adds.
+        Metrics = "metrics",
     }
 }
 
@@ -88,6 +90,9 @@ impl<'r> Cell<'r> {
 pub trait TableRow {
     /// The value of an axis, in the type of its column; null where the axis is `auto` or does not apply.
     fn axis(&self, axis: Axis) -> Option<Cell<'_>>;
+
+    /// The value of a metric of the spec, by its place among those.
+    fn metric(&self, place: usize) -> Option<f64>;
 }
 
 /// How a column's value is read from a row; `None` is null.
@@ -103,6 +108,8 @@ pub enum Read<R> {
     Text(for<'r> fn(&'r R) -> Option<Cow<'r, str>>),
     /// The value of an axis.
     Axis(Axis),
+    /// The value of a metric of the spec, by its place among those.
+    Metric(usize),
 }
 
 /// One column of a results table, by default of `points.parquet`.
@@ -158,11 +165,16 @@ impl<R> Column<R> {
     pub const fn column_type(&self) -> ColumnType {
         match self.read {
             Read::U64(_) => ColumnType::Int,
-            Read::F64(_) => ColumnType::Real,
+            Read::F64(_) | Read::Metric(_) => ColumnType::Real,
             Read::Bool(_) => ColumnType::Bool,
             Read::Text(_) => ColumnType::Text,
             Read::Axis(axis) => axis.info().domain.column_type(),
         }
+    }
+
+    /// Whether a spec adds the column.
+    pub(crate) const fn is_metric(&self) -> bool {
+        matches!(self.read, Read::Metric(_))
     }
 
     /// Nullable Arrow field, with unit and meaning in its metadata.
@@ -183,6 +195,7 @@ impl<R: TableRow> Column<R> {
             Read::Bool(read) => read(row).map(Cell::Bool),
             Read::Text(read) => read(row).map(Cell::Text),
             Read::Axis(axis) => row.axis(axis),
+            Read::Metric(place) => row.metric(place).map(Cell::F64),
         }
     }
 

@@ -3,13 +3,13 @@
 //! Other rooms name columns by these constants, never by a literal.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::catalog::price_list;
 use crate::record::column::{Cell, Column, ColumnGroup, Read, TableRow, columns, with_axes};
 use crate::record::point::Record;
 use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, StepPart};
-use crate::spec::{AXES, Axis, AxisInfo, AxisValue, ColumnType, StudyKind};
+use crate::spec::{AXES, Axis, AxisInfo, AxisValue, ColumnType, Operand, StudyKind};
 use crate::units::{Bytes, SimDuration};
 
 columns! {
@@ -247,6 +247,23 @@ impl TableRow for Record {
             ColumnType::Bool => Cell::Bool(value.as_bool()?),
             ColumnType::Text => Cell::Text(Cow::Borrowed(value.as_text()?)),
         })
+    }
+
+    fn metric(&self, place: usize) -> Option<f64> {
+        let metric = self.metrics_of_spec().get(place)?;
+        let table = table(metric.study);
+        metric.at(self.point(), &|place| operand(table[place].cell(self)))
+    }
+}
+
+/// A cell as metrics read it.
+fn operand(cell: Option<Cell<'_>>) -> Operand {
+    match cell {
+        None => Operand::Null,
+        Some(Cell::U64(count)) => Operand::Number(count as f64),
+        Some(Cell::F64(number)) => Operand::Number(number),
+        Some(Cell::Bool(switch)) => Operand::Bool(switch),
+        Some(Cell::Text(text)) => Operand::Text(Arc::from(&*text)),
     }
 }
 

@@ -10,7 +10,10 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use parquet::file::statistics::Statistics;
 
+use crate::record::column::Column;
 use crate::record::columns;
+use crate::record::custom_columns::point_table;
+use crate::record::provenance::Provenance;
 use crate::record::read::PointsReader;
 use crate::record::read_error::ReadError;
 use crate::record::rows::Rows;
@@ -36,13 +39,14 @@ pub enum MergeError {
     },
 }
 
-/// Writes the rows of `files` by rising point. Where several files hold a point, the row of the last such
+/// Writes the rows of `files`, which hold points of one run, by rising point. Where several files hold a point, the row of the last such
 /// file counts. `look` is called with every point written.
 ///
 /// # Errors
 /// If a file cannot be read or the joined one cannot be written.
 pub(crate) fn merge_points(
     files: &[PathBuf],
+    provenance: &Provenance,
     schema: &SchemaRef,
     writer: &mut TableWriter,
     mut look: impl FnMut(u64),
@@ -53,6 +57,7 @@ pub(crate) fn merge_points(
             waiting.push((first, rank, path));
         }
     }
+    let table = point_table(provenance.study, &provenance.metrics);
     waiting.sort_unstable();
     let mut waiting = waiting.into_iter().peekable();
     let mut open: Vec<Source> = Vec::new();
@@ -64,7 +69,7 @@ pub(crate) fn merge_points(
             break;
         };
         while let Some((_, rank, path)) = waiting.next_if(|(first, ..)| *first == point) {
-            open.extend(Source::open(path, rank, schema)?);
+            open.extend(Source::open(path, rank, &table, schema)?);
         }
         let due = waiting.peek().map_or(u64::MAX, |(first, ..)| *first);
         if let [only] = open.as_mut_slice()
@@ -120,9 +125,13 @@ struct Source {
 
 impl Source {
     /// `None` where the file has no rows.
-    fn open(path: &Path, rank: usize, schema: &SchemaRef) -> Result<Option<Self>, MergeError> {
+    fn open(
+        path: &Path,
+        rank: usize,
+        table: &[Column],
+        schema: &SchemaRef,
+    ) -> Result<Option<Self>, MergeError> {
         let reader = PointsReader::open(path)?;
-        let table = columns::table(reader.kind());
         let mut source = Self {
             rank,
             path: path.to_owned(),

@@ -1,5 +1,7 @@
 //! One grid point and how it ended: one row of `points.parquet`.
 
+use std::sync::Arc;
+
 use crate::closed_set;
 use crate::collective::Algorithm;
 use crate::record::metrics::{Bandwidths, StepMetrics};
@@ -7,7 +9,7 @@ use crate::simulation::{
     CollectiveReport, Layout, NetworkUse, Outcome, ReasonKind, Scenario, StepReport,
     TrainingScenario,
 };
-use crate::spec::{Axis, BottleneckThresholds, GridPoint};
+use crate::spec::{AnalysisSettings, Axis, GridPoint, Metric};
 
 closed_set! {
     /// How a point ended.
@@ -38,19 +40,21 @@ pub struct Record {
     scenario: Option<Scenario>,
     end: PointEnd,
     metrics: Option<StepMetrics>,
+    metrics_of_spec: Arc<[Metric]>,
 }
 
 impl Record {
-    /// Puts a row together and computes its metrics.
+    /// Puts a row together and computes its metrics; those of its spec are computed where they are asked for.
     pub fn new(
         point: GridPoint,
         scenario: Option<Scenario>,
         end: PointEnd,
-        thresholds: &BottleneckThresholds,
+        analysis: &AnalysisSettings,
+        metrics_of_spec: &Arc<[Metric]>,
     ) -> Self {
         let metrics = match (&scenario, &end) {
             (Some(Scenario::Training(training)), PointEnd::Outcome(Outcome::Completed(step))) => {
-                Some(StepMetrics::new(training, step, thresholds))
+                Some(StepMetrics::new(training, step, &analysis.thresholds))
             }
             _ => None,
         };
@@ -59,6 +63,7 @@ impl Record {
             scenario,
             end,
             metrics,
+            metrics_of_spec: Arc::clone(metrics_of_spec),
         }
     }
 
@@ -120,6 +125,11 @@ impl Record {
     /// Rates, money and verdict of the step.
     pub(crate) fn metrics(&self) -> Option<&StepMetrics> {
         self.metrics.as_ref()
+    }
+
+    /// Metrics that the spec adds.
+    pub(super) fn metrics_of_spec(&self) -> &[Metric] {
+        &self.metrics_of_spec
     }
 
     /// The training scenario, if it is one.

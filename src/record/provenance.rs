@@ -1,8 +1,10 @@
 //! Provenance of a table: kept in its file, so that tables of different runs are not mixed.
 
+use std::sync::Arc;
+
 use parquet::file::metadata::KeyValue;
 
-use crate::spec::{Portion, StudyKind};
+use crate::spec::{Metric, Portion, StudyKind};
 
 /// Version of the columns. Adding one keeps it, renaming or redefining one raises it.
 ///
@@ -32,7 +34,7 @@ pub mod keys {
 }
 
 /// Provenance of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Provenance {
     /// Kind of study.
     pub study: StudyKind,
@@ -42,6 +44,8 @@ pub struct Provenance {
     pub spec: String,
     /// BLAKE3 hash of the catalogue, in hex.
     pub catalog_hash: String,
+    /// Columns that the spec adds.
+    pub metrics: Arc<[Metric]>,
     /// The points that were simulated.
     pub portion: Portion,
 }

@@ -92,11 +92,12 @@ impl PointsReader {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// Refuses a file that lacks a column or has it in another unit.
+    /// Refuses a file that lacks a column or has it in another unit; metrics belong to single specs, so that other files
+    /// lack them.
     fn check(&self, column: &Column) -> Result<(), ReadFault> {
         match self.builder.schema().field_with_name(column.name) {
             Ok(field) => check_unit(field, column),
-            Err(_) if LATER.contains(&column.name) => Ok(()),
+            Err(_) if LATER.contains(&column.name) || column.is_metric() => Ok(()),
             Err(_) => Err(ReadFault::MissingColumn(column.name)),
         }
     }

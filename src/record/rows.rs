@@ -18,7 +18,7 @@ use crate::record::column::{Column, UNIT_KEY, data_type};
 use crate::record::columns;
 use crate::record::point::PointStatus;
 use crate::record::read_error::{ReadError, ReadFault};
-use crate::spec::{Axis, ColumnType};
+use crate::spec::ColumnType;
 
 /// A record batch with the path of its file, for messages.
 #[derive(Clone, Debug)]
@@ -189,26 +189,25 @@ impl Rows {
         Ok(self.column(column)?.as_boolean().clone())
     }
 
-    /// The values of an axis in words, null where it is `auto`.
+    /// The values of a column in words; those of an axis are null where it is `auto`.
     ///
     /// # Errors
-    /// If its column is missing, in another unit or of another type.
-    pub(crate) fn words(&self, axis: Axis) -> Result<Vec<Option<String>>, ReadError> {
-        let column = Column::of_axis(axis.info());
+    /// If the column is missing, in another unit or of another type.
+    pub(crate) fn words(&self, column: &Column) -> Result<Vec<Option<String>>, ReadError> {
         let rows = 0..self.len();
         Ok(match column.column_type() {
             ColumnType::Text => {
-                let text = self.text(&column)?;
+                let text = self.text(column)?;
                 rows.map(|row| Some(text.get(row)?.as_ref().to_owned()))
                     .collect()
             }
             ColumnType::Int | ColumnType::Real => {
-                let numbers = self.numbers(&column)?;
+                let numbers = self.numbers(column)?;
                 rows.map(|row| Some(numbers.get(row)?.to_string()))
                     .collect()
             }
             ColumnType::Bool => {
-                let switches = self.switches(&column)?;
+                let switches = self.switches(column)?;
                 switches.iter().map(|on| Some(on?.to_string())).collect()
             }
         })

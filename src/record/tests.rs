@@ -13,7 +13,9 @@ use super::*;
 use crate::record::provenance::keys;
 use crate::simulation::Outcome;
 use crate::simulation::{Scratch, simulate};
-use crate::spec::{BottleneckThresholds, ColumnType, Overrides, Portion, Spec, StudyKind, Syntax};
+use crate::spec::{
+    AnalysisSettings, BottleneckThresholds, ColumnType, Overrides, Portion, Spec, StudyKind, Syntax,
+};
 
 /// 24 points of a small model, some of which do not divide.
 const SPEC: &str = r#"
@@ -32,6 +34,10 @@ fn records() -> (Provenance, Vec<Record>) {
 
 fn records_with(thresholds: &BottleneckThresholds) -> (Provenance, Vec<Record>) {
     let spec = Spec::parse("spec", SPEC, Syntax::Toml, &Overrides::default()).unwrap();
+    let analysis = AnalysisSettings {
+        thresholds: *thresholds,
+        ..AnalysisSettings::default()
+    };
     let plan = spec.plan();
     let mut scratch = Scratch::default();
     let records = plan
@@ -44,7 +50,13 @@ fn records_with(thresholds: &BottleneckThresholds) -> (Provenance, Vec<Record>) 
             Err(why) => (point, None, Outcome::Infeasible(why)),
         })
         .map(|(point, scenario, outcome)| {
-            Record::new(point, scenario, PointEnd::Outcome(outcome), thresholds)
+            Record::new(
+                point,
+                scenario,
+                PointEnd::Outcome(outcome),
+                &analysis,
+                &spec.metrics,
+            )
         })
         .collect();
     let provenance = Provenance {
@@ -52,6 +64,7 @@ fn records_with(thresholds: &BottleneckThresholds) -> (Provenance, Vec<Record>) 
         spec_name: spec.name.clone(),
         spec: spec.resolved_text(),
         catalog_hash: "c0ffee".to_owned(),
+        metrics: Arc::clone(&spec.metrics),
         portion: Portion::default(),
     };
     (provenance, records)
@@ -62,7 +75,7 @@ fn write(path: &Path, provenance: &Provenance, records: &[Record], rows_per_batc
     let mut writer = TableWriter::create(path, &schema, provenance).unwrap();
     for chunk in records.chunks(rows_per_batch) {
         writer
-            .write(&points_batch(provenance.study, &schema, chunk))
+            .write(&points_batch(provenance, &schema, chunk))
             .unwrap();
     }
     writer.finish().unwrap();
@@ -122,7 +135,7 @@ fn what_is_written_is_read() {
     );
     let read = read(reader, columns::table(StudyKind::Training)).unwrap();
     let schema = points_schema(&provenance);
-    let written = points_batch(StudyKind::Training, &schema, &records);
+    let written = points_batch(&provenance, &schema, &records);
     assert_eq!(read.num_rows(), 24);
     for (read, written) in read.columns().iter().zip(written.columns()) {
         let plain = |array: &ArrayRef| match array.data_type() {
@@ -142,7 +155,7 @@ fn what_is_written_is_read() {
 fn a_row_that_did_not_run_has_a_reason_and_nulls() {
     let (provenance, records) = records();
     let schema = points_schema(&provenance);
-    let batch = points_batch(StudyKind::Training, &schema, &records);
+    let batch = points_batch(&provenance, &schema, &records);
     let status =
         arrow::compute::cast(batch.column_by_name("status").unwrap(), &DataType::Utf8).unwrap();
     let status = status.as_any().downcast_ref::<StringArray>().unwrap();
@@ -192,7 +205,7 @@ fn a_row_is_tight_where_its_peak_lies_inside_the_headroom() {
     assert!(tight(0.999).iter().all(|(_, is_tight)| *is_tight));
     let (provenance, records) = records();
     let schema = points_schema(&provenance);
-    let batch = points_batch(StudyKind::Training, &schema, &records);
+    let batch = points_batch(&provenance, &schema, &records);
     let column = batch.column_by_name("tight").unwrap();
     assert_eq!(*column.data_type(), DataType::Boolean);
     assert_eq!(column.null_count(), 24 - shares.len());
@@ -341,7 +354,7 @@ fn a_file_that_is_not_finished_leaves_nothing_behind() {
     let path = dir.path().join("points.parquet");
     let mut writer = TableWriter::create(&path, &schema, &provenance).unwrap();
     writer
-        .write(&points_batch(provenance.study, &schema, &records))
+        .write(&points_batch(&provenance, &schema, &records))
         .unwrap();
     drop(writer);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -25,7 +25,7 @@ pub(crate) use busbw::busbw_summary;
 pub(crate) use comparison::comparison_summary;
 pub use page::{Heading, page};
 pub(crate) use page::{collective_page, comparison_page};
-pub(crate) use panels::collective_plots;
 pub use panels::plots;
+pub(crate) use panels::{collective_plots, custom_plots};
 pub use summary::summary;
 pub(crate) use words::counts_line;

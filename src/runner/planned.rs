@@ -1,23 +1,21 @@
 //! A spec's plan as a study.
 
+use std::sync::Arc;
+
 use crate::runner::play::Study;
 use crate::simulation::{Outcome, Scenario, Scratch, simulate};
-use crate::spec::{BottleneckThresholds, GridPoint, Plan, Spec};
+use crate::spec::{AnalysisSettings, GridPoint, Metric, Spec};
 
 /// The points of a spec, run through the simulator.
 #[derive(Clone, Copy, Debug)]
 pub struct Planned<'a> {
-    plan: &'a Plan,
-    thresholds: BottleneckThresholds,
+    spec: &'a Spec,
 }
 
 impl<'a> Planned<'a> {
     /// The study of a spec.
-    pub fn new(spec: &'a Spec) -> Self {
-        Self {
-            plan: spec.plan(),
-            thresholds: spec.analysis.thresholds,
-        }
+    pub const fn new(spec: &'a Spec) -> Self {
+        Self { spec }
     }
 }
 
@@ -25,7 +23,7 @@ impl Study for Planned<'_> {
     type Scratch = Scratch;
 
     fn play(&self, point: &GridPoint, scratch: &mut Scratch) -> (Option<Scenario>, Outcome) {
-        match self.plan.scenario(point) {
+        match self.spec.plan().scenario(point) {
             Ok(scenario) => {
                 let outcome = simulate(&scenario, scratch);
                 (Some(scenario), outcome)
@@ -34,7 +32,11 @@ impl Study for Planned<'_> {
         }
     }
 
-    fn thresholds(&self) -> BottleneckThresholds {
-        self.thresholds
+    fn analysis(&self) -> &AnalysisSettings {
+        &self.spec.analysis
+    }
+
+    fn metrics(&self) -> &Arc<[Metric]> {
+        &self.spec.metrics
     }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use crate::runner::clock::Stopwatch;
 use crate::runner::interrupt::Interrupt;
 use crate::runner::progress::Progress;
 use crate::simulation::{Crash, Outcome, Scenario, guarded};
-use crate::spec::{BottleneckThresholds, GridPoint};
+use crate::spec::{AnalysisSettings, GridPoint, Metric};
 
 /// Points that a thread takes at a time: they differ in cost, so few.
 const POINTS_AT_A_TIME: usize = 4;
@@ -26,8 +26,11 @@ pub trait Study: Sync {
     /// Simulates one point: its scenario, where it has one, and its outcome.
     fn play(&self, point: &GridPoint, scratch: &mut Self::Scratch) -> (Option<Scenario>, Outcome);
 
-    /// Thresholds of the column `exceeded`.
-    fn thresholds(&self) -> BottleneckThresholds;
+    /// Settings by which its rows are judged.
+    fn analysis(&self) -> &AnalysisSettings;
+
+    /// Columns that it adds to its rows.
+    fn metrics(&self) -> &Arc<[Metric]>;
 }
 
 /// Raised when a run is to end early, by a signal or by a failure.
@@ -129,14 +132,14 @@ pub(crate) fn play_point<S: Study>(
     point: &GridPoint,
     scratch: &mut S::Scratch,
 ) -> Record {
-    let thresholds = study.thresholds();
+    let (analysis, metrics) = (study.analysis(), study.metrics());
     let record = guarded(scratch, |scratch| {
         let (scenario, outcome) = study.play(point, scratch);
         let end = PointEnd::Outcome(outcome);
-        Record::new(point.clone(), scenario, end, &thresholds)
+        Record::new(point.clone(), scenario, end, analysis, metrics)
     });
     record.unwrap_or_else(|Crash(message)| {
         let end = PointEnd::Crashed(message);
-        Record::new(point.clone(), None, end, &thresholds)
+        Record::new(point.clone(), None, end, analysis, metrics)
     })
 }

@@ -222,7 +222,7 @@ fn write_parts(
     let chunks = chunks.iter().filter(|records| !records.is_empty());
     for (records, part) in chunks.zip(first..) {
         let mut writer = TableWriter::create(&folder.part(part), &schema, provenance)?;
-        writer.write(&points_batch(provenance.study, &schema, &records))?;
+        writer.write(&points_batch(provenance, &schema, &records))?;
         writer.finish()?;
     }
     Ok(())
@@ -233,7 +233,13 @@ fn write_parts(
 fn merge_parts(folder: &RunFolder, provenance: &Provenance) -> Result<(), RunError> {
     let schema = points_schema(provenance);
     let mut writer = TableWriter::create(&folder.points(), &schema, provenance)?;
-    merge_points(&folder.part_files()?, &schema, &mut writer, |_| {})?;
+    merge_points(
+        &folder.part_files()?,
+        provenance,
+        &schema,
+        &mut writer,
+        |_| {},
+    )?;
     writer.finish()?;
     Ok(())
 }

@@ -189,7 +189,7 @@ impl Shards {
         let mut writer = TableWriter::create(&folder.points(), &schema, provenance)?;
         let mut expected = points.map(|point| point.index);
         let mut wrong = None;
-        merge_points(&self.files, &schema, &mut writer, |point| {
+        merge_points(&self.files, provenance, &schema, &mut writer, |point| {
             let next = expected.next();
             if wrong.is_none() && next != Some(point) {
                 let lacks = next.is_some_and(|next| next < point);

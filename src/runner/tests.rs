@@ -3,12 +3,13 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 use super::folder::FolderError;
 use super::*;
 use crate::record::{PointsReader, Provenance, columns};
 use crate::simulation::{Infeasible, Outcome, Scenario};
-use crate::spec::{Axis, AxisValue, BottleneckThresholds, GridPoint, Portion, StudyKind};
+use crate::spec::{AnalysisSettings, Axis, AxisValue, GridPoint, Metric, Portion, StudyKind};
 
 /// Every point is infeasible, but those whose index is a multiple of `crash_every` panic.
 struct Fake {
@@ -35,8 +36,14 @@ impl Study for Fake {
         (None, Outcome::Infeasible(Infeasible::Limit(sentence)))
     }
 
-    fn thresholds(&self) -> BottleneckThresholds {
-        BottleneckThresholds::default()
+    fn analysis(&self) -> &AnalysisSettings {
+        static ANALYSIS: LazyLock<AnalysisSettings> = LazyLock::new(AnalysisSettings::default);
+        &ANALYSIS
+    }
+
+    fn metrics(&self) -> &Arc<[Metric]> {
+        static METRICS: LazyLock<Arc<[Metric]>> = LazyLock::new(Arc::default);
+        &METRICS
     }
 }
 
@@ -55,6 +62,7 @@ fn provenance() -> Provenance {
         spec_name: "fake".to_owned(),
         spec: "name = \"fake\"\n".to_owned(),
         catalog_hash: "00".to_owned(),
+        metrics: [].into(),
         portion: Portion::default(),
     }
 }

@@ -35,6 +35,8 @@ pub(super) enum Shape {
     /// A number over 0.
     Positive,
     Bool,
+    /// Axes of a chart, or `true` for both.
+    LogAxes,
     /// A whole number from 1 on.
     Count,
     /// One or several tables of axes with all their values.
@@ -114,6 +116,10 @@ pub(super) const SHARED: &[Key] = keys! {
     "clusters" = Shape::Catalog(Kind::Clusters);
     "models" = Shape::Catalog(Kind::Models);
     "stacks" = Shape::Catalog(Kind::Stacks);
+    /// Columns that are added to the results, by name.
+    "metrics" = Shape::Named(&table(METRIC, &["value"]));
+    /// Charts that are added to the report, by name.
+    "charts" = Shape::Named(&table(CHART, &["x", "y"]));
     /// Custom networks between nodes by name.
     "topologies" = Shape::Named(&table(TOPOLOGY, &["devices", "links"]));
     /// Custom collective algorithms by name.
@@ -148,6 +154,26 @@ pub(super) const THRESHOLDS: &[Key] = keys! {
     "exposed_communication" = Shape::Fraction;
     /// Pipeline bubble over the step (0.15).
     "bubble" = Shape::Fraction;
+};
+
+/// Keys of `[metrics.NAME]`.
+pub(super) const METRIC: &[Key] = keys! {
+    /// Expression over columns, axes and numbers of the catalogue, such as "cost_per_step_usd / step_time_s".
+    "value" = Shape::Text;
+    /// Unit of the value ("1").
+    "unit" = Shape::Text;
+};
+
+/// Keys of `[charts.NAME]`.
+pub(super) const CHART: &[Key] = keys! {
+    /// Column of numbers, or metric, along the horizontal axis.
+    "x" = Shape::Text;
+    /// Column of numbers, or metric, along the vertical axis.
+    "y" = Shape::Text;
+    /// Columns whose values tell the lines apart.
+    "series" = Shape::Texts;
+    /// Axes with a logarithmic scale: "x", "y", a list of them, or true for both.
+    "log" = Shape::LogAxes;
 };
 
 /// Keys of `[topologies.NAME]`.

@@ -27,11 +27,13 @@ pub(crate) mod source;
 pub(crate) mod value;
 
 mod axis_values;
+mod charts;
 mod checks;
 mod condition;
 mod keys;
 mod layers_per_stage;
 mod load;
+mod metrics;
 mod names;
 mod one_value;
 mod product;
@@ -39,6 +41,7 @@ mod range;
 mod read;
 mod repeated;
 mod resolver;
+mod result_columns;
 mod run_settings;
 mod scenario;
 mod settings;
@@ -59,23 +62,27 @@ pub use axis::{Axis, ColumnType, StudyKind};
 pub(crate) use custom::{CustomKind, CustomTables};
 pub use diagnostic::{Diagnostic, Severity};
 pub use error::SpecError;
+pub use metrics::Metric;
 pub use overrides::Overrides;
 pub(crate) use plan::{Plan, Tally};
 pub(crate) use point::GridPoint;
 pub use portion::Portion;
 pub(crate) use portion::Shard;
+pub(crate) use result_columns::{ResultColumn, ResultColumns};
 pub(crate) use run_settings::run_settings;
 pub(crate) use source::Source;
 pub use source::{Place, Syntax};
 pub(crate) use value::AxisValue;
 
 use crate::catalog::{Catalog, CatalogFault, FaultPlace, Kind, overlay};
+pub(crate) use charts::Chart;
 use checks::check_axes;
-use condition::{Malformed, parse as parse_condition};
+pub(crate) use condition::Operand;
+use condition::parse as parse_condition;
 use diagnostic::Faults;
 use names::Names;
 use plan::{Clause, PlanParts};
-use read::{ClauseText, Heading, Parts, heading, parts, products};
+use read::{Heading, Parts, heading, malformed, parts, products};
 use syntax::{Entry, find};
 
 /// Further clauses that are named where `where` drops every point.
@@ -95,6 +102,10 @@ pub struct Spec {
     pub kind: StudyKind,
     /// Settings of the analysis.
     pub analysis: AnalysisSettings,
+    /// Columns that the spec adds to the results.
+    pub metrics: Arc<[Metric]>,
+    /// Charts that the spec adds to the report.
+    pub(crate) charts: Vec<Chart>,
     /// Doubts that do not prevent a run.
     pub warnings: Vec<Diagnostic>,
     names: Names,
@@ -104,21 +115,34 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Reads a spec from a file, with the files that it includes and what the command line changes.
+    /// Reads a spec from a file, with the files that it includes and what the command line changes; its metrics and
+    /// charts can name `columns`.
     ///
     /// # Errors
     /// If the file cannot be read, or with every fault of the spec.
-    pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, SpecError> {
+    pub(crate) fn load_knowing(
+        columns: &ResultColumns,
+        path: &Path,
+        overrides: &Overrides,
+    ) -> Result<Self, SpecError> {
         let mut faults = Faults::default();
         let top = load::load(path, &mut faults)?;
-        Self::from_entries(&top, &path.display().to_string(), overrides, faults)
+        Self::from_entries(
+            columns,
+            &top,
+            &path.display().to_string(),
+            overrides,
+            faults,
+        )
     }
 
-    /// Reads a spec from a text that is no file; `name` stands for it in messages.
+    /// Reads a spec from a text that is no file; `name` stands for it in messages. Its metrics and charts can name
+    /// `columns`.
     ///
     /// # Errors
     /// With every fault of the spec.
-    pub fn parse(
+    pub(crate) fn parse_knowing(
+        columns: &ResultColumns,
         name: &str,
         text: &str,
         syntax: Syntax,
@@ -130,10 +154,11 @@ impl Spec {
         };
         let mut faults = Faults::default();
         let top = load::parse_text(source, syntax, &mut faults);
-        Self::from_entries(&top, name, overrides, faults)
+        Self::from_entries(columns, &top, name, overrides, faults)
     }
 
     fn from_entries(
+        columns: &ResultColumns,
         top: &[Entry],
         file: &str,
         overrides: &Overrides,
@@ -151,6 +176,9 @@ impl Spec {
             tables,
         };
         let custom = Arc::new(CustomTables::read(top, &mut faults));
+        let metrics = metrics::read(top, &names, columns, &mut faults);
+        let of_points = (columns.points)(names.kind);
+        let charts = charts::read(top, &of_points, &metrics, &mut faults);
         let mut parts = parts(&names, top, &mut faults);
         overrides.apply(&mut parts, &names, &mut faults);
         heading.clauses.extend(overrides.clauses());
@@ -172,6 +200,8 @@ impl Spec {
             description: heading.description,
             kind: heading.kind,
             analysis: heading.analysis,
+            metrics: metrics.into(),
+            charts,
             names,
             custom,
             plan,
@@ -213,9 +243,10 @@ impl Spec {
     }
 }
 
-/// Tables of the catalogue's kinds and of custom kinds, without places.
+/// Tables by name of the catalogue's kinds, of custom kinds, of metrics and of charts, without places.
 fn defined_tables(top: &[Entry]) -> toml::Table {
     let kinds = Kind::NAMES.iter().chain(CustomKind::NAMES);
+    let kinds = kinds.chain(&["metrics", "charts"]);
     kinds
         .filter_map(|kind| find(top, kind))
         .filter_map(|entry| Some((entry.key.clone(), entry.node.to_toml()?)))
@@ -263,18 +294,14 @@ fn conditions(heading: &Heading, names: &Names, faults: &mut Faults) -> Vec<Clau
         .iter()
         .filter_map(|clause| {
             let parsed = parse_condition(&clause.text, names);
-            let expression = faults.ok(parsed.map_err(|fault| malformed(clause, fault)))?;
+            let placed = |fault| malformed(&clause.place, &clause.text, fault);
+            let expression = faults.ok(parsed.map_err(placed))?;
             Some(Clause {
                 text: clause.text.clone(),
                 expression,
             })
         })
         .collect()
-}
-
-fn malformed(clause: &ClauseText, fault: Malformed) -> Diagnostic {
-    let place = clause.place.within(&clause.text, fault.span);
-    Diagnostic::error(&place, fault.message).maybe_hint(fault.hint)
 }
 
 fn plan(

@@ -223,24 +223,10 @@ impl Plan {
     }
 
     fn clause_keeps(&self, clause: &Clause, point: &GridPoint) -> bool {
-        clause.expression.holds(&|field| self.operand(field, point))
-    }
-
-    fn operand(&self, field: &Field, point: &GridPoint) -> Operand {
-        match field {
-            Field::Axis(axis) => match point.value(*axis) {
-                Some(AxisValue::Text(text)) => Operand::Text(Arc::clone(text)),
-                Some(AxisValue::Int(count)) => Operand::Number(*count as f64),
-                Some(AxisValue::Real(number)) => Operand::Number(*number),
-                Some(AxisValue::Bool(answer)) => Operand::Bool(*answer),
-                Some(AxisValue::Size(size)) => Operand::Number(size.as_f64()),
-                Some(AxisValue::Auto) => Operand::Null,
-                None => derived_batch(*axis, point).map_or(Operand::Null, Operand::Number),
-            },
-            Field::Fact(fact) => fact
-                .of(&self.resolver.catalog, point)
-                .map_or(Operand::Null, Operand::Number),
-        }
+        let catalog = &self.resolver.catalog;
+        clause
+            .expression
+            .holds(&|field| operand(field, point, catalog))
     }
 
     /// The points of a range of numbers that `where` keeps, in order.
@@ -328,6 +314,7 @@ impl Plan {
                 open.push(match field {
                     Field::Axis(axis) => *axis,
                     Field::Fact(fact) => fact.axis(),
+                    Field::Column(_) => return,
                 });
             });
         }
@@ -338,6 +325,26 @@ impl Plan {
             }
         }
         axes
+    }
+}
+
+/// The value that a field has at a point, before it ran.
+pub(super) fn operand(field: &Field, point: &GridPoint, catalog: &Catalog) -> Operand {
+    match field {
+        Field::Axis(axis) => match point.value(*axis) {
+            Some(AxisValue::Text(text)) => Operand::Text(Arc::clone(text)),
+            Some(AxisValue::Int(count)) => Operand::Number(*count as f64),
+            Some(AxisValue::Real(number)) => Operand::Number(*number),
+            Some(AxisValue::Bool(answer)) => Operand::Bool(*answer),
+            Some(AxisValue::Size(size)) => Operand::Number(size.as_f64()),
+            Some(AxisValue::Auto) => Operand::Null,
+            None => derived_batch(*axis, point).map_or(Operand::Null, Operand::Number),
+        },
+        Field::Fact(fact) => fact
+            .of(catalog, point)
+            .map_or(Operand::Null, Operand::Number),
+        // A point that has not run has no results.
+        Field::Column(_) => Operand::Null,
     }
 }
 

@@ -7,6 +7,7 @@ use itertools::Itertools;
 use crate::spec::analysis::AnalysisSettings;
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::axis_values::AxisValues;
+use crate::spec::condition::Malformed;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::names::Names;
 use crate::spec::one_value::value;
@@ -154,6 +155,12 @@ fn clauses(node: &Node, faults: &mut Faults) -> Vec<ClauseText> {
             })
         })
         .collect()
+}
+
+/// A fault of an expression as a fault of the spec.
+pub(super) fn malformed(place: &Place, text: &str, fault: Malformed) -> Diagnostic {
+    let place = place.within(text, fault.span);
+    Diagnostic::error(&place, fault.message).maybe_hint(fault.hint)
 }
 
 /// Reads grid, zips, points and defaults.

@@ -57,6 +57,10 @@ fn key_schema(shape: Shape) -> Value {
         Shape::Share => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
         Shape::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
         Shape::Bool => json!({ "type": "boolean" }),
+        Shape::LogAxes => {
+            let axis = json!({ "enum": ["x", "y"] });
+            json!({ "anyOf": [{ "type": "boolean" }, axis, { "type": "array", "items": axis }] })
+        }
         Shape::Count => json!({ "type": "integer", "minimum": 1 }),
         Shape::Axes => one_or_several(&json!({ "$ref": "#/$defs/axes" })),
         Shape::Points => one_or_several(&json!({ "$ref": "#/$defs/values" })),
@@ -190,6 +194,14 @@ mod tests {
             (
                 "/properties/collectives/additionalProperties/properties".to_owned(),
                 "collectives.x.",
+            ),
+            (
+                "/properties/metrics/additionalProperties/properties".to_owned(),
+                "metrics.x.",
+            ),
+            (
+                "/properties/charts/additionalProperties/properties".to_owned(),
+                "charts.x.",
             ),
         ] {
             let keys = keys(&schema, &pointer);

@@ -3,12 +3,16 @@
 //! Compared with the curve of layouts chosen anew it shows what the fabric does: a layout that adapts can
 //! hide a loss, or cause one.
 
+use std::sync::Arc;
+
 use super::replay::{Replay, point};
 use crate::analysis::points::PointColumns;
 use crate::analysis::{Layouts, Series, SeriesFinding, SizePoint, series_finding};
-use crate::record::{PointEnd, Provenance, Record, Rows, points_batch, points_schema};
+use crate::record::{
+    PointEnd, Provenance, Record, Rows, metric_columns, points_batch, points_schema,
+};
 use crate::simulation::{Crash, LayoutRequest, Outcome, Scenario, Scratch, guarded, simulate};
-use crate::spec::{AnalysisSettings, Axis, Portion, Spec, StudyKind};
+use crate::spec::{AnalysisSettings, Axis, Metric, Portion, Spec, StudyKind};
 
 /// The curve of a series with the layout of its smallest size; `spec_of` gives the spec of a row's
 /// file. Sizes that cannot run with it are rows with their reason. `None` where a row has no spec, or
@@ -21,6 +25,7 @@ pub(super) fn frozen_series<'a>(
     scratch: &mut Scratch,
 ) -> Option<SeriesFinding> {
     let rows: Vec<&SizePoint> = series.sizes.iter().map(|size| &size.point).collect();
+    let metrics = rows.first().and_then(|row| Some(&spec_of(row)?.metrics));
     let records = rows
         .iter()
         .map(|row| frozen_record(row, spec_of(row)?, layout, scratch))
@@ -29,7 +34,7 @@ pub(super) fn frozen_series<'a>(
         key: series.key.clone(),
         run: series.run.clone(),
         scaling: series.scaling,
-        points: as_rows(&records, &rows)?,
+        points: as_rows(&records, &rows, metrics?)?,
     };
     let mut finding = series_finding(frozen, series.number, Layouts::Frozen, settings);
     finding.of_series = series.number;
@@ -65,8 +70,8 @@ fn frozen_record(
         Err(why) => PointEnd::Outcome(Outcome::Infeasible(why.clone())),
     };
     // Whether memory is the bottleneck depends on what the spec asked for, so that scenario stays.
-    let thresholds = &spec.analysis.thresholds;
-    Some(Record::new(point, scenario.ok(), end, thresholds))
+    let (analysis, metrics) = (&spec.analysis, &spec.metrics);
+    Some(Record::new(point, scenario.ok(), end, analysis, metrics))
 }
 
 /// Simulates a scenario; a panic of the simulator is a crashed point, as in a run.
@@ -77,18 +82,24 @@ fn played(scenario: &Scenario, scratch: &mut Scratch) -> PointEnd {
     }
 }
 
-/// Rows of records, read as the rows of a file are.
-fn as_rows(records: &[Record], of: &[&SizePoint]) -> Option<Vec<SizePoint>> {
-    let schema = points_schema(&Provenance {
+/// Rows of records with their metrics, read as the rows of a file are.
+fn as_rows(
+    records: &[Record],
+    of: &[&SizePoint],
+    metrics: &Arc<[Metric]>,
+) -> Option<Vec<SizePoint>> {
+    let provenance = Provenance {
         study: StudyKind::Training,
         spec_name: String::new(),
         spec: String::new(),
         catalog_hash: String::new(),
+        metrics: Arc::clone(metrics),
         portion: Portion::default(),
-    });
-    let batch = points_batch(StudyKind::Training, &schema, records);
+    };
+    let schema = points_schema(&provenance);
+    let batch = points_batch(&provenance, &schema, records);
     let rows = Rows::new("points simulated again", batch);
-    let columns = PointColumns::new(&rows).ok()?;
+    let columns = PointColumns::new(&rows, &metric_columns(metrics)).ok()?;
     of.iter()
         .zip(records)
         .enumerate()

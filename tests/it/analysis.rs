@@ -434,7 +434,7 @@ fn the_headline_is_a_row_that_no_other_beats() {
         !text.split("Each series").next().unwrap().contains("a100"),
         "{text}"
     );
-    let page = page(&findings, &HEADING);
+    let page = page(&findings, &[], &HEADING);
     let (first_table, _) = page.split_once("</table>").unwrap();
     assert!(first_table.contains("h100-sxm") && !first_table.contains("a100"));
     let json = serde_json::to_value(&findings).unwrap();

@@ -399,6 +399,7 @@ fn a_missing_column_is_named() {
         spec_name: "less".to_owned(),
         spec: String::new(),
         catalog_hash: String::new(),
+        metrics: [].into(),
         portion: Portion::default(),
     };
     let path = desk.path("less.parquet");

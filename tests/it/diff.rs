@@ -18,6 +18,7 @@ fn written(folder: &Path, name: &str, rows: &[Row], catalog_hash: &str) -> PathB
         spec_name: "synthetic".to_owned(),
         spec: String::new(),
         catalog_hash: catalog_hash.to_owned(),
+        metrics: [].into(),
         portion: Portion::default(),
     };
     let path = folder.join(name);
@@ -139,7 +140,8 @@ fn files_that_are_no_results_are_refused_with_their_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("points.parquet");
     let refused = |path: &Path| {
-        let error = analyse_files(&[path], &AnalysisSettings::default(), Axis::Gpus).unwrap_err();
+        let error =
+            analyse_files(&[path], &AnalysisSettings::default(), &[], Axis::Gpus).unwrap_err();
         assert!(matches!(error, FilesError::Read(_)));
         error.to_string()
     };

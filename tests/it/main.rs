@@ -17,6 +17,7 @@ mod golden;
 mod house;
 mod measured_scaling;
 mod metamorphic;
+mod metrics_and_charts;
 mod names_typed;
 mod points_table;
 mod readme;

@@ -22,13 +22,13 @@ pub(crate) const HEADING: Heading<'_> = Heading {
 fn the_page_needs_nothing_but_itself() {
     let mut rows = rows(&["h100-sxm", "a100-80gb-sxm"]);
     rows[2].parts = None;
-    let html = page(&analysed(&rows), &HEADING);
+    let html = page(&analysed(&rows), &[], &HEADING);
     for outside in ["src=", "@import", "url(", "http:", "https:"] {
         assert!(!html.contains(outside), "{outside}");
     }
     assert!(html.contains("<h1>Where does &lt;it&gt; stop?</h1>"));
     assert!(html.contains("memory: 90.0 GiB needed per GPU"));
-    assert_eq!(html, page(&analysed(&rows), &HEADING));
+    assert_eq!(html, page(&analysed(&rows), &[], &HEADING));
 }
 
 // With one model there is no column of models, with one GPU besides none of what differs.
@@ -41,7 +41,7 @@ fn every_row_of_every_table_has_a_cell_under_each_heading() {
         rows(&["h100-sxm", "a100-80gb-sxm"]),
         unpriced,
     ] {
-        let page = page(&analysed(&rows), &HEADING);
+        let page = page(&analysed(&rows), &[], &HEADING);
         let tables: Vec<&str> = page.split("<table").skip(1).collect();
         assert!(tables.len() >= 2);
         for table in tables {
@@ -139,7 +139,7 @@ fn a_page_of_ten_thousand_series_says_what_it_leaves_out() {
             })
         })
         .collect();
-    let html = page(&analysed(&rows), &HEADING);
+    let html = page(&analysed(&rows), &[], &HEADING);
     assert!(html.contains("The 1,500 fastest of 10,000 series"));
     assert!(html.len() < 2_000_000, "{} bytes", html.len());
 }

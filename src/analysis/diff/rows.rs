@@ -56,7 +56,10 @@ fn keyed(rows: &Rows, axes: &[Axis], metrics: &[Column]) -> Result<Vec<KeyedRow>
         .try_collect()?;
     let inputs: Vec<(Axis, Vec<Option<String>>)> = axes
         .iter()
-        .map(|axis| rows.words(*axis).map(|words| (*axis, words)))
+        .map(|axis| {
+            let words = rows.words(&Column::of_axis(axis.info()));
+            words.map(|words| (*axis, words))
+        })
         .try_collect()?;
     let keyed = |row| {
         let status = rows.status(&statuses, row)?;

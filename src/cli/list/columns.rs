@@ -4,16 +4,20 @@ use serde_json::{Value, json};
 
 use super::listing::{Listing, table, wanted};
 use crate::cli::exit::Failure;
-use crate::record::{Column, columns};
+use crate::record::{Column, point_table};
 use crate::report::text::Text;
-use crate::spec::{ColumnType, StudyKind};
+use crate::spec::{ColumnType, Spec, StudyKind};
 
-/// Columns with type, unit and meaning, by kind of study.
-pub(super) fn listing(names: &[String]) -> Result<Listing, Failure> {
-    let kinds = StudyKind::ALL.iter();
-    let all = kinds.flat_map(|kind| columns::table(*kind).iter().map(|column| (*kind, column)));
+/// Columns with type, unit and meaning, by kind of study, the metrics of a spec among them.
+pub(super) fn listing(spec: Option<&Spec>, names: &[String]) -> Result<Listing, Failure> {
+    let all = StudyKind::ALL.iter().flat_map(|kind| {
+        let of_kind = spec.filter(|spec| spec.kind == *kind);
+        let metrics = of_kind.map_or(&[][..], |spec| &spec.metrics);
+        let table = point_table(*kind, metrics).into_iter();
+        table.map(|column| (*kind, column))
+    });
     let wanted = wanted("column", names, all, |(_, column)| column.name)?;
-    let row = |(kind, column): &(StudyKind, &Column)| {
+    let row = |(kind, column): &(StudyKind, Column)| {
         let column_type = match column.column_type() {
             ColumnType::Text => "text",
             ColumnType::Int => "i64",

@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         What::Collectives => named::listing(CustomKind::Collectives, spec, &args.names),
         What::Topologies => named::listing(CustomKind::Topologies, spec, &args.names),
         What::Axes => axes::listing(&args.names),
-        What::Columns => columns::listing(&args.names),
+        What::Columns => columns::listing(spec, &args.names),
     }?;
     args.format.print(|| listing.text, || listing.json.into())
 }

@@ -29,6 +29,23 @@ impl Scale {
         Self::Linear { low: 0.0, high }
     }
 
+    /// A linear scale over all values and zero.
+    pub(crate) fn with_zero(values: impl Iterator<Item = f64>) -> Self {
+        let (low, high) = values.fold((0.0, 0.0), |(low, high): (f64, f64), value| {
+            (low.min(value), high.max(value))
+        });
+        if low >= high {
+            return Self::Linear {
+                low: 0.0,
+                high: 1.0,
+            };
+        }
+        Self::Linear {
+            low: low * 1.05,
+            high: high * 1.05,
+        }
+    }
+
     /// A logarithmic scale around positive values, with some room at both ends.
     pub(crate) fn log_around(values: impl Iterator<Item = f64>, base: f64) -> Self {
         let (low, high) = values

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::document::{Heading, charts, document, filter, infeasible};
-use crate::analysis::{CollectiveJob, Collectives};
+use super::document::{Heading, charts, custom_charts, document, filter, infeasible};
+use crate::analysis::{ChartValues, CollectiveJob, Collectives};
 use crate::report::busbw::{busbw_sentences, carried_by};
 use crate::report::chart::Drawing;
 use crate::report::panels::{busbw_chart, busbw_panels, transfer_time_chart};
@@ -17,10 +17,15 @@ const ANSWERS: usize = 14;
 const ROWS: usize = 1_500;
 
 /// The page of a collective study: the fastest algorithms, and bandwidth and time by size.
-pub(crate) fn collective_page(found: &Collectives, heading: &Heading<'_>) -> String {
+pub(crate) fn collective_page(
+    found: &Collectives,
+    custom: &[ChartValues],
+    heading: &Heading<'_>,
+) -> String {
     let body = html! {
         (answer(found))
         @for jobs in found.by_op() { (operation(jobs)) }
+        (custom_charts(custom))
         (all_jobs(&found.jobs))
         (infeasible(&found.counts, |kind| found.examples.get(kind).cloned()))
         h2 { "How to read this" }

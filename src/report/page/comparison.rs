@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::document::{Heading, document, filter, infeasible};
-use crate::analysis::{ComparedJob, ComparedValue, Comparison};
+use super::document::{Heading, custom_charts, document, filter, infeasible};
+use crate::analysis::{ChartValues, ComparedJob, ComparedValue, Comparison};
 use crate::catalog::PRICES;
 use crate::report::comparison::{comparison_sentences, job_label, value_words, why};
 use crate::report::quantity::{count, dollars, percent, seconds, three_digits};
@@ -13,7 +13,11 @@ use crate::report::words::{counts_line, rate_words};
 const ROWS: usize = 1_500;
 
 /// The page of a comparison: the fastest value of each job, and a table of all.
-pub(crate) fn comparison_page(found: &Comparison, heading: &Heading<'_>) -> String {
+pub(crate) fn comparison_page(
+    found: &Comparison,
+    custom: &[ChartValues],
+    heading: &Heading<'_>,
+) -> String {
     let jobs = found.groups.iter();
     let rows: Vec<(&ComparedJob, &ComparedValue)> = jobs
         .flat_map(|job| job.values.iter().map(move |value| (job, value)))
@@ -31,6 +35,7 @@ pub(crate) fn comparison_page(found: &Comparison, heading: &Heading<'_>) -> Stri
         div.answer { @for sentence in comparison_sentences(found) { p { (sentence) } } }
         p.soft { (counts_line(&found.counts)) "." }
         @if found.costs_money() { p.soft { (PRICES) } }
+        (custom_charts(custom))
         @if !rows.is_empty() { (table(found, &rows)) }
         (infeasible(&found.counts, example))
     };

@@ -2,8 +2,10 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::analysis::ChartValues;
 use crate::record::Counts;
 use crate::report::chart::{self, Drawing, palette};
+use crate::report::panels::{custom_chart, custom_chart_note};
 use crate::report::quantity::count;
 
 const STYLE: &str = include_str!("style.css");
@@ -74,6 +76,17 @@ pub(super) fn charts(title: &str, note: &str, charts: &[Drawing]) -> Markup {
         p.note { (note) }
         div class={ "grid " (columns) } { @for chart in charts { (chart.on_page()) } }
     }
+}
+
+/// The charts that a spec adds; nothing where it adds none.
+pub(super) fn custom_charts(values: &[ChartValues]) -> Markup {
+    let note: String = values.iter().map(custom_chart_note).collect();
+    let drawn = values.iter().map(|values| custom_chart(values).draw());
+    charts(
+        "Charts of the spec",
+        note.trim_end(),
+        &drawn.collect::<Vec<_>>(),
+    )
 }
 
 /// The field that filters the table of id `series`, and how many of its rows are shown.

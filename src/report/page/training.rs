@@ -3,17 +3,17 @@
 use maud::{Markup, html};
 
 use super::answer::answer;
-use super::document::{Heading, charts, document, infeasible};
+use super::document::{Heading, charts, custom_charts, document, infeasible};
 use super::resimulated::resimulated;
 use super::table::all_series;
-use crate::analysis::{Findings, SizeFinding};
+use crate::analysis::{ChartValues, Findings, SizeFinding};
 use crate::catalog::PRICES;
 use crate::report::chart::Drawing;
 use crate::report::panels::{CHARTS, PanelChart, panels};
 use crate::report::quantity::percent;
 
-/// The page of a training study: the answer, charts, changes that help, and a table of all series.
-pub fn page(findings: &Findings, heading: &Heading<'_>) -> String {
+/// The page of a training study: the answer, charts and those that the spec adds, changes that help, and a table of all series.
+pub fn page(findings: &Findings, custom: &[ChartValues], heading: &Heading<'_>) -> String {
     let example = |kind: &str| {
         let sizes = findings.series.iter().flat_map(|series| &series.sizes);
         sizes.into_iter().find_map(|size| example_of(size, kind))
@@ -22,6 +22,7 @@ pub fn page(findings: &Findings, heading: &Heading<'_>) -> String {
         (answer(findings))
         @if findings.counts.ok > 0 {
             (all_charts(findings))
+            (custom_charts(custom))
             (resimulated(findings))
             (all_series(findings))
         }

@@ -4,6 +4,7 @@ mod busbw;
 mod charts;
 mod cost;
 mod curves;
+mod custom;
 mod efficiency;
 mod memory;
 mod panel;
@@ -16,7 +17,8 @@ mod tips;
 
 pub(crate) use busbw::{busbw_chart, busbw_panels, transfer_time_chart};
 pub(crate) use charts::{CHARTS, PanelChart};
+pub(crate) use custom::{custom_chart, custom_chart_note};
 pub(crate) use panel::panels;
-pub(crate) use plots::collective_plots;
 pub use plots::plots;
+pub(crate) use plots::{collective_plots, custom_plots};
 pub(crate) use styles::styles;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::busbw::{busbw_chart, busbw_panels, transfer_time_chart};
 use super::charts::CHARTS;
+use super::custom::custom_chart;
 use super::panel::panels;
-use crate::analysis::{Collectives, Findings};
+use crate::analysis::{ChartValues, Collectives, Findings};
 use crate::report::chart::Drawing;
 
 /// Most bytes of a name: with its extension and what a write appends it stays under the 255 that
@@ -36,6 +37,15 @@ pub(crate) fn collective_plots(found: &Collectives) -> Vec<(String, Drawing)> {
         .map(|(what, chart)| chart.map(|chart| (file_name(what, &panel.name), chart.draw())))
     });
     distinct(charts.flatten().collect())
+}
+
+/// The charts that a spec adds with a name for the file of each, without extension.
+pub(crate) fn custom_plots(charts: &[ChartValues]) -> Vec<(String, Drawing)> {
+    let drawn = charts.iter().map(|values| {
+        let name = file_name("chart", &values.chart.name);
+        (name, custom_chart(values).draw())
+    });
+    distinct(drawn.collect())
 }
 
 /// A file name of letters that every file system takes, from the quantity of a chart and its panel.

@@ -12,15 +12,20 @@ pub(in crate::spec) enum Field {
     Axis(Axis),
     /// Number of the GPU, model or cluster.
     Fact(&'static Fact),
+    /// Column of the results, by its place among those that a metric can name.
+    Column(usize),
 }
 
 /// Value of a field or of a part of an expression.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::spec) enum Operand {
+pub(crate) enum Operand {
     /// `auto`, absent, or computed from such.
     Null,
+    /// A count, quantity or size in bytes.
     Number(f64),
+    /// A name or sentence.
     Text(Arc<str>),
+    /// A switch or the verdict of a comparison.
     Bool(bool),
 }
 
@@ -62,6 +67,14 @@ impl Expression {
     /// Whether a point with these values is kept.
     pub(in crate::spec) fn holds(&self, value_of: &dyn Fn(&Field) -> Operand) -> bool {
         self.evaluate(value_of) == Operand::Bool(true)
+    }
+
+    /// The number that the expression gives; `None` where it is null, infinite or not defined.
+    pub(in crate::spec) fn number(&self, value_of: &dyn Fn(&Field) -> Operand) -> Option<f64> {
+        match self.evaluate(value_of) {
+            Operand::Number(number) => Some(number).filter(|number| number.is_finite()),
+            Operand::Null | Operand::Text(_) | Operand::Bool(_) => None,
+        }
     }
 
     /// Hands out every field that the expression reads.

@@ -1,4 +1,4 @@
-//! `where` expressions: conditions that keep a point.
+//! Expressions: `where` clauses, conditions that keep a point, and the values of metrics, which are numbers.
 //!
 //! ```text
 //! or      = and { "or" and }
@@ -10,7 +10,8 @@
 //! unary   = "-" unary | number | "text" | 'text' | "true" | "false" | field | "(" or ")"
 //! ```
 //!
-//! A field is an axis (`nodes`, `tp`) or a number of the catalogue (`model.params`, `gpu.memory_gib`).
+//! A field is an axis (`nodes`, `tp`) or a number of the catalogue (`model.params`, `gpu.memory_gib`), for a metric
+//! also a column of the results (`step_time_s`).
 //! A field at `auto`, or one that a point does not have, is *null*: a comparison with it is false,
 //! arithmetic with it is null again. Two things are true of null: `!= x`, and `== 'auto'`. As a
 //! truth value null counts as false, so `not` of it holds. Sizes are numbers of bytes and also
@@ -38,8 +39,9 @@ mod expression;
 mod parser;
 mod tokens;
 
-pub(super) use expression::{Expression, Field, Operand};
-pub(super) use parser::{Malformed, parse};
+pub(crate) use expression::Operand;
+pub(super) use expression::{Expression, Field};
+pub(super) use parser::{Malformed, parse, parse_number};
 
 #[cfg(test)]
 mod tests {
@@ -47,16 +49,20 @@ mod tests {
 
     use super::*;
     use crate::catalog::Catalog;
-    use crate::spec::axis::{Axis, StudyKind};
+    use crate::spec::axis::{Axis, ColumnType, StudyKind};
     use crate::spec::names::Names;
+    use crate::spec::result_columns::ResultColumn;
 
-    fn parsed(text: &str) -> Result<Expression, Malformed> {
-        let names = Names {
+    fn names() -> Names {
+        Names {
             kind: StudyKind::Training,
             catalog: Arc::new(Catalog::builtin().clone()),
             tables: toml::Table::new(),
-        };
-        parse(text, &names)
+        }
+    }
+
+    fn parsed(text: &str) -> Result<Expression, Malformed> {
+        parse(text, &names())
     }
 
     /// A point of 16 nodes with a 70 billion parameter model, tp at auto.
@@ -67,7 +73,7 @@ mod tests {
             Field::Axis(Axis::Model) => Operand::Text("llama3-70b".into()),
             Field::Axis(Axis::OverlapDp) => Operand::Bool(true),
             Field::Fact(_) => Operand::Number(70e9),
-            Field::Axis(_) => Operand::Null,
+            Field::Axis(_) | Field::Column(_) => Operand::Null,
         })
     }
 
@@ -133,6 +139,54 @@ mod tests {
             assert!(fault.message.contains(message), "{text}: {fault:?}");
             assert_eq!(fault.span, at, "{text}: {fault:?}");
         }
+    }
+
+    // 8 samples in 2 s on 4 GPUs are 1 a second and GPU; a null column, and a division by zero, give nothing.
+    #[test]
+    fn a_metric_is_a_number_over_columns() {
+        let columns = [
+            ("samples", ColumnType::Int),
+            ("step_time_s", ColumnType::Real),
+            ("bottleneck", ColumnType::Text),
+            ("tight", ColumnType::Bool),
+            ("mfu", ColumnType::Real),
+        ];
+        let columns = columns.map(|(name, column_type)| ResultColumn { name, column_type });
+        let names = names();
+        let value = |text: &str| {
+            let parsed = parse_number(text, &names, &columns).expect(text);
+            parsed.number(&|field| match field {
+                Field::Column(0) => Operand::Number(8.0),
+                Field::Column(1) => Operand::Number(2.0),
+                Field::Axis(Axis::Gpus) => Operand::Number(4.0),
+                Field::Axis(_) | Field::Fact(_) | Field::Column(_) => Operand::Null,
+            })
+        };
+        assert_eq!(value("samples / step_time_s / gpus"), Some(1.0));
+        assert_eq!(value("-samples + 2 * (gpus % 3)"), Some(-6.0));
+        assert_eq!(value("mfu * 100"), None);
+        assert_eq!(value("samples / (gpus - 4)"), None);
+        for (text, at, message) in [
+            (
+                "samples / bottleneck",
+                10..20,
+                "`bottleneck` is text, not a number",
+            ),
+            ("tight * 2", 0..5, "`tight` is true or false, not a number"),
+            (
+                "samples > 4",
+                0..11,
+                "`samples > 4` is true or false, not a number",
+            ),
+            ("sample", 0..6, "unknown field `sample`"),
+        ] {
+            let fault = parse_number(text, &names, &columns).expect_err(text);
+            assert!(fault.message.contains(message), "{text}: {fault:?}");
+            assert_eq!(fault.span, at, "{text}: {fault:?}");
+            assert!(fault.hint.is_some(), "{text}");
+        }
+        // A clause is read before there are results.
+        assert!(parse("mfu > 0.5", &names).is_err());
     }
 
     #[test]

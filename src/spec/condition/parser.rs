@@ -1,12 +1,13 @@
-//! Text of a `where` clause to a checked expression.
+//! Text of a `where` clause or of a metric to a checked expression.
 
 use std::ops::Range;
 
-use crate::spec::axis::{Axis, Domain};
+use crate::spec::axis::{Axis, ColumnType, Domain};
 use crate::spec::condition::expression::{Arithmetic, Comparison, Expression, Field, Operand};
 use crate::spec::condition::tokens::{Token, TokenKind, malformed, tokens};
 use crate::spec::facts::{FACTS, Fact};
 use crate::spec::names::Names;
+use crate::spec::result_columns::ResultColumn;
 use crate::spelling::did_you_mean;
 use crate::units::Bytes;
 
@@ -20,6 +21,25 @@ const OPERATORS_MAX: usize = 1_000;
 
 /// Parses and checks a clause.
 pub(in crate::spec) fn parse(text: &str, names: &Names) -> Result<Expression, Malformed> {
+    checked(text, names, &[], Parser::truth)
+}
+
+/// Parses and checks an expression that gives a number and can name some columns of the results.
+pub(in crate::spec) fn parse_number(
+    text: &str,
+    names: &Names,
+    columns: &[ResultColumn],
+) -> Result<Expression, Malformed> {
+    checked(text, names, columns, Parser::numeric)
+}
+
+/// Parses a whole text and checks what it gives.
+fn checked<'a>(
+    text: &'a str,
+    names: &'a Names,
+    columns: &'a [ResultColumn],
+    gives: fn(&Parser<'a>, Part) -> Result<Part, Malformed>,
+) -> Result<Expression, Malformed> {
     let tokens = tokens(text)?;
     if tokens.is_empty() {
         return Err(malformed(0..text.len(), "the expression is empty"));
@@ -31,12 +51,13 @@ pub(in crate::spec) fn parse(text: &str, names: &Names) -> Result<Expression, Ma
         depth: 0,
         operators: 0,
         names,
+        columns,
     };
     let part = parser.disjunction()?;
     if let Some(token) = parser.peek().cloned() {
         return Err(parser.unexpected(&token.span));
     }
-    Ok(parser.truth(part)?.expression)
+    Ok(gives(&parser, part)?.expression)
 }
 
 /// Type of an expression, known without a point.
@@ -46,22 +67,29 @@ enum Kind {
     Size,
     Bool,
     Name(Domain),
+    /// A text column of the results.
+    Text,
     Literal,
 }
 
 impl Kind {
-    fn of(field: Field) -> Self {
-        match field {
-            Field::Fact(_) => Self::Number,
-            Field::Axis(axis) => match axis.info().domain {
-                Domain::Int { .. } | Domain::Real { .. } => Self::Number,
-                Domain::Size => Self::Size,
-                Domain::Bool => Self::Bool,
-                domain @ (Domain::Catalog(_)
-                | Domain::Closed(_)
-                | Domain::Custom(_)
-                | Domain::Stages) => Self::Name(domain),
-            },
+    fn of_axis(axis: Axis) -> Self {
+        match axis.info().domain {
+            Domain::Int { .. } | Domain::Real { .. } => Self::Number,
+            Domain::Size => Self::Size,
+            Domain::Bool => Self::Bool,
+            domain @ (Domain::Catalog(_)
+            | Domain::Closed(_)
+            | Domain::Custom(_)
+            | Domain::Stages) => Self::Name(domain),
+        }
+    }
+
+    fn of_column(column: &ResultColumn) -> Self {
+        match column.column_type {
+            ColumnType::Int | ColumnType::Real => Self::Number,
+            ColumnType::Bool => Self::Bool,
+            ColumnType::Text => Self::Text,
         }
     }
 
@@ -70,7 +98,7 @@ impl Kind {
             Self::Number => "a number",
             Self::Size => "an amount of data",
             Self::Bool => "true or false",
-            Self::Name(_) | Self::Literal => "text",
+            Self::Name(_) | Self::Text | Self::Literal => "text",
         }
     }
 }
@@ -92,6 +120,7 @@ struct Parser<'a> {
     depth: usize,
     operators: usize,
     names: &'a Names,
+    columns: &'a [ResultColumn],
 }
 
 impl Parser<'_> {
@@ -192,7 +221,9 @@ impl Parser<'_> {
             let (checked_left, right) = (checked(self, left)?, checked(self, right)?);
             let kind = match checked_left.kind {
                 Kind::Bool => Kind::Bool,
-                Kind::Number | Kind::Size | Kind::Name(_) | Kind::Literal => Kind::Number,
+                Kind::Number | Kind::Size | Kind::Name(_) | Kind::Text | Kind::Literal => {
+                    Kind::Number
+                }
             };
             left = joined(kind, join, checked_left, right);
         }
@@ -296,24 +327,40 @@ impl Parser<'_> {
         if matches!(word, "and" | "or" | "not") {
             return Err(self.unexpected(span));
         }
-        let axis = word.parse::<Axis>().ok();
-        let axis = axis.filter(|axis| axis.belongs_to(self.names.kind));
-        let field = axis
-            .map(Field::Axis)
-            .or_else(|| Fact::named(word).map(Field::Fact));
-        if let Some(field) = field {
-            return Ok((Expression::Field(field), Kind::of(field)));
+        if let Some((field, kind)) = self.field(word) {
+            return Ok((Expression::Field(field), kind));
         }
         let axes = self.names.axes().map(Axis::as_str);
-        let known = axes.chain(FACTS.iter().map(|fact| fact.name));
-        let hint = did_you_mean(word, known).unwrap_or_else(|| {
-            "a field is an axis, or a number of model, gpu or cluster; text stands in quotes"
-                .to_owned()
+        let columns = self.columns.iter().map(|column| column.name);
+        let facts = FACTS.iter().map(|fact| fact.name);
+        let hint = did_you_mean(word, axes.chain(columns).chain(facts)).unwrap_or_else(|| {
+            let a_column = if self.columns.is_empty() {
+                ""
+            } else {
+                "a column of the results (`sweep list columns`), "
+            };
+            format!(
+                "a field is {a_column}an axis, or a number of model, gpu or cluster; text stands in quotes"
+            )
         });
         Err(Malformed {
             hint: Some(hint),
             ..malformed(span.clone(), format!("unknown field `{word}`"))
         })
+    }
+
+    /// The axis, number of the catalogue or column with a name.
+    fn field(&self, word: &str) -> Option<(Field, Kind)> {
+        let axis = word.parse::<Axis>().ok();
+        if let Some(axis) = axis.filter(|axis| axis.belongs_to(self.names.kind)) {
+            return Some((Field::Axis(axis), Kind::of_axis(axis)));
+        }
+        if let Some(fact) = Fact::named(word) {
+            return Some((Field::Fact(fact), Kind::Number));
+        }
+        let columns = self.columns.iter();
+        let place = columns.clone().position(|column| column.name == word)?;
+        Some((Field::Column(place), Kind::of_column(&self.columns[place])))
     }
 
     fn described(&self, part: &Part) -> String {
@@ -327,20 +374,26 @@ impl Parser<'_> {
     fn truth(&self, part: Part) -> Result<Part, Malformed> {
         match part.kind {
             Kind::Bool => Ok(part),
-            Kind::Number | Kind::Size | Kind::Name(_) | Kind::Literal => Err(malformed(
-                part.span.clone(),
-                format!("{}, not true or false", self.described(&part)),
-            )),
+            Kind::Number | Kind::Size | Kind::Name(_) | Kind::Text | Kind::Literal => {
+                Err(malformed(
+                    part.span.clone(),
+                    format!("{}, not true or false", self.described(&part)),
+                ))
+            }
         }
     }
 
     fn numeric(&self, part: Part) -> Result<Part, Malformed> {
         match part.kind {
             Kind::Number | Kind::Size => Ok(part),
-            Kind::Bool | Kind::Name(_) | Kind::Literal => Err(malformed(
-                part.span.clone(),
-                format!("{}, not a number", self.described(&part)),
-            )),
+            Kind::Bool | Kind::Name(_) | Kind::Text | Kind::Literal => {
+                let way_out = "it takes numbers; `sweep list columns` shows the types of columns";
+                let message = format!("{}, not a number", self.described(&part));
+                Err(Malformed {
+                    hint: (!self.columns.is_empty()).then(|| way_out.to_owned()),
+                    ..malformed(part.span, message)
+                })
+            }
         }
     }
 
@@ -360,9 +413,9 @@ impl Parser<'_> {
                 (left, literal)
             }
             (Kind::Number | Kind::Size, Kind::Number | Kind::Size)
-            | (Kind::Name(_), Kind::Name(_))
+            | (Kind::Name(_) | Kind::Text, Kind::Name(_) | Kind::Text)
             | (Kind::Bool, Kind::Bool) => (left, right),
-            (Kind::Number | Kind::Size | Kind::Bool | Kind::Name(_), kind) => {
+            (Kind::Number | Kind::Size | Kind::Bool | Kind::Name(_) | Kind::Text, kind) => {
                 let message = format!(
                     "{} is compared with {}",
                     left.kind.described(),
@@ -372,8 +425,10 @@ impl Parser<'_> {
             }
         };
         match left.kind {
-            Kind::Name(_) | Kind::Literal | Kind::Bool if ordered => Err(no_order(span, left.kind)),
-            Kind::Number | Kind::Size | Kind::Name(_) | Kind::Literal | Kind::Bool => {
+            Kind::Name(_) | Kind::Text | Kind::Literal | Kind::Bool if ordered => {
+                Err(no_order(span, left.kind))
+            }
+            Kind::Number | Kind::Size | Kind::Name(_) | Kind::Text | Kind::Literal | Kind::Bool => {
                 Ok((left, right))
             }
         }
@@ -427,7 +482,7 @@ impl Parser<'_> {
                 text.span,
                 format!("{}, not text", self.described(other)),
             )),
-            Kind::Literal => Ok(text),
+            Kind::Text | Kind::Literal => Ok(text),
         }
     }
 }
