@@ -171,6 +171,7 @@ fn accept(value: &toml::Value, kind: ValueKind) -> Result<(), Refusal> {
         },
         ValueKind::TextList => each(value, kind, |item| accept(item, ValueKind::Text)),
         ValueKind::Choices(names) => each(value, kind, |item| choice(item, kind, names)),
+        ValueKind::Letters(letters) => letters_of(value, kind, letters),
         ValueKind::Counts(length) => {
             each(value, kind, |item| whole(item, kind, (1, LONGEST)))?;
             match value.as_array() {
@@ -179,6 +180,34 @@ fn accept(value: &toml::Value, kind: ValueKind) -> Result<(), Refusal> {
             }
         }
     }
+}
+
+/// Refuses letters of a pattern that are not known, the first by its place.
+fn letters_of(
+    value: &toml::Value,
+    kind: ValueKind,
+    letters: &'static [&'static str],
+) -> Result<(), Refusal> {
+    let text = value.as_str().filter(|text| !text.is_empty());
+    let text = text.ok_or_else(|| mismatch(value, kind))?;
+    let known = |letter: char| letters.iter().any(|known| known.starts_with(letter));
+    let count = text.chars().count();
+    if count > LONGEST as usize {
+        return Err(Refusal {
+            message: format!("a pattern has at most {LONGEST} letters, this one {count}"),
+            hint: None,
+        });
+    }
+    let Some((at, letter)) = (1..).zip(text.chars()).find(|(_, it)| !known(*it)) else {
+        return Ok(());
+    };
+    Err(Refusal {
+        message: format!(
+            "unknown letter `{letter}` (letter {at} of {count}); expected {}",
+            kind.expectation()
+        ),
+        hint: None,
+    })
 }
 
 fn each(

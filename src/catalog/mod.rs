@@ -43,6 +43,7 @@
 mod builtin;
 mod check;
 mod cluster;
+mod config_json;
 mod contents;
 mod entry;
 mod fault;
@@ -55,6 +56,7 @@ mod prices;
 mod schema;
 mod stack;
 
+pub(crate) use config_json::model_table;
 pub use contents::Catalog;
 pub(crate) use entry::{Entry, EntryValue, Sources};
 pub(crate) use fault::{CatalogFault, FaultPlace};

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use crate::data_table::{Fields, Key, Need, Owner};
-use crate::model::{AttentionKind, Cnn, Family, Mla, Model, Moe, Transformer};
+use crate::model::{AttentionKind, Cnn, Family, Mixture, Mla, Model, Transformer};
 
 use super::fault::Faults;
 
@@ -38,7 +38,7 @@ pub(super) fn keys() -> Vec<Key> {
     for (owner, owned) in [
         (TRANSFORMER, Transformer::keys("", Need::Always)),
         (MLA, Mla::keys("", Need::Always)),
-        (MOE, Moe::keys("", Need::Always)),
+        (MOE, Mixture::keys("", Need::Always)),
         (CNN, Cnn::keys("", Need::Always)),
     ] {
         keys.extend(owned.into_iter().map(|key| Key {
@@ -53,6 +53,7 @@ pub(super) fn keys() -> Vec<Key> {
 pub(super) fn check(model: &Model, fields: Fields<'_>, faults: &mut Faults<'_>) {
     if let Some(transformer) = model.transformer() {
         check_transformer(transformer, fields.0.contains_key("head_dim"), faults);
+        check_window(fields, faults);
     }
 }
 
@@ -85,7 +86,7 @@ fn bound(transformer: &Transformer) -> f64 {
         let width = f64::from(moe.expert_ffn_hidden.max(moe.shared_ffn_hidden));
         3.0 * hidden * width * (f64::from(moe.experts) + f64::from(moe.shared_experts))
     });
-    let layer = 4.0 * hidden * heads * head_dim + 3.0 * hidden * ffn_hidden + latent + experts;
+    let layer = 5.0 * hidden * heads * head_dim + 3.0 * hidden * ffn_hidden + latent + experts;
     (layers + f64::from(transformer.mtp_layers)) * (layer + hidden * hidden)
         + (2.0 * vocab + f64::from(transformer.learned_positions)) * hidden
 }
@@ -107,7 +108,38 @@ fn check_transformer(transformer: &Transformer, head_dim_given: bool, faults: &m
         let message = format!("`kv_heads` = {kv_heads} does not divide `heads` = {heads}");
         faults.key("kv_heads", message, None);
     }
-    let Some(moe) = transformer.moe else { return };
+    if transformer.attention_gate && transformer.mla.is_some() {
+        let message = "`attention_gate` belongs to attention = \"mha\" only".to_owned();
+        faults.key("attention_gate", message, None);
+    }
+    if let Some(moe) = &transformer.moe {
+        check_moe(moe, transformer.layers, faults);
+    }
+}
+
+/// Notes a pattern of windows that says nothing, or says it twice.
+fn check_window(fields: Fields<'_>, faults: &mut Faults<'_>) {
+    if !fields.0.contains_key("window_pattern") {
+        return;
+    }
+    if fields
+        .find::<Option<NonZeroU32>>("sliding_window")
+        .flatten()
+        .is_none()
+    {
+        let message = "`window_pattern` needs `sliding_window`".to_owned();
+        let hint = "write the tokens that its letters L and C see".to_owned();
+        faults.key("window_pattern", message, Some(hint));
+    }
+    if fields.0.contains_key("global_every") {
+        let message = "`window_pattern` and `global_every` both say which layers are global";
+        let hint = "leave out `global_every`".to_owned();
+        faults.key("window_pattern", message.to_owned(), Some(hint));
+    }
+}
+
+/// Notes faults of the experts of a transformer with so many layers.
+fn check_moe(moe: &Mixture, layers: u32, faults: &mut Faults<'_>) {
     if moe.experts_per_token > moe.experts {
         let message = format!(
             "a token cannot visit {} of {} experts",
@@ -115,12 +147,19 @@ fn check_transformer(transformer: &Transformer, head_dim_given: bool, faults: &m
         );
         faults.key("experts_per_token", message, None);
     }
-    if moe.dense_layers >= transformer.layers {
+    let hint = || Some("a network without experts is `family = \"decoder\"`".to_owned());
+    if moe.dense_layers >= layers {
         let message = format!(
-            "{} dense layers of {} leave none for the experts",
-            moe.dense_layers, transformer.layers
+            "{} dense layers of {layers} leave none for the experts",
+            moe.dense_layers
         );
-        let hint = "a network without experts is `family = \"decoder\"`".to_owned();
-        faults.key("dense_layers", message, Some(hint));
+        faults.key("dense_layers", message, hint());
+    } else if moe.moe_every > layers - moe.dense_layers {
+        let message = format!(
+            "one layer of {} leaves none of {} for the experts",
+            moe.moe_every,
+            layers - moe.dense_layers
+        );
+        faults.key("moe_every", message, hint());
     }
 }

@@ -309,7 +309,7 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
         mut aliases,
     } = parent;
     for path in outdated(kind, &own.table) {
-        table.remove(*path);
+        table.remove(path);
     }
     if parent_name != name {
         table.remove("title");
@@ -339,14 +339,25 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
 }
 
 /// Keys of a base that are dropped when the entry over it gives `own`.
-fn outdated(kind: Kind, own: &toml::Table) -> &'static [&'static str] {
+fn outdated(kind: Kind, own: &toml::Table) -> Vec<&'static str> {
+    let mut paths = Vec::new();
     match kind {
-        Kind::Gpus if own.contains_key("price_per_hour") => &["price_date"],
-        Kind::Models if own.keys().any(|key| key != "title" && key != "seq_len") => {
-            &["published_parameters", "published_active_parameters"]
+        Kind::Gpus if own.contains_key("price_per_hour") => paths.push("price_date"),
+        Kind::Models => {
+            if own.keys().any(|key| key != "title" && key != "seq_len") {
+                paths.extend(["published_parameters", "published_active_parameters"]);
+            }
+            // Both say which layers are global.
+            if own.contains_key("window_pattern") {
+                paths.push("global_every");
+            }
+            if own.contains_key("global_every") {
+                paths.push("window_pattern");
+            }
         }
-        Kind::Clusters | Kind::Gpus | Kind::Models | Kind::Stacks => &[],
+        Kind::Clusters | Kind::Gpus | Kind::Stacks => {}
     }
+    paths
 }
 
 fn merge(into: &mut toml::Table, from: &toml::Table) {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::data_table::quantity::ParameterCount;
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::{self, Format, LogitBytes, Shard};
+use crate::model::{self, Shard};
 use crate::spelling::{nearest, plain};
 
 fn each_entry(mut check: impl FnMut(Kind, &str, &Entry)) {
@@ -99,28 +99,7 @@ fn parameters_agree_with_checkpoints_to_the_last_one() {
 
 #[test]
 fn lowering_finds_every_parameter_of_every_model() {
-    let shard = Shard {
-        tp: 1,
-        cp: 1,
-        ep: 1,
-        etp: 1,
-        sequence_parallel: false,
-        micro_batch: 1,
-        seq_len: 128,
-        format: Format {
-            element_bytes: 2,
-            low_precision: false,
-        },
-        flash_attention: true,
-        fused_dispatch: true,
-        fusion: Catalog::builtin().stacks["current"].fusion,
-        logit_bytes: LogitBytes {
-            kept: 2,
-            transient: 2,
-        },
-        masked_head: false,
-        dropout: false,
-    };
+    let shard = Shard::whole(128);
     for (name, model) in &Catalog::builtin().models {
         let lowered = model::lower(model, &shard);
         let layers = lowered

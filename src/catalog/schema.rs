@@ -19,6 +19,16 @@ pub(crate) fn schema(kind: Kind) -> Value {
             "examples": Catalog::builtin().names(kind),
         }),
     );
+    if kind == Kind::Models {
+        entry.insert(
+            "file".to_owned(),
+            json!({
+                "type": "string",
+                "description": "A config.json of Hugging Face's transformers that gives the keys, relative to this file.",
+                "examples": ["config.json"],
+            }),
+        );
+    }
     for key in kind.keys() {
         insert(&mut entry, &key.path, key);
     }
@@ -102,6 +112,9 @@ fn kind_schema(kind: ValueKind) -> Value {
             "minItems": length,
             "maxItems": length,
         }),
+        ValueKind::Letters(letters) => {
+            json!({"type": "string", "pattern": format!("^[{}]+$", letters.concat())})
+        }
         ValueKind::Fraction => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
         ValueKind::Ratio => json!({"type": "number", "minimum": 1}),
         ValueKind::Number => json!({"type": "number", "minimum": 0}),

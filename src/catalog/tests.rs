@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod models;
+
 fn overlaid(text: &str) -> Result<Catalog, Vec<CatalogFault>> {
     overlay(Catalog::builtin(), &text.parse().expect("valid TOML"))
 }

@@ -29,6 +29,8 @@ pub(crate) enum ValueKind {
     CountOrZero,
     /// Exactly so many whole numbers from 1 to 10,000.
     Counts(usize),
+    /// Text of fixed letters, one a layer.
+    Letters(&'static [&'static str]),
     /// A number above 0 and at most 1.
     Fraction,
     /// A number from 1 on.
@@ -62,6 +64,9 @@ impl ValueKind {
             Self::CountTo(most) => format!("a whole number from 1 to {most}"),
             Self::CountOrZero => "a whole number from 0 on".to_owned(),
             Self::Counts(length) => format!("{length} whole numbers from 1 to {LONGEST}"),
+            Self::Letters(letters) => {
+                format!("text of the letters {}, one a layer", letters.join(", "))
+            }
             Self::Fraction => "a number above 0 and at most 1".to_owned(),
             Self::Ratio => "a number from 1 on".to_owned(),
             Self::Number => "a number from 0 on".to_owned(),

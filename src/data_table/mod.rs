@@ -28,6 +28,7 @@
 //! are read from tables that were checked against the keys first.
 
 mod key;
+pub(crate) mod pattern;
 pub(crate) mod quantity;
 mod value;
 

@@ -3,8 +3,10 @@
 use std::num::NonZeroU32;
 
 use crate::closed_set;
+use crate::data_table::pattern::Pattern;
 use crate::data_table::quantity::ParameterCount;
 use crate::data_table::{Fields, ValueKind, data_table};
+use crate::model::window::{Reach, Sight, SlidingWindow};
 
 closed_set! {
     /// Kind of network.
@@ -21,12 +23,14 @@ closed_set! {
 }
 
 closed_set! {
-    /// Activation of the MLP; the gated one has three matrices instead of two.
+    /// Activation of the MLP; gated ones have three matrices instead of two.
     pub(crate) enum Mlp: "MLP" {
         /// Two matrices with GELU (or ReLU) between.
         Gelu = "gelu",
         /// Gate and up matrix, SiLU, product, down matrix.
         SwiGlu = "swiglu",
+        /// Gate and up matrix, GELU, product, down matrix.
+        GeGlu = "geglu",
         /// Two matrices with squared ReLU between.
         SquaredRelu = "squared-relu",
     }
@@ -52,11 +56,21 @@ closed_set! {
     }
 }
 
+impl Mlp {
+    /// Whether a second matrix gates the activation.
+    pub(super) const fn is_gated(self) -> bool {
+        match self {
+            Self::SwiGlu | Self::GeGlu => true,
+            Self::Gelu | Self::SquaredRelu => false,
+        }
+    }
+}
+
 impl Norm {
     /// The norm that comes with an activation unless the model says otherwise.
     const fn usual(mlp: Mlp) -> Self {
         match mlp {
-            Mlp::SwiGlu => Self::RmsNorm,
+            Mlp::SwiGlu | Mlp::GeGlu => Self::RmsNorm,
             Mlp::Gelu | Mlp::SquaredRelu => Self::LayerNorm,
         }
     }
@@ -136,6 +150,12 @@ data_table! {
         qkv_biases: bool = false,
         /// Whether queries and keys are normalised per head (Qwen 3); default: false.
         qk_norm: bool = false,
+        /// Whether a norm follows each block, besides the one in front of it (Gemma 2 and 3); default: false.
+        post_norms: bool = false,
+        /// Whether a gate as wide as its heads scales the attention's output (Qwen 3-Next); default: false.
+        attention_gate: bool = false,
+        /// Whether each head has a learned logit that takes attention from all keys (GPT-OSS); default: false.
+        sinks: bool = false,
         /// Whether embeddings are normalised before the first layer (BLOOM, BERT); default: in an encoder.
         embedding_norm: bool = family == Family::Encoder,
         /// Whether embedding and head share their matrix; default: with gelu.
@@ -149,28 +169,23 @@ data_table! {
         sliding_window: Option<NonZeroU32>,
         /// With sliding_window: one layer of so many is global; 0 and default: none is.
         global_every: Option<NonZeroU32>,
+        /// With sliding_window: one letter a layer, repeated: L sees the last sliding_window tokens, C its chunk of so many, G all; default: by global_every.
+        window_pattern: Option<Pattern<Reach>>,
         /// Attention of a layer; default: mha.
         attention: AttentionKind = AttentionKind::Mha,
     } with |fields, family: Family| {
         /// Whether a token sees only those before it.
         causal: bool = family != Family::Encoder,
         /// Layers of local attention; `None`: all are global.
-        sliding_window: Option<SlidingWindow> =
-            sliding_window.map(|tokens| SlidingWindow { tokens, global_every }),
+        sliding_window: Option<SlidingWindow> = sliding_window.map(|tokens| SlidingWindow {
+            tokens,
+            pattern: window_pattern.unwrap_or_else(|| Reach::global_every(global_every)),
+        }),
         /// Multi-head latent attention; `None`: plain multi-head or grouped-query.
         mla: Option<Mla> = (attention == AttentionKind::Mla).then(|| Mla::read(fields)),
         /// Routed experts; `None`: every MLP is dense.
-        moe: Option<Moe> = (family == Family::Moe).then(|| Moe::read(fields, ffn_hidden)),
+        moe: Option<Mixture> = (family == Family::Moe).then(|| Mixture::read(fields, ffn_hidden)),
     }
-}
-
-/// Local attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SlidingWindow {
-    /// Tokens that a token sees.
-    pub tokens: NonZeroU32,
-    /// One layer of this many is global; `None`: none is.
-    pub global_every: Option<NonZeroU32>,
 }
 
 data_table! {
@@ -192,8 +207,8 @@ data_table! {
 
 data_table! {
     /// Routed experts in place of the dense MLP.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) struct Moe {
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub(crate) struct Mixture {
         /// moe: routed experts of a layer.
         experts: u32 [ValueKind::CountTo(65_536)],
         /// moe: routed experts that a token visits.
@@ -206,6 +221,12 @@ data_table! {
         shared_ffn_hidden: u32 [ValueKind::CountTo(16_777_216)] = expert_ffn_hidden,
         /// moe: leading layers with a dense MLP; default: 0.
         dense_layers: u32 = 0,
+        /// moe: one layer of so many behind the dense ones has experts, the last of each (Llama 4 Maverick: 2); default: 1.
+        moe_every: u32 [ValueKind::CountTo(100_000)] = 1,
+        /// moe: width to which tokens are projected before routed experts see them; 0 and default: none.
+        latent_hidden: Option<NonZeroU32>,
+        /// moe: rows of each expert over their mean, to which tokens are padded and beyond which they are dropped; default: as many as come.
+        capacity_factor: Option<f64> [ValueKind::Ratio],
         /// moe: nodes that a token's experts may lie on; 0 and default: any.
         node_limit: Option<NonZeroU32>,
     } reads {} with |fields, ffn_hidden: u32| {}
@@ -253,18 +274,18 @@ impl Transformer {
         self.learned_positions == 0 && matches!(self.norm, Norm::RmsNorm)
     }
 
-    /// Window of local attention in layer `layer` (from 0), in tokens; `None`: the layer is global.
-    pub(super) fn window(&self, layer: u32) -> Option<u64> {
-        let SlidingWindow {
-            tokens,
-            global_every,
-        } = self.sliding_window?;
-        let global = global_every.is_some_and(|every| (layer + 1).is_multiple_of(every.get()));
-        (!global).then(|| u64::from(tokens.get()))
+    /// Keys that a token of layer `layer` (from 0) sees.
+    pub(super) fn sight(&self, layer: u32) -> Sight {
+        self.sliding_window
+            .as_ref()
+            .map_or(Sight::All, |window| window.sight(layer))
     }
 
     /// Whether layer `layer` (from 0) holds routed experts.
     pub(super) fn is_routed(&self, layer: u32) -> bool {
-        self.moe.is_some_and(|moe| layer >= moe.dense_layers)
+        self.moe.is_some_and(|moe| {
+            let behind = (layer + 1).checked_sub(moe.dense_layers);
+            behind.is_some_and(|behind| behind > 0 && behind.is_multiple_of(moe.moe_every))
+        })
     }
 }

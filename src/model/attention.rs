@@ -4,6 +4,7 @@ use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
 use crate::model::residual::norm_passes;
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
+use crate::model::window::Sight;
 use crate::model::{CommGroup, CommOp, Mla, Operator};
 
 /// Query, key and value in one product, and rotary positions.
@@ -13,9 +14,10 @@ pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
     let heads = share.part(u64::from(network.heads));
     let kv_heads = share.part(u64::from(network.kv_heads));
     let dim = u64::from(network.head_dim);
+    let gates = if network.attention_gate { heads } else { 0 };
     layer.linear(Linear {
         tokens: share.tokens,
-        outputs: (heads + 2 * kv_heads) * dim,
+        outputs: (heads + gates + 2 * kv_heads) * dim,
         inputs: share.hidden,
         bias: network.biases || network.qkv_biases,
         low_precision: true,
@@ -108,11 +110,30 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
     });
 }
 
-/// Attention core, with the exchange of context parallelism.
-pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: Option<u64>) {
+/// Product of the attention's output with the sigmoid of a gate, `width` columns of each; gate and output are kept.
+pub(super) fn gate(layer: &mut LayerBuilder, share: &Share, width: u64) {
+    let bytes = share.tokens * width * layer.element_bytes();
+    layer.memory(Passes {
+        forward: (3 * bytes, 1),
+        backward: (5 * bytes, 1),
+    });
+    layer.keep(KeptBy::Layer, 2 * bytes);
+}
+
+/// Attention core over the keys in sight, with the exchange of context parallelism.
+pub(super) fn core(layer: &mut LayerBuilder, share: &Share, sight: Sight) {
     let network = share.network;
     let element = layer.element_bytes();
     let heads = share.part(u64::from(network.heads));
+    if network.sinks {
+        layer.parameters(heads);
+    }
+    let seq_len = u64::from(share.shard.seq_len);
+    let (seq_kv, window) = match sight {
+        Sight::All => (seq_len, None),
+        Sight::Last(tokens) => (seq_len, Some(tokens)),
+        Sight::Chunk(tokens) => (seq_len.min(tokens), None),
+    };
     let (kv_heads, dim_qk, dim_v) = match &network.mla {
         Some(mla) => (
             heads,
@@ -130,7 +151,7 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, window: Option<u64>)
         heads,
         kv_heads,
         seq_q: share.tokens / u64::from(share.shard.micro_batch),
-        seq_kv: u64::from(share.shard.seq_len),
+        seq_kv,
         dim_qk,
         dim_v,
         causal: network.causal,

@@ -1,6 +1,6 @@
 //! Both ends of a transformer: embedding, head with its loss, multi-token prediction.
 
-use crate::model::block::{LayerKind, block};
+use crate::model::block::{LayerKind, blocks};
 use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
 use crate::model::lowered::LoweredLayer;
 use crate::model::mlp::activation;
@@ -177,7 +177,7 @@ pub(super) fn mtp(share: &Share) -> LoweredLayer {
         low_precision: true,
     });
     layer.keep_linear_input(KeptBy::Layer, 2 * share.norm_tokens * share.hidden);
-    block(
+    blocks(
         &mut layer,
         share,
         LayerKind::of(network, network.layers.saturating_sub(1)),

@@ -2,6 +2,20 @@
 
 use crate::data_table::data_table;
 
+impl Fusion {
+    /// Everything that can share a kernel does.
+    pub(super) const ALL: Self = Self {
+        elementwise: true,
+        cross_entropy: true,
+        vocab_parallel_loss: false,
+        gradient_accumulation: true,
+        optimizer: true,
+        gated_activation: true,
+        norm: true,
+        grouped_attention: true,
+    };
+}
+
 data_table! {
     /// Work that shares a kernel.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -15,6 +15,14 @@ pub(super) struct Linear {
     pub(super) low_precision: bool,
 }
 
+/// Experts of a rank.
+#[derive(Clone, Copy)]
+pub(super) struct ExpertRows {
+    pub(super) experts: u64,
+    /// Rows of each that are tokens, not padding.
+    pub(super) visited: u64,
+}
+
 /// A memory-bound step: bytes moved and kernels launched, forward and backward.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Passes {
@@ -165,8 +173,9 @@ impl LayerBuilder {
         self.model_flops += 2.0 * tokens as f64 * outputs as f64 * inputs as f64;
     }
 
-    /// Products of `experts` equal expert weights, `linear.tokens` rows each.
-    pub(super) fn experts(&mut self, experts: u64, linear: Linear) {
+    /// Products of equal expert weights, `linear.tokens` rows each.
+    pub(super) fn experts(&mut self, rows: ExpertRows, linear: Linear) {
+        let ExpertRows { experts, visited } = rows;
         let Linear {
             tokens,
             outputs,
@@ -199,7 +208,7 @@ impl LayerBuilder {
         }
         self.parameters.expert += experts * linear.parameters();
         self.has_weights(inputs, outputs);
-        self.model_flops += 2.0 * (experts * tokens) as f64 * (outputs * inputs) as f64;
+        self.model_flops += 2.0 * (experts * visited) as f64 * (outputs * inputs) as f64;
     }
 
     fn has_weights(&mut self, inputs: u64, outputs: u64) {

@@ -30,8 +30,8 @@ mod tests {
     use std::num::NonZeroU32;
 
     use crate::model::{
-        Cnn, CommGroup, CommOp, Family, Format, Fusion, LogitBytes, LoweredLayer, Mla, Mlp, Moe,
-        Norm, Operator, Transformer,
+        Cnn, CommGroup, CommOp, Family, Format, Fusion, LogitBytes, LoweredLayer, Mixture, Mla,
+        Mlp, Norm, Operator, Transformer,
     };
     use crate::units::Bytes;
 
@@ -52,6 +52,9 @@ mod tests {
             biases: true,
             qkv_biases: false,
             qk_norm: false,
+            post_norms: false,
+            attention_gate: false,
+            sinks: false,
             embedding_norm: false,
             tied_embeddings: true,
             learned_positions: 2048,
@@ -97,13 +100,16 @@ mod tests {
                 qk_rope_head_dim: 64,
                 v_head_dim: 128,
             }),
-            moe: Some(Moe {
+            moe: Some(Mixture {
                 experts: 256,
                 experts_per_token: 8,
                 expert_ffn_hidden: 2048,
                 shared_experts: 1,
                 shared_ffn_hidden: 2048,
                 dense_layers: 3,
+                moe_every: 1,
+                latent_hidden: None,
+                capacity_factor: None,
                 node_limit: NonZeroU32::new(4),
             }),
             ..llama3_8b()

@@ -55,6 +55,34 @@ pub(crate) struct Shard {
     pub dropout: bool,
 }
 
+impl Shard {
+    /// A rank that holds the whole model and works on one sample of `seq_len` tokens, in 16 bits with fused kernels.
+    pub(crate) fn whole(seq_len: u32) -> Self {
+        Self {
+            tp: 1,
+            cp: 1,
+            ep: 1,
+            etp: 1,
+            sequence_parallel: false,
+            micro_batch: 1,
+            seq_len,
+            format: Format {
+                element_bytes: 2,
+                low_precision: false,
+            },
+            flash_attention: true,
+            fused_dispatch: true,
+            fusion: Fusion::ALL,
+            logit_bytes: LogitBytes {
+                kept: 2,
+                transient: 2,
+            },
+            masked_head: false,
+            dropout: false,
+        }
+    }
+}
+
 /// A model as one rank executes it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LoweredModel {

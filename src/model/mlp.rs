@@ -27,10 +27,7 @@ pub(super) fn mlp(layer: &mut LayerBuilder, share: &Share, width: u64) {
 
 /// Matrices in front of the activation.
 pub(super) fn gates(mlp: Mlp) -> u64 {
-    match mlp {
-        Mlp::SwiGlu => 2,
-        Mlp::Gelu | Mlp::SquaredRelu => 1,
-    }
+    if mlp.is_gated() { 2 } else { 1 }
 }
 
 /// The activation over `elements` outputs; keeps its input.
@@ -38,15 +35,15 @@ pub(super) fn activation(layer: &mut LayerBuilder, share: &Share, elements: u64)
     let bytes = elements * layer.element_bytes();
     let fused = share.shard.fusion.elementwise;
     let (forward, backward) = match (share.network.mlp, fused) {
-        (Mlp::SwiGlu, true) => ((3 * bytes, 1), (5 * bytes, 1)),
-        (Mlp::SwiGlu, false) => ((5 * bytes, 2), (11 * bytes, 4)),
+        (Mlp::SwiGlu | Mlp::GeGlu, true) => ((3 * bytes, 1), (5 * bytes, 1)),
+        (Mlp::SwiGlu | Mlp::GeGlu, false) => ((5 * bytes, 2), (11 * bytes, 4)),
         (Mlp::Gelu, _) | (Mlp::SquaredRelu, true) => ((2 * bytes, 1), (3 * bytes, 1)),
         (Mlp::SquaredRelu, false) => ((4 * bytes, 2), (6 * bytes, 2)),
     };
     layer.memory(Passes { forward, backward });
     let inputs = gates(share.network.mlp) * bytes;
     layer.keep(KeptBy::Layer, inputs);
-    if share.network.mlp == Mlp::SwiGlu && !share.shard.fusion.gated_activation {
+    if share.network.mlp.is_gated() && !share.shard.fusion.gated_activation {
         layer.keep(KeptBy::Layer, bytes);
     }
     layer.transient(inputs + bytes + share.tokens * share.hidden * layer.element_bytes());

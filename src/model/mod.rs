@@ -15,12 +15,14 @@ mod operator;
 mod parameters;
 mod residual;
 mod share;
+mod summary;
 mod tensor_parallel;
 mod transformer;
+mod window;
 
 pub use architecture::Model;
 pub(crate) use architecture::{
-    Architecture, AttentionKind, Cnn, Family, Mla, Mlp, Moe, Norm, Transformer,
+    Architecture, AttentionKind, Cnn, Family, Mixture, Mla, Mlp, Norm, Transformer,
 };
 pub(crate) use fusion::Fusion;
 pub(crate) use lower::lower;

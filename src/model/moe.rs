@@ -1,16 +1,16 @@
 //! Routed experts: router, permutation, dispatch, grouped products, combination.
 
-use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::layer::{Exchange, ExpertRows, KeptBy, LayerBuilder, Linear, Passes};
 use crate::model::mlp::{activation, gates, mlp};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
-use crate::model::{CommGroup, CommOp, Moe};
+use crate::model::{CommGroup, CommOp, Mixture};
 
 /// The MLP of a routed layer behind its norm. Tokens are dispatched from the shard that the norm
 /// holds, so tensor-parallel ranks act as further data-parallel ones (arXiv 2504.14960).
 ///
 /// Routing is taken as balanced: every expert gets its mean number of tokens.
-pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Moe) {
+pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Mixture) {
     let tokens = share.tokens.div_ceil(share.tp);
     router(layer, share, moe, tokens);
     if moe.shared_experts > 0 {
@@ -22,18 +22,77 @@ pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Moe) {
         );
         leave(layer, share);
     }
-    let copies = tokens * u64::from(moe.experts_per_token);
-    permute(layer, share, tokens, copies);
-    exchange_tokens(layer, share, copies, Direction::Dispatch);
-    experts(layer, share, moe, copies);
-    exchange_tokens(layer, share, copies, Direction::Combine);
-    permute(layer, share, tokens, copies);
+    let width = moe.routed_width(share.hidden);
+    let visits = tokens * u64::from(moe.experts_per_token);
+    let routed = Routed {
+        tokens,
+        visits,
+        copies: moe.rows(visits),
+        width,
+    };
+    if width != share.hidden {
+        latent(layer, share, &routed, Direction::Dispatch);
+    }
+    permute(layer, share, &routed);
+    exchange_tokens(layer, share, &routed, Direction::Dispatch);
+    experts(layer, share, moe, &routed);
+    exchange_tokens(layer, share, &routed, Direction::Combine);
+    permute(layer, share, &routed);
+    if width != share.hidden {
+        latent(layer, share, &routed, Direction::Combine);
+    }
+}
+
+impl Mixture {
+    /// Width of what routed experts see.
+    fn routed_width(&self, hidden: u64) -> u64 {
+        self.latent_hidden
+            .map_or(hidden, |width| u64::from(width.get()))
+    }
+
+    /// Rows that experts work on for so many visits.
+    fn rows(&self, visits: u64) -> u64 {
+        match self.capacity_factor {
+            Some(factor) => libm::ceil(visits as f64 * factor) as u64,
+            None => visits,
+        }
+    }
+}
+
+/// Tokens of one rank on their way to the experts and back.
+struct Routed {
+    tokens: u64,
+    /// Experts that they visit, all together.
+    visits: u64,
+    /// Rows that are sent: a visit each, or as many as the experts' capacity.
+    copies: u64,
+    width: u64,
+}
+
+/// Projection of tokens to the width of the routed experts, or of their outputs back; every rank holds it whole.
+fn latent(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: Direction) {
+    let (inputs, outputs) = match direction {
+        Direction::Dispatch => (share.hidden, routed.width),
+        Direction::Combine => (routed.width, share.hidden),
+    };
+    let projection = Linear {
+        tokens: routed.tokens,
+        outputs,
+        inputs,
+        bias: share.network.biases,
+        low_precision: true,
+    };
+    layer.linear(projection);
+    layer.keep_linear_input(KeptBy::Layer, routed.tokens * inputs);
+    if share.tp > 1 {
+        layer.partial(projection.parameters());
+    }
 }
 
 /// Scores in 32 bits, top-k, and the map from tokens to experts. As separate kernels: casts, soft-max,
 /// top-k with its sort, scatters of map and weights, and the sums of the balancing loss
 /// (NVIDIA/Megatron-LM megatron/core/transformer/moe/router.py and moe_utils.py).
-fn router(layer: &mut LayerBuilder, share: &Share, moe: &Moe, tokens: u64) {
+fn router(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, tokens: u64) {
     let experts = u64::from(moe.experts);
     let weights = Linear {
         tokens,
@@ -62,8 +121,8 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Moe, tokens: u64) {
 /// Rows copied into (or summed from) the order of the experts, and the same for their gradients. Around an
 /// all-to-all the host launches counts, their exchange and copies, row maps, and the sorting of tokens by expert
 /// as well (NVIDIA/Megatron-LM megatron/core/transformer/moe/token_dispatcher.py).
-fn permute(layer: &mut LayerBuilder, share: &Share, tokens: u64, copies: u64) {
-    let bytes = (tokens + copies) * share.hidden * layer.element_bytes();
+fn permute(layer: &mut LayerBuilder, share: &Share, routed: &Routed) {
+    let bytes = (routed.tokens + routed.copies) * routed.width * layer.element_bytes();
     let (forward, backward) = if share.shard.fused_dispatch {
         (2, 2)
     } else {
@@ -81,8 +140,8 @@ enum Direction {
     Combine,
 }
 
-fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, copies: u64, direction: Direction) {
-    let bytes = copies * share.hidden * layer.element_bytes();
+fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: Direction) {
+    let bytes = routed.copies * routed.width * layer.element_bytes();
     let etp = u64::from(share.shard.etp);
     let all_to_all = (share.shard.ep > 1).then_some(Exchange {
         group: CommGroup::Expert,
@@ -111,30 +170,34 @@ fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, copies: u64, directi
 }
 
 /// The experts' MLPs over the tokens that were dispatched to them.
-fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Moe, copies: u64) {
+fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Routed) {
     let etp = u64::from(share.shard.etp);
     let local = u64::from(moe.experts).div_ceil(u64::from(share.shard.ep));
-    let rows = copies * etp;
+    let rows = routed.copies * etp;
     let width = u64::from(moe.expert_ffn_hidden).div_ceil(etp);
-    let per_expert = rows.div_ceil(local);
+    let group = ExpertRows {
+        experts: local,
+        visited: (routed.visits * etp).div_ceil(local),
+    };
     let linear = |outputs, inputs| Linear {
-        tokens: per_expert,
+        tokens: rows.div_ceil(local),
         outputs,
         inputs,
         bias: share.network.biases,
         low_precision: true,
     };
     layer.experts(
-        local,
-        linear(gates(share.network.mlp) * width, share.hidden),
+        group,
+        linear(gates(share.network.mlp) * width, routed.width),
     );
-    layer.keep_linear_input(KeptBy::Layer, rows * share.hidden);
+    layer.keep_linear_input(KeptBy::Layer, rows * routed.width);
     // Selective recomputation repeats the activation, which is cheap, instead of keeping it.
     layer.core(|layer| activation(layer, share, rows * width));
-    layer.experts(local, linear(share.hidden, width));
+    layer.experts(group, linear(routed.width, width));
     layer.keep_linear_input(KeptBy::Core, rows * width);
     if !share.shard.fusion.elementwise {
         // Outputs wait for the gradient of the routing weights.
-        layer.keep(KeptBy::Layer, copies * share.hidden * layer.element_bytes());
+        let outputs = routed.copies * routed.width * layer.element_bytes();
+        layer.keep(KeptBy::Layer, outputs);
     }
 }

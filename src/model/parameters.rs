@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::model::{Architecture, Cnn, Family, Mla, Mlp, Model, Moe, Norm, Transformer};
+use crate::model::{Architecture, Cnn, Family, Mixture, Mla, Model, Norm, Transformer};
 
 /// Parameters of a network by place. All counts are exact for the architecture that the model states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,11 +45,11 @@ impl Parameters {
 pub(crate) struct LayerParameters {
     /// Projections of the attention with their biases and inner norms.
     pub attention: u64,
-    /// The two norms of the layer.
+    /// The norms around its blocks.
     pub norms: u64,
     /// Dense MLP; 0 in a layer of experts.
     pub mlp: u64,
-    /// Router; 0 in a dense layer.
+    /// Router, and projections to the width of the experts and back; 0 in a dense layer.
     pub router: u64,
     /// Shared experts; 0 in a dense layer.
     pub shared_experts: u64,
@@ -87,17 +87,24 @@ impl Transformer {
     /// Parameters of layer `layer` (from 0).
     pub(crate) fn layer_parameters(&self, layer: u32) -> LayerParameters {
         let attention = self.attention_parameters();
-        let norms = 2 * self.norm_parameters(self.hidden);
+        let per_block = if self.post_norms { 2 } else { 1 };
+        let norms = 2 * per_block * self.norm_parameters(self.hidden);
         match self.moe {
             Some(moe) if self.is_routed(layer) => {
-                let expert = self.mlp_parameters(moe.expert_ffn_hidden);
+                let latent = moe.latent_hidden.map(NonZeroU32::get);
+                let width = latent.unwrap_or(self.hidden);
+                let expert = self.mlp_parameters(width, moe.expert_ffn_hidden);
+                let projections = latent.map_or(0, |latent| {
+                    self.linear(self.hidden, latent, self.biases)
+                        + self.linear(latent, self.hidden, self.biases)
+                });
                 LayerParameters {
                     attention,
                     norms,
                     mlp: 0,
-                    router: self.linear(self.hidden, moe.experts, self.biases),
+                    router: self.linear(self.hidden, moe.experts, self.biases) + projections,
                     shared_experts: u64::from(moe.shared_experts)
-                        * self.mlp_parameters(moe.shared_ffn_hidden),
+                        * self.mlp_parameters(self.hidden, moe.shared_ffn_hidden),
                     experts: u64::from(moe.experts) * expert,
                     expert,
                 }
@@ -105,7 +112,7 @@ impl Transformer {
             Some(_) | None => LayerParameters {
                 attention,
                 norms,
-                mlp: self.mlp_parameters(self.ffn_hidden),
+                mlp: self.mlp_parameters(self.hidden, self.ffn_hidden),
                 ..LayerParameters::default()
             },
         }
@@ -131,7 +138,7 @@ impl Transformer {
     /// the main network's (DeepSeek-V3, arXiv 2412.19437, §2.2).
     pub(crate) fn mtp_layer_parameters(&self) -> u64 {
         let hidden = u64::from(self.hidden);
-        self.layer_parameters(self.layers).total()
+        self.layer_parameters(self.layers.saturating_sub(1)).total()
             + 2 * hidden * hidden
             + 3 * self.norm_parameters(self.hidden)
     }
@@ -147,7 +154,7 @@ impl Transformer {
         for layer in layers {
             count.dense += layer.dense();
             count.experts += layer.experts;
-            let visited = self.moe.map_or(0, |moe: Moe| moe.experts_per_token);
+            let visited = self.moe.map_or(0, |moe: Mixture| moe.experts_per_token);
             count.active_experts += u64::from(visited) * layer.expert;
         }
         count
@@ -185,10 +192,12 @@ impl Transformer {
     }
 
     fn attention_parameters(&self) -> u64 {
+        let sinks = if self.sinks { self.heads } else { 0 };
         if let Some(mla) = self.mla {
-            return self.mla_parameters(mla);
+            return self.mla_parameters(mla) + u64::from(sinks);
         }
         let query = self.heads * self.head_dim;
+        let gate = if self.attention_gate { query } else { 0 };
         let key_value = 2 * self.kv_heads * self.head_dim;
         let norms = if self.qk_norm {
             2 * self.norm_parameters(self.head_dim)
@@ -197,10 +206,11 @@ impl Transformer {
         };
         self.linear(
             self.hidden,
-            query + key_value,
+            query + gate + key_value,
             self.biases || self.qkv_biases,
         ) + self.linear(query, self.hidden, self.biases)
             + norms
+            + u64::from(sinks)
     }
 
     /// DeepSeek-V2, arXiv 2405.04434, §2.1: down- and up-projections of queries and of keys and
@@ -228,12 +238,10 @@ impl Transformer {
         query + key_value + self.linear(self.heads * mla.v_head_dim, self.hidden, self.biases)
     }
 
-    fn mlp_parameters(&self, width: u32) -> u64 {
-        let up = match self.mlp {
-            Mlp::Gelu | Mlp::SquaredRelu => self.linear(self.hidden, width, self.biases),
-            Mlp::SwiGlu => 2 * self.linear(self.hidden, width, self.biases),
-        };
-        up + self.linear(width, self.hidden, self.biases)
+    /// Parameters of an MLP of `width` between vectors of `outer` values.
+    fn mlp_parameters(&self, outer: u32, width: u32) -> u64 {
+        let gates = if self.mlp.is_gated() { 2 } else { 1 };
+        gates * self.linear(outer, width, self.biases) + self.linear(width, outer, self.biases)
     }
 
     #[expect(
@@ -283,6 +291,7 @@ impl Cnn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Mlp;
 
     fn gpt2_small() -> Transformer {
         Transformer {
@@ -300,6 +309,9 @@ mod tests {
             biases: true,
             qkv_biases: false,
             qk_norm: false,
+            post_norms: false,
+            attention_gate: false,
+            sinks: false,
             embedding_norm: false,
             tied_embeddings: true,
             learned_positions: 1024,
@@ -361,13 +373,16 @@ mod tests {
             mlp: Mlp::SwiGlu,
             norm: Norm::RmsNorm,
             biases: false,
-            moe: Some(Moe {
+            moe: Some(Mixture {
                 experts: 2,
                 experts_per_token: 1,
                 expert_ffn_hidden: 8,
                 shared_experts: 0,
                 shared_ffn_hidden: 8,
                 dense_layers: 1,
+                moe_every: 1,
+                latent_hidden: None,
+                capacity_factor: None,
                 node_limit: None,
             }),
             ..gpt2_small()

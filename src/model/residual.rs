@@ -26,6 +26,18 @@ pub(super) fn norm(layer: &mut LayerBuilder, share: &Share) {
     });
 }
 
+/// A norm over what a block adds to the residual stream; its input is kept.
+pub(super) fn branch_norm(layer: &mut LayerBuilder, share: &Share) {
+    let parameters = share.network.norm_parameters(share.network.hidden);
+    layer.parameters(parameters);
+    if share.splits_tokens() {
+        layer.partial(parameters);
+    }
+    let elements = share.norm_tokens * share.hidden;
+    norm_passes(layer, share, elements);
+    layer.keep(KeptBy::Layer, elements * layer.element_bytes());
+}
+
 /// Work of a norm. Backward: one kernel for the input (reads two, writes one), one for the weights
 /// (reads two). Unfused RMS norm runs as six kernels in 32 bits.
 pub(super) fn norm_passes(layer: &mut LayerBuilder, share: &Share, elements: u64) {

@@ -12,26 +12,28 @@ use crate::model::share::Share;
 /// Lowers a transformer.
 pub(super) fn lower(network: &Transformer, shard: &Shard) -> LoweredModel {
     let share = Share::new(network, shard);
-    let mut kinds = Vec::with_capacity(2);
-    let mut layer_kinds = Vec::with_capacity(2);
-    let mut sequence = Vec::with_capacity(network.layers as usize);
-    for at in 0..network.layers {
-        let kind = LayerKind::of(network, at);
-        let index = kinds
-            .iter()
-            .position(|&known| known == kind)
-            .unwrap_or_else(|| {
-                kinds.push(kind);
-                layer_kinds.push(layer(&share, kind));
-                kinds.len() - 1
-            });
-        sequence.push(u16::try_from(index).expect("there are at most four kinds of layer"));
-    }
+    let (kinds, sequence) = kinds(network);
     LoweredModel {
-        layer_kinds,
+        layer_kinds: kinds.into_iter().map(|kind| layer(&share, kind)).collect(),
         sequence,
         embedding: embedding(&share),
         head: head(&share),
         mtp: (network.mtp_layers > 0).then(|| mtp(&share)),
     }
+}
+
+/// Kinds of layer in the order in which they first come, and each layer's kind.
+pub(super) fn kinds(network: &Transformer) -> (Vec<LayerKind>, Vec<u16>) {
+    let mut kinds = Vec::with_capacity(2);
+    let mut sequence = Vec::with_capacity(network.layers as usize);
+    for at in 0..network.layers {
+        let kind = LayerKind::of(network, at);
+        let known = kinds.iter().position(|&known| known == kind);
+        let index = known.unwrap_or_else(|| {
+            kinds.push(kind);
+            kinds.len() - 1
+        });
+        sequence.push(u16::try_from(index).expect("there are only a few kinds of layer"));
+    }
+    (kinds, sequence)
 }

@@ -1,14 +1,15 @@
 //! Files of a spec, merged into one tree.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::catalog::Kind;
+use crate::spec::config_json;
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::error::SpecError;
+use crate::spec::file::read;
 use crate::spec::keys::{Key, SHARED, SWEEP, check_keys};
 use crate::spec::source::{Place, SPEC_BYTES_MAX, Source, Syntax};
 use crate::spec::syntax::{Entry, Node, Value, find, parse};
@@ -54,50 +55,6 @@ fn merged(
     loader.entries(source, syntax, path, &[SWEEP, SHARED])
 }
 
-/// Reads a file of at most `bytes_left` bytes.
-fn read(path: &Path, bytes_left: u64) -> Result<Source, SpecError> {
-    let name = path.display().to_string();
-    let unreadable = |reason| SpecError::Read {
-        path: path.display().to_string(),
-        reason,
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(unreadable(io::Error::new(
-            io::ErrorKind::IsADirectory,
-            "it is a directory; name a .toml, .yaml or .json file",
-        )));
-    }
-    let mut bytes = Vec::new();
-    file.take(bytes_left + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > bytes_left {
-        return Err(SpecError::Faults(vec![Diagnostic::error_without_place(
-            format!(
-                "spec `{name}` is too large: all files of a spec together have at most {} MiB",
-                SPEC_BYTES_MAX >> 20
-            ),
-        )]));
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Source { name, text }),
-        Err(error) => Err(not_utf8(name, &error)),
-    }
-}
-
-fn not_utf8(name: String, error: &std::string::FromUtf8Error) -> SpecError {
-    let valid = error.utf8_error().valid_up_to();
-    let byte = error.as_bytes()[valid];
-    let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-    let source = Arc::new(Source { name, text });
-    let fault = Diagnostic::error(
-        &Place::new(&source, valid..valid),
-        format!("not UTF-8: byte 0x{byte:02x} at position {valid}"),
-    );
-    SpecError::Faults(vec![fault.hint("save the file as UTF-8")])
-}
-
 struct Loader<'a> {
     bytes_left: u64,
     /// Files that are merged already; a second mention adds nothing.
@@ -139,6 +96,7 @@ impl Loader<'_> {
         };
         check_keys(&entries, known, self.faults);
         self.read_schedules(&mut entries, path);
+        self.read_configs(&mut entries, path);
         let mut merged = Vec::new();
         if let Some(include) = find(&entries, "include") {
             for item in include.node.items() {
@@ -174,6 +132,31 @@ impl Loader<'_> {
                 let text = source.text;
                 "schedule".clone_into(&mut entry.key);
                 entry.node.value = Value::File { name, text };
+            }
+        }
+    }
+
+    /// Replaces the `file` of every model by the keys that its `config.json` stands for.
+    fn read_configs(&mut self, entries: &mut [Entry], from: &Path) {
+        let models = entries
+            .iter_mut()
+            .filter(|entry| entry.key == Kind::Models.as_str())
+            .flat_map(|entry| entry.node.table_mut());
+        for keys in models.filter_map(|model| model.node.entries_mut()) {
+            let Some(at) = keys.iter().position(|entry| entry.key == "file") else {
+                continue;
+            };
+            let entry = keys.remove(at);
+            let Some(name) = entry.node.text() else {
+                let fault = entry.node.mismatch("file", "the name of a file");
+                self.faults.push(fault);
+                config_json::stand_in(keys, &entry);
+                continue;
+            };
+            let what = "a config.json is named relative to the file that names it";
+            match self.read(&relative(name, from), &entry.node.place, what) {
+                Some(source) => config_json::expand(keys, &entry, source, self.faults),
+                None => config_json::stand_in(keys, &entry),
             }
         }
     }

@@ -82,6 +82,43 @@ impl Node {
         }
     }
 
+    /// The entries of a table, to be changed and added to.
+    pub(super) fn entries_mut(&mut self) -> Option<&mut Vec<Entry>> {
+        let Value::Table(entries) = &mut self.value else {
+            return None;
+        };
+        Some(entries)
+    }
+
+    /// A value of a data file, at the place where the file is named.
+    pub(super) fn from_toml(value: toml::Value, place: &Place) -> Self {
+        let value = match value {
+            toml::Value::String(text) => Value::Text(text),
+            toml::Value::Integer(number) => Value::Int(number),
+            toml::Value::Float(number) => Value::Real(number),
+            toml::Value::Boolean(answer) => Value::Bool(answer),
+            toml::Value::Datetime(date) => Value::Date(date.to_string()),
+            toml::Value::Array(items) => {
+                let items = items.into_iter();
+                Value::List(items.map(|item| Self::from_toml(item, place)).collect())
+            }
+            toml::Value::Table(table) => Value::Table(
+                table
+                    .into_iter()
+                    .map(|(key, value)| Entry {
+                        key,
+                        key_place: place.clone(),
+                        node: Self::from_toml(value, place),
+                    })
+                    .collect(),
+            ),
+        };
+        Self {
+            value,
+            place: place.clone(),
+        }
+    }
+
     /// The entries of what has to be a table, or the fault noted.
     pub(super) fn entries(&self, what: &str, faults: &mut Faults) -> Option<&[Entry]> {
         let entries = self.table();

@@ -9,6 +9,7 @@ use crate::simulation::{Infeasible, Scenario, Scratch, simulate_training};
 use crate::stack::ZeroStage;
 use crate::units::Bytes;
 
+mod config_json;
 mod messages;
 mod scenarios;
 

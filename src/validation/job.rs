@@ -5,7 +5,7 @@ use crate::simulation::LayoutRequest;
 use crate::stack::{Recompute, ZeroStage};
 
 use super::case::Score;
-use super::cells::Stated;
+use super::cells::{Index, Stated};
 use super::table::columns;
 
 columns! {
@@ -30,11 +30,16 @@ columns! {
         ffn_hidden: Option<u32>,
         heads: Option<u32>,
         kv_heads: Option<u32>,
+        head_dim: Option<u32>,
         vocab: Option<u32>,
         mlp: Option<String>,
         tied_embeddings: Option<bool>,
         embedding_norm: Option<bool>,
-        dense_layers: Option<u32>,
+        experts: Option<u32>,
+        experts_per_token: Option<u32>,
+        expert_ffn_hidden: Option<u32>,
+        shared_experts: Option<Index>,
+        dense_layers: Option<Index>,
 
         framework: Option<String>,
         year: Option<u32>,

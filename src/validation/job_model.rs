@@ -36,7 +36,7 @@ impl JobRow {
             (Some(_), None) => return Ok(Arc::clone(preset)),
             (Some(_), Some(_)) => table.extend(counts(&[
                 ("layers", self.cut_to_layers),
-                ("dense_layers", self.dense_layers),
+                ("dense_layers", self.dense_layers.map(|count| count.0)),
                 ("mtp_layers", Some(0)),
             ])),
         }
@@ -68,11 +68,36 @@ impl JobRow {
             ("ffn_hidden", self.ffn_hidden),
             ("heads", self.heads),
             ("kv_heads", self.kv_heads),
+            ("head_dim", self.head_dim),
             ("vocab", self.vocab),
         ])
     }
 
-    /// A dense transformer from the columns alone; the catalogue's defaults fill what they leave open.
+    /// Keys of the experts that the row states.
+    fn experts(&self) -> toml::Table {
+        counts(&[
+            ("experts", self.experts),
+            ("experts_per_token", self.experts_per_token),
+            ("expert_ffn_hidden", self.expert_ffn_hidden),
+            ("shared_experts", self.shared_experts.map(|count| count.0)),
+            ("dense_layers", self.dense_layers.map(|count| count.0)),
+        ])
+    }
+
+    /// Family of a network that no preset has: as the row says, or as its columns do.
+    fn described_family(&self) -> Result<Family, String> {
+        let usual = if self.experts.is_some() {
+            Family::Moe
+        } else {
+            Family::Decoder
+        };
+        let stated = self.family.as_deref().map(str::parse::<Family>);
+        stated
+            .unwrap_or(Ok(usual))
+            .map_err(|error| error.to_string())
+    }
+
+    /// A transformer from the columns alone; the catalogue's defaults fill what they leave open.
     fn described(&self) -> Result<Model, String> {
         let (Some(_), Some(hidden), Some(_)) = (self.layers, self.hidden, self.heads) else {
             return Err(format!(
@@ -80,27 +105,34 @@ impl JobRow {
                 self.model
             ));
         };
-        let family = self.family.as_deref().unwrap_or(Family::Decoder.as_str());
-        let vocabulary = match family.parse::<Family>() {
-            Ok(Family::Decoder) => USUAL_VOCABULARY.0,
-            Ok(Family::Encoder) => USUAL_VOCABULARY.1,
-            Ok(family @ (Family::Moe | Family::Cnn)) => {
-                return Err(format!(
-                    "unknown model `{}`; the columns describe no {family} network",
-                    self.model
-                ));
+        let family = self.described_family()?;
+        let unknown = |why| format!("unknown model `{}`, and {why}", self.model);
+        let vocabulary = match family {
+            Family::Decoder => USUAL_VOCABULARY.0,
+            Family::Encoder => USUAL_VOCABULARY.1,
+            Family::Moe if self.experts.is_some() && self.experts_per_token.is_some() => {
+                USUAL_VOCABULARY.0
             }
-            Err(error) => return Err(error.to_string()),
+            Family::Moe => {
+                let why = "the row gives no experts (`experts`, `experts_per_token`)";
+                return Err(unknown(why));
+            }
+            Family::Cnn => return Err(unknown("no columns describe a cnn")),
         };
         // A gated MLP has three matrices and is therefore narrower (or wider) than 4 · hidden.
-        let gated = self.ffn_hidden.is_some_and(|width| width != 4 * hidden);
+        let wide = self.ffn_hidden.is_some_and(|width| width != 4 * hidden);
+        let gated = wide || family == Family::Moe;
         let usual_mlp = if gated { Mlp::SwiGlu } else { Mlp::Gelu };
         let seq_len = Some(self.seq_len.unwrap_or(2048));
         let mut table = counts(&[("vocab", Some(vocabulary)), ("seq_len", seq_len)]);
         table.extend(self.sizes());
+        if family == Family::Moe {
+            table.extend(self.experts());
+        }
         let mlp = self.mlp.as_deref().unwrap_or(usual_mlp.as_str());
         table.extend(
-            [("family", family), ("mlp", mlp)].map(|(key, name)| (key.to_owned(), name.into())),
+            [("family", family.as_str()), ("mlp", mlp)]
+                .map(|(key, name)| (key.to_owned(), name.into())),
         );
         let flags = [
             ("tied_embeddings", self.tied_embeddings),

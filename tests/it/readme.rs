@@ -1,4 +1,4 @@
-//! The README shows what the program prints.
+//! The README and the guide show what the program prints.
 //!
 //! A block opened by ```` ```console ```` holds commands after `$ ` and under each what it prints on
 //! stdout. A line `…` stands for any number of lines. Blocks run one after another in one folder.
@@ -73,13 +73,15 @@ fn updated(readme: &str, prints: &[(String, String)]) -> String {
     text
 }
 
-#[test]
-fn every_example_of_the_readme_prints_what_it_shows() {
+/// Runs the commands of a page and holds what they print against it; gives their number.
+fn check(page: &str) -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let examples = examples(&readme);
+    let text = fs::read_to_string(root.join(page)).unwrap();
+    let examples = examples(&text);
     let desk = Desk::new();
-    std::os::unix::fs::symlink(root.join("sweeps"), desk.path("sweeps")).unwrap();
+    for folder in ["sweeps", "tests"] {
+        std::os::unix::fs::symlink(root.join(folder), desk.path(folder)).unwrap();
+    }
     let updates = std::env::var_os("UPDATE_README").is_some();
     let mut prints = Vec::new();
     for example in &examples {
@@ -88,27 +90,34 @@ fn every_example_of_the_readme_prints_what_it_shows() {
             ["cargo", "run", "--release", "--", ref rest @ ..] | ["sweep", ref rest @ ..] => rest,
             // This test is part of it.
             ["scripts/test"] => continue,
-            _ => panic!("the README shows `{}`, which is no sweep", example.command),
+            _ => panic!("{page} shows `{}`, which is no sweep", example.command),
         };
         let ended = desk.sweep(arguments).expect_code(0);
         let lines: Vec<&str> = ended.stdout.trim_end().lines().collect();
         assert!(
             updates || agrees(&example.printed, &lines),
-            "`{}` prints\n{}\nwhere the README says\n{}\nUPDATE_README=1 cargo test --test it readme puts it right",
+            "`{}` prints\n{}\nwhere {page} says\n{}\nUPDATE_README=1 cargo test --test it readme puts it right",
             example.command,
             ended.stdout,
             example.printed.join("\n")
         );
         prints.push((example.command.clone(), ended.stdout));
     }
-    assert!(
-        prints.len() >= 3,
-        "the README shows {} commands",
-        prints.len()
-    );
     if updates {
-        fs::write(root.join("README.md"), updated(&readme, &prints)).unwrap();
+        fs::write(root.join(page), updated(&text, &prints)).unwrap();
     }
+    prints.len()
+}
+
+#[test]
+fn every_example_of_the_readme_prints_what_it_shows() {
+    let shown = check("README.md");
+    assert!(shown >= 3, "the README shows {shown} commands");
+}
+
+#[test]
+fn every_example_of_the_guide_prints_what_it_shows() {
+    assert!(check("docs/models.md") >= 1, "the page on models shows one");
 }
 
 #[test]

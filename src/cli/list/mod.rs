@@ -4,6 +4,7 @@ mod axes;
 mod catalog;
 mod columns;
 mod listing;
+mod model_file;
 mod named;
 
 use std::path::PathBuf;
@@ -25,6 +26,9 @@ pub(super) struct Args {
     /// Spec whose custom entries are listed too
     #[arg(long, value_name = "SPEC")]
     spec: Option<PathBuf>,
+    /// A config.json of Hugging Face's transformers: its parameters, FLOPs and layers
+    #[arg(long, value_name = "CONFIG", conflicts_with_all = ["spec", "names"])]
+    file: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -43,6 +47,13 @@ enum What {
 }
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
+    if let Some(path) = &args.file {
+        if !matches!(args.what, What::Models) {
+            return Err(Failure::usage("`--file` goes with `sweep list models`"));
+        }
+        let listing = model_file::listing(path, stderr)?;
+        return args.format.print(|| listing.text, || listing.json.into());
+    }
     let load = |path| Spec::load(path, &Overrides::default());
     let spec = args.spec.as_deref().map(load).transpose();
     let spec = spec.map_err(|error| spec_failure(&error, stderr))?;

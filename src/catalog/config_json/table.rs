@@ -1,0 +1,53 @@
+//! The model table that is made of a config.
+
+use crate::model::Family;
+
+/// Keys of a model table.
+pub(super) struct ModelTable(toml::Table);
+
+impl ModelTable {
+    /// A table of a family.
+    pub(super) fn of(family: Family) -> Self {
+        let mut table = Self(toml::Table::new());
+        table.text("family", family.as_str());
+        table
+    }
+
+    /// Sets a text.
+    pub(super) fn text(&mut self, key: &str, text: &str) {
+        self.0.insert(key.to_owned(), text.into());
+    }
+
+    /// Sets a count.
+    pub(super) fn count(&mut self, key: &str, count: u32) {
+        self.0.insert(key.to_owned(), count.into());
+    }
+
+    /// Sets counts that are there.
+    pub(super) fn counts<const N: usize>(&mut self, counts: [(&str, Option<u32>); N]) {
+        for (key, count) in counts {
+            if let Some(count) = count {
+                self.count(key, count);
+            }
+        }
+    }
+
+    /// Sets flags.
+    pub(super) fn flags<const N: usize>(&mut self, flags: [(&str, bool); N]) {
+        for (key, flag) in flags {
+            self.0.insert(key.to_owned(), flag.into());
+        }
+    }
+
+    /// Takes keys out that do not apply.
+    pub(super) fn remove<const N: usize>(&mut self, keys: [&str; N]) {
+        for key in keys {
+            self.0.remove(key);
+        }
+    }
+
+    /// The keys.
+    pub(super) fn into_keys(self) -> toml::Table {
+        self.0
+    }
+}
