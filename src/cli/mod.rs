@@ -14,6 +14,7 @@ mod fraction;
 mod list;
 mod merge;
 mod plan;
+mod preset;
 mod progress;
 mod run;
 mod run_source;

@@ -7,6 +7,7 @@ use std::thread;
 
 use crate::catalog::Catalog;
 use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::preset::Preset;
 use crate::cli::terminal::{Lines, Stderr};
 use crate::record::Provenance;
 use crate::spec::{GridPoint, Overrides, Portion, Shard, Spec, SpecError};
@@ -14,10 +15,17 @@ use crate::spec::{GridPoint, Overrides, Portion, Shard, Spec, SpecError};
 /// Points of a plan that are tested to count those that `where` keeps.
 pub(super) const LOOKS: u64 = 1_000_000;
 
+/// Message where nothing names a sweep.
+const NO_SPEC: &str = "no sweep is named; give a SPEC file, or --preset small, medium or large";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct SpecArgs {
     /// Spec of the sweep: a TOML, YAML or JSON file
-    spec: PathBuf,
+    #[arg(conflicts_with = "preset")]
+    spec: Option<PathBuf>,
+    /// A sweep that comes with the program, in place of a file
+    #[arg(long, value_enum, value_name = "NAME")]
+    preset: Option<Preset>,
     /// Replace an axis of the grid, or a default; repeatable
     #[arg(long, value_name = "AXIS=VALUE[,VALUE…]")]
     set: Vec<String>,
@@ -33,7 +41,7 @@ pub(super) struct SpecArgs {
 }
 
 impl SpecArgs {
-    /// Reads the spec and prints its warnings.
+    /// Reads the spec or the preset and prints its warnings.
     pub(super) fn load(&self, stderr: Stderr, lines: Lines) -> Result<Spec, Failure> {
         let overrides = Overrides {
             set: self
@@ -43,8 +51,12 @@ impl SpecArgs {
                 .collect(),
             where_clauses: self.where_clauses.clone(),
         };
-        let spec =
-            Spec::load(&self.spec, &overrides).map_err(|error| spec_failure(&error, stderr))?;
+        let spec = match (self.preset, &self.spec) {
+            (Some(preset), _) => preset.load(&overrides),
+            (None, Some(path)) => Spec::load(path, &overrides),
+            (None, None) => return Err(Failure::usage(NO_SPEC)),
+        };
+        let spec = spec.map_err(|error| spec_failure(&error, stderr))?;
         for warning in &spec.warnings {
             lines.log("warning", &warning.render(stderr.styled));
         }

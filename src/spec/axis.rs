@@ -4,7 +4,9 @@
 //! where a spec leaves it out. The reader of specs, `where`, `sweep list axes`, the JSON Schema and the
 //! input columns follow from it.
 
-use crate::catalog::Kind;
+use itertools::Itertools;
+
+use crate::catalog::{Catalog as Presets, Kind};
 use crate::closed_set;
 use crate::collective::{CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
@@ -176,12 +178,38 @@ pub(crate) struct AxisInfo {
     pub default: AxisDefault,
     /// Kinds of study that have it.
     pub studies: &'static [StudyKind],
+    /// Values as a spec may give them; empty where the domain says enough.
+    example: &'static str,
 }
 
 impl AxisInfo {
     /// Whether the axis takes `auto` beside the values of its domain.
     pub(crate) const fn takes_auto(&self) -> bool {
         matches!(self.default, Auto(_) | OfAxes(..))
+    }
+
+    /// The axis with some of its values, as a line of a spec: `tp = [1, 2, 4]`.
+    pub(crate) fn example(&self) -> String {
+        let axis = self.axis;
+        if !self.example.is_empty() {
+            return format!("{axis} = {}", self.example);
+        }
+        let values = match self.domain {
+            Int { min, max } => {
+                let counts = [1, 2, 4]
+                    .into_iter()
+                    .filter(|count| (min..=max).contains(count));
+                format!("[{}]", counts.map(|count| count.to_string()).join(", "))
+            }
+            Real { min, .. } => format!("{min:?}"),
+            Closed(names) => format!("{:?}", &names[..names.len().min(2)]),
+            Custom(kind) => format!("{:?}", &kind.built_in()[..2]),
+            Bool => "[false, true]".to_owned(),
+            Catalog(kind) => format!("{:?}", Presets::builtin().names(kind)[0]),
+            Size => "\"64 MiB\"".to_owned(),
+            Stages => "\"4,6×14,5\"".to_owned(),
+        };
+        format!("{axis} = {values}")
     }
 }
 
@@ -227,11 +255,13 @@ const RANKS: Domain = Int {
 /// Largest count of a column, whose integers have a sign.
 pub(crate) const COUNT_MAX: u64 = i64::MAX.cast_unsigned();
 
-/// Declares the axes, one a row: meaning, name = spelling, group, studies, unit, domain, default.
+/// Declares the axes, one a row: meaning, name = spelling, group, studies, unit, domain, default, and an example where
+/// that of the domain would tell little.
 macro_rules! axes {
     ($(
         $(#[doc = $doc:literal])+
-        $axis:ident = $name:literal, $group:ident, $studies:ident, $unit:literal, $domain:expr, $default:expr;
+        $axis:ident = $name:literal, $group:ident, $studies:ident, $unit:literal, $domain:expr, $default:expr
+        $(, $example:literal)?;
     )+) => {
         closed_set! {
             /// Swept dimension.
@@ -247,80 +277,105 @@ macro_rules! axes {
             domain: $domain,
             default: $default,
             studies: $studies,
+            example: [$($example,)? ""][0],
         } ),+ ];
     };
 }
 
 axes! {
     /// Network that is trained: a preset, or one defined in the spec.
-    Model = "model", Workload, TRAINING, "", Catalog(Kind::Models), Required;
+    Model = "model", Workload, TRAINING, "", Catalog(Kind::Models), Required,
+        r#"["llama3-8b", "llama3-70b"]"#;
     /// Samples (sequences or images) per optimizer step; or batch_per_gpu in its place.
     GlobalBatch = "global_batch", Workload, TRAINING, "1", Int { min: 1, max: 2_000_000_000 },
-        OneOf(Axis::BatchPerGpu, &[Axis::Gpus]);
+        OneOf(Axis::BatchPerGpu, &[Axis::Gpus]),
+        "[256, 512, 1024]";
     /// Samples per optimizer step and GPU, for weak scaling; in place of global_batch.
     BatchPerGpu = "batch_per_gpu", Workload, TRAINING, "1", Int { min: 1, max: 1_000_000 },
-        OneOf(Axis::GlobalBatch, &[Axis::Gpus]);
+        OneOf(Axis::GlobalBatch, &[Axis::Gpus]),
+        "4";
     /// Samples per forward pass of one replica.
     MicroBatch = "micro_batch", Workload, TRAINING, "1", Int { min: 1, max: 1_000_000 },
-        Auto("auto");
+        Auto("auto"),
+        r#"["auto", 1, 2]"#;
     /// Tokens per sample.
     SeqLen = "seq_len", Workload, TRAINING, "token", Int { min: 1, max: 100_000_000 },
-        OfModel("the model's", seq_len);
+        OfModel("the model's", seq_len),
+        "{ from = 4096, to = 32768, times = 2 }";
     /// Number format of the matrix products.
     Precision = "precision", Workload, TRAINING, "", Closed(Precision::NAMES),
-        OfGpu("bf16, fp16 where the GPU lacks it", |gpu| AxisValue::name(gpu.default_precision().as_str()));
+        OfGpu("bf16, fp16 where the GPU lacks it", |gpu| AxisValue::name(gpu.default_precision().as_str())),
+        r#"["bf16", "fp8"]"#;
     /// Attention kernel; auto is the best that GPU and stack have.
-    Attention = "attention", Workload, TRAINING, "", Closed(AttentionKernel::NAMES), Auto("auto");
+    Attention = "attention", Workload, TRAINING, "", Closed(AttentionKernel::NAMES), Auto("auto"),
+        r#"["unfused", "flash2"]"#;
     /// Software generation: what is fused, what overlaps, what waits.
-    Stack = "stack", Workload, TRAINING, "", Catalog(Kind::Stacks), Name("current");
+    Stack = "stack", Workload, TRAINING, "", Catalog(Kind::Stacks), Name("current"),
+        r#"["megatron-2021", "current"]"#;
     /// Operation of a collective study.
-    Op = "op", Communication, COLLECTIVE, "", Closed(CollectiveOp::NAMES), Required;
+    Op = "op", Communication, COLLECTIVE, "", Closed(CollectiveOp::NAMES), Required,
+        r#"["all-reduce", "all-gather"]"#;
     /// Buffer of a collective study, counted as nccl-tests counts it.
-    Size = "size", Communication, COLLECTIVE, "B", Size, Required;
+    Size = "size", Communication, COLLECTIVE, "B", Size, Required,
+        r#"{ from = "8 B", to = "1 GiB", times = 8 }"#;
     /// GPU: a preset, or one defined in the spec.
-    Gpu = "gpu", Cluster, BOTH, "", Catalog(Kind::Gpus), Required;
+    Gpu = "gpu", Cluster, BOTH, "", Catalog(Kind::Gpus), Required,
+        r#"["a100-80gb-sxm", "h100-sxm"]"#;
     /// Servers; or gpus in its place.
     Nodes = "nodes", Cluster, BOTH, "1", Int { min: 1, max: 1_000_000 },
-        OneOf(Axis::Gpus, &[Axis::GpusPerNode]);
+        OneOf(Axis::Gpus, &[Axis::GpusPerNode]),
+        "{ from = 1, to = 64, times = 2 }";
     /// GPUs: whole nodes above one, part of a full node below; in place of nodes.
-    Gpus = "gpus", Cluster, BOTH, "1", RANKS, OneOf(Axis::Nodes, &[Axis::GpusPerNode]);
+    Gpus = "gpus", Cluster, BOTH, "1", RANKS, OneOf(Axis::Nodes, &[Axis::GpusPerNode]),
+        "[4, 8, 64]";
     /// GPUs of one server.
     GpusPerNode = "gpus_per_node", Cluster, BOTH, "1", Int { min: 1, max: 1_024 },
-        OfCluster("the cluster's", |cluster| AxisValue::Int(u64::from(cluster.gpus_per_node)));
+        OfCluster("the cluster's", |cluster| AxisValue::Int(u64::from(cluster.gpus_per_node))),
+        "4";
     /// Node and fabric: NVLink domain, NICs, switches.
     Cluster = "cluster", Cluster, BOTH, "", Catalog(Kind::Clusters),
-        OfGpu("the GPU's usual one", |gpu| AxisValue::name(&gpu.cluster));
+        OfGpu("the GPU's usual one", |gpu| AxisValue::name(&gpu.cluster)),
+        r#"["dgx-h100", "aws-p5"]"#;
     /// Network between nodes: one of the program's, or one that the spec describes.
     Topology = "topology", Cluster, BOTH, "", Custom(CustomKind::Topologies),
-        OfCluster("the cluster's", |cluster| AxisValue::name(cluster.fabric.topology.as_str()));
+        OfCluster("the cluster's", |cluster| AxisValue::name(cluster.fabric.topology.as_str())),
+        r#"["rail", "fat-tree"]"#;
     /// Downlink over uplink capacity of the leaf switches.
     Oversubscription = "oversubscription", Cluster, BOTH, "1", Real { min: 1.0, max: 1_000.0 },
-        OfCluster("the cluster's", |cluster| AxisValue::Real(cluster.fabric.oversubscription));
+        OfCluster("the cluster's", |cluster| AxisValue::Real(cluster.fabric.oversubscription)),
+        "[1.0, 2.0, 4.0]";
     /// Network rate per GPU, one direction.
     NicGbitPerS = "nic_gbit_per_s", Cluster, BOTH, "Gbit/s", Real { min: 0.001, max: 1_000_000.0 },
         OfNode("the cluster's", |cluster, gpus| {
             AxisValue::Real(cluster.nic_bandwidth_of_each(gpus).as_gbit_per_s())
-        });
+        }),
+        "[100, 400]";
     /// Tensor-parallel ranks.
     Tp = "tp", Parallelism, TRAINING, "1", RANKS, Auto("auto");
     /// Pipeline stages.
     Pp = "pp", Parallelism, TRAINING, "1", RANKS, Auto("auto");
     /// Context-parallel ranks.
-    Cp = "cp", Parallelism, TRAINING, "1", RANKS, Auto("auto");
+    Cp = "cp", Parallelism, TRAINING, "1", RANKS, Auto("auto"),
+        "[1, 2]";
     /// Expert-parallel ranks.
-    Ep = "ep", Parallelism, TRAINING, "1", RANKS, Auto("auto");
+    Ep = "ep", Parallelism, TRAINING, "1", RANKS, Auto("auto"),
+        "[1, 2]";
     /// Model chunks per pipeline stage.
-    Vpp = "vpp", Parallelism, TRAINING, "1", Int { min: 1, max: 1_000 }, Auto("auto");
+    Vpp = "vpp", Parallelism, TRAINING, "1", Int { min: 1, max: 1_000 }, Auto("auto"),
+        r#"["auto", 2]"#;
     /// Data-parallel replicas; given, it must agree with gpus / (tp·pp·cp).
     Dp = "dp", Parallelism, TRAINING, "1", RANKS,
-        OfAxes("gpus / (tp·pp·cp)", &[Axis::Gpus, Axis::Tp, Axis::Pp, Axis::Cp]);
+        OfAxes("gpus / (tp·pp·cp)", &[Axis::Gpus, Axis::Tp, Axis::Pp, Axis::Cp]),
+        "[1, 2]";
     /// Tensor-parallel ranks inside experts.
     Etp = "etp", Parallelism, TRAINING, "1", RANKS, Count(1);
     /// Layers of each pipeline stage, chunk-major with vpp > 1: "4,6×14,5".
     LayersPerStage = "layers_per_stage", Parallelism, TRAINING, "", Stages,
-        Auto("even, embedding and loss counted as the stack does");
+        Auto("even, embedding and loss counted as the stack does"),
+        r#""16×2""#;
     /// ZeRO stage; 3 is FSDP.
-    Zero = "zero", Parallelism, TRAINING, "1", Int { min: 0, max: 3 }, Auto("auto");
+    Zero = "zero", Parallelism, TRAINING, "1", Int { min: 0, max: 3 }, Auto("auto"),
+        "[1, 3]";
     /// Whether tensor parallelism shards the tokens of norms too.
     SequenceParallel = "sequence_parallel", Parallelism, TRAINING, "", Bool,
         Auto("auto: on when tp > 1");
@@ -330,7 +385,8 @@ axes! {
     Schedule = "schedule", Parallelism, TRAINING, "", Closed(PipelineSchedule::NAMES), Auto("auto");
     /// Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients.
     Collective = "collective", Communication, BOTH, "", Custom(CustomKind::Collectives),
-        Auto("auto");
+        Auto("auto"),
+        r#"["ring", "tree"]"#;
     /// Wire protocol of a collective study.
     Protocol = "protocol", Communication, COLLECTIVE, "", Closed(Protocol::NAMES), Auto("auto");
     /// Whether data-parallel communication runs beside compute.
@@ -344,14 +400,18 @@ axes! {
         Auto("as the usual framework for that layout");
     /// Gradient bucket.
     BucketMib = "bucket_mib", Communication, TRAINING, "MiB", Real { min: 0.001, max: 1_000_000.0 },
-        Auto("the framework's");
+        Auto("the framework's"),
+        "[25.0, 100.0]";
     /// Coefficient of variation of kernel times; 0 is deterministic.
-    Variability = "variability", Run, TRAINING, "1", Real { min: 0.0, max: 10.0 }, Number(0.0);
+    Variability = "variability", Run, TRAINING, "1", Real { min: 0.0, max: 10.0 }, Number(0.0),
+        "[0.0, 0.05]";
     /// Simulated steps, used when variability > 0.
     Iterations = "iterations", Run, TRAINING, "1", Int { min: 1, max: 1_000_000 },
-        Count(RunSettings::ITERATIONS as u64);
+        Count(RunSettings::ITERATIONS as u64),
+        "100";
     /// Seed of the draws, used when variability > 0.
-    Seed = "seed", Run, TRAINING, "1", Int { min: 0, max: COUNT_MAX }, Count(0);
+    Seed = "seed", Run, TRAINING, "1", Int { min: 0, max: COUNT_MAX }, Count(0),
+        "[0, 1, 2]";
 }
 
 /// Tokens of a model's samples; images have none.

@@ -1,4 +1,5 @@
-//! Whole results of small specs, held as text: a change of physics is a diff that a reviewer reads.
+//! Whole results of small specs, and the guide's list of axes, held as text: a change of physics is a diff that a
+//! reviewer reads.
 //!
 //! Each `tests/golden/NAME.toml` is run, and every column of every point that has a value anywhere, with what
 //! `sweep explain` says of the point in the first line of the file (`# explain 1`), has to be `NAME.txt` beside it.
@@ -17,8 +18,10 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::util::display::array_value_to_string;
+use clustersweep::spec::{Overrides, Spec, Syntax};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rayon::prelude::*;
+use serde_json::Value;
 
 use crate::desk::Desk;
 
@@ -115,6 +118,120 @@ fn diff(kept: &str, found: &str) -> String {
         .filter(|line| !old.contains(line))
         .map(|line| format!("+ {line}"));
     gone.chain(come).take(SHOWN).collect::<Vec<_>>().join("\n")
+}
+
+/// Page of the guide that lists every axis.
+const AXES_PAGE: &str = "docs/axes.md";
+
+/// Beginning of that page.
+const AXES_HEAD: &str = "\
+# Axes
+
+What a `[grid]`, a `[[zip]]`, a `[[point]]` and `[defaults]` can give, as `sweep list axes` shows it. An axis takes one
+value, a list, or a range: `{ from = 1, to = 128, times = 2 }` (1, 2, 4 … 128) or `{ from, to, step }`. `auto` stands
+beside values where it is the default. This page is written by `UPDATE_GOLDEN=1 cargo test --test it golden`.
+";
+
+/// The page, from what the program says of its axes.
+fn axes_page() -> String {
+    let listed = Desk::new().sweep(&["list", "axes", "--format", "json"]);
+    let axes: Vec<Value> = serde_json::from_str(&listed.expect_code(0).stdout).unwrap();
+    let text = |axis: &Value, key: &str| axis[key].as_str().unwrap_or_default().to_owned();
+    let mut page = AXES_HEAD.to_owned();
+    let mut groups: Vec<String> = axes.iter().map(|axis| text(axis, "group")).collect();
+    groups.sort();
+    groups.dedup();
+    for group in groups {
+        writeln!(page, "\n## {group}\n").unwrap();
+        writeln!(page, "| axis | meaning | values | left out | for example |").unwrap();
+        writeln!(page, "|---|---|---|---|---|").unwrap();
+        for axis in axes.iter().filter(|axis| text(axis, "group") == group) {
+            let cells = ["name", "meaning", "values", "default", "example"];
+            let [name, meaning, values, default, example] = cells.map(|key| text(axis, key));
+            let left_out = if default.is_empty() {
+                "has to be given"
+            } else {
+                &default
+            };
+            let of = match &axis["studies"].as_array().unwrap()[..] {
+                [only] if only == "collective" => " Collective studies only.",
+                _ => "",
+            };
+            writeln!(
+                page,
+                "| `{name}` | {meaning}{of} | {values} | {left_out} | `{example}` |"
+            )
+            .unwrap();
+        }
+    }
+    page
+}
+
+#[test]
+fn the_guide_lists_every_axis() {
+    let found = axes_page();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(AXES_PAGE, &found).unwrap();
+    }
+    let kept = std::fs::read_to_string(AXES_PAGE).unwrap_or_default();
+    assert!(
+        kept == found,
+        "axes changed; UPDATE_GOLDEN=1 writes {AXES_PAGE} anew:\n{}",
+        diff(&kept, &found)
+    );
+}
+
+// Each example in place of the axis of a spec that has everything else.
+#[test]
+fn every_example_of_an_axis_is_a_line_of_a_spec() {
+    const TRAINING: &[&str] = &[
+        "gpu = 'h100-sxm'",
+        "nodes = 8",
+        "model = 'llama3-8b'",
+        "global_batch = 512",
+    ];
+    const COLLECTIVE: &[&str] = &[
+        "gpu = 'h100-sxm'",
+        "nodes = 2",
+        "op = 'all-reduce'",
+        "size = '1 MiB'",
+    ];
+    let listed = Desk::new().sweep(&["list", "axes", "--format", "json"]);
+    let axes: Vec<Value> = serde_json::from_str(&listed.expect_code(0).stdout).unwrap();
+    for axis in axes {
+        let (name, example) = (
+            axis["name"].as_str().unwrap(),
+            axis["example"].as_str().unwrap(),
+        );
+        let study = axis["studies"][0].as_str().unwrap();
+        let others = if study == "training" {
+            TRAINING
+        } else {
+            COLLECTIVE
+        };
+        // Of an exclusive pair the spec gives one.
+        let replaced = match name {
+            "gpus" => "nodes",
+            "batch_per_gpu" => "global_batch",
+            other => other,
+        };
+        let others = others
+            .iter()
+            .filter(|line| line.split(' ').next() != Some(replaced));
+        let lines: Vec<&str> = others.copied().chain([example]).collect();
+        let text = format!("kind = '{study}'\n[grid]\n{}", lines.join("\n"));
+        let spec = Spec::parse("example", &text, Syntax::Toml, &Overrides::default());
+        let spec = spec.unwrap_or_else(|error| panic!("{text}\n{error}"));
+        assert!(spec.plan().len() > 0, "{text}");
+    }
+}
+
+#[test]
+fn the_list_of_axes_fits_a_terminal() {
+    let listed = Desk::new().sweep(&["list", "axes"]).expect_code(0).stdout;
+    for line in listed.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
 }
 
 #[test]

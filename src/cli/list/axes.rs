@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::listing::{Listing, table, wanted};
+use super::listing::{Listing, wanted};
 use crate::cli::exit::Failure;
+use crate::report::text::{Table, Text};
 use crate::spec::axis::COUNT_MAX;
-use crate::spec::{AXES, AxisInfo, Domain};
+use crate::spec::{AXES, AxisGroup, AxisInfo, Domain};
 
-/// Axes with their values and defaults.
+/// Axes with their values and defaults, by group.
 pub(super) fn listing(names: &[String]) -> Result<Listing, Failure> {
     let axes = wanted("axis", names, AXES, |info| info.axis.as_str())?;
-    let rows = axes.into_iter().map(|info| {
+    let json = axes.iter().map(|info| {
         let studies: Vec<&str> = info.studies.iter().map(|kind| kind.as_str()).collect();
         json!({
             "name": info.axis.as_str(),
@@ -21,11 +22,42 @@ pub(super) fn listing(names: &[String]) -> Result<Listing, Failure> {
             "default": Some(info.default.words()).filter(|words| !words.is_empty()),
             "studies": studies,
             "meaning": info.doc,
+            "example": info.example(),
         })
     });
-    let json: Vec<Value> = rows.collect();
-    let text = table(&["name", "group", "values", "default", "meaning"], &json);
-    Ok(Listing { text, json })
+    Ok(Listing {
+        json: json.collect::<Vec<Value>>(),
+        text: text(&axes),
+    })
+}
+
+/// One table of 80 columns a group.
+fn text(axes: &[&AxisInfo]) -> String {
+    let mut text = Text::default();
+    for group in AxisGroup::ALL {
+        let of_group = axes.iter().filter(|info| info.group == *group);
+        let mut rows = of_group.peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        let headings = [
+            ("AXIS", 17),
+            ("VALUES", 22),
+            ("DEFAULT", 12),
+            ("MEANING", 26),
+        ];
+        let mut table = Table::fixed(&headings);
+        for info in rows {
+            table.row([
+                info.axis.to_string(),
+                domain(info),
+                info.default.words(),
+                info.doc.to_owned(),
+            ]);
+        }
+        writeln!(text, "{group}\n{}", table.render());
+    }
+    text.finish()
 }
 
 /// The values of an axis in words.
