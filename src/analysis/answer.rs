@@ -39,7 +39,7 @@ impl WorkCost {
         let measured = size.point.measured?;
         if let Some(training) = size.training {
             return Some(Self {
-                time_s: training.time_s(),
+                time_s: training.time_s,
                 gpu_hours: training.gpu_hours,
                 usd: training.cost_usd,
             });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, BooleanArray};
 use serde::Serialize;
 
+use super::training_cost::TrainingCost;
 use crate::record::{
     Bottleneck, Column, MemberColumn, NumberColumn, PointColumn, PointStatus, ReadError, Rows,
     TextColumn, columns,
@@ -118,6 +119,9 @@ pub struct Measured {
     pub cost_per_mtoken_usd: Option<f64>,
     /// Energy of one step.
     pub energy_per_step_kwh: Option<f64>,
+    /// The whole training; `None` without its tokens or samples.
+    #[serde(skip)]
+    pub training: Option<TrainingCost>,
 }
 
 impl Measured {
@@ -215,6 +219,10 @@ numeric_columns! {
     cost_per_step = COST_PER_STEP_USD,
     cost_per_mtoken = COST_PER_MTOKEN_USD,
     energy_per_step = ENERGY_PER_STEP_KWH,
+    goodput = GOODPUT,
+    days = DAYS,
+    total_cost = TOTAL_COST_USD,
+    total_energy = TOTAL_ENERGY_KWH,
 }
 
 /// Columns that the analysis reads besides the axes.
@@ -336,6 +344,20 @@ impl<'a> PointColumns<'a> {
             cost_per_step_usd: numbers.cost_per_step.get(row),
             cost_per_mtoken_usd: numbers.cost_per_mtoken.get(row),
             energy_per_step_kwh: numbers.energy_per_step.get(row),
+            training: self.training(row),
+        })
+    }
+
+    /// The whole training of a row that ran.
+    fn training(&self, row: usize) -> Option<TrainingCost> {
+        let numbers = &self.numbers;
+        let days = numbers.days.get(row)?;
+        Some(TrainingCost {
+            goodput: numbers.goodput.get(row)?,
+            time_s: 86_400.0 * days,
+            gpu_hours: 24.0 * days * numbers.gpus.get(row)?,
+            cost_usd: numbers.total_cost.get(row),
+            energy_kwh: numbers.total_energy.get(row),
         })
     }
 }

@@ -144,6 +144,7 @@ mod tests {
             cost_per_step_usd: Some(usd_per_hour * step_time_s / 3_600.0),
             cost_per_mtoken_usd: None,
             energy_per_step_kwh: None,
+            training: None,
         };
         Series {
             key: vec![(Axis::Collective, KeyValue::Text(collective.into()))],

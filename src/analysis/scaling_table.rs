@@ -164,6 +164,16 @@ impl<'a> SizeRow<'a> {
             "usl_error", "1", F64, |r| r.fits().usl_error,
                 "Root mean square of the log residuals of the Universal Scalability Law.";
         }
+        Money {
+            "goodput", "1", F64, |r| r.size.training.map(|t| t.goodput),
+                "Time that the steps of the whole training take by themselves over its expected time; null without tokens or samples in [analysis].";
+            "days", "d", F64, |r| r.size.training.map(|t| t.days()),
+                "Expected days of the whole training; null without tokens or samples.";
+            "total_cost_usd", "USD", F64, |r| r.size.training.and_then(|t| t.cost_usd),
+                concat!("Rent for these days; null without a price, and without tokens or samples. Prices of presets: ", price_list!(), ".");
+            "total_energy_kwh", "kWh", F64, |r| r.size.training.and_then(|t| t.energy_kwh),
+                "Energy of the GPUs for these days; null without a power limit, and without tokens or samples.";
+        }
     };
 
     /// Every column, in the order of the file, those of some metrics last; GPUs and servers are columns already.
@@ -250,7 +260,7 @@ mod tests {
         efficiency_of_best is_breakdown breakdown_gpus breakdown_status breakdown_cause knee_gpus serial_fraction \
         serial_fraction_low serial_fraction_high usl_contention usl_contention_low usl_contention_high usl_coherency \
         usl_coherency_low usl_coherency_high fit_error fit_note peak_gpus recommended_gpus recommended_why \
-        cost_per_mtoken_usd";
+        cost_per_mtoken_usd goodput days total_cost_usd total_energy_kwh";
 
     #[test]
     fn the_promised_columns_are_there_once_and_one_for_every_axis() {

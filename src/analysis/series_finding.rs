@@ -65,7 +65,7 @@ pub struct SizeFinding {
     pub efficiency: Option<Efficiency>,
     /// Whether it lies under the upper envelope of the curve: a tooth of divisibility.
     pub sawtooth: bool,
-    /// A whole training at this size; `None` where the number of tokens is not set.
+    /// A whole training at this size; `None` without its tokens or samples.
     pub training: Option<TrainingCost>,
 }
 
@@ -194,7 +194,7 @@ pub(crate) fn series_finding(
         knee,
         fits,
         choice,
-        sizes: size_findings(series.points, &efficiency, &teeth, settings),
+        sizes: size_findings(series.points, &efficiency, &teeth),
     }
 }
 
@@ -203,7 +203,6 @@ fn size_findings(
     points: Vec<SizePoint>,
     efficiency: &[Efficiency],
     teeth: &[bool],
-    settings: &AnalysisSettings,
 ) -> Vec<SizeFinding> {
     let mut found = efficiency.iter().zip(teeth);
     points
@@ -214,7 +213,7 @@ fn size_findings(
                 None => None,
             };
             SizeFinding {
-                training: TrainingCost::new(&point, settings),
+                training: point.measured.and_then(|measured| measured.training),
                 point,
                 efficiency: of_point.map(|(efficiency, _)| *efficiency),
                 sawtooth: of_point.is_some_and(|(_, tooth)| *tooth),

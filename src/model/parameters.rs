@@ -24,7 +24,6 @@ pub(crate) struct Parameters {
 
 impl Parameters {
     /// All trained parameters.
-    #[cfg(test)]
     pub(crate) const fn total(self) -> u64 {
         self.without_mtp() + self.mtp
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::catalog::price_list;
 use crate::record::column::{Cell, Column, ColumnGroup, Read, TableRow, columns, with_axes};
+use crate::record::metrics::StepMetrics;
 use crate::record::point::Record;
 use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, StepPart};
 use crate::spec::{AXES, Axis, AxisInfo, AxisValue, ColumnType, Operand, StudyKind};
@@ -168,6 +169,15 @@ columns! {
             concat!("Rent per million tokens; null without a price and for images. Prices of presets: ", price_list!(), ".");
         ENERGY_PER_STEP_KWH = "energy_per_step_kwh", "kWh", F64, |r| r.metrics().and_then(|m| m.energy_per_step_kwh),
             "Energy of the GPUs at their power limit for one step, hosts and cooling left out: power · gpus · step_time_s; null without a power limit.";
+        GOODPUT = "goodput", "1", F64, |r| r.metrics().and_then(|m| m.whole).map(|w| w.goodput),
+            "Time that the steps of the whole training take by themselves over its expected time with slow nodes, data, evaluations, checkpoints, \
+             failures and restarts ([analysis]); null without tokens or samples.";
+        DAYS = "days", "d", F64, |r| r.metrics().and_then(|m| m.whole).map(|w| w.days),
+            "Expected days of the whole training, everything of goodput included; null without tokens or samples.";
+        TOTAL_COST_USD = "total_cost_usd", "USD", F64, |r| r.metrics().and_then(StepMetrics::total_cost_usd),
+            concat!("Rent of all GPUs for these days; null without a price, and without tokens or samples. Prices of presets: ", price_list!(), ".");
+        TOTAL_ENERGY_KWH = "total_energy_kwh", "kWh", F64, |r| r.metrics().and_then(StepMetrics::total_energy_kwh),
+            "Energy of the GPUs at their power limit over these days, hosts and cooling left out; null without a power limit, and without tokens or samples.";
     }
     Effort {
         EVENTS = "events", "1", U64, Record::events,

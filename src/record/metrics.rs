@@ -5,10 +5,11 @@ use itertools::Itertools as _;
 use crate::collective::CollectiveOp;
 use crate::model::Architecture;
 use crate::record::lost_time::{Bottleneck, LossContext, LostTime};
+use crate::record::whole_training::WholeTraining;
 use crate::simulation::{
     CollectiveReport, CollectiveScenario, StepPart, StepReport, TimeShares, TrainingScenario,
 };
-use crate::spec::BottleneckThresholds;
+use crate::spec::{AnalysisSettings, BottleneckThresholds};
 use crate::units::SimDuration;
 
 /// Metrics derived from a simulated step.
@@ -44,6 +45,8 @@ pub(crate) struct StepMetrics {
     pub cost_per_mtoken_usd: Option<f64>,
     /// Energy of the GPUs for one step, in kWh.
     pub energy_per_step_kwh: Option<f64>,
+    /// The whole training; `None` without its tokens or samples.
+    pub whole: Option<WholeTraining>,
 }
 
 impl StepMetrics {
@@ -51,8 +54,9 @@ impl StepMetrics {
     pub(crate) fn new(
         scenario: &TrainingScenario,
         step: &StepReport,
-        thresholds: &BottleneckThresholds,
+        settings: &AnalysisSettings,
     ) -> Self {
+        let thresholds = &settings.thresholds;
         let seconds = step.step_time().as_secs_f64();
         let gpus = f64::from(scenario.gpus);
         let tokens = match scenario.model.architecture {
@@ -99,7 +103,18 @@ impl StepMetrics {
                 .gpu
                 .power
                 .map(|power| power.as_watts() * gpus * seconds / 3.6e6),
+            whole: WholeTraining::new(scenario, step, settings),
         }
+    }
+
+    /// Rent for the whole training, in US dollars.
+    pub(crate) fn total_cost_usd(&self) -> Option<f64> {
+        Some(self.whole?.total(self.cost_per_step_usd?))
+    }
+
+    /// Energy of the GPUs for the whole training, in kWh.
+    pub(crate) fn total_energy_kwh(&self) -> Option<f64> {
+        Some(self.whole?.total(self.energy_per_step_kwh?))
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod column;
 pub mod columns;
 mod counts;
 mod custom_columns;
+mod interruptions;
 mod lost_time;
 pub(crate) mod merge;
 pub(crate) mod metrics;
@@ -16,6 +17,7 @@ pub mod provenance;
 pub(crate) mod read;
 mod read_error;
 mod rows;
+mod whole_training;
 pub(crate) mod write;
 
 pub use batch::{points_batch, points_schema};

@@ -54,7 +54,7 @@ impl Record {
     ) -> Self {
         let metrics = match (&scenario, &end) {
             (Some(Scenario::Training(training)), PointEnd::Outcome(Outcome::Completed(step))) => {
-                Some(StepMetrics::new(training, step, &analysis.thresholds))
+                Some(StepMetrics::new(training, step, analysis))
             }
             _ => None,
         };

@@ -24,7 +24,14 @@ use crate::spec::StudyKind;
 const BATCH_ROWS: usize = 8_192;
 
 /// Columns that earlier versions did not write yet; where they are missing every cell is null.
-const LATER: &[&str] = &[columns::REASON_KIND.name, columns::TIGHT.name];
+const LATER: &[&str] = &[
+    columns::REASON_KIND.name,
+    columns::TIGHT.name,
+    columns::GOODPUT.name,
+    columns::DAYS.name,
+    columns::TOTAL_COST_USD.name,
+    columns::TOTAL_ENERGY_KWH.name,
+];
 
 /// Reads columns of one `points.parquet` by name, in any order and among any others.
 #[derive(Debug)]

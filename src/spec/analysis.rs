@@ -9,16 +9,53 @@ pub struct AnalysisSettings {
     pub efficiency_threshold: f64,
     /// Tokens of the whole training, for its time and cost.
     pub tokens: Option<f64>,
+    /// Samples of the whole training, in place of its tokens.
+    pub samples: Option<f64>,
+    /// What a training spends time on besides its steps.
+    pub beside: BesideStep,
+    /// Thresholds of bottlenecks.
+    pub thresholds: BottleneckThresholds,
+}
+
+/// What a training spends time on besides its steps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BesideStep {
     /// Mean time between failures of one node, in hours.
     pub node_mtbf_hours: Option<f64>,
+    /// Time from a failure to the first step after it.
+    pub restart_time: Option<SimDuration>,
     /// Size of a checkpoint; `None`: weights and optimizer states of the model.
     pub checkpoint_size: Option<Bytes>,
     /// Rate at which a checkpoint of the whole job is written.
     pub checkpoint_bandwidth: Option<Bandwidth>,
-    /// Time from a failure to the first step after it.
-    pub restart_time: Option<SimDuration>,
-    /// Thresholds of bottlenecks.
-    pub thresholds: BottleneckThresholds,
+    /// Whether steps go on while a checkpoint is written.
+    pub checkpoint_async: bool,
+    /// Work between two checkpoints; `None`: what loses least.
+    pub checkpoint_interval: Option<SimDuration>,
+    /// Evaluations between the steps.
+    pub evaluation: Option<Evaluation>,
+    /// Rate at which the whole job reads its data.
+    pub data_bandwidth: Option<Bandwidth>,
+    /// Nodes that compute slower than the others.
+    pub slow_nodes: Option<SlowNodes>,
+}
+
+/// Evaluations between the steps of a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Steps from one to the next.
+    pub every: f64,
+    /// Forward passes over a global batch in each.
+    pub steps: f64,
+}
+
+/// Nodes that compute slower than the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SlowNodes {
+    /// Their number in a job.
+    pub nodes: f64,
+    /// Time of their kernels over that of the others, from 1.
+    pub factor: f64,
 }
 
 /// Fractions from which a cause is listed in `exceeded`, and the memory's headroom, each 0–1.
@@ -41,10 +78,8 @@ impl Default for AnalysisSettings {
         Self {
             efficiency_threshold: 0.8,
             tokens: None,
-            node_mtbf_hours: None,
-            checkpoint_size: None,
-            checkpoint_bandwidth: None,
-            restart_time: None,
+            samples: None,
+            beside: BesideStep::default(),
             thresholds: BottleneckThresholds::default(),
         }
     }

@@ -34,6 +34,8 @@ pub(super) enum Shape {
     Share,
     /// A number over 0.
     Positive,
+    /// A number from 1 on.
+    AtLeastOne,
     Bool,
     /// Axes of a chart, or `true` for both.
     LogAxes,
@@ -132,14 +134,30 @@ pub(super) const ANALYSIS: &[Key] = keys! {
     "efficiency_threshold" = Shape::Fraction;
     /// Tokens of the whole training, for its time and cost.
     "tokens" = Shape::Positive;
+    /// Samples of the whole training, in place of its tokens.
+    "samples" = Shape::Positive;
     /// Mean time between failures of one node, in hours.
     "node_mtbf_hours" = Shape::Positive;
-    /// Size of a checkpoint: "500 GB".
-    "checkpoint_size" = Shape::Text;
-    /// Rate at which a checkpoint is written: "20 GB/s".
-    "checkpoint_bandwidth" = Shape::Text;
     /// Time from a failure to the next step: "300 s".
     "restart_time" = Shape::Text;
+    /// Size of a checkpoint, "500 GB"; by default weights and optimizer states.
+    "checkpoint_size" = Shape::Text;
+    /// Rate at which a checkpoint of the job is written: "20 GB/s".
+    "checkpoint_bandwidth" = Shape::Text;
+    /// Whether steps go on while a checkpoint is written (false).
+    "checkpoint_async" = Shape::Bool;
+    /// Time from one checkpoint to the next, "30 min"; by default what loses least.
+    "checkpoint_interval" = Shape::Text;
+    /// Steps from one evaluation to the next.
+    "evaluation_every" = Shape::Count;
+    /// Global batches of an evaluation, each a forward pass.
+    "evaluation_steps" = Shape::Count;
+    /// Rate at which the job reads its data: "2 GB/s".
+    "data_bandwidth" = Shape::Text;
+    /// Nodes of a job whose kernels take longer.
+    "slow_nodes" = Shape::Count;
+    /// Time of their kernels over that of the others.
+    "slow_factor" = Shape::AtLeastOne;
     /// Fractions from which a bottleneck is listed.
     "thresholds" = Shape::Table(&table(THRESHOLDS, &[]));
 };

@@ -57,8 +57,8 @@ use std::sync::Arc;
 
 use itertools::Itertools;
 
-pub use analysis::AnalysisSettings;
 pub(crate) use analysis::BottleneckThresholds;
+pub use analysis::{AnalysisSettings, BesideStep};
 pub(crate) use axis::{AXES, AxisGroup, AxisInfo, Domain};
 pub use axis::{Axis, ColumnType, StudyKind};
 pub(crate) use config_json::model_of_config;
@@ -197,7 +197,7 @@ impl Spec {
             return Err(SpecError::Faults(faults.into_found()));
         };
         Ok(Self {
-            warnings: repeated::points(&parts, &plan).into_iter().collect(),
+            warnings: warnings(top, &parts, &plan),
             resolved: text::resolved(&heading, &parts, &names.tables),
             name: heading.name,
             description: heading.description,
@@ -347,6 +347,14 @@ fn plan(
         )));
     }
     plan
+}
+
+/// Doubts that do not prevent a run.
+fn warnings(top: &[Entry], parts: &Parts, plan: &Plan) -> Vec<Diagnostic> {
+    let analysis = find(top, "analysis");
+    let idle = analysis.map(|entry| settings::without_effect(&entry.node));
+    let repeated = repeated::points(parts, plan).into_iter();
+    repeated.chain(idle.into_iter().flatten()).collect()
 }
 
 /// Refuses a `where` that keeps no point, and says which clause drops how many.

@@ -55,6 +55,7 @@ fn key_schema(shape: Shape) -> Value {
         Shape::OneOf(names, default) => json!({ "enum": names, "default": default }),
         Shape::Fraction => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }),
         Shape::Share => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+        Shape::AtLeastOne => json!({ "type": "number", "minimum": 1 }),
         Shape::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::LogAxes => {

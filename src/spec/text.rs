@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use itertools::Itertools;
 
-use crate::spec::analysis::AnalysisSettings;
+use crate::spec::analysis::{AnalysisSettings, BesideStep};
 use crate::spec::axis_values::AxisValues;
 use crate::spec::read::{Given, Heading, Parts, Table};
 use crate::spec::value::AxisValue;
@@ -89,35 +89,19 @@ fn analysis(text: &mut String, settings: &AnalysisSettings) {
     let AnalysisSettings {
         efficiency_threshold,
         tokens,
-        node_mtbf_hours,
-        checkpoint_size,
-        checkpoint_bandwidth,
-        restart_time,
+        samples,
+        beside,
         thresholds,
     } = settings;
     let real = |number: f64| AxisValue::Real(number).to_toml();
     text.push_str("\n[analysis]\n");
     line(text, "efficiency_threshold", &real(*efficiency_threshold));
-    if let Some(tokens) = tokens {
-        line(text, "tokens", &real(*tokens));
+    for (key, amount) in [("tokens", tokens), ("samples", samples)] {
+        if let Some(amount) = amount {
+            line(text, key, &real(*amount));
+        }
     }
-    if let Some(hours) = node_mtbf_hours {
-        line(text, "node_mtbf_hours", &real(*hours));
-    }
-    if let Some(size) = checkpoint_size {
-        line(text, "checkpoint_size", &AxisValue::Size(*size).to_toml());
-    }
-    if let Some(bandwidth) = checkpoint_bandwidth {
-        let bytes = real(bandwidth.as_bytes_per_s());
-        line(
-            text,
-            "checkpoint_bandwidth",
-            &quoted(&format!("{bytes} B/s")),
-        );
-    }
-    if let Some(time) = restart_time {
-        line(text, "restart_time", &quoted(&exact_time(*time)));
-    }
+    beside_step(text, beside);
     text.push_str("\n[analysis.thresholds]\n");
     line(text, "gpu_utilization", &real(thresholds.gpu_utilization));
     line(text, "memory", &real(thresholds.memory));
@@ -127,6 +111,58 @@ fn analysis(text: &mut String, settings: &AnalysisSettings) {
         &real(thresholds.exposed_communication),
     );
     line(text, "bubble", &real(thresholds.bubble));
+}
+
+fn beside_step(text: &mut String, settings: &BesideStep) {
+    let BesideStep {
+        node_mtbf_hours,
+        restart_time,
+        checkpoint_size,
+        checkpoint_bandwidth,
+        checkpoint_async,
+        checkpoint_interval,
+        evaluation,
+        data_bandwidth,
+        slow_nodes,
+    } = settings;
+    let real = |number: f64| AxisValue::Real(number).to_toml();
+    let numbers = [
+        ("node_mtbf_hours", *node_mtbf_hours),
+        ("evaluation_every", evaluation.map(|it| it.every)),
+        ("evaluation_steps", evaluation.map(|it| it.steps)),
+        ("slow_nodes", slow_nodes.map(|it| it.nodes)),
+        ("slow_factor", slow_nodes.map(|it| it.factor)),
+    ];
+    for (key, number) in numbers {
+        if let Some(number) = number {
+            line(text, key, &real(number));
+        }
+    }
+    if let Some(size) = checkpoint_size {
+        line(text, "checkpoint_size", &AxisValue::Size(*size).to_toml());
+    }
+    let rates = [
+        ("checkpoint_bandwidth", checkpoint_bandwidth),
+        ("data_bandwidth", data_bandwidth),
+    ];
+    for (key, rate) in rates {
+        if let Some(rate) = rate {
+            let bytes = real(rate.as_bytes_per_s());
+            line(text, key, &quoted(&format!("{bytes} B/s")));
+        }
+    }
+    if *checkpoint_async {
+        line(text, "checkpoint_async", "true");
+    }
+    let times = [
+        ("restart_time", restart_time),
+        ("checkpoint_interval", checkpoint_interval),
+    ];
+    for (key, time) in times {
+        if let Some(time) = time {
+            line(text, key, &quoted(&exact_time(*time)));
+        }
+    }
 }
 
 fn exact_time(time: SimDuration) -> String {

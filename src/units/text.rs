@@ -150,6 +150,8 @@ const DURATION: Notation = Notation {
         ("µs", 1e-6),
         ("ms", 1e-3),
         ("s", 1.0),
+        ("min", 60.0),
+        ("h", 3_600.0),
     ],
 };
 

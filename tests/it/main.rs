@@ -27,3 +27,4 @@ mod sweeps;
 mod synthetic_curves;
 mod validation;
 mod validation_bad_input;
+mod whole_training;

@@ -1,6 +1,7 @@
 //! Training steps: layout and placement, pipeline schedules, the step on the engine, the search.
 
 mod cache;
+mod checkpoint;
 mod comm_cost;
 mod costs;
 mod data_parallel_cost;
@@ -26,6 +27,7 @@ mod variability;
 mod work;
 
 pub(super) use cache::Shared;
+pub(crate) use checkpoint::checkpoint_size;
 #[cfg(test)]
 pub(crate) use timeline::SliceKind;
 pub(crate) use timeline::Track;
