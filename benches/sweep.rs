@@ -124,6 +124,7 @@ fn parquet_writer(criterion: &mut Criterion) {
                 point,
                 scenario,
                 PointEnd::Outcome(outcome),
+                &[],
                 study.analysis(),
                 study.metrics(),
             )

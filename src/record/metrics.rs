@@ -5,7 +5,7 @@ use itertools::Itertools as _;
 use crate::collective::CollectiveOp;
 use crate::model::Architecture;
 use crate::record::lost_time::{Bottleneck, LossContext, LostTime};
-use crate::record::whole_training::WholeTraining;
+use crate::record::whole_training::{PhaseStep, WholeTraining};
 use crate::simulation::{
     CollectiveReport, CollectiveScenario, StepPart, StepReport, TimeShares, TrainingScenario,
 };
@@ -54,6 +54,7 @@ impl StepMetrics {
     pub(crate) fn new(
         scenario: &TrainingScenario,
         step: &StepReport,
+        phases: &[PhaseStep],
         settings: &AnalysisSettings,
     ) -> Self {
         let thresholds = &settings.thresholds;
@@ -103,7 +104,7 @@ impl StepMetrics {
                 .gpu
                 .power
                 .map(|power| power.as_watts() * gpus * seconds / 3.6e6),
-            whole: WholeTraining::new(scenario, step, settings),
+            whole: WholeTraining::new(scenario, step, phases, settings),
         }
     }
 

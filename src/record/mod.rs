@@ -36,6 +36,7 @@ pub(crate) use read::PointsReader;
 pub(crate) use read_error::ReadError;
 pub use rows::Rows;
 pub(crate) use rows::{MemberColumn, NumberColumn, PointColumn, TextColumn};
+pub(crate) use whole_training::{PhaseStep, phase_steps};
 pub use write::TableWriter;
 pub(crate) use write::{WriteError, write_atomically};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::closed_set;
 use crate::collective::Algorithm;
 use crate::record::metrics::{Bandwidths, StepMetrics};
+use crate::record::whole_training::PhaseStep;
 use crate::simulation::{
     CollectiveReport, Layout, NetworkUse, Outcome, ReasonKind, Scenario, StepReport,
     TrainingScenario,
@@ -44,17 +45,18 @@ pub struct Record {
 }
 
 impl Record {
-    /// Puts a row together and computes its metrics; those of its spec are computed where they are asked for.
+    /// Puts a row together, with the steps of the phases of its training, and computes its metrics; those of its spec are computed where they are asked for.
     pub fn new(
         point: GridPoint,
         scenario: Option<Scenario>,
         end: PointEnd,
+        phases: &[PhaseStep],
         analysis: &AnalysisSettings,
         metrics_of_spec: &Arc<[Metric]>,
     ) -> Self {
         let metrics = match (&scenario, &end) {
             (Some(Scenario::Training(training)), PointEnd::Outcome(Outcome::Completed(step))) => {
-                Some(StepMetrics::new(training, step, analysis))
+                Some(StepMetrics::new(training, step, phases, analysis))
             }
             _ => None,
         };

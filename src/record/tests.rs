@@ -54,6 +54,7 @@ fn records_with(thresholds: &BottleneckThresholds) -> (Provenance, Vec<Record>) 
                 point,
                 scenario,
                 PointEnd::Outcome(outcome),
+                &[],
                 &analysis,
                 &spec.metrics,
             )

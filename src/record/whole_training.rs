@@ -2,8 +2,10 @@
 
 use crate::model::Architecture;
 use crate::record::interruptions::Interruptions;
-use crate::simulation::{StepPart, StepReport, TrainingScenario, checkpoint_size};
-use crate::spec::{AnalysisSettings, BesideStep};
+use crate::simulation::{
+    Scratch, StepPart, StepReport, TrainingScenario, checkpoint_size, simulate_training,
+};
+use crate::spec::{AnalysisSettings, BesideStep, Phase};
 use crate::units::SimDuration;
 
 /// Seconds of a day.
@@ -27,33 +29,79 @@ pub(crate) struct WholeTraining {
     step_times: f64,
 }
 
+/// Step of a phase of the training; `None` where the phase cannot run.
+pub(crate) type PhaseStep = Option<(TrainingScenario, StepReport)>;
+
+/// Simulates the phases of a training whose main step is that of `scenario`; each with a layout of its own, as far as the
+/// scenario leaves it open.
+pub(crate) fn phase_steps(
+    scenario: &TrainingScenario,
+    phases: &[Phase],
+    scratch: &mut Scratch,
+) -> Vec<PhaseStep> {
+    let step = |phase: &Phase| {
+        let mut scenario = scenario.clone();
+        let workload = &mut scenario.workload;
+        workload.global_batch = phase.global_batch.unwrap_or(workload.global_batch);
+        if scenario.model.transformer().is_some() {
+            workload.seq_len = phase.seq_len.unwrap_or(workload.seq_len);
+        }
+        let step = simulate_training(&scenario, scratch).ok()?;
+        Some((scenario, step))
+    };
+    phases.iter().map(step).collect()
+}
+
+/// Steps of one kind in a training.
+struct Part<'a> {
+    scenario: &'a TrainingScenario,
+    step: &'a StepReport,
+    /// Tokens or samples, as the settings count them.
+    amount: f64,
+}
+
 impl WholeTraining {
-    /// The training of so many tokens or samples as the settings say; `None` without them, and for images where they
-    /// are tokens.
+    /// The training of so many tokens or samples as the settings say: its phases, and what is left with the main step.
+    /// `None` without them, for images where they are tokens, and where a phase cannot run.
     ///
-    /// `T = n·(max(t + s, d) + e)·i` with `n` steps of `t` seconds, `s` what slow nodes add, `d` the time to read the
-    /// data of a step, `e` the share of an evaluation, and the stretch `i` of checkpoints, failures and restarts.
+    /// `T = i·Σ n·(max(t + s, d) + e)` over the phases, with `n` steps of `t` seconds, `s` what slow nodes add, `d` the
+    /// time to read the data of a step, `e` the share of an evaluation, and the stretch `i` of checkpoints, failures
+    /// and restarts.
     pub(super) fn new(
         scenario: &TrainingScenario,
         step: &StepReport,
+        phases: &[PhaseStep],
         settings: &AnalysisSettings,
     ) -> Option<Self> {
-        let steps = steps(scenario, step, settings)?;
-        let beside = &settings.beside;
-        let seconds = step.step_time().as_secs_f64();
-        let slowed = seconds + slowed_by(step, beside);
-        let reading = beside.data_bandwidth.map_or(0.0, |rate| {
-            data_bytes(scenario, step) / rate.as_bytes_per_s()
+        let mut amount = settings.tokens.or(settings.samples)?;
+        let mut parts = Vec::with_capacity(phases.len() + 1);
+        for (phase, settings) in phases.iter().zip(&settings.phases) {
+            let (scenario, step) = phase.as_ref()?;
+            amount -= settings.amount;
+            parts.push(Part {
+                scenario,
+                step,
+                amount: settings.amount,
+            });
+        }
+        parts.push(Part {
+            scenario,
+            step,
+            amount,
         });
+        let (mut productive, mut expected) = (0.0, 0.0);
+        for part in parts {
+            let steps = part.amount / part.of_step(settings)?;
+            productive += steps * part.step.step_time().as_secs_f64();
+            expected += steps * part.seconds(&settings.beside);
+        }
         let nodes = scenario.gpus.div_ceil(scenario.cluster.gpus_per_node);
-        let interruptions =
-            Interruptions::of(beside, nodes, checkpoint_size(scenario, &step.layout));
-        let each = slowed.max(reading) + evaluation(step, beside);
-        let expected = steps * each * interruptions.stretch();
+        let size = checkpoint_size(scenario, &step.layout);
+        expected *= Interruptions::of(&settings.beside, nodes, size).stretch();
         Some(Self {
-            goodput: steps * seconds / expected,
+            goodput: productive / expected,
             days: expected / DAY,
-            step_times: expected / seconds,
+            step_times: expected / step.step_time().as_secs_f64(),
         })
     }
 
@@ -63,18 +111,26 @@ impl WholeTraining {
     }
 }
 
-/// Steps of the training.
-fn steps(
-    scenario: &TrainingScenario,
-    step: &StepReport,
-    settings: &AnalysisSettings,
-) -> Option<f64> {
-    if let Some(samples) = settings.samples {
-        return Some(samples / f64::from(scenario.workload.global_batch));
+impl Part<'_> {
+    /// Samples or tokens of a step; `None` where they are tokens and the step has images.
+    fn of_step(&self, settings: &AnalysisSettings) -> Option<f64> {
+        if settings.samples.is_some() {
+            return Some(f64::from(self.scenario.workload.global_batch));
+        }
+        match self.scenario.model.architecture {
+            Architecture::Transformer(_) => Some(self.step.tokens as f64),
+            Architecture::Cnn(_) => None,
+        }
     }
-    match scenario.model.architecture {
-        Architecture::Transformer(_) => Some(settings.tokens? / step.tokens as f64),
-        Architecture::Cnn(_) => None,
+
+    /// Seconds of a step with what slow nodes, data and evaluations add.
+    fn seconds(&self, beside: &BesideStep) -> f64 {
+        let (scenario, step) = (self.scenario, self.step);
+        let slowed = step.step_time().as_secs_f64() + slowed_by(step, beside);
+        let reading = beside.data_bandwidth.map_or(0.0, |rate| {
+            data_bytes(scenario, step) / rate.as_bytes_per_s()
+        });
+        slowed.max(reading) + evaluation(step, beside)
     }
 }
 

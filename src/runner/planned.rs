@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::record::{PhaseStep, phase_steps};
 use crate::runner::play::Study;
 use crate::simulation::{Outcome, Scenario, Scratch, simulate};
 use crate::spec::{AnalysisSettings, GridPoint, Metric, Spec};
@@ -29,6 +30,13 @@ impl Study for Planned<'_> {
                 (Some(scenario), outcome)
             }
             Err(why) => (None, Outcome::Infeasible(why)),
+        }
+    }
+
+    fn play_phases(&self, scenario: &Scenario, scratch: &mut Scratch) -> Vec<PhaseStep> {
+        match scenario {
+            Scenario::Training(main) => phase_steps(main, &self.spec.analysis.phases, scratch),
+            Scenario::Collective(_) => Vec::new(),
         }
     }
 

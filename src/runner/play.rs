@@ -8,7 +8,7 @@ use std::time::Duration;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError};
 
-use crate::record::{PointEnd, PointStatus, Record};
+use crate::record::{PhaseStep, PointEnd, PointStatus, Record};
 use crate::runner::clock::Stopwatch;
 use crate::runner::interrupt::Interrupt;
 use crate::runner::progress::Progress;
@@ -25,6 +25,11 @@ pub trait Study: Sync {
 
     /// Simulates one point: its scenario, where it has one, and its outcome.
     fn play(&self, point: &GridPoint, scratch: &mut Self::Scratch) -> (Option<Scenario>, Outcome);
+
+    /// Simulates the phases of a training whose main step ran.
+    fn play_phases(&self, _: &Scenario, _: &mut Self::Scratch) -> Vec<PhaseStep> {
+        Vec::new()
+    }
 
     /// Settings by which its rows are judged.
     fn analysis(&self) -> &AnalysisSettings;
@@ -135,11 +140,15 @@ pub(crate) fn play_point<S: Study>(
     let (analysis, metrics) = (study.analysis(), study.metrics());
     let record = guarded(scratch, |scratch| {
         let (scenario, outcome) = study.play(point, scratch);
+        let mut phases = Vec::new();
+        if let (Some(scenario), Outcome::Completed(_)) = (&scenario, &outcome) {
+            phases = study.play_phases(scenario, scratch);
+        }
         let end = PointEnd::Outcome(outcome);
-        Record::new(point.clone(), scenario, end, analysis, metrics)
+        Record::new(point.clone(), scenario, end, &phases, analysis, metrics)
     });
     record.unwrap_or_else(|Crash(message)| {
         let end = PointEnd::Crashed(message);
-        Record::new(point.clone(), None, end, analysis, metrics)
+        Record::new(point.clone(), None, end, &[], analysis, metrics)
     })
 }

@@ -11,10 +11,23 @@ pub struct AnalysisSettings {
     pub tokens: Option<f64>,
     /// Samples of the whole training, in place of its tokens.
     pub samples: Option<f64>,
+    /// Phases in which the training begins; what is left runs as the rows say.
+    pub phases: Vec<Phase>,
     /// What a training spends time on besides its steps.
     pub beside: BesideStep,
     /// Thresholds of bottlenecks.
     pub thresholds: BottleneckThresholds,
+}
+
+/// Phase of a training with another batch or sequence length.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Phase {
+    /// Tokens of the phase, or samples where the training is given in samples.
+    pub amount: f64,
+    /// Samples per optimizer step; `None`: as the rows say.
+    pub global_batch: Option<u32>,
+    /// Tokens per sample; `None`: as the rows say.
+    pub seq_len: Option<u32>,
 }
 
 /// What a training spends time on besides its steps.
@@ -79,6 +92,7 @@ impl Default for AnalysisSettings {
             efficiency_threshold: 0.8,
             tokens: None,
             samples: None,
+            phases: Vec::new(),
             beside: BesideStep::default(),
             thresholds: BottleneckThresholds::default(),
         }

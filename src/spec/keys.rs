@@ -136,6 +136,8 @@ pub(super) const ANALYSIS: &[Key] = keys! {
     "tokens" = Shape::Positive;
     /// Samples of the whole training, in place of its tokens.
     "samples" = Shape::Positive;
+    /// Phases in which the training begins; what is left of it runs as the rows say.
+    "phases" = Shape::TableList(&table(PHASE, &[]));
     /// Mean time between failures of one node, in hours.
     "node_mtbf_hours" = Shape::Positive;
     /// Time from a failure to the next step: "300 s".
@@ -160,6 +162,18 @@ pub(super) const ANALYSIS: &[Key] = keys! {
     "slow_factor" = Shape::AtLeastOne;
     /// Fractions from which a bottleneck is listed.
     "thresholds" = Shape::Table(&table(THRESHOLDS, &[]));
+};
+
+/// Keys of `[[analysis.phases]]`.
+pub(super) const PHASE: &[Key] = keys! {
+    /// Tokens of the phase.
+    "tokens" = Shape::Positive;
+    /// Samples of the phase, where the training is given in samples.
+    "samples" = Shape::Positive;
+    /// Samples per optimizer step, where they differ from the rows'.
+    "global_batch" = Shape::Count;
+    /// Tokens per sample, where they differ from the rows'.
+    "seq_len" = Shape::Count;
 };
 
 /// Keys of `[analysis.thresholds]`.

@@ -1,8 +1,5 @@
 //! Reading `[analysis]`.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use itertools::Itertools;
 
 use crate::spec::analysis::{
@@ -10,7 +7,9 @@ use crate::spec::analysis::{
 };
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::keys::{ANALYSIS, THRESHOLDS, check_keys};
-use crate::spec::syntax::{Entry, Node, Value, find};
+use crate::spec::phases;
+use crate::spec::scalars::{count, factor, fraction, positive, quantity, switch};
+use crate::spec::syntax::{Entry, Node, find};
 use crate::units::SimDuration;
 
 /// Reads the table; a key with a fault keeps its default.
@@ -25,6 +24,7 @@ pub(super) fn analysis(node: &Node, faults: &mut Faults) -> AnalysisSettings {
             .unwrap_or(defaults.efficiency_threshold),
         tokens: positive(entries, "tokens", faults),
         samples: samples(entries, faults),
+        phases: phases::read(entries, faults),
         beside: beside_step(entries, faults),
         thresholds: find(entries, "thresholds")
             .map_or(defaults.thresholds, |entry| thresholds(&entry.node, faults)),
@@ -138,48 +138,6 @@ pub(super) fn memory_headroom(node: &Node, faults: &mut Faults) -> Option<f64> {
     faults.ok(share.ok_or_else(|| node.mismatch("memory_headroom", "a number from 0, under 1")))
 }
 
-fn fraction(entries: &[Entry], key: &str, faults: &mut Faults) -> Option<f64> {
-    let node = &find(entries, key)?.node;
-    let fraction = node
-        .number()
-        .filter(|number| *number > 0.0 && *number <= 1.0);
-    faults.ok(fraction.ok_or_else(|| node.mismatch(key, "a number over 0 and up to 1")))
-}
-
-fn positive(entries: &[Entry], key: &str, faults: &mut Faults) -> Option<f64> {
-    let node = &find(entries, key)?.node;
-    let positive = node
-        .number()
-        .filter(|number| *number > 0.0 && number.is_finite());
-    faults.ok(positive.ok_or_else(|| node.mismatch(key, "a number over 0")))
-}
-
-fn switch(entries: &[Entry], key: &str, faults: &mut Faults) -> Option<bool> {
-    let node = &find(entries, key)?.node;
-    let Value::Bool(switch) = node.value else {
-        faults.push(node.mismatch(key, "true or false"));
-        return None;
-    };
-    Some(switch)
-}
-
-fn count(entries: &[Entry], key: &str, faults: &mut Faults) -> Option<f64> {
-    let node = &find(entries, key)?.node;
-    let is_count = |number: &f64| *number >= 1.0 && *number <= COUNT_MAX && number.fract() == 0.0;
-    let count = node.number().filter(is_count);
-    faults.ok(count.ok_or_else(|| node.mismatch(key, "a whole number from 1 on")))
-}
-
-/// Largest count that is exact as a real number: 2⁵³.
-const COUNT_MAX: f64 = 9_007_199_254_740_992.0;
-
-fn factor(entries: &[Entry], key: &str, faults: &mut Faults) -> Option<f64> {
-    let node = &find(entries, key)?.node;
-    let factor = node.number();
-    let factor = factor.filter(|number| *number >= 1.0 && number.is_finite());
-    faults.ok(factor.ok_or_else(|| node.mismatch(key, "a number from 1 on")))
-}
-
 /// Time between two checkpoints, which is some.
 fn interval(entries: &[Entry], faults: &mut Faults) -> Option<SimDuration> {
     const KEY: &str = "checkpoint_interval";
@@ -187,13 +145,4 @@ fn interval(entries: &[Entry], faults: &mut Faults) -> Option<SimDuration> {
     let node = &find(entries, KEY)?.node;
     let some = Some(interval).filter(|interval| *interval > SimDuration::ZERO);
     faults.ok(some.ok_or_else(|| node.mismatch(KEY, "a time over zero")))
-}
-
-fn quantity<T: FromStr<Err: Display>>(
-    entries: &[Entry],
-    key: &str,
-    example: &str,
-    faults: &mut Faults,
-) -> Option<T> {
-    faults.ok(find(entries, key)?.node.quantity(key, example))
 }

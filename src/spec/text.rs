@@ -90,6 +90,7 @@ fn analysis(text: &mut String, settings: &AnalysisSettings) {
         efficiency_threshold,
         tokens,
         samples,
+        phases,
         beside,
         thresholds,
     } = settings;
@@ -111,6 +112,24 @@ fn analysis(text: &mut String, settings: &AnalysisSettings) {
         &real(thresholds.exposed_communication),
     );
     line(text, "bubble", &real(thresholds.bubble));
+    let unit = if samples.is_some() {
+        "samples"
+    } else {
+        "tokens"
+    };
+    for phase in phases {
+        text.push_str("\n[[analysis.phases]]\n");
+        line(text, unit, &real(phase.amount));
+        let counts = [
+            ("global_batch", phase.global_batch),
+            ("seq_len", phase.seq_len),
+        ];
+        for (key, count) in counts {
+            if let Some(count) = count {
+                line(text, key, &count.to_string());
+            }
+        }
+    }
 }
 
 fn beside_step(text: &mut String, settings: &BesideStep) {

@@ -9,10 +9,13 @@ use super::replay::{Replay, point};
 use crate::analysis::points::PointColumns;
 use crate::analysis::{Layouts, Series, SeriesFinding, SizePoint, series_finding};
 use crate::record::{
-    PointEnd, Provenance, Record, Rows, metric_columns, points_batch, points_schema,
+    PhaseStep, PointEnd, Provenance, Record, Rows, metric_columns, phase_steps, points_batch,
+    points_schema,
 };
-use crate::simulation::{Crash, LayoutRequest, Outcome, Scenario, Scratch, guarded, simulate};
-use crate::spec::{AnalysisSettings, Axis, Metric, Portion, Spec, StudyKind};
+use crate::simulation::{
+    Crash, LayoutRequest, Outcome, Scenario, Scratch, TrainingScenario, guarded, simulate_training,
+};
+use crate::spec::{AnalysisSettings, Axis, Metric, Phase, Portion, Spec, StudyKind};
 
 /// The curve of a series with the layout of its smallest size; `spec_of` gives the spec of a row's
 /// file. Sizes that cannot run with it are rows with their reason. `None` where a row has no spec, or
@@ -60,25 +63,48 @@ fn frozen_record(
 ) -> Option<Record> {
     let point = point(spec, row)?;
     let scenario = spec.plan().scenario(&point);
-    let end = match &scenario {
+    let (end, phases) = match &scenario {
         Ok(Scenario::Training(asked)) => {
             let mut training = asked.clone();
             training.layout = layout.clone();
-            played(&Scenario::Training(training), scratch)
+            played(&training, &spec.analysis.phases, scratch)
         }
         Ok(Scenario::Collective(_)) => return None,
-        Err(why) => PointEnd::Outcome(Outcome::Infeasible(why.clone())),
+        Err(why) => {
+            let infeasible = Outcome::Infeasible(why.clone());
+            (PointEnd::Outcome(infeasible), Vec::new())
+        }
     };
     // Whether memory is the bottleneck depends on what the spec asked for, so that scenario stays.
     let (analysis, metrics) = (&spec.analysis, &spec.metrics);
-    Some(Record::new(point, scenario.ok(), end, analysis, metrics))
+    Some(Record::new(
+        point,
+        scenario.ok(),
+        end,
+        &phases,
+        analysis,
+        metrics,
+    ))
 }
 
-/// Simulates a scenario; a panic of the simulator is a crashed point, as in a run.
-fn played(scenario: &Scenario, scratch: &mut Scratch) -> PointEnd {
-    match guarded(scratch, |scratch| simulate(scenario, scratch)) {
-        Ok(outcome) => PointEnd::Outcome(outcome),
-        Err(Crash(message)) => PointEnd::Crashed(message),
+/// Simulates a scenario and the phases of its training; a panic of the simulator is a crashed point, as in a run.
+fn played(
+    scenario: &TrainingScenario,
+    phases: &[Phase],
+    scratch: &mut Scratch,
+) -> (PointEnd, Vec<PhaseStep>) {
+    let played = guarded(scratch, |scratch| {
+        match simulate_training(scenario, scratch) {
+            Ok(step) => {
+                let phases = phase_steps(scenario, phases, scratch);
+                (Outcome::Completed(Box::new(step)), phases)
+            }
+            Err(why) => (Outcome::Infeasible(why), Vec::new()),
+        }
+    });
+    match played {
+        Ok((outcome, phases)) => (PointEnd::Outcome(outcome), phases),
+        Err(Crash(message)) => (PointEnd::Crashed(message), Vec::new()),
     }
 }
 

@@ -218,3 +218,39 @@ fn the_scaling_table_and_the_run_of_its_own_spec_say_the_same() {
         "{explained}"
     );
 }
+
+// The training begins with a fifth at half the batch, and goes on as the row says: n·t of both parts.
+#[test]
+fn phases_run_with_their_own_batch_and_sequence_length() {
+    let phase = "[[analysis.phases]]\ntokens = 2e11\n";
+    let columns = ran(&format!(
+        "tokens = 1e12\n{phase}global_batch = 64\nseq_len = 4096"
+    ));
+    let desk = Desk::new();
+    let alone = SPEC.replace("global_batch = 128", "global_batch = 64\nseq_len = 4096");
+    desk.write("alone.toml", format!("{alone}tokens = 2e11"));
+    let run = ["run", "alone.toml", "-o", "run", "--progress", "never"];
+    desk.sweep(&run).expect_code(0);
+    let begins = Columns::read(&desk, "run/points.parquet").numbers("days");
+    let goes_on = ran("tokens = 8e11").numbers("days");
+    for row in 0..2 {
+        assert_near(columns.numbers("days")[row], begins[row] + goes_on[row]);
+        assert_near(columns.numbers("goodput")[row], 1.0);
+    }
+    // A phase that says what the row says changes nothing.
+    let same = ran(&format!("tokens = 1e12\n{phase}global_batch = 128"));
+    assert_near(
+        same.numbers("days")[0],
+        ran("tokens = 1e12").numbers("days")[0],
+    );
+}
+
+// Ten million tokens on 8 GPUs keep 32 layers of 1.25 million tokens of 8 KiB, 328 GB each, in the best case; on 128
+// GPUs 20 GB.
+#[test]
+fn a_phase_that_cannot_run_leaves_the_training_open() {
+    let columns = ran("tokens = 1e12\n[[analysis.phases]]\ntokens = 1e9\nseq_len = 10_000_000");
+    let [eight, more] = columns.both("days");
+    assert!(eight.is_none() && more.is_some(), "{eight:?} {more:?}");
+    assert!(columns.both("step_time_s").iter().all(Option::is_some));
+}
