@@ -1,9 +1,11 @@
 //! Columns that a spec adds to the results: its metrics.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::record::column::{Column, ColumnGroup, Read};
+use arrow::datatypes::{Field, Schema};
+
+use crate::record::column::{Column, ColumnGroup, DOC_KEY, Read, UNIT_KEY};
 use crate::record::columns;
 use crate::spec::{Metric, ResultColumn, StudyKind};
 
@@ -17,16 +19,38 @@ pub(crate) fn point_table(study: StudyKind, metrics: &[Metric]) -> Vec<Column> {
         .collect()
 }
 
+/// Beginning of what a metric's column means; the expression follows.
+const MEANING: &str = "Metric of the spec: ";
+
 /// The columns of some metrics.
 pub(crate) fn metric_columns<R>(metrics: &[Metric]) -> Vec<Column<R>> {
-    let column = |(place, metric): (usize, &Metric)| Column {
-        name: lasting(&metric.name),
-        group: ColumnGroup::Metrics,
-        unit: lasting(&metric.unit),
-        doc: lasting(&format!("Metric of the spec: {}.", metric.value)),
-        read: Read::Metric(place),
+    let column = |(place, metric): (usize, &Metric)| {
+        let doc = format!("{MEANING}{}.", metric.value);
+        metric_column(place, &metric.name, &metric.unit, &doc)
     };
     metrics.iter().enumerate().map(column).collect()
+}
+
+/// The columns of a file that are metrics of its spec.
+pub(super) fn metric_columns_of(schema: &Schema) -> Vec<Column> {
+    let text = |field: &Field, key: &str| field.metadata().get(key).cloned().unwrap_or_default();
+    let fields = schema.fields().iter();
+    let metrics = fields.filter(|field| text(field, DOC_KEY).starts_with(MEANING));
+    let column = |(place, field): (usize, &Arc<Field>)| {
+        let [unit, doc] = [UNIT_KEY, DOC_KEY].map(|key| text(field, key));
+        metric_column(place, field.name(), &unit, &doc)
+    };
+    metrics.enumerate().map(column).collect()
+}
+
+fn metric_column<R>(place: usize, name: &str, unit: &str, doc: &str) -> Column<R> {
+    Column {
+        name: lasting(name),
+        group: ColumnGroup::Metrics,
+        unit: lasting(unit),
+        doc: lasting(doc),
+        read: Read::Metric(place),
+    }
 }
 
 /// Names and types of the columns of a study's points, for specs that name them.

@@ -15,6 +15,7 @@ use parquet::file::statistics::Statistics;
 
 use crate::record::column::{Column, data_type};
 use crate::record::columns;
+use crate::record::custom_columns::metric_columns_of;
 use crate::record::provenance::{SCHEMA_VERSION, keys};
 use crate::record::read_error::{ReadError, ReadFault};
 use crate::record::rows::{Rows, check_unit};
@@ -97,6 +98,11 @@ impl PointsReader {
     /// A value of the file's metadata; [`keys`] lists those of this program.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
+    }
+
+    /// Metrics that the run's spec added; none of a file that another program has rewritten without metadata.
+    pub(crate) fn metrics(&self) -> Vec<Column> {
+        metric_columns_of(self.builder.schema())
     }
 
     /// Refuses a file that lacks a column or has it in another unit; metrics belong to single specs, so that other files

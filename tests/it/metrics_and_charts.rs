@@ -221,6 +221,41 @@ fn a_point_and_the_list_of_columns_show_the_metrics() {
     );
 }
 
+// At half the price a day costs half: better by 50%, and worse by 100% the other way round.
+#[test]
+fn two_runs_are_compared_by_a_metric_that_both_have() {
+    let desk = ran(SPEC, &[]);
+    let prices = "\n[gpus.h100-sxm]\nprice_per_hour = '1.00 USD'\n[gpus.a100-80gb-sxm]\nprice_per_hour = '1.00 USD'\n";
+    for (price, run) in [("1.00", "cheap"), ("2.00", "dear")] {
+        desk.write(
+            "priced.toml",
+            format!("{SPEC}{}", prices.replace("1.00", price)),
+        );
+        desk.sweep(&["run", "priced.toml", "-o", run, "--progress", "never"])
+            .expect_code(0);
+    }
+    let diff = |base: &str, new: &str| desk.sweep(&["diff", base, new, "--metric", "usd_per_day"]);
+    assert!(
+        diff("dear", "cheap")
+            .expect_code(0)
+            .stdout
+            .contains("-50.0%")
+    );
+    assert!(
+        diff("cheap", "dear")
+            .expect_code(1)
+            .stdout
+            .contains("+100.0%")
+    );
+    let (plain, _) = SPEC.split_once("[metrics.usd_per_day]").unwrap();
+    desk.write("plain.toml", plain);
+    desk.sweep(&["run", "plain.toml", "-o", "plain", "--progress", "never"])
+        .expect_code(0);
+    diff("plain", "dear")
+        .expect_code(2)
+        .expect_stderr(&["unknown metric `usd_per_day`"]);
+}
+
 // The place of the text, a way out, and no run folder.
 #[test]
 fn a_metric_that_divides_by_a_text_writes_nothing() {

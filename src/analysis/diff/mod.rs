@@ -182,6 +182,7 @@ const MORE_IS_BETTER: &[Column] = &[
     columns::GPU_UTILIZATION,
     columns::ALGBW_BYTES_PER_S,
     columns::BUSBW_BYTES_PER_S,
+    columns::GOODPUT,
 ];
 
 /// Compares two `points.parquet` on the points that both hold.
@@ -202,7 +203,7 @@ pub fn diff_files(
             new: new.to_owned(),
         });
     }
-    let metrics = chosen_metrics(kind, metrics)?;
+    let metrics = chosen_metrics(kind, &metrics_of_both(&base_reader, &new_reader), metrics)?;
     let differences = likely_causes(&base_reader, &new_reader);
     let base_rows = keyed_rows(base_reader, kind, &metrics)?;
     let new_rows = keyed_rows(new_reader, kind, &metrics)?;
@@ -251,9 +252,21 @@ pub fn diff_files(
     Ok(diff)
 }
 
-fn chosen_metrics(kind: StudyKind, names: &[String]) -> Result<Vec<Column>, DiffError> {
+/// Metrics that the specs of both runs add; less of them counts as better.
+fn metrics_of_both(base: &PointsReader, new: &PointsReader) -> Vec<Column> {
+    let others = new.metrics();
+    let has = |column: &Column| others.iter().any(|other| other.name == column.name);
+    base.metrics().into_iter().filter(has).collect()
+}
+
+fn chosen_metrics(
+    kind: StudyKind,
+    of_specs: &[Column],
+    names: &[String],
+) -> Result<Vec<Column>, DiffError> {
     let numeric: Vec<Column> = columns::table(kind)
         .iter()
+        .chain(of_specs)
         .filter(|column| match column.column_type() {
             ColumnType::Int | ColumnType::Real => true,
             ColumnType::Text | ColumnType::Bool => false,

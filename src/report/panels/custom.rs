@@ -3,7 +3,7 @@
 use crate::analysis::{ChartLine, ChartValues};
 use crate::report::chart::{Line, LineChart, Mark, MarkKind, Scale, Stroke, ValueAxis};
 use crate::report::panels::styles::LINES;
-use crate::report::quantity::{short_number, three_digits};
+use crate::report::quantity::{short_bytes, short_decimal};
 
 /// Most marks of a line.
 const MARKS: usize = 400;
@@ -16,7 +16,7 @@ pub(crate) fn custom_chart(values: &ChartValues) -> LineChart {
     let x = value_axis(&chart.x, values.units.0, chart.log_x, all().map(|it| it.0));
     let y = value_axis(&chart.y, values.units.1, chart.log_y, all().map(|it| it.1));
     let lines = shown.iter().enumerate();
-    let lines = lines.map(|(style, it)| line(it, style, [&x.name, &y.name]));
+    let lines = lines.map(|(style, it)| line(it, style, [&x, &y]));
     LineChart::new(
         chart.name.to_string(),
         x.clone(),
@@ -55,8 +55,14 @@ fn value_axis(
     is_log: bool,
     values: impl Iterator<Item = f64>,
 ) -> ValueAxis {
+    let format = if unit == "B" {
+        short_bytes
+    } else {
+        short_decimal
+    };
     let name = match unit {
-        "" | "1" => column.to_owned(),
+        // Bytes have their unit in each number.
+        "" | "1" | "B" => column.to_owned(),
         unit => format!("{column} [{unit}]"),
     };
     let scale = if is_log {
@@ -67,11 +73,11 @@ fn value_axis(
     ValueAxis {
         name,
         scale,
-        format: short_number,
+        format,
     }
 }
 
-fn line(line: &ChartLine, style: usize, [x, y]: [&str; 2]) -> Line {
+fn line(line: &ChartLine, style: usize, [x, y]: [&ValueAxis; 2]) -> Line {
     let values = &line.values;
     let is_function = values.windows(2).all(|pair| pair[0].0 < pair[1].0);
     let every = values.len().div_ceil(MARKS).max(1);
@@ -79,10 +85,12 @@ fn line(line: &ChartLine, style: usize, [x, y]: [&str; 2]) -> Line {
         x: value.0,
         y: value.1,
         tip: format!(
-            "{}\n{x}: {}\n{y}: {}",
+            "{}\n{}: {}\n{}: {}",
             line.name,
-            three_digits(value.0),
-            three_digits(value.1)
+            x.name,
+            (x.format)(value.0),
+            y.name,
+            (y.format)(value.1)
         ),
         kind: MarkKind::Value,
     };
@@ -134,6 +142,15 @@ mod tests {
         assert_eq!(joined.y.name, "usd_per_day [USD]");
         let apart = custom_chart(&values(vec![of(&[(8.0, 1.0), (8.0, 2.0)])]));
         assert_eq!(apart.lines[0].stroke, Stroke::None);
+    }
+
+    // 2³³ bytes are 8 GiB, and 10⁹ tokens 1 G of a second.
+    #[test]
+    fn large_numbers_have_a_prefix() {
+        let bytes = value_axis("memory_peak_bytes", "B", true, [1.0, 1e12].into_iter());
+        assert_eq!((bytes.format)(8_589_934_592.0), "8 GiB");
+        let rate = value_axis("tokens_per_s", "1/s", true, [1.0, 1e12].into_iter());
+        assert_eq!((rate.format)(1e9), "1 G");
     }
 
     // 1,000 points in at most 400 marks: one in three, 334 of them; of ten lines eight are drawn.
