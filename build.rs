@@ -5,11 +5,12 @@ use std::path::Path;
 use std::{env, fs};
 
 /// Folders of `data/` that the catalogue reads, with the member of `catalog::Kind` for each.
-const FOLDERS: [(&str, &str); 4] = [
+const FOLDERS: [(&str, &str); 5] = [
     ("clusters", "Clusters"),
     ("gpus", "Gpus"),
     ("models", "Models"),
     ("stacks", "Stacks"),
+    ("prices", "Prices"),
 ];
 
 fn main() {

@@ -12,7 +12,6 @@ use super::fit::Fits;
 use super::key_value::KeyValue;
 use super::points::Measured;
 use super::series_finding::{Layouts, SeriesFinding, SizeFinding};
-use crate::catalog::price_list;
 use crate::record::column::{TableRow, columns, with_axes};
 use crate::record::{
     Cell, Column, ColumnGroup, Provenance, Read, metric_columns, table_batch, table_schema,
@@ -136,7 +135,7 @@ impl<'a> SizeRow<'a> {
         }
         Money {
             "cost_per_mtoken_usd", "USD", F64, |r| r.measured().and_then(|m| m.cost_per_mtoken_usd),
-                concat!("Rent per million tokens; null without a price and for images. Prices of presets: ", price_list!(), ".");
+                "Rent per million tokens; null without a price and for images.";
         }
         Identity {
             "point", "1", U64, |r| Some(r.size.point.point),

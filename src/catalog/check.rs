@@ -1,6 +1,6 @@
 //! Check of a catalogue table against its keys.
 
-use crate::data_table::quantity::{Dollars, Month, ParameterCount};
+use crate::data_table::quantity::{Amount, Currency, Date, Dollars, Month, ParameterCount};
 use crate::data_table::{Key, LONGEST, Need, Value, ValueKind};
 use crate::spelling::did_you_mean;
 use crate::units::{Bandwidth, Bytes, FlopRate, Power, SimDuration};
@@ -22,7 +22,12 @@ fn check_table(table: &toml::Table, prefix: &str, known: &[Key], faults: &mut Fa
         }
         let path = format!("{prefix}{name}");
         if let Some(key) = known.iter().find(|key| key.path == path) {
-            check_value(&path, value, key.kind, faults);
+            match (key.kind, value) {
+                (ValueKind::Amounts, toml::Value::Table(prices)) => {
+                    check_amounts(&path, prices, faults);
+                }
+                (kind, value) => check_value(&path, value, kind, faults),
+            }
             continue;
         }
         let below = format!("{path}.");
@@ -34,6 +39,14 @@ fn check_table(table: &toml::Table, prefix: &str, known: &[Key], faults: &mut Fa
                 faults.value(&path, other, message, None);
             }
             _ => unknown_key(name, prefix, known, faults),
+        }
+    }
+}
+
+fn check_amounts(path: &str, prices: &toml::Table, faults: &mut Faults<'_>) {
+    for (name, amount) in prices {
+        if let Err(error) = Amount::of(amount) {
+            faults.value(&format!("{path}.{name}"), amount, error.to_string(), None);
         }
     }
 }
@@ -153,6 +166,9 @@ fn accept(value: &toml::Value, kind: ValueKind) -> Result<(), Refusal> {
         }
         ValueKind::Power => quantity::<Power>(value, kind).map(|_| ()),
         ValueKind::Price => quantity::<Dollars>(value, kind).map(|_| ()),
+        ValueKind::Amounts => Err(mismatch(value, kind)),
+        ValueKind::Currency => quantity::<Currency>(value, kind).map(|_| ()),
+        ValueKind::Date => quantity::<Date>(value, kind).map(|_| ()),
         ValueKind::Month => quantity::<Month>(value, kind).map(|_| ()),
         ValueKind::ParameterCount => quantity::<ParameterCount>(value, kind).map(|_| ()),
         ValueKind::CountTo(most) => whole(value, kind, (1, most)),

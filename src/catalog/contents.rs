@@ -9,6 +9,7 @@ use crate::spelling::named;
 use crate::stack::Stack;
 
 use super::check::lookup;
+use super::prices::PriceList;
 use super::{Entry, EntryValue, Kind};
 
 /// Every GPU, cluster, model and stack that a spec can name.
@@ -22,6 +23,8 @@ pub struct Catalog {
     pub models: BTreeMap<String, Arc<Model>>,
     /// Stacks by name.
     pub stacks: BTreeMap<String, Arc<Stack>>,
+    /// Price lists by name.
+    pub(crate) prices: BTreeMap<String, Arc<PriceList>>,
     pub(super) entries: BTreeMap<Kind, BTreeMap<String, Entry>>,
 }
 

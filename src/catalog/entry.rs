@@ -16,6 +16,8 @@ pub(crate) struct Entry {
     pub sources: Sources,
     /// Further names that people type for it.
     pub aliases: Vec<String>,
+    /// Name of the entry that it changes.
+    pub base: Option<String>,
 }
 
 impl Entry {

@@ -7,6 +7,7 @@ use crate::closed_set;
 use crate::data_table::{Key, Need};
 use crate::hardware::Cluster;
 
+use super::prices::PriceList;
 use super::{gpu, model, stack};
 
 closed_set! {
@@ -22,6 +23,8 @@ closed_set! {
         Models = "models",
         /// Software generations.
         Stacks = "stacks",
+        /// Price lists.
+        Prices = "prices",
     }
 }
 
@@ -34,6 +37,7 @@ impl Kind {
                 Kind::Gpus => gpu::keys(),
                 Kind::Models => model::keys(),
                 Kind::Stacks => stack::keys(),
+                Kind::Prices => PriceList::keys("", Need::Always),
             };
             Kind::ALL.iter().map(|kind| (*kind, keys(*kind))).collect()
         });
@@ -47,6 +51,7 @@ impl Kind {
             Self::Gpus => "GPU",
             Self::Models => "model",
             Self::Stacks => "stack",
+            Self::Prices => "price list",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! GPUs, clusters, models and stacks from `data/` and from a spec's tables, as checked values with their
+//! GPUs, clusters, models, stacks and price lists from `data/` and from a spec's tables, as checked values with their
 //! sources.
 //!
 //! One small TOML file is one entry: `data/gpus/h100-sxm.toml` is the GPU `h100-sxm`. Its keys are
@@ -53,6 +53,7 @@ mod kind;
 mod model;
 mod overlay;
 mod prices;
+mod rent;
 mod schema;
 mod stack;
 
@@ -62,7 +63,7 @@ pub(crate) use entry::{Entry, EntryValue, Sources};
 pub(crate) use fault::{CatalogFault, FaultPlace};
 pub(crate) use kind::Kind;
 pub(crate) use overlay::{model_of, overlay};
-pub(crate) use prices::{PRICES, price_list};
+pub(crate) use prices::{DEFAULT_PRICES, OWN_PRICES, PRICES, PriceList};
 pub(crate) use schema::schema;
 
 #[cfg(test)]

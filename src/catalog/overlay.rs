@@ -12,7 +12,7 @@ use crate::stack::Stack;
 use super::check::{check_complete, check_given, lookup};
 use super::entry::source;
 use super::fault::{CatalogFault, FaultPlace, Faults};
-use super::{Catalog, Entry, Kind, Sources, cluster, gpu, model, stack};
+use super::{Catalog, Entry, Kind, PriceList, Sources, cluster, gpu, model, rent, stack};
 
 /// Source of a value that a spec gives without naming one.
 const OWN_SOURCE: &str = "given in the spec";
@@ -22,7 +22,7 @@ const DEEPEST: usize = 64;
 
 /// The catalogue with the tables of a spec laid over it.
 ///
-/// `tables` may hold `gpus`, `clusters`, `models` and `stacks`, each a table of entries by name; its
+/// `tables` may hold `gpus`, `clusters`, `models`, `stacks` and `prices`, each a table of entries by name; its
 /// other keys are not looked at. An entry starts from the one that its `base` names (another entry
 /// of the spec or a preset), or from the preset of the same name, or from nothing, and changes the keys that
 /// it gives. A price without its own date has none; a model that changes anything drops the
@@ -62,6 +62,7 @@ pub(crate) fn overlay(
         }
     }
     if found.is_empty() {
+        next.price_gpus();
         Ok(next)
     } else {
         Err(found)
@@ -301,12 +302,14 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
             table: own.table.clone(),
             sources: own.sources.clone(),
             aliases: own.aliases.clone(),
+            base: None,
         };
     };
     let Entry {
         mut table,
         mut sources,
         mut aliases,
+        mut base,
     } = parent;
     for path in outdated(kind, &own.table) {
         table.remove(path);
@@ -314,6 +317,7 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
     if parent_name != name {
         table.remove("title");
         aliases.clear();
+        base = Some(parent_name.to_owned());
     }
     aliases.extend(own.aliases.iter().cloned());
     merge(&mut table, &own.table);
@@ -335,6 +339,7 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
         table,
         sources,
         aliases,
+        base,
     }
 }
 
@@ -355,7 +360,7 @@ fn outdated(kind: Kind, own: &toml::Table) -> Vec<&'static str> {
                 paths.push("window_pattern");
             }
         }
-        Kind::Clusters | Kind::Gpus | Kind::Stacks => {}
+        Kind::Clusters | Kind::Gpus | Kind::Stacks | Kind::Prices => {}
     }
     paths
 }
@@ -467,6 +472,11 @@ fn insert(catalog: &mut Catalog, kind: Kind, name: &str, entry: Entry) -> Vec<Ca
             let stack = Stack::read(fields, name);
             stack::check(&stack, &mut faults);
             catalog.stacks.insert(key, Arc::new(stack));
+        }
+        Kind::Prices => {
+            let mut list = PriceList::read(fields, name);
+            rent::check(&mut list, &entry.table, catalog, &mut faults);
+            catalog.prices.insert(key, Arc::new(list));
         }
     }
     let entries = catalog.entries.entry(kind).or_default();

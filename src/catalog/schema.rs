@@ -96,6 +96,17 @@ fn kind_schema(kind: ValueKind) -> Value {
         ValueKind::Price => {
             json!({"type": "string", "pattern": r"^[0-9.]+ *USD$", "examples": ["2.50 USD"]})
         }
+        ValueKind::Amounts => json!({
+            "type": "object",
+            "additionalProperties": {"anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": "^[0-9.]+ [A-Z]{3}$", "examples": ["2.10 EUR"]},
+            ]},
+        }),
+        ValueKind::Currency => json!({"type": "string", "pattern": "^[A-Z]{3}$"}),
+        ValueKind::Date => {
+            json!({"type": "string", "pattern": "^[0-9]{4}(-[0-9]{2}){0,2}$"})
+        }
         ValueKind::Month => {
             json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$", "examples": ["2026-05"]})
         }

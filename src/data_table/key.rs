@@ -19,6 +19,12 @@ pub(crate) enum ValueKind {
     Power,
     /// Money for one GPU and hour: `"2.50 USD"`.
     Price,
+    /// Money by the name of what it is paid for: `{ "h100-sxm" = "2.10 EUR" }`.
+    Amounts,
+    /// A currency: `"EUR"`.
+    Currency,
+    /// A year, month or day: `"2026-05"`.
+    Date,
     /// A month: `"2026-05"`.
     Month,
     /// A published number of parameters with its digits: `"70.6 billion"`.
@@ -59,6 +65,9 @@ impl ValueKind {
             Self::FlopRate => "a rate like \"989 TFLOP/s\"".to_owned(),
             Self::Power => "a power like \"700 W\"".to_owned(),
             Self::Price => "a price like \"2.50 USD\"".to_owned(),
+            Self::Amounts => "a table of prices by GPU like { h100-sxm = \"2.10 EUR\" }".to_owned(),
+            Self::Currency => "a currency like \"EUR\"".to_owned(),
+            Self::Date => "a date like \"2026-05\"".to_owned(),
             Self::Month => "a month like \"2026-05\"".to_owned(),
             Self::ParameterCount => "a number of parameters like \"70.6 billion\"".to_owned(),
             Self::CountTo(most) => format!("a whole number from 1 to {most}"),

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::closed_set::ClosedSet;
 use crate::units::{Bandwidth, Bytes, FlopRate, Power, SimDuration};
 
-use super::quantity::{Dollars, Month, ParameterCount};
+use super::quantity::{Amount, Amounts, Currency, Date, Dollars, Month, ParameterCount};
 use super::{Key, Need, ValueKind};
 
 /// A table whose values were checked and which lacks nothing that is required.
@@ -144,6 +144,8 @@ texts! {
     FlopRate: FlopRate,
     Power: Power,
     Dollars: Price,
+    Currency: Currency,
+    Date: Date,
     Month: Month,
     ParameterCount: ParameterCount,
 }
@@ -169,6 +171,16 @@ impl Value for Vec<String> {
 
     fn read(value: &toml::Value) -> Option<Self> {
         value.as_array()?.iter().map(parsed).collect()
+    }
+}
+
+impl Value for Amounts {
+    const KIND: ValueKind = ValueKind::Amounts;
+
+    fn read(value: &toml::Value) -> Option<Self> {
+        let amounts = value.as_table()?.iter();
+        let amounts = amounts.map(|(name, value)| Some((name.clone(), Amount::of(value).ok()?)));
+        amounts.collect::<Option<_>>().map(Self)
     }
 }
 

@@ -57,6 +57,8 @@ data_table! {
         nics_per_node: u32 [ValueKind::CountTo(1024)],
         /// Line rate of one NIC, one direction.
         nic_bandwidth: Bandwidth,
+        /// Power usage effectiveness of its building: energy of the whole over that of the machines; default: 1.
+        pue: f64 [ValueKind::Ratio] = 1.0,
         /// Network inside a domain.
         scale_up: ScaleUp,
         /// Network between domains.
@@ -184,15 +186,19 @@ impl Cluster {
     /// stays one.
     #[must_use]
     pub(crate) fn with_gpus_per_node(&self, gpus_per_node: u32) -> Self {
-        let domain_gpus = if self.domain_gpus == self.gpus_per_node {
+        Self {
+            gpus_per_node,
+            domain_gpus: self.domain_of_nodes(gpus_per_node),
+            ..self.clone()
+        }
+    }
+
+    /// GPUs of a scale-up domain where the nodes have another size.
+    pub(crate) const fn domain_of_nodes(&self, gpus_per_node: u32) -> u32 {
+        if self.domain_gpus == self.gpus_per_node {
             gpus_per_node
         } else {
             self.domain_gpus
-        };
-        Self {
-            gpus_per_node,
-            domain_gpus,
-            ..self.clone()
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod gpu;
+mod power_cap;
 pub(crate) mod precision;
 pub(crate) mod topology;
 

@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-use crate::catalog::price_list;
 use crate::record::column::{Cell, Column, ColumnGroup, Read, TableRow, columns, with_axes};
 use crate::record::metrics::StepMetrics;
 use crate::record::point::Record;
@@ -163,21 +162,22 @@ columns! {
     }
     Money {
         COST_PER_STEP_USD = "cost_per_step_usd", "USD", F64, |r| r.metrics().and_then(|m| m.cost_per_step_usd),
-            concat!("Rent of all GPUs for one step: price per GPU and hour · gpus · step_time_s / 3600; null without a price. \
-                     Prices of presets: ", price_list!(), ".");
+            "Rent of all GPUs for one step: price per GPU and hour · gpus · step_time_s / 3600, where a list has prices per node that of whole \
+             nodes; null without a price. The list is that of prices; a GPU's own price_per_hour comes before it.";
         COST_PER_MTOKEN_USD = "cost_per_mtoken_usd", "USD", F64, |r| r.metrics().and_then(|m| m.cost_per_mtoken_usd),
-            concat!("Rent per million tokens; null without a price and for images. Prices of presets: ", price_list!(), ".");
+            "Rent per million tokens; null without a price and for images.";
         ENERGY_PER_STEP_KWH = "energy_per_step_kwh", "kWh", F64, |r| r.metrics().and_then(|m| m.energy_per_step_kwh),
-            "Energy of the GPUs at their power limit for one step, hosts and cooling left out: power · gpus · step_time_s; null without a power limit.";
+            "Energy for one step of the GPUs at their power limit, or at power_cap where that is lower, with what the building adds to it, hosts \
+             left out: power · gpus · step_time_s · pue; null without a power limit.";
         GOODPUT = "goodput", "1", F64, |r| r.metrics().and_then(|m| m.whole).map(|w| w.goodput),
             "Time that the steps of the whole training take by themselves over its expected time with slow nodes, data, evaluations, checkpoints, \
              failures and restarts ([analysis]); null without tokens or samples.";
         DAYS = "days", "d", F64, |r| r.metrics().and_then(|m| m.whole).map(|w| w.days),
             "Expected days of the whole training, everything of goodput included; null without tokens or samples.";
         TOTAL_COST_USD = "total_cost_usd", "USD", F64, |r| r.metrics().and_then(StepMetrics::total_cost_usd),
-            concat!("Rent of all GPUs for these days; null without a price, and without tokens or samples. Prices of presets: ", price_list!(), ".");
+            "Rent of all GPUs for these days; null without a price, and without tokens or samples.";
         TOTAL_ENERGY_KWH = "total_energy_kwh", "kWh", F64, |r| r.metrics().and_then(StepMetrics::total_energy_kwh),
-            "Energy of the GPUs at their power limit over these days, hosts and cooling left out; null without a power limit, and without tokens or samples.";
+            "Energy over these days, as energy_per_step_kwh counts it; null without a power limit, and without tokens or samples.";
     }
     Effort {
         EVENTS = "events", "1", U64, Record::events,
@@ -249,7 +249,11 @@ impl TableRow for Record {
             ColumnType::Int => Cell::U64(match value {
                 AxisValue::Size(bytes) => bytes.get(),
                 AxisValue::Int(count) => *count,
-                AxisValue::Auto | AxisValue::Text(_) | AxisValue::Real(_) | AxisValue::Bool(_) => {
+                AxisValue::Auto
+                | AxisValue::Text(_)
+                | AxisValue::Real(_)
+                | AxisValue::Bool(_)
+                | AxisValue::Power(_) => {
                     return None;
                 }
             }),

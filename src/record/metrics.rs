@@ -43,7 +43,7 @@ pub(crate) struct StepMetrics {
     pub cost_per_step_usd: Option<f64>,
     /// Rent per million tokens, in US dollars.
     pub cost_per_mtoken_usd: Option<f64>,
-    /// Energy of the GPUs for one step, in kWh.
+    /// Energy of the GPUs for one step and of the building around them, in kWh.
     pub energy_per_step_kwh: Option<f64>,
     /// The whole training; `None` without its tokens or samples.
     pub whole: Option<WholeTraining>,
@@ -103,7 +103,7 @@ impl StepMetrics {
             energy_per_step_kwh: scenario
                 .gpu
                 .power
-                .map(|power| power.as_watts() * gpus * seconds / 3.6e6),
+                .map(|power| power.as_watts() * gpus * seconds / 3.6e6 * scenario.cluster.pue),
             whole: WholeTraining::new(scenario, step, phases, settings),
         }
     }

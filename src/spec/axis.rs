@@ -6,7 +6,7 @@
 
 use itertools::Itertools;
 
-use crate::catalog::{Catalog as Presets, Kind};
+use crate::catalog::{Catalog as Presets, DEFAULT_PRICES, Kind};
 use crate::closed_set;
 use crate::collective::{CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
@@ -19,7 +19,7 @@ use crate::stack::{PipelineSchedule, Recompute};
 use AxisDefault::{
     Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OfNode, OneOf, Required,
 };
-use Domain::{Bool, Catalog, Closed, Custom, Int, Real, Size, Stages};
+use Domain::{Bool, Catalog, Closed, Custom, Int, Power, Real, Size, Stages};
 
 closed_set! {
     /// Kind of study: what is simulated at each point.
@@ -74,6 +74,8 @@ pub(crate) enum Domain {
     Bool,
     /// An amount of data with its unit: `"64 MiB"`.
     Size,
+    /// A power with its unit: `"500 W"`.
+    Power,
     /// Layers of each pipeline stage: `"4,6×14,5"`.
     Stages,
 }
@@ -97,7 +99,7 @@ impl Domain {
         match self {
             Catalog(_) | Closed(_) | Custom(_) | Stages => ColumnType::Text,
             Int { .. } | Size => ColumnType::Int,
-            Real { .. } => ColumnType::Real,
+            Real { .. } | Power => ColumnType::Real,
             Bool => ColumnType::Bool,
         }
     }
@@ -350,6 +352,22 @@ axes! {
             AxisValue::Real(cluster.nic_bandwidth_of_each(gpus).as_gbit_per_s())
         }),
         "[100, 400]";
+    /// GPUs that one scale-up domain joins: fewer than the cluster's cut a rack's or slice's network off, down to a node's.
+    DomainGpus = "domain_gpus", Cluster, BOTH, "1", Int { min: 1, max: 65_536 },
+        OfNode("the cluster's", |cluster, gpus| {
+            AxisValue::Int(u64::from(cluster.domain_of_nodes(gpus)))
+        }),
+        "[8, 64]";
+    /// Price list by which the GPUs are rented.
+    Prices = "prices", Cluster, TRAINING, "", Catalog(Kind::Prices), Name(DEFAULT_PRICES),
+        r#"["verda-2026", "aws-2026"]"#;
+    /// Power limit set on each GPU, which slows its products; auto is the GPU's own.
+    PowerCap = "power_cap", Cluster, TRAINING, "W", Power, Auto("the GPU's own limit"),
+        r#"["auto", "500 W"]"#;
+    /// Power usage effectiveness: energy of the building over that of its machines.
+    Pue = "pue", Cluster, TRAINING, "1", Real { min: 1.0, max: 10.0 },
+        OfCluster("the cluster's, 1 where it states none", |cluster| AxisValue::Real(cluster.pue)),
+        "[1.0, 1.2]";
     /// Tensor-parallel ranks.
     Tp = "tp", Parallelism, TRAINING, "1", RANKS, Auto("auto");
     /// Pipeline stages.

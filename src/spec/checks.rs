@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use itertools::Itertools as _;
+
+use crate::hardware::{Gpu, Precision};
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::{Diagnostic, Faults};
+use crate::spec::names::Names;
 use crate::spec::read::{Given, Parts, grids_or_zips};
 use crate::spec::source::Place;
 
@@ -48,6 +52,38 @@ pub(super) fn check_axes(parts: &Parts, kind: StudyKind, faults: &mut Faults) {
             faults,
         );
     }
+}
+
+/// Refuses a number format that no GPU of the spec has; where some have it, points with the others are rows without it.
+pub(super) fn check_precision(parts: &Parts, names: &Names, faults: &mut Faults) {
+    let gpus = parts.values_of(Axis::Gpu);
+    let gpus: Vec<&Gpu> = gpus
+        .filter_map(|(_, gpu)| names.catalog.gpus.get(gpu.as_text()?))
+        .map(AsRef::as_ref)
+        .collect();
+    let asked: Vec<(&Place, Precision)> = parts
+        .values_of(Axis::Precision)
+        .filter_map(|(place, format)| Some((place, format.as_text()?.parse().ok()?)))
+        .collect();
+    let has = |gpu: &&Gpu, format| gpu.peaks.get(format).is_some();
+    let everywhere = parts.gives_everywhere(Axis::Precision);
+    let [(place, format), ..] = asked[..] else {
+        return;
+    };
+    if gpus.is_empty()
+        || !everywhere
+        || asked
+            .iter()
+            .any(|(_, format)| gpus.iter().any(|gpu| has(gpu, *format)))
+    {
+        return;
+    }
+    let each = gpus.iter().unique_by(|gpu| &gpu.name).map(|gpu| {
+        let formats = gpu.peaks.0.keys().join(", ");
+        format!("`{}` has {formats}", gpu.name)
+    });
+    let message = format!("no GPU of the spec has {format}");
+    faults.push(Diagnostic::error(place, message).hint(each.take(5).join("; ")));
 }
 
 fn check_pairs<'a, T: 'a>(axes: impl IntoIterator<Item = &'a Given<T>>, faults: &mut Faults) {

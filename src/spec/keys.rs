@@ -49,6 +49,8 @@ pub(super) enum Shape {
     Values,
     /// Entries of the catalogue by name.
     Catalog(Kind),
+    /// The name of a price list, one list, or lists by name.
+    Prices,
     Table(&'static TableKeys),
     /// Tables by name.
     Named(&'static TableKeys),
@@ -122,6 +124,12 @@ pub(super) const SHARED: &[Key] = keys! {
     "metrics" = Shape::Named(&table(METRIC, &["value"]));
     /// Charts that are added to the report, by name.
     "charts" = Shape::Named(&table(CHART, &["x", "y"]));
+    /// Price list of every point that names none, or a price list of one's own: `own`, or several by name.
+    "prices" = Shape::Prices;
+    /// Power limit set on each GPU of every point that names none: "500 W".
+    "power_cap" = Shape::Text;
+    /// Power usage effectiveness of every point that names none.
+    "pue" = Shape::Positive;
     /// Custom networks between nodes by name.
     "topologies" = Shape::Named(&table(TOPOLOGY, &["devices", "links"]));
     /// Custom collective algorithms by name.

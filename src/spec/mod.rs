@@ -39,6 +39,8 @@ mod metrics;
 mod names;
 mod one_value;
 mod phases;
+mod price_lists;
+mod prices;
 mod product;
 mod range;
 mod read;
@@ -79,9 +81,9 @@ pub(crate) use source::Source;
 pub use source::{Place, Syntax};
 pub(crate) use value::AxisValue;
 
-use crate::catalog::{Catalog, CatalogFault, FaultPlace, Kind, overlay};
+use crate::catalog::{Catalog, CatalogFault, FaultPlace, Kind, OWN_PRICES, overlay};
 pub(crate) use charts::Chart;
-use checks::check_axes;
+use checks::{check_axes, check_precision};
 pub(crate) use condition::Operand;
 use condition::parse as parse_condition;
 use diagnostic::Faults;
@@ -92,6 +94,9 @@ use syntax::{Entry, find};
 
 /// Further clauses that are named where `where` drops every point.
 const CLAUSES_NAMED: usize = 5;
+
+/// Key of the price lists.
+const PRICES: &str = Kind::Prices.as_str();
 
 /// Points that are looked at to see that `where` keeps some.
 const LOOKS: u64 = 200_000;
@@ -193,6 +198,8 @@ impl Spec {
         let Some(plan) = plan.filter(|plan| {
             if faults.is_empty() {
                 check_kept(plan, &heading, &mut faults);
+                prices::check(&parts, plan, &names, &mut faults);
+                check_precision(&parts, &names, &mut faults);
             }
             faults.is_empty()
         }) else {
@@ -254,7 +261,16 @@ fn defined_tables(top: &[Entry]) -> toml::Table {
     let kinds = kinds.chain(&["metrics", "charts"]);
     kinds
         .filter_map(|kind| find(top, kind))
+        // The name of a price list is a value, not a list.
+        .filter(|entry| entry.key != PRICES || entry.node.table().is_some())
         .filter_map(|entry| Some((entry.key.clone(), entry.node.to_toml()?)))
+        .map(|(key, value)| {
+            let value = match value {
+                toml::Value::Table(list) if key == PRICES => price_lists::lists(list).into(),
+                other => other,
+            };
+            (key, value)
+        })
         .collect()
 }
 
@@ -275,6 +291,10 @@ fn placed(top: &[Entry], fault: &CatalogFault) -> Diagnostic {
     let mut last = None;
     for part in &fault.path {
         let Some(entry) = find(entries, part) else {
+            // A spec's only price list stands under `[prices]` itself.
+            if part == OWN_PRICES {
+                continue;
+            }
             break;
         };
         last = Some(entry);

@@ -29,6 +29,7 @@ impl Names {
             | Domain::Real { .. }
             | Domain::Bool
             | Domain::Size
+            | Domain::Power
             | Domain::Stages => return Vec::new(),
         };
         let defined = self.tables.get(table).and_then(toml::Value::as_table);
@@ -54,6 +55,7 @@ impl Names {
             | Domain::Real { .. }
             | Domain::Bool
             | Domain::Size
+            | Domain::Power
             | Domain::Stages => return None,
         };
         Some(known.to_owned())

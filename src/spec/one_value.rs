@@ -7,7 +7,7 @@ use crate::spec::names::Names;
 use crate::spec::syntax::{Node, Value};
 use crate::spec::value::AxisValue;
 use crate::spelling::did_you_mean;
-use crate::units::Bytes;
+use crate::units::{Bytes, Power, QuantityError};
 
 /// Reads one value of an axis.
 pub(super) fn value(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue, Diagnostic> {
@@ -29,6 +29,7 @@ pub(super) fn value(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue,
             Ok(AxisValue::Bool(answer))
         }
         Domain::Size => size(axis, node).map(AxisValue::Size),
+        Domain::Power => power(axis, node).map(AxisValue::Power),
         Domain::Stages => {
             let text = node.text().ok_or_else(|| mismatch(axis, node))?;
             match layers_per_stage::parse(text) {
@@ -95,6 +96,7 @@ fn expectation(axis: Axis) -> String {
         Domain::Real { min, max } => format!("a number from {min} to {max}"),
         Domain::Bool => "true or false".to_owned(),
         Domain::Size => "an amount of data like \"64 MiB\"".to_owned(),
+        Domain::Power => "a power like \"500 W\"".to_owned(),
         Domain::Stages => "layers of each stage like \"4,6×14,5\"".to_owned(),
     };
     values + auto
@@ -109,6 +111,7 @@ fn mismatch(axis: Axis, node: &Node) -> Diagnostic {
         | Domain::Closed(_)
         | Domain::Custom(_)
         | Domain::Size
+        | Domain::Power
         | Domain::Stages => false,
     };
     node.mismatch(axis.as_str(), &expectation(axis))
@@ -142,6 +145,17 @@ fn out_of_range(axis: Axis, node: &Node) -> Diagnostic {
         node.described().replace('`', "")
     );
     Diagnostic::error(&node.place, message).hint(format!("`{axis}` is {}", expectation(axis)))
+}
+
+/// Reads a power for an axis.
+fn power(axis: Axis, node: &Node) -> Result<Power, Diagnostic> {
+    if let Some(number) = node.number() {
+        let hint = format!("write it as text with its unit: \"{number} W\"");
+        return Err(Diagnostic::error(&node.place, format!("`{number}` has no unit")).hint(hint));
+    }
+    let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+    text.parse()
+        .map_err(|error: QuantityError| Diagnostic::error(&node.place, error.to_string()))
 }
 
 /// Reads an amount of data for an axis.

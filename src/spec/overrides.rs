@@ -134,6 +134,7 @@ fn bare_value(text: &str, axis: Axis) -> Value {
         | Domain::Closed(_)
         | Domain::Custom(_)
         | Domain::Size
+        | Domain::Power
         | Domain::Stages => None,
     };
     parsed.unwrap_or_else(|| Value::Text(text.to_owned()))

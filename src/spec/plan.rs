@@ -337,6 +337,7 @@ pub(super) fn operand(field: &Field, point: &GridPoint, catalog: &Catalog) -> Op
             Some(AxisValue::Real(number)) => Operand::Number(*number),
             Some(AxisValue::Bool(answer)) => Operand::Bool(*answer),
             Some(AxisValue::Size(size)) => Operand::Number(size.as_f64()),
+            Some(AxisValue::Power(power)) => Operand::Number(power.as_watts()),
             Some(AxisValue::Auto) => Operand::Null,
             None => derived_batch(*axis, point).map_or(Operand::Null, Operand::Number),
         },

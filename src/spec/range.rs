@@ -8,7 +8,7 @@ use crate::spec::one_value::{size, value};
 use crate::spec::source::Place;
 use crate::spec::syntax::{Entry, Node, Value, find};
 use crate::spec::value::AxisValue;
-use crate::units::Bytes;
+use crate::units::{Bytes, Power};
 
 /// Values of a range that is kept as a list: more is a slip of the factor.
 const WRITTEN_OUT_MAX: u64 = 10_000;
@@ -126,6 +126,7 @@ fn geometric(bounds: &Bounds<'_>, times: &Node) -> Result<AxisValues, Diagnostic
         let value = match bounds.first {
             AxisValue::Real(_) => AxisValue::Real(number.min(to)),
             AxisValue::Size(_) => AxisValue::Size(Bytes::from_f64(number)),
+            AxisValue::Power(_) => AxisValue::Power(Power::watts(number)),
             AxisValue::Auto | AxisValue::Text(_) | AxisValue::Bool(_) | AxisValue::Int(_) => {
                 AxisValue::Int(libm::round(number) as u64)
             }

@@ -15,7 +15,7 @@ use crate::spec::product::{Digit, Product};
 use crate::spec::source::Place;
 use crate::spec::syntax::{Entry, Node, Value, find};
 use crate::spec::value::AxisValue;
-use crate::spec::{range, settings};
+use crate::spec::{price_lists, range, settings};
 use crate::spelling::nearest;
 
 /// Axis with its values and its place.
@@ -35,6 +35,42 @@ pub(super) struct Parts {
     pub(super) defaults: Vec<Given<AxisValue>>,
     /// Axes that are there but could not be read, so that they do not count as missing.
     pub(super) unread: BTreeSet<Axis>,
+}
+
+impl Parts {
+    /// Every value of an axis that the spec gives, each with the place of its axis; of long ranges the first ones.
+    pub(super) fn values_of(&self, axis: Axis) -> impl Iterator<Item = (&Place, AxisValue)> {
+        let tables = self.grids.iter().chain(&self.zips);
+        let many = tables.flat_map(|table| &table.axes);
+        let many = many
+            .filter(move |given| given.axis == axis)
+            .flat_map(|given| {
+                given
+                    .values
+                    .iter()
+                    .take(1_000)
+                    .map(|value| (&given.place, value))
+            });
+        let points = self.points.iter().flat_map(|point| &point.axes);
+        let one = points.chain(&self.defaults);
+        let one = one.filter(move |given| given.axis == axis);
+        many.chain(one.map(|given| (&given.place, given.values.clone())))
+    }
+}
+
+impl Parts {
+    /// Whether every point has the axis from the spec.
+    pub(super) fn gives_everywhere(&self, axis: Axis) -> bool {
+        fn has<T>(axes: &[Given<T>], axis: Axis) -> bool {
+            axes.iter().any(|given| given.axis == axis)
+        }
+        let zipped = self.zips.iter().any(|zip| has(&zip.axes, axis));
+        let mut grids = self.grids.iter();
+        let mut points = self.points.iter();
+        has(&self.defaults, axis)
+            || (grids.all(|grid| zipped || has(&grid.axes, axis))
+                && points.all(|point| has(&point.axes, axis)))
+    }
 }
 
 /// Table of axes: one `[[grid]]`, `[[zip]]` or `[[point]]`.
@@ -175,9 +211,10 @@ pub(super) fn parts(names: &Names, top: &[Entry], faults: &mut Faults) -> Parts 
     let grids = reader.tables("grid", tables("grid"), PartsReader::values);
     let zips = reader.tables("zip", tables("zip"), PartsReader::values);
     let points = reader.tables("point", tables("point"), PartsReader::one_value);
-    let defaults = find(top, "defaults")
+    let mut defaults = find(top, "defaults")
         .and_then(|entry| reader.table("defaults", &entry.node, PartsReader::one_value))
         .map_or_else(Vec::new, |table| table.axes);
+    reader.at_the_top(top, &mut defaults);
     // Axes of the other kind of study say that `kind` is forgotten: then no axis of this kind is missing.
     if !reader.foreign.is_empty() && find(top, "kind").is_none() {
         reader.unread.extend(names.axes());
@@ -245,6 +282,35 @@ impl PartsReader<'_> {
             return None;
         }
         self.faults.ok(value(self.names, axis, node))
+    }
+
+    /// Reads the axes that may stand at the top into the defaults.
+    fn at_the_top(&mut self, top: &[Entry], defaults: &mut Vec<Given<AxisValue>>) {
+        for axis in price_lists::AT_THE_TOP {
+            let Some(entry) = find(top, axis.as_str()) else {
+                continue;
+            };
+            let own = price_lists::own(self.names).filter(|_| axis == Axis::Prices);
+            let is_list = entry.node.table().is_some() && axis == Axis::Prices;
+            let known = defaults.iter().any(|given| given.axis == axis);
+            if known && !is_list {
+                let message = format!("`{axis}` is at the top and in [defaults]");
+                let fault = Diagnostic::error(&entry.key_place, message);
+                self.faults.push(fault.hint("keep one of them"));
+            }
+            let value = if is_list {
+                own
+            } else {
+                self.one_value(axis, &entry.node)
+            };
+            if let Some(values) = value.filter(|_| !known) {
+                defaults.push(Given {
+                    axis,
+                    place: entry.key_place.clone(),
+                    values,
+                });
+            }
+        }
     }
 
     fn tables<T>(

@@ -2,18 +2,19 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, DEFAULT_PRICES};
 use crate::hardware::{Cluster, Gpu};
 use crate::memo::Memo;
 use crate::model::Model;
+use crate::simulation::Infeasible;
 use crate::spec::axis::{Axis, AxisDefault, StudyKind};
 use crate::spec::custom::CustomTables;
 use crate::spec::point::GridPoint;
 use crate::spec::value::AxisValue;
 use crate::units::Bandwidth;
 
-/// Changed clusters that are remembered: more than a sensible sweep has, little enough to stay small.
-const MOST_CLUSTERS: usize = 4_096;
+/// Changed clusters, or GPUs, that are remembered: more than a sensible sweep has, little enough to stay small.
+const MOST_CHANGED: usize = 4_096;
 
 /// Why every axis with a default has a value.
 pub(super) const COMPLETED: &str = "the point was completed";
@@ -24,7 +25,8 @@ pub(super) struct Resolver {
     pub(super) catalog: Arc<Catalog>,
     pub(super) custom: Arc<CustomTables>,
     kind: StudyKind,
-    changed: RwLock<Memo<ClusterChange, Arc<Cluster>, MOST_CLUSTERS>>,
+    changed: RwLock<Memo<ClusterChange, Arc<Cluster>, MOST_CHANGED>>,
+    rented: RwLock<Memo<Rental, Arc<Gpu>, MOST_CHANGED>>,
 }
 
 /// Changes that a point makes to a cluster preset; reals by their bits, to be compared exactly.
@@ -35,6 +37,19 @@ struct ClusterChange {
     topology: Arc<str>,
     oversubscription: u64,
     nic_gbit_per_s: u64,
+    domain_gpus: u32,
+    pue: u64,
+}
+
+/// A GPU as a job rents it: under a power limit, at the price of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Rental {
+    gpu: Arc<str>,
+    /// Power limit in watts, by its bits.
+    power_cap: Option<u64>,
+    prices: Arc<str>,
+    /// GPUs of the job that share a node.
+    sharing: u32,
 }
 
 impl Resolver {
@@ -44,6 +59,7 @@ impl Resolver {
             custom,
             kind,
             changed: RwLock::default(),
+            rented: RwLock::default(),
         }
     }
 
@@ -106,8 +122,47 @@ impl Resolver {
         &self.catalog.clusters[name]
     }
 
+    /// The GPU of a completed point of training as its job of so many GPUs rents it: with the power limit that is set
+    /// on it, and the price of the point's list.
+    ///
+    /// # Errors
+    /// If the GPU has no such power limit.
+    pub(super) fn rented_gpu(&self, point: &GridPoint, gpus: u32) -> Result<Arc<Gpu>, Infeasible> {
+        let gpu = self.gpu(point);
+        let cap = point.value(Axis::PowerCap).and_then(AxisValue::as_power);
+        let prices = point.text(Axis::Prices).expect(COMPLETED);
+        if cap.is_none() && prices == DEFAULT_PRICES {
+            return Ok(Arc::clone(gpu));
+        }
+        let per_node = point.int(Axis::GpusPerNode).expect(COMPLETED) as u32;
+        let rental = Rental {
+            gpu: gpu.name.as_str().into(),
+            power_cap: cap.map(|cap| cap.as_watts().to_bits()),
+            prices: prices.into(),
+            sharing: gpus.min(per_node),
+        };
+        let known = self.rented.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rented) = known.get(&rental) {
+            return Ok(Arc::clone(rented));
+        }
+        drop(known);
+        let mut rented = match cap {
+            Some(cap) => gpu.with_power_cap(cap).map_err(Infeasible::Limit)?,
+            None => Gpu::clone(gpu),
+        };
+        let rent = self.catalog.rent(prices, &gpu.name);
+        rented.price_per_hour = rent.map(|rent| rent.of_each(rental.sharing));
+        let rented = Arc::new(rented);
+        let mut known = self.rented.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(rental, Arc::clone(&rented));
+        Ok(rented)
+    }
+
     /// The cluster of a completed point, its changes applied.
-    pub(super) fn cluster(&self, point: &GridPoint) -> Arc<Cluster> {
+    ///
+    /// # Errors
+    /// If its scale-up domain is not made of whole nodes.
+    pub(super) fn cluster(&self, point: &GridPoint) -> Result<Arc<Cluster>, Infeasible> {
         let preset = self.preset(point);
         let number = |axis| point.number(axis).expect(COMPLETED);
         let change = ClusterChange {
@@ -116,19 +171,29 @@ impl Resolver {
             topology: point.text(Axis::Topology).expect(COMPLETED).into(),
             oversubscription: number(Axis::Oversubscription).to_bits(),
             nic_gbit_per_s: number(Axis::NicGbitPerS).to_bits(),
+            domain_gpus: point.int(Axis::DomainGpus).expect(COMPLETED) as u32,
+            pue: point
+                .number(Axis::Pue)
+                .map_or(preset.pue.to_bits(), f64::to_bits),
         };
+        if !change.domain_gpus.is_multiple_of(change.gpus_per_node) {
+            return Err(Infeasible::Indivisible {
+                what: format!("domain_gpus {}", change.domain_gpus),
+                by: format!("the {} GPUs of a node", change.gpus_per_node),
+            });
+        }
         if change.is_none(preset) {
-            return Arc::clone(preset);
+            return Ok(Arc::clone(preset));
         }
         let known = self.changed.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(cluster) = known.get(&change) {
-            return Arc::clone(cluster);
+            return Ok(Arc::clone(cluster));
         }
         drop(known);
         let cluster = Arc::new(change.applied(preset, &self.custom));
         let mut known = self.changed.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(change, Arc::clone(&cluster));
-        cluster
+        Ok(cluster)
     }
 }
 
@@ -138,6 +203,8 @@ impl ClusterChange {
             && *self.topology == *preset.fabric.topology.as_str()
             && self.oversubscription == preset.fabric.oversubscription.to_bits()
             && self.nic_gbit_per_s == preset.nic_bandwidth_per_gpu().as_gbit_per_s().to_bits()
+            && self.domain_gpus == preset.domain_gpus
+            && self.pue == preset.pue.to_bits()
     }
 
     /// The preset with the changes.
@@ -146,11 +213,13 @@ impl ClusterChange {
         let topology = topology.unwrap_or_else(|| preset.fabric.topology.clone());
         let resized = preset.with_gpus_per_node(self.gpus_per_node);
         let own = resized.nic_bandwidth_per_gpu().as_gbit_per_s().to_bits();
-        let cluster = if self.nic_gbit_per_s == own {
+        let mut cluster = if self.nic_gbit_per_s == own {
             resized
         } else {
             resized.with_nic_rate(Bandwidth::gbit_per_s(f64::from_bits(self.nic_gbit_per_s)))
         };
+        cluster.domain_gpus = self.domain_gpus;
+        cluster.pue = f64::from_bits(self.pue);
         cluster.with_topology(topology, f64::from_bits(self.oversubscription))
     }
 }

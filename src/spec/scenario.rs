@@ -35,8 +35,8 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
     let stack = point.text(Axis::Stack).expect(COMPLETED);
     let gpus = gpus(point)?;
     Ok(TrainingScenario {
-        gpu: Arc::clone(resolver.gpu(point)),
-        cluster: resolver.cluster(point),
+        gpu: resolver.rented_gpu(point, gpus)?,
+        cluster: resolver.cluster(point)?,
         model: Arc::clone(resolver.model(point)),
         stack: Arc::clone(&resolver.catalog.stacks[stack]),
         gpus,
@@ -63,7 +63,7 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
 fn collective(resolver: &Resolver, point: &GridPoint) -> Result<CollectiveScenario, Infeasible> {
     Ok(CollectiveScenario {
         gpu: Arc::clone(resolver.gpu(point)),
-        cluster: resolver.cluster(point),
+        cluster: resolver.cluster(point)?,
         gpus: gpus(point)?,
         op: named(point, Axis::Op).expect("collective studies have an operation"),
         size: point
@@ -139,7 +139,11 @@ fn named<T: FromStr>(point: &GridPoint, axis: Axis) -> Option<T> {
     match point.value(axis)? {
         AxisValue::Text(name) => name.parse().ok(),
         AxisValue::Int(number) => number.to_string().parse().ok(),
-        AxisValue::Auto | AxisValue::Real(_) | AxisValue::Bool(_) | AxisValue::Size(_) => None,
+        AxisValue::Auto
+        | AxisValue::Real(_)
+        | AxisValue::Bool(_)
+        | AxisValue::Size(_)
+        | AxisValue::Power(_) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{self, Catalog};
+use crate::catalog::{self, Catalog, Kind};
 use crate::spec::axis::{AXES, AxisInfo, Domain};
 use crate::spec::keys::{Key, SHARED, SWEEP, Shape, TableKeys};
 
@@ -68,6 +68,10 @@ fn key_schema(shape: Shape) -> Value {
         Shape::Values => json!({ "$ref": "#/$defs/values" }),
         Shape::Catalog(kind) => catalog::schema(kind),
         Shape::Table(keys) => table(keys),
+        Shape::Prices => {
+            let lists = catalog::schema(Kind::Prices);
+            json!({ "anyOf": [text, lists["additionalProperties"], lists] })
+        }
         Shape::Named(keys) => json!({ "type": "object", "additionalProperties": table(keys) }),
         Shape::TableList(keys) => json!({ "type": "array", "items": table(keys) }),
     }
@@ -116,6 +120,7 @@ fn one(info: &AxisInfo, catalog: &Catalog) -> Value {
         Domain::Real { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
         Domain::Bool => json!({ "type": "boolean" }),
         Domain::Size => json!({ "type": "string", "examples": ["8 B", "64 MiB"] }),
+        Domain::Power => json!({ "type": "string", "examples": ["500 W"] }),
         Domain::Stages => json!({ "type": "string", "examples": ["4,6×14,5"] }),
     };
     if info.takes_auto() {
@@ -133,7 +138,8 @@ fn many(info: &AxisInfo, catalog: &Catalog) -> Value {
         Domain::Int { .. } => "integer",
         Domain::Real { .. } => "number",
         Domain::Size => "string",
-        Domain::Catalog(_)
+        Domain::Power
+        | Domain::Catalog(_)
         | Domain::Closed(_)
         | Domain::Custom(_)
         | Domain::Bool

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::units::Bytes;
+use crate::units::{Bytes, Power};
 
 /// Value of one axis at one point.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub(crate) enum AxisValue {
     Bool(bool),
     /// An amount of data.
     Size(Bytes),
+    /// Electrical power.
+    Power(Power),
 }
 
 impl AxisValue {
@@ -32,7 +34,12 @@ impl AxisValue {
     pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Auto | Self::Int(_) | Self::Real(_) | Self::Bool(_) | Self::Size(_) => None,
+            Self::Auto
+            | Self::Int(_)
+            | Self::Real(_)
+            | Self::Bool(_)
+            | Self::Size(_)
+            | Self::Power(_) => None,
         }
     }
 
@@ -40,17 +47,36 @@ impl AxisValue {
     pub(crate) fn as_int(&self) -> Option<u64> {
         match self {
             Self::Int(count) => Some(*count),
-            Self::Auto | Self::Text(_) | Self::Real(_) | Self::Bool(_) | Self::Size(_) => None,
+            Self::Auto
+            | Self::Text(_)
+            | Self::Real(_)
+            | Self::Bool(_)
+            | Self::Size(_)
+            | Self::Power(_) => None,
         }
     }
 
-    /// The number: a count, a real number, or a size in bytes.
+    /// The number: a count, a real number, a size in bytes, or a power in watts.
     pub(crate) fn as_number(&self) -> Option<f64> {
         match self {
             Self::Int(count) => Some(*count as f64),
             Self::Real(number) => Some(*number),
             Self::Size(bytes) => Some(bytes.as_f64()),
+            Self::Power(power) => Some(power.as_watts()),
             Self::Auto | Self::Text(_) | Self::Bool(_) => None,
+        }
+    }
+
+    /// The power, if it is one.
+    pub(crate) fn as_power(&self) -> Option<Power> {
+        match self {
+            Self::Power(power) => Some(*power),
+            Self::Auto
+            | Self::Text(_)
+            | Self::Int(_)
+            | Self::Real(_)
+            | Self::Bool(_)
+            | Self::Size(_) => None,
         }
     }
 
@@ -58,7 +84,12 @@ impl AxisValue {
     pub(crate) fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(answer) => Some(*answer),
-            Self::Auto | Self::Text(_) | Self::Int(_) | Self::Real(_) | Self::Size(_) => None,
+            Self::Auto
+            | Self::Text(_)
+            | Self::Int(_)
+            | Self::Real(_)
+            | Self::Size(_)
+            | Self::Power(_) => None,
         }
     }
 
@@ -66,7 +97,12 @@ impl AxisValue {
     pub(crate) fn as_size(&self) -> Option<Bytes> {
         match self {
             Self::Size(bytes) => Some(*bytes),
-            Self::Auto | Self::Text(_) | Self::Int(_) | Self::Real(_) | Self::Bool(_) => None,
+            Self::Auto
+            | Self::Text(_)
+            | Self::Int(_)
+            | Self::Real(_)
+            | Self::Bool(_)
+            | Self::Power(_) => None,
         }
     }
 
@@ -79,12 +115,13 @@ impl AxisValue {
             Self::Real(number) => toml::Value::Float(*number).to_string(),
             Self::Bool(answer) => answer.to_string(),
             Self::Size(bytes) => format!("\"{}\"", ExactSize(*bytes)),
+            Self::Power(power) => format!("\"{} W\"", power.as_watts()),
         }
     }
 }
 
 impl fmt::Display for AxisValue {
-    /// As people write it: `auto`, `h100-sxm`, `512`, `64 MiB`.
+    /// As people write it: `auto`, `h100-sxm`, `512`, `64 MiB`, `500 W`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.pad("auto"),
@@ -93,6 +130,7 @@ impl fmt::Display for AxisValue {
             Self::Real(number) => f.pad(&number.to_string()),
             Self::Bool(answer) => f.pad(if *answer { "true" } else { "false" }),
             Self::Size(bytes) => f.pad(&ExactSize(*bytes).to_string()),
+            Self::Power(power) => f.pad(&format!("{} W", power.as_watts())),
         }
     }
 }

@@ -18,6 +18,7 @@ mod house;
 mod measured_scaling;
 mod metamorphic;
 mod metrics_and_charts;
+mod money;
 mod names_typed;
 mod points_table;
 mod readme;

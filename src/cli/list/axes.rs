@@ -74,6 +74,7 @@ fn domain(info: &AxisInfo) -> String {
         Domain::Real { min, max } => format!("{min} to {max}, real"),
         Domain::Bool => "true false".to_owned(),
         Domain::Size => "bytes with a unit: \"64 MiB\"".to_owned(),
+        Domain::Power => "watts with a unit: \"500 W\"".to_owned(),
         Domain::Stages => "layers of each stage: \"4,6×14,5\"".to_owned(),
     }
 }

@@ -83,6 +83,7 @@ fn overview(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
             "NAME", ">GPUS", "SCALE-UP", ">GB/S", ">NICS", ">GBIT/S", "TOPOLOGY", "TITLE",
         ],
         Kind::Stacks => &["NAME", "YEARS", "FRAMEWORKS", "TITLE"],
+        Kind::Prices => &["NAME", "DATE", "TERM", "CURRENCY", ">GPUS", "TITLE"],
     };
     let mut table = Table::new(headings);
     for name in names {
@@ -91,12 +92,13 @@ fn overview(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
             Kind::Models => model(catalog, name),
             Kind::Clusters => cluster(catalog, name),
             Kind::Stacks => stack(catalog, name),
+            Kind::Prices => price_list(catalog, name),
         });
     }
     let table = table.render();
     let prices = match kind {
         Kind::Gpus => format!("{PRICES}\n"),
-        Kind::Models | Kind::Clusters | Kind::Stacks => String::new(),
+        Kind::Models | Kind::Clusters | Kind::Stacks | Kind::Prices => String::new(),
     };
     format!(
         "{table}\n{prices}Every value with its source: sweep list {kind} NAME, or --format json.\n"
@@ -148,6 +150,20 @@ fn cluster(catalog: &Catalog, name: &str) -> Vec<String> {
         format!("{:.0}", cluster.nic_bandwidth.as_gbit_per_s()),
         cluster.fabric.topology.to_string(),
         cluster.title.clone(),
+    ]
+}
+
+fn price_list(catalog: &Catalog, name: &str) -> Vec<String> {
+    let list = &catalog.prices[name];
+    vec![
+        list.name.clone(),
+        list.date
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), ToString::to_string),
+        list.term.to_string(),
+        list.currency.to_string(),
+        list.prices.len().to_string(),
+        list.title.clone(),
     ]
 }
 

@@ -75,7 +75,7 @@ enum Kind {
 impl Kind {
     fn of_axis(axis: Axis) -> Self {
         match axis.info().domain {
-            Domain::Int { .. } | Domain::Real { .. } => Self::Number,
+            Domain::Int { .. } | Domain::Real { .. } | Domain::Power => Self::Number,
             Domain::Size => Self::Size,
             Domain::Bool => Self::Bool,
             domain @ (Domain::Catalog(_)

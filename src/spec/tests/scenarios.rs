@@ -204,7 +204,9 @@ fn what_only_some_points_suffer_is_infeasible_with_limit_and_need() {
     let h100 = "gpu = 'h100-sxm'\nmodel = 'llama3-8b'\n";
     let sentences = [
         infeasible(&format!("{h100}gpus = 12")),
-        infeasible("gpu = 'v100-32gb-sxm'\nmodel = 'llama3-8b'\nnodes = 1\nprecision = 'fp8'"),
+        infeasible(
+            "gpu = ['v100-32gb-sxm', 'h100-sxm']\nmodel = 'llama3-8b'\nnodes = 1\nprecision = 'fp8'",
+        ),
         infeasible("gpu = 'h100-sxm'\nmodel = 'resnet50'\nnodes = 1\ncp = 2"),
         infeasible("gpu = 'h100-sxm'\nmodel = 'resnet50'\nnodes = 1\nseq_len = 128"),
         infeasible(&format!("{h100}nodes = 1\nep = 2")),
