@@ -169,7 +169,7 @@ impl<'a> SizeRow<'a> {
             "days", "d", F64, |r| r.size.training.map(|t| t.days()),
                 "Expected days of the whole training; null without tokens or samples.";
             "total_cost_usd", "USD", F64, |r| r.size.training.and_then(|t| t.cost_usd),
-                concat!("Rent for these days; null without a price, and without tokens or samples. Prices of presets: ", price_list!(), ".");
+                "Rent for these days; null without a price, and without tokens or samples.";
             "total_energy_kwh", "kWh", F64, |r| r.size.training.and_then(|t| t.energy_kwh),
                 "Energy of the GPUs for these days; null without a power limit, and without tokens or samples.";
         }

@@ -63,6 +63,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
             let mut value = json(&record, &spec);
             value["what_if"] = json!(gains);
             value["prices"] = json!(PRICES);
+            value["unmeasured"] = json!(unmeasured(&record));
             value["elasticities"] = json!(sensitivities);
             value["confidence"] = trust::json(trust::of(&record).as_ref());
             value
@@ -160,6 +161,11 @@ fn push_gains(text: &mut Text, gains: &[Effect]) {
     write!(text, "{}", table.render());
 }
 
+/// A warning that nothing was measured on the point's GPU, where that is so.
+fn unmeasured(record: &Record) -> Option<String> {
+    record.training()?.gpu.unmeasured()
+}
+
 /// Every column of the point by name.
 fn json(record: &Record, spec: &Spec) -> Value {
     let fields: Map<String, Value> = point_table(spec.kind, &spec.metrics)
@@ -174,6 +180,9 @@ fn push_point(text: &mut Text, record: &Record, spec: &Spec) {
     writeln!(text, "point {index} of {}: {status}", spec.name);
     if let Some(reason) = record.reason() {
         writeln!(text, "  {reason}");
+    }
+    if let Some(warning) = unmeasured(record) {
+        text.wrap(&warning, "  ", "  ");
     }
     for group in ColumnGroup::ALL {
         let section = section(record, spec, *group);

@@ -24,12 +24,26 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// Basis of a GPU's rates.
+    pub(crate) enum Evidence: "evidence" {
+        /// Products were measured on it.
+        Measured = "measured",
+        /// Nothing was measured on it: its rates are derived from those of its family.
+        Derived = "derived",
+        /// Announced, not on sale: its vendor's figures and the rates of its family; nothing was measured on it.
+        Announced = "announced",
+    }
+}
+
 data_table! {
     /// One GPU (or accelerator) as programs see it.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Gpu {
         /// Name for people; default: the name.
         title: String = name.to_owned(),
+        /// Basis of its rates; default: measured.
+        evidence: Evidence = Evidence::Measured,
         /// Memory that the driver reports to programs.
         memory: Bytes,
         /// Memory bandwidth of the data sheet.
@@ -179,6 +193,21 @@ impl KernelRates {
 }
 
 impl Gpu {
+    /// A warning that nothing was measured on it, where that is so.
+    pub(crate) fn unmeasured(&self) -> Option<String> {
+        let name = &self.name;
+        match self.evidence {
+            Evidence::Measured => None,
+            Evidence::Derived => Some(format!(
+                "Nothing was measured on {name}: its kernels run at rates derived from those of its family."
+            )),
+            Evidence::Announced => Some(format!(
+                "{name} is announced, not on sale: its figures are its vendor's, its kernels run at rates of its family, \
+                 and nothing was measured on it."
+            )),
+        }
+    }
+
     /// Dense peak in a format, or in the nearest wider one that the GPU has.
     ///
     /// # Panics

@@ -11,7 +11,7 @@ pub(crate) use cluster::{CollectiveLibrary, Fabric, ScaleUp, ScaleUpKind};
 #[cfg(test)]
 pub(crate) use gpu::Peaks;
 pub use gpu::{AttentionKernel, Gpu};
-pub(crate) use gpu::{AttentionRate, GemmRate, KernelRates};
+pub(crate) use gpu::{AttentionRate, Evidence, GemmRate, KernelRates};
 pub use precision::Precision;
 #[cfg(test)]
 pub(crate) use topology::Graph;

@@ -214,7 +214,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::hardware::{AttentionRate, GemmRate, KernelRates, Peaks};
+    use crate::hardware::{AttentionRate, Evidence, GemmRate, KernelRates, Peaks};
     use crate::units::{Bandwidth, Bytes, FlopRate};
 
     const GEMM: GemmRate = GemmRate {
@@ -241,6 +241,7 @@ mod tests {
                 (Precision::Bf16, FlopRate::tflops(100.0 * faster)),
                 (Precision::Fp8, FlopRate::tflops(200.0 * faster)),
             ])),
+            evidence: Evidence::Measured,
             memory: Bytes::gib(80),
             memory_bandwidth: Bandwidth::gbyte_per_s(1000.0 * wider),
             sms: 100,

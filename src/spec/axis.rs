@@ -209,6 +209,7 @@ impl AxisInfo {
             Bool => "[false, true]".to_owned(),
             Catalog(kind) => format!("{:?}", Presets::builtin().names(kind)[0]),
             Size => "\"64 MiB\"".to_owned(),
+            Power => "\"500 W\"".to_owned(),
             Stages => "\"4,6×14,5\"".to_owned(),
         };
         format!("{axis} = {values}")

@@ -19,6 +19,7 @@ columns! {
         gpu: String,
         gpus: u32,
         gpus_per_node: Option<u32>,
+        domain_gpus: Option<u32>,
         nic_gbit_per_s: Option<f64>,
         scale_up: Option<ScaleUpKind>,
 

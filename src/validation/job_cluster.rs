@@ -9,7 +9,7 @@ use crate::units::Bandwidth;
 use super::job::JobRow;
 
 impl JobRow {
-    /// The GPU's usual cluster, with the node size, scale-up network and NIC rate of the row.
+    /// The GPU's usual cluster, with the node size, scale-up domain and network, and NIC rate of the row.
     pub(super) fn cluster(&self, gpu: &Gpu, catalog: &Catalog) -> Result<Arc<Cluster>, String> {
         let usual = catalog
             .clusters
@@ -17,6 +17,13 @@ impl JobRow {
             .ok_or_else(|| format!("unknown cluster `{}` of GPU `{}`", gpu.cluster, gpu.name))?;
         let size = self.gpus_per_node.unwrap_or(usual.gpus_per_node);
         let mut cluster = usual.with_gpus_per_node(size);
+        cluster.domain_gpus = self.domain_gpus.unwrap_or(cluster.domain_gpus);
+        if !cluster.domain_gpus.is_multiple_of(cluster.gpus_per_node) {
+            let (domain, node) = (cluster.domain_gpus, cluster.gpus_per_node);
+            return Err(format!(
+                "a domain of {domain} GPUs is not made of whole nodes of {node}"
+            ));
+        }
         cluster.scale_up.kind = self.scale_up.unwrap_or(cluster.scale_up.kind);
         let stated = self.nic_gbit_per_s.filter(|rate| *rate > 0.0);
         // A row with nodes of another size ran on another server, with as much network for each GPU.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Kind};
 use crate::closed_set::UnknownName;
 use crate::hardware::Gpu;
 use crate::simulation::{
@@ -81,8 +81,8 @@ impl JobRow {
 
     /// The GPU by its preset's name, or why there is none.
     fn gpu(&self, catalog: &Catalog) -> Result<Arc<Gpu>, String> {
-        let mut gpus = catalog.gpus.values();
-        let named = gpus.find(|gpu| gpu.name.eq_ignore_ascii_case(&self.gpu));
+        let named = catalog.named(Kind::Gpus, &self.gpu);
+        let named = named.and_then(|name| catalog.gpus.get(name));
         named.cloned().ok_or_else(|| {
             format!(
                 "unknown GPU `{}`; `sweep list gpus` shows those that are known",

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::collective::{Algorithm, CollectiveAlgorithm};
-use crate::hardware::Gpu;
+use crate::hardware::{Evidence, Gpu};
 use crate::simulation::{StepReport, TrainingScenario};
 use crate::spec::{Axis, Spec};
 use crate::stack::{Recompute, ZeroStage};
@@ -146,11 +146,16 @@ fn layouts(report: &StepReport) -> Vec<Change> {
     found
 }
 
-/// The GPU with the least peak above this one's in the format that ran, among those of its maker that are not
-/// behind it in memory or in its bandwidth.
+/// The GPU with the least peak above this one's in the format that ran, among those of its maker that were measured and
+/// are not behind it in memory or in its bandwidth.
 fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Option<Change> {
     let precision = report.layout.precision;
     let peak = scenario.gpu.peaks.get(precision)?.as_tflops();
+    // Of several with one peak, one that comes in nodes of the same size is nearer.
+    let other_nodes = |gpu: &Gpu| {
+        let usual = spec.catalog().clusters.get(&gpu.cluster);
+        usual.is_none_or(|usual| usual.gpus_per_node != scenario.cluster.gpus_per_node)
+    };
     spec.catalog()
         .gpus
         .values()
@@ -160,8 +165,14 @@ fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Op
                 && gpu.memory >= scenario.gpu.memory
                 && gpu.memory_bandwidth >= scenario.gpu.memory_bandwidth
                 && maker(gpu) == maker(&scenario.gpu)
+                && gpu.evidence == Evidence::Measured
         })
-        .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.name.cmp(&b.1.name)))
+        .min_by(|(a, gpu), (b, other)| {
+            let order = a
+                .total_cmp(b)
+                .then_with(|| other_nodes(gpu).cmp(&other_nodes(other)));
+            order.then_with(|| gpu.name.cmp(&other.name))
+        })
         .map(|(_, gpu)| Change {
             axis: Axis::Gpu,
             value: gpu.name.clone(),

@@ -6,7 +6,7 @@ use super::listing::{Listing, wanted};
 use crate::catalog::{Catalog, Kind, PRICES};
 use crate::cli::exit::Failure;
 use crate::data_table::quantity::Dollars;
-use crate::hardware::Precision;
+use crate::hardware::{Evidence, Precision};
 use crate::report::text::{Table, Text};
 use crate::units::{FlopRate, Power};
 
@@ -60,7 +60,12 @@ fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
             [] => String::new(),
             aliases => format!(" (also {})", aliases.join(", ")),
         };
-        writeln!(text, "{} {name}{also}\n{}", kind.singular(), table.render());
+        writeln!(text, "{} {name}{also}", kind.singular());
+        let gpu = catalog.gpus.get(*name).filter(|_| kind == Kind::Gpus);
+        if let Some(warning) = gpu.and_then(|gpu| gpu.unmeasured()) {
+            text.wrap(&warning, "", "");
+        }
+        writeln!(text, "{}", table.render());
     }
     text.finish()
 }
@@ -69,21 +74,14 @@ fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
 fn overview(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
     let headings: &[&str] = match kind {
         Kind::Gpus => &[
-            "NAME",
-            ">MEMORY",
-            ">GB/S",
-            ">BF16 TFLOP/S",
-            ">FP8",
-            ">WATTS",
-            ">USD/H",
-            "CLUSTER",
+            "NAME", ">MEMORY", ">GB/S", ">BF16", ">FP8", ">WATTS", ">USD/H", "CLUSTER",
         ],
         Kind::Models => &["NAME", "FAMILY", ">PARAMETERS", ">SEQ_LEN", "TITLE"],
         Kind::Clusters => &[
-            "NAME", ">GPUS", "SCALE-UP", ">GB/S", ">NICS", ">GBIT/S", "TOPOLOGY", "TITLE",
+            "NAME", ">GPUS", ">DOMAIN", "SCALE-UP", ">GB/S", ">NICS", ">GBIT/S", "TOPOLOGY",
         ],
         Kind::Stacks => &["NAME", "YEARS", "FRAMEWORKS", "TITLE"],
-        Kind::Prices => &["NAME", "DATE", "TERM", "CURRENCY", ">GPUS", "TITLE"],
+        Kind::Prices => &["NAME", "DATE", "TERM", ">GPUS", "TITLE"],
     };
     let mut table = Table::new(headings);
     for name in names {
@@ -95,14 +93,33 @@ fn overview(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
             Kind::Prices => price_list(catalog, name),
         });
     }
-    let table = table.render();
-    let prices = match kind {
-        Kind::Gpus => format!("{PRICES}\n"),
-        Kind::Models | Kind::Clusters | Kind::Stacks | Kind::Prices => String::new(),
-    };
-    format!(
-        "{table}\n{prices}Every value with its source: sweep list {kind} NAME, or --format json.\n"
-    )
+    let mut text = Text::default();
+    writeln!(text, "{}", table.render());
+    if kind == Kind::Gpus {
+        gpu_notes(&mut text, catalog, names);
+    }
+    let values = format!("Every value with its source: sweep list {kind} NAME, or --format json.");
+    text.wrap(&values, "", "");
+    text.finish()
+}
+
+/// Units of the overview of GPUs, and which of them were not measured.
+fn gpu_notes(text: &mut Text, catalog: &Catalog, names: &[&str]) {
+    text.wrap("BF16 and FP8 are dense peaks in TFLOP/s.", "", "");
+    for evidence in [Evidence::Derived, Evidence::Announced] {
+        let of = names
+            .iter()
+            .filter(|name| catalog.gpus[**name].evidence == evidence);
+        let of: Vec<&str> = of.copied().collect();
+        let words = match evidence {
+            Evidence::Derived => "Nothing was measured on these, their rates are their family's",
+            Evidence::Measured | Evidence::Announced => "Announced, not on sale",
+        };
+        if !of.is_empty() {
+            text.wrap(&format!("{words}: {}.", of.join(", ")), "", "  ");
+        }
+    }
+    text.wrap(PRICES, "", "");
 }
 
 fn gpu(catalog: &Catalog, name: &str) -> Vec<String> {
@@ -144,12 +161,12 @@ fn cluster(catalog: &Catalog, name: &str) -> Vec<String> {
     vec![
         cluster.name.clone(),
         cluster.gpus_per_node.to_string(),
+        cluster.domain_gpus.to_string(),
         cluster.scale_up.kind.to_string(),
         format!("{:.0}", cluster.scale_up.bandwidth.as_bytes_per_s() / 1e9),
         cluster.nics_per_node.to_string(),
         format!("{:.0}", cluster.nic_bandwidth.as_gbit_per_s()),
         cluster.fabric.topology.to_string(),
-        cluster.title.clone(),
     ]
 }
 
@@ -161,7 +178,6 @@ fn price_list(catalog: &Catalog, name: &str) -> Vec<String> {
             .as_ref()
             .map_or_else(|| "-".to_owned(), ToString::to_string),
         list.term.to_string(),
-        list.currency.to_string(),
         list.prices.len().to_string(),
         list.title.clone(),
     ]
