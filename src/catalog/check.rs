@@ -70,6 +70,7 @@ pub(super) fn check_complete(table: &toml::Table, keys: &[Key], faults: &mut Fau
         let needed = match key.need {
             Need::Always => true,
             Need::InItsTable => holder(table, &key.path).is_some(),
+            Need::Of(owner) => owner.owns(table),
             Need::Never => false,
         };
         needed && lookup(table, &key.path).is_none()

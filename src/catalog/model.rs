@@ -2,49 +2,142 @@
 
 use std::num::NonZeroU32;
 
-use crate::data_table::{Fields, Key, Need, Owner};
-use crate::model::{AttentionKind, Cnn, Family, Mixture, Mla, Model, Transformer};
+use crate::data_table::{Fields, Key, Mark, Need, Owner};
+use crate::model::{
+    AttentionKind, Cnn, Diffusion, EncoderDecoder, Ends, Family, Letter, Mixture, Mla, Model,
+    Patches, Recurrence, Transformer,
+};
 
 use super::fault::Faults;
 
-const TRANSFORMER: Owner = Owner {
-    key: "family",
-    values: &[
-        Family::Decoder.as_str(),
-        Family::Encoder.as_str(),
-        Family::Moe.as_str(),
+/// Families of one stack over tokens of a vocabulary.
+const TEXT: &[&str] = &[
+    Family::Decoder.as_str(),
+    Family::Encoder.as_str(),
+    Family::Moe.as_str(),
+    Family::Hybrid.as_str(),
+];
+
+const fn family(any_of: &'static [Mark], title: &'static str) -> Owner {
+    Owner { any_of, title }
+}
+
+const IMAGES: &[&str] = &[Family::Vit.as_str(), Family::Dit.as_str()];
+const TWO_STACKS: &[&str] = &[Family::EncoderDecoder.as_str()];
+const OF_TRANSFORMERS: Owner = family(
+    &[
+        Mark::Value("family", TEXT),
+        Mark::Value("family", IMAGES),
+        Mark::Value("family", TWO_STACKS),
     ],
-    title: "a transformer",
-};
-const CNN: Owner = Owner {
-    key: "family",
-    values: &[Family::Cnn.as_str()],
-    title: "family = \"cnn\"",
-};
-const MOE: Owner = Owner {
-    key: "family",
-    values: &[Family::Moe.as_str()],
-    title: "family = \"moe\"",
-};
-const MLA: Owner = Owner {
-    key: "attention",
-    values: &[AttentionKind::Mla.as_str()],
-    title: "attention = \"mla\"",
-};
+    "a transformer",
+);
+const OF_ONE_STACK: Owner = family(
+    &[Mark::Value("family", TEXT), Mark::Value("family", IMAGES)],
+    "a transformer of one stack",
+);
+const OF_TOKENS: Owner = family(
+    &[
+        Mark::Value("family", TEXT),
+        Mark::Value("family", TWO_STACKS),
+    ],
+    "a transformer over tokens",
+);
+const OF_TEXT: Owner = family(
+    &[Mark::Value("family", TEXT)],
+    "a transformer of one stack over tokens",
+);
+const OF_IMAGES: Owner = family(
+    &[Mark::Value("family", IMAGES)],
+    "family = \"vit\" or \"dit\"",
+);
+const OF_PIXELS: Owner = family(
+    &[
+        Mark::Value("family", IMAGES),
+        Mark::Value("family", &[Family::Cnn.as_str()]),
+    ],
+    "family = \"cnn\", \"vit\" or \"dit\"",
+);
+const OF_CNN: Owner = family(
+    &[Mark::Value("family", &[Family::Cnn.as_str()])],
+    "family = \"cnn\"",
+);
+const OF_DIT: Owner = family(
+    &[Mark::Value("family", &[Family::Dit.as_str()])],
+    "family = \"dit\"",
+);
+const OF_TWO_STACKS: Owner = family(
+    &[Mark::Value("family", TWO_STACKS)],
+    "family = \"encoder-decoder\"",
+);
+const OF_HYBRID: Owner = family(
+    &[Mark::Value("family", &[Family::Hybrid.as_str()])],
+    "family = \"hybrid\"",
+);
+const OF_EXPERTS: Owner = family(
+    &[
+        Mark::Value("family", &[Family::Moe.as_str()]),
+        Mark::Letter("pattern", &[Letter::Experts.as_str()]),
+    ],
+    "family = \"moe\" (or a pattern with E)",
+);
+const OF_STATES: Owner = family(
+    &[Mark::Letter(
+        "pattern",
+        &[Letter::Mamba2.as_str(), Letter::DeltaNet.as_str()],
+    )],
+    "a pattern with M or G",
+);
+const OF_LATENT_ATTENTION: Owner = family(
+    &[Mark::Value("attention", &[AttentionKind::Mla.as_str()])],
+    "attention = \"mla\"",
+);
+
+/// Owner of a key of [`Transformer`], and whether its owners have to give it though others have a default.
+fn of_transformer(path: &str) -> (Owner, Option<Owner>) {
+    match path {
+        "layers" => (OF_ONE_STACK, Some(OF_ONE_STACK)),
+        "vocab" => (OF_TOKENS, Some(OF_TOKENS)),
+        "seq_len" => (OF_TOKENS, Some(OF_TEXT)),
+        "tied_embeddings" => (OF_TOKENS, None),
+        "pattern" => (OF_HYBRID, Some(OF_HYBRID)),
+        "embedding_norm" | "learned_positions" | "mtp_layers" | "sliding_window"
+        | "global_every" | "window_pattern" => (OF_TEXT, None),
+        _ => (OF_TRANSFORMERS, None),
+    }
+}
 
 /// The keys of a model table.
 pub(super) fn keys() -> Vec<Key> {
     let mut keys = Model::keys("", Need::Always);
-    for (owner, owned) in [
-        (TRANSFORMER, Transformer::keys("", Need::Always)),
-        (MLA, Mla::keys("", Need::Always)),
-        (MOE, Mixture::keys("", Need::Always)),
-        (CNN, Cnn::keys("", Need::Always)),
-    ] {
-        keys.extend(owned.into_iter().map(|key| Key {
+    keys.extend(Transformer::keys("", Need::Always).into_iter().map(|key| {
+        let (owner, needed_in) = of_transformer(&key.path);
+        Key {
             owner: Some(owner),
+            need: needed_in.map_or(key.need, Need::Of),
             ..key
-        }));
+        }
+    }));
+    for (owner, owned) in [
+        (OF_LATENT_ATTENTION, Mla::keys("", Need::Always)),
+        (OF_EXPERTS, Mixture::keys("", Need::Always)),
+        (OF_STATES, Recurrence::keys("", Need::Always)),
+        (OF_TWO_STACKS, EncoderDecoder::keys("", Need::Always)),
+        (OF_CNN, Cnn::keys("", Need::Always)),
+        (OF_IMAGES, Patches::keys("", Need::Always)),
+        (OF_DIT, Diffusion::keys("", Need::Always)),
+    ] {
+        for key in owned {
+            // Two kinds of network see images.
+            if keys.iter().any(|known| known.path == key.path) {
+                continue;
+            }
+            let shared = matches!(key.path.as_str(), "image_size" | "classes");
+            keys.push(Key {
+                owner: Some(if shared { OF_PIXELS } else { owner }),
+                ..key
+            });
+        }
     }
     keys
 }
@@ -54,6 +147,7 @@ pub(super) fn check(model: &Model, fields: Fields<'_>, faults: &mut Faults<'_>) 
     if let Some(transformer) = model.transformer() {
         check_transformer(transformer, fields.0.contains_key("head_dim"), faults);
         check_window(fields, faults);
+        check_blocks(transformer, faults);
     }
 }
 
@@ -135,6 +229,41 @@ fn check_window(fields: Fields<'_>, faults: &mut Faults<'_>) {
         let message = "`window_pattern` and `global_every` both say which layers are global";
         let hint = "leave out `global_every`".to_owned();
         faults.key("window_pattern", message.to_owned(), Some(hint));
+    }
+}
+
+/// Notes faults of patterns, states and images.
+fn check_blocks(transformer: &Transformer, faults: &mut Faults<'_>) {
+    if let Some(pattern) = &transformer.pattern {
+        let letters = pattern.letters().len();
+        if letters > transformer.layers as usize {
+            let layers = transformer.layers;
+            let message = format!("the pattern has {letters} letters for {layers} layers");
+            let hint = "a letter stands for one layer; a shorter pattern is repeated".to_owned();
+            faults.key("pattern", message, Some(hint));
+        }
+    }
+    if let Some(state) = transformer.state
+        && !state.state_heads.is_multiple_of(state.state_groups)
+    {
+        let (heads, groups) = (state.state_heads, state.state_groups);
+        let message = format!("`state_groups` = {groups} does not divide `state_heads` = {heads}");
+        faults.key("state_groups", message, None);
+    }
+    let image = match transformer.ends {
+        Ends::Vit(image) => image,
+        Ends::Dit(diffusion) => diffusion.latent,
+        Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) => return,
+    };
+    let (size, patch) = (image.image_size, image.patch_size);
+    if !size.is_multiple_of(patch) {
+        let what = if matches!(transformer.ends, Ends::Dit(_)) {
+            "the latent's side"
+        } else {
+            "`image_size`"
+        };
+        let message = format!("{what} {size} is not a multiple of `patch_size` = {patch}");
+        faults.key("patch_size", message, None);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod flops;
 mod models;
 
 fn overlaid(text: &str) -> Result<Catalog, Vec<CatalogFault>> {

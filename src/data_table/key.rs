@@ -94,6 +94,8 @@ pub(crate) enum Need {
     Always,
     /// Every entry that has the table around it has to give it.
     InItsTable,
+    /// These entries have to give it.
+    Of(Owner),
     /// No entry has to give it.
     Never,
 }
@@ -103,29 +105,39 @@ impl Need {
     pub(crate) const fn inside(self) -> Self {
         match self {
             Self::Always => Self::Always,
-            Self::InItsTable | Self::Never => Self::InItsTable,
+            Self::InItsTable | Self::Of(_) | Self::Never => Self::InItsTable,
         }
     }
 }
 
-/// The entries that a key belongs to: those whose `key` holds one of `values`.
+/// The entries that a key belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
-    /// Key of the entry that decides.
-    pub key: &'static str,
-    /// Values of that key in those entries.
-    pub values: &'static [&'static str],
+    /// What an entry has to hold, one of these.
+    pub any_of: &'static [Mark],
     /// Such an entry, in words.
     pub title: &'static str,
+}
+
+/// What tells entries apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// A key with one of these values.
+    Value(&'static str, &'static [&'static str]),
+    /// A key whose text has one of these letters.
+    Letter(&'static str, &'static [&'static str]),
 }
 
 impl Owner {
     /// Whether an entry is one of them.
     pub(crate) fn owns(&self, entry: &toml::Table) -> bool {
-        entry
-            .get(self.key)
-            .and_then(toml::Value::as_str)
-            .is_some_and(|value| self.values.contains(&value))
+        let text = |key: &str| entry.get(key).and_then(toml::Value::as_str);
+        self.any_of.iter().any(|mark| match mark {
+            Mark::Value(key, values) => text(key).is_some_and(|text| values.contains(&text)),
+            Mark::Letter(key, letters) => {
+                text(key).is_some_and(|text| letters.iter().any(|letter| text.contains(letter)))
+            }
+        })
     }
 }
 

@@ -18,6 +18,11 @@ impl<T: ClosedSet> Pattern<T> {
         Self(letters)
     }
 
+    /// The letters, each once.
+    pub(crate) fn letters(&self) -> &[T] {
+        &self.0
+    }
+
     /// The letter of a layer (from 0).
     pub(crate) fn at(&self, layer: u32) -> T {
         self.0[layer as usize % self.0.len()]

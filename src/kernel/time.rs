@@ -6,7 +6,13 @@ use crate::kernel::machine::Machine;
 use crate::kernel::product::{Product, product_seconds};
 use crate::model::Operator;
 use crate::stack::{KernelFractions, LowPrecisionRecipe};
-use crate::units::{Flops, SimDuration};
+use crate::units::{Bytes, Flops, SimDuration};
+
+/// Part of its roofline that a scan reaches: the outputs of Mamba-2's chunks (batch 8, 8,192 tokens, 80 heads of 64, a state of
+/// 128, chunks of 256) take 1.278 ms on an H800, where 1.75 GB of inputs and outputs are 0.61 ms
+/// (tile-ai/tilelang benchmark/mamba2/README.md). The one measurement that is published, of one kernel on one GPU,
+/// taken for every scan and GPU.
+const SCAN_FRACTION: f64 = 0.48;
 
 /// Hardware and software that a kernel runs on.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +73,14 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
                 kernels,
             )
         }
+        Operator::Scan {
+            flops,
+            bytes,
+            kernels,
+        } => (
+            context.scan(flops, bytes) + context.floors(kernels),
+            kernels,
+        ),
         Operator::Memory { bytes, kernels } => (
             bytes.as_f64() / context.stream() + context.floors(kernels),
             kernels,
@@ -81,6 +95,7 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
         Operator::Gemm { .. }
         | Operator::Conv { .. }
         | Operator::Attention { .. }
+        | Operator::Scan { .. }
         | Operator::Memory { .. }
         | Operator::Cast { .. }
         | Operator::Comm { .. } => kernels,
@@ -102,6 +117,16 @@ impl KernelContext<'_> {
 
     fn floors(&self, kernels: u32) -> f64 {
         f64::from(kernels) * self.gpu.rates.kernel_floor.as_secs_f64()
+    }
+
+    /// Seconds of the kernels of a scan: of their products at the rate that long matrix products sustain, or of their bytes,
+    /// whichever is more, over the part of that roofline that a scan reaches.
+    fn scan(&self, flops: Flops, bytes: Bytes) -> f64 {
+        let precision = self.precision.high();
+        let peak = self.gpu.peak(precision).as_flops_per_s();
+        let sustained = self.gpu.rates.product(precision).sustained * self.fractions.gemm;
+        let products = flops.get() / (peak * sustained);
+        products.max(bytes.as_f64() / self.stream()) / SCAN_FRACTION
     }
 
     fn machine(&self, precision: Precision, fraction: f64) -> Machine {
@@ -288,6 +313,23 @@ mod tests {
         let time = operator_time(&operator, &context(&gpu, Precision::Bf16));
         assert_eq!(time.busy, SimDuration::from_micros(1006));
         assert_eq!(time.kernels, 3);
+    }
+
+    // 384 MB at 1000 GB/s · 0.8 are 0.48 ms, which are 1 ms at 0.48 of the roofline, and two floors of 2 µs. 36.48 TFLOP at
+    // 0.76 of 100 TFLOP/s are 0.48 s, and 1 s likewise.
+    #[test]
+    fn a_scan_takes_the_slower_of_its_bytes_and_products() {
+        let gpu = gpu(1.0, 1.0);
+        let scan = |flops, bytes| {
+            let operator = Operator::Scan {
+                flops: Flops::new(flops),
+                bytes: Bytes::new(bytes),
+                kernels: 2,
+            };
+            operator_time(&operator, &context(&gpu, Precision::Bf16)).busy
+        };
+        assert_eq!(scan(1e6, 384_000_000), SimDuration::from_micros(1_004));
+        assert_eq!(scan(36.48e12, 1), SimDuration::from_micros(1_000_004));
     }
 
     // Eight experts are eight products of one: eight times the time, eight launches.

@@ -6,6 +6,9 @@ use crate::closed_set;
 use crate::data_table::pattern::Pattern;
 use crate::data_table::quantity::ParameterCount;
 use crate::data_table::{Fields, ValueKind, data_table};
+use crate::model::encoder_decoder::EncoderDecoder;
+use crate::model::hybrid::{Letter, Recurrence};
+use crate::model::image::{Diffusion, Patches};
 use crate::model::window::{Reach, Sight, SlidingWindow};
 
 closed_set! {
@@ -19,6 +22,14 @@ closed_set! {
         Moe = "moe",
         /// Convolutional image classifier.
         Cnn = "cnn",
+        /// Layers of attention, states, MLPs and experts by a pattern.
+        Hybrid = "hybrid",
+        /// Vision transformer: image classifier over patches.
+        Vit = "vit",
+        /// Encoder, and a decoder that attends to it.
+        EncoderDecoder = "encoder-decoder",
+        /// Diffusion transformer over patches of a latent image.
+        Dit = "dit",
     }
 }
 
@@ -101,7 +112,7 @@ data_table! {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Architecture {
     /// Attention and MLP blocks.
-    Transformer(Transformer),
+    Transformer(Box<Transformer>),
     /// Convolutions.
     Cnn(Cnn),
 }
@@ -110,19 +121,88 @@ impl Architecture {
     fn read(fields: Fields<'_>, family: Family) -> Self {
         match family {
             Family::Cnn => Self::Cnn(Cnn::read(fields)),
-            Family::Decoder | Family::Encoder | Family::Moe => {
-                Self::Transformer(Transformer::read(fields, family))
+            Family::Decoder
+            | Family::Encoder
+            | Family::Moe
+            | Family::Hybrid
+            | Family::Vit
+            | Family::EncoderDecoder
+            | Family::Dit => {
+                let ends = Ends::read(fields, family);
+                Self::Transformer(Box::new(Transformer::read(fields, family, ends)))
             }
         }
     }
 }
 
+/// What lies in front of a transformer's layers and behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// Token embedding and next-token head.
+    Decoder,
+    /// Embedding of tokens, positions and segments, and BERT's heads.
+    Encoder,
+    /// Two stacks that share a token embedding.
+    EncoderDecoder(EncoderDecoder),
+    /// Patches of an image, and a classifier.
+    Vit(Patches),
+    /// Patches of a noisy latent, and the noise.
+    Dit(Diffusion),
+}
+
+impl Ends {
+    fn read(fields: Fields<'_>, family: Family) -> Self {
+        match family {
+            Family::Encoder => Self::Encoder,
+            Family::EncoderDecoder => Self::EncoderDecoder(EncoderDecoder::read(fields)),
+            Family::Vit => Self::Vit(Patches::read(fields)),
+            Family::Dit => Self::Dit(Diffusion::read(fields)),
+            Family::Decoder | Family::Moe | Family::Hybrid | Family::Cnn => Self::Decoder,
+        }
+    }
+
+    /// Layers of both stacks; 0 where a model table says how many.
+    fn layers(self) -> u32 {
+        match self {
+            Self::EncoderDecoder(stacks) => stacks.encoder_layers + stacks.decoder_layers,
+            Self::Decoder | Self::Encoder | Self::Vit(_) | Self::Dit(_) => 0,
+        }
+    }
+
+    /// Tokens of a sample where the network alone decides on them: patches and the token of the class, or the
+    /// tokens of both stacks.
+    pub(super) fn fixed_tokens(self) -> Option<u32> {
+        match self {
+            Self::EncoderDecoder(stacks) => Some(stacks.encoder_seq_len + stacks.decoder_seq_len),
+            Self::Vit(image) => Some(image.patches() + 1),
+            Self::Dit(diffusion) => Some(diffusion.latent.patches()),
+            Self::Decoder | Self::Encoder => None,
+        }
+    }
+
+    /// Whether there is one stack, over tokens of a vocabulary.
+    fn is_one_stack(self) -> bool {
+        match self {
+            Self::Decoder | Self::Encoder => true,
+            Self::EncoderDecoder(_) | Self::Vit(_) | Self::Dit(_) => false,
+        }
+    }
+
+    /// Whether samples are images.
+    fn sees_images(self) -> bool {
+        match self {
+            Self::Vit(_) | Self::Dit(_) => true,
+            Self::Decoder | Self::Encoder | Self::EncoderDecoder(_) => false,
+        }
+    }
+}
+
 data_table! {
-    /// A stack of attention and MLP blocks between an embedding and a head.
+    /// A stack of attention, state and MLP blocks between two ends.
     #[derive(Clone, Debug, PartialEq)]
     pub(crate) struct Transformer {
-        /// Transformer layers; required but for cnn.
-        layers: u32 [ValueKind::CountTo(100_000)],
+        /// Transformer layers; required but for cnn and encoder-decoder.
+        layers: u32 [ValueKind::CountTo(100_000)] = ends.layers(),
         /// Width of the residual stream; required but for cnn.
         hidden: u32 [ValueKind::CountTo(16_777_216)],
         /// Width of the dense MLP; default: 4·hidden.
@@ -136,16 +216,16 @@ data_table! {
             AttentionKind::Mha => (hidden / heads).max(1),
             AttentionKind::Mla => fields.get("v_head_dim"),
         },
-        /// Tokens in the vocabulary as trained; required but for cnn.
-        vocab: u32 [ValueKind::CountTo(268_435_456)],
-        /// Tokens per sample unless the spec says otherwise; required but for cnn.
-        seq_len: u32 [ValueKind::CountTo(16_777_216)],
+        /// Tokens in the vocabulary as trained; required but for images.
+        vocab: u32 [ValueKind::CountTo(268_435_456)] = 0,
+        /// Tokens per sample unless the spec says otherwise; required but for images and encoder-decoder.
+        seq_len: u32 [ValueKind::CountTo(16_777_216)] = 0,
         /// Activation of the MLP; default: gelu, in a moe swiglu.
         mlp: Mlp = if family == Family::Moe { Mlp::SwiGlu } else { Mlp::Gelu },
-        /// Normalisation; default: rms-norm with swiglu, else layer-norm.
-        norm: Norm = Norm::usual(mlp),
-        /// Whether linear layers and norms have biases; default: with gelu.
-        biases: bool = mlp == Mlp::Gelu,
+        /// Normalisation; default: rms-norm with a gate or in an encoder-decoder, else layer-norm.
+        norm: Norm = if family == Family::EncoderDecoder { Norm::RmsNorm } else { Norm::usual(mlp) },
+        /// Whether linear layers and norms have biases; default: with gelu, not in an encoder-decoder.
+        biases: bool = mlp == Mlp::Gelu && family != Family::EncoderDecoder,
         /// Whether query, key and value projections have biases without the others (Qwen 2); default: false.
         qkv_biases: bool = false,
         /// Whether queries and keys are normalised per head (Qwen 3); default: false.
@@ -159,9 +239,13 @@ data_table! {
         /// Whether embeddings are normalised before the first layer (BLOOM, BERT); default: in an encoder.
         embedding_norm: bool = family == Family::Encoder,
         /// Whether embedding and head share their matrix; default: with gelu.
-        tied_embeddings: bool = mlp == Mlp::Gelu,
-        /// Rows of a learned position embedding; default: seq_len with gelu, else 0 (rotary or ALiBi).
-        learned_positions: u32 = if mlp == Mlp::Gelu { seq_len } else { 0 },
+        tied_embeddings: bool = mlp == Mlp::Gelu && !ends.sees_images(),
+        /// Rows of a learned position embedding; default: seq_len with gelu, else 0 (rotary or ALiBi), in a hybrid 0.
+        learned_positions: u32 = if mlp == Mlp::Gelu && ends.is_one_stack() && pattern.is_none() {
+            seq_len
+        } else {
+            0
+        },
         /// Multi-token-prediction layers behind the last; default: 0.
         mtp_layers: u32 = 0,
     } reads {
@@ -173,9 +257,11 @@ data_table! {
         window_pattern: Option<Pattern<Reach>>,
         /// Attention of a layer; default: mha.
         attention: AttentionKind = AttentionKind::Mha,
-    } with |fields, family: Family| {
-        /// Whether a token sees only those before it.
-        causal: bool = family != Family::Encoder,
+        /// hybrid: one letter a layer, repeated: A attention, M Mamba-2, G gated delta net, F MLP, E experts.
+        pattern: Option<Pattern<Letter>>,
+    } with |fields, family: Family, ends: Ends| {
+        /// What lies in front of the layers and behind them.
+        ends: Ends = ends,
         /// Layers of local attention; `None`: all are global.
         sliding_window: Option<SlidingWindow> = sliding_window.map(|tokens| SlidingWindow {
             tokens,
@@ -184,7 +270,17 @@ data_table! {
         /// Multi-head latent attention; `None`: plain multi-head or grouped-query.
         mla: Option<Mla> = (attention == AttentionKind::Mla).then(|| Mla::read(fields)),
         /// Routed experts; `None`: every MLP is dense.
-        moe: Option<Mixture> = (family == Family::Moe).then(|| Mixture::read(fields, ffn_hidden)),
+        moe: Option<Mixture> = {
+            let has_experts = pattern.as_ref().is_some_and(|it| it.has(Letter::Experts));
+            (family == Family::Moe || has_experts).then(|| Mixture::read(fields, ffn_hidden))
+        },
+        /// Sizes of layers with a state; `None`: there are none.
+        state: Option<Recurrence> = pattern.as_ref().and_then(|it| {
+            let has_mamba = it.has(Letter::Mamba2);
+            (has_mamba || it.has(Letter::DeltaNet)).then(|| Recurrence::read(fields, hidden, has_mamba))
+        }),
+        /// Block of each layer; `None`: attention and MLP in all.
+        pattern: Option<Pattern<Letter>> = pattern,
     }
 }
 
@@ -202,6 +298,12 @@ data_table! {
         qk_rope_head_dim: u32 [ValueKind::CountTo(8_192)],
         /// mla: width of a value head.
         v_head_dim: u32 [ValueKind::CountTo(16_384)],
+        /// mla: heads of an indexer that chooses the keys of each token (DeepSeek-V3.2); default: 0, none.
+        index_heads: u32 = 0,
+        /// mla: width of the indexer's heads; default: 128.
+        index_head_dim: u32 [ValueKind::CountTo(16_384)] = 128,
+        /// mla: keys that the indexer chooses; default: 2048.
+        index_top_k: u32 [ValueKind::CountTo(16_777_216)] = 2048,
     }
 }
 
@@ -238,11 +340,20 @@ data_table! {
     pub(crate) struct Cnn {
         /// cnn: bottleneck blocks of each ResNet stage (`[3, 4, 6, 3]`: ResNet-50).
         blocks: [u32; 4],
-        /// cnn: pixels of a side of the square input; default: 224.
+        /// cnn, vit, dit: pixels of a side of the square image; default: 224, in a dit 256.
         image_size: u32 [ValueKind::CountTo(65_536)] = 224,
-        /// cnn: classes of the head; default: 1000.
+        /// cnn, vit, dit: classes; default: 1000, in a dit with a context none.
         classes: u32 [ValueKind::CountTo(16_777_216)] = 1000,
     }
+}
+
+/// Tokens that cross attention reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Context {
+    /// Tokens of a sample.
+    pub(super) tokens: u64,
+    /// Width of each.
+    pub(super) width: u64,
 }
 
 impl Model {
@@ -254,9 +365,19 @@ impl Model {
         }
     }
 
-    /// Tokens per sample unless the spec says otherwise; 1 for images.
+    /// Tokens per sample unless the spec says otherwise; 1 in a convolutional network.
     pub(crate) fn seq_len(&self) -> u32 {
-        self.transformer().map_or(1, |network| network.seq_len)
+        self.fixed_tokens()
+            .or_else(|| Some(self.transformer()?.seq_len))
+            .unwrap_or(1)
+    }
+
+    /// Tokens per sample where the model alone decides on them: of images, and of an encoder-decoder's two stacks.
+    pub(crate) fn fixed_tokens(&self) -> Option<u32> {
+        match &self.architecture {
+            Architecture::Transformer(network) => network.ends.fixed_tokens(),
+            Architecture::Cnn(_) => Some(1),
+        }
     }
 }
 
@@ -271,7 +392,43 @@ impl Transformer {
     /// Whether queries and keys are rotated, as a guess from its architecture: it has neither learned
     /// positions nor the `LayerNorm` of the models with ALiBi (BLOOM, arXiv 2211.05100; MPT).
     pub(crate) const fn rotary(&self) -> bool {
-        self.learned_positions == 0 && matches!(self.norm, Norm::RmsNorm)
+        self.learned_positions == 0
+            && matches!(self.norm, Norm::RmsNorm)
+            && matches!(self.ends, Ends::Decoder | Ends::Encoder)
+    }
+
+    /// Heads that a split over `tp` tensor-parallel ranks would cut, in words; `None`: it cuts none.
+    pub(crate) fn cut_heads(&self, tp: u32) -> Option<String> {
+        if !self.heads.is_multiple_of(tp) {
+            return Some(format!("{} attention heads", self.heads));
+        }
+        let state = self.state?;
+        let groups = state.state_groups;
+        (!groups.is_multiple_of(tp) || !state.state_heads.is_multiple_of(tp))
+            .then(|| format!("{groups} groups of {} state heads", state.state_heads))
+    }
+
+    /// What cross attention reads: the encoder's output, or a diffusion transformer's conditioning.
+    pub(super) fn context(&self) -> Context {
+        match self.ends {
+            Ends::EncoderDecoder(stacks) => Context {
+                tokens: u64::from(stacks.encoder_seq_len),
+                width: u64::from(self.hidden),
+            },
+            Ends::Dit(diffusion) => Context {
+                tokens: u64::from(diffusion.context_length),
+                width: u64::from(diffusion.context_hidden),
+            },
+            Ends::Decoder | Ends::Encoder | Ends::Vit(_) => Context {
+                tokens: 0,
+                width: 0,
+            },
+        }
+    }
+
+    /// Whether context parallelism can split the sequence: one stack whose layers carry no state.
+    pub(crate) fn splits_sequence(&self) -> bool {
+        self.state.is_none() && self.ends.is_one_stack()
     }
 
     /// Keys that a token of layer `layer` (from 0) sees.
@@ -281,7 +438,7 @@ impl Transformer {
             .map_or(Sight::All, |window| window.sight(layer))
     }
 
-    /// Whether layer `layer` (from 0) holds routed experts.
+    /// Whether layer `layer` (from 0) holds routed experts in place of its MLP.
     pub(super) fn is_routed(&self, layer: u32) -> bool {
         self.moe.is_some_and(|moe| {
             let behind = (layer + 1).checked_sub(moe.dense_layers);

@@ -1,5 +1,6 @@
 //! Attention of a transformer: projections, scores, exchange of context parallelism.
 
+use crate::model::architecture::Context;
 use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
 use crate::model::residual::norm_passes;
 use crate::model::share::Share;
@@ -120,20 +121,132 @@ pub(super) fn gate(layer: &mut LayerBuilder, share: &Share, width: u64) {
     layer.keep(KeptBy::Layer, 2 * bytes);
 }
 
-/// Attention core over the keys in sight, with the exchange of context parallelism.
-pub(super) fn core(layer: &mut LayerBuilder, share: &Share, sight: Sight) {
+/// Scores of an indexer over all keys, which choose those that a token attends to (arXiv 2512.02556 §2.1): queries from the
+/// compressed ones, one key that its heads share, a weight of each head, and the choice. Every tensor-parallel rank
+/// chooses for itself.
+pub(super) fn indexer(layer: &mut LayerBuilder, share: &Share, mla: &Mla) {
+    let (heads, dim) = (u64::from(mla.index_heads), u64::from(mla.index_head_dim));
+    let inputs = mla
+        .q_lora_rank
+        .map_or(share.hidden, |rank| u64::from(rank.get()));
+    let linear = |outputs, inputs| Linear {
+        tokens: share.tokens,
+        outputs,
+        inputs,
+        bias: false,
+        low_precision: true,
+    };
+    let products = [
+        linear(heads * dim, inputs),
+        linear(dim + heads, share.hidden),
+    ];
+    for product in products {
+        layer.linear(product);
+        if share.tp > 1 {
+            layer.partial(product.parameters());
+        }
+    }
+    layer.parameters(2 * dim);
+    let score = Score {
+        batch: u64::from(share.shard.micro_batch),
+        heads,
+        kv_heads: 1,
+        seq_q: share.tokens / u64::from(share.shard.micro_batch),
+        seq_kv: share.seq_len,
+        dim_qk: dim,
+        dim_v: 0,
+        causal: true,
+        window: None,
+    };
+    layer.model_flops(score.fused(false).flops().get());
+    layer.operator(score.fused(false), [score.fused(true)]);
+    // Scores in 32 bits are written, and read for the choice.
+    let scores = 4 * share.tokens * share.seq_len / 2;
+    layer.memory(Passes {
+        forward: (2 * scores, 2),
+        backward: (scores, 1),
+    });
+    let kept = share.tokens * (heads * dim + dim + heads) * layer.element_bytes();
+    layer.keep(KeptBy::Layer, kept);
+}
+
+/// Queries of the stream, and keys and values of a context, in a product each.
+pub(super) fn cross_projections(layer: &mut LayerBuilder, share: &Share, context: Context) {
+    let network = share.network;
+    let dim = u64::from(network.head_dim);
+    let linear = |tokens, outputs, inputs| Linear {
+        tokens,
+        outputs,
+        inputs,
+        bias: network.biases,
+        low_precision: true,
+    };
+    enter(layer, share, Gathered::of(share.hidden));
+    let heads = share.part(u64::from(network.heads));
+    layer.linear(linear(share.tokens, heads * dim, share.hidden));
+    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
+    gather_again(layer, share, Gathered::of(share.hidden));
+    let seen = share.over(context.tokens);
+    enter(layer, &seen, Gathered::of(context.width));
+    let kv_heads = share.part(u64::from(network.kv_heads));
+    layer.linear(linear(seen.tokens, 2 * kv_heads * dim, context.width));
+    gather_again(layer, &seen, Gathered::of(context.width));
+}
+
+/// Keys that the tokens of a rank attend to.
+#[derive(Clone, Copy)]
+pub(super) struct Keys {
+    /// Of a sample.
+    seq_kv: u64,
+    /// Of all samples, on this rank.
+    tokens: u64,
+    causal: bool,
+    window: Option<u64>,
+}
+
+impl Keys {
+    /// The keys in sight of a sequence's own tokens.
+    pub(super) fn of(share: &Share, sight: Sight, causal: bool) -> Self {
+        let (seq_kv, window) = match sight {
+            Sight::All => (share.seq_len, None),
+            Sight::Last(tokens) => (share.seq_len, Some(tokens)),
+            Sight::Chunk(tokens) => (share.seq_len.min(tokens), None),
+        };
+        Self {
+            seq_kv,
+            tokens: share.tokens,
+            causal,
+            window,
+        }
+    }
+
+    /// Only so many of them: of the first tokens all, as in a window.
+    pub(super) fn at_most(self, keys: u64) -> Self {
+        Self {
+            window: Some(self.window.map_or(keys, |window| window.min(keys))),
+            ..self
+        }
+    }
+
+    /// Those of a context, all in sight.
+    pub(super) fn of_context(share: &Share, context: Context) -> Self {
+        Self {
+            seq_kv: context.tokens,
+            tokens: share.over(context.tokens).tokens,
+            causal: false,
+            window: None,
+        }
+    }
+}
+
+/// Attention core, with the exchange of context parallelism.
+pub(super) fn core(layer: &mut LayerBuilder, share: &Share, keys: Keys) {
     let network = share.network;
     let element = layer.element_bytes();
     let heads = share.part(u64::from(network.heads));
     if network.sinks {
         layer.parameters(heads);
     }
-    let seq_len = u64::from(share.shard.seq_len);
-    let (seq_kv, window) = match sight {
-        Sight::All => (seq_len, None),
-        Sight::Last(tokens) => (seq_len, Some(tokens)),
-        Sight::Chunk(tokens) => (seq_len.min(tokens), None),
-    };
     let (kv_heads, dim_qk, dim_v) = match &network.mla {
         Some(mla) => (
             heads,
@@ -151,11 +264,11 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, sight: Sight) {
         heads,
         kv_heads,
         seq_q: share.tokens / u64::from(share.shard.micro_batch),
-        seq_kv,
+        seq_kv: keys.seq_kv,
         dim_qk,
         dim_v,
-        causal: network.causal,
-        window,
+        causal: keys.causal,
+        window: keys.window,
     };
     context_exchange(layer, share, &score);
     let kept_kv_heads = if share.shard.fusion.grouped_attention {
@@ -163,7 +276,8 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, sight: Sight) {
     } else {
         heads
     };
-    let projected = element * share.tokens * (heads * dim_qk + kept_kv_heads * (dim_qk + dim_v));
+    let queries = share.tokens * heads * dim_qk;
+    let projected = element * (queries + keys.tokens * kept_kv_heads * (dim_qk + dim_v));
     // The logarithm of each row's sum, in 32 bits.
     let row_sums = 4 * share.tokens * heads;
     if !share.shard.flash_attention {

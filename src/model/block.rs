@@ -1,7 +1,10 @@
-//! Blocks of a transformer's layer: attention, MLP and experts with their norms and residuals.
+//! Blocks of a layer with their norms and residuals, and which layer has which.
 
 use std::fmt;
 
+use crate::model::architecture::Ends;
+use crate::model::attention::{self, Keys};
+use crate::model::hybrid::Letter;
 use crate::model::layer::{LayerBuilder, Linear};
 use crate::model::lowered::LoweredLayer;
 use crate::model::mlp::mlp;
@@ -9,29 +12,125 @@ use crate::model::residual::{branch_norm, norm, residual};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
 use crate::model::window::Sight;
-use crate::model::{Transformer, attention, moe};
+use crate::model::{Transformer, modulation, moe, state};
 
 /// One block of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Block {
+    /// Scales, shifts and gates of the other blocks, from a diffusion transformer's conditioning.
+    Modulation,
     /// Attention over the keys in sight.
-    Attention(Sight),
+    Attention { sight: Sight, causal: bool },
+    /// Attention to the tokens of an encoder or a conditioning.
+    CrossAttention,
+    /// Mamba-2.
+    Mamba2,
+    /// Gated delta net.
+    DeltaNet,
     /// Dense MLP.
     Mlp,
     /// Routed experts.
     Experts,
 }
 
-/// The blocks of a layer: what tells the layers of one transformer apart.
+/// The blocks of a layer: what tells the layers of one network apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LayerKind(pub(super) [Block; 2]);
+pub(super) struct LayerKind([Option<Block>; 4]);
+
+impl LayerKind {
+    /// The kind of layer `at` (from 0).
+    pub(super) fn of(network: &Transformer, at: u32) -> Self {
+        let attention = |causal| Block::Attention {
+            sight: network.sight(at),
+            causal,
+        };
+        if let Some(pattern) = &network.pattern {
+            return Self::single(match pattern.at(at) {
+                Letter::Attention => attention(true),
+                Letter::Mamba2 => Block::Mamba2,
+                Letter::DeltaNet => Block::DeltaNet,
+                Letter::Mlp => Block::Mlp,
+                Letter::Experts => Block::Experts,
+            });
+        }
+        let second = if network.is_routed(at) {
+            Block::Experts
+        } else {
+            Block::Mlp
+        };
+        match network.ends {
+            Ends::Decoder => Self::pair(attention(true), second),
+            Ends::Encoder | Ends::Vit(_) => Self::pair(attention(false), second),
+            Ends::EncoderDecoder(stacks) if at < stacks.encoder_layers => {
+                Self::pair(attention(false), second)
+            }
+            Ends::EncoderDecoder(_) => Self([
+                Some(attention(true)),
+                Some(Block::CrossAttention),
+                Some(second),
+                None,
+            ]),
+            Ends::Dit(diffusion) => Self([
+                Some(Block::Modulation),
+                Some(attention(false)),
+                (diffusion.context_length > 0).then_some(Block::CrossAttention),
+                Some(second),
+            ]),
+        }
+    }
+
+    /// The kind of a multi-token-prediction layer: the last one's, in a hybrid network attention with experts or an MLP.
+    pub(super) fn of_mtp(network: &Transformer) -> Self {
+        if network.pattern.is_none() {
+            return Self::of(network, network.layers.saturating_sub(1));
+        }
+        let attention = Block::Attention {
+            sight: Sight::All,
+            causal: true,
+        };
+        let second = if network.moe.is_some() {
+            Block::Experts
+        } else {
+            Block::Mlp
+        };
+        Self::pair(attention, second)
+    }
+
+    fn single(block: Block) -> Self {
+        Self([Some(block), None, None, None])
+    }
+
+    fn pair(first: Block, second: Block) -> Self {
+        Self([Some(first), Some(second), None, None])
+    }
+
+    /// The blocks in their order.
+    pub(super) fn blocks(self) -> impl Iterator<Item = Block> {
+        self.0.into_iter().flatten()
+    }
+
+    /// The kind in a word.
+    fn name(self) -> &'static str {
+        if self.0.contains(&Some(Block::Experts)) {
+            "moe"
+        } else {
+            "dense"
+        }
+    }
+}
 
 impl fmt::Display for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Attention(Sight::All) => f.write_str("attention"),
-            Self::Attention(Sight::Last(tokens)) => write!(f, "attention over {tokens}"),
-            Self::Attention(Sight::Chunk(tokens)) => write!(f, "attention in {tokens}"),
+            Self::Modulation => f.write_str("modulation"),
+            Self::Attention { sight, .. } => match sight {
+                Sight::All => f.write_str("attention"),
+                Sight::Last(tokens) => write!(f, "attention over {tokens}"),
+                Sight::Chunk(tokens) => write!(f, "attention in {tokens}"),
+            },
+            Self::CrossAttention => f.write_str("cross attention"),
+            Self::Mamba2 => f.write_str("Mamba-2"),
+            Self::DeltaNet => f.write_str("gated delta net"),
             Self::Mlp => f.write_str("MLP"),
             Self::Experts => f.write_str("experts"),
         }
@@ -40,29 +139,11 @@ impl fmt::Display for Block {
 
 impl fmt::Display for LayerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [first, second] = self.0;
-        write!(f, "{first}, {second}")
-    }
-}
-
-impl LayerKind {
-    /// The kind of layer `at` (from 0).
-    pub(super) fn of(network: &Transformer, at: u32) -> Self {
-        let second = if network.is_routed(at) {
-            Block::Experts
-        } else {
-            Block::Mlp
-        };
-        Self([Block::Attention(network.sight(at)), second])
-    }
-
-    /// The kind in a word.
-    fn name(self) -> &'static str {
-        if self.0.contains(&Block::Experts) {
-            "moe"
-        } else {
-            "dense"
+        for (at, block) in self.blocks().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            write!(f, "{comma}{block}")?;
         }
+        Ok(())
     }
 }
 
@@ -75,18 +156,30 @@ pub(super) fn layer(share: &Share, kind: LayerKind) -> LoweredLayer {
 
 /// The blocks of a layer, each behind its norm and in front of its residual addition.
 pub(super) fn blocks(layer: &mut LayerBuilder, share: &Share, kind: LayerKind) {
-    for block in kind.0 {
+    let network = share.network;
+    for block in kind.blocks() {
+        if block == Block::Modulation {
+            modulation::modulate(layer, share);
+            continue;
+        }
         norm(layer, share);
-        match (block, &share.network.moe) {
-            (Block::Attention(sight), _) => self_attention(layer, share, sight),
-            (Block::Experts, Some(experts)) => moe::block(layer, share, experts),
-            (Block::Experts | Block::Mlp, _) => {
+        match (block, &network.moe, &network.state) {
+            (Block::Attention { sight, causal }, ..) => self_attention(layer, share, sight, causal),
+            (Block::CrossAttention, ..) => cross_attention(layer, share),
+            (Block::Mamba2, _, Some(sizes)) => state::mamba2(layer, share, sizes),
+            (Block::DeltaNet, _, Some(sizes)) => state::delta_net(layer, share, sizes),
+            (Block::Experts, Some(experts), _) => moe::block(layer, share, experts),
+            // Experts and states without sizes do not come out of a checked table.
+            (
+                Block::Mlp | Block::Experts | Block::Mamba2 | Block::DeltaNet | Block::Modulation,
+                ..,
+            ) => {
                 enter(layer, share, Gathered::of(share.hidden));
-                mlp(layer, share, u64::from(share.network.ffn_hidden));
+                mlp(layer, share, u64::from(network.ffn_hidden));
                 leave(layer, share);
             }
         }
-        if share.network.post_norms {
+        if network.post_norms {
             branch_norm(layer, share);
         }
         residual(layer, share);
@@ -94,13 +187,33 @@ pub(super) fn blocks(layer: &mut LayerBuilder, share: &Share, kind: LayerKind) {
 }
 
 /// Projections, attention over the keys in sight, and the product behind it.
-fn self_attention(layer: &mut LayerBuilder, share: &Share, sight: Sight) {
+fn self_attention(layer: &mut LayerBuilder, share: &Share, sight: Sight, causal: bool) {
     let network = share.network;
     match &network.mla {
-        Some(mla) => attention::latent_projections(layer, share, mla),
+        Some(mla) => {
+            attention::latent_projections(layer, share, mla);
+            if mla.index_heads > 0 {
+                attention::indexer(layer, share, mla);
+            }
+        }
         None => attention::plain_projections(layer, share),
     }
-    attention::core(layer, share, sight);
+    let keys = Keys::of(share, sight, causal);
+    let chosen = network.mla.filter(|mla| mla.index_heads > 0);
+    attention::core(
+        layer,
+        share,
+        match chosen {
+            Some(mla) => keys.at_most(u64::from(mla.index_top_k)),
+            None => keys,
+        },
+    );
+    output(layer, share);
+}
+
+/// The product behind attention, and its gate.
+fn output(layer: &mut LayerBuilder, share: &Share) {
+    let network = share.network;
     let value_dim = network.mla.map_or(network.head_dim, |mla| mla.v_head_dim);
     let inputs = share.part(u64::from(network.heads)) * u64::from(value_dim);
     if network.attention_gate {
@@ -114,4 +227,12 @@ fn self_attention(layer: &mut LayerBuilder, share: &Share, sight: Sight) {
         low_precision: true,
     });
     leave(layer, share);
+}
+
+/// Attention to the context of the layers.
+fn cross_attention(layer: &mut LayerBuilder, share: &Share) {
+    let context = share.network.context();
+    attention::cross_projections(layer, share, context);
+    attention::core(layer, share, Keys::of_context(share, context));
+    output(layer, share);
 }

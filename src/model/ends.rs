@@ -1,5 +1,6 @@
 //! Both ends of a transformer: embedding, head with its loss, multi-token prediction.
 
+use crate::model::architecture::Ends;
 use crate::model::block::{LayerKind, blocks};
 use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
 use crate::model::lowered::LoweredLayer;
@@ -7,10 +8,20 @@ use crate::model::mlp::activation;
 use crate::model::residual::norm;
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
-use crate::model::{CommGroup, CommOp};
+use crate::model::{CommGroup, CommOp, modulation};
 
-/// Table look-up, positions, and an encoder's segments.
+/// What lies in front of the first layer.
 pub(super) fn embedding(share: &Share) -> LoweredLayer {
+    match &share.network.ends {
+        Ends::Vit(image) => modulation::image_embedding(share, image),
+        Ends::Dit(diffusion) => modulation::latent_embedding(share, diffusion),
+        Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) => token_embedding(share),
+    }
+}
+
+/// Table look-up, positions, an encoder's segments; the norm behind the first of two stacks, and their relative
+/// positions.
+fn token_embedding(share: &Share) -> LoweredLayer {
     let network = share.network;
     let mut layer = LayerBuilder::new("embedding", share.shard, 8 * share.tokens);
     let element = layer.element_bytes();
@@ -46,7 +57,11 @@ pub(super) fn embedding(share: &Share) -> LoweredLayer {
             backward: (local, 1),
         });
     }
-    if !network.causal {
+    if let Ends::EncoderDecoder(stacks) = network.ends {
+        norm(&mut layer, &share.over(u64::from(stacks.encoder_seq_len)));
+        layer.parameters(2 * RELATIVE_POSITIONS * share.part(u64::from(network.heads)));
+    }
+    if network.ends == Ends::Encoder {
         // The embedding of the two segments of an input.
         layer.parameters(2 * share.hidden);
         layer.memory(Passes {
@@ -68,15 +83,28 @@ pub(super) fn embedding(share: &Share) -> LoweredLayer {
     layer.finish()
 }
 
+/// Distances that T5's attention tells apart, of each head and stack (arXiv 1910.10683 §2.1).
+pub(super) const RELATIVE_POSITIONS: u64 = 32;
+
 /// Masked tokens of 32: 20 predictions for 128 tokens, 80 for 512 (arXiv 1810.04805 masks 15%).
 const MASKED_OF_32: u64 = 5;
 
-/// Final norm, logits and loss.
+/// What lies behind the last layer.
 pub(super) fn head(share: &Share) -> LoweredLayer {
+    match &share.network.ends {
+        Ends::Vit(image) => modulation::image_head(share, image),
+        Ends::Dit(diffusion) => modulation::latent_head(share, diffusion),
+        Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) => token_head(share),
+    }
+}
+
+/// Final norm, logits and loss.
+fn token_head(share: &Share) -> LoweredLayer {
     let network = share.network;
+    let is_encoder = network.ends == Ends::Encoder;
     let mut layer = LayerBuilder::new("head", share.shard, share.residual_bytes());
     let masked = |tokens: u64| (tokens * MASKED_OF_32).div_ceil(32);
-    let share = &if share.shard.masked_head && !network.causal {
+    let share = &if share.shard.masked_head && is_encoder {
         Share {
             tokens: masked(share.tokens),
             norm_tokens: masked(share.norm_tokens),
@@ -85,7 +113,7 @@ pub(super) fn head(share: &Share) -> LoweredLayer {
     } else {
         *share
     };
-    if !network.causal {
+    if is_encoder {
         language_model_transform(&mut layer, share);
     }
     norm(&mut layer, share);
@@ -177,11 +205,7 @@ pub(super) fn mtp(share: &Share) -> LoweredLayer {
         low_precision: true,
     });
     layer.keep_linear_input(KeptBy::Layer, 2 * share.norm_tokens * share.hidden);
-    blocks(
-        &mut layer,
-        share,
-        LayerKind::of(network, network.layers.saturating_sub(1)),
-    );
+    blocks(&mut layer, share, LayerKind::of_mtp(network));
     norm(&mut layer, share);
     logits(&mut layer, share);
     layer.finish()

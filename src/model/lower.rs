@@ -30,15 +30,17 @@ mod tests {
     use std::num::NonZeroU32;
 
     use crate::model::{
-        Cnn, CommGroup, CommOp, Family, Format, Fusion, LogitBytes, LoweredLayer, Mixture, Mla,
-        Mlp, Norm, Operator, Transformer,
+        Cnn, CommGroup, CommOp, Ends, Family, Format, Fusion, LogitBytes, LoweredLayer, Mixture,
+        Mla, Mlp, Norm, Operator, Transformer,
     };
     use crate::units::Bytes;
 
     /// GPT-3 175B.
     fn gpt3() -> Transformer {
         Transformer {
-            causal: true,
+            ends: Ends::Decoder,
+            state: None,
+            pattern: None,
             layers: 96,
             hidden: 12288,
             ffn_hidden: 4 * 12288,
@@ -99,6 +101,9 @@ mod tests {
                 qk_nope_head_dim: 128,
                 qk_rope_head_dim: 64,
                 v_head_dim: 128,
+                index_heads: 0,
+                index_head_dim: 128,
+                index_top_k: 2048,
             }),
             moe: Some(Mixture {
                 experts: 256,
@@ -118,7 +123,7 @@ mod tests {
 
     fn bert_large() -> Transformer {
         Transformer {
-            causal: false,
+            ends: Ends::Encoder,
             layers: 24,
             hidden: 1024,
             ffn_hidden: 4096,
@@ -137,7 +142,7 @@ mod tests {
             name: "test".to_owned(),
             title: "test".to_owned(),
             family,
-            architecture: Architecture::Transformer(network),
+            architecture: Architecture::Transformer(Box::new(network)),
         }
     }
 

@@ -4,17 +4,22 @@ mod architecture;
 mod attention;
 mod block;
 mod cnn;
+mod encoder_decoder;
 mod ends;
 mod fusion;
+mod hybrid;
+mod image;
 mod layer;
 mod lower;
 mod lowered;
 mod mlp;
+mod modulation;
 mod moe;
 mod operator;
 mod parameters;
 mod residual;
 mod share;
+mod state;
 mod summary;
 mod tensor_parallel;
 mod transformer;
@@ -22,9 +27,12 @@ mod window;
 
 pub use architecture::Model;
 pub(crate) use architecture::{
-    Architecture, AttentionKind, Cnn, Family, Mixture, Mla, Mlp, Norm, Transformer,
+    Architecture, AttentionKind, Cnn, Ends, Family, Mixture, Mla, Mlp, Norm, Transformer,
 };
+pub(crate) use encoder_decoder::EncoderDecoder;
 pub(crate) use fusion::Fusion;
+pub(crate) use hybrid::{Letter, Recurrence};
+pub(crate) use image::{Diffusion, Patches};
 pub(crate) use lower::lower;
 pub(crate) use lowered::{Format, Kept, LogitBytes, LoweredLayer, Shard, ShardParameters};
 pub(crate) use operator::{CommGroup, CommOp, Operator};

@@ -95,6 +95,15 @@ pub(crate) enum Operator {
         /// Step between output pixels.
         stride: u64,
     },
+    /// Kernels of a layer that carries a state.
+    Scan {
+        /// Products of all kernels.
+        flops: Flops,
+        /// Bytes that they read and write.
+        bytes: Bytes,
+        /// Kernels.
+        kernels: u32,
+    },
     /// Work bounded by memory: norms, activations, residuals, dropout, permutations, casts.
     Memory {
         /// Bytes read and written.
@@ -160,6 +169,7 @@ impl Operator {
                 channels_out,
                 channels_in * kernel * kernel,
             ),
+            Self::Scan { flops, .. } => flops.get(),
             Self::Memory { .. } | Self::Cast { .. } | Self::Comm { .. } => 0.0,
         };
         Flops::new(count)

@@ -2,7 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use crate::model::{Architecture, Cnn, Family, Mixture, Mla, Model, Norm, Transformer};
+use crate::model::architecture::Ends;
+use crate::model::block::{Block, LayerKind};
+use crate::model::ends::RELATIVE_POSITIONS;
+use crate::model::hybrid::Recurrence;
+use crate::model::image::Patches;
+use crate::model::modulation::FREQUENCIES;
+use crate::model::{Architecture, Cnn, Mixture, Mla, Model, Norm, Transformer};
 
 /// Parameters of a network by place. All counts are exact for the architecture that the model states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,82 +45,108 @@ impl Parameters {
     }
 }
 
-/// Parameters of one transformer layer by place.
+/// Parameters of one layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LayerParameters {
-    /// Projections of the attention with their biases and inner norms.
-    pub attention: u64,
-    /// The norms around its blocks.
-    pub norms: u64,
-    /// Dense MLP; 0 in a layer of experts.
-    pub mlp: u64,
-    /// Router, and projections to the width of the experts and back; 0 in a dense layer.
-    pub router: u64,
-    /// Shared experts; 0 in a dense layer.
-    pub shared_experts: u64,
+    /// Those that every token passes.
+    pub dense: u64,
     /// All routed experts; 0 in a dense layer.
     pub experts: u64,
     /// One routed expert; 0 in a dense layer.
     pub expert: u64,
 }
 
-impl LayerParameters {
-    /// Parameters that every token passes.
-    pub(crate) const fn dense(self) -> u64 {
-        self.attention + self.norms + self.mlp + self.router + self.shared_experts
-    }
-
-    /// All parameters of the layer.
-    pub(crate) const fn total(self) -> u64 {
-        self.dense() + self.experts
-    }
-}
-
 impl Model {
     /// Number of parameters by place, counted from the architecture.
     pub(crate) fn parameters(&self) -> Parameters {
         match &self.architecture {
-            Architecture::Transformer(transformer) => {
-                transformer.parameters(self.family == Family::Encoder)
-            }
+            Architecture::Transformer(transformer) => transformer.parameters(),
             Architecture::Cnn(cnn) => cnn.parameters(),
         }
     }
 }
 
 impl Transformer {
-    /// Parameters of layer `layer` (from 0).
-    pub(crate) fn layer_parameters(&self, layer: u32) -> LayerParameters {
-        let attention = self.attention_parameters();
-        let per_block = if self.post_norms { 2 } else { 1 };
-        let norms = 2 * per_block * self.norm_parameters(self.hidden);
-        match self.moe {
-            Some(moe) if self.is_routed(layer) => {
-                let latent = moe.latent_hidden.map(NonZeroU32::get);
-                let width = latent.unwrap_or(self.hidden);
-                let expert = self.mlp_parameters(width, moe.expert_ffn_hidden);
-                let projections = latent.map_or(0, |latent| {
-                    self.linear(self.hidden, latent, self.biases)
-                        + self.linear(latent, self.hidden, self.biases)
-                });
-                LayerParameters {
-                    attention,
-                    norms,
-                    mlp: 0,
-                    router: self.linear(self.hidden, moe.experts, self.biases) + projections,
-                    shared_experts: u64::from(moe.shared_experts)
-                        * self.mlp_parameters(self.hidden, moe.shared_ffn_hidden),
-                    experts: u64::from(moe.experts) * expert,
-                    expert,
-                }
+    /// Parameters of the layers of one kind: their blocks with the norms around them.
+    pub(super) fn layer_parameters(&self, kind: LayerKind) -> LayerParameters {
+        let mut count = LayerParameters::default();
+        let norms = if self.post_norms { 2 } else { 1 };
+        for block in kind.blocks() {
+            count.dense += self.block_parameters(block);
+            if block != Block::Modulation {
+                count.dense += norms * self.norm_parameters(self.hidden);
             }
-            Some(_) | None => LayerParameters {
-                attention,
-                norms,
-                mlp: self.mlp_parameters(self.hidden, self.ffn_hidden),
-                ..LayerParameters::default()
-            },
+            if let (Block::Experts, Some(moe)) = (block, self.moe) {
+                let latent = moe.latent_hidden.map(NonZeroU32::get);
+                count.expert =
+                    self.mlp_parameters(latent.unwrap_or(self.hidden), moe.expert_ffn_hidden);
+                count.experts = u64::from(moe.experts) * count.expert;
+            }
         }
+        count
+    }
+
+    /// Parameters of a block without its norms and routed experts.
+    fn block_parameters(&self, block: Block) -> u64 {
+        match (block, self.moe, self.state) {
+            (Block::Attention { .. }, ..) => self.attention_parameters(),
+            (Block::CrossAttention, ..) => self.cross_parameters(),
+            (Block::Modulation, ..) => self.linear(self.hidden, 6 * self.hidden, true),
+            (Block::Mamba2, _, Some(state)) => self.mamba2_parameters(&state),
+            (Block::DeltaNet, _, Some(state)) => self.delta_net_parameters(&state),
+            (Block::Experts, Some(moe), _) => self.router_parameters(&moe),
+            (Block::Mlp | Block::Experts | Block::Mamba2 | Block::DeltaNet, ..) => {
+                self.mlp_parameters(self.hidden, self.ffn_hidden)
+            }
+        }
+    }
+
+    /// Router, shared experts, and projections to the width of the routed ones and back.
+    fn router_parameters(&self, moe: &Mixture) -> u64 {
+        let latent = moe.latent_hidden.map_or(0, |latent| {
+            self.linear(self.hidden, latent.get(), self.biases)
+                + self.linear(latent.get(), self.hidden, self.biases)
+        });
+        self.linear(self.hidden, moe.experts, self.biases)
+            + latent
+            + u64::from(moe.shared_experts)
+                * self.mlp_parameters(self.hidden, moe.shared_ffn_hidden)
+    }
+
+    /// Queries of the stream, keys and values of a context, and the output (T5, `DiT` with a context).
+    fn cross_parameters(&self) -> u64 {
+        let width = self.heads * self.head_dim;
+        let context = u32::try_from(self.context().width).expect("widths have 32 bits");
+        self.linear(self.hidden, width, self.biases)
+            + self.linear(context, 2 * self.kv_heads * self.head_dim, self.biases)
+            + self.linear(width, self.hidden, self.biases)
+    }
+
+    /// Mamba-2 (arXiv 2405.21060 §7): one product to gate, values, keys, queries and steps; convolution with bias; decay,
+    /// skip and step bias of each head; a norm; the product behind.
+    fn mamba2_parameters(&self, state: &Recurrence) -> u64 {
+        let heads = u64::from(state.state_heads);
+        self.state_products(state, state.inner() + state.convolved() + heads)
+            + state.convolved() * (u64::from(state.conv_width) + 1)
+            + 3 * heads
+            + state.inner()
+    }
+
+    /// Gated delta net (arXiv 2412.06464): one product to queries, keys, values, gate and two numbers of each head;
+    /// convolution; decay and step bias of each head; a norm that heads share; the product behind.
+    fn delta_net_parameters(&self, state: &Recurrence) -> u64 {
+        let heads = u64::from(state.state_heads);
+        self.state_products(state, state.inner() + state.convolved() + 2 * heads)
+            + state.convolved() * u64::from(state.conv_width)
+            + 2 * heads
+            + u64::from(state.state_head_dim)
+    }
+
+    /// The products in front of a state and behind it.
+    fn state_products(&self, state: &Recurrence, projected: u64) -> u64 {
+        let hidden = u64::from(self.hidden);
+        let biases = if self.biases { projected + hidden } else { 0 };
+        hidden * (projected + state.inner()) + biases
     }
 
     /// Parameters of the token embedding (and of the head's matrix): vocabulary × hidden.
@@ -137,57 +169,81 @@ impl Transformer {
     /// the main network's (DeepSeek-V3, arXiv 2412.19437, §2.2).
     pub(crate) fn mtp_layer_parameters(&self) -> u64 {
         let hidden = u64::from(self.hidden);
-        self.layer_parameters(self.layers.saturating_sub(1)).total()
-            + 2 * hidden * hidden
-            + 3 * self.norm_parameters(self.hidden)
+        let layer = self.layer_parameters(LayerKind::of_mtp(self));
+        layer.dense + layer.experts + 2 * hidden * hidden + 3 * self.norm_parameters(self.hidden)
     }
 
-    fn parameters(&self, encoder: bool) -> Parameters {
-        let layers = (0..self.layers).map(|layer| self.layer_parameters(layer));
+    fn parameters(&self) -> Parameters {
         let mut count = Parameters {
-            embedding: self.embedding_parameters(encoder),
-            head: self.head_parameters(encoder),
+            embedding: self.embedding_parameters(),
+            head: self.head_parameters(),
             mtp: u64::from(self.mtp_layers) * self.mtp_layer_parameters(),
             ..Parameters::default()
         };
-        for layer in layers {
-            count.dense += layer.dense();
+        let visited = self.moe.map_or(0, |moe| u64::from(moe.experts_per_token));
+        for at in 0..self.layers {
+            let layer = self.layer_parameters(LayerKind::of(self, at));
+            count.dense += layer.dense;
             count.experts += layer.experts;
-            let visited = self.moe.map_or(0, |moe: Mixture| moe.experts_per_token);
-            count.active_experts += u64::from(visited) * layer.expert;
+            count.active_experts += visited * layer.expert;
         }
         count
     }
 
-    fn embedding_parameters(&self, encoder: bool) -> u64 {
-        // BERT adds an embedding of the two segments of its input.
-        let segments = if encoder { 2 } else { 0 };
-        let rows = u64::from(self.vocab) + u64::from(self.learned_positions) + segments;
+    fn embedding_parameters(&self) -> u64 {
+        let hidden = u64::from(self.hidden);
+        let patch = |image: &Patches| image.patch_values() * hidden + hidden;
+        let rows = u64::from(self.vocab) + u64::from(self.learned_positions);
+        let of_kind = match &self.ends {
+            Ends::Decoder => 0,
+            // BERT adds an embedding of the two segments of its input.
+            Ends::Encoder => 2 * hidden,
+            Ends::EncoderDecoder(_) => {
+                self.norm_parameters(self.hidden) + 2 * RELATIVE_POSITIONS * u64::from(self.heads)
+            }
+            // Positions of the patches and of the class's token, and that token.
+            Ends::Vit(image) => patch(image) + (u64::from(image.patches()) + 2) * hidden,
+            Ends::Dit(diffusion) => {
+                patch(&diffusion.latent)
+                    + self.linear(FREQUENCIES, self.hidden, true)
+                    + self.linear(self.hidden, self.hidden, true)
+                    + diffusion.class_rows() * hidden
+            }
+        };
         let norm = if self.embedding_norm {
             self.norm_parameters(self.hidden)
         } else {
             0
         };
-        rows * u64::from(self.hidden) + norm
+        rows * hidden + of_kind + norm
     }
 
-    fn head_parameters(&self, encoder: bool) -> u64 {
+    fn head_parameters(&self) -> u64 {
         let matrix = if self.tied_embeddings {
             0
         } else {
             self.token_embedding_parameters()
         };
-        if !encoder {
-            return matrix + self.norm_parameters(self.hidden);
+        let norm = self.norm_parameters(self.hidden);
+        match &self.ends {
+            Ends::Decoder | Ends::EncoderDecoder(_) => matrix + norm,
+            Ends::Encoder => {
+                // BERT's norms stand behind each block, so there is no last one; its heads are the pooler,
+                // the next-sentence classifier, the transform before the vocabulary and the output's bias.
+                let square = self.linear(self.hidden, self.hidden, true);
+                matrix
+                    + 2 * square
+                    + self.linear(self.hidden, 2, true)
+                    + norm
+                    + u64::from(self.vocab)
+            }
+            Ends::Vit(image) => norm + self.linear(self.hidden, image.classes, true),
+            Ends::Dit(diffusion) => {
+                let values = 2 * diffusion.latent.patch_values();
+                self.linear(self.hidden, 2 * self.hidden, true)
+                    + (u64::from(self.hidden) + 1) * values
+            }
         }
-        // BERT's norms stand behind each block, so there is no last one; its heads are the pooler,
-        // the next-sentence classifier, the transform before the vocabulary and the output's bias.
-        let square = self.linear(self.hidden, self.hidden, true);
-        matrix
-            + 2 * square
-            + self.linear(self.hidden, 2, true)
-            + self.norm_parameters(self.hidden)
-            + u64::from(self.vocab)
     }
 
     fn attention_parameters(&self) -> u64 {
@@ -234,7 +290,22 @@ impl Transformer {
                 self.heads * (mla.qk_nope_head_dim + mla.v_head_dim),
                 self.biases,
             );
-        query + key_value + self.linear(self.heads * mla.v_head_dim, self.hidden, self.biases)
+        query
+            + key_value
+            + self.linear(self.heads * mla.v_head_dim, self.hidden, self.biases)
+            + self.indexer_parameters(mla)
+    }
+
+    /// DeepSeek-V3.2 (arXiv 2512.02556 §2.1): queries of the indexer from the compressed ones, one key with its norm, and a
+    /// weight of each head.
+    fn indexer_parameters(&self, mla: Mla) -> u64 {
+        if mla.index_heads == 0 {
+            return 0;
+        }
+        let inputs = mla.q_lora_rank.map_or(self.hidden, NonZeroU32::get);
+        self.linear(inputs, mla.index_heads * mla.index_head_dim, false)
+            + self.linear(self.hidden, mla.index_head_dim + mla.index_heads, false)
+            + 2 * u64::from(mla.index_head_dim)
     }
 
     /// Parameters of an MLP of `width` between vectors of `outer` values.
@@ -255,6 +326,8 @@ impl Transformer {
     /// Parameters of a norm over `width` values.
     pub(super) fn norm_parameters(&self, width: u32) -> u64 {
         match self.norm {
+            // A diffusion transformer's conditioning is in their place.
+            _ if matches!(self.ends, Ends::Dit(_)) => 0,
             // A network without biases has none in its norms either.
             Norm::LayerNorm if self.biases => 2 * u64::from(width),
             Norm::LayerNorm | Norm::RmsNorm => u64::from(width),
@@ -294,7 +367,9 @@ mod tests {
 
     fn gpt2_small() -> Transformer {
         Transformer {
-            causal: true,
+            ends: Ends::Decoder,
+            state: None,
+            pattern: None,
             layers: 12,
             hidden: 768,
             ffn_hidden: 3072,
@@ -326,7 +401,7 @@ mod tests {
     // published checkpoint.
     #[test]
     fn gpt2_small_has_124_439_808_parameters() {
-        let count = gpt2_small().parameters(false);
+        let count = gpt2_small().parameters();
         assert_eq!(count.embedding, 39_383_808);
         assert_eq!(count.dense, 85_054_464);
         assert_eq!(count.head, 1_536);
@@ -354,13 +429,13 @@ mod tests {
     #[test]
     fn bert_base_has_110_106_428_parameters_with_its_heads() {
         let bert = Transformer {
-            causal: false,
+            ends: Ends::Encoder,
             vocab: 30522,
             learned_positions: 512,
             embedding_norm: true,
             ..gpt2_small()
         };
-        assert_eq!(bert.parameters(true).total(), 110_106_428);
+        assert_eq!(bert.parameters().total(), 110_106_428);
     }
 
     // Two experts of 3·4·8 = 96 each in a layer; a token visits one; the router is 4·2.
@@ -386,10 +461,9 @@ mod tests {
             }),
             ..gpt2_small()
         };
-        let count = moe.parameters(false);
-        assert_eq!(moe.layer_parameters(1).expert, 96);
-        assert_eq!(moe.layer_parameters(1).router, 8);
-        assert_eq!(moe.layer_parameters(0).experts, 0);
+        let count = moe.parameters();
+        let layer = |at| moe.layer_parameters(LayerKind::of(&moe, at));
+        assert_eq!((layer(1).expert, layer(0).experts), (96, 0));
         assert_eq!(count.experts, 2 * 2 * 96);
         assert_eq!(count.active_experts, 2 * 96);
         assert_eq!(count.total() - count.active(), 2 * 96);

@@ -9,6 +9,8 @@ pub(super) struct Share<'a> {
     pub(super) network: &'a Transformer,
     pub(super) shard: &'a Shard,
     pub(super) tp: u64,
+    /// Tokens of a sample.
+    pub(super) seq_len: u64,
     /// Tokens of a linear layer.
     pub(super) tokens: u64,
     /// Tokens of a norm, a dropout and a residual.
@@ -17,10 +19,10 @@ pub(super) struct Share<'a> {
 }
 
 impl<'a> Share<'a> {
-    pub(super) fn new(network: &'a Transformer, shard: &'a Shard) -> Self {
+    /// Share of samples of so many tokens.
+    pub(super) fn new(network: &'a Transformer, shard: &'a Shard, seq_len: u64) -> Self {
         let tp = u64::from(shard.tp);
-        let tokens =
-            u64::from(shard.micro_batch) * u64::from(shard.seq_len).div_ceil(u64::from(shard.cp));
+        let tokens = u64::from(shard.micro_batch) * seq_len.div_ceil(u64::from(shard.cp));
         let norm_tokens = if shard.sequence_parallel {
             tokens.div_ceil(tp)
         } else {
@@ -30,10 +32,16 @@ impl<'a> Share<'a> {
             network,
             shard,
             tp,
+            seq_len,
             tokens,
             norm_tokens,
             hidden: u64::from(network.hidden),
         }
+    }
+
+    /// The same rank's share of other tokens of the same samples.
+    pub(super) fn over(&self, seq_len: u64) -> Self {
+        Self::new(self.network, self.shard, seq_len)
     }
 
     /// Whether tensor-parallel ranks run norms and unsharded products on tokens of their own.

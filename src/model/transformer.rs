@@ -1,9 +1,10 @@
-//! Transformers: blocks between an embedding and a head, one rank's share of each.
+//! Transformers: blocks between two ends, one rank's share of each.
 //!
 //! Widths of the passes count reads and writes of the tensors a kernel touches; a fused kernel
 //! touches its inputs and outputs once, separate ones write every intermediate.
 
 use crate::model::Transformer;
+use crate::model::architecture::Ends;
 use crate::model::block::{LayerKind, layer};
 use crate::model::ends::{embedding, head, mtp};
 use crate::model::lowered::{LoweredModel, Shard};
@@ -11,13 +12,30 @@ use crate::model::share::Share;
 
 /// Lowers a transformer.
 pub(super) fn lower(network: &Transformer, shard: &Shard) -> LoweredModel {
-    let share = Share::new(network, shard);
+    let tokens = network.ends.fixed_tokens().unwrap_or(shard.seq_len);
+    let share = Share::new(network, shard, u64::from(tokens));
+    let (first, last) = match network.ends {
+        Ends::EncoderDecoder(stacks) => (
+            share.over(u64::from(stacks.encoder_seq_len)),
+            share.over(u64::from(stacks.decoder_seq_len)),
+        ),
+        Ends::Decoder | Ends::Encoder | Ends::Vit(_) | Ends::Dit(_) => (share, share),
+    };
     let (kinds, sequence) = kinds(network);
+    let of_kind = |kind: LayerKind| {
+        // The first stack is an encoder's, whose layers do not attend to another one.
+        let share = if kind == LayerKind::of(network, 0) {
+            &first
+        } else {
+            &last
+        };
+        layer(share, kind)
+    };
     LoweredModel {
-        layer_kinds: kinds.into_iter().map(|kind| layer(&share, kind)).collect(),
+        layer_kinds: kinds.into_iter().map(of_kind).collect(),
         sequence,
         embedding: embedding(&share),
-        head: head(&share),
+        head: head(&last),
         mtp: (network.mtp_layers > 0).then(|| mtp(&share)),
     }
 }

@@ -71,7 +71,17 @@ fn families(a: Family, b: Family) -> f64 {
     match (a, b) {
         _ if a == b => 0.0,
         (Family::Decoder, Family::Moe) | (Family::Moe, Family::Decoder) => 2.0,
-        (Family::Decoder | Family::Encoder | Family::Moe | Family::Cnn, _) => 8.0,
+        (
+            Family::Decoder
+            | Family::Encoder
+            | Family::Moe
+            | Family::Cnn
+            | Family::Hybrid
+            | Family::Vit
+            | Family::EncoderDecoder
+            | Family::Dit,
+            _,
+        ) => 8.0,
     }
 }
 

@@ -41,6 +41,7 @@ columns! {
         expert_ffn_hidden: Option<u32>,
         shared_experts: Option<Index>,
         dense_layers: Option<Index>,
+        pattern: Option<String>,
 
         framework: Option<String>,
         year: Option<u32>,

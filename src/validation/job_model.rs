@@ -86,7 +86,9 @@ impl JobRow {
 
     /// Family of a network that no preset has: as the row says, or as its columns do.
     fn described_family(&self) -> Result<Family, String> {
-        let usual = if self.experts.is_some() {
+        let usual = if self.pattern.is_some() {
+            Family::Hybrid
+        } else if self.experts.is_some() {
             Family::Moe
         } else {
             Family::Decoder
@@ -106,7 +108,7 @@ impl JobRow {
             ));
         };
         let family = self.described_family()?;
-        let unknown = |why| format!("unknown model `{}`, and {why}", self.model);
+        let unknown = |why: &str| format!("unknown model `{}`, and {why}", self.model);
         let vocabulary = match family {
             Family::Decoder => USUAL_VOCABULARY.0,
             Family::Encoder => USUAL_VOCABULARY.1,
@@ -117,7 +119,11 @@ impl JobRow {
                 let why = "the row gives no experts (`experts`, `experts_per_token`)";
                 return Err(unknown(why));
             }
-            Family::Cnn => return Err(unknown("no columns describe a cnn")),
+            Family::Hybrid if self.pattern.is_some() => USUAL_VOCABULARY.0,
+            Family::Hybrid => return Err(unknown("the row gives no `pattern` of its layers")),
+            Family::Cnn | Family::Vit | Family::EncoderDecoder | Family::Dit => {
+                return Err(unknown(&format!("no columns describe the family {family}")));
+            }
         };
         // A gated MLP has three matrices and is therefore narrower (or wider) than 4 · hidden.
         let wide = self.ffn_hidden.is_some_and(|width| width != 4 * hidden);
@@ -126,8 +132,11 @@ impl JobRow {
         let seq_len = Some(self.seq_len.unwrap_or(2048));
         let mut table = counts(&[("vocab", Some(vocabulary)), ("seq_len", seq_len)]);
         table.extend(self.sizes());
-        if family == Family::Moe {
+        if family == Family::Moe || self.experts.is_some() {
             table.extend(self.experts());
+        }
+        if let Some(pattern) = &self.pattern {
+            table.insert("pattern".to_owned(), pattern.as_str().into());
         }
         let mlp = self.mlp.as_deref().unwrap_or(usual_mlp.as_str());
         table.extend(

@@ -130,6 +130,11 @@ impl<'a> Config<'a> {
         counts
     }
 
+    /// Entries of a table; `None` where the key is absent or null.
+    pub(super) fn table_length(&self, key: &str) -> Option<u32> {
+        u32::try_from(self.keys.get(key)?.as_table()?.len()).ok()
+    }
+
     /// A whole number inside a table; `None` where either is absent.
     pub(super) fn count_in(&self, table: &str, key: &str) -> Option<u32> {
         let count = self.keys.get(table)?.get(key)?.as_integer()?;

@@ -122,6 +122,17 @@ pub(super) fn deepseek(config: &mut Config<'_>) -> ModelTable {
     table
 }
 
+/// DeepSeek-V3.2: an indexer chooses the keys that each token attends to.
+pub(super) fn deepseek_sparse(config: &mut Config<'_>) -> ModelTable {
+    let mut table = deepseek(config);
+    table.counts([
+        ("index_heads", Some(config.needed("index_n_heads"))),
+        ("index_head_dim", Some(config.needed("index_head_dim"))),
+        ("index_top_k", Some(config.needed("index_topk"))),
+    ]);
+    table
+}
+
 /// The text model of Llama 4: experts in every layer or every other, three chunked layers to a global one.
 pub(super) fn llama4(config: &mut Config<'_>) -> ModelTable {
     let mut table = mixture(config, "num_local_experts", "intermediate_size");

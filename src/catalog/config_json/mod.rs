@@ -12,7 +12,9 @@ mod activation;
 mod attention;
 mod config;
 mod experts;
+mod hybrid;
 mod learned;
+mod other;
 mod rotary;
 mod table;
 
@@ -72,7 +74,17 @@ const CLASSES: &[Class] = &[
     class("MiniMaxM2ForCausalLM", "minimax_m2", experts::minimax_m2),
     class("DeepseekV2ForCausalLM", "deepseek_v2", experts::deepseek),
     class("DeepseekV3ForCausalLM", "deepseek_v3", experts::deepseek),
+    class(
+        "DeepseekV32ForCausalLM",
+        "deepseek_v32",
+        experts::deepseek_sparse,
+    ),
     class("Llama4ForCausalLM", "llama4_text", experts::llama4),
+    class("NemotronHForCausalLM", "nemotron_h", hybrid::nemotron_h),
+    class("Qwen3NextForCausalLM", "qwen3_next", hybrid::qwen3_next),
+    class("T5ForConditionalGeneration", "t5", other::t5),
+    class("ViTForImageClassification", "vit", other::vit),
+    class("DiTTransformer2DModel", "", other::dit),
 ];
 
 /// The model table that a `config.json` stands for.

@@ -39,6 +39,11 @@ impl ModelTable {
         }
     }
 
+    /// Whether a key is not set.
+    pub(super) fn lacks(&self, key: &str) -> bool {
+        !self.0.contains_key(key)
+    }
+
     /// Takes keys out that do not apply.
     pub(super) fn remove<const N: usize>(&mut self, keys: [&str; N]) {
         for key in keys {

@@ -155,3 +155,186 @@ fn patterns_and_windows_that_say_nothing_are_refused() {
         faults[0]
     );
 }
+
+/// A hybrid of 4 layers with round sizes, and the lines that differ.
+fn hybrid(pattern: &str) -> std::sync::Arc<crate::model::Model> {
+    model(&format!(
+        "family = \"hybrid\"\npattern = \"{pattern}\"\nstate_size = 16\nstate_heads = 8\n\
+         state_head_dim = 16\nstate_groups = 2\nnorm = \"rms-norm\""
+    ))
+}
+
+// Width 64, state 128 wide (8 heads of 16), keys and queries of 2 groups of 16.
+// Mamba-2: 64·(128 + 192 + 8) + 128·64 of products, 192·(4 + 1) of the convolution, 3·8 and a norm of 128.
+// Delta net: 64·(128 + 192 + 2·8) + 128·64, 192·4, 2·8, a norm of 16. Each behind a norm of 64.
+#[test]
+fn layers_with_a_state_have_the_parameters_of_their_papers() {
+    let layers = |pattern| hybrid(pattern).parameters().dense / 4;
+    let mamba = 64 * (128 + 192 + 8) + 128 * 64 + 192 * 5 + 3 * 8 + 128;
+    assert_eq!(layers("M"), mamba + 64);
+    let delta = 64 * (128 + 192 + 16) + 128 * 64 + 192 * 4 + 2 * 8 + 16;
+    assert_eq!(layers("G"), delta + 64);
+}
+
+// Per token: scores of 2 groups over half of 128 tokens, 2·64·16·2; values of 8 heads likewise, 2·64·128; the
+// chunk's state and its use, 2·16·128 each. Backward twice that, and scores and states once more.
+#[test]
+fn a_scan_does_the_work_of_its_chunks() {
+    let model = hybrid("M");
+    let layer = &lower(&model, &Shard::whole(1024)).layer_kinds[0];
+    let scan = |pass: &[Operator]| {
+        let scans = pass.iter().filter_map(|operator| match operator {
+            Operator::Scan { flops, .. } => Some(flops.get()),
+            _ => None,
+        });
+        scans.sum::<f64>() / 1024.0
+    };
+    let (scores, values, state) = (2.0 * 64.0 * 32.0, 2.0 * 64.0 * 128.0, 2.0 * 16.0 * 128.0);
+    let forward = scores + values + 2.0 * state;
+    assert!((scan(&layer.forward) - forward).abs() < 1e-9);
+    let backward = 2.0 * forward + scores + state;
+    assert!((scan(&layer.backward_input) - backward).abs() < 1e-9);
+}
+
+// A delta net's work does not grow with the sequence: twice the tokens, twice the FLOPs; attention's do more.
+#[test]
+fn a_state_makes_the_work_linear_in_the_sequence() {
+    let per_token = |pattern: &str, seq_len| hybrid(pattern).flops_per_token(seq_len);
+    for pattern in ["M", "G", "MG", "GFM"] {
+        let (short, long) = (per_token(pattern, 1024), per_token(pattern, 8192));
+        assert!((long / short - 1.0).abs() < 1e-12, "{pattern}");
+    }
+    assert!(per_token("MA", 8192) > 1.1 * per_token("MA", 1024));
+}
+
+#[test]
+fn a_pattern_is_one_letter_a_layer_begun_anew() {
+    let kinds = |pattern| {
+        let network = hybrid(pattern);
+        lower(&network, &Shard::whole(128)).sequence
+    };
+    assert_eq!(kinds("MFA"), [0, 1, 2, 0]);
+    let cases = [
+        ("pattern = \"MXA\"", "unknown letter `X` (letter 2 of 3)"),
+        ("pattern = \"MAMAM\"", "5 letters for 4 layers"),
+        (
+            "pattern = \"MA\"\nstate_heads = 6\nstate_groups = 4",
+            "`state_groups` = 4 does not divide",
+        ),
+        (
+            "pattern = \"ME\"",
+            "`experts` and `experts_per_token` are missing",
+        ),
+        (
+            "pattern = \"AF\"\nstate_size = 16",
+            "`state_size` belongs to a pattern with M or G only",
+        ),
+        ("sinks = true", "`pattern` is missing"),
+    ];
+    for (lines, expected) in cases {
+        let text = format!(
+            "[models.m]\nfamily = \"hybrid\"\nlayers = 4\nhidden = 64\nheads = 4\nvocab = 1000\n\
+             seq_len = 1024\n{lines}"
+        );
+        let faults = overlaid(&text).expect_err("it has a fault");
+        assert_eq!(faults.len(), 1, "{faults:#?}");
+        assert!(faults[0].message.contains(expected), "{}", faults[0]);
+    }
+}
+
+// T5 small at 512 and 114 tokens: the decoder's 114 queries of 64 see all 512 keys of the encoder in each of 8 heads:
+// 2·2·114·512·64·8 FLOPs besides the products.
+#[test]
+fn a_decoder_attends_to_the_whole_encoder() {
+    let text = "[models.m]\nbase = \"t5-small\"\ndecoder_seq_len = 114";
+    let catalog = overlaid(text).expect("no faults");
+    let model = &catalog.models["m"];
+    assert_eq!(model.seq_len(), 512 + 114);
+    let lowered = lower(model, &Shard::whole(model.seq_len()));
+    assert_eq!(lowered.sequence, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
+    let scores: Vec<(u64, u64, bool)> = lowered
+        .layer_kinds
+        .iter()
+        .flat_map(|layer| &layer.forward)
+        .filter_map(|operator| match operator {
+            Operator::Attention {
+                seq_q,
+                seq_kv,
+                causal,
+                ..
+            } => Some((*seq_q, *seq_kv, *causal)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        scores,
+        [(512, 512, false), (114, 114, true), (114, 512, false)]
+    );
+}
+
+// 224/16 = 14 patches a side and the class's token; 256/8 = 32 values of the latent, 16 patches a side.
+#[test]
+fn images_are_as_many_tokens_as_patches() {
+    let models = &Catalog::builtin().models;
+    assert_eq!(models["vit-b16"].seq_len(), 14 * 14 + 1);
+    assert_eq!(models["dit-xl-2"].seq_len(), 16 * 16);
+    let text = "[models.m]\nbase = \"vit-b16\"\npatch_size = 15";
+    let faults = overlaid(text).expect_err("224 is not a multiple of 15");
+    assert!(
+        faults[0]
+            .message
+            .contains("224 is not a multiple of `patch_size` = 15")
+    );
+}
+
+// With a conditioning of 77 tokens of 768 each layer has cross attention: queries and output of 1152², keys and
+// values of 768·1152 each, and their biases; the table of 1,001 classes is gone.
+#[test]
+fn a_diffusion_transformer_reads_its_context_by_cross_attention() {
+    let text = "[models.m]\nbase = \"dit-xl-2\"\nclasses = 1\ncontext_hidden = 768";
+    let catalog = overlaid(text).expect("no faults");
+    let count = |model: &crate::model::Model| model.parameters().total();
+    let (plain, with) = (
+        count(&Catalog::builtin().models["dit-xl-2"]),
+        count(&catalog.models["m"]),
+    );
+    let layer = 2 * 1152 * 1152 + 2 * 768 * 1152 + 4 * 1152;
+    assert_eq!(with + (1001 - 2) * 1152, plain + 28 * layer);
+}
+
+// A rank of two holds half of every product and of every head's numbers, whatever the family, and whole what cannot be
+// split: so two ranks hold all, and not twice as much.
+#[test]
+fn ranks_share_the_parameters_of_every_preset() {
+    for (name, model) in &Catalog::builtin().models {
+        let Some(network) = model.transformer() else {
+            continue;
+        };
+        if network.cut_heads(2).is_some() {
+            continue;
+        }
+        let held = |tp: u32| {
+            let shard = Shard {
+                tp,
+                sequence_parallel: tp > 1,
+                ..Shard::whole(1024)
+            };
+            let lowered = lower(model, &shard);
+            let kinds = &lowered.layer_kinds;
+            let layers = lowered
+                .sequence
+                .iter()
+                .map(|at| kinds[usize::from(*at)].parameters);
+            layers.map(|layer| layer.dense + layer.expert).sum::<u64>()
+        };
+        let (whole, half) = (held(1), held(2));
+        let experts = model.parameters().experts;
+        // Experts are split over ranks of their own; of the rest at most a third is whole on each rank.
+        let (dense, part) = (whole - experts, half - experts);
+        assert!(2 * part >= dense, "{name}: {part} of {dense}");
+        assert!(
+            part as f64 <= 0.67 * dense as f64,
+            "{name}: {part} of {dense}"
+        );
+    }
+}

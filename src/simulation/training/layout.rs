@@ -4,7 +4,7 @@ use itertools::Itertools;
 
 use crate::collective::{Algorithm, CollectiveOp};
 use crate::hardware::AttentionKernel;
-use crate::model::Family;
+use crate::model::{Family, Transformer};
 use crate::simulation::training::{request, stage_layers};
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::stack::{PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage};
@@ -172,7 +172,7 @@ fn tensor_options(scenario: &TrainingScenario) -> Vec<u32> {
         .min(scenario.cluster.domain_gpus)
         .min(scenario.gpus);
     powers_of_two(most)
-        .filter(|tp| network.heads.is_multiple_of(*tp))
+        .filter(|tp| network.cut_heads(*tp).is_none())
         .collect()
 }
 
@@ -181,7 +181,9 @@ fn context_options(scenario: &TrainingScenario) -> Vec<u32> {
         return vec![cp];
     }
     let seq_len = scenario.workload.seq_len;
-    if scenario.model.family == Family::Cnn || seq_len <= SHORT_SEQUENCE {
+    let network = scenario.model.transformer();
+    let splits = network.is_some_and(Transformer::splits_sequence);
+    if !splits || seq_len <= SHORT_SEQUENCE {
         return vec![1];
     }
     powers_of_two((seq_len / 4096).min(32)).collect()
@@ -224,9 +226,9 @@ fn replicas(scenario: &TrainingScenario, tp: u32, cp: u32, pp: u32) -> Result<u3
     let Some(network) = scenario.model.transformer() else {
         return Ok(dp);
     };
-    if !network.heads.is_multiple_of(tp) {
+    if let Some(what) = network.cut_heads(tp) {
         return Err(Infeasible::Indivisible {
-            what: format!("{} attention heads", network.heads),
+            what,
             by: format!("tp {tp}"),
         });
     }
@@ -277,7 +279,13 @@ fn micro_batch_options(
     }
     let most = match scenario.model.family {
         Family::Cnn => MOST_IMAGES,
-        Family::Decoder | Family::Encoder | Family::Moe => {
+        Family::Decoder
+        | Family::Encoder
+        | Family::Moe
+        | Family::Hybrid
+        | Family::Vit
+        | Family::EncoderDecoder
+        | Family::Dit => {
             (MOST_TOKENS * u64::from(cp) / u64::from(scenario.workload.seq_len)).max(1)
         }
     };

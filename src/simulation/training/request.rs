@@ -2,7 +2,7 @@
 
 use itertools::Itertools;
 
-use crate::model::Family;
+use crate::model::{Family, Model, Transformer};
 use crate::simulation::{Infeasible, LayoutRequest, TrainingScenario};
 
 /// Checks everything that a scenario asks for explicitly against its GPU, its model and its size.
@@ -32,11 +32,10 @@ fn check_precision(scenario: &TrainingScenario) -> Result<(), Infeasible> {
 fn check_model(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     let (model, layout) = (&scenario.model, &scenario.layout);
     let is_cnn = model.family == Family::Cnn;
-    if is_cnn && scenario.workload.seq_len > 1 {
-        return Err(Infeasible::Unsupported(format!(
-            "seq_len does not apply to {}, which sees images",
-            model.name
-        )));
+    if let Some(tokens) = model.fixed_tokens()
+        && scenario.workload.seq_len != tokens
+    {
+        return Err(Infeasible::Unsupported(fixed_tokens(model, tokens)));
     }
     let over_one = |groups: &[(&'static str, Option<u32>)]| {
         let mut groups = groups.iter();
@@ -49,6 +48,16 @@ fn check_model(scenario: &TrainingScenario) -> Result<(), Infeasible> {
             model.name
         )));
     }
+    if let Some(ranks) = layout.cp.filter(|ranks| *ranks > 1)
+        && !model
+            .transformer()
+            .is_some_and(Transformer::splits_sequence)
+    {
+        return Err(Infeasible::Unsupported(format!(
+            "cp {ranks} over {} is not simulated: images, two stacks, or layers that carry a state",
+            model.name
+        )));
+    }
     let has_experts = model.transformer().is_some_and(|it| it.moe.is_some());
     let experts = [("ep", layout.ep), ("etp", layout.etp)];
     if !has_experts && let Some((name, ranks)) = over_one(&experts) {
@@ -58,6 +67,28 @@ fn check_model(scenario: &TrainingScenario) -> Result<(), Infeasible> {
         )));
     }
     Ok(())
+}
+
+/// Refusal of a `seq_len` where the model has samples of so many tokens.
+fn fixed_tokens(model: &Model, tokens: u32) -> String {
+    match model.family {
+        Family::EncoderDecoder => format!(
+            "seq_len does not apply to {}: encoder_seq_len and decoder_seq_len of the model give {tokens}",
+            model.name
+        ),
+        Family::Decoder
+        | Family::Encoder
+        | Family::Moe
+        | Family::Cnn
+        | Family::Hybrid
+        | Family::Vit
+        | Family::Dit => {
+            format!(
+                "seq_len does not apply to {}, which sees images",
+                model.name
+            )
+        }
+    }
 }
 
 /// Checks that the given groups fit into the job and divide it.

@@ -233,6 +233,7 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
             }
             Operator::Attention { .. } => work.kernels.attention += time.busy,
             Operator::Conv { .. }
+            | Operator::Scan { .. }
             | Operator::Memory { .. }
             | Operator::Cast { .. }
             | Operator::Comm { .. } => {}

@@ -62,6 +62,34 @@ const PUBLISHED: &[(&str, f64, &str)] = &[
     ("opt-66b", 65_717.0, "checkpoint"),
     ("bloom", 176_247.271, "arXiv 2211.05100 table 3"),
     ("bert-large-uncased", 336.2, "checkpoint"),
+    (
+        "deepseek-v3.2",
+        671_879.0,
+        "checkpoint of DeepSeek-V3, and 0.85 billion of the indexer",
+    ),
+    ("nemotron-h-8b", 8_100.0, "checkpoint"),
+    ("nemotron-h-56b", 56_000.0, "arXiv 2504.03624"),
+    (
+        "nemotron-3-nano-30b-a3b",
+        31_600.0,
+        "technical report of Nemotron 3 Nano",
+    ),
+    (
+        "nemotron-3-super-120b-a12b",
+        120_600.0,
+        "technical report of Nemotron 3 Super",
+    ),
+    ("qwen3-next-80b-a3b", 80_000.0, "model card"),
+    ("t5-small", 60.507, "checkpoint"),
+    ("t5-base", 222.904, "checkpoint"),
+    ("t5-large", 737.668, "checkpoint"),
+    ("t5-3b", 2_851.598, "checkpoint"),
+    ("t5-11b", 11_307.321, "checkpoint"),
+    ("t5-v1.1-xxl", 11_135.332, "checkpoint"),
+    ("vit-base-patch16-224", 86.568, "torchvision vit_b_16"),
+    ("vit-large-patch16-224", 304.327, "torchvision vit_l_16"),
+    ("vit-huge-patch14-224", 632.046, "torchvision vit_h_14"),
+    ("dit-xl-2-256", 675.0, "arXiv 2212.09748 table 4"),
 ];
 
 fn folder() -> PathBuf {

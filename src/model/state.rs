@@ -1,0 +1,197 @@
+//! Layers that carry a state along the sequence: Mamba-2 and the gated delta net.
+//!
+//! Both run in chunks: products inside a chunk, and a state that is handed from chunk to chunk. Widths, kernels
+//! and intermediates are those of the public Triton kernels: `mamba_ssm/ops/triton/ssd_combined.py` of
+//! state-spaces/mamba, and `fla/ops/gated_delta_rule` of fla-org/flash-linear-attention. Their
+//! time is a part of a roofline ([`Operator::Scan`]).
+
+use crate::model::Operator;
+use crate::model::hybrid::Recurrence;
+use crate::model::layer::{KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::share::Share;
+use crate::model::tensor_parallel::{Gathered, enter, gather_again, leave};
+use crate::units::{Bytes, Flops};
+
+/// Tokens of a chunk of Mamba-2 (NVIDIA/Megatron-LM megatron/core/ssm/mamba_mixer.py).
+const MAMBA_CHUNK: u64 = 128;
+/// Tokens of a chunk of the delta net (fla/ops/gated_delta_rule/chunk.py).
+const DELTA_CHUNK: u64 = 64;
+/// Bytes that the backward pass of a scan moves over those of the forward pass: what was not kept is made again, and
+/// each input has a gradient as well as a use (estimate).
+const BACKWARD_BYTES: u64 = 3;
+
+/// Sizes of such a layer on one rank.
+struct Part {
+    heads: u64,
+    groups: u64,
+    /// Rows and columns of a head's state.
+    rows: u64,
+    columns: u64,
+    inner: u64,
+    convolved: u64,
+    element: u64,
+}
+
+impl Part {
+    fn of(share: &Share, state: &Recurrence, element: u64) -> Self {
+        let heads = share.part(u64::from(state.state_heads));
+        let groups = share.part(u64::from(state.state_groups));
+        let (rows, columns) = (u64::from(state.state_size), u64::from(state.state_head_dim));
+        Self {
+            heads,
+            groups,
+            rows,
+            columns,
+            inner: heads * columns,
+            convolved: heads * columns + 2 * groups * rows,
+            element,
+        }
+    }
+}
+
+/// Work of a scan for one token: products inside chunks, products with the state, and bytes of the forward pass.
+struct Scan {
+    /// FLOPs of the forward pass.
+    flops: u64,
+    /// Of these, those that the backward pass does once more because their results were not kept.
+    repeated: u64,
+    bytes: u64,
+    kernels: (u32, u32),
+}
+
+impl Scan {
+    /// Recurrence-space duality (arXiv 2405.21060 §6): scores of a group and values of a head inside a chunk, of which
+    /// half is masked; the chunk's state and its use. Kernels: sums of the steps, states of chunks, their passing,
+    /// scores, outputs; fourteen backward.
+    fn mamba2(part: &Part) -> Self {
+        let scores = MAMBA_CHUNK * part.rows * part.groups;
+        let inside = MAMBA_CHUNK * part.inner;
+        let states = 2 * part.rows * part.inner;
+        let passed = 4 * part.inner * part.rows * 4 / MAMBA_CHUNK;
+        Self {
+            flops: scores + inside + 2 * states,
+            repeated: scores + states,
+            bytes: 3 * part.inner * part.element
+                + 4 * part.groups * part.rows * part.element
+                + passed
+                + 2 * part.groups * MAMBA_CHUNK * 4
+                + 16 * part.heads,
+            kernels: (5, 14),
+        }
+    }
+
+    /// The gated delta rule in chunks (arXiv 2412.06464 §3.3): products of keys with keys, of the inverse with
+    /// keys and values, of queries with keys and of scores with values, half of each masked; corrections by the
+    /// state, the chunk's state and its use. Kernels: sums of the gates, products of keys, inverse, keys and values,
+    /// states, outputs; nine backward.
+    fn delta_net(part: &Part) -> Self {
+        let (keys, values) = (part.rows, part.columns);
+        let inside = DELTA_CHUNK * (3 * keys + 2 * values);
+        let state = 2 * keys * values;
+        let moved = part.element * (5 * keys + 4 * values + 2 * (keys + values))
+            + 12 * DELTA_CHUNK
+            + 2 * keys * values * part.element / DELTA_CHUNK;
+        Self {
+            flops: part.heads * (inside + 3 * state),
+            repeated: part.heads * (DELTA_CHUNK * (keys + values) + 2 * state),
+            bytes: part.heads * moved,
+            kernels: (6, 9),
+        }
+    }
+
+    /// Adds the scan over so many tokens.
+    fn run(&self, layer: &mut LayerBuilder, tokens: u64) {
+        let flops = |each: u64| Flops::new(tokens as f64 * each as f64);
+        let forward = Operator::Scan {
+            flops: flops(self.flops),
+            bytes: Bytes::new(tokens * self.bytes),
+            kernels: self.kernels.0,
+        };
+        let backward = Operator::Scan {
+            flops: flops(2 * self.flops + self.repeated),
+            bytes: Bytes::new(BACKWARD_BYTES * tokens * self.bytes),
+            kernels: self.kernels.1,
+        };
+        layer.model_flops(flops(self.flops).get());
+        layer.operator(forward, [backward]);
+    }
+}
+
+/// Mamba-2: gate, values, keys, queries and steps in one product, convolution, scan, gated norm, product.
+pub(super) fn mamba2(layer: &mut LayerBuilder, share: &Share, state: &Recurrence) {
+    let part = Part::of(share, state, layer.element_bytes());
+    let projected = part.inner + part.convolved + part.heads;
+    project(layer, share, projected);
+    // The combined kernel keeps the projection alone and convolves once more.
+    convolve(layer, share, &part);
+    layer.parameters(part.convolved * (u64::from(state.conv_width) + 1));
+    // Decay, skip and step bias of each head.
+    layer.parameters(3 * part.heads);
+    Scan::mamba2(&part).run(layer, share.tokens);
+    layer.parameters(part.inner);
+    put_out(layer, share, &part);
+}
+
+/// Gated delta net: queries, keys, values, gate and two numbers of each head in one product, convolution, scan,
+/// gated norm, product.
+pub(super) fn delta_net(layer: &mut LayerBuilder, share: &Share, state: &Recurrence) {
+    let part = Part::of(share, state, layer.element_bytes());
+    project(layer, share, part.inner + part.convolved + 2 * part.heads);
+    convolve(layer, share, &part);
+    layer.parameters(part.convolved * u64::from(state.conv_width));
+    // Convolved queries, keys and values, and the inverse of each chunk.
+    let kept = part.convolved + part.heads * DELTA_CHUNK;
+    layer.keep(KeptBy::Layer, share.tokens * kept * part.element);
+    layer.parameters(2 * part.heads);
+    Scan::delta_net(&part).run(layer, share.tokens);
+    // One norm for all heads.
+    layer.parameters(part.columns);
+    if share.tp > 1 {
+        layer.partial(part.columns);
+    }
+    put_out(layer, share, &part);
+}
+
+/// The product in front; its output is kept.
+fn project(layer: &mut LayerBuilder, share: &Share, outputs: u64) {
+    enter(layer, share, Gathered::of(share.hidden));
+    layer.linear(Linear {
+        tokens: share.tokens,
+        outputs,
+        inputs: share.hidden,
+        bias: share.network.biases,
+        low_precision: true,
+    });
+    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
+    gather_again(layer, share, Gathered::of(share.hidden));
+    let element = layer.element_bytes();
+    layer.keep(KeptBy::Layer, share.tokens * outputs * element);
+}
+
+/// Convolution of each channel along the sequence, with its activation.
+fn convolve(layer: &mut LayerBuilder, share: &Share, part: &Part) {
+    let bytes = share.tokens * part.convolved * part.element;
+    layer.memory(Passes {
+        forward: (2 * bytes, 1),
+        backward: (4 * bytes, 2),
+    });
+}
+
+/// Norm of the heads' outputs times their gate, and the product behind it.
+fn put_out(layer: &mut LayerBuilder, share: &Share, part: &Part) {
+    let bytes = share.tokens * part.inner * part.element;
+    layer.memory(Passes {
+        forward: (3 * bytes, 1),
+        backward: (6 * bytes, 2),
+    });
+    layer.keep(KeptBy::Layer, bytes);
+    layer.linear(Linear {
+        tokens: share.tokens,
+        outputs: share.hidden,
+        inputs: part.inner,
+        bias: share.network.biases,
+        low_precision: true,
+    });
+    layer.keep_linear_input(KeptBy::Layer, share.tokens * part.inner);
+    leave(layer, share);
+}
