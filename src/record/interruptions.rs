@@ -101,6 +101,8 @@ fn daly_interval(mtbf: f64, write: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HOURLY: Interruptions = Interruptions {
@@ -191,6 +193,35 @@ mod tests {
             ..HOURLY
         };
         assert!((free.stretch() / libm::exp(300.0 / 10_800.0) - 1.0).abs() < 1e-12);
+    }
+
+    prop_compose! {
+        fn any_job()(
+            mtbf in 600.0..1e8_f64,
+            restart in 0.0..3_600.0_f64,
+            write in 0.0..600.0_f64,
+            is_async: bool,
+            given_interval in prop::option::of(1.0..1e4_f64),
+        ) -> Interruptions {
+            Interruptions { mtbf: Some(mtbf), restart, write, is_async, given_interval }
+        }
+    }
+
+    proptest! {
+        // Nothing is won by failing more often, restarting or writing longer, or waiting for the write.
+        #[test]
+        fn more_of_anything_never_takes_less_time(job in any_job(), factor in 1.0..4.0_f64) {
+            let stretch = job.stretch();
+            prop_assert!(stretch >= 1.0 - 1e-12, "{stretch}");
+            let worse = [
+                Interruptions { mtbf: job.mtbf.map(|mtbf| mtbf / factor), ..job },
+                Interruptions { restart: job.restart * factor, ..job },
+                Interruptions { write: job.write * factor, ..job },
+            ];
+            for other in worse {
+                prop_assert!(other.stretch() >= stretch * (1.0 - 1e-3), "{other:?}");
+            }
+        }
     }
 
     /// Wall time of a job that is played failure by failure, over its work.

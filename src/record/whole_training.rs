@@ -62,7 +62,8 @@ struct Part<'a> {
 
 impl WholeTraining {
     /// The training of so many tokens or samples as the settings say: its phases, and what is left with the main step.
-    /// `None` without them, for images where they are tokens, and where a phase cannot run.
+    /// `None` without them, for images where they are tokens, where a phase cannot run, and where the training never
+    /// ends.
     ///
     /// `T = i·Σ n·(max(t + s, d) + e)` over the phases, with `n` steps of `t` seconds, `s` what slow nodes add, `d` the
     /// time to read the data of a step, `e` the share of an evaluation, and the stretch `i` of checkpoints, failures
@@ -98,7 +99,8 @@ impl WholeTraining {
         let nodes = scenario.gpus.div_ceil(scenario.cluster.gpus_per_node);
         let size = checkpoint_size(scenario, &step.layout);
         expected *= Interruptions::of(&settings.beside, nodes, size).stretch();
-        Some(Self {
+        // A job that fails far more often than it writes a checkpoint never ends.
+        expected.is_finite().then(|| Self {
             goodput: productive / expected,
             days: expected / DAY,
             step_times: expected / step.step_time().as_secs_f64(),

@@ -63,12 +63,14 @@ pub(super) fn read(
     let columns = (known.points)(names.kind);
     let scaling = (known.scaling)();
     let entries = entry.node.entries("`metrics`", faults).unwrap_or_default();
-    let mut read = |entry: &Entry| {
-        let name = faults.ok(checked_name(entry, &columns, &scaling));
+    let mut metrics: Vec<Metric> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let name = checked_name(entry, &columns, &scaling);
+        let name = faults.ok(name.and_then(|()| unlike_others(entry, &metrics)));
         let metric = metric(entry, names, &columns, faults);
-        name.and(metric)
-    };
-    entries.iter().filter_map(&mut read).collect()
+        metrics.extend(name.and(metric));
+    }
+    metrics
 }
 
 /// Refuses a name that is none, or that another column has.
@@ -87,8 +89,10 @@ fn checked_name(
         );
         return Err(fault.hint("a metric has 1 to 100 letters, digits and _, a letter first"));
     }
-    let in_points = columns.iter().any(|column| column.name == name);
-    if in_points || scaling.contains(&name) {
+    // Databases tell names apart by their letters, not by case.
+    let is_taken = |column: &str| column.eq_ignore_ascii_case(name);
+    let in_points = columns.iter().any(|column| is_taken(column.name));
+    if in_points || scaling.iter().any(|column| is_taken(column)) {
         let file = if in_points {
             "points.parquet"
         } else {
@@ -100,6 +104,17 @@ fn checked_name(
         );
     }
     Ok(())
+}
+
+/// Refuses a name that differs from an earlier one in case alone.
+fn unlike_others(entry: &Entry, metrics: &[Metric]) -> Result<(), Diagnostic> {
+    let name = entry.key.as_str();
+    let mut others = metrics.iter().map(|metric| &*metric.name);
+    let Some(other) = others.find(|other| other.eq_ignore_ascii_case(name)) else {
+        return Ok(());
+    };
+    let message = format!("`{name}` and `{other}` differ in case alone");
+    Err(Diagnostic::error(&entry.key_place, message).hint("give the metric another name"))
 }
 
 fn metric(

@@ -159,6 +159,35 @@ fn a_chart_of_the_spec_is_drawn_in_the_report_and_as_a_file() {
     assert!(desk.has("plots/chart-cost.svg"));
 }
 
+// What several sweeps share is included, in any syntax; the run's own spec holds it.
+#[test]
+fn metrics_may_be_included() {
+    let desk = Desk::new();
+    desk.write(
+        "mine.yaml",
+        "metrics: { gpu_seconds: { value: step_time_s * gpus, unit: s } }\n",
+    );
+    let (grid, _) = SPEC.split_once("[metrics.usd_per_day]").unwrap();
+    desk.write("shared.toml", format!("include = 'mine.yaml'\n{grid}"));
+    desk.sweep(&["run", "shared.toml", "-o", "run", "--progress", "never"])
+        .expect_code(0);
+    let points = table(&desk, "run/points.parquet");
+    let (step, gpus) = (numbers(&points, "step_time_s"), numbers(&points, "gpus"));
+    let expected = step
+        .iter()
+        .zip(&gpus)
+        .map(|pair| Some((*pair.0)? * (*pair.1)?));
+    assert_eq!(
+        numbers(&points, "gpu_seconds"),
+        expected.collect::<Vec<_>>()
+    );
+    assert!(
+        String::from_utf8(desk.read("run/spec.toml"))
+            .unwrap()
+            .contains("[metrics.gpu_seconds]")
+    );
+}
+
 // A metric that only one of two runs has is null in the other's rows.
 #[test]
 fn runs_without_the_metric_are_analysed_beside_one_with_it() {

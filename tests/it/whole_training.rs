@@ -177,6 +177,17 @@ fn slow_nodes_and_evaluations_add_to_a_step() {
     }
 }
 
+// A failure every minute, checkpoints every 20 hours that take one: e^((72,000 + 3,600)/60) is beyond any number, and no
+// training ends.
+#[test]
+fn a_training_that_never_ends_has_no_days() {
+    let columns = ran(
+        "tokens = 1e12\nnode_mtbf_hours = 0.01666\ncheckpoint_size = '3_600_000 GB'\n\
+                       checkpoint_bandwidth = '1_000 GB/s'\ncheckpoint_interval = '20 h'",
+    );
+    assert_eq!(columns.both("days"), [None, None]);
+}
+
 /// Everything at once.
 const ALL: &str = "
 tokens = 1e12
