@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         || {
             let mut value = json(&record, &spec);
             value["what_if"] = json!(gains);
-            value["prices"] = json!(PRICES);
+            value["prices_basis"] = json!(PRICES);
             value["unmeasured"] = json!(unmeasured(&record));
             value["elasticities"] = json!(sensitivities);
             value["confidence"] = trust::json(trust::of(&record).as_ref());

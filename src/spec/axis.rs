@@ -362,7 +362,7 @@ axes! {
     /// Price list by which the GPUs are rented.
     Prices = "prices", Cluster, TRAINING, "", Catalog(Kind::Prices), Name(DEFAULT_PRICES),
         r#"["verda-2026", "aws-2026"]"#;
-    /// Power limit set on each GPU, which slows its products; auto is the GPU's own.
+    /// Power limit set on each GPU, which slows its products; auto is the GPU's own. In clauses: watts.
     PowerCap = "power_cap", Cluster, TRAINING, "W", Power, Auto("the GPU's own limit"),
         r#"["auto", "500 W"]"#;
     /// Power usage effectiveness: energy of the building over that of its machines.

@@ -148,7 +148,7 @@ fn out_of_range(axis: Axis, node: &Node) -> Diagnostic {
 }
 
 /// Reads a power for an axis.
-fn power(axis: Axis, node: &Node) -> Result<Power, Diagnostic> {
+pub(super) fn power(axis: Axis, node: &Node) -> Result<Power, Diagnostic> {
     if let Some(number) = node.number() {
         let hint = format!("write it as text with its unit: \"{number} W\"");
         return Err(Diagnostic::error(&node.place, format!("`{number}` has no unit")).hint(hint));

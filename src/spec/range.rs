@@ -4,7 +4,7 @@ use crate::spec::axis::Axis;
 use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::names::Names;
-use crate::spec::one_value::{size, value};
+use crate::spec::one_value::{power, size, value};
 use crate::spec::source::Place;
 use crate::spec::syntax::{Entry, Node, Value, find};
 use crate::spec::value::AxisValue;
@@ -157,6 +157,9 @@ fn arithmetic(bounds: &Bounds<'_>, step: &Node) -> Result<AxisValues, Diagnostic
     if let (Some(first), Some(last)) = (bounds.first.as_size(), bounds.last.as_size()) {
         return sizes(bounds, first, last, size(bounds.axis, step)?);
     }
+    if bounds.first.as_power().is_some() {
+        return powers(bounds, from, to, power(bounds.axis, step)?);
+    }
     let step_by = step.number().unwrap_or(f64::NAN);
     if !(step_by.is_finite() && step_by > 0.0) {
         return Err(step.mismatch("step", "a number above zero"));
@@ -186,6 +189,23 @@ fn sizes(
     }
     let sizes = (0..len).map(|at| AxisValue::Size(Bytes::new(first.get() + at * step.get())));
     Ok(AxisValues::List(sizes.collect()))
+}
+
+fn powers(
+    bounds: &Bounds<'_>,
+    first: f64,
+    last: f64,
+    step: Power,
+) -> Result<AxisValues, Diagnostic> {
+    let step = step.as_watts();
+    // The end belongs to the range even when rounding puts it a little too far.
+    let steps = libm::floor((last - first) / step + 1e-9);
+    if steps >= WRITTEN_OUT_MAX as f64 {
+        return Err(bounds.too_many("take a larger step"));
+    }
+    let watts = (0..=steps as u64).map(|at| (first + at as f64 * step).min(last));
+    let powers = watts.map(|watts| AxisValue::Power(Power::watts(watts)));
+    Ok(AxisValues::List(powers.collect()))
 }
 
 fn whole(node: &Node) -> Option<u64> {

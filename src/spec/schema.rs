@@ -137,9 +137,8 @@ fn many(info: &AxisInfo, catalog: &Catalog) -> Value {
     let end = match info.domain {
         Domain::Int { .. } => "integer",
         Domain::Real { .. } => "number",
-        Domain::Size => "string",
-        Domain::Power
-        | Domain::Catalog(_)
+        Domain::Size | Domain::Power => "string",
+        Domain::Catalog(_)
         | Domain::Closed(_)
         | Domain::Custom(_)
         | Domain::Bool

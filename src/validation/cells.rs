@@ -4,6 +4,7 @@ use crate::closed_set::UnknownName;
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::stack::{GradientPrecision, Recompute, SelectiveRecompute, ZeroStage};
+use crate::units::{Power, QuantityError};
 
 use super::case::{MemoryMeasure, Score};
 
@@ -91,6 +92,14 @@ impl Cell for bool {
             "no" => Ok(false),
             _ => Err(format!("`{text}` has to be yes or no")),
         }
+    }
+}
+
+/// A power with its unit: `500 W`.
+impl Cell for Power {
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|error: QuantityError| error.to_string())
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::simulation::LayoutRequest;
 use crate::stack::{Recompute, ZeroStage};
+use crate::units::Power;
 
 use super::case::Score;
 use super::cells::{Index, Stated};
@@ -20,6 +21,7 @@ columns! {
         gpus: u32,
         gpus_per_node: Option<u32>,
         domain_gpus: Option<u32>,
+        power_cap: Option<Power>,
         nic_gbit_per_s: Option<f64>,
         scale_up: Option<ScaleUpKind>,
 

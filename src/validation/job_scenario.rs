@@ -48,6 +48,10 @@ impl JobRow {
     fn scenario(&self, catalog: &Catalog) -> Result<TrainingScenario, String> {
         let gpu = self.gpu(catalog)?;
         let cluster = self.cluster(&gpu, catalog)?;
+        let gpu = match self.power_cap {
+            Some(cap) => Arc::new(gpu.with_power_cap(cap)?),
+            None => gpu,
+        };
         let model = self.model(catalog)?;
         let stack = self.stack(catalog)?;
         if self.gpus > cluster.gpus_per_node && !self.gpus.is_multiple_of(cluster.gpus_per_node) {

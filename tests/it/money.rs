@@ -136,6 +136,28 @@ fn a_power_cap_slows_the_gpus_and_saves_energy() {
     );
 }
 
+// 300, 400 and 500 W as a range, and by doubling from 250 W: 250 and 500.
+#[test]
+fn caps_are_ranges_of_powers() {
+    let spec =
+        |caps: &str| format!("[grid]\ngpu = \"h100-sxm\"\nnodes = 1\n{JOB}power_cap = {caps}\n");
+    let linear = column(
+        &spec("{ from = \"300 W\", to = \"500 W\", step = \"100 W\" }"),
+        "power_cap",
+    );
+    assert_eq!(linear, [300.0, 400.0, 500.0]);
+    let doubled = column(
+        &spec("{ from = \"250 W\", to = \"0.5 kW\", times = 2 }"),
+        "power_cap",
+    );
+    assert_eq!(doubled, [250.0, 500.0]);
+    let kept = format!(
+        "where = \"power_cap < 450\"\n{}",
+        spec("[\"400 W\", \"500 W\"]")
+    );
+    assert_eq!(column(&kept, "power_cap"), [400.0]);
+}
+
 #[test]
 fn the_lists_are_listed_with_date_and_term() {
     let desk = Desk::new();
