@@ -1,6 +1,6 @@
 //! Time, rent and energy of a whole training: its steps, and what comes beside them.
 
-use crate::model::Architecture;
+use crate::model::{Architecture, Diffusion, Ends};
 use crate::record::interruptions::Interruptions;
 use crate::simulation::{
     Scratch, StepPart, StepReport, TrainingScenario, checkpoint_size, simulate_training,
@@ -146,14 +146,22 @@ fn slowed_by(step: &StepReport, beside: &BesideStep) -> f64 {
     (slow.factor - 1.0) * kernels.as_secs_f64()
 }
 
-/// Bytes that a step reads: its tokens, or the pixels of its images in three bytes each.
+/// Bytes that a step reads: its tokens, the pixels of its images in a byte for each colour, or the values of its latents
+/// in two bytes each.
 fn data_bytes(scenario: &TrainingScenario, step: &StepReport) -> f64 {
+    let images = |side: u32, channels: u32, each: f64| {
+        let pixels = f64::from(side) * f64::from(side);
+        f64::from(scenario.workload.global_batch) * pixels * f64::from(channels) * each
+    };
     match &scenario.model.architecture {
-        Architecture::Transformer(network) => step.tokens as f64 * token_bytes(network.vocab),
-        Architecture::Cnn(network) => {
-            let side = f64::from(network.image_size);
-            f64::from(scenario.workload.global_batch) * 3.0 * side * side
-        }
+        Architecture::Transformer(network) => match network.ends {
+            Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) => {
+                step.tokens as f64 * token_bytes(network.vocab)
+            }
+            Ends::Vit(image) => images(image.image_size, image.channels, 1.0),
+            Ends::Dit(Diffusion { latent, .. }) => images(latent.image_size, latent.channels, 2.0),
+        },
+        Architecture::Cnn(network) => images(network.image_size, 3, 1.0),
     }
 }
 

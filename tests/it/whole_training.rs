@@ -92,9 +92,9 @@ fn without_tokens_nothing_is_said_of_the_training() {
     for column in ["goodput", "days", "total_cost_usd", "total_energy_kwh"] {
         assert_eq!(columns.both(column), [None, None], "{column}");
     }
-    let images = |analysis: &str| {
+    let images = |model: &str, analysis: &str| {
         let spec = SPEC
-            .replace("llama3-8b", "resnet50")
+            .replace("llama3-8b", model)
             .replace("megatron-2025", "current");
         let desk = Desk::new();
         desk.write("images.toml", format!("{spec}{analysis}"));
@@ -103,13 +103,16 @@ fn without_tokens_nothing_is_said_of_the_training() {
         Columns::read(&desk, "run/points.parquet")
     };
     // Images have no tokens.
-    assert_eq!(images("tokens = 1e12").both("days"), [None, None]);
-    // 90 times 1,281,167 images, each of 3 · 224² bytes: reading 128 of them at 1 MB/s takes 19.27 s.
-    let read = images("samples = 115_305_030\ndata_bandwidth = '1 MB/s'");
-    assert_near(
-        read.numbers("days")[0],
-        115_305_030.0 / 128.0 * 19.267_584 / 86_400.0,
+    assert_eq!(
+        images("resnet50", "tokens = 1e12").both("days"),
+        [None, None]
     );
+    // 90 times 1,281,167 images, each of 3 · 224² bytes: reading 128 of them at 1 MB/s takes 19.27 s.
+    for model in ["resnet50", "vit-b16"] {
+        let read = images(model, "samples = 115_305_030\ndata_bandwidth = '1 MB/s'");
+        let days = 115_305_030.0 / 128.0 * 19.267_584 / 86_400.0;
+        assert_near(read.numbers("days")[0], days);
+    }
 }
 
 // 8,030,261,248 parameters of 14 bytes at 10 GB/s are 11.24 s after every half hour; written behind the steps, nothing.
