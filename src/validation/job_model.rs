@@ -173,3 +173,68 @@ fn alike(name: &str) -> String {
         .map(|c| c.to_ascii_lowercase())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::MeasuredTable;
+    use super::*;
+
+    /// The model of a row with these columns.
+    fn model_of(columns: &str, cells: &str) -> Result<Arc<Model>, String> {
+        let text = format!(
+            "id,gpu,gpus,global_batch,measured_step_time_s,model,layers,hidden,heads,{columns}\n\
+             a,h100-sxm,8,64,1,own,4,2560,32,{cells}\n"
+        );
+        let table = MeasuredTable::read("cases.csv", &text).expect("a table");
+        let models = table.map_rows(|_, row: JobRow| row.model(Catalog::builtin()));
+        models.expect("no faults").remove(0)
+    }
+
+    // Qwen3 4B has 32 heads of 128 over a stream of 2560, where 2560/32 is 80.
+    #[test]
+    fn heads_may_be_of_another_width_than_their_part() {
+        let head_dim = |columns, cells| {
+            let model = model_of(columns, cells).expect("described");
+            model.transformer().map(|network| network.head_dim)
+        };
+        assert_eq!(head_dim("head_dim", "128"), Some(128));
+        assert_eq!(head_dim("seq_len", "4096"), Some(80));
+    }
+
+    // 4 layers, one of them dense; 16 experts of 3·2560·512 in the others, and a shared one.
+    #[test]
+    fn columns_describe_a_mixture_of_experts() {
+        let columns = "experts,experts_per_token,expert_ffn_hidden,shared_experts,dense_layers";
+        let model = model_of(columns, "16,2,512,1,1").expect("described");
+        assert_eq!(model.family, Family::Moe);
+        let count = model.parameters();
+        let expert = 3 * 2560 * 512;
+        assert_eq!(count.experts, 3 * 16 * expert);
+        assert_eq!(count.active_experts, 3 * 2 * expert);
+        // No dense layer and no shared expert are counts too.
+        let none = model_of(columns, "16,2,512,0,0").expect("described");
+        assert_eq!(none.parameters().experts, 4 * 16 * expert);
+    }
+
+    #[test]
+    fn a_pattern_describes_a_hybrid() {
+        let model = model_of("pattern,experts,experts_per_token", "MEA,16,2").expect("described");
+        assert_eq!(model.family, Family::Hybrid);
+        let network = model.transformer().expect("a transformer");
+        assert!(network.state.is_some() && network.moe.is_some());
+    }
+
+    #[test]
+    fn what_the_columns_do_not_describe_is_said() {
+        let cases = [
+            ("family,experts", "moe,16", "the row gives no experts"),
+            ("family", "hybrid", "the row gives no `pattern`"),
+            ("family", "vit", "no columns describe the family vit"),
+            ("pattern", "MX", "unknown letter `X`"),
+        ];
+        for (columns, cells, expected) in cases {
+            let why = model_of(columns, cells).expect_err("it cannot be described");
+            assert!(why.contains(expected), "{why}");
+        }
+    }
+}

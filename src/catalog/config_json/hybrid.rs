@@ -1,4 +1,4 @@
-//! Networks whose layers differ in kind: Nemotron-H and -3, Qwen 3-Next.
+//! Networks whose layers differ in kind: Nemotron-H and -3, Qwen 3-Next and 3.5.
 
 use crate::model::{Family, Mlp};
 
@@ -82,50 +82,10 @@ fn nemotron_experts(config: &mut Config<'_>, table: &mut ModelTable) {
     ]);
 }
 
-/// Qwen 3-Next: a gated delta net or, every so many layers, gated attention, and experts behind each: two of our
-/// layers for one of its own.
+/// Qwen 3-Next and the mixtures of Qwen 3.5: experts behind each delta net and attention.
 pub(super) fn qwen3_next(config: &mut Config<'_>) -> ModelTable {
-    let mlp = gated(config, Mlp::SwiGlu);
-    let mut table = rotary(config, Family::Hybrid, mlp);
-    let layers = config.count("num_hidden_layers").unwrap_or(0);
-    let every = config.count("full_attention_interval").unwrap_or(4).max(1);
-    let types = config.texts("layer_types").unwrap_or_else(|| {
-        (1..=layers)
-            .map(|layer| {
-                let full = layer.is_multiple_of(every);
-                if full {
-                    "full_attention"
-                } else {
-                    "linear_attention"
-                }
-                .to_owned()
-            })
-            .collect()
-    });
-    config.check_length("layer_types", types.len(), layers);
-    let mut pattern = String::new();
-    for kind in &types {
-        match kind.as_str() {
-            "full_attention" => pattern.push_str("AE"),
-            "linear_attention" => pattern.push_str("GE"),
-            other => {
-                let message = format!("the layer type `{other}` is not known to this class");
-                config.fault("layer_types", message, None);
-                return table;
-            }
-        }
-    }
-    table.count("layers", layers.saturating_mul(2).max(1));
-    table.text("pattern", &pattern);
+    let mut table = delta_net_hybrid(config, 'E');
     table.counts([
-        ("state_size", Some(config.needed("linear_key_head_dim"))),
-        ("state_heads", Some(config.needed("linear_num_value_heads"))),
-        (
-            "state_head_dim",
-            Some(config.needed("linear_value_head_dim")),
-        ),
-        ("state_groups", Some(config.needed("linear_num_key_heads"))),
-        ("conv_width", config.count("linear_conv_kernel_dim")),
         ("experts", Some(config.needed("num_experts"))),
         (
             "experts_per_token",
@@ -152,6 +112,61 @@ pub(super) fn qwen3_next(config: &mut Config<'_>) -> ModelTable {
             config.fault(key, message, None);
         }
     }
+    table
+}
+
+/// Dense models of Qwen 3.5: an MLP behind each delta net and attention.
+pub(super) fn qwen3_5(config: &mut Config<'_>) -> ModelTable {
+    delta_net_hybrid(config, 'F')
+}
+
+/// A gated delta net or, every so many layers, gated attention, and a second block behind each: two of our layers for
+/// one of the config's.
+fn delta_net_hybrid(config: &mut Config<'_>, second: char) -> ModelTable {
+    let mlp = gated(config, Mlp::SwiGlu);
+    let mut table = rotary(config, Family::Hybrid, mlp);
+    let layers = config.count("num_hidden_layers").unwrap_or(0);
+    let every = config.count("full_attention_interval").unwrap_or(4).max(1);
+    let types = config.texts("layer_types").unwrap_or_else(|| {
+        (1..=layers)
+            .map(|layer| {
+                let full = layer.is_multiple_of(every);
+                if full {
+                    "full_attention"
+                } else {
+                    "linear_attention"
+                }
+                .to_owned()
+            })
+            .collect()
+    });
+    config.check_length("layer_types", types.len(), layers);
+    let mut pattern = String::new();
+    for kind in &types {
+        match kind.as_str() {
+            "full_attention" => pattern.push('A'),
+            "linear_attention" => pattern.push('G'),
+            other => {
+                let message = format!("the layer type `{other}` is not known to this class");
+                config.fault("layer_types", message, None);
+                return table;
+            }
+        }
+        pattern.push(second);
+    }
+    table.count("layers", layers.saturating_mul(2).max(1));
+    table.text("pattern", &pattern);
+    table.counts([
+        ("state_size", Some(config.needed("linear_key_head_dim"))),
+        ("state_heads", Some(config.needed("linear_num_value_heads"))),
+        (
+            "state_head_dim",
+            Some(config.needed("linear_value_head_dim")),
+        ),
+        ("state_groups", Some(config.needed("linear_num_key_heads"))),
+        ("conv_width", config.count("linear_conv_kernel_dim")),
+        ("mtp_layers", config.count("mtp_num_hidden_layers")),
+    ]);
     table.flags([("qk_norm", true), ("attention_gate", true)]);
     table
 }

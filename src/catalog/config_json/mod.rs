@@ -82,6 +82,12 @@ const CLASSES: &[Class] = &[
     class("Llama4ForCausalLM", "llama4_text", experts::llama4),
     class("NemotronHForCausalLM", "nemotron_h", hybrid::nemotron_h),
     class("Qwen3NextForCausalLM", "qwen3_next", hybrid::qwen3_next),
+    class("Qwen3_5ForCausalLM", "qwen3_5_text", hybrid::qwen3_5),
+    class(
+        "Qwen3_5MoeForCausalLM",
+        "qwen3_5_moe_text",
+        hybrid::qwen3_next,
+    ),
     class("T5ForConditionalGeneration", "t5", other::t5),
     class("ViTForImageClassification", "vit", other::vit),
     class("DiTTransformer2DModel", "", other::dit),

@@ -76,7 +76,7 @@ fn overview(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
         Kind::Gpus => &[
             "NAME", ">MEMORY", ">GB/S", ">BF16", ">FP8", ">WATTS", ">USD/H", "CLUSTER",
         ],
-        Kind::Models => &["NAME", "FAMILY", ">PARAMETERS", ">SEQ_LEN", "TITLE"],
+        Kind::Models => &["NAME", "FAMILY", ">PARAMETERS", ">ACTIVE", ">SEQ_LEN"],
         Kind::Clusters => &[
             "NAME", ">GPUS", ">DOMAIN", "SCALE-UP", ">GB/S", ">NICS", ">GBIT/S", "TOPOLOGY",
         ],
@@ -142,17 +142,26 @@ fn gpu(catalog: &Catalog, name: &str) -> Vec<String> {
 
 fn model(catalog: &Catalog, name: &str) -> Vec<String> {
     let model = &catalog.models[name];
-    let parameters = model.parameters().without_mtp() as f64;
-    vec![
-        model.name.clone(),
-        model.family.to_string(),
+    let parameters = model.parameters();
+    let (all, active) = (parameters.without_mtp(), parameters.active());
+    let count = |parameters: u64| {
+        let parameters = parameters as f64;
         if parameters >= 1e9 {
             format!("{:.2} B", parameters / 1e9)
         } else {
             format!("{:.0} M", parameters / 1e6)
+        }
+    };
+    vec![
+        model.name.clone(),
+        model.family.to_string(),
+        count(all),
+        if active < all {
+            count(active)
+        } else {
+            String::new()
         },
         model.seq_len().to_string(),
-        model.title.clone(),
     ]
 }
 

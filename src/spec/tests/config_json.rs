@@ -80,6 +80,7 @@ const PUBLISHED: &[(&str, f64, &str)] = &[
         "technical report of Nemotron 3 Super",
     ),
     ("qwen3-next-80b-a3b", 80_000.0, "model card"),
+    ("qwen3.5-35b-a3b-text", 35_000.0, "model card"),
     ("t5-small", 60.507, "checkpoint"),
     ("t5-base", 222.904, "checkpoint"),
     ("t5-large", 737.668, "checkpoint"),
