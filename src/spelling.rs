@@ -11,12 +11,15 @@ const SUGGESTED: usize = 3;
 /// Longest name that is compared, in bytes.
 const LONGEST: usize = 64;
 
-/// A name without what people write differently: case, an owner before a `/`, blanks, hyphens and underscores.
+/// A name without what people write differently: case, an owner before a `/`, blanks, hyphens, underscores and the
+/// slash before a number (`ViT-B/16`).
 ///
 /// Between two digits a separator stays, since it parts two numbers: `Llama-3-70B` is `llama3-70b`, and
 /// `gpt-1.7b` is not `gpt-17b`.
 pub(crate) fn plain(name: &str) -> String {
-    let own = name.rsplit('/').next().unwrap_or(name).trim();
+    let is_owned = |own: &&str| own.starts_with(|c: char| c.is_alphabetic());
+    let own = name.rsplit('/').next().filter(is_owned).unwrap_or(name);
+    let own = own.trim();
     let letters: Vec<char> = own.chars().flat_map(char::to_lowercase).collect();
     let is_digit = |at: Option<usize>| {
         at.and_then(|at| letters.get(at))
@@ -25,7 +28,7 @@ pub(crate) fn plain(name: &str) -> String {
     let kept = letters.iter().enumerate().filter_map(|(at, letter)| {
         let between = is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
         match letter {
-            ' ' | '-' | '_' => between.then_some('-'),
+            ' ' | '-' | '_' | '/' => between.then_some('-'),
             other => Some(*other),
         }
     });
@@ -252,6 +255,7 @@ mod tests {
         for other in ["Llama-3-70B", "llama_3_70b", "meta-llama/Llama 3 70B"] {
             assert_eq!(plain(other), plain("llama3-70b"), "{other}");
         }
+        assert_eq!(plain("google/ViT-B-16"), plain("ViT-B/16"));
         assert_ne!(plain("gpt-1.7b"), plain("gpt-17b"));
         assert_ne!(plain("llama3-1b"), plain("llama-31b"));
     }
