@@ -161,9 +161,14 @@ fn push_gains(text: &mut Text, gains: &[Effect]) {
     write!(text, "{}", table.render());
 }
 
-/// A warning that nothing was measured on the point's GPU, where that is so.
+/// Warnings that nothing was measured on the point's GPU, or of kernels of its model, where that is so.
 fn unmeasured(record: &Record) -> Option<String> {
-    record.training()?.gpu.unmeasured()
+    let training = record.training()?;
+    let warnings = [training.gpu.unmeasured(), training.model.unmeasured()];
+    warnings
+        .into_iter()
+        .flatten()
+        .reduce(|first, second| format!("{first} {second}"))
 }
 
 /// Every column of the point by name.

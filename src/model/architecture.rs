@@ -372,6 +372,24 @@ impl Model {
             .unwrap_or(1)
     }
 
+    /// A warning that kernels of its layers were not measured, where that is so.
+    pub(crate) fn unmeasured(&self) -> Option<String> {
+        let (network, name) = (self.transformer()?, &self.name);
+        if network.state.is_some() {
+            return Some(format!(
+                "Kernels of {name}'s layers with a state were measured once, outputs of Mamba-2 on an H800: all of them run \
+                 at that part of their roofline."
+            ));
+        }
+        let chooses_keys = network.mla.is_some_and(|mla| mla.index_heads > 0);
+        chooses_keys.then(|| {
+            format!(
+                "Nothing was measured of {name}'s sparse attention: it runs as over a window, the choice of keys as a \
+                 pass over their scores."
+            )
+        })
+    }
+
     /// Tokens per sample where the model alone decides on them: of images, and of an encoder-decoder's two stacks.
     pub(crate) fn fixed_tokens(&self) -> Option<u32> {
         match &self.architecture {

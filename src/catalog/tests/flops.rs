@@ -164,6 +164,9 @@ fn presets_do_the_work_that_was_published() {
     ] {
         agrees(name, 3.0 * forward(preset(name), 4096), gflops * 1e9);
     }
+    // NVIDIA/dgxc-benchmarking llama4/pretrain/README.md: 8.92e14 FLOPs of a sequence of 8,192 tokens, forward and backward.
+    let maverick = forward(preset("llama4-maverick-17b-128e"), 8192);
+    agrees("llama4-maverick-17b-128e", 3.0 * 8192.0 * maverick, 8.92e14);
     for (name, billions) in [
         ("resnet50", 4.09),
         ("resnet101", 7.80),

@@ -302,6 +302,27 @@ fn a_diffusion_transformer_reads_its_context_by_cross_attention() {
     assert_eq!(with + (1001 - 2) * 1152, plain + 28 * layer);
 }
 
+#[test]
+fn models_whose_kernels_were_not_measured_say_so() {
+    let says = |name: &str| Catalog::builtin().models[name].unmeasured();
+    for (name, what) in [
+        ("nemotron-h-8b", "layers with a state"),
+        ("qwen3-next-80b-a3b", "layers with a state"),
+        ("deepseek-v3.2", "sparse attention"),
+    ] {
+        assert!(
+            says(name).is_some_and(|warning| warning.contains(what)),
+            "{name}"
+        );
+    }
+    assert_eq!(
+        says("llama3-8b")
+            .or(says("deepseek-v3"))
+            .or(says("resnet50")),
+        None
+    );
+}
+
 // A rank of two holds half of every product and of every head's numbers, whatever the family, and whole what cannot be
 // split: so two ranks hold all, and not twice as much.
 #[test]

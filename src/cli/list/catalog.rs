@@ -61,8 +61,12 @@ fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
             aliases => format!(" (also {})", aliases.join(", ")),
         };
         writeln!(text, "{} {name}{also}", kind.singular());
-        let gpu = catalog.gpus.get(*name).filter(|_| kind == Kind::Gpus);
-        if let Some(warning) = gpu.and_then(|gpu| gpu.unmeasured()) {
+        let warning = match kind {
+            Kind::Gpus => catalog.gpus[*name].unmeasured(),
+            Kind::Models => catalog.models[*name].unmeasured(),
+            Kind::Clusters | Kind::Stacks | Kind::Prices => None,
+        };
+        if let Some(warning) = warning {
             text.wrap(&warning, "", "");
         }
         writeln!(text, "{}", table.render());

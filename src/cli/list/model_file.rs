@@ -53,6 +53,9 @@ fn text(model: &Model) -> String {
     if unit == "token" {
         writeln!(text, "                    in samples of {seq_len} tokens");
     }
+    if let Some(warning) = model.unmeasured() {
+        text.wrap(&warning, "", "");
+    }
     let mut table = Table::new(&["LAYER", ">COUNT", ">PARAMETERS", ">ACTIVE", ">FLOPS"]);
     for layer in model.layer_summaries(seq_len) {
         table.row([
