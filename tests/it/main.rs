@@ -19,6 +19,7 @@ mod house;
 mod measured_scaling;
 mod metamorphic;
 mod metrics_and_charts;
+mod models;
 mod money;
 mod names_typed;
 mod points_table;
