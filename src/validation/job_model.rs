@@ -19,9 +19,8 @@ impl JobRow {
         // A source adds what it did to the network: `llama3-70b cut to 12 layers`, `gpt-20b (ALiBi)`.
         let ends = [" cut to ", " ("].map(|word| self.model.find(word));
         let end = ends.into_iter().flatten().min();
-        let wanted = alike(&self.model[..end.unwrap_or(self.model.len())]);
-        let mut presets = catalog.models.values();
-        let Some(preset) = presets.find(|model| alike(&model.name) == wanted) else {
+        let name = &self.model[..end.unwrap_or(self.model.len())];
+        let Some(preset) = preset(catalog, name) else {
             return self.described().map(Arc::new);
         };
         let Architecture::Transformer(base) = &preset.architecture else {
@@ -166,12 +165,23 @@ fn read(name: &str, table: &toml::Table) -> Result<Model, String> {
         .map_err(|faults| faults.iter().map(|fault| &fault.message).join("; "))
 }
 
+/// The preset that a name means: that of the same title, letter for letter (ViT-g and ViT-G are two), or of a name alike.
+fn preset<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a Arc<Model>> {
+    let wanted = alike(name);
+    let named = |model: &&Arc<Model>| alike(&model.name) == wanted;
+    let titled = |model: &&Arc<Model>| letters(&model.title) == letters(name);
+    let presets = || catalog.models.values();
+    presets().find(titled).or_else(|| presets().find(named))
+}
+
+/// A name without separators.
+fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
 /// A name without what people spell differently: `Llama-2-7B` is `llama2-7b`.
 fn alike(name: &str) -> String {
-    name.chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_lowercase())
-        .collect()
+    letters(name).to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -214,6 +224,23 @@ mod tests {
         // No dense layer and no shared expert are counts too.
         let none = model_of(columns, "16,2,512,0,0").expect("described");
         assert_eq!(none.parameters().experts, 4 * 16 * expert);
+    }
+
+    // ViT-g/14 has 40 layers of 1408, ViT-G/14 48 of 1664.
+    #[test]
+    fn a_title_is_told_from_another_by_its_case() {
+        let hidden = |name| {
+            preset(Catalog::builtin(), name).and_then(|model| Some(model.transformer()?.hidden))
+        };
+        assert_eq!(
+            (hidden("ViT-g/14"), hidden("ViT G/14")),
+            (Some(1408), Some(1664))
+        );
+        assert_eq!(
+            (hidden("vit-g14"), hidden("VIT-B/16")),
+            (Some(1408), Some(768))
+        );
+        assert_eq!(hidden("Llama-2-7B"), Some(4096));
     }
 
     #[test]
