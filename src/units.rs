@@ -17,7 +17,8 @@ const PICOS_PER_SEC: f64 = 1e12;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SimTime(u64);
 
-/// A span of simulated time, in picoseconds. About 213 days fit.
+/// A span of simulated time, in picoseconds. About 213 days fit; a longer one stays there, and no step of that length
+/// becomes a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SimDuration(u64);
 
@@ -65,13 +66,11 @@ impl SimDuration {
     /// From seconds, rounded to the nearest picosecond.
     ///
     /// # Panics
-    /// If `secs` is NaN, negative or longer than 213 days: costs are finite by construction.
+    /// If `secs` is NaN or negative: costs are not.
     pub fn from_secs_f64(secs: f64) -> Self {
         let picos = secs * PICOS_PER_SEC;
-        assert!(
-            picos >= 0.0 && picos < u64::MAX as f64,
-            "a duration of {secs} s is out of range"
-        );
+        assert!(picos >= 0.0, "a duration of {secs} s is out of range");
+        // Over 2⁶⁴ the conversion gives the largest integer.
         Self(libm::round(picos) as u64)
     }
 
@@ -88,7 +87,7 @@ impl SimDuration {
     /// The span scaled by a factor ≥ 0, rounded to the nearest picosecond.
     ///
     /// # Panics
-    /// If the factor is NaN or negative, or the product is longer than 213 days.
+    /// If the factor is NaN or negative.
     pub(crate) fn scaled(self, factor: f64) -> Self {
         Self::from_secs_f64(self.as_secs_f64() * factor)
     }
@@ -102,7 +101,7 @@ impl SimDuration {
 impl Add<SimDuration> for SimTime {
     type Output = Self;
     fn add(self, span: SimDuration) -> Self {
-        Self(self.0 + span.0)
+        Self(self.0.saturating_add(span.0))
     }
 }
 
@@ -184,19 +183,19 @@ impl Bytes {
     }
 }
 
-/// Amounts, which can be added up and multiplied by a number.
+/// Amounts, which can be added up and multiplied by a number; each says what an overflow does.
 macro_rules! amounts {
-    ($( $amount:ident * $factor:ident ),+ $(,)?) => { $(
+    ($( $amount:ident * $factor:ident by $add:path, $mul:path; )+) => { $(
         impl Add for $amount {
             type Output = Self;
             fn add(self, other: Self) -> Self {
-                Self(self.0 + other.0)
+                Self($add(self.0, other.0))
             }
         }
 
         impl AddAssign for $amount {
             fn add_assign(&mut self, other: Self) {
-                self.0 += other.0;
+                self.0 = $add(self.0, other.0);
             }
         }
 
@@ -209,13 +208,16 @@ macro_rules! amounts {
         impl Mul<$factor> for $amount {
             type Output = Self;
             fn mul(self, times: $factor) -> Self {
-                Self(self.0 * times)
+                Self($mul(self.0, times))
             }
         }
     )+ };
 }
 
-amounts!(SimDuration * u64, Bytes * u64);
+amounts! {
+    SimDuration * u64 by u64::saturating_add, u64::saturating_mul;
+    Bytes * u64 by Add::add, Mul::mul;
+}
 
 /// Quantities as real numbers, for sums and products that are rounded once, at their end.
 macro_rules! real_quantities {
@@ -265,7 +267,7 @@ macro_rules! real_quantities {
             }
         }
 
-        amounts!($name * f64);
+        amounts!($name * f64 by Add::add, Mul::mul;);
     )+ };
 }
 

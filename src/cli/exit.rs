@@ -72,6 +72,14 @@ impl Failure {
         }
     }
 
+    /// A panic of this program.
+    pub(crate) fn fault(message: impl Display) -> Self {
+        Self {
+            status: ExitStatus::Finding,
+            message: format!("error: {message}"),
+        }
+    }
+
     /// A file that could not be read or written.
     pub(crate) fn io(message: impl Display) -> Self {
         Self {

@@ -167,6 +167,7 @@ fn run_failure(error: &RunError) -> Failure {
         RunError::Resume(ResumeError::Differs { .. }) | RunError::Threads { .. } => {
             Failure::usage(error)
         }
+        RunError::Panicked { .. } => Failure::fault(error),
         RunError::Folder(_) | RunError::Write(_) | RunError::Join(_) | RunError::Resume(_) => {
             Failure::io(error)
         }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use crate::record::{
     Counts, MergeError, PointStatus, Provenance, Record, TableWriter, WriteError, merge_points,
@@ -14,6 +14,7 @@ use crate::runner::interrupt::{Interrupt, Signal};
 use crate::runner::play::{Played, Players, StopFlag, Study};
 use crate::runner::progress::Progress;
 use crate::runner::wall_time::WallTimes;
+use crate::simulation::panic_message;
 use crate::spec::GridPoint;
 
 /// Points of a chunk: one part. A crash of the machine loses up to three chunks: two that wait to be
@@ -80,6 +81,16 @@ pub enum RunError {
     /// The run in the folder cannot be resumed.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// A panic beside the points: a fault of this program.
+    #[error(
+        "a fault of sweep ended the run while it {doing}: {message}; finished points are kept, --resume goes on from them"
+    )]
+    Panicked {
+        /// What the thread did.
+        doing: &'static str,
+        /// Message of the panic.
+        message: String,
+    },
     /// The threads cannot be started.
     #[error("cannot start {threads} threads: {source}")]
     Threads {
@@ -114,7 +125,7 @@ pub(crate) fn reopen(folder: &RunFolder, provenance: &Provenance) -> Result<Fini
 /// A signal lets the points in flight finish; what is finished stays in `parts/`.
 ///
 /// # Errors
-/// If the threads cannot be started or a file cannot be written; finished parts stay then.
+/// If the threads cannot be started, a file cannot be written, or the plan or the writing panics; finished parts stay then.
 pub fn run<S: Study>(
     study: &S,
     work: Work<impl Iterator<Item = GridPoint> + Send>,
@@ -140,7 +151,7 @@ pub fn run<S: Study>(
         let (to_play, planned) = sync_channel(CHUNKS_WAITING);
         let (to_write, played) = sync_channel(CHUNKS_WAITING);
         let stop = &stop;
-        scope.spawn(move || hand_out(points, &to_play, stop));
+        let planner = scope.spawn(move || hand_out(points, &to_play, stop));
         let writer = scope.spawn(move || {
             let result = write_parts(&played, folder, first_part, provenance);
             if result.is_err() {
@@ -160,12 +171,13 @@ pub fn run<S: Study>(
             }
         }
         drop(to_write);
-        writer
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        // Nothing receives any more: a planner that waits to send ends.
+        let planned = joined("expanded the plan", planner);
+        let written = joined("wrote finished points", writer);
+        planned.and(written)
     });
     progress.finished();
-    written?;
+    written??;
     let complete = !stop.is_raised();
     if complete {
         merge_parts(folder, provenance)?;
@@ -177,6 +189,14 @@ pub fn run<S: Study>(
         crashes: tally.crashes,
         interrupted: interrupt.signal(),
         complete,
+    })
+}
+
+/// What a thread beside the pool gave, or its panic.
+fn joined<T>(doing: &'static str, thread: ScopedJoinHandle<'_, T>) -> Result<T, RunError> {
+    thread.join().map_err(|panic| RunError::Panicked {
+        doing,
+        message: panic_message(panic.as_ref()),
     })
 }
 

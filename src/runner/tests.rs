@@ -121,6 +121,39 @@ const NONE_CRASH: Fake = Fake {
     raise_at: None,
 };
 
+// The plan panics behind two whole chunks of 512: both are kept, the error names thread and message, and nothing says
+// that the run is complete.
+#[test]
+fn a_panic_beside_the_pool_is_an_error_that_keeps_finished_points() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = RunFolder::prepare(dir.path(), false).unwrap();
+    let broken = points(2_000).inspect(|point| assert!(point.index < 1_100, "no such point"));
+    let work = Work {
+        points: broken,
+        finished: Finished::default(),
+    };
+    let options = RunOptions {
+        threads: NonZeroUsize::new(2).unwrap(),
+        fail_fast: false,
+    };
+    let (study, provenance) = (&NONE_CRASH, provenance());
+    let interrupt = Interrupt::default();
+    let ended = run(
+        study,
+        work,
+        &folder,
+        &provenance,
+        options,
+        &interrupt,
+        &Silent,
+    );
+    let told = ended.expect_err("the plan panics").to_string();
+    assert!(told.contains("expanded the plan: no such point"), "{told}");
+    drop(folder);
+    assert!(!dir.path().join("points.parquet").exists());
+    assert_eq!(go_on(dir.path(), study, 2_000).0, 1_024);
+}
+
 // 1,300 points are two and a half chunks of 512; which thread plays a point must not show.
 #[test]
 fn the_number_of_threads_does_not_show_in_the_file() {

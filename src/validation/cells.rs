@@ -4,7 +4,7 @@ use crate::closed_set::UnknownName;
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::stack::{GradientPrecision, Recompute, SelectiveRecompute, ZeroStage};
-use crate::units::{Power, QuantityError};
+use crate::units::{Bytes, Power, QuantityError};
 
 use super::case::{MemoryMeasure, Score};
 
@@ -45,7 +45,7 @@ impl Cell for f64 {
     }
 }
 
-/// A number above 0: a measured time or size.
+/// A number above 0: a measured time or rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Positive(pub f64);
 
@@ -54,6 +54,19 @@ impl Cell for Positive {
         match f64::read(text)? {
             value if value > 0.0 => Ok(Self(value)),
             _ => Err(format!("`{text}` has to be above 0")),
+        }
+    }
+}
+
+/// A buffer from 1 byte to 8 EiB, as on the axis `size`.
+impl Cell for Bytes {
+    fn read(text: &str) -> Result<Self, String> {
+        const MOST: f64 = (1_u64 << 63) as f64;
+        match f64::read(text)? {
+            bytes if (1.0..MOST).contains(&bytes) => Ok(Self::from_f64(bytes)),
+            _ => Err(format!(
+                "`{text}` has to be from 1 to 2⁶³ − 1 bytes (8 EiB)"
+            )),
         }
     }
 }

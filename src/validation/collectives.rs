@@ -32,7 +32,7 @@ columns! {
         in_network_reduction: Option<bool>,
         algorithm: Option<CollectiveAlgorithm>,
         ranks_per_process: Option<u32>,
-        size_bytes: Positive,
+        size_bytes: Bytes,
         time_us: Option<Positive>,
         score: Option<Score>,
         source: Option<String>,
@@ -46,7 +46,7 @@ columns! {
 pub(super) fn cases(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case>, TableFaults> {
     table.map_rows(|cells, row: CollectiveRow| {
         let measured = row.seconds(cells);
-        let size = Bytes::from_f64(row.size_bytes.0);
+        let size = row.size_bytes;
         let subject = row.scenario(size, catalog).map(Subject::collective);
         let source = row.source.unwrap_or_default();
         Case {
@@ -89,7 +89,7 @@ impl CollectiveRow {
             if let Some(Positive(rate)) = cells.cell::<Option<Positive>>(column)?
                 && factor > 0.0
             {
-                return Some(self.size_bytes.0 * factor / (rate * 1e9));
+                return Some(self.size_bytes.as_f64() * factor / (rate * 1e9));
             }
         }
         let message = "tells no time, and neither do `time_us` and `algbw_GBps`";
@@ -185,6 +185,20 @@ mod tests {
             faults.contains("runs.csv:2:8") && faults.contains("`time_us`"),
             "{faults}"
         );
+    }
+
+    // 2⁶⁴ bytes fit into no buffer of 63 bits: a fault of the cell, with its place and the limit.
+    #[test]
+    fn a_size_over_the_largest_buffer_is_a_fault_of_its_cell() {
+        let head = "id,op,gpu,gpus,nodes,size_bytes,busbw_GBps";
+        for size in ["18446744073709551616", "1e300", "0", "0.5"] {
+            let text = format!("{head}\na,all-reduce,h100-sxm,8,1,{size},50\n");
+            let told = read(&text).expect_err("no such buffer").to_string();
+            assert!(
+                told.contains("runs.csv:2:6") && told.contains("8 EiB"),
+                "{told}"
+            );
+        }
     }
 
     // 2 servers of 4 GPUs are 8 GPUs, but not one server.

@@ -2,6 +2,7 @@
 
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::data_parallel_cost::check_schedule;
+use crate::simulation::training::limits;
 use crate::simulation::training::passes::{LayerCosts, layer_costs};
 use crate::simulation::training::pipeline::{VirtualStage, send_cost, virtual_stages};
 use crate::simulation::training::pricing::Pricing;
@@ -27,7 +28,7 @@ impl<'a> StepCosts<'a> {
     /// Prices a layout.
     ///
     /// # Errors
-    /// If a requested collective cannot run on this network.
+    /// If a requested collective cannot run on this network, or a step takes longer than what is played.
     pub(super) fn of(
         scenario: &'a TrainingScenario,
         layout: &'a Layout,
@@ -38,7 +39,7 @@ impl<'a> StepCosts<'a> {
         let layers = layer_costs(scenario, layout, work, pricing)?;
         let stages = virtual_stages(layout, work, &layers);
         let send = send_cost(scenario, layout, work, pricing)?;
-        Ok(Self {
+        let costs = Self {
             scenario,
             layout,
             work,
@@ -47,7 +48,9 @@ impl<'a> StepCosts<'a> {
             send,
             overlap: scenario.overlap(layout),
             slowest: pricing.slowest().over_mean(scenario.gpu.rates.speed_spread),
-        })
+        };
+        limits::check_time(costs.lower_bound())?;
+        Ok(costs)
     }
 
     /// Lower bound on the step time: the busiest stage without data-parallel communication, behind the first passes

@@ -5,7 +5,7 @@ use itertools::Itertools;
 use crate::collective::{Algorithm, CollectiveOp};
 use crate::hardware::AttentionKernel;
 use crate::model::{Family, Transformer};
-use crate::simulation::training::{request, stage_layers};
+use crate::simulation::training::{limits, request, stage_layers};
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::stack::{PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage};
 
@@ -36,6 +36,7 @@ const MOST_STAGES: u32 = 64;
 /// If none does: the first reason met.
 pub(super) fn candidates(scenario: &TrainingScenario) -> Result<Vec<Candidate>, Infeasible> {
     let attention = attention_kernel(scenario)?;
+    limits::check_activations(scenario, attention)?;
     let mut found = Found {
         scenario,
         attention,
@@ -96,6 +97,7 @@ impl Found<'_> {
             let microbatches = replica_batch.div_ceil(micro_batch);
             let stage_lists = virtual_stage_options(scenario, pp, microbatches)?;
             for (vpp, layers_per_stage) in stage_lists {
+                limits::check_passes(microbatches, pp, vpp)?;
                 let schedule = pipeline_schedule(scenario, pp, vpp)?;
                 for &zero in zero_options(scenario, dp * cp, pp) {
                     let recompute = recompute_options(scenario);
@@ -247,7 +249,9 @@ fn expert_options(scenario: &TrainingScenario, stage_gpus: u32) -> Result<Vec<u3
     let Some(moe) = scenario.model.transformer().and_then(|network| network.moe) else {
         return Ok(vec![1]);
     };
-    let fits = |ep: u32| moe.experts.is_multiple_of(ep) && stage_gpus.is_multiple_of(ep * etp);
+    let fits = |ep: u32| {
+        moe.experts.is_multiple_of(ep) && stage_gpus.is_multiple_of(ep.saturating_mul(etp))
+    };
     match scenario.layout.ep {
         None => Ok(divisors(moe.experts)
             .filter(|ep| *ep <= 128 && fits(*ep))

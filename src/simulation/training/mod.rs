@@ -7,6 +7,7 @@ mod costs;
 mod data_parallel_cost;
 mod data_parallel_play;
 mod layout;
+mod limits;
 mod memory;
 mod optimizer;
 mod parameters;
