@@ -42,7 +42,8 @@
 //! );
 //! (job.gpus, job.workload.global_batch, job.layout.tp) = (64, 512, Some(2));
 //! let step = simulate_training(&job, &mut Scratch::default())?;
-//! assert_eq!((step.layout.tp, step.layout.tp * step.layout.pp * step.layout.dp), (2, 64));
+//! let layout = &step.layout;
+//! assert_eq!((layout.tp, layout.tp * layout.cp * layout.pp * layout.dp), (2, 64));
 //! # Ok::<(), clustersweep::simulation::Infeasible>(())
 //! ```
 //!

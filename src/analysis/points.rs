@@ -149,6 +149,8 @@ pub struct LayoutUsed {
     pub cp: Option<u32>,
     /// Expert-parallel ranks.
     pub ep: Option<u32>,
+    /// Tensor-parallel ranks inside experts.
+    pub etp: Option<u32>,
     /// Model chunks per pipeline stage.
     pub vpp: Option<u32>,
     /// ZeRO stage.
@@ -167,6 +169,7 @@ impl LayoutUsed {
             ("pp", self.pp),
             ("cp", self.cp),
             ("ep", self.ep),
+            ("etp", self.etp),
         ]
         .into_iter()
         .filter_map(|(name, ranks)| ranks.filter(|n| *n > 1).map(|n| format!("{name} {n}")))
@@ -210,6 +213,7 @@ numeric_columns! {
     dp = USED_DP,
     cp = USED_CP,
     ep = USED_EP,
+    etp = USED_ETP,
     vpp = USED_VPP,
     zero = USED_ZERO,
     micro_batch = USED_MICRO_BATCH,
@@ -332,6 +336,7 @@ impl<'a> PointColumns<'a> {
                 dp: count(&numbers.dp),
                 cp: count(&numbers.cp),
                 ep: count(&numbers.ep),
+                etp: count(&numbers.etp),
                 vpp: count(&numbers.vpp),
                 zero: count(&numbers.zero),
                 micro_batch: count(&numbers.micro_batch),

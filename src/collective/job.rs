@@ -113,6 +113,17 @@ impl Job {
         Some(self.port_rate() / links)
     }
 
+    /// Rate of a send between domains when nothing else is on the network beyond the NICs: the sender's own, its part
+    /// of shared ones.
+    pub(super) fn send_rate(&self, groups: GroupPattern) -> Bandwidth {
+        let cluster = &self.cluster;
+        let nic = cluster.nic_bandwidth * cluster.fabric.scattered_efficiency;
+        let per_gpu = nic * f64::from(cluster.nics_per_node) / f64::from(cluster.gpus_per_node);
+        let senders = groups.stride.min(self.per_domain);
+        let all = per_gpu * f64::from(self.per_domain);
+        (all / f64::from(senders)).min(nic.max(per_gpu))
+    }
+
     /// Rate of a message from one GPU of a domain to another, which takes the links between the two alone.
     pub(super) fn message_rate(&self) -> Bandwidth {
         self.pair_rate().unwrap_or_else(|| self.port_rate())

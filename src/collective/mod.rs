@@ -11,6 +11,7 @@
 //! | `links`, `stages`, `transfers` | chunks that a round puts on the links, and its time |
 //! | `algorithm/` | one file and one row for each algorithm |
 //! | `custom`, `request`, `network` | a request and its cost |
+//! | `line_rate` | the least that any cost can be |
 
 mod algorithm;
 mod binary_tree;
@@ -21,6 +22,7 @@ mod group;
 mod hashing;
 mod job;
 mod library;
+mod line_rate;
 mod links;
 mod network;
 mod op;

@@ -55,6 +55,11 @@ impl Network {
         })
     }
 
+    /// The job.
+    pub(super) const fn job(&self) -> &Job {
+        &self.job
+    }
+
     /// How the groups of a pattern lie over the domains of this job.
     pub(crate) fn shape(&self, groups: GroupPattern) -> GroupShape {
         self.job.shape(groups)

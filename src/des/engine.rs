@@ -43,8 +43,8 @@ struct Task {
     work: SimDuration,
     issue: SimDuration,
     waits_for_arrival: bool,
-    load: LinkLoads,
-    latency: SimDuration,
+    /// Index among the flows; `NONE` of a task that uses no link.
+    flow: u32,
     unmet: u32,
     first_edge: u32,
     next_in_stream: u32,
@@ -54,6 +54,13 @@ struct Task {
     end: SimTime,
     issued: SimTime,
     host_wait: SimDuration,
+}
+
+/// Use of the links by a communication, after a latency during which it uses none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flow {
+    load: LinkLoads,
+    latency: SimDuration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +90,6 @@ struct Communication {
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    End(u32),
     Join(u32),
     Leave { task: u32, epoch: u32 },
 }
@@ -103,8 +109,8 @@ struct Device {
 ///
 /// Communications that carry a [`LinkLoads`] share the links of their device while they overlap.
 ///
-/// Without such communications nothing depends on the order in which streams advance, so a worklist
-/// replaces the queue; both give the same times.
+/// Only they need the order of time. What else can run is played at once, from a worklist: it starts no earlier than
+/// what it follows, so that no communication comes behind the queue.
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
     tasks: Vec<Task>,
@@ -114,7 +120,7 @@ pub struct Engine {
     queue: EventQueue<Event>,
     ready: Vec<u32>,
     links: SharedLinks,
-    shared_tasks: usize,
+    flows: Vec<Flow>,
     events: u64,
 }
 
@@ -127,7 +133,7 @@ impl Engine {
         self.queue.clear();
         self.ready.clear();
         self.devices.clear();
-        self.shared_tasks = 0;
+        self.flows.clear();
         self.events = 0;
     }
 
@@ -170,8 +176,7 @@ impl Engine {
             work,
             issue,
             waits_for_arrival,
-            load: LinkLoads::default(),
-            latency: SimDuration::ZERO,
+            flow: NONE,
             unmet: 0,
             first_edge: NONE,
             next_in_stream: NONE,
@@ -202,10 +207,8 @@ impl Engine {
     ) -> TaskId {
         let id = self.add_task(stream, work);
         if load.uses_links() && work > latency {
-            let task = &mut self.tasks[id.0 as usize];
-            task.load = load;
-            task.latency = latency;
-            self.shared_tasks += 1;
+            self.tasks[id.0 as usize].flow = self.flows.len() as u32;
+            self.flows.push(Flow { load, latency });
         }
         id
     }
@@ -237,25 +240,22 @@ impl Engine {
         for stream in 0..self.streams.len() as u32 {
             self.start_head(stream);
         }
-        if self.shared_tasks == 0 {
+        loop {
             while let Some(task) = self.ready.pop() {
                 ended += 1;
+                self.events += 1;
                 self.finish(task);
             }
-        } else {
-            while let Some((now, event)) = self.queue.pop() {
-                self.events += 1;
-                match event {
-                    Event::End(task) => {
-                        ended += 1;
-                        self.finish(task);
-                    }
-                    Event::Join(task) => self.join(task, now),
-                    Event::Leave { task, epoch } => {
-                        let device = self.device_of(task);
-                        if self.devices[device].epoch == epoch {
-                            self.leave(task, now);
-                        }
+            let Some((now, event)) = self.queue.pop() else {
+                break;
+            };
+            self.events += 1;
+            match event {
+                Event::Join(task) => self.join(task, now),
+                Event::Leave { task, epoch } => {
+                    let device = self.device_of(task);
+                    if self.devices[device].epoch == epoch {
+                        self.leave(task, now);
                     }
                 }
             }
@@ -335,20 +335,15 @@ impl Engine {
         task.issued = stream.host;
         task.end = end.max(task.issued);
         task.host_wait = task.end - end;
-        if self.shared_tasks == 0 {
+        if task.flow == NONE {
             self.ready.push(id);
-        } else if !task.load.uses_links() {
-            self.queue.push(task.end, Event::End(id));
         } else {
-            let joins = task.start + task.latency;
+            let joins = task.start + self.flows[task.flow as usize].latency;
             self.queue.push(joins, Event::Join(id));
         }
     }
 
     fn finish(&mut self, id: u32) {
-        if self.shared_tasks == 0 {
-            self.events += 1;
-        }
         let Task {
             end,
             stream: stream_id,
@@ -387,7 +382,8 @@ impl Engine {
         let task = self.tasks[id as usize];
         let device = self.device_of(id);
         self.advance(device, now);
-        let remaining = (task.work - task.latency).as_picos() as f64;
+        let latency = self.flows[task.flow as usize].latency;
+        let remaining = (task.work - latency).as_picos() as f64;
         self.devices[device].flows.push(Communication {
             task: id,
             remaining,
@@ -405,7 +401,7 @@ impl Engine {
         let task = &mut self.tasks[id as usize];
         task.end = now.max(task.issued);
         task.host_wait = task.end - now;
-        self.queue.push(task.end, Event::End(id));
+        self.ready.push(id);
         self.share(device, now);
     }
 
@@ -424,7 +420,10 @@ impl Engine {
         if flows.is_empty() {
             return;
         }
-        let loads = flows.iter().map(|flow| self.tasks[flow.task as usize].load);
+        let loads = flows.iter().map(|flow| {
+            let flow = self.tasks[flow.task as usize].flow;
+            self.flows[flow as usize].load
+        });
         let rates = self.links.rates(loads);
         let leaves = flows.iter_mut().zip(rates).map(|(flow, &rate)| {
             flow.rate = rate;

@@ -36,6 +36,21 @@ impl PartialOrd for Filling {
     }
 }
 
+/// Gives the open flows of a few links their rates, the slowest first: as [`Filler::fill`], without its heap.
+pub(super) fn fill_few(links: std::ops::RangeInclusive<u32>, sharing: &mut impl Sharing) {
+    let mut reached = 0.0_f64;
+    loop {
+        let levels = links
+            .clone()
+            .filter_map(|link| sharing.level(link).map(|level| (level, link)));
+        let Some((level, link)) = levels.min_by(|a, b| a.0.total_cmp(&b.0)) else {
+            return;
+        };
+        reached = reached.max(level);
+        sharing.freeze(link, reached);
+    }
+}
+
 /// The solver, with memory that it keeps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filler {

@@ -1,6 +1,6 @@
 //! Links of one device that its communications share fairly.
 
-use crate::des::fair::{Filler, Sharing};
+use crate::des::fair::{Sharing, fill_few};
 
 /// A figure of each link class of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -57,7 +57,6 @@ impl LinkLoads {
 /// that use a full class stop there, the others grow on, none beyond 1.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SharedLinks {
-    filler: Filler,
     communications: Communications,
 }
 
@@ -108,8 +107,13 @@ impl SharedLinks {
         communications.loads.clear();
         communications.loads.extend(loads);
         communications.rates.clear();
+        if communications.loads.len() == 1 {
+            // It has every link to itself.
+            communications.rates.push(1.0);
+            return &communications.rates;
+        }
         communications.rates.resize(communications.loads.len(), 0.0);
-        self.filler.fill(0..=ALONE, communications);
+        fill_few(0..=ALONE, communications);
         &communications.rates
     }
 }

@@ -25,6 +25,27 @@ pub(super) fn attention_seconds(
         heads,
         seq_q,
         seq_kv,
+        backward,
+        ..
+    } = *operator
+    else {
+        return 0.0;
+    };
+    let rows = if backward { seq_kv } else { seq_q };
+    let blocks = (batch * heads * rows.div_ceil(BLOCK)) as f64;
+    let free = f64::from(machine.free_sms.clamp(1, machine.sms));
+    let idle = (free / blocks).max(1.0) * f64::from(machine.sms) / free;
+    attention_growth(operator, rate, machine) * idle
+}
+
+/// Seconds of a fused attention that leaves no SM idle: they grow with its sequences, and none takes less.
+pub(super) fn attention_growth(
+    operator: &Operator,
+    rate: &AttentionRate,
+    machine: &Machine,
+) -> f64 {
+    let Operator::Attention {
+        seq_q,
         dim_qk,
         dim_v,
         causal,
@@ -34,20 +55,16 @@ pub(super) fn attention_seconds(
     else {
         return 0.0;
     };
-    let (reached, half, rows) = if backward {
-        (rate.backward, rate.backward_half, seq_kv)
+    let (reached, half) = if backward {
+        (rate.backward, rate.backward_half)
     } else {
-        (rate.forward, rate.forward_half, seq_q)
+        (rate.forward, rate.forward_half)
     };
     let seen = operator.visible_scores() / seq_q as f64;
     let masked = if causal { DIAGONAL } else { 0.0 };
     let ramp = seen / (seen + half + masked);
     let width = width_factor(rate.narrow, (dim_qk + dim_v) as f64 / 2.0);
-    let blocks = (batch * heads * rows.div_ceil(BLOCK)) as f64;
-    let free = f64::from(machine.free_sms.clamp(1, machine.sms));
-    let idle = (free / blocks).max(1.0) * f64::from(machine.sms) / free;
-    let speed = machine.peak * reached * ramp * width * machine.fraction;
-    operator.flops().get() / speed * idle
+    operator.flops().get() / (machine.peak * reached * ramp * width * machine.fraction)
 }
 
 /// Fraction of the rate at width 128 that a head of `dim` reaches: 1 from there on, `narrow` at 64, and the

@@ -5,4 +5,4 @@ mod machine;
 mod product;
 pub(crate) mod time;
 
-pub(crate) use time::{KernelContext, operator_time};
+pub(crate) use time::{KernelContext, least_time, operator_time};

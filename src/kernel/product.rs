@@ -76,6 +76,25 @@ pub(super) fn product_seconds(product: &Product, rate: &GemmRate, machine: &Mach
     rate.floor.as_secs_f64() + best.max(sustained)
 }
 
+/// Part of a product's seconds that at least grows with its sizes: no product takes less, and of products that
+/// differ in m, n or k alone the larger takes no more of it per size.
+///
+/// [`product_seconds`] without the launch's floor, all tiles filled, all waves full, nothing split: `waves ≥
+/// blocks·split/SMs` and `blocks ≥ batch·mn/ab` leave `2·batch·mn·(k + k_half)·(i + tile_half)/i` over the peak, and
+/// `i` is largest for the largest tile.
+pub(super) fn product_growth(product: &Product, rate: &GemmRate, machine: &Machine) -> f64 {
+    let results = (product.batch * product.m * product.n) as f64;
+    let reuse = TILES
+        .iter()
+        .map(|(a, b)| (a * b) as f64 / (a + b) as f64)
+        .fold(0.0, f64::max);
+    let reached = machine.peak * machine.fraction;
+    let work = 2.0 * results * (product.k as f64 + rate.k_half) * (1.0 + rate.tile_half / reuse);
+    let compute = work / (reached * rate.ceiling);
+    let sustained = 2.0 * results * product.k as f64 / (reached * rate.sustained);
+    smooth_max(compute, product.bytes / machine.stream).max(sustained)
+}
+
 /// A maximum with a rounded corner: never below either, 19% above both where they are equal.
 fn smooth_max(x: f64, y: f64) -> f64 {
     let (x2, y2) = (x * x, y * y);

@@ -1,9 +1,9 @@
 //! Time of one operator on one GPU.
 
-use crate::hardware::{AttentionKernel, Gpu, Precision};
-use crate::kernel::attention::attention_seconds;
+use crate::hardware::{AttentionKernel, GemmRate, Gpu, Precision};
+use crate::kernel::attention::{attention_growth, attention_seconds};
 use crate::kernel::machine::Machine;
-use crate::kernel::product::{Product, product_seconds};
+use crate::kernel::product::{Product, product_growth, product_seconds};
 use crate::model::Operator;
 use crate::stack::{KernelFractions, LowPrecisionRecipe};
 use crate::units::{Bytes, Flops, SimDuration};
@@ -88,9 +88,19 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
         Operator::Cast { elements } => context.cast(elements),
         Operator::Comm { .. } => (0.0, 0),
     };
-    let calls = match operator {
-        // The call that launches a product of each expert (`general_grouped_gemm` of Transformer Engine,
-        // transformer_engine/pytorch/module/grouped_linear.py).
+    let calls = calls(operator, kernels);
+    KernelTime {
+        busy: SimDuration::from_secs_f64(seconds),
+        kernels,
+        calls,
+        flops: operator.flops(),
+    }
+}
+
+/// Calls in which the host launches the kernels of an operator: one launches a product of each expert
+/// (`general_grouped_gemm` of Transformer Engine, transformer_engine/pytorch/module/grouped_linear.py).
+const fn calls(operator: &Operator, kernels: u32) -> u32 {
+    match operator {
         Operator::GroupedGemm { .. } => 1,
         Operator::Gemm { .. }
         | Operator::Conv { .. }
@@ -99,12 +109,88 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
         | Operator::Memory { .. }
         | Operator::Cast { .. }
         | Operator::Comm { .. } => kernels,
+    }
+}
+
+/// Least time of an operator: `launched + growing` seconds are never more than what [`operator_time`] gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct LeastTime {
+    /// Seconds that its launches take, however many tokens it works on.
+    pub launched: f64,
+    /// Seconds that grow with its tokens. Of two operators that differ in their tokens alone, the one with more has no
+    /// more of them per token, since what its weights cost is spread over more: those of many tokens, per token, bound
+    /// the time of any fewer.
+    pub growing: f64,
+    /// Kernels that run.
+    pub kernels: u32,
+    /// Calls in which the host launches them, at least.
+    pub calls: u32,
+}
+
+/// Least time of one operator; a communication takes none here.
+pub(crate) fn least_time(operator: &Operator, context: &KernelContext) -> LeastTime {
+    let (launched, growing, kernels) = match *operator {
+        Operator::Gemm {
+            batch,
+            m,
+            n,
+            k,
+            low_precision,
+        } => {
+            let precision = if low_precision {
+                context.precision
+            } else {
+                context.precision.high()
+            };
+            let growing = context.product_growth([batch, m, n, k], precision);
+            (context.product_floor(precision), growing, 1)
+        }
+        Operator::GroupedGemm { groups, m, n, k } => {
+            let growing = context.product_growth([1, m, n, k], context.precision);
+            let floor = context.product_floor(context.precision);
+            (
+                groups as f64 * floor,
+                groups as f64 * growing,
+                groups as u32,
+            )
+        }
+        Operator::Conv { .. } => match context.convolved(operator) {
+            Some((product, rate, machine)) => {
+                let growing = product_growth(&product, &rate, &machine);
+                (rate.floor.as_secs_f64(), growing, 1)
+            }
+            None => (0.0, 0.0, 0),
+        },
+        Operator::Attention { backward, .. } => {
+            let machine = context.machine(context.precision.high(), context.fractions.attention);
+            let rate = context.gpu.rates.attention[&context.attention];
+            let kernels = if backward { 3 } else { 1 };
+            let growing = attention_growth(operator, &rate, &machine);
+            (context.floors(kernels), growing, kernels)
+        }
+        Operator::Scan {
+            flops,
+            bytes,
+            kernels,
+        } => (context.floors(kernels), context.scan(flops, bytes), kernels),
+        Operator::Memory { bytes, kernels } => (
+            context.floors(kernels),
+            bytes.as_f64() / context.stream(),
+            kernels,
+        ),
+        Operator::Cast { elements } => {
+            let (seconds, kernels) = context.cast(elements);
+            let floors = context.floors(kernels);
+            (floors, seconds - floors, kernels)
+        }
+        Operator::Comm { .. } => (0.0, 0.0, 0),
     };
-    KernelTime {
-        busy: SimDuration::from_secs_f64(seconds),
+    let calls = calls(operator, kernels);
+    LeastTime {
+        launched,
+        growing,
         kernels,
         calls,
-        flops: operator.flops(),
     }
 }
 
@@ -139,18 +225,20 @@ impl KernelContext<'_> {
         }
     }
 
-    fn product(&self, [batch, m, n, k]: [u64; 4], precision: Precision) -> f64 {
-        let operands = (batch * (m * k + n * k)) as f64 * operand_bytes(precision);
-        let result = (batch * m * n * precision.storage_bytes()) as f64;
-        let product = Product {
-            batch,
-            m,
-            n,
-            k,
-            bytes: operands + result,
-        };
+    fn product(&self, sizes: [u64; 4], precision: Precision) -> f64 {
         let machine = self.machine(precision, self.fractions.gemm);
+        let product = Product::of(sizes, precision);
         product_seconds(&product, &self.gpu.rates.product(precision), &machine)
+    }
+
+    fn product_floor(&self, precision: Precision) -> f64 {
+        self.gpu.rates.product(precision).floor.as_secs_f64()
+    }
+
+    fn product_growth(&self, sizes: [u64; 4], precision: Precision) -> f64 {
+        let machine = self.machine(precision, self.fractions.gemm);
+        let product = Product::of(sizes, precision);
+        product_growth(&product, &self.gpu.rates.product(precision), &machine)
     }
 
     /// Products of experts run one after another, each a kernel with its own waves and floor, as
@@ -163,9 +251,16 @@ impl KernelContext<'_> {
         (one * f64::from(kernels), kernels)
     }
 
+    fn convolution(&self, operator: &Operator) -> f64 {
+        self.convolved(operator)
+            .map_or(0.0, |(product, rate, machine)| {
+                product_seconds(&product, &rate, &machine)
+            })
+    }
+
     /// An implicit matrix product over pixels, output channels and the inputs of one pixel; few
     /// input channels (of an image) are padded to 8.
-    fn convolution(&self, operator: &Operator) -> f64 {
+    fn convolved(&self, operator: &Operator) -> Option<(Product, GemmRate, Machine)> {
         let Operator::Conv {
             batch,
             channels_in,
@@ -175,7 +270,7 @@ impl KernelContext<'_> {
             stride,
         } = *operator
         else {
-            return 0.0;
+            return None;
         };
         let precision = self.precision.high();
         let pixels = batch * size_out * size_out;
@@ -188,8 +283,11 @@ impl KernelContext<'_> {
             bytes: (elements * precision.storage_bytes()) as f64,
         };
         let fraction = self.fractions.convolution * self.gpu.rates.convolution_fraction;
-        let machine = self.machine(precision, fraction);
-        product_seconds(&product, &self.gpu.rates.product(precision), &machine)
+        Some((
+            product,
+            self.gpu.rates.product(precision),
+            self.machine(precision, fraction),
+        ))
     }
 
     fn attention(&self, operator: &Operator) -> f64 {
@@ -219,6 +317,21 @@ impl KernelContext<'_> {
             elements as f64 * bytes / self.stream() + self.floors(kernels),
             kernels,
         )
+    }
+}
+
+impl Product {
+    /// A product whose operands and result are each moved once.
+    fn of([batch, m, n, k]: [u64; 4], precision: Precision) -> Self {
+        let operands = (batch * (m * k + n * k)) as f64 * operand_bytes(precision);
+        let result = (batch * m * n * precision.storage_bytes()) as f64;
+        Self {
+            batch,
+            m,
+            n,
+            k,
+            bytes: operands + result,
+        }
     }
 }
 
@@ -406,6 +519,45 @@ mod tests {
             )
     }
 
+    fn grouped() -> impl Strategy<Value = Operator> {
+        let size = || 1_u64..20_000;
+        (1_u64..64, 1_u64..2_000, size(), size())
+            .prop_map(|(groups, m, n, k)| Operator::GroupedGemm { groups, m, n, k })
+    }
+
+    /// The operator over so many times the tokens, in each size that may count them.
+    fn scaled(operator: &Operator, times: u64) -> Vec<Operator> {
+        let mut larger = Vec::new();
+        match operator {
+            Operator::Gemm { .. } => {
+                for place in 0..3 {
+                    let mut one = operator.clone();
+                    if let Operator::Gemm { batch, m, k, .. } = &mut one {
+                        *[batch, m, k][place] *= times;
+                    }
+                    larger.push(one);
+                }
+            }
+            Operator::Attention { .. } => {
+                let mut one = operator.clone();
+                if let Operator::Attention { batch, .. } = &mut one {
+                    *batch *= times;
+                }
+                larger.push(one);
+            }
+            Operator::GroupedGemm { groups, m, n, k } => {
+                let (groups, m, n, k) = (*groups, *m * times, *n, *k);
+                larger.push(Operator::GroupedGemm { groups, m, n, k });
+            }
+            Operator::Conv { .. }
+            | Operator::Scan { .. }
+            | Operator::Memory { .. }
+            | Operator::Cast { .. }
+            | Operator::Comm { .. } => {}
+        }
+        larger
+    }
+
     proptest! {
         #[test]
         fn nothing_beats_the_data_sheet(operator in prop_oneof![product(), attention()]) {
@@ -415,6 +567,28 @@ mod tests {
             if let Operator::Gemm { batch, m, n, k, .. } = operator {
                 let bytes = Bytes::new(2 * batch * (m * k + n * k + m * n));
                 prop_assert!(time.busy >= bytes / gpu.memory_bandwidth);
+            }
+        }
+
+        // Rounding to whole picoseconds is half of one.
+        #[test]
+        fn the_least_time_bounds_the_time_and_spreads_over_more_tokens(
+            operator in prop_oneof![product(), attention(), grouped()],
+            more in 1_u64..50,
+        ) {
+            let gpu = gpu(1.0, 1.0);
+            let context = context(&gpu, Precision::Fp8);
+            let time = operator_time(&operator, &context);
+            let least = least_time(&operator, &context);
+            prop_assert!(least.kernels == time.kernels);
+            let sum = least.launched + least.growing;
+            prop_assert!(sum <= time.busy.as_secs_f64() + 1e-12, "{:?} {:?}", least, time);
+            for larger in scaled(&operator, more) {
+                let spread = least_time(&larger, &context).growing / more as f64;
+                prop_assert!(
+                    spread <= least.growing * (1.0 + 1e-12),
+                    "{:?}: {} {}", larger, spread, least.growing
+                );
             }
         }
 

@@ -39,6 +39,8 @@ columns! {
             "Context-parallel ranks as used.";
         USED_EP = "used_ep", "1", U64, |r| layout(r, |l| l.ep),
             "Expert-parallel ranks as used.";
+        USED_ETP = "used_etp", "1", U64, |r| layout(r, |l| l.etp),
+            "Tensor-parallel ranks inside experts as used.";
         USED_VPP = "used_vpp", "1", U64, |r| layout(r, |l| l.vpp),
             "Model chunks per pipeline stage as used.";
         USED_MICRO_BATCH = "used_micro_batch", "1", U64, |r| layout(r, |l| l.micro_batch),

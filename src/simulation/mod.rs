@@ -24,7 +24,7 @@ pub(crate) use parts::PartSeconds;
 pub use parts::{StepPart, TimeShares};
 pub(crate) use scenario::CommunicationRequest;
 pub use scenario::{
-    CollectiveScenario, LayoutRequest, RunSettings, Scenario, TrainingScenario, Workload,
+    CollectiveScenario, LayoutRequest, RunSettings, Scenario, TrainingScenario, Unstated, Workload,
 };
 pub use scratch::Scratch;
 pub use training::simulate_training;

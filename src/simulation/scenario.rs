@@ -110,6 +110,17 @@ pub struct Workload {
     pub precision: Precision,
 }
 
+/// What stands for a layout axis that is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unstated {
+    /// Every value that the stack's framework offers, of which the fastest that fits is taken.
+    #[default]
+    Fastest,
+    /// The stack's usual ZeRO stage, recomputation and sequence parallelism, 1F1B or plain interleaving, no context
+    /// parallelism and whole experts: a run was made, and does not say with what.
+    Usual,
+}
+
 /// Layout axes as requested; `None` is `auto`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LayoutRequest {
@@ -144,6 +155,8 @@ pub struct LayoutRequest {
     pub recomputed_share: Option<f64>,
     /// Pipeline schedule.
     pub schedule: Option<PipelineSchedule>,
+    /// What stands for the axes that are `None`.
+    pub unstated: Unstated,
 }
 
 impl LayoutRequest {
@@ -167,6 +180,7 @@ impl LayoutRequest {
             recompute: Some(layout.recompute),
             recomputed_share: Some(layout.recomputed_share),
             schedule: Some(layout.schedule),
+            unstated: Unstated::Fastest,
         }
     }
 }

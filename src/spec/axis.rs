@@ -387,7 +387,7 @@ axes! {
         OfAxes("gpus / (tp·pp·cp)", &[Axis::Gpus, Axis::Tp, Axis::Pp, Axis::Cp]),
         "[1, 2]";
     /// Tensor-parallel ranks inside experts.
-    Etp = "etp", Parallelism, TRAINING, "1", RANKS, Count(1);
+    Etp = "etp", Parallelism, TRAINING, "1", RANKS, Auto("auto");
     /// Layers of each pipeline stage, chunk-major with vpp > 1: "4,6×14,5".
     LayersPerStage = "layers_per_stage", Parallelism, TRAINING, "", Stages,
         Auto("even, embedding and loss counted as the stack does"),
@@ -397,7 +397,7 @@ axes! {
         "[1, 3]";
     /// Whether tensor parallelism shards the tokens of norms too.
     SequenceParallel = "sequence_parallel", Parallelism, TRAINING, "", Bool,
-        Auto("auto: on when tp > 1");
+        Auto("auto");
     /// Activations that the backward pass computes again instead of keeping them.
     Recompute = "recompute", Parallelism, TRAINING, "", Closed(Recompute::NAMES), Auto("auto");
     /// Order in which a pipeline stage works through its microbatches.

@@ -7,7 +7,7 @@ use crate::collective::Algorithm;
 use crate::simulation::random;
 use crate::simulation::{
     CollectiveScenario, CommunicationRequest, Infeasible, LayoutRequest, RunSettings, Scenario,
-    TrainingScenario, Workload,
+    TrainingScenario, Unstated, Workload,
 };
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::layers_per_stage;
@@ -127,6 +127,7 @@ fn layout(point: &GridPoint) -> LayoutRequest {
         recompute: named(point, Axis::Recompute),
         recomputed_share: None,
         schedule: named(point, Axis::Schedule),
+        unstated: Unstated::Fastest,
     }
 }
 

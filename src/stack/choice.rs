@@ -3,6 +3,22 @@
 use crate::closed_set;
 
 closed_set! {
+    /// Groups of ranks that share a model, by their axis.
+    pub(crate) enum ModelGroup: "group" {
+        /// Tensor-parallel ranks.
+        Tensor = "tp",
+        /// Pipeline stages.
+        Pipeline = "pp",
+        /// Context-parallel ranks.
+        Context = "cp",
+        /// Expert-parallel ranks.
+        Expert = "ep",
+        /// Tensor-parallel ranks inside experts.
+        ExpertTensor = "etp",
+    }
+}
+
+closed_set! {
     /// State that is sharded over the data-parallel group (arXiv 1910.02054).
     pub enum ZeroStage: "ZeRO stage" {
         /// Nothing: every replica holds everything.

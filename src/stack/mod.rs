@@ -6,7 +6,7 @@
 pub(crate) mod choice;
 
 pub(crate) use choice::{
-    EncoderHead, ExpertDispatch, GradientPrecision, LossMemory, LowPrecisionRecipe,
+    EncoderHead, ExpertDispatch, GradientPrecision, LossMemory, LowPrecisionRecipe, ModelGroup,
     SelectiveRecompute, ShardedGradients, Sharding,
 };
 pub use choice::{PipelineSchedule, Recompute, ZeroStage};
@@ -59,6 +59,8 @@ data_table! {
         host: Host,
         /// Memory besides tensors.
         reserve: Reserve,
+        /// Layouts that its framework can run; default: all.
+        offers: Offers = Offers::everything(),
     } reads {} with |fields, name: &str| {
         /// Catalogue name: `megatron-2025`.
         name: String = name.to_owned(),
@@ -109,6 +111,41 @@ data_table! {
 }
 
 data_table! {
+    /// Layouts that a framework can run. What it lacks is infeasible where it is asked for, and never searched.
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) struct Offers {
+        /// Groups of more than one rank that share a model; default: all.
+        groups: Vec<ModelGroup> = ModelGroup::ALL.to_vec(),
+        /// Pipeline schedules; 1f1b is also gradient accumulation without a pipeline; default: all.
+        schedules: Vec<PipelineSchedule> = PipelineSchedule::ALL.to_vec(),
+        /// ZeRO stages; default: all.
+        zero: Vec<ZeroStage> = ZeroStage::ALL.to_vec(),
+        /// Recomputation; default: all.
+        recompute: Vec<Recompute> = Recompute::ALL.to_vec(),
+        /// Whether tensor parallelism may shard the norms' tokens too; default: true.
+        sequence_parallel: bool = true,
+    }
+}
+
+impl Offers {
+    /// Every layout that the simulator knows.
+    pub(crate) fn everything() -> Self {
+        Self {
+            groups: ModelGroup::ALL.to_vec(),
+            schedules: PipelineSchedule::ALL.to_vec(),
+            zero: ZeroStage::ALL.to_vec(),
+            recompute: Recompute::ALL.to_vec(),
+            sequence_parallel: true,
+        }
+    }
+
+    /// Whether a model may be shared by groups of more than one rank on this axis.
+    pub(crate) fn has(&self, group: ModelGroup) -> bool {
+        self.groups.contains(&group)
+    }
+}
+
+data_table! {
     /// Fractions of the rates in the GPU's file that a generation's kernels reach; 1 = all.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub(crate) struct KernelFractions {
@@ -146,6 +183,19 @@ data_table! {
         sharding_fraction: f64 [ValueKind::Fraction],
         /// SMs that a communication kernel takes from compute beside it.
         communication_sms: u32,
+    }
+}
+
+impl Overlap {
+    /// Time that kernels on a GPU of so many SMs lose beside a communication, over its length; none where the
+    /// communication would take all of them.
+    pub(crate) fn slowdown(&self, sms: u32) -> f64 {
+        let (taken, all) = (f64::from(self.communication_sms), f64::from(sms));
+        if taken < all {
+            taken / (all - taken)
+        } else {
+            0.0
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Typed columns of a row's training job.
 
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::simulation::LayoutRequest;
+use crate::simulation::{LayoutRequest, Unstated};
 use crate::stack::{Recompute, ZeroStage};
 use crate::units::Power;
 
@@ -107,6 +107,7 @@ impl JobRow {
             },
             sequence_parallel: self.sequence_parallel,
             attention: self.attention.as_deref().and_then(|name| name.parse().ok()),
+            unstated: Unstated::Usual,
             ..LayoutRequest::default()
         }
     }

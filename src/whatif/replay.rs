@@ -95,13 +95,18 @@ fn leaves_to_choose(request: &LayoutRequest) -> bool {
         request.pp,
         request.cp,
         request.ep,
+        request.etp,
         request.vpp,
     ];
-    counts.iter().any(Option::is_none) || request.zero.is_none() || request.recompute.is_none()
+    counts.iter().any(Option::is_none)
+        || request.zero.is_none()
+        || request.recompute.is_none()
+        || request.schedule.is_none()
+        || request.sequence_parallel.is_none()
 }
 
 /// A request with the groups that a row says ran. What the rows do not hold (the split into stages, the
-/// layers that are recomputed) follows from them as it did then.
+/// schedule, what is recomputed) follows from them as it did then.
 fn as_used(asked: &LayoutRequest, used: &LayoutUsed) -> LayoutRequest {
     let stage = |number: u32| number.to_string().parse().ok();
     LayoutRequest {
@@ -110,6 +115,7 @@ fn as_used(asked: &LayoutRequest, used: &LayoutUsed) -> LayoutRequest {
         pp: used.pp.or(asked.pp),
         cp: used.cp.or(asked.cp),
         ep: used.ep.or(asked.ep),
+        etp: used.etp.or(asked.etp),
         vpp: used.vpp.or(asked.vpp),
         zero: used.zero.and_then(stage).or(asked.zero),
         ..asked.clone()

@@ -99,7 +99,8 @@ fn a_layout_that_the_spec_fixes_has_no_frozen_curve() {
     desk.write(
         "fixed.toml",
         "name = \"fixed\"\n[grid]\ngpu = \"h100-sxm\"\nmodel = \"llama2-7b\"\nglobal_batch = 256\n\
-         nodes = [1, 2, 4]\ntp = 2\npp = 1\ncp = 1\nep = 1\nvpp = 1\nmicro_batch = 1\nzero = 1\nrecompute = \"none\"\n",
+         nodes = [1, 2, 4]\ntp = 2\npp = 1\ncp = 1\nep = 1\nvpp = 1\nmicro_batch = 1\nzero = 1\nrecompute = \"none\"\n\
+         etp = 1\nschedule = \"1f1b\"\nsequence_parallel = true\n",
     );
     desk.sweep(&["run", "fixed.toml", "-o", "run"])
         .expect_code(0);

@@ -293,7 +293,7 @@ fn a_point_is_explained_as_its_row_says() {
         "memory_weights_bytes",
         "bottleneck",
         "advice",
-        "confidence in the step time: nearest 5 validated cases: ",
+        "confidence in the step time: nearest ",
         "confidence in the memory: ",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");

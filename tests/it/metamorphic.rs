@@ -372,7 +372,7 @@ fn the_same_reports_on_any_number_of_threads() {
 /// batch 96 of 1 × 2048 tokens, on one node of H100 without recomputation or any cost of the host.
 fn alike(layout: &str) -> StepReport {
     let text = format!(
-        "[[point]]\ngpu = \"h100-sxm\"\nmodel = \"alike\"\nstack = \"megatron-2025\"\nmicro_batch = 1\n\
+        "[[point]]\ngpu = \"h100-sxm\"\nmodel = \"alike\"\nstack = \"current\"\nmicro_batch = 1\n\
          recompute = \"none\"\nzero = 0\n{layout}\n[gpus.\"h100-sxm\"]\nmemory = \"100000 GiB\"\n\
          [models.alike]\nfamily = \"decoder\"\nlayers = 24\nhidden = 4096\nffn_hidden = 12288\nheads = 32\n\
          vocab = 128\nseq_len = 2048\nmlp = \"swiglu\"\n"

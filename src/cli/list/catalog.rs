@@ -1,5 +1,8 @@
 //! `sweep list gpus|models|clusters|stacks`: catalogue entries with values and sources.
 
+use std::fmt::Display;
+
+use itertools::Itertools;
 use serde_json::{Map, Value, json};
 
 use super::listing::{Listing, wanted};
@@ -84,7 +87,15 @@ fn overview(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
         Kind::Clusters => &[
             "NAME", ">GPUS", ">DOMAIN", "SCALE-UP", ">GB/S", ">NICS", ">GBIT/S", "TOPOLOGY",
         ],
-        Kind::Stacks => &["NAME", "YEARS", "FRAMEWORKS", "TITLE"],
+        Kind::Stacks => &[
+            "NAME",
+            "YEARS",
+            "GROUPS",
+            "SCHEDULES",
+            "ZERO",
+            "RECOMPUTE",
+            "TITLE",
+        ],
         Kind::Prices => &["NAME", "DATE", "TERM", ">GPUS", "TITLE"],
     };
     let mut table = Table::new(headings);
@@ -201,7 +212,19 @@ fn stack(catalog: &Catalog, name: &str) -> Vec<String> {
     vec![
         stack.name.clone(),
         format!("{}-{}", stack.years[0], stack.years[1]),
-        stack.frameworks.join(", "),
+        in_words(&stack.offers.groups),
+        in_words(&stack.offers.schedules),
+        in_words(&stack.offers.zero),
+        in_words(&stack.offers.recompute),
         stack.title.clone(),
     ]
+}
+
+/// What a stack offers on an axis.
+fn in_words<T: Display>(offered: &[T]) -> String {
+    if offered.is_empty() {
+        "-".to_owned()
+    } else {
+        offered.iter().join(" ")
+    }
 }

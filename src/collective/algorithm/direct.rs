@@ -156,13 +156,7 @@ fn sender_rate(group: &Group<'_>, collisions: f64) -> Bandwidth {
         shape: group.shape,
         traffic: Traffic::Chain,
     };
-    let slowdown = job.contention.slowdown(chain) * collisions;
-    let cluster = &job.cluster;
-    let nic = cluster.nic_bandwidth * cluster.fabric.scattered_efficiency / slowdown;
-    let per_gpu = nic * f64::from(cluster.nics_per_node) / f64::from(cluster.gpus_per_node);
-    let senders = pattern.stride.min(job.per_domain);
-    let all = per_gpu * f64::from(job.per_domain);
-    let outside = (all / f64::from(senders)).min(nic.max(per_gpu));
+    let outside = job.send_rate(pattern) / (job.contention.slowdown(chain) * collisions);
     if group.shape.members > 1 {
         outside.min(job.message_rate())
     } else {

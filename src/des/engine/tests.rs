@@ -43,7 +43,12 @@ impl Engine {
                     all.add_dependency(arrival, gate, SimDuration::ZERO);
                     (arrival, gate)
                 });
-                let copy = all.add_communication(stream, work(id, rank), task.latency, task.load);
+                let flow = self
+                    .flows
+                    .get(task.flow as usize)
+                    .copied()
+                    .unwrap_or_default();
+                let copy = all.add_communication(stream, work(id, rank), flow.latency, flow.load);
                 let made = &mut all.tasks[copy.index()];
                 made.issue = task.issue;
                 made.waits_for_arrival = task.waits_for_arrival;

@@ -6,6 +6,8 @@ use crate::hardware::{Cluster, Gpu};
 use crate::memo::{ByAddress, Memo};
 use crate::model::Model;
 use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::schedule::StaticOrders;
+use crate::simulation::training::stage_bound::Middles;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::WorkSource;
 use crate::simulation::{Infeasible, TrainingScenario};
@@ -22,6 +24,22 @@ pub(in crate::simulation) struct Shared {
     sources: Memo<KernelsKey, WorkSource, MOST_JOBS>,
     pricings: Memo<(ByAddress<Cluster>, u32), Pricing, MOST_JOBS>,
     timeline: Timeline,
+    orders: Orders,
+}
+
+/// Orders of pipelines, whatever the job.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Orders {
+    pub(super) passes: StaticOrders,
+    pub(super) middles: Middles,
+}
+
+/// What simulating one scenario needs.
+pub(super) struct Served<'a> {
+    pub(super) source: &'a mut WorkSource,
+    pub(super) pricing: &'a mut Pricing,
+    pub(super) timeline: &'a mut Timeline,
+    pub(super) orders: &'a mut Orders,
 }
 
 impl Shared {
@@ -29,10 +47,7 @@ impl Shared {
     ///
     /// # Errors
     /// If the fabric cannot hold the job's nodes.
-    pub(super) fn serve(
-        &mut self,
-        scenario: &TrainingScenario,
-    ) -> Result<(&mut WorkSource, &mut Pricing, &mut Timeline), Infeasible> {
+    pub(super) fn serve(&mut self, scenario: &TrainingScenario) -> Result<Served<'_>, Infeasible> {
         let (cluster, gpus) = (&scenario.cluster, scenario.gpus);
         let key = (ByAddress(Arc::clone(cluster)), gpus);
         let pricing = self
@@ -42,7 +57,12 @@ impl Shared {
         let source = self
             .sources
             .get_or_make(kernels(scenario), WorkSource::default);
-        Ok((source, pricing, &mut self.timeline))
+        Ok(Served {
+            source,
+            pricing,
+            timeline: &mut self.timeline,
+            orders: &mut self.orders,
+        })
     }
 
     /// Kernel times of a scenario's model, whatever its network.

@@ -2,7 +2,6 @@
 
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::data_parallel_cost::check_schedule;
-use crate::simulation::training::limits;
 use crate::simulation::training::passes::{LayerCosts, layer_costs};
 use crate::simulation::training::pipeline::{VirtualStage, send_cost, virtual_stages};
 use crate::simulation::training::pricing::Pricing;
@@ -28,7 +27,7 @@ impl<'a> StepCosts<'a> {
     /// Prices a layout.
     ///
     /// # Errors
-    /// If a requested collective cannot run on this network, or a step takes longer than what is played.
+    /// If a requested collective cannot run on this network.
     pub(super) fn of(
         scenario: &'a TrainingScenario,
         layout: &'a Layout,
@@ -39,7 +38,7 @@ impl<'a> StepCosts<'a> {
         let layers = layer_costs(scenario, layout, work, pricing)?;
         let stages = virtual_stages(layout, work, &layers);
         let send = send_cost(scenario, layout, work, pricing)?;
-        let costs = Self {
+        Ok(Self {
             scenario,
             layout,
             work,
@@ -48,9 +47,12 @@ impl<'a> StepCosts<'a> {
             send,
             overlap: scenario.overlap(layout),
             slowest: pricing.slowest().over_mean(scenario.gpu.rates.speed_spread),
-        };
-        limits::check_time(costs.lower_bound())?;
-        Ok(costs)
+        })
+    }
+
+    /// Whether stages wait for one another: always but in a counterfactual.
+    pub(super) fn waits_for_stages(&self) -> bool {
+        !self.scenario.run.leaves_out(StepPart::Bubble)
     }
 
     /// Lower bound on the step time: the busiest stage without data-parallel communication, behind the first passes

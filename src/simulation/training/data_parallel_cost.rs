@@ -81,17 +81,22 @@ impl ReplicaCosts<'_> {
     /// # Errors
     /// If no algorithm can run on this network.
     pub(super) fn parameters(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
-        let low = self.layout.precision != self.layout.precision.high();
-        let bytes = if low && self.scenario.stack.recipe.fp8_parameters {
-            1
-        } else {
-            self.layout.precision.storage_bytes()
-        };
+        let bytes = self.parameter_bytes();
         self.both(CollectiveOp::AllGather, count, bytes)
     }
 
+    /// Bytes of one parameter on the wire.
+    pub(super) fn parameter_bytes(&self) -> u64 {
+        let low = self.layout.precision != self.layout.precision.high();
+        if low && self.scenario.stack.recipe.fp8_parameters {
+            1
+        } else {
+            self.layout.precision.storage_bytes()
+        }
+    }
+
     /// Bytes of one gradient on the wire.
-    fn gradient_bytes(&self) -> u64 {
+    pub(super) fn gradient_bytes(&self) -> u64 {
         let half = self.layout.precision.storage_bytes();
         match self.scenario.stack.gradient_precision {
             GradientPrecision::Fp32 => 4,

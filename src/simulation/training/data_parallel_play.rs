@@ -3,10 +3,12 @@
 use crate::des::TaskId;
 use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
+use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::memory::model_state::gathers;
 use crate::simulation::training::parameters::shards_gradients;
 use crate::simulation::training::passes::LayerCost;
-use crate::simulation::training::play::Player;
+use crate::simulation::training::pipeline::VirtualStage;
+use crate::simulation::training::play::{Player, PricedBucket};
 use crate::simulation::training::schedule::{Pass, Slot};
 use crate::simulation::training::timeline::{Ends, SliceKind};
 use crate::simulation::{Infeasible, StepPart, TimeShares};
@@ -16,51 +18,96 @@ use crate::units::SimDuration;
 /// Most tasks into which a pass is cut so that communication overlaps with it.
 const MOST_BUCKETS: usize = 12;
 /// Most tasks into which a fully sharded pass is cut.
-const MOST_GATHERS: usize = 64;
+pub(super) const MOST_GATHERS: usize = 64;
 /// Gathers of sharded parameters that may be in flight ahead of compute.
-const GATHERS_IN_FLIGHT: usize = 2;
+pub(super) const GATHERS_IN_FLIGHT: usize = 2;
 
 /// Data-parallel communication of one pass.
 #[derive(Clone, Copy)]
-struct Replicates {
+pub(super) struct Replicates {
     /// Whether parameters are gathered for it.
-    gathers: bool,
+    pub(super) gathers: bool,
     /// Whether the gradients that it makes are reduced.
-    reduces: bool,
+    pub(super) reduces: bool,
 }
 
-impl Player<'_, '_> {
+impl StepCosts<'_> {
     /// Whether a sharded optimizer's parameters are gathered behind the next step's first forward pass.
     fn gathers_ahead(&self) -> bool {
-        self.shards_optimizer() && self.costs.overlap.parameters
+        self.shards_optimizer() && self.overlap.parameters
     }
 
-    fn shards_optimizer(&self) -> bool {
-        matches!(self.costs.layout.zero, ZeroStage::Z1 | ZeroStage::Z2)
+    pub(super) fn shards_optimizer(&self) -> bool {
+        matches!(self.layout.zero, ZeroStage::Z1 | ZeroStage::Z2)
     }
 
     /// Whether the gradients of every microbatch are reduced, not only their sum.
-    fn reduces_each(&self) -> bool {
-        shards_gradients(self.costs.scenario, self.costs.layout)
+    pub(super) fn reduces_each(&self) -> bool {
+        shards_gradients(self.scenario, self.layout)
     }
 
     /// Whether parameters are gathered for the forward pass of every microbatch and kept until its backward pass.
-    fn gathers_each(&self) -> bool {
-        self.costs.layout.zero == ZeroStage::Z2 && gathers(self.costs.scenario)
-    }
-
-    /// Whether gathers or reductions of a stage may be in flight when one of its passes ends: gathers at the first
-    /// microbatch, reductions at the last, both all the time when parameters are sharded (ZeRO-3).
-    pub(super) fn replicates_meanwhile(&self, stage: u32, slot: Slot) -> bool {
-        self.gathers_for(slot)
-            || !self.reductions[stage as usize].is_empty()
-            || self.costs.layout.zero == ZeroStage::Z3
+    pub(super) fn gathers_each(&self) -> bool {
+        self.layout.zero == ZeroStage::Z2 && gathers(self.scenario)
     }
 
     /// Whether parameters are gathered behind a pass, where passes do not gather their own.
     fn gathers_for(&self, slot: Slot) -> bool {
         let first = slot.microbatch == 0 || self.gathers_each();
         slot.pass == Pass::Forward && first && self.gathers_ahead()
+    }
+
+    /// Whether a pass waits for the gathering of its chunk's parameters, where nothing overlaps.
+    pub(super) fn waits_for_gather(&self, slot: Slot) -> bool {
+        slot.pass == Pass::Forward && self.gathers_each() && !self.overlap.parameters
+    }
+
+    /// Whether the reduction of a microbatch's gradients is waited for behind their pass: they are reduced each time,
+    /// and nothing overlaps.
+    pub(super) fn waits_for_reduction(&self, slot: Slot) -> bool {
+        let overlaps = self.overlap.gradients || self.layout.zero == ZeroStage::Z3;
+        let makes_gradients = matches!(slot.pass, Pass::Backward | Pass::BackwardWeight);
+        makes_gradients && self.reduces_each() && !overlaps
+    }
+
+    /// Data-parallel communication that overlaps with a pass.
+    pub(super) fn replicates(&self, slot: Slot) -> Replicates {
+        let makes_gradients = matches!(slot.pass, Pass::Backward | Pass::BackwardWeight);
+        if self.layout.zero == ZeroStage::Z3 {
+            return Replicates {
+                gathers: slot.pass != Pass::BackwardWeight,
+                reduces: makes_gradients,
+            };
+        }
+        let last = slot.microbatch + 1 == self.layout.microbatches;
+        let reduces = makes_gradients && (last || self.reduces_each());
+        Replicates {
+            gathers: self.gathers_for(slot),
+            reduces: reduces && self.overlap.gradients,
+        }
+    }
+
+    /// Layers of a virtual stage in the groups that are gathered and reduced together, front to back.
+    pub(super) fn buckets(&self, layers: &VirtualStage) -> Vec<LayerCost> {
+        let most = if self.layout.zero == ZeroStage::Z3 {
+            MOST_GATHERS
+        } else {
+            let held = layers.parameters();
+            let bucket = self.overlap.bucket.get().max(1);
+            let buckets = ((held.dense + held.expert) * 4).div_ceil(bucket);
+            (buckets as usize).clamp(1, MOST_BUCKETS)
+        };
+        layers.groups(self.layout, self.work, &self.layers, most)
+    }
+}
+
+impl Player<'_, '_> {
+    /// Whether gathers or reductions of a stage may be in flight when one of its passes ends: gathers at the first
+    /// microbatch, reductions at the last, both all the time when parameters are sharded (ZeRO-3).
+    pub(super) fn replicates_meanwhile(&self, stage: u32, slot: Slot) -> bool {
+        self.costs.gathers_for(slot)
+            || !self.reductions[stage as usize].is_empty()
+            || self.costs.layout.zero == ZeroStage::Z3
     }
 
     /// Schedules what a pass waits for where nothing overlaps: the gathering of the parameters of its chunk.
@@ -73,8 +120,7 @@ impl Player<'_, '_> {
         virtual_stage: usize,
         slot: Slot,
     ) -> Result<(), Infeasible> {
-        let gathers = slot.pass == Pass::Forward && self.gathers_each();
-        if gathers && !self.costs.overlap.parameters {
+        if self.costs.waits_for_gather(slot) {
             let held = self.costs.stages[virtual_stage].parameters();
             let gather = self.replicas.parameters(held)?;
             self.exposed(stage, gather);
@@ -93,9 +139,7 @@ impl Player<'_, '_> {
         virtual_stage: usize,
         slot: Slot,
     ) -> Result<(), Infeasible> {
-        let overlaps = self.costs.overlap.gradients || self.costs.layout.zero == ZeroStage::Z3;
-        let makes_gradients = matches!(slot.pass, Pass::Backward | Pass::BackwardWeight);
-        if makes_gradients && self.reduces_each() && !overlaps {
+        if self.costs.waits_for_reduction(slot) {
             let held = self.costs.stages[virtual_stage].parameters();
             let reduction = self.replicas.gradients(held)?;
             self.carried_by(&reduction);
@@ -115,32 +159,53 @@ impl Player<'_, '_> {
         slot: Slot,
     ) -> Result<Ends, Infeasible> {
         let costs = self.costs;
-        let layers = &costs.stages[virtual_stage];
-        let makes_gradients = matches!(slot.pass, Pass::Backward | Pass::BackwardWeight);
-        let sharded = costs.layout.zero == ZeroStage::Z3;
-        let (gathers, reduces) = if sharded {
-            (slot.pass != Pass::BackwardWeight, makes_gradients)
-        } else {
-            let last = slot.microbatch + 1 == costs.layout.microbatches;
-            let reduces = makes_gradients && (last || self.reduces_each());
-            (self.gathers_for(slot), reduces && costs.overlap.gradients)
-        };
-        if !gathers && !reduces {
-            return Ok(self.compute(stage, &layers.total, slot, SimDuration::ZERO));
+        let replicates = costs.replicates(slot);
+        if !replicates.gathers && !replicates.reduces {
+            return Ok(self.compute(stage, (virtual_stage, None), slot, SimDuration::ZERO));
         }
-        let most = if sharded {
-            MOST_GATHERS
-        } else {
-            let held = layers.parameters();
-            let bucket = costs.overlap.bucket.get().max(1);
-            let buckets = ((held.dense + held.expert) * 4).div_ceil(bucket);
-            (buckets as usize).clamp(1, MOST_BUCKETS)
-        };
-        let mut groups = layers.groups(costs.layout, costs.work, &costs.layers, most);
-        if slot.pass != Pass::Forward {
-            groups.reverse();
+        self.price_buckets(virtual_stage)?;
+        let buckets = self.buckets[virtual_stage]
+            .clone()
+            .expect("they were priced");
+        Ok(self.grouped_pass(stage, (virtual_stage, &buckets), slot, replicates))
+    }
+
+    /// Layers of a virtual stage that are gathered and reduced together.
+    ///
+    /// # Panics
+    /// If they were not priced.
+    pub(super) fn bucket(&self, virtual_stage: usize, bucket: u32) -> &PricedBucket {
+        let buckets = self.buckets[virtual_stage]
+            .as_ref()
+            .expect("they were priced");
+        &buckets[bucket as usize]
+    }
+
+    /// Prices the buckets of a virtual stage.
+    fn price_buckets(&mut self, virtual_stage: usize) -> Result<(), Infeasible> {
+        if self.buckets[virtual_stage].is_some() {
+            return Ok(());
         }
-        self.grouped_pass(stage, &groups, slot, Replicates { gathers, reduces })
+        let stage = &self.costs.stages[virtual_stage];
+        if let Some(known) = stage.like.and_then(|like| self.buckets[like].clone()) {
+            self.buckets[virtual_stage] = Some(known);
+            return Ok(());
+        }
+        let mut buckets = Vec::new();
+        for layers in self.costs.buckets(stage) {
+            let gather = if self.costs.layout.zero == ZeroStage::Z0 {
+                CommCost::default()
+            } else {
+                self.replicas.parameters(layers.parameters)?
+            };
+            buckets.push(PricedBucket {
+                gather,
+                reduction: self.replicas.gradients(layers.parameters)?,
+                layers,
+            });
+        }
+        self.buckets[virtual_stage] = Some(buckets.into());
+        Ok(())
     }
 
     /// Schedules a pass in groups of layers, on one communication queue: each group behind the gathering of its
@@ -148,47 +213,55 @@ impl Player<'_, '_> {
     fn grouped_pass(
         &mut self,
         stage: u32,
-        groups: &[LayerCost],
+        (virtual_stage, buckets): (usize, &[PricedBucket]),
         slot: Slot,
         Replicates { gathers, reduces }: Replicates,
-    ) -> Result<Ends, Infeasible> {
+    ) -> Ends {
         let sharded = self.costs.layout.zero == ZeroStage::Z3;
+        let count = buckets.len();
+        let in_order = |index: usize| match slot.pass {
+            Pass::Forward => index,
+            Pass::Backward | Pass::BackwardInput | Pass::BackwardWeight => count - 1 - index,
+        };
         let mut next_gather = None;
         if gathers {
-            next_gather = Some(self.gather(stage, &groups[0])?);
+            next_gather = Some(self.gather(stage, buckets[in_order(0)].gather));
         }
         let mut ends: Option<Ends> = None;
-        for (index, group) in groups.iter().enumerate() {
+        for index in 0..count {
+            let at = in_order(index);
+            let PricedBucket {
+                gather, reduction, ..
+            } = buckets[at];
             let mut overlapped = SimDuration::ZERO;
             if gathers {
-                overlapped += self.replicas.parameters(group.parameters)?.time;
+                overlapped += gather.time;
             }
             // Behind the first bucket of whole gradients none is in flight yet.
             if reduces && (sharded || index > 0) {
-                overlapped += self.replicas.gradients(group.parameters)?.time;
+                overlapped += reduction.time;
             }
-            let tasks = self.compute(stage, group, slot, overlapped);
+            let tasks = self.compute(stage, (virtual_stage, Some(at as u32)), slot, overlapped);
             if let Some(gather) = next_gather.take() {
                 self.timeline.follow(gather, tasks.first);
             }
             if sharded {
                 self.recent[stage as usize].push(tasks.last);
             }
-            if gathers && index + 1 < groups.len() {
-                next_gather = Some(self.gather(stage, &groups[index + 1])?);
+            if gathers && index + 1 < count {
+                let next = buckets[in_order(index + 1)].gather;
+                next_gather = Some(self.gather(stage, next));
             }
             if reduces {
-                let comm = self.replicas.gradients(group.parameters)?;
-                self.reduce(stage, comm, tasks.last);
+                self.reduce(stage, reduction, tasks.last);
             }
             ends = Some(Ends::extended(ends, tasks));
         }
-        Ok(ends.expect("a pass has at least one group"))
+        ends.expect("a pass has at least one group")
     }
 
     /// Schedules the gathering of a group's parameters, once few enough gathers are in flight.
-    fn gather(&mut self, stage: u32, group: &LayerCost) -> Result<TaskId, Infeasible> {
-        let comm = self.replicas.parameters(group.parameters)?;
+    fn gather(&mut self, stage: u32, comm: CommCost) -> TaskId {
         let gather = self.overlapped(stage, comm);
         // No pass but sharded ones is listed, so that no other gather waits.
         let done = &self.recent[stage as usize];
@@ -196,7 +269,7 @@ impl Player<'_, '_> {
             let before = done[done.len() - GATHERS_IN_FLIGHT];
             self.timeline.follow(before, gather);
         }
-        Ok(gather)
+        gather
     }
 
     /// Schedules the gradient reduction of a task, overlapped with later work.
@@ -225,7 +298,7 @@ impl Player<'_, '_> {
         for stage in 0..pp {
             let held = self.parameters(stage);
             let mut exposed = CommCost::default();
-            if self.reductions[stage as usize].is_empty() && !self.reduces_each() {
+            if self.reductions[stage as usize].is_empty() && !self.costs.reduces_each() {
                 exposed = self.replicas.gradients(held)?;
                 self.carried_by(&exposed);
             }
@@ -263,7 +336,10 @@ impl Player<'_, '_> {
         let issue = host.dispatch * u64::from(launches);
         self.timeline
             .compute(stage, SliceKind::Optimizer, parts, issue, true);
-        if self.shards_optimizer() && !self.costs.overlap.parameters && !self.gathers_each() {
+        if self.costs.shards_optimizer()
+            && !self.costs.overlap.parameters
+            && !self.costs.gathers_each()
+        {
             let gather = self.replicas.parameters(held)?;
             self.exposed(stage, gather);
         }

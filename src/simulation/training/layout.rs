@@ -1,90 +1,234 @@
-//! Layouts that a scenario allows.
+//! Layouts that a scenario allows: for each axis the value that was asked for, or all that the model, the job and
+//! the stack's framework have.
 
 use itertools::Itertools;
 
 use crate::collective::{Algorithm, CollectiveOp};
 use crate::hardware::AttentionKernel;
-use crate::model::{Family, Transformer};
+use crate::model::Transformer;
+use crate::simulation::training::parameters::Replicas;
 use crate::simulation::training::{limits, request, stage_layers};
-use crate::simulation::{Infeasible, Layout, TrainingScenario};
-use crate::stack::{PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage};
+use crate::simulation::{Infeasible, Layout, TrainingScenario, Unstated};
+use crate::stack::{
+    ModelGroup, PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage,
+};
 
-/// A layout and the recomputation policies that it may run with, cheapest in time first.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Candidate {
-    /// The layout, with the first of the policies.
-    pub(super) layout: Layout,
-    /// The policies.
-    pub(super) recompute: &'static [Recompute],
+/// Groups of ranks of a layout, ordered as ties are broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Groups {
+    pub(super) tp: u32,
+    pub(super) pp: u32,
+    pub(super) cp: u32,
+    pub(super) ep: u32,
+    pub(super) etp: u32,
+    pub(super) dp: u32,
+    pub(super) sequence_parallel: bool,
 }
 
-/// Longest sequence that is never split over context-parallel ranks by the search.
-const SHORT_SEQUENCE: u32 = 16_384;
-/// Tokens of one rank and microbatch beyond which the search does not grow the microbatch.
-const MOST_TOKENS: u64 = 65_536;
-/// Images of a microbatch beyond which the search does not grow it.
-const MOST_IMAGES: u64 = 512;
-/// Tensor-parallel ranks beyond which the search does not go.
-const MOST_TENSOR: u32 = 8;
-/// Pipeline stages beyond which the search does not go.
-const MOST_STAGES: u32 = 64;
+/// Schedule of a pipeline, with its chunks per stage and the layers of each virtual stage.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pipeline {
+    pub(super) schedule: PipelineSchedule,
+    pub(super) vpp: u32,
+    pub(super) layers_per_stage: Vec<u32>,
+}
 
-/// Every layout that divides, in the order in which ties are broken: smaller tp, cp, pp, ep, vpp,
-/// then the larger microbatch.
-///
-/// # Errors
-/// If none does: the first reason met.
-pub(super) fn candidates(scenario: &TrainingScenario) -> Result<Vec<Candidate>, Infeasible> {
-    let attention = attention_kernel(scenario)?;
-    limits::check_activations(scenario, attention)?;
-    let mut found = Found {
-        scenario,
-        attention,
-        candidates: Vec::new(),
-        first_fault: None,
-    };
-    for tp in tensor_options(scenario) {
-        for cp in context_options(scenario) {
-            for pp in stage_options(scenario, tp.saturating_mul(cp)) {
-                found.record(|found| found.groups(tp, cp, pp));
+impl Default for Pipeline {
+    /// All layers on one stage.
+    fn default() -> Self {
+        Self {
+            schedule: PipelineSchedule::OneFOneB,
+            vpp: 1,
+            layers_per_stage: Vec::new(),
+        }
+    }
+}
+
+/// Options of a scenario's axes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options<'a> {
+    scenario: &'a TrainingScenario,
+    attention: AttentionKernel,
+}
+
+/// First reason for which an option does not hold.
+#[derive(Debug, Default)]
+pub(super) struct FirstFault(Option<Infeasible>);
+
+impl FirstFault {
+    /// Keeps the fault of a result, if it is the first.
+    pub(super) fn keep<T>(&mut self, result: Result<T, Infeasible>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.0.get_or_insert(fault);
+                None
             }
         }
     }
-    match (found.candidates.is_empty(), found.first_fault) {
-        (false, _) => Ok(found.candidates),
-        (true, Some(fault)) => Err(fault),
-        (true, None) => Err(Infeasible::Limit(format!(
-            "no layout divides {} GPUs",
-            scenario.gpus
-        ))),
+
+    /// The first fault, if there was any.
+    pub(super) fn take(self) -> Option<Infeasible> {
+        self.0
     }
 }
 
-struct Found<'a> {
-    scenario: &'a TrainingScenario,
-    attention: AttentionKernel,
-    candidates: Vec<Candidate>,
-    first_fault: Option<Infeasible>,
-}
+impl<'a> Options<'a> {
+    /// Options of a scenario.
+    ///
+    /// # Errors
+    /// If the GPU has no such attention kernel, or the bytes of activations cannot be counted.
+    pub(super) fn of(scenario: &'a TrainingScenario) -> Result<Self, Infeasible> {
+        let attention = attention_kernel(scenario)?;
+        limits::check_activations(scenario, attention)?;
+        Ok(Self {
+            scenario,
+            attention,
+        })
+    }
 
-impl Found<'_> {
-    /// Runs one branch of the search and keeps the first fault of all.
-    fn record(&mut self, branch: impl FnOnce(&mut Self) -> Result<(), Infeasible>) {
-        if let Err(fault) = branch(self) {
-            self.first_fault.get_or_insert(fault);
+    /// Groups that divide the job, in the order in which ties are broken.
+    ///
+    /// # Errors
+    /// If none does: the first reason met.
+    pub(super) fn groups(&self) -> Result<Vec<Groups>, Infeasible> {
+        let mut faults = FirstFault::default();
+        let mut found = Vec::new();
+        for tp in self.tensor() {
+            for cp in self.context(tp) {
+                for pp in self.stages(u64::from(tp) * u64::from(cp)) {
+                    if let Some(dp) = faults.keep(self.replicas(tp, cp, pp)) {
+                        for (ep, etp) in faults.keep(self.experts(tp * cp * dp)).unwrap_or_default()
+                        {
+                            let with = |sequence_parallel| Groups {
+                                tp,
+                                pp,
+                                cp,
+                                ep,
+                                etp,
+                                dp,
+                                sequence_parallel,
+                            };
+                            found.extend(self.sequence_parallel(tp).iter().copied().map(with));
+                        }
+                    }
+                }
+            }
+        }
+        found.sort_unstable();
+        match (found.is_empty(), faults.take()) {
+            (false, _) => Ok(found),
+            (true, Some(fault)) => Err(fault),
+            (true, None) => Err(Infeasible::Limit(format!(
+                "no layout divides {} GPUs",
+                self.scenario.gpus
+            ))),
         }
     }
 
-    fn groups(&mut self, tp: u32, cp: u32, pp: u32) -> Result<(), Infeasible> {
-        let dp = replicas(self.scenario, tp, cp, pp)?;
-        for ep in expert_options(self.scenario, tp * cp * dp)? {
-            self.record(|found| found.batches(tp, cp, pp, dp, ep));
-        }
-        Ok(())
+    /// The first layout of all, with the policy that recomputes least.
+    ///
+    /// # Errors
+    /// If none divides.
+    pub(super) fn first(&self) -> Result<Layout, Infeasible> {
+        let groups = self.groups()?[0];
+        let (micro_batch, _) = self.micro_batches(&groups)?;
+        let pipeline = self.pipelines(groups.pp)?.swap_remove(0);
+        let mut layout = self.layout(&groups, micro_batch, &pipeline, self.zero(&groups)?[0]);
+        layout.recompute = self.recompute()[0];
+        Ok(layout)
     }
 
-    fn batches(&mut self, tp: u32, cp: u32, pp: u32, dp: u32, ep: u32) -> Result<(), Infeasible> {
+    /// Whether a model may be shared by groups of more than one rank on this axis.
+    fn offers(&self, group: ModelGroup) -> bool {
+        self.scenario.stack.offers.has(group)
+    }
+
+    fn tensor(&self) -> Vec<u32> {
         let scenario = self.scenario;
+        match (scenario.layout.tp, scenario.model.transformer()) {
+            (Some(tp), _) => vec![tp],
+            (None, Some(network)) if self.offers(ModelGroup::Tensor) => divisors(network.heads)
+                .into_iter()
+                .filter(|tp| scenario.gpus.is_multiple_of(*tp) && network.cut_heads(*tp).is_none())
+                .collect(),
+            (None, _) => vec![1],
+        }
+    }
+
+    fn context(&self, tp: u32) -> Vec<u32> {
+        let scenario = self.scenario;
+        if let Some(cp) = scenario.layout.cp {
+            return vec![cp];
+        }
+        let usual = scenario.layout.unstated == Unstated::Usual;
+        let network = scenario.model.transformer();
+        let splits = network.is_some_and(Transformer::splits_sequence);
+        if usual
+            || !splits
+            || !self.offers(ModelGroup::Context)
+            || !scenario.gpus.is_multiple_of(tp)
+        {
+            return vec![1];
+        }
+        let halves = u64::from(scenario.workload.seq_len);
+        divisors(scenario.gpus / tp)
+            .into_iter()
+            .filter(|cp| *cp == 1 || halves.is_multiple_of(2 * u64::from(*cp)))
+            .collect()
+    }
+
+    fn stages(&self, inner: u64) -> Vec<u32> {
+        let scenario = self.scenario;
+        match (scenario.layout.pp, scenario.model.transformer()) {
+            (Some(pp), _) => vec![pp],
+            (None, Some(network))
+                if self.offers(ModelGroup::Pipeline)
+                    && u64::from(scenario.gpus).is_multiple_of(inner) =>
+            {
+                // Embedding and loss may each stand for a layer.
+                let most = network.layers.saturating_add(2);
+                let all = divisors((u64::from(scenario.gpus) / inner) as u32);
+                all.into_iter().take_while(|pp| *pp <= most).collect()
+            }
+            (None, _) => vec![1],
+        }
+    }
+
+    /// Data-parallel replicas that are left beside the groups of the dense layers.
+    fn replicas(&self, tp: u32, cp: u32, pp: u32) -> Result<u32, Infeasible> {
+        let scenario = self.scenario;
+        let gpus = scenario.gpus;
+        let inner = u64::from(tp) * u64::from(pp) * u64::from(cp);
+        let words = || format!("tp {tp} × pp {pp} × cp {cp} = {inner}");
+        if !u64::from(gpus).is_multiple_of(inner) {
+            return Err(Infeasible::Indivisible {
+                what: format!("{gpus} GPUs"),
+                by: words(),
+            });
+        }
+        let dp = (u64::from(gpus) / inner) as u32;
+        if let Some(requested) = scenario.layout.dp.filter(|requested| *requested != dp) {
+            return Err(Infeasible::Limit(format!(
+                "dp {requested} needs {requested} × {} GPUs, the job has {gpus}, which is dp {dp}",
+                words()
+            )));
+        }
+        if let Some(network) = scenario.model.transformer() {
+            if let Some(what) = network.cut_heads(tp) {
+                return Err(Infeasible::Indivisible {
+                    what,
+                    by: format!("tp {tp}"),
+                });
+            }
+            let seq_len = scenario.workload.seq_len;
+            if cp > 1 && !u64::from(seq_len).is_multiple_of(2 * u64::from(cp)) {
+                return Err(Infeasible::Indivisible {
+                    what: format!("sequence of {seq_len} tokens"),
+                    by: format!("2 × cp {cp}"),
+                });
+            }
+        }
         let batch = scenario.workload.global_batch;
         if !batch.is_multiple_of(dp) {
             return Err(Infeasible::Indivisible {
@@ -92,40 +236,296 @@ impl Found<'_> {
                 by: format!("dp {dp}"),
             });
         }
-        let replica_batch = batch / dp;
-        for micro_batch in micro_batch_options(scenario, replica_batch, cp)? {
-            let microbatches = replica_batch.div_ceil(micro_batch);
-            let stage_lists = virtual_stage_options(scenario, pp, microbatches)?;
-            for (vpp, layers_per_stage) in stage_lists {
-                limits::check_passes(microbatches, pp, vpp)?;
-                let schedule = pipeline_schedule(scenario, pp, vpp)?;
-                for &zero in zero_options(scenario, dp * cp, pp) {
-                    let recompute = recompute_options(scenario);
-                    let layout = Layout {
-                        tp,
-                        pp,
-                        dp,
-                        cp,
-                        ep,
-                        etp: scenario.layout.etp.unwrap_or(1),
-                        vpp,
-                        micro_batch,
-                        microbatches,
-                        zero,
-                        recompute: recompute[0],
-                        recomputed_share: 1.0,
-                        schedule,
-                        sequence_parallel: sequence_parallel(scenario, tp),
-                        attention: self.attention,
-                        precision: scenario.workload.precision,
-                        layers_per_stage: layers_per_stage.clone(),
-                    };
-                    self.candidates.push(Candidate { layout, recompute });
+        Ok(dp)
+    }
+
+    /// Expert-parallel ranks, and tensor-parallel ranks inside experts, on the GPUs of a stage.
+    fn experts(&self, stage_gpus: u32) -> Result<Vec<(u32, u32)>, Infeasible> {
+        let scenario = self.scenario;
+        let Some(moe) = scenario.model.transformer().and_then(|network| network.moe) else {
+            return Ok(vec![(1, 1)]);
+        };
+        let every = |asked: Option<u32>, group, width: u32| match asked {
+            Some(ranks) => vec![ranks],
+            None if self.offers(group) => divisors(width),
+            None => vec![1],
+        };
+        let asked_etp = match scenario.layout.unstated {
+            Unstated::Fastest => scenario.layout.etp,
+            Unstated::Usual => scenario.layout.etp.or(Some(1)),
+        };
+        let mut faults = FirstFault::default();
+        let mut found = Vec::new();
+        for ep in every(scenario.layout.ep, ModelGroup::Expert, moe.experts) {
+            for &etp in &every(asked_etp, ModelGroup::ExpertTensor, moe.expert_ffn_hidden) {
+                let checked = check_width(("experts", moe.experts), ("ep", ep))
+                    .and_then(|()| {
+                        check_width(
+                            ("columns of an expert", moe.expert_ffn_hidden),
+                            ("etp", etp),
+                        )
+                    })
+                    .and_then(|()| {
+                        if u64::from(stage_gpus).is_multiple_of(u64::from(ep) * u64::from(etp)) {
+                            return Ok(());
+                        }
+                        Err(Infeasible::Indivisible {
+                            what: format!("{stage_gpus} GPUs of a stage"),
+                            by: format!("ep {ep} × etp {etp}"),
+                        })
+                    });
+                if faults.keep(checked).is_some() {
+                    found.push((ep, etp));
                 }
             }
         }
-        Ok(())
+        match faults.take() {
+            Some(fault) if found.is_empty() => Err(fault),
+            Some(_) | None => Ok(found),
+        }
     }
+
+    fn sequence_parallel(&self, tp: u32) -> &'static [bool] {
+        let (layout, stack) = (&self.scenario.layout, &self.scenario.stack);
+        let asked = match layout.unstated {
+            Unstated::Fastest => layout.sequence_parallel,
+            Unstated::Usual => layout.sequence_parallel.or(Some(stack.sequence_parallel)),
+        };
+        match asked {
+            _ if tp == 1 => &[false],
+            Some(true) => &[true],
+            None if stack.offers.sequence_parallel => &[false, true],
+            Some(false) | None => &[false],
+        }
+    }
+
+    /// Smallest and largest microbatch of these groups.
+    ///
+    /// # Errors
+    /// If the microbatch that was asked for is larger than a replica's batch.
+    pub(super) fn micro_batches(&self, groups: &Groups) -> Result<(u32, u32), Infeasible> {
+        let replica_batch = self.scenario.workload.global_batch / groups.dp;
+        match self.scenario.layout.micro_batch {
+            Some(micro_batch) if micro_batch > replica_batch => Err(Infeasible::Limit(format!(
+                "micro batch {micro_batch} is more than the {replica_batch} samples that a replica has per step"
+            ))),
+            Some(micro_batch) => Ok((micro_batch, micro_batch)),
+            None => Ok((1, replica_batch)),
+        }
+    }
+
+    /// Schedules with their chunks, fewest chunks first.
+    ///
+    /// # Errors
+    /// If what was asked for does not go together, or no number of chunks does.
+    pub(super) fn pipelines(&self, pp: u32) -> Result<Vec<Pipeline>, Infeasible> {
+        let (layout, offers) = (&self.scenario.layout, &self.scenario.stack.offers);
+        let Some(network) = self.scenario.model.transformer() else {
+            return Ok(self
+                .schedules(pp, 1)?
+                .into_iter()
+                .map(|schedule| Pipeline {
+                    schedule,
+                    vpp: 1,
+                    layers_per_stage: Vec::new(),
+                })
+                .collect());
+        };
+        let interleaves = layout.schedule.map_or_else(
+            || offers.schedules.contains(&PipelineSchedule::Interleaved),
+            |schedule| schedule == PipelineSchedule::Interleaved,
+        );
+        // More chunks than this leave a virtual stage without a layer, embedding and loss counted as one each.
+        let most = ((network.layers + 2) / pp).max(1);
+        let chunks = match layout.vpp {
+            Some(vpp) => vpp..=vpp,
+            None if pp == 1 || !interleaves => 1..=1,
+            None => 1..=most,
+        };
+        let mut faults = FirstFault::default();
+        let mut found = Vec::new();
+        for vpp in chunks {
+            let layers = self.stage_layers(network.layers, pp, vpp);
+            let Some(layers_per_stage) = faults.keep(layers) else {
+                continue;
+            };
+            for schedule in faults.keep(self.schedules(pp, vpp)).unwrap_or_default() {
+                found.push(Pipeline {
+                    schedule,
+                    vpp,
+                    layers_per_stage: layers_per_stage.clone(),
+                });
+            }
+        }
+        match faults.take() {
+            Some(fault) if found.is_empty() => Err(fault),
+            Some(_) | None => Ok(found),
+        }
+    }
+
+    /// Schedules of a pipeline with so many chunks per stage.
+    fn schedules(&self, pp: u32, vpp: u32) -> Result<Vec<PipelineSchedule>, Infeasible> {
+        let interleaved = PipelineSchedule::Interleaved;
+        let asked = match (self.scenario.layout.schedule, self.scenario.layout.unstated) {
+            (None, Unstated::Usual) if vpp == 1 => Some(PipelineSchedule::OneFOneB),
+            (asked, Unstated::Fastest | Unstated::Usual) => asked,
+        };
+        if vpp > 1 && pp == 1 {
+            return Err(Infeasible::Unsupported(format!(
+                "vpp {vpp} needs a pipeline, the layout has pp 1"
+            )));
+        }
+        // Frameworks run a single stage without a pipeline's schedule, whichever is asked for
+        // (`get_forward_backward_func` in megatron/core/pipeline_parallel/schedules.py): as 1F1B does.
+        if pp == 1 {
+            return Ok(vec![PipelineSchedule::OneFOneB]);
+        }
+        match asked {
+            Some(schedule) if vpp > 1 && schedule != interleaved => {
+                Err(Infeasible::Unsupported(format!(
+                    "vpp {vpp} needs the interleaved schedule, `{schedule}` has one chunk per stage"
+                )))
+            }
+            Some(schedule) if vpp == 1 && pp > 1 && schedule == interleaved => {
+                Err(Infeasible::Unsupported(
+                    "the interleaved schedule needs vpp over 1: with one chunk per stage it is 1f1b".to_owned(),
+                ))
+            }
+            Some(schedule) => Ok(vec![schedule]),
+            None => Ok(self
+                .scenario
+                .stack
+                .offers
+                .schedules
+                .iter()
+                .copied()
+                .filter(|schedule| (*schedule == interleaved) == (vpp > 1))
+                .collect()),
+        }
+    }
+
+    fn stage_layers(&self, layers: u32, pp: u32, vpp: u32) -> Result<Vec<u32>, Infeasible> {
+        if let Some(list) = &self.scenario.layout.layers_per_stage {
+            request::check_split(list, pp, vpp)?;
+            return Ok(list.clone());
+        }
+        let stages = u64::from(pp) * u64::from(vpp);
+        // Embedding and loss may each stand for a layer, which leaves a virtual stage without any.
+        if stages > u64::from(layers) + 2 {
+            return Err(Infeasible::Limit(format!(
+                "pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"
+            )));
+        }
+        Ok(stage_layers::spread(layers, stages as u32))
+    }
+
+    /// ZeRO stages of these groups, smallest first.
+    ///
+    /// # Errors
+    /// If one is asked for and there is nothing to shard over.
+    pub(super) fn zero(&self, groups: &Groups) -> Result<Vec<ZeroStage>, Infeasible> {
+        let scenario = self.scenario;
+        let replicas = Replicas::over(
+            scenario,
+            groups.dp * groups.cp,
+            groups.pp * groups.etp * groups.ep,
+        );
+        let is_replicated = replicas.any();
+        let all_reduces = asks_all_reduce(scenario);
+        match (scenario.layout.zero, scenario.layout.unstated) {
+            (Some(stage), _) if stage == ZeroStage::Z3 && !is_replicated => {
+                Err(Infeasible::Limit(format!(
+                    "zero {stage} shards over replicas, the layout has dp {} × cp {}",
+                    groups.dp, groups.cp
+                )))
+            }
+            // With nothing to shard over, an optimizer's state stays whole.
+            (Some(_), _) if !is_replicated => Ok(vec![ZeroStage::Z0]),
+            (Some(stage), _) => Ok(vec![stage]),
+            (None, _) if !is_replicated || all_reduces => Ok(vec![ZeroStage::Z0]),
+            (None, Unstated::Fastest) => Ok(scenario.stack.offers.zero.clone()),
+            (None, Unstated::Usual) => Ok(match scenario.stack.sharding {
+                Sharding::Replicated => vec![ZeroStage::Z0],
+                Sharding::Full => vec![ZeroStage::Z3],
+                Sharding::Any if groups.pp == 1 => vec![ZeroStage::Z1, ZeroStage::Z3],
+                Sharding::Optimizer | Sharding::Any => vec![ZeroStage::Z1],
+            }),
+        }
+    }
+
+    /// Recomputation policies, cheapest in time first. Where there are several, full recomputation covers as few layers
+    /// as make the layout fit.
+    pub(super) fn recompute(&self) -> Vec<Recompute> {
+        let (layout, stack) = (&self.scenario.layout, &self.scenario.stack);
+        let asked = match layout.unstated {
+            Unstated::Fastest => layout.recompute,
+            Unstated::Usual => layout.recompute.or(stack.recompute),
+        };
+        let of_layers = match stack.selective {
+            SelectiveRecompute::AttentionCore | SelectiveRecompute::Operations => false,
+            SelectiveRecompute::Layers => true,
+        };
+        match asked {
+            Some(Recompute::Selective) if of_layers => vec![Recompute::None, Recompute::Full],
+            Some(policy) => vec![policy],
+            None => Recompute::ALL
+                .iter()
+                .copied()
+                .filter(|policy| stack.offers.recompute.contains(policy))
+                .filter(|policy| *policy != Recompute::Selective || !of_layers)
+                .collect(),
+        }
+    }
+
+    /// A layout of these options that recomputes in full where it recomputes so.
+    pub(super) fn layout(
+        &self,
+        groups: &Groups,
+        micro_batch: u32,
+        pipeline: &Pipeline,
+        zero: ZeroStage,
+    ) -> Layout {
+        let Groups {
+            tp,
+            pp,
+            cp,
+            ep,
+            etp,
+            dp,
+            sequence_parallel,
+        } = *groups;
+        let scenario = self.scenario;
+        Layout {
+            tp,
+            pp,
+            dp,
+            cp,
+            ep,
+            etp,
+            vpp: pipeline.vpp,
+            micro_batch,
+            microbatches: (scenario.workload.global_batch / dp).div_ceil(micro_batch),
+            zero,
+            recompute: Recompute::None,
+            recomputed_share: scenario.layout.recomputed_share.unwrap_or(1.0),
+            schedule: pipeline.schedule,
+            sequence_parallel,
+            attention: self.attention,
+            precision: scenario.workload.precision,
+            layers_per_stage: pipeline.layers_per_stage.clone(),
+        }
+    }
+}
+
+/// Checks that a group divides a width of the model.
+fn check_width((what, width): (&str, u32), (axis, ranks): (&str, u32)) -> Result<(), Infeasible> {
+    if width.is_multiple_of(ranks) {
+        return Ok(());
+    }
+    Err(Infeasible::Indivisible {
+        what: format!("{width} {what}"),
+        by: format!("{axis} {ranks}"),
+    })
 }
 
 fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infeasible> {
@@ -153,258 +553,12 @@ fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infe
 }
 
 /// Divisors of `n`, ascending.
-fn divisors(n: u32) -> impl Iterator<Item = u32> {
-    (1..=n).filter(move |divisor| n.is_multiple_of(*divisor))
-}
-
-fn powers_of_two(most: u32) -> impl Iterator<Item = u32> {
-    (0..32)
-        .map(|exponent| 1_u32 << exponent)
-        .take_while(move |power| *power <= most)
-}
-
-fn tensor_options(scenario: &TrainingScenario) -> Vec<u32> {
-    if let Some(tp) = scenario.layout.tp {
-        return vec![tp];
-    }
-    let Some(network) = scenario.model.transformer() else {
-        return vec![1];
-    };
-    let most = MOST_TENSOR
-        .min(scenario.cluster.domain_gpus)
-        .min(scenario.gpus);
-    powers_of_two(most)
-        .filter(|tp| network.cut_heads(*tp).is_none())
-        .collect()
-}
-
-fn context_options(scenario: &TrainingScenario) -> Vec<u32> {
-    if let Some(cp) = scenario.layout.cp {
-        return vec![cp];
-    }
-    let seq_len = scenario.workload.seq_len;
-    let network = scenario.model.transformer();
-    let splits = network.is_some_and(Transformer::splits_sequence);
-    if !splits || seq_len <= SHORT_SEQUENCE {
-        return vec![1];
-    }
-    powers_of_two((seq_len / 4096).min(32)).collect()
-}
-
-fn stage_options(scenario: &TrainingScenario, inner: u32) -> Vec<u32> {
-    if let Some(pp) = scenario.layout.pp {
-        return vec![pp];
-    }
-    let Some(network) = scenario.model.transformer() else {
-        return vec![1];
-    };
-    if inner == 0 || !scenario.gpus.is_multiple_of(inner) {
-        return vec![1];
-    }
-    let most = MOST_STAGES.min(network.layers);
-    divisors(scenario.gpus / inner)
-        .take_while(|pp| *pp <= most)
-        .collect()
-}
-
-/// Data-parallel replicas that are left beside the groups of the dense layers.
-fn replicas(scenario: &TrainingScenario, tp: u32, cp: u32, pp: u32) -> Result<u32, Infeasible> {
-    let gpus = scenario.gpus;
-    let inner = u64::from(tp) * u64::from(pp) * u64::from(cp);
-    let words = || format!("tp {tp} × pp {pp} × cp {cp} = {inner}");
-    if !u64::from(gpus).is_multiple_of(inner) {
-        return Err(Infeasible::Indivisible {
-            what: format!("{gpus} GPUs"),
-            by: words(),
-        });
-    }
-    let dp = (u64::from(gpus) / inner) as u32;
-    if let Some(requested) = scenario.layout.dp.filter(|requested| *requested != dp) {
-        return Err(Infeasible::Limit(format!(
-            "dp {requested} needs {requested} × {} GPUs, the job has {gpus}, which is dp {dp}",
-            words()
-        )));
-    }
-    let Some(network) = scenario.model.transformer() else {
-        return Ok(dp);
-    };
-    if let Some(what) = network.cut_heads(tp) {
-        return Err(Infeasible::Indivisible {
-            what,
-            by: format!("tp {tp}"),
-        });
-    }
-    let seq_len = scenario.workload.seq_len;
-    if cp > 1 && !seq_len.is_multiple_of(2 * cp) {
-        return Err(Infeasible::Indivisible {
-            what: format!("sequence of {seq_len} tokens"),
-            by: format!("2 × cp {cp}"),
-        });
-    }
-    Ok(dp)
-}
-
-fn expert_options(scenario: &TrainingScenario, stage_gpus: u32) -> Result<Vec<u32>, Infeasible> {
-    let etp = scenario.layout.etp.unwrap_or(1);
-    let Some(moe) = scenario.model.transformer().and_then(|network| network.moe) else {
-        return Ok(vec![1]);
-    };
-    let fits = |ep: u32| {
-        moe.experts.is_multiple_of(ep) && stage_gpus.is_multiple_of(ep.saturating_mul(etp))
-    };
-    match scenario.layout.ep {
-        None => Ok(divisors(moe.experts)
-            .filter(|ep| *ep <= 128 && fits(*ep))
-            .collect()),
-        Some(ep) if fits(ep) => Ok(vec![ep]),
-        Some(ep) if !moe.experts.is_multiple_of(ep) => Err(Infeasible::Indivisible {
-            what: format!("{} experts", moe.experts),
-            by: format!("ep {ep}"),
-        }),
-        Some(ep) => Err(Infeasible::Indivisible {
-            what: format!("{stage_gpus} GPUs of a stage"),
-            by: format!("ep {ep} × etp {etp}"),
-        }),
-    }
-}
-
-fn micro_batch_options(
-    scenario: &TrainingScenario,
-    replica_batch: u32,
-    cp: u32,
-) -> Result<Vec<u32>, Infeasible> {
-    if let Some(micro_batch) = scenario.layout.micro_batch {
-        if micro_batch > replica_batch {
-            return Err(Infeasible::Limit(format!(
-                "micro batch {micro_batch} is more than the {replica_batch} samples that a replica has per step"
-            )));
-        }
-        return Ok(vec![micro_batch]);
-    }
-    let most = match scenario.model.family {
-        Family::Cnn => MOST_IMAGES,
-        Family::Decoder
-        | Family::Encoder
-        | Family::Moe
-        | Family::Hybrid
-        | Family::Vit
-        | Family::EncoderDecoder
-        | Family::Dit => {
-            (MOST_TOKENS * u64::from(cp) / u64::from(scenario.workload.seq_len)).max(1)
-        }
-    };
-    let mut options: Vec<u32> = powers_of_two(replica_batch)
-        .filter(|size| u64::from(*size) <= most && replica_batch.is_multiple_of(*size))
+fn divisors(n: u32) -> Vec<u32> {
+    let small: Vec<u32> = (1..=n.isqrt())
+        .filter(|small| n.is_multiple_of(*small))
         .collect();
-    if u64::from(replica_batch) <= most && !options.contains(&replica_batch) {
-        options.push(replica_batch);
-    }
-    options.reverse();
-    Ok(options)
-}
-
-/// Chunks per stage with the layers of each virtual stage.
-fn virtual_stage_options(
-    scenario: &TrainingScenario,
-    pp: u32,
-    microbatches: u32,
-) -> Result<Vec<(u32, Vec<u32>)>, Infeasible> {
-    let Some(network) = scenario.model.transformer() else {
-        return Ok(vec![(1, Vec::new())]);
-    };
-    let layers = network.layers;
-    let wants_chunks = scenario.layout.schedule == Some(PipelineSchedule::Interleaved);
-    let options: Vec<u32> = match (scenario.layout.vpp, scenario.layout.schedule) {
-        (Some(vpp), _) => vec![vpp],
-        (
-            None,
-            Some(PipelineSchedule::GPipe | PipelineSchedule::OneFOneB | PipelineSchedule::ZbH1),
-        ) => vec![1],
-        (None, Some(PipelineSchedule::Interleaved) | None) if pp == 1 => vec![1],
-        (None, Some(PipelineSchedule::Interleaved) | None) => {
-            let whole_groups = microbatches.is_multiple_of(pp);
-            divisors(layers.div_ceil(pp))
-                .filter(|vpp| *vpp == 1 && !wants_chunks || *vpp > 1 && *vpp <= 12 && whole_groups)
-                .filter(|vpp| *vpp == 1 || comes_out_even(layers, pp * vpp))
-                .collect()
-        }
-    };
-    let mut lists = Vec::with_capacity(options.len());
-    for vpp in options {
-        lists.push((vpp, stage_layers(scenario, layers, pp, vpp)?));
-    }
-    if lists.is_empty() {
-        return Err(Infeasible::Indivisible {
-            what: format!("{microbatches} microbatches or {layers} layers"),
-            by: format!("the {pp} stages of an interleaved schedule"),
-        });
-    }
-    Ok(lists)
-}
-
-fn comes_out_even(layers: u32, stages: u32) -> bool {
-    stages <= layers
-        && [layers, layers + 1, layers + 2]
-            .iter()
-            .any(|count| count.is_multiple_of(stages))
-}
-
-fn stage_layers(
-    scenario: &TrainingScenario,
-    layers: u32,
-    pp: u32,
-    vpp: u32,
-) -> Result<Vec<u32>, Infeasible> {
-    if let Some(list) = &scenario.layout.layers_per_stage {
-        request::check_split(list, pp, vpp)?;
-        return Ok(list.clone());
-    }
-    let stages = u64::from(pp) * u64::from(vpp);
-    // Embedding and loss may each stand for a layer, which leaves a virtual stage without any.
-    if stages > u64::from(layers) + 2 {
-        return Err(Infeasible::Limit(format!(
-            "pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"
-        )));
-    }
-    Ok(stage_layers::spread(layers, stages as u32))
-}
-
-fn pipeline_schedule(
-    scenario: &TrainingScenario,
-    pp: u32,
-    vpp: u32,
-) -> Result<PipelineSchedule, Infeasible> {
-    if vpp > 1 && pp == 1 {
-        return Err(Infeasible::Unsupported(format!(
-            "vpp {vpp} needs a pipeline, the layout has pp 1"
-        )));
-    }
-    match scenario.layout.schedule {
-        None if vpp > 1 => Ok(PipelineSchedule::Interleaved),
-        None => Ok(PipelineSchedule::OneFOneB),
-        Some(schedule) if vpp > 1 && schedule != PipelineSchedule::Interleaved => {
-            Err(Infeasible::Unsupported(format!(
-                "vpp {vpp} needs the interleaved schedule, `{schedule}` has one chunk per stage"
-            )))
-        }
-        Some(schedule) => Ok(schedule),
-    }
-}
-
-fn zero_options(scenario: &TrainingScenario, replicas: u32, pp: u32) -> &'static [ZeroStage] {
-    match scenario.layout.zero {
-        Some(stage) => {
-            let place = usize::from(stage.number());
-            &ZeroStage::ALL[place..=place]
-        }
-        None if replicas == 1 || asks_all_reduce(scenario) => &[ZeroStage::Z0],
-        None => match scenario.stack.sharding {
-            Sharding::Replicated => &[ZeroStage::Z0],
-            Sharding::Full => &[ZeroStage::Z3],
-            Sharding::Any if pp == 1 => &[ZeroStage::Z1, ZeroStage::Z3],
-            Sharding::Optimizer | Sharding::Any => &[ZeroStage::Z1],
-        },
-    }
+    let large = small.iter().rev().map(|small| n / small);
+    small.iter().copied().chain(large).dedup().collect()
 }
 
 /// Whether a custom schedule all-reduces the gradients, which only unsharded optimizers need.
@@ -415,25 +569,14 @@ fn asks_all_reduce(scenario: &TrainingScenario) -> bool {
         .is_some_and(|own| own.schedule.op() == Some(CollectiveOp::AllReduce))
 }
 
-fn recompute_options(scenario: &TrainingScenario) -> &'static [Recompute] {
-    match scenario.layout.recompute.or(scenario.stack.recompute) {
-        Some(Recompute::None) => &[Recompute::None],
-        Some(Recompute::Selective) => match scenario.stack.selective {
-            SelectiveRecompute::AttentionCore | SelectiveRecompute::Operations => {
-                &[Recompute::Selective]
-            }
-            SelectiveRecompute::Layers => &[Recompute::None, Recompute::Full],
-        },
-        Some(Recompute::Full) => &[Recompute::Full],
-        None if scenario.model.family == Family::Cnn => &[Recompute::None],
-        None => &[Recompute::None, Recompute::Selective, Recompute::Full],
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn sequence_parallel(scenario: &TrainingScenario, tp: u32) -> bool {
-    tp > 1
-        && scenario
-            .layout
-            .sequence_parallel
-            .unwrap_or(scenario.stack.sequence_parallel)
+    #[test]
+    fn divisors_are_each_given_once_in_order() {
+        assert_eq!(divisors(1), [1]);
+        assert_eq!(divisors(36), [1, 2, 3, 4, 6, 9, 12, 18, 36]);
+        assert_eq!(divisors(7), [1, 7]);
+    }
 }

@@ -2,10 +2,14 @@
 
 mod cache;
 mod checkpoint;
+mod close_bound;
 mod comm_cost;
 mod costs;
 mod data_parallel_cost;
 mod data_parallel_play;
+mod fit;
+mod floor;
+mod group_bound;
 mod layout;
 mod limits;
 mod memory;
@@ -19,12 +23,15 @@ mod request;
 pub(crate) mod schedule;
 mod search;
 mod slowest;
+mod stage_bound;
 pub(crate) mod stage_layers;
+mod stage_times;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod trace;
 mod variability;
+mod walk;
 mod work;
 
 pub(super) use cache::Shared;
@@ -34,7 +41,9 @@ pub(crate) use timeline::SliceKind;
 pub(crate) use timeline::Track;
 pub(crate) use trace::{Slice, Trace};
 
+use crate::simulation::training::cache::Served;
 use crate::simulation::training::costs::StepCosts;
+use crate::simulation::training::layout::Options;
 use crate::simulation::training::search::Choice;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, MemoryFootprint, Scratch, StepReport, TrainingScenario};
@@ -49,11 +58,16 @@ pub fn simulate_training(
     scratch: &mut Scratch,
 ) -> Result<StepReport, Infeasible> {
     request::check(scenario)?;
-    let (source, pricing, timeline) = scratch.training.serve(scenario)?;
-    let choice = search::fastest(scenario, source, pricing, timeline)?;
+    let Served {
+        source,
+        pricing,
+        timeline,
+        orders,
+    } = scratch.training.serve(scenario)?;
+    let choice = search::fastest(scenario, source, (pricing, timeline, orders))?;
     let mut report = report(scenario, &choice);
     if scenario.run.variability > 0.0 {
-        let search::Fitting { layout, work, .. } = &choice.fitting;
+        let fit::Fitting { layout, work, .. } = &choice.fitting;
         let costs = StepCosts::of(scenario, layout, work, pricing)?;
         let spread = variability::spread(&costs, pricing, timeline)?;
         report.percentiles = Some(spread.percentiles);
@@ -79,10 +93,10 @@ pub(crate) fn stage_memory(
 ) -> Result<Vec<MemoryFootprint>, Infeasible> {
     request::check(scenario)?;
     let source = scratch.training.source(scenario);
-    let candidate = layout::candidates(scenario)?.swap_remove(0);
-    let mut layout = candidate.layout;
+    let options = Options::of(scenario)?;
+    let mut layout = options.first()?;
     let work = source.work(scenario, &layout);
-    for &policy in candidate.recompute {
+    for policy in options.recompute() {
         layout.recompute = policy;
         if memory::peak(scenario, &layout, &work).total() <= scenario.gpu.memory {
             break;
@@ -102,7 +116,12 @@ pub(crate) fn trace_training(
     scratch: &mut Scratch,
 ) -> Result<(StepReport, Trace), Infeasible> {
     let report = simulate_training(scenario, scratch)?;
-    let (source, pricing, timeline) = scratch.training.serve(scenario)?;
+    let Served {
+        source,
+        pricing,
+        timeline,
+        ..
+    } = scratch.training.serve(scenario)?;
     let work = source.work(scenario, &report.layout);
     let trace =
         StepCosts::of(scenario, &report.layout, &work, pricing)?.trace(pricing, timeline)?;
@@ -110,7 +129,7 @@ pub(crate) fn trace_training(
 }
 
 fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
-    let search::Fitting {
+    let fit::Fitting {
         layout,
         work,
         memory,

@@ -24,13 +24,26 @@ pub(super) struct Replicas {
 impl Replicas {
     /// Replicas of a layout.
     pub(super) fn of(scenario: &TrainingScenario, layout: &Layout) -> Self {
+        let Layout {
+            pp,
+            cp,
+            dp,
+            ep,
+            etp,
+            ..
+        } = *layout;
+        Self::over(scenario, dp * cp, pp * etp * ep)
+    }
+
+    /// Replicas where `dense` ranks hold the same dense parameters, and so many divide the experts among them.
+    pub(super) fn over(scenario: &TrainingScenario, dense: u32, ranks_of_experts: u32) -> Self {
         let network = scenario.model.transformer();
         let expert = match network.and_then(|network| network.moe) {
-            Some(_) => scenario.gpus / (layout.pp * layout.etp * layout.ep),
+            Some(_) => scenario.gpus / ranks_of_experts,
             None => 1,
         };
         Self {
-            dense: layout.dp * layout.cp,
+            dense,
             expert: expert.max(1),
         }
     }

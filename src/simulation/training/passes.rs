@@ -214,14 +214,19 @@ impl Costing<'_> {
             bytes,
             overlapped,
         } = *communication;
-        let groups = self.groups(group);
+        let groups = ranks(self.layout, group);
         if groups.size <= 1 || self.scenario.run.leaves_out(part_of(group)) {
             return Ok(());
         }
         let asked = self.scenario.communication.collective.as_ref();
         let algorithm = asked.filter(|asked| asked.built_in().is_some());
         let bytes = if group == CommGroup::Expert && op == CommOp::AllToAll {
-            bytes.scaled(self.copies_sent(groups))
+            bytes.scaled(copies_sent(
+                self.scenario,
+                self.layout,
+                self.pricing,
+                groups,
+            ))
         } else {
             bytes
         };
@@ -234,12 +239,12 @@ impl Costing<'_> {
             1
         };
         let busy = price.time * rounds;
-        let ranks = u64::from(groups.size);
+        let size = u64::from(groups.size);
         let exposed = match op {
             // One share of attention runs before the first block arrives; the rest hides the others.
             CommOp::RingExchange => {
                 let hidden =
-                    SimDuration::from_picos(kernels.attention.as_picos() / ranks * (ranks - 1));
+                    SimDuration::from_picos(kernels.attention.as_picos() / size * (size - 1));
                 busy.saturating_sub(hidden).max(price.latency)
             }
             CommOp::AllToAll if self.overlaps_experts(groups) => {
@@ -249,7 +254,7 @@ impl Costing<'_> {
             CommOp::AllReduce | CommOp::AllGather | CommOp::ReduceScatter | CommOp::AllToAll => {
                 if self.overlap.tensor && overlapped > SimDuration::ZERO {
                     // The first or last chunk has no product to hide behind.
-                    let first = SimDuration::from_picos(busy.as_picos() / ranks);
+                    let first = SimDuration::from_picos(busy.as_picos() / size);
                     first + self.hide(cost, busy - first, overlapped)
                 } else {
                     busy
@@ -275,37 +280,11 @@ impl Costing<'_> {
         Ok(())
     }
 
-    /// Copies of a token that are sent, over the experts that it visits. An all-to-all sends every copy. A fused
-    /// dispatch sends one to each domain that has some of its experts, inside one domain one to each such rank:
-    /// of N domains (or ranks), k random experts lie on N(1 − (1 − 1/N)^k), or on as many domains as the model's
-    /// own limit allows.
-    fn copies_sent(&self, groups: GroupPattern) -> f64 {
-        let network = self.scenario.model.transformer();
-        let Some(moe) = network.and_then(|network| network.moe) else {
-            return 1.0;
-        };
-        if !fused_dispatch(self.scenario, self.layout) {
-            return 1.0;
-        }
-        let domains = self.pricing.domains(groups);
-        let targets = f64::from(if domains > 1 { domains } else { groups.size });
-        let visited = f64::from(moe.experts_per_token);
-        let met = targets * (1.0 - libm::pow(1.0 - 1.0 / targets, visited));
-        let met = match moe.node_limit {
-            Some(limit) if domains > 1 => met.min(f64::from(limit.get())),
-            Some(_) | None => met,
-        };
-        (met / visited).min(1.0)
-    }
-
     /// Exposed time of a communication overlapped with kernels of `compute`, which are slower by the SMs that it takes
     /// from them while both run.
     fn hide(&self, cost: &mut PassCost, busy: SimDuration, compute: SimDuration) -> SimDuration {
-        let taken = f64::from(self.overlap.communication_sms);
-        let all = f64::from(self.scenario.gpu.sms);
-        if taken < all {
-            cost.parts[StepPart::Compute] += busy.min(compute).scaled(taken / (all - taken));
-        }
+        let slowdown = self.overlap.slowdown(self.scenario.gpu.sms);
+        cost.parts[StepPart::Compute] += busy.min(compute).scaled(slowdown);
         busy.saturating_sub(compute)
     }
 
@@ -314,19 +293,48 @@ impl Costing<'_> {
     fn overlaps_experts(&self, groups: GroupPattern) -> bool {
         self.overlap.experts && self.layout.vpp > 1 && self.pricing.domains(groups) > 1
     }
+}
 
-    fn groups(&self, group: CommGroup) -> GroupPattern {
-        let Layout {
-            tp, cp, ep, etp, ..
-        } = *self.layout;
-        let (size, stride) = match group {
-            CommGroup::Tensor => (tp, 1),
-            CommGroup::Context => (cp, tp),
-            CommGroup::Expert => (ep, etp),
-            CommGroup::ExpertTensor => (etp, 1),
-        };
-        GroupPattern { size, stride }
+/// Copies of a token that are sent, over the experts that it visits. An all-to-all sends every copy. A fused
+/// dispatch sends one to each domain that has some of its experts, inside one domain one to each such rank:
+/// of N domains (or ranks), k random experts lie on N(1 − (1 − 1/N)^k), or on as many domains as the model's
+/// own limit allows.
+pub(super) fn copies_sent(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    pricing: &Pricing,
+    groups: GroupPattern,
+) -> f64 {
+    let network = scenario.model.transformer();
+    let Some(moe) = network.and_then(|network| network.moe) else {
+        return 1.0;
+    };
+    if !fused_dispatch(scenario, layout) {
+        return 1.0;
     }
+    let domains = pricing.domains(groups);
+    let targets = f64::from(if domains > 1 { domains } else { groups.size });
+    let visited = f64::from(moe.experts_per_token);
+    let met = targets * (1.0 - libm::pow(1.0 - 1.0 / targets, visited));
+    let met = match moe.node_limit {
+        Some(limit) if domains > 1 => met.min(f64::from(limit.get())),
+        Some(_) | None => met,
+    };
+    (met / visited).min(1.0)
+}
+
+/// Ranks of a group under a layout.
+pub(super) fn ranks(layout: &Layout, group: CommGroup) -> GroupPattern {
+    let Layout {
+        tp, cp, ep, etp, ..
+    } = *layout;
+    let (size, stride) = match group {
+        CommGroup::Tensor => (tp, 1),
+        CommGroup::Context => (cp, tp),
+        CommGroup::Expert => (ep, etp),
+        CommGroup::ExpertTensor => (etp, 1),
+    };
+    GroupPattern { size, stride }
 }
 
 /// Accounts a forward pass that the backward pass repeats as recomputation.
@@ -337,7 +345,7 @@ fn as_recomputation(mut again: PassCost) -> PassCost {
 }
 
 /// Part of the step that waits for a group's communication.
-const fn part_of(group: CommGroup) -> StepPart {
+pub(super) const fn part_of(group: CommGroup) -> StepPart {
     match group {
         CommGroup::Tensor | CommGroup::ExpertTensor => StepPart::TpComm,
         CommGroup::Context => StepPart::CpComm,
@@ -345,7 +353,7 @@ const fn part_of(group: CommGroup) -> StepPart {
     }
 }
 
-const fn collective_op(op: CommOp) -> CollectiveOp {
+pub(super) const fn collective_op(op: CommOp) -> CollectiveOp {
     match op {
         CommOp::AllReduce => CollectiveOp::AllReduce,
         CommOp::AllGather => CollectiveOp::AllGather,

@@ -5,7 +5,7 @@ use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::passes::{LayerCost, LayerCosts};
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::stage_layers::layers_of;
+use crate::simulation::training::stage_layers::{VirtualStages, layers_of};
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
 use crate::units::Bytes;
@@ -17,6 +17,8 @@ pub(super) struct VirtualStage {
     pub(super) total: LayerCost,
     /// Index among the virtual stages, front to back.
     pub(super) index: usize,
+    /// The first of those with the same layers, if it is another.
+    pub(super) like: Option<usize>,
     first: bool,
     last: bool,
 }
@@ -28,28 +30,37 @@ pub(super) fn virtual_stages(
     costs: &LayerCosts,
 ) -> Vec<VirtualStage> {
     let stages = (layout.pp * layout.vpp) as usize;
-    (0..stages)
-        .map(|index| {
-            let (first, last) = (index == 0, index + 1 == stages);
-            let mut total = LayerCost::default();
-            for &kind in layers_of(layout, work, index) {
+    let all = VirtualStages::of(layout, work);
+    let mut made: Vec<VirtualStage> = Vec::with_capacity(stages);
+    for index in 0..stages {
+        let (first, last) = (index == 0, index + 1 == stages);
+        let kinds = all.layers(index as u32);
+        // Behind the first, which has the embedding, most stages are like the one before.
+        let alike = index > 1 && !last && kinds == all.layers(index as u32 - 1);
+        let mut total = LayerCost::default();
+        if alike {
+            total = made[index - 1].total;
+        } else {
+            for &kind in kinds {
                 total += &costs.kinds[usize::from(kind)];
             }
-            if first {
-                total += &costs.embedding;
-            }
-            if last {
-                total += &costs.head;
-                total += &costs.mtp;
-            }
-            VirtualStage {
-                total,
-                index,
-                first,
-                last,
-            }
-        })
-        .collect()
+        }
+        if first {
+            total += &costs.embedding;
+        }
+        if last {
+            total += &costs.head;
+            total += &costs.mtp;
+        }
+        made.push(VirtualStage {
+            total,
+            index,
+            like: alike.then(|| made[index - 1].like.unwrap_or(index - 1)),
+            first,
+            last,
+        });
+    }
+    made
 }
 
 impl VirtualStage {
@@ -174,15 +185,15 @@ mod tests {
             catalog.clusters["dgx-h100"].clone(),
             catalog.stacks["current"].clone(),
         );
-        let any = crate::simulation::training::layout::candidates(&scenario)
-            .expect("some layout divides")
-            .swap_remove(0);
+        let any = crate::simulation::training::layout::Options::of(&scenario)
+            .and_then(|options| options.first())
+            .expect("some layout divides");
         for pp in 2..9 {
             for vpp in 1..4 {
                 let layout = Layout {
                     pp,
                     vpp,
-                    ..any.layout.clone()
+                    ..any.clone()
                 };
                 for stride in [1, 2, 3, 4, 6, 8, 12, 16] {
                     for per_domain in [1, 4, 6, 8, 72] {

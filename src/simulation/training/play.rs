@@ -1,14 +1,19 @@
 //! One training step on the event engine: the tasks of every stage for every microbatch.
 
+use std::rc::Rc;
+
 use crate::collective::CarriedBy;
 use crate::des::{LinkLoads, TaskId};
+use crate::memo::Memo;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::passes::LayerCost;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::{self, Pass, PipelineSize, Slot};
-use crate::simulation::training::timeline::{DeviceTimes, Ends, MicrobatchAt, SliceKind, Timeline};
+use crate::simulation::training::timeline::{
+    DeviceTimes, Ends, MicrobatchAt, PartsAt, SliceKind, Timeline,
+};
 use crate::simulation::training::trace::Trace;
 use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares};
 use crate::units::{Bytes, SimDuration, SimTime};
@@ -108,6 +113,48 @@ pub(super) struct Player<'a, 'b> {
     /// Algorithm of the gradient reduction.
     pub(super) algorithm: Option<CarriedBy>,
     pub(super) flops: f64,
+    /// Passes that were prepared, each once.
+    prepared: Memo<PassKey, Prepared, MOST_PREPARED>,
+    /// Layers of each virtual stage that are gathered and reduced together.
+    pub(super) buckets: Vec<Option<Rc<[PricedBucket]>>>,
+}
+
+/// Layers that are gathered and reduced together, with what that takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PricedBucket {
+    pub(super) layers: LayerCost,
+    pub(super) gather: CommCost,
+    pub(super) reduction: CommCost,
+}
+
+/// Passes that are kept of one step.
+const MOST_PREPARED: usize = 1 << 14;
+
+/// Passes that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct PassKey {
+    /// Virtual stage.
+    stage: u32,
+    /// Bucket of its layers; `None` for all at once.
+    bucket: Option<u32>,
+    pass: Pass,
+    /// Whether it is of the last microbatch.
+    last: bool,
+    overlapped: SimDuration,
+}
+
+/// Tasks of a pass.
+#[derive(Clone, Copy, Debug)]
+struct Prepared {
+    kind: SliceKind,
+    /// Kernels and, where it is one task, exposed communications.
+    kernels: (PartsAt, SimDuration),
+    /// Exposed communications that are a task of their own.
+    exposed: Option<(PartsAt, SimDuration, LinkLoads)>,
+    issue: SimDuration,
+    hidden: SimDuration,
+    traffic: NetworkUse,
+    flops: f64,
 }
 
 impl<'a, 'b> Player<'a, 'b> {
@@ -136,6 +183,8 @@ impl<'a, 'b> Player<'a, 'b> {
             traffic: NetworkUse::default(),
             algorithm: None,
             flops: 0.0,
+            prepared: Memo::default(),
+            buckets: vec![None; costs.stages.len()],
         }
     }
 
@@ -204,8 +253,9 @@ impl<'a, 'b> Player<'a, 'b> {
         }
         let parts = TimeShares::from([(StepPart::PpComm, cost.time)]);
         let last = if replicates && cost.time > SimDuration::ZERO {
+            let kept = (self.timeline.keep(parts), cost.time);
             self.timeline
-                .exposed(stage, SliceKind::Send, parts, cost.load)
+                .exposed(stage, SliceKind::Send, kept, cost.load)
         } else {
             self.timeline.wait(stage, SliceKind::Send, parts)
         };
@@ -231,17 +281,75 @@ impl<'a, 'b> Player<'a, 'b> {
         Ends { last, ..ends }
     }
 
-    /// Schedules the kernels of one pass, and its exposed communications behind them.
+    /// Schedules the kernels of one pass through a virtual stage or one of its buckets, and its exposed communications
+    /// behind them.
+    pub(super) fn compute(
+        &mut self,
+        stage: u32,
+        (virtual_stage, bucket): (usize, Option<u32>),
+        slot: Slot,
+        overlapped: SimDuration,
+    ) -> Ends {
+        let alike = match self.costs.stages[virtual_stage].like {
+            Some(first) if self.slowdown.is_empty() => first,
+            Some(_) | None => virtual_stage,
+        };
+        let key = PassKey {
+            stage: alike as u32,
+            bucket,
+            pass: slot.pass,
+            last: slot.microbatch + 1 == self.costs.layout.microbatches,
+            overlapped,
+        };
+        let known = self.prepared.get(&key).copied();
+        let pass = known.unwrap_or_else(|| {
+            let layers = match bucket {
+                Some(bucket) => self.bucket(virtual_stage, bucket).layers,
+                None => self.costs.stages[virtual_stage].total,
+            };
+            let prepared = self.prepare(stage, &layers, slot, overlapped);
+            self.prepared.insert(key, prepared);
+            prepared
+        });
+        self.traffic += &pass.traffic;
+        self.flops += pass.flops;
+        // A blocking receive synchronises the host with the device before the pass is issued.
+        let synchronised = self.costs.layout.pp > 1 && !self.costs.overlap.pipeline;
+        let Prepared {
+            kind,
+            kernels,
+            exposed,
+            ..
+        } = pass;
+        let issue = if exposed.is_some() {
+            SimDuration::ZERO
+        } else {
+            pass.issue
+        };
+        let first = self
+            .timeline
+            .compute_kept(stage, kind, kernels, issue, synchronised);
+        self.timeline.hides(first, pass.hidden);
+        let Some((parts, lasts, load)) = exposed else {
+            return Ends::of(first, first);
+        };
+        let last = self.timeline.exposed(stage, kind, (parts, lasts), load);
+        // The host is busy for the pass as a whole, as in a pass of one task.
+        self.timeline.engine.set_issue(last, pass.issue);
+        Ends::of(first, last)
+    }
+
+    /// Tasks of a pass.
     ///
     /// While a communication of length `overlapped` runs, kernels have the SMs that
     /// its kernels leave, and communications share the links with it.
-    pub(super) fn compute(
+    fn prepare(
         &mut self,
         stage: u32,
         layers: &LayerCost,
         slot: Slot,
         overlapped: SimDuration,
-    ) -> Ends {
+    ) -> Prepared {
         let (cost, kind) = match slot.pass {
             Pass::Forward => (&layers.forward, SliceKind::Forward),
             Pass::Backward => (&layers.backward, SliceKind::Backward),
@@ -250,8 +358,6 @@ impl<'a, 'b> Player<'a, 'b> {
         };
         let mut parts = cost.parts;
         let share = self.share(slot);
-        self.traffic += &cost.traffic.scaled(share);
-        self.flops += cost.flops * share;
         let drawn = self.slowdown.get(stage as usize).copied().unwrap_or(1.0);
         let factor = share * self.costs.slowest * drawn * self.costs.scenario.run.kernel_time();
         let kernels = parts[StepPart::Compute] + parts[StepPart::Recompute];
@@ -265,27 +371,22 @@ impl<'a, 'b> Player<'a, 'b> {
             parts[StepPart::Compute] = parts[StepPart::Compute].scaled(factor);
             parts[StepPart::Recompute] = parts[StepPart::Recompute].scaled(factor);
         }
-        // A blocking receive synchronises the host with the device before the pass is issued.
-        let synchronised = self.costs.layout.pp > 1 && !self.costs.overlap.pipeline;
         let (kernels, exposed) = split_exposed(parts);
-        let hidden = cost.comm_busy.saturating_sub(exposed.total());
         let seconds = exposed.total().as_secs_f64();
-        if overlapped == SimDuration::ZERO || seconds <= 0.0 {
-            let task = self
-                .timeline
-                .compute(stage, kind, parts, cost.issue, synchronised);
-            self.timeline.hides(task, hidden);
-            return Ends::of(task, task);
+        let apart = overlapped > SimDuration::ZERO && seconds > 0.0;
+        let first = if apart { kernels } else { parts };
+        Prepared {
+            kind,
+            kernels: (self.timeline.keep(first), first.total()),
+            exposed: apart.then(|| {
+                let load = cost.link_time.map(|filled| (filled / seconds).min(1.0));
+                (self.timeline.keep(exposed), exposed.total(), load)
+            }),
+            issue: cost.issue,
+            hidden: cost.comm_busy.saturating_sub(exposed.total()),
+            traffic: cost.traffic.scaled(share),
+            flops: cost.flops * share,
         }
-        let first = self
-            .timeline
-            .compute(stage, kind, kernels, SimDuration::ZERO, synchronised);
-        self.timeline.hides(first, hidden);
-        let load = cost.link_time.map(|filled| (filled / seconds).min(1.0));
-        // The host is busy for the pass as a whole, as in a pass of one task.
-        let last = self.timeline.exposed(stage, kind, exposed, load);
-        self.timeline.engine.set_issue(last, cost.issue);
-        Ends::of(first, last)
     }
 
     /// Size of a pass's microbatch relative to a full one, 0–1.
@@ -294,9 +395,9 @@ impl<'a, 'b> Player<'a, 'b> {
         if last { self.costs.last_share() } else { 1.0 }
     }
 
-    /// Whether stages wait for one another: always but in a counterfactual.
+    /// Whether stages wait for one another.
     pub(super) fn waits_for_stages(&self) -> bool {
-        !self.costs.scenario.run.leaves_out(StepPart::Bubble)
+        self.costs.waits_for_stages()
     }
 
     /// Adds the dependencies between stages: every pass waits for the stage that feeds it.

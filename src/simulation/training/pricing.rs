@@ -64,6 +64,16 @@ impl Pricing {
         self.network.ranks_per_domain()
     }
 
+    /// Seconds below which no price of these bytes lies; they grow with the bytes.
+    pub(super) fn line_rate_seconds(
+        &self,
+        op: CollectiveOp,
+        bytes: f64,
+        groups: GroupPattern,
+    ) -> f64 {
+        self.network.line_rate_seconds(op, bytes, groups)
+    }
+
     /// Price of an operation by the algorithm that was asked for. Another operation than an all-reduce
     /// takes what the library would choose, unless a custom algorithm is to carry it.
     ///

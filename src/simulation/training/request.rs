@@ -1,9 +1,12 @@
 //! Whether a job can have what its scenario asks for, before any layout is tried.
 
+use std::fmt::Display;
+
 use itertools::Itertools;
 
 use crate::model::{Family, Model, Transformer};
 use crate::simulation::{Infeasible, LayoutRequest, TrainingScenario};
+use crate::stack::{ModelGroup, PipelineSchedule, Stack};
 
 /// Checks everything that a scenario asks for explicitly against its GPU, its model and its size.
 ///
@@ -12,6 +15,7 @@ use crate::simulation::{Infeasible, LayoutRequest, TrainingScenario};
 pub(super) fn check(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     check_precision(scenario)?;
     check_model(scenario)?;
+    check_offers(scenario)?;
     check_ranks(&scenario.layout, scenario.gpus)?;
     check_stages(scenario)
 }
@@ -89,6 +93,68 @@ fn fixed_tokens(model: &Model, tokens: u32) -> String {
             )
         }
     }
+}
+
+/// Refuses what the stack's framework cannot run.
+fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let (layout, stack) = (&scenario.layout, &scenario.stack);
+    let offers = &stack.offers;
+    let groups = [
+        (ModelGroup::Tensor, layout.tp),
+        (ModelGroup::Pipeline, layout.pp),
+        (ModelGroup::Context, layout.cp),
+        (ModelGroup::Expert, layout.ep),
+        (ModelGroup::ExpertTensor, layout.etp),
+    ];
+    for (group, ranks) in groups {
+        if let Some(ranks) = ranks.filter(|ranks| *ranks > 1) {
+            offered(stack, (group.as_str(), group, &offers.groups), Some(ranks))?;
+        }
+    }
+    if let Some(schedule) = layout.schedule {
+        offered(stack, ("schedule", schedule, &offers.schedules), None)?;
+    }
+    if let Some(zero) = layout.zero {
+        offered(stack, ("zero", zero, &offers.zero), None)?;
+    }
+    if let Some(recompute) = layout.recompute {
+        offered(stack, ("recompute", recompute, &offers.recompute), None)?;
+    }
+    if layout.vpp.is_some_and(|vpp| vpp > 1) {
+        let interleaved = PipelineSchedule::Interleaved;
+        offered(stack, ("schedule", interleaved, &offers.schedules), None)?;
+    }
+    if layout.sequence_parallel == Some(true) && !offers.sequence_parallel {
+        return Err(Infeasible::Unsupported(format!(
+            "stack `{}` does not offer sequence_parallel",
+            stack.name
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that a stack offers a value of an axis; of a group of ranks, any number of `ranks`.
+fn offered<T: Copy + PartialEq + Display>(
+    stack: &Stack,
+    (axis, value, offers): (&str, T, &[T]),
+    ranks: Option<u32>,
+) -> Result<(), Infeasible> {
+    if offers.contains(&value) {
+        return Ok(());
+    }
+    let asked = ranks.map_or_else(
+        || format!("{axis} {value}"),
+        |ranks| format!("{axis} {ranks}"),
+    );
+    let others = if offers.is_empty() {
+        "none of its kind".to_owned()
+    } else {
+        offers.iter().join(", ")
+    };
+    Err(Infeasible::Unsupported(format!(
+        "stack `{}` does not offer {asked}; it offers {others}",
+        stack.name
+    )))
 }
 
 /// Checks that the given groups fit into the job and divide it.

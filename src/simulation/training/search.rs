@@ -1,25 +1,36 @@
 //! The fastest layout that fits.
+//!
+//! Branch and bound, best first: groups of ranks, then their microbatches, then schedule, chunks and ZeRO stage, each
+//! with a lower bound on the step of all layouts below it. The one with the least bound is looked at next. Memory is
+//! asked for, and a step played, only of layouts whose bound is below the best step so far.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use itertools::Itertools;
+
+use crate::simulation::training::cache::Orders;
 use crate::simulation::training::costs::StepCosts;
-use crate::simulation::training::layout::{Candidate, candidates};
+use crate::simulation::training::data_parallel_cost::ReplicaCosts;
+use crate::simulation::training::fit::{self, Batch, Fit, Fitting, Repeats};
+use crate::simulation::training::group_bound::{Filling, GroupBound};
+use crate::simulation::training::layout::{FirstFault, Groups, Options, Pipeline};
+use crate::simulation::training::limits;
 use crate::simulation::training::memory;
+use crate::simulation::training::passes::layer_costs;
+use crate::simulation::training::pipeline::send_cost;
 use crate::simulation::training::play::Step;
 use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::schedule::PipelineSize;
+use crate::simulation::training::stage_bound::{Middle, PricedLayers, Replicated};
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
-use crate::simulation::{Infeasible, Layout, MemoryFootprint, TrainingScenario};
-use crate::stack::Recompute;
-use crate::units::Bytes;
-
-/// A layout that fits in memory.
-#[derive(Clone, Debug)]
-pub(super) struct Fitting {
-    pub(super) layout: Layout,
-    pub(super) work: Arc<ModelWork>,
-    pub(super) memory: MemoryFootprint,
-}
+use crate::simulation::{Infeasible, Layout, TrainingScenario};
+use crate::stack::{Recompute, ZeroStage};
+use crate::units::SimDuration;
 
 /// The layout that was chosen, with its step.
 #[derive(Clone, Debug)]
@@ -32,171 +43,799 @@ pub(super) struct Choice {
     pub(super) events: u64,
 }
 
-/// Enumerates the layouts that divide, drops those that do not fit in memory, and simulates the others in the
-/// order of their lower bounds until no bound is below the best step.
+/// The fastest layout among all that the axes allow and the stack's framework offers.
 ///
 /// # Errors
 /// If no layout divides, none fits, or none can communicate as asked.
 pub(super) fn fastest(
     scenario: &TrainingScenario,
     source: &mut WorkSource,
-    pricing: &mut Pricing,
-    timeline: &mut Timeline,
+    of_all: (&mut Pricing, &mut Timeline, &mut Orders),
 ) -> Result<Choice, Infeasible> {
-    let mut fault = None;
-    let mut bounded = Vec::new();
-    for fitting in fitting(scenario, source, candidates(scenario)?)? {
-        match StepCosts::of(scenario, &fitting.layout, &fitting.work, pricing) {
-            Ok(costs) => bounded.push((costs.lower_bound(), fitting)),
-            Err(cannot) => fault = fault.or(Some(cannot)),
-        }
+    Search::of(scenario, source, of_all)?.run()
+}
+
+/// Place in the tree of layouts. The order of its fields is that in which ties are broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Node {
+    /// Layouts with these groups.
+    Groups { groups: u32 },
+    /// And this microbatch.
+    Batch {
+        groups: u32,
+        micro_batch: u32,
+        /// Whether its bound recomputes what it must to fit.
+        fits: bool,
+    },
+    /// And this schedule and ZeRO stage.
+    Layout {
+        groups: u32,
+        pipeline: u32,
+        micro_batch: u32,
+        zero: ZeroStage,
+        /// Whether its bound is of its exact prices.
+        is_priced: bool,
+    },
+    /// And this recomputation, with which it fits.
+    Fitting {
+        groups: u32,
+        pipeline: u32,
+        micro_batch: u32,
+        zero: ZeroStage,
+        recompute: Recompute,
+        /// Index among those that were found to fit.
+        fitting: u32,
+        /// Whether its bound is the close one.
+        is_close: bool,
+    },
+}
+
+/// Most tokens of a microbatch, beyond what any GPU holds of one.
+const MOST_TOKENS: u64 = 1 << 36;
+
+struct Search<'a> {
+    scenario: &'a TrainingScenario,
+    options: Options<'a>,
+    source: &'a mut WorkSource,
+    pricing: &'a mut Pricing,
+    timeline: &'a mut Timeline,
+    orders: &'a mut Orders,
+    recompute: Vec<Recompute>,
+    /// Seconds that follow the passes of every layout.
+    closing: f64,
+    groups: Vec<Groups>,
+    /// By number of stages.
+    pipelines: HashMap<u32, Rc<Pipelines>>,
+    /// Stages that hold no more than any others with these groups, by ZeRO stage.
+    least_stages: HashMap<u32, Rc<LeastStages>>,
+    opened: HashMap<u32, Rc<Opened>>,
+    /// Least bound first; of equal ones the first in the order of ties.
+    queue: BinaryHeap<Reverse<(SimDuration, Node)>>,
+    /// Layouts that fit.
+    fitting: Vec<(Layout, Arc<ModelWork>)>,
+    /// Layers of microbatches that were looked into, by groups, microbatch and whether their pipeline interleaves.
+    priced: HashMap<(u32, u32, bool), Rc<PricedLayers>>,
+    /// Of layouts that were not made, and of those that cannot communicate.
+    faults: FirstFault,
+    refused: FirstFault,
+    best: Option<(Node, Fitting, Step)>,
+    tried: u32,
+    events: u64,
+}
+
+impl<'a> Search<'a> {
+    fn of(
+        scenario: &'a TrainingScenario,
+        source: &'a mut WorkSource,
+        (pricing, timeline, orders): (&'a mut Pricing, &'a mut Timeline, &'a mut Orders),
+    ) -> Result<Self, Infeasible> {
+        let options = Options::of(scenario)?;
+        let groups = options.groups()?;
+        Ok(Self {
+            scenario,
+            options,
+            source,
+            pricing,
+            timeline,
+            orders,
+            recompute: options.recompute(),
+            closing: 0.0,
+            groups,
+            pipelines: HashMap::new(),
+            least_stages: HashMap::new(),
+            opened: HashMap::new(),
+            queue: BinaryHeap::new(),
+            fitting: Vec::new(),
+            priced: HashMap::new(),
+            faults: FirstFault::default(),
+            refused: FirstFault::default(),
+            best: None,
+            tried: 0,
+            events: 0,
+        })
     }
-    // The sort is stable: equal bounds stay in the order of the enumeration.
-    bounded.sort_by_key(|(bound, _)| *bound);
-    let mut best: Option<(Fitting, Step)> = None;
-    let (mut tried, mut events) = (0, 0);
-    for (bound, fitting) in bounded {
-        if best.as_ref().is_some_and(|(_, step)| bound >= step.time()) {
-            break;
-        }
-        // Priced a second time: few layouts are simulated, and the costs of all would take too much memory.
-        let step = StepCosts::of(scenario, &fitting.layout, &fitting.work, pricing)
-            .and_then(|costs| costs.play(pricing, timeline, &[]));
-        match step {
-            Ok(step) => {
-                tried += 1;
-                events += step.events;
-                let order = |fitting: &Fitting, step: &Step| (step.time(), rank(&fitting.layout));
-                let beats =
-                    |(old, time): &(Fitting, Step)| order(&fitting, &step) < order(old, time);
-                if best.as_ref().is_none_or(beats) {
-                    best = Some((fitting, step));
-                }
+
+    fn run(mut self) -> Result<Choice, Infeasible> {
+        if let Some(only) = self.only()? {
+            for (bound, node) in self.fit(only, SimDuration::ZERO) {
+                self.play(node, bound);
             }
-            Err(cannot) => fault = fault.or(Some(cannot)),
+            return self.choice();
         }
-    }
-    let Some((fitting, step)) = best else {
-        return Err(fault.expect("a layout that fits has a bound, and the first is always played"));
-    };
-    Ok(Choice {
-        fitting,
-        step,
-        tried,
-        events,
-    })
-}
-
-/// Tie-breaking order of layouts with equal step times.
-fn rank(layout: &Layout) -> (u32, u32, u32, u32, u32, u32, u8) {
-    let Layout {
-        tp,
-        pp,
-        cp,
-        ep,
-        vpp,
-        ..
-    } = *layout;
-    (
-        tp,
-        pp,
-        cp,
-        ep,
-        vpp,
-        layout.micro_batch,
-        layout.zero.number(),
-    )
-}
-
-/// Layouts that fit in memory, each with the policy that recomputes least.
-fn fitting(
-    scenario: &TrainingScenario,
-    source: &mut WorkSource,
-    candidates: Vec<Candidate>,
-) -> Result<Vec<Fitting>, Infeasible> {
-    let capacity = scenario.gpu.memory;
-    let mut fitting = Vec::new();
-    let mut least: Option<(Bytes, Layout)> = None;
-    for Candidate {
-        mut layout,
-        recompute,
-    } in candidates
-    {
-        let work = source.work(scenario, &layout);
-        let mut fits = false;
-        let mut needed = Bytes::ZERO;
-        for &policy in recompute {
-            layout.recompute = policy;
-            let memory = least_recomputation(scenario, &mut layout, &work, recompute.len() > 1);
-            needed = memory.total();
-            if needed <= capacity {
-                fitting.push(Fitting {
-                    layout: layout.clone(),
-                    work: work.clone(),
-                    memory,
-                });
-                fits = true;
+        self.closing = self.closing_seconds()?;
+        for groups in 0..self.groups.len() as u32 {
+            self.add_groups(groups);
+        }
+        while let Some(Reverse((bound, node))) = self.queue.pop() {
+            // Layouts that are as fast as the best may still come before it.
+            if self.is_over(bound) {
                 break;
             }
+            match node {
+                Node::Groups { groups } => self.open_groups(groups),
+                Node::Batch {
+                    groups,
+                    micro_batch,
+                    fits: false,
+                } => self.fit_batch(groups, micro_batch, bound),
+                Node::Batch {
+                    groups,
+                    micro_batch,
+                    fits: true,
+                } => self.open_batch(groups, micro_batch, bound),
+                Node::Layout {
+                    is_priced: false, ..
+                } => self.price(node, bound),
+                Node::Layout {
+                    is_priced: true, ..
+                } => self.open_layout(node, bound),
+                Node::Fitting {
+                    is_close: false, ..
+                } => self.close_in(node, bound),
+                Node::Fitting { is_close: true, .. } => self.play(node, bound),
+            }
         }
-        if !fits && least.as_ref().is_none_or(|(bytes, _)| needed < *bytes) {
-            least = Some((needed, layout));
+        self.choice()
+    }
+
+    /// Whether the best step is shorter than a bound.
+    fn is_over(&self, bound: SimDuration) -> bool {
+        self.best
+            .as_ref()
+            .is_some_and(|(_, _, step)| bound > step.time())
+    }
+
+    fn add(&mut self, bound: SimDuration, node: Node) {
+        if !self.is_over(bound) {
+            self.queue.push(Reverse((bound, node)));
         }
     }
-    match least {
-        Some((needed, layout)) if fitting.is_empty() => Err(Infeasible::OutOfMemory {
-            needed,
-            available: capacity,
-            layout: in_words(&layout),
-        }),
-        Some(_) | None => Ok(fitting),
+
+    fn choice(mut self) -> Result<Choice, Infeasible> {
+        if let Some((_, fitting, step)) = self.best.take() {
+            return Ok(Choice {
+                fitting,
+                step,
+                tried: self.tried,
+                events: self.events,
+            });
+        }
+        if let Some(fault) = self.refused.take() {
+            return Err(fault);
+        }
+        let mut roomiest = fit::Roomiest::default();
+        for groups in &self.groups {
+            for layout in smallest(self.options, groups).unwrap_or_default() {
+                roomiest.add(self.scenario, self.source, layout, &self.recompute);
+            }
+        }
+        let over = roomiest.over(self.scenario).or(self.faults.take());
+        Err(over.expect("a layout was refused or does not fit"))
+    }
+
+    /// The only layout there is, where every axis has one value.
+    fn only(&mut self) -> Result<Option<Node>, Infeasible> {
+        let [groups] = self.groups[..] else {
+            return Ok(None);
+        };
+        let (least, most) = self.options.micro_batches(&groups)?;
+        let pipelines = self.options.pipelines(groups.pp)?;
+        let zero = self.options.zero(&groups)?;
+        let single = least == most && pipelines.len() == 1 && self.recompute.len() == 1;
+        let pipelines = Pipelines::of(pipelines, groups.pp);
+        self.pipelines.insert(groups.pp, Rc::new(pipelines));
+        Ok(match zero[..] {
+            [zero] if single => Some(Node::Layout {
+                groups: 0,
+                pipeline: 0,
+                micro_batch: least,
+                zero,
+                is_priced: true,
+            }),
+            _ => None,
+        })
+    }
+
+    /// Seconds of the gradients' norm and of the host, which follow every layout's passes.
+    fn closing_seconds(&mut self) -> Result<f64, Infeasible> {
+        let groups = self.groups[0];
+        let pipeline = Pipeline::default();
+        let layout = self.options.layout(&groups, 1, &pipeline, ZeroStage::Z0);
+        let mut replicas = ReplicaCosts {
+            scenario: self.scenario,
+            layout: &layout,
+            pricing: self.pricing,
+        };
+        let norm = replicas.norm()?.time;
+        Ok((norm + self.scenario.host().step).as_secs_f64())
+    }
+
+    fn pipelines(&mut self, pp: u32) -> Option<Rc<Pipelines>> {
+        if let Some(known) = self.pipelines.get(&pp) {
+            return Some(Rc::clone(known));
+        }
+        let found = self.faults.keep(self.options.pipelines(pp))?;
+        let found = Rc::new(Pipelines::of(found, pp));
+        self.pipelines.insert(pp, Rc::clone(&found));
+        Some(found)
+    }
+
+    /// Adds some groups with the least bound of their microbatches.
+    fn add_groups(&mut self, at: u32) {
+        let groups = self.groups[at as usize];
+        if self.faults.keep(self.options.zero(&groups)).is_none() {
+            return;
+        }
+        let Some((least, most)) = self.micro_batches(&groups) else {
+            return;
+        };
+        if let Some((bound, _)) = self.group_bound(&groups, most) {
+            let ways = [Repeats::of(self.scenario, &self.recompute)];
+            let bounds = (least..=most).map(|micro_batch| bound.step(micro_batch, &ways));
+            if let Some(bound) = bounds.min() {
+                self.add(bound, Node::Groups { groups: at });
+            }
+        }
+    }
+
+    /// Smallest and largest microbatch of some groups of which a layer's activations fit by themselves.
+    fn micro_batches(&mut self, groups: &Groups) -> Option<(u32, u32)> {
+        let (least, most) = self.faults.keep(self.options.micro_batches(groups))?;
+        let tokens = u64::from(self.scenario.workload.seq_len.max(1));
+        let most = most
+            .min(u32::try_from(MOST_TOKENS / tokens).unwrap_or(u32::MAX))
+            .max(least);
+        let one = self
+            .options
+            .layout(groups, 1, &Pipeline::default(), ZeroStage::Z0);
+        let kept = fit::layer_bytes(&self.source.work(self.scenario, &one));
+        let room = self
+            .scenario
+            .gpu
+            .memory
+            .get()
+            .checked_div(kept)
+            .unwrap_or(u64::MAX);
+        Some((
+            least,
+            u64::from(most).min(room).max(u64::from(least)) as u32,
+        ))
+    }
+
+    fn group_bound(&mut self, groups: &Groups, most: u32) -> Option<(GroupBound, Sampled)> {
+        let pipelines = self.pipelines(groups.pp)?;
+        let largest = most.next_power_of_two();
+        let layout = self
+            .options
+            .layout(groups, largest, &Pipeline::default(), ZeroStage::Z0);
+        let least = self.source.least(self.scenario, &layout);
+        let bound = GroupBound::of(
+            self.scenario,
+            groups,
+            (&least, &layout),
+            pipelines.fillings.clone(),
+            (self.pricing, self.closing),
+        );
+        let sampled = Sampled {
+            exact: least.exact / f64::from(largest),
+            layout,
+        };
+        Some((bound, sampled))
+    }
+
+    /// Adds the microbatches of some groups that may fit.
+    fn open_groups(&mut self, at: u32) {
+        let groups = self.groups[at as usize];
+        let Some((least, most)) = self.micro_batches(&groups) else {
+            return;
+        };
+        let Some((bound, sampled)) = self.group_bound(&groups, most) else {
+            return;
+        };
+        let work = self.source.work(self.scenario, &sampled.layout);
+        let Some(stages) = self.least_stages(at) else {
+            return;
+        };
+        let recompute = self.recompute.clone();
+        let fit = Fit {
+            scenario: self.scenario,
+            policies: &recompute,
+        };
+        let single = |micro_batch: u32| Batch {
+            work: &work,
+            samples: f64::from(micro_batch) * sampled.exact,
+            microbatches: 1,
+        };
+        // A single microbatch in flight keeps more the more samples it has.
+        let may_fit = |micro_batch: u32| fit.any(&stages.all, single(micro_batch));
+        let Some(most) = largest((least, most), may_fit) else {
+            return;
+        };
+        let first = [Repeats::of(self.scenario, &recompute)];
+        for micro_batch in least..=most {
+            let least = bound.step(micro_batch, &first);
+            let node = Node::Batch {
+                groups: at,
+                micro_batch,
+                fits: false,
+            };
+            self.add(least, node);
+        }
+        self.opened.insert(
+            at,
+            Rc::new(Opened {
+                bound,
+                exact: sampled.exact,
+                work,
+            }),
+        );
+    }
+
+    /// Adds a microbatch with the bound of the ways in which it may fit.
+    fn fit_batch(&mut self, at: u32, micro_batch: u32, least: SimDuration) {
+        let (Some(opened), Some(stages)) =
+            (self.opened.get(&at).map(Rc::clone), self.least_stages(at))
+        else {
+            return;
+        };
+        let replica_batch = self.scenario.workload.global_batch / self.groups[at as usize].dp;
+        let batch = Batch {
+            work: &opened.work,
+            samples: f64::from(micro_batch) * opened.exact,
+            microbatches: replica_batch.div_ceil(micro_batch),
+        };
+        let fit = Fit {
+            scenario: self.scenario,
+            policies: &self.recompute,
+        };
+        let ways = fit.of(&stages.all, batch);
+        if !ways.is_empty() {
+            let node = Node::Batch {
+                groups: at,
+                micro_batch,
+                fits: true,
+            };
+            self.add(opened.bound.step(micro_batch, &ways).max(least), node);
+        }
+    }
+
+    /// Stages that hold no more than any other with these groups and any schedule, by ZeRO stage, the most sharded
+    /// first. 1F1B has the fewest microbatches in flight, and chunks of a stage are held together.
+    fn least_stages(&mut self, at: u32) -> Option<Rc<LeastStages>> {
+        if let Some(known) = self.least_stages.get(&at) {
+            return Some(Rc::clone(known));
+        }
+        let groups = self.groups[at as usize];
+        let pipelines = self.pipelines(groups.pp)?;
+        let mut found = LeastStages::default();
+        for zero in self.options.zero(&groups).ok()?.into_iter().rev() {
+            let from = found.all.len();
+            for layers_per_stage in &pipelines.on_stages {
+                let pipeline = Pipeline {
+                    layers_per_stage: layers_per_stage.clone(),
+                    ..Pipeline::default()
+                };
+                let layout = self.options.layout(&groups, 1, &pipeline, zero);
+                let work = self.source.work(self.scenario, &layout);
+                let stages = memory::Stages::of(self.scenario, &layout, &work);
+                found.all.push(stages);
+            }
+            found.by_zero.push((zero, from..found.all.len()));
+        }
+        let found = Rc::new(found);
+        self.least_stages.insert(at, Rc::clone(&found));
+        Some(found)
+    }
+
+    /// Adds the layouts with these groups and this microbatch.
+    fn open_batch(&mut self, at: u32, micro_batch: u32, least: SimDuration) {
+        let groups = self.groups[at as usize];
+        let Some(pipelines) = self.pipelines(groups.pp) else {
+            return;
+        };
+        let replica_batch = self.scenario.workload.global_batch / groups.dp;
+        let microbatches = replica_batch.div_ceil(micro_batch);
+        let recompute = self.recompute.clone();
+        let fit = Fit {
+            scenario: self.scenario,
+            policies: &recompute,
+        };
+        let Some(least_stages) = self.least_stages(at) else {
+            return;
+        };
+        let any = self
+            .options
+            .layout(&groups, micro_batch, &Pipeline::default(), ZeroStage::Z0);
+        let work = self.source.work(self.scenario, &any);
+        let batch = Batch {
+            work: &work,
+            samples: 1.0,
+            microbatches,
+        };
+        let ways = least_stages
+            .by_zero
+            .iter()
+            .map(|(zero, stages)| (*zero, fit.of(&least_stages.all[stages.clone()], batch)));
+        let stages: Vec<(ZeroStage, Vec<Repeats>)> =
+            ways.filter(|(_, ways)| !ways.is_empty()).collect();
+        for (index, pipeline) in pipelines.all.iter().enumerate() {
+            let mut layout = self
+                .options
+                .layout(&groups, micro_batch, pipeline, ZeroStage::Z0);
+            let passes = limits::check_passes(microbatches, groups.pp, pipeline.vpp);
+            if self.refused.keep(passes).is_none() {
+                continue;
+            }
+            let Some(layers) = self.priced((at, micro_batch), &layout) else {
+                continue;
+            };
+            let sums = layers.stages(pipeline, groups.pp);
+            let middle = self.middle(&layout);
+            for (zero, ways) in &stages {
+                layout.zero = *zero;
+                let of = (self.scenario, &layout);
+                let ways = (&ways[..], &*middle);
+                let bound = sums.step(of, ways, self.closing, self.pricing);
+                let node = Node::Layout {
+                    groups: at,
+                    pipeline: index as u32,
+                    micro_batch,
+                    zero: *zero,
+                    is_priced: false,
+                };
+                self.add(bound.max(least), node);
+            }
+        }
+    }
+
+    /// Layers of a layout that recomputes nothing; interleaving hides communication that a plain pipeline waits for.
+    fn priced(
+        &mut self,
+        (at, micro_batch): (u32, u32),
+        layout: &Layout,
+    ) -> Option<Rc<PricedLayers>> {
+        let key = (at, micro_batch, layout.vpp > 1);
+        if let Some(known) = self.priced.get(&key) {
+            return Some(Rc::clone(known));
+        }
+        let work = self.source.work(self.scenario, layout);
+        let costs = layer_costs(self.scenario, layout, &work, self.pricing);
+        let costs = self.refused.keep(costs)?;
+        let send = send_cost(self.scenario, layout, &work, self.pricing);
+        let send = self.refused.keep(send)?;
+        let mut selective = None;
+        if self.recompute.contains(&Recompute::Selective) {
+            let layout = Layout {
+                recompute: Recompute::Selective,
+                ..layout.clone()
+            };
+            let costs = layer_costs(self.scenario, &layout, &work, self.pricing);
+            selective = Some(self.refused.keep(costs)?);
+        }
+        let sharded = self.sharded(at, layout, &work)?;
+        let layers = Rc::new(PricedLayers::of(
+            (self.scenario, layout),
+            (&work, &costs, selective.as_ref()),
+            &sharded,
+            send.time,
+            self.pricing,
+        ));
+        self.priced.insert(key, Rc::clone(&layers));
+        Some(layers)
+    }
+
+    /// Seconds in which each kind of layer is reduced and gathered, where parameters may be sharded.
+    fn sharded(&mut self, at: u32, layout: &Layout, work: &ModelWork) -> Option<Vec<Replicated>> {
+        let stages = self.options.zero(&self.groups[at as usize]);
+        if !stages.is_ok_and(|stages| stages.contains(&ZeroStage::Z3)) {
+            return Some(Vec::new());
+        }
+        let layout = Layout {
+            zero: ZeroStage::Z3,
+            ..layout.clone()
+        };
+        let mut replicas = ReplicaCosts {
+            scenario: self.scenario,
+            layout: &layout,
+            pricing: self.pricing,
+        };
+        let mut seconds = Vec::new();
+        for layer in &work.kinds {
+            let reduced = self.refused.keep(replicas.gradients(layer.parameters))?;
+            let gathered = self.refused.keep(replicas.parameters(layer.parameters))?;
+            seconds.push(Replicated {
+                reduced: reduced.time.as_secs_f64(),
+                gathered: gathered.time.as_secs_f64(),
+            });
+        }
+        Some(seconds)
+    }
+
+    fn middle(&mut self, layout: &Layout) -> Arc<Middle> {
+        let Layout {
+            pp,
+            vpp,
+            micro_batch,
+            microbatches,
+            schedule,
+            ..
+        } = *layout;
+        let rest =
+            self.scenario.workload.global_batch / layout.dp - micro_batch * (microbatches - 1);
+        let pipeline = PipelineSize {
+            stages: pp,
+            chunks: vpp,
+            microbatches,
+        };
+        let last = f64::from(rest) / f64::from(micro_batch);
+        let middles = &mut self.orders.middles;
+        let known = middles.get_or_make((schedule, pipeline, (rest, micro_batch)), || {
+            Arc::new(Middle::of(schedule, pipeline, last))
+        });
+        Arc::clone(known)
+    }
+
+    /// The ways in which a layout fits, with their bounds; `least` bounds them all.
+    fn fit(&mut self, node: Node, least: SimDuration) -> Vec<(SimDuration, Node)> {
+        let Node::Layout {
+            groups,
+            pipeline,
+            micro_batch,
+            zero,
+            ..
+        } = node
+        else {
+            return Vec::new();
+        };
+        let with = self.groups[groups as usize];
+        let Some(pipelines) = self.pipelines(with.pp) else {
+            return Vec::new();
+        };
+        let pipeline_of = &pipelines.all[pipeline as usize];
+        let layout = self.options.layout(&with, micro_batch, pipeline_of, zero);
+        let passes = limits::check_passes(layout.microbatches, with.pp, layout.vpp);
+        if self.refused.keep(passes).is_none() {
+            return Vec::new();
+        }
+        let work = self.source.work(self.scenario, &layout);
+        let fit = Fit {
+            scenario: self.scenario,
+            policies: &self.recompute,
+        };
+        let stages = memory::Stages::of(self.scenario, &layout, &work);
+        let batch = Batch {
+            work: &work,
+            samples: 1.0,
+            microbatches: layout.microbatches,
+        };
+        let ways = fit.of(&[stages], batch);
+        let mut found = Vec::new();
+        for repeats in ways {
+            let mut bound = least;
+            if least > SimDuration::ZERO
+                && let Some(layers) = self.priced((groups, micro_batch), &layout)
+            {
+                let sums = layers.stages(pipeline_of, with.pp);
+                let of = (self.scenario, &layout);
+                let middle = self.middle(&layout);
+                bound = bound.max(sums.step(of, (&[repeats], &middle), self.closing, self.pricing));
+            }
+            found.push((
+                bound,
+                Node::Fitting {
+                    groups,
+                    pipeline,
+                    micro_batch,
+                    zero,
+                    recompute: repeats.policy,
+                    fitting: self.fitting.len() as u32,
+                    is_close: false,
+                },
+            ));
+            let layout = Layout {
+                recompute: repeats.policy,
+                recomputed_share: repeats.share,
+                ..layout.clone()
+            };
+            self.fitting.push((layout, Arc::clone(&work)));
+        }
+        found
+    }
+
+    /// Adds a layout with the bound of its exact prices.
+    fn price(&mut self, mut node: Node, least: SimDuration) {
+        let Node::Layout {
+            groups,
+            pipeline,
+            micro_batch,
+            zero,
+            is_priced,
+        } = &mut node
+        else {
+            return;
+        };
+        *is_priced = true;
+        let with = self.groups[*groups as usize];
+        let Some(pipelines) = self.pipelines(with.pp) else {
+            return;
+        };
+        let pipeline = &pipelines.all[*pipeline as usize];
+        let repeats = Repeats::of(self.scenario, &self.recompute);
+        let layout = Layout {
+            recompute: repeats.policy,
+            recomputed_share: repeats.share,
+            ..self.options.layout(&with, *micro_batch, pipeline, *zero)
+        };
+        let work = self.source.work(self.scenario, &layout);
+        let bound = StepCosts::of(self.scenario, &layout, &work, self.pricing)
+            .and_then(|costs| costs.bound_of_sums(self.pricing));
+        if let Some(bound) = self.refused.keep(bound) {
+            self.add(bound.max(least), node);
+        }
+    }
+
+    fn open_layout(&mut self, node: Node, least: SimDuration) {
+        for (bound, node) in self.fit(node, least) {
+            self.add(bound, node);
+        }
+    }
+
+    /// Adds a layout that fits with its close bound.
+    fn close_in(&mut self, node: Node, least: SimDuration) {
+        let Node::Fitting {
+            groups,
+            pipeline,
+            micro_batch,
+            zero,
+            recompute,
+            fitting,
+            ..
+        } = node
+        else {
+            return;
+        };
+        let (layout, work) = &self.fitting[fitting as usize];
+        let bound = StepCosts::of(self.scenario, layout, work, self.pricing)
+            .and_then(|costs| costs.close_bound(self.pricing, &mut self.orders.passes));
+        if let Some(bound) = self.refused.keep(bound) {
+            let node = Node::Fitting {
+                groups,
+                pipeline,
+                micro_batch,
+                zero,
+                recompute,
+                fitting,
+                is_close: true,
+            };
+            self.add(bound.max(least), node);
+        }
+    }
+
+    fn play(&mut self, node: Node, bound: SimDuration) {
+        let Node::Fitting { fitting, .. } = node else {
+            return;
+        };
+        let (layout, work) = self.fitting[fitting as usize].clone();
+        let step = StepCosts::of(self.scenario, &layout, &work, self.pricing).and_then(|costs| {
+            limits::check_time(costs.lower_bound())?;
+            costs.play(self.pricing, self.timeline, &[])
+        });
+        let Some(step) = self.refused.keep(step) else {
+            return;
+        };
+        debug_assert!(
+            bound <= step.time(),
+            "a bound of {bound:?} on a step of {:?}: {:?}",
+            step.time(),
+            layout
+        );
+        self.tried += 1;
+        self.events += step.events;
+        let beats =
+            |(old, _, best): &(Node, Fitting, Step)| (step.time(), node) < (best.time(), *old);
+        if self.best.as_ref().is_none_or(beats) {
+            let fitting = Fitting {
+                memory: memory::peak(self.scenario, &layout, &work),
+                layout,
+                work,
+            };
+            self.best = Some((node, fitting, step));
+        }
     }
 }
 
-/// Peak memory under the layout's policy. Full recomputation that the search chooses covers the fewest layers that
-/// make it fit, in sixteenths, as frameworks take a number of layers.
-fn least_recomputation(
-    scenario: &TrainingScenario,
-    layout: &mut Layout,
-    work: &ModelWork,
-    chosen: bool,
-) -> MemoryFootprint {
-    const PARTS: u32 = 16;
-    layout.recomputed_share = scenario.layout.recomputed_share.unwrap_or(1.0);
-    let whole = memory::peak(scenario, layout, work);
-    if !chosen || layout.recompute != Recompute::Full || whole.total() > scenario.gpu.memory {
-        return whole;
+/// Groups whose microbatches are looked at.
+struct Opened {
+    bound: GroupBound,
+    /// Work of a microbatch of many samples, and the share of it that a sample of a smaller one holds at least.
+    work: Arc<ModelWork>,
+    exact: f64,
+}
+
+/// A layout of many samples, whose activations bound those of fewer.
+struct Sampled {
+    layout: Layout,
+    /// Sample of its microbatch that a sample of a smaller one holds at least.
+    exact: f64,
+}
+
+/// Stages that hold no more than any others of some groups.
+#[derive(Debug, Default)]
+struct LeastStages {
+    all: Vec<memory::Stages>,
+    by_zero: Vec<(ZeroStage, Range<usize>)>,
+}
+
+/// Pipelines of one number of stages.
+#[derive(Debug)]
+struct Pipelines {
+    all: Vec<Pipeline>,
+    /// Layers of each stage, all chunks together, each distribution once.
+    on_stages: Vec<Vec<u32>>,
+    fillings: Vec<Filling>,
+}
+
+impl Pipelines {
+    fn of(all: Vec<Pipeline>, pp: u32) -> Self {
+        let on_stages = |pipeline: &Pipeline| -> Vec<u32> {
+            let list = &pipeline.layers_per_stage;
+            let of = |stage| list.iter().skip(stage).step_by(pp as usize).sum();
+            let stages = if list.is_empty() { 0 } else { pp as usize };
+            (0..stages).map(of).collect()
+        };
+        Self {
+            on_stages: all.iter().map(on_stages).unique().collect(),
+            fillings: Filling::of(&all, pp),
+            all,
+        }
     }
-    let (mut low, mut high, mut least) = (0, PARTS, whole);
-    while high - low > 1 {
-        let middle = u32::midpoint(low, high);
-        layout.recomputed_share = f64::from(middle) / f64::from(PARTS);
-        let peak = memory::peak(scenario, layout, work);
-        if peak.total() <= scenario.gpu.memory {
-            (high, least) = (middle, peak);
-        } else {
+}
+
+/// The largest number of a range that holds, where all below one that holds do too.
+fn largest((least, most): (u32, u32), mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
+    if !holds(least) {
+        return None;
+    }
+    let (mut low, mut high) = (least, most);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        if holds(middle) {
             low = middle;
+        } else {
+            high = middle - 1;
         }
     }
-    layout.recomputed_share = f64::from(high) / f64::from(PARTS);
-    least
+    Some(low)
 }
 
-/// Layout in the words of its axes: `tp 8, pp 4, dp 2, micro batch 1, zero 1, recompute none`.
-fn in_words(layout: &Layout) -> String {
-    let optional = |name: &str, size: u32| match size {
-        1 => String::new(),
-        size => format!(", {name} {size}"),
-    };
-    format!(
-        "tp {}, pp {}, dp {}{}{}, micro batch {}, zero {}, recompute {}",
-        layout.tp,
-        layout.pp,
-        layout.dp,
-        optional("cp", layout.cp),
-        optional("ep", layout.ep),
-        layout.micro_batch,
-        layout.zero,
-        layout.recompute
-    )
+/// Layouts with the smallest microbatch of some groups, one for each ZeRO stage.
+fn smallest(options: Options, groups: &Groups) -> Result<Vec<Layout>, Infeasible> {
+    let (micro_batch, _) = options.micro_batches(groups)?;
+    let pipeline = options.pipelines(groups.pp)?.swap_remove(0);
+    let zero = options.zero(groups)?;
+    let layout = |zero| options.layout(groups, micro_batch, &pipeline, zero);
+    Ok(zero.into_iter().map(layout).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,37 @@ pub(super) fn layers_of<'a>(
     &work.sequence[before as usize..(before + count) as usize]
 }
 
+/// Kinds of the layers of every virtual stage.
+#[derive(Clone, Debug)]
+pub(super) struct VirtualStages<'a> {
+    sequence: &'a [u16],
+    /// Layers before each virtual stage, and all.
+    before: Vec<usize>,
+}
+
+impl<'a> VirtualStages<'a> {
+    /// Virtual stages of a layout.
+    pub(super) fn of(layout: &Layout, work: &'a ModelWork) -> Self {
+        let mut before = vec![0];
+        for layers in &layout.layers_per_stage {
+            before.push(before[before.len() - 1] + *layers as usize);
+        }
+        if layout.layers_per_stage.is_empty() {
+            before.push(work.sequence.len());
+        }
+        Self {
+            sequence: &work.sequence,
+            before,
+        }
+    }
+
+    /// Kinds of the layers of one virtual stage.
+    pub(super) fn layers(&self, virtual_stage: u32) -> &'a [u16] {
+        let at = virtual_stage as usize;
+        &self.sequence[self.before[at]..self.before[at + 1]]
+    }
+}
+
 /// Layers of each virtual stage when nothing is requested, front to back.
 ///
 /// Layers that divide are spread evenly. Where they do not, embedding and loss count as one layer

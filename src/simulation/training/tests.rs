@@ -83,6 +83,7 @@ fn a_batch_that_does_not_divide_by_dp_says_so() {
     let layout = LayoutRequest {
         tp: Some(1),
         pp: Some(1),
+        cp: Some(1),
         ..LayoutRequest::default()
     };
     assert_eq!(
@@ -442,6 +443,7 @@ fn bytes_of_a_step_with_experts_are_those_of_the_closed_forms() {
             tp: Some(1),
             cp: Some(1),
             ep: Some(ep),
+            etp: Some(1),
             micro_batch: Some(1),
             zero: Some(*zero),
             ..LayoutRequest::default()
@@ -470,6 +472,7 @@ fn gradients_of_experts_are_reduced_where_no_dense_weight_is_replicated() {
             tp: Some(8),
             cp: Some(1),
             ep: Some(2),
+            etp: Some(1),
             micro_batch: Some(1),
             zero: Some(ZeroStage::Z1),
             ..LayoutRequest::default()
@@ -502,12 +505,7 @@ fn sharded_gradients_cost_bytes_and_whole_ones_memory() {
         point.stack = Catalog::builtin().stacks[stack].clone();
         (ok(&point).memory.gradients.as_f64(), sent(&point))
     };
-    for stack in [
-        "current",
-        "deepspeed-2021",
-        "fsdp-2024",
-        "megatron-deepspeed",
-    ] {
+    for stack in ["current", "deepspeed-2021", "fsdp-2024"] {
         let (one, two) = (with(stack, ZeroStage::Z1), with(stack, ZeroStage::Z2));
         assert!(
             (one.0 / two.0 - 8.0).abs() < 1e-6,
@@ -516,9 +514,21 @@ fn sharded_gradients_cost_bytes_and_whole_ones_memory() {
         // Four reductions and at least one gathering in place of one of each.
         assert!(two.1 > 2.4 * one.1, "{stack}: {one:?} {two:?}");
     }
-    assert_eq!(
-        with("megatron-2021", ZeroStage::Z1),
-        with("megatron-2021", ZeroStage::Z2)
+    // One that offers no ZeRO-2 refuses it.
+    let mut refused = on_rings(
+        "gpt3-6.7b",
+        8,
+        32,
+        LayoutRequest {
+            zero: Some(ZeroStage::Z2),
+            ..LayoutRequest::default()
+        },
+    );
+    refused.stack = Catalog::builtin().stacks["megatron-2021"].clone();
+    assert!(
+        reason(&refused).contains("does not offer zero 2"),
+        "{}",
+        reason(&refused)
     );
 }
 

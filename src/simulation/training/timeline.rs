@@ -72,17 +72,23 @@ pub(super) struct Label {
     pub(super) kind: SliceKind,
     pub(super) device: u32,
     pub(super) track: Track,
-    pub(super) parts: TimeShares,
+    /// Its parts of the step, by their place in the timeline.
+    parts: PartsAt,
     /// Time of communications that its kernels hide.
     pub(super) hidden: SimDuration,
     /// Microbatch and virtual stage; `None` for what belongs to the whole step.
     pub(super) works_on: Option<MicrobatchAt>,
 }
 
+/// Place of a task's parts in a timeline; tasks with the same parts share it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PartsAt(u32);
+
 /// Tasks with their labels.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timeline {
     pub(super) engine: Engine,
+    parts: Vec<TimeShares>,
     /// One per task, in the order of the engine.
     labels: Vec<Label>,
     /// Microbatch that the tasks that are added now work on.
@@ -117,6 +123,8 @@ impl Timeline {
     pub(super) fn reset(&mut self, devices: u32) {
         self.engine.clear();
         self.labels.clear();
+        self.parts.clear();
+        self.parts.push(TimeShares::default());
         self.works_on = None;
         self.streams.clear();
         self.lags.clear();
@@ -138,12 +146,23 @@ impl Timeline {
         self.works_on = works_on;
     }
 
+    /// Keeps parts that several tasks may have.
+    pub(super) fn keep(&mut self, parts: TimeShares) -> PartsAt {
+        self.parts.push(parts);
+        PartsAt(self.parts.len() as u32 - 1)
+    }
+
+    /// Parts of a task.
+    pub(super) fn parts(&self, label: &Label) -> &TimeShares {
+        &self.parts[label.parts.0 as usize]
+    }
+
     /// Every task with its label, in the order in which they were added.
     pub(super) fn tasks(&self) -> impl Iterator<Item = (TaskId, &Label)> {
         self.engine.tasks().zip(&self.labels)
     }
 
-    fn label(&mut self, kind: SliceKind, device: u32, track: Track, parts: TimeShares) {
+    fn label(&mut self, kind: SliceKind, device: u32, track: Track, parts: PartsAt) {
         self.labels.push(Label {
             kind,
             device,
@@ -152,6 +171,11 @@ impl Timeline {
             hidden: SimDuration::ZERO,
             works_on: self.works_on,
         });
+    }
+
+    /// Parts of what is beside the compute stream: none.
+    const fn nothing() -> PartsAt {
+        PartsAt(0)
     }
 
     /// Says that the kernels of a task hide communications of so long.
@@ -173,10 +197,23 @@ impl Timeline {
         issue: SimDuration,
         synchronised: bool,
     ) -> TaskId {
+        let kept = (self.keep(parts), parts.total());
+        self.compute_kept(device, kind, kept, issue, synchronised)
+    }
+
+    /// Adds a task with parts that are kept, and their total, to the compute stream of a device.
+    pub(super) fn compute_kept(
+        &mut self,
+        device: u32,
+        kind: SliceKind,
+        (parts, lasts): (PartsAt, SimDuration),
+        issue: SimDuration,
+        synchronised: bool,
+    ) -> TaskId {
         let streams = &mut self.streams[device as usize];
         let task = self
             .engine
-            .add_issued_task(streams.compute, parts.total(), issue, synchronised);
+            .add_issued_task(streams.compute, lasts, issue, synchronised);
         streams.on_compute.push(task);
         self.label(kind, device, Track::Compute, parts);
         task
@@ -198,11 +235,10 @@ impl Timeline {
         &mut self,
         device: u32,
         kind: SliceKind,
-        parts: TimeShares,
+        (parts, alone): (PartsAt, SimDuration),
         load: LinkLoads,
     ) -> TaskId {
         let streams = &mut self.streams[device as usize];
-        let alone = parts.total();
         let task = self
             .engine
             .add_communication(streams.compute, alone, SimDuration::ZERO, load);
@@ -221,7 +257,7 @@ impl Timeline {
     ) -> TaskId {
         let stream = self.streams[device as usize].communication;
         let task = self.engine.add_communication(stream, time, latency, load);
-        let parts = TimeShares::default();
+        let parts = Self::nothing();
         self.label(SliceKind::Replication, device, Track::Communication, parts);
         task
     }
@@ -233,7 +269,8 @@ impl Timeline {
         let task = self
             .engine
             .add_communication(stream, time, SimDuration::ZERO, load);
-        self.label(SliceKind::Send, device, Track::Sends, TimeShares::default());
+        let parts = Self::nothing();
+        self.label(SliceKind::Send, device, Track::Sends, parts);
         task
     }
 
@@ -272,15 +309,16 @@ impl Timeline {
                 ends: start,
                 communicates,
             });
-            times.shares += &label.parts;
+            let parts = self.parts(&label);
+            times.shares += parts;
             let waited = self.engine.host_wait(task);
             times.shares[StepPart::Overhead] += waited;
-            let shared = self.span(task).saturating_sub(label.parts.total() + waited);
-            times.shares[largest_communication(&label.parts)] += shared;
+            let shared = self.span(task).saturating_sub(parts.total() + waited);
+            times.shares[largest_communication(parts)] += shared;
             stretches.push(Stretch {
                 starts: start,
                 ends: ended,
-                communicates: label.parts.exposed_communication() + shared + label.hidden,
+                communicates: parts.exposed_communication() + shared + label.hidden,
             });
             match label.kind {
                 SliceKind::Forward => times.forward += self.span(task),
@@ -356,7 +394,8 @@ struct Stretch {
 /// Time during which anything communicates: communications `beside` a compute stream, or stretches of that stream,
 /// one after another.
 fn union(mut beside: Vec<(SimTime, SimTime)>, stretches: &[Stretch]) -> SimDuration {
-    beside.sort_unstable();
+    // Few runs that are sorted already.
+    beside.sort();
     let mut busy = SimDuration::ZERO;
     // Intervals without overlap.
     let mut apart: Vec<(SimTime, SimTime)> = Vec::with_capacity(beside.len());
@@ -431,7 +470,8 @@ mod tests {
         };
         timeline.communication(0, us(10), SimDuration::ZERO, all_nics);
         timeline.compute(0, SliceKind::Backward, kernels, SimDuration::ZERO, false);
-        timeline.exposed(0, SliceKind::Backward, traffic, all_nics);
+        let kept = (timeline.keep(traffic), traffic.total());
+        timeline.exposed(0, SliceKind::Backward, kept, all_nics);
         let end = timeline.engine.run();
         assert_eq!(end - SimTime::ZERO, us(20));
         let device = timeline.critical(end);

@@ -92,7 +92,7 @@ fn slice(costs: &StepCosts, timeline: &Timeline, task: TaskId, label: &Label) ->
         layers: stage.map(|stage| layers(costs, stage as usize)),
         start,
         duration: timeline.engine.end(task) - start,
-        parts: label.parts,
+        parts: *timeline.parts(label),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::{
     CommGroup, CommOp, Format, Kept, LogitBytes, LoweredLayer, Operator, Shard, ShardParameters,
     lower,
 };
+use crate::simulation::training::floor::LeastWork;
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{EncoderHead, ExpertDispatch, LossMemory};
 use crate::units::{Bytes, SimDuration};
@@ -140,6 +141,7 @@ fn is_low(precision: Precision) -> bool {
 #[derive(Clone, Debug, Default)]
 pub(super) struct WorkSource {
     known: Memo<(Shard, Precision, AttentionKernel), Arc<ModelWork>, 4096>,
+    least: Memo<(Shard, Precision, AttentionKernel), Arc<LeastWork>, 4096>,
 }
 
 impl WorkSource {
@@ -154,19 +156,35 @@ impl WorkSource {
     }
 }
 
-fn measure(scenario: &TrainingScenario, shard: &Shard, layout: &Layout) -> ModelWork {
-    let TrainingScenario {
-        gpu, model, stack, ..
-    } = scenario;
-    let lowered = lower(model, shard);
-    let context = KernelContext {
+impl WorkSource {
+    /// Least work of a layout's sharding, for microbatches up to the layout's.
+    pub(super) fn least(&mut self, scenario: &TrainingScenario, layout: &Layout) -> Arc<LeastWork> {
+        let shard = shard(scenario, layout);
+        let key = (shard, layout.precision, layout.attention);
+        let least = self.least.get_or_make(key, || {
+            let context = kernel_context(scenario, layout);
+            Arc::new(LeastWork::of(scenario, &shard, &context))
+        });
+        Arc::clone(least)
+    }
+}
+
+fn kernel_context<'a>(scenario: &'a TrainingScenario, layout: &Layout) -> KernelContext<'a> {
+    let TrainingScenario { gpu, stack, .. } = scenario;
+    KernelContext {
         gpu,
         precision: layout.precision,
         attention: layout.attention,
         recipe: stack.fp8_recipe,
         fractions: stack.kernels,
         free_sms: gpu.sms,
-    };
+    }
+}
+
+fn measure(scenario: &TrainingScenario, shard: &Shard, layout: &Layout) -> ModelWork {
+    let model = &scenario.model;
+    let lowered = lower(model, shard);
+    let context = kernel_context(scenario, layout);
     let measure = |layer: &LoweredLayer| layer_work(layer, &context);
     ModelWork {
         kinds: lowered.layer_kinds.iter().map(measure).collect(),

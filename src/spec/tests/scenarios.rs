@@ -23,7 +23,7 @@ fn defaults_come_from_the_model_the_gpu_and_its_cluster() {
         assert_eq!(point.text(Axis::Precision), Some(precision));
         assert_eq!(point.text(Axis::Stack), Some("current"));
         assert_eq!(point.value(Axis::Tp), Some(&AxisValue::Auto));
-        assert_eq!(point.int(Axis::Etp), Some(1));
+        assert_eq!(point.value(Axis::Etp), Some(&AxisValue::Auto));
         assert_eq!(point.value(Axis::Dp), None);
         // Images have no length.
         let seq_len = if index % 2 == 0 { None } else { Some(8192) };

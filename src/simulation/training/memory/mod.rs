@@ -11,13 +11,96 @@ mod tests;
 mod unsharded;
 
 use crate::simulation::training::schedule::{self, PipelineSize};
+use crate::simulation::training::stage_layers::VirtualStages;
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, MemoryFootprint, TrainingScenario};
-use crate::stack::PipelineSchedule;
+use crate::stack::{PipelineSchedule, Recompute};
 use crate::units::Bytes;
 
 use model_state::State;
-use unsharded::{Policy, Unsharded};
+use unsharded::{Policy, StageActivations, StageLayers};
+
+/// What a stage holds besides its layers' weights: recomputation, microbatches, and the samples of each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) recompute: Recompute,
+    pub(super) recomputed_share: f64,
+    pub(super) microbatches: u32,
+    /// Samples for which each sample of the work stands.
+    pub(super) samples: f64,
+}
+
+impl Load {
+    /// Load of a layout.
+    pub(super) const fn of(layout: &Layout) -> Self {
+        Self {
+            recompute: layout.recompute,
+            recomputed_share: layout.recomputed_share,
+            microbatches: layout.microbatches,
+            samples: 1.0,
+        }
+    }
+}
+
+/// Stages of a layout that may be the fullest, whatever they are loaded with.
+#[derive(Clone, Debug)]
+pub(super) struct Stages {
+    layout: Layout,
+    stages: Vec<Stage>,
+}
+
+#[derive(Clone, Debug)]
+struct Stage {
+    index: u32,
+    layers: StageLayers,
+    state: State,
+}
+
+impl Stages {
+    /// Stages of a layout. One between the ends that has the same layers as the one before it is no fuller: no
+    /// schedule has more microbatches in flight there.
+    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, work: &ModelWork) -> Self {
+        let virtual_stages = VirtualStages::of(layout, work);
+        let layers = |stage| {
+            let of_chunk = move |chunk| chunk * layout.pp + stage;
+            (0..layout.vpp)
+                .map(of_chunk)
+                .map(|at| virtual_stages.layers(at))
+        };
+        let is_no_fuller =
+            |stage: u32| stage > 1 && stage + 1 < layout.pp && layers(stage).eq(layers(stage - 1));
+        let stages = (0..layout.pp)
+            .filter(|stage| !is_no_fuller(*stage))
+            .map(|stage| Stage::of(scenario, layout, work, &virtual_stages, stage))
+            .collect();
+        Self {
+            layout: layout.clone(),
+            stages,
+        }
+    }
+
+    /// Whether every stage fits in the GPU's memory.
+    pub(super) fn fit(&self, scenario: &TrainingScenario, work: &ModelWork, load: Load) -> bool {
+        self.stages.iter().all(|stage| {
+            let footprint = stage.footprint(scenario, &self.layout, work, load);
+            footprint.total() <= scenario.gpu.memory
+        })
+    }
+
+    /// Footprint of the fullest stage; `work` is that of the layout's groups, whatever the microbatch.
+    pub(super) fn peak(
+        &self,
+        scenario: &TrainingScenario,
+        work: &ModelWork,
+        load: Load,
+    ) -> MemoryFootprint {
+        self.stages
+            .iter()
+            .map(|stage| stage.footprint(scenario, &self.layout, work, load))
+            .max_by_key(MemoryFootprint::total)
+            .expect("a pipeline has at least one stage")
+    }
+}
 
 /// Footprint of the fullest stage.
 pub(super) fn peak(
@@ -25,10 +108,7 @@ pub(super) fn peak(
     layout: &Layout,
     work: &ModelWork,
 ) -> MemoryFootprint {
-    (0..layout.pp)
-        .map(|stage| footprint(scenario, layout, work, stage))
-        .max_by_key(MemoryFootprint::total)
-        .expect("a pipeline has at least one stage")
+    Stages::of(scenario, layout, work).peak(scenario, work, Load::of(layout))
 }
 
 /// Peak footprint of one stage.
@@ -38,29 +118,96 @@ pub(super) fn footprint(
     work: &ModelWork,
     stage: u32,
 ) -> MemoryFootprint {
-    let held = Unsharded::of(scenario, layout, work, stage);
-    let state = State::of(scenario, layout, &held);
-    let activations = Activations::of(scenario, layout, &held, stage);
-    let peak = moments(scenario, layout, &state, &activations)
-        .into_iter()
-        .max_by_key(MemoryFootprint::total)
-        .expect("there are four moments");
-    let reserve = &scenario.stack.reserve;
-    let tensors = peak.total().as_f64();
-    let tight = reserve.fragmentation.min(TIGHT_FRAGMENTATION);
-    let held = MemoryFootprint {
-        buffers: peak.buffers + reserve.context + Bytes::from_f64(tensors * tight),
-        ..peak
-    };
-    let room = scenario.gpu.memory.saturating_sub(held.total());
-    let mut cached = Bytes::from_f64(tensors * (reserve.fragmentation - tight));
-    // The step's flat blocks fit in no freed activation, so they are allocated on top.
-    if reserve.flat_step && peak.activations > Bytes::ZERO {
-        cached += state.copies;
+    let stages = VirtualStages::of(layout, work);
+    Stage::of(scenario, layout, work, &stages, stage).footprint(
+        scenario,
+        layout,
+        work,
+        Load::of(layout),
+    )
+}
+
+impl Stage {
+    fn of(
+        scenario: &TrainingScenario,
+        layout: &Layout,
+        work: &ModelWork,
+        stages: &VirtualStages<'_>,
+        stage: u32,
+    ) -> Self {
+        let layers = StageLayers::of(scenario, layout, work, stages, stage);
+        Self {
+            index: stage,
+            state: State::of(scenario, layout, &layers),
+            layers,
+        }
     }
-    MemoryFootprint {
-        buffers: held.buffers + cached.min(room),
-        ..held
+
+    fn footprint(
+        &self,
+        scenario: &TrainingScenario,
+        layout: &Layout,
+        work: &ModelWork,
+        load: Load,
+    ) -> MemoryFootprint {
+        let state = &self.state;
+        let activations = self.activations(scenario, layout, work, load);
+        let peak = moments(scenario, load, state, &activations)
+            .into_iter()
+            .max_by_key(MemoryFootprint::total)
+            .expect("there are four moments");
+        let reserve = &scenario.stack.reserve;
+        let tensors = peak.total().as_f64();
+        let tight = reserve.fragmentation.min(TIGHT_FRAGMENTATION);
+        let held = MemoryFootprint {
+            buffers: peak.buffers + reserve.context + Bytes::from_f64(tensors * tight),
+            ..peak
+        };
+        let room = scenario.gpu.memory.saturating_sub(held.total());
+        let mut cached = Bytes::from_f64(tensors * (reserve.fragmentation - tight));
+        // The step's flat blocks fit in no freed activation, so they are allocated on top.
+        if reserve.flat_step && peak.activations > Bytes::ZERO {
+            cached += state.copies;
+        }
+        MemoryFootprint {
+            buffers: held.buffers + cached.min(room),
+            ..held
+        }
+    }
+
+    fn activations(
+        &self,
+        scenario: &TrainingScenario,
+        layout: &Layout,
+        work: &ModelWork,
+        load: Load,
+    ) -> Activations {
+        let policy = (load.recompute, load.recomputed_share);
+        let policy = Policy::of(scenario, layout.precision, policy);
+        let held = StageActivations::of(&self.layers, (work, load.samples), policy);
+        let pipeline = PipelineSize {
+            stages: layout.pp,
+            chunks: layout.vpp,
+            microbatches: load.microbatches,
+        };
+        let chunks = u64::from(schedule::in_flight(layout.schedule, pipeline, self.index));
+        let output = if scenario.stack.recipe.holds_stage_outputs {
+            held.output
+        } else {
+            0
+        };
+        let kept = (held.kept + held.embedding) * chunks / self.layers.chunks + output * chunks;
+        let losses = match layout.schedule {
+            PipelineSchedule::GPipe => chunks,
+            PipelineSchedule::OneFOneB | PipelineSchedule::Interleaved | PipelineSchedule::ZbH1 => {
+                1
+            }
+        };
+        Activations {
+            loss: kept + held.head * losses + held.head_transient,
+            first_backward: kept + held.head * (losses - 1) + held.working,
+            last_backward: held.embedding + held.layer,
+        }
     }
 }
 
@@ -71,11 +218,11 @@ const TIGHT_FRAGMENTATION: f64 = 0.09;
 /// Footprint at each of the four moments, tensors alone.
 fn moments(
     scenario: &TrainingScenario,
-    layout: &Layout,
+    load: Load,
     state: &State,
     activations: &Activations,
 ) -> [MemoryFootprint; 4] {
-    let lives_on = scenario.stack.recipe.persistent_gradients || layout.microbatches > 1;
+    let lives_on = scenario.stack.recipe.persistent_gradients || load.microbatches > 1;
     let earlier = if lives_on {
         state.gradients
     } else {
@@ -127,35 +274,8 @@ struct Activations {
     last_backward: u64,
 }
 
-impl Activations {
-    fn of(scenario: &TrainingScenario, layout: &Layout, held: &Unsharded, stage: u32) -> Self {
-        let pipeline = PipelineSize {
-            stages: layout.pp,
-            chunks: layout.vpp,
-            microbatches: layout.microbatches,
-        };
-        let chunks = u64::from(schedule::in_flight(layout.schedule, pipeline, stage));
-        let output = if scenario.stack.recipe.holds_stage_outputs {
-            held.output
-        } else {
-            0
-        };
-        let kept = (held.kept + held.embedding) * chunks / held.chunks + output * chunks;
-        let losses = match layout.schedule {
-            PipelineSchedule::GPipe => chunks,
-            PipelineSchedule::OneFOneB | PipelineSchedule::Interleaved | PipelineSchedule::ZbH1 => {
-                1
-            }
-        };
-        Self {
-            loss: kept + held.head * losses + held.head_transient,
-            first_backward: kept + held.head * (losses - 1) + held.working,
-            last_backward: held.embedding + held.layer,
-        }
-    }
-}
-
 /// Bytes that a layer keeps of one microbatch from forward to backward.
 pub(super) fn kept(scenario: &TrainingScenario, layout: &Layout, layer: &LayerWork) -> u64 {
-    Policy::of(scenario, layout).kept(layer)
+    let policy = (layout.recompute, layout.recomputed_share);
+    Policy::of(scenario, layout.precision, policy).kept(layer)
 }

@@ -6,7 +6,7 @@ use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{GradientPrecision, Sharding, ZeroStage};
 use crate::units::Bytes;
 
-use super::unsharded::Unsharded;
+use super::unsharded::StageLayers;
 
 /// Model state of a stage: bytes that do not depend on the batch.
 ///
@@ -42,7 +42,7 @@ pub(super) struct State {
 
 impl State {
     /// State of a stage with the parameters of `held`.
-    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, held: &Unsharded) -> Self {
+    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, held: &StageLayers) -> Self {
         let parameters = Sharded::of(scenario, layout, held.parameters);
         let bytes = |each: f64, sharded_from| Bytes::from_f64(parameters.held(sharded_from) * each);
         let recipe = &scenario.stack.recipe;

@@ -132,6 +132,7 @@ fn sharded_parameters_never_take_more_than_whole_ones() {
         ("llama3-8b", 1, 8),
         ("mixtral-8x7b", 32, 64),
     ];
+    let offers = &Catalog::builtin().stacks["current"].offers;
     for stack in &stacks {
         for (model, pp, gpus) in jobs {
             for batch in [gpus / pp, 4 * gpus / pp] {
@@ -140,7 +141,11 @@ fn sharded_parameters_never_take_more_than_whole_ones() {
                     (job.gpus, job.workload.global_batch) = (gpus, batch);
                     (job.layout.zero, job.layout.vpp) = (Some(zero), Some(1));
                     job.stack = Arc::clone(stack);
-                    footprints(&with_stack(&job, |stack| stack.reserve.flat_step = false))
+                    footprints(&with_stack(&job, |stack| {
+                        stack.reserve.flat_step = false;
+                        // Whether the framework offers it is another question.
+                        stack.offers = offers.clone();
+                    }))
                 };
                 let (gradients, parameters) = (peaks(ZeroStage::Z2), peaks(ZeroStage::Z3));
                 for (stage, (two, three)) in gradients.iter().zip(&parameters).enumerate() {

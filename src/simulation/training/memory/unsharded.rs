@@ -1,24 +1,108 @@
-//! Parameters and activations of one pipeline stage before ZeRO shards them, summed over its layers.
+//! Layers of one pipeline stage before ZeRO shards them: their parameters, and what they keep for the backward pass.
 
+use crate::hardware::Precision;
 use crate::model::ShardParameters;
-use crate::simulation::training::stage_layers::layers_of;
+use crate::simulation::training::stage_layers::VirtualStages;
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{Recompute, SelectiveRecompute};
 
-/// Parameters and activations of a stage, before anything is sharded over data parallelism.
-#[derive(Default)]
-pub(super) struct Unsharded {
+/// Layers of a stage, with their parameters before anything is sharded over data parallelism.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StageLayers {
     /// Parameters of all layers.
     pub(super) parameters: ShardParameters,
     /// Parameters of the largest layer, embedding and head included.
     pub(super) largest_layer: u64,
     /// Elements of weight matrices, each shape once.
     pub(super) distinct_weights: u64,
-    /// Bytes that the layers of all chunks keep per microbatch.
-    pub(super) kept: u64,
     /// Model chunks.
     pub(super) chunks: u64,
+    /// Kinds of its layers, with how many there are of each.
+    kinds: Vec<(u16, u64)>,
+    has_embedding: bool,
+    has_head: bool,
+    /// Whether its output goes to another stage.
+    sends: bool,
+}
+
+impl StageLayers {
+    /// Layers of `stage`, with embedding and head where it has them.
+    pub(super) fn of(
+        scenario: &TrainingScenario,
+        layout: &Layout,
+        work: &ModelWork,
+        stages: &VirtualStages<'_>,
+        stage: u32,
+    ) -> Self {
+        let mut held = Self {
+            chunks: u64::from(layout.vpp),
+            has_embedding: stage == 0,
+            has_head: stage + 1 == layout.pp,
+            sends: stage + 1 < layout.pp,
+            ..Self::default()
+        };
+        for chunk in 0..layout.vpp {
+            let virtual_stage = chunk * layout.pp + stage;
+            for alike in stages.layers(virtual_stage).chunk_by(|a, b| a == b) {
+                held.add_kind(alike[0], alike.len() as u64);
+            }
+        }
+        let mut shapes = Vec::new();
+        for at in 0..held.kinds.len() {
+            let (kind, count) = held.kinds[at];
+            held.add_parameters(&work.kinds[usize::from(kind)], count, &mut shapes);
+        }
+        if held.has_embedding {
+            held.add_parameters(&work.embedding, 1, &mut Vec::new());
+        }
+        if held.has_head {
+            held.add_head(scenario, layout, work, &mut shapes);
+        }
+        held.distinct_weights = shapes.iter().map(|(rows, columns)| rows * columns).sum();
+        held
+    }
+
+    fn add_kind(&mut self, kind: u16, count: u64) {
+        match self.kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, known)) => *known += count,
+            None => self.kinds.push((kind, count)),
+        }
+    }
+
+    fn add_head(
+        &mut self,
+        scenario: &TrainingScenario,
+        layout: &Layout,
+        work: &ModelWork,
+        shapes: &mut Vec<(u64, u64)>,
+    ) {
+        self.add_parameters(&work.head, 1, shapes);
+        // First and last stage each hold the matrix that they share.
+        let network = scenario.model.transformer().filter(|_| layout.pp > 1);
+        if let Some(table) = network.and_then(|network| network.tied_table_parameters(layout.tp)) {
+            self.parameters.dense += table;
+            self.largest_layer = self.largest_layer.max(table);
+        }
+        if let Some(mtp) = work.mtp.as_ref().filter(|_| work.mtp_layers > 0) {
+            self.add_parameters(mtp, u64::from(work.mtp_layers), shapes);
+        }
+    }
+
+    fn add_parameters(&mut self, layer: &LayerWork, count: u64, shapes: &mut Vec<(u64, u64)>) {
+        let ShardParameters { dense, expert, .. } = layer.parameters;
+        self.parameters.dense += dense * count;
+        self.parameters.expert += expert * count;
+        self.largest_layer = self.largest_layer.max(dense + expert);
+        add_shapes(shapes, &layer.weight_shapes);
+    }
+}
+
+/// Activations of a stage, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct StageActivations {
+    /// Bytes that the layers of all chunks keep per microbatch.
+    pub(super) kept: u64,
     /// Bytes that the embedding keeps per microbatch.
     pub(super) embedding: u64,
     /// Bytes that head and loss keep per microbatch.
@@ -33,75 +117,57 @@ pub(super) struct Unsharded {
     pub(super) output: u64,
 }
 
-impl Unsharded {
-    /// Adds up the layers of `stage`, with embedding and head where it has them.
+impl StageActivations {
+    /// Activations of a stage's layers under a policy, where each sample of the work stands for `samples`.
     pub(super) fn of(
-        scenario: &TrainingScenario,
-        layout: &Layout,
-        work: &ModelWork,
-        stage: u32,
+        held: &StageLayers,
+        (work, samples): (&ModelWork, f64),
+        policy: Policy,
     ) -> Self {
-        let mut held = Self {
-            chunks: u64::from(layout.vpp),
-            ..Self::default()
-        };
-        let mut shapes = Vec::new();
-        let policy = Policy::of(scenario, layout);
-        let stages = layout.pp * layout.vpp;
-        for chunk in 0..layout.vpp {
-            let virtual_stage = chunk * layout.pp + stage;
-            for &kind in layers_of(layout, work, virtual_stage as usize) {
-                held.add_layer(&work.kinds[usize::from(kind)], policy, &mut shapes);
-            }
-            if virtual_stage == 0 {
-                held.add_parameters(&work.embedding);
-                held.embedding += work.embedding.kept.none.get();
-            }
-            if virtual_stage + 1 == stages {
-                held.add_head(scenario, layout, work);
-                add_shapes(&mut shapes, &work.head.weight_shapes);
-                if let Some(mtp) = &work.mtp {
-                    for _ in 0..work.mtp_layers {
-                        held.add_layer(mtp, policy, &mut shapes);
-                    }
-                }
+        let mut activations = Self::default();
+        for &(kind, count) in &held.kinds {
+            activations.add_layers(&work.kinds[usize::from(kind)], count, policy);
+        }
+        if held.has_embedding {
+            activations.embedding = work.embedding.kept.none.get();
+        }
+        if held.has_head {
+            activations.head = work.head.kept.none.get();
+            activations.head_transient = work.head.kept.transient.get();
+            if let Some(mtp) = work.mtp.as_ref().filter(|_| work.mtp_layers > 0) {
+                activations.add_layers(mtp, u64::from(work.mtp_layers), policy);
             }
         }
-        if stage + 1 < layout.pp {
-            held.output = work.residual_bytes();
+        if held.sends {
+            activations.output = work.residual_bytes();
         }
-        held.distinct_weights = shapes.iter().map(|(rows, columns)| rows * columns).sum();
-        held
+        if (samples - 1.0).abs() > 0.0 {
+            activations.scale(samples);
+        }
+        activations
     }
 
-    fn add_layer(&mut self, layer: &LayerWork, policy: Policy, shapes: &mut Vec<(u64, u64)>) {
-        self.add_parameters(layer);
-        add_shapes(shapes, &layer.weight_shapes);
+    fn scale(&mut self, samples: f64) {
+        for bytes in [
+            &mut self.kept,
+            &mut self.embedding,
+            &mut self.head,
+            &mut self.head_transient,
+            &mut self.working,
+            &mut self.layer,
+            &mut self.output,
+        ] {
+            *bytes = (*bytes as f64 * samples) as u64;
+        }
+    }
+
+    fn add_layers(&mut self, layer: &LayerWork, count: u64, policy: Policy) {
         let kept = policy.kept(layer);
-        self.kept += kept;
+        self.kept += kept * count;
         let none = layer.kept.none.get();
         let transient = layer.kept.transient.get();
         self.working = self.working.max(none.saturating_sub(kept) + transient);
         self.layer = self.layer.max(none.max(kept) + transient);
-    }
-
-    fn add_head(&mut self, scenario: &TrainingScenario, layout: &Layout, work: &ModelWork) {
-        self.add_parameters(&work.head);
-        self.head += work.head.kept.none.get();
-        self.head_transient += work.head.kept.transient.get();
-        // First and last stage each hold the matrix that they share.
-        let network = scenario.model.transformer().filter(|_| layout.pp > 1);
-        if let Some(table) = network.and_then(|network| network.tied_table_parameters(layout.tp)) {
-            self.parameters.dense += table;
-            self.largest_layer = self.largest_layer.max(table);
-        }
-    }
-
-    fn add_parameters(&mut self, layer: &LayerWork) {
-        self.parameters += layer.parameters;
-        self.largest_layer = self
-            .largest_layer
-            .max(layer.parameters.dense + layer.parameters.expert);
     }
 }
 
@@ -124,13 +190,17 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout) -> Self {
-        let element = layout.precision.storage_bytes();
+    pub(super) fn of(
+        scenario: &TrainingScenario,
+        precision: Precision,
+        (recompute, recomputed_share): (Recompute, f64),
+    ) -> Self {
+        let element = precision.storage_bytes();
         let autocast = scenario.stack.recipe.autocast && element < 4;
         Self {
-            recompute: layout.recompute,
+            recompute,
             selective: scenario.stack.selective,
-            recomputed_share: layout.recomputed_share,
+            recomputed_share,
             stream: if autocast { 4.0 / element as f64 } else { 1.0 },
         }
     }

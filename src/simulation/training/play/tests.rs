@@ -3,7 +3,7 @@
 use super::*;
 use crate::catalog::Catalog;
 use crate::des::Engine;
-use crate::simulation::training::layout;
+use crate::simulation::training::layout::Options;
 use crate::simulation::training::work::WorkSource;
 use crate::simulation::{LayoutRequest, TrainingScenario};
 use crate::stack::{PipelineSchedule, ZeroStage};
@@ -158,10 +158,9 @@ fn built(
 fn each_split(mut look: impl FnMut(&Split, &StepCosts, &mut Pricing)) {
     for split in splits() {
         let scenario = scenario(&split);
-        let layout = layout::candidates(&scenario)
-            .unwrap_or_else(|fault| panic!("{split:?}: {fault}"))
-            .swap_remove(0)
-            .layout;
+        let layout = Options::of(&scenario)
+            .and_then(|options| options.first())
+            .unwrap_or_else(|fault| panic!("{split:?}: {fault}"));
         let work = WorkSource::default().work(&scenario, &layout);
         let mut pricing =
             Pricing::new(&scenario.cluster, scenario.gpus).expect("the fabric holds them");

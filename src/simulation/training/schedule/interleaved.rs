@@ -7,23 +7,24 @@ pub(super) fn order(pipeline: PipelineSize, stage: u32, slots: &mut Vec<Slot>) {
         pipeline.microbatches * pipeline.chunks,
         warmup(pipeline, stage),
     );
-    let group = group_size(pipeline);
-    let forward = |k| {
-        let (microbatch, chunk) = position(pipeline, group, k);
+    let positions = positions(pipeline);
+    let forward = |k: u32| {
+        let (microbatch, chunk) = positions[k as usize];
         Slot {
             pass: Pass::Forward,
             microbatch,
             chunk,
         }
     };
-    let backward = |k| {
-        let (microbatch, chunk) = position(pipeline, group, k);
+    let backward = |k: u32| {
+        let (microbatch, chunk) = positions[k as usize];
         Slot {
             pass: Pass::Backward,
             microbatch,
             chunk: pipeline.chunks - 1 - chunk,
         }
     };
+    slots.reserve(2 * total as usize);
     slots.extend((0..warmup).map(forward));
     for k in warmup..total {
         slots.push(forward(k));
@@ -61,11 +62,21 @@ fn group_size(pipeline: PipelineSize) -> u32 {
     (stages..microbatches).find(fits).unwrap_or(microbatches)
 }
 
-/// Microbatch and chunk of the k-th pass: each group of `whole` microbatches goes through the first chunk, then
-/// through the second and so on.
-fn position(pipeline: PipelineSize, whole: u32, k: u32) -> (u32, u32) {
-    let group = k / (whole * pipeline.chunks);
-    let size = whole.min(pipeline.microbatches - group * whole);
-    let within = k - group * whole * pipeline.chunks;
-    (group * whole + within % size, within / size)
+/// Microbatch and chunk of every pass: each group of microbatches goes through the first chunk, then through the
+/// second and so on.
+fn positions(pipeline: PipelineSize) -> Vec<(u32, u32)> {
+    let PipelineSize {
+        chunks,
+        microbatches,
+        ..
+    } = pipeline;
+    let whole = group_size(pipeline);
+    let mut positions = Vec::with_capacity((microbatches * chunks) as usize);
+    for first in (0..microbatches).step_by(whole as usize) {
+        let group = first..microbatches.min(first + whole);
+        for chunk in 0..chunks {
+            positions.extend(group.clone().map(|microbatch| (microbatch, chunk)));
+        }
+    }
+    positions
 }

@@ -4,9 +4,11 @@ mod gpipe;
 mod interleaved;
 mod one_f_one_b;
 mod slot;
+mod static_order;
 mod zb_h1;
 
 pub(crate) use slot::{Pass, PipelineSize, Slot};
+pub(crate) use static_order::{StagePass, StaticOrders};
 
 use crate::stack::PipelineSchedule;
 

@@ -1,7 +1,7 @@
 //! Passes of a pipeline stage, in the terms that all schedules share.
 
 /// A pass of one microbatch through one chunk of a stage's layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pass {
     /// Forward.
     Forward,
@@ -25,7 +25,7 @@ pub(crate) struct Slot {
 }
 
 /// Stages, chunks and microbatches of a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PipelineSize {
     /// Stages.
     pub stages: u32,

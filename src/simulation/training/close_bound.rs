@@ -1,0 +1,255 @@
+//! Lower bounds on the step of a layout that is priced: one from sums over its stages, one from a walk over all passes.
+
+use crate::model::ShardParameters;
+use crate::simulation::Infeasible;
+use crate::simulation::training::costs::StepCosts;
+use crate::simulation::training::data_parallel_cost::ReplicaCosts;
+use crate::simulation::training::group_bound::bound;
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::schedule::{Pass, PipelineSize, StaticOrders};
+use crate::simulation::training::stage_times::{StageTimes, in_order, index_of};
+use crate::simulation::training::walk::{self, StageEnds};
+use crate::stack::PipelineSchedule;
+use crate::units::SimDuration;
+
+impl StepCosts<'_> {
+    /// Lower bound from sums over each stage.
+    ///
+    /// # Errors
+    /// If a requested collective cannot run on this network.
+    pub(super) fn bound_of_sums(&self, pricing: &mut Pricing) -> Result<SimDuration, Infeasible> {
+        let mut replicas = self.replicas(pricing);
+        let times = StageTimes::of(self, &mut replicas)?;
+        let ends = Sums {
+            costs: self,
+            times: &times,
+        }
+        .stages();
+        self.bound_behind(&ends, &mut replicas)
+    }
+
+    /// Lower bound from a walk over all passes: the step as if nothing shared a link.
+    ///
+    /// # Errors
+    /// If a requested collective cannot run on this network.
+    pub(super) fn close_bound(
+        &self,
+        pricing: &mut Pricing,
+        orders: &mut StaticOrders,
+    ) -> Result<SimDuration, Infeasible> {
+        let mut replicas = self.replicas(pricing);
+        let times = StageTimes::of(self, &mut replicas)?;
+        let passes = orders.of(self.layout.schedule, self.pipeline());
+        let ends = walk::stages(self, &times, &passes);
+        self.bound_behind(&ends, &mut replicas)
+    }
+
+    fn replicas<'b>(&'b self, pricing: &'b mut Pricing) -> ReplicaCosts<'b> {
+        ReplicaCosts {
+            scenario: self.scenario,
+            layout: self.layout,
+            pricing,
+        }
+    }
+
+    pub(super) fn pipeline(&self) -> PipelineSize {
+        PipelineSize {
+            stages: self.layout.pp,
+            chunks: self.layout.vpp,
+            microbatches: self.layout.microbatches,
+        }
+    }
+
+    /// Bound of a step whose stages end their passes then: behind them reductions that do not overlap, the norm, the
+    /// optimizer, gathers that do not overlap, the host.
+    fn bound_behind(
+        &self,
+        stages: &[StageEnds],
+        replicas: &mut ReplicaCosts<'_>,
+    ) -> Result<SimDuration, Infeasible> {
+        let layout = self.layout;
+        let tied = replicas.tied_embedding()?.time.as_secs_f64();
+        let (mut done, mut updated): (f64, f64) = (0.0, 0.0);
+        for (stage, ends) in (0..).zip(stages) {
+            let mut held = ShardParameters::default();
+            for chunk in self.chunks(stage) {
+                held += chunk.parameters();
+            }
+            let mut end = ends.passes;
+            if !self.overlap.gradients && !self.reduces_each() {
+                end += replicas.gradients(held)?.time.as_secs_f64();
+            }
+            end += replicas.partial(held)?.time.as_secs_f64();
+            if stage == 0 || stage + 1 == layout.pp {
+                end += tied;
+            }
+            done = done.max(end).max(ends.reductions);
+            let mut update = replicas.optimizer(held).0.as_secs_f64();
+            if self.shards_optimizer() && !self.overlap.parameters && !self.gathers_each() {
+                update += replicas.parameters(held)?.time.as_secs_f64();
+            }
+            updated = updated.max(update);
+        }
+        let norm = replicas.norm()?.time.as_secs_f64();
+        let host = self.scenario.host().step.as_secs_f64();
+        Ok(bound(done + norm + updated + host))
+    }
+}
+
+/// Sums over the passes of each stage.
+struct Sums<'a> {
+    costs: &'a StepCosts<'a>,
+    times: &'a StageTimes,
+}
+
+/// Sums over one stage.
+#[derive(Clone, Copy, Debug, Default)]
+struct StageSum {
+    /// Seconds of all its passes.
+    busy: f64,
+    issue: f64,
+    /// Seconds of the overlapped gathers and reductions of all passes.
+    gathers: f64,
+    reductions: f64,
+    /// Reduction of the bucket that is made last.
+    last_reduction: f64,
+    /// Gathering of the first bucket, before the first pass.
+    first_gather: f64,
+    /// First pass of the first microbatch, and last one of the last.
+    first_pass: f64,
+    last_pass: f64,
+}
+
+impl Sums<'_> {
+    /// A stage begins behind the first passes of the stages before it, works through all its passes, and what it
+    /// hands back still passes those stages. Its gathers and reductions take turns; all gathers that are ahead of the
+    /// first microbatch come before any reduction behind the last, and a reduction follows the last pass.
+    fn stages(&self) -> Vec<StageEnds> {
+        let layout = self.costs.layout;
+        let connected = self.costs.waits_for_stages();
+        let hides_return = layout.schedule == PipelineSchedule::ZbH1;
+        let waits_for_sends = layout.pp > 1 && !self.costs.overlap.pipeline;
+        let send = if layout.pp > 1 { self.times.send } else { 0.0 };
+        let mut ends = Vec::with_capacity(layout.pp as usize);
+        let (mut there, mut back, mut longest) = (0.0, 0.0, 0.0_f64);
+        for stage in 0..layout.pp {
+            let mut sum = self.stage(stage as usize);
+            if waits_for_sends {
+                let ends = u8::from(stage == 0) + u8::from(stage + 1 == layout.pp);
+                let sends = 2.0 * f64::from(layout.vpp) - f64::from(ends);
+                sum.busy += sends * send * f64::from(layout.microbatches);
+            }
+            let from = if connected {
+                f64::max(there, sum.first_gather)
+            } else {
+                sum.first_gather
+            };
+            let passes = (from + sum.busy).max(sum.issue);
+            let mut reductions = 0.0;
+            if sum.reductions > 0.0 {
+                reductions = (sum.gathers + sum.reductions).max(passes + sum.last_reduction);
+            }
+            if connected && !hides_return {
+                longest = longest.max(passes + back);
+            }
+            ends.push(StageEnds { passes, reductions });
+            there = from + sum.first_pass + send;
+            let sent = if waits_for_sends && stage == 0 {
+                0.0
+            } else {
+                send
+            };
+            back += sum.last_pass + sent;
+        }
+        ends[0].passes = ends[0].passes.max(longest);
+        ends
+    }
+
+    fn stage(&self, stage: usize) -> StageSum {
+        let layout = self.costs.layout;
+        let split = layout.schedule == PipelineSchedule::ZbH1;
+        let kinds: &[Pass] = if split {
+            &[Pass::Forward, Pass::BackwardInput, Pass::BackwardWeight]
+        } else {
+            &[Pass::Forward, Pass::Backward]
+        };
+        let mut sum = StageSum::default();
+        let count = self.times.class_of.len();
+        let mut known: Option<(u32, StageSum)> = None;
+        for virtual_stage in (stage..count).step_by(layout.pp as usize) {
+            let class = self.times.class_of[virtual_stage];
+            let chunk = match known {
+                Some((of, chunk)) if of == class => chunk,
+                Some(_) | None => self.chunk(class, kinds),
+            };
+            known = Some((class, chunk));
+            sum.busy += chunk.busy;
+            sum.issue += chunk.issue;
+            sum.gathers += chunk.gathers;
+            sum.reductions += chunk.reductions;
+            if virtual_stage == stage {
+                let StageSum {
+                    last_reduction,
+                    first_gather,
+                    first_pass,
+                    last_pass,
+                    ..
+                } = chunk;
+                sum = StageSum {
+                    last_reduction,
+                    first_gather,
+                    first_pass,
+                    last_pass,
+                    ..sum
+                };
+            }
+        }
+        sum
+    }
+
+    /// Sums of a chunk over all microbatches.
+    fn chunk(&self, class: u32, kinds: &[Pass]) -> StageSum {
+        let times = self.times;
+        let class = &times.classes[class as usize];
+        let microbatches = self.costs.layout.microbatches;
+        let single = microbatches == 1;
+        // Microbatches that are the first, the last, or neither.
+        let mut of = vec![(1.0, true, single)];
+        if !single {
+            of.push((1.0, false, true));
+            of.push((f64::from(microbatches - 2), false, false));
+        }
+        let (gather, reduction) = class.buckets.iter().fold((0.0, 0.0), |sum, bucket| {
+            (sum.0 + bucket.gather, sum.1 + bucket.reduction)
+        });
+        let mut sum = StageSum::default();
+        for &pass in kinds {
+            sum.issue += class.whole[index_of(pass)].issue * f64::from(microbatches);
+            for &(count, first, last) in &of {
+                let around = times.around(pass, first, last);
+                sum.busy += count * times.seconds(class, pass, first, last);
+                sum.gathers += if around.gathers { count * gather } else { 0.0 };
+                sum.reductions += if around.reduces {
+                    count * reduction
+                } else {
+                    0.0
+                };
+            }
+        }
+        sum.first_pass = times.seconds(class, Pass::Forward, true, single);
+        let back = kinds[1];
+        sum.last_pass = times.seconds(class, back, single, true);
+        let makes_gradients = kinds[kinds.len() - 1];
+        if let (Some(first), true) = (
+            class.buckets.first(),
+            times.around(makes_gradients, single, true).reduces,
+        ) {
+            sum.last_reduction = first.reduction;
+        }
+        if times.around(Pass::Forward, true, single).gathers {
+            sum.first_gather =
+                class.buckets[in_order(0, class.buckets.len(), Pass::Forward)].gather;
+        }
+        sum
+    }
+}

@@ -1,0 +1,183 @@
+//! Which layouts fit in a GPU's memory, and with how much recomputation.
+
+use std::sync::Arc;
+
+use crate::simulation::training::memory::{self, Load};
+use crate::simulation::training::work::{ModelWork, WorkSource};
+use crate::simulation::{Infeasible, Layout, MemoryFootprint, TrainingScenario};
+use crate::stack::Recompute;
+use crate::units::Bytes;
+
+/// A layout that fits in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Fitting {
+    pub(super) layout: Layout,
+    pub(super) work: Arc<ModelWork>,
+    pub(super) memory: MemoryFootprint,
+}
+
+/// Recomputation in a layout: a policy, and the share of the layers that full recomputation covers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Repeats {
+    pub(super) policy: Recompute,
+    pub(super) share: f64,
+}
+
+impl Repeats {
+    /// The least that a search may choose: what is asked for, or else none.
+    pub(super) fn of(scenario: &TrainingScenario, policies: &[Recompute]) -> Self {
+        match policies {
+            [policy] => Self {
+                policy: *policy,
+                share: scenario.layout.recomputed_share.unwrap_or(1.0),
+            },
+            _ => Self {
+                policy: Recompute::None,
+                share: 1.0,
+            },
+        }
+    }
+}
+
+/// Parts of the layers, as frameworks take a number of layers.
+const PARTS: u32 = 16;
+
+/// What recomputation makes layouts fit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit<'a> {
+    pub(super) scenario: &'a TrainingScenario,
+    /// Policies to choose from, cheapest in time first.
+    pub(super) policies: &'a [Recompute],
+}
+
+/// A batch on the GPUs of a layout.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batch<'a> {
+    /// Work of a microbatch, each sample of which stands for `samples`.
+    pub(super) work: &'a ModelWork,
+    pub(super) samples: f64,
+    pub(super) microbatches: u32,
+}
+
+impl Fit<'_> {
+    /// The ways in which a batch fits in any of some layouts. Where nothing has to be recomputed there is no other;
+    /// full recomputation that is chosen covers the fewest layers that it has to.
+    pub(super) fn of(&self, layouts: &[memory::Stages], batch: Batch<'_>) -> Vec<Repeats> {
+        let mut ways = Vec::new();
+        for &policy in self.policies {
+            let Some(share) = self.share(layouts, batch, policy) else {
+                continue;
+            };
+            ways.push(Repeats { policy, share });
+            if policy == Recompute::None {
+                break;
+            }
+        }
+        ways
+    }
+
+    /// Whether a batch fits in any of some layouts with any of the policies.
+    pub(super) fn any(&self, layouts: &[memory::Stages], batch: Batch<'_>) -> bool {
+        let share = self.scenario.layout.recomputed_share.unwrap_or(1.0);
+        let mut most_first = self.policies.iter().rev();
+        most_first.any(|&policy| self.fits(layouts, batch, Repeats { policy, share }))
+    }
+
+    fn fits(&self, layouts: &[memory::Stages], batch: Batch<'_>, repeats: Repeats) -> bool {
+        let load = Load {
+            recompute: repeats.policy,
+            recomputed_share: repeats.share,
+            microbatches: batch.microbatches,
+            samples: batch.samples,
+        };
+        let mut stages = layouts.iter();
+        stages.any(|stages| stages.fit(self.scenario, batch.work, load))
+    }
+
+    /// Least share of the layers with which a batch fits in any layout under a policy.
+    fn share(
+        &self,
+        layouts: &[memory::Stages],
+        batch: Batch<'_>,
+        policy: Recompute,
+    ) -> Option<f64> {
+        let fits = |share| self.fits(layouts, batch, Repeats { policy, share });
+        let asked = self.scenario.layout.recomputed_share.unwrap_or(1.0);
+        if !fits(asked) {
+            return None;
+        }
+        if policy != Recompute::Full || self.policies.len() == 1 {
+            return Some(asked);
+        }
+        let (mut low, mut high) = (0, PARTS);
+        while high - low > 1 {
+            let middle = u32::midpoint(low, high);
+            if fits(f64::from(middle) / f64::from(PARTS)) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Some(f64::from(high) / f64::from(PARTS))
+    }
+}
+
+/// Bytes that the largest layer keeps of a microbatch while its backward pass runs.
+pub(super) fn layer_bytes(work: &ModelWork) -> u64 {
+    let layers = work.kinds.iter().map(|layer| layer.kept.none.get());
+    layers.max().unwrap_or(0)
+}
+
+/// The layout that needs least memory, of those that do not fit.
+#[derive(Debug, Default)]
+pub(super) struct Roomiest(Option<(Bytes, Layout)>);
+
+impl Roomiest {
+    /// Considers a layout with each policy.
+    pub(super) fn add(
+        &mut self,
+        scenario: &TrainingScenario,
+        source: &mut WorkSource,
+        mut layout: Layout,
+        policies: &[Recompute],
+    ) {
+        let work = source.work(scenario, &layout);
+        for &policy in policies {
+            layout.recompute = policy;
+            let needed = memory::peak(scenario, &layout, &work).total();
+            if self.0.as_ref().is_none_or(|(least, _)| needed < *least) {
+                self.0 = Some((needed, layout.clone()));
+            }
+        }
+    }
+
+    /// The reason, if there is such a layout.
+    pub(super) fn over(self, scenario: &TrainingScenario) -> Option<Infeasible> {
+        let (needed, layout) = self.0?;
+        Some(Infeasible::OutOfMemory {
+            needed,
+            available: scenario.gpu.memory,
+            layout: in_words(&layout),
+        })
+    }
+}
+
+/// Layout in the words of its axes: `tp 8, pp 4, dp 2, micro batch 1, zero 1, recompute none`.
+fn in_words(layout: &Layout) -> String {
+    let optional = |name: &str, size: u32| match size {
+        1 => String::new(),
+        size => format!(", {name} {size}"),
+    };
+    format!(
+        "tp {}, pp {}, dp {}{}{}{}, micro batch {}, zero {}, recompute {}",
+        layout.tp,
+        layout.pp,
+        layout.dp,
+        optional("cp", layout.cp),
+        optional("ep", layout.ep),
+        optional("etp", layout.etp),
+        layout.micro_batch,
+        layout.zero,
+        layout.recompute
+    )
+}

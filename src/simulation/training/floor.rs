@@ -1,0 +1,158 @@
+//! Least times of layers under one sharding, whatever the microbatch: what a search can rule out before it measures.
+//!
+//! Kernels take what every launch takes, and what grows with the tokens ([`least_time`]); communications what
+//! their bytes take at line rate. A time per sample that was taken of many samples is the least per sample of any
+//! fewer.
+
+use crate::kernel::{KernelContext, least_time};
+use crate::model::{CommGroup, CommOp, LoweredLayer, Operator, Shard, lower};
+use crate::simulation::TrainingScenario;
+
+/// One communication of a pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LeastCommunication {
+    pub(super) op: CommOp,
+    pub(super) group: CommGroup,
+    /// Bytes of one sample.
+    pub(super) bytes: f64,
+    /// Whether a matrix product may hide it.
+    pub(super) overlappable: bool,
+}
+
+/// Least work of one pass of one layer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LeastPass {
+    /// Kernels.
+    pub(super) kernels: f64,
+    /// Calls of the host.
+    pub(super) calls: f64,
+    /// Seconds of a microbatch, whatever its size.
+    pub(super) fixed: f64,
+    /// Seconds of each sample.
+    pub(super) growing: f64,
+    /// Seconds of attention among them.
+    pub(super) attention: f64,
+    pub(super) communications: Vec<LeastCommunication>,
+}
+
+/// Least work of one layer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LeastLayer {
+    pub(super) forward: LeastPass,
+    /// Gradients of inputs.
+    pub(super) backward_input: LeastPass,
+    /// Gradients of weights.
+    pub(super) backward_weight: LeastPass,
+    /// What selective recomputation repeats.
+    pub(super) selective: LeastPass,
+}
+
+/// Least work of a model under one sharding, for microbatches up to the one it was taken of.
+#[derive(Clone, Debug)]
+pub(super) struct LeastWork {
+    /// Factor by which a size per sample is no more than exact, where parts of the microbatch were rounded up.
+    pub(super) exact: f64,
+    pub(super) kinds: Vec<LeastLayer>,
+    /// Layers of each kind.
+    pub(super) counts: Vec<u32>,
+    pub(super) embedding: LeastLayer,
+    pub(super) head: LeastLayer,
+    pub(super) mtp: Option<LeastLayer>,
+}
+
+impl LeastWork {
+    /// Least work of microbatches up to the shard's.
+    pub(super) fn of(scenario: &TrainingScenario, shard: &Shard, context: &KernelContext) -> Self {
+        let lowered = lower(&scenario.model, shard);
+        let exact = 1.0 - rounding(scenario, shard);
+        let least = |layer: &LoweredLayer| {
+            let pass = |operators: &[Operator]| least_pass(operators, context, shard, exact);
+            LeastLayer {
+                forward: pass(&layer.forward),
+                backward_input: pass(&layer.backward_input),
+                backward_weight: pass(&layer.backward_weight),
+                selective: LeastPass {
+                    communications: Vec::new(),
+                    ..pass(&layer.selective)
+                },
+            }
+        };
+        let mut counts = vec![0; lowered.layer_kinds.len()];
+        for &kind in &lowered.sequence {
+            counts[usize::from(kind)] += 1;
+        }
+        Self {
+            exact,
+            kinds: lowered.layer_kinds.iter().map(least).collect(),
+            counts,
+            embedding: least(&lowered.embedding),
+            head: least(&lowered.head),
+            mtp: lowered.mtp.as_ref().map(least),
+        }
+    }
+}
+
+/// Largest share by which a size of this microbatch may be rounded up over its exact part: one in as many as it has.
+fn rounding(scenario: &TrainingScenario, shard: &Shard) -> f64 {
+    let Some(network) = scenario.model.transformer() else {
+        return 0.0;
+    };
+    let tp = u64::from(shard.tp);
+    let tokens =
+        u64::from(shard.micro_batch) * u64::from(shard.seq_len).div_ceil(u64::from(shard.cp));
+    let one_in = |whole: u64, parts: u64| {
+        if whole.is_multiple_of(parts) {
+            0.0
+        } else {
+            1.0 / whole.div_ceil(parts) as f64
+        }
+    };
+    // Logits of masked tokens are a fraction of them, rounded up.
+    let masked = if shard.masked_head {
+        32.0 / tokens as f64
+    } else {
+        0.0
+    };
+    let experts = network.moe.map_or(0.0, |moe| {
+        let rows = tokens.div_ceil(tp) * u64::from(moe.experts_per_token) * u64::from(shard.etp);
+        one_in(rows, u64::from(moe.experts).div_ceil(u64::from(shard.ep)))
+    });
+    (one_in(tokens, tp) + masked + experts).min(1.0)
+}
+
+fn least_pass(
+    operators: &[Operator],
+    context: &KernelContext,
+    shard: &Shard,
+    exact: f64,
+) -> LeastPass {
+    let samples = f64::from(shard.micro_batch);
+    let mut pass = LeastPass::default();
+    for operator in operators {
+        if let Operator::Comm {
+            op,
+            group,
+            bytes,
+            overlappable,
+        } = *operator
+        {
+            pass.communications.push(LeastCommunication {
+                op,
+                group,
+                bytes: bytes.as_f64() / samples * exact,
+                overlappable,
+            });
+            continue;
+        }
+        let least = least_time(operator, context);
+        let growing = least.growing / samples * exact;
+        pass.growing += growing;
+        if let Operator::Attention { .. } = operator {
+            pass.attention += growing;
+        }
+        pass.kernels += f64::from(least.kernels);
+        pass.calls += f64::from(least.calls);
+        pass.fixed += least.launched;
+    }
+    pass
+}

@@ -1,0 +1,292 @@
+//! The search against what its axes take explicitly.
+
+use super::*;
+use crate::catalog::Catalog;
+use crate::model::Architecture;
+use crate::simulation::random::{GOLDEN, mixed};
+use crate::simulation::training::cache::Served;
+use crate::simulation::training::request;
+use crate::simulation::{LayoutRequest, Scratch, StepReport, simulate_training};
+use crate::stack::PipelineSchedule;
+
+/// Draws of one job.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        (mixed(self.0) % bound as u64) as usize
+    }
+
+    fn of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.below(values.len())]
+    }
+}
+
+const GPUS: [(&str, &[u32]); 6] = [
+    ("a100-80gb-pcie", &[1, 2, 8, 16]),
+    ("a100-40gb-sxm", &[2, 4, 8, 16]),
+    ("h100-sxm", &[1, 4, 8, 24]),
+    ("b200", &[2, 8, 16]),
+    ("gb200", &[4, 12, 36]),
+    ("mi300x", &[1, 3, 8]),
+];
+/// Models with the layers that they are cut to; 0: all.
+const MODELS: [(&str, u32); 11] = [
+    ("gpt2-small", 0),
+    ("gpt3-1.3b", 6),
+    ("llama3-8b", 5),
+    ("llama2-70b", 3),
+    ("mixtral-8x7b", 4),
+    ("deepseek-v2-lite", 5),
+    ("bert-large", 7),
+    ("nemotron-h-8b", 0),
+    ("vit-l16", 0),
+    ("t5-large", 0),
+    ("dit-xl-2", 0),
+];
+const STACKS: [&str; 6] = [
+    "current",
+    "current",
+    "torchtitan",
+    "megatron-2023",
+    "megatron-2021",
+    "fsdp-2024",
+];
+
+/// A small job drawn by its number.
+fn job(number: u64) -> TrainingScenario {
+    let mut draws = Draws(mixed(number));
+    let catalog = Catalog::builtin();
+    let (gpu, gpus) = draws.of(&GPUS);
+    let (model, layers) = draws.of(&MODELS);
+    let gpu = &catalog.gpus[gpu];
+    let mut model = (*catalog.models[model]).clone();
+    if let (1.., Architecture::Transformer(network)) = (layers, &mut model.architecture) {
+        network.layers = layers;
+    }
+    let mut job = TrainingScenario::new(
+        model,
+        gpu.clone(),
+        catalog.clusters[&gpu.cluster].clone(),
+        catalog.stacks[draws.of(&STACKS)].clone(),
+    );
+    job.gpus = draws.of(gpus);
+    job.workload.global_batch = draws.of(&[1, 2, 3, 6, 8, 16, 24]);
+    let seq_len = draws.of(&[512, 1024, 2048, 4096]);
+    job.workload.seq_len = job.model.fixed_tokens().unwrap_or(seq_len);
+    job
+}
+
+/// A request with every axis given, each value whatever the axis takes; few of them can run.
+fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
+    let sizes = [1, 1, 1, 2, 2, 3, 4, 8];
+    let batch = job.workload.global_batch;
+    let schedule = draws.of(PipelineSchedule::ALL);
+    let vpp = if schedule == PipelineSchedule::Interleaved {
+        2 + draws.below(3) as u32
+    } else {
+        1
+    };
+    let moe = job
+        .model
+        .transformer()
+        .is_some_and(|network| network.moe.is_some());
+    let experts = |draws: &mut Draws| if moe { draws.of(&sizes) } else { 1 };
+    LayoutRequest {
+        tp: Some(draws.of(&sizes)),
+        pp: Some(draws.of(&sizes)),
+        cp: Some(draws.of(&sizes)),
+        ep: Some(experts(draws)),
+        etp: Some(experts(draws)),
+        vpp: Some(vpp),
+        micro_batch: Some(1 + draws.below(batch as usize) as u32),
+        zero: Some(draws.of(ZeroStage::ALL)),
+        sequence_parallel: Some(draws.below(2) == 1),
+        recompute: Some(draws.of(Recompute::ALL)),
+        schedule: Some(schedule),
+        ..LayoutRequest::default()
+    }
+}
+
+/// A request with one axis given.
+fn single(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
+    let all = pinned(draws, job);
+    let none = LayoutRequest::default();
+    match draws.below(9) {
+        0 => LayoutRequest { tp: all.tp, ..none },
+        1 => LayoutRequest { pp: all.pp, ..none },
+        2 => LayoutRequest { cp: all.cp, ..none },
+        3 => LayoutRequest {
+            zero: all.zero,
+            ..none
+        },
+        4 => LayoutRequest {
+            schedule: all.schedule,
+            ..none
+        },
+        5 => LayoutRequest {
+            micro_batch: all.micro_batch,
+            ..none
+        },
+        6 => LayoutRequest {
+            recompute: all.recompute,
+            ..none
+        },
+        7 => LayoutRequest {
+            sequence_parallel: all.sequence_parallel,
+            ..none
+        },
+        _ => LayoutRequest {
+            ep: all.ep,
+            etp: all.etp,
+            ..none
+        },
+    }
+}
+
+fn simulated(
+    job: &TrainingScenario,
+    layout: LayoutRequest,
+    scratch: &mut Scratch,
+) -> Result<StepReport, Infeasible> {
+    let job = TrainingScenario {
+        layout,
+        ..job.clone()
+    };
+    simulate_training(&job, scratch)
+}
+
+/// Panics if a request gives a faster step than `auto`, or one where `auto` finds none.
+fn check(
+    number: u64,
+    auto: &Result<StepReport, Infeasible>,
+    asked: &LayoutRequest,
+    explicit: &Result<StepReport, Infeasible>,
+) {
+    let Ok(explicit) = explicit else {
+        return;
+    };
+    let fastest = auto
+        .as_ref()
+        .map_or(SimDuration::ZERO, StepReport::step_time);
+    assert!(
+        auto.is_ok() && fastest <= explicit.step_time(),
+        "job {number}: auto takes {:?}, {asked:?} takes {:?} by {:?}",
+        auto.as_ref()
+            .map(|report| (report.step_time(), &report.layout)),
+        explicit.step_time(),
+        explicit.layout
+    );
+}
+
+/// Jobs against so many layouts with every axis and requests with one axis; gives how many layouts ran.
+fn compare(jobs: std::ops::Range<u64>, layouts: u32, requests: u32) -> u32 {
+    let mut scratch = Scratch::default();
+    let mut ran = 0;
+    for number in jobs {
+        let job = job(number);
+        let auto = simulated(&job, LayoutRequest::default(), &mut scratch);
+        let mut draws = Draws(!mixed(number));
+        for place in 0..layouts + requests {
+            let asked = if place < layouts {
+                pinned(&mut draws, &job)
+            } else {
+                single(&mut draws, &job)
+            };
+            let explicit = simulated(&job, asked.clone(), &mut scratch);
+            ran += u32::from(explicit.is_ok());
+            check(number, &auto, &asked, &explicit);
+        }
+    }
+    ran
+}
+
+#[test]
+fn no_explicit_layout_is_faster_than_auto() {
+    // Of each job's 150 layouts and five requests a few divide the job, are offered and fit.
+    let ran = compare(0..200, 150, 5);
+    assert!(ran > 1_000, "{ran}");
+}
+
+#[test]
+#[ignore = "some minutes"]
+fn no_explicit_layout_is_faster_than_auto_at_length() {
+    assert!(compare(200..1_000, 2_000, 20) > 50_000);
+}
+
+/// Bounds on the only layout of a job, by what they know, with its step.
+fn bounds(job: &TrainingScenario, scratch: &mut Scratch) -> Option<([SimDuration; 4], Choice)> {
+    request::check(job).ok()?;
+    let Served {
+        source,
+        pricing,
+        timeline,
+        orders,
+    } = scratch.training.serve(job).ok()?;
+    let choice = fastest(job, source, (pricing, timeline, orders)).ok()?;
+    let mut search = Search::of(job, source, (pricing, timeline, orders)).ok()?;
+    search.closing = search.closing_seconds().ok()?;
+    let groups = search.groups[0];
+    let layout = &choice.fitting.layout;
+    let ways = [Repeats {
+        policy: layout.recompute,
+        share: layout.recomputed_share,
+    }];
+    let (bound, _) = search.group_bound(&groups, layout.micro_batch)?;
+    let of_groups = bound.step(layout.micro_batch, &ways);
+    let pipeline = search.pipelines(groups.pp)?.all[0].clone();
+    let plain = Layout {
+        recompute: Recompute::None,
+        ..layout.clone()
+    };
+    let sums = search
+        .priced((0, layout.micro_batch), &plain)?
+        .stages(&pipeline, groups.pp);
+    let middle = search.middle(layout);
+    let of_stages = sums.step(
+        (job, layout),
+        (&ways, &middle),
+        search.closing,
+        search.pricing,
+    );
+    let costs = StepCosts::of(job, layout, &choice.fitting.work, search.pricing).ok()?;
+    let of_sums = costs.bound_of_sums(search.pricing).ok()?;
+    let of_walk = costs
+        .close_bound(search.pricing, &mut search.orders.passes)
+        .ok()?;
+    Some(([of_groups, of_stages, of_sums, of_walk], choice))
+}
+
+#[test]
+fn no_bound_is_above_the_step() {
+    let mut scratch = Scratch::default();
+    let (mut ran, mut slack) = (0, [0.0; 4]);
+    for number in 0..300 {
+        let mut job = job(number);
+        let mut draws = Draws(mixed(number));
+        for _ in 0..60 {
+            job.layout = pinned(&mut draws, &job);
+            let Some((bounds, choice)) = bounds(&job, &mut scratch) else {
+                continue;
+            };
+            let step = choice.step.time();
+            ran += 1;
+            for (place, bound) in bounds.into_iter().enumerate() {
+                slack[place] += 1.0 - bound.as_secs_f64() / step.as_secs_f64();
+                assert!(
+                    bound <= step,
+                    "job {number}, bound {place} of {bounds:?} on {step:?}: {:?} {:?}",
+                    job.gpu.name,
+                    choice.fitting.layout
+                );
+            }
+        }
+    }
+    let mean = slack.map(|sum| sum / f64::from(ran));
+    // The walk leaves out no more than shared links.
+    assert!(
+        ran > 400 && mean[2] < 0.1 && mean[3] < 0.02,
+        "{ran} {mean:?}"
+    );
+}

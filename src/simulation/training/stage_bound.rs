@@ -1,0 +1,546 @@
+//! Lower bound on the step of a layout whose layers are priced, from sums over its stages.
+
+use std::sync::Arc;
+
+use crate::collective::{CollectiveOp, GroupPattern};
+use crate::memo::Memo;
+use crate::model::ShardParameters;
+use crate::simulation::training::data_parallel_cost::ReplicaCosts;
+use crate::simulation::training::data_parallel_play::MOST_GATHERS;
+use crate::simulation::training::fit::Repeats;
+use crate::simulation::training::group_bound::bound;
+use crate::simulation::training::layout::Pipeline;
+use crate::simulation::training::parameters::{Replicas, shards_gradients};
+use crate::simulation::training::passes::{LayerCost, LayerCosts, PassCost};
+use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::schedule::{self, Pass, PipelineSize, Slot};
+use crate::simulation::training::work::ModelWork;
+use crate::simulation::{Layout, StepPart, TimeShares, TrainingScenario};
+use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
+use crate::units::SimDuration;
+
+/// Seconds and parameters of layers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stretch {
+    forward: f64,
+    input: f64,
+    weight: f64,
+    /// Forward passes that recomputation may repeat in full, and what it repeats of them selectively.
+    again: f64,
+    selective: f64,
+    issue: f64,
+    dense: f64,
+    expert: f64,
+    /// Reducing their gradients and gathering their parameters twice, layer by layer, and what that slows the kernels.
+    sharded: f64,
+    slowed: f64,
+}
+
+impl Stretch {
+    /// A layer; `selective` is the same with selective recomputation, where that may be asked for.
+    fn of(layer: &LayerCost, selective: Option<&LayerCost>, kernels: f64) -> Self {
+        let seconds = |pass: &PassCost| slowed(&pass.parts, kernels);
+        let input = seconds(&layer.backward_input);
+        Self {
+            forward: seconds(&layer.forward),
+            input,
+            weight: seconds(&layer.backward_weight),
+            again: 0.0,
+            selective: selective.map_or(0.0, |layer| seconds(&layer.backward_input) - input),
+            issue: (layer.forward.issue + layer.backward.issue).as_secs_f64(),
+            dense: layer.parameters.dense as f64,
+            expert: layer.parameters.expert as f64,
+            sharded: 0.0,
+            slowed: 0.0,
+        }
+    }
+
+    fn plus(self, other: Self, times: f64) -> Self {
+        Self {
+            forward: self.forward + other.forward * times,
+            input: self.input + other.input * times,
+            weight: self.weight + other.weight * times,
+            again: self.again + other.again * times,
+            selective: self.selective + other.selective * times,
+            issue: self.issue + other.issue * times,
+            dense: self.dense + other.dense * times,
+            expert: self.expert + other.expert * times,
+            sharded: self.sharded + other.sharded * times,
+            slowed: self.slowed + other.slowed * times,
+        }
+    }
+
+    /// Backward pass for the gradients of the inputs, with what is recomputed before it.
+    fn input(&self, repeats: Repeats) -> f64 {
+        self.input
+            + match repeats.policy {
+                Recompute::None => 0.0,
+                Recompute::Selective => self.selective,
+                Recompute::Full => self.again * repeats.share,
+            }
+    }
+
+    fn backward(&self, repeats: Repeats) -> f64 {
+        self.input(repeats) + self.weight
+    }
+}
+
+/// Seconds of a pass whose kernels take so many times as long.
+pub(super) fn slowed(parts: &TimeShares, kernels: f64) -> f64 {
+    let slowed = parts[StepPart::Compute] + parts[StepPart::Recompute];
+    (parts.total() - slowed).as_secs_f64() + slowed.as_secs_f64() * kernels
+}
+
+/// Layers of a microbatch that recompute nothing, added up front to back.
+#[derive(Clone, Debug)]
+pub(super) struct PricedLayers {
+    /// Before each layer: the layers in front of it, without the embedding.
+    before: Vec<Stretch>,
+    embedding: Stretch,
+    head: Stretch,
+    times: Times,
+}
+
+/// Passes of the last stage from its first backward pass to the last one of the last virtual stage, by chunk; a last,
+/// smaller microbatch counts its share.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Middle {
+    chunks: Vec<MiddleChunk>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct MiddleChunk {
+    forward: f64,
+    /// Passes for the gradients of the inputs, and of the weights.
+    input: f64,
+    weight: f64,
+}
+
+/// Middles that were counted, whatever the job.
+pub(super) type Middles = Memo<(PipelineSchedule, PipelineSize, (u32, u32)), Arc<Middle>, 8192>;
+
+/// Most passes that are looked at; where there are more, the way there and back is little of the step.
+const MOST_PASSES: u32 = 2048;
+
+impl Middle {
+    /// Passes in the order of a schedule whose last microbatch has this share of a full one's samples.
+    pub(super) fn of(schedule: PipelineSchedule, pipeline: PipelineSize, last: f64) -> Self {
+        let few = pipeline.microbatches < 2 * pipeline.stages;
+        if !few || pipeline.microbatches * pipeline.chunks > MOST_PASSES {
+            return Self::default();
+        }
+        let mut slots = Vec::new();
+        schedule::order(schedule, pipeline, pipeline.stages - 1, &mut slots);
+        let passes_back = |slot: &Slot| match slot.pass {
+            Pass::Backward | Pass::BackwardInput => true,
+            Pass::Forward | Pass::BackwardWeight => false,
+        };
+        let begin = slots.iter().position(passes_back).unwrap_or(0);
+        let of_last = |slot: &Slot| passes_back(slot) && slot.chunk + 1 == pipeline.chunks;
+        let end = slots.iter().rposition(of_last).unwrap_or(0);
+        let mut chunks = vec![MiddleChunk::default(); pipeline.chunks as usize];
+        for slot in &slots[begin..=end] {
+            let size = if slot.microbatch + 1 == pipeline.microbatches {
+                last
+            } else {
+                1.0
+            };
+            let chunk = &mut chunks[slot.chunk as usize];
+            match slot.pass {
+                Pass::Forward => chunk.forward += size,
+                Pass::Backward => {
+                    chunk.input += size;
+                    chunk.weight += size;
+                }
+                Pass::BackwardInput => chunk.input += size,
+                Pass::BackwardWeight => chunk.weight += size,
+            }
+        }
+        Self { chunks }
+    }
+}
+
+/// What all pipelines of a microbatch share.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// Microbatches, and the size of all relative to a full one.
+    microbatches: f64,
+    all: f64,
+    /// Size of the last microbatch relative to the others.
+    last: f64,
+    /// Seconds of a send to the next stage, and whether the sender waits for it.
+    send: f64,
+    sends_exposed: bool,
+}
+
+impl PricedLayers {
+    /// Layers priced for a layout; its stages do not matter. `selective` has the prices with selective recomputation,
+    /// `sharded` what gathering and reducing each kind of layer takes by itself.
+    pub(super) fn of(
+        (scenario, layout): (&TrainingScenario, &Layout),
+        (work, costs, selective): (&ModelWork, &LayerCosts, Option<&LayerCosts>),
+        sharded: &[Replicated],
+        send: SimDuration,
+        pricing: &Pricing,
+    ) -> Self {
+        let slowest = pricing.slowest().over_mean(scenario.gpu.rates.speed_spread);
+        let kernels = slowest * scenario.run.kernel_time();
+        let repeats = !scenario.run.leaves_out(StepPart::Recompute);
+        let stretch = |layer: &LayerCost, selective: Option<&LayerCost>| {
+            let mut stretch = Stretch::of(layer, selective, kernels);
+            if repeats {
+                stretch.again = stretch.forward;
+            }
+            stretch
+        };
+        let kinds: Vec<Stretch> = (0..costs.kinds.len())
+            .map(|kind| {
+                let layer = &costs.kinds[kind];
+                let mut stretch = stretch(layer, selective.map(|with| &with.kinds[kind]));
+                if let Some(Replicated { reduced, gathered }) = sharded.get(kind) {
+                    let beside = |pass: &PassCost, communicated: f64| {
+                        pass.parts[StepPart::Compute]
+                            .as_secs_f64()
+                            .min(communicated)
+                    };
+                    stretch.sharded = reduced + 2.0 * gathered;
+                    stretch.slowed = kernels
+                        * scenario.overlap(layout).slowdown(scenario.gpu.sms)
+                        * (beside(&layer.forward, *gathered)
+                            + beside(&layer.backward, gathered + reduced));
+                }
+                stretch
+            })
+            .collect();
+        let mut before = vec![Stretch::default()];
+        let mut sum = Stretch::default();
+        for &kind in &work.sequence {
+            sum = sum.plus(kinds[usize::from(kind)], 1.0);
+            before.push(sum);
+        }
+        let mtp = stretch(&costs.mtp, selective.map(|with| &with.mtp));
+        let replica_batch = scenario.workload.global_batch / layout.dp;
+        let size = f64::from(replica_batch) / f64::from(layout.micro_batch);
+        let microbatches = f64::from(replica_batch.div_ceil(layout.micro_batch));
+        Self {
+            before,
+            embedding: Stretch::of(&costs.embedding, None, kernels),
+            head: Stretch::of(&costs.head, None, kernels).plus(mtp, 1.0),
+            times: Times {
+                microbatches,
+                all: size,
+                last: size - (microbatches - 1.0),
+                send: send.as_secs_f64(),
+                sends_exposed: !scenario.overlap(layout).pipeline,
+            },
+        }
+    }
+
+    /// The stages of a pipeline.
+    pub(super) fn stages(&self, pipeline: &Pipeline, pp: u32) -> StageSums {
+        let stages = pp as usize;
+        let whole = [self.before.len() as u32 - 1];
+        let list = if pipeline.layers_per_stage.is_empty() {
+            &whole[..]
+        } else {
+            &pipeline.layers_per_stage[..]
+        };
+        let mut sums = vec![StageSum::default(); stages];
+        let (mut all, mut last) = (Stretch::default(), Stretch::default());
+        let mut on_last = Vec::with_capacity(pipeline.vpp as usize);
+        let mut at = 0;
+        for (index, &layers) in list.iter().enumerate() {
+            let end = at + layers as usize;
+            let mut stretch = self.before[end].plus(self.before[at], -1.0);
+            let is_end = index == 0 || index + 1 == list.len();
+            if is_end || layers as usize > MOST_GATHERS {
+                // Layers that are gathered with others, or with embedding or head.
+                (stretch.sharded, stretch.slowed) = (0.0, 0.0);
+            }
+            if index == 0 {
+                stretch = stretch.plus(self.embedding, 1.0);
+            }
+            if index + 1 == list.len() {
+                stretch = stretch.plus(self.head, 1.0);
+            }
+            let sum = &mut sums[index % stages];
+            sum.held = sum.held.plus(stretch, 1.0);
+            if index < stages {
+                sum.first = stretch;
+            }
+            sum.top = stretch;
+            if index % stages + 1 == stages {
+                on_last.push(stretch);
+            }
+            all = all.plus(stretch, 1.0);
+            last = stretch;
+            at = end;
+        }
+        StageSums {
+            times: self.times,
+            hops: (list.len() - 1) as f64,
+            chunks: f64::from(pipeline.vpp),
+            hides_return: pipeline.schedule == PipelineSchedule::ZbH1,
+            sums,
+            all,
+            last,
+            on_last,
+        }
+    }
+}
+
+/// Layers of one stage: all, and those of its first and of its last chunk.
+#[derive(Clone, Copy, Debug, Default)]
+struct StageSum {
+    held: Stretch,
+    first: Stretch,
+    top: Stretch,
+}
+
+/// Sums over the stages of a pipeline.
+#[derive(Clone, Debug)]
+pub(super) struct StageSums {
+    times: Times,
+    /// Sends of a microbatch from the first virtual stage to the last.
+    hops: f64,
+    chunks: f64,
+    /// Whether the schedule leaves weight gradients for when the last microbatch is passed back.
+    hides_return: bool,
+    sums: Vec<StageSum>,
+    /// All layers, those of the last virtual stage, and those of each chunk of the last stage.
+    all: Stretch,
+    last: Stretch,
+    on_last: Vec<Stretch>,
+}
+
+impl StageSums {
+    /// Bound of the step without what follows the passes.
+    ///
+    /// A stage works through all microbatches, a smaller last one in proportion, behind the first forward passes of the
+    /// stages before it. What it
+    /// hands back goes through the backward passes of those stages. The host issues its kernels one after another,
+    /// from the start on. Its gradients are reduced, in one queue, behind all its forward passes and the backward
+    /// passes of all microbatches but the last.
+    fn passes(&self, repeats: Repeats, middle: &Middle, replication: &Replication) -> f64 {
+        let Times {
+            microbatches,
+            all,
+            last,
+            send,
+            sends_exposed,
+        } = self.times;
+        let stages = self.sums.len();
+        let (mut there, mut back) = (0.0, 0.0);
+        let mut longest = self.there_and_back(repeats, middle);
+        for (stage, sum) in self.sums.iter().enumerate() {
+            let StageSum { held, first, top } = sum;
+            let forward = held.forward * all;
+            let mut busy = forward + held.backward(repeats) * all;
+            if sends_exposed && stages > 1 {
+                // Every chunk sends its output on but the last one, and its gradients back but the first.
+                let ends = u8::from(stage == 0) + u8::from(stage + 1 == stages);
+                busy += (2.0 * self.chunks - f64::from(ends)) * send * microbatches;
+            }
+            if replication.sharded {
+                busy += held.slowed * all;
+            }
+            let returned = if self.hides_return { 0.0 } else { back };
+            let passed = (there + busy).max(held.issue * microbatches) + returned;
+            let replicated = replication.replicated(held);
+            let reduced = match replication.when {
+                When::Behind => there + busy + replicated.reduced,
+                When::LastMicrobatch => {
+                    let before_last = microbatches - 1.0;
+                    let behind = there + forward + before_last * top.input(repeats);
+                    (behind + replicated.reduced).max(replicated.reduced + replicated.gathered)
+                }
+                When::BehindEach => there + busy + microbatches * replicated.reduced,
+                When::EveryMicrobatch { gathers } => {
+                    let at_line_rate =
+                        microbatches * replicated.reduced + gathers * replicated.gathered;
+                    if replication.sharded {
+                        at_line_rate.max(microbatches * held.sharded)
+                    } else {
+                        at_line_rate
+                    }
+                }
+            };
+            longest = longest.max(passed).max(reduced);
+            there += first.forward + send;
+            // A sender that waits has the first send back among its own.
+            let sent = if sends_exposed && stage == 0 {
+                0.0
+            } else {
+                send
+            };
+            back += (first.backward(repeats) + sent) * last;
+        }
+        longest
+    }
+
+    /// Time of a microbatch on its way to the last virtual stage, of the last stage's passes from its first backward pass
+    /// to the last one there, and of the way back; the first stage then has its own weight gradients left at least.
+    fn there_and_back(&self, repeats: Repeats, middle: &Middle) -> f64 {
+        let Times { last, send, .. } = self.times;
+        let there = self.all.forward + self.hops * send;
+        let returned = self.all.input(repeats) - self.last.input(repeats) + self.hops * send;
+        let passes = self
+            .on_last
+            .iter()
+            .zip(&middle.chunks)
+            .map(|(chunk, times)| {
+                chunk.forward * times.forward
+                    + chunk.input(repeats) * times.input
+                    + chunk.weight * times.weight
+            });
+        let weights = if self.hides_return {
+            self.sums[0].held.weight
+        } else {
+            self.all.weight - self.last.weight
+        };
+        there + passes.sum::<f64>() + (returned + weights) * last
+    }
+
+    /// Parameters of the stage that has most.
+    fn largest(&self) -> ShardParameters {
+        let mut largest = ShardParameters::default();
+        for sum in &self.sums {
+            let (dense, expert) = (sum.held.dense as u64, sum.held.expert as u64);
+            if dense + expert > largest.dense + largest.expert {
+                largest = ShardParameters {
+                    dense,
+                    expert,
+                    partial: 0,
+                };
+            }
+        }
+        largest
+    }
+
+    /// Bound of the step of layouts that recompute in one of these ways: behind the passes the optimizer of the
+    /// largest stage, for whose norm all stages wait, and `closing` seconds.
+    pub(super) fn step(
+        &self,
+        (scenario, layout): (&TrainingScenario, &Layout),
+        (ways, middle): (&[Repeats], &Middle),
+        closing: f64,
+        pricing: &mut Pricing,
+    ) -> SimDuration {
+        let replication = Replication::of(scenario, layout, pricing);
+        let passes = ways
+            .iter()
+            .map(|repeats| self.passes(*repeats, middle, &replication));
+        let passes = passes.reduce(f64::min).unwrap_or_default();
+        let replicas = ReplicaCosts {
+            scenario,
+            layout,
+            pricing,
+        };
+        let (kernels, _) = replicas.optimizer(self.largest());
+        bound(passes + kernels.as_secs_f64() + closing)
+    }
+}
+
+/// When gradients are reduced.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    /// Behind all passes.
+    Behind,
+    /// Behind those of the last microbatch, and parameters gathered behind those of the first.
+    LastMicrobatch,
+    /// Behind those of each, which waits for it.
+    BehindEach,
+    /// Behind those of each, and parameters gathered so many times.
+    EveryMicrobatch { gathers: f64 },
+}
+
+/// Least seconds of data-parallel communication for each parameter, at line rate.
+#[derive(Clone, Copy, Debug)]
+struct Replication {
+    when: When,
+    /// Whether parameters are sharded, and gathered and reduced layer by layer.
+    sharded: bool,
+    /// Reducing its gradient: a dense one's, an expert's.
+    reduced: [f64; 2],
+    /// Gathering it.
+    gathered: [f64; 2],
+}
+
+/// Seconds to reduce gradients and to gather parameters once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replicated {
+    pub(super) reduced: f64,
+    pub(super) gathered: f64,
+}
+
+impl Replication {
+    fn of(scenario: &TrainingScenario, layout: &Layout, pricing: &mut Pricing) -> Self {
+        let overlap = scenario.overlap(layout);
+        let replicas = Replicas::of(scenario, layout);
+        let dense = GroupPattern {
+            size: replicas.dense,
+            stride: layout.tp,
+        };
+        let expert = GroupPattern {
+            size: replicas.expert,
+            stride: layout.etp * layout.ep,
+        };
+        let sharded = layout.zero == ZeroStage::Z3;
+        let costs = ReplicaCosts {
+            scenario,
+            layout,
+            pricing,
+        };
+        let (gradient, parameter) = (costs.gradient_bytes(), costs.parameter_bytes());
+        let leaves_out = scenario.run.leaves_out(StepPart::DpComm);
+        let seconds = |op, bytes: u64| {
+            [dense, expert].map(|groups| {
+                if leaves_out {
+                    return 0.0;
+                }
+                pricing.line_rate_seconds(op, bytes as f64, groups)
+            })
+        };
+        let reduction = if layout.zero == ZeroStage::Z0 {
+            CollectiveOp::AllReduce
+        } else {
+            CollectiveOp::ReduceScatter
+        };
+        let gathers = sharded || layout.zero != ZeroStage::Z0 && overlap.parameters;
+        let microbatches = f64::from(layout.microbatches);
+        let each = shards_gradients(scenario, layout);
+        let when = match (each, overlap.gradients || sharded) {
+            (true, true) => When::EveryMicrobatch {
+                gathers: match layout.zero {
+                    ZeroStage::Z3 => 2.0 * microbatches,
+                    ZeroStage::Z0 | ZeroStage::Z1 | ZeroStage::Z2 => 1.0,
+                },
+            },
+            (true, false) => When::BehindEach,
+            (false, true) => When::LastMicrobatch,
+            (false, false) => When::Behind,
+        };
+        Self {
+            when,
+            sharded,
+            reduced: seconds(reduction, gradient),
+            gathered: if gathers {
+                seconds(CollectiveOp::AllGather, parameter)
+            } else {
+                [0.0; 2]
+            },
+        }
+    }
+
+    fn of_layers(each: [f64; 2], layers: &Stretch) -> f64 {
+        each[0] * layers.dense + each[1] * layers.expert
+    }
+
+    /// Seconds of the layers of a stage.
+    fn replicated(&self, layers: &Stretch) -> Replicated {
+        Replicated {
+            reduced: Self::of_layers(self.reduced, layers),
+            gathered: Self::of_layers(self.gathered, layers),
+        }
+    }
+}
