@@ -83,6 +83,10 @@ fn manifest(done: &Done<'_>) -> Result<Manifest, Failure> {
         ))
     })?;
     manifest.write(done.folder).map_err(Failure::io)?;
+    if done.summary.complete {
+        // Not before: they stand for a table whose digest no manifest holds.
+        done.folder.remove_parts().map_err(Failure::io)?;
+    }
     Ok(manifest)
 }
 

@@ -123,7 +123,10 @@ fn join<'a>(
 
 fn failure(error: &ShardError) -> Failure {
     match error {
-        ShardError::Read(_) | ShardError::Join(_) | ShardError::Write(_) => Failure::io(error),
+        ShardError::Read(_)
+        | ShardError::Join(_)
+        | ShardError::Write(_)
+        | ShardError::Damaged { .. } => Failure::io(error),
         ShardError::Unfinished { .. }
         | ShardError::NoShard { .. }
         | ShardError::Differ { .. }

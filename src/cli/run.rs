@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let path = args.folder(&spec);
     let provenance = provenance(&spec, portion);
     let (folder, before) = if args.resume {
-        resume(&path, &provenance)?
+        resume(&path, &provenance, args.progress.lines())?
     } else {
         let folder = RunFolder::prepare(&path, args.overwrite).map_err(Failure::io)?;
         (folder, Before::default())
@@ -99,10 +99,22 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
 type Before = (Finished, Earlier);
 
 /// Opens a folder to continue its run.
-fn resume(path: &Path, provenance: &Provenance) -> Result<(RunFolder, Before), Failure> {
+fn resume(
+    path: &Path,
+    provenance: &Provenance,
+    lines: Lines,
+) -> Result<(RunFolder, Before), Failure> {
     let folder = RunFolder::resume(path).map_err(Failure::io)?;
     let run = Earlier::of(&folder);
-    let finished = reopen(&folder, provenance).map_err(|error| run_failure(&error))?;
+    let finished =
+        reopen(&folder, run.points.as_deref(), provenance).map_err(|error| run_failure(&error))?;
+    for damaged in finished.damaged() {
+        let path = damaged.display();
+        let message = format!(
+            "warning: `{path}` is damaged (it has not the digest it was written with); its points are simulated again"
+        );
+        lines.log("damaged", &message);
+    }
     Ok((folder, (finished, run)))
 }
 
@@ -168,9 +180,12 @@ fn run_failure(error: &RunError) -> Failure {
             Failure::usage(error)
         }
         RunError::Panicked { .. } => Failure::fault(error),
-        RunError::Folder(_) | RunError::Write(_) | RunError::Join(_) | RunError::Resume(_) => {
-            Failure::io(error)
-        }
+        RunError::Folder(_)
+        | RunError::Write(_)
+        | RunError::Join(_)
+        | RunError::Resume(_)
+        | RunError::Damaged { .. }
+        | RunError::Rows { .. } => Failure::io(error),
     }
 }
 

@@ -102,13 +102,18 @@ pub(crate) fn merge_points(
     Ok(())
 }
 
-/// First point of a file by its statistics; `None` where it has no rows.
+/// First point of a file, by its statistics where it has them; `None` where it has no rows.
 fn first_point(path: &Path) -> Result<Option<u64>, ReadError> {
     let reader = PointsReader::open(path)?;
-    Ok(match reader.first_statistics(columns::POINT.name) {
-        Some(Statistics::Int64(values)) => values.min_opt().map(|least| least.cast_unsigned()),
-        Some(_) | None => None,
-    })
+    if let Some(Statistics::Int64(values)) = reader.first_statistics(columns::POINT.name)
+        && let Some(least) = values.min_opt()
+    {
+        return Ok(Some(least.cast_unsigned()));
+    }
+    let mut rows = reader.rows_by(&[columns::POINT], 1)?;
+    rows.next()
+        .map(|rows| Ok(rows?.points()?.get(0)))
+        .transpose()
 }
 
 /// One file, read batch by batch.

@@ -11,6 +11,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use serde::Serialize;
 
 use crate::record::provenance::Provenance;
 
@@ -48,6 +49,28 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteErr
             path: path.to_owned(),
             source,
         })
+}
+
+/// Length and checksum of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct FileDigest {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// BLAKE3 hash, in hex.
+    pub blake3: String,
+}
+
+/// Reads a file through for its checksum.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn digest(path: &Path) -> io::Result<FileDigest> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(FileDigest {
+        bytes: hasher.count(),
+        blake3: hasher.finalize().to_hex().to_string(),
+    })
 }
 
 fn partial_path(path: &Path) -> PathBuf {
@@ -139,7 +162,24 @@ impl TableWriter {
     ///
     /// # Errors
     /// If the disk is full or the file system refuses otherwise; no file is left then.
-    pub fn finish(mut self) -> Result<(), WriteError> {
+    pub fn finish(self) -> Result<(), WriteError> {
+        let (partial, path) = self.sealed()?;
+        fs::rename(&partial.path, &path).map_err(|source| WriteError { path, source })
+    }
+
+    /// As [`finish`](Self::finish), under a name that the file's digest gives.
+    pub(crate) fn finish_by_digest(
+        self,
+        name: impl FnOnce(&str) -> PathBuf,
+    ) -> Result<(), WriteError> {
+        let (partial, path) = self.sealed()?;
+        digest(&partial.path)
+            .and_then(|digest| fs::rename(&partial.path, name(&digest.blake3)))
+            .map_err(|source| WriteError { path, source })
+    }
+
+    /// Writes the remaining rows and forces the file to the disk, still under its temporary name.
+    fn sealed(mut self) -> Result<(PartialFile, PathBuf), WriteError> {
         let rest = self.take_pending()?;
         self.encode(&rest)?;
         let Self {
@@ -152,8 +192,11 @@ impl TableWriter {
         buffered
             .and_then(|buffered| buffered.into_inner().map_err(IntoInnerError::into_error))
             .and_then(|file| file.sync_all())
-            .and_then(|()| fs::rename(&partial.path, &path))
-            .map_err(|source| WriteError { path, source })
+            .map_err(|source| WriteError {
+                path: path.clone(),
+                source,
+            })?;
+        Ok((partial, path))
     }
 
     fn take_pending(&mut self) -> Result<RecordBatch, WriteError> {

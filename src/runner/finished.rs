@@ -9,9 +9,10 @@ use roaring::RoaringTreemap;
 use crate::record::provenance::keys;
 use crate::record::{
     Counts, Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference,
-    short_hash,
+    digest, short_hash,
 };
-use crate::simulation::ReasonKind;
+use crate::runner::folder::{FolderError, RunFolder, part_name};
+use crate::simulation::{ReasonKind, guarded};
 
 /// Points that need not be simulated again.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,10 @@ pub struct Finished {
     pub counts: Counts,
     /// Indices of the points, compressed: plans of a billion points are resumed too.
     points: RoaringTreemap,
+    /// Files whose digest is not what it was when they were written; their points are not finished.
+    pub(super) damaged: Vec<PathBuf>,
+    /// Whether the points are those of a sound `points.parquet`.
+    pub(super) is_whole: bool,
 }
 
 /// Why a run cannot be resumed.
@@ -28,6 +33,9 @@ pub enum ResumeError {
     /// Finished points cannot be read.
     #[error("{0}; delete that file to simulate its points again")]
     Read(#[from] ReadError),
+    /// The folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// The folder holds another run.
     #[error(
         "cannot resume `{}`: {what} was {found}, this is {expected}; run it as before, name another folder with --out, or start over with --overwrite",
@@ -61,13 +69,45 @@ impl Finished {
         self.counts.points() == 0
     }
 
-    /// Reads files of finished points, the oldest first.
+    /// Damaged files, whose points are simulated again.
+    pub(crate) fn damaged(&self) -> &[PathBuf] {
+        &self.damaged
+    }
+
+    /// Reads the finished points of a folder: of `points.parquet` where it has the digest `whole`, else of the sound
+    /// parts, the oldest first.
     ///
     /// # Errors
-    /// If one cannot be read, or is of another spec, program version, catalogue or portion.
-    pub(super) fn read(files: &[PathBuf], provenance: &Provenance) -> Result<Self, ResumeError> {
+    /// If a file cannot be read, or is of another spec, program version, catalogue or portion.
+    pub(super) fn in_folder(
+        folder: &RunFolder,
+        whole: Option<&str>,
+        provenance: &Provenance,
+    ) -> Result<Self, ResumeError> {
         let mut finished = Self::default();
+        let (points, parts) = (folder.points(), folder.part_files()?);
+        if points.is_file() {
+            finished.is_whole = has_digest(&points, whole);
+            if !finished.is_whole {
+                check_damaged(&points, provenance)?;
+                // Parts that are still there are what it was made of.
+                finished
+                    .damaged
+                    .extend(parts.is_empty().then(|| points.clone()));
+            }
+        }
+        let whole_table = [points];
+        let files = if finished.is_whole {
+            &whole_table[..]
+        } else {
+            &parts
+        };
         for path in files {
+            if !finished.is_whole && !is_sound(path) {
+                check_damaged(path, provenance)?;
+                finished.damaged.push(path.clone());
+                continue;
+            }
             let reader = PointsReader::open(path)?;
             check(path, &reader, provenance)?;
             finished.add(reader)?;
@@ -82,6 +122,27 @@ impl Finished {
             }
         })
     }
+}
+
+/// Refuses a damaged file that is legible enough to say that it is of another run, which nothing may throw away.
+fn check_damaged(path: &Path, provenance: &Provenance) -> Result<(), ResumeError> {
+    match guarded(&mut (), |()| PointsReader::open(path)) {
+        Ok(Ok(reader)) if reader.metadata(keys::SPEC_HASH).is_some() => {
+            check(path, &reader, provenance)
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Whether a part has the digest that its name states.
+pub(super) fn is_sound(part: &Path) -> bool {
+    has_digest(part, part_name(part).map(|(_, digest)| digest))
+}
+
+/// Whether a file has a digest.
+pub(super) fn has_digest(path: &Path, expected: Option<&str>) -> bool {
+    let found = digest(path).ok().map(|found| found.blake3);
+    expected.is_some() && found.as_deref() == expected
 }
 
 /// Counts the rows of a finished file.

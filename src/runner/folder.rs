@@ -147,32 +147,28 @@ impl RunFolder {
         Self::taken(path)
     }
 
-    /// Files of finished points, the oldest first: the whole table, or the parts of one that was
-    /// not finished.
+    /// Turns `points.parquet` back into a part where its digest is known, and removes the findings, which would be out
+    /// of date, and what is damaged.
     ///
     /// # Errors
     /// If the file system refuses.
-    pub(super) fn finished(&self) -> Result<Vec<PathBuf>, FolderError> {
-        let points = self.points();
-        if points.is_file() {
-            return Ok(vec![points]);
-        }
-        self.part_files()
-    }
-
-    /// Turns `points.parquet` back into a part, and removes the findings, which would be out of date.
-    ///
-    /// # Errors
-    /// If the file system refuses.
-    pub(super) fn reopen(&self) -> Result<(), FolderError> {
+    pub(super) fn reopen(
+        &self,
+        digest: Option<&str>,
+        damaged: &[PathBuf],
+    ) -> Result<(), FolderError> {
         self.remove_files(&[names::SCALING, names::REPORT])?;
         let points = self.points();
-        if !points.is_file() {
-            return Ok(());
+        if let Some(digest) = digest {
+            // Parts beside a whole table are older than it.
+            self.remove_parts()?;
+            return fs::rename(&points, self.part(0, digest))
+                .map_err(|source| refused("move", &points, source));
         }
-        // Parts beside a whole table are older than it.
-        self.remove_parts()?;
-        fs::rename(&points, self.part(0)).map_err(|source| refused("move", &points, source))
+        for path in damaged.iter().chain([&points]) {
+            remove(fs::remove_file(path)).map_err(|source| refused("remove", path, source))?;
+        }
+        Ok(())
     }
 
     /// The parts in the order in which they were written.
@@ -280,8 +276,14 @@ impl RunFolder {
         self.path.join(names::PARTS)
     }
 
-    /// Path of a numbered part.
-    pub(super) fn part(&self, number: usize) -> PathBuf {
+    /// Path of a numbered part, which bears its own digest.
+    pub(super) fn part(&self, number: usize, digest: &str) -> PathBuf {
+        let name = format!("{number:08}-{digest}.{PART_SUFFIX}");
+        self.parts().join(name)
+    }
+
+    /// Path of a numbered part that is being written.
+    pub(super) fn new_part(&self, number: usize) -> PathBuf {
         self.parts().join(format!("{number:08}.{PART_SUFFIX}"))
     }
 
@@ -303,6 +305,12 @@ impl RunFolder {
         }
         Ok(())
     }
+}
+
+/// Number and digest of a part, by its name.
+pub(super) fn part_name(path: &Path) -> Option<(usize, &str)> {
+    let (number, digest) = path.file_stem()?.to_str()?.split_once('-')?;
+    Some((number.parse().ok()?, digest))
 }
 
 /// Refuses a folder that holds one of some names, unless it may be overwritten.

@@ -1,9 +1,8 @@
 //! `manifest.json`: spec, program, machine, counts and checksums of a run.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::Path;
 use std::thread;
 
 use serde::{Serialize, Serializer};
@@ -11,7 +10,7 @@ use serde_json::json;
 
 use crate::closed_set;
 use crate::record::provenance::SCHEMA_VERSION;
-use crate::record::{Counts, Provenance, WriteError};
+use crate::record::{Counts, FileDigest, Provenance, WriteError, digest};
 use crate::runner::clock;
 use crate::runner::folder::{RunFolder, names};
 use crate::runner::run::RunSummary;
@@ -59,15 +58,6 @@ impl Host {
     }
 }
 
-/// A file of the run folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct FileEntry {
-    /// Length in bytes.
-    pub bytes: u64,
-    /// BLAKE3 hash, in hex.
-    pub blake3: String,
-}
-
 /// Spec, program, machine, counts and checksums of a run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Manifest {
@@ -101,7 +91,7 @@ pub(crate) struct Manifest {
     /// Wall time per point.
     pub wall_time_per_point: WallTimeReport,
     /// Every file besides this one.
-    pub files: BTreeMap<String, FileEntry>,
+    pub files: BTreeMap<String, FileDigest>,
 }
 
 /// Counts under the names that they have in `manifest.json`.
@@ -183,6 +173,8 @@ pub(crate) struct Earlier {
     pub started: Option<String>,
     /// Wall time of the points that it finished.
     pub wall_times: WallTimes,
+    /// BLAKE3 hash of its `points.parquet`, in hex.
+    pub points: Option<String>,
 }
 
 impl Earlier {
@@ -192,6 +184,9 @@ impl Earlier {
         let manifest: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let mut earlier = Self {
             started: manifest["started"].as_str().map(str::to_owned),
+            points: manifest["files"][names::POINTS]["blake3"]
+                .as_str()
+                .map(str::to_owned),
             ..Self::default()
         };
         let buckets = &manifest["wall_time_per_point"]["histogram"];
@@ -225,22 +220,23 @@ pub(crate) fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
     folder.add(names::MANIFEST, format!("{manifest:#}\n").as_bytes())
 }
 
-fn file_entries(folder: &RunFolder) -> io::Result<BTreeMap<String, FileEntry>> {
+fn file_entries(folder: &RunFolder) -> io::Result<BTreeMap<String, FileDigest>> {
     let mut files = BTreeMap::new();
     for name in [names::POINTS, names::SCALING, names::REPORT, names::SPEC] {
         let path = folder.path().join(name);
         if path.is_file() {
-            files.insert(name.to_owned(), file_entry(&path)?);
+            files.insert(name.to_owned(), digest(&path)?);
         }
     }
+    // Parts beside a whole table are about to be removed.
+    let parts = if folder.points().is_file() {
+        Vec::new()
+    } else {
+        folder.part_files().unwrap_or_default()
+    };
+    for path in parts {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        files.insert(format!("{}/{name}", names::PARTS), digest(&path)?);
+    }
     Ok(files)
-}
-
-fn file_entry(path: &Path) -> io::Result<FileEntry> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path)?)?;
-    Ok(FileEntry {
-        bytes: hasher.count(),
-        blake3: hasher.finalize().to_hex().to_string(),
-    })
 }

@@ -1,6 +1,7 @@
 //! Runs a plan: simulates its points and writes the run folder.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 
@@ -8,8 +9,8 @@ use crate::record::{
     Counts, MergeError, PointStatus, Provenance, Record, TableWriter, WriteError, merge_points,
     points_batch, points_schema,
 };
-use crate::runner::finished::{Finished, ResumeError, check_spec};
-use crate::runner::folder::{FolderError, RunFolder};
+use crate::runner::finished::{Finished, ResumeError, check_spec, is_sound};
+use crate::runner::folder::{FolderError, RunFolder, part_name};
 use crate::runner::interrupt::{Interrupt, Signal};
 use crate::runner::play::{Played, Players, StopFlag, Study};
 use crate::runner::progress::Progress;
@@ -81,6 +82,22 @@ pub enum RunError {
     /// The run in the folder cannot be resumed.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// A part changed on the disk while the run was under way.
+    #[error("`{}` is damaged: it has not the digest that its name states; --resume simulates its points again", path.display())]
+    Damaged {
+        /// The part.
+        path: PathBuf,
+    },
+    /// Parts with more or fewer rows than the plan has points.
+    #[error("`{}` would have {found} rows where the plan has {expected} points; start over with --overwrite", path.display())]
+    Rows {
+        /// The table.
+        path: PathBuf,
+        /// Rows of the parts.
+        found: u64,
+        /// Points of the plan.
+        expected: u64,
+    },
     /// A panic beside the points: a fault of this program.
     #[error(
         "a fault of sweep ended the run while it {doing}: {message}; finished points are kept, --resume goes on from them"
@@ -106,17 +123,21 @@ const CRASHES_NAMED: usize = 10;
 
 /// Prepares a folder to be resumed, and returns the points that an earlier run finished there.
 ///
-/// If the merged `points.parquet` exists, it is split back into parts.
+/// A `points.parquet` with the digest `whole` becomes a part again. What is damaged is removed, so that its points are played again.
 ///
 /// # Errors
 /// If something else was run there, or the points cannot be read; the folder is unchanged then.
-pub(crate) fn reopen(folder: &RunFolder, provenance: &Provenance) -> Result<Finished, RunError> {
-    let files = folder.finished()?;
-    if files.is_empty() {
+pub(crate) fn reopen(
+    folder: &RunFolder,
+    whole: Option<&str>,
+    provenance: &Provenance,
+) -> Result<Finished, RunError> {
+    let finished = Finished::in_folder(folder, whole, provenance)?;
+    if finished.is_empty() {
         check_spec(&folder.spec(), provenance)?;
     }
-    let finished = Finished::read(&files, provenance)?;
-    folder.reopen()?;
+    let whole = whole.filter(|_| finished.is_whole);
+    folder.reopen(whole, &finished.damaged)?;
     Ok(finished)
 }
 
@@ -145,6 +166,7 @@ pub fn run<S: Study>(
         counts: finished.counts.clone(),
         ..Tally::default()
     };
+    let before = finished.len();
     let points = points.filter(move |point| !finished.has(point.index));
     let first_part = next_part(folder)?;
     let written = thread::scope(|scope| {
@@ -180,8 +202,7 @@ pub fn run<S: Study>(
     written??;
     let complete = !stop.is_raised();
     if complete {
-        merge_parts(folder, provenance)?;
-        folder.remove_parts()?;
+        merge_parts(folder, provenance, before + tally.wall_times.count())?;
     }
     Ok(RunSummary {
         counts: tally.counts,
@@ -225,9 +246,7 @@ fn hand_out(
 /// Number of the next part.
 fn next_part(folder: &RunFolder) -> Result<usize, FolderError> {
     let files = folder.part_files()?;
-    let numbers = files
-        .iter()
-        .filter_map(|path| path.file_stem()?.to_str()?.parse::<usize>().ok());
+    let numbers = files.iter().filter_map(|path| Some(part_name(path)?.0));
     Ok(numbers.max().map_or(0, |last| last + 1))
 }
 
@@ -241,25 +260,35 @@ fn write_parts(
     let schema = points_schema(provenance);
     let chunks = chunks.iter().filter(|records| !records.is_empty());
     for (records, part) in chunks.zip(first..) {
-        let mut writer = TableWriter::create(&folder.part(part), &schema, provenance)?;
+        let mut writer = TableWriter::create(&folder.new_part(part), &schema, provenance)?;
         writer.write(&points_batch(provenance, &schema, &records))?;
-        writer.finish()?;
+        writer.finish_by_digest(|digest| folder.part(part, digest))?;
     }
     Ok(())
 }
 
 /// Merges the parts into `points.parquet` by rising point, a few thousand rows in memory at a time. Of a
 /// point that was retried the later row counts.
-fn merge_parts(folder: &RunFolder, provenance: &Provenance) -> Result<(), RunError> {
+///
+/// # Errors
+/// If a part is damaged, the rows are not as many as the plan's points, or a file cannot be read or written.
+fn merge_parts(folder: &RunFolder, provenance: &Provenance, expected: u64) -> Result<(), RunError> {
     let schema = points_schema(provenance);
+    let files = folder.part_files()?;
+    if let Some(path) = files.iter().find(|path| !is_sound(path)) {
+        return Err(RunError::Damaged { path: path.clone() });
+    }
     let mut writer = TableWriter::create(&folder.points(), &schema, provenance)?;
-    merge_points(
-        &folder.part_files()?,
-        provenance,
-        &schema,
-        &mut writer,
-        |_| {},
-    )?;
+    let mut found = 0;
+    merge_points(&files, provenance, &schema, &mut writer, |_| found += 1)?;
+    if found != expected {
+        let path = folder.points();
+        return Err(RunError::Rows {
+            path,
+            found,
+            expected,
+        });
+    }
     writer.finish()?;
     Ok(())
 }

@@ -9,8 +9,9 @@ use crate::record::{
     Counts, Difference, MergeError, PointsReader, Provenance, ReadError, TableWriter, WriteError,
     difference, merge_points, points_schema,
 };
-use crate::runner::finished::count_rows;
+use crate::runner::finished::{count_rows, has_digest};
 use crate::runner::folder::RunFolder;
+use crate::runner::manifest::Earlier;
 use crate::spec::{GridPoint, Shard};
 
 /// Why shards cannot be joined.
@@ -29,6 +30,12 @@ pub(crate) enum ShardError {
     #[error("shard `{}` is not finished; resume it first, with its `--shard` and `--resume`", path.display())]
     Unfinished {
         /// Folder of the shard.
+        path: PathBuf,
+    },
+    /// A shard whose file changed since it was written.
+    #[error("`{}` is damaged: it has not the digest that manifest.json states; run its shard again, with its `--shard` and `--resume`", path.display())]
+    Damaged {
+        /// The file.
         path: PathBuf,
     },
     /// A whole run.
@@ -130,6 +137,13 @@ impl Shards {
             let path = folder.path().to_owned();
             if !folder.points().is_file() {
                 return Err(ShardError::Unfinished { path });
+            }
+            let Some(digest) = Earlier::of(folder).points else {
+                return Err(ShardError::Unfinished { path });
+            };
+            if !has_digest(&folder.points(), Some(&digest)) {
+                let path = folder.points();
+                return Err(ShardError::Damaged { path });
             }
             let reader = PointsReader::open(&folder.points())?;
             let shard = reader.metadata(keys::SHARD).and_then(|it| it.parse().ok());
