@@ -1,11 +1,12 @@
 //! The run folder: its files, its lock, and that nothing is overwritten unasked.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::record::{WriteError, write_atomically};
+use crate::runner::lock::{Holder, Lock, LockError};
 
 /// Names of the files in a run folder.
 pub(crate) mod names {
@@ -49,10 +50,12 @@ pub enum FolderError {
         held: &'static str,
     },
     /// Another run writes to it.
-    #[error("another run is writing to `{}`; wait for its end, or name another folder with --out", path.display())]
+    #[error("another run{} is writing to `{}`; wait for its end, or name another folder with --out", named(holder.as_ref()), path.display())]
     Taken {
         /// The folder.
         path: PathBuf,
+        /// The process that writes; `None` where it has not yet said which.
+        holder: Option<Holder>,
     },
     /// The file system refused.
     #[error("cannot {action} `{}`: {source}", path.display())]
@@ -71,29 +74,25 @@ pub enum FolderError {
 pub struct RunFolder {
     path: PathBuf,
     /// Unsharded while a run writes there.
-    lock: Option<Arc<Lock>>,
+    lock: Option<Arc<Hold>>,
 }
 
-/// The lock of a folder, held by one process. The system releases it whatever ends the process; on a
-/// regular end the lock file is removed, and `parts/` if it is empty.
+/// The lock of a folder. On a regular end `parts/` is removed if it is empty.
 #[derive(Debug)]
-struct Lock {
-    _file: File,
-    path: PathBuf,
+struct Hold {
+    parts: PathBuf,
+    _lock: Lock,
 }
 
-impl Drop for Lock {
+impl Drop for Hold {
     fn drop(&mut self) {
-        // A file that cannot be removed does no harm: it is no longer locked.
-        let _ = fs::remove_file(&self.path);
-        if let Some(parts) = self.path.parent() {
-            let _ = fs::remove_dir(parts);
-        }
+        // Still locked: nobody else writes there.
+        let _ = fs::remove_dir(&self.parts);
     }
 }
 
-/// Name of the lock file in `parts/`.
-const LOCK: &str = "lock";
+/// Name of the lock's file, which stays.
+const LOCK: &str = ".lock";
 
 /// Extension of the parts' files.
 const PART_SUFFIX: &str = "parquet";
@@ -192,28 +191,21 @@ impl RunFolder {
     /// Creates and locks a folder, so that this process alone writes to it.
     fn taken(path: &Path) -> Result<Self, FolderError> {
         let mut folder = Self::existing(path);
-        let parts = folder.parts();
-        for directory in [path, &parts] {
+        let create = |directory: &Path| {
             let created = fs::create_dir_all(directory);
-            created.map_err(|source| refused("create", directory, source))?;
-        }
-        let lock = parts.join(LOCK);
-        let file = File::create(&lock).map_err(|source| refused("create", &lock, source))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(FolderError::Taken {
-                    path: path.to_owned(),
-                });
-            }
-            // A file system without locks cannot tell two runs apart, but can take one.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(source)) => return Err(refused("lock", &lock, source)),
-        }
-        folder.lock = Some(Arc::new(Lock {
-            _file: file,
-            path: lock,
-        }));
+            created.map_err(|source| refused("create", directory, source))
+        };
+        create(path)?;
+        let (file, parts) = (path.join(LOCK), folder.parts());
+        let lock = Lock::take(&file).map_err(|error| match error {
+            LockError::Held(holder) => FolderError::Taken {
+                path: path.to_owned(),
+                holder,
+            },
+            LockError::Io(source) => refused("lock", &file, source),
+        })?;
+        create(&parts)?;
+        folder.lock = Some(Arc::new(Hold { parts, _lock: lock }));
         Ok(folder)
     }
 
@@ -311,6 +303,11 @@ impl RunFolder {
 pub(super) fn part_name(path: &Path) -> Option<(usize, &str)> {
     let (number, digest) = path.file_stem()?.to_str()?.split_once('-')?;
     Some((number.parse().ok()?, digest))
+}
+
+/// A holder in brackets, behind a word.
+fn named(holder: Option<&Holder>) -> String {
+    holder.map_or_else(String::new, |holder| format!(" ({holder})"))
 }
 
 /// Refuses a folder that holds one of some names, unless it may be overwritten.

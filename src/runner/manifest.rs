@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::thread;
 
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -13,6 +12,7 @@ use crate::record::provenance::SCHEMA_VERSION;
 use crate::record::{Counts, FileDigest, Provenance, WriteError, digest};
 use crate::runner::clock;
 use crate::runner::folder::{RunFolder, names};
+use crate::runner::host::Host;
 use crate::runner::run::RunSummary;
 use crate::runner::wall_time::{WallTimeReport, WallTimes};
 
@@ -23,38 +23,6 @@ closed_set! {
         Complete = "complete",
         /// A signal or `--fail-fast` ended it; what was finished lies in `parts/`.
         Interrupted = "interrupted",
-    }
-}
-
-/// The machine that a run was made on.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Host {
-    /// Host name.
-    pub name: String,
-    /// Operating system and processor architecture.
-    pub platform: String,
-    /// Processor model.
-    pub cpu: Option<String>,
-    /// Hardware threads.
-    pub cpus: usize,
-}
-
-impl Host {
-    /// This machine.
-    pub(crate) fn this() -> Self {
-        let read = |path: &str| fs::read_to_string(path).ok();
-        Self {
-            name: read("/proc/sys/kernel/hostname")
-                .map(|text| text.trim().to_owned())
-                .or_else(|| std::env::var("HOSTNAME").ok())
-                .unwrap_or_default(),
-            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
-            cpu: read("/proc/cpuinfo").and_then(|text| {
-                let line = text.lines().find(|line| line.starts_with("model name"))?;
-                Some(line.split_once(':')?.1.trim().to_owned())
-            }),
-            cpus: thread::available_parallelism().map_or(1, usize::from),
-        }
     }
 }
 

@@ -8,7 +8,9 @@
 pub(crate) mod clock;
 mod finished;
 pub(crate) mod folder;
+mod host;
 pub(crate) mod interrupt;
+mod lock;
 pub(crate) mod manifest;
 mod planned;
 mod play;
