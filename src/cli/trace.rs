@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::run_source::RunSource;
 use crate::cli::terminal::{self, Stderr};
-use crate::record::write_atomically;
+use crate::record::write_output;
 use crate::report::trace::chrome_json;
 use crate::simulation::training::trace_training;
 use crate::simulation::{Scenario, Scratch};
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     if args.output.as_os_str() == "-" {
         return terminal::print(&text);
     }
-    write_atomically(&args.output, text.as_bytes()).map_err(Failure::io)?;
+    write_output(&args.output, text.as_bytes()).map_err(Failure::io)?;
     terminal::log(&format!(
         "{} slices of {} stages in {}; open it at https://ui.perfetto.dev",
         trace.slices.len(),

@@ -38,7 +38,7 @@ pub use rows::Rows;
 pub(crate) use rows::{MemberColumn, NumberColumn, PointColumn, TextColumn};
 pub(crate) use whole_training::{PhaseStep, phase_steps};
 pub use write::TableWriter;
-pub(crate) use write::{FileDigest, WriteError, digest, write_atomically};
+pub(crate) use write::{FileDigest, WriteError, digest, write_atomically, write_output};
 
 #[cfg(test)]
 mod tests;

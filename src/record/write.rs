@@ -39,16 +39,40 @@ pub struct WriteError {
 /// # Errors
 /// If the file system refuses; nothing is left behind then.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let partial = PartialFile {
-        path: partial_path(path),
-    };
-    File::create(&partial.path)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&partial.path, path))
+    PartialFile::create(path)
+        .and_then(|(partial, mut file)| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&partial.path, path)
+        })
         .map_err(|source| WriteError {
             path: path.to_owned(),
             source,
         })
+}
+
+/// Writes to a path that a user named: a device, a pipe or another special file is written to, a link is followed, and
+/// a regular file is put there in one step.
+///
+/// # Errors
+/// If the file system refuses.
+pub(crate) fn write_output(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let failed = |source| WriteError {
+        path: path.to_owned(),
+        source,
+    };
+    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => File::options()
+            .write(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(bytes))
+            .map_err(failed),
+        Ok(_) if is_link => write_atomically(&fs::canonicalize(path).map_err(failed)?, bytes),
+        // A link to nothing: its target is created.
+        Err(_) if is_link => fs::write(path, bytes).map_err(failed),
+        Ok(_) | Err(_) => write_atomically(path, bytes),
+    }
 }
 
 /// Length and checksum of a file.
@@ -84,6 +108,19 @@ struct PartialFile {
     path: PathBuf,
 }
 
+impl PartialFile {
+    /// Creates the file for `path` anew; whatever has its temporary name is removed, a link is never followed.
+    fn create(path: &Path) -> io::Result<(Self, File)> {
+        let path = partial_path(path);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let file = File::create_new(&path)?;
+        Ok((Self { path }, file))
+    }
+}
+
 impl Drop for PartialFile {
     fn drop(&mut self) {
         // After the renaming no file has that name, and this fails harmlessly.
@@ -113,14 +150,11 @@ impl TableWriter {
         schema: &SchemaRef,
         provenance: &Provenance,
     ) -> Result<Self, WriteError> {
-        let partial = PartialFile {
-            path: partial_path(path),
-        };
         let failed = |source| WriteError {
             path: path.to_owned(),
             source,
         };
-        let file = File::create(&partial.path).map_err(failed)?;
+        let (partial, file) = PartialFile::create(path).map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_created_by(format!("clustersweep version {}", Provenance::version()))
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -220,5 +254,50 @@ impl TableWriter {
             path: self.path.clone(),
             source: io::Error::other(source),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_link_at_the_temporary_name_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (foreign, path) = (dir.path().join("foreign"), dir.path().join("result"));
+        fs::write(&foreign, "precious").unwrap();
+        symlink(&foreign, partial_path(&path)).unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(fs::read_to_string(&foreign).unwrap(), "precious");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert!(!fs::symlink_metadata(&path).unwrap().is_symlink());
+    }
+
+    // A pipe stays one and its reader gets the bytes; a link stays one and its target gets them, there or not yet there.
+    #[test]
+    fn what_is_no_regular_file_is_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let made = Command::new("mkfifo").arg(at("pipe")).status().unwrap();
+        assert!(made.success());
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| fs::read_to_string(at("pipe")).unwrap());
+            write_output(&at("pipe"), b"trace").unwrap();
+            assert_eq!(reader.join().unwrap(), "trace");
+        });
+        assert!(!fs::metadata(at("pipe")).unwrap().is_file());
+        fs::write(at("old"), "old").unwrap();
+        for target in ["old", "new"] {
+            let link = at(&format!("link-to-{target}"));
+            symlink(at(target), &link).unwrap();
+            write_output(&link, b"trace").unwrap();
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+            assert_eq!(fs::read_to_string(at(target)).unwrap(), "trace");
+        }
+        assert!(write_output(dir.path(), b"trace").is_err(), "a folder");
     }
 }

@@ -41,6 +41,12 @@ pub enum FolderError {
         /// The path.
         path: PathBuf,
     },
+    /// A link stands where a run writes: what it leads to belongs to somebody else.
+    #[error("`{}` is a symbolic link, which a run does not follow; remove it, or name another folder with --out", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// The folder holds a result already.
     #[error("`{}` already holds a result ({held}); name another folder with --out, go on with it by --resume, or replace it with --overwrite", path.display())]
     HoldsResult {
@@ -197,6 +203,12 @@ impl RunFolder {
         };
         create(path)?;
         let (file, parts) = (path.join(LOCK), folder.parts());
+        for entry in [&file, &parts] {
+            if fs::symlink_metadata(entry).is_ok_and(|found| found.is_symlink()) {
+                let path = entry.clone();
+                return Err(FolderError::Link { path });
+            }
+        }
         let lock = Lock::take(&file).map_err(|error| match error {
             LockError::Held(holder) => FolderError::Taken {
                 path: path.to_owned(),

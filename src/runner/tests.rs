@@ -487,6 +487,29 @@ fn rows_that_are_not_those_of_the_plan_are_no_result() {
     assert!(!dir.path().join("points.parquet").exists());
 }
 
+// `parts` leads to a folder with a table of somebody else, `.lock` to a text: both stay as they are, also with --overwrite.
+#[test]
+fn links_inside_a_run_folder_are_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("foreign")).unwrap();
+    let table = at("foreign").join("00000000.parquet");
+    fs::write(&table, "precious").unwrap();
+    for (entry, target) in [("parts", at("foreign")), (".lock", table.clone())] {
+        let path = at(&format!("run{entry}"));
+        fs::create_dir(&path).unwrap();
+        std::os::unix::fs::symlink(target, path.join(entry)).unwrap();
+        for opened in [RunFolder::prepare(&path, true), RunFolder::resume(&path)] {
+            let told = opened.unwrap_err().to_string();
+            assert!(
+                told.contains(entry) && told.contains("symbolic link"),
+                "{told}"
+            );
+        }
+        assert_eq!(fs::read_to_string(&table).unwrap(), "precious");
+    }
+}
+
 #[test]
 fn two_runs_do_not_write_to_one_folder() {
     let dir = tempfile::tempdir().unwrap();
