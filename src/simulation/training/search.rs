@@ -4,28 +4,28 @@
 //! with a lower bound on the step of all layouts below it. The one with the least bound is looked at next. Memory is
 //! asked for, and a step played, only of layouts whose bound is below the best step so far.
 
+mod batches;
+mod groups;
+mod opened;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use itertools::Itertools;
-
+use self::opened::{LeastStages, Opened, Pipelines};
 use crate::simulation::training::cache::Orders;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{self, Batch, Fit, Fitting, Repeats};
-use crate::simulation::training::group_bound::{Filling, GroupBound};
 use crate::simulation::training::layout::{FirstFault, Groups, Options, Pipeline};
 use crate::simulation::training::limits;
 use crate::simulation::training::memory;
-use crate::simulation::training::passes::layer_costs;
-use crate::simulation::training::pipeline::send_cost;
 use crate::simulation::training::play::Step;
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::schedule::PipelineSize;
-use crate::simulation::training::stage_bound::{Middle, PricedLayers, Replicated};
+use crate::simulation::training::stage_bound::PricedLayers;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
@@ -280,321 +280,6 @@ impl<'a> Search<'a> {
         Some(found)
     }
 
-    /// Adds some groups with the least bound of their microbatches.
-    fn add_groups(&mut self, at: u32) {
-        let groups = self.groups[at as usize];
-        if self.faults.keep(self.options.zero(&groups)).is_none() {
-            return;
-        }
-        let Some((least, most)) = self.micro_batches(&groups) else {
-            return;
-        };
-        if let Some((bound, _)) = self.group_bound(&groups, most) {
-            let ways = [Repeats::of(self.scenario, &self.recompute)];
-            let bounds = (least..=most).map(|micro_batch| bound.step(micro_batch, &ways));
-            if let Some(bound) = bounds.min() {
-                self.add(bound, Node::Groups { groups: at });
-            }
-        }
-    }
-
-    /// Smallest and largest microbatch of some groups of which a layer's activations fit by themselves.
-    fn micro_batches(&mut self, groups: &Groups) -> Option<(u32, u32)> {
-        let (least, most) = self.faults.keep(self.options.micro_batches(groups))?;
-        let tokens = u64::from(self.scenario.workload.seq_len.max(1));
-        let most = most
-            .min(u32::try_from(MOST_TOKENS / tokens).unwrap_or(u32::MAX))
-            .max(least);
-        let one = self
-            .options
-            .layout(groups, 1, &Pipeline::default(), ZeroStage::Z0);
-        let kept = fit::layer_bytes(&self.source.work(self.scenario, &one));
-        let room = self
-            .scenario
-            .gpu
-            .memory
-            .get()
-            .checked_div(kept)
-            .unwrap_or(u64::MAX);
-        Some((
-            least,
-            u64::from(most).min(room).max(u64::from(least)) as u32,
-        ))
-    }
-
-    fn group_bound(&mut self, groups: &Groups, most: u32) -> Option<(GroupBound, Sampled)> {
-        let pipelines = self.pipelines(groups.pp)?;
-        let largest = most.next_power_of_two();
-        let layout = self
-            .options
-            .layout(groups, largest, &Pipeline::default(), ZeroStage::Z0);
-        let least = self.source.least(self.scenario, &layout);
-        let bound = GroupBound::of(
-            self.scenario,
-            groups,
-            (&least, &layout),
-            pipelines.fillings.clone(),
-            (self.pricing, self.closing),
-        );
-        let sampled = Sampled {
-            exact: least.exact / f64::from(largest),
-            layout,
-        };
-        Some((bound, sampled))
-    }
-
-    /// Adds the microbatches of some groups that may fit.
-    fn open_groups(&mut self, at: u32) {
-        let groups = self.groups[at as usize];
-        let Some((least, most)) = self.micro_batches(&groups) else {
-            return;
-        };
-        let Some((bound, sampled)) = self.group_bound(&groups, most) else {
-            return;
-        };
-        let work = self.source.work(self.scenario, &sampled.layout);
-        let Some(stages) = self.least_stages(at) else {
-            return;
-        };
-        let recompute = self.recompute.clone();
-        let fit = Fit {
-            scenario: self.scenario,
-            policies: &recompute,
-        };
-        let single = |micro_batch: u32| Batch {
-            work: &work,
-            samples: f64::from(micro_batch) * sampled.exact,
-            microbatches: 1,
-        };
-        // A single microbatch in flight keeps more the more samples it has.
-        let may_fit = |micro_batch: u32| fit.any(&stages.all, single(micro_batch));
-        let Some(most) = largest((least, most), may_fit) else {
-            return;
-        };
-        let first = [Repeats::of(self.scenario, &recompute)];
-        for micro_batch in least..=most {
-            let least = bound.step(micro_batch, &first);
-            let node = Node::Batch {
-                groups: at,
-                micro_batch,
-                fits: false,
-            };
-            self.add(least, node);
-        }
-        self.opened.insert(
-            at,
-            Rc::new(Opened {
-                bound,
-                exact: sampled.exact,
-                work,
-            }),
-        );
-    }
-
-    /// Adds a microbatch with the bound of the ways in which it may fit.
-    fn fit_batch(&mut self, at: u32, micro_batch: u32, least: SimDuration) {
-        let (Some(opened), Some(stages)) =
-            (self.opened.get(&at).map(Rc::clone), self.least_stages(at))
-        else {
-            return;
-        };
-        let replica_batch = self.scenario.workload.global_batch / self.groups[at as usize].dp;
-        let batch = Batch {
-            work: &opened.work,
-            samples: f64::from(micro_batch) * opened.exact,
-            microbatches: replica_batch.div_ceil(micro_batch),
-        };
-        let fit = Fit {
-            scenario: self.scenario,
-            policies: &self.recompute,
-        };
-        let ways = fit.of(&stages.all, batch);
-        if !ways.is_empty() {
-            let node = Node::Batch {
-                groups: at,
-                micro_batch,
-                fits: true,
-            };
-            self.add(opened.bound.step(micro_batch, &ways).max(least), node);
-        }
-    }
-
-    /// Stages that hold no more than any other with these groups and any schedule, by ZeRO stage, the most sharded
-    /// first. 1F1B has the fewest microbatches in flight, and chunks of a stage are held together.
-    fn least_stages(&mut self, at: u32) -> Option<Rc<LeastStages>> {
-        if let Some(known) = self.least_stages.get(&at) {
-            return Some(Rc::clone(known));
-        }
-        let groups = self.groups[at as usize];
-        let pipelines = self.pipelines(groups.pp)?;
-        let mut found = LeastStages::default();
-        for zero in self.options.zero(&groups).ok()?.into_iter().rev() {
-            let from = found.all.len();
-            for layers_per_stage in &pipelines.on_stages {
-                let pipeline = Pipeline {
-                    layers_per_stage: layers_per_stage.clone(),
-                    ..Pipeline::default()
-                };
-                let layout = self.options.layout(&groups, 1, &pipeline, zero);
-                let work = self.source.work(self.scenario, &layout);
-                let stages = memory::Stages::of(self.scenario, &layout, &work);
-                found.all.push(stages);
-            }
-            found.by_zero.push((zero, from..found.all.len()));
-        }
-        let found = Rc::new(found);
-        self.least_stages.insert(at, Rc::clone(&found));
-        Some(found)
-    }
-
-    /// Adds the layouts with these groups and this microbatch.
-    fn open_batch(&mut self, at: u32, micro_batch: u32, least: SimDuration) {
-        let groups = self.groups[at as usize];
-        let Some(pipelines) = self.pipelines(groups.pp) else {
-            return;
-        };
-        let replica_batch = self.scenario.workload.global_batch / groups.dp;
-        let microbatches = replica_batch.div_ceil(micro_batch);
-        let recompute = self.recompute.clone();
-        let fit = Fit {
-            scenario: self.scenario,
-            policies: &recompute,
-        };
-        let Some(least_stages) = self.least_stages(at) else {
-            return;
-        };
-        let any = self
-            .options
-            .layout(&groups, micro_batch, &Pipeline::default(), ZeroStage::Z0);
-        let work = self.source.work(self.scenario, &any);
-        let batch = Batch {
-            work: &work,
-            samples: 1.0,
-            microbatches,
-        };
-        let ways = least_stages
-            .by_zero
-            .iter()
-            .map(|(zero, stages)| (*zero, fit.of(&least_stages.all[stages.clone()], batch)));
-        let stages: Vec<(ZeroStage, Vec<Repeats>)> =
-            ways.filter(|(_, ways)| !ways.is_empty()).collect();
-        for (index, pipeline) in pipelines.all.iter().enumerate() {
-            let mut layout = self
-                .options
-                .layout(&groups, micro_batch, pipeline, ZeroStage::Z0);
-            let passes = limits::check_passes(microbatches, groups.pp, pipeline.vpp);
-            if self.refused.keep(passes).is_none() {
-                continue;
-            }
-            let Some(layers) = self.priced((at, micro_batch), &layout) else {
-                continue;
-            };
-            let sums = layers.stages(pipeline, groups.pp);
-            let middle = self.middle(&layout);
-            for (zero, ways) in &stages {
-                layout.zero = *zero;
-                let of = (self.scenario, &layout);
-                let ways = (&ways[..], &*middle);
-                let bound = sums.step(of, ways, self.closing, self.pricing);
-                let node = Node::Layout {
-                    groups: at,
-                    pipeline: index as u32,
-                    micro_batch,
-                    zero: *zero,
-                    is_priced: false,
-                };
-                self.add(bound.max(least), node);
-            }
-        }
-    }
-
-    /// Layers of a layout that recomputes nothing; interleaving hides communication that a plain pipeline waits for.
-    fn priced(
-        &mut self,
-        (at, micro_batch): (u32, u32),
-        layout: &Layout,
-    ) -> Option<Rc<PricedLayers>> {
-        let key = (at, micro_batch, layout.vpp > 1);
-        if let Some(known) = self.priced.get(&key) {
-            return Some(Rc::clone(known));
-        }
-        let work = self.source.work(self.scenario, layout);
-        let costs = layer_costs(self.scenario, layout, &work, self.pricing);
-        let costs = self.refused.keep(costs)?;
-        let send = send_cost(self.scenario, layout, &work, self.pricing);
-        let send = self.refused.keep(send)?;
-        let mut selective = None;
-        if self.recompute.contains(&Recompute::Selective) {
-            let layout = Layout {
-                recompute: Recompute::Selective,
-                ..layout.clone()
-            };
-            let costs = layer_costs(self.scenario, &layout, &work, self.pricing);
-            selective = Some(self.refused.keep(costs)?);
-        }
-        let sharded = self.sharded(at, layout, &work)?;
-        let layers = Rc::new(PricedLayers::of(
-            (self.scenario, layout),
-            (&work, &costs, selective.as_ref()),
-            &sharded,
-            send.time,
-            self.pricing,
-        ));
-        self.priced.insert(key, Rc::clone(&layers));
-        Some(layers)
-    }
-
-    /// Seconds in which each kind of layer is reduced and gathered, where parameters may be sharded.
-    fn sharded(&mut self, at: u32, layout: &Layout, work: &ModelWork) -> Option<Vec<Replicated>> {
-        let stages = self.options.zero(&self.groups[at as usize]);
-        if !stages.is_ok_and(|stages| stages.contains(&ZeroStage::Z3)) {
-            return Some(Vec::new());
-        }
-        let layout = Layout {
-            zero: ZeroStage::Z3,
-            ..layout.clone()
-        };
-        let mut replicas = ReplicaCosts {
-            scenario: self.scenario,
-            layout: &layout,
-            pricing: self.pricing,
-        };
-        let mut seconds = Vec::new();
-        for layer in &work.kinds {
-            let reduced = self.refused.keep(replicas.gradients(layer.parameters))?;
-            let gathered = self.refused.keep(replicas.parameters(layer.parameters))?;
-            seconds.push(Replicated {
-                reduced: reduced.time.as_secs_f64(),
-                gathered: gathered.time.as_secs_f64(),
-            });
-        }
-        Some(seconds)
-    }
-
-    fn middle(&mut self, layout: &Layout) -> Arc<Middle> {
-        let Layout {
-            pp,
-            vpp,
-            micro_batch,
-            microbatches,
-            schedule,
-            ..
-        } = *layout;
-        let rest =
-            self.scenario.workload.global_batch / layout.dp - micro_batch * (microbatches - 1);
-        let pipeline = PipelineSize {
-            stages: pp,
-            chunks: vpp,
-            microbatches,
-        };
-        let last = f64::from(rest) / f64::from(micro_batch);
-        let middles = &mut self.orders.middles;
-        let known = middles.get_or_make((schedule, pipeline, (rest, micro_batch)), || {
-            Arc::new(Middle::of(schedule, pipeline, last))
-        });
-        Arc::clone(known)
-    }
-
     /// The ways in which a layout fits, with their bounds; `least` bounds them all.
     fn fit(&mut self, node: Node, least: SimDuration) -> Vec<(SimDuration, Node)> {
         let Node::Layout {
@@ -764,70 +449,6 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Groups whose microbatches are looked at.
-struct Opened {
-    bound: GroupBound,
-    /// Work of a microbatch of many samples, and the share of it that a sample of a smaller one holds at least.
-    work: Arc<ModelWork>,
-    exact: f64,
-}
-
-/// A layout of many samples, whose activations bound those of fewer.
-struct Sampled {
-    layout: Layout,
-    /// Sample of its microbatch that a sample of a smaller one holds at least.
-    exact: f64,
-}
-
-/// Stages that hold no more than any others of some groups.
-#[derive(Debug, Default)]
-struct LeastStages {
-    all: Vec<memory::Stages>,
-    by_zero: Vec<(ZeroStage, Range<usize>)>,
-}
-
-/// Pipelines of one number of stages.
-#[derive(Debug)]
-struct Pipelines {
-    all: Vec<Pipeline>,
-    /// Layers of each stage, all chunks together, each distribution once.
-    on_stages: Vec<Vec<u32>>,
-    fillings: Vec<Filling>,
-}
-
-impl Pipelines {
-    fn of(all: Vec<Pipeline>, pp: u32) -> Self {
-        let on_stages = |pipeline: &Pipeline| -> Vec<u32> {
-            let list = &pipeline.layers_per_stage;
-            let of = |stage| list.iter().skip(stage).step_by(pp as usize).sum();
-            let stages = if list.is_empty() { 0 } else { pp as usize };
-            (0..stages).map(of).collect()
-        };
-        Self {
-            on_stages: all.iter().map(on_stages).unique().collect(),
-            fillings: Filling::of(&all, pp),
-            all,
-        }
-    }
-}
-
-/// The largest number of a range that holds, where all below one that holds do too.
-fn largest((least, most): (u32, u32), mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
-    if !holds(least) {
-        return None;
-    }
-    let (mut low, mut high) = (least, most);
-    while low < high {
-        let middle = low + (high - low).div_ceil(2);
-        if holds(middle) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    Some(low)
-}
-
 /// Layouts with the smallest microbatch of some groups, one for each ZeRO stage.
 fn smallest(options: Options, groups: &Groups) -> Result<Vec<Layout>, Infeasible> {
     let (micro_batch, _) = options.micro_batches(groups)?;
@@ -836,6 +457,3 @@ fn smallest(options: Options, groups: &Groups) -> Result<Vec<Layout>, Infeasible
     let layout = |zero| options.layout(groups, micro_batch, &pipeline, zero);
     Ok(zero.into_iter().map(layout).collect())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,173 @@
+//! Microbatches in the search: the bounds of their pipelines and ZeRO stages.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{Node, Search};
+use crate::simulation::Layout;
+use crate::simulation::training::data_parallel_cost::ReplicaCosts;
+use crate::simulation::training::fit::{Batch, Fit, Repeats};
+use crate::simulation::training::layout::Pipeline;
+use crate::simulation::training::limits;
+use crate::simulation::training::passes::layer_costs;
+use crate::simulation::training::pipeline::send_cost;
+use crate::simulation::training::schedule::PipelineSize;
+use crate::simulation::training::stage_bound::{Middle, PricedLayers, Replicated};
+use crate::simulation::training::work::ModelWork;
+use crate::stack::{Recompute, ZeroStage};
+use crate::units::SimDuration;
+
+impl Search<'_> {
+    /// Adds the layouts with these groups and this microbatch.
+    pub(super) fn open_batch(&mut self, at: u32, micro_batch: u32, least: SimDuration) {
+        let groups = self.groups[at as usize];
+        let Some(pipelines) = self.pipelines(groups.pp) else {
+            return;
+        };
+        let replica_batch = self.scenario.workload.global_batch / groups.dp;
+        let microbatches = replica_batch.div_ceil(micro_batch);
+        let recompute = self.recompute.clone();
+        let fit = Fit {
+            scenario: self.scenario,
+            policies: &recompute,
+        };
+        let Some(least_stages) = self.least_stages(at) else {
+            return;
+        };
+        let any = self
+            .options
+            .layout(&groups, micro_batch, &Pipeline::default(), ZeroStage::Z0);
+        let work = self.source.work(self.scenario, &any);
+        let batch = Batch {
+            work: &work,
+            samples: 1.0,
+            microbatches,
+        };
+        let ways = least_stages
+            .by_zero
+            .iter()
+            .map(|(zero, stages)| (*zero, fit.of(&least_stages.all[stages.clone()], batch)));
+        let stages: Vec<(ZeroStage, Vec<Repeats>)> =
+            ways.filter(|(_, ways)| !ways.is_empty()).collect();
+        for (index, pipeline) in pipelines.all.iter().enumerate() {
+            let mut layout = self
+                .options
+                .layout(&groups, micro_batch, pipeline, ZeroStage::Z0);
+            let passes = limits::check_passes(microbatches, groups.pp, pipeline.vpp);
+            if self.refused.keep(passes).is_none() {
+                continue;
+            }
+            let Some(layers) = self.priced((at, micro_batch), &layout) else {
+                continue;
+            };
+            let sums = layers.stages(pipeline, groups.pp);
+            let middle = self.middle(&layout);
+            for (zero, ways) in &stages {
+                layout.zero = *zero;
+                let of = (self.scenario, &layout);
+                let ways = (&ways[..], &*middle);
+                let bound = sums.step(of, ways, self.closing, self.pricing);
+                let node = Node::Layout {
+                    groups: at,
+                    pipeline: index as u32,
+                    micro_batch,
+                    zero: *zero,
+                    is_priced: false,
+                };
+                self.add(bound.max(least), node);
+            }
+        }
+    }
+
+    /// Layers of a layout that recomputes nothing; interleaving hides communication that a plain pipeline waits for.
+    pub(super) fn priced(
+        &mut self,
+        (at, micro_batch): (u32, u32),
+        layout: &Layout,
+    ) -> Option<Rc<PricedLayers>> {
+        let key = (at, micro_batch, layout.vpp > 1);
+        if let Some(known) = self.priced.get(&key) {
+            return Some(Rc::clone(known));
+        }
+        let work = self.source.work(self.scenario, layout);
+        let costs = layer_costs(self.scenario, layout, &work, self.pricing);
+        let costs = self.refused.keep(costs)?;
+        let send = send_cost(self.scenario, layout, &work, self.pricing);
+        let send = self.refused.keep(send)?;
+        let mut selective = None;
+        if self.recompute.contains(&Recompute::Selective) {
+            let layout = Layout {
+                recompute: Recompute::Selective,
+                ..layout.clone()
+            };
+            let costs = layer_costs(self.scenario, &layout, &work, self.pricing);
+            selective = Some(self.refused.keep(costs)?);
+        }
+        let sharded = self.sharded(at, layout, &work)?;
+        let layers = Rc::new(PricedLayers::of(
+            (self.scenario, layout),
+            (&work, &costs, selective.as_ref()),
+            &sharded,
+            send.time,
+            self.pricing,
+        ));
+        self.priced.insert(key, Rc::clone(&layers));
+        Some(layers)
+    }
+
+    /// Seconds in which each kind of layer is reduced and gathered, where parameters may be sharded.
+    pub(super) fn sharded(
+        &mut self,
+        at: u32,
+        layout: &Layout,
+        work: &ModelWork,
+    ) -> Option<Vec<Replicated>> {
+        let stages = self.options.zero(&self.groups[at as usize]);
+        if !stages.is_ok_and(|stages| stages.contains(&ZeroStage::Z3)) {
+            return Some(Vec::new());
+        }
+        let layout = Layout {
+            zero: ZeroStage::Z3,
+            ..layout.clone()
+        };
+        let mut replicas = ReplicaCosts {
+            scenario: self.scenario,
+            layout: &layout,
+            pricing: self.pricing,
+        };
+        let mut seconds = Vec::new();
+        for layer in &work.kinds {
+            let reduced = self.refused.keep(replicas.gradients(layer.parameters))?;
+            let gathered = self.refused.keep(replicas.parameters(layer.parameters))?;
+            seconds.push(Replicated {
+                reduced: reduced.time.as_secs_f64(),
+                gathered: gathered.time.as_secs_f64(),
+            });
+        }
+        Some(seconds)
+    }
+
+    pub(super) fn middle(&mut self, layout: &Layout) -> Arc<Middle> {
+        let Layout {
+            pp,
+            vpp,
+            micro_batch,
+            microbatches,
+            schedule,
+            ..
+        } = *layout;
+        let rest =
+            self.scenario.workload.global_batch / layout.dp - micro_batch * (microbatches - 1);
+        let pipeline = PipelineSize {
+            stages: pp,
+            chunks: vpp,
+            microbatches,
+        };
+        let last = f64::from(rest) / f64::from(micro_batch);
+        let middles = &mut self.orders.middles;
+        let known = middles.get_or_make((schedule, pipeline, (rest, micro_batch)), || {
+            Arc::new(Middle::of(schedule, pipeline, last))
+        });
+        Arc::clone(known)
+    }
+}

@@ -1,0 +1,60 @@
+//! What the search keeps of groups and pipelines that it looked into.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use itertools::Itertools;
+
+use crate::simulation::Layout;
+use crate::simulation::training::group_bound::{Filling, GroupBound};
+use crate::simulation::training::layout::Pipeline;
+use crate::simulation::training::memory;
+use crate::simulation::training::work::ModelWork;
+use crate::stack::ZeroStage;
+
+/// Groups whose microbatches are looked at.
+pub(super) struct Opened {
+    pub(super) bound: GroupBound,
+    /// Work of a microbatch of many samples, and the share of it that a sample of a smaller one holds at least.
+    pub(super) work: Arc<ModelWork>,
+    pub(super) exact: f64,
+}
+
+/// A layout of many samples, whose activations bound those of fewer.
+pub(super) struct Sampled {
+    pub(super) layout: Layout,
+    /// Sample of its microbatch that a sample of a smaller one holds at least.
+    pub(super) exact: f64,
+}
+
+/// Stages that hold no more than any others of some groups.
+#[derive(Debug, Default)]
+pub(super) struct LeastStages {
+    pub(super) all: Vec<memory::Stages>,
+    pub(super) by_zero: Vec<(ZeroStage, Range<usize>)>,
+}
+
+/// Pipelines of one number of stages.
+#[derive(Debug)]
+pub(super) struct Pipelines {
+    pub(super) all: Vec<Pipeline>,
+    /// Layers of each stage, all chunks together, each distribution once.
+    pub(super) on_stages: Vec<Vec<u32>>,
+    pub(super) fillings: Vec<Filling>,
+}
+
+impl Pipelines {
+    pub(super) fn of(all: Vec<Pipeline>, pp: u32) -> Self {
+        let on_stages = |pipeline: &Pipeline| -> Vec<u32> {
+            let list = &pipeline.layers_per_stage;
+            let of = |stage| list.iter().skip(stage).step_by(pp as usize).sum();
+            let stages = if list.is_empty() { 0 } else { pp as usize };
+            (0..stages).map(of).collect()
+        };
+        Self {
+            on_stages: all.iter().map(on_stages).unique().collect(),
+            fillings: Filling::of(&all, pp),
+            all,
+        }
+    }
+}
