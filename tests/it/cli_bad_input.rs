@@ -98,14 +98,17 @@ fn a_full_disk_is_told_with_exit_code_3() {
         .unwrap();
     assert_eq!(status.code(), Some(3));
 
-    // The first part of a run goes to a disk that is full: nothing half-written stays.
-    let folder = desk.path("run");
-    fs::create_dir(&folder).unwrap();
-    std::os::unix::fs::symlink("/dev/full", folder.join("spec.toml.partial")).unwrap();
-    desk.sweep(&["run", "small.toml", "-o", "run"])
-        .expect_code(3)
-        .expect_stderr(&["cannot write `run/spec.toml`"]);
-    assert!(!desk.has("run/spec.toml"));
+    // A limit of one block per file stands for a full disk: no table fits, and nothing half-written stays.
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$0\" run small.toml -o run";
+    let run = std::process::Command::new("sh")
+        .args(["-c", limited])
+        .arg(desk.command(&[]).get_program())
+        .current_dir(desk.path("."))
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(3));
+    let told = String::from_utf8_lossy(&run.stderr);
+    assert!(told.contains("cannot write `run/"), "{told}");
     assert!(!desk.has("run/points.parquet"));
 }
 
