@@ -56,11 +56,7 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
             k,
             low_precision,
         } => {
-            let precision = if low_precision {
-                context.precision
-            } else {
-                context.precision.high()
-            };
+            let precision = context.precision_of(low_precision);
             (context.product([batch, m, n, k], precision), 1)
         }
         Operator::GroupedGemm { groups, m, n, k } => context.grouped([groups, m, n, k]),
@@ -137,11 +133,7 @@ pub(crate) fn least_time(operator: &Operator, context: &KernelContext) -> LeastT
             k,
             low_precision,
         } => {
-            let precision = if low_precision {
-                context.precision
-            } else {
-                context.precision.high()
-            };
+            let precision = context.precision_of(low_precision);
             let growing = context.product_growth([batch, m, n, k], precision);
             (context.product_floor(precision), growing, 1)
         }
@@ -199,6 +191,15 @@ impl KernelContext<'_> {
     fn stream(&self) -> f64 {
         let rates = &self.gpu.rates;
         self.gpu.memory_bandwidth.as_bytes_per_s() * rates.memory_fraction * self.fractions.memory
+    }
+
+    /// Precision of a product, which a recipe may run in the low one.
+    fn precision_of(&self, low_precision: bool) -> Precision {
+        if low_precision {
+            self.precision
+        } else {
+            self.precision.high()
+        }
     }
 
     fn floors(&self, kernels: u32) -> f64 {

@@ -101,20 +101,8 @@ pub(super) fn check_time(bound: SimDuration) -> Result<(), Infeasible> {
 mod tests {
     use super::*;
     use crate::catalog::Catalog;
+    use crate::simulation::training::tests::scenario;
     use crate::simulation::{Scratch, simulate_training};
-
-    fn scenario(model: &str, gpus: u32, global_batch: u32) -> TrainingScenario {
-        let catalog = Catalog::builtin();
-        let mut scenario = TrainingScenario::new(
-            catalog.models[model].clone(),
-            catalog.gpus["h100-sxm"].clone(),
-            catalog.clusters["dgx-h100"].clone(),
-            catalog.stacks["current"].clone(),
-        );
-        scenario.gpus = gpus;
-        scenario.workload.global_batch = global_batch;
-        scenario
-    }
 
     fn outcome(scenario: &TrainingScenario) -> String {
         match simulate_training(scenario, &mut Scratch::default()) {

@@ -361,12 +361,8 @@ impl<'a, 'b> Player<'a, 'b> {
         let drawn = self.slowdown.get(stage as usize).copied().unwrap_or(1.0);
         let factor = share * self.costs.slowest * drawn * self.costs.scenario.run.kernel_time();
         let kernels = parts[StepPart::Compute] + parts[StepPart::Recompute];
-        let taken = f64::from(self.costs.overlap.communication_sms);
-        let all = f64::from(self.costs.scenario.gpu.sms);
-        if overlapped > SimDuration::ZERO && taken < all {
-            let slowed = kernels.min(overlapped).as_secs_f64();
-            parts[StepPart::Compute] += SimDuration::from_secs_f64(slowed * taken / (all - taken));
-        }
+        let slowdown = self.costs.overlap.slowdown(self.costs.scenario.gpu.sms);
+        parts[StepPart::Compute] += kernels.min(overlapped).scaled(slowdown);
         if (factor - 1.0).abs() > 0.0 {
             parts[StepPart::Compute] = parts[StepPart::Compute].scaled(factor);
             parts[StepPart::Recompute] = parts[StepPart::Recompute].scaled(factor);

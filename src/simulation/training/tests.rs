@@ -16,7 +16,7 @@ use crate::simulation::{
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::{Bytes, SimDuration};
 
-fn scenario(model: &str, gpus: u32, global_batch: u32) -> TrainingScenario {
+pub(super) fn scenario(model: &str, gpus: u32, global_batch: u32) -> TrainingScenario {
     let catalog = Catalog::builtin();
     let mut scenario = TrainingScenario::new(
         catalog.models[model].clone(),

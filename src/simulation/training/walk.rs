@@ -3,7 +3,7 @@
 //! What the player gives the engine depends on nothing but the order of each stage, so one walk over the passes finds
 //! when each ends, each behind the stage before it, the host and its parameters; reductions and gathers in their
 //! queue. Communications that share links only take longer, and nothing that waits for them starts earlier: the walk
-//! never ends after the step. It costs a hundredth of it.
+//! never ends after the step.
 
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_play::GATHERS_IN_FLIGHT;
