@@ -1,15 +1,13 @@
 //! Training steps: layout and placement, pipeline schedules, the step on the engine, the search.
 
+mod bounds;
 mod cache;
 mod checkpoint;
-mod close_bound;
 mod comm_cost;
 mod costs;
 mod data_parallel_cost;
 mod data_parallel_play;
 mod fit;
-mod floor;
-mod group_bound;
 mod layout;
 mod limits;
 mod memory;
@@ -23,7 +21,6 @@ mod request;
 pub(crate) mod schedule;
 mod search;
 mod slowest;
-mod stage_bound;
 pub(crate) mod stage_layers;
 mod stage_times;
 #[cfg(test)]

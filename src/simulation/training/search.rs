@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use self::opened::{LeastStages, Opened, Pipelines};
+use crate::simulation::training::bounds::stage::PricedLayers;
 use crate::simulation::training::cache::Orders;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
@@ -25,7 +26,6 @@ use crate::simulation::training::limits;
 use crate::simulation::training::memory;
 use crate::simulation::training::play::Step;
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::stage_bound::PricedLayers;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, TrainingScenario};

@@ -1,11 +1,11 @@
 //! Seconds that the passes of each virtual stage take at least, with the data-parallel communication beside them.
 
+use crate::simulation::training::bounds::stage::slowed;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::data_parallel_play::Replicates;
 use crate::simulation::training::passes::{LayerCost, PassCost};
 use crate::simulation::training::schedule::{Pass, Slot};
-use crate::simulation::training::stage_bound::slowed;
 use crate::simulation::{Infeasible, StepPart};
 use crate::stack::ZeroStage;
 

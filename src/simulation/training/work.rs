@@ -9,7 +9,7 @@ use crate::model::{
     CommGroup, CommOp, Format, Kept, LogitBytes, LoweredLayer, Operator, Shard, ShardParameters,
     lower,
 };
-use crate::simulation::training::floor::LeastWork;
+use crate::simulation::training::bounds::floor::LeastWork;
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{EncoderHead, ExpertDispatch, LossMemory};
 use crate::units::{Bytes, SimDuration};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Node, Search};
 use crate::simulation::Layout;
+use crate::simulation::training::bounds::stage::{Middle, PricedLayers, Replicated};
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{Batch, Fit, Repeats};
 use crate::simulation::training::layout::Pipeline;
@@ -12,7 +13,6 @@ use crate::simulation::training::limits;
 use crate::simulation::training::passes::layer_costs;
 use crate::simulation::training::pipeline::send_cost;
 use crate::simulation::training::schedule::PipelineSize;
-use crate::simulation::training::stage_bound::{Middle, PricedLayers, Replicated};
 use crate::simulation::training::work::ModelWork;
 use crate::stack::{Recompute, ZeroStage};
 use crate::units::SimDuration;

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::opened::{LeastStages, Opened, Sampled};
 use super::{MOST_TOKENS, Node, Search};
+use crate::simulation::training::bounds::group::GroupBound;
 use crate::simulation::training::fit::{self, Batch, Fit, Repeats};
-use crate::simulation::training::group_bound::GroupBound;
 use crate::simulation::training::layout::{Groups, Pipeline};
 use crate::simulation::training::memory;
 use crate::stack::ZeroStage;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use itertools::Itertools;
 
 use crate::simulation::Layout;
-use crate::simulation::training::group_bound::{Filling, GroupBound};
+use crate::simulation::training::bounds::group::{Filling, GroupBound};
 use crate::simulation::training::layout::Pipeline;
 use crate::simulation::training::memory;
 use crate::simulation::training::work::ModelWork;

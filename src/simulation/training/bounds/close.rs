@@ -2,9 +2,9 @@
 
 use crate::model::ShardParameters;
 use crate::simulation::Infeasible;
+use crate::simulation::training::bounds::group::bound;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
-use crate::simulation::training::group_bound::bound;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::{Pass, PipelineSize, StaticOrders};
 use crate::simulation::training::stage_times::{StageTimes, in_order, index_of};
@@ -17,7 +17,10 @@ impl StepCosts<'_> {
     ///
     /// # Errors
     /// If a requested collective cannot run on this network.
-    pub(super) fn bound_of_sums(&self, pricing: &mut Pricing) -> Result<SimDuration, Infeasible> {
+    pub(in crate::simulation::training) fn bound_of_sums(
+        &self,
+        pricing: &mut Pricing,
+    ) -> Result<SimDuration, Infeasible> {
         let mut replicas = self.replicas(pricing);
         let times = StageTimes::of(self, &mut replicas)?;
         let ends = Sums {
@@ -32,7 +35,7 @@ impl StepCosts<'_> {
     ///
     /// # Errors
     /// If a requested collective cannot run on this network.
-    pub(super) fn close_bound(
+    pub(in crate::simulation::training) fn close_bound(
         &self,
         pricing: &mut Pricing,
         orders: &mut StaticOrders,
@@ -52,7 +55,7 @@ impl StepCosts<'_> {
         }
     }
 
-    pub(super) fn pipeline(&self) -> PipelineSize {
+    pub(in crate::simulation::training) fn pipeline(&self) -> PipelineSize {
         PipelineSize {
             stages: self.layout.pp,
             chunks: self.layout.vpp,

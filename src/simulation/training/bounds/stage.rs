@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::collective::{CollectiveOp, GroupPattern};
 use crate::memo::Memo;
 use crate::model::ShardParameters;
+use crate::simulation::training::bounds::group::bound;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::data_parallel_play::MOST_GATHERS;
 use crate::simulation::training::fit::Repeats;
-use crate::simulation::training::group_bound::bound;
 use crate::simulation::training::layout::Pipeline;
 use crate::simulation::training::parameters::{Replicas, shards_gradients};
 use crate::simulation::training::passes::{LayerCost, LayerCosts, PassCost};
@@ -86,14 +86,14 @@ impl Stretch {
 }
 
 /// Seconds of a pass whose kernels take so many times as long.
-pub(super) fn slowed(parts: &TimeShares, kernels: f64) -> f64 {
+pub(in crate::simulation::training) fn slowed(parts: &TimeShares, kernels: f64) -> f64 {
     let slowed = parts[StepPart::Compute] + parts[StepPart::Recompute];
     (parts.total() - slowed).as_secs_f64() + slowed.as_secs_f64() * kernels
 }
 
 /// Layers of a microbatch that recompute nothing, added up front to back.
 #[derive(Clone, Debug)]
-pub(super) struct PricedLayers {
+pub(in crate::simulation::training) struct PricedLayers {
     /// Before each layer: the layers in front of it, without the embedding.
     before: Vec<Stretch>,
     embedding: Stretch,
@@ -104,7 +104,7 @@ pub(super) struct PricedLayers {
 /// Passes of the last stage from its first backward pass to the last one of the last virtual stage, by chunk; a last,
 /// smaller microbatch counts its share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Middle {
+pub(in crate::simulation::training) struct Middle {
     chunks: Vec<MiddleChunk>,
 }
 
@@ -117,14 +117,19 @@ struct MiddleChunk {
 }
 
 /// Middles that were counted, whatever the job.
-pub(super) type Middles = Memo<(PipelineSchedule, PipelineSize, (u32, u32)), Arc<Middle>, 8192>;
+pub(in crate::simulation::training) type Middles =
+    Memo<(PipelineSchedule, PipelineSize, (u32, u32)), Arc<Middle>, 8192>;
 
 /// Most passes that are looked at; where there are more, the way there and back is little of the step.
 const MOST_PASSES: u32 = 2048;
 
 impl Middle {
     /// Passes in the order of a schedule whose last microbatch has this share of a full one's samples.
-    pub(super) fn of(schedule: PipelineSchedule, pipeline: PipelineSize, last: f64) -> Self {
+    pub(in crate::simulation::training) fn of(
+        schedule: PipelineSchedule,
+        pipeline: PipelineSize,
+        last: f64,
+    ) -> Self {
         let few = pipeline.microbatches < 2 * pipeline.stages;
         if !few || pipeline.microbatches * pipeline.chunks > MOST_PASSES {
             return Self::default();
@@ -176,7 +181,7 @@ struct Times {
 impl PricedLayers {
     /// Layers priced for a layout; its stages do not matter. `selective` has the prices with selective recomputation,
     /// `sharded` what gathering and reducing each kind of layer takes by itself.
-    pub(super) fn of(
+    pub(in crate::simulation::training) fn of(
         (scenario, layout): (&TrainingScenario, &Layout),
         (work, costs, selective): (&ModelWork, &LayerCosts, Option<&LayerCosts>),
         sharded: &[Replicated],
@@ -237,7 +242,11 @@ impl PricedLayers {
     }
 
     /// The stages of a pipeline.
-    pub(super) fn stages(&self, pipeline: &Pipeline, pp: u32) -> StageSums {
+    pub(in crate::simulation::training) fn stages(
+        &self,
+        pipeline: &Pipeline,
+        pp: u32,
+    ) -> StageSums {
         let stages = pp as usize;
         let whole = [self.before.len() as u32 - 1];
         let list = if pipeline.layers_per_stage.is_empty() {
@@ -299,7 +308,7 @@ struct StageSum {
 
 /// Sums over the stages of a pipeline.
 #[derive(Clone, Debug)]
-pub(super) struct StageSums {
+pub(in crate::simulation::training) struct StageSums {
     times: Times,
     /// Sends of a microbatch from the first virtual stage to the last.
     hops: f64,
@@ -419,7 +428,7 @@ impl StageSums {
 
     /// Bound of the step of layouts that recompute in one of these ways: behind the passes the optimizer of the
     /// largest stage, for whose norm all stages wait, and `closing` seconds.
-    pub(super) fn step(
+    pub(in crate::simulation::training) fn step(
         &self,
         (scenario, layout): (&TrainingScenario, &Layout),
         (ways, middle): (&[Repeats], &Middle),
@@ -468,9 +477,9 @@ struct Replication {
 
 /// Seconds to reduce gradients and to gather parameters once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Replicated {
-    pub(super) reduced: f64,
-    pub(super) gathered: f64,
+pub(in crate::simulation::training) struct Replicated {
+    pub(in crate::simulation::training) reduced: f64,
+    pub(in crate::simulation::training) gathered: f64,
 }
 
 impl Replication {

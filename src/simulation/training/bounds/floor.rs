@@ -10,59 +10,63 @@ use crate::simulation::TrainingScenario;
 
 /// One communication of a pass.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LeastCommunication {
-    pub(super) op: CommOp,
-    pub(super) group: CommGroup,
+pub(in crate::simulation::training) struct LeastCommunication {
+    pub(in crate::simulation::training) op: CommOp,
+    pub(in crate::simulation::training) group: CommGroup,
     /// Bytes of one sample.
-    pub(super) bytes: f64,
+    pub(in crate::simulation::training) bytes: f64,
     /// Whether a matrix product may hide it.
-    pub(super) overlappable: bool,
+    pub(in crate::simulation::training) overlappable: bool,
 }
 
 /// Least work of one pass of one layer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LeastPass {
+pub(in crate::simulation::training) struct LeastPass {
     /// Kernels.
-    pub(super) kernels: f64,
+    pub(in crate::simulation::training) kernels: f64,
     /// Calls of the host.
-    pub(super) calls: f64,
+    pub(in crate::simulation::training) calls: f64,
     /// Seconds of a microbatch, whatever its size.
-    pub(super) fixed: f64,
+    pub(in crate::simulation::training) fixed: f64,
     /// Seconds of each sample.
-    pub(super) growing: f64,
+    pub(in crate::simulation::training) growing: f64,
     /// Seconds of attention among them.
-    pub(super) attention: f64,
-    pub(super) communications: Vec<LeastCommunication>,
+    pub(in crate::simulation::training) attention: f64,
+    pub(in crate::simulation::training) communications: Vec<LeastCommunication>,
 }
 
 /// Least work of one layer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LeastLayer {
-    pub(super) forward: LeastPass,
+pub(in crate::simulation::training) struct LeastLayer {
+    pub(in crate::simulation::training) forward: LeastPass,
     /// Gradients of inputs.
-    pub(super) backward_input: LeastPass,
+    pub(in crate::simulation::training) backward_input: LeastPass,
     /// Gradients of weights.
-    pub(super) backward_weight: LeastPass,
+    pub(in crate::simulation::training) backward_weight: LeastPass,
     /// What selective recomputation repeats.
-    pub(super) selective: LeastPass,
+    pub(in crate::simulation::training) selective: LeastPass,
 }
 
 /// Least work of a model under one sharding, for microbatches up to the one it was taken of.
 #[derive(Clone, Debug)]
-pub(super) struct LeastWork {
+pub(in crate::simulation::training) struct LeastWork {
     /// Factor by which a size per sample is no more than exact, where parts of the microbatch were rounded up.
-    pub(super) exact: f64,
-    pub(super) kinds: Vec<LeastLayer>,
+    pub(in crate::simulation::training) exact: f64,
+    pub(in crate::simulation::training) kinds: Vec<LeastLayer>,
     /// Layers of each kind.
-    pub(super) counts: Vec<u32>,
-    pub(super) embedding: LeastLayer,
-    pub(super) head: LeastLayer,
-    pub(super) mtp: Option<LeastLayer>,
+    pub(in crate::simulation::training) counts: Vec<u32>,
+    pub(in crate::simulation::training) embedding: LeastLayer,
+    pub(in crate::simulation::training) head: LeastLayer,
+    pub(in crate::simulation::training) mtp: Option<LeastLayer>,
 }
 
 impl LeastWork {
     /// Least work of microbatches up to the shard's.
-    pub(super) fn of(scenario: &TrainingScenario, shard: &Shard, context: &KernelContext) -> Self {
+    pub(in crate::simulation::training) fn of(
+        scenario: &TrainingScenario,
+        shard: &Shard,
+        context: &KernelContext,
+    ) -> Self {
         let lowered = lower(&scenario.model, shard);
         let exact = 1.0 - rounding(scenario, shard);
         let least = |layer: &LoweredLayer| {

@@ -1,8 +1,8 @@
 //! Lower bound on the step of any layout with given groups and microbatch, before kernels and prices are known.
 
 use crate::model::CommOp;
+use crate::simulation::training::bounds::floor::{LeastLayer, LeastPass, LeastWork};
 use crate::simulation::training::fit::Repeats;
-use crate::simulation::training::floor::{LeastLayer, LeastPass, LeastWork};
 use crate::simulation::training::layout::{Groups, Pipeline};
 use crate::simulation::training::passes::{collective_op, copies_sent, part_of, ranks};
 use crate::simulation::training::pricing::Pricing;
@@ -15,7 +15,7 @@ use crate::units::SimDuration;
 const ROUNDING: f64 = 2e-6;
 
 /// Seconds as a bound, rounding left out.
-pub(super) fn bound(seconds: f64) -> SimDuration {
+pub(in crate::simulation::training) fn bound(seconds: f64) -> SimDuration {
     SimDuration::from_secs_f64(seconds.max(0.0) * (1.0 - ROUNDING))
 }
 
@@ -57,7 +57,7 @@ impl Affine {
 /// Layers that a microbatch passes before it reaches a stage, and those of the last stage: the fewest that any
 /// pipeline of so many stages has.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Filling {
+pub(in crate::simulation::training) struct Filling {
     /// On the way to a stage and back, the mean over the stages; forward and backward.
     mean: f64,
     /// The same to the last stage.
@@ -70,7 +70,7 @@ pub(super) struct Filling {
 
 impl Filling {
     /// The least of several.
-    pub(super) fn of(pipelines: &[Pipeline], pp: u32) -> Vec<Self> {
+    pub(in crate::simulation::training) fn of(pipelines: &[Pipeline], pp: u32) -> Vec<Self> {
         let filling = |pipeline: &Pipeline| {
             let layers = |stage: usize| {
                 f64::from(pipeline.layers_per_stage.get(stage).copied().unwrap_or(0))
@@ -151,7 +151,7 @@ impl LayerTimes {
 
 /// Lower bounds of the layouts with given groups.
 #[derive(Clone, Debug)]
-pub(super) struct GroupBound {
+pub(in crate::simulation::training) struct GroupBound {
     stages: f64,
     replica_batch: u32,
     total: LayerTimes,
@@ -166,7 +166,7 @@ pub(super) struct GroupBound {
 
 impl GroupBound {
     /// Bounds of microbatches up to those of `least`; `closing` seconds follow the passes.
-    pub(super) fn of(
+    pub(in crate::simulation::training) fn of(
         scenario: &TrainingScenario,
         groups: &Groups,
         (least, layout): (&LeastWork, &Layout),
@@ -221,7 +221,11 @@ impl GroupBound {
     /// the last one still has to pass back through them, unless weight gradients were left for then. The step is no
     /// shorter than that of the last stage, nor than the mean over all stages. Kernels of a last, smaller microbatch
     /// take its share; gaps and launches do not shrink.
-    pub(super) fn step(&self, micro_batch: u32, ways: &[Repeats]) -> SimDuration {
+    pub(in crate::simulation::training) fn step(
+        &self,
+        micro_batch: u32,
+        ways: &[Repeats],
+    ) -> SimDuration {
         let passes = ways
             .iter()
             .map(|repeats| self.passes(micro_batch, *repeats));
