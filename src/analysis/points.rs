@@ -155,6 +155,8 @@ pub struct LayoutUsed {
     pub vpp: Option<u32>,
     /// ZeRO stage.
     pub zero: Option<u32>,
+    /// Ranks that share one set of ZeRO-3's shards; `None` where parameters are whole, too.
+    pub zero_group: Option<u32>,
     /// Samples per forward pass of one replica.
     pub micro_batch: Option<u32>,
     /// Microbatches per replica and step.
@@ -176,6 +178,11 @@ impl LayoutUsed {
         .collect();
         words.extend(self.dp.map(|n| format!("dp {n}")));
         words.extend(self.zero.map(|n| format!("ZeRO {n}")));
+        if let (Some(dp), Some(group)) = (self.dp, self.zero_group)
+            && group < dp * self.cp.unwrap_or(1)
+        {
+            words.push(format!("in groups of {group}"));
+        }
         words.extend(
             self.microbatches
                 .zip(self.micro_batch)
@@ -216,6 +223,7 @@ numeric_columns! {
     etp = USED_ETP,
     vpp = USED_VPP,
     zero = USED_ZERO,
+    zero_group = USED_ZERO_GROUP,
     micro_batch = USED_MICRO_BATCH,
     microbatches = MICROBATCHES,
     memory_peak = MEMORY_PEAK_BYTES,
@@ -339,6 +347,7 @@ impl<'a> PointColumns<'a> {
                 etp: count(&numbers.etp),
                 vpp: count(&numbers.vpp),
                 zero: count(&numbers.zero),
+                zero_group: count(&numbers.zero_group),
                 micro_batch: count(&numbers.micro_batch),
                 microbatches: count(&numbers.microbatches),
             },

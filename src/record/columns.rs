@@ -10,6 +10,7 @@ use crate::record::metrics::StepMetrics;
 use crate::record::point::Record;
 use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, StepPart};
 use crate::spec::{AXES, Axis, AxisInfo, AxisValue, ColumnType, Operand, StudyKind};
+use crate::stack::ZeroStage;
 use crate::units::{Bytes, SimDuration};
 
 columns! {
@@ -49,6 +50,8 @@ columns! {
             "Microbatches per step and replica: global batch / (dp · micro batch), the last one possibly in part.";
         USED_ZERO = "used_zero", "1", U64, |r| layout(r, |l| u32::from(l.zero.number())),
             "ZeRO stage as used; 3 is FSDP.";
+        USED_ZERO_GROUP = "used_zero_group", "1", U64, |r| r.layout().filter(|l| l.zero == ZeroStage::Z3).map(|l| u64::from(l.zero_group)),
+            "Ranks that shared one set of ZeRO-3's shards; null where parameters are whole.";
         USED_RECOMPUTE = "used_recompute", "", Text, |r| name(r.layout().map(|l| l.recompute.as_str())),
             "What the backward pass computed again.";
         USED_SCHEDULE = "used_schedule", "", Text, |r| name(r.layout().map(|l| l.schedule.as_str())),

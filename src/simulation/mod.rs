@@ -25,6 +25,7 @@ pub use parts::{StepPart, TimeShares};
 pub(crate) use scenario::CommunicationRequest;
 pub use scenario::{
     CollectiveScenario, LayoutRequest, RunSettings, Scenario, TrainingScenario, Unstated, Workload,
+    ZeroGroup,
 };
 pub use scratch::Scratch;
 pub use training::simulate_training;

@@ -43,6 +43,8 @@ pub struct Layout {
     pub microbatches: u32,
     /// ZeRO stage.
     pub zero: ZeroStage,
+    /// Ranks that share one set of ZeRO-3's shards: dp × cp, fewer in hybrid sharding; 1 where parameters are whole.
+    pub zero_group: u32,
     /// Recomputation policy.
     pub recompute: Recompute,
     /// Share of the layers whose forward pass full recomputation repeats, 0–1: 1 when it was asked for, the least
@@ -58,6 +60,16 @@ pub struct Layout {
     pub precision: Precision,
     /// Layers of each virtual stage, `[chunk × stage]`.
     pub layers_per_stage: Vec<u32>,
+}
+
+impl Layout {
+    /// Sets of parameters that ZeRO-3 shards, each over a group of its own: 1, or more in hybrid sharding.
+    pub(crate) const fn shard_sets(&self) -> u32 {
+        match self.zero {
+            ZeroStage::Z3 => self.dp * self.cp / self.zero_group,
+            ZeroStage::Z0 | ZeroStage::Z1 | ZeroStage::Z2 => 1,
+        }
+    }
 }
 
 /// Bytes on the fullest GPU, by part; they sum to the peak.

@@ -121,6 +121,26 @@ pub enum Unstated {
     Usual,
 }
 
+/// Ranks that share one set of ZeRO-3's shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZeroGroup {
+    /// All that replicate the parameters: dp × cp.
+    Replicas,
+    /// So many of them, so that the groups hold copies of one another (hybrid sharding).
+    Ranks(u32),
+}
+
+impl ZeroGroup {
+    /// The group of a layout, which stays hybrid with another number of replicas where it is.
+    pub(crate) const fn of(layout: &Layout) -> Self {
+        if layout.shard_sets() > 1 {
+            Self::Ranks(layout.zero_group)
+        } else {
+            Self::Replicas
+        }
+    }
+}
+
 /// Layout axes as requested; `None` is `auto`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LayoutRequest {
@@ -146,6 +166,8 @@ pub struct LayoutRequest {
     pub layers_per_stage: Option<Vec<u32>>,
     /// ZeRO stage.
     pub zero: Option<ZeroStage>,
+    /// Ranks that share one set of ZeRO-3's shards.
+    pub zero_group: Option<ZeroGroup>,
     /// Whether tensor parallelism shards the norms' tokens.
     pub sequence_parallel: Option<bool>,
     /// Recomputation policy.
@@ -176,6 +198,7 @@ impl LayoutRequest {
             // Convolutional nets are not cut into stages.
             layers_per_stage: Some(layout.layers_per_stage.clone()).filter(|list| !list.is_empty()),
             zero: Some(layout.zero),
+            zero_group: Some(ZeroGroup::of(layout)),
             sequence_parallel: Some(layout.sequence_parallel),
             recompute: Some(layout.recompute),
             recomputed_share: Some(layout.recomputed_share),

@@ -395,6 +395,9 @@ axes! {
     /// ZeRO stage; 3 is FSDP.
     Zero = "zero", Parallelism, TRAINING, "1", Int { min: 0, max: 3 }, Auto("auto"),
         "[1, 3]";
+    /// Ranks that share one set of ZeRO-3's shards; fewer than dp·cp are hybrid sharding (HSDP), which copies across.
+    ZeroGroup = "zero_group", Parallelism, TRAINING, "1", Int { min: 2, max: 16_000_000 }, Auto("auto"),
+        r#"["auto", 8]"#;
     /// Whether tensor parallelism shards the tokens of norms too.
     SequenceParallel = "sequence_parallel", Parallelism, TRAINING, "", Bool,
         Auto("auto");

@@ -7,7 +7,7 @@ use crate::collective::Algorithm;
 use crate::simulation::random;
 use crate::simulation::{
     CollectiveScenario, CommunicationRequest, Infeasible, LayoutRequest, RunSettings, Scenario,
-    TrainingScenario, Unstated, Workload,
+    TrainingScenario, Unstated, Workload, ZeroGroup,
 };
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::layers_per_stage;
@@ -123,6 +123,7 @@ fn layout(point: &GridPoint) -> LayoutRequest {
             layers_per_stage::parse(text).expect("the reader of specs parsed it before")
         }),
         zero: named(point, Axis::Zero),
+        zero_group: count(point, Axis::ZeroGroup).map(ZeroGroup::Ranks),
         sequence_parallel: flag(point, Axis::SequenceParallel),
         recompute: named(point, Axis::Recompute),
         recomputed_share: None,

@@ -120,6 +120,8 @@ data_table! {
         schedules: Vec<PipelineSchedule> = PipelineSchedule::ALL.to_vec(),
         /// ZeRO stages; default: all.
         zero: Vec<ZeroStage> = ZeroStage::ALL.to_vec(),
+        /// Whether ZeRO-3 may shard inside groups of replicas that hold copies of one another (HSDP); default: false.
+        hybrid_sharding: bool = false,
         /// Recomputation; default: all.
         recompute: Vec<Recompute> = Recompute::ALL.to_vec(),
         /// Whether tensor parallelism may shard the norms' tokens too; default: true.
@@ -134,6 +136,7 @@ impl Offers {
             groups: ModelGroup::ALL.to_vec(),
             schedules: PipelineSchedule::ALL.to_vec(),
             zero: ZeroStage::ALL.to_vec(),
+            hybrid_sharding: false,
             recompute: Recompute::ALL.to_vec(),
             sequence_parallel: true,
         }

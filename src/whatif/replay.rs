@@ -2,7 +2,8 @@
 
 use crate::analysis::{LayoutUsed, SizePoint};
 use crate::simulation::{
-    LayoutRequest, Scenario, Scratch, StepReport, TrainingScenario, guarded, simulate_training,
+    LayoutRequest, Scenario, Scratch, StepReport, TrainingScenario, ZeroGroup, guarded,
+    simulate_training,
 };
 use crate::spec::{GridPoint, Spec};
 use crate::stack::ZeroStage;
@@ -39,7 +40,7 @@ impl Replay {
     ) -> Option<Self> {
         let measured = row.measured?;
         let mut scenario = scenario(spec, row)?;
-        let chosen = leaves_to_choose(&scenario.layout);
+        let chosen = leaves_to_choose(&scenario);
         let asked_zero = scenario.layout.zero;
         scenario.layout = layout(&scenario.layout);
         let step = simulated(&scenario, scratch)?;
@@ -88,7 +89,8 @@ pub(super) fn scenario(spec: &Spec, row: &SizePoint) -> Option<TrainingScenario>
 }
 
 /// Whether the simulator chooses anything of a layout.
-fn leaves_to_choose(request: &LayoutRequest) -> bool {
+fn leaves_to_choose(scenario: &TrainingScenario) -> bool {
+    let request = &scenario.layout;
     let counts = [
         request.micro_batch,
         request.tp,
@@ -100,9 +102,22 @@ fn leaves_to_choose(request: &LayoutRequest) -> bool {
     ];
     counts.iter().any(Option::is_none)
         || request.zero.is_none()
+        || request.zero == Some(ZeroStage::Z3)
+            && request.zero_group.is_none()
+            && scenario.stack.offers.hybrid_sharding
         || request.recompute.is_none()
         || request.schedule.is_none()
         || request.sequence_parallel.is_none()
+}
+
+/// The group that shared a row's shards; `None` where parameters were whole or the row does not say.
+fn used_group(used: &LayoutUsed) -> Option<ZeroGroup> {
+    let (group, ranks) = (used.zero_group?, used.dp? * used.cp?);
+    Some(if group < ranks {
+        ZeroGroup::Ranks(group)
+    } else {
+        ZeroGroup::Replicas
+    })
 }
 
 /// A request with the groups that a row says ran. What the rows do not hold (the split into stages, the
@@ -118,6 +133,7 @@ fn as_used(asked: &LayoutRequest, used: &LayoutUsed) -> LayoutRequest {
         etp: used.etp.or(asked.etp),
         vpp: used.vpp.or(asked.vpp),
         zero: used.zero.and_then(stage).or(asked.zero),
+        zero_group: used_group(used).or(asked.zero_group),
         ..asked.clone()
     }
 }

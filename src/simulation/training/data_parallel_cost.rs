@@ -4,7 +4,7 @@ use crate::collective::{Algorithm, CollectiveCost, CollectiveOp, GroupPattern};
 use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::optimizer;
-use crate::simulation::training::parameters::{Replicas, Sharded};
+use crate::simulation::training::parameters::{Copies, Replicas, Sharded};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
 use crate::stack::{GradientPrecision, ZeroStage};
@@ -40,7 +40,8 @@ pub(super) fn check_schedule(
     };
     let (name, schedule) = (&own.name, &own.schedule);
     let op = reduction(layout);
-    let ranks = Replicas::of(scenario, layout).dense;
+    let [dense, _] = Copies::of(scenario, layout);
+    let ranks = dense.within.size;
     let sentence = if schedule.op() != Some(op) {
         format!(
             "collective `{name}` carries {}, ZeRO stage {} reduces gradients by {op}",
@@ -49,10 +50,14 @@ pub(super) fn check_schedule(
         )
     } else if schedule.ranks() != ranks {
         format!(
-            "collective `{name}` is made for {} ranks, gradients are reduced over {ranks} (dp {} × cp {})",
+            "collective `{name}` is made for {} ranks, gradients are reduced over {ranks} (dp {} × cp {}{})",
             schedule.ranks(),
             layout.dp,
-            layout.cp
+            layout.cp,
+            match layout.shard_sets() {
+                1 => String::new(),
+                _ => format!(", zero_group {}", layout.zero_group),
+            }
         )
     } else {
         return Ok(());
@@ -68,7 +73,9 @@ pub(super) struct ReplicaCosts<'a> {
 }
 
 impl ReplicaCosts<'_> {
-    /// Cost of reducing gradients: all-reduce, or reduce-scatter where the optimizer is sharded.
+    /// Cost of reducing gradients: all-reduce, or reduce-scatter where the optimizer is sharded. Hybrid sharding
+    /// reduce-scatters inside each group and all-reduces the shards across, on the same queue (arXiv 2304.11277,
+    /// section 3.2.2; `_reduce_grad` in torch/distributed/fsdp/_runtime_utils.py).
     ///
     /// # Errors
     /// If the requested algorithm cannot run on this network.
@@ -110,35 +117,35 @@ impl ReplicaCosts<'_> {
         count: ShardParameters,
         bytes: u64,
     ) -> Result<CommCost, Infeasible> {
-        let replicas = Replicas::of(self.scenario, self.layout);
-        let Layout { tp, etp, ep, .. } = *self.layout;
-        let dense = GroupPattern {
-            size: replicas.dense,
-            stride: tp,
-        };
-        let expert = GroupPattern {
-            size: replicas.expert,
-            stride: etp * ep,
-        };
+        let [dense, expert] = Copies::of(self.scenario, self.layout);
         let mut total = CommCost::default();
         if self.scenario.run.leaves_out(StepPart::DpComm) {
             return Ok(total);
         }
-        for (groups, parameters) in [(dense, count.dense), (expert, count.expert)] {
-            if groups.size <= 1 || parameters == 0 {
+        // Only full sharding moves parameters and gradients layer by layer.
+        let fraction = match self.layout.zero {
+            ZeroStage::Z3 => self.scenario.stack.overlap.sharding_fraction,
+            ZeroStage::Z0 | ZeroStage::Z1 | ZeroStage::Z2 => 1.0,
+        };
+        for (copies, parameters) in [(dense, count.dense), (expert, count.expert)] {
+            if parameters == 0 {
                 continue;
             }
-            let price = if groups == dense {
-                self.price_dense(op, parameters * bytes, groups)?
-            } else {
-                self.price(op, parameters * bytes, groups)?
-            };
-            // Only full sharding moves parameters and gradients layer by layer.
-            let fraction = match self.layout.zero {
-                ZeroStage::Z3 => self.scenario.stack.overlap.sharding_fraction,
-                ZeroStage::Z0 | ZeroStage::Z1 | ZeroStage::Z2 => 1.0,
-            };
-            total.add(&price, price.time.scaled(1.0 / fraction));
+            let Copies { within, across } = copies;
+            let whole = parameters * bytes;
+            if within.size > 1 {
+                let price = if within == dense.within {
+                    self.price_dense(op, whole, within)?
+                } else {
+                    self.price(op, whole, within)?
+                };
+                total.add(&price, price.time.scaled(1.0 / fraction));
+            }
+            if across.size > 1 && op == CollectiveOp::ReduceScatter {
+                let shard = whole.div_ceil(u64::from(within.size));
+                let price = self.price(CollectiveOp::AllReduce, shard, across)?;
+                total.add(&price, price.time.scaled(1.0 / fraction));
+            }
         }
         Ok(total)
     }
@@ -247,3 +254,6 @@ impl ReplicaCosts<'_> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,7 +169,7 @@ fn in_words(layout: &Layout) -> String {
         size => format!(", {name} {size}"),
     };
     format!(
-        "tp {}, pp {}, dp {}{}{}{}, micro batch {}, zero {}, recompute {}",
+        "tp {}, pp {}, dp {}{}{}{}, micro batch {}, zero {}{}, recompute {}",
         layout.tp,
         layout.pp,
         layout.dp,
@@ -178,6 +178,10 @@ fn in_words(layout: &Layout) -> String {
         optional("etp", layout.etp),
         layout.micro_batch,
         layout.zero,
+        match layout.shard_sets() {
+            1 => String::new(),
+            _ => format!(" in groups of {}", layout.zero_group),
+        },
         layout.recompute
     )
 }

@@ -8,7 +8,7 @@ use crate::hardware::AttentionKernel;
 use crate::model::Transformer;
 use crate::simulation::training::parameters::Replicas;
 use crate::simulation::training::{limits, request, stage_layers};
-use crate::simulation::{Infeasible, Layout, TrainingScenario, Unstated};
+use crate::simulation::{Infeasible, Layout, TrainingScenario, Unstated, ZeroGroup};
 use crate::stack::{
     ModelGroup, PipelineSchedule, Recompute, SelectiveRecompute, Sharding, ZeroStage,
 };
@@ -23,6 +23,22 @@ pub(super) struct Groups {
     pub(super) etp: u32,
     pub(super) dp: u32,
     pub(super) sequence_parallel: bool,
+}
+
+/// ZeRO stage, with the ranks that share one set of ZeRO-3's shards (1 for the other stages).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Shards {
+    pub(super) zero: ZeroStage,
+    pub(super) group: u32,
+}
+
+impl Shards {
+    /// Nothing sharded.
+    pub(super) const NONE: Self = Self::of_stage(ZeroStage::Z0);
+
+    const fn of_stage(zero: ZeroStage) -> Self {
+        Self { zero, group: 1 }
+    }
 }
 
 /// Schedule of a pipeline, with its chunks per stage and the layers of each virtual stage.
@@ -134,7 +150,7 @@ impl<'a> Options<'a> {
         let groups = self.groups()?[0];
         let (micro_batch, _) = self.micro_batches(&groups)?;
         let pipeline = self.pipelines(groups.pp)?.swap_remove(0);
-        let mut layout = self.layout(&groups, micro_batch, &pipeline, self.zero(&groups)?[0]);
+        let mut layout = self.layout(&groups, micro_batch, &pipeline, self.shards(&groups)?[0]);
         layout.recompute = self.recompute()[0];
         Ok(layout)
     }
@@ -419,20 +435,96 @@ impl<'a> Options<'a> {
         Ok(stage_layers::spread(layers, stages as u32))
     }
 
-    /// ZeRO stages of these groups, smallest first.
+    /// ZeRO stages of these groups with the ranks that share a set of shards, least sharded first.
     ///
     /// # Errors
-    /// If one is asked for and there is nothing to shard over.
-    pub(super) fn zero(&self, groups: &Groups) -> Result<Vec<ZeroStage>, Infeasible> {
-        let scenario = self.scenario;
-        let replicas = Replicas::over(
-            scenario,
+    /// If one is asked for and there is nothing to shard over, or its groups do not divide the replicas.
+    pub(super) fn shards(&self, groups: &Groups) -> Result<Vec<Shards>, Infeasible> {
+        let mut shards = Vec::new();
+        for zero in self.zero(groups)? {
+            if zero == ZeroStage::Z3 {
+                let of_group = |group| Shards { zero, group };
+                shards.extend(self.zero_groups(groups)?.into_iter().map(of_group));
+            } else {
+                shards.push(Shards::of_stage(zero));
+            }
+        }
+        Ok(shards)
+    }
+
+    /// Ranks that may share one set of ZeRO-3's shards, fewest first.
+    fn zero_groups(&self, groups: &Groups) -> Result<Vec<u32>, Infeasible> {
+        let (layout, hybrid) = (
+            &self.scenario.layout,
+            self.scenario.stack.offers.hybrid_sharding,
+        );
+        let ranks = groups.dp * groups.cp;
+        match (layout.zero_group, layout.unstated) {
+            (Some(ZeroGroup::Ranks(group)), _) => {
+                self.check_zero_group(groups, group)?;
+                Ok(vec![group])
+            }
+            (None, Unstated::Fastest) if hybrid => Ok(divisors(ranks)
+                .into_iter()
+                .filter(|group| *group > 1 || ranks == 1)
+                .filter(|group| self.check_zero_group(groups, *group).is_ok())
+                .collect()),
+            (Some(ZeroGroup::Replicas) | None, _) => Ok(vec![ranks]),
+        }
+    }
+
+    /// Checks that sets of shards over so many ranks divide the replicas, those of experts too.
+    fn check_zero_group(&self, groups: &Groups, group: u32) -> Result<(), Infeasible> {
+        let Groups { dp, cp, .. } = *groups;
+        let ranks = dp * cp;
+        if group > ranks {
+            return Err(Infeasible::Limit(format!(
+                "zero_group {group} is more than the {ranks} ranks that replicate parameters (dp {dp} × cp {cp})"
+            )));
+        }
+        if !ranks.is_multiple_of(group) {
+            return Err(Infeasible::Indivisible {
+                what: format!("dp {dp} × cp {cp} = {ranks} ranks"),
+                by: format!("zero_group {group}"),
+            });
+        }
+        let replicas = self.replicas_of(groups);
+        let sets = ranks / group;
+        if sets > 1 && replicas.expert > 1 && !replicas.expert.is_multiple_of(sets) {
+            return Err(Infeasible::Indivisible {
+                what: format!("{} replicas of each expert", replicas.expert),
+                by: format!("{ranks} / zero_group {group} = {sets} sets of shards"),
+            });
+        }
+        let stack = &self.scenario.stack;
+        if sets > 1 && !stack.offers.hybrid_sharding {
+            return Err(Infeasible::Unsupported(format!(
+                "stack `{}` does not offer hybrid sharding: zero_group {group} is less than dp {dp} × cp {cp}; it shards over all {ranks}",
+                stack.name
+            )));
+        }
+        Ok(())
+    }
+
+    fn replicas_of(&self, groups: &Groups) -> Replicas {
+        Replicas::over(
+            self.scenario,
             groups.dp * groups.cp,
             groups.pp * groups.etp * groups.ep,
-        );
-        let is_replicated = replicas.any();
+        )
+    }
+
+    /// ZeRO stages of these groups, smallest first.
+    fn zero(&self, groups: &Groups) -> Result<Vec<ZeroStage>, Infeasible> {
+        let scenario = self.scenario;
+        let is_replicated = self.replicas_of(groups).any();
         let all_reduces = asks_all_reduce(scenario);
-        match (scenario.layout.zero, scenario.layout.unstated) {
+        // A group for its shards asks for ZeRO-3.
+        let asked = scenario.layout.zero.or(match scenario.layout.zero_group {
+            Some(ZeroGroup::Ranks(_)) => Some(ZeroStage::Z3),
+            Some(ZeroGroup::Replicas) | None => None,
+        });
+        match (asked, scenario.layout.unstated) {
             (Some(stage), _) if stage == ZeroStage::Z3 && !is_replicated => {
                 Err(Infeasible::Limit(format!(
                     "zero {stage} shards over replicas, the layout has dp {} × cp {}",
@@ -483,7 +575,7 @@ impl<'a> Options<'a> {
         groups: &Groups,
         micro_batch: u32,
         pipeline: &Pipeline,
-        zero: ZeroStage,
+        shards: Shards,
     ) -> Layout {
         let Groups {
             tp,
@@ -505,7 +597,8 @@ impl<'a> Options<'a> {
             vpp: pipeline.vpp,
             micro_batch,
             microbatches: (scenario.workload.global_batch / dp).div_ceil(micro_batch),
-            zero,
+            zero: shards.zero,
+            zero_group: shards.group,
             recompute: Recompute::None,
             recomputed_share: scenario.layout.recomputed_share.unwrap_or(1.0),
             schedule: pipeline.schedule,

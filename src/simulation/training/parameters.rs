@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use crate::collective::GroupPattern;
 use crate::model::ShardParameters;
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{ShardedGradients, ZeroStage};
@@ -48,13 +49,49 @@ impl Replicas {
         }
     }
 
+    /// Replicas that share one set of shards, where there are so many sets.
+    const fn sharing(self, sets: u32) -> Self {
+        let expert = self.expert / sets;
+        Self {
+            dense: self.dense / sets,
+            expert: if expert > 0 { expert } else { 1 },
+        }
+    }
+
     /// Whether anything is replicated.
     pub(super) const fn any(self) -> bool {
         self.dense > 1 || self.expert > 1
     }
 }
 
-/// Parameters of one rank, which ZeRO shards over the replicas.
+/// Ranks that hold the same parameters before anything is sharded: those that share one set of shards, and those that
+/// hold copies of the same shard (hybrid sharding).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Copies {
+    pub(super) within: GroupPattern,
+    pub(super) across: GroupPattern,
+}
+
+impl Copies {
+    /// Copies of dense and of expert parameters. Those that share a set are neighbours.
+    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout) -> [Self; 2] {
+        let sets = layout.shard_sets();
+        let replicas = Replicas::of(scenario, layout).sharing(sets);
+        let of = |size: u32, stride: u32| Self {
+            within: GroupPattern { size, stride },
+            across: GroupPattern {
+                size: sets,
+                stride: stride * size,
+            },
+        };
+        [
+            of(replicas.dense, layout.tp),
+            of(replicas.expert, layout.etp * layout.ep),
+        ]
+    }
+}
+
+/// Parameters of one rank, which ZeRO shards over the replicas that share a set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sharded {
     count: ShardParameters,
@@ -78,7 +115,7 @@ impl Sharded {
     pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, count: ShardParameters) -> Self {
         Self {
             count,
-            replicas: Replicas::of(scenario, layout),
+            replicas: Replicas::of(scenario, layout).sharing(layout.shard_sets()),
             zero: layout.zero.number(),
             gradients: shards_gradients(scenario, layout),
         }

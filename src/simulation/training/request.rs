@@ -5,8 +5,8 @@ use std::fmt::Display;
 use itertools::Itertools;
 
 use crate::model::{Family, Model, Transformer};
-use crate::simulation::{Infeasible, LayoutRequest, TrainingScenario};
-use crate::stack::{ModelGroup, PipelineSchedule, Stack};
+use crate::simulation::{Infeasible, LayoutRequest, TrainingScenario, ZeroGroup};
+use crate::stack::{ModelGroup, PipelineSchedule, Stack, ZeroStage};
 
 /// Checks everything that a scenario asks for explicitly against its GPU, its model and its size.
 ///
@@ -114,7 +114,16 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     if let Some(schedule) = layout.schedule {
         offered(stack, ("schedule", schedule, &offers.schedules), None)?;
     }
-    if let Some(zero) = layout.zero {
+    let mut zero = layout.zero;
+    if let Some(ZeroGroup::Ranks(ranks)) = layout.zero_group {
+        if let Some(zero) = zero.filter(|zero| *zero != ZeroStage::Z3) {
+            return Err(Infeasible::Unsupported(format!(
+                "zero_group {ranks} is of ZeRO-3's shards, zero {zero} leaves parameters whole"
+            )));
+        }
+        zero = Some(ZeroStage::Z3);
+    }
+    if let Some(zero) = zero {
         offered(stack, ("zero", zero, &offers.zero), None)?;
     }
     if let Some(recompute) = layout.recompute {

@@ -21,7 +21,7 @@ use crate::simulation::training::cache::Orders;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{self, Batch, Fit, Fitting, Repeats};
-use crate::simulation::training::layout::{FirstFault, Groups, Options, Pipeline};
+use crate::simulation::training::layout::{FirstFault, Groups, Options, Pipeline, Shards};
 use crate::simulation::training::limits;
 use crate::simulation::training::memory;
 use crate::simulation::training::play::Step;
@@ -29,7 +29,7 @@ use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
-use crate::stack::{Recompute, ZeroStage};
+use crate::stack::Recompute;
 use crate::units::SimDuration;
 
 /// The layout that was chosen, with its step.
@@ -72,7 +72,7 @@ enum Node {
         groups: u32,
         pipeline: u32,
         micro_batch: u32,
-        zero: ZeroStage,
+        shards: Shards,
         /// Whether its bound is of its exact prices.
         is_priced: bool,
     },
@@ -81,7 +81,7 @@ enum Node {
         groups: u32,
         pipeline: u32,
         micro_batch: u32,
-        zero: ZeroStage,
+        shards: Shards,
         recompute: Recompute,
         /// Index among those that were found to fit.
         fitting: u32,
@@ -240,16 +240,16 @@ impl<'a> Search<'a> {
         };
         let (least, most) = self.options.micro_batches(&groups)?;
         let pipelines = self.options.pipelines(groups.pp)?;
-        let zero = self.options.zero(&groups)?;
+        let shards = self.options.shards(&groups)?;
         let single = least == most && pipelines.len() == 1 && self.recompute.len() == 1;
         let pipelines = Pipelines::of(pipelines, groups.pp);
         self.pipelines.insert(groups.pp, Rc::new(pipelines));
-        Ok(match zero[..] {
-            [zero] if single => Some(Node::Layout {
+        Ok(match shards[..] {
+            [shards] if single => Some(Node::Layout {
                 groups: 0,
                 pipeline: 0,
                 micro_batch: least,
-                zero,
+                shards,
                 is_priced: true,
             }),
             _ => None,
@@ -260,7 +260,7 @@ impl<'a> Search<'a> {
     fn closing_seconds(&mut self) -> Result<f64, Infeasible> {
         let groups = self.groups[0];
         let pipeline = Pipeline::default();
-        let layout = self.options.layout(&groups, 1, &pipeline, ZeroStage::Z0);
+        let layout = self.options.layout(&groups, 1, &pipeline, Shards::NONE);
         let mut replicas = ReplicaCosts {
             scenario: self.scenario,
             layout: &layout,
@@ -286,7 +286,7 @@ impl<'a> Search<'a> {
             groups,
             pipeline,
             micro_batch,
-            zero,
+            shards,
             ..
         } = node
         else {
@@ -297,7 +297,7 @@ impl<'a> Search<'a> {
             return Vec::new();
         };
         let pipeline_of = &pipelines.all[pipeline as usize];
-        let layout = self.options.layout(&with, micro_batch, pipeline_of, zero);
+        let layout = self.options.layout(&with, micro_batch, pipeline_of, shards);
         let passes = limits::check_passes(layout.microbatches, with.pp, layout.vpp);
         if self.refused.keep(passes).is_none() {
             return Vec::new();
@@ -331,7 +331,7 @@ impl<'a> Search<'a> {
                     groups,
                     pipeline,
                     micro_batch,
-                    zero,
+                    shards,
                     recompute: repeats.policy,
                     fitting: self.fitting.len() as u32,
                     is_close: false,
@@ -353,7 +353,7 @@ impl<'a> Search<'a> {
             groups,
             pipeline,
             micro_batch,
-            zero,
+            shards,
             is_priced,
         } = &mut node
         else {
@@ -369,7 +369,7 @@ impl<'a> Search<'a> {
         let layout = Layout {
             recompute: repeats.policy,
             recomputed_share: repeats.share,
-            ..self.options.layout(&with, *micro_batch, pipeline, *zero)
+            ..self.options.layout(&with, *micro_batch, pipeline, *shards)
         };
         let work = self.source.work(self.scenario, &layout);
         let bound = StepCosts::of(self.scenario, &layout, &work, self.pricing)
@@ -391,7 +391,7 @@ impl<'a> Search<'a> {
             groups,
             pipeline,
             micro_batch,
-            zero,
+            shards,
             recompute,
             fitting,
             ..
@@ -407,7 +407,7 @@ impl<'a> Search<'a> {
                 groups,
                 pipeline,
                 micro_batch,
-                zero,
+                shards,
                 recompute,
                 fitting,
                 is_close: true,
@@ -449,11 +449,11 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Layouts with the smallest microbatch of some groups, one for each ZeRO stage.
+/// Layouts with the smallest microbatch of some groups, one for each ZeRO stage and its groups.
 fn smallest(options: Options, groups: &Groups) -> Result<Vec<Layout>, Infeasible> {
     let (micro_batch, _) = options.micro_batches(groups)?;
     let pipeline = options.pipelines(groups.pp)?.swap_remove(0);
-    let zero = options.zero(groups)?;
-    let layout = |zero| options.layout(groups, micro_batch, &pipeline, zero);
-    Ok(zero.into_iter().map(layout).collect())
+    let shards = options.shards(groups)?;
+    let layout = |shards| options.layout(groups, micro_batch, &pipeline, shards);
+    Ok(shards.into_iter().map(layout).collect())
 }

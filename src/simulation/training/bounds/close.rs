@@ -150,7 +150,10 @@ impl Sums<'_> {
             let passes = (from + sum.busy).max(sum.issue);
             let mut reductions = 0.0;
             if sum.reductions > 0.0 {
-                reductions = (sum.gathers + sum.reductions).max(passes + sum.last_reduction);
+                // The send behind the last pass delays no reduction.
+                let sent = if waits_for_sends && stage > 0 { send } else { 0.0 };
+                let made = (from + sum.busy - sent).max(sum.issue);
+                reductions = (sum.gathers + sum.reductions).max(made + sum.last_reduction);
             }
             if connected && !hides_return {
                 longest = longest.max(passes + back);

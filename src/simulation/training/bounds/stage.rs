@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::collective::{CollectiveOp, GroupPattern};
+use crate::collective::CollectiveOp;
 use crate::memo::Memo;
 use crate::model::ShardParameters;
 use crate::simulation::training::bounds::group::bound;
@@ -10,7 +10,7 @@ use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::data_parallel_play::MOST_GATHERS;
 use crate::simulation::training::fit::Repeats;
 use crate::simulation::training::layout::Pipeline;
-use crate::simulation::training::parameters::{Replicas, shards_gradients};
+use crate::simulation::training::parameters::{Copies, shards_gradients};
 use crate::simulation::training::passes::{LayerCost, LayerCosts, PassCost};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::{self, Pass, PipelineSize, Slot};
@@ -482,18 +482,19 @@ pub(in crate::simulation::training) struct Replicated {
     pub(in crate::simulation::training) gathered: f64,
 }
 
+impl Replicated {
+    /// The less of each.
+    pub(in crate::simulation::training) fn least(self, other: Self) -> Self {
+        Self {
+            reduced: self.reduced.min(other.reduced),
+            gathered: self.gathered.min(other.gathered),
+        }
+    }
+}
+
 impl Replication {
     fn of(scenario: &TrainingScenario, layout: &Layout, pricing: &mut Pricing) -> Self {
         let overlap = scenario.overlap(layout);
-        let replicas = Replicas::of(scenario, layout);
-        let dense = GroupPattern {
-            size: replicas.dense,
-            stride: layout.tp,
-        };
-        let expert = GroupPattern {
-            size: replicas.expert,
-            stride: layout.etp * layout.ep,
-        };
         let sharded = layout.zero == ZeroStage::Z3;
         let costs = ReplicaCosts {
             scenario,
@@ -502,12 +503,18 @@ impl Replication {
         };
         let (gradient, parameter) = (costs.gradient_bytes(), costs.parameter_bytes());
         let leaves_out = scenario.run.leaves_out(StepPart::DpComm);
+        let copies = Copies::of(scenario, layout);
         let seconds = |op, bytes: u64| {
-            [dense, expert].map(|groups| {
+            copies.map(|Copies { within, across }| {
                 if leaves_out {
                     return 0.0;
                 }
-                pricing.line_rate_seconds(op, bytes as f64, groups)
+                let mut seconds = pricing.line_rate_seconds(op, bytes as f64, within);
+                if op == CollectiveOp::ReduceScatter && across.size > 1 {
+                    let shard = bytes as f64 / f64::from(within.size);
+                    seconds += pricing.line_rate_seconds(CollectiveOp::AllReduce, shard, across);
+                }
+                seconds
             })
         };
         let reduction = if layout.zero == ZeroStage::Z0 {

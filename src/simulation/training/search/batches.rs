@@ -8,7 +8,7 @@ use crate::simulation::Layout;
 use crate::simulation::training::bounds::stage::{Middle, PricedLayers, Replicated};
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{Batch, Fit, Repeats};
-use crate::simulation::training::layout::Pipeline;
+use crate::simulation::training::layout::{Pipeline, Shards};
 use crate::simulation::training::limits;
 use crate::simulation::training::passes::layer_costs;
 use crate::simulation::training::pipeline::send_cost;
@@ -36,7 +36,7 @@ impl Search<'_> {
         };
         let any = self
             .options
-            .layout(&groups, micro_batch, &Pipeline::default(), ZeroStage::Z0);
+            .layout(&groups, micro_batch, &Pipeline::default(), Shards::NONE);
         let work = self.source.work(self.scenario, &any);
         let batch = Batch {
             work: &work,
@@ -44,15 +44,15 @@ impl Search<'_> {
             microbatches,
         };
         let ways = least_stages
-            .by_zero
+            .by_shards
             .iter()
-            .map(|(zero, stages)| (*zero, fit.of(&least_stages.all[stages.clone()], batch)));
-        let stages: Vec<(ZeroStage, Vec<Repeats>)> =
+            .map(|(shards, stages)| (*shards, fit.of(&least_stages.all[stages.clone()], batch)));
+        let stages: Vec<(Shards, Vec<Repeats>)> =
             ways.filter(|(_, ways)| !ways.is_empty()).collect();
         for (index, pipeline) in pipelines.all.iter().enumerate() {
             let mut layout = self
                 .options
-                .layout(&groups, micro_batch, pipeline, ZeroStage::Z0);
+                .layout(&groups, micro_batch, pipeline, Shards::NONE);
             let passes = limits::check_passes(microbatches, groups.pp, pipeline.vpp);
             if self.refused.keep(passes).is_none() {
                 continue;
@@ -62,8 +62,8 @@ impl Search<'_> {
             };
             let sums = layers.stages(pipeline, groups.pp);
             let middle = self.middle(&layout);
-            for (zero, ways) in &stages {
-                layout.zero = *zero;
+            for (shards, ways) in &stages {
+                (layout.zero, layout.zero_group) = (shards.zero, shards.group);
                 let of = (self.scenario, &layout);
                 let ways = (&ways[..], &*middle);
                 let bound = sums.step(of, ways, self.closing, self.pricing);
@@ -71,7 +71,7 @@ impl Search<'_> {
                     groups: at,
                     pipeline: index as u32,
                     micro_batch,
-                    zero: *zero,
+                    shards: *shards,
                     is_priced: false,
                 };
                 self.add(bound.max(least), node);
@@ -115,36 +115,41 @@ impl Search<'_> {
         Some(layers)
     }
 
-    /// Seconds in which each kind of layer is reduced and gathered, where parameters may be sharded.
+    /// Least seconds in which each kind of layer is reduced and gathered, where parameters may be sharded, over the
+    /// groups that may share a set of shards.
     pub(super) fn sharded(
         &mut self,
         at: u32,
         layout: &Layout,
         work: &ModelWork,
     ) -> Option<Vec<Replicated>> {
-        let stages = self.options.zero(&self.groups[at as usize]);
-        if !stages.is_ok_and(|stages| stages.contains(&ZeroStage::Z3)) {
-            return Some(Vec::new());
+        let all = self.options.shards(&self.groups[at as usize]).ok()?;
+        let mut least: Vec<Replicated> = Vec::new();
+        for shards in all.iter().filter(|shards| shards.zero == ZeroStage::Z3) {
+            let layout = Layout {
+                zero: shards.zero,
+                zero_group: shards.group,
+                ..layout.clone()
+            };
+            let mut replicas = ReplicaCosts {
+                scenario: self.scenario,
+                layout: &layout,
+                pricing: self.pricing,
+            };
+            for (kind, layer) in work.kinds.iter().enumerate() {
+                let reduced = self.refused.keep(replicas.gradients(layer.parameters))?;
+                let gathered = self.refused.keep(replicas.parameters(layer.parameters))?;
+                let of = Replicated {
+                    reduced: reduced.time.as_secs_f64(),
+                    gathered: gathered.time.as_secs_f64(),
+                };
+                match least.get_mut(kind) {
+                    Some(known) => *known = known.least(of),
+                    None => least.push(of),
+                }
+            }
         }
-        let layout = Layout {
-            zero: ZeroStage::Z3,
-            ..layout.clone()
-        };
-        let mut replicas = ReplicaCosts {
-            scenario: self.scenario,
-            layout: &layout,
-            pricing: self.pricing,
-        };
-        let mut seconds = Vec::new();
-        for layer in &work.kinds {
-            let reduced = self.refused.keep(replicas.gradients(layer.parameters))?;
-            let gathered = self.refused.keep(replicas.parameters(layer.parameters))?;
-            seconds.push(Replicated {
-                reduced: reduced.time.as_secs_f64(),
-                gathered: gathered.time.as_secs_f64(),
-            });
-        }
-        Some(seconds)
+        Some(least)
     }
 
     pub(super) fn middle(&mut self, layout: &Layout) -> Arc<Middle> {

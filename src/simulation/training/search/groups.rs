@@ -6,16 +6,15 @@ use super::opened::{LeastStages, Opened, Sampled};
 use super::{MOST_TOKENS, Node, Search};
 use crate::simulation::training::bounds::group::GroupBound;
 use crate::simulation::training::fit::{self, Batch, Fit, Repeats};
-use crate::simulation::training::layout::{Groups, Pipeline};
+use crate::simulation::training::layout::{Groups, Pipeline, Shards};
 use crate::simulation::training::memory;
-use crate::stack::ZeroStage;
 use crate::units::SimDuration;
 
 impl Search<'_> {
     /// Adds some groups with the least bound of their microbatches.
     pub(super) fn add_groups(&mut self, at: u32) {
         let groups = self.groups[at as usize];
-        if self.faults.keep(self.options.zero(&groups)).is_none() {
+        if self.faults.keep(self.options.shards(&groups)).is_none() {
             return;
         }
         let Some((least, most)) = self.micro_batches(&groups) else {
@@ -39,7 +38,7 @@ impl Search<'_> {
             .max(least);
         let one = self
             .options
-            .layout(groups, 1, &Pipeline::default(), ZeroStage::Z0);
+            .layout(groups, 1, &Pipeline::default(), Shards::NONE);
         let kept = fit::layer_bytes(&self.source.work(self.scenario, &one));
         let room = self
             .scenario
@@ -63,7 +62,7 @@ impl Search<'_> {
         let largest = most.next_power_of_two();
         let layout = self
             .options
-            .layout(groups, largest, &Pipeline::default(), ZeroStage::Z0);
+            .layout(groups, largest, &Pipeline::default(), Shards::NONE);
         let least = self.source.least(self.scenario, &layout);
         let bound = GroupBound::of(
             self.scenario,
@@ -155,7 +154,7 @@ impl Search<'_> {
         }
     }
 
-    /// Stages that hold no more than any other with these groups and any schedule, by ZeRO stage, the most sharded
+    /// Stages that hold no more than any other with these groups and any schedule, by their shards, the most sharded
     /// first. 1F1B has the fewest microbatches in flight, and chunks of a stage are held together.
     pub(super) fn least_stages(&mut self, at: u32) -> Option<Rc<LeastStages>> {
         if let Some(known) = self.least_stages.get(&at) {
@@ -164,19 +163,19 @@ impl Search<'_> {
         let groups = self.groups[at as usize];
         let pipelines = self.pipelines(groups.pp)?;
         let mut found = LeastStages::default();
-        for zero in self.options.zero(&groups).ok()?.into_iter().rev() {
+        for shards in self.options.shards(&groups).ok()?.into_iter().rev() {
             let from = found.all.len();
             for layers_per_stage in &pipelines.on_stages {
                 let pipeline = Pipeline {
                     layers_per_stage: layers_per_stage.clone(),
                     ..Pipeline::default()
                 };
-                let layout = self.options.layout(&groups, 1, &pipeline, zero);
+                let layout = self.options.layout(&groups, 1, &pipeline, shards);
                 let work = self.source.work(self.scenario, &layout);
                 let stages = memory::Stages::of(self.scenario, &layout, &work);
                 found.all.push(stages);
             }
-            found.by_zero.push((zero, from..found.all.len()));
+            found.by_shards.push((shards, from..found.all.len()));
         }
         let found = Rc::new(found);
         self.least_stages.insert(at, Rc::clone(&found));

@@ -7,10 +7,9 @@ use itertools::Itertools;
 
 use crate::simulation::Layout;
 use crate::simulation::training::bounds::group::{Filling, GroupBound};
-use crate::simulation::training::layout::Pipeline;
+use crate::simulation::training::layout::{Pipeline, Shards};
 use crate::simulation::training::memory;
 use crate::simulation::training::work::ModelWork;
-use crate::stack::ZeroStage;
 
 /// Groups whose microbatches are looked at.
 pub(super) struct Opened {
@@ -31,7 +30,7 @@ pub(super) struct Sampled {
 #[derive(Debug, Default)]
 pub(super) struct LeastStages {
     pub(super) all: Vec<memory::Stages>,
-    pub(super) by_zero: Vec<(ZeroStage, Range<usize>)>,
+    pub(super) by_shards: Vec<(Shards, Range<usize>)>,
 }
 
 /// Pipelines of one number of stages.

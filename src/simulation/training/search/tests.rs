@@ -7,8 +7,8 @@ use crate::model::Architecture;
 use crate::simulation::random::{GOLDEN, mixed};
 use crate::simulation::training::cache::Served;
 use crate::simulation::training::request;
-use crate::simulation::{LayoutRequest, Scratch, StepReport, simulate_training};
-use crate::stack::PipelineSchedule;
+use crate::simulation::{LayoutRequest, Scratch, StepReport, ZeroGroup, simulate_training};
+use crate::stack::{PipelineSchedule, ZeroStage};
 
 /// Draws of one job.
 struct Draws(u64);
@@ -93,6 +93,12 @@ fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
         .model
         .transformer()
         .is_some_and(|network| network.moe.is_some());
+    let zero = draws.of(ZeroStage::ALL);
+    let shares = zero == ZeroStage::Z3 && job.stack.offers.hybrid_sharding;
+    let zero_group = draws
+        .of(&[None, Some(2), Some(4)])
+        .filter(|_| shares)
+        .map(ZeroGroup::Ranks);
     let experts = |draws: &mut Draws| if moe { draws.of(&sizes) } else { 1 };
     LayoutRequest {
         tp: Some(draws.of(&sizes)),
@@ -102,7 +108,8 @@ fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
         etp: Some(experts(draws)),
         vpp: Some(vpp),
         micro_batch: Some(1 + draws.below(batch as usize) as u32),
-        zero: Some(draws.of(ZeroStage::ALL)),
+        zero: Some(zero),
+        zero_group,
         sequence_parallel: Some(draws.below(2) == 1),
         recompute: Some(draws.of(Recompute::ALL)),
         schedule: Some(schedule),
@@ -120,6 +127,7 @@ fn single(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
         2 => LayoutRequest { cp: all.cp, ..none },
         3 => LayoutRequest {
             zero: all.zero,
+            zero_group: all.zero_group,
             ..none
         },
         4 => LayoutRequest {
