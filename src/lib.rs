@@ -70,7 +70,8 @@
 //! | 11 | [`validation`] | measured cases, and the errors of predictions |
 //! | 11 | [`whatif`] | re-simulated points: neighbours, frozen layouts, counterfactuals, sensitivities |
 //! | 12 | [`report`] | findings → text, HTML, JSON |
-//! | 13 | [`cli`] | one file per subcommand; the only place that prints |
+//! | 13 | [`commands`] | what each command does, as values; for the command line and for Python |
+//! | 14 | [`cli`] | one file per subcommand; the only place that prints |
 //!
 //! [`closed_set`]: mod@closed_set
 //!
@@ -123,5 +124,7 @@ pub mod validation;
 pub mod whatif;
 
 pub mod report;
+
+pub mod commands;
 
 pub mod cli;

@@ -2,8 +2,9 @@
 
 use clap_complete::Shell;
 
-use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::exit::ExitStatus;
 use crate::cli::terminal;
+use crate::commands::Failure;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::analysis::diff::{DiffError, diff_files};
-use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::exit::ExitStatus;
 use crate::cli::fraction::fraction;
-use crate::cli::run_source::RunSource;
 use crate::cli::terminal;
+use crate::commands::{self, Failure, RunSource};
 use crate::report::diff;
 
 /// Format of the comparison.
@@ -42,14 +41,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     let base = RunSource::new(&args.base)?.points;
     let new = RunSource::new(&args.new)?.points;
-    let found =
-        diff_files(&base, &new, &args.metric, args.tolerance).map_err(|error| match error {
-            DiffError::Read(ref fault) if !fault.is_impossible_value() => Failure::io(error),
-            DiffError::Read(_)
-            | DiffError::Kinds { .. }
-            | DiffError::NothingInCommon { .. }
-            | DiffError::UnknownMetric { .. } => Failure::usage(error),
-        })?;
+    let found = commands::diff(&base, &new, &args.metric, args.tolerance)?;
     let text = match args.format {
         DiffFormat::Text => diff::text(&found),
         DiffFormat::Json => format!("{:#}\n", serde_json::json!(found)),

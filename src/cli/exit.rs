@@ -1,6 +1,6 @@
-//! Exit codes and failures.
+//! Exit codes.
 
-use std::fmt::Display;
+use crate::commands::Failure;
 
 /// Exit status of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub(crate) enum ExitStatus {
 }
 
 impl ExitStatus {
+    /// The status that a failure ends with.
+    pub(super) fn of(failure: &Failure) -> Self {
+        match failure {
+            _ if failure.is_io() => Self::Io,
+            Failure::Fault(_) => Self::Finding,
+            Failure::Usage(_) | Failure::Spec(_) | Failure::Io(_) => Self::Usage,
+        }
+    }
+
     /// The code that the shell sees.
     pub(crate) const fn code(self) -> u8 {
         match self {
@@ -52,39 +61,4 @@ pub(super) fn help() -> String {
     let all = [Success, Finding, Usage, Io, Interrupted, Terminated];
     let lines = all.map(|status| format!("\n  {:>3}  {}", status.code(), status.meaning()));
     format!("Exit codes:{}", lines.concat())
-}
-
-/// Error that ends a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    /// Exit status of the process.
-    pub status: ExitStatus,
-    /// Message on stderr, with its `error: `.
-    pub message: String,
-}
-
-impl Failure {
-    /// A wrong command line or spec.
-    pub(crate) fn usage(message: impl Display) -> Self {
-        Self {
-            status: ExitStatus::Usage,
-            message: format!("error: {message}"),
-        }
-    }
-
-    /// A panic of this program.
-    pub(crate) fn fault(message: impl Display) -> Self {
-        Self {
-            status: ExitStatus::Finding,
-            message: format!("error: {message}"),
-        }
-    }
-
-    /// A file that could not be read or written.
-    pub(crate) fn io(message: impl Display) -> Self {
-        Self {
-            status: ExitStatus::Io,
-            message: format!("error: {message}"),
-        }
-    }
 }

@@ -3,13 +3,10 @@
 //! Results go to stdout; progress, warnings and errors to stderr.
 
 mod analyze;
-mod analyze_target;
 mod completions;
-mod conclusion;
 mod diff;
 mod exit;
 mod explain;
-mod findings;
 mod fraction;
 mod list;
 mod merge;
@@ -17,15 +14,13 @@ mod plan;
 mod preset;
 mod progress;
 mod run;
-mod run_source;
 mod schema;
 mod spec_args;
 mod terminal;
 mod trace;
-mod trust;
 mod validate;
 
-pub(crate) use exit::ExitStatus;
+use exit::ExitStatus;
 
 use std::ffi::OsString;
 use std::panic::{self, PanicHookInfo};
@@ -111,21 +106,21 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let result = match cli.command {
         Command::Run(args) => run::run(&args, stderr),
         Command::Plan(args) => plan::run(&args, stderr),
-        Command::Analyze(args) => analyze::run(&args, stderr),
+        Command::Analyze(args) => analyze::run(&args),
         Command::Diff(args) => diff::run(&args),
-        Command::Explain(args) => explain::run(&args, stderr),
-        Command::Merge(args) => merge::run(&args, stderr),
+        Command::Explain(args) => explain::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Schema => schema::run(),
-        Command::Trace(args) => trace::run(&args, stderr),
+        Command::Trace(args) => trace::run(&args),
         Command::Validate(args) => validate::run(&args),
-        Command::List(args) => list::run(&args, stderr),
+        Command::List(args) => list::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     };
     match result {
         Ok(status) => status,
         Err(failure) => {
-            terminal::log(&failure.message);
-            failure.status
+            terminal::log(&failure.render(stderr.styled));
+            ExitStatus::of(&failure)
         }
     }
 }

@@ -1,22 +1,17 @@
 //! `sweep run`.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cli::conclusion::{Done, conclude};
-use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::exit::ExitStatus;
 use crate::cli::plan;
 use crate::cli::progress::{Meter, Mode, Verbosity};
-use crate::cli::spec_args::{SpecArgs, point_count, points, provenance, threads};
+use crate::cli::spec_args::SpecArgs;
 use crate::cli::terminal::{self, Format, Lines, Stderr};
-use crate::record::Provenance;
-use crate::runner::{
-    Earlier, Finished, Interrupt, Planned, ResumeError, RunError, RunFolder, RunOptions,
-    RunSummary, Work, clock, folder::names, reopen, run as run_points,
-};
-use crate::spec::Spec;
+use crate::commands::{Conclusion, Done, Failure, FolderRun, HeldResult, RunRequest};
+use crate::runner::{Finished, Interrupt, RunFolder, RunSummary, Signal};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -66,48 +61,48 @@ impl Args {
         }
     }
 
-    /// The folder that was asked for, or one named after the spec.
-    fn folder(&self, spec: &Spec) -> PathBuf {
-        let name = match (&self.out, self.spec.portion().shard) {
-            (Some(path), _) => return path.clone(),
-            (None, Some(shard)) => format!("{}-{}-of-{}", spec.name, shard.number(), shard.of()),
-            (None, None) => spec.name.clone(),
-        };
-        PathBuf::from("results").join(name)
+    fn request(&self) -> RunRequest {
+        RunRequest {
+            out: self.out.clone(),
+            portion: self.spec.portion(),
+            threads: self.threads,
+            fail_fast: self.fail_fast,
+            held: match (self.resume, self.overwrite) {
+                (true, _) => HeldResult::Resume,
+                (false, true) => HeldResult::Overwrite,
+                (false, false) => HeldResult::Refuse,
+            },
+        }
     }
 }
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
-    let spec = args.spec.load(stderr, args.progress.lines())?;
-    let portion = args.spec.portion();
+    let lines = args.progress.lines();
+    let spec = args.spec.load(stderr, lines)?;
     if args.dry_run {
-        return plan::show(&spec, portion, args.threads, args.format);
+        return plan::show(&spec, args.spec.portion(), args.threads, args.format);
     }
-    let path = args.folder(&spec);
-    let provenance = provenance(&spec, portion);
-    let (folder, before) = if args.resume {
-        resume(&path, &provenance, args.progress.lines())?
-    } else {
-        let folder = RunFolder::prepare(&path, args.overwrite).map_err(Failure::io)?;
-        (folder, Before::default())
-    };
-    let done = simulate(args, &spec, &folder, &provenance, before, stderr)?;
-    conclude(&done, args.format)
+    let run = FolderRun::open(&spec, &args.request())?;
+    log_finished(run.finished(), run.folder(), args);
+    let interrupt = Interrupt::listen()
+        .map_err(|error| Failure::io(format!("cannot listen to signals: {error}")))?;
+    let meter = Meter::new(args.progress, args.verbosity(), run.points_left(), stderr);
+    let done = run.simulate(&interrupt, &meter)?;
+    let Done {
+        summary, folder, ..
+    } = &done;
+    if lines == Lines::Json {
+        terminal::log(&closing_event(summary, &meter, folder));
+    } else if args.verbosity() > Verbosity::Quiet {
+        terminal::log(&closing_line(summary, &meter, folder));
+    }
+    let conclusion = done.conclude()?;
+    print(&conclusion, args.format)
 }
 
-/// The finished points of an earlier run, and its manifest.
-type Before = (Finished, Earlier);
-
-/// Opens a folder to continue its run.
-fn resume(
-    path: &Path,
-    provenance: &Provenance,
-    lines: Lines,
-) -> Result<(RunFolder, Before), Failure> {
-    let folder = RunFolder::resume(path).map_err(Failure::io)?;
-    let run = Earlier::of(&folder);
-    let finished =
-        reopen(&folder, run.points.as_deref(), provenance).map_err(|error| run_failure(&error))?;
+/// Says what an earlier run left in the folder, damage included.
+fn log_finished(finished: &Finished, folder: &RunFolder, args: &Args) {
+    let lines = args.progress.lines();
     for damaged in finished.damaged() {
         let path = damaged.display();
         let message = format!(
@@ -115,78 +110,22 @@ fn resume(
         );
         lines.log("damaged", &message);
     }
-    Ok((folder, (finished, run)))
-}
-
-fn simulate<'a>(
-    args: &Args,
-    spec: &'a Spec,
-    folder: &'a RunFolder,
-    provenance: &'a Provenance,
-    (finished, run): Before,
-    stderr: Stderr,
-) -> Result<Done<'a>, Failure> {
-    let portion = provenance.portion;
-    folder
-        .add(names::SPEC, provenance.spec.as_bytes())
-        .map_err(Failure::io)?;
-    let interrupt = Interrupt::listen()
-        .map_err(|error| Failure::io(format!("cannot listen to signals: {error}")))?;
-    let started = run.started.unwrap_or_else(clock::now_utc);
-    let options = RunOptions {
-        threads: threads(args.threads),
-        fail_fast: args.fail_fast,
-    };
-    let total = point_count(spec, portion);
-    let total = total.map(|total| total.saturating_sub(finished.len()));
     if !finished.is_empty() && args.verbosity() > Verbosity::Quiet {
         let (count, path) = (finished.len(), folder.path().display());
         let message = format!("continuing {path}: {count} points are finished");
-        args.progress.lines().log("resumed", &message);
+        lines.log("resumed", &message);
     }
-    let meter = Meter::new(args.progress, args.verbosity(), total, stderr);
-    let result = run_points(
-        &Planned::new(spec),
-        Work {
-            points: points(spec, portion),
-            finished,
-        },
-        folder,
-        provenance,
-        options,
-        &interrupt,
-        &meter,
-    );
-    let mut summary = result.map_err(|error| run_failure(&error))?;
-    if args.progress.lines() == Lines::Json {
-        terminal::log(&closing_event(&summary, &meter, folder));
-    } else if args.verbosity() > Verbosity::Quiet {
-        terminal::log(&closing_line(&summary, &meter, folder));
-    }
-    summary.wall_times.add_all(&run.wall_times);
-    Ok(Done {
-        spec,
-        folder,
-        provenance,
-        summary,
-        started,
-        threads: options.threads,
-    })
 }
 
-fn run_failure(error: &RunError) -> Failure {
-    match error {
-        RunError::Resume(ResumeError::Differs { .. }) | RunError::Threads { .. } => {
-            Failure::usage(error)
-        }
-        RunError::Panicked { .. } => Failure::fault(error),
-        RunError::Folder(_)
-        | RunError::Write(_)
-        | RunError::Join(_)
-        | RunError::Resume(_)
-        | RunError::Damaged { .. }
-        | RunError::Rows { .. } => Failure::io(error),
-    }
+/// Prints the summary of a run or a merge.
+pub(super) fn print(conclusion: &Conclusion<'_>, format: Format) -> Result<ExitStatus, Failure> {
+    format.print(|| conclusion.text(), || conclusion.json())?;
+    Ok(match conclusion.stopped_by() {
+        Some(Signal::Interrupt) => ExitStatus::Interrupted,
+        Some(Signal::Terminate) => ExitStatus::Terminated,
+        None if conclusion.has_crashed() => ExitStatus::Finding,
+        None => ExitStatus::Success,
+    })
 }
 
 /// The last line for programs: `{"event": "finished", …}`, or `stopped` where points are missing.

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Value, json};
 
-use crate::cli::exit::{ExitStatus, Failure};
+use crate::cli::exit::ExitStatus;
+use crate::commands::Failure;
 
 /// Format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -2,13 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::cli::exit::{ExitStatus, Failure};
-use crate::cli::run_source::RunSource;
-use crate::cli::terminal::{self, Stderr};
+use crate::cli::exit::ExitStatus;
+use crate::cli::terminal;
+use crate::commands::{Failure, RunSource, Timeline};
 use crate::record::write_output;
-use crate::report::trace::chrome_json;
-use crate::simulation::training::trace_training;
-use crate::simulation::{Scenario, Scratch};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,28 +18,17 @@ pub(super) struct Args {
     output: PathBuf,
 }
 
-pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
-    let (spec, point) = RunSource::new(&args.run)?.point(args.point, stderr)?;
-    let cannot = |why: &dyn std::fmt::Display| {
-        Failure::usage(format!("point {} has no timeline: {why}", args.point))
-    };
-    let scenario = spec.plan().scenario(&point).map_err(|why| cannot(&why))?;
-    let training = match scenario {
-        Scenario::Training(training) => training,
-        Scenario::Collective(_) => return Err(cannot(&"it is a single communication")),
-    };
-    let (_, trace) =
-        trace_training(&training, &mut Scratch::default()).map_err(|why| cannot(&why))?;
-    let name = format!("{} point {}", spec.name, args.point);
-    let text = chrome_json(&trace, &name);
+pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
+    let spec = RunSource::new(&args.run)?.spec_of_points()?;
+    let timeline = Timeline::of(&spec, args.point)?;
     if args.output.as_os_str() == "-" {
-        return terminal::print(&text);
+        return terminal::print(&timeline.chrome_json);
     }
-    write_output(&args.output, text.as_bytes()).map_err(Failure::io)?;
+    write_output(&args.output, timeline.chrome_json.as_bytes()).map_err(Failure::io)?;
     terminal::log(&format!(
         "{} slices of {} stages in {}; open it at https://ui.perfetto.dev",
-        trace.slices.len(),
-        trace.stages,
+        timeline.slices,
+        timeline.stages,
         args.output.display()
     ));
     Ok(ExitStatus::Success)

@@ -26,6 +26,16 @@ impl Counts {
         self.ok + self.infeasible + self.crashed
     }
 
+    /// Adds the points of other counts.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        self.ok += other.ok;
+        self.infeasible += other.infeasible;
+        self.crashed += other.crashed;
+        for (kind, count) in &other.reasons {
+            *self.reasons.entry(kind.clone()).or_default() += count;
+        }
+    }
+
     /// Counts one point; an infeasible one by the kind of its reason.
     pub(crate) fn add(&mut self, status: PointStatus, kind: Option<ReasonKind>) {
         match status {

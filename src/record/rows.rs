@@ -118,6 +118,11 @@ impl Rows {
         &self.batch
     }
 
+    /// The rows without the name of their file.
+    pub(crate) fn into_batch(self) -> RecordBatch {
+        self.batch
+    }
+
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
         self.batch.num_rows()

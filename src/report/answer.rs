@@ -14,7 +14,7 @@ use crate::report::words::{capitalised, size_unit, size_words};
 use crate::spec::Axis;
 
 /// The answer in sentences, the choices among them.
-pub(super) fn sentences(findings: &Findings) -> Vec<String> {
+pub(crate) fn sentences(findings: &Findings) -> Vec<String> {
     answer_sentences(findings, choice_sentences)
 }
 

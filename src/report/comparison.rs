@@ -40,7 +40,7 @@ pub(crate) fn comparison_summary(found: &Comparison, question: Option<&str>) -> 
 }
 
 /// The values that are fastest, with the number of jobs at which each is, or why nothing is compared.
-pub(super) fn comparison_sentences(found: &Comparison) -> Vec<String> {
+pub(crate) fn comparison_sentences(found: &Comparison) -> Vec<String> {
     if let Some(nothing) = &found.nothing {
         return vec![format!("{nothing}.")];
     }

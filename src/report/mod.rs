@@ -21,8 +21,9 @@ pub mod text;
 pub(crate) mod trace;
 mod words;
 
-pub(crate) use busbw::busbw_summary;
-pub(crate) use comparison::comparison_summary;
+pub(crate) use answer::sentences as answer_sentences;
+pub(crate) use busbw::{busbw_sentences, busbw_summary};
+pub(crate) use comparison::{comparison_sentences, comparison_summary};
 pub use page::{Heading, page};
 pub(crate) use page::{collective_page, comparison_page};
 pub use panels::plots;

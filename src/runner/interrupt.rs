@@ -53,6 +53,11 @@ impl Interrupt {
         }
     }
 
+    /// Ends the run as Ctrl-C would.
+    pub fn stop(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+    }
+
     /// Whether a signal came.
     pub(crate) fn is_raised(&self) -> bool {
         self.signal().is_some()

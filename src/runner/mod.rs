@@ -27,10 +27,9 @@ pub(crate) use manifest::{Earlier, Manifest};
 pub use planned::Planned;
 pub use play::Study;
 pub(crate) use play::{WORKER_NAME, play_point};
-pub(crate) use progress::Progress;
-pub use progress::Silent;
+pub use progress::{Progress, Silent};
 pub(crate) use run::{RunError, RunSummary, reopen};
-pub use run::{RunOptions, Work, run};
+pub use run::{RunOptions, Work, run, run_in_memory};
 pub(crate) use shards::{ShardError, Shards};
 pub(crate) use wall_time::WallTimes;
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 
+use arrow::array::RecordBatch;
+
 use crate::record::{
     Counts, MergeError, PointStatus, Provenance, Record, TableWriter, WriteError, merge_points,
     points_batch, points_schema,
@@ -156,24 +158,14 @@ pub fn run<S: Study>(
     interrupt: &Interrupt,
     progress: &dyn Progress,
 ) -> Result<RunSummary, RunError> {
-    let players = Players::new(options.threads).map_err(|source| RunError::Threads {
-        threads: options.threads.get(),
-        source,
-    })?;
     let stop = StopFlag::new(interrupt);
     let Work { points, finished } = work;
-    let mut tally = Tally {
-        counts: finished.counts.clone(),
-        ..Tally::default()
-    };
     let before = finished.len();
-    let points = points.filter(move |point| !finished.has(point.index));
+    let points = points.filter(|point| !finished.has(point.index));
     let first_part = next_part(folder)?;
-    let written = thread::scope(|scope| {
-        let (to_play, planned) = sync_channel(CHUNKS_WAITING);
+    let mut tally = thread::scope(|scope| {
         let (to_write, played) = sync_channel(CHUNKS_WAITING);
         let stop = &stop;
-        let planner = scope.spawn(move || hand_out(points, &to_play, stop));
         let writer = scope.spawn(move || {
             let result = write_parts(&played, folder, first_part, provenance);
             if result.is_err() {
@@ -181,36 +173,81 @@ pub fn run<S: Study>(
             }
             result
         });
-        for chunk in planned {
-            let records = players.play(study, &chunk, stop, options.fail_fast, progress);
-            tally.add(&records);
-            if to_write
-                .send(records.into_iter().map(|played| played.record).collect())
-                .is_err()
-                || stop.is_raised()
-            {
-                break;
-            }
-        }
+        let tally = for_each_chunk(study, points, options, stop, progress, |records| {
+            to_write.send(records).is_ok()
+        });
         drop(to_write);
-        // Nothing receives any more: a planner that waits to send ends.
-        let planned = joined("expanded the plan", planner);
         let written = joined("wrote finished points", writer);
-        planned.and(written)
-    });
-    progress.finished();
-    written??;
+        let tally = tally?;
+        written??;
+        Ok::<_, RunError>(tally)
+    })?;
     let complete = !stop.is_raised();
     if complete {
         merge_parts(folder, provenance, before + tally.wall_times.count())?;
     }
-    Ok(RunSummary {
-        counts: tally.counts,
-        wall_times: tally.wall_times,
-        crashes: tally.crashes,
-        interrupted: interrupt.signal(),
-        complete,
-    })
+    tally.counts.add_all(&finished.counts);
+    Ok(tally.summary(interrupt, complete))
+}
+
+/// Simulates points and hands out the rows of each chunk, in their order, on this thread; `take` returns whether it
+/// wants more.
+///
+/// # Errors
+/// If the threads cannot be started, or the plan panics.
+pub fn run_in_memory<S: Study>(
+    study: &S,
+    points: impl Iterator<Item = GridPoint> + Send,
+    provenance: &Provenance,
+    options: RunOptions,
+    interrupt: &Interrupt,
+    progress: &dyn Progress,
+    mut take: impl FnMut(RecordBatch) -> bool,
+) -> Result<RunSummary, RunError> {
+    let stop = StopFlag::new(interrupt);
+    let schema = points_schema(provenance);
+    let tally = for_each_chunk(study, points, options, &stop, progress, |records| {
+        let wanted = records.is_empty() || take(points_batch(provenance, &schema, &records));
+        if !wanted {
+            stop.raise();
+        }
+        wanted
+    })?;
+    Ok(tally.summary(interrupt, !stop.is_raised()))
+}
+
+/// Simulates points on the pool and hands out the rows of each chunk, in their order, on this thread, until `take`
+/// wants no more or the flag rises.
+fn for_each_chunk<S: Study>(
+    study: &S,
+    points: impl Iterator<Item = GridPoint> + Send,
+    options: RunOptions,
+    stop: &StopFlag<'_>,
+    progress: &dyn Progress,
+    mut take: impl FnMut(Vec<Record>) -> bool,
+) -> Result<Tally, RunError> {
+    let players = Players::new(options.threads).map_err(|source| RunError::Threads {
+        threads: options.threads.get(),
+        source,
+    })?;
+    let mut tally = Tally::default();
+    let planned = thread::scope(|scope| {
+        let (to_play, planned) = sync_channel(CHUNKS_WAITING);
+        let planner = scope.spawn(move || hand_out(points, &to_play, stop));
+        for chunk in planned {
+            let played = players.play(study, &chunk, stop, options.fail_fast, progress);
+            tally.add(&played);
+            let records = played.into_iter().map(|played| played.record).collect();
+            if !take(records) || stop.is_raised() {
+                break;
+            }
+        }
+        // Nothing receives any more: a planner that waits to send ends.
+        joined("expanded the plan", planner)
+    });
+    progress.finished();
+    planned?;
+    Ok(tally)
 }
 
 /// What a thread beside the pool gave, or its panic.
@@ -301,6 +338,16 @@ struct Tally {
 }
 
 impl Tally {
+    fn summary(self, interrupt: &Interrupt, complete: bool) -> RunSummary {
+        RunSummary {
+            counts: self.counts,
+            wall_times: self.wall_times,
+            crashes: self.crashes,
+            interrupted: interrupt.signal(),
+            complete,
+        }
+    }
+
     fn add(&mut self, chunk: &[Played]) {
         for played in chunk {
             let record = &played.record;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Share of a plan for one of several machines: every N-th point, so that each gets costly and cheap ones
 /// alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shard {
+pub struct Shard {
     number: u32,
     of: u32,
 }
@@ -31,7 +31,7 @@ impl Shard {
 /// Error of a text that names no shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no shard; write K/N with K from 1 to N, such as 2/8")]
-pub(crate) struct NoShard(String);
+pub struct NoShard(String);
 
 impl FromStr for Shard {
     type Err = NoShard;
@@ -57,7 +57,7 @@ pub struct Portion {
     /// Only the first points that are kept.
     pub limit: Option<u64>,
     /// Only those of one shard.
-    pub(crate) shard: Option<Shard>,
+    pub shard: Option<Shard>,
 }
 
 impl Portion {

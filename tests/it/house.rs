@@ -14,11 +14,11 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// Packages and the rooms that may name them; no room for those that every room may name.
 const OWNERS: &[(&str, &[&str])] = &[
     ("annotate_snippets", &["spec"]),
-    ("arrow", &["record", "analysis"]),
+    ("arrow", &["record", "analysis", "runner", "commands"]),
     ("blake3", &["catalog", "record", "runner", "spec"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
-    ("csv", &["validation", "report", "cli"]),
+    ("csv", &["validation", "report", "cli", "commands"]),
     ("hdrhistogram", &["runner", "simulation"]),
     ("humantime", &["runner"]),
     ("indicatif", &["cli"]),
@@ -45,7 +45,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "collective",
             "spec",
             "validation",
-            "cli",
+            "commands",
         ],
     ),
 ];

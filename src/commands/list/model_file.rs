@@ -1,20 +1,18 @@
-//! `sweep list models --file config.json`: what a config describes, layer by layer.
+//! What a config describes, layer by layer.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::listing::Listing;
-use crate::cli::exit::Failure;
-use crate::cli::spec_args::spec_failure;
-use crate::cli::terminal::Stderr;
+use crate::commands::failure::Failure;
 use crate::model::Model;
 use crate::report::text::{Table, Text};
 use crate::spec::model_of_config;
 
 /// The model of a `config.json`: parameters, FLOPs per token and the table of its layers.
-pub(super) fn listing(path: &Path, stderr: Stderr) -> Result<Listing, Failure> {
-    let model = model_of_config(path).map_err(|error| spec_failure(&error, stderr))?;
+pub(super) fn listing(path: &Path) -> Result<Listing, Failure> {
+    let model = model_of_config(path)?;
     Ok(Listing {
         text: text(&model),
         json: vec![json(&model)],

@@ -2,14 +2,17 @@
 
 use serde_json::Value;
 
-use crate::cli::exit::Failure;
+use crate::commands::failure::Failure;
 use crate::report::text::Table;
 use crate::spelling::did_you_mean;
 
 /// A list as text and as JSON.
-pub(super) struct Listing {
-    pub(super) text: String,
-    pub(super) json: Vec<Value>,
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The list for people.
+    pub text: String,
+    /// One object per name.
+    pub json: Vec<Value>,
 }
 
 /// A table of some text fields of JSON objects, each under its name.

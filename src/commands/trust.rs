@@ -1,4 +1,4 @@
-//! Confidence part of `sweep explain`: errors of the measured cases nearest to the point.
+//! Confidence in a point: errors of the measured cases nearest to the point.
 
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::listing::{Listing, table, wanted};
-use crate::cli::exit::Failure;
+use crate::commands::failure::Failure;
 use crate::record::{Column, point_table};
 use crate::report::text::Text;
 use crate::spec::{ColumnType, Spec, StudyKind};

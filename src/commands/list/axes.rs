@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::listing::{Listing, wanted};
-use crate::cli::exit::Failure;
+use crate::commands::failure::Failure;
 use crate::report::text::{Table, Text};
 use crate::spec::axis::COUNT_MAX;
 use crate::spec::{AXES, AxisGroup, AxisInfo, Domain};

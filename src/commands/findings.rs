@@ -10,7 +10,7 @@ use crate::analysis::{
     scaling_schema,
 };
 use crate::catalog::PRICES;
-use crate::cli::exit::Failure;
+use crate::commands::failure::Failure;
 use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
 use crate::report::series_row::series_rows;
@@ -136,6 +136,15 @@ pub(super) fn summary(found: &StudyFindings, question: Option<&str>) -> String {
         StudyFindings::Training(findings) => report::summary(findings, question),
         StudyFindings::Comparison(found) => report::comparison_summary(found, question),
         StudyFindings::Collective(found) => report::busbw_summary(found, question),
+    }
+}
+
+/// The answer to the study's question, in sentences.
+pub(super) fn answer(found: &StudyFindings) -> Vec<String> {
+    match found {
+        StudyFindings::Training(findings) => report::answer_sentences(findings),
+        StudyFindings::Comparison(found) => report::comparison_sentences(found),
+        StudyFindings::Collective(found) => report::busbw_sentences(found),
     }
 }
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::listing::{Listing, table, wanted};
-use crate::cli::exit::Failure;
 use crate::collective::CollectiveAlgorithm;
+use crate::commands::failure::Failure;
 use crate::hardware::TopologyKind;
 use crate::spec::{CustomKind, Spec};
 

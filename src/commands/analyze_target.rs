@@ -1,14 +1,14 @@
-//! Where `sweep analyze` puts its findings: never over those of a run, unless they are the run's own.
+//! Where the findings of an analysis are put: never over those of a run, unless they are the run's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::exit::Failure;
-use crate::cli::run_source::RunSource;
+use crate::commands::failure::Failure;
+use crate::commands::run_source::RunSource;
 use crate::runner::{RunFolder, folder::names};
 
 /// What was analysed, as far as it decides where the findings go.
-pub(super) struct Analysed<'a> {
+pub(super) struct Target<'a> {
     /// Runs and bare files.
     pub(super) sources: &'a [RunSource],
     /// Folder that was asked for.
@@ -17,7 +17,7 @@ pub(super) struct Analysed<'a> {
     pub(super) apart: Option<String>,
 }
 
-impl Analysed<'_> {
+impl Target<'_> {
     /// The folder asked for; else the run's own for one run as it is, and one beside it for anything else: for bare
     /// files the folder that they lie in, for several runs the one that the first lies in.
     pub(super) fn folder(&self) -> Result<RunFolder, Failure> {

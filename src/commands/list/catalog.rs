@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::listing::{Listing, wanted};
 use crate::catalog::{Catalog, Kind, PRICES};
-use crate::cli::exit::Failure;
+use crate::commands::failure::Failure;
 use crate::data_table::quantity::Dollars;
 use crate::hardware::{Evidence, Precision};
 use crate::report::text::{Table, Text};

@@ -1,0 +1,145 @@
+//! End of a run or a merge: findings, manifest and summary.
+
+use std::num::NonZeroUsize;
+
+use serde_json::{Value, json};
+
+use crate::analysis::StudyFindings;
+use crate::commands::failure::Failure;
+use crate::commands::findings::{Results, find, question, summary, with_findings, write_findings};
+use crate::commands::points::points;
+use crate::record::{Counts, Provenance};
+use crate::report::counts_line;
+use crate::runner::manifest::RunFacts;
+use crate::runner::{Earlier, Manifest, RunFolder, RunSummary, Signal};
+use crate::spec::{Axis, Spec};
+
+/// A run folder whose points were simulated or joined.
+#[derive(Debug)]
+pub struct Done<'a> {
+    pub(super) spec: &'a Spec,
+    pub(crate) folder: RunFolder,
+    pub(super) provenance: Provenance,
+    pub(crate) summary: RunSummary,
+    /// What an earlier run of the folder left.
+    pub(super) earlier: Earlier,
+    pub(super) started: String,
+    pub(super) threads: NonZeroUsize,
+}
+
+impl<'a> Done<'a> {
+    /// Analyses a whole run and writes the files beside its points.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn conclude(mut self) -> Result<Conclusion<'a>, Failure> {
+        self.summary.wall_times.add_all(&self.earlier.wall_times);
+        let found = self.analyse()?;
+        let manifest = self.manifest()?;
+        Ok(Conclusion {
+            done: self,
+            found,
+            manifest,
+        })
+    }
+
+    /// The findings of a whole run; `None` of a shard or a stopped run, whose curves would lack points.
+    fn analyse(&self) -> Result<Option<StudyFindings>, Failure> {
+        if !self.summary.complete || self.provenance.portion.shard.is_some() {
+            return Ok(None);
+        }
+        let points = self.folder.points();
+        let results = Results {
+            files: &[&points],
+            specs: &[Some(self.spec)],
+            settings: &self.spec.analysis,
+            axis: Axis::Gpus,
+            threads: self.threads,
+        };
+        let found = find(&results)?;
+        let charts = results.charts()?;
+        let question = question(self.spec);
+        write_findings(&self.folder, &self.provenance, &found, &charts, question)?;
+        Ok(Some(found))
+    }
+
+    fn manifest(&self) -> Result<Manifest, Failure> {
+        let first = points(self.spec, self.provenance.portion).next();
+        let facts = RunFacts {
+            seed: first.and_then(|point| point.int(Axis::Seed)).unwrap_or(0),
+            threads: self.threads.get(),
+            started: self.started.clone(),
+        };
+        let manifest = Manifest::of(&self.folder, &self.provenance, &self.summary, facts);
+        let manifest = manifest.map_err(|error| {
+            let (name, folder) = (&self.spec.name, self.folder.path().display());
+            Failure::io(format!(
+                "cannot read back the results of {name} in `{folder}`: {error}"
+            ))
+        })?;
+        manifest.write(&self.folder).map_err(Failure::io)?;
+        if self.summary.complete {
+            // Not before: they stand for a table whose digest no manifest holds.
+            self.folder.remove_parts().map_err(Failure::io)?;
+        }
+        Ok(manifest)
+    }
+}
+
+/// A run folder that is finished, or as far as a signal let it.
+#[derive(Debug)]
+pub struct Conclusion<'a> {
+    done: Done<'a>,
+    found: Option<StudyFindings>,
+    manifest: Manifest,
+}
+
+impl Conclusion<'_> {
+    /// The findings for people; of a shard or a stopped run its counts.
+    pub fn text(&self) -> String {
+        let Done {
+            spec,
+            folder,
+            provenance,
+            ..
+        } = &self.done;
+        match &self.found {
+            Some(found) => summary(found, question(spec)),
+            None => partial(folder, provenance, &self.manifest.counts),
+        }
+    }
+
+    /// Folder, manifest and findings for programs.
+    pub fn json(&self) -> Value {
+        let value = json!({"folder": self.done.folder.path(), "manifest": self.manifest});
+        with_findings(value, self.found.as_ref())
+    }
+
+    /// Signal that ended the run before its last point.
+    pub(crate) fn stopped_by(&self) -> Option<Signal> {
+        // A signal after the last point changed nothing.
+        let summary = &self.done.summary;
+        summary.interrupted.filter(|_| !summary.complete)
+    }
+
+    /// Whether every point has a row.
+    pub fn is_complete(&self) -> bool {
+        self.done.summary.complete
+    }
+
+    /// Whether the simulator crashed on a point.
+    pub fn has_crashed(&self) -> bool {
+        self.done.summary.counts.crashed > 0
+    }
+}
+
+/// Counts of a shard or a stopped run: `12 points: 10 ran, 2 infeasible (memory 2) in results/llm`.
+fn partial(folder: &RunFolder, provenance: &Provenance, counts: &Counts) -> String {
+    let shard = provenance.portion.shard;
+    let shard = shard.map_or_else(String::new, |shard| format!("shard {shard}: "));
+    format!(
+        "{shard}{} in {}\n",
+        counts_line(counts),
+        folder.path().display()
+    )
+}

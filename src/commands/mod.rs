@@ -1,0 +1,35 @@
+//! What each command does, as values: requests in; tables, texts and JSON out. Nothing here prints.
+//!
+//! The command line and the Python package are two ways to say the same: both call this room, so that they give the
+//! same results and the same errors.
+
+mod analyze;
+mod analyze_target;
+mod conclusion;
+mod diff;
+mod explain;
+mod failure;
+mod findings;
+mod list;
+mod merge;
+mod plan;
+mod points;
+mod run;
+mod run_source;
+mod trace;
+mod trust;
+mod validate;
+
+pub use analyze::{Analysis, AnalysisRequest};
+pub use conclusion::{Conclusion, Done};
+pub use diff::diff;
+pub use explain::{Explanation, PointReport};
+pub use failure::Failure;
+pub use list::{Listed, Listing, list, list_model_file};
+pub use merge::merge;
+pub use plan::PlanOverview;
+pub use points::point_count;
+pub use run::{FolderRun, HeldResult, PointCounter, RunRequest, run_rows, save_rows};
+pub use run_source::RunSource;
+pub use trace::Timeline;
+pub use validate::Validation;

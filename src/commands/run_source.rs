@@ -1,0 +1,90 @@
+//! Run folders and result files that a command reads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+
+use crate::commands::failure::Failure;
+use crate::record::{PointsReader, point_table};
+use crate::runner::RunFolder;
+use crate::spec::{Overrides, Spec};
+
+/// A run folder, or a bare Parquet file.
+#[derive(Clone, Debug)]
+pub struct RunSource {
+    /// The points.
+    pub points: PathBuf,
+    /// The folder, unless it is a bare file.
+    pub(super) folder: Option<RunFolder>,
+}
+
+impl RunSource {
+    /// The run at a path.
+    ///
+    /// # Errors
+    /// If nothing is there, or a folder without `points.parquet`.
+    pub fn new(path: &Path) -> Result<Self, Failure> {
+        let metadata = fs::metadata(path)
+            .map_err(|error| Failure::io(format!("cannot read `{}`: {error}", path.display())))?;
+        if !metadata.is_dir() {
+            return Ok(Self {
+                points: path.to_owned(),
+                folder: None,
+            });
+        }
+        let folder = RunFolder::existing(path);
+        let points = folder.points();
+        if !points.is_file() {
+            return Err(Failure::io(format!(
+                "`{}` holds no points.parquet; name the folder of a finished run",
+                path.display()
+            )));
+        }
+        Ok(Self {
+            points,
+            folder: Some(folder),
+        })
+    }
+
+    /// The spec as it was run; `None` of a bare file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn spec(&self) -> Result<Option<Spec>, Failure> {
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
+        let path = folder.spec();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        Ok(Some(Spec::load(&path, &Overrides::default())?))
+    }
+
+    /// The spec as it was run, without which no point can be simulated again.
+    ///
+    /// # Errors
+    /// If there is none, as beside a bare file, or it cannot be read.
+    pub fn spec_of_points(&self) -> Result<Spec, Failure> {
+        self.spec()?.ok_or_else(|| {
+            let run = self.points.parent().unwrap_or(&self.points).display();
+            Failure::usage(format!(
+                "`{run}` has no spec.toml beside it, so its points cannot be simulated again; name a run folder"
+            ))
+        })
+    }
+
+    /// The rows, every column of the study and its metrics.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no table of points, or one of another version.
+    pub fn rows(&self) -> Result<Vec<RecordBatch>, Failure> {
+        let reader = PointsReader::open(&self.points).map_err(Failure::io)?;
+        let mut columns = point_table(reader.kind(), &[]);
+        columns.extend(reader.metrics());
+        let rows = reader.rows(&columns).map_err(Failure::io)?;
+        rows.map(|rows| Ok(rows.map_err(Failure::io)?.into_batch()))
+            .collect()
+    }
+}
