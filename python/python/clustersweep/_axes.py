@@ -1,0 +1,98 @@
+"""Axes of a spec with the types of their values. Written by scripts/python-types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict, Union
+
+from .reports import Model
+
+
+class Axes(TypedDict, total=False):
+    """One value per axis; `catalog("axes")` tells more of each."""
+    model: Union[str, Mapping[str, Any], Model]
+    """Network that is trained: a preset, or one defined in the spec."""
+    global_batch: Union[int, str]
+    """Samples (sequences or images) per optimizer step; or batch_per_gpu in its place."""
+    batch_per_gpu: Union[int, str]
+    """Samples per optimizer step and GPU, for weak scaling; in place of global_batch."""
+    micro_batch: Union[int, str]
+    """Samples per forward pass of one replica."""
+    seq_len: Union[int, str]
+    """Tokens per sample. Unit: token."""
+    precision: str
+    """Number format of the matrix products."""
+    attention: str
+    """Attention kernel; auto is the best that GPU and stack have."""
+    stack: Union[str, Mapping[str, Any]]
+    """Software generation: what is fused, what overlaps, what waits."""
+    op: str
+    """Operation of a collective study."""
+    size: Union[int, str]
+    """Buffer of a collective study, counted as nccl-tests counts it. Unit: B."""
+    gpu: Union[str, Mapping[str, Any]]
+    """GPU: a preset, or one defined in the spec."""
+    nodes: Union[int, str]
+    """Servers; or gpus in its place."""
+    gpus: Union[int, str]
+    """GPUs: whole nodes above one, part of a full node below; in place of nodes."""
+    gpus_per_node: Union[int, str]
+    """GPUs of one server."""
+    cluster: Union[str, Mapping[str, Any]]
+    """Node and fabric: NVLink domain, NICs, switches."""
+    topology: Union[str, Mapping[str, Any]]
+    """Network between nodes: one of the program's, or one that the spec describes."""
+    oversubscription: Union[int, float, str]
+    """Downlink over uplink capacity of the leaf switches."""
+    nic_gbit_per_s: Union[int, float, str]
+    """Network rate per GPU, one direction. Unit: Gbit/s."""
+    domain_gpus: Union[int, str]
+    """GPUs that one scale-up domain joins: fewer than the cluster's cut a rack's or slice's network off, down to a node's."""
+    prices: str
+    """Price list by which the GPUs are rented."""
+    power_cap: Union[int, float, str]
+    """Power limit set on each GPU, which slows its products; auto is the GPU's own. In clauses: watts. Unit: W."""
+    pue: Union[int, float, str]
+    """Power usage effectiveness: energy of the building over that of its machines."""
+    tp: Union[int, str]
+    """Tensor-parallel ranks."""
+    pp: Union[int, str]
+    """Pipeline stages."""
+    cp: Union[int, str]
+    """Context-parallel ranks."""
+    ep: Union[int, str]
+    """Expert-parallel ranks."""
+    vpp: Union[int, str]
+    """Model chunks per pipeline stage."""
+    dp: Union[int, str]
+    """Data-parallel replicas; given, it must agree with gpus / (tp·pp·cp)."""
+    etp: Union[int, str]
+    """Tensor-parallel ranks inside experts."""
+    layers_per_stage: str
+    """Layers of each pipeline stage, chunk-major with vpp > 1: "4,6×14,5"."""
+    zero: Union[int, str]
+    """ZeRO stage; 3 is FSDP."""
+    sequence_parallel: Union[bool, str]
+    """Whether tensor parallelism shards the tokens of norms too."""
+    recompute: str
+    """Activations that the backward pass computes again instead of keeping them."""
+    schedule: str
+    """Order in which a pipeline stage works through its microbatches."""
+    collective: Union[str, Mapping[str, Any]]
+    """Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients."""
+    protocol: str
+    """Wire protocol of a collective study."""
+    overlap_dp: Union[bool, str]
+    """Whether data-parallel communication runs beside compute."""
+    overlap_tp: Union[bool, str]
+    """Whether tensor-parallel communication runs beside compute."""
+    overlap_pp: Union[bool, str]
+    """Whether sends between pipeline stages run beside compute."""
+    bucket_mib: Union[int, float, str]
+    """Gradient bucket. Unit: MiB."""
+    variability: Union[int, float, str]
+    """Coefficient of variation of kernel times; 0 is deterministic."""
+    iterations: Union[int, str]
+    """Simulated steps, used when variability > 0."""
+    seed: Union[int, str]
+    """Seed of the draws, used when variability > 0."""

@@ -1,0 +1,225 @@
+"""Functions of the package."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+from . import _core
+from ._spec import TABLES, texts
+from .errors import UsageError
+from .reports import Analysis, Diff, Explanation, Listing, Model, StepReport, Validation
+from .study import Results, Study
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._axes import Axes
+
+__all__ = [
+    "analyze",
+    "answer",
+    "catalog",
+    "diff",
+    "explain",
+    "merge",
+    "model_from_config",
+    "simulate",
+    "trace",
+    "validate",
+]
+
+Path_ = Union[str, "os.PathLike[str]"]
+Run = Union[Results, Path_]
+"""Results in memory, or the path of a run folder or a `points.parquet`."""
+
+KINDS = ("gpus", "models", "clusters", "stacks", "prices", "collectives", "topologies", "axes", "columns")
+"""What can be listed."""
+
+
+def simulate(**axes: Unpack[Axes]) -> StepReport:
+    """Simulates one training step, or one communication where `op` is given.
+
+    Args:
+        axes: an axis of a spec each, one value: `gpu="h100-sxm", nodes=16, model="llama3-8b", global_batch=512`.
+            `gpu`, `model`, `cluster`, `stack`, `topology` and `collective` may be a dict that defines one of one's
+            own, `model` also what `model_from_config` returns. `catalog("axes")` lists them.
+
+    Returns:
+        The step, with every column of `points.parquet` as an attribute. A job that cannot run has the status
+        `infeasible` and a `reason`.
+
+    Raises:
+        SpecError: an axis or a value is unknown, or one that is needed is missing.
+        UsageError: an axis has several values; a `Study` sweeps them.
+    """
+    for axis, value in axes.items():
+        if isinstance(value, (list, tuple, range)) or (isinstance(value, Mapping) and axis not in TABLES):
+            raise UsageError(f"error: simulate takes one value per axis, and `{axis}` is {value!r}; sweep with a Study")
+    spec: dict[str, Any] = {"name": "step", "point": [dict(axes)]}
+    if "op" in axes:
+        spec["kind"] = "collective"
+    return Study(spec).point(0)
+
+
+def analyze(*runs: Run, x: str | None = None, threshold: float | None = None) -> Analysis:
+    """Scaling efficiency, breakdown points, bottlenecks and advice of one or several runs.
+
+    Args:
+        runs: results, run folders or bare Parquet files; several are analysed together.
+        x: resource to scale over in place of the GPUs (`nodes`, `nic_gbit_per_s`), or another axis whose values to
+            compare.
+        threshold: scaling efficiency, from 0 to 1, under which a series counts as broken.
+
+    Raises:
+        FileError: a run cannot be read.
+        UsageError: the runs have nothing in common.
+    """
+    return Analysis(_core.analyze([_path(run) for run in runs], x, threshold))
+
+
+def answer(run: Run | Study) -> list[str]:
+    """The answer to a study's question in sentences: what is fastest, where scaling breaks down and why.
+
+    A study is run first, in memory.
+    """
+    return analyze(run.run() if isinstance(run, Study) else run).answer
+
+
+def explain(run: Run | Study, point: int, *, what_if: str | Iterable[str] | None = None) -> Explanation:
+    """One point in full; see `Study.explain`."""
+    return _study(run).explain(point, what_if=what_if)
+
+
+def trace(run: Run | Study, point: int, out: Path_ | None = None) -> str:
+    """The timeline of one point as trace JSON; also written to the file `out` where it is named."""
+    text = _study(run).trace(point)
+    if out is not None:
+        Path(out).write_text(text, encoding="utf-8")
+    return text
+
+
+def diff(base: Run, new: Run, *, metrics: str | Iterable[str] | None = None, tolerance: float = 0.02) -> Diff:
+    """Holds two runs against each other, point by point.
+
+    Args:
+        base: run to compare against.
+        new: run that may have got worse.
+        metrics: columns to compare; step time and memory by default.
+        tolerance: relative change that counts as no change.
+
+    Raises:
+        FileError: a run cannot be read.
+        UsageError: they have no point in common, or a metric is unknown.
+    """
+    return _diff(_path(base), _path(new), texts(metrics, "metrics"), tolerance)
+
+
+def _diff(base: str, new: str, metrics: list[str], tolerance: float) -> Diff:
+    text, data, has_regression = _core.diff(base, new, metrics, tolerance)
+    return Diff(text, json.loads(data), has_regression)
+
+
+def validate(cases: Any = None, *, include: Path_ | Iterable[Path_] | None = None) -> Validation:
+    """Simulates measured cases and returns the errors.
+
+    Args:
+        cases: a DataFrame of pandas or Polars, a table of pyarrow, a list of dicts, or the path of a CSV file, with the
+            columns of the validation files; those that come with clustersweep by default.
+        include: TOML files with tables of one's own GPUs, clusters, models or stacks.
+
+    Raises:
+        FileError: a file cannot be read.
+        UsageError: a column is missing or a cell holds what it cannot.
+        TypeError: `cases` is none of these.
+    """
+    included = [] if include is None else [include] if isinstance(include, (str, os.PathLike)) else list(include)
+    files = [os.fspath(path) for path in included]
+    if cases is None:
+        found = _core.validate([], [], files)
+    elif isinstance(cases, (str, os.PathLike)):
+        found = _core.validate([], [os.fspath(cases)], files)
+    else:
+        found = _core.validate([("cases", _csv(cases))], [], files)
+    text, rows, data = found
+    return Validation(text, rows, json.loads(data))
+
+
+def _csv(cases: Any) -> str:
+    """A table of cases as CSV."""
+    if hasattr(cases, "to_csv"):
+        return str(cases.to_csv(index=False))
+    if hasattr(cases, "write_csv"):
+        return str(cases.write_csv())
+    rows = cases.to_pylist() if hasattr(cases, "to_pylist") else cases
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
+        raise TypeError(
+            f"cases are a DataFrame, a table of pyarrow, a list of dicts or the path of a CSV file, not {type(cases).__name__}"
+        )
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def catalog(what: str, *names: str, study: Study | None = None) -> Listing:
+    """What a spec can name, with values and sources.
+
+    Args:
+        what: `gpus`, `models`, `clusters`, `stacks`, `prices`, `collectives`, `topologies`, `axes` or `columns`.
+        names: only these.
+        study: also what this study defines.
+
+    Raises:
+        UsageError: a name is unknown.
+    """
+    text, items = _core.catalog(what, list(names), None if study is None else study._native)
+    return Listing(text, json.loads(items))
+
+
+def model_from_config(path: Path_) -> Model:
+    """The model that a `config.json` of Hugging Face's transformers describes.
+
+    It goes as `model=` into `simulate` and among the values of a study's axis `model`.
+
+    Raises:
+        FileError: the file cannot be read.
+        SpecError: it describes no model that is known.
+    """
+    file = Path(path).resolve()
+    text, items = _core.model_file(os.fspath(file))
+    return Model(text, json.loads(items)[0], file)
+
+
+def merge(shards: Iterable[Path_], out: Path_, *, overwrite: bool = False) -> Results:
+    """Joins run folders of shards into the run that one machine would have written, byte for byte.
+
+    Raises:
+        FileError: a shard cannot be read, or `out` holds a result already.
+        UsageError: shards are missing, or belong to different runs.
+    """
+    _core.merge([os.fspath(shard) for shard in shards], os.fspath(out), overwrite)
+    return Results.from_file(out)
+
+
+def _path(run: Run) -> str:
+    if isinstance(run, Results):
+        return os.fspath(run.path())
+    if isinstance(run, (str, os.PathLike)):
+        return os.fspath(run)
+    raise TypeError(f"a run is given as results or as the path of a run folder, not as {type(run).__name__}")
+
+
+def _study(run: Run | Study) -> Study:
+    if isinstance(run, Study):
+        return run
+    if isinstance(run, Results):
+        return run.study
+    return Study._of(_core.run_spec(_path(run)))

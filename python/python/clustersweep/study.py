@@ -1,0 +1,347 @@
+"""Studies and their results."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import _core
+from ._spec import set_arguments, spec_text, texts
+from .errors import UsageError
+from .progress import Progress, poll_of
+from .reports import Analysis, Explanation, Plan, StepReport
+from .tables import Cell, Row, Table
+
+__all__ = ["Results", "Study"]
+
+_ALIASES = {
+    "time": "step_time_s",
+    "cost": "cost_per_mtoken_usd",
+    "energy": "energy_per_step_kwh",
+    "rate": "samples_per_s",
+    "memory": "memory_peak_bytes",
+}
+
+_LARGER_IS_BETTER = {
+    "samples_per_s",
+    "tokens_per_s",
+    "tokens_per_s_per_gpu",
+    "model_flops_per_gpu_per_s",
+    "mfu",
+    "hfu",
+    "gpu_utilization",
+    "goodput",
+    "algbw_bytes_per_s",
+    "busbw_bytes_per_s",
+}
+
+
+class Study:
+    """A checked spec: the points of a sweep, and what to ask of them.
+
+    Args:
+        spec: the spec as a dict, with the keys of a spec file. An axis is one value, a list, a `range`, or
+            `{"from": 1, "to": 64, "times": 2}`. A GPU, model, cluster, stack, topology or collective may be a
+            dict that defines it, with a `name` if several do.
+        set: axes to replace, as `--set` does: `{"nodes": [1, 2]}`.
+        where: expressions that every point must fulfil, as `--where`.
+
+    Raises:
+        SpecError: the spec is wrong; the text shows every fault with its place.
+        TypeError: a value is none that a spec can hold.
+    """
+
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        set: Mapping[str, Any] | None = None,
+        where: str | Iterable[str] | None = None,
+    ) -> None:
+        text = spec_text(spec)
+        self._native = _core.Study.parse("study", text, set_arguments(set), texts(where, "where"))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        set: Mapping[str, Any] | None = None,
+        where: str | Iterable[str] | None = None,
+    ) -> Study:
+        """Reads a spec from a TOML, YAML or JSON file, or the one of a run folder.
+
+        Raises:
+            FileError: the file cannot be read.
+            SpecError: the spec is wrong; the text shows every fault with file, line and column.
+        """
+        file = Path(path)
+        if file.is_dir():
+            file = file / "spec.toml"
+        return cls._of(_core.Study.load(os.fspath(file), set_arguments(set), texts(where, "where")))
+
+    @classmethod
+    def _of(cls, native: _core.Study) -> Study:
+        study = cls.__new__(cls)
+        study._native = native
+        return study
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self._native.name
+
+    @property
+    def description(self) -> str:
+        """Question that the study answers."""
+        return self._native.description
+
+    @property
+    def kind(self) -> str:
+        """`training` or `collective`."""
+        return self._native.kind
+
+    @property
+    def grid_points(self) -> int:
+        """Points of the full grid, before `where`."""
+        return self._native.grid_points
+
+    @property
+    def warnings(self) -> list[str]:
+        """Doubts that do not prevent a run."""
+        return self._native.warnings
+
+    def to_toml(self) -> str:
+        """The spec as a TOML file that runs by itself."""
+        return self._native.to_toml()
+
+    def plan(
+        self, *, threads: int | None = None, shard: str | tuple[int, int] | None = None, limit: int | None = None
+    ) -> Plan:
+        """What the study expands to; a few points are simulated to estimate the time.
+
+        Raises:
+            UsageError: there is no such shard.
+        """
+        text, data = self._native.plan(limit, _shard(shard), threads)
+        return Plan(text, json.loads(data))
+
+    def run(
+        self,
+        *,
+        threads: int | None = None,
+        shard: str | tuple[int, int] | None = None,
+        limit: int | None = None,
+        progress: bool | Callable[[Progress], object] = True,
+        on_rows: Callable[[Table], object] | None = None,
+        fail_fast: bool = False,
+        out: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> Results:
+        """Simulates every point, on all cores and without the GIL.
+
+        Without `out` the rows stay in memory (about 1 KiB each); with it they go to a run folder with report
+        and manifest, byte for byte that of `sweep run`, and what is finished survives an interrupt.
+
+        Args:
+            threads: threads that simulate; one per core by default.
+            shard: only every N-th point, from the K-th on: `"2/8"` or `(2, 8)`.
+            limit: only the first points.
+            progress: whether a terminal or notebook shows it; or a function that takes a `Progress` ten times a second.
+            on_rows: takes a table of each finished group of rows, in the order of the points; not with `out`.
+            fail_fast: whether the first point on which the simulator fails ends the run.
+            out: run folder.
+            resume: goes on with the run that `out` holds.
+            overwrite: replaces the result that `out` holds.
+
+        Raises:
+            FileError: `out` holds a result already, or cannot be written to.
+            UsageError: arguments contradict one another.
+            KeyboardInterrupt: Ctrl-C; points in flight end first.
+        """
+        if out is None and (resume or overwrite):
+            raise UsageError("error: `resume` and `overwrite` are about a run folder; name it with `out`")
+        if resume and overwrite:
+            raise UsageError("error: `resume` goes on with a result and `overwrite` drops it; take one of them")
+        if out is not None and on_rows is not None:
+            raise UsageError("error: `on_rows` takes rows from memory; leave `out` or `on_rows` away")
+        part = _shard(shard)
+        poll, end = poll_of(progress)
+        try:
+            if out is None:
+                take = None if on_rows is None else (lambda rows: on_rows(Table(rows)))
+                table = self._native.rows(limit, part, threads, fail_fast, poll, take)
+                return Results(table, self, None, limit, part)
+            held = "resume" if resume else "overwrite" if overwrite else "refuse"
+            folder = os.fspath(out)
+            self._native.run(folder, limit, part, threads, fail_fast, held, poll)
+            return Results(_core.read_points(folder), self, Path(folder), limit, part)
+        finally:
+            end()
+
+    def point(self, point: int) -> StepReport:
+        """Simulates one point, by its number in the full grid.
+
+        Raises:
+            UsageError: the grid has no such point.
+        """
+        text, data, row = self._native.point(_number(point))
+        return StepReport(text, json.loads(data), row)
+
+    def explain(self, point: int, *, what_if: str | Iterable[str] | None = None) -> Explanation:
+        """One point in full, with what would help; each change (`"nic_gbit_per_s=800"`) is simulated.
+
+        Raises:
+            UsageError: the grid has no such point, or it did not run.
+            SpecError: a change names no axis or a value that it does not take.
+        """
+        text, data = self._native.explain(_number(point), texts(what_if, "what_if"))
+        return Explanation(text, json.loads(data))
+
+    def trace(self, point: int) -> str:
+        """The timeline of one point as trace JSON, for https://ui.perfetto.dev and chrome://tracing.
+
+        Raises:
+            UsageError: the grid has no such point, or it has no timeline.
+        """
+        return self._native.trace(_number(point))
+
+    def __repr__(self) -> str:
+        return f"<clustersweep.Study {self.name}: {self.grid_points} points>"
+
+
+class Results(Table):
+    """Rows of a run, one per point: the columns of `points.parquet`. Read like any table."""
+
+    def __init__(
+        self,
+        native: _core.Table,
+        study: Study | None,
+        folder: Path | None,
+        limit: int | None = None,
+        shard: str | None = None,
+    ) -> None:
+        super().__init__(native)
+        self._study = study
+        self.folder = folder
+        """Run folder or file that holds the rows; `None` where memory alone does."""
+        self._portion = (limit, shard)
+        self._kept: tempfile.TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Results:
+        """Reads a run folder, or a bare `points.parquet`.
+
+        Raises:
+            FileError: it cannot be read, is damaged, or was written by a later version.
+        """
+        return cls(_core.read_points(os.fspath(path)), None, Path(path))
+
+    @property
+    def study(self) -> Study:
+        """The study that the rows belong to.
+
+        Raises:
+            UsageError: the rows are those of a bare file.
+        """
+        if self._study is None:
+            self._study = Study._of(_core.run_spec(str(self.folder)))
+        return self._study
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes `points.parquet` and `spec.toml` into a folder, which commands take as a run.
+
+        Raises:
+            FileError: the folder exists, or cannot be written to.
+        """
+        path = Path(folder)
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            from .errors import FileError
+
+            raise FileError(f"error: cannot create `{path}`: {error.strerror}") from None
+        self._native.save(self.study._native, os.fspath(path), *self._portion)
+        return path
+
+    def path(self) -> Path:
+        """Folder or file that holds the rows; those of memory are written to a temporary folder once."""
+        if self.folder is not None:
+            return self.folder
+        if self._kept is None:
+            self._kept = tempfile.TemporaryDirectory(prefix="clustersweep-")
+            self.save(Path(self._kept.name) / self.study.name)
+        return Path(self._kept.name) / self.study.name
+
+    def analyze(self, *, x: str | None = None, threshold: float | None = None) -> Analysis:
+        """Scaling, breakdown points and bottlenecks; see `clustersweep.analyze`."""
+        return Analysis(_core.analyze([os.fspath(self.path())], x, threshold))
+
+    def best(
+        self,
+        by: str = "time",
+        where: Mapping[str, Cell] | Callable[[Row], bool] | None = None,
+        *,
+        largest: bool | None = None,
+    ) -> StepReport:
+        """The best point that ran.
+
+        Args:
+            by: a column, or `time`, `cost` (per million tokens), `energy`, `rate` (samples per second) or `memory`.
+            where: values that columns must have (`{"gpus": 64}`), or a function that tells whether a row counts.
+            largest: whether more is better; by default it is for rates and utilisations, and less for the rest.
+
+        Raises:
+            KeyError: there is no such column.
+            UsageError: no point with a value in the column is left.
+        """
+        name = _ALIASES.get(by, by)
+        values = self.column(name)
+        statuses = self.column("status")
+        fits = self._fitting(where)
+        more = name in _LARGER_IS_BETTER if largest is None else largest
+        ran = [
+            (value, at)
+            for at, (value, status) in enumerate(zip(values, statuses))
+            if status == "ok" and isinstance(value, (int, float)) and fits(at)
+        ]
+        if not ran:
+            raise UsageError(f"error: no point that ran and fits `where` has a value of `{name}`")
+        _, at = (max if more else min)(ran, key=lambda pair: pair[0])
+        point = self.column("point")[at]
+        assert isinstance(point, int)
+        return self.study.point(point)
+
+    def _fitting(self, where: Mapping[str, Cell] | Callable[[Row], bool] | None) -> Callable[[int], bool]:
+        """Whether the row at a place fits."""
+        if where is None:
+            return lambda _: True
+        if isinstance(where, Mapping):
+            asked = [(self.column(name), value) for name, value in where.items()]
+            return lambda at: all(column[at] == value for column, value in asked)
+        if not callable(where):
+            raise TypeError("`where` takes a dict of columns and values, or a function of a row")
+        rows = list(self.rows())
+        holds = where
+        return lambda at: holds(rows[at])
+
+
+def _shard(shard: str | tuple[int, int] | None) -> str | None:
+    if isinstance(shard, tuple):
+        number, of = shard
+        return f"{number}/{of}"
+    return shard
+
+
+def _number(point: int) -> int:
+    if isinstance(point, bool) or not hasattr(point, "__index__"):
+        raise TypeError(f"a point is named by its number, not by {point!r}")
+    number = point.__index__()
+    if number < 0:
+        raise UsageError(f"error: there is no point {number}; points are numbered from 0")
+    return number

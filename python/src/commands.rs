@@ -1,0 +1,148 @@
+//! Commands about finished runs, measured cases and the catalogue.
+
+use std::path::PathBuf;
+
+use clustersweep::commands::{self, AnalysisRequest, Failure, Listed, RunSource, Validation};
+use pyo3::prelude::*;
+use serde_json::json;
+
+use crate::attended::alone;
+use crate::errors::exception;
+use crate::study::{Study, TextAndJson};
+use crate::table::Table;
+
+/// Findings of runs.
+#[pyclass(frozen, module = "clustersweep._core")]
+pub(crate) struct Analysis(commands::Analysis);
+
+#[pymethods]
+impl Analysis {
+    fn text(&self) -> String {
+        self.0.text()
+    }
+
+    fn json(&self) -> String {
+        self.0.json(json!({})).to_string()
+    }
+
+    fn answer(&self) -> Vec<String> {
+        self.0.answer()
+    }
+
+    fn scaling(&self) -> Table {
+        Table::new(self.0.scaling())
+    }
+
+    /// Writes `report.html` and `scaling.parquet`; returns the folder.
+    fn write(&self, py: Python<'_>, out: Option<PathBuf>) -> PyResult<PathBuf> {
+        let written = py.detach(|| self.0.write(out.as_deref()));
+        written.map_err(|failure| exception(py, &failure))
+    }
+}
+
+/// Rows of a run folder or a Parquet file.
+#[pyfunction]
+pub(crate) fn read_points(py: Python<'_>, path: PathBuf) -> PyResult<Table> {
+    alone(py, move || RunSource::new(&path)?.rows()).map(Table::new)
+}
+
+/// The spec of a run folder.
+#[pyfunction]
+pub(crate) fn run_spec(py: Python<'_>, path: PathBuf) -> PyResult<Study> {
+    alone(py, move || RunSource::new(&path)?.spec_of_points()).map(Study::new)
+}
+
+#[pyfunction]
+pub(crate) fn analyze(
+    py: Python<'_>,
+    runs: Vec<PathBuf>,
+    x: Option<String>,
+    threshold: Option<f64>,
+) -> PyResult<Analysis> {
+    let request = AnalysisRequest {
+        runs,
+        x,
+        threshold,
+        fail_below: None,
+    };
+    alone(py, move || commands::Analysis::of(&request)).map(Analysis)
+}
+
+/// Text and JSON of the comparison of two runs, and whether something got worse.
+#[pyfunction]
+pub(crate) fn diff(
+    py: Python<'_>,
+    base: PathBuf,
+    new: PathBuf,
+    metrics: Vec<String>,
+    tolerance: f64,
+) -> PyResult<(String, String, bool)> {
+    alone(py, move || {
+        let (base, new) = (RunSource::new(&base)?.points, RunSource::new(&new)?.points);
+        let found = commands::diff(&base, &new, &metrics, tolerance)?;
+        let text = clustersweep::report::diff::text(&found);
+        Ok((text, json!(found).to_string(), found.has_regression()))
+    })
+}
+
+/// Error table as text, one row per case as CSV, and both as JSON.
+#[pyfunction]
+pub(crate) fn validate(
+    py: Python<'_>,
+    texts: Vec<(String, String)>,
+    files: Vec<PathBuf>,
+    include: Vec<PathBuf>,
+) -> PyResult<(String, String, String)> {
+    alone(py, move || {
+        let validation = if texts.is_empty() {
+            Validation::of_files(&files, &include)
+        } else {
+            let texts = texts.iter();
+            let texts = texts.map(|(name, text)| (name.as_str(), text.as_str()));
+            Validation::of_texts(texts, &include)
+        }?;
+        let json = validation.json().to_string();
+        Ok((validation.text(), validation.csv(), json))
+    })
+}
+
+/// Names that a spec can use, as text and JSON.
+#[pyfunction]
+pub(crate) fn catalog(
+    py: Python<'_>,
+    what: &str,
+    names: Vec<String>,
+    study: Option<&Study>,
+) -> PyResult<TextAndJson> {
+    let spec = study.map(Study::spec);
+    let what: Result<Listed, _> = what.parse();
+    let what = what.map_err(|error| exception(py, &Failure::Usage(error.to_string())))?;
+    alone(py, move || {
+        let listing = commands::list(what, &names, spec.as_deref())?;
+        Ok((listing.text, json!(listing.json).to_string()))
+    })
+}
+
+/// The model that a `config.json` describes, as text and JSON.
+#[pyfunction]
+pub(crate) fn model_file(py: Python<'_>, path: PathBuf) -> PyResult<TextAndJson> {
+    alone(py, move || {
+        let listing = commands::list_model_file(&path)?;
+        Ok((listing.text, json!(listing.json).to_string()))
+    })
+}
+
+/// Joins the folders of shards; text and JSON of the findings.
+#[pyfunction]
+pub(crate) fn merge(
+    py: Python<'_>,
+    shards: Vec<PathBuf>,
+    out: PathBuf,
+    overwrite: bool,
+) -> PyResult<TextAndJson> {
+    alone(py, move || {
+        commands::merge(&shards, &out, overwrite, |concluded| {
+            (concluded.text(), concluded.json().to_string())
+        })
+    })
+}

@@ -1,0 +1,163 @@
+"""Commands about finished runs, measured cases and the catalogue: the same as on the command line."""
+
+import json
+
+import pandas
+import polars
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+import clustersweep as cs
+
+SMALL = "sweeps/small.toml"
+
+
+@pytest.fixture(scope="module")
+def results(root):
+    return cs.Study.from_file(root / SMALL).run()
+
+
+@pytest.fixture(scope="module")
+def run(root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("commands") / "run"
+    cs.Study.from_file(root / SMALL).run(out=folder)
+    return folder
+
+
+def test_findings_are_those_of_the_command_line(sweep, results, run, tmp_path):
+    code, text, error = sweep("analyze", run)
+    assert code == 0, error
+    assert str(cs.analyze(run)) == str(results.analyze()) == text
+    printed = json.loads(sweep("analyze", run, "--format", "json")[1])
+    del printed["folder"]
+    assert cs.analyze(run).to_dict() == printed
+    scaling = pyarrow.parquet.read_table(run / "scaling.parquet")
+    assert pyarrow.table(cs.analyze(run).scaling).equals(scaling)
+    folder = cs.analyze(results).write(tmp_path / "findings")
+    assert (folder / "report.html").exists() and (folder / "scaling.parquet").exists()
+
+
+def test_the_answer_is_in_sentences(results, run):
+    sentences = cs.answer(results)
+    assert sentences and all(sentence.endswith(".") for sentence in sentences)
+    assert cs.answer(run) == cs.answer(str(run / "points.parquet"))[: len(sentences)] or sentences
+    assert cs.answer(cs.Study.from_file(SMALL)) == sentences
+    # Words of the summary, in which they are wrapped.
+    assert " ".join(sentences[0].split()) in " ".join(str(results.analyze()).split())
+
+
+def test_one_point_is_explained_as_on_the_command_line(sweep, results, run):
+    assert str(cs.explain(results, 3)) == str(cs.explain(run, 3)) == sweep("explain", run, 3)[1]
+    printed = json.loads(sweep("explain", run, 3, "--format", "json")[1])
+    assert cs.explain(results, 3).to_dict() == printed
+    asked = cs.explain(results.study, 3, what_if="gpu=b200")
+    assert asked["what_if"][0]["time_per_sample"] < 0
+    with pytest.raises(cs.SpecError, match="did you mean"):
+        cs.explain(results, 3, what_if="gpu=b2000")
+
+
+def test_a_timeline_is_that_of_the_command_line(sweep, results, run, tmp_path):
+    out = tmp_path / "trace.json"
+    text = cs.trace(results, 5, out)
+    assert out.read_text() == text == sweep("trace", run, 5, "-o", "-")[1]
+    assert json.loads(text)["traceEvents"]
+
+
+def test_two_runs_are_held_against_each_other(sweep, results, run):
+    same = cs.diff(results, run)
+    assert not same.has_regression
+    assert str(same) == sweep("diff", run, run)[1]
+    # The same name stands for a slower GPU.
+    faster, slower = (
+        cs.Study(
+            {
+                "gpus": {"mine": {"base": base}},
+                "grid": {"gpu": "mine", "cluster": "dgx-h100", "gpus": [1, 8], "model": "gpt3-1.3b", "global_batch": 64},
+            }
+        ).run()
+        for base in ("h100-sxm", "a100-80gb-sxm")
+    )
+    found = cs.diff(faster, slower, metrics="step_time_s")
+    assert found.has_regression and found["common"] == 2
+    assert not cs.diff(slower, faster, metrics="step_time_s").has_regression
+    with pytest.raises(cs.UsageError, match="speed"):
+        cs.diff(results, run, metrics=["speed"])
+
+
+def test_measured_cases_of_ones_own(sweep, tmp_path):
+    rows = [
+        {"id": "mine", "gpu": "h100-sxm", "gpus": 8, "model": "llama3-8b", "global_batch": 64, "measured_step_time_s": 6.0}
+    ]
+    frame = pandas.DataFrame(rows)
+    path = tmp_path / "mine.csv"
+    frame.to_csv(path, index=False)
+    expected = cs.validate(path)
+    assert expected.csv == sweep("validate", path, "--format", "csv")[1]
+    assert str(expected) == sweep("validate", path)[1]
+    for cases in (frame, polars.DataFrame(rows), pyarrow.Table.from_pylist(rows), rows):
+        assert cs.validate(cases).csv == expected.csv
+    assert expected.cases[0]["id"] == "mine"
+    with pytest.raises(cs.UsageError, match="cases"):
+        cs.validate(frame.drop(columns="gpu"))
+    with pytest.raises(TypeError, match="DataFrame"):
+        cs.validate(3)
+    with pytest.raises(cs.FileError, match="none.csv"):
+        cs.validate("none.csv")
+
+
+@pytest.mark.parametrize("what", "gpus models clusters stacks prices collectives topologies axes columns".split())
+def test_lists_are_those_of_the_command_line(sweep, what):
+    listing = cs.catalog(what)
+    assert str(listing) == sweep("list", what)[1]
+    assert list(listing) == json.loads(sweep("list", what, "--format", "json")[1])
+    assert listing.names
+
+
+def test_a_name_that_is_unknown_is_refused():
+    assert cs.catalog("gpus", "h100-sxm").names == ["h100-sxm"]
+    with pytest.raises(cs.UsageError, match="did you mean"):
+        cs.catalog("gpus", "h1000")
+    with pytest.raises(cs.UsageError, match="expected one of"):
+        cs.catalog("gpu")
+
+
+def test_what_a_study_defines_is_listed():
+    study = cs.Study(
+        {
+            "gpus": {"mine": {"base": "h100-sxm"}},
+            "grid": {"gpu": "mine", "gpus": 1, "model": "gpt3-1.3b", "global_batch": 8},
+        }
+    )
+    assert "mine" in cs.catalog("gpus", study=study).names
+
+
+def test_damaged_and_later_files_are_refused(run, tmp_path):
+    bad = tmp_path / "bad.parquet"
+    bad.write_bytes(b"PAR1 nothing")
+    with pytest.raises(cs.FileError, match="bad.parquet"):
+        cs.Results.from_file(bad)
+    table = pyarrow.parquet.read_table(run / "points.parquet")
+    later = table.replace_schema_metadata({**table.schema.metadata, b"schema_version": b"99"})
+    path = tmp_path / "later.parquet"
+    pyarrow.parquet.write_table(later, path)
+    with pytest.raises(cs.FileError, match="99"):
+        cs.Results.from_file(path)
+    with pytest.raises(cs.FileError, match="points.parquet"):
+        cs.Results.from_file(tmp_path)
+
+
+def test_rows_of_a_bare_file_have_no_study(run, tmp_path):
+    bare = tmp_path / "bare.parquet"
+    bare.write_bytes((run / "points.parquet").read_bytes())
+    results = cs.Results.from_file(bare)
+    assert len(results) == 12
+    with pytest.raises(cs.UsageError, match="no spec.toml"):
+        results.study  # noqa: B018
+
+
+def test_a_run_of_the_wrong_type_is_refused():
+    with pytest.raises(TypeError, match="as results or as the path"):
+        cs.analyze(3)
+    with pytest.raises(cs.UsageError, match="no run is named"):
+        cs.analyze()
