@@ -167,18 +167,22 @@ fn axes_page() -> String {
     page
 }
 
-#[test]
-fn the_guide_lists_every_axis() {
-    let found = axes_page();
+/// Holds a page against the file that is kept of it, or writes that anew where `UPDATE_GOLDEN` is set.
+pub(crate) fn kept_or_written(path: &str, found: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(AXES_PAGE, &found).unwrap();
+        std::fs::write(path, found).unwrap();
     }
-    let kept = std::fs::read_to_string(AXES_PAGE).unwrap_or_default();
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         kept == found,
-        "axes changed; UPDATE_GOLDEN=1 writes {AXES_PAGE} anew:\n{}",
-        diff(&kept, &found)
+        "axes or columns changed; UPDATE_GOLDEN=1 writes {path} anew:\n{}",
+        diff(&kept, found)
     );
+}
+
+#[test]
+fn the_guide_lists_every_axis() {
+    kept_or_written(AXES_PAGE, &axes_page());
 }
 
 // Each example in place of the axis of a spec that has everything else.

@@ -23,6 +23,7 @@ mod models;
 mod money;
 mod names_typed;
 mod points_table;
+mod python_types;
 mod readme;
 mod report_page;
 mod resume_and_shards;

@@ -1,4 +1,4 @@
-"""Axes of a spec with the types of their values. Written by scripts/python-types."""
+"""Axes of a spec with the types of their values. Written by `UPDATE_GOLDEN=1 cargo test --test it golden`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .reports import Model
 
 class Axes(TypedDict, total=False):
     """One value per axis; `catalog("axes")` tells more of each."""
+
     model: Union[str, Mapping[str, Any], Model]
     """Network that is trained: a preset, or one defined in the spec."""
     global_batch: Union[int, str]
@@ -69,9 +70,11 @@ class Axes(TypedDict, total=False):
     etp: Union[int, str]
     """Tensor-parallel ranks inside experts."""
     layers_per_stage: str
-    """Layers of each pipeline stage, chunk-major with vpp > 1: "4,6×14,5"."""
+    """Layers of each pipeline stage, chunk-major with vpp > 1: '4,6×14,5'."""
     zero: Union[int, str]
     """ZeRO stage; 3 is FSDP."""
+    zero_group: Union[int, str]
+    """Ranks that share one set of ZeRO-3's shards; fewer than dp·cp are hybrid sharding (HSDP), which copies across."""
     sequence_parallel: Union[bool, str]
     """Whether tensor parallelism shards the tokens of norms too."""
     recompute: str

@@ -1,4 +1,4 @@
-"""Columns of a point with their types. Written by scripts/python-types."""
+"""Columns of a point with their types. Written by `UPDATE_GOLDEN=1 cargo test --test it golden`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Optional
 
 class StepColumns:
     """Every column of `points.parquet`; `None` where one does not apply."""
+
     point: int
     """Index of the point in the full grid, before `where`."""
     status: str
@@ -68,9 +69,11 @@ class StepColumns:
     etp: Optional[int]
     """Tensor-parallel ranks inside experts."""
     layers_per_stage: Optional[str]
-    """Layers of each pipeline stage, chunk-major with vpp > 1: "4,6×14,5"."""
+    """Layers of each pipeline stage, chunk-major with vpp > 1: '4,6×14,5'."""
     zero: Optional[int]
     """ZeRO stage; 3 is FSDP."""
+    zero_group: Optional[int]
+    """Ranks that share one set of ZeRO-3's shards; fewer than dp·cp are hybrid sharding (HSDP), which copies across."""
     sequence_parallel: Optional[bool]
     """Whether tensor parallelism shards the tokens of norms too."""
     recompute: Optional[str]
@@ -115,6 +118,8 @@ class StepColumns:
     """Microbatches per step and replica: global batch / (dp · micro batch), the last one possibly in part."""
     used_zero: Optional[int]
     """ZeRO stage as used; 3 is FSDP."""
+    used_zero_group: Optional[int]
+    """Ranks that shared one set of ZeRO-3's shards; null where parameters are whole."""
     used_recompute: Optional[str]
     """What the backward pass computed again."""
     used_schedule: Optional[str]
