@@ -1,11 +1,80 @@
 //! Enums whose spellings are part of the public contract.
 
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use itertools::Itertools as _;
+
 /// An enum with fixed spellings, as [`closed_set!`](crate::closed_set!) declares it.
-pub(crate) trait ClosedSet: Copy + std::str::FromStr + 'static {
+pub(crate) trait ClosedSet: Copy + FromStr + 'static {
     /// Every member, in the order of declaration.
     const MEMBERS: &'static [Self];
     /// Every spelling, in the order of declaration.
     const SPELLINGS: &'static [&'static str];
+
+    /// Place in [`Self::MEMBERS`].
+    fn position(self) -> usize;
+}
+
+/// Some members of a closed set, written in its order and joined by `+`; empty: `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Subset<T>(u32, PhantomData<T>);
+
+impl<T> Default for Subset<T> {
+    fn default() -> Self {
+        Self(0, PhantomData)
+    }
+}
+
+impl<T: ClosedSet> Subset<T> {
+    /// Text of the set without members.
+    pub(crate) const NONE: &'static str = "none";
+
+    /// The set of some members.
+    pub(crate) fn of(members: &[T]) -> Self {
+        let bits = members.iter().map(|member| 1 << member.position());
+        Self(bits.fold(0, |all: u32, bit: u32| all | bit), PhantomData)
+    }
+
+    /// Whether a member is in the set.
+    pub(crate) fn contains(self, member: T) -> bool {
+        self.0 & (1 << member.position()) != 0
+    }
+
+    /// Whether the set has no members.
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Members of the set, in the order of declaration.
+    pub(crate) fn iter(self) -> impl Iterator<Item = T> {
+        let all = T::MEMBERS.iter().copied();
+        all.filter(move |member| self.contains(*member))
+    }
+}
+
+impl<T: ClosedSet> fmt::Display for Subset<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.pad(Self::NONE);
+        }
+        let names = self.iter().map(|member| T::SPELLINGS[member.position()]);
+        f.pad(&names.format("+").to_string())
+    }
+}
+
+impl<T: ClosedSet> FromStr for Subset<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text.trim() == Self::NONE {
+            return Ok(Self::default());
+        }
+        let members: Result<Vec<T>, T::Err> =
+            text.split('+').map(|name| name.trim().parse()).collect();
+        Ok(Self::of(&members?))
+    }
 }
 
 /// A name that is not in a closed set.
@@ -66,6 +135,10 @@ macro_rules! closed_set {
         impl $crate::closed_set::ClosedSet for $name {
             const MEMBERS: &'static [Self] = Self::ALL;
             const SPELLINGS: &'static [&'static str] = Self::NAMES;
+
+            fn position(self) -> usize {
+                self as usize
+            }
         }
 
         impl std::fmt::Display for $name {
@@ -98,6 +171,8 @@ macro_rules! closed_set {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     closed_set! {
         /// Colours of a test.
         enum Colour: "colour" {
@@ -113,6 +188,19 @@ mod tests {
         for member in Colour::ALL {
             assert_eq!(member.as_str().parse(), Ok(*member));
             assert!(Colour::NAMES.contains(&member.as_str()));
+        }
+    }
+
+    // `+` joins names in any order and with any spaces; the set writes them in its own order.
+    #[test]
+    fn some_members_are_read_and_written_joined_by_plus() {
+        let both: Subset<Colour> = "sky-blue + green".parse().expect("two colours");
+        assert_eq!(both, Subset::of(Colour::ALL));
+        assert_eq!(both.to_string(), "green+sky-blue");
+        let none: Subset<Colour> = "none".parse().expect("no colour");
+        assert!(none.is_empty() && none.to_string() == "none");
+        for wrong in ["green+", "", "none+green", "red"] {
+            assert!(wrong.parse::<Subset<Colour>>().is_err(), "{wrong}");
         }
     }
 

@@ -1,12 +1,12 @@
 //! Attention of a transformer: projections, scores, exchange of context parallelism.
 
 use crate::model::architecture::Context;
-use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::layer::{Exchange, LayerBuilder, Linear, Passes};
 use crate::model::residual::norm_passes;
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
 use crate::model::window::Sight;
-use crate::model::{CommGroup, CommOp, Mla, Operator};
+use crate::model::{CommGroup, CommOp, Mla, Module, Operator};
 
 /// Query, key and value in one product, and rotary positions.
 pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
@@ -16,28 +16,30 @@ pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
     let kv_heads = share.part(u64::from(network.kv_heads));
     let dim = u64::from(network.head_dim);
     let gates = if network.attention_gate { heads } else { 0 };
-    layer.linear(Linear {
-        tokens: share.tokens,
-        outputs: (heads + gates + 2 * kv_heads) * dim,
-        inputs: share.hidden,
-        bias: network.biases || network.qkv_biases,
-        low_precision: true,
-    });
-    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
-    gather_again(layer, share, Gathered::of(share.hidden));
-    if network.qk_norm {
-        let parameters = 2 * network.norm_parameters(network.head_dim);
-        layer.parameters(parameters);
-        if share.tp > 1 {
-            layer.partial(parameters);
+    layer.keep_normed_input(share.norm_tokens * share.hidden);
+    layer.module(Module::QkvProjection, |layer| {
+        layer.linear(Linear {
+            tokens: share.tokens,
+            outputs: (heads + gates + 2 * kv_heads) * dim,
+            inputs: share.hidden,
+            bias: network.biases || network.qkv_biases,
+            low_precision: true,
+        });
+        gather_again(layer, share, Gathered::of(share.hidden));
+        if network.qk_norm {
+            let parameters = 2 * network.norm_parameters(network.head_dim);
+            layer.parameters(parameters);
+            if share.tp > 1 {
+                layer.partial(parameters);
+            }
+            let normed = share.tokens * (heads + kv_heads) * dim;
+            norm_passes(layer, share, normed);
+            layer.keep(normed * layer.element_bytes());
         }
-        let normed = share.tokens * (heads + kv_heads) * dim;
-        norm_passes(layer, share, normed);
-        layer.keep(KeptBy::Layer, normed * layer.element_bytes());
-    }
-    if network.rotary() {
-        rotary(layer, share, (heads + kv_heads) * dim);
-    }
+        if network.rotary() {
+            rotary(layer, share, (heads + kv_heads) * dim);
+        }
+    });
 }
 
 /// Rotation of `width` columns; eager frameworks take four kernels for each of two tensors.
@@ -74,7 +76,7 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
     let latent = q_rank + kv_rank + rope;
     let compression = linear(share.norm_tokens, latent, share.hidden);
     layer.linear(compression);
-    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
+    layer.keep_normed_input(share.norm_tokens * share.hidden);
     let compressed = share.norm_tokens * (q_rank + kv_rank);
     let norm = |rank| share.network.norm_parameters(rank);
     let norms = norm(mla.kv_lora_rank) + mla.q_lora_rank.map_or(0, |rank| norm(rank.get()));
@@ -83,7 +85,7 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
         layer.partial(compression.parameters() + norms);
     }
     norm_passes(layer, share, compressed);
-    layer.keep(KeptBy::Layer, compressed * layer.element_bytes());
+    layer.keep(compressed * layer.element_bytes());
     // Queries that are not compressed take the stream itself.
     let (q_inputs, gathered) = if mla.q_lora_rank.is_some() {
         (q_rank, latent)
@@ -91,9 +93,8 @@ pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &
         (share.hidden, latent + share.hidden)
     };
     enter(layer, share, Gathered::of(gathered));
-    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * (q_rank + kv_rank));
-    // Selective recomputation expands the latents again instead of keeping queries and keys.
-    layer.core(|layer| {
+    layer.keep_linear_input(share.norm_tokens * (q_rank + kv_rank));
+    layer.module(Module::LatentExpansion, |layer| {
         layer.linear(linear(share.tokens, heads * (nope + rope), q_inputs));
         layer.linear(linear(
             share.tokens,
@@ -118,7 +119,7 @@ pub(super) fn gate(layer: &mut LayerBuilder, share: &Share, width: u64) {
         forward: (3 * bytes, 1),
         backward: (5 * bytes, 1),
     });
-    layer.keep(KeptBy::Layer, 2 * bytes);
+    layer.keep(2 * bytes);
 }
 
 /// Scores of an indexer over all keys, which choose those that a token attends to (arXiv 2512.02556 §2.1): queries from the
@@ -167,7 +168,7 @@ pub(super) fn indexer(layer: &mut LayerBuilder, share: &Share, mla: &Mla) {
         backward: (scores, 1),
     });
     let kept = share.tokens * (heads * dim + dim + heads) * layer.element_bytes();
-    layer.keep(KeptBy::Layer, kept);
+    layer.keep(kept);
 }
 
 /// Queries of the stream, and keys and values of a context, in a product each.
@@ -181,16 +182,18 @@ pub(super) fn cross_projections(layer: &mut LayerBuilder, share: &Share, context
         bias: network.biases,
         low_precision: true,
     };
-    enter(layer, share, Gathered::of(share.hidden));
     let heads = share.part(u64::from(network.heads));
-    layer.linear(linear(share.tokens, heads * dim, share.hidden));
-    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
-    gather_again(layer, share, Gathered::of(share.hidden));
-    let seen = share.over(context.tokens);
-    enter(layer, &seen, Gathered::of(context.width));
     let kv_heads = share.part(u64::from(network.kv_heads));
-    layer.linear(linear(seen.tokens, 2 * kv_heads * dim, context.width));
-    gather_again(layer, &seen, Gathered::of(context.width));
+    let seen = share.over(context.tokens);
+    enter(layer, share, Gathered::of(share.hidden));
+    layer.keep_normed_input(share.norm_tokens * share.hidden);
+    layer.module(Module::QkvProjection, |layer| {
+        layer.linear(linear(share.tokens, heads * dim, share.hidden));
+        gather_again(layer, share, Gathered::of(share.hidden));
+        enter(layer, &seen, Gathered::of(context.width));
+        layer.linear(linear(seen.tokens, 2 * kv_heads * dim, context.width));
+        gather_again(layer, &seen, Gathered::of(context.width));
+    });
 }
 
 /// Keys that the tokens of a rank attend to.
@@ -280,18 +283,19 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, keys: Keys) {
     let projected = element * (queries + keys.tokens * kept_kv_heads * (dim_qk + dim_v));
     // The logarithm of each row's sum, in 32 bits.
     let row_sums = 4 * share.tokens * heads;
-    if !share.shard.flash_attention {
-        layer.keep(KeptBy::Layer, projected);
-        layer.core(|layer| unfused_attention(layer, share, &score));
-    } else if network.mla.is_some() {
-        layer.keep(KeptBy::Core, projected);
-        layer.keep(KeptBy::Layer, row_sums);
-        layer.operator(score.fused(false), [score.fused(true)]);
-    } else {
-        layer.keep(KeptBy::Layer, projected);
-        layer.keep(KeptBy::Core, row_sums);
-        layer.core(|layer| layer.operator(score.fused(false), [score.fused(true)]));
-    }
+    let projection = match network.mla {
+        Some(_) => Module::LatentExpansion,
+        None => Module::QkvProjection,
+    };
+    layer.module(projection, |layer| layer.keep(projected));
+    layer.module(Module::CoreAttention, |layer| {
+        if share.shard.flash_attention {
+            layer.keep(row_sums);
+            layer.operator(score.fused(false), [score.fused(true)]);
+        } else {
+            unfused_attention(layer, share, &score);
+        }
+    });
     let output = share.tokens * heads * dim_v;
     layer.keep_attention_output(output * element);
     layer.model_flops(score.fused(false).flops().get());
@@ -353,14 +357,14 @@ fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
         ((6 * bytes, 3), (7 * bytes, 3))
     };
     layer.memory(Passes { forward, backward });
-    layer.keep(KeptBy::Core, bytes);
+    layer.keep(bytes);
     if share.shard.dropout {
         let passes = (2 * bytes + elements, 1);
         layer.memory(Passes {
             forward: passes,
             backward: passes,
         });
-        layer.keep(KeptBy::Core, bytes + elements);
+        layer.keep(bytes + elements);
     }
     layer.operator(
         score.product(q, v, kv),

@@ -12,7 +12,7 @@ use crate::model::residual::{branch_norm, norm, residual};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
 use crate::model::window::Sight;
-use crate::model::{Transformer, modulation, moe, state};
+use crate::model::{Module, Transformer, modulation, moe, state};
 
 /// One block of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,22 @@ impl fmt::Display for LayerKind {
     }
 }
 
+impl Transformer {
+    /// Whether some layer has attention.
+    pub(super) fn has_attention(&self) -> bool {
+        self.has_block(|block| matches!(block, Block::Attention { .. } | Block::CrossAttention))
+    }
+
+    /// Whether some layer has a dense MLP.
+    pub(super) fn has_dense_mlp(&self) -> bool {
+        self.has_block(|block| block == Block::Mlp)
+    }
+
+    fn has_block(&self, wanted: fn(Block) -> bool) -> bool {
+        (0..self.layers).any(|at| LayerKind::of(self, at).blocks().any(wanted))
+    }
+}
+
 /// A layer of one kind.
 pub(super) fn layer(share: &Share, kind: LayerKind) -> LoweredLayer {
     let mut layer = LayerBuilder::new(kind.name(), share.shard, share.residual_bytes());
@@ -174,9 +190,12 @@ pub(super) fn blocks(layer: &mut LayerBuilder, share: &Share, kind: LayerKind) {
                 Block::Mlp | Block::Experts | Block::Mamba2 | Block::DeltaNet | Block::Modulation,
                 ..,
             ) => {
-                enter(layer, share, Gathered::of(share.hidden));
-                mlp(layer, share, u64::from(network.ffn_hidden));
-                leave(layer, share);
+                layer.keep_normed_input(share.norm_tokens * share.hidden);
+                layer.module(Module::Mlp, |layer| {
+                    enter(layer, share, Gathered::of(share.hidden));
+                    mlp(layer, share, u64::from(network.ffn_hidden));
+                    leave(layer, share);
+                });
             }
         }
         if network.post_norms {

@@ -1,6 +1,6 @@
 //! Bottleneck ResNets, layer by layer (arXiv 1512.03385; v1.5 strides in the 3×3 convolution).
 
-use crate::model::layer::{KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::layer::{LayerBuilder, Linear, Passes};
 use crate::model::lowered::{LoweredLayer, LoweredModel, Shard};
 use crate::model::{Cnn, Operator};
 
@@ -165,9 +165,9 @@ fn normed(layer: &mut LayerBuilder, shard: &Shard, shape: Convolution, then: Act
     };
     layer.memory(passes);
     // The convolution's output for the norm, the norm's output for the next convolution.
-    layer.keep(KeptBy::Layer, bytes);
+    layer.keep(bytes);
     if then != Activation::None {
-        layer.keep(KeptBy::Layer, bytes);
+        layer.keep(bytes);
     }
     layer.transient(2 * bytes);
 }
@@ -219,7 +219,7 @@ fn stem(network: &Cnn, shard: &Shard) -> LoweredLayer {
         forward: (bytes + pooled, 1),
         backward: (bytes + 2 * pooled, 1),
     });
-    layer.keep(KeptBy::Layer, pooled + bytes);
+    layer.keep(pooled + bytes);
     layer.finish()
 }
 
@@ -240,11 +240,11 @@ fn head(network: &Cnn, shard: &Shard, size: u64, channels: u64) -> LoweredLayer 
         bias: true,
         low_precision: false,
     });
-    layer.keep_linear_input(KeptBy::Layer, batch * channels);
+    layer.keep_linear_input(batch * channels);
     layer.memory(Passes {
         forward: (12 * batch * classes, 3),
         backward: (12 * batch * classes, 2),
     });
-    layer.keep(KeptBy::Layer, 10 * batch * classes);
+    layer.keep(10 * batch * classes);
     layer.finish()
 }

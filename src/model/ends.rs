@@ -2,9 +2,9 @@
 
 use crate::model::architecture::Ends;
 use crate::model::block::{LayerKind, blocks};
-use crate::model::layer::{Exchange, KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::layer::{Exchange, LayerBuilder, Linear, Passes};
 use crate::model::lowered::LoweredLayer;
-use crate::model::mlp::activation;
+use crate::model::mlp::{activation, keep_activation_input};
 use crate::model::residual::norm;
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
@@ -78,7 +78,7 @@ fn token_embedding(share: &Share) -> LoweredLayer {
             forward: (2 * local + mask, 1),
             backward: (2 * local + mask, 1),
         });
-        layer.keep(KeptBy::Layer, mask);
+        layer.keep(mask);
     }
     layer.finish()
 }
@@ -138,7 +138,8 @@ fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
         layer.partial(transform.parameters());
     }
     let elements = share.norm_tokens * share.hidden;
-    layer.keep_linear_input(KeptBy::Layer, elements);
+    layer.keep_linear_input(elements);
+    keep_activation_input(layer, share, elements);
     activation(layer, share, elements);
     layer.parameters(u64::from(share.network.vocab));
     // Pooler and next-sentence classifier see one token of each sequence: parameters, hardly work.
@@ -163,7 +164,7 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
         bias: false,
         low_precision: false,
     });
-    layer.keep(KeptBy::Layer, share.norm_tokens * share.hidden * element);
+    layer.keep(share.norm_tokens * share.hidden * element);
     gather_again(layer, share, stream);
     let count = share.tokens * vocab;
     let (forward, backward) = if share.shard.fusion.cross_entropy {
@@ -175,7 +176,7 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
     };
     layer.memory(Passes { forward, backward });
     let held = share.shard.logit_bytes;
-    layer.keep(KeptBy::Layer, held.kept * count);
+    layer.keep(held.kept * count);
     layer.transient(held.transient * count);
     if share.tp > 1 {
         for _ in 0..3 {
@@ -204,7 +205,7 @@ pub(super) fn mtp(share: &Share) -> LoweredLayer {
         bias: false,
         low_precision: true,
     });
-    layer.keep_linear_input(KeptBy::Layer, 2 * share.norm_tokens * share.hidden);
+    layer.keep_linear_input(2 * share.norm_tokens * share.hidden);
     blocks(&mut layer, share, LayerKind::of_mtp(network));
     norm(&mut layer, share);
     logits(&mut layer, share);

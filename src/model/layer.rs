@@ -1,7 +1,7 @@
 //! A layer while it is being lowered.
 
 use crate::model::lowered::{Kept, LoweredLayer, Shard, ShardParameters};
-use crate::model::{CommGroup, CommOp, Operator};
+use crate::model::{CommGroup, CommOp, Module, Modules, Operator};
 use crate::units::{Bytes, Flops};
 
 /// A matrix product with weights: `tokens × inputs` by `inputs × outputs`.
@@ -39,28 +39,22 @@ pub(super) struct Exchange {
     pub(super) overlappable: bool,
 }
 
-/// Recomputation policies that keep an activation.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeptBy {
-    /// Kept by every policy but full recomputation.
-    Layer,
-    /// Kept only without recomputation: a part of the attention core, which selective recomputation drops.
-    Core,
-}
-
 /// Collects the operators of one layer in forward order; `finish` reverses the backward lists.
 pub(super) struct LayerBuilder {
     name: &'static str,
     low_precision: bool,
     element_bytes: u64,
-    in_core: bool,
+    /// Modules that selective recomputation repeats, and how many of them are being lowered.
+    repeated: Modules,
+    inside: u32,
     forward: Vec<Operator>,
     backward_input: Vec<Operator>,
     backward_weight: Vec<Operator>,
     selective: Vec<Operator>,
     parameters: ShardParameters,
-    kept_layer: u64,
-    kept_core: u64,
+    /// Bytes that are kept for the backward pass, and those that selective recomputation drops of them.
+    kept: u64,
+    dropped: u64,
     /// Outputs of products and of the attention kernel.
     product_outputs: u64,
     attention_output: u64,
@@ -79,14 +73,15 @@ impl LayerBuilder {
             name,
             low_precision: shard.format.low_precision,
             element_bytes: shard.format.element_bytes,
-            in_core: false,
+            repeated: shard.recomputed,
+            inside: 0,
             forward: Vec::with_capacity(24),
             backward_input: Vec::with_capacity(32),
             backward_weight: Vec::with_capacity(12),
             selective: Vec::new(),
             parameters: ShardParameters::default(),
-            kept_layer: 0,
-            kept_core: 0,
+            kept: 0,
+            dropped: 0,
             product_outputs: 0,
             attention_output: 0,
             delivered: 0,
@@ -102,15 +97,17 @@ impl LayerBuilder {
         self.element_bytes
     }
 
-    /// Runs `body` as the core, which selective recomputation repeats.
-    pub(super) fn core(&mut self, body: impl FnOnce(&mut Self)) {
-        self.in_core = true;
+    /// Runs `body` as a module: where selective recomputation repeats it, the backward pass runs its forward operators
+    /// once more, and nothing that it keeps is kept from the forward pass.
+    pub(super) fn module(&mut self, module: Module, body: impl FnOnce(&mut Self)) {
+        let repeated = u32::from(self.repeated.contains(module));
+        self.inside += repeated;
         body(self);
-        self.in_core = false;
+        self.inside -= repeated;
     }
 
     fn push_forward(&mut self, operator: Operator) {
-        if self.in_core {
+        if self.inside > 0 {
             self.selective.push(operator.clone());
         }
         self.forward.push(operator);
@@ -275,26 +272,31 @@ impl LayerBuilder {
     }
 
     /// Bytes kept for the backward pass.
-    pub(super) fn keep(&mut self, by: KeptBy, bytes: u64) {
-        match by {
-            KeptBy::Layer => self.kept_layer += bytes,
-            KeptBy::Core => self.kept_core += bytes,
+    pub(super) fn keep(&mut self, bytes: u64) {
+        self.kept += bytes;
+        if self.inside > 0 {
+            self.dropped += bytes;
         }
     }
 
     /// A linear layer's input of `elements`, at 1 byte where it is cast.
-    pub(super) fn keep_linear_input(&mut self, by: KeptBy, elements: u64) {
+    pub(super) fn keep_linear_input(&mut self, elements: u64) {
         let element = if self.low_precision {
             1
         } else {
             self.element_bytes
         };
-        self.keep(by, elements * element);
+        self.keep(elements * element);
+    }
+
+    /// A linear layer's input of `elements` that a norm put out.
+    pub(super) fn keep_normed_input(&mut self, elements: u64) {
+        self.module(Module::LayerNorm, |layer| layer.keep_linear_input(elements));
     }
 
     /// Output of the attention kernel, kept by every policy but full recomputation.
     pub(super) fn keep_attention_output(&mut self, bytes: u64) {
-        self.keep(KeptBy::Layer, bytes);
+        self.keep(bytes);
         self.attention_output += bytes;
     }
 
@@ -320,8 +322,8 @@ impl LayerBuilder {
             selective: self.selective,
             parameters: self.parameters,
             kept: Kept {
-                none: Bytes::new(self.kept_layer + self.kept_core),
-                selective: Bytes::new(self.kept_layer),
+                none: Bytes::new(self.kept),
+                selective: Bytes::new(self.kept - self.dropped),
                 full: Bytes::new(self.input),
                 operations: Bytes::new(
                     self.input + self.attention_output + self.delivered + self.product_outputs / 2,

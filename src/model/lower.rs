@@ -31,7 +31,7 @@ mod tests {
 
     use crate::model::{
         Cnn, CommGroup, CommOp, Ends, Family, Format, Fusion, LogitBytes, LoweredLayer, Mixture,
-        Mla, Mlp, Norm, Operator, Transformer,
+        Mla, Mlp, Module, Modules, Norm, Operator, Transformer,
     };
     use crate::units::Bytes;
 
@@ -177,6 +177,7 @@ mod tests {
             },
             masked_head: false,
             dropout: true,
+            recomputed: Modules::of(&[Module::CoreAttention]),
         }
     }
 
@@ -398,7 +399,11 @@ mod tests {
     // 8 rows of 2048 per token, in 16 bits. The fused attention itself is not repeated.
     #[test]
     fn latent_attention_and_experts_recompute_expansions_and_activations() {
-        let lowered = lower(&model(Family::Moe, deepseek()), &flash());
+        let sharded = Shard {
+            recomputed: Modules::of(&[Module::LatentExpansion, Module::MoeActivation]),
+            ..flash()
+        };
+        let lowered = lower(&model(Family::Moe, deepseek()), &sharded);
         let layer = &lowered.layer_kinds[1];
         let dropped = 2 * 2048 * (128 * (192 + 192 + 128) + 8 * 2048);
         assert_eq!(layer.kept.none, layer.kept.selective + Bytes::new(dropped));

@@ -1,6 +1,6 @@
 //! Operators, parameters and activations of a model on one rank.
 
-use crate::model::{Fusion, Operator};
+use crate::model::{Fusion, Modules, Operator};
 use crate::units::{Bytes, Flops};
 
 /// Bytes of each logit while the loss is computed.
@@ -53,6 +53,8 @@ pub(crate) struct Shard {
     pub masked_head: bool,
     /// Whether dropout runs (see [`crate::model::Transformer::usual_dropout`]).
     pub dropout: bool,
+    /// Modules that selective recomputation repeats.
+    pub recomputed: Modules,
 }
 
 impl Shard {
@@ -79,6 +81,7 @@ impl Shard {
             },
             masked_head: false,
             dropout: false,
+            recomputed: Modules::default(),
         }
     }
 }
@@ -143,7 +146,7 @@ pub(crate) struct ShardParameters {
 pub(crate) struct Kept {
     /// Kept from forward to backward when nothing is recomputed.
     pub none: Bytes,
-    /// Kept when the attention core is recomputed.
+    /// Kept when the modules of [`Shard::recomputed`] are.
     pub selective: Bytes,
     /// Kept when the layer is recomputed: its input.
     pub full: Bytes,

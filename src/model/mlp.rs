@@ -1,11 +1,11 @@
 //! MLP of a transformer: matrices and activation.
 
-use crate::model::Mlp;
-use crate::model::layer::{KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::layer::{LayerBuilder, Linear, Passes};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, gather_again};
+use crate::model::{Mlp, Module};
 
-/// Dense MLP of `width` (before sharding) between entry and exit of tensor parallelism.
+/// Dense MLP of `width` (before sharding) between entry and exit of tensor parallelism; its input is kept elsewhere.
 pub(super) fn mlp(layer: &mut LayerBuilder, share: &Share, width: u64) {
     let network = share.network;
     let width = share.part(width);
@@ -17,12 +17,14 @@ pub(super) fn mlp(layer: &mut LayerBuilder, share: &Share, width: u64) {
         bias: network.biases,
         low_precision: true,
     };
-    layer.linear(linear(gates * width, share.hidden));
-    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
-    gather_again(layer, share, Gathered::of(share.hidden));
-    activation(layer, share, share.tokens * width);
+    layer.module(Module::MlpIn, |layer| {
+        layer.linear(linear(gates * width, share.hidden));
+        gather_again(layer, share, Gathered::of(share.hidden));
+        keep_activation_input(layer, share, share.tokens * width);
+        activation(layer, share, share.tokens * width);
+        layer.keep_linear_input(share.tokens * width);
+    });
     layer.linear(linear(share.hidden, width));
-    layer.keep_linear_input(KeptBy::Layer, share.tokens * width);
 }
 
 /// Matrices in front of the activation.
@@ -30,7 +32,12 @@ pub(super) fn gates(mlp: Mlp) -> u64 {
     if mlp.is_gated() { 2 } else { 1 }
 }
 
-/// The activation over `elements` outputs; keeps its input.
+/// Keeps the input of the activation over `elements` outputs.
+pub(super) fn keep_activation_input(layer: &mut LayerBuilder, share: &Share, elements: u64) {
+    layer.keep(gates(share.network.mlp) * elements * layer.element_bytes());
+}
+
+/// The activation over `elements` outputs.
 pub(super) fn activation(layer: &mut LayerBuilder, share: &Share, elements: u64) {
     let bytes = elements * layer.element_bytes();
     let fused = share.shard.fusion.elementwise;
@@ -42,9 +49,8 @@ pub(super) fn activation(layer: &mut LayerBuilder, share: &Share, elements: u64)
     };
     layer.memory(Passes { forward, backward });
     let inputs = gates(share.network.mlp) * bytes;
-    layer.keep(KeptBy::Layer, inputs);
     if share.network.mlp.is_gated() && !share.shard.fusion.gated_activation {
-        layer.keep(KeptBy::Layer, bytes);
+        layer.keep(bytes);
     }
     layer.transient(inputs + bytes + share.tokens * share.hidden * layer.element_bytes());
 }

@@ -1,7 +1,7 @@
 //! Ends and modulation of vision and diffusion transformers (arXiv 2010.11929, arXiv 2212.09748).
 
 use crate::model::image::{Diffusion, Patches};
-use crate::model::layer::{KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::layer::{LayerBuilder, Linear, Passes};
 use crate::model::lowered::LoweredLayer;
 use crate::model::residual::norm;
 use crate::model::share::Share;
@@ -21,7 +21,7 @@ fn whole(layer: &mut LayerBuilder, share: &Share, tokens: u64, outputs: u64, inp
         low_precision: false,
     };
     layer.linear(linear);
-    layer.keep_linear_input(KeptBy::Layer, tokens * inputs);
+    layer.keep_linear_input(tokens * inputs);
     if share.splits_tokens() {
         layer.partial(linear.parameters());
     }
@@ -65,7 +65,7 @@ pub(super) fn image_head(share: &Share, image: &Patches) -> LoweredLayer {
         forward: (12 * images * classes, 3),
         backward: (12 * images * classes, 2),
     });
-    layer.keep(KeptBy::Layer, 10 * images * classes);
+    layer.keep(10 * images * classes);
     layer.finish()
 }
 
@@ -98,7 +98,7 @@ pub(super) fn latent_head(share: &Share, diffusion: &Diffusion) -> LoweredLayer 
         forward: (2 * bytes, 2),
         backward: (2 * bytes, 1),
     });
-    layer.keep(KeptBy::Layer, bytes);
+    layer.keep(bytes);
     layer.finish()
 }
 
@@ -113,7 +113,7 @@ pub(super) fn modulate(layer: &mut LayerBuilder, share: &Share) {
         backward: (MODULATED * 7 * stream, 6),
     });
     // What is scaled and what is gated.
-    layer.keep(KeptBy::Layer, MODULATED * 2 * stream);
+    layer.keep(MODULATED * 2 * stream);
 }
 
 impl Diffusion {

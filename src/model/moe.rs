@@ -1,26 +1,38 @@
 //! Routed experts: router, permutation, dispatch, grouped products, combination.
 
-use crate::model::layer::{Exchange, ExpertRows, KeptBy, LayerBuilder, Linear, Passes};
-use crate::model::mlp::{activation, gates, mlp};
+use crate::model::layer::{Exchange, ExpertRows, LayerBuilder, Linear, Passes};
+use crate::model::mlp::{activation, gates, keep_activation_input, mlp};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
-use crate::model::{CommGroup, CommOp, Mixture};
+use crate::model::{CommGroup, CommOp, Mixture, Module};
 
 /// The MLP of a routed layer behind its norm. Tokens are dispatched from the shard that the norm
 /// holds, so tensor-parallel ranks act as further data-parallel ones (arXiv 2504.14960).
 ///
 /// Routing is taken as balanced: every expert gets its mean number of tokens.
 pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Mixture) {
+    // The router takes what the norm put out as it is, a shared expert possibly cast.
+    let elements = share.norm_tokens * share.hidden;
+    layer.module(Module::LayerNorm, |layer| {
+        layer.keep(elements * layer.element_bytes());
+    });
+    if moe.shared_experts > 0 && share.shard.format.low_precision {
+        layer.keep_normed_input(elements);
+    }
+    layer.module(Module::Moe, |layer| whole(layer, share, moe));
+}
+
+/// Router, shared and routed experts.
+fn whole(layer: &mut LayerBuilder, share: &Share, moe: &Mixture) {
     let tokens = share.tokens.div_ceil(share.tp);
     router(layer, share, moe, tokens);
     if moe.shared_experts > 0 {
-        enter(layer, share, Gathered::of(share.hidden));
-        mlp(
-            layer,
-            share,
-            u64::from(moe.shared_experts) * u64::from(moe.shared_ffn_hidden),
-        );
-        leave(layer, share);
+        layer.module(Module::SharedExperts, |layer| {
+            enter(layer, share, Gathered::of(share.hidden));
+            let width = u64::from(moe.shared_experts) * u64::from(moe.shared_ffn_hidden);
+            mlp(layer, share, width);
+            leave(layer, share);
+        });
     }
     let width = moe.routed_width(share.hidden);
     let visits = tokens * u64::from(moe.experts_per_token);
@@ -83,7 +95,7 @@ fn latent(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: D
         low_precision: true,
     };
     layer.linear(projection);
-    layer.keep_linear_input(KeptBy::Layer, routed.tokens * inputs);
+    layer.keep_linear_input(routed.tokens * inputs);
     if share.tp > 1 {
         layer.partial(projection.parameters());
     }
@@ -115,7 +127,7 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, tokens: u64) {
         forward: (4 * scores, forward),
         backward: (4 * scores, backward),
     });
-    layer.keep(KeptBy::Layer, 2 * scores);
+    layer.keep(2 * scores);
 }
 
 /// Rows copied into (or summed from) the order of the experts, and the same for their gradients. Around an
@@ -190,14 +202,16 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
         group,
         linear(gates(share.network.mlp) * width, routed.width),
     );
-    layer.keep_linear_input(KeptBy::Layer, rows * routed.width);
-    // Selective recomputation repeats the activation, which is cheap, instead of keeping it.
-    layer.core(|layer| activation(layer, share, rows * width));
+    layer.keep_linear_input(rows * routed.width);
+    keep_activation_input(layer, share, rows * width);
+    layer.module(Module::MoeActivation, |layer| {
+        activation(layer, share, rows * width);
+        layer.keep_linear_input(rows * width);
+    });
     layer.experts(group, linear(routed.width, width));
-    layer.keep_linear_input(KeptBy::Core, rows * width);
     if !share.shard.fusion.elementwise {
         // Outputs wait for the gradient of the routing weights.
         let outputs = routed.copies * routed.width * layer.element_bytes();
-        layer.keep(KeptBy::Layer, outputs);
+        layer.keep(outputs);
     }
 }

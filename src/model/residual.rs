@@ -1,8 +1,8 @@
 //! Residual stream of a transformer: norms in front of a block, dropout and addition behind it.
 
-use crate::model::Norm;
-use crate::model::layer::{KeptBy, LayerBuilder, Passes};
+use crate::model::layer::{LayerBuilder, Passes};
 use crate::model::share::Share;
+use crate::model::{Module, Norm};
 
 /// A norm over the residual stream; its input and output are kept.
 pub(super) fn norm(layer: &mut LayerBuilder, share: &Share) {
@@ -12,13 +12,15 @@ pub(super) fn norm(layer: &mut LayerBuilder, share: &Share) {
         layer.partial(parameters);
     }
     let elements = share.norm_tokens * share.hidden;
-    norm_passes(layer, share, elements);
     let bytes = elements * layer.element_bytes();
-    if share.shard.fusion.norm || share.network.norm == Norm::LayerNorm {
-        layer.keep(KeptBy::Layer, bytes);
-    } else {
-        layer.keep(KeptBy::Layer, 4 * elements + bytes);
-    }
+    let fused = share.shard.fusion.norm || share.network.norm == Norm::LayerNorm;
+    layer.keep(if fused { bytes } else { 4 * elements });
+    layer.module(Module::LayerNorm, |layer| {
+        norm_passes(layer, share, elements);
+        if !fused {
+            layer.keep(bytes);
+        }
+    });
     // The branch's gradient joins that of the residual stream.
     layer.memory(Passes {
         forward: (0, 0),
@@ -35,7 +37,7 @@ pub(super) fn branch_norm(layer: &mut LayerBuilder, share: &Share) {
     }
     let elements = share.norm_tokens * share.hidden;
     norm_passes(layer, share, elements);
-    layer.keep(KeptBy::Layer, elements * layer.element_bytes());
+    layer.keep(elements * layer.element_bytes());
 }
 
 /// Work of a norm. Backward: one kernel for the input (reads two, writes one), one for the weights
@@ -68,5 +70,5 @@ pub(super) fn residual(layer: &mut LayerBuilder, share: &Share) {
         (0, 0)
     };
     layer.memory(Passes { forward, backward });
-    layer.keep(KeptBy::Layer, mask);
+    layer.keep(mask);
 }

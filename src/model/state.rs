@@ -7,7 +7,7 @@
 
 use crate::model::Operator;
 use crate::model::hybrid::Recurrence;
-use crate::model::layer::{KeptBy, LayerBuilder, Linear, Passes};
+use crate::model::layer::{LayerBuilder, Linear, Passes};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again, leave};
 use crate::units::{Bytes, Flops};
@@ -141,7 +141,7 @@ pub(super) fn delta_net(layer: &mut LayerBuilder, share: &Share, state: &Recurre
     layer.parameters(part.convolved * u64::from(state.conv_width));
     // Convolved queries, keys and values, and the inverse of each chunk.
     let kept = part.convolved + part.heads * DELTA_CHUNK;
-    layer.keep(KeptBy::Layer, share.tokens * kept * part.element);
+    layer.keep(share.tokens * kept * part.element);
     layer.parameters(2 * part.heads);
     Scan::delta_net(&part).run(layer, share.tokens);
     // One norm for all heads.
@@ -162,10 +162,10 @@ fn project(layer: &mut LayerBuilder, share: &Share, outputs: u64) {
         bias: share.network.biases,
         low_precision: true,
     });
-    layer.keep_linear_input(KeptBy::Layer, share.norm_tokens * share.hidden);
+    layer.keep_normed_input(share.norm_tokens * share.hidden);
     gather_again(layer, share, Gathered::of(share.hidden));
     let element = layer.element_bytes();
-    layer.keep(KeptBy::Layer, share.tokens * outputs * element);
+    layer.keep(share.tokens * outputs * element);
 }
 
 /// Convolution of each channel along the sequence, with its activation.
@@ -184,7 +184,7 @@ fn put_out(layer: &mut LayerBuilder, share: &Share, part: &Part) {
         forward: (3 * bytes, 1),
         backward: (6 * bytes, 2),
     });
-    layer.keep(KeptBy::Layer, bytes);
+    layer.keep(bytes);
     layer.linear(Linear {
         tokens: share.tokens,
         outputs: share.hidden,
@@ -192,6 +192,6 @@ fn put_out(layer: &mut LayerBuilder, share: &Share, part: &Part) {
         bias: share.network.biases,
         low_precision: true,
     });
-    layer.keep_linear_input(KeptBy::Layer, share.tokens * part.inner);
+    layer.keep_linear_input(share.tokens * part.inner);
     leave(layer, share);
 }

@@ -175,6 +175,9 @@ pub struct LayoutRequest {
     /// Share of the layers that full recomputation repeats, 0–1; `None`: all where full recomputation is asked
     /// for, the least that fits where the simulator chooses it.
     pub recomputed_share: Option<f64>,
+    /// Layers of each stage (of each chunk of each stage with `vpp` > 1) that full recomputation repeats; `None`: all
+    /// where it is asked for.
+    pub recompute_layers: Option<u32>,
     /// Pipeline schedule.
     pub schedule: Option<PipelineSchedule>,
     /// What stands for the axes that are `None`.
@@ -202,6 +205,7 @@ impl LayoutRequest {
             sequence_parallel: Some(layout.sequence_parallel),
             recompute: Some(layout.recompute),
             recomputed_share: Some(layout.recomputed_share),
+            recompute_layers: None,
             schedule: Some(layout.schedule),
             unstated: Unstated::Fastest,
         }

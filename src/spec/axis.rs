@@ -10,7 +10,7 @@ use crate::catalog::{Catalog as Presets, DEFAULT_PRICES, Kind};
 use crate::closed_set;
 use crate::collective::{CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
-use crate::model::{Family, Model};
+use crate::model::{Family, Model, Module};
 use crate::simulation::RunSettings;
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
@@ -19,7 +19,7 @@ use crate::stack::{PipelineSchedule, Recompute};
 use AxisDefault::{
     Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OfNode, OneOf, Required,
 };
-use Domain::{Bool, Catalog, Closed, Custom, Int, Power, Real, Size, Stages};
+use Domain::{Bool, Catalog, Closed, Custom, Int, Power, Real, Several, Size, Stages};
 
 closed_set! {
     /// Kind of study: what is simulated at each point.
@@ -54,6 +54,8 @@ pub(crate) enum Domain {
     Catalog(Kind),
     /// One of a closed set of names.
     Closed(&'static [&'static str]),
+    /// One of some names, or several joined by `+`; with `none` where the second says so.
+    Several(&'static [&'static str], bool),
     /// A built-in name, or one that the spec defines.
     Custom(CustomKind),
     /// A count within bounds, both included.
@@ -97,7 +99,7 @@ impl Domain {
     /// Type of the column that holds such values.
     pub(crate) const fn column_type(self) -> ColumnType {
         match self {
-            Catalog(_) | Closed(_) | Custom(_) | Stages => ColumnType::Text,
+            Catalog(_) | Closed(_) | Several(..) | Custom(_) | Stages => ColumnType::Text,
             Int { .. } | Size => ColumnType::Int,
             Real { .. } | Power => ColumnType::Real,
             Bool => ColumnType::Bool,
@@ -205,6 +207,7 @@ impl AxisInfo {
             }
             Real { min, .. } => format!("{min:?}"),
             Closed(names) => format!("{:?}", &names[..names.len().min(2)]),
+            Several(names, _) => format!("[{:?}, {:?}]", names[0], names[..2].join("+")),
             Custom(kind) => format!("{:?}", &kind.built_in()[..2]),
             Bool => "[false, true]".to_owned(),
             Catalog(kind) => format!("{:?}", Presets::builtin().names(kind)[0]),
@@ -403,6 +406,14 @@ axes! {
         Auto("auto");
     /// Activations that the backward pass computes again instead of keeping them.
     Recompute = "recompute", Parallelism, TRAINING, "", Closed(Recompute::NAMES), Auto("auto");
+    /// Modules that the backward pass computes again, of Megatron-Core and MaxText: recompute = selective, by name.
+    RecomputeModules = "recompute_modules", Parallelism, TRAINING, "", Several(Module::NAMES, false),
+        Auto("what the stack's selective recomputation repeats"),
+        r#"["core_attn", "layernorm+mlp"]"#;
+    /// Layers of each pipeline stage that the backward pass computes again as a whole: recompute = full, of so many.
+    RecomputeLayers = "recompute_layers", Parallelism, TRAINING, "1", Int { min: 1, max: 1_000_000 },
+        Auto("all, or as few as make it fit"),
+        "[4, 8]";
     /// Order in which a pipeline stage works through its microbatches.
     Schedule = "schedule", Parallelism, TRAINING, "", Closed(PipelineSchedule::NAMES), Auto("auto");
     /// Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients.

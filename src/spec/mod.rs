@@ -44,6 +44,7 @@ mod prices;
 mod product;
 mod range;
 mod read;
+mod recipes;
 mod repeated;
 mod resolver;
 mod result_columns;
@@ -199,6 +200,7 @@ impl Spec {
                 check_kept(plan, &heading, &mut faults);
                 prices::check(&parts, plan, &names, &mut faults);
                 check_precision(&parts, &names, &mut faults);
+                recipes::check(&parts, &names, &mut faults);
             }
             faults.is_empty()
         }) else {

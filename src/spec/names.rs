@@ -25,7 +25,8 @@ impl Names {
             Domain::Catalog(kind) => (kind.as_str(), self.catalog.names(kind)),
             Domain::Custom(kind) => (kind.as_str(), kind.built_in().to_vec()),
             Domain::Closed(names) => return names.to_vec(),
-            Domain::Int { .. }
+            Domain::Several(..)
+            | Domain::Int { .. }
             | Domain::Real { .. }
             | Domain::Bool
             | Domain::Size
@@ -51,6 +52,7 @@ impl Names {
             Domain::Catalog(kind) => self.catalog.named(kind, text)?,
             Domain::Custom(kind) => kind.named(text)?,
             Domain::Closed(_)
+            | Domain::Several(..)
             | Domain::Int { .. }
             | Domain::Real { .. }
             | Domain::Bool

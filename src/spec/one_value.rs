@@ -1,5 +1,7 @@
 //! From one value as a spec writes it to a value of its axis.
 
+use itertools::Itertools as _;
+
 use crate::spec::axis::{Axis, COUNT_MAX, Domain};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::layers_per_stage;
@@ -20,6 +22,7 @@ pub(super) fn value(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue,
     }
     match info.domain {
         Domain::Catalog(_) | Domain::Closed(_) | Domain::Custom(_) => name(names, axis, node),
+        Domain::Several(members, none) => several(axis, (members, none), node),
         Domain::Int { min, max } => count(axis, min, max, node),
         Domain::Real { min, max } => real(axis, min, max, node),
         Domain::Bool => {
@@ -66,6 +69,37 @@ fn name(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue, Diagnostic>
         .hint(format!("expected {expected}")))
 }
 
+/// Names joined by `+`, each once; the value has them in the order of the set.
+fn several(
+    axis: Axis,
+    (members, none): (&'static [&'static str], bool),
+    node: &Node,
+) -> Result<AxisValue, Diagnostic> {
+    let text = node.text().ok_or_else(|| mismatch(axis, node))?;
+    if none && text == NONE {
+        return Ok(AxisValue::name(NONE));
+    }
+    let given: Vec<&str> = text.split('+').map(str::trim).collect();
+    for (at, name) in given.iter().enumerate() {
+        if !members.contains(name) {
+            let fault = Diagnostic::error(&node.place, format!("unknown {axis} `{name}`"));
+            let known = members.iter().copied();
+            return Err(fault
+                .did_you_mean(name, known)
+                .hint(format!("expected {}", expectation(axis))));
+        }
+        if given[..at].contains(name) {
+            let message = format!("`{name}` stands twice in `{text}`");
+            return Err(Diagnostic::error(&node.place, message).hint("name it once"));
+        }
+    }
+    let ordered = members.iter().filter(|member| given.contains(member));
+    Ok(AxisValue::name(&ordered.format("+").to_string()))
+}
+
+/// The value of an axis of several names that has none of them.
+const NONE: &str = "none";
+
 fn no_auto(axis: Axis, node: &Node) -> Diagnostic {
     let default = axis.info().default.words();
     let hint = if default.is_empty() {
@@ -87,6 +121,13 @@ fn expectation(axis: Axis) -> String {
     let values = match info.domain {
         Domain::Catalog(kind) => format!("the name of a {} in quotes", kind.singular()),
         Domain::Closed(names) => format!("one of: {}", names.join(", ")),
+        Domain::Several(names, none) => {
+            let none = if none { "none, or " } else { "" };
+            format!(
+                "{none}one or several, joined by `+`, of: {}",
+                names.join(", ")
+            )
+        }
         Domain::Custom(kind) => format!("the name of a {} in quotes", kind.singular()),
         Domain::Int {
             min,
@@ -109,6 +150,7 @@ fn mismatch(axis: Axis, node: &Node) -> Diagnostic {
         Domain::Bool => text.parse::<bool>().is_ok(),
         Domain::Catalog(_)
         | Domain::Closed(_)
+        | Domain::Several(..)
         | Domain::Custom(_)
         | Domain::Size
         | Domain::Power

@@ -132,6 +132,7 @@ fn bare_value(text: &str, axis: Axis) -> Value {
         Domain::Bool => text.parse().ok().map(Value::Bool),
         Domain::Catalog(_)
         | Domain::Closed(_)
+        | Domain::Several(..)
         | Domain::Custom(_)
         | Domain::Size
         | Domain::Power

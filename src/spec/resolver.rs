@@ -11,6 +11,7 @@ use crate::spec::axis::{Axis, AxisDefault, StudyKind};
 use crate::spec::custom::CustomTables;
 use crate::spec::point::GridPoint;
 use crate::spec::value::AxisValue;
+use crate::stack::{RecipeChange, Stack};
 use crate::units::Bandwidth;
 
 /// Changed clusters, or GPUs, that are remembered: more than a sensible sweep has, little enough to stay small.
@@ -27,6 +28,7 @@ pub(super) struct Resolver {
     kind: StudyKind,
     changed: RwLock<Memo<ClusterChange, Arc<Cluster>, MOST_CHANGED>>,
     rented: RwLock<Memo<Rental, Arc<Gpu>, MOST_CHANGED>>,
+    recipes: RwLock<Memo<StackChange, Arc<Stack>, MOST_CHANGED>>,
 }
 
 /// Changes that a point makes to a cluster preset; reals by their bits, to be compared exactly.
@@ -40,6 +42,9 @@ struct ClusterChange {
     domain_gpus: u32,
     pue: u64,
 }
+
+/// Name of a stack, and what a point changes of its recipes.
+type StackChange = (Arc<str>, RecipeChange);
 
 /// A GPU as a job rents it: under a power limit, at the price of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +65,7 @@ impl Resolver {
             kind,
             changed: RwLock::default(),
             rented: RwLock::default(),
+            recipes: RwLock::default(),
         }
     }
 
@@ -156,6 +162,24 @@ impl Resolver {
         let mut known = self.rented.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(rental, Arc::clone(&rented));
         Ok(rented)
+    }
+
+    /// The stack of a completed point with the recipes that it changes.
+    pub(super) fn stack(&self, point: &GridPoint, change: &RecipeChange) -> Arc<Stack> {
+        let stack = &self.catalog.stacks[point.text(Axis::Stack).expect(COMPLETED)];
+        if change.is_none() {
+            return Arc::clone(stack);
+        }
+        let key = (stack.name.as_str().into(), change.clone());
+        let known = self.recipes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(changed) = known.get(&key) {
+            return Arc::clone(changed);
+        }
+        drop(known);
+        let changed = Arc::new(stack.with(change));
+        let mut known = self.recipes.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(key, Arc::clone(&changed));
+        changed
     }
 
     /// The cluster of a completed point, its changes applied.

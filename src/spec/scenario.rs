@@ -14,6 +14,7 @@ use crate::spec::layers_per_stage;
 use crate::spec::point::GridPoint;
 use crate::spec::resolver::{COMPLETED, Resolver};
 use crate::spec::value::AxisValue;
+use crate::stack::RecipeChange;
 use crate::units::Bytes;
 
 /// The scenario of a completed point.
@@ -32,13 +33,12 @@ pub(super) fn scenario(
 }
 
 fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, Infeasible> {
-    let stack = point.text(Axis::Stack).expect(COMPLETED);
     let gpus = gpus(point)?;
     Ok(TrainingScenario {
         gpu: resolver.rented_gpu(point, gpus)?,
         cluster: resolver.cluster(point)?,
         model: Arc::clone(resolver.model(point)),
-        stack: Arc::clone(&resolver.catalog.stacks[stack]),
+        stack: resolver.stack(point, &recipes(point)),
         gpus,
         workload: workload(point, gpus)?,
         layout: layout(point),
@@ -108,6 +108,13 @@ fn workload(point: &GridPoint, gpus: u32) -> Result<Workload, Infeasible> {
     })
 }
 
+/// What a point changes of its stack's recipes.
+fn recipes(point: &GridPoint) -> RecipeChange {
+    RecipeChange {
+        recompute_modules: named(point, Axis::RecomputeModules),
+    }
+}
+
 fn layout(point: &GridPoint) -> LayoutRequest {
     LayoutRequest {
         micro_batch: count(point, Axis::MicroBatch),
@@ -127,6 +134,7 @@ fn layout(point: &GridPoint) -> LayoutRequest {
         sequence_parallel: flag(point, Axis::SequenceParallel),
         recompute: named(point, Axis::Recompute),
         recomputed_share: None,
+        recompute_layers: count(point, Axis::RecomputeLayers),
         schedule: named(point, Axis::Schedule),
         unstated: Unstated::Fastest,
     }

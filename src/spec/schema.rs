@@ -115,6 +115,16 @@ fn one(info: &AxisInfo, catalog: &Catalog) -> Value {
     let value = match info.domain {
         Domain::Catalog(kind) => json!({ "type": "string", "examples": catalog.names(kind) }),
         Domain::Closed(names) => json!({ "enum": names }),
+        Domain::Several(names, none) => {
+            let one = names.join("|");
+            let several = format!("({one})( *\\+ *({one}))*");
+            let pattern = if none {
+                format!("^(none|{several})$")
+            } else {
+                format!("^{several}$")
+            };
+            json!({ "type": "string", "pattern": pattern, "examples": names })
+        }
         Domain::Custom(kind) => json!({ "type": "string", "examples": kind.built_in() }),
         Domain::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Domain::Real { min, max } => json!({ "type": "number", "minimum": min, "maximum": max }),
@@ -140,6 +150,7 @@ fn many(info: &AxisInfo, catalog: &Catalog) -> Value {
         Domain::Size | Domain::Power => "string",
         Domain::Catalog(_)
         | Domain::Closed(_)
+        | Domain::Several(..)
         | Domain::Custom(_)
         | Domain::Bool
         | Domain::Stages => return json!({ "anyOf": [value, list] }),

@@ -4,19 +4,21 @@
 //! difference; nothing in it belongs to one model, layout or GPU.
 
 pub(crate) mod choice;
+mod recipes;
 
 pub(crate) use choice::{
     EncoderHead, ExpertDispatch, GradientPrecision, LossMemory, LowPrecisionRecipe, ModelGroup,
     SelectiveRecompute, ShardedGradients, Sharding,
 };
 pub use choice::{PipelineSchedule, Recompute, ZeroStage};
+pub(crate) use recipes::RecipeChange;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::data_table::{ValueKind, data_table};
 use crate::hardware::AttentionKernel;
-use crate::model::Fusion;
+use crate::model::{Fusion, Modules};
 use crate::units::{Bytes, SimDuration};
 
 data_table! {
@@ -64,6 +66,8 @@ data_table! {
     } reads {} with |fields, name: &str| {
         /// Catalogue name: `megatron-2025`.
         name: String = name.to_owned(),
+        /// Modules that selective recomputation repeats where a spec names them; else those that are cheap to repeat.
+        recompute_modules: Option<Modules> = None,
         /// Formats and lifetimes of parameters, gradients and optimizer states in 16-bit training.
         recipe: Recipe = Recipe::read(
             fields.table("recipe").expect("its keys were found to be there"),

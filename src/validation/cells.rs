@@ -3,6 +3,7 @@
 use crate::closed_set::UnknownName;
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
+use crate::model::Modules;
 use crate::stack::{GradientPrecision, Recompute, SelectiveRecompute, ZeroStage};
 use crate::units::{Bytes, Power, QuantityError};
 
@@ -131,6 +132,7 @@ names!(
     CollectiveOp,
     GradientPrecision,
     MemoryMeasure,
+    Modules,
     ScaleUpKind,
     Score,
     SelectiveRecompute,

@@ -1,8 +1,9 @@
 //! Typed columns of a row's training job.
 
 use crate::hardware::{Precision, ScaleUpKind};
+use crate::model::Modules;
 use crate::simulation::{LayoutRequest, Unstated};
-use crate::stack::{Recompute, ZeroStage};
+use crate::stack::{RecipeChange, Recompute, ZeroStage};
 use crate::units::Power;
 
 use super::case::Score;
@@ -60,6 +61,8 @@ columns! {
         dp: Option<u32>,
         zero: Option<ZeroStage>,
         recompute: Option<Stated<Recompute>>,
+        recompute_modules: Option<Modules>,
+        recompute_layers: Option<u32>,
         sequence_parallel: Option<bool>,
         attention: Option<String>,
     }
@@ -82,6 +85,13 @@ impl JobRow {
     /// Whether the row says that no rank has a replica.
     fn has_one_replica(&self) -> bool {
         self.dp == Some(1) && self.cp.unwrap_or(1) == 1
+    }
+
+    /// What the row changes of its stack's recipes.
+    pub(super) fn recipes(&self) -> RecipeChange {
+        RecipeChange {
+            recompute_modules: self.recompute_modules,
+        }
     }
 
     /// Layout request of the row, without recomputation.
@@ -107,6 +117,7 @@ impl JobRow {
             },
             sequence_parallel: self.sequence_parallel,
             attention: self.attention.as_deref().and_then(|name| name.parse().ok()),
+            recompute_layers: self.recompute_layers,
             unstated: Unstated::Usual,
             ..LayoutRequest::default()
         }

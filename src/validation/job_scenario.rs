@@ -95,12 +95,17 @@ impl JobRow {
         })
     }
 
-    /// The stack whose frameworks and years fit, or `current`.
+    /// The stack whose frameworks and years fit, or `current`, with the recipes of the row.
     fn stack(&self, catalog: &Catalog) -> Result<Arc<Stack>, String> {
         let framework = self.framework.as_deref().unwrap_or_default();
-        stack::assigned(catalog.stacks.values(), framework, self.year)
-            .cloned()
-            .ok_or_else(|| "there is no stack `current`".to_owned())
+        let stack = stack::assigned(catalog.stacks.values(), framework, self.year)
+            .ok_or_else(|| "there is no stack `current`".to_owned())?;
+        let change = self.recipes();
+        Ok(if change.is_none() {
+            Arc::clone(stack)
+        } else {
+            Arc::new(stack.with(&change))
+        })
     }
 
     /// The case of the row; measurements and places in series are left open.

@@ -79,6 +79,10 @@ class Axes(TypedDict, total=False):
     """Whether tensor parallelism shards the tokens of norms too."""
     recompute: str
     """Activations that the backward pass computes again instead of keeping them."""
+    recompute_modules: str
+    """Modules that the backward pass computes again, of Megatron-Core and MaxText: recompute = selective, by name."""
+    recompute_layers: Union[int, str]
+    """Layers of each pipeline stage that the backward pass computes again as a whole: recompute = full, of so many."""
     schedule: str
     """Order in which a pipeline stage works through its microbatches."""
     collective: Union[str, Mapping[str, Any]]

@@ -78,6 +78,10 @@ class StepColumns:
     """Whether tensor parallelism shards the tokens of norms too."""
     recompute: Optional[str]
     """Activations that the backward pass computes again instead of keeping them."""
+    recompute_modules: Optional[str]
+    """Modules that the backward pass computes again, of Megatron-Core and MaxText: recompute = selective, by name."""
+    recompute_layers: Optional[int]
+    """Layers of each pipeline stage that the backward pass computes again as a whole: recompute = full, of so many."""
     schedule: Optional[str]
     """Order in which a pipeline stage works through its microbatches."""
     collective: Optional[str]

@@ -65,6 +65,10 @@ fn domain(info: &AxisInfo) -> String {
     match info.domain {
         Domain::Catalog(kind) => format!("a name of `sweep list {kind}`"),
         Domain::Closed(names) => names.join(" "),
+        Domain::Several(names, none) => {
+            let none = if none { "none, or " } else { "" };
+            format!("{none}one or several, joined by +, of: {}", names.join(" "))
+        }
         Domain::Custom(kind) => format!("{}, or one of [{kind}]", kind.built_in().join(" ")),
         Domain::Int {
             min,

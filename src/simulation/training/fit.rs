@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::simulation::training::memory::{self, Load};
+use crate::simulation::training::stage_layers;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, MemoryFootprint, TrainingScenario};
 use crate::stack::Recompute;
@@ -29,7 +30,16 @@ impl Repeats {
         match policies {
             [policy] => Self {
                 policy: *policy,
-                share: scenario.layout.recomputed_share.unwrap_or(1.0),
+                share: match (
+                    scenario.layout.recompute_layers,
+                    scenario.model.transformer(),
+                ) {
+                    // As if one stage had all layers.
+                    (Some(layers), Some(network)) => {
+                        stage_layers::share_of(layers, &[network.layers], 1)
+                    }
+                    (Some(_) | None, _) => scenario.layout.recomputed_share.unwrap_or(1.0),
+                },
             },
             _ => Self {
                 policy: Recompute::None,
@@ -84,14 +94,22 @@ impl Fit<'_> {
     }
 
     fn fits(&self, layouts: &[memory::Stages], batch: Batch<'_>, repeats: Repeats) -> bool {
-        let load = Load {
-            recompute: repeats.policy,
-            recomputed_share: repeats.share,
-            microbatches: batch.microbatches,
-            samples: batch.samples,
-        };
         let mut stages = layouts.iter();
-        stages.any(|stages| stages.fit(self.scenario, batch.work, load))
+        stages.any(|stages| {
+            let load = Load {
+                recompute: repeats.policy,
+                recomputed_share: self.given_share(stages).unwrap_or(repeats.share),
+                microbatches: batch.microbatches,
+                samples: batch.samples,
+            };
+            stages.fit(self.scenario, batch.work, load)
+        })
+    }
+
+    /// Share of a layout's layers that the scenario asks to repeat by their number.
+    fn given_share(&self, stages: &memory::Stages) -> Option<f64> {
+        let layers = self.scenario.layout.recompute_layers?;
+        Some(stages.share_of(layers))
     }
 
     /// Least share of the layers with which a batch fits in any layout under a policy.
@@ -107,7 +125,8 @@ impl Fit<'_> {
             return None;
         }
         if policy != Recompute::Full || self.policies.len() == 1 {
-            return Some(asked);
+            let given = layouts.iter().filter_map(|stages| self.given_share(stages));
+            return Some(given.min_by(f64::total_cmp).unwrap_or(asked));
         }
         let (mut low, mut high) = (0, PARTS);
         while high - low > 1 {

@@ -549,6 +549,9 @@ impl<'a> Options<'a> {
     /// as make the layout fit.
     pub(super) fn recompute(&self) -> Vec<Recompute> {
         let (layout, stack) = (&self.scenario.layout, &self.scenario.stack);
+        if let Some(named) = request::named_recomputation(self.scenario) {
+            return vec![named];
+        }
         let asked = match layout.unstated {
             Unstated::Fastest => layout.recompute,
             Unstated::Usual => layout.recompute.or(stack.recompute),
@@ -600,7 +603,10 @@ impl<'a> Options<'a> {
             zero: shards.zero,
             zero_group: shards.group,
             recompute: Recompute::None,
-            recomputed_share: scenario.layout.recomputed_share.unwrap_or(1.0),
+            recomputed_share: match scenario.layout.recompute_layers {
+                Some(layers) => stage_layers::share_of(layers, &pipeline.layers_per_stage, pp),
+                None => scenario.layout.recomputed_share.unwrap_or(1.0),
+            },
             schedule: pipeline.schedule,
             sequence_parallel,
             attention: self.attention,

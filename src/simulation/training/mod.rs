@@ -17,6 +17,8 @@ mod passes;
 mod pipeline;
 mod play;
 mod pricing;
+#[cfg(test)]
+mod recipe_tests;
 mod request;
 pub(crate) mod schedule;
 mod search;

@@ -144,7 +144,7 @@ impl Costing<'_> {
         backward_weight.parts[StepPart::Compute] += accumulation;
         let again = match recompute {
             Recompute::None => PassCost::default(),
-            Recompute::Selective => self.kernels(&layer.selective),
+            Recompute::Selective => self.pass(&layer.selective)?,
             Recompute::Full => forward.scaled(self.layout.recomputed_share),
         };
         if !self.scenario.run.leaves_out(StepPart::Recompute) {

@@ -4,9 +4,9 @@ use std::fmt::Display;
 
 use itertools::Itertools;
 
-use crate::model::{Family, Model, Transformer};
+use crate::model::{Family, Model, Module, Modules, Transformer};
 use crate::simulation::{Infeasible, LayoutRequest, TrainingScenario, ZeroGroup};
-use crate::stack::{ModelGroup, PipelineSchedule, Stack, ZeroStage};
+use crate::stack::{ModelGroup, PipelineSchedule, Recompute, Stack, ZeroStage};
 
 /// Checks everything that a scenario asks for explicitly against its GPU, its model and its size.
 ///
@@ -15,6 +15,7 @@ use crate::stack::{ModelGroup, PipelineSchedule, Stack, ZeroStage};
 pub(super) fn check(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     check_precision(scenario)?;
     check_model(scenario)?;
+    check_recomputation(scenario)?;
     check_offers(scenario)?;
     check_ranks(&scenario.layout, scenario.gpus)?;
     check_stages(scenario)
@@ -95,6 +96,58 @@ fn fixed_tokens(model: &Model, tokens: u32) -> String {
     }
 }
 
+/// Policy that modules, or a number of layers, mean where a scenario names them.
+pub(super) fn named_recomputation(scenario: &TrainingScenario) -> Option<Recompute> {
+    if scenario.layout.recompute_layers.is_some() {
+        return Some(Recompute::Full);
+    }
+    let modules = scenario.stack.recompute_modules;
+    modules.map(|_| Recompute::Selective)
+}
+
+/// Refuses modules that the model has not, and modules or layers beside another policy than theirs.
+fn check_recomputation(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let (model, layout) = (&scenario.model, &scenario.layout);
+    let modules = scenario.stack.recompute_modules;
+    let unsupported = |why: String| Err(Infeasible::Unsupported(why));
+    if let Some(layers) = layout.recompute_layers {
+        if model.transformer().is_none() {
+            return unsupported(format!(
+                "recompute_layers needs a transformer, {} has none",
+                model.name
+            ));
+        }
+        if let Some(modules) = modules {
+            return unsupported(format!(
+                "recompute_layers {layers} repeats whole layers, recompute_modules {modules} parts of each: one of the \
+                 two has to be auto"
+            ));
+        }
+    }
+    for module in modules.into_iter().flat_map(Modules::iter) {
+        if !model.has_module(module) {
+            let others = Module::ALL.iter().filter(|other| model.has_module(**other));
+            let others = match others.format(", ").to_string() {
+                none if none.is_empty() => "none".to_owned(),
+                names => names,
+            };
+            return unsupported(format!(
+                "recompute_modules {module}: {} has no such module; it has {others}",
+                model.name
+            ));
+        }
+    }
+    match (named_recomputation(scenario), layout.recompute) {
+        (Some(Recompute::Full), Some(asked)) if asked != Recompute::Full => unsupported(format!(
+            "recompute_layers is of full recomputation, recompute is {asked}"
+        )),
+        (Some(Recompute::Selective), Some(asked)) if asked != Recompute::Selective => unsupported(
+            format!("recompute_modules is of selective recomputation, recompute is {asked}"),
+        ),
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
 /// Refuses what the stack's framework cannot run.
 fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     let (layout, stack) = (&scenario.layout, &scenario.stack);
@@ -126,7 +179,7 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     if let Some(zero) = zero {
         offered(stack, ("zero", zero, &offers.zero), None)?;
     }
-    if let Some(recompute) = layout.recompute {
+    if let Some(recompute) = layout.recompute.or_else(|| named_recomputation(scenario)) {
         offered(stack, ("recompute", recompute, &offers.recompute), None)?;
     }
     if layout.vpp.is_some_and(|vpp| vpp > 1) {

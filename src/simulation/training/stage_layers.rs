@@ -48,6 +48,24 @@ impl<'a> VirtualStages<'a> {
     }
 }
 
+/// Share of the fullest stage's layers that so many of each stage's layers are, at most 1.
+///
+/// `layers_per_stage` is chunk-major over `pp` stages: `[chunk × stage]`; without any the share is 1.
+pub(super) fn share_of(layers: u32, layers_per_stage: &[u32], pp: u32) -> f64 {
+    let of_stage = |stage| {
+        layers_per_stage
+            .iter()
+            .skip(stage)
+            .step_by(pp as usize)
+            .sum()
+    };
+    let fullest: u32 = (0..pp as usize).map(of_stage).max().unwrap_or(0);
+    if fullest <= layers {
+        return 1.0;
+    }
+    f64::from(layers) / f64::from(fullest)
+}
+
 /// Layers of each virtual stage when nothing is requested, front to back.
 ///
 /// Layers that divide are spread evenly. Where they do not, embedding and loss count as one layer

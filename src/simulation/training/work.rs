@@ -6,8 +6,8 @@ use crate::hardware::{AttentionKernel, Precision};
 use crate::kernel::{KernelContext, operator_time};
 use crate::memo::Memo;
 use crate::model::{
-    CommGroup, CommOp, Format, Kept, LogitBytes, LoweredLayer, Operator, Shard, ShardParameters,
-    lower,
+    CommGroup, CommOp, Format, Kept, LogitBytes, LoweredLayer, Module, Modules, Operator, Shard,
+    ShardParameters, lower,
 };
 use crate::simulation::training::bounds::floor::LeastWork;
 use crate::simulation::{Layout, TrainingScenario};
@@ -57,7 +57,8 @@ pub(super) struct LayerWork {
     pub(super) forward: PassWork,
     pub(super) backward_input: PassWork,
     pub(super) backward_weight: PassWork,
-    pub(super) selective: Kernels,
+    /// What selective recomputation repeats.
+    pub(super) selective: PassWork,
     pub(super) parameters: ShardParameters,
     pub(super) kept: Kept,
     pub(super) weight_shapes: Vec<(u64, u64)>,
@@ -107,7 +108,25 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
                 .model
                 .transformer()
                 .is_some_and(crate::model::Transformer::usual_dropout),
+        recomputed: recomputed(scenario, layout),
     }
+}
+
+/// Modules that selective recomputation repeats: those asked for, else what takes much memory and little time. That is
+/// the attention core (arXiv 2205.05198); of fused latent attention the expansions in its place; the experts'
+/// activation (arXiv 2603.07685).
+fn recomputed(scenario: &TrainingScenario, layout: &Layout) -> Modules {
+    let usual = || {
+        let network = scenario.model.transformer();
+        let is_latent = network.is_some_and(|network| network.mla.is_some());
+        let cheap = [Module::LatentExpansion, Module::MoeActivation];
+        if is_latent && layout.attention != AttentionKernel::Unfused {
+            Modules::of(&cheap)
+        } else {
+            Modules::of(&[cheap[0], cheap[1], Module::CoreAttention])
+        }
+    };
+    scenario.stack.recompute_modules.unwrap_or_else(usual)
 }
 
 /// Whether the stack dispatches tokens to experts by one kernel under this layout.
@@ -201,7 +220,7 @@ fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
         forward: pass_work(&layer.forward, context),
         backward_input: pass_work(&layer.backward_input, context),
         backward_weight: pass_work(&layer.backward_weight, context),
-        selective: pass_work(&layer.selective, context).kernels,
+        selective: pass_work(&layer.selective, context),
         parameters: layer.parameters,
         kept: layer.kept,
         weight_shapes: layer.weight_shapes.clone(),

@@ -80,6 +80,7 @@ impl Kind {
             Domain::Bool => Self::Bool,
             domain @ (Domain::Catalog(_)
             | Domain::Closed(_)
+            | Domain::Several(..)
             | Domain::Custom(_)
             | Domain::Stages) => Self::Name(domain),
         }

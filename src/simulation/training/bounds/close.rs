@@ -151,7 +151,11 @@ impl Sums<'_> {
             let mut reductions = 0.0;
             if sum.reductions > 0.0 {
                 // The send behind the last pass delays no reduction.
-                let sent = if waits_for_sends && stage > 0 { send } else { 0.0 };
+                let sent = if waits_for_sends && stage > 0 {
+                    send
+                } else {
+                    0.0
+                };
                 let made = (from + sum.busy - sent).max(sum.issue);
                 reductions = (sum.gathers + sum.reductions).max(made + sum.last_reduction);
             }

@@ -11,7 +11,7 @@ mod tests;
 mod unsharded;
 
 use crate::simulation::training::schedule::{self, PipelineSize};
-use crate::simulation::training::stage_layers::VirtualStages;
+use crate::simulation::training::stage_layers::{self, VirtualStages};
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, MemoryFootprint, TrainingScenario};
 use crate::stack::{PipelineSchedule, Recompute};
@@ -77,6 +77,11 @@ impl Stages {
             layout: layout.clone(),
             stages,
         }
+    }
+
+    /// Share of the fullest stage's layers that so many of them are.
+    pub(super) fn share_of(&self, layers: u32) -> f64 {
+        stage_layers::share_of(layers, &self.layout.layers_per_stage, self.layout.pp)
     }
 
     /// Whether every stage fits in the GPU's memory.
