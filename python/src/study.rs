@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use clustersweep::commands::{
     Failure, FolderRun, HeldResult, PlanOverview, PointCounter, PointReport, RunRequest, Timeline,
-    point_count, run_rows,
+    point_count, run_rows, varied_values,
 };
 use clustersweep::runner::Interrupt;
 use clustersweep::spec::{Overrides, Portion, Shard, Spec, Syntax};
@@ -142,6 +142,21 @@ impl Study {
 
     fn to_toml(&self) -> String {
         self.spec.resolved_text()
+    }
+
+    /// The axes that take several values, each with its values as they are typed.
+    fn varied(&self) -> Vec<(String, Vec<String>)> {
+        varied_values(&self.spec)
+    }
+
+    /// The study with axes replaced.
+    fn with_axes(&self, py: Python<'_>, set: Vec<(String, String)>) -> PyResult<Self> {
+        let (name, text) = (self.spec.name.clone(), self.spec.resolved_text());
+        alone(py, move || {
+            let overrides = overrides(set, Vec::new());
+            Ok(Spec::parse(&name, &text, Syntax::Toml, &overrides)?)
+        })
+        .map(Self::new)
     }
 
     fn plan(

@@ -1,11 +1,12 @@
 //! Tables of results, handed out through Arrow's PyCapsule interface.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchIterator};
+use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, RecordBatchIterator};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Float64Type, Int64Type, Schema, SchemaRef};
 use arrow::ffi::FFI_ArrowSchema;
 use arrow::ffi_stream::FFI_ArrowArrayStream;
 use clustersweep::commands::save_rows;
@@ -85,6 +86,47 @@ impl Table {
     fn column_names(&self) -> Vec<&str> {
         let fields = self.schema.fields().iter();
         fields.map(|field| field.name().as_str()).collect()
+    }
+
+    /// The batches that the table consists of, a table each.
+    fn batches(&self) -> Vec<Self> {
+        let batches = self.batches.iter().cloned();
+        batches
+            .map(|batch| Self::of_schema(Arc::clone(&self.schema), vec![batch]))
+            .collect()
+    }
+
+    /// The table with a column of numbers behind the others.
+    fn with_column(
+        &self,
+        name: String,
+        values: Vec<Option<f64>>,
+        unit: String,
+        doc: String,
+    ) -> PyResult<Self> {
+        let rows = self.num_rows();
+        if values.len() != rows {
+            let given = values.len();
+            let message = format!("`{name}` has {given} values for {rows} rows");
+            return Err(PyValueError::new_err(message));
+        }
+        let metadata = HashMap::from([("unit".to_owned(), unit), ("doc".to_owned(), doc)]);
+        let field = Field::new(name, DataType::Float64, true).with_metadata(metadata);
+        let fields = self.schema.fields().iter().cloned();
+        let fields: Fields = fields.chain([Arc::new(field)]).collect();
+        let schema = Schema::new_with_metadata(fields, self.schema.metadata().clone());
+        let schema = Arc::new(schema);
+        let column: ArrayRef = Arc::new(Float64Array::from(values));
+        let mut from = 0;
+        let wider = |batch: &RecordBatch| {
+            let part = column.slice(from, batch.num_rows());
+            from += batch.num_rows();
+            let columns = batch.columns().iter().cloned().chain([part]).collect();
+            RecordBatch::try_new(Arc::clone(&schema), columns)
+        };
+        let batches: Result<Vec<_>, _> = self.batches.iter().map(wider).collect();
+        let batches = batches.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self::of_schema(Arc::clone(&schema), batches))
     }
 
     /// Values of a column; `None` where a cell is null.

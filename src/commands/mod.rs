@@ -28,7 +28,7 @@ pub use failure::Failure;
 pub use list::{Listed, Listing, list, list_model_file};
 pub use merge::merge;
 pub use plan::PlanOverview;
-pub use points::point_count;
+pub use points::{point_count, varied_values};
 pub use run::{FolderRun, HeldResult, PointCounter, RunRequest, run_rows, save_rows};
 pub use run_source::RunSource;
 pub use trace::Timeline;

@@ -58,3 +58,14 @@ pub(super) fn provenance(spec: &Spec, portion: Portion) -> Provenance {
         portion,
     }
 }
+
+/// The axes that take several values over a spec's points, each with its values as they are typed.
+pub fn varied_values(spec: &Spec) -> Vec<(String, Vec<String>)> {
+    let plan = spec.plan();
+    let typed = |axis| {
+        let (values, _) = plan.values_of(axis, usize::MAX);
+        values.iter().map(ToString::to_string).collect()
+    };
+    let axes = plan.varied().into_iter();
+    axes.map(|axis| (axis.to_string(), typed(axis))).collect()
+}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from ._core import __version__
 from .errors import Error, FileError, SimulatorFault, SpecError, UsageError
+from .extend import schedule
 from .functions import (
     analyze,
     answer,
@@ -25,6 +26,7 @@ from .functions import (
     trace,
     validate,
 )
+from .objective import Objective
 from .progress import Progress
 from .reports import Analysis, Diff, Explanation, Listing, Model, Plan, Report, StepReport, Validation
 from .study import Results, Study
@@ -38,6 +40,7 @@ __all__ = [
     "FileError",
     "Listing",
     "Model",
+    "Objective",
     "Plan",
     "Progress",
     "Report",
@@ -57,6 +60,7 @@ __all__ = [
     "explain",
     "merge",
     "model_from_config",
+    "schedule",
     "simulate",
     "trace",
     "validate",

@@ -12,6 +12,7 @@ from typing import Any
 from . import _core
 from ._spec import set_arguments, spec_text, texts
 from .errors import UsageError
+from .objective import Objective
 from .progress import Progress, poll_of
 from .reports import Analysis, Explanation, Plan, StepReport
 from .tables import Cell, Row, Table
@@ -211,6 +212,25 @@ class Study:
         """
         return self._native.trace(_number(point))
 
+    def objective(self, by: str = "time", *, largest: bool | None = None) -> Objective:
+        """The study as a function that a sampler searches: `optuna_study.optimize(study.objective("cost"))`.
+
+        Each call simulates one point. Axes with several values are searched among these, the others stay.
+
+        Args:
+            by: a column or a word, as in `Results.best`.
+            largest: whether more is better, as in `Results.best`; `.direction` says it for Optuna.
+
+        Raises:
+            KeyError: there is no such column.
+            UsageError: every axis has one value.
+        """
+        name = _ALIASES.get(by, by)
+        return Objective(self, name, name in _LARGER_IS_BETTER if largest is None else largest)
+
+    def _with_axes(self, values: Mapping[str, Any]) -> Study:
+        return self._of(self._native.with_axes(set_arguments(values)))
+
     def __repr__(self) -> str:
         return f"<clustersweep.Study {self.name}: {self.grid_points} points>"
 
@@ -231,6 +251,8 @@ class Results(Table):
         self.folder = folder
         """Run folder or file that holds the rows; `None` where memory alone does."""
         self._portion = (limit, shard)
+        # The rows without columns of one's own, which no command knows.
+        self._simulated = native
         self._kept: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -253,6 +275,35 @@ class Results(Table):
             self._study = Study._of(_core.run_spec(str(self.folder)))
         return self._study
 
+    def with_column(
+        self,
+        name: str,
+        function: Callable[[Table], Any],
+        *,
+        unit: str = "",
+        meaning: str = "",
+    ) -> Results:
+        """The results with a metric of one's own as a further column of real numbers.
+
+        Args:
+            name: name of the column; a unit belongs into it.
+            function: takes a table of some hundred rows (`rows.column("mfu")`, `rows.to_pandas()`) and returns as many
+                numbers: a list, an array or a Series; `None` or NaN where there is none.
+            unit: unit, for the metadata of the Arrow field.
+            meaning: meaning, for the metadata of the Arrow field.
+
+        Raises:
+            UsageError: the column is there already, or the function returned something else.
+        """
+        if name in self.columns:
+            raise UsageError(f"error: there is a column `{name}` already; take another name")
+        values: list[float | None] = []
+        for batch in self._native.batches():
+            values += _numbers(name, function(Table(batch)), batch.num_rows)
+        wider = Results(self._native.with_column(name, values, unit, meaning), self._study, self.folder, *self._portion)
+        wider._simulated, wider._kept = self._simulated, self._kept
+        return wider
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Writes `points.parquet` and `spec.toml` into a folder, which commands take as a run.
 
@@ -266,7 +317,7 @@ class Results(Table):
             from .errors import FileError
 
             raise FileError(f"error: cannot create `{path}`: {error.strerror}") from None
-        self._native.save(self.study._native, os.fspath(path), *self._portion)
+        self._simulated.save(self.study._native, os.fspath(path), *self._portion)
         return path
 
     def path(self) -> Path:
@@ -329,6 +380,22 @@ class Results(Table):
         rows = list(self.rows())
         holds = where
         return lambda at: holds(rows[at])
+
+
+def _numbers(name: str, values: Any, rows: int) -> list[float | None]:
+    """What a function gave for a table of rows, as numbers."""
+    for method in ("to_pylist", "tolist", "to_list"):
+        if hasattr(values, method):
+            values = getattr(values, method)()
+            break
+    if not isinstance(values, (list, tuple)) or len(values) != rows:
+        count = f"{len(values)} values" if isinstance(values, (list, tuple)) else f"{values!r}"
+        raise UsageError(f"error: the function of `{name}` returned {count} for {rows} rows; return one number per row")
+    try:
+        numbers = [None if value is None else float(value) for value in values]
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"error: the function of `{name}` returned what is no number: {error}") from None
+    return [None if value is None or value != value else value for value in numbers]
 
 
 def _shard(shard: str | tuple[int, int] | None) -> str | None:
