@@ -66,7 +66,7 @@ def test_hardware_and_models_of_ones_own_are_dicts():
 
 def test_a_config_json_is_a_model(root):
     model = cs.model_from_config(root / "tests/configs/gemma-2-2b.json")
-    assert 2e9 < model.parameters < 4e9
+    assert model.name == "gemma-2-2b" and 2e9 < model.parameters < 4e9
     step = cs.simulate(gpu="h100-sxm", gpus=8, model=model, global_batch=64)
     assert step.status == "ok"
     study = cs.Study({"grid": {"gpu": "h100-sxm", "gpus": [1, 8], "model": [model, "llama3-8b"], "global_batch": 64}})

@@ -174,8 +174,9 @@ class Model(Report):
 
     @property
     def name(self) -> str:
-        """Name of the model, after the config."""
-        return str(self._data["name"])
+        """Name of the file, or of its folder where the file is called `config.json`."""
+        path = Path(self.definition["file"])
+        return path.parent.name if path.stem == "config" else path.stem
 
     @property
     def parameters(self) -> int:
