@@ -100,6 +100,58 @@ closed_set! {
         Interleaved = "interleaved",
         /// 1F1B with the weight gradients filling the bubble (arXiv 2401.10241).
         ZbH1 = "zb-h1",
+        /// The same with twice the forward passes ahead and nearly twice the memory (arXiv 2401.10241).
+        ZbH2 = "zb-h2",
+        /// The same on two chunks per stage in a V, with the memory of 1F1B (arXiv 2405.15362).
+        ZbV = "zb-v",
+        /// DualPipe cut in half: two chunks per stage in a V, forward and backward passes in pairs (deepseek-ai/DualPipe).
+        DualPipeV = "dualpipe-v",
+    }
+}
+
+impl PipelineSchedule {
+    /// Whether weight gradients may be left for later, so that they fill the bubble.
+    pub(crate) const fn splits_backward(self) -> bool {
+        match self {
+            Self::GPipe | Self::OneFOneB | Self::Interleaved => false,
+            Self::ZbH1 | Self::ZbH2 | Self::ZbV | Self::DualPipeV => true,
+        }
+    }
+
+    /// Whether a stage has its second chunk on the way back: the first stage has the first and the last layers.
+    pub(crate) const fn is_v(self) -> bool {
+        match self {
+            Self::GPipe | Self::OneFOneB | Self::Interleaved | Self::ZbH1 | Self::ZbH2 => false,
+            Self::ZbV | Self::DualPipeV => true,
+        }
+    }
+
+    /// Whether forward and backward passes run in pairs, one computing while the other communicates.
+    pub(crate) const fn pairs_passes(self) -> bool {
+        match self {
+            Self::GPipe
+            | Self::OneFOneB
+            | Self::Interleaved
+            | Self::ZbH1
+            | Self::ZbH2
+            | Self::ZbV => false,
+            Self::DualPipeV => true,
+        }
+    }
+
+    /// Fewest and most chunks per stage that it takes.
+    pub(crate) const fn chunks(self) -> (u32, u32) {
+        match self {
+            Self::GPipe | Self::OneFOneB | Self::ZbH1 | Self::ZbH2 => (1, 1),
+            Self::Interleaved => (2, u32::MAX),
+            Self::ZbV | Self::DualPipeV => (2, 2),
+        }
+    }
+
+    /// Whether it takes so many chunks per stage.
+    pub(crate) const fn takes_chunks(self, chunks: u32) -> bool {
+        let (fewest, most) = self.chunks();
+        fewest <= chunks && chunks <= most
     }
 }
 

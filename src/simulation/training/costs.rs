@@ -5,6 +5,7 @@ use crate::simulation::training::data_parallel_cost::check_schedule;
 use crate::simulation::training::passes::{LayerCosts, layer_costs};
 use crate::simulation::training::pipeline::{VirtualStage, send_cost, virtual_stages};
 use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, Layout, StepPart, TimeShares, TrainingScenario};
 use crate::stack::Overlap;
@@ -74,8 +75,9 @@ impl<'a> StepCosts<'a> {
 
     /// Virtual stages of a pipeline stage, first chunk first.
     pub(super) fn chunks(&self, stage: u32) -> impl Iterator<Item = &VirtualStage> {
-        let stages = self.layout.pp as usize;
-        self.stages.iter().skip(stage as usize).step_by(stages)
+        let placement = Placement::of(self.layout);
+        let chunks = 0..self.layout.vpp;
+        chunks.map(move |chunk| &self.stages[placement.virtual_stage(stage, chunk) as usize])
     }
 
     /// Full microbatches; a last one may be smaller.

@@ -229,7 +229,9 @@ impl ReplicaCosts<'_> {
         let Some(table) = table else {
             return Ok(sum);
         };
-        if self.layout.pp == 1 || self.scenario.run.leaves_out(StepPart::DpComm) {
+        // In a V the first stage has both ends.
+        let one_stage = self.layout.pp == 1 || self.layout.schedule.is_v();
+        if one_stage || self.scenario.run.leaves_out(StepPart::DpComm) {
             return Ok(sum);
         }
         let bytes = table * self.gradient_bytes();

@@ -4,7 +4,7 @@
 //! of any GPU, or trains for weeks per step.
 
 use crate::hardware::AttentionKernel;
-use crate::simulation::{Infeasible, TrainingScenario};
+use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::stack::PipelineSchedule;
 use crate::units::SimDuration;
 
@@ -68,11 +68,27 @@ pub(super) fn check_activations(
     )))
 }
 
-/// Checks the number of passes of a step.
+/// Checks that a layout's schedule takes as many microbatches, and the number of its passes.
 ///
 /// # Errors
-/// If there are more than are played.
-pub(super) fn check_passes(microbatches: u32, pp: u32, vpp: u32) -> Result<(), Infeasible> {
+/// If there are fewer microbatches than pairs of passes need, or more passes than are played.
+pub(super) fn check_pipeline(layout: &Layout) -> Result<(), Infeasible> {
+    let Layout {
+        schedule,
+        pp,
+        microbatches,
+        ..
+    } = *layout;
+    if schedule.pairs_passes() && microbatches / 2 < pp {
+        return Err(Infeasible::Limit(format!(
+            "schedule {schedule} with pp {pp} takes {} microbatches or more, there are {microbatches}; lower micro_batch or dp, or raise global_batch",
+            2 * u64::from(pp)
+        )));
+    }
+    check_passes(microbatches, pp, layout.vpp)
+}
+
+fn check_passes(microbatches: u32, pp: u32, vpp: u32) -> Result<(), Infeasible> {
     let stages = u64::from(pp) * u64::from(vpp);
     let passes = stages * u64::from(microbatches);
     if passes <= PASSES {

@@ -22,6 +22,7 @@ mod recipe_tests;
 mod request;
 pub(crate) mod schedule;
 mod search;
+mod shards;
 mod slowest;
 pub(crate) mod stage_layers;
 mod stage_times;

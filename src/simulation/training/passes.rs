@@ -288,10 +288,12 @@ impl Costing<'_> {
         busy.saturating_sub(compute)
     }
 
-    /// Whether exchanges of tokens overlap with another microbatch: between scale-up domains only, where they are
+    /// Whether exchanges of tokens overlap with another microbatch: always where passes run in pairs; else between
+    /// scale-up domains only, where they are
     /// long enough to be worth it, and with the chunks of an interleaved pipeline.
     fn overlaps_experts(&self, groups: GroupPattern) -> bool {
-        self.overlap.experts && self.layout.vpp > 1 && self.pricing.domains(groups) > 1
+        self.layout.schedule.pairs_passes()
+            || self.overlap.experts && self.layout.vpp > 1 && self.pricing.domains(groups) > 1
     }
 }
 

@@ -146,7 +146,8 @@ pub(super) fn send_cost(
 /// Share of a step's sends that stay inside a scale-up domain, 0–1.
 ///
 /// Every border between two virtual stages is crossed equally often. With `chunks` chunks per stage there are
-/// `chunks` borders between each stage and the next, and one less between the last and the first.
+/// `chunks` borders between each stage and the next, and one less between the last and the first; none of those in a V,
+/// which turns on the last stage.
 fn sends_inside_domains(layout: &Layout, stride: u32, per_domain: u32) -> f64 {
     let [stages, chunks, stride, domain] =
         [layout.pp, layout.vpp, stride, per_domain].map(u64::from);
@@ -157,8 +158,13 @@ fn sends_inside_domains(layout: &Layout, stride: u32, per_domain: u32) -> f64 {
     };
     let ahead = (stages - 1) * stride;
     let next = chunks * inside(ahead, stride);
-    let wrap = (chunks - 1) * inside(stride, ahead);
-    (next + wrap) as f64 / (stride * (stages * chunks - 1)) as f64
+    let wraps = if layout.schedule.is_v() {
+        0
+    } else {
+        chunks - 1
+    };
+    let wrap = wraps * inside(stride, ahead);
+    (next + wrap) as f64 / (stride * (chunks * (stages - 1) + wraps)) as f64
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::passes::LayerCost;
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::schedule::{self, Pass, PipelineSize, Slot};
+use crate::simulation::training::schedule::{self, Pass, PipelineSize, Placement, Slot};
 use crate::simulation::training::timeline::{
     DeviceTimes, Ends, MicrobatchAt, PartsAt, SliceKind, Timeline,
 };
@@ -202,8 +202,17 @@ impl<'a, 'b> Player<'a, 'b> {
         let mut slots: Vec<Slot> = Vec::new();
         for stage in 0..layout.pp {
             schedule::order(layout.schedule, pipeline, stage, &mut slots);
-            for &slot in &slots {
-                self.pass(stage, slot)?;
+            let mut rest = &slots[..];
+            while let [slot, behind @ ..] = rest {
+                rest = behind;
+                if slot.beside_next
+                    && let [next, behind @ ..] = rest
+                {
+                    rest = behind;
+                    self.pair(stage, *slot, *next)?;
+                } else {
+                    self.pass(stage, *slot)?;
+                }
             }
         }
         self.timeline.works_on(None);
@@ -214,23 +223,50 @@ impl<'a, 'b> Player<'a, 'b> {
     }
 
     fn pass(&mut self, stage: u32, slot: Slot) -> Result<(), Infeasible> {
-        let Layout {
-            pp, microbatches, ..
-        } = *self.costs.layout;
-        let virtual_stage = slot.chunk * pp + stage;
-        let at = (virtual_stage * microbatches + slot.microbatch) as usize;
+        let ends = self.work(stage, slot)?;
+        self.hand_on(stage, slot, ends)
+    }
+
+    /// Schedules two passes that begin when both can and end together.
+    fn pair(&mut self, stage: u32, slot: Slot, next: Slot) -> Result<(), Infeasible> {
+        let first = self.work(stage, slot)?;
+        let second = self.work(stage, next)?;
+        let both = Ends::of(first.first, second.last);
+        self.hand_on(stage, slot, both)?;
+        self.hand_on(stage, next, both)
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::of(self.costs.layout)
+    }
+
+    /// Schedules the tasks of a pass, with what it waits for.
+    fn work(&mut self, stage: u32, slot: Slot) -> Result<Ends, Infeasible> {
+        let virtual_stage = self.placement().virtual_stage(stage, slot.chunk);
         self.timeline.works_on(Some(MicrobatchAt {
             microbatch: slot.microbatch,
             virtual_stage,
         }));
         self.gather_exposed(stage, virtual_stage as usize, slot)?;
-        let ends = self.tasks(stage, virtual_stage as usize, slot)?;
+        self.tasks(stage, virtual_stage as usize, slot)
+    }
+
+    /// Schedules what follows a pass: its send, and a reduction that is waited for.
+    fn hand_on(&mut self, stage: u32, slot: Slot, ends: Ends) -> Result<(), Infeasible> {
+        let placement = self.placement();
+        let virtual_stage = placement.virtual_stage(stage, slot.chunk);
+        let at = (virtual_stage * self.costs.layout.microbatches + slot.microbatch) as usize;
         let sends = match slot.pass {
-            Pass::Forward => virtual_stage + 1 < self.costs.stages.len() as u32,
-            Pass::Backward | Pass::BackwardInput => virtual_stage > 0,
+            Pass::Forward => {
+                virtual_stage + 1 < self.costs.stages.len() as u32
+                    && placement.crosses(virtual_stage)
+            }
+            Pass::Backward | Pass::BackwardInput => {
+                virtual_stage > 0 && placement.crosses(virtual_stage - 1)
+            }
             Pass::BackwardWeight => false,
         };
-        let ends = if pp > 1 && sends {
+        let ends = if sends {
             self.send(stage, slot, ends)
         } else {
             ends
@@ -423,7 +459,9 @@ impl<'a, 'b> Player<'a, 'b> {
             0
         };
         let pair = |from: Option<Ends>, to: Option<Ends>| Some((from?.last, to?.first));
+        let placement = self.placement();
         (0..across * microbatches)
+            .filter(|at| placement.crosses((at / microbatches) as u32))
             .flat_map(|at| {
                 let next = at + microbatches;
                 let there = pair(self.forward[at], self.forward[next]);
@@ -475,5 +513,7 @@ fn split_exposed(parts: TimeShares) -> (TimeShares, TimeShares) {
     (kernels, exposed)
 }
 
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 mod tests;

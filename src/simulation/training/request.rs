@@ -182,7 +182,10 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     if let Some(recompute) = layout.recompute.or_else(|| named_recomputation(scenario)) {
         offered(stack, ("recompute", recompute, &offers.recompute), None)?;
     }
-    if layout.vpp.is_some_and(|vpp| vpp > 1) {
+    let takes = |vpp| move |schedule: &PipelineSchedule| schedule.takes_chunks(vpp);
+    if let Some(vpp) = layout.vpp.filter(|vpp| *vpp > 1)
+        && !offers.schedules.iter().any(takes(vpp))
+    {
         let interleaved = PipelineSchedule::Interleaved;
         offered(stack, ("schedule", interleaved, &offers.schedules), None)?;
     }

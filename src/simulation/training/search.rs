@@ -21,11 +21,12 @@ use crate::simulation::training::cache::Orders;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{self, Batch, Fit, Fitting, Repeats};
-use crate::simulation::training::layout::{FirstFault, Groups, Options, Pipeline, Shards};
+use crate::simulation::training::layout::{FirstFault, Groups, Options, Pipeline};
 use crate::simulation::training::limits;
 use crate::simulation::training::memory;
 use crate::simulation::training::play::Step;
 use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::shards::Shards;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
@@ -113,8 +114,9 @@ struct Search<'a> {
     queue: BinaryHeap<Reverse<(SimDuration, Node)>>,
     /// Layouts that fit.
     fitting: Vec<(Layout, Arc<ModelWork>)>,
-    /// Layers of microbatches that were looked into, by groups, microbatch and whether their pipeline interleaves.
-    priced: HashMap<(u32, u32, bool), Rc<PricedLayers>>,
+    /// Layers of microbatches that were looked into, by groups, microbatch and whether their pipeline has several chunks
+    /// and pairs passes.
+    priced: HashMap<(u32, u32, (bool, bool)), Rc<PricedLayers>>,
     /// Of layouts that were not made, and of those that cannot communicate.
     faults: FirstFault,
     refused: FirstFault,
@@ -298,7 +300,7 @@ impl<'a> Search<'a> {
         };
         let pipeline_of = &pipelines.all[pipeline as usize];
         let layout = self.options.layout(&with, micro_batch, pipeline_of, shards);
-        let passes = limits::check_passes(layout.microbatches, with.pp, layout.vpp);
+        let passes = limits::check_pipeline(&layout);
         if self.refused.keep(passes).is_none() {
             return Vec::new();
         }

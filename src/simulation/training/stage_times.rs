@@ -180,11 +180,7 @@ fn around(costs: &StepCosts<'_>, pass: Pass) -> [Around; 4] {
     // A microbatch between the first and the last; where there is none, nobody asks for it.
     let middle = if last > 1 { 1 } else { last / 2 };
     [middle, 0, last, 0].map(|microbatch| {
-        let slot = Slot {
-            pass,
-            microbatch,
-            chunk: 0,
-        };
+        let slot = Slot::of(pass, microbatch, 0);
         let Replicates { gathers, reduces } = costs.replicates(slot);
         Around {
             gathers,

@@ -6,6 +6,7 @@ use crate::des::TaskId;
 use crate::simulation::TimeShares;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::memory;
+use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::stage_layers::layers_of;
 use crate::simulation::training::timeline::{Label, SliceKind, Timeline, Track};
 use crate::units::{Bytes, SimDuration, SimTime};
@@ -134,7 +135,8 @@ fn counters(costs: &StepCosts, slices: &[Slice]) -> Vec<Counter> {
     let mut changes: Vec<(SimTime, u32, i64)> = ends
         .into_iter()
         .map(|((stage, _, chunk, change), at)| {
-            let virtual_stage = chunk.unwrap_or(0) * costs.layout.pp + stage;
+            let placement = Placement::of(costs.layout);
+            let virtual_stage = placement.virtual_stage(stage, chunk.unwrap_or(0));
             let held = kept(virtual_stage as usize).cast_signed();
             (at, stage, change * held)
         })

@@ -7,7 +7,7 @@
 
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_play::GATHERS_IN_FLIGHT;
-use crate::simulation::training::schedule::{Pass, StagePass};
+use crate::simulation::training::schedule::{Pass, Placement, StagePass};
 use crate::simulation::training::stage_times::{
     Around, StageClass, StageTimes, in_order, index_of,
 };
@@ -28,8 +28,24 @@ pub(super) fn stages(
     passes: &[StagePass],
 ) -> Vec<StageEnds> {
     let mut walk = Walk::of(costs, times);
-    for pass in passes {
-        walk.pass(*pass);
+    let mut rest = passes;
+    while let [pass, behind @ ..] = rest {
+        rest = behind;
+        let ready = walk.ready(*pass);
+        if pass.beside_next
+            && let [next, behind @ ..] = rest
+        {
+            rest = behind;
+            // Both begin when both can, and end together.
+            let ready = ready.max(walk.ready(*next));
+            walk.run(*pass, ready);
+            let end = walk.run(*next, ready);
+            walk.hand_on(*pass, end);
+            walk.hand_on(*next, end);
+        } else {
+            let end = walk.run(*pass, ready);
+            walk.hand_on(*pass, end);
+        }
     }
     walk.streams
         .iter()
@@ -58,8 +74,9 @@ struct Stream {
 struct Walk<'a> {
     times: &'a StageTimes,
     streams: Vec<Stream>,
-    /// Stage of each virtual stage.
-    stage_of: Vec<u32>,
+    placement: Placement,
+    /// Virtual stages.
+    count: usize,
     /// When what a pass puts out has arrived, `[virtual stage × microbatch]`.
     forward: Vec<f64>,
     backward: Vec<f64>,
@@ -82,7 +99,8 @@ impl<'a> Walk<'a> {
         Self {
             times,
             streams: vec![Stream::default(); layout.pp as usize],
-            stage_of: (0..layout.pp).cycle().take(stages).collect(),
+            placement: Placement::of(layout),
+            count: stages,
             forward: vec![0.0; passes],
             backward: vec![0.0; passes],
             microbatches,
@@ -93,51 +111,90 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn pass(&mut self, pass: StagePass) {
+    fn at(&self, pass: StagePass) -> usize {
+        pass.virtual_stage as usize * self.microbatches + pass.microbatch as usize
+    }
+
+    /// When a pass has what it waits for from other virtual stages.
+    fn ready(&self, pass: StagePass) -> f64 {
         let virtual_stage = pass.virtual_stage as usize;
-        let last = self.stage_of.len() - 1;
-        let at = virtual_stage * self.microbatches + pass.microbatch as usize;
-        let (fed_by, sends) = match pass.pass {
-            Pass::Forward if virtual_stage > 0 => {
-                (self.forward[at - self.microbatches], virtual_stage < last)
+        let at = self.at(pass);
+        match pass.pass {
+            _ if !self.connected => 0.0,
+            Pass::Forward if virtual_stage > 0 => self.forward[at - self.microbatches],
+            Pass::Backward | Pass::BackwardInput if virtual_stage + 1 < self.count => {
+                self.backward[at + self.microbatches]
             }
-            Pass::Backward | Pass::BackwardInput if virtual_stage < last => {
-                (self.backward[at + self.microbatches], virtual_stage > 0)
+            Pass::Forward | Pass::Backward | Pass::BackwardInput | Pass::BackwardWeight => 0.0,
+        }
+    }
+
+    fn sends(&self, pass: StagePass) -> bool {
+        let virtual_stage = pass.virtual_stage;
+        match pass.pass {
+            Pass::Forward => {
+                virtual_stage as usize + 1 < self.count && self.placement.crosses(virtual_stage)
             }
-            Pass::Forward => (0.0, virtual_stage < last),
-            Pass::Backward | Pass::BackwardInput => (0.0, virtual_stage > 0),
-            Pass::BackwardWeight => (0.0, false),
-        };
-        let ready = if self.connected { fed_by } else { 0.0 };
-        let class = self.times.class(virtual_stage);
+            Pass::Backward | Pass::BackwardInput => {
+                virtual_stage > 0 && self.placement.crosses(virtual_stage - 1)
+            }
+            Pass::BackwardWeight => false,
+        }
+    }
+
+    fn around(&self, pass: StagePass) -> Around {
         let is_last = pass.microbatch as usize + 1 == self.microbatches;
-        let around = self.times.around(pass.pass, pass.microbatch == 0, is_last);
-        let stream = &mut self.streams[self.stage_of[virtual_stage] as usize];
+        self.times.around(pass.pass, pass.microbatch == 0, is_last)
+    }
+
+    fn stream(&mut self, pass: StagePass) -> &mut Stream {
+        &mut self.streams[self.placement.stage(pass.virtual_stage) as usize]
+    }
+
+    /// End of a pass that is ready then.
+    fn run(&mut self, pass: StagePass, ready: f64) -> f64 {
+        let times = self.times;
+        let class = times.class(pass.virtual_stage as usize);
+        let is_last = pass.microbatch as usize + 1 == self.microbatches;
+        let (around, synchronised) = (self.around(pass), self.synchronised);
+        let stream = self.stream(pass);
         if around.waits_for_gather {
             stream.free += class.gather;
         }
-        if self.synchronised {
+        if synchronised {
             stream.host = stream.host.max(ready);
         }
-        let mut end = if around.gathers || around.reduces {
-            stream.in_buckets(self.times, class, (pass.pass, is_last), around, ready)
+        if around.gathers || around.reduces {
+            stream.in_buckets(times, class, (pass.pass, is_last), around, ready)
         } else {
             let work = &class.whole[index_of(pass.pass)];
             stream.run(ready, work.seconds[usize::from(is_last)], work.issue)
-        };
-        if sends {
-            end += self.send;
-            if self.waits_for_sends {
+        }
+    }
+
+    /// Sends what a pass made that ended then, and reduces its gradients where that is waited for.
+    fn hand_on(&mut self, pass: StagePass, mut end: f64) {
+        let (around, waits) = (self.around(pass), self.waits_for_sends);
+        let reduction = self.times.class(pass.virtual_stage as usize).reduction;
+        if self.sends(pass) {
+            let send = self.send;
+            let stream = self.stream(pass);
+            if waits {
+                // Behind the sends before it.
+                end = end.max(stream.free) + send;
                 stream.free = end;
+            } else {
+                end += send;
             }
         }
+        let at = self.at(pass);
         match pass.pass {
             Pass::Forward => self.forward[at] = end,
             Pass::Backward | Pass::BackwardInput => self.backward[at] = end,
             Pass::BackwardWeight => {}
         }
         if around.waits_for_reduction {
-            stream.free += class.reduction;
+            self.stream(pass).free += reduction;
         }
     }
 }

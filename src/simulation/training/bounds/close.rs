@@ -6,10 +6,9 @@ use crate::simulation::training::bounds::group::bound;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::schedule::{Pass, PipelineSize, StaticOrders};
+use crate::simulation::training::schedule::{Pass, PipelineSize, Placement, StaticOrders};
 use crate::simulation::training::stage_times::{StageTimes, in_order, index_of};
 use crate::simulation::training::walk::{self, StageEnds};
-use crate::stack::PipelineSchedule;
 use crate::units::SimDuration;
 
 impl StepCosts<'_> {
@@ -130,16 +129,16 @@ impl Sums<'_> {
     fn stages(&self) -> Vec<StageEnds> {
         let layout = self.costs.layout;
         let connected = self.costs.waits_for_stages();
-        let hides_return = layout.schedule == PipelineSchedule::ZbH1;
+        let hides_return = layout.schedule.splits_backward();
+        let placement = Placement::of(layout);
         let waits_for_sends = layout.pp > 1 && !self.costs.overlap.pipeline;
         let send = if layout.pp > 1 { self.times.send } else { 0.0 };
         let mut ends = Vec::with_capacity(layout.pp as usize);
         let (mut there, mut back, mut longest) = (0.0, 0.0, 0.0_f64);
         for stage in 0..layout.pp {
-            let mut sum = self.stage(stage as usize);
+            let mut sum = self.stage(stage);
             if waits_for_sends {
-                let ends = u8::from(stage == 0) + u8::from(stage + 1 == layout.pp);
-                let sends = 2.0 * f64::from(layout.vpp) - f64::from(ends);
+                let sends = f64::from(placement.sends(stage, layout.vpp));
                 sum.busy += sends * send * f64::from(layout.microbatches);
             }
             let from = if connected {
@@ -175,36 +174,36 @@ impl Sums<'_> {
         ends
     }
 
-    fn stage(&self, stage: usize) -> StageSum {
+    fn stage(&self, stage: u32) -> StageSum {
         let layout = self.costs.layout;
-        let split = layout.schedule == PipelineSchedule::ZbH1;
-        let kinds: &[Pass] = if split {
+        let placement = Placement::of(layout);
+        // Of a schedule that splits some backward passes, whole ones take no less.
+        let kinds: &[Pass] = if layout.schedule.splits_backward() {
             &[Pass::Forward, Pass::BackwardInput, Pass::BackwardWeight]
         } else {
             &[Pass::Forward, Pass::Backward]
         };
         let mut sum = StageSum::default();
-        let count = self.times.class_of.len();
         let mut known: Option<(u32, StageSum)> = None;
-        for virtual_stage in (stage..count).step_by(layout.pp as usize) {
-            let class = self.times.class_of[virtual_stage];
-            let chunk = match known {
-                Some((of, chunk)) if of == class => chunk,
+        for chunk in 0..layout.vpp {
+            let class = self.times.class_of[placement.virtual_stage(stage, chunk) as usize];
+            let of_chunk = match known {
+                Some((of, known)) if of == class => known,
                 Some(_) | None => self.chunk(class, kinds),
             };
-            known = Some((class, chunk));
-            sum.busy += chunk.busy;
-            sum.issue += chunk.issue;
-            sum.gathers += chunk.gathers;
-            sum.reductions += chunk.reductions;
-            if virtual_stage == stage {
+            known = Some((class, of_chunk));
+            sum.busy += of_chunk.busy;
+            sum.issue += of_chunk.issue;
+            sum.gathers += of_chunk.gathers;
+            sum.reductions += of_chunk.reductions;
+            if chunk == 0 {
                 let StageSum {
                     last_reduction,
                     first_gather,
                     first_pass,
                     last_pass,
                     ..
-                } = chunk;
+                } = of_chunk;
                 sum = StageSum {
                     last_reduction,
                     first_gather,

@@ -6,8 +6,9 @@ use crate::simulation::training::fit::Repeats;
 use crate::simulation::training::layout::{Groups, Pipeline};
 use crate::simulation::training::passes::{collective_op, copies_sent, part_of, ranks};
 use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::schedule::Placement;
 use crate::simulation::{Layout, StepPart, TrainingScenario};
-use crate::stack::{PipelineSchedule, Recompute};
+use crate::stack::Recompute;
 use crate::units::SimDuration;
 
 /// Share of a bound that rounding to picoseconds may take: a group of layers rounds a few times, and takes a
@@ -54,15 +55,15 @@ impl Affine {
     }
 }
 
-/// Layers that a microbatch passes before it reaches a stage, and those of the last stage: the fewest that any
+/// Layers that a microbatch passes before it reaches a stage, and those of the stage with the head: the fewest that any
 /// pipeline of so many stages has.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::simulation::training) struct Filling {
     /// On the way to a stage and back, the mean over the stages; forward and backward.
     mean: f64,
-    /// The same to the last stage.
+    /// The same to the stage with the head.
     last: f64,
-    /// Layers of the last stage.
+    /// Layers of the stage with the head.
     on_last: f64,
     /// Whether weight gradients may be left for later, so that the way back may be hidden.
     hides_return: bool,
@@ -83,14 +84,15 @@ impl Filling {
                     before += layers(stage);
                 }
             }
-            let chunks = pipeline.vpp as usize;
+            // In a V the first stage has the head.
+            let placement = Placement::new(pipeline.schedule, pp);
+            let with_head = placement.stage(pp * pipeline.vpp - 1);
+            let its_chunk = |chunk| placement.virtual_stage(with_head, chunk) as usize;
             Self {
                 mean: sum / stages as f64,
-                last: before,
-                on_last: (0..chunks)
-                    .map(|chunk| layers(chunk * stages + stages - 1))
-                    .sum(),
-                hides_return: pipeline.schedule == PipelineSchedule::ZbH1,
+                last: if with_head == 0 { 0.0 } else { before },
+                on_last: (0..pipeline.vpp).map(its_chunk).map(layers).sum(),
+                hides_return: pipeline.schedule.splits_backward(),
             }
         };
         let (hiding, plain): (Vec<Self>, Vec<Self>) = pipelines
@@ -352,12 +354,21 @@ impl Costing<'_> {
             .fold(behind(attention), f64::min)
     }
 
+    /// Whether the schedule may be one that runs passes in pairs.
+    fn may_pair(&self) -> bool {
+        let offered = &self.scenario.stack.offers.schedules;
+        match self.scenario.layout.schedule {
+            Some(schedule) => schedule.pairs_passes(),
+            None => offered.iter().any(|schedule| schedule.pairs_passes()),
+        }
+    }
+
     /// What a hidden communication costs at least, relative to its own time: the slowdown of the kernels that it
     /// takes multiprocessors from, or all of it where it is not hidden.
     fn hidden_at_least(&self, of_experts: bool) -> f64 {
         let overlap = self.scenario.overlap(self.layout);
         let overlaps = if of_experts {
-            overlap.experts
+            overlap.experts || self.may_pair()
         } else {
             overlap.tensor
         };

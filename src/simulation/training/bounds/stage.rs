@@ -13,7 +13,7 @@ use crate::simulation::training::layout::Pipeline;
 use crate::simulation::training::parameters::{Copies, shards_gradients};
 use crate::simulation::training::passes::{LayerCost, LayerCosts, PassCost};
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::schedule::{self, Pass, PipelineSize, Slot};
+use crate::simulation::training::schedule::{self, Pass, PipelineSize, Placement, Slot};
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Layout, StepPart, TimeShares, TrainingScenario};
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
@@ -101,8 +101,8 @@ pub(in crate::simulation::training) struct PricedLayers {
     times: Times,
 }
 
-/// Passes of the last stage from its first backward pass to the last one of the last virtual stage, by chunk; a last,
-/// smaller microbatch counts its share.
+/// Passes of the stage with the last layers from its first backward pass to the last one of the last virtual stage, by
+/// chunk; a last, smaller microbatch counts its share.
 #[derive(Clone, Debug, Default)]
 pub(in crate::simulation::training) struct Middle {
     chunks: Vec<MiddleChunk>,
@@ -135,7 +135,10 @@ impl Middle {
             return Self::default();
         }
         let mut slots = Vec::new();
-        schedule::order(schedule, pipeline, pipeline.stages - 1, &mut slots);
+        // The stage that has the last layers.
+        let placement = Placement::new(schedule, pipeline.stages);
+        let stage = placement.stage(pipeline.stages * pipeline.chunks - 1);
+        schedule::order(schedule, pipeline, stage, &mut slots);
         let passes_back = |slot: &Slot| match slot.pass {
             Pass::Backward | Pass::BackwardInput => true,
             Pass::Forward | Pass::BackwardWeight => false,
@@ -248,6 +251,7 @@ impl PricedLayers {
         pp: u32,
     ) -> StageSums {
         let stages = pp as usize;
+        let placement = Placement::new(pipeline.schedule, pp);
         let whole = [self.before.len() as u32 - 1];
         let list = if pipeline.layers_per_stage.is_empty() {
             &whole[..]
@@ -272,13 +276,13 @@ impl PricedLayers {
             if index + 1 == list.len() {
                 stretch = stretch.plus(self.head, 1.0);
             }
-            let sum = &mut sums[index % stages];
+            let sum = &mut sums[placement.stage(index as u32) as usize];
             sum.held = sum.held.plus(stretch, 1.0);
             if index < stages {
                 sum.first = stretch;
             }
             sum.top = stretch;
-            if index % stages + 1 == stages {
+            if placement.stage(index as u32) == placement.stage(list.len() as u32 - 1) {
                 on_last.push(stretch);
             }
             all = all.plus(stretch, 1.0);
@@ -287,9 +291,13 @@ impl PricedLayers {
         }
         StageSums {
             times: self.times,
-            hops: (list.len() - 1) as f64,
-            chunks: f64::from(pipeline.vpp),
-            hides_return: pipeline.schedule == PipelineSchedule::ZbH1,
+            hops: (0..list.len() as u32 - 1)
+                .filter(|border| placement.crosses(*border))
+                .count() as f64,
+            sends: (0..pp)
+                .map(|stage| f64::from(placement.sends(stage, pipeline.vpp)))
+                .collect(),
+            hides_return: pipeline.schedule.splits_backward(),
             sums,
             all,
             last,
@@ -312,11 +320,12 @@ pub(in crate::simulation::training) struct StageSums {
     times: Times,
     /// Sends of a microbatch from the first virtual stage to the last.
     hops: f64,
-    chunks: f64,
+    /// Sends of each stage with every microbatch.
+    sends: Vec<f64>,
     /// Whether the schedule leaves weight gradients for when the last microbatch is passed back.
     hides_return: bool,
     sums: Vec<StageSum>,
-    /// All layers, those of the last virtual stage, and those of each chunk of the last stage.
+    /// All layers, those of the last virtual stage, and those of each chunk of the stage that has it.
     all: Stretch,
     last: Stretch,
     on_last: Vec<Stretch>,
@@ -346,9 +355,7 @@ impl StageSums {
             let forward = held.forward * all;
             let mut busy = forward + held.backward(repeats) * all;
             if sends_exposed && stages > 1 {
-                // Every chunk sends its output on but the last one, and its gradients back but the first.
-                let ends = u8::from(stage == 0) + u8::from(stage + 1 == stages);
-                busy += (2.0 * self.chunks - f64::from(ends)) * send * microbatches;
+                busy += self.sends[stage] * send * microbatches;
             }
             if replication.sharded {
                 busy += held.slowed * all;
@@ -403,7 +410,7 @@ impl StageSums {
                     + chunk.weight * times.weight
             });
         let weights = if self.hides_return {
-            self.sums[0].held.weight
+            self.sums[0].first.weight
         } else {
             self.all.weight - self.last.weight
         };

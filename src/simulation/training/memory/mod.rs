@@ -10,7 +10,7 @@ pub(super) mod model_state;
 mod tests;
 mod unsharded;
 
-use crate::simulation::training::schedule::{self, PipelineSize};
+use crate::simulation::training::schedule::{self, PipelineSize, Placement};
 use crate::simulation::training::stage_layers::{self, VirtualStages};
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, MemoryFootprint, TrainingScenario};
@@ -58,17 +58,20 @@ struct Stage {
 
 impl Stages {
     /// Stages of a layout. One between the ends that has the same layers as the one before it is no fuller: no
-    /// schedule has more microbatches in flight there.
+    /// schedule has more microbatches in flight there, but those in a V with few of them.
     pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, work: &ModelWork) -> Self {
         let virtual_stages = VirtualStages::of(layout, work);
+        let placement = Placement::of(layout);
         let layers = |stage| {
-            let of_chunk = move |chunk| chunk * layout.pp + stage;
+            let of_chunk = move |chunk| placement.virtual_stage(stage, chunk);
             (0..layout.vpp)
                 .map(of_chunk)
                 .map(|at| virtual_stages.layers(at))
         };
-        let is_no_fuller =
-            |stage: u32| stage > 1 && stage + 1 < layout.pp && layers(stage).eq(layers(stage - 1));
+        let is_no_fuller = |stage: u32| {
+            let between = stage > 1 && stage + 1 < layout.pp && !layout.schedule.is_v();
+            between && layers(stage).eq(layers(stage - 1))
+        };
         let stages = (0..layout.pp)
             .filter(|stage| !is_no_fuller(*stage))
             .map(|stage| Stage::of(scenario, layout, work, &virtual_stages, stage))
@@ -204,9 +207,12 @@ impl Stage {
         let kept = (held.kept + held.embedding) * chunks / self.layers.chunks + output * chunks;
         let losses = match layout.schedule {
             PipelineSchedule::GPipe => chunks,
-            PipelineSchedule::OneFOneB | PipelineSchedule::Interleaved | PipelineSchedule::ZbH1 => {
-                1
-            }
+            PipelineSchedule::OneFOneB
+            | PipelineSchedule::Interleaved
+            | PipelineSchedule::ZbH1
+            | PipelineSchedule::ZbH2
+            | PipelineSchedule::ZbV
+            | PipelineSchedule::DualPipeV => 1,
         };
         Activations {
             loss: kept + held.head * losses + held.head_transient,

@@ -2,6 +2,7 @@
 
 use crate::hardware::Precision;
 use crate::model::ShardParameters;
+use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::stage_layers::VirtualStages;
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, TrainingScenario};
@@ -35,15 +36,16 @@ impl StageLayers {
         stages: &VirtualStages<'_>,
         stage: u32,
     ) -> Self {
+        let placement = Placement::of(layout);
         let mut held = Self {
             chunks: u64::from(layout.vpp),
             has_embedding: stage == 0,
-            has_head: stage + 1 == layout.pp,
-            sends: stage + 1 < layout.pp,
+            has_head: stage == placement.stage(layout.pp * layout.vpp - 1),
+            sends: stage + 1 < layout.pp || layout.pp > 1 && layout.schedule.is_v(),
             ..Self::default()
         };
         for chunk in 0..layout.vpp {
-            let virtual_stage = chunk * layout.pp + stage;
+            let virtual_stage = placement.virtual_stage(stage, chunk);
             for alike in stages.layers(virtual_stage).chunk_by(|a, b| a == b) {
                 held.add_kind(alike[0], alike.len() as u64);
             }
@@ -79,7 +81,8 @@ impl StageLayers {
     ) {
         self.add_parameters(&work.head, 1, shapes);
         // First and last stage each hold the matrix that they share.
-        let network = scenario.model.transformer().filter(|_| layout.pp > 1);
+        let apart = layout.pp > 1 && !layout.schedule.is_v();
+        let network = scenario.model.transformer().filter(|_| apart);
         if let Some(table) = network.and_then(|network| network.tied_table_parameters(layout.tp)) {
             self.parameters.dense += table;
             self.largest_layer = self.largest_layer.max(table);

@@ -3,13 +3,7 @@
 use super::slot::{Pass, PipelineSize, Slot};
 
 pub(super) fn order(pipeline: PipelineSize, slots: &mut Vec<Slot>) {
-    let pass = |pass| {
-        move |microbatch| Slot {
-            pass,
-            microbatch,
-            chunk: 0,
-        }
-    };
+    let pass = |pass| move |microbatch| Slot::of(pass, microbatch, 0);
     slots.extend((0..pipeline.microbatches).map(pass(Pass::Forward)));
     slots.extend((0..pipeline.microbatches).map(pass(Pass::Backward)));
 }

@@ -10,19 +10,11 @@ pub(super) fn order(pipeline: PipelineSize, stage: u32, slots: &mut Vec<Slot>) {
     let positions = positions(pipeline);
     let forward = |k: u32| {
         let (microbatch, chunk) = positions[k as usize];
-        Slot {
-            pass: Pass::Forward,
-            microbatch,
-            chunk,
-        }
+        Slot::of(Pass::Forward, microbatch, chunk)
     };
     let backward = |k: u32| {
         let (microbatch, chunk) = positions[k as usize];
-        Slot {
-            pass: Pass::Backward,
-            microbatch,
-            chunk: pipeline.chunks - 1 - chunk,
-        }
+        Slot::of(Pass::Backward, microbatch, pipeline.chunks - 1 - chunk)
     };
     slots.reserve(2 * total as usize);
     slots.extend((0..warmup).map(forward));

@@ -1,12 +1,17 @@
 //! Order in which a pipeline stage works through its microbatches.
 
+mod dual_pipe_v;
 mod gpipe;
 mod interleaved;
 mod one_f_one_b;
+mod placement;
 mod slot;
 mod static_order;
 mod zb_h1;
+mod zb_h2;
+mod zb_v;
 
+pub(crate) use placement::Placement;
 pub(crate) use slot::{Pass, PipelineSize, Slot};
 pub(crate) use static_order::{StagePass, StaticOrders};
 
@@ -14,7 +19,7 @@ use crate::stack::PipelineSchedule;
 
 /// Writes the order of one stage into `slots` (cleared first).
 ///
-/// Schedules other than the interleaved one have one chunk per stage.
+/// Chunks and microbatches are as the schedule takes them.
 ///
 /// # Panics
 /// If `stage` is not below `pipeline.stages`.
@@ -35,6 +40,9 @@ pub(crate) fn order(
         PipelineSchedule::OneFOneB => one_f_one_b::order(pipeline, stage, slots),
         PipelineSchedule::Interleaved => interleaved::order(pipeline, stage, slots),
         PipelineSchedule::ZbH1 => zb_h1::order(pipeline, stage, slots),
+        PipelineSchedule::ZbH2 => zb_h2::order(pipeline, stage, slots),
+        PipelineSchedule::ZbV => zb_v::order(pipeline, stage, slots),
+        PipelineSchedule::DualPipeV => dual_pipe_v::order(pipeline, stage, slots),
     }
 }
 
@@ -50,6 +58,9 @@ pub(crate) fn in_flight(schedule: PipelineSchedule, pipeline: PipelineSize, stag
         PipelineSchedule::OneFOneB => microbatches.min(stages - stage),
         // A stage puts off weight gradients until it holds as much as the first.
         PipelineSchedule::ZbH1 => microbatches.min(stages),
+        PipelineSchedule::ZbH2 => zb_h2::in_flight(pipeline),
+        PipelineSchedule::ZbV => zb_v::in_flight(pipeline, stage),
+        PipelineSchedule::DualPipeV => dual_pipe_v::in_flight(pipeline),
         PipelineSchedule::Interleaved => {
             // Once it has begun, each backward pass follows a forward pass.
             (microbatches * chunks).min(interleaved::warmup(pipeline, stage) + 1)
@@ -67,107 +78,143 @@ mod tests {
     const INPUT: u64 = 11;
     const WEIGHT: u64 = 9;
 
-    /// Plays a pipeline of equal stages without communication; gives its time and the most chunks
-    /// that each stage held.
-    fn play(schedule: PipelineSchedule, pipeline: PipelineSize) -> (u64, Vec<u32>) {
-        let PipelineSize {
-            stages,
-            chunks,
-            microbatches,
-        } = pipeline;
+    /// Times of a played pipeline.
+    struct Played {
+        time: u64,
+        /// Most chunks that each stage held.
+        held: Vec<u32>,
+        /// Idle time of each stage between its first pass and its last.
+        idle: Vec<u64>,
+    }
+
+    /// Tasks of the passes, `[virtual stage × microbatch]`: the first and the last of each.
+    struct Tasks {
+        forward: Vec<Option<(TaskId, TaskId)>>,
+        backward: Vec<Option<(TaskId, TaskId)>>,
+        weight: Vec<bool>,
+    }
+
+    /// Plays a pipeline of equal stages without communication.
+    fn played(schedule: PipelineSchedule, pipeline: PipelineSize, works: [u64; 3]) -> Played {
         let mut engine = Engine::default();
-        let virtual_stages = (stages * chunks) as usize;
-        let count = virtual_stages * microbatches as usize;
-        let mut forward: Vec<Option<TaskId>> = vec![None; count];
-        let mut backward: Vec<Option<TaskId>> = vec![None; count];
-        let mut weight: Vec<bool> = vec![false; count];
-        let mut held = Vec::new();
+        let placement = Placement::new(schedule, pipeline.stages);
+        let microbatches = pipeline.microbatches as usize;
+        let count = (pipeline.stages * pipeline.chunks) as usize * microbatches;
+        let mut tasks = Tasks {
+            forward: vec![None; count],
+            backward: vec![None; count],
+            weight: vec![false; count],
+        };
+        let (mut held, mut on_stages) = (Vec::new(), Vec::new());
         let mut slots = Vec::new();
-        for stage in 0..stages {
+        for stage in 0..pipeline.stages {
             let stream = engine.add_stream(stage);
             order(schedule, pipeline, stage, &mut slots);
-            let (mut now, mut most) = (0_u32, 0_u32);
+            let (mut now, mut most, mut own) = (0_u32, 0_u32, Vec::new());
+            let mut waits: Option<(usize, TaskId)> = None;
             for slot in &slots {
-                let at = (slot.chunk * stages + stage) as usize * microbatches as usize
+                let at = placement.virtual_stage(stage, slot.chunk) as usize * microbatches
                     + slot.microbatch as usize;
+                let mut add = |work| engine.add_task(stream, SimDuration::from_picos(work));
+                let [forward, input, weight] = works;
                 match slot.pass {
                     Pass::Forward => {
-                        assert!(forward[at].is_none(), "{slot:?} twice");
-                        forward[at] =
-                            Some(engine.add_task(stream, SimDuration::from_picos(FORWARD)));
+                        assert!(tasks.forward[at].is_none(), "{slot:?} twice");
+                        let task = add(forward);
+                        tasks.forward[at] = Some((task, task));
+                        waits = slot.beside_next.then_some((at, task));
+                        own.push(task);
                         now += 1;
                     }
                     Pass::Backward | Pass::BackwardInput => {
-                        assert!(backward[at].is_none() && forward[at].is_some(), "{slot:?}");
-                        let work = if slot.pass == Pass::Backward {
-                            INPUT + WEIGHT
-                        } else {
-                            INPUT
-                        };
-                        backward[at] = Some(engine.add_task(stream, SimDuration::from_picos(work)));
-                        weight[at] = slot.pass == Pass::Backward;
-                        now -= u32::from(weight[at]);
+                        assert!(tasks.backward[at].is_none(), "{slot:?} twice");
+                        assert!(tasks.forward[at].is_some(), "{slot:?}");
+                        let whole = slot.pass == Pass::Backward;
+                        let task = add(if whole { input + weight } else { input });
+                        let mut first = task;
+                        if let Some((pair, begin)) = waits.take() {
+                            tasks.forward[pair] = Some((begin, task));
+                            first = begin;
+                        }
+                        tasks.backward[at] = Some((first, task));
+                        tasks.weight[at] = whole;
+                        own.push(task);
+                        now -= u32::from(whole);
                     }
                     Pass::BackwardWeight => {
-                        assert!(!weight[at] && backward[at].is_some(), "{slot:?}");
-                        engine.add_task(stream, SimDuration::from_picos(WEIGHT));
-                        weight[at] = true;
+                        assert!(
+                            !tasks.weight[at] && tasks.backward[at].is_some(),
+                            "{slot:?}"
+                        );
+                        own.push(add(weight));
+                        tasks.weight[at] = true;
                         now -= 1;
                     }
                 }
                 most = most.max(now);
             }
             held.push(most);
+            on_stages.push(own);
         }
         assert!(
-            weight.iter().all(|done| *done),
+            tasks.weight.iter().all(|done| *done),
             "every microbatch passes every stage each way"
         );
-        chain(&mut engine, pipeline, &forward, &backward);
-        (engine.run().as_picos(), held)
+        chain(&mut engine, pipeline, &tasks);
+        let time = engine.run().as_picos();
+        let work = u64::from(pipeline.microbatches * pipeline.chunks) * works.iter().sum::<u64>();
+        let idle = on_stages.iter().map(|own| {
+            let (first, last) = (own[0], own[own.len() - 1]);
+            (engine.end(last) - engine.start(first)).as_picos() - work
+        });
+        Played {
+            time,
+            held,
+            idle: idle.collect(),
+        }
     }
 
-    fn chain(
-        engine: &mut Engine,
-        pipeline: PipelineSize,
-        forward: &[Option<TaskId>],
-        backward: &[Option<TaskId>],
-    ) {
+    /// Time of a pipeline, and the most chunks that each stage held.
+    fn play(schedule: PipelineSchedule, pipeline: PipelineSize) -> (u64, Vec<u32>) {
+        let Played { time, held, .. } = played(schedule, pipeline, [FORWARD, INPUT, WEIGHT]);
+        (time, held)
+    }
+
+    fn chain(engine: &mut Engine, pipeline: PipelineSize, tasks: &Tasks) {
         let virtual_stages = (pipeline.stages * pipeline.chunks) as usize;
         let microbatches = pipeline.microbatches as usize;
-        let task = |tasks: &[Option<TaskId>], at: usize| tasks[at].expect("every slot ran");
+        let of = |tasks: &[Option<(TaskId, TaskId)>], at: usize| tasks[at].expect("it ran");
+        let (forward, backward) = (&tasks.forward, &tasks.backward);
         for microbatch in 0..microbatches {
             for stage in 0..virtual_stages {
                 let at = stage * microbatches + microbatch;
+                let mut follow = |from: (TaskId, TaskId), to: (TaskId, TaskId)| {
+                    engine.add_dependency(from.1, to.0, SimDuration::ZERO);
+                };
                 if stage + 1 < virtual_stages {
                     let next = at + microbatches;
-                    engine.add_dependency(
-                        task(forward, at),
-                        task(forward, next),
-                        SimDuration::ZERO,
-                    );
-                    engine.add_dependency(
-                        task(backward, next),
-                        task(backward, at),
-                        SimDuration::ZERO,
-                    );
+                    follow(of(forward, at), of(forward, next));
+                    follow(of(backward, next), of(backward, at));
                 } else {
-                    engine.add_dependency(task(forward, at), task(backward, at), SimDuration::ZERO);
+                    follow(of(forward, at), of(backward, at));
                 }
             }
         }
     }
 
     fn pipelines(schedule: PipelineSchedule) -> Vec<PipelineSize> {
-        let chunk_counts: &[u32] = if schedule == PipelineSchedule::Interleaved {
-            &[2, 3, 5]
-        } else {
-            &[1]
+        let chunk_counts: &[u32] = match schedule.chunks() {
+            (_, u32::MAX) => &[2, 3, 5],
+            (2, _) => &[2],
+            _ => &[1],
         };
         let mut all = Vec::new();
         for stages in [1, 2, 3, 4, 8] {
             for &chunks in chunk_counts {
-                for microbatches in [1, 2, 3, 7, 8, 16] {
+                for microbatches in [1, 2, 3, 7, 8, 16, 19] {
+                    if schedule.pairs_passes() && microbatches < 2 * stages {
+                        continue;
+                    }
                     all.push(PipelineSize {
                         stages,
                         chunks,
@@ -291,5 +338,72 @@ mod tests {
             microbatches: 8,
         };
         assert_eq!(play(PipelineSchedule::ZbH1, pipeline).0, 240 + 36);
+    }
+
+    fn most_idle(schedule: PipelineSchedule, stages: u32, works: [u64; 3]) -> u64 {
+        let pipeline = PipelineSize {
+            stages,
+            chunks: schedule.chunks().0,
+            microbatches: 3 * stages,
+        };
+        let idle = played(schedule, pipeline, works).idle;
+        idle.into_iter().max().expect("there are stages")
+    }
+
+    // Bubbles as published, each stage from its own first pass to its last: ZB-H1 (p − 1)(f + b − w), ZB-H2
+    // (p − 1)(f + b − 2w), none where all are as long (arXiv 2401.10241, table 2, b the input gradients alone).
+    #[test]
+    fn bubbles_of_zero_bubble_schedules_are_as_published() {
+        for stages in [2, 4, 8] {
+            for [f, b, w] in [[10, 11, 9], [10, 10, 10], [10, 12, 8]] {
+                let idle = |schedule| most_idle(schedule, stages, [f, b, w]);
+                let borders = u64::from(stages) - 1;
+                assert_eq!(idle(PipelineSchedule::ZbH1), borders * (f + b - w));
+                assert_eq!(idle(PipelineSchedule::ZbH2), borders * (f + b - 2 * w));
+                if f == b && b == w {
+                    assert_eq!(idle(PipelineSchedule::ZbV), 0);
+                }
+            }
+        }
+    }
+
+    // Peak activations in microbatches of a whole stage: 1F1B and ZB-H1 p, ZB-H2 2p − 1 (arXiv 2401.10241, table 2); ZB-V
+    // p, in halves (arXiv 2405.15362): half of ZB-H2 as p grows. DualPipe's p + 1 of p virtual stages (README of
+    // deepseek-ai/DualPipe): 2p + 1 chunks on p stages of two.
+    #[test]
+    fn peaks_are_as_published() {
+        for stages in [2, 4, 8] {
+            let peak = |schedule: PipelineSchedule| {
+                let pipeline = PipelineSize {
+                    stages,
+                    chunks: schedule.chunks().0,
+                    microbatches: 3 * stages,
+                };
+                played(schedule, pipeline, [10, 10, 10]).held[0]
+            };
+            assert_eq!(peak(PipelineSchedule::OneFOneB), stages);
+            assert_eq!(peak(PipelineSchedule::ZbH1), stages);
+            assert_eq!(peak(PipelineSchedule::ZbH2), 2 * stages - 1);
+            assert_eq!(peak(PipelineSchedule::ZbV), 2 * stages);
+            assert_eq!(peak(PipelineSchedule::DualPipeV), 2 * stages + 1);
+        }
+    }
+
+    // README of deepseek-ai/DualPipe, of p virtual stages on p/2 ranks: (p/2 − 1)(F&B + B − 3W), F&B one pair of f + b + w,
+    // B = b + w, for passes that are as long: (p/2 − 1)(30 + 20 − 30). Longer input gradients leave less than that.
+    #[test]
+    fn the_bubble_of_pairs_is_as_published() {
+        for stages in [2, 4, 8] {
+            for [f, b, w] in [[10, 10, 10], [10, 11, 9]] {
+                let idle = most_idle(PipelineSchedule::DualPipeV, stages, [f, b, w]);
+                let pair = f + b + w;
+                let published = (u64::from(stages) - 1) * (pair + b + w - 3 * w);
+                assert!(idle <= published, "{stages}: {idle} > {published}");
+                assert!(
+                    b != w || idle == published,
+                    "{stages}: {idle} < {published}"
+                );
+            }
+        }
     }
 }

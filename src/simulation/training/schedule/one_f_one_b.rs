@@ -5,11 +5,7 @@ use super::slot::{Pass, PipelineSize, Slot};
 pub(super) fn order(pipeline: PipelineSize, stage: u32, slots: &mut Vec<Slot>) {
     let microbatches = pipeline.microbatches;
     let warmup = microbatches.min(pipeline.stages - 1 - stage);
-    let slot = |pass, microbatch| Slot {
-        pass,
-        microbatch,
-        chunk: 0,
-    };
+    let slot = |pass, microbatch| Slot::of(pass, microbatch, 0);
     slots.extend((0..warmup).map(|microbatch| slot(Pass::Forward, microbatch)));
     for microbatch in warmup..microbatches {
         slots.push(slot(Pass::Forward, microbatch));

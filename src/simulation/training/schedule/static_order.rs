@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Pass, PipelineSize, Slot, order};
+use super::{Pass, PipelineSize, Placement, Slot, order};
 use crate::stack::PipelineSchedule;
 
 /// A pass of one microbatch through one virtual stage.
@@ -15,70 +15,98 @@ pub(crate) struct StagePass {
     pub(crate) virtual_stage: u32,
     /// Microbatch, 0-based.
     pub(crate) microbatch: u32,
+    /// Whether it runs beside the next of its stage.
+    pub(crate) beside_next: bool,
 }
 
 /// Passes of a pipeline: each stage's in its own order, and each behind the pass that feeds it. A schedule that
 /// deadlocks ends where it does.
 pub(crate) fn static_order(schedule: PipelineSchedule, pipeline: PipelineSize) -> Vec<StagePass> {
-    let PipelineSize {
-        stages,
-        chunks,
-        microbatches,
-    } = pipeline;
+    let stages = pipeline.stages;
     let mut orders: Vec<Vec<Slot>> = Vec::with_capacity(stages as usize);
     for stage in 0..stages {
         let mut slots = Vec::new();
         order(schedule, pipeline, stage, &mut slots);
         orders.push(slots);
     }
-    let last = stages * chunks - 1;
-    let at =
-        |virtual_stage: u32, microbatch: u32| (virtual_stage * microbatches + microbatch) as usize;
-    let count = (stages * chunks * microbatches) as usize;
-    let (mut forward, mut backward) = (vec![false; count], vec![false; count]);
+    let placement = Placement::new(schedule, stages);
+    let mut done = Done::of(pipeline);
     let mut passes = Vec::with_capacity(orders.iter().map(Vec::len).sum());
     let mut next = vec![0_usize; stages as usize];
     let mut moves = true;
     while moves {
         moves = false;
         for (stage, slots) in (0..).zip(&orders) {
-            while let Some(&Slot {
-                pass,
-                microbatch,
-                chunk,
-            }) = slots.get(next[stage as usize])
-            {
-                let virtual_stage = chunk * stages + stage;
-                let fed = match pass {
-                    Pass::Forward => {
-                        virtual_stage == 0 || forward[at(virtual_stage - 1, microbatch)]
-                    }
-                    Pass::Backward | Pass::BackwardInput => {
-                        virtual_stage == last || backward[at(virtual_stage + 1, microbatch)]
-                    }
-                    Pass::BackwardWeight => true,
+            let at = &mut next[stage as usize];
+            while let Some(&slot) = slots.get(*at) {
+                let together = &slots[*at..*at + 1 + usize::from(slot.beside_next)];
+                let placed = |slot: &Slot| StagePass {
+                    pass: slot.pass,
+                    virtual_stage: placement.virtual_stage(stage, slot.chunk),
+                    microbatch: slot.microbatch,
+                    beside_next: slot.beside_next,
                 };
-                if !fed {
+                if !together.iter().all(|slot| done.feeds(placed(slot))) {
                     break;
                 }
-                match pass {
-                    Pass::Forward => forward[at(virtual_stage, microbatch)] = true,
-                    Pass::Backward | Pass::BackwardInput => {
-                        backward[at(virtual_stage, microbatch)] = true;
-                    }
-                    Pass::BackwardWeight => {}
+                for slot in together {
+                    done.add(placed(slot));
+                    passes.push(placed(slot));
                 }
-                passes.push(StagePass {
-                    pass,
-                    virtual_stage,
-                    microbatch,
-                });
-                next[stage as usize] += 1;
+                *at += together.len();
                 moves = true;
             }
         }
     }
     passes
+}
+
+/// Passes that are done, `[virtual stage × microbatch]`.
+struct Done {
+    forward: Vec<bool>,
+    backward: Vec<bool>,
+    last: u32,
+    microbatches: u32,
+}
+
+impl Done {
+    fn of(pipeline: PipelineSize) -> Self {
+        let stages = pipeline.stages * pipeline.chunks;
+        let count = (stages * pipeline.microbatches) as usize;
+        Self {
+            forward: vec![false; count],
+            backward: vec![false; count],
+            last: stages - 1,
+            microbatches: pipeline.microbatches,
+        }
+    }
+
+    fn at(&self, virtual_stage: u32, microbatch: u32) -> usize {
+        (virtual_stage * self.microbatches + microbatch) as usize
+    }
+
+    /// Whether a pass has what it waits for from other virtual stages.
+    fn feeds(&self, pass: StagePass) -> bool {
+        let (virtual_stage, microbatch) = (pass.virtual_stage, pass.microbatch);
+        match pass.pass {
+            Pass::Forward => {
+                virtual_stage == 0 || self.forward[self.at(virtual_stage - 1, microbatch)]
+            }
+            Pass::Backward | Pass::BackwardInput => {
+                virtual_stage == self.last || self.backward[self.at(virtual_stage + 1, microbatch)]
+            }
+            Pass::BackwardWeight => true,
+        }
+    }
+
+    fn add(&mut self, pass: StagePass) {
+        let at = self.at(pass.virtual_stage, pass.microbatch);
+        match pass.pass {
+            Pass::Forward => self.forward[at] = true,
+            Pass::Backward | Pass::BackwardInput => self.backward[at] = true,
+            Pass::BackwardWeight => {}
+        }
+    }
 }
 
 /// Static orders that were made, each once.
@@ -123,12 +151,15 @@ mod tests {
     #[test]
     fn every_pass_comes_behind_those_that_it_waits_for() {
         for &schedule in PipelineSchedule::ALL {
-            let chunks = if schedule == PipelineSchedule::Interleaved {
-                3
-            } else {
-                1
+            let chunks = match schedule.chunks() {
+                (fewest, u32::MAX) => fewest + 1,
+                (fewest, _) => fewest,
             };
             for (stages, microbatches) in [(1, 1), (2, 5), (4, 3), (4, 8), (5, 11)] {
+                if schedule.pairs_passes() && microbatches < 2 * stages {
+                    continue;
+                }
+                let placement = Placement::new(schedule, stages);
                 let pipeline = PipelineSize {
                     stages,
                     chunks,
@@ -159,12 +190,13 @@ mod tests {
                     order(schedule, pipeline, stage, &mut slots);
                     let own = passes
                         .iter()
-                        .filter(|it| it.virtual_stage % stages == stage);
+                        .filter(|it| placement.stage(it.virtual_stage) == stage);
                     let own: Vec<Slot> = own
                         .map(|it| Slot {
                             pass: it.pass,
                             microbatch: it.microbatch,
                             chunk: it.virtual_stage / stages,
+                            beside_next: it.beside_next,
                         })
                         .collect();
                     assert_eq!(own, slots, "{schedule} {pipeline:?} stage {stage}");

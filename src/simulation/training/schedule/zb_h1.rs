@@ -7,11 +7,7 @@ pub(super) fn order(pipeline: PipelineSize, stage: u32, slots: &mut Vec<Slot>) {
     let warmup = microbatches.min(pipeline.stages - 1 - stage);
     // A stage may put off as many weight gradients as it holds fewer activations than the first.
     let delay = stage.min(microbatches);
-    let slot = |pass, microbatch| Slot {
-        pass,
-        microbatch,
-        chunk: 0,
-    };
+    let slot = |pass, microbatch| Slot::of(pass, microbatch, 0);
     let mut weights = 0;
     slots.extend((0..warmup).map(|microbatch| slot(Pass::Forward, microbatch)));
     for microbatch in 0..microbatches {

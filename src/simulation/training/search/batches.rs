@@ -8,11 +8,12 @@ use crate::simulation::Layout;
 use crate::simulation::training::bounds::stage::{Middle, PricedLayers, Replicated};
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{Batch, Fit, Repeats};
-use crate::simulation::training::layout::{Pipeline, Shards};
+use crate::simulation::training::layout::Pipeline;
 use crate::simulation::training::limits;
 use crate::simulation::training::passes::layer_costs;
 use crate::simulation::training::pipeline::send_cost;
 use crate::simulation::training::schedule::PipelineSize;
+use crate::simulation::training::shards::Shards;
 use crate::simulation::training::work::ModelWork;
 use crate::stack::{Recompute, ZeroStage};
 use crate::units::SimDuration;
@@ -53,7 +54,7 @@ impl Search<'_> {
             let mut layout = self
                 .options
                 .layout(&groups, micro_batch, pipeline, Shards::NONE);
-            let passes = limits::check_passes(microbatches, groups.pp, pipeline.vpp);
+            let passes = limits::check_pipeline(&layout);
             if self.refused.keep(passes).is_none() {
                 continue;
             }
@@ -79,13 +80,18 @@ impl Search<'_> {
         }
     }
 
-    /// Layers of a layout that recomputes nothing; interleaving hides communication that a plain pipeline waits for.
+    /// Layers of a layout that recomputes nothing; several chunks, and pairs of passes, hide communication that a plain
+    /// pipeline waits for.
     pub(super) fn priced(
         &mut self,
         (at, micro_batch): (u32, u32),
         layout: &Layout,
     ) -> Option<Rc<PricedLayers>> {
-        let key = (at, micro_batch, layout.vpp > 1);
+        let key = (
+            at,
+            micro_batch,
+            (layout.vpp > 1, layout.schedule.pairs_passes()),
+        );
         if let Some(known) = self.priced.get(&key) {
             return Some(Rc::clone(known));
         }

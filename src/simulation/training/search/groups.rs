@@ -6,8 +6,9 @@ use super::opened::{LeastStages, Opened, Sampled};
 use super::{MOST_TOKENS, Node, Search};
 use crate::simulation::training::bounds::group::GroupBound;
 use crate::simulation::training::fit::{self, Batch, Fit, Repeats};
-use crate::simulation::training::layout::{Groups, Pipeline, Shards};
+use crate::simulation::training::layout::{Groups, Pipeline};
 use crate::simulation::training::memory;
+use crate::simulation::training::shards::Shards;
 use crate::units::SimDuration;
 
 impl Search<'_> {
@@ -155,7 +156,7 @@ impl Search<'_> {
     }
 
     /// Stages that hold no more than any other with these groups and any schedule, by their shards, the most sharded
-    /// first. 1F1B has the fewest microbatches in flight, and chunks of a stage are held together.
+    /// first.
     pub(super) fn least_stages(&mut self, at: u32) -> Option<Rc<LeastStages>> {
         if let Some(known) = self.least_stages.get(&at) {
             return Some(Rc::clone(known));
@@ -165,12 +166,8 @@ impl Search<'_> {
         let mut found = LeastStages::default();
         for shards in self.options.shards(&groups).ok()?.into_iter().rev() {
             let from = found.all.len();
-            for layers_per_stage in &pipelines.on_stages {
-                let pipeline = Pipeline {
-                    layers_per_stage: layers_per_stage.clone(),
-                    ..Pipeline::default()
-                };
-                let layout = self.options.layout(&groups, 1, &pipeline, shards);
+            for pipeline in &pipelines.least {
+                let layout = self.options.layout(&groups, 1, pipeline, shards);
                 let work = self.source.work(self.scenario, &layout);
                 let stages = memory::Stages::of(self.scenario, &layout, &work);
                 found.all.push(stages);

@@ -7,9 +7,11 @@ use itertools::Itertools;
 
 use crate::simulation::Layout;
 use crate::simulation::training::bounds::group::{Filling, GroupBound};
-use crate::simulation::training::layout::{Pipeline, Shards};
+use crate::simulation::training::layout::Pipeline;
 use crate::simulation::training::memory;
+use crate::simulation::training::shards::Shards;
 use crate::simulation::training::work::ModelWork;
+use crate::stack::PipelineSchedule;
 
 /// Groups whose microbatches are looked at.
 pub(super) struct Opened {
@@ -37,23 +39,35 @@ pub(super) struct LeastStages {
 #[derive(Debug)]
 pub(super) struct Pipelines {
     pub(super) all: Vec<Pipeline>,
-    /// Layers of each stage, all chunks together, each distribution once.
-    pub(super) on_stages: Vec<Vec<u32>>,
+    /// Pipelines that hold no more than any other with the same layers on the same stages, each once.
+    pub(super) least: Vec<Pipeline>,
     pub(super) fillings: Vec<Filling>,
 }
 
 impl Pipelines {
     pub(super) fn of(all: Vec<Pipeline>, pp: u32) -> Self {
-        let on_stages = |pipeline: &Pipeline| -> Vec<u32> {
-            let list = &pipeline.layers_per_stage;
-            let of = |stage| list.iter().skip(stage).step_by(pp as usize).sum();
-            let stages = if list.is_empty() { 0 } else { pp as usize };
-            (0..stages).map(of).collect()
-        };
         Self {
-            on_stages: all.iter().map(on_stages).unique().collect(),
+            least: all.iter().map(|it| least(it, pp)).unique().collect(),
             fillings: Filling::of(&all, pp),
             all,
         }
+    }
+}
+
+/// The pipeline that holds least of those with the same layers on the same stages: 1F1B, which has the fewest
+/// microbatches in flight and holds all chunks together; ZB-V where the first stage has both ends.
+fn least(pipeline: &Pipeline, pp: u32) -> Pipeline {
+    if pipeline.schedule.is_v() {
+        return Pipeline {
+            schedule: PipelineSchedule::ZbV,
+            ..pipeline.clone()
+        };
+    }
+    let list = &pipeline.layers_per_stage;
+    let of = |stage| list.iter().skip(stage).step_by(pp as usize).sum();
+    let stages = if list.is_empty() { 0 } else { pp as usize };
+    Pipeline {
+        layers_per_stage: (0..stages).map(of).collect(),
+        ..Pipeline::default()
     }
 }

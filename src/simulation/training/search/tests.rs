@@ -46,9 +46,10 @@ const MODELS: [(&str, u32); 11] = [
     ("t5-large", 0),
     ("dit-xl-2", 0),
 ];
-const STACKS: [&str; 6] = [
+const STACKS: [&str; 7] = [
     "current",
     "current",
+    "zero-bubble",
     "torchtitan",
     "megatron-2023",
     "megatron-2021",
@@ -84,10 +85,9 @@ fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
     let sizes = [1, 1, 1, 2, 2, 3, 4, 8];
     let batch = job.workload.global_batch;
     let schedule = draws.of(PipelineSchedule::ALL);
-    let vpp = if schedule == PipelineSchedule::Interleaved {
-        2 + draws.below(3) as u32
-    } else {
-        1
+    let vpp = match schedule.chunks() {
+        (fewest, u32::MAX) => fewest + draws.below(3) as u32,
+        (fewest, _) => fewest,
     };
     let moe = job
         .model
