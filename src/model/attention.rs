@@ -6,7 +6,7 @@ use crate::model::residual::norm_passes;
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
 use crate::model::window::Sight;
-use crate::model::{CommGroup, CommOp, Mla, Module, Operator};
+use crate::model::{CommGroup, CommOp, CpExchange, Mla, Module, Operator};
 
 /// Query, key and value in one product, and rotary positions.
 pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
@@ -262,7 +262,7 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, keys: Keys) {
             u64::from(network.head_dim),
         ),
     };
-    let score = Score {
+    let own = Score {
         batch: u64::from(share.shard.micro_batch),
         heads,
         kv_heads,
@@ -273,7 +273,7 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, keys: Keys) {
         causal: keys.causal,
         window: keys.window,
     };
-    context_exchange(layer, share, &score);
+    let score = context_exchange(layer, share, own);
     let kept_kv_heads = if share.shard.fusion.grouped_attention {
         kv_heads
     } else {
@@ -296,6 +296,7 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, keys: Keys) {
             unfused_attention(layer, share, &score);
         }
     });
+    exchange_back(layer, share, &score);
     let output = share.tokens * heads * dim_v;
     layer.keep_attention_output(output * element);
     layer.model_flops(score.fused(false).flops().get());
@@ -373,20 +374,81 @@ fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
     layer.transient(2 * bytes);
 }
 
-/// Ring exchange of keys and values among context-parallel ranks behind the attention kernels, and of
-/// their gradients backwards (arXiv 2310.01889; Megatron).
-fn context_exchange(layer: &mut LayerBuilder, share: &Share, score: &Score) {
+/// Exchange of keys and values among context-parallel ranks before attention; gives the attention of a rank.
+///
+/// Around a ring keys and values pass behind the attention kernels, and with their gradients backwards (arXiv
+/// 2310.01889; Megatron). Gathered, they and their gradients are there for the whole sequence (arXiv 2407.21783, section
+/// 3.3.2; `AttnFuncWithCPAndKVAllGather` of Transformer Engine). With Ulysses a rank gets all tokens of 1/cp of the heads
+/// (arXiv 2309.14509).
+fn context_exchange(layer: &mut LayerBuilder, share: &Share, score: Score) -> Score {
+    let cp = u64::from(share.shard.cp);
+    if cp == 1 {
+        return score;
+    }
+    let element = layer.element_bytes();
+    let own = share.tokens * score.kv_heads * (score.dim_qk + score.dim_v) * element;
+    let exchange = |forward, backward, overlappable| Exchange {
+        group: CommGroup::Context,
+        forward: Some(forward),
+        backward: Some(backward),
+        overlappable,
+    };
+    match share.shard.cp_exchange {
+        CpExchange::Ring => {
+            let (forward, backward) =
+                ((CommOp::RingExchange, own), (CommOp::RingExchange, 2 * own));
+            layer.exchange(exchange(forward, backward, true));
+            layer.transient(cp.min(4) * own);
+            score
+        }
+        CpExchange::AllGather => {
+            let (forward, backward) = (
+                (CommOp::AllGather, cp * own),
+                (CommOp::ReduceScatter, cp * own),
+            );
+            layer.exchange(exchange(forward, backward, false));
+            layer.transient(2 * cp * own);
+            score
+        }
+        CpExchange::Ulysses => {
+            let all = own + share.tokens * score.heads * score.dim_qk * element;
+            let passed = (CommOp::AllToAll, all);
+            layer.exchange(exchange(passed, passed, false));
+            layer.transient(all);
+            Score {
+                heads: score.heads / cp,
+                kv_heads: score.kv_heads / cp,
+                seq_q: share.seq_len,
+                ..score
+            }
+        }
+    }
+}
+
+/// Exchange behind the attention of a rank: with Ulysses of its output, and where keys and values were gathered, they
+/// again for the backward pass.
+fn exchange_back(layer: &mut LayerBuilder, share: &Share, score: &Score) {
     let cp = u64::from(share.shard.cp);
     if cp == 1 {
         return;
     }
     let element = layer.element_bytes();
-    let own = share.tokens * score.kv_heads * (score.dim_qk + score.dim_v) * element;
+    let (forward, backward) = match share.shard.cp_exchange {
+        CpExchange::Ring => return,
+        CpExchange::AllGather => {
+            let own = share.tokens * score.kv_heads * (score.dim_qk + score.dim_v) * element;
+            (None, Some((CommOp::AllGather, cp * own)))
+        }
+        CpExchange::Ulysses => {
+            let output = share.tokens * cp * score.heads * score.dim_v * element;
+            let passed = Some((CommOp::AllToAll, output));
+            (passed, passed)
+        }
+    };
     layer.exchange(Exchange {
         group: CommGroup::Context,
-        forward: Some((CommOp::RingExchange, own)),
-        backward: Some((CommOp::RingExchange, 2 * own)),
-        overlappable: true,
+        forward,
+        backward,
+        overlappable: false,
     });
-    layer.transient(cp.min(4) * own);
 }

@@ -250,7 +250,7 @@ impl LayerBuilder {
             overlappable,
         };
         if let Some(forward) = forward {
-            if forward.0 == CommOp::AllToAll {
+            if group == CommGroup::Expert && forward.0 == CommOp::AllToAll {
                 self.delivered += forward.1;
             }
             self.push_forward(comm(forward));

@@ -27,6 +27,7 @@ pub(crate) fn lower(model: &Model, shard: &Shard) -> LoweredModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CpExchange;
     use std::num::NonZeroU32;
 
     use crate::model::{
@@ -150,6 +151,7 @@ mod tests {
         Shard {
             tp: 1,
             cp: 1,
+            cp_exchange: CpExchange::Ring,
             ep: 1,
             etp: 1,
             sequence_parallel: false,

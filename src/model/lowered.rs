@@ -1,5 +1,6 @@
 //! Operators, parameters and activations of a model on one rank.
 
+use crate::closed_set;
 use crate::model::{Fusion, Modules, Operator};
 use crate::units::{Bytes, Flops};
 
@@ -22,13 +23,27 @@ pub(crate) struct Format {
     pub low_precision: bool,
 }
 
+closed_set! {
+    /// How context-parallel ranks get the keys and values of one another's tokens.
+    pub enum CpExchange: "context exchange" {
+        /// Blocks go round a ring, each behind the attention to the block before (arXiv 2310.01889).
+        Ring = "ring",
+        /// All are gathered before attention (arXiv 2407.21783, section 3.3.2).
+        AllGather = "all-gather",
+        /// All-to-alls give each rank all tokens of its part of the heads (arXiv 2309.14509).
+        Ulysses = "ulysses",
+    }
+}
+
 /// Sharding of a model, with everything else that shapes one rank's operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shard {
     /// Tensor-parallel ranks; must divide the heads and widths.
     pub tp: u32,
-    /// Context-parallel ranks.
+    /// Context-parallel ranks; with Ulysses they must divide the heads of a tensor-parallel rank.
     pub cp: u32,
+    /// How they get keys and values.
+    pub cp_exchange: CpExchange,
     /// Expert-parallel ranks; must divide the experts.
     pub ep: u32,
     /// Tensor-parallel ranks inside an expert.
@@ -63,6 +78,7 @@ impl Shard {
         Self {
             tp: 1,
             cp: 1,
+            cp_exchange: CpExchange::Ring,
             ep: 1,
             etp: 1,
             sequence_parallel: false,

@@ -35,6 +35,7 @@ pub(crate) use fusion::Fusion;
 pub(crate) use hybrid::{Letter, Recurrence};
 pub(crate) use image::{Diffusion, Patches};
 pub(crate) use lower::lower;
+pub use lowered::CpExchange;
 pub(crate) use lowered::{Format, Kept, LogitBytes, LoweredLayer, Shard, ShardParameters};
 pub(crate) use module::{Module, Modules};
 pub(crate) use operator::{CommGroup, CommOp, Operator};

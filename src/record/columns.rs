@@ -38,6 +38,8 @@ columns! {
             "Data-parallel replicas as used.";
         USED_CP = "used_cp", "1", U64, |r| layout(r, |l| l.cp),
             "Context-parallel ranks as used.";
+        USED_CP_EXCHANGE = "used_cp_exchange", "", Text, |r| name(r.layout().filter(|l| l.cp > 1).map(|l| l.cp_exchange.as_str())),
+            "How context-parallel ranks exchanged keys and values; null with one.";
         USED_EP = "used_ep", "1", U64, |r| layout(r, |l| l.ep),
             "Expert-parallel ranks as used.";
         USED_ETP = "used_etp", "1", U64, |r| layout(r, |l| l.etp),

@@ -4,6 +4,7 @@ use std::ops::AddAssign;
 
 use crate::collective::{Algorithm, CollectiveCost, Protocol};
 use crate::hardware::{AttentionKernel, Precision};
+use crate::model::CpExchange;
 use crate::simulation::TimeShares;
 use crate::simulation::infeasible::Infeasible;
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
@@ -31,6 +32,8 @@ pub struct Layout {
     pub dp: u32,
     /// Context-parallel ranks.
     pub cp: u32,
+    /// Exchange of keys and values among context-parallel ranks; what the stack does where there is one rank.
+    pub cp_exchange: CpExchange,
     /// Expert-parallel ranks.
     pub ep: u32,
     /// Tensor-parallel ranks inside experts.

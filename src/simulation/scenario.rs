@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
-use crate::model::Model;
+use crate::model::{CpExchange, Model};
 use crate::simulation::{Counterfactual, Layout, StepPart};
 use crate::stack::{Host, Overlap, PipelineSchedule, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
@@ -154,6 +154,8 @@ pub struct LayoutRequest {
     pub pp: Option<u32>,
     /// Context-parallel ranks.
     pub cp: Option<u32>,
+    /// Exchange of keys and values among context-parallel ranks; `None`: as the stack does.
+    pub cp_exchange: Option<CpExchange>,
     /// Expert-parallel ranks.
     pub ep: Option<u32>,
     /// Model chunks per pipeline stage.
@@ -194,6 +196,7 @@ impl LayoutRequest {
             tp: Some(layout.tp),
             pp: Some(layout.pp),
             cp: Some(layout.cp),
+            cp_exchange: Some(layout.cp_exchange),
             ep: Some(layout.ep),
             vpp: Some(layout.vpp),
             dp: None,

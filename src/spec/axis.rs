@@ -10,7 +10,7 @@ use crate::catalog::{Catalog as Presets, DEFAULT_PRICES, Kind};
 use crate::closed_set;
 use crate::collective::{CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
-use crate::model::{Family, Model, Module};
+use crate::model::{CpExchange, Family, Model, Module};
 use crate::simulation::RunSettings;
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
@@ -379,6 +379,9 @@ axes! {
     /// Context-parallel ranks.
     Cp = "cp", Parallelism, TRAINING, "1", RANKS, Auto("auto"),
         "[1, 2]";
+    /// How context-parallel ranks get the keys and values of one another's tokens.
+    CpExchange = "cp_exchange", Parallelism, TRAINING, "", Closed(CpExchange::NAMES),
+        Auto("as the stack does");
     /// Expert-parallel ranks.
     Ep = "ep", Parallelism, TRAINING, "1", RANKS, Auto("auto"),
         "[1, 2]";

@@ -122,6 +122,7 @@ fn layout(point: &GridPoint) -> LayoutRequest {
         tp: count(point, Axis::Tp),
         pp: count(point, Axis::Pp),
         cp: count(point, Axis::Cp),
+        cp_exchange: named(point, Axis::CpExchange),
         ep: count(point, Axis::Ep),
         vpp: count(point, Axis::Vpp),
         dp: count(point, Axis::Dp),

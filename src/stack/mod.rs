@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::data_table::{ValueKind, data_table};
 use crate::hardware::AttentionKernel;
-use crate::model::{Fusion, Modules};
+use crate::model::{CpExchange, Fusion, Modules};
 use crate::units::{Bytes, SimDuration};
 
 data_table! {
@@ -49,6 +49,8 @@ data_table! {
         fp8_recipe: LowPrecisionRecipe,
         /// Which tokens an encoder's head turns into logits; default: all.
         encoder_head: EncoderHead = EncoderHead::AllTokens,
+        /// How context-parallel ranks exchange keys and values unless the spec says otherwise; default: ring.
+        cp_exchange: CpExchange = CpExchange::Ring,
         /// How tokens get to their experts; default: all-to-all.
         expert_dispatch: ExpertDispatch = ExpertDispatch::AllToAll,
         /// Fractions of the GPU's rates that its kernels reach.
@@ -124,6 +126,8 @@ data_table! {
         schedules: Vec<PipelineSchedule> = PipelineSchedule::ALL.to_vec(),
         /// ZeRO stages; default: all.
         zero: Vec<ZeroStage> = ZeroStage::ALL.to_vec(),
+        /// Exchanges among context-parallel ranks; default: all.
+        cp_exchange: Vec<CpExchange> = CpExchange::ALL.to_vec(),
         /// Whether ZeRO-3 may shard inside groups of replicas that hold copies of one another (HSDP); default: false.
         hybrid_sharding: bool = false,
         /// Recomputation; default: all.
@@ -140,6 +144,7 @@ impl Offers {
             groups: ModelGroup::ALL.to_vec(),
             schedules: PipelineSchedule::ALL.to_vec(),
             zero: ZeroStage::ALL.to_vec(),
+            cp_exchange: CpExchange::ALL.to_vec(),
             hybrid_sharding: false,
             recompute: Recompute::ALL.to_vec(),
             sequence_parallel: true,

@@ -3,8 +3,8 @@
 use crate::closed_set::UnknownName;
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::Modules;
-use crate::stack::{GradientPrecision, Recompute, SelectiveRecompute, ZeroStage};
+use crate::model::{CpExchange, Modules};
+use crate::stack::{GradientPrecision, PipelineSchedule, Recompute, SelectiveRecompute, ZeroStage};
 use crate::units::{Bytes, Power, QuantityError};
 
 use super::case::{MemoryMeasure, Score};
@@ -137,6 +137,8 @@ names!(
     Score,
     SelectiveRecompute,
     ZeroStage,
+    CpExchange,
+    PipelineSchedule,
 );
 
 /// A name that makes the row unsupported, not the file faulty, where the simulator does not know it.

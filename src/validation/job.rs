@@ -1,9 +1,9 @@
 //! Typed columns of a row's training job.
 
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::Modules;
-use crate::simulation::{LayoutRequest, Unstated};
-use crate::stack::{RecipeChange, Recompute, ZeroStage};
+use crate::model::{CpExchange, Modules};
+use crate::simulation::{LayoutRequest, Unstated, ZeroGroup};
+use crate::stack::{PipelineSchedule, RecipeChange, Recompute, ZeroStage};
 use crate::units::Power;
 
 use super::case::Score;
@@ -57,9 +57,12 @@ columns! {
         pp: Option<u32>,
         vpp: Option<u32>,
         cp: Option<u32>,
+        cp_exchange: Option<CpExchange>,
         ep: Option<u32>,
         dp: Option<u32>,
         zero: Option<ZeroStage>,
+        zero_group: Option<u32>,
+        schedule: Option<PipelineSchedule>,
         recompute: Option<Stated<Recompute>>,
         recompute_modules: Option<Modules>,
         recompute_layers: Option<u32>,
@@ -101,6 +104,7 @@ impl JobRow {
             tp: self.tp,
             pp: self.pp,
             cp: self.cp,
+            cp_exchange: self.cp_exchange,
             ep: self.ep,
             // Interleaving that is not stated means something only where there are stages.
             vpp: if self.pp == Some(1) {
@@ -115,6 +119,8 @@ impl JobRow {
             } else {
                 self.zero
             },
+            zero_group: self.zero_group.map(ZeroGroup::Ranks),
+            schedule: self.schedule,
             sequence_parallel: self.sequence_parallel,
             attention: self.attention.as_deref().and_then(|name| name.parse().ok()),
             recompute_layers: self.recompute_layers,

@@ -6,7 +6,7 @@ mod zero;
 use itertools::Itertools;
 
 use crate::hardware::AttentionKernel;
-use crate::model::Transformer;
+use crate::model::{CpExchange, Transformer};
 use crate::simulation::training::shards::Shards;
 use crate::simulation::training::{limits, request, stage_layers};
 use crate::simulation::{Infeasible, Layout, TrainingScenario, Unstated};
@@ -194,6 +194,40 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// Exchange among so many context-parallel ranks: as asked, else as the stack does.
+    fn cp_exchange(&self, cp: u32) -> CpExchange {
+        let usual = self.scenario.stack.cp_exchange;
+        match self.scenario.layout.cp_exchange {
+            Some(asked) if cp > 1 => asked,
+            Some(_) | None => usual,
+        }
+    }
+
+    /// Checks that Ulysses divides the heads, and those of keys and values, that a tensor-parallel rank has.
+    fn check_heads(&self, network: &Transformer, tp: u32, cp: u32) -> Result<(), Infeasible> {
+        if cp == 1 || self.cp_exchange(cp) != CpExchange::Ulysses {
+            return Ok(());
+        }
+        let key_heads = if network.mla.is_some() {
+            network.heads
+        } else {
+            network.kv_heads
+        };
+        for (heads, what) in [
+            (network.heads, "attention heads"),
+            (key_heads, "heads of keys and values"),
+        ] {
+            let held = heads.div_ceil(tp);
+            if !held.is_multiple_of(cp) {
+                return Err(Infeasible::Indivisible {
+                    what: format!("{held} {what} of a tensor-parallel rank"),
+                    by: format!("cp {cp}, as cp_exchange ulysses needs"),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Data-parallel replicas that are left beside the groups of the dense layers.
     fn replicas(&self, tp: u32, cp: u32, pp: u32) -> Result<u32, Infeasible> {
         let scenario = self.scenario;
@@ -227,6 +261,7 @@ impl<'a> Options<'a> {
                     by: format!("2 × cp {cp}"),
                 });
             }
+            self.check_heads(network, tp, cp)?;
         }
         let batch = scenario.workload.global_batch;
         if !batch.is_multiple_of(dp) {
@@ -475,6 +510,7 @@ impl<'a> Options<'a> {
             pp,
             dp,
             cp,
+            cp_exchange: self.cp_exchange(cp),
             ep,
             etp,
             vpp: pipeline.vpp,

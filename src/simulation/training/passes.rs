@@ -247,7 +247,7 @@ impl Costing<'_> {
                     SimDuration::from_picos(kernels.attention.as_picos() / size * (size - 1));
                 busy.saturating_sub(hidden).max(price.latency)
             }
-            CommOp::AllToAll if self.overlaps_experts(groups) => {
+            CommOp::AllToAll if group == CommGroup::Expert && self.overlaps_experts(groups) => {
                 // A pass has two of them.
                 self.hide(cost, busy, kernels.busy.scaled(0.5))
             }
@@ -371,3 +371,6 @@ pub(super) fn stream(scenario: &TrainingScenario, bytes: u64) -> SimDuration {
     let fraction = gpu.rates.memory_fraction * scenario.stack.kernels.memory;
     Bytes::new(bytes) / gpu.memory_bandwidth.scaled(fraction)
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,6 +179,9 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     if let Some(zero) = zero {
         offered(stack, ("zero", zero, &offers.zero), None)?;
     }
+    if let Some(exchange) = layout.cp_exchange {
+        offered(stack, ("cp_exchange", exchange, &offers.cp_exchange), None)?;
+    }
     if let Some(recompute) = layout.recompute.or_else(|| named_recomputation(scenario)) {
         offered(stack, ("recompute", recompute, &offers.recompute), None)?;
     }

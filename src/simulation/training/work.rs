@@ -89,6 +89,7 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
     Shard {
         tp: layout.tp,
         cp: layout.cp,
+        cp_exchange: layout.cp_exchange,
         ep: layout.ep,
         etp: layout.etp,
         sequence_parallel: layout.sequence_parallel,

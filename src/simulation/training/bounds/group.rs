@@ -1,6 +1,6 @@
 //! Lower bound on the step of any layout with given groups and microbatch, before kernels and prices are known.
 
-use crate::model::CommOp;
+use crate::model::{CommGroup, CommOp};
 use crate::simulation::training::bounds::floor::{LeastLayer, LeastPass, LeastWork};
 use crate::simulation::training::fit::Repeats;
 use crate::simulation::training::layout::{Groups, Pipeline};
@@ -313,11 +313,14 @@ impl Costing<'_> {
                     rings.push(busy * (size - 1.0));
                     0.0
                 }
-                CommOp::AllToAll => {
+                CommOp::AllToAll if it.group == CommGroup::Expert => {
                     let sent = copies_sent(self.scenario, self.layout, self.pricing, groups);
                     busy * sent * self.hidden_at_least(true)
                 }
-                CommOp::AllReduce | CommOp::AllGather | CommOp::ReduceScatter => {
+                CommOp::AllReduce
+                | CommOp::AllGather
+                | CommOp::ReduceScatter
+                | CommOp::AllToAll => {
                     if it.overlappable {
                         let first = busy / size;
                         first + (busy - first) * self.hidden_at_least(false)

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::model::Architecture;
+use crate::model::{Architecture, CpExchange};
 use crate::simulation::random::{GOLDEN, mixed};
 use crate::simulation::training::cache::Served;
 use crate::simulation::training::request;
@@ -271,6 +271,9 @@ fn no_bound_is_above_the_step() {
         let mut draws = Draws(mixed(number));
         for _ in 0..60 {
             job.layout = pinned(&mut draws, &job);
+            let exchange = draws.of(CpExchange::ALL);
+            let offered = job.stack.offers.cp_exchange.contains(&exchange);
+            job.layout.cp_exchange = offered.then_some(exchange);
             let Some((bounds, choice)) = bounds(&job, &mut scratch) else {
                 continue;
             };

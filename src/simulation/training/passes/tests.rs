@@ -1,0 +1,131 @@
+//! Exchanges of context parallelism: bytes, what is hidden, memory, limits.
+
+use crate::catalog::Catalog;
+use crate::collective::{Algorithm, CollectiveAlgorithm};
+use crate::model::CpExchange;
+use crate::simulation::{
+    Infeasible, LayoutRequest, Scratch, StepPart, StepReport, TrainingScenario, simulate_training,
+};
+use crate::stack::{Recompute, ZeroStage};
+use crate::units::Bytes;
+
+/// A job of A100s, one replica over `cp` ranks, whose all-reduces are rings.
+fn job(stack: &str, cp: u32, seq_len: u32, exchange: Option<CpExchange>) -> TrainingScenario {
+    let catalog = Catalog::builtin();
+    let mut gpu = (*catalog.gpus["a100-80gb-sxm"]).clone();
+    gpu.memory = Bytes::gib(1000);
+    let mut job = TrainingScenario::new(
+        catalog.models["llama3-8b"].clone(),
+        gpu,
+        catalog.clusters["dgx-a100"].clone(),
+        catalog.stacks[stack].clone(),
+    );
+    (job.gpus, job.workload.global_batch) = (cp, 1);
+    job.workload.seq_len = seq_len;
+    job.communication.collective = Some(Algorithm::BuiltIn(CollectiveAlgorithm::Ring));
+    job.layout = LayoutRequest {
+        tp: Some(1),
+        pp: Some(1),
+        cp: Some(cp),
+        cp_exchange: exchange,
+        micro_batch: Some(1),
+        recompute: Some(Recompute::None),
+        zero: Some(ZeroStage::Z1),
+        ..LayoutRequest::default()
+    };
+    job
+}
+
+fn run(job: &TrainingScenario) -> Result<StepReport, Infeasible> {
+    simulate_training(job, &mut Scratch::default())
+}
+
+fn step(cp: u32, seq_len: u32, exchange: CpExchange) -> StepReport {
+    run(&job("megatron-2025", cp, seq_len, Some(exchange))).expect("it runs")
+}
+
+// Llama 3 8B has 32 layers with 32 heads of 128, 8 of them for keys and values. A rank has 4096/c tokens, K = 2·8·128·2 bytes
+// of keys and values of each, and Q = 32·128·2 of queries, as of the output.
+// Ring: keys and values go round c − 1 ranks forward, with their gradients backward: 3(c − 1)K. All-gather: (c − 1)K forward;
+// backward gathered again, and their gradients scattered: 3(c − 1)K, too. Ulysses: all but 1/c of 2Q + K each way.
+// Beside that gradients are scattered and parameters gathered, 2 bytes each, over all ranks.
+#[test]
+fn bytes_of_each_exchange_are_those_of_the_closed_forms() {
+    let weights = 32.0 * (4096.0 * 6144.0 + 4096.0 * 4096.0 + 3.0 * 4096.0 * 14336.0)
+        + 2.0 * 128_256.0 * 4096.0
+        + 65.0 * 4096.0;
+    let (keys, queries) = (2.0 * 8.0 * 128.0 * 2.0, 32.0 * 128.0 * 2.0);
+    for cp in [2, 4, 8] {
+        let c = f64::from(cp);
+        let passed_on = (c - 1.0) / c;
+        let tokens = 4096.0 / c;
+        for exchange in CpExchange::ALL {
+            let each = match exchange {
+                CpExchange::Ring | CpExchange::AllGather => 3.0 * (c - 1.0) * keys,
+                CpExchange::Ulysses => 2.0 * passed_on * (2.0 * queries + keys),
+            };
+            let expected = 32.0 * tokens * each + 2.0 * weights * 2.0 * passed_on;
+            let network = step(cp, 4096, *exchange).network;
+            let sent = network.intra_node.as_f64() + network.inter_node.as_f64();
+            let ratio = sent / expected;
+            assert!((ratio - 1.0).abs() < 3e-6, "cp {cp} {exchange}: {ratio}");
+        }
+    }
+}
+
+// Attention over 64 Ki tokens takes longer than a block's way around the ring, which it hides but for latencies; what is
+// gathered, and what Ulysses exchanges, is waited for.
+#[test]
+fn a_ring_hides_behind_long_attention_and_the_others_do_not() {
+    let waits = |exchange| step(4, 65_536, exchange).shares[StepPart::CpComm];
+    let ring = waits(CpExchange::Ring);
+    for other in [CpExchange::AllGather, CpExchange::Ulysses] {
+        assert!(
+            waits(other) > ring * 4,
+            "{other}: {:?} {ring:?}",
+            waits(other)
+        );
+    }
+}
+
+// All heads of a part of the tokens, or all tokens of a part of the heads: the same products, and the same work.
+#[test]
+fn every_exchange_computes_the_same() {
+    let of = |exchange| {
+        let step = step(4, 8192, exchange);
+        (step.hardware_flops.get(), step.memory.activations)
+    };
+    let (flops, ring) = of(CpExchange::Ring);
+    for other in [CpExchange::AllGather, CpExchange::Ulysses] {
+        let (same, _) = of(other);
+        assert!((same / flops - 1.0).abs() < 1e-9, "{other}: {same} {flops}");
+    }
+    // Keys and values of all tokens stand beside the layer that runs.
+    assert!(of(CpExchange::AllGather).1 >= ring);
+}
+
+#[test]
+fn the_exchange_is_the_stacks_unless_another_is_asked_for() {
+    let used = |stack| {
+        let report = run(&job(stack, 2, 4096, None)).expect("it runs");
+        report.layout.cp_exchange
+    };
+    assert_eq!(used("megatron-2025"), CpExchange::Ring);
+    assert_eq!(used("torchtitan"), CpExchange::AllGather);
+}
+
+#[test]
+fn exchanges_that_do_not_go_are_refused() {
+    let refused = |job: &TrainingScenario| run(job).expect_err("it cannot run").to_string();
+    let ulysses = Some(CpExchange::Ulysses);
+    let told = refused(&job("megatron-2025", 16, 4096, ulysses));
+    assert!(
+        told.contains("8 heads of keys and values") && told.contains("cp 16"),
+        "{told}"
+    );
+    let told = refused(&job("megatron-2023", 2, 4096, ulysses));
+    assert!(
+        told.contains("megatron-2023") && told.contains("cp_exchange ulysses"),
+        "{told}"
+    );
+}
