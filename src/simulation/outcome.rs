@@ -181,6 +181,24 @@ pub struct StepReport {
 }
 
 impl StepReport {
+    /// The faster of two steps, which took the effort of both; of equal ones this.
+    pub(crate) fn or_faster(self, other: Self) -> Self {
+        let (tried, events) = (
+            self.layouts_tried + other.layouts_tried,
+            self.events + other.events,
+        );
+        let faster = if other.step_time() < self.step_time() {
+            other
+        } else {
+            self
+        };
+        Self {
+            layouts_tried: tried,
+            events,
+            ..faster
+        }
+    }
+
     /// Time of one step.
     pub fn step_time(&self) -> SimDuration {
         self.shares.total()

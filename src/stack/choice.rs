@@ -104,6 +104,9 @@ closed_set! {
         ZbH2 = "zb-h2",
         /// The same on two chunks per stage in a V, with the memory of 1F1B (arXiv 2405.15362).
         ZbV = "zb-v",
+        /// From either end of the pipeline at once, on two copies of every stage, forward and backward passes in pairs
+        /// (arXiv 2412.19437, section 3.2.1).
+        DualPipe = "dualpipe",
         /// DualPipe cut in half: two chunks per stage in a V, forward and backward passes in pairs (deepseek-ai/DualPipe).
         DualPipeV = "dualpipe-v",
     }
@@ -114,15 +117,16 @@ impl PipelineSchedule {
     pub(crate) const fn splits_backward(self) -> bool {
         match self {
             Self::GPipe | Self::OneFOneB | Self::Interleaved => false,
-            Self::ZbH1 | Self::ZbH2 | Self::ZbV | Self::DualPipeV => true,
+            Self::ZbH1 | Self::ZbH2 | Self::ZbV | Self::DualPipe | Self::DualPipeV => true,
         }
     }
 
-    /// Whether a stage has its second chunk on the way back: the first stage has the first and the last layers.
+    /// Whether a stage has its second chunk on the way back: the first stage has the first and the last layers. DualPipe's
+    /// two copies are two chunks of half as many stages.
     pub(crate) const fn is_v(self) -> bool {
         match self {
             Self::GPipe | Self::OneFOneB | Self::Interleaved | Self::ZbH1 | Self::ZbH2 => false,
-            Self::ZbV | Self::DualPipeV => true,
+            Self::ZbV | Self::DualPipe | Self::DualPipeV => true,
         }
     }
 
@@ -135,7 +139,7 @@ impl PipelineSchedule {
             | Self::ZbH1
             | Self::ZbH2
             | Self::ZbV => false,
-            Self::DualPipeV => true,
+            Self::DualPipe | Self::DualPipeV => true,
         }
     }
 
@@ -144,7 +148,7 @@ impl PipelineSchedule {
         match self {
             Self::GPipe | Self::OneFOneB | Self::ZbH1 | Self::ZbH2 => (1, 1),
             Self::Interleaved => (2, u32::MAX),
-            Self::ZbV | Self::DualPipeV => (2, 2),
+            Self::ZbV | Self::DualPipe | Self::DualPipeV => (2, 2),
         }
     }
 

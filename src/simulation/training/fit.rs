@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::simulation::training::dual_pipe::unfolded;
 use crate::simulation::training::memory::{self, Load};
 use crate::simulation::training::stage_layers;
 use crate::simulation::training::work::{ModelWork, WorkSource};
@@ -182,7 +183,8 @@ impl Roomiest {
 }
 
 /// Layout in the words of its axes: `tp 8, pp 4, dp 2, micro batch 1, zero 1, recompute none`.
-fn in_words(layout: &Layout) -> String {
+fn in_words(played: &Layout) -> String {
+    let layout = unfolded(played);
     let optional = |name: &str, size: u32| match size {
         1 => String::new(),
         size => format!(", {name} {size}"),

@@ -97,7 +97,9 @@ impl<'a> Options<'a> {
             for cp in self.context(tp) {
                 for pp in self.stages(u64::from(tp) * u64::from(cp)) {
                     if let Some(dp) = faults.keep(self.replicas(tp, cp, pp)) {
-                        for (ep, etp) in faults.keep(self.experts(tp * cp * dp)).unwrap_or_default()
+                        for (ep, etp) in faults
+                            .keep(self.experts(tp * cp * dp / self.halves(pp)))
+                            .unwrap_or_default()
                         {
                             let with = |sequence_parallel| Groups {
                                 tp,
@@ -263,14 +265,32 @@ impl<'a> Options<'a> {
             }
             self.check_heads(network, tp, cp)?;
         }
+        let halves = self.halves(pp);
+        if !dp.is_multiple_of(halves) {
+            return Err(Infeasible::Indivisible {
+                what: format!("{gpus} GPUs"),
+                by: format!("2 × {}", words()),
+            });
+        }
         let batch = scenario.workload.global_batch;
         if !batch.is_multiple_of(dp) {
             return Err(Infeasible::Indivisible {
                 what: format!("global batch {batch}"),
-                by: format!("dp {dp}"),
+                by: match halves {
+                    1 => format!("dp {dp}"),
+                    _ => format!("dp {}, half of it from either end", dp / halves),
+                },
             });
         }
         Ok(dp)
+    }
+
+    /// Pipelines of so many stages that a pipeline of DualPipe is cut into.
+    fn halves(&self, pp: u32) -> u32 {
+        match self.scenario.layout.schedule {
+            Some(PipelineSchedule::DualPipe) if pp > 1 => 2,
+            Some(_) | None => 1,
+        }
     }
 
     /// Expert-parallel ranks, and tensor-parallel ranks inside experts, on the GPUs of a stage.
@@ -438,6 +458,8 @@ impl<'a> Options<'a> {
                 .iter()
                 .copied()
                 .filter(|schedule| schedule.takes_chunks(vpp))
+                // Its stages are cut in half: it is asked for by itself.
+                .filter(|schedule| *schedule != PipelineSchedule::DualPipe)
                 .filter(|schedule| {
                     self.scenario.layout.unstated == Unstated::Fastest || !schedule.is_v()
                 })

@@ -4,6 +4,7 @@
 //! of any GPU, or trains for weeks per step.
 
 use crate::hardware::AttentionKernel;
+use crate::simulation::training::dual_pipe::unfolded;
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::stack::PipelineSchedule;
 use crate::units::SimDuration;
@@ -80,6 +81,9 @@ pub(super) fn check_pipeline(layout: &Layout) -> Result<(), Infeasible> {
         ..
     } = *layout;
     if schedule.pairs_passes() && microbatches / 2 < pp {
+        let Layout {
+            pp, microbatches, ..
+        } = unfolded(layout);
         return Err(Infeasible::Limit(format!(
             "schedule {schedule} with pp {pp} takes {} microbatches or more, there are {microbatches}; lower micro_batch or dp, or raise global_batch",
             2 * u64::from(pp)

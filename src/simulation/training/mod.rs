@@ -7,6 +7,7 @@ mod comm_cost;
 mod costs;
 mod data_parallel_cost;
 mod data_parallel_play;
+mod dual_pipe;
 mod fit;
 mod layout;
 mod limits;
@@ -58,6 +59,21 @@ pub fn simulate_training(
     scratch: &mut Scratch,
 ) -> Result<StepReport, Infeasible> {
     request::check(scenario)?;
+    let found = fastest(scenario, scratch);
+    let Some(paired) = dual_pipe::alternative(scenario) else {
+        return found;
+    };
+    match (found, fastest(&paired, scratch)) {
+        (Ok(own), Ok(paired)) => Ok(own.or_faster(paired)),
+        (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(only),
+        (Err(why), Err(_)) => Err(why),
+    }
+}
+
+/// The fastest layout of a scenario that asks for DualPipe or does without.
+fn fastest(scenario: &TrainingScenario, scratch: &mut Scratch) -> Result<StepReport, Infeasible> {
+    let folded = dual_pipe::folded(scenario)?;
+    let scenario = &*folded;
     let Served {
         source,
         pricing,
@@ -92,6 +108,8 @@ pub(crate) fn stage_memory(
     scratch: &mut Scratch,
 ) -> Result<Vec<MemoryFootprint>, Infeasible> {
     request::check(scenario)?;
+    let folded = dual_pipe::folded(scenario)?;
+    let scenario = &*folded;
     let source = scratch.training.source(scenario);
     let options = Options::of(scenario)?;
     let mut layout = options.first()?;
@@ -122,9 +140,9 @@ pub(crate) fn trace_training(
         timeline,
         ..
     } = scratch.training.serve(scenario)?;
-    let work = source.work(scenario, &report.layout);
-    let trace =
-        StepCosts::of(scenario, &report.layout, &work, pricing)?.trace(pricing, timeline)?;
+    let layout = dual_pipe::played(&report.layout);
+    let work = source.work(scenario, &layout);
+    let trace = StepCosts::of(scenario, &layout, &work, pricing)?.trace(pricing, timeline)?;
     Ok((report, trace))
 }
 
@@ -140,7 +158,7 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
     let per_replica = model_flops(work) * f64::from(layout.tp * layout.cp);
     let passes = samples as f64 / f64::from(layout.micro_batch);
     StepReport {
-        layout: layout.clone(),
+        layout: dual_pipe::unfolded(layout),
         layouts_tried: choice.tried,
         shares: step.device.shares,
         forward: step.device.forward,

@@ -212,6 +212,7 @@ impl Stage {
             | PipelineSchedule::ZbH1
             | PipelineSchedule::ZbH2
             | PipelineSchedule::ZbV
+            | PipelineSchedule::DualPipe
             | PipelineSchedule::DualPipeV => 1,
         };
         Activations {

@@ -16,7 +16,7 @@ fn job(
     let catalog = Catalog::builtin();
     let mut job = TrainingScenario::new(
         catalog.models[model].clone(),
-        catalog.gpus["h200"].clone(),
+        catalog.gpus["h200-sxm"].clone(),
         catalog.clusters["dgx-h100"].clone(),
         catalog.stacks[stack].clone(),
     );
@@ -108,4 +108,51 @@ fn schedules_are_refused_with_a_way_out() {
     chunks.layout.vpp = Some(3);
     let told = refused(&chunks);
     assert!(told.contains("two chunks per stage, vpp is 3"), "{told}");
+}
+
+// Half of the microbatches from either end, on two copies of every stage: what DualPipe cut in half does with half of the
+// stages and twice the replicas, but for the sends between the ranks in the middle. A rank holds two of eight stages,
+// 2 × what it has in a pipeline of eight.
+#[test]
+fn dual_pipe_is_two_halves_that_each_run_in_a_v() {
+    let of = |schedule, pp| {
+        let mut job = job("hai-llm", "llama3-8b", schedule, 16);
+        let mut stack = (*job.stack).clone();
+        stack.offers.schedules = PipelineSchedule::ALL.to_vec();
+        (job.stack, job.layout.pp) = (stack.into(), Some(pp));
+        run(&job).expect("it runs")
+    };
+    let whole = of(PipelineSchedule::DualPipe, 8);
+    let half = of(PipelineSchedule::DualPipeV, 4);
+    let layout = &whole.layout;
+    assert_eq!((layout.pp, layout.dp, layout.vpp), (8, 4, 1));
+    assert_eq!(layout.microbatches, 2 * half.layout.microbatches);
+    assert_eq!(whole.memory.weights, half.memory.weights);
+    assert_eq!(whole.memory.optimizer, half.memory.optimizer);
+    assert_eq!(whole.memory.activations, half.memory.activations);
+    let longer = whole.step_time().as_secs_f64() / half.step_time().as_secs_f64();
+    assert!((1.0..1.05).contains(&longer), "{longer}");
+    let plain = of(PipelineSchedule::OneFOneB, 8);
+    let copies = whole.memory.weights.as_f64() / plain.memory.weights.as_f64();
+    assert!((copies - 2.0).abs() < 0.02, "{copies}");
+}
+
+// Pairs hide exchanges that 1F1B waits for, and leave a smaller bubble.
+#[test]
+fn the_search_takes_dual_pipe_where_a_framework_has_it() {
+    let mut auto = job("hai-llm", "mixtral-8x7b", PipelineSchedule::DualPipe, 32);
+    let asked = run(&auto).expect("it runs");
+    auto.layout.schedule = None;
+    let chosen = run(&auto).expect("it runs");
+    assert!(chosen.step_time() <= asked.step_time());
+    assert_eq!(chosen.layout.schedule, PipelineSchedule::DualPipe);
+    auto.layout.schedule = Some(PipelineSchedule::DualPipe);
+    auto.layout.pp = Some(3);
+    let told = run(&auto)
+        .expect_err("three stages have no halves")
+        .to_string();
+    assert!(
+        told.contains("pp is 3") || told.contains("divided"),
+        "{told}"
+    );
 }

@@ -42,7 +42,9 @@ pub(crate) fn order(
         PipelineSchedule::ZbH1 => zb_h1::order(pipeline, stage, slots),
         PipelineSchedule::ZbH2 => zb_h2::order(pipeline, stage, slots),
         PipelineSchedule::ZbV => zb_v::order(pipeline, stage, slots),
-        PipelineSchedule::DualPipeV => dual_pipe_v::order(pipeline, stage, slots),
+        PipelineSchedule::DualPipe | PipelineSchedule::DualPipeV => {
+            dual_pipe_v::order(pipeline, stage, slots);
+        }
     }
 }
 
@@ -60,7 +62,9 @@ pub(crate) fn in_flight(schedule: PipelineSchedule, pipeline: PipelineSize, stag
         PipelineSchedule::ZbH1 => microbatches.min(stages),
         PipelineSchedule::ZbH2 => zb_h2::in_flight(pipeline),
         PipelineSchedule::ZbV => zb_v::in_flight(pipeline, stage),
-        PipelineSchedule::DualPipeV => dual_pipe_v::in_flight(pipeline),
+        PipelineSchedule::DualPipe | PipelineSchedule::DualPipeV => {
+            dual_pipe_v::in_flight(pipeline)
+        }
         PipelineSchedule::Interleaved => {
             // Once it has begun, each backward pass follows a forward pass.
             (microbatches * chunks).min(interleaved::warmup(pipeline, stage) + 1)

@@ -8,6 +8,8 @@ use crate::stack::PipelineSchedule;
 pub(crate) struct Placement {
     stages: u32,
     is_v: bool,
+    /// Whether the ranks in the middle send to one another where a V turns.
+    turns_by_send: bool,
 }
 
 impl Placement {
@@ -16,6 +18,7 @@ impl Placement {
         Self {
             stages,
             is_v: schedule.is_v(),
+            turns_by_send: matches!(schedule, PipelineSchedule::DualPipe),
         }
     }
 
@@ -46,7 +49,7 @@ impl Placement {
 
     /// Whether what a virtual stage hands to the next goes to another stage.
     pub(crate) const fn crosses(self, virtual_stage: u32) -> bool {
-        self.stage(virtual_stage) != self.stage(virtual_stage + 1)
+        self.turns_by_send || self.stage(virtual_stage) != self.stage(virtual_stage + 1)
     }
 
     /// Sends of a stage with each microbatch, of activations and of their gradients.

@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 use crate::model::{Architecture, CpExchange};
 use crate::simulation::random::{GOLDEN, mixed};
 use crate::simulation::training::cache::Served;
-use crate::simulation::training::request;
+use crate::simulation::training::{dual_pipe, request};
 use crate::simulation::{LayoutRequest, Scratch, StepReport, ZeroGroup, simulate_training};
 use crate::stack::{PipelineSchedule, ZeroStage};
 
@@ -46,9 +46,10 @@ const MODELS: [(&str, u32); 11] = [
     ("t5-large", 0),
     ("dit-xl-2", 0),
 ];
-const STACKS: [&str; 7] = [
+const STACKS: [&str; 8] = [
     "current",
     "current",
+    "hai-llm",
     "zero-bubble",
     "torchtitan",
     "megatron-2023",
@@ -87,6 +88,8 @@ fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
     let schedule = draws.of(PipelineSchedule::ALL);
     let vpp = match schedule.chunks() {
         (fewest, u32::MAX) => fewest + draws.below(3) as u32,
+        // The other copy of a stage is no chunk.
+        _ if schedule == PipelineSchedule::DualPipe => 1,
         (fewest, _) => fewest,
     };
     let moe = job
@@ -222,6 +225,8 @@ fn no_explicit_layout_is_faster_than_auto() {
 /// Bounds on the only layout of a job, by what they know, with its step.
 fn bounds(job: &TrainingScenario, scratch: &mut Scratch) -> Option<([SimDuration; 4], Choice)> {
     request::check(job).ok()?;
+    let folded = dual_pipe::folded(job).ok()?;
+    let job = &*folded;
     let Served {
         source,
         pricing,
