@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::simulation::training::dual_pipe::unfolded;
 use crate::simulation::training::memory::{self, Load};
+use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::stage_layers;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, MemoryFootprint, TrainingScenario};
@@ -37,7 +38,7 @@ impl Repeats {
                 ) {
                     // As if one stage had all layers.
                     (Some(layers), Some(network)) => {
-                        stage_layers::share_of(layers, &[network.layers], 1)
+                        stage_layers::share_of(layers, &[network.layers], Placement::ONE)
                     }
                     (Some(_) | None, _) => scenario.layout.recomputed_share.unwrap_or(1.0),
                 },

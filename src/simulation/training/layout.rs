@@ -7,6 +7,7 @@ use itertools::Itertools;
 
 use crate::hardware::AttentionKernel;
 use crate::model::{CpExchange, Transformer};
+use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::shards::Shards;
 use crate::simulation::training::{limits, request, stage_layers};
 use crate::simulation::{Infeasible, Layout, TrainingScenario, Unstated};
@@ -542,7 +543,10 @@ impl<'a> Options<'a> {
             zero_group: shards.group,
             recompute: Recompute::None,
             recomputed_share: match scenario.layout.recompute_layers {
-                Some(layers) => stage_layers::share_of(layers, &pipeline.layers_per_stage, pp),
+                Some(layers) => {
+                    let placement = Placement::new(pipeline.schedule, pp);
+                    stage_layers::share_of(layers, &pipeline.layers_per_stage, placement)
+                }
                 None => scenario.layout.recomputed_share.unwrap_or(1.0),
             },
             schedule: pipeline.schedule,

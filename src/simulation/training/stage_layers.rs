@@ -1,6 +1,7 @@
 //! Layers of a pipeline stage.
 
 use crate::simulation::Layout;
+use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::work::ModelWork;
 
 /// Kinds of the layers of one virtual stage.
@@ -50,16 +51,15 @@ impl<'a> VirtualStages<'a> {
 
 /// Share of the fullest stage's layers that so many of each stage's layers are, at most 1.
 ///
-/// `layers_per_stage` is chunk-major over `pp` stages: `[chunk × stage]`; without any the share is 1.
-pub(super) fn share_of(layers: u32, layers_per_stage: &[u32], pp: u32) -> f64 {
-    let of_stage = |stage| {
-        layers_per_stage
-            .iter()
-            .skip(stage)
-            .step_by(pp as usize)
-            .sum()
-    };
-    let fullest: u32 = (0..pp as usize).map(of_stage).max().unwrap_or(0);
+/// `layers_per_stage` has those of each virtual stage, front to back; without any the share is 1.
+pub(super) fn share_of(layers: u32, layers_per_stage: &[u32], placement: Placement) -> f64 {
+    let mut on_stages: Vec<u32> = Vec::new();
+    for (virtual_stage, held) in (0..).zip(layers_per_stage) {
+        let stage = placement.stage(virtual_stage) as usize;
+        on_stages.resize(on_stages.len().max(stage + 1), 0);
+        on_stages[stage] += held;
+    }
+    let fullest = on_stages.into_iter().max().unwrap_or(0);
     if fullest <= layers {
         return 1.0;
     }

@@ -84,7 +84,8 @@ impl Stages {
 
     /// Share of the fullest stage's layers that so many of them are.
     pub(super) fn share_of(&self, layers: u32) -> f64 {
-        stage_layers::share_of(layers, &self.layout.layers_per_stage, self.layout.pp)
+        let placement = Placement::of(&self.layout);
+        stage_layers::share_of(layers, &self.layout.layers_per_stage, placement)
     }
 
     /// Whether every stage fits in the GPU's memory.

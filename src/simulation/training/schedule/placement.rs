@@ -13,6 +13,9 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
+    /// Everything on one stage.
+    pub(crate) const ONE: Self = Self::new(PipelineSchedule::OneFOneB, 1);
+
     /// Places of a schedule's virtual stages on so many stages.
     pub(crate) const fn new(schedule: PipelineSchedule, stages: u32) -> Self {
         Self {
