@@ -1,0 +1,125 @@
+//! Schedules of a layout's pipeline, with its chunks and the layers of each virtual stage.
+
+use super::{FirstFault, Options, Pipeline};
+use crate::simulation::training::{request, stage_layers};
+use crate::simulation::{Infeasible, Unstated};
+use crate::stack::PipelineSchedule;
+
+impl Options<'_> {
+    /// Schedules with their chunks, fewest chunks first.
+    ///
+    /// # Errors
+    /// If what was asked for does not go together, or no number of chunks does.
+    pub(in crate::simulation::training) fn pipelines(
+        &self,
+        pp: u32,
+    ) -> Result<Vec<Pipeline>, Infeasible> {
+        let (layout, offers) = (&self.scenario.layout, &self.scenario.stack.offers);
+        let Some(network) = self.scenario.model.transformer() else {
+            return Ok(self
+                .schedules(pp, 1)?
+                .into_iter()
+                .map(|schedule| Pipeline {
+                    schedule,
+                    vpp: 1,
+                    layers_per_stage: Vec::new(),
+                })
+                .collect());
+        };
+        // More chunks than this leave a virtual stage without a layer, embedding and loss counted as one each.
+        let most = ((network.layers + 2) / pp).max(1);
+        let taken = layout.schedule.map_or_else(
+            || offers.schedules.iter().map(|it| it.chunks().1).max(),
+            |schedule| Some(schedule.chunks().1),
+        );
+        let chunks = match (layout.vpp, layout.schedule) {
+            (Some(vpp), _) => vpp..=vpp,
+            (None, _) if pp == 1 => 1..=1,
+            (None, Some(schedule)) if schedule.is_v() => 2..=2,
+            (None, _) => 1..=most.min(taken.unwrap_or(1)),
+        };
+        let mut faults = FirstFault::default();
+        let mut found = Vec::new();
+        for vpp in chunks {
+            let layers = self.stage_layers(network.layers, pp, vpp);
+            let Some(layers_per_stage) = faults.keep(layers) else {
+                continue;
+            };
+            for schedule in faults.keep(self.schedules(pp, vpp)).unwrap_or_default() {
+                found.push(Pipeline {
+                    schedule,
+                    vpp,
+                    layers_per_stage: layers_per_stage.clone(),
+                });
+            }
+        }
+        match faults.take() {
+            Some(fault) if found.is_empty() => Err(fault),
+            Some(_) | None => Ok(found),
+        }
+    }
+
+    /// Schedules of a pipeline with so many chunks per stage.
+    fn schedules(&self, pp: u32, vpp: u32) -> Result<Vec<PipelineSchedule>, Infeasible> {
+        let interleaved = PipelineSchedule::Interleaved;
+        let asked = match (self.scenario.layout.schedule, self.scenario.layout.unstated) {
+            (None, Unstated::Usual) if vpp == 1 => Some(PipelineSchedule::OneFOneB),
+            (asked, Unstated::Fastest | Unstated::Usual) => asked,
+        };
+        if vpp > 1 && pp == 1 {
+            return Err(Infeasible::Unsupported(format!(
+                "vpp {vpp} needs a pipeline, the layout has pp 1"
+            )));
+        }
+        // Frameworks run a single stage without a pipeline's schedule, whichever is asked for
+        // (`get_forward_backward_func` in megatron/core/pipeline_parallel/schedules.py): as 1F1B does.
+        if pp == 1 {
+            return Ok(vec![PipelineSchedule::OneFOneB]);
+        }
+        match asked {
+            Some(schedule) if schedule.is_v() && vpp != 2 => Err(Infeasible::Unsupported(format!(
+                "schedule {schedule} has two chunks per stage, vpp is {vpp}: leave vpp out or give 2"
+            ))),
+            Some(schedule) if vpp > 1 && !schedule.takes_chunks(vpp) => {
+                Err(Infeasible::Unsupported(format!(
+                    "vpp {vpp} needs the interleaved schedule, `{schedule}` has one chunk per stage"
+                )))
+            }
+            Some(schedule) if vpp == 1 && pp > 1 && schedule == interleaved => {
+                Err(Infeasible::Unsupported(
+                    "the interleaved schedule needs vpp over 1: with one chunk per stage it is 1f1b".to_owned(),
+                ))
+            }
+            Some(schedule) => Ok(vec![schedule]),
+            None => Ok(self
+                .scenario
+                .stack
+                .offers
+                .schedules
+                .iter()
+                .copied()
+                .filter(|schedule| schedule.takes_chunks(vpp))
+                // Its stages are cut in half: it is asked for by itself.
+                .filter(|schedule| *schedule != PipelineSchedule::DualPipe)
+                .filter(|schedule| {
+                    self.scenario.layout.unstated == Unstated::Fastest || !schedule.is_v()
+                })
+                .collect()),
+        }
+    }
+
+    fn stage_layers(&self, layers: u32, pp: u32, vpp: u32) -> Result<Vec<u32>, Infeasible> {
+        if let Some(list) = &self.scenario.layout.layers_per_stage {
+            request::check_split(list, pp, vpp)?;
+            return Ok(list.clone());
+        }
+        let stages = u64::from(pp) * u64::from(vpp);
+        // Embedding and loss may each stand for a layer, which leaves a virtual stage without any.
+        if stages > u64::from(layers) + 2 {
+            return Err(Infeasible::Limit(format!(
+                "pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"
+            )));
+        }
+        Ok(stage_layers::spread(layers, stages as u32))
+    }
+}
