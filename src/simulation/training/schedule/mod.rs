@@ -98,6 +98,54 @@ mod tests {
         weight: Vec<bool>,
     }
 
+    impl Tasks {
+        /// Adds the passes of one stage to its stream; gives them, and the most chunks that it held.
+        fn add(
+            &mut self,
+            mut add: impl FnMut(u64) -> TaskId,
+            slots: &[(Slot, usize)],
+            [forward, input, weight]: [u64; 3],
+        ) -> (Vec<TaskId>, u32) {
+            let (mut now, mut most, mut own) = (0_u32, 0_u32, Vec::new());
+            let mut waits: Option<(usize, TaskId)> = None;
+            for &(slot, at) in slots {
+                match slot.pass {
+                    Pass::Forward => {
+                        assert!(self.forward[at].is_none(), "{slot:?} twice");
+                        let task = add(forward);
+                        self.forward[at] = Some((task, task));
+                        waits = slot.beside_next.then_some((at, task));
+                        own.push(task);
+                        now += 1;
+                    }
+                    Pass::Backward | Pass::BackwardInput => {
+                        assert!(self.backward[at].is_none(), "{slot:?} twice");
+                        assert!(self.forward[at].is_some(), "{slot:?}");
+                        let whole = slot.pass == Pass::Backward;
+                        let task = add(if whole { input + weight } else { input });
+                        let mut first = task;
+                        if let Some((pair, begin)) = waits.take() {
+                            self.forward[pair] = Some((begin, task));
+                            first = begin;
+                        }
+                        self.backward[at] = Some((first, task));
+                        self.weight[at] = whole;
+                        own.push(task);
+                        now -= u32::from(whole);
+                    }
+                    Pass::BackwardWeight => {
+                        assert!(!self.weight[at] && self.backward[at].is_some(), "{slot:?}");
+                        own.push(add(weight));
+                        self.weight[at] = true;
+                        now -= 1;
+                    }
+                }
+                most = most.max(now);
+            }
+            (own, most)
+        }
+    }
+
     /// Plays a pipeline of equal stages without communication.
     fn played(schedule: PipelineSchedule, pipeline: PipelineSize, works: [u64; 3]) -> Played {
         let mut engine = Engine::default();
@@ -114,49 +162,13 @@ mod tests {
         for stage in 0..pipeline.stages {
             let stream = engine.add_stream(stage);
             order(schedule, pipeline, stage, &mut slots);
-            let (mut now, mut most, mut own) = (0_u32, 0_u32, Vec::new());
-            let mut waits: Option<(usize, TaskId)> = None;
-            for slot in &slots {
-                let at = placement.virtual_stage(stage, slot.chunk) as usize * microbatches
-                    + slot.microbatch as usize;
-                let mut add = |work| engine.add_task(stream, SimDuration::from_picos(work));
-                let [forward, input, weight] = works;
-                match slot.pass {
-                    Pass::Forward => {
-                        assert!(tasks.forward[at].is_none(), "{slot:?} twice");
-                        let task = add(forward);
-                        tasks.forward[at] = Some((task, task));
-                        waits = slot.beside_next.then_some((at, task));
-                        own.push(task);
-                        now += 1;
-                    }
-                    Pass::Backward | Pass::BackwardInput => {
-                        assert!(tasks.backward[at].is_none(), "{slot:?} twice");
-                        assert!(tasks.forward[at].is_some(), "{slot:?}");
-                        let whole = slot.pass == Pass::Backward;
-                        let task = add(if whole { input + weight } else { input });
-                        let mut first = task;
-                        if let Some((pair, begin)) = waits.take() {
-                            tasks.forward[pair] = Some((begin, task));
-                            first = begin;
-                        }
-                        tasks.backward[at] = Some((first, task));
-                        tasks.weight[at] = whole;
-                        own.push(task);
-                        now -= u32::from(whole);
-                    }
-                    Pass::BackwardWeight => {
-                        assert!(
-                            !tasks.weight[at] && tasks.backward[at].is_some(),
-                            "{slot:?}"
-                        );
-                        own.push(add(weight));
-                        tasks.weight[at] = true;
-                        now -= 1;
-                    }
-                }
-                most = most.max(now);
-            }
+            let placed = slots.iter().map(|slot| {
+                let at = placement.virtual_stage(stage, slot.chunk) as usize * microbatches;
+                (*slot, at + slot.microbatch as usize)
+            });
+            let placed: Vec<(Slot, usize)> = placed.collect();
+            let add = |work| engine.add_task(stream, SimDuration::from_picos(work));
+            let (own, most) = tasks.add(add, &placed, works);
             held.push(most);
             on_stages.push(own);
         }
