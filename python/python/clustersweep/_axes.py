@@ -61,6 +61,8 @@ class Axes(TypedDict, total=False):
     """Pipeline stages."""
     cp: Union[int, str]
     """Context-parallel ranks."""
+    cp_exchange: str
+    """How context-parallel ranks get the keys and values of one another's tokens."""
     ep: Union[int, str]
     """Expert-parallel ranks."""
     vpp: Union[int, str]

@@ -60,6 +60,8 @@ class StepColumns:
     """Pipeline stages."""
     cp: Optional[int]
     """Context-parallel ranks."""
+    cp_exchange: Optional[str]
+    """How context-parallel ranks get the keys and values of one another's tokens."""
     ep: Optional[int]
     """Expert-parallel ranks."""
     vpp: Optional[int]
@@ -110,6 +112,8 @@ class StepColumns:
     """Data-parallel replicas as used."""
     used_cp: Optional[int]
     """Context-parallel ranks as used."""
+    used_cp_exchange: Optional[str]
+    """How context-parallel ranks exchanged keys and values; null with one."""
     used_ep: Optional[int]
     """Expert-parallel ranks as used."""
     used_etp: Optional[int]
