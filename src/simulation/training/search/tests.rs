@@ -274,7 +274,7 @@ fn no_bound_is_above_the_step() {
     for number in 0..300 {
         let mut job = job(number);
         let mut draws = Draws(mixed(number));
-        for _ in 0..60 {
+        for _ in 0..100 {
             job.layout = pinned(&mut draws, &job);
             let exchange = draws.of(CpExchange::ALL);
             let offered = job.stack.offers.cp_exchange.contains(&exchange);
