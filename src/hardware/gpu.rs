@@ -52,6 +52,8 @@ data_table! {
         sms: u32 [ValueKind::CountTo(1_048_576)],
         /// Last-level cache on the die.
         l2: Option<Bytes>,
+        /// Rate of its link to the host's memory, one direction; absent: not known, and nothing can be offloaded over it.
+        host_link: Option<Bandwidth>,
         /// Board power limit, for the energy column.
         power: Option<Power>,
         /// Rent of one GPU for an hour; without it the money columns are null.

@@ -383,6 +383,7 @@ mod tests {
             evidence: Evidence::Measured,
             memory: Bytes::gib(80),
             memory_bandwidth: Bandwidth::gbyte_per_s(1000.0 * wider),
+            host_link: None,
             sms: 100,
             l2: None,
             power: None,

@@ -205,21 +205,25 @@ pub(super) struct Keys {
     tokens: u64,
     causal: bool,
     window: Option<u64>,
+    /// Parts of a sample that see their own keys alone.
+    documents: u64,
 }
 
 impl Keys {
     /// The keys in sight of a sequence's own tokens.
     pub(super) fn of(share: &Share, sight: Sight, causal: bool) -> Self {
+        let document = share.seq_len.div_ceil(u64::from(share.shard.documents));
         let (seq_kv, window) = match sight {
-            Sight::All => (share.seq_len, None),
-            Sight::Last(tokens) => (share.seq_len, Some(tokens)),
-            Sight::Chunk(tokens) => (share.seq_len.min(tokens), None),
+            Sight::All => (document, None),
+            Sight::Last(tokens) => (document, Some(tokens)),
+            Sight::Chunk(tokens) => (document.min(tokens), None),
         };
         Self {
             seq_kv,
             tokens: share.tokens,
             causal,
             window,
+            documents: u64::from(share.shard.documents),
         }
     }
 
@@ -238,6 +242,7 @@ impl Keys {
             tokens: share.over(context.tokens).tokens,
             causal: false,
             window: None,
+            documents: 1,
         }
     }
 }
@@ -262,11 +267,12 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, keys: Keys) {
             u64::from(network.head_dim),
         ),
     };
+    let samples = u64::from(share.shard.micro_batch);
     let own = Score {
-        batch: u64::from(share.shard.micro_batch),
+        batch: samples * keys.documents,
         heads,
         kv_heads,
-        seq_q: share.tokens / u64::from(share.shard.micro_batch),
+        seq_q: (share.tokens / samples).div_ceil(keys.documents),
         seq_kv: keys.seq_kv,
         dim_qk,
         dim_v,

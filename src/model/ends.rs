@@ -8,7 +8,7 @@ use crate::model::mlp::{activation, keep_activation_input};
 use crate::model::residual::norm;
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
-use crate::model::{CommGroup, CommOp, modulation};
+use crate::model::{CommGroup, CommOp, Transformer, modulation};
 
 /// What lies in front of the first layer.
 pub(super) fn embedding(share: &Share) -> LoweredLayer {
@@ -146,6 +146,16 @@ fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
     layer.parameters((share.hidden + 1) * (share.hidden + 2));
 }
 
+impl Transformer {
+    /// Parts of the tokens in which a chunked loss over `tp` ranks works: as many as leave the logits of one as large as
+    /// the stream of all (`inc_factor` in linkedin/Liger-Kernel src/liger_kernel/ops/fused_linear_cross_entropy.py, without
+    /// its rounding of the parts to a power of 2).
+    pub(crate) fn loss_chunks(&self, tp: u32) -> u64 {
+        let vocabulary = u64::from(self.vocab).div_ceil(u64::from(tp));
+        vocabulary.div_ceil(u64::from(self.hidden)).max(1)
+    }
+}
+
 /// Logits and loss. The loss function decides what is held per logit (`Shard::logit_bytes`). In a loss over
 /// a sharded vocabulary the maximum, the exponentials, their sum and the target's logit are separate passes,
 /// with three small all-reduces between the shards; a framework that has no other runs it on one shard too.
@@ -157,13 +167,24 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
     };
     enter(layer, share, stream);
     let vocab = share.vocab();
-    layer.product(Linear {
-        tokens: share.tokens,
-        outputs: vocab,
-        inputs: share.hidden,
-        bias: false,
-        low_precision: false,
-    });
+    let chunks = if share.shard.chunked_loss {
+        share.network.loss_chunks(share.shard.tp)
+    } else {
+        1
+    };
+    let rows = share.tokens.div_ceil(chunks);
+    for _ in 0..chunks {
+        layer.product(Linear {
+            tokens: rows,
+            outputs: vocab,
+            inputs: share.hidden,
+            bias: false,
+            low_precision: false,
+        });
+    }
+    // Rows that fill the last chunk up are no work of the model.
+    let filling = (rows * chunks - share.tokens) as f64;
+    layer.model_flops(-2.0 * filling * vocab as f64 * share.hidden as f64);
     layer.keep(share.norm_tokens * share.hidden * element);
     gather_again(layer, share, stream);
     let count = share.tokens * vocab;
@@ -174,15 +195,26 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
     } else {
         (((element + 12) * count, 3), ((element + 16) * count, 3))
     };
-    layer.memory(Passes { forward, backward });
+    let of_chunks = |(bytes, kernels): (u64, u32)| (bytes, kernels * chunks as u32);
+    layer.memory(Passes {
+        forward: of_chunks(forward),
+        backward: of_chunks(backward),
+    });
     let held = share.shard.logit_bytes;
-    layer.keep(held.kept * count);
-    layer.transient(held.transient * count);
+    if share.shard.chunked_loss {
+        // Logits of one chunk, and the gradients of all its inputs; each chunk adds to the gradient of the weights.
+        let logits = (held.kept + held.transient) * rows * vocab;
+        layer.transient(logits + share.tokens * share.hidden * element);
+        layer.weight_memory((chunks - 1) * 2 * vocab * share.hidden * element, 1);
+    } else {
+        layer.keep(held.kept * count);
+        layer.transient(held.transient * count);
+    }
     if share.tp > 1 {
-        for _ in 0..3 {
+        for _ in 0..3 * chunks {
             layer.exchange(Exchange {
                 group: CommGroup::Tensor,
-                forward: Some((CommOp::AllReduce, 4 * share.tokens)),
+                forward: Some((CommOp::AllReduce, 4 * rows)),
                 backward: None,
                 overlappable: false,
             });

@@ -44,6 +44,8 @@ pub(super) struct LayerBuilder {
     name: &'static str,
     low_precision: bool,
     element_bytes: u64,
+    /// Rank of the adapters beside frozen weights; 0 where weights are trained.
+    lora_rank: u64,
     /// Modules that selective recomputation repeats, and how many of them are being lowered.
     repeated: Modules,
     inside: u32,
@@ -64,6 +66,7 @@ pub(super) struct LayerBuilder {
     input: u64,
     transient: u64,
     model_flops: f64,
+    model_flops_frozen: f64,
 }
 
 impl LayerBuilder {
@@ -73,6 +76,7 @@ impl LayerBuilder {
             name,
             low_precision: shard.format.low_precision,
             element_bytes: shard.format.element_bytes,
+            lora_rank: u64::from(shard.lora_rank),
             repeated: shard.recomputed,
             inside: 0,
             forward: Vec::with_capacity(24),
@@ -89,6 +93,7 @@ impl LayerBuilder {
             input,
             transient: 0,
             model_flops: 0.0,
+            model_flops_frozen: 0.0,
         }
     }
 
@@ -127,8 +132,80 @@ impl LayerBuilder {
 
     /// A linear layer whose weights every rank of the data-parallel group holds.
     pub(super) fn linear(&mut self, linear: Linear) {
-        self.parameters.dense += linear.parameters();
+        self.parameters(linear.parameters());
         self.product(linear);
+        // The router, and what runs once per sample, have no adapter.
+        if self.is_frozen() && linear.low_precision {
+            self.adapter(linear);
+        }
+    }
+
+    /// Whether the weights of the network itself are not trained.
+    fn is_frozen(&self) -> bool {
+        self.lora_rank > 0
+    }
+
+    /// Two narrow products beside a frozen linear layer, and the sum of both outputs (arXiv 2106.09685); they run in 16
+    /// bits, and keep what lies between them.
+    fn adapter(&mut self, beside: Linear) {
+        let Linear {
+            tokens,
+            outputs,
+            inputs,
+            ..
+        } = beside;
+        let rank = self.lora_rank;
+        let gemm = |m, n, k| Operator::Gemm {
+            batch: 1,
+            m,
+            n,
+            k,
+            low_precision: false,
+        };
+        self.push_forward(gemm(tokens, rank, inputs));
+        self.push_forward(gemm(tokens, outputs, rank));
+        let sum = 3 * tokens * outputs * self.element_bytes;
+        self.push_forward(memory(sum, 1));
+        // Lists are turned around in the end: the gradient of the input is the sum of two.
+        let gradients = 3 * tokens * inputs * self.element_bytes;
+        self.backward_input.push(memory(gradients, 1));
+        self.backward_input.push(gemm(tokens, inputs, rank));
+        self.backward_input.push(gemm(tokens, rank, outputs));
+        self.backward_weight.push(gemm(rank, inputs, tokens));
+        self.backward_weight.push(gemm(outputs, rank, tokens));
+        self.parameters.dense += rank * (inputs + outputs);
+        self.keep(tokens * rank * self.element_bytes);
+        self.model_flops += 2.0 * (tokens * rank) as f64 * (inputs + outputs) as f64;
+    }
+
+    /// Adapters of each expert.
+    fn expert_adapters(&mut self, experts: u64, beside: Linear) {
+        let Linear {
+            tokens,
+            outputs,
+            inputs,
+            ..
+        } = beside;
+        let rank = self.lora_rank;
+        let grouped = |m, n, k| Operator::GroupedGemm {
+            groups: experts,
+            m,
+            n,
+            k,
+        };
+        let rows = experts * tokens;
+        self.push_forward(grouped(tokens, rank, inputs));
+        self.push_forward(grouped(tokens, outputs, rank));
+        self.push_forward(memory(3 * rows * outputs * self.element_bytes, 1));
+        self.backward_input
+            .push(memory(3 * rows * inputs * self.element_bytes, 1));
+        self.backward_input.push(grouped(tokens, inputs, rank));
+        self.backward_input.push(grouped(tokens, rank, outputs));
+        self.backward_weight.push(grouped(rank, inputs, tokens));
+        self.backward_weight.push(grouped(outputs, rank, tokens));
+        self.parameters.expert += experts * rank * (inputs + outputs);
+        self.keep(rows * rank * self.element_bytes);
+        self.model_flops += 2.0 * (rows * rank) as f64 * (inputs + outputs) as f64;
     }
 
     /// A product with weights that another layer counts (tied embeddings).
@@ -162,12 +239,17 @@ impl LayerBuilder {
                 elements: tokens * outputs,
             });
         }
+        let flops = 2.0 * tokens as f64 * outputs as f64 * inputs as f64;
+        self.model_flops += flops;
+        if self.is_frozen() {
+            self.model_flops_frozen += flops;
+            return;
+        }
         self.backward_weight.push(gemm(outputs, inputs, tokens));
         if bias {
             self.backward_weight
                 .push(memory(tokens * outputs * self.element_bytes, 1));
         }
-        self.model_flops += 2.0 * tokens as f64 * outputs as f64 * inputs as f64;
     }
 
     /// Products of equal expert weights, `linear.tokens` rows each.
@@ -198,17 +280,27 @@ impl LayerBuilder {
                 elements: experts * tokens * outputs,
             });
         }
+        self.parameters.expert += experts * linear.parameters();
+        self.has_weights(inputs, outputs);
+        let flops = 2.0 * (experts * visited) as f64 * (outputs * inputs) as f64;
+        self.model_flops += flops;
+        if self.is_frozen() {
+            self.parameters.frozen_expert += experts * linear.parameters();
+            self.model_flops_frozen += flops;
+            self.expert_adapters(experts, linear);
+            return;
+        }
         self.backward_weight.push(grouped(outputs, inputs, tokens));
         if bias {
             let bytes = experts * tokens * outputs * self.element_bytes;
             self.backward_weight.push(memory(bytes, 1));
         }
-        self.parameters.expert += experts * linear.parameters();
-        self.has_weights(inputs, outputs);
-        self.model_flops += 2.0 * (experts * visited) as f64 * (outputs * inputs) as f64;
     }
 
     fn has_weights(&mut self, inputs: u64, outputs: u64) {
+        if self.is_frozen() {
+            return;
+        }
         if !self.weight_shapes.contains(&(inputs, outputs)) {
             self.weight_shapes.push((inputs, outputs));
         }
@@ -227,11 +319,17 @@ impl LayerBuilder {
 
     /// A gradient of weights that is not a matrix product.
     pub(super) fn weight_operator(&mut self, operator: Operator) {
+        if self.is_frozen() {
+            return;
+        }
         self.backward_weight.push(operator);
     }
 
     /// Memory-bound work on gradients of weights.
     pub(super) fn weight_memory(&mut self, bytes: u64, kernels: u32) {
+        if self.is_frozen() {
+            return;
+        }
         self.backward_weight.push(memory(bytes, kernels));
     }
 
@@ -263,12 +361,18 @@ impl LayerBuilder {
     /// Says that of the parameters so far `count` have gradients on each tensor-parallel rank for a part of the work
     /// alone.
     pub(super) fn partial(&mut self, count: u64) {
+        if self.is_frozen() {
+            return;
+        }
         self.parameters.partial += count;
     }
 
     /// Parameters that take no product: norms, biases, tables.
     pub(super) fn parameters(&mut self, count: u64) {
         self.parameters.dense += count;
+        if self.is_frozen() {
+            self.parameters.frozen_dense += count;
+        }
     }
 
     /// Bytes kept for the backward pass.
@@ -332,6 +436,7 @@ impl LayerBuilder {
             },
             weight_shapes: self.weight_shapes,
             model_flops_forward: Flops::new(self.model_flops),
+            model_flops_frozen: Flops::new(self.model_flops_frozen),
         }
     }
 }

@@ -157,6 +157,7 @@ mod tests {
             sequence_parallel: false,
             micro_batch: 1,
             seq_len: 2048,
+            documents: 1,
             format: Format {
                 element_bytes: 2,
                 low_precision: false,
@@ -177,8 +178,10 @@ mod tests {
                 kept: 10,
                 transient: 2,
             },
+            chunked_loss: false,
             masked_head: false,
             dropout: true,
+            lora_rank: 0,
             recomputed: Modules::of(&[Module::CoreAttention]),
         }
     }

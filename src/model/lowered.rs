@@ -54,6 +54,8 @@ pub(crate) struct Shard {
     pub micro_batch: u32,
     /// Tokens of a sequence; ignored for images.
     pub seq_len: u32,
+    /// Documents that a sample is packed of, equally long; tokens attend to those of their own.
+    pub documents: u32,
     /// Formats.
     pub format: Format,
     /// Whether the score matrix stays on the chip (flash attention).
@@ -64,10 +66,14 @@ pub(crate) struct Shard {
     pub fusion: Fusion,
     /// Memory of the loss.
     pub logit_bytes: LogitBytes,
+    /// Whether logits become gradients a part of the tokens at a time.
+    pub chunked_loss: bool,
     /// Whether an encoder's head sees the masked tokens only.
     pub masked_head: bool,
     /// Whether dropout runs (see [`crate::model::Transformer::usual_dropout`]).
     pub dropout: bool,
+    /// Rank of the adapters beside frozen linear layers (LoRA); 0: every weight is trained.
+    pub lora_rank: u32,
     /// Modules that selective recomputation repeats.
     pub recomputed: Modules,
 }
@@ -84,6 +90,7 @@ impl Shard {
             sequence_parallel: false,
             micro_batch: 1,
             seq_len,
+            documents: 1,
             format: Format {
                 element_bytes: 2,
                 low_precision: false,
@@ -95,8 +102,10 @@ impl Shard {
                 kept: 2,
                 transient: 2,
             },
+            chunked_loss: false,
             masked_head: false,
             dropout: false,
+            lora_rank: 0,
             recomputed: Modules::default(),
         }
     }
@@ -138,8 +147,10 @@ pub(crate) struct LoweredLayer {
     /// Rows and columns of this rank's weight matrices, each pair once.
     pub weight_shapes: Vec<(u64, u64)>,
     /// FLOPs of the model in the forward pass of this rank, without attention that is masked or outside
-    /// the window. The backward pass has twice as many.
+    /// the window. The backward pass has twice as many, less those of `model_flops_frozen`.
     pub model_flops_forward: Flops,
+    /// FLOPs of gradients that frozen weights do not have.
+    pub model_flops_frozen: Flops,
 }
 
 /// Parameters of a layer on one rank.
@@ -152,6 +163,23 @@ pub(crate) struct ShardParameters {
     /// Of the dense ones, those that every tensor-parallel rank holds whole and has gradients of for its own tokens or
     /// heads alone: reduced over the tensor-parallel group, too.
     pub partial: u64,
+    /// Of the dense ones, those that are not trained.
+    pub frozen_dense: u64,
+    /// Of those of experts, those that are not trained.
+    pub frozen_expert: u64,
+}
+
+impl ShardParameters {
+    /// Those that are trained: they have gradients and optimizer states.
+    pub(crate) const fn trained(self) -> Self {
+        Self {
+            dense: self.dense - self.frozen_dense,
+            expert: self.expert - self.frozen_expert,
+            partial: self.partial,
+            frozen_dense: 0,
+            frozen_expert: 0,
+        }
+    }
 }
 
 /// Activation bytes of one layer and microbatch.

@@ -67,6 +67,50 @@ impl Model {
 }
 
 impl Transformer {
+    /// Matrices of all layers as a rank of `tp` (inside experts of `etp`) holds them: rows, columns, and how many there are;
+    /// an expert's count once for each expert. Those of layers that carry a state, and of cross attention, are left out.
+    pub(crate) fn matrices(&self, tp: u32, etp: u32) -> Vec<(u64, u64, u64)> {
+        let part = |width: u64, ranks: u32| width.div_ceil(u64::from(ranks));
+        let (hidden, heads) = (u64::from(self.hidden), u64::from(self.heads));
+        let gates = if self.mlp.is_gated() { 2 } else { 1 };
+        let mut found = if let Some(mla) = &self.mla {
+            let (nope, rope) = (
+                u64::from(mla.qk_nope_head_dim),
+                u64::from(mla.qk_rope_head_dim),
+            );
+            let (kv, value) = (u64::from(mla.kv_lora_rank), u64::from(mla.v_head_dim));
+            let queries = mla.q_lora_rank.map_or(hidden, |rank| u64::from(rank.get()));
+            vec![
+                (hidden, kv + rope, 1),
+                (queries, part(heads * (nope + rope), tp), 1),
+                (kv, part(heads * (nope + value), tp), 1),
+                (part(heads * value, tp), hidden, 1),
+            ]
+        } else {
+            let (dim, kv_heads) = (u64::from(self.head_dim), u64::from(self.kv_heads));
+            vec![
+                (hidden, part((heads + 2 * kv_heads) * dim, tp), 1),
+                (part(heads * dim, tp), hidden, 1),
+            ]
+        };
+        for matrix in &mut found {
+            matrix.2 = u64::from(self.layers);
+        }
+        let routed = (0..self.layers)
+            .filter(|layer| self.is_routed(*layer))
+            .count() as u64;
+        let dense = u64::from(self.layers) - routed;
+        let ffn = part(u64::from(self.ffn_hidden), tp);
+        found.extend([(hidden, gates * ffn, dense), (ffn, hidden, dense)]);
+        if let Some(moe) = self.moe {
+            let width = part(u64::from(moe.expert_ffn_hidden), etp);
+            let experts = routed * u64::from(moe.experts);
+            found.extend([(hidden, gates * width, experts), (width, hidden, experts)]);
+        }
+        found.retain(|(_, _, count)| *count > 0);
+        found
+    }
+
     /// Parameters of the layers of one kind: their blocks with the norms around them.
     pub(super) fn layer_parameters(&self, kind: LayerKind) -> LayerParameters {
         let mut count = LayerParameters::default();

@@ -1,12 +1,14 @@
 //! Scenarios: grid points with every name resolved, as the simulator takes them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::closed_set::Subset;
 use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
 use crate::model::{CpExchange, Model};
 use crate::simulation::{Counterfactual, Layout, StepPart};
-use crate::stack::{Host, Overlap, PipelineSchedule, Recompute, Stack, ZeroStage};
+use crate::stack::{Host, Overlap, PipelineSchedule, RecipeChange, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
 /// Resolved point.
@@ -59,6 +61,8 @@ impl TrainingScenario {
             workload: Workload {
                 global_batch: gpus,
                 seq_len: model.seq_len().max(1),
+                document_length: None,
+                lora_rank: None,
                 precision: gpu.default_precision(),
             },
             gpu,
@@ -69,6 +73,21 @@ impl TrainingScenario {
             communication: CommunicationRequest::default(),
             run: RunSettings::default(),
         }
+    }
+
+    /// The scenario as if nothing was kept in the host's memory: a step is no slower without the copies.
+    pub(crate) fn without_offload(&self) -> Cow<'_, Self> {
+        if self.stack.offload.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let change = RecipeChange {
+            offload: Some(Subset::default()),
+            ..RecipeChange::default()
+        };
+        Cow::Owned(Self {
+            stack: Arc::new(self.stack.with(&change)),
+            ..self.clone()
+        })
     }
 
     /// Servers of the job, the last of them possibly in part.
@@ -106,6 +125,11 @@ pub struct Workload {
     pub global_batch: u32,
     /// Tokens per sample; 1 for images.
     pub seq_len: u32,
+    /// Mean tokens of the documents that a sample is packed of, which do not attend to one another; `None`: a sample is
+    /// one document.
+    pub document_length: Option<u32>,
+    /// Rank of the adapters that are trained beside a frozen network (LoRA); `None`: every weight is trained.
+    pub lora_rank: Option<u32>,
     /// Format of the matrix products.
     pub precision: Precision,
 }

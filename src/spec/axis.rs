@@ -14,7 +14,7 @@ use crate::model::{CpExchange, Family, Model, Module};
 use crate::simulation::RunSettings;
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
-use crate::stack::{PipelineSchedule, Recompute};
+use crate::stack::{Loss, Offload, Optimizer, PipelineSchedule, Recompute};
 
 use AxisDefault::{
     Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OfNode, OneOf, Required,
@@ -308,6 +308,14 @@ axes! {
     SeqLen = "seq_len", Workload, TRAINING, "token", Int { min: 1, max: 100_000_000 },
         OfModel("the model's", seq_len),
         "{ from = 4096, to = 32768, times = 2 }";
+    /// Mean tokens of the documents that a sample is packed of; tokens attend to those of their own document alone.
+    DocumentLength = "document_length", Workload, TRAINING, "token", Int { min: 1, max: 100_000_000 },
+        Auto("a sample is one document"),
+        r#"["auto", 1024]"#;
+    /// Rank of the adapters that are trained beside each linear layer of a frozen network (LoRA).
+    LoraRank = "lora_rank", Workload, TRAINING, "1", Int { min: 1, max: 65_536 },
+        Auto("every weight is trained"),
+        r#"["auto", 8, 16]"#;
     /// Number format of the matrix products.
     Precision = "precision", Workload, TRAINING, "", Closed(Precision::NAMES),
         OfGpu("bf16, fp16 where the GPU lacks it", |gpu| AxisValue::name(gpu.default_precision().as_str())),
@@ -417,6 +425,14 @@ axes! {
     RecomputeLayers = "recompute_layers", Parallelism, TRAINING, "1", Int { min: 1, max: 1_000_000 },
         Auto("all, or as few as make it fit"),
         "[4, 8]";
+    /// How much of the logits exists at once.
+    Loss = "loss", Workload, TRAINING, "", Closed(Loss::NAMES), Auto("the stack's");
+    /// Rule by which weights follow their gradients: bytes of its state, and time of its step.
+    Optimizer = "optimizer", Workload, TRAINING, "", Closed(Optimizer::NAMES), Auto("the stack's, AdamW"),
+        r#"["adamw", "adamw-8bit", "muon"]"#;
+    /// State in the host's memory, copied over the GPU's link to it while it is used.
+    Offload = "offload", Workload, TRAINING, "", Several(Offload::NAMES, true), Auto("the stack's, none"),
+        r#"["none", "optimizer", "optimizer+activations"]"#;
     /// Order in which a pipeline stage works through its microbatches.
     Schedule = "schedule", Parallelism, TRAINING, "", Closed(PipelineSchedule::NAMES), Auto("auto");
     /// Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients.

@@ -2,6 +2,7 @@
 
 use itertools::Itertools as _;
 
+use crate::hardware::Gpu;
 use crate::model::{Model, Module, Modules};
 use crate::spec::axis::Axis;
 use crate::spec::diagnostic::{Diagnostic, Faults};
@@ -11,6 +12,35 @@ use crate::spec::read::Parts;
 /// Refuses recipes that no point can have; where some can, the other points are rows that say why they do not run.
 pub(super) fn check(parts: &Parts, names: &Names, faults: &mut Faults) {
     check_modules(parts, names, faults);
+    check_offload(parts, names, faults);
+}
+
+fn check_offload(parts: &Parts, names: &Names, faults: &mut Faults) {
+    let gpus = parts.values_of(Axis::Gpu);
+    let gpus: Vec<&Gpu> = gpus
+        .filter_map(|(_, gpu)| names.catalog.gpus.get(gpu.as_text()?))
+        .map(AsRef::as_ref)
+        .unique_by(|gpu| &gpu.name)
+        .collect();
+    let [first, ..] = gpus[..] else { return };
+    if gpus.iter().any(|gpu| gpu.host_link.is_some()) {
+        return;
+    }
+    let mut asked = parts.values_of(Axis::Offload);
+    let given = asked.find(|(_, offload)| offload.as_text().is_some_and(|text| text != "none"));
+    if let Some((place, offload)) = given {
+        let message = format!("offload {offload}: no GPU of the spec has a link to its host");
+        let hint = format!(
+            "none is known of {}; [gpus.\"{}\"] host_link = \"63 GB/s\" gives one (base = \"{}\")",
+            gpus.iter()
+                .map(|gpu| format!("`{}`", gpu.name))
+                .take(5)
+                .join(", "),
+            first.name,
+            first.name
+        );
+        faults.push(Diagnostic::error(place, message).hint(hint));
+    }
 }
 
 fn check_modules(parts: &Parts, names: &Names, faults: &mut Faults) {

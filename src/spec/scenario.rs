@@ -104,6 +104,8 @@ fn workload(point: &GridPoint, gpus: u32) -> Result<Workload, Infeasible> {
     Ok(Workload {
         global_batch: u32::try_from(global_batch).map_err(over_limit)?,
         seq_len: count(point, Axis::SeqLen).unwrap_or(1),
+        document_length: count(point, Axis::DocumentLength),
+        lora_rank: count(point, Axis::LoraRank),
         precision: named(point, Axis::Precision).expect(COMPLETED),
     })
 }
@@ -112,6 +114,9 @@ fn workload(point: &GridPoint, gpus: u32) -> Result<Workload, Infeasible> {
 fn recipes(point: &GridPoint) -> RecipeChange {
     RecipeChange {
         recompute_modules: named(point, Axis::RecomputeModules),
+        loss: named(point, Axis::Loss),
+        optimizer: named(point, Axis::Optimizer),
+        offload: named(point, Axis::Offload),
     }
 }
 

@@ -226,3 +226,43 @@ closed_set! {
         Current = "current",
     }
 }
+
+closed_set! {
+    /// How much of the logits exists at once.
+    pub enum Loss: "loss" {
+        /// All logits of a microbatch.
+        Full = "full",
+        /// Those of a part of the tokens, whose gradients are made before the next part's (Liger's fused linear cross
+        /// entropy).
+        Chunked = "chunked",
+    }
+}
+
+closed_set! {
+    /// Rule by which weights follow their gradients.
+    pub enum Optimizer: "optimizer" {
+        /// Two moments of each parameter (arXiv 1711.05101), in the formats of the stack.
+        AdamW = "adamw",
+        /// Two moments of 8 bits, with an fp32 scale for each block of 256 (arXiv 2110.02861).
+        AdamW8bit = "adamw-8bit",
+        /// A number for each row and each column of a matrix, no momentum (arXiv 1804.04235).
+        Adafactor = "adafactor",
+        /// Momentum alone.
+        Sgd = "sgd",
+        /// Momentum, made orthogonal by five Newton-Schulz iterations in each matrix of a layer; AdamW for embedding
+        /// and head (arXiv 2502.16982).
+        Muon = "muon",
+    }
+}
+
+closed_set! {
+    /// State that is kept in the host's memory and copied to the GPU while it is used.
+    pub enum Offload: "offload" {
+        /// Master weights and moments: they pass through the GPU in the optimizer's step.
+        Optimizer = "optimizer",
+        /// Weights: those of a layer are copied in before each of its passes.
+        Parameters = "parameters",
+        /// What the layers keep for the backward pass: copied out in the forward pass and back in the backward pass.
+        Activations = "activations",
+    }
+}

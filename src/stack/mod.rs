@@ -10,12 +10,13 @@ pub(crate) use choice::{
     EncoderHead, ExpertDispatch, GradientPrecision, LossMemory, LowPrecisionRecipe, ModelGroup,
     SelectiveRecompute, ShardedGradients, Sharding,
 };
-pub use choice::{PipelineSchedule, Recompute, ZeroStage};
+pub use choice::{Loss, Offload, Optimizer, PipelineSchedule, Recompute, ZeroStage};
 pub(crate) use recipes::RecipeChange;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use crate::closed_set::Subset;
 use crate::data_table::{ValueKind, data_table};
 use crate::hardware::AttentionKernel;
 use crate::model::{CpExchange, Fusion, Modules};
@@ -70,6 +71,10 @@ data_table! {
         name: String = name.to_owned(),
         /// Modules that selective recomputation repeats where a spec names them; else those that are cheap to repeat.
         recompute_modules: Option<Modules> = None,
+        /// Rule by which weights follow their gradients.
+        optimizer: Optimizer = Optimizer::AdamW,
+        /// State that is kept in the host's memory.
+        offload: Subset<Offload> = Subset::default(),
         /// Formats and lifetimes of parameters, gradients and optimizer states in 16-bit training.
         recipe: Recipe = Recipe::read(
             fields.table("recipe").expect("its keys were found to be there"),
@@ -101,6 +106,9 @@ data_table! {
         /// Copies of the logits that the loss function holds at once; default: gradient where fusion.cross_entropy,
         /// else separate.
         loss: LossMemory = if fusion.cross_entropy { LossMemory::Gradient } else { LossMemory::Separate },
+        /// Whether the logits of a part of the tokens become gradients before those of the next part are computed, so that
+        /// they never all exist; default: false.
+        chunked_loss: bool = false,
         /// Whether fp32 parameters are cast operation by operation (torch.autocast): the casts live until the backward
         /// pass has used them, and the residual stream stays in fp32; default: false.
         autocast: bool = false,

@@ -1,13 +1,20 @@
 //! Recipes that a job asks for in place of its stack's own.
 
+use crate::closed_set::Subset;
 use crate::model::Modules;
-use crate::stack::{SelectiveRecompute, Stack};
+use crate::stack::{Loss, Offload, Optimizer, SelectiveRecompute, Stack};
 
 /// Changes that a job makes to the recipes of its stack; what is `None` stays as the stack has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct RecipeChange {
     /// Modules that selective recomputation repeats.
     pub(crate) recompute_modules: Option<Modules>,
+    /// How much of the logits exists at once.
+    pub(crate) loss: Option<Loss>,
+    /// Rule by which weights follow their gradients.
+    pub(crate) optimizer: Option<Optimizer>,
+    /// State that is kept in the host's memory.
+    pub(crate) offload: Option<Subset<Offload>>,
 }
 
 impl RecipeChange {
@@ -25,6 +32,11 @@ impl Stack {
             stack.recompute_modules = Some(modules);
             stack.selective = SelectiveRecompute::AttentionCore;
         }
+        if let Some(loss) = change.loss {
+            stack.recipe.chunked_loss = loss == Loss::Chunked;
+        }
+        stack.optimizer = change.optimizer.unwrap_or(stack.optimizer);
+        stack.offload = change.offload.unwrap_or(stack.offload);
         stack
     }
 }

@@ -1,10 +1,13 @@
 //! Values that a cell of a file of cases can hold.
 
-use crate::closed_set::UnknownName;
+use crate::closed_set::{Subset, UnknownName};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::model::{CpExchange, Modules};
-use crate::stack::{GradientPrecision, PipelineSchedule, Recompute, SelectiveRecompute, ZeroStage};
+use crate::stack::{
+    GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule, Recompute, SelectiveRecompute,
+    ZeroStage,
+};
 use crate::units::{Bytes, Power, QuantityError};
 
 use super::case::{MemoryMeasure, Score};
@@ -131,11 +134,14 @@ names!(
     CollectiveAlgorithm,
     CollectiveOp,
     GradientPrecision,
+    Loss,
     MemoryMeasure,
     Modules,
+    Optimizer,
     ScaleUpKind,
     Score,
     SelectiveRecompute,
+    Subset<Offload>,
     ZeroStage,
     CpExchange,
     PipelineSchedule,

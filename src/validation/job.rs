@@ -1,9 +1,12 @@
 //! Typed columns of a row's training job.
 
+use crate::closed_set::Subset;
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::model::{CpExchange, Modules};
 use crate::simulation::{LayoutRequest, Unstated, ZeroGroup};
-use crate::stack::{PipelineSchedule, RecipeChange, Recompute, ZeroStage};
+use crate::stack::{
+    Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute, ZeroStage,
+};
 use crate::units::Power;
 
 use super::case::Score;
@@ -51,6 +54,8 @@ columns! {
 
         global_batch: u32,
         seq_len: Option<u32>,
+        document_length: Option<u32>,
+        lora_rank: Option<u32>,
         precision: Option<Stated<Precision>>,
         micro_batch: Option<u32>,
         tp: Option<u32>,
@@ -66,6 +71,9 @@ columns! {
         recompute: Option<Stated<Recompute>>,
         recompute_modules: Option<Modules>,
         recompute_layers: Option<u32>,
+        loss: Option<Loss>,
+        optimizer: Option<Optimizer>,
+        offload: Option<Subset<Offload>>,
         sequence_parallel: Option<bool>,
         attention: Option<String>,
     }
@@ -94,6 +102,9 @@ impl JobRow {
     pub(super) fn recipes(&self) -> RecipeChange {
         RecipeChange {
             recompute_modules: self.recompute_modules,
+            loss: self.loss,
+            optimizer: self.optimizer,
+            offload: self.offload,
         }
     }
 

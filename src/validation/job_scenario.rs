@@ -67,6 +67,8 @@ impl JobRow {
             workload: Workload {
                 global_batch: self.global_batch,
                 seq_len: self.seq_len.unwrap_or(model.seq_len()),
+                document_length: self.document_length,
+                lora_rank: self.lora_rank,
                 precision: precision.unwrap_or_else(|| gpu.default_precision()),
             },
             layout: LayoutRequest {

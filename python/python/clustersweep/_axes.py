@@ -21,6 +21,10 @@ class Axes(TypedDict, total=False):
     """Samples per forward pass of one replica."""
     seq_len: Union[int, str]
     """Tokens per sample. Unit: token."""
+    document_length: Union[int, str]
+    """Mean tokens of the documents that a sample is packed of; tokens attend to those of their own document alone. Unit: token."""
+    lora_rank: Union[int, str]
+    """Rank of the adapters that are trained beside each linear layer of a frozen network (LoRA)."""
     precision: str
     """Number format of the matrix products."""
     attention: str
@@ -85,6 +89,12 @@ class Axes(TypedDict, total=False):
     """Modules that the backward pass computes again, of Megatron-Core and MaxText: recompute = selective, by name."""
     recompute_layers: Union[int, str]
     """Layers of each pipeline stage that the backward pass computes again as a whole: recompute = full, of so many."""
+    loss: str
+    """How much of the logits exists at once."""
+    optimizer: str
+    """Rule by which weights follow their gradients: bytes of its state, and time of its step."""
+    offload: str
+    """State in the host's memory, copied over the GPU's link to it while it is used."""
     schedule: str
     """Order in which a pipeline stage works through its microbatches."""
     collective: Union[str, Mapping[str, Any]]

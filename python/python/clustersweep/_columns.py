@@ -26,6 +26,10 @@ class StepColumns:
     """Samples per forward pass of one replica."""
     seq_len: Optional[int]
     """Tokens per sample. Unit: token."""
+    document_length: Optional[int]
+    """Mean tokens of the documents that a sample is packed of; tokens attend to those of their own document alone. Unit: token."""
+    lora_rank: Optional[int]
+    """Rank of the adapters that are trained beside each linear layer of a frozen network (LoRA)."""
     precision: Optional[str]
     """Number format of the matrix products."""
     attention: Optional[str]
@@ -84,6 +88,12 @@ class StepColumns:
     """Modules that the backward pass computes again, of Megatron-Core and MaxText: recompute = selective, by name."""
     recompute_layers: Optional[int]
     """Layers of each pipeline stage that the backward pass computes again as a whole: recompute = full, of so many."""
+    loss: Optional[str]
+    """How much of the logits exists at once."""
+    optimizer: Optional[str]
+    """Rule by which weights follow their gradients: bytes of its state, and time of its step."""
+    offload: Optional[str]
+    """State in the host's memory, copied over the GPU's link to it while it is used."""
     schedule: Optional[str]
     """Order in which a pipeline stage works through its microbatches."""
     collective: Optional[str]

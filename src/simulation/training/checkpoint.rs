@@ -1,18 +1,40 @@
 //! Size of a checkpoint.
 
+use crate::model::{Shard, ShardParameters, lower};
 use crate::simulation::training::optimizer;
+use crate::simulation::training::parameters::weight_bytes;
 use crate::simulation::{Layout, TrainingScenario};
 use crate::units::Bytes;
 
-/// Bytes of a checkpoint of the whole job: each parameter once, as it is kept, with its optimizer states.
+/// Bytes of a checkpoint of the whole job: each parameter that is trained once, as it is kept, with its optimizer
+/// states.
 ///
 /// 14 bytes a parameter with 16-bit weights beside fp32 master weights and two moments.
 pub(crate) fn checkpoint_size(scenario: &TrainingScenario, layout: &Layout) -> Bytes {
-    let recipe = &scenario.stack.recipe;
-    let fp32_weights = recipe.fp32_parameters || layout.precision.storage_bytes() == 4;
-    let weight = if fp32_weights { 4.0 } else { 2.0 };
-    let each = weight + optimizer::state_bytes(scenario, fp32_weights);
-    Bytes::from_f64(scenario.model.parameters().total() as f64 * each)
+    let weight = weight_bytes(scenario, layout);
+    let each = weight + optimizer::state_bytes(scenario, weight >= 4.0);
+    Bytes::from_f64(trained(scenario) as f64 * each)
+}
+
+/// Parameters of the network that are trained.
+fn trained(scenario: &TrainingScenario) -> u64 {
+    let Some(lora_rank) = scenario.workload.lora_rank else {
+        return scenario.model.parameters().total();
+    };
+    let shard = Shard {
+        lora_rank,
+        ..Shard::whole(scenario.workload.seq_len)
+    };
+    let lowered = lower(&scenario.model, &shard);
+    let kinds = lowered
+        .sequence
+        .iter()
+        .map(|&kind| &lowered.layer_kinds[usize::from(kind)]);
+    let of = |parameters: ShardParameters| {
+        let trained = parameters.trained();
+        trained.dense + trained.expert
+    };
+    kinds.map(|layer| of(layer.parameters)).sum()
 }
 
 #[cfg(test)]

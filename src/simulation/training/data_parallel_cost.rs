@@ -80,7 +80,8 @@ impl ReplicaCosts<'_> {
     /// # Errors
     /// If the requested algorithm cannot run on this network.
     pub(super) fn gradients(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
-        self.both(reduction(self.layout), count, self.gradient_bytes())
+        let bytes = self.gradient_bytes();
+        self.both(reduction(self.layout), count.trained(), bytes)
     }
 
     /// Cost of gathering updated parameters.
@@ -89,6 +90,11 @@ impl ReplicaCosts<'_> {
     /// If no algorithm can run on this network.
     pub(super) fn parameters(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
         let bytes = self.parameter_bytes();
+        // Without full sharding each rank holds what does not change.
+        let count = match self.layout.zero {
+            ZeroStage::Z3 => count,
+            ZeroStage::Z0 | ZeroStage::Z1 | ZeroStage::Z2 => count.trained(),
+        };
         self.both(CollectiveOp::AllGather, count, bytes)
     }
 
@@ -229,9 +235,10 @@ impl ReplicaCosts<'_> {
         let Some(table) = table else {
             return Ok(sum);
         };
-        // In a V the first stage has both ends.
+        // In a V the first stage has both ends; a frozen table has no gradients.
         let one_stage = self.layout.pp == 1 || self.layout.schedule.is_v();
-        if one_stage || self.scenario.run.leaves_out(StepPart::DpComm) {
+        let has_none = one_stage || self.scenario.workload.lora_rank.is_some();
+        if has_none || self.scenario.run.leaves_out(StepPart::DpComm) {
             return Ok(sum);
         }
         let bytes = table * self.gradient_bytes();
@@ -247,7 +254,7 @@ impl ReplicaCosts<'_> {
 
     /// Time and launches of the optimizer's kernels on one rank.
     pub(super) fn optimizer(&self, count: ShardParameters) -> (SimDuration, u32) {
-        let parameters = Sharded::of(self.scenario, self.layout, count);
+        let parameters = Sharded::of(self.scenario, self.layout, count.trained());
         optimizer::step_kernels(
             self.scenario,
             self.layout,

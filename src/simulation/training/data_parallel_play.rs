@@ -92,7 +92,7 @@ impl StepCosts<'_> {
         let most = if self.layout.zero == ZeroStage::Z3 {
             MOST_GATHERS
         } else {
-            let held = layers.parameters();
+            let held = layers.parameters().trained();
             let bucket = self.overlap.bucket.get().max(1);
             let buckets = ((held.dense + held.expert) * 4).div_ceil(bucket);
             (buckets as usize).clamp(1, MOST_BUCKETS)

@@ -12,6 +12,7 @@ mod fit;
 mod layout;
 mod limits;
 mod memory;
+mod newton_schulz;
 mod optimizer;
 mod parameters;
 mod passes;
@@ -46,7 +47,6 @@ use crate::simulation::training::cache::Served;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::layout::Options;
 use crate::simulation::training::search::Choice;
-use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, MemoryFootprint, Scratch, StepReport, TrainingScenario};
 use crate::units::Flops;
 
@@ -155,7 +155,7 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
     let step = &choice.step;
     let workload = scenario.workload;
     let samples = u64::from(workload.global_batch);
-    let per_replica = model_flops(work) * f64::from(layout.tp * layout.cp);
+    let per_replica = work.model_flops() * f64::from(layout.tp * layout.cp);
     let passes = samples as f64 / f64::from(layout.micro_batch);
     StepReport {
         layout: dual_pipe::unfolded(layout),
@@ -176,17 +176,4 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
         network: step.traffic,
         events: choice.events,
     }
-}
-
-/// Model FLOPs of one microbatch, summed over one rank of every stage; the backward pass counts twice the forward.
-fn model_flops(work: &ModelWork) -> f64 {
-    let layers: f64 = work
-        .sequence
-        .iter()
-        .map(|&kind| work.kinds[usize::from(kind)].model_flops_forward)
-        .sum();
-    let mtp = work.mtp.as_ref().map_or(0.0, |layer| {
-        layer.model_flops_forward * f64::from(work.mtp_layers)
-    });
-    3.0 * (layers + mtp + work.embedding.model_flops_forward + work.head.model_flops_forward)
 }

@@ -1,9 +1,11 @@
 //! The optimizer: bytes of state that a rank holds, and the kernels of its step.
 
-use crate::simulation::training::parameters::Sharded;
+use crate::simulation::training::newton_schulz;
+use crate::simulation::training::parameters::{Sharded, weight_bytes};
 use crate::simulation::training::passes::stream;
 use crate::simulation::{Layout, StepPart, TrainingScenario};
-use crate::units::SimDuration;
+use crate::stack::{Offload, Optimizer};
+use crate::units::{Bytes, SimDuration};
 
 /// Bytes of an fp32 number.
 const FP32: f64 = 4.0;
@@ -28,8 +30,43 @@ const FUSED_LAUNCHES: u32 = 8;
 /// Launches per tensor of an unfused step: one for each operation of the formula (estimate).
 const UNFUSED_LAUNCHES: u32 = 10;
 
+/// Bytes of two 8-bit moments, with an fp32 scale for every 256 numbers of each (bitsandbytes, blockwise states).
+const MOMENTS_8BIT: f64 = 2.0 * (1.0 + FP32 / 256.0);
+
 /// Bytes of optimizer state per parameter; with fp32 weights there is no master copy.
+///
+/// Of rows and columns Adafactor keeps a number each, under 0.01 bytes per parameter: none is counted.
 pub(super) fn state_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
+    let recipe = &scenario.stack.recipe;
+    let (master, moment) = if fp32_weights {
+        (0.0, FP32)
+    } else if recipe.optimizer_bytes >= MASTER_AND_MOMENTS {
+        (FP32, FP32)
+    } else {
+        (0.0, recipe.optimizer_bytes / 2.0)
+    };
+    let by_adam = adam_share(scenario);
+    match scenario.stack.optimizer {
+        Optimizer::AdamW => adam_bytes(scenario, fp32_weights),
+        Optimizer::AdamW8bit => master + MOMENTS_8BIT,
+        Optimizer::Adafactor => master,
+        Optimizer::Sgd => master + moment,
+        Optimizer::Muon => master + moment * (1.0 + by_adam),
+    }
+}
+
+/// Share of the parameters that Muon leaves to AdamW: embedding and head.
+fn adam_share(scenario: &TrainingScenario) -> f64 {
+    let model = &scenario.model;
+    model.transformer().map_or(1.0, |network| {
+        let tables = if network.tied_embeddings { 1.0 } else { 2.0 };
+        let table = f64::from(network.vocab) * f64::from(network.hidden);
+        (tables * table / model.parameters().total() as f64).min(1.0)
+    })
+}
+
+/// Bytes of AdamW's state in the formats of the stack.
+fn adam_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
     let recipe = &scenario.stack.recipe;
     let is_moe = scenario
         .model
@@ -54,7 +91,8 @@ pub(super) fn steps_in_fp32(scenario: &TrainingScenario) -> bool {
 /// Time and launches of the optimizer's kernels on one rank: norm, Adam, and zeroing the gradients.
 ///
 /// Adam moves [`STEP_BYTES`] per parameter that the rank updates; the norm reads and the zeroing writes every
-/// gradient that it holds.
+/// gradient that it holds. Muon's iterations are products, of a replica's part of the matrices. State in the host's
+/// memory passes through the GPU once, both ways at a time, while the kernels run.
 pub(super) fn step_kernels(
     scenario: &TrainingScenario,
     layout: &Layout,
@@ -67,8 +105,8 @@ pub(super) fn step_kernels(
     let fused = scenario.stack.fusion.optimizer;
     let passes = if fused { 1.0 } else { UNFUSED_PASSES };
     let gradient = gradient_bytes as f64;
-    let bytes =
-        parameters.held(1) * (STEP_BYTES * passes + gradient) + parameters.gradients() * gradient;
+    let bytes = parameters.held(1) * (step_bytes(scenario) * passes + gradient)
+        + parameters.gradients() * gradient;
     let layers = scenario
         .model
         .transformer()
@@ -79,5 +117,31 @@ pub(super) fn step_kernels(
     } else {
         tensors * UNFUSED_LAUNCHES
     };
-    (stream(scenario, bytes as u64), launches)
+    let mut busy = stream(scenario, bytes as u64);
+    if scenario.stack.optimizer == Optimizer::Muon {
+        let each = newton_schulz::seconds_per_parameter(scenario, layout);
+        let orthogonalised = parameters.held(1) * (1.0 - adam_share(scenario));
+        busy += SimDuration::from_secs_f64(orthogonalised * each);
+    }
+    if scenario.stack.offload.contains(Offload::Optimizer)
+        && let Some(link) = scenario.gpu.host_link
+    {
+        let fp32_weights = weight_bytes(scenario, layout) >= 4.0;
+        let state = parameters.held(1) * state_bytes(scenario, fp32_weights);
+        busy = busy.max(Bytes::from_f64(state) / link);
+    }
+    (busy, launches)
+}
+
+/// Bytes that the step moves per parameter that the rank updates: gradient and 16-bit weight once, master weight and
+/// state read and written. Adafactor reads gradients twice more, for the means and for the size of the update.
+fn step_bytes(scenario: &TrainingScenario) -> f64 {
+    let moved = |state: f64| FP32 + 2.0 * (FP32 + state) + 2.0;
+    match scenario.stack.optimizer {
+        Optimizer::AdamW => STEP_BYTES,
+        Optimizer::AdamW8bit => moved(MOMENTS_8BIT),
+        Optimizer::Adafactor => moved(0.0) + 2.0 * FP32,
+        Optimizer::Sgd => moved(FP32),
+        Optimizer::Muon => moved(FP32 * (1.0 + adam_share(scenario))),
+    }
 }

@@ -7,11 +7,22 @@ use crate::model::ShardParameters;
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{ShardedGradients, ZeroStage};
 
+/// Bytes of a weight as it is kept from step to step.
+pub(super) fn weight_bytes(scenario: &TrainingScenario, layout: &Layout) -> f64 {
+    if scenario.stack.recipe.fp32_parameters || layout.precision.storage_bytes() == 4 {
+        4.0
+    } else {
+        2.0
+    }
+}
+
 impl AddAssign for ShardParameters {
     fn add_assign(&mut self, other: Self) {
         self.dense += other.dense;
         self.expert += other.expert;
         self.partial += other.partial;
+        self.frozen_dense += other.frozen_dense;
+        self.frozen_expert += other.frozen_expert;
     }
 }
 
@@ -124,6 +135,14 @@ impl Sharded {
     /// Parameters of the rank before sharding.
     pub(super) fn all(self) -> f64 {
         self.count.dense as f64 + self.count.expert as f64
+    }
+
+    /// Those of them that are trained.
+    pub(super) fn trained(self) -> Self {
+        Self {
+            count: self.count.trained(),
+            ..self
+        }
     }
 
     /// The rank's part of them once they are sharded over all replicas.

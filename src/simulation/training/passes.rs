@@ -3,12 +3,14 @@
 use crate::collective::{CollectiveOp, GroupPattern, launch_per_gpu};
 use crate::des::PerLinkClass;
 use crate::model::{CommGroup, CommOp, ShardParameters};
+use crate::simulation::training::memory::unsharded::Policy;
+use crate::simulation::training::parameters::{Sharded, weight_bytes};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::work::{
     Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
 };
 use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares, TrainingScenario};
-use crate::stack::{GradientPrecision, Host, Overlap, Recompute};
+use crate::stack::{GradientPrecision, Host, Offload, Overlap, Recompute};
 use crate::units::{Bytes, SimDuration};
 
 /// Cost of one pass of one layer (or of several, added up).
@@ -104,16 +106,13 @@ pub(super) fn layer_costs(
         layout,
         pricing,
     };
-    let kinds = work
-        .kinds
-        .iter()
-        .map(|layer| costing.layer(layer, layout.recompute));
+    let kinds = work.kinds.iter().map(|layer| costing.hidden_layer(layer));
     let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
     let embedding = costing.layer(&work.embedding, Recompute::None)?;
     let head = costing.layer(&work.head, Recompute::None)?;
     let mut mtp = LayerCost::default();
     if let Some(layer) = &work.mtp {
-        let one = costing.layer(layer, layout.recompute)?;
+        let one = costing.hidden_layer(layer)?;
         for _ in 0..work.mtp_layers {
             mtp += &one;
         }
@@ -135,11 +134,47 @@ struct Costing<'a> {
 }
 
 impl Costing<'_> {
+    /// A layer, with what is copied over the host's link around its passes.
+    fn hidden_layer(&mut self, layer: &LayerWork) -> Result<LayerCost, Infeasible> {
+        let mut cost = self.layer(layer, self.layout.recompute)?;
+        let offload = self.scenario.stack.offload;
+        if offload.is_empty() {
+            return Ok(cost);
+        }
+        let Some(link) = self.scenario.gpu.host_link else {
+            return Ok(cost);
+        };
+        let mut activations = 0.0;
+        if offload.contains(Offload::Activations) {
+            let policy = (self.layout.recompute, self.layout.recomputed_share);
+            let policy = Policy::of(self.scenario, self.layout.precision, policy);
+            activations = policy.kept(layer) as f64;
+        }
+        let mut weights = 0.0;
+        if offload.contains(Offload::Parameters) {
+            let parameters = Sharded::of(self.scenario, self.layout, layer.parameters);
+            weights = parameters.held(3) * weight_bytes(self.scenario, self.layout);
+        }
+        // Weights come in while activations go out; both come in for the backward pass. What a copy outlasts its pass
+        // by is waited for.
+        let waits = |pass: &PassCost, bytes: f64| {
+            let copied = Bytes::from_f64(bytes) / link;
+            copied.saturating_sub(pass.parts.total())
+        };
+        let there = waits(&cost.forward, f64::max(activations, weights));
+        let back = waits(&cost.backward, activations + weights);
+        cost.forward.parts[StepPart::Overhead] += there;
+        cost.backward.parts[StepPart::Overhead] += back;
+        cost.backward_input.parts[StepPart::Overhead] += back;
+        Ok(cost)
+    }
+
     fn layer(&mut self, layer: &LayerWork, recompute: Recompute) -> Result<LayerCost, Infeasible> {
         let forward = self.pass(&layer.forward)?;
         let mut backward_input = self.pass(&layer.backward_input)?;
         let mut backward_weight = self.pass(&layer.backward_weight)?;
-        let parameters = layer.parameters.dense + layer.parameters.expert;
+        let trained = layer.parameters.trained();
+        let parameters = trained.dense + trained.expert;
         let accumulation = self.accumulation(parameters);
         backward_weight.parts[StepPart::Compute] += accumulation;
         let again = match recompute {

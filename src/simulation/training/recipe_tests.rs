@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::catalog::Catalog;
 use crate::closed_set::Subset;
 use crate::model::{Module, Modules};
 use crate::simulation::training::tests::scenario;
@@ -9,7 +10,8 @@ use crate::simulation::{
     LayoutRequest, MemoryFootprint, Scratch, StepPart, StepReport, TrainingScenario,
     simulate_training, stage_memory,
 };
-use crate::stack::{RecipeChange, Recompute};
+use crate::stack::{Loss, Offload, Optimizer, RecipeChange, Recompute, ZeroStage};
+use crate::units::Bytes;
 
 fn ok(scenario: &TrainingScenario) -> StepReport {
     simulate_training(scenario, &mut Scratch::default()).expect("it runs")
@@ -35,6 +37,7 @@ fn with(scenario: &TrainingScenario, change: &RecipeChange) -> TrainingScenario 
 fn repeating(scenario: &TrainingScenario, modules: &[Module]) -> TrainingScenario {
     let change = RecipeChange {
         recompute_modules: Some(Modules::of(modules)),
+        ..RecipeChange::default()
     };
     with(scenario, &change)
 }
@@ -47,6 +50,7 @@ fn llama() -> TrainingScenario {
         pp: Some(1),
         cp: Some(1),
         micro_batch: Some(1),
+        zero: Some(ZeroStage::Z1),
         recompute: Some(Recompute::None),
         ..LayoutRequest::default()
     };
@@ -202,4 +206,210 @@ fn recomputation_that_contradicts_itself_or_the_model_is_refused() {
     layers.layout.recompute_layers = Some(4);
     assert!(reason(&layers).contains("recompute is none"));
     assert_eq!(Modules::of(&[]), Subset::default());
+}
+
+// With a vocabulary of 256,000 and 8,192 tokens the head of Gemma 2 2B holds 2 bytes of each logit in place (4.2 GB); in 112
+// parts (256,000/2,304, rounded up) it holds those of 74 tokens, and the gradients of its inputs.
+#[test]
+fn a_chunked_loss_holds_the_logits_of_one_chunk() {
+    let head = |loss| {
+        let change = RecipeChange {
+            loss: Some(loss),
+            ..RecipeChange::default()
+        };
+        let mut job = scenario("gemma2-2b", 8, 32);
+        job.layout = llama().layout;
+        (job.layout.tp, job.workload.seq_len) = (Some(1), 8_192);
+        job.layout.recompute = Some(Recompute::Full);
+        let job = with(&job, &change);
+        (first_stage(&job).total().as_f64(), ok(&job))
+    };
+    let ((full, all), (chunked, parts)) = (head(Loss::Full), head(Loss::Chunked));
+    let (tokens, vocabulary, hidden) = (8_192.0, 256_000.0, 2_304.0);
+    let gradients = tokens * hidden * 2.0;
+    let saved = tokens * vocabulary * 2.0 * (1.0 - 1.0 / 112.0) - gradients;
+    // The allocator's reserve is in proportion; other moments may hold more than the head's once its logits are gone.
+    assert!(
+        full - chunked > 0.3 * saved && full - chunked < 1.2 * saved,
+        "{full} {chunked} {saved}"
+    );
+    // The gradient of the weights is read and written once for each part but the first.
+    let slower = parts.step_time().as_secs_f64() - all.step_time().as_secs_f64();
+    let microbatches = f64::from(parts.layout.microbatches);
+    let moved = microbatches * 111.0 * 2.0 * vocabulary * hidden * 2.0 / 3.35e12;
+    assert!(slower > moved && slower < 6.0 * moved, "{slower} {moved}");
+}
+
+fn optimizing(optimizer: Optimizer) -> TrainingScenario {
+    let change = RecipeChange {
+        optimizer: Some(optimizer),
+        ..RecipeChange::default()
+    };
+    with(&llama(), &change)
+}
+
+// 8,030,261,248 parameters over tp 2, their states over 4 replicas, so a tenth of a percent from an eighth each (norms lie
+// on both ranks): fp32 master weights of 4 bytes, and two moments of 4, of 1 with 4/256 bytes of scales, none, one of
+// 4; Muon has one but for the two tables of 128,256 · 4,096.
+#[test]
+fn each_optimizer_holds_the_bytes_of_its_state() {
+    let parameters = 8_030_261_248.0 / 8.0;
+    let tables = 2.0 * 128_256.0 * 4_096.0 / 8_030_261_248.0;
+    for (optimizer, bytes) in [
+        (Optimizer::AdamW, 12.0),
+        (Optimizer::AdamW8bit, 4.0 + 2.0 * (1.0 + 4.0 / 256.0)),
+        (Optimizer::Adafactor, 4.0),
+        (Optimizer::Sgd, 8.0),
+        (Optimizer::Muon, 8.0 + 4.0 * tables),
+    ] {
+        let held = first_stage(&optimizing(optimizer)).optimizer.as_f64();
+        assert!(
+            (held / (parameters * bytes) - 1.0).abs() < 1e-3,
+            "{optimizer}: {held}"
+        );
+    }
+}
+
+// Fewer bytes take less time; Newton-Schulz iterations take most of Muon's step: 5 · (4m + 2m²/n) FLOPs for each
+// parameter of a matrix of m × n, 4,096 × 14,336 for most.
+#[test]
+fn each_optimizer_takes_the_time_of_what_it_moves_and_multiplies() {
+    let seconds = |optimizer| ok(&optimizing(optimizer)).shares[StepPart::Optimizer].as_secs_f64();
+    let adam = seconds(Optimizer::AdamW);
+    for fewer in [Optimizer::AdamW8bit, Optimizer::Adafactor, Optimizer::Sgd] {
+        assert!(seconds(fewer) < adam, "{fewer}");
+    }
+    let flops = 8.03e9 / 8.0 * 0.87 * 5.0 * (4.0 * 4_096.0 + 2.0 * 4_096.0 * 4_096.0 / 14_336.0);
+    let least = flops / 989e12;
+    let more = seconds(Optimizer::Muon) - adam;
+    assert!(more > 0.5 * least && more < 6.0 * least, "{more} {least}");
+}
+
+// arXiv 2603.07685: 15 to 20 GB of optimizer states of a GB200's own pass over NVLink-C2C and back in 0.1 to 0.2 s; at 225
+// GB/s each way that is 0.07 to 0.09 s at least.
+#[test]
+fn an_offloaded_optimizer_frees_its_state_and_waits_for_the_link() {
+    let change = RecipeChange {
+        offload: Some(Subset::of(&[Offload::Optimizer])),
+        ..RecipeChange::default()
+    };
+    let offloaded = with(&llama(), &change);
+    let (before, after) = (first_stage(&llama()), first_stage(&offloaded));
+    // Two of 34 layers (tables of 0.5 billion parameters are the largest) pass through.
+    assert!(after.optimizer.as_f64() < 0.3 * before.optimizer.as_f64());
+    assert_eq!(after.weights, before.weights);
+    let step = ok(&offloaded).shares[StepPart::Optimizer].as_secs_f64();
+    let state = 8_030_261_248.0 / 8.0 * 12.0;
+    let copied = state / 63e9;
+    assert!((step / copied - 1.0).abs() < 0.1, "{step} {copied}");
+}
+
+// What 32 layers keep shrinks to that of two, and what 63 GB/s cannot copy beside the passes is waited for.
+#[test]
+fn offloaded_activations_leave_two_layers_and_may_wait() {
+    let change = RecipeChange {
+        offload: Some(Subset::of(&[Offload::Activations])),
+        ..RecipeChange::default()
+    };
+    let mut job = llama();
+    job.workload.seq_len = 65_536;
+    let (before, after) = (first_stage(&job), first_stage(&with(&job, &change)));
+    let left = after.activations.as_f64() / before.activations.as_f64();
+    assert!(left < 0.5, "{left}");
+    let waits = |job: &TrainingScenario| ok(job).shares[StepPart::Overhead].as_secs_f64();
+    // A layer of 8,192 tokens a rank keeps about 32 bytes per token and width over tp 2 (0.5 GB), and runs 2 ms.
+    let short = llama();
+    assert!(waits(&with(&short, &change)) > waits(&short));
+    // Over Grace's link, 450 GB/s, it takes 1.3 ms.
+    let on = |name: &str, change: &RecipeChange| {
+        let mut job = with(&short, change);
+        job.gpu = Catalog::builtin().gpus[name].clone();
+        job.cluster = Catalog::builtin().clusters[&job.gpu.cluster].clone();
+        waits(&job)
+    };
+    let hidden = on("gh200", &change) - on("gh200", &RecipeChange::default());
+    assert!(hidden.abs() < 1e-9, "{hidden}");
+}
+
+#[test]
+fn nothing_is_offloaded_over_a_link_that_is_not_known() {
+    let change = RecipeChange {
+        offload: Some(Subset::of(&[Offload::Optimizer])),
+        ..RecipeChange::default()
+    };
+    let mut job = with(&llama(), &change);
+    Arc::make_mut(&mut job.gpu).host_link = None;
+    assert_eq!(
+        reason(&job),
+        "unsupported: offload optimizer needs a link to the host, of h100-sxm none is known; [gpus.h100-sxm] host_link gives it"
+    );
+}
+
+// Attention over documents of 1,024 of 8,192 tokens is an eighth of the work: the model's FLOPs shrink by seven eighths of
+// those of attention, 2·2·s²/2·hidden a layer and sample forward, three times that with the backward pass.
+#[test]
+fn packed_documents_attend_to_themselves_alone() {
+    let flops = |length| {
+        let mut job = llama();
+        (job.workload.seq_len, job.workload.document_length) = (8_192, length);
+        let report = ok(&job);
+        (report.model_flops, report.step_time())
+    };
+    let ((whole, slow), (packed, fast)) = (flops(None), flops(Some(1_024)));
+    let attention = 32.0 * 32.0 * 3.0 * 2.0 * 8_192.0_f64.powi(2) * 4_096.0;
+    let less = whole.get() - packed.get();
+    assert!(
+        (less / (attention * 7.0 / 8.0) - 1.0).abs() < 0.01,
+        "{less} {attention}"
+    );
+    assert!(fast < slow);
+    // As long as the sample, or longer, it is one document.
+    for length in [8_192, 100_000] {
+        assert_eq!(flops(Some(length)), (whole, slow));
+    }
+    let mut images = scenario("resnet50", 8, 256);
+    images.workload.document_length = Some(10);
+    assert!(reason(&images).contains("no packed text"));
+}
+
+// Adapters of rank 16 beside the four linear layers of each of Llama 3 8B's 32 layers: 16 · (4,096 + 6,144 + 2 · 4,096 + 4,096
+// + 28,672 + 14,336 + 4,096) = 1,114,112 parameters a layer. They alone have 12 bytes of optimizer state, over 8 replicas,
+// and 16-bit gradients; the 8,030,261,248 frozen ones have 2 bytes and no gradient.
+#[test]
+fn adapters_alone_have_gradients_and_optimizer_states() {
+    let mut whole = llama();
+    (whole.layout.tp, whole.workload.seq_len) = (Some(1), 2_048);
+    let mut job = whole.clone();
+    job.workload.lora_rank = Some(16);
+    let adapters = 32.0 * 1_114_112.0;
+    let held = first_stage(&job);
+    let is = |bytes: Bytes, expected: f64| (bytes.as_f64() / expected - 1.0).abs() < 1e-6;
+    assert!(is(held.optimizer, adapters * 12.0 / 8.0), "{held:?}");
+    assert!(is(held.gradients, adapters * 2.0), "{held:?}");
+    assert!(
+        is(held.weights, (8_030_261_248.0 + adapters) * 2.0),
+        "{held:?}"
+    );
+    let (all, lora) = (ok(&whole), ok(&job));
+    // Gradients of weights are a third of the products, attention aside; the model's FLOPs lack them as well.
+    let part = |report: &StepReport| report.shares[StepPart::Compute].as_secs_f64();
+    let ratio = part(&lora) / part(&all);
+    assert!((0.62..0.85).contains(&ratio), "{ratio}");
+    let flops = lora.model_flops.get() / all.model_flops.get();
+    assert!((0.64..0.75).contains(&flops), "{flops}");
+    // Reduced are the adapters' gradients alone.
+    let sent = |report: &StepReport| report.network.intra_node.as_f64();
+    assert!(
+        sent(&lora) < 0.02 * sent(&all),
+        "{} {}",
+        sent(&lora),
+        sent(&all)
+    );
+}
+
+#[test]
+fn adapters_need_a_transformer() {
+    let mut images = scenario("resnet50", 8, 256);
+    images.workload.lora_rank = Some(8);
+    assert!(reason(&images).contains("lora_rank 8 needs a transformer"));
 }

@@ -16,6 +16,7 @@ pub(super) fn check(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     check_precision(scenario)?;
     check_model(scenario)?;
     check_recomputation(scenario)?;
+    check_offload(scenario)?;
     check_offers(scenario)?;
     check_ranks(&scenario.layout, scenario.gpus)?;
     check_stages(scenario)
@@ -41,6 +42,22 @@ fn check_model(scenario: &TrainingScenario) -> Result<(), Infeasible> {
         && scenario.workload.seq_len != tokens
     {
         return Err(Infeasible::Unsupported(fixed_tokens(model, tokens)));
+    }
+    if let Some(length) = scenario.workload.document_length
+        && (is_cnn || model.fixed_tokens().is_some())
+    {
+        return Err(Infeasible::Unsupported(format!(
+            "document_length {length} does not apply to {}, whose samples are no packed text",
+            model.name
+        )));
+    }
+    if let Some(rank) = scenario.workload.lora_rank
+        && is_cnn
+    {
+        return Err(Infeasible::Unsupported(format!(
+            "lora_rank {rank} needs a transformer, {} is a convolutional network",
+            model.name
+        )));
     }
     let over_one = |groups: &[(&'static str, Option<u32>)]| {
         let mut groups = groups.iter();
@@ -146,6 +163,18 @@ fn check_recomputation(scenario: &TrainingScenario) -> Result<(), Infeasible> {
         ),
         (Some(_) | None, _) => Ok(()),
     }
+}
+
+/// Refuses state in the host's memory where the GPU has no link to it.
+fn check_offload(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let (gpu, offload) = (&scenario.gpu, scenario.stack.offload);
+    if offload.is_empty() || gpu.host_link.is_some() {
+        return Ok(());
+    }
+    Err(Infeasible::Unsupported(format!(
+        "offload {offload} needs a link to the host, of {} none is known; [gpus.{}] host_link gives it",
+        gpu.name, gpu.name
+    )))
 }
 
 /// Refuses what the stack's framework cannot run.

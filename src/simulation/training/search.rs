@@ -10,6 +10,7 @@ mod opened;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
@@ -96,6 +97,8 @@ const MOST_TOKENS: u64 = 1 << 36;
 
 struct Search<'a> {
     scenario: &'a TrainingScenario,
+    /// The scenario that bounds price: what is copied over the host's link depends on how much is recomputed.
+    bounded: Cow<'a, TrainingScenario>,
     options: Options<'a>,
     source: &'a mut WorkSource,
     pricing: &'a mut Pricing,
@@ -135,6 +138,7 @@ impl<'a> Search<'a> {
         let groups = options.groups()?;
         Ok(Self {
             scenario,
+            bounded: scenario.without_offload(),
             options,
             source,
             pricing,
@@ -374,7 +378,7 @@ impl<'a> Search<'a> {
             ..self.options.layout(&with, *micro_batch, pipeline, *shards)
         };
         let work = self.source.work(self.scenario, &layout);
-        let bound = StepCosts::of(self.scenario, &layout, &work, self.pricing)
+        let bound = StepCosts::of(&self.bounded, &layout, &work, self.pricing)
             .and_then(|costs| costs.bound_of_sums(self.pricing));
         if let Some(bound) = self.refused.keep(bound) {
             self.add(bound.max(least), node);

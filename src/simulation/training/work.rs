@@ -63,6 +63,7 @@ pub(super) struct LayerWork {
     pub(super) kept: Kept,
     pub(super) weight_shapes: Vec<(u64, u64)>,
     pub(super) model_flops_forward: f64,
+    pub(super) model_flops_frozen: f64,
 }
 
 /// Kernel times, communications and parameters of a model on one GPU under one sharding.
@@ -77,6 +78,22 @@ pub(super) struct ModelWork {
 }
 
 impl ModelWork {
+    /// Model FLOPs of one microbatch, summed over one rank of every stage; the backward pass counts twice the forward, but
+    /// for gradients of frozen weights.
+    pub(super) fn model_flops(&self) -> f64 {
+        let of = |flops: fn(&LayerWork) -> f64| {
+            let kinds = self
+                .sequence
+                .iter()
+                .map(|&kind| &self.kinds[usize::from(kind)]);
+            let layers: f64 = kinds.map(flops).sum();
+            let mtp = self.mtp.as_ref();
+            let mtp = mtp.map_or(0.0, |layer| flops(layer) * f64::from(self.mtp_layers));
+            layers + mtp + flops(&self.embedding) + flops(&self.head)
+        };
+        3.0 * of(|layer| layer.model_flops_forward) - of(|layer| layer.model_flops_frozen)
+    }
+
     /// Bytes of the residual stream of one microbatch on this rank: what a stage sends to the next.
     pub(super) fn residual_bytes(&self) -> u64 {
         self.kinds.first().map_or(0, |layer| layer.kept.full.get())
@@ -95,6 +112,7 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
         sequence_parallel: layout.sequence_parallel,
         micro_batch: layout.micro_batch,
         seq_len: scenario.workload.seq_len,
+        documents: documents(scenario, layout),
         format: Format {
             element_bytes: layout.precision.storage_bytes(),
             low_precision: is_low(layout.precision),
@@ -103,13 +121,26 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
         fused_dispatch: fused_dispatch(scenario, layout),
         fusion: stack.fusion,
         logit_bytes: logit_bytes(stack.recipe.loss, layout.precision.storage_bytes()),
+        chunked_loss: stack.recipe.chunked_loss,
         masked_head: stack.encoder_head == EncoderHead::MaskedTokens,
         dropout: stack.recipe.dropout
             && scenario
                 .model
                 .transformer()
                 .is_some_and(crate::model::Transformer::usual_dropout),
+        lora_rank: scenario.workload.lora_rank.unwrap_or(0),
         recomputed: recomputed(scenario, layout),
+    }
+}
+
+/// Documents that a sample is packed of; a score matrix in memory has all tokens of a sample.
+fn documents(scenario: &TrainingScenario, layout: &Layout) -> u32 {
+    let workload = &scenario.workload;
+    match workload.document_length {
+        Some(length) if layout.attention != AttentionKernel::Unfused => {
+            workload.seq_len.div_ceil(length).max(1)
+        }
+        Some(_) | None => 1,
     }
 }
 
@@ -226,6 +257,7 @@ fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
         kept: layer.kept,
         weight_shapes: layer.weight_shapes.clone(),
         model_flops_forward: layer.model_flops_forward.get(),
+        model_flops_frozen: layer.model_flops_frozen.get(),
     }
 }
 

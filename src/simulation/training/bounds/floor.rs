@@ -117,11 +117,16 @@ fn rounding(scenario: &TrainingScenario, shard: &Shard) -> f64 {
     } else {
         0.0
     };
+    let chunks = if shard.chunked_loss {
+        one_in(tokens, network.loss_chunks(shard.tp))
+    } else {
+        0.0
+    };
     let experts = network.moe.map_or(0.0, |moe| {
         let rows = tokens.div_ceil(tp) * u64::from(moe.experts_per_token) * u64::from(shard.etp);
         one_in(rows, u64::from(moe.experts).div_ceil(u64::from(shard.ep)))
     });
-    (one_in(tokens, tp) + masked + experts).min(1.0)
+    (one_in(tokens, tp) + masked + chunks + experts).min(1.0)
 }
 
 fn least_pass(

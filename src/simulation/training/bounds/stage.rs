@@ -48,8 +48,8 @@ impl Stretch {
             again: 0.0,
             selective: selective.map_or(0.0, |layer| seconds(&layer.backward_input) - input),
             issue: (layer.forward.issue + layer.backward.issue).as_secs_f64(),
-            dense: layer.parameters.dense as f64,
-            expert: layer.parameters.expert as f64,
+            dense: layer.parameters.trained().dense as f64,
+            expert: layer.parameters.trained().expert as f64,
             sharded: 0.0,
             slowed: 0.0,
         }
@@ -426,7 +426,7 @@ impl StageSums {
                 largest = ShardParameters {
                     dense,
                     expert,
-                    partial: 0,
+                    ..ShardParameters::default()
                 };
             }
         }

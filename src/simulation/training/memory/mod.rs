@@ -8,13 +8,13 @@
 pub(super) mod model_state;
 #[cfg(test)]
 mod tests;
-mod unsharded;
+pub(super) mod unsharded;
 
 use crate::simulation::training::schedule::{self, PipelineSize, Placement};
 use crate::simulation::training::stage_layers::{self, VirtualStages};
 use crate::simulation::training::work::{LayerWork, ModelWork};
 use crate::simulation::{Layout, MemoryFootprint, TrainingScenario};
-use crate::stack::{PipelineSchedule, Recompute};
+use crate::stack::{Offload, PipelineSchedule, Recompute};
 use crate::units::Bytes;
 
 use model_state::State;
@@ -205,7 +205,12 @@ impl Stage {
         } else {
             0
         };
-        let kept = (held.kept + held.embedding) * chunks / self.layers.chunks + output * chunks;
+        let mut layers = held.kept * chunks / self.layers.chunks;
+        if scenario.stack.offload.contains(Offload::Activations) {
+            // One layer's are used while the next one's are copied.
+            layers = layers.min(2 * held.largest);
+        }
+        let kept = layers + held.embedding * chunks / self.layers.chunks + output * chunks;
         let losses = match layout.schedule {
             PipelineSchedule::GPipe => chunks,
             PipelineSchedule::OneFOneB

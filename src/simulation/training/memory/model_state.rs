@@ -1,9 +1,9 @@
 //! Weights, gradients and optimizer states that a rank of one pipeline stage holds, sharded by ZeRO stage.
 
 use crate::simulation::training::optimizer;
-use crate::simulation::training::parameters::{Sharded, shards_gradients};
+use crate::simulation::training::parameters::{Sharded, shards_gradients, weight_bytes};
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::{GradientPrecision, Sharding, ZeroStage};
+use crate::stack::{GradientPrecision, Offload, Sharding, ZeroStage};
 use crate::units::Bytes;
 
 use super::unsharded::StageLayers;
@@ -44,11 +44,11 @@ impl State {
     /// State of a stage with the parameters of `held`.
     pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, held: &StageLayers) -> Self {
         let parameters = Sharded::of(scenario, layout, held.parameters);
-        let bytes = |each: f64, sharded_from| Bytes::from_f64(parameters.held(sharded_from) * each);
+        let trained = parameters.trained();
         let recipe = &scenario.stack.recipe;
         let element = layout.precision.storage_bytes();
-        let fp32_weights = recipe.fp32_parameters || element == 4;
-        let weight_bytes = if fp32_weights { 4.0 } else { 2.0 };
+        let weight_bytes = weight_bytes(scenario, layout);
+        let fp32_weights = weight_bytes >= 4.0;
         // What is gathered is never more than there is. FSDP gathers into a buffer beside the rank's part.
         let beside = gathers(scenario);
         let most = parameters.all() - if beside { 0.0 } else { parameters.part() };
@@ -56,9 +56,14 @@ impl State {
         let autocast = recipe.autocast && fp32_weights && element < 4;
         let gathered_bytes = if autocast { 4 } else { element } as f64;
         let is_whole = layout.zero == ZeroStage::Z2 && beside;
-        let weights = bytes(weight_bytes, if is_whole { 2 } else { 3 });
+        // What is frozen needs no fp32 copy.
+        let sharded_from = if is_whole { 2 } else { 3 };
+        let frozen = parameters.held(sharded_from) - trained.held(sharded_from);
+        let weights = Bytes::from_f64(
+            trained.held(sharded_from) * weight_bytes + frozen * element.min(4) as f64,
+        );
         let casts = if autocast {
-            parameters.all() * element as f64
+            trained.all() * element as f64
         } else {
             0.0
         };
@@ -71,24 +76,38 @@ impl State {
         let each_gradient = gradient_bytes(scenario, fp32_weights);
         let sharded = shards_gradients(scenario, layout);
         let layer_gradients = if sharded {
-            Bytes::from_f64(of_layers(1) * fresh_gradient_bytes(scenario, element))
+            let most = most.min(held.largest_trained as f64);
+            Bytes::from_f64(most * fresh_gradient_bytes(scenario, element))
         } else {
             Bytes::ZERO
         };
+        // Of what passes through the GPU, two layers are there: one that is used, and the one that is copied.
+        let all = parameters.all().max(1.0);
+        let passing = (2.0 * held.largest_layer as f64 / all).min(1.0);
+        let on_gpu = |state, bytes: Bytes| {
+            if scenario.stack.offload.contains(state) {
+                bytes.scaled(passing)
+            } else {
+                bytes
+            }
+        };
         Self {
-            weights,
+            weights: on_gpu(Offload::Parameters, weights),
             whole: Bytes::from_f64(unsharded + casts),
             gathered: two_layers(is_gathered),
             last_gathered: two_layers(is_gathered || is_whole),
-            gradients: Bytes::from_f64(parameters.gradients() * each_gradient),
+            gradients: Bytes::from_f64(trained.gradients() * each_gradient),
             layer_gradients,
             first_gradients: if sharded {
                 Bytes::ZERO
             } else {
-                Bytes::from_f64(held.largest_layer as f64 * each_gradient)
+                Bytes::from_f64(held.largest_trained as f64 * each_gradient)
             },
-            optimizer: bytes(optimizer::state_bytes(scenario, fp32_weights), 1),
-            copies: copies(scenario, layout, parameters),
+            optimizer: on_gpu(
+                Offload::Optimizer,
+                Bytes::from_f64(trained.held(1) * optimizer::state_bytes(scenario, fp32_weights)),
+            ),
+            copies: copies(scenario, layout, trained),
             buckets: buckets(scenario, layout),
             stand_ins: if recipe.gradient_stand_ins {
                 Bytes::new(held.distinct_weights * element)

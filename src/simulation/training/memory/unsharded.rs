@@ -15,6 +15,8 @@ pub(super) struct StageLayers {
     pub(super) parameters: ShardParameters,
     /// Parameters of the largest layer, embedding and head included.
     pub(super) largest_layer: u64,
+    /// Parameters that are trained of the layer that has most of them.
+    pub(super) largest_trained: u64,
     /// Elements of weight matrices, each shape once.
     pub(super) distinct_weights: u64,
     /// Model chunks.
@@ -85,7 +87,13 @@ impl StageLayers {
         let network = scenario.model.transformer().filter(|_| apart);
         if let Some(table) = network.and_then(|network| network.tied_table_parameters(layout.tp)) {
             self.parameters.dense += table;
+            if scenario.workload.lora_rank.is_some() {
+                self.parameters.frozen_dense += table;
+            }
             self.largest_layer = self.largest_layer.max(table);
+            if scenario.workload.lora_rank.is_none() {
+                self.largest_trained = self.largest_trained.max(table);
+            }
         }
         if let Some(mtp) = work.mtp.as_ref().filter(|_| work.mtp_layers > 0) {
             self.add_parameters(mtp, u64::from(work.mtp_layers), shapes);
@@ -96,6 +104,10 @@ impl StageLayers {
         let ShardParameters { dense, expert, .. } = layer.parameters;
         self.parameters.dense += dense * count;
         self.parameters.expert += expert * count;
+        self.parameters.frozen_dense += layer.parameters.frozen_dense * count;
+        self.parameters.frozen_expert += layer.parameters.frozen_expert * count;
+        let trained = layer.parameters.trained();
+        self.largest_trained = self.largest_trained.max(trained.dense + trained.expert);
         self.largest_layer = self.largest_layer.max(dense + expert);
         add_shapes(shapes, &layer.weight_shapes);
     }
@@ -106,6 +118,8 @@ impl StageLayers {
 pub(super) struct StageActivations {
     /// Bytes that the layers of all chunks keep per microbatch.
     pub(super) kept: u64,
+    /// Bytes that the layer which keeps most keeps per microbatch.
+    pub(super) largest: u64,
     /// Bytes that the embedding keeps per microbatch.
     pub(super) embedding: u64,
     /// Bytes that head and loss keep per microbatch.
@@ -153,6 +167,7 @@ impl StageActivations {
     fn scale(&mut self, samples: f64) {
         for bytes in [
             &mut self.kept,
+            &mut self.largest,
             &mut self.embedding,
             &mut self.head,
             &mut self.head_transient,
@@ -167,6 +182,7 @@ impl StageActivations {
     fn add_layers(&mut self, layer: &LayerWork, count: u64, policy: Policy) {
         let kept = policy.kept(layer);
         self.kept += kept * count;
+        self.largest = self.largest.max(kept);
         let none = layer.kept.none.get();
         let transient = layer.kept.transient.get();
         self.working = self.working.max(none.saturating_sub(kept) + transient);
@@ -184,7 +200,7 @@ fn add_shapes(known: &mut Vec<(u64, u64)>, more: &[(u64, u64)]) {
 
 /// Rule for what a layer keeps from forward to backward.
 #[derive(Clone, Copy)]
-pub(super) struct Policy {
+pub(in crate::simulation::training) struct Policy {
     recompute: Recompute,
     selective: SelectiveRecompute,
     recomputed_share: f64,
@@ -193,7 +209,7 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    pub(super) fn of(
+    pub(in crate::simulation::training) fn of(
         scenario: &TrainingScenario,
         precision: Precision,
         (recompute, recomputed_share): (Recompute, f64),
@@ -209,7 +225,7 @@ impl Policy {
     }
 
     /// Bytes that a layer keeps of one microbatch.
-    pub(super) fn kept(self, layer: &LayerWork) -> u64 {
+    pub(in crate::simulation::training) fn kept(self, layer: &LayerWork) -> u64 {
         let kept = match (self.recompute, self.selective) {
             (Recompute::None, _) => layer.kept.none,
             (Recompute::Selective, SelectiveRecompute::Operations) => layer.kept.operations,

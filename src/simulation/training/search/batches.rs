@@ -65,7 +65,7 @@ impl Search<'_> {
             let middle = self.middle(&layout);
             for (shards, ways) in &stages {
                 (layout.zero, layout.zero_group) = (shards.zero, shards.group);
-                let of = (self.scenario, &layout);
+                let of = (&*self.bounded, &layout);
                 let ways = (&ways[..], &*middle);
                 let bound = sums.step(of, ways, self.closing, self.pricing);
                 let node = Node::Layout {
@@ -96,7 +96,7 @@ impl Search<'_> {
             return Some(Rc::clone(known));
         }
         let work = self.source.work(self.scenario, layout);
-        let costs = layer_costs(self.scenario, layout, &work, self.pricing);
+        let costs = layer_costs(&self.bounded, layout, &work, self.pricing);
         let costs = self.refused.keep(costs)?;
         let send = send_cost(self.scenario, layout, &work, self.pricing);
         let send = self.refused.keep(send)?;
@@ -106,12 +106,12 @@ impl Search<'_> {
                 recompute: Recompute::Selective,
                 ..layout.clone()
             };
-            let costs = layer_costs(self.scenario, &layout, &work, self.pricing);
+            let costs = layer_costs(&self.bounded, &layout, &work, self.pricing);
             selective = Some(self.refused.keep(costs)?);
         }
         let sharded = self.sharded(at, layout, &work)?;
         let layers = Rc::new(PricedLayers::of(
-            (self.scenario, layout),
+            (&self.bounded, layout),
             (&work, &costs, selective.as_ref()),
             &sharded,
             send.time,
