@@ -297,6 +297,18 @@ impl Engine {
         self.tasks[task.0 as usize].host_wait
     }
 
+    /// When the host had issued all of a task.
+    pub(crate) fn issued(&self, task: TaskId) -> SimTime {
+        self.tasks[task.0 as usize].issued
+    }
+
+    /// Whether the host, running ahead, held a task back; not where it was synchronised before.
+    pub(crate) fn was_late(&self, task: TaskId) -> bool {
+        let task = &self.tasks[task.0 as usize];
+        let waited = task.host_wait > SimDuration::ZERO;
+        task.gate == Gate::Host || waited && task.issued != task.ready + task.issue
+    }
+
     /// Events handled so far: ends of tasks, and flows that joined or left.
     pub fn events(&self) -> u64 {
         self.events

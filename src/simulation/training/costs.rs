@@ -12,10 +12,13 @@ use crate::stack::Overlap;
 use crate::units::SimDuration;
 
 /// Costs of a layout's layers, virtual stages and sends.
+#[derive(Clone)]
 pub(super) struct StepCosts<'a> {
     pub(super) scenario: &'a TrainingScenario,
     pub(super) layout: &'a Layout,
     pub(super) work: &'a ModelWork,
+    /// Microbatches that a step has: those of the layout, or fewer where it is folded.
+    pub(super) microbatches: u32,
     pub(super) layers: LayerCosts,
     pub(super) stages: Vec<VirtualStage>,
     pub(super) send: CommCost,
@@ -43,6 +46,7 @@ impl<'a> StepCosts<'a> {
             scenario,
             layout,
             work,
+            microbatches: layout.microbatches,
             layers,
             stages,
             send,

@@ -79,7 +79,7 @@ impl StepCosts<'_> {
                 reduces: makes_gradients,
             };
         }
-        let last = slot.microbatch + 1 == self.layout.microbatches;
+        let last = slot.microbatch + 1 == self.microbatches;
         let reduces = makes_gradients && (last || self.reduces_each());
         Replicates {
             gathers: self.gathers_for(slot),
@@ -281,7 +281,7 @@ impl Player<'_, '_> {
     }
 
     fn overlapped(&mut self, stage: u32, comm: CommCost) -> TaskId {
-        self.traffic += &comm.traffic;
+        self.sums.traffic += &comm.traffic;
         self.timeline
             .communication(stage, comm.time, comm.latency, comm.load)
     }
@@ -350,7 +350,7 @@ impl Player<'_, '_> {
 
     /// Schedules data-parallel communication that compute waits for.
     fn exposed(&mut self, stage: u32, comm: CommCost) -> TaskId {
-        self.traffic += &comm.traffic;
+        self.sums.traffic += &comm.traffic;
         let parts = TimeShares::from([(StepPart::DpComm, comm.time)]);
         self.timeline.wait(stage, SliceKind::Replication, parts)
     }

@@ -1,5 +1,8 @@
 //! One training step on the event engine: the tasks of every stage for every microbatch.
 
+mod fold;
+
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::collective::CarriedBy;
@@ -33,7 +36,76 @@ pub(super) struct Step {
     pub(super) events: u64,
 }
 
+/// Sums over passes, of one rank of every stage.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PassSums {
+    /// FLOPs executed.
+    flops: f64,
+    /// Bytes sent.
+    pub(super) traffic: NetworkUse,
+}
+
+impl PassSums {
+    fn minus(&self, before: &Self) -> Self {
+        let [all, some] = [&self.traffic, &before.traffic];
+        Self {
+            flops: self.flops - before.flops,
+            traffic: NetworkUse {
+                intra_node: all.intra_node.saturating_sub(some.intra_node),
+                inter_node: all.inter_node.saturating_sub(some.inter_node),
+                ..self.traffic
+            },
+        }
+    }
+
+    /// Adds what was summed, so many times.
+    fn add(&mut self, other: &Self, times: u64) {
+        self.flops += other.flops * times as f64;
+        self.traffic += &NetworkUse {
+            intra_node: other.traffic.intra_node * times,
+            inter_node: other.traffic.inter_node * times,
+            ..other.traffic
+        };
+    }
+}
+
+/// Tasks that ran.
+struct Played {
+    end: SimTime,
+    sums: PassSums,
+    /// Sums over the microbatches that were counted apart, which are in `sums` too.
+    of_apart: PassSums,
+    /// Algorithm of the gradient reduction.
+    algorithm: Option<CarriedBy>,
+    events: u64,
+}
+
 impl Step {
+    /// The step of what was played, with the times of its critical device.
+    fn of(layout: &Layout, played: &Played, device: DeviceTimes) -> Self {
+        assert!(
+            device.shares.total() == played.end - SimTime::ZERO,
+            "the parts of a step sum to the step"
+        );
+        let Layout { tp, cp, dp, pp, .. } = *layout;
+        let sums = &played.sums;
+        // Traffic was added up over the stages: a GPU has its part of it.
+        let stages = u64::from(pp);
+        let of_one = |sent: Bytes| Bytes::new(sent.get() / stages);
+        let traffic = NetworkUse {
+            intra_node: of_one(sums.traffic.intra_node),
+            inter_node: of_one(sums.traffic.inter_node),
+            ..sums.traffic
+        };
+        Self {
+            device,
+            hardware_flops: sums.flops * f64::from(tp) * f64::from(cp) * f64::from(dp),
+            traffic,
+            algorithm: played.algorithm,
+            events: played.events,
+        }
+    }
+
     /// Time of the step.
     pub(super) fn time(&self) -> SimDuration {
         self.device.shares.total()
@@ -51,8 +123,27 @@ impl StepCosts<'_> {
         timeline: &mut Timeline,
         slowdown: &[f64],
     ) -> Result<Step, Infeasible> {
-        self.build(pricing, timeline, slowdown, false)
-            .map(Player::finish)
+        match self.folded(pricing, timeline, slowdown)? {
+            Some(step) => Ok(step),
+            None => self.play_all(pricing, timeline, slowdown),
+        }
+    }
+
+    /// Simulates the step with every microbatch played.
+    ///
+    /// # Errors
+    /// If a requested collective cannot run on this network.
+    fn play_all(
+        &self,
+        pricing: &mut Pricing,
+        timeline: &mut Timeline,
+        slowdown: &[f64],
+    ) -> Result<Step, Infeasible> {
+        let played = self
+            .build(pricing, timeline, PlayOptions::with(slowdown))?
+            .run();
+        let device = timeline.critical(played.end);
+        Ok(Step::of(self.layout, &played, device))
     }
 
     /// Simulates the step and gives its timeline.
@@ -64,9 +155,16 @@ impl StepCosts<'_> {
         pricing: &mut Pricing,
         timeline: &mut Timeline,
     ) -> Result<Trace, Infeasible> {
-        let player = self.build(pricing, timeline, &[], true)?;
+        let player = self.build(
+            pricing,
+            timeline,
+            PlayOptions {
+                shows_sends: true,
+                ..PlayOptions::default()
+            },
+        )?;
         let hand_overs = player.hand_overs();
-        player.finish();
+        player.run();
         Ok(Trace::of(self, timeline, &hand_overs))
     }
 
@@ -74,8 +172,7 @@ impl StepCosts<'_> {
         &'b self,
         pricing: &'b mut Pricing,
         timeline: &'b mut Timeline,
-        slowdown: &'b [f64],
-        shows_sends: bool,
+        options: PlayOptions<'b>,
     ) -> Result<Player<'b, 'b>, Infeasible> {
         let replicas = ReplicaCosts {
             scenario: self.scenario,
@@ -83,13 +180,31 @@ impl StepCosts<'_> {
             pricing,
         };
         timeline.reset(self.layout.pp);
-        let mut player = Player::new(self, replicas, timeline, slowdown);
-        if shows_sends {
-            player.show_sends();
-        }
+        let mut player = Player::new(self, replicas, timeline, options);
         player.passes()?;
         player.close()?;
         Ok(player)
+    }
+}
+
+/// Choices in building the tasks of a step.
+#[derive(Clone, Debug, Default)]
+struct PlayOptions<'a> {
+    /// Factor on the kernels of each stage; empty: none.
+    slowdown: &'a [f64],
+    /// Whether every overlapped send is a task of its own, so that a trace shows it; the times are the same.
+    shows_sends: bool,
+    /// Microbatches whose traffic and FLOPs are summed apart, too.
+    apart: Range<u32>,
+}
+
+impl<'a> PlayOptions<'a> {
+    /// Options of a step whose stages are slowed down.
+    fn with(slowdown: &'a [f64]) -> Self {
+        Self {
+            slowdown,
+            ..Self::default()
+        }
     }
 }
 
@@ -109,10 +224,12 @@ pub(super) struct Player<'a, 'b> {
     pub(super) recent: Vec<Vec<TaskId>>,
     /// Reductions that the optimizer of each stage waits for.
     pub(super) reductions: Vec<Vec<TaskId>>,
-    pub(super) traffic: NetworkUse,
+    pub(super) sums: PassSums,
     /// Algorithm of the gradient reduction.
     pub(super) algorithm: Option<CarriedBy>,
-    pub(super) flops: f64,
+    /// Microbatches whose passes are summed apart, too.
+    apart: Range<u32>,
+    of_apart: PassSums,
     /// Passes that were prepared, each once.
     prepared: Memo<PassKey, Prepared, MOST_PREPARED>,
     /// Layers of each virtual stage that are gathered and reduced together.
@@ -158,17 +275,21 @@ struct Prepared {
 }
 
 impl<'a, 'b> Player<'a, 'b> {
-    pub(super) fn new(
+    fn new(
         costs: &'a StepCosts<'a>,
         replicas: ReplicaCosts<'b>,
         timeline: &'b mut Timeline,
-        slowdown: &'b [f64],
+        PlayOptions {
+            slowdown,
+            shows_sends,
+            apart,
+        }: PlayOptions<'b>,
     ) -> Self {
         let pp = costs.layout.pp as usize;
-        let passes = costs.stages.len() * costs.layout.microbatches as usize;
+        let passes = costs.stages.len() * costs.microbatches as usize;
         let send = costs.send.time;
         let queued_sends = (0..costs.layout.pp)
-            .map(|stage| send > costs.shortest_pass(stage, slowdown))
+            .map(|stage| shows_sends || send > costs.shortest_pass(stage, slowdown))
             .collect();
         Self {
             costs,
@@ -180,9 +301,10 @@ impl<'a, 'b> Player<'a, 'b> {
             backward: vec![None; passes],
             recent: vec![Vec::new(); pp],
             reductions: vec![Vec::new(); pp],
-            traffic: NetworkUse::default(),
+            sums: PassSums::default(),
             algorithm: None,
-            flops: 0.0,
+            apart,
+            of_apart: PassSums::default(),
             prepared: Memo::default(),
             buckets: vec![None; costs.stages.len()],
         }
@@ -197,7 +319,7 @@ impl<'a, 'b> Player<'a, 'b> {
         let pipeline = PipelineSize {
             stages: layout.pp,
             chunks: layout.vpp,
-            microbatches: layout.microbatches,
+            microbatches: self.costs.microbatches,
         };
         let mut slots: Vec<Slot> = Vec::new();
         for stage in 0..layout.pp {
@@ -223,17 +345,31 @@ impl<'a, 'b> Player<'a, 'b> {
     }
 
     fn pass(&mut self, stage: u32, slot: Slot) -> Result<(), Infeasible> {
-        let ends = self.work(stage, slot)?;
-        self.hand_on(stage, slot, ends)
+        let ends = self.summed(slot, |player| player.work(stage, slot))?;
+        self.summed(slot, |player| player.hand_on(stage, slot, ends))
     }
 
     /// Schedules two passes that begin when both can and end together.
     fn pair(&mut self, stage: u32, slot: Slot, next: Slot) -> Result<(), Infeasible> {
-        let first = self.work(stage, slot)?;
-        let second = self.work(stage, next)?;
+        let first = self.summed(slot, |player| player.work(stage, slot))?;
+        let second = self.summed(next, |player| player.work(stage, next))?;
         let both = Ends::of(first.first, second.last);
-        self.hand_on(stage, slot, both)?;
-        self.hand_on(stage, next, both)
+        self.summed(slot, |player| player.hand_on(stage, slot, both))?;
+        self.summed(next, |player| player.hand_on(stage, next, both))
+    }
+
+    /// Schedules what is of a slot, and sums its microbatch apart where that was asked for.
+    fn summed<T>(
+        &mut self,
+        slot: Slot,
+        schedule: impl FnOnce(&mut Self) -> Result<T, Infeasible>,
+    ) -> Result<T, Infeasible> {
+        let before = self.sums;
+        let scheduled = schedule(self)?;
+        if self.apart.contains(&slot.microbatch) {
+            self.of_apart.add(&self.sums.minus(&before), 1);
+        }
+        Ok(scheduled)
     }
 
     fn placement(&self) -> Placement {
@@ -255,7 +391,7 @@ impl<'a, 'b> Player<'a, 'b> {
     fn hand_on(&mut self, stage: u32, slot: Slot, ends: Ends) -> Result<(), Infeasible> {
         let placement = self.placement();
         let virtual_stage = placement.virtual_stage(stage, slot.chunk);
-        let at = (virtual_stage * self.costs.layout.microbatches + slot.microbatch) as usize;
+        let at = (virtual_stage * self.costs.microbatches + slot.microbatch) as usize;
         let sends = match slot.pass {
             Pass::Forward => {
                 virtual_stage + 1 < self.costs.stages.len() as u32
@@ -282,7 +418,7 @@ impl<'a, 'b> Player<'a, 'b> {
     /// Schedules a send: exposed on the sender's compute stream, or overlapped with it.
     fn send(&mut self, stage: u32, slot: Slot, ends: Ends) -> Ends {
         let cost = &self.costs.send;
-        self.traffic += &cost.traffic.scaled(self.share(slot));
+        self.sums.traffic += &cost.traffic.scaled(self.share(slot));
         let replicates = self.replicates_meanwhile(stage, slot);
         if self.costs.overlap.pipeline {
             return self.send_overlapped(stage, ends, replicates);
@@ -334,7 +470,7 @@ impl<'a, 'b> Player<'a, 'b> {
             stage: alike as u32,
             bucket,
             pass: slot.pass,
-            last: slot.microbatch + 1 == self.costs.layout.microbatches,
+            last: slot.microbatch + 1 == self.costs.microbatches,
             overlapped,
         };
         let known = self.prepared.get(&key).copied();
@@ -347,8 +483,8 @@ impl<'a, 'b> Player<'a, 'b> {
             self.prepared.insert(key, prepared);
             prepared
         });
-        self.traffic += &pass.traffic;
-        self.flops += pass.flops;
+        self.sums.traffic += &pass.traffic;
+        self.sums.flops += pass.flops;
         // A blocking receive synchronises the host with the device before the pass is issued.
         let synchronised = self.costs.layout.pp > 1 && !self.costs.overlap.pipeline;
         let Prepared {
@@ -423,7 +559,7 @@ impl<'a, 'b> Player<'a, 'b> {
 
     /// Size of a pass's microbatch relative to a full one, 0–1.
     fn share(&self, slot: Slot) -> f64 {
-        let last = slot.microbatch + 1 == self.costs.layout.microbatches;
+        let last = slot.microbatch + 1 == self.costs.microbatches;
         if last { self.costs.last_share() } else { 1.0 }
     }
 
@@ -434,7 +570,7 @@ impl<'a, 'b> Player<'a, 'b> {
 
     /// Adds the dependencies between stages: every pass waits for the stage that feeds it.
     fn connect(&mut self) {
-        let microbatches = self.costs.layout.microbatches as usize;
+        let microbatches = self.costs.microbatches as usize;
         let ends =
             |list: &[Option<Ends>], at: usize| list[at].expect("every schedule runs every pass");
         for virtual_stage in 0..self.costs.stages.len() - 1 {
@@ -452,7 +588,7 @@ impl<'a, 'b> Player<'a, 'b> {
 
     /// Passes that send to another stage, each with the pass that receives.
     pub(super) fn hand_overs(&self) -> Vec<(TaskId, TaskId)> {
-        let microbatches = self.costs.layout.microbatches as usize;
+        let microbatches = self.costs.microbatches as usize;
         let across = if self.costs.layout.pp > 1 {
             self.costs.stages.len() - 1
         } else {
@@ -472,32 +608,12 @@ impl<'a, 'b> Player<'a, 'b> {
             .collect()
     }
 
-    /// Makes every overlapped send a task of its own, so that a trace shows it; the times are the same.
-    pub(super) fn show_sends(&mut self) {
-        self.queued_sends.fill(true);
-    }
-
-    /// Runs the engine and sums up the step.
-    pub(super) fn finish(self) -> Step {
-        let end = self.timeline.engine.run();
-        let device = self.timeline.critical(end);
-        assert!(
-            device.shares.total() == end - SimTime::ZERO,
-            "the parts of a step sum to the step"
-        );
-        let Layout { tp, cp, dp, pp, .. } = *self.costs.layout;
-        // Traffic was added up over the stages: a GPU has its part of it.
-        let stages = u64::from(pp);
-        let of_one = |sent: Bytes| Bytes::new(sent.get() / stages);
-        let traffic = NetworkUse {
-            intra_node: of_one(self.traffic.intra_node),
-            inter_node: of_one(self.traffic.inter_node),
-            ..self.traffic
-        };
-        Step {
-            device,
-            hardware_flops: self.flops * f64::from(tp) * f64::from(cp) * f64::from(dp),
-            traffic,
+    /// Runs the engine and sums up what was played.
+    fn run(self) -> Played {
+        Played {
+            end: self.timeline.engine.run(),
+            sums: self.sums,
+            of_apart: self.of_apart,
             algorithm: self.algorithm,
             events: self.timeline.engine.events(),
         }

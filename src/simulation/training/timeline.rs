@@ -162,6 +162,11 @@ impl Timeline {
         self.engine.tasks().zip(&self.labels)
     }
 
+    /// Label of a task.
+    pub(super) fn label_of(&self, task: TaskId) -> &Label {
+        &self.labels[task.index()]
+    }
+
     fn label(&mut self, kind: SliceKind, device: u32, track: Track, parts: PartsAt) {
         self.labels.push(Label {
             kind,
@@ -276,29 +281,59 @@ impl Timeline {
 
     /// Times up to `end` of the critical device, whose compute stream was busy longest.
     pub(super) fn critical(&self, end: SimTime) -> DeviceTimes {
+        self.times_to(busiest(&self.busy()), end)
+    }
+
+    /// Times of a device up to `end`: every moment belongs to one part of the step.
+    pub(super) fn times_to(&self, device: usize, end: SimTime) -> DeviceTimes {
+        let tasks = &self.streams[device].on_compute;
+        self.times(device, tasks, (SimTime::ZERO, end))
+    }
+
+    /// Times of a device from the end of one task of its compute stream to the end of a later one.
+    ///
+    /// # Panics
+    /// If they are no tasks of that stream.
+    pub(super) fn times_between(&self, device: usize, tasks: (TaskId, TaskId)) -> DeviceTimes {
+        let stream = &self.streams[device].on_compute;
+        let place = |task: TaskId| {
+            let found = stream.binary_search(&task);
+            found.expect("tasks of a stream are added in its order")
+        };
+        let between = place(tasks.0) + 1..=place(tasks.1);
+        let ends = (self.engine.end(tasks.0), self.engine.end(tasks.1));
+        self.times(device, &stream[between], ends)
+    }
+
+    /// Tasks of the compute stream of a device, in its order.
+    pub(super) fn on_compute(&self, device: usize) -> &[TaskId] {
+        &self.streams[device].on_compute
+    }
+
+    /// Time for which the compute stream of each device was busy.
+    pub(super) fn busy(&self) -> Vec<SimDuration> {
         let busy = |streams: &DeviceStreams| -> SimDuration {
             streams.on_compute.iter().map(|&task| self.span(task)).sum()
         };
-        let mut most = (SimDuration::ZERO, 0);
-        for (device, streams) in self.streams.iter().enumerate() {
-            let now = busy(streams);
-            if now > most.0 || device == 0 {
-                most = (now, device);
-            }
-        }
-        self.account(most.1, end)
+        self.streams.iter().map(busy).collect()
     }
 
-    fn span(&self, task: TaskId) -> SimDuration {
+    /// Time from the start of a task to its end.
+    pub(super) fn span(&self, task: TaskId) -> SimDuration {
         self.engine.end(task) - self.engine.start(task)
     }
 
-    /// Assigns every moment of a device to one part of the step.
-    fn account(&self, device: usize, end: SimTime) -> DeviceTimes {
+    /// Assigns every moment of a device from one time to another, between which it does `tasks`, to one part of the step.
+    fn times(
+        &self,
+        device: usize,
+        tasks: &[TaskId],
+        (from, to): (SimTime, SimTime),
+    ) -> DeviceTimes {
         let mut times = DeviceTimes::default();
-        let mut stretches = Vec::new();
-        let mut now = SimTime::ZERO;
-        for &task in &self.streams[device].on_compute {
+        let mut stretches = Vec::with_capacity(2 * tasks.len());
+        let mut now = from;
+        for &task in tasks {
             let label = self.labels[task.index()];
             let (start, ended) = (self.engine.start(task), self.engine.end(task));
             let waited_for = self.gap_parts(task, start - now);
@@ -330,13 +365,18 @@ impl Timeline {
             }
             now = ended;
         }
-        times.shares[StepPart::Bubble] += end - now;
-        times.comm_busy = union(self.beside_compute(device, end), &stretches);
+        times.shares[StepPart::Bubble] += to - now;
+        times.comm_busy = union(self.beside_compute(device, (from, to)), &stretches);
         times
     }
 
-    /// Start and end of every communication of a device that is not on its compute stream.
-    fn beside_compute(&self, device: usize, end: SimTime) -> Vec<(SimTime, SimTime)> {
+    /// Start and end of every communication of a device that is not on its compute stream, as far as they lie between
+    /// two times.
+    fn beside_compute(
+        &self,
+        device: usize,
+        (from, to): (SimTime, SimTime),
+    ) -> Vec<(SimTime, SimTime)> {
         let of_device = |task: TaskId| self.labels[task.index()].device as usize == device;
         let queued = self.tasks().filter_map(|(task, label)| {
             let beside = label.track != Track::Compute && label.device as usize == device;
@@ -344,10 +384,12 @@ impl Timeline {
         });
         let lags = self.lags.iter().filter(|(behind, _)| of_device(*behind));
         let lags = lags.map(|&(behind, send)| {
-            let from = self.engine.end(behind);
-            (from, (from + send).min(end))
+            let sent = self.engine.end(behind);
+            (sent, sent + send)
         });
-        queued.chain(lags).collect()
+        let clipped = |(start, end): (SimTime, SimTime)| (start.max(from), end.min(to));
+        let all = queued.chain(lags).map(clipped);
+        all.filter(|(start, end)| start < end).collect()
     }
 
     /// Parts of the step that a gap before a task of the compute stream belongs to.
@@ -381,6 +423,17 @@ impl Timeline {
         }
         shares
     }
+}
+
+/// The first of the devices that were busy longest.
+pub(super) fn busiest(busy: &[SimDuration]) -> usize {
+    let mut most = 0;
+    for (device, time) in busy.iter().enumerate() {
+        if *time > busy[most] {
+            most = device;
+        }
+    }
+    most
 }
 
 /// Stretch of a compute stream that communicates for a part of its time.

@@ -23,6 +23,8 @@ struct Split {
     zero: ZeroStage,
     overlap: bool,
     node: u32,
+    /// `None`: interleaved where there are several chunks, else 1F1B.
+    schedule: Option<PipelineSchedule>,
 }
 
 fn scenario(split: &Split) -> TrainingScenario {
@@ -31,11 +33,11 @@ fn scenario(split: &Split) -> TrainingScenario {
     cluster.gpus_per_node = split.node;
     cluster.domain_gpus = split.node;
     cluster.nics_per_node = split.node;
-    let schedule = if split.vpp > 1 {
+    let schedule = split.schedule.unwrap_or(if split.vpp > 1 {
         PipelineSchedule::Interleaved
     } else {
         PipelineSchedule::OneFOneB
-    };
+    });
     let mut scenario = TrainingScenario::new(
         catalog.models[split.model].clone(),
         catalog.gpus["h100-sxm"].clone(),
@@ -61,21 +63,44 @@ fn scenario(split: &Split) -> TrainingScenario {
     scenario
 }
 
+const DENSE: Split = Split {
+    model: "llama3-8b",
+    stack: "current",
+    gpus: 64,
+    tp: 2,
+    cp: 1,
+    pp: 4,
+    vpp: 1,
+    ep: 1,
+    zero: ZeroStage::Z1,
+    overlap: true,
+    node: 8,
+    schedule: None,
+};
+
+/// A step of each schedule that only some stacks offer.
+fn scheduled() -> impl Iterator<Item = Split> {
+    let offered = [
+        ("zero-bubble", PipelineSchedule::ZbH1, 1),
+        ("zero-bubble", PipelineSchedule::ZbH2, 1),
+        ("zero-bubble", PipelineSchedule::ZbV, 2),
+        ("torchtitan", PipelineSchedule::DualPipeV, 2),
+        ("hai-llm", PipelineSchedule::DualPipe, 2),
+    ];
+    offered.into_iter().flat_map(|(stack, schedule, vpp)| {
+        [false, true].map(|overlap| Split {
+            stack,
+            vpp,
+            overlap,
+            schedule: Some(schedule),
+            ..DENSE
+        })
+    })
+}
+
 /// Every kind of step on at most 64 GPUs.
 fn splits() -> Vec<Split> {
-    let dense = Split {
-        model: "llama3-8b",
-        stack: "current",
-        gpus: 64,
-        tp: 2,
-        cp: 1,
-        pp: 4,
-        vpp: 1,
-        ep: 1,
-        zero: ZeroStage::Z1,
-        overlap: true,
-        node: 8,
-    };
+    let dense = DENSE;
     let mut all = Vec::new();
     for zero in [ZeroStage::Z0, ZeroStage::Z1, ZeroStage::Z2] {
         for overlap in [false, true] {
@@ -144,7 +169,14 @@ fn built(
 ) -> (Engine, Vec<(SliceKind, u32)>) {
     let mut timeline = Timeline::default();
     let player = costs
-        .build(pricing, &mut timeline, slowdown, shows_sends)
+        .build(
+            pricing,
+            &mut timeline,
+            PlayOptions {
+                shows_sends,
+                ..PlayOptions::with(slowdown)
+            },
+        )
         .expect("the network carries it");
     drop(player);
     let labels = timeline
@@ -155,8 +187,13 @@ fn built(
 }
 
 /// Calls `look` with each split's costs and the prices behind them.
-fn each_split(mut look: impl FnMut(&Split, &StepCosts, &mut Pricing)) {
-    for split in splits() {
+fn each_split(look: impl FnMut(&Split, &StepCosts, &mut Pricing)) {
+    each_of(splits(), look);
+}
+
+/// Calls `look` with the costs of some splits and the prices behind them.
+fn each_of(splits: Vec<Split>, mut look: impl FnMut(&Split, &StepCosts, &mut Pricing)) {
+    for split in splits {
         let scenario = scenario(&split);
         let layout = Options::of(&scenario)
             .and_then(|options| options.first())
@@ -254,4 +291,43 @@ fn sends_take_as_long_whether_they_are_shown_or_not() {
         let (mut tasks, _) = built(costs, pricing, &[], true);
         assert_eq!(lags.run(), tasks.run(), "{split:?}");
     });
+}
+
+// A folded step repeats groups of microbatches that a whole one plays: every time is the same to the picosecond, every
+// byte the same, and the FLOPs to the rounding of their sum.
+#[test]
+fn a_folded_step_is_the_whole_one() {
+    let (mut folds, mut cases) = (0, 0);
+    let all = splits().into_iter().chain(scheduled()).collect();
+    each_of(all, |split, costs, pricing| {
+        let mut timeline = Timeline::default();
+        for microbatches in [128, 250, 403] {
+            for drawn in [1.0, 1.01] {
+                let mut slowdown = vec![1.0; split.pp as usize];
+                slowdown[(microbatches % split.pp) as usize] = drawn;
+                let mut costs = costs.clone();
+                costs.microbatches = microbatches;
+                let folded = costs
+                    .folded(pricing, &mut timeline, &slowdown)
+                    .expect("the network carries it");
+                let whole = costs
+                    .play_all(pricing, &mut timeline, &slowdown)
+                    .expect("the network carries it");
+                cases += 1;
+                let Some(folded) = folded else { continue };
+                folds += 1;
+                let case = format!("{split:?}, {microbatches} microbatches, {drawn}");
+                let rounded = (folded.hardware_flops / whole.hardware_flops - 1.0).abs();
+                assert!(rounded < 1e-12, "{case}: {rounded}");
+                assert!(folded.events < whole.events, "{case}");
+                let folded = Step {
+                    hardware_flops: whole.hardware_flops,
+                    events: whole.events,
+                    ..folded
+                };
+                assert_eq!(folded, whole, "{case}");
+            }
+        }
+    });
+    assert_eq!(folds, cases);
 }

@@ -41,7 +41,7 @@ pub(super) fn warmup(pipeline: PipelineSize, stage: u32) -> u32 {
 /// backward pass that waits for it, so that Megatron-Core refuses such a group size
 /// (`microbatch_group_size_per_vp_stage` in megatron/core/pipeline_parallel/schedules.py): the smallest that it takes
 /// leaves nothing or at least a microbatch per stage. Fewer microbatches than stages are one group.
-fn group_size(pipeline: PipelineSize) -> u32 {
+pub(super) fn group_size(pipeline: PipelineSize) -> u32 {
     let PipelineSize {
         stages,
         microbatches,

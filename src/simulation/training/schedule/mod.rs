@@ -72,6 +72,50 @@ pub(crate) fn in_flight(schedule: PipelineSchedule, pipeline: PipelineSize, stag
     }
 }
 
+/// Microbatches after which the order of a pipeline's passes repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Period {
+    /// Microbatches of a group: behind the first passes and before the last ones, passes of the next group follow in
+    /// the order of those of this one.
+    pub(crate) microbatches: u32,
+    /// Groups whose forward passes may come before the first backward pass of a group.
+    pub(crate) reach: u32,
+}
+
+/// Microbatches after which the order of a pipeline's passes repeats; `None` of a schedule whose order does not.
+pub(crate) fn period(schedule: PipelineSchedule, pipeline: PipelineSize) -> Option<Period> {
+    let PipelineSize { stages, chunks, .. } = pipeline;
+    match schedule {
+        // All forward passes come first.
+        PipelineSchedule::GPipe => None,
+        PipelineSchedule::OneFOneB => Some(Period {
+            microbatches: 1,
+            reach: stages,
+        }),
+        // Weight gradients are put off by up to as many microbatches as there are stages.
+        PipelineSchedule::ZbH1 => Some(Period {
+            microbatches: 1,
+            reach: 2 * stages,
+        }),
+        // Twice as many, or two chunks.
+        PipelineSchedule::ZbH2
+        | PipelineSchedule::ZbV
+        | PipelineSchedule::DualPipe
+        | PipelineSchedule::DualPipeV => Some(Period {
+            microbatches: 1,
+            reach: 4 * stages,
+        }),
+        PipelineSchedule::Interleaved => {
+            let group = interleaved::group_size(pipeline);
+            let ahead = interleaved::warmup(pipeline, 0);
+            Some(Period {
+                microbatches: group,
+                reach: ahead.div_ceil(chunks * group) + 1,
+            })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
