@@ -1,6 +1,7 @@
 """Types and documentation of the package."""
 
 import inspect
+import os
 import subprocess
 import sys
 import typing
@@ -33,8 +34,14 @@ cs.simulate().step_time
 
 
 def checked(tool, *arguments, folder):
+    # Pyright looks for packages in whichever Python comes first.
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     done = subprocess.run(
-        [sys.executable, "-m", *tool.split(), *map(str, arguments)], capture_output=True, text=True, cwd=folder
+        [sys.executable, "-m", *tool.split(), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PATH": path},
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -78,5 +85,7 @@ def test_everything_public_is_documented():
 
 
 def test_errors_are_documented_where_they_are_raised():
-    for function in (cs.simulate, cs.analyze, cs.diff, cs.validate, cs.catalog, cs.merge, cs.Study, cs.Study.run):
+    for function in (
+        cs.simulate, cs.analyze, cs.diff, cs.validate, cs.catalog, cs.merge, cs.Study, cs.Study.run,
+    ):  # fmt: skip
         assert "Raises:" in typing.cast(str, function.__doc__), function
