@@ -86,6 +86,6 @@ def test_everything_public_is_documented():
 
 def test_errors_are_documented_where_they_are_raised():
     for function in (
-        cs.simulate, cs.analyze, cs.diff, cs.validate, cs.catalog, cs.merge, cs.Study, cs.Study.run,
+        cs.simulate, cs.analyze, cs.diff, cs.validate, cs.catalog, cs.merge, cs.Study, cs.Study.run, cs.ray.run,
     ):  # fmt: skip
         assert "Raises:" in typing.cast(str, function.__doc__), function

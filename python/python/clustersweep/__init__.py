@@ -6,13 +6,14 @@
 'ok'
 
 `simulate` plays one step, a `Study` sweeps axes; `analyze`, `explain`, `trace`, `diff` and `validate` are the
-commands of the same names. `catalog` lists what a spec can name.
+commands of the same names. `catalog` lists what a spec can name, `ray.run` takes a study to a cluster.
 """
 
 from __future__ import annotations
 
+from . import ray
 from ._core import __version__
-from .errors import Error, FileError, SimulatorFault, SpecError, UsageError
+from .errors import ClusterError, Error, FileError, SimulatorFault, SpecError, UsageError
 from .extend import schedule
 from .functions import (
     analyze,
@@ -34,6 +35,7 @@ from .tables import Table
 
 __all__ = [
     "Analysis",
+    "ClusterError",
     "Diff",
     "Error",
     "Explanation",
@@ -60,6 +62,7 @@ __all__ = [
     "explain",
     "merge",
     "model_from_config",
+    "ray",
     "schedule",
     "simulate",
     "trace",

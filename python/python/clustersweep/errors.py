@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-__all__ = ["Error", "Fault", "FileError", "SimulatorFault", "SpecError", "UsageError"]
+__all__ = ["ClusterError", "Error", "Fault", "FileError", "SimulatorFault", "SpecError", "UsageError"]
 
 
 class Fault(TypedDict):
@@ -44,6 +44,10 @@ class UsageError(Error, ValueError):
 
 class FileError(Error, OSError):
     """A file or folder could not be read or written, or is damaged."""
+
+
+class ClusterError(Error, ConnectionError):
+    """A cluster of Ray is not there, was closed, or lost a shard more often than it may."""
 
 
 class SimulatorFault(Error, RuntimeError):
