@@ -222,9 +222,9 @@ def what_others_write_again_compares_as_equal():
                 assert spread["least"] == spread["most"] == 0.0, (again.name, metric["metric"], spread)
 
 
-def the_examples_of_the_readme_run():
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert blocks, "README.md shows how to read the results in Python"
+def the_examples_of_the_guide_run():
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/results.md").read_text(), re.S)
+    assert blocks, "docs/results.md shows how to read the results in Python"
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "results").mkdir()
         (Path(folder) / "results" / "llm").symlink_to(RUN)
@@ -232,7 +232,7 @@ def the_examples_of_the_readme_run():
         os.chdir(folder)
         try:
             for block in blocks:
-                exec(compile(block, "README.md", "exec"), {})
+                exec(compile(block, "docs/results.md", "exec"), {})
         finally:
             os.chdir(before)
 
@@ -255,7 +255,7 @@ def main():
         what_pandas_writes_again_is_read,
         what_polars_writes_again_is_read,
         what_others_write_again_compares_as_equal,
-        the_examples_of_the_readme_run,
+        the_examples_of_the_guide_run,
     ]
     failed = 0
     for check in checks:

@@ -14,6 +14,7 @@ mod desk;
 mod diagnostics;
 mod diff;
 mod golden;
+mod guide;
 mod hardware;
 mod house;
 mod measured_scaling;

@@ -64,10 +64,10 @@ fn a_ring_all_reduce_sends_twice_the_buffer_less_two_shares() {
     }
 }
 
-// The README's own example of an algorithm, which its tests hold to this file. Every rank sends its
+// The example of an algorithm in docs/contributing.md, which its tests hold to this file. Every rank sends its
 // share to each of the n − 1 others: as much as a ring does.
 #[test]
-fn the_algorithm_of_the_readme_loses_nothing_and_sends_what_a_ring_does() {
+fn the_algorithm_of_the_guide_loses_nothing_and_sends_what_a_ring_does() {
     for op in [
         CollectiveOp::AllReduce,
         CollectiveOp::AllGather,
