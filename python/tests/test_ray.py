@@ -1,6 +1,5 @@
 """Studies on a local Ray of two workers."""
 
-import http.server
 import os
 import re
 import shutil
@@ -8,6 +7,7 @@ import signal
 import threading
 import time
 
+import object_store
 import psutil
 import pyarrow
 import pyarrow.fs
@@ -111,35 +111,31 @@ def test_a_filesystem_of_ones_own_takes_the_run(tmp_path):
     same_bytes(tmp_path / "bucket/run", tmp_path / "alone")
 
 
-class Refusing(http.server.BaseHTTPRequestHandler):
-    """An object store in which nobody may do anything."""
-
-    def refuse(self):
-        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(403)
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = refuse
-
-    def log_message(self, *_):
-        pass
+def test_an_object_store_takes_the_run(tmp_path):
+    study = cs.Study.from_file(SMALL)
+    study.run(out=tmp_path / "alone")
+    with object_store.serve() as (objects, words):
+        url = f"s3://mine:secret@bucket/run?{words}"
+        assert len(cs.ray.run(study, out=url, num_shards=2)) == 12
+        for name in ("points.parquet", "scaling.parquet", "report.html", "spec.toml"):
+            assert objects[f"bucket/run/{name}"] == (tmp_path / "alone" / name).read_bytes(), name
+        with pytest.raises(cs.FileError, match="`bucket/run/points.parquet` is of an earlier run"):
+            cs.ray.run(study, out=url, num_shards=2)
+        del objects["bucket/run.shards/2-of-2/manifest.json"]
+        assert len(cs.ray.run(study, out=url, num_shards=2, resume=True)) == 12
+        # Three shards in place of the two, of which nothing stays.
+        assert len(cs.ray.run(study, out=url, num_shards=3, overwrite=True)) == 12
+        assert not [name for name in objects if "-of-2" in name]
 
 
 def test_no_permission_says_where_and_what_to_check():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"s3://mine:secret@bucket/run?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{server.server_port}"
-    with pytest.raises(cs.FileError, match="cannot write to `bucket/run.shards`.*ACCESS_DENIED.*credentials") as caught:
-        cs.ray.run(cs.Study.from_file(SMALL), out=url, num_shards=2)
+    study = cs.Study.from_file(SMALL)
+    with object_store.serve(allowed=False) as (_, words):
+        with pytest.raises(cs.FileError, match="to `bucket/run.shards`.*ACCESS_DENIED.*credentials") as caught:
+            cs.ray.run(study, out=f"s3://mine:secret@bucket/run?{words}", num_shards=2)
     assert "secret" not in str(caught.value)
-    server.shutdown()
     with pytest.raises(cs.FileError, match="cannot write to `/proc/none/run.shards`"):
-        cs.ray.run(cs.Study.from_file(SMALL), out="/proc/none/run", num_shards=2)
+        cs.ray.run(study, out="/proc/none/run", num_shards=2)
 
 
 def test_what_only_workers_may_not_write_is_said_of_the_shard(tmp_path):

@@ -101,7 +101,7 @@ def _connected() -> Any:
     return ray
 
 
-def _play(spec: str, number: int, of: int, threads: int, target: _Target) -> dict[str, int]:
+def _play(spec: str, number: int, of: int, threads: int, target: _Target) -> dict[str, Any]:
     """One shard, on a worker: the counts of its points."""
     with tempfile.TemporaryDirectory(prefix="clustersweep-") as name:
         file = Path(name) / _SPEC
@@ -109,7 +109,7 @@ def _play(spec: str, number: int, of: int, threads: int, target: _Target) -> dic
         folder = Path(name) / "shard"
         Study.from_file(file).run(out=folder, shard=(number, of), threads=threads, progress=False)
         target.put(folder, target.shard(number, of))
-        counts: dict[str, int] = json.loads((folder / _MANIFEST).read_bytes())["counts"]
+        counts: dict[str, Any] = json.loads((folder / _MANIFEST).read_bytes())["counts"]
         return counts
 
 
@@ -141,10 +141,10 @@ def _wait(engine: Any, tasks: dict[Any, int], target: _Target, poll: Poll | None
         raise
 
 
-def _result(engine: Any, task: Any, number: int, target: _Target) -> dict[str, int]:
+def _result(engine: Any, task: Any, number: int, target: _Target) -> dict[str, Any]:
     """What the task of a shard returned; what it raised becomes an exception of this package."""
     try:
-        counts: dict[str, int] = engine.get(task)
+        counts: dict[str, Any] = engine.get(task)
         return counts
     except engine.exceptions.RayTaskError as error:
         if isinstance(error.cause, Error):
@@ -223,7 +223,9 @@ class _Target:
         """Copies the files of a run folder to a path, what says that they are finished last."""
         from pyarrow import fs
 
-        files = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.name == _MANIFEST)
+        # The lock of a folder is no part of the run.
+        files = [file for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
+        files.sort(key=lambda file: file.name == _MANIFEST)
         try:
             self.filesystem.create_dir(path, recursive=True)
             for file in files:
