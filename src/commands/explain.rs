@@ -143,6 +143,7 @@ fn gains(spec: &Spec, record: &Record, asked: &[String]) -> Result<Vec<Effect>, 
     if asked.is_empty() {
         return Ok(baseline.ask_all(spec, point, neighbours(spec, training, step)));
     }
+    let mut scratch = Scratch::default();
     asked
         .iter()
         .map(|question| {
@@ -151,7 +152,8 @@ fn gains(spec: &Spec, record: &Record, asked: &[String]) -> Result<Vec<Effect>, 
             let old = point
                 .value(axis)
                 .map_or_else(|| "auto".to_owned(), ToString::to_string);
-            Ok(baseline.ask(spec, point, Change::new(axis, &value, &old))?)
+            let change = Change::new(axis, &value, &old);
+            Ok(baseline.ask((spec, point), change, &mut scratch)?)
         })
         .collect()
 }

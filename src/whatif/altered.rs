@@ -55,11 +55,11 @@ impl Baseline {
     /// If the point does not have the axis, or the axis not the value.
     pub(crate) fn ask(
         self,
-        spec: &Spec,
-        point: &GridPoint,
+        (spec, point): (&Spec, &GridPoint),
         change: Change,
+        scratch: &mut Scratch,
     ) -> Result<Effect, SpecError> {
-        let answer = answer(spec, point, &change)?;
+        let answer = answer(spec, point, &change, scratch)?;
         let time_per_sample = match &answer {
             Answer::Ran {
                 seconds_per_sample, ..
@@ -81,26 +81,35 @@ impl Baseline {
         point: &GridPoint,
         changes: Vec<Change>,
     ) -> Vec<Effect> {
-        let mut effects: Vec<Effect> = changes
+        let effects = changes
             .into_par_iter()
-            .filter_map(|change| self.ask(spec, point, change).ok())
-            .filter(|effect| effect.time_per_sample.is_none_or(|t| t.abs() > NOTHING))
-            .collect();
-        let key = |effect: &Effect| effect.time_per_sample.unwrap_or(f64::INFINITY);
-        effects.sort_by(|a, b| key(a).total_cmp(&key(b)));
-        effects
+            .map_init(Scratch::default, |scratch, change| {
+                self.ask((spec, point), change, scratch).ok()
+            });
+        by_help(effects.flatten().collect())
     }
 }
 
+/// Effects, the most helpful first, without those that change nothing.
+pub(super) fn by_help(mut effects: Vec<Effect>) -> Vec<Effect> {
+    effects.retain(|effect| effect.time_per_sample.is_none_or(|t| t.abs() > NOTHING));
+    let key = |effect: &Effect| effect.time_per_sample.unwrap_or(f64::INFINITY);
+    effects.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    effects
+}
+
 /// Simulates a point with one axis changed, as [`Plan::altered`](crate::spec::Plan::altered) does it.
-fn answer(spec: &Spec, point: &GridPoint, change: &Change) -> Result<Answer, SpecError> {
+fn answer(
+    spec: &Spec,
+    point: &GridPoint,
+    change: &Change,
+    scratch: &mut Scratch,
+) -> Result<Answer, SpecError> {
     let value = spec.value(change.axis, &change.value)?;
     let altered = spec.plan().altered(point, change.axis, value);
     let played = spec.plan().scenario(&altered);
     let played = played.map(|scenario| {
-        let outcome = guarded(&mut Scratch::default(), |scratch| {
-            simulate(&scenario, scratch)
-        });
+        let outcome = guarded(scratch, |scratch| simulate(&scenario, scratch));
         (outcome, scenario)
     });
     Ok(match played {

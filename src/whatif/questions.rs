@@ -4,11 +4,12 @@
 //! the cause. For the points that a summary shows: the changes that help, and the sensitivity to each
 //! resource. The answers are the same on any number of threads.
 
+use std::iter::zip;
 use std::num::NonZeroUsize;
 
 use rayon::prelude::*;
 
-use super::altered::Baseline;
+use super::altered::{Baseline, Effect, by_help};
 use super::cause::Scene;
 use super::frozen::{frozen_layout, frozen_series};
 use super::neighbours::{Change, neighbours};
@@ -220,13 +221,38 @@ fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut
         asked.push(point);
     }
     advice.neighbours = (MOST_NEIGHBOURS - left) as u32;
-    advice.points = asked
+    advice.points = answered(asked);
+}
+
+/// Advice with the changes that help, for each point that was asked about.
+fn answered(mut asked: Vec<PointQuestion<'_>>) -> Vec<PointAdvice> {
+    let changes: Vec<(usize, Change)> = (asked.iter_mut().enumerate())
+        .flat_map(|(at, point)| {
+            std::mem::take(&mut point.changes)
+                .into_iter()
+                .map(move |change| (at, change))
+        })
+        .collect();
+    // All changes of all points share the threads, and those of a thread what was priced for others.
+    let effects: Vec<(usize, Option<Effect>)> = changes
         .into_par_iter()
-        .map(|point| {
-            let effects = point
-                .baseline
-                .ask_all(point.spec, &point.point, point.changes);
-            let helpful = effects.into_iter().filter_map(|effect| {
+        .map_init(Scratch::default, |scratch, (at, change)| {
+            let PointQuestion {
+                spec,
+                point,
+                baseline,
+                ..
+            } = &asked[at];
+            (at, baseline.ask((spec, point), change, scratch).ok())
+        })
+        .collect();
+    let mut of_points: Vec<Vec<Effect>> = asked.iter().map(|_| Vec::new()).collect();
+    for (at, effect) in effects {
+        of_points[at].extend(effect);
+    }
+    zip(asked, of_points)
+        .map(|(point, effects)| {
+            let helpful = by_help(effects).into_iter().filter_map(|effect| {
                 let time = effect.time_per_sample.filter(|time| *time < -NO_HELP)?;
                 Some(Improvement {
                     change: effect.change.words,
@@ -238,7 +264,7 @@ fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut
                 ..point.advice
             }
         })
-        .collect();
+        .collect()
 }
 
 fn prepared<'a>(

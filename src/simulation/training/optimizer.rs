@@ -45,13 +45,12 @@ pub(super) fn state_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f6
     } else {
         (0.0, recipe.optimizer_bytes / 2.0)
     };
-    let by_adam = adam_share(scenario);
     match scenario.stack.optimizer {
         Optimizer::AdamW => adam_bytes(scenario, fp32_weights),
         Optimizer::AdamW8bit => master + MOMENTS_8BIT,
         Optimizer::Adafactor => master,
         Optimizer::Sgd => master + moment,
-        Optimizer::Muon => master + moment * (1.0 + by_adam),
+        Optimizer::Muon => master + moment * (1.0 + adam_share(scenario)),
     }
 }
 

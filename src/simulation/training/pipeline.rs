@@ -1,5 +1,7 @@
 //! Costs of the virtual stages of a pipeline, and of the sends between them.
 
+use std::rc::Rc;
+
 use crate::collective::{CollectiveOp, GroupPattern};
 use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
@@ -13,8 +15,8 @@ use crate::units::Bytes;
 /// Layers between two sends: one chunk of one pipeline stage.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct VirtualStage {
-    /// Costs of all its layers, embedding and head included.
-    pub(super) total: LayerCost,
+    /// Costs of all its layers, embedding and head included; stages that are alike share them.
+    pub(super) total: Rc<LayerCost>,
     /// Index among the virtual stages, front to back.
     pub(super) index: usize,
     /// The first of those with the same layers, if it is another.
@@ -37,21 +39,22 @@ pub(super) fn virtual_stages(
         let kinds = all.layers(index as u32);
         // Behind the first, which has the embedding, most stages are like the one before.
         let alike = index > 1 && !last && kinds == all.layers(index as u32 - 1);
-        let mut total = LayerCost::default();
-        if alike {
-            total = made[index - 1].total;
+        let total = if alike {
+            Rc::clone(&made[index - 1].total)
         } else {
+            let mut total = LayerCost::default();
             for &kind in kinds {
                 total += &costs.kinds[usize::from(kind)];
             }
-        }
-        if first {
-            total += &costs.embedding;
-        }
-        if last {
-            total += &costs.head;
-            total += &costs.mtp;
-        }
+            if first {
+                total += &costs.embedding;
+            }
+            if last {
+                total += &costs.head;
+                total += &costs.mtp;
+            }
+            Rc::new(total)
+        };
         made.push(VirtualStage {
             total,
             index,

@@ -477,7 +477,7 @@ impl<'a, 'b> Player<'a, 'b> {
         let pass = known.unwrap_or_else(|| {
             let layers = match bucket {
                 Some(bucket) => self.bucket(virtual_stage, bucket).layers,
-                None => self.costs.stages[virtual_stage].total,
+                None => *self.costs.stages[virtual_stage].total,
             };
             let prepared = self.prepare(stage, &layers, slot, overlapped);
             self.prepared.insert(key, prepared);

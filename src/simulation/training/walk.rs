@@ -71,12 +71,31 @@ struct Stream {
     groups: [f64; GATHERS_IN_FLIGHT],
 }
 
+/// Place of a virtual stage.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    stage: usize,
+    /// Whether its activations go to another stage, and its gradients.
+    sends_on: bool,
+    sends_back: bool,
+}
+
+impl Place {
+    fn all(placement: Placement, count: u32) -> Vec<Self> {
+        let of = |at: u32| Self {
+            stage: placement.stage(at) as usize,
+            sends_on: at + 1 < count && placement.crosses(at),
+            sends_back: at > 0 && placement.crosses(at - 1),
+        };
+        (0..count).map(of).collect()
+    }
+}
+
 struct Walk<'a> {
     times: &'a StageTimes,
     streams: Vec<Stream>,
-    placement: Placement,
-    /// Virtual stages.
-    count: usize,
+    /// Places of the virtual stages.
+    places: Vec<Place>,
     /// When what a pass puts out has arrived, `[virtual stage × microbatch]`.
     forward: Vec<f64>,
     backward: Vec<f64>,
@@ -99,8 +118,7 @@ impl<'a> Walk<'a> {
         Self {
             times,
             streams: vec![Stream::default(); layout.pp as usize],
-            placement: Placement::of(layout),
-            count: stages,
+            places: Place::all(Placement::of(layout), stages as u32),
             forward: vec![0.0; passes],
             backward: vec![0.0; passes],
             microbatches,
@@ -122,7 +140,7 @@ impl<'a> Walk<'a> {
         match pass.pass {
             _ if !self.connected => 0.0,
             Pass::Forward if virtual_stage > 0 => self.forward[at - self.microbatches],
-            Pass::Backward | Pass::BackwardInput if virtual_stage + 1 < self.count => {
+            Pass::Backward | Pass::BackwardInput if virtual_stage + 1 < self.places.len() => {
                 self.backward[at + self.microbatches]
             }
             Pass::Forward | Pass::Backward | Pass::BackwardInput | Pass::BackwardWeight => 0.0,
@@ -130,14 +148,10 @@ impl<'a> Walk<'a> {
     }
 
     fn sends(&self, pass: StagePass) -> bool {
-        let virtual_stage = pass.virtual_stage;
+        let place = &self.places[pass.virtual_stage as usize];
         match pass.pass {
-            Pass::Forward => {
-                virtual_stage as usize + 1 < self.count && self.placement.crosses(virtual_stage)
-            }
-            Pass::Backward | Pass::BackwardInput => {
-                virtual_stage > 0 && self.placement.crosses(virtual_stage - 1)
-            }
+            Pass::Forward => place.sends_on,
+            Pass::Backward | Pass::BackwardInput => place.sends_back,
             Pass::BackwardWeight => false,
         }
     }
@@ -148,7 +162,7 @@ impl<'a> Walk<'a> {
     }
 
     fn stream(&mut self, pass: StagePass) -> &mut Stream {
-        &mut self.streams[self.placement.stage(pass.virtual_stage) as usize]
+        &mut self.streams[self.places[pass.virtual_stage as usize].stage]
     }
 
     /// End of a pass that is ready then.

@@ -259,7 +259,8 @@ impl PricedLayers {
             &pipeline.layers_per_stage[..]
         };
         let mut sums = vec![StageSum::default(); stages];
-        let (mut all, mut last) = (Stretch::default(), Stretch::default());
+        let mut last = Stretch::default();
+        let last_stage = placement.stage(list.len() as u32 - 1);
         let mut on_last = Vec::with_capacity(pipeline.vpp as usize);
         let mut at = 0;
         for (index, &layers) in list.iter().enumerate() {
@@ -276,24 +277,25 @@ impl PricedLayers {
             if index + 1 == list.len() {
                 stretch = stretch.plus(self.head, 1.0);
             }
-            let sum = &mut sums[placement.stage(index as u32) as usize];
+            let stage = placement.stage(index as u32);
+            let sum = &mut sums[stage as usize];
             sum.held = sum.held.plus(stretch, 1.0);
             if index < stages {
                 sum.first = stretch;
             }
             sum.top = stretch;
-            if placement.stage(index as u32) == placement.stage(list.len() as u32 - 1) {
+            if stage == last_stage {
                 on_last.push(stretch);
             }
-            all = all.plus(stretch, 1.0);
             last = stretch;
             at = end;
         }
+        let all = sums
+            .iter()
+            .fold(Stretch::default(), |all, stage| all.plus(stage.held, 1.0));
         StageSums {
             times: self.times,
-            hops: (0..list.len() as u32 - 1)
-                .filter(|border| placement.crosses(*border))
-                .count() as f64,
+            hops: f64::from(placement.hops(pipeline.vpp)),
             sends: (0..pp)
                 .map(|stage| f64::from(placement.sends(stage, pipeline.vpp)))
                 .collect(),

@@ -52,11 +52,37 @@ impl Placement {
 
     /// Whether what a virtual stage hands to the next goes to another stage.
     pub(crate) const fn crosses(self, virtual_stage: u32) -> bool {
-        self.turns_by_send || self.stage(virtual_stage) != self.stage(virtual_stage + 1)
+        if self.turns_by_send || !self.is_v {
+            return self.turns_by_send || self.stages > 1;
+        }
+        // A V turns between its chunks.
+        !(virtual_stage + 1).is_multiple_of(self.stages)
+    }
+
+    /// Sends of a microbatch on its way through so many chunks a stage.
+    pub(crate) const fn hops(self, chunks: u32) -> u32 {
+        let borders = self.stages * chunks - 1;
+        if self.turns_by_send {
+            borders
+        } else if self.is_v {
+            borders - (chunks - 1)
+        } else if self.stages > 1 {
+            borders
+        } else {
+            0
+        }
     }
 
     /// Sends of a stage with each microbatch, of activations and of their gradients.
     pub(crate) const fn sends(self, stage: u32, chunks: u32) -> u32 {
+        if !self.is_v {
+            let ends = (stage == 0) as u32 + (stage + 1 == self.stages) as u32;
+            return if self.stages > 1 {
+                2 * chunks - ends
+            } else {
+                0
+            };
+        }
         let mut sends = 0;
         let mut chunk = 0;
         while chunk < chunks {
@@ -87,6 +113,9 @@ mod tests {
                 let stage = placement.stage(at);
                 assert_eq!(placement.virtual_stage(stage, at / stages), at);
             }
+            let borders = 0..stages * chunks - 1;
+            let crossed = borders.filter(|at| placement.stage(*at) != placement.stage(at + 1));
+            assert_eq!(placement.hops(chunks) as usize, crossed.count());
             all.map(|at| placement.stage(at)).collect()
         };
         let interleaved = PipelineSchedule::Interleaved;

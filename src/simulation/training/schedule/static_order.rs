@@ -38,22 +38,23 @@ pub(crate) fn static_order(schedule: PipelineSchedule, pipeline: PipelineSize) -
         moves = false;
         for (stage, slots) in (0..).zip(&orders) {
             let at = &mut next[stage as usize];
-            while let Some(&slot) = slots.get(*at) {
-                let together = &slots[*at..*at + 1 + usize::from(slot.beside_next)];
-                let placed = |slot: &Slot| StagePass {
-                    pass: slot.pass,
-                    virtual_stage: placement.virtual_stage(stage, slot.chunk),
-                    microbatch: slot.microbatch,
-                    beside_next: slot.beside_next,
-                };
-                if !together.iter().all(|slot| done.feeds(placed(slot))) {
+            let placed = |slot: &Slot| StagePass {
+                pass: slot.pass,
+                virtual_stage: placement.virtual_stage(stage, slot.chunk),
+                microbatch: slot.microbatch,
+                beside_next: slot.beside_next,
+            };
+            while let Some(slot) = slots.get(*at) {
+                let pass = placed(slot);
+                let beside = slot.beside_next.then(|| placed(&slots[*at + 1]));
+                if !done.feeds(pass) || beside.is_some_and(|beside| !done.feeds(beside)) {
                     break;
                 }
-                for slot in together {
-                    done.add(placed(slot));
-                    passes.push(placed(slot));
+                for pass in [Some(pass), beside].into_iter().flatten() {
+                    done.add(pass);
+                    passes.push(pass);
+                    *at += 1;
                 }
-                *at += together.len();
                 moves = true;
             }
         }
