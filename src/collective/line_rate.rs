@@ -2,7 +2,7 @@
 
 use crate::collective::network::Network;
 use crate::collective::op::CollectiveOp;
-use crate::collective::placement::GroupPattern;
+use crate::collective::placement::{GroupPattern, GroupShape};
 
 impl Network {
     /// Seconds below which no algorithm carries `bytes` (counted as in a request) over the groups; they grow with the
@@ -19,20 +19,12 @@ impl Network {
     ) -> f64 {
         let job = self.job();
         let shape = self.shape(groups);
-        let is_custom = job
-            .contention
-            .topology()
-            .is_some_and(crate::hardware::Topology::is_custom);
-        if shape.ranks <= 1 || is_custom {
+        if shape.ranks <= 1 || self.is_custom() {
             return 0.0;
         }
         let (ranks, members) = (f64::from(shape.ranks), f64::from(shape.members));
         let up = job.cluster.scale_up.bandwidth.as_bytes_per_s() * job.cluster.scale_up.efficiency;
-        let fabric = &job.cluster.fabric;
-        let reached = fabric.efficiency.max(fabric.scattered_efficiency);
-        let nics = shape.sharing.map_or(0.0, |sharing| {
-            reached * job.domain_rate().as_bytes_per_s() / f64::from(sharing.max(1))
-        });
+        let nics = self.domain_line_rate(shape).unwrap_or(0.0);
         let lacked = bytes * (ranks - 1.0) / ranks;
         let from_outside = bytes * (ranks - members) / ranks;
         match op {
@@ -58,6 +50,20 @@ impl Network {
             }
             CollectiveOp::Broadcast | CollectiveOp::SendRecv => bytes / up,
         }
+    }
+
+    /// Whether the network between domains is one that the spec describes.
+    pub(super) fn is_custom(&self) -> bool {
+        let topology = self.job().contention.topology();
+        topology.is_some_and(crate::hardware::Topology::is_custom)
+    }
+
+    /// Most bytes per second that the NICs of a domain carry for one group on it; `None` of groups on one domain.
+    pub(super) fn domain_line_rate(&self, shape: GroupShape) -> Option<f64> {
+        let (job, sharing) = (self.job(), shape.sharing?);
+        let fabric = &job.cluster.fabric;
+        let reached = fabric.efficiency.max(fabric.scattered_efficiency);
+        Some(reached * job.domain_rate().as_bytes_per_s() / f64::from(sharing.max(1)))
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `links`, `stages`, `transfers` | chunks that a round puts on the links, and its time |
 //! | `algorithm/` | one file and one row for each algorithm |
 //! | `custom`, `request`, `network` | a request and its cost |
+//! | `token_exchange` | tokens sent once to each place of their experts: DeepEP and HybridEP, from `data/libraries/tokens.toml` |
 //! | `line_rate` | the least that any cost can be |
 
 mod algorithm;
@@ -35,6 +36,7 @@ pub mod schedule;
 mod schedule_cost;
 #[cfg(test)]
 mod tests;
+mod token_exchange;
 
 pub use algorithm::CollectiveAlgorithm;
 pub(crate) use custom::{Algorithm, CarriedBy, CustomAlgorithm};
@@ -44,3 +46,4 @@ pub use op::{CollectiveOp, Protocol};
 pub use placement::GroupPattern;
 pub use request::CollectiveRequest;
 pub(crate) use request::{CollectiveCost, Unsupported};
+pub(crate) use token_exchange::{TokenExchange, token_sms};

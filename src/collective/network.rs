@@ -404,16 +404,29 @@ fn nothing(
 
 /// A candidate as callers see it.
 fn priced(group: &Group<'_>, best: &Candidate) -> CollectiveCost {
+    CollectiveCost {
+        protocol: best.protocol,
+        ..priced_as(group, best.carried_by, best.cost, best.sent)
+    }
+}
+
+/// Price of a cost that sends so much, by Simple.
+pub(super) fn priced_as(
+    group: &Group<'_>,
+    algorithm: CarriedBy,
+    cost: Cost,
+    sent: Sent,
+) -> CollectiveCost {
     let cluster = &group.job.cluster;
-    let time = best.cost.time();
+    let time = cost.time();
     let secs = Seconds::from(time).max(Seconds::new(1e-12));
-    let loads = match best.cost.busy {
+    let loads = match cost.busy {
         Some(busy) => busy.map(|time| (time / secs).min(1.0)),
         None => LinkLoads {
-            scale_up: (best.sent.inside / secs / group.intra).min(1.0),
+            scale_up: (sent.inside / secs / group.intra).min(1.0),
             scale_out: group.between.map_or(0.0, |between| {
                 let nic = between.inter / group.members();
-                (best.sent.across / secs / nic).min(1.0)
+                (sent.across / secs / nic).min(1.0)
             }),
         },
     };
@@ -422,11 +435,11 @@ fn priced(group: &Group<'_>, best: &Candidate) -> CollectiveCost {
     let channels = group.generation().channels;
     CollectiveCost {
         time,
-        latency: best.cost.latency.rounded(),
-        algorithm: best.carried_by,
-        protocol: best.protocol,
-        sent_intra: best.sent.inside.rounded(),
-        sent_inter: best.sent.across.rounded(),
+        latency: cost.latency.rounded(),
+        algorithm,
+        protocol: Protocol::Simple,
+        sent_intra: sent.inside.rounded(),
+        sent_inter: sent.across.rounded(),
         link_utilization_max: up.max(out),
         loads,
         sms: if group.crosses() {

@@ -113,6 +113,9 @@ data_table! {
         scattered_efficiency: f64 [ValueKind::Fraction] = efficiency,
         /// Whether its switches reduce (InfiniBand SHARP); default: false.
         in_network_reduction: bool = false,
+        /// Whether GPUs reach the memory of GPUs in other domains by InfiniBand or RoCE verbs, as DeepEP and HybridEP need
+        /// it; default: where messages take no network plugin.
+        rdma: bool = plugin_latency == SimDuration::ZERO,
         /// Whether the way from a GPU to its NIC leads over the host's bridge, where NCCL does not choose LL128; default: false.
         host_bridge: bool = false,
     } reads {

@@ -329,7 +329,7 @@ data_table! {
         latent_hidden: Option<NonZeroU32>,
         /// moe: rows of each expert over their mean, to which tokens are padded and beyond which they are dropped; default: as many as come.
         capacity_factor: Option<f64> [ValueKind::Ratio],
-        /// moe: nodes that a token's experts may lie on; 0 and default: any.
+        /// moe: groups of experts, of 8 (nodes of DeepSeek-V3), that those of a token may lie in; 0 and default: any.
         node_limit: Option<NonZeroU32>,
     } reads {} with |fields, ffn_hidden: u32| {}
 }

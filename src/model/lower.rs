@@ -31,8 +31,8 @@ mod tests {
     use std::num::NonZeroU32;
 
     use crate::model::{
-        Cnn, CommGroup, CommOp, Ends, Family, Format, Fusion, LogitBytes, LoweredLayer, Mixture,
-        Mla, Mlp, Module, Modules, Norm, Operator, Transformer,
+        Cnn, CommGroup, CommOp, Ends, ExpertDispatch, ExpertImbalance, Family, Format, Fusion,
+        LogitBytes, LoweredLayer, Mixture, Mla, Mlp, Module, Modules, Norm, Operator, Transformer,
     };
     use crate::units::Bytes;
 
@@ -163,7 +163,8 @@ mod tests {
                 low_precision: false,
             },
             flash_attention: false,
-            fused_dispatch: true,
+            expert_dispatch: ExpertDispatch::HybridEp,
+            expert_imbalance: ExpertImbalance::BALANCED,
             fusion: Fusion {
                 elementwise: true,
                 cross_entropy: false,

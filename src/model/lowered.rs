@@ -1,7 +1,7 @@
 //! Operators, parameters and activations of a model on one rank.
 
 use crate::closed_set;
-use crate::model::{Fusion, Modules, Operator};
+use crate::model::{ExpertDispatch, ExpertImbalance, Fusion, Modules, Operator};
 use crate::units::{Bytes, Flops};
 
 /// Bytes of each logit while the loss is computed.
@@ -60,8 +60,10 @@ pub(crate) struct Shard {
     pub format: Format,
     /// Whether the score matrix stays on the chip (flash attention).
     pub flash_attention: bool,
-    /// Whether routing, permutation and dispatch of tokens to experts are a few kernels.
-    pub fused_dispatch: bool,
+    /// How tokens get to their experts.
+    pub expert_dispatch: ExpertDispatch,
+    /// Tokens of the busiest expert over the mean; the rank is the one that holds it.
+    pub expert_imbalance: ExpertImbalance,
     /// Other work that shares a kernel.
     pub fusion: Fusion,
     /// Memory of the loss.
@@ -96,7 +98,8 @@ impl Shard {
                 low_precision: false,
             },
             flash_attention: true,
-            fused_dispatch: true,
+            expert_dispatch: ExpertDispatch::HybridEp,
+            expert_imbalance: ExpertImbalance::BALANCED,
             fusion: Fusion::ALL,
             logit_bytes: LogitBytes {
                 kept: 2,

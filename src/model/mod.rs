@@ -4,6 +4,7 @@ mod architecture;
 mod attention;
 mod block;
 mod cnn;
+mod dispatch;
 mod encoder_decoder;
 mod ends;
 mod fusion;
@@ -30,6 +31,8 @@ pub use architecture::Model;
 pub(crate) use architecture::{
     Architecture, AttentionKind, Cnn, Ends, Family, Mixture, Mla, Mlp, Norm, Transformer,
 };
+pub use dispatch::{ExpertDispatch, ExpertImbalance};
+pub(crate) use dispatch::{TokenLibrary, places_met};
 pub(crate) use encoder_decoder::EncoderDecoder;
 pub(crate) use fusion::Fusion;
 pub(crate) use hybrid::{Letter, Recurrence};

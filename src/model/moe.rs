@@ -1,15 +1,17 @@
 //! Routed experts: router, permutation, dispatch, grouped products, combination.
 
+use std::num::NonZeroU32;
+
 use crate::model::layer::{Exchange, ExpertRows, LayerBuilder, Linear, Passes};
 use crate::model::mlp::{activation, gates, keep_activation_input, mlp};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
-use crate::model::{CommGroup, CommOp, Mixture, Module};
+use crate::model::{CommGroup, CommOp, ExpertDispatch, Mixture, Module, TokenLibrary, places_met};
 
 /// The MLP of a routed layer behind its norm. Tokens are dispatched from the shard that the norm
 /// holds, so tensor-parallel ranks act as further data-parallel ones (arXiv 2504.14960).
 ///
-/// Routing is taken as balanced: every expert gets its mean number of tokens.
+/// The rank is the one that holds the busiest expert, for which the others wait; balanced, every rank is.
 pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Mixture) {
     // The router takes what the norm put out as it is, a shared expert possibly cast.
     let elements = share.norm_tokens * share.hidden;
@@ -36,20 +38,27 @@ fn whole(layer: &mut LayerBuilder, share: &Share, moe: &Mixture) {
     }
     let width = moe.routed_width(share.hidden);
     let visits = tokens * u64::from(moe.experts_per_token);
+    let local = moe.experts.div_ceil(share.shard.ep);
     let routed = Routed {
         tokens,
+        visited: moe.experts_per_token,
+        most_groups: moe.node_limit.map(NonZeroU32::get),
+        local,
         visits,
-        copies: moe.rows(visits),
+        copies: moe.rows(
+            visits,
+            share.shard.expert_imbalance.of_rank(local, moe.experts),
+        ),
         width,
     };
     if width != share.hidden {
         latent(layer, share, &routed, Direction::Dispatch);
     }
-    permute(layer, share, &routed);
+    permute(layer, share, &routed, Direction::Dispatch);
     exchange_tokens(layer, share, &routed, Direction::Dispatch);
     experts(layer, share, moe, &routed);
     exchange_tokens(layer, share, &routed, Direction::Combine);
-    permute(layer, share, &routed);
+    permute(layer, share, &routed, Direction::Combine);
     if width != share.hidden {
         latent(layer, share, &routed, Direction::Combine);
     }
@@ -62,10 +71,12 @@ impl Mixture {
             .map_or(hidden, |width| u64::from(width.get()))
     }
 
-    /// Rows that experts work on for so many visits.
-    fn rows(&self, visits: u64) -> u64 {
+    /// Rows that the experts of a rank work on for so many visits of a mean one, which has `busier` times as many: with a
+    /// capacity all experts are padded to it, and tokens beyond it are dropped.
+    fn rows(&self, visits: u64, busier: f64) -> u64 {
         match self.capacity_factor {
             Some(factor) => libm::ceil(visits as f64 * factor) as u64,
+            None if busier > 1.0 => libm::ceil(visits as f64 * busier) as u64,
             None => visits,
         }
     }
@@ -74,9 +85,15 @@ impl Mixture {
 /// Tokens of one rank on their way to the experts and back.
 struct Routed {
     tokens: u64,
+    /// Experts that each of them visits.
+    visited: u32,
+    /// Groups of experts that a token's may lie in at most.
+    most_groups: Option<u32>,
+    /// Experts of a rank.
+    local: u32,
     /// Experts that they visit, all together.
     visits: u64,
-    /// Rows that are sent: a visit each, or as many as the experts' capacity.
+    /// Rows that are sent, and that the rank's experts get: a visit each, or as many as the experts' capacity.
     copies: u64,
     width: u64,
 }
@@ -118,10 +135,9 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, tokens: u64) {
         layer.partial(weights.parameters());
     }
     let scores = 4 * tokens * experts;
-    let (forward, backward) = if share.shard.fused_dispatch {
-        (6, 3)
-    } else {
-        (20, 16)
+    let (forward, backward) = match share.shard.expert_dispatch.token_library() {
+        Some(TokenLibrary::DeepEp | TokenLibrary::HybridEp) => (6, 3),
+        None => (20, 16),
     };
     layer.memory(Passes {
         forward: (4 * scores, forward),
@@ -133,17 +149,46 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, tokens: u64) {
 /// Rows copied into (or summed from) the order of the experts, and the same for their gradients. Around an
 /// all-to-all the host launches counts, their exchange and copies, row maps, and the sorting of tokens by expert
 /// as well (NVIDIA/Megatron-LM megatron/core/transformer/moe/token_dispatcher.py).
-fn permute(layer: &mut LayerBuilder, share: &Share, routed: &Routed) {
-    let bytes = (routed.tokens + routed.copies) * routed.width * layer.element_bytes();
-    let (forward, backward) = if share.shard.fused_dispatch {
-        (2, 2)
-    } else {
-        (10, 6)
+fn permute(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: Direction) {
+    let bytes = routed.permuted(share, direction) * layer.element_bytes();
+    let (forward, backward) = match share.shard.expert_dispatch.token_library() {
+        Some(TokenLibrary::DeepEp | TokenLibrary::HybridEp) => (2, 2),
+        None => (10, 6),
     };
     layer.memory(Passes {
         forward: (bytes, forward),
         backward: (bytes, backward),
     });
+}
+
+impl Routed {
+    /// Elements that permutation reads and writes on one way.
+    ///
+    /// Around an all-to-all tokens are copied for each expert that they visit, and where a rank has several experts the
+    /// rows that arrive are sorted by expert (`sort_chunks_by_idxs`). What DeepEP and HybridEP deliver is a row for each
+    /// token that a rank has experts for, copied for each of these experts. Of gathered tokens a rank copies the rows
+    /// that visit its experts, and adds their outputs into rows of all.
+    fn permuted(&self, share: &Share, direction: Direction) -> u64 {
+        let ranks = u64::from(share.shard.ep);
+        if ranks == 1 {
+            return (self.tokens + self.copies) * self.width;
+        }
+        match share.shard.expert_dispatch {
+            ExpertDispatch::AllToAll => {
+                let sorted = if self.local > 1 { 2 * self.copies } else { 0 };
+                (self.tokens + self.copies + sorted) * self.width
+            }
+            ExpertDispatch::AllGather => match direction {
+                Direction::Dispatch => 2 * self.copies * self.width,
+                Direction::Combine => (self.copies + self.tokens * ranks) * self.width,
+            },
+            ExpertDispatch::DeepEp | ExpertDispatch::HybridEp => {
+                let met = places_met(ranks as f64, f64::from(self.visited), self.most_groups);
+                let arrive = libm::ceil(met * self.width as f64) as u64;
+                self.tokens * arrive + self.copies * self.width
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -155,10 +200,24 @@ enum Direction {
 fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: Direction) {
     let bytes = routed.copies * routed.width * layer.element_bytes();
     let etp = u64::from(share.shard.etp);
-    let all_to_all = (share.shard.ep > 1).then_some(Exchange {
+    let tokens = routed.tokens * routed.width * layer.element_bytes();
+    let ((there, back), sent) = match (share.shard.expert_dispatch, direction) {
+        (ExpertDispatch::AllGather, Direction::Dispatch) => (
+            (CommOp::AllGather, CommOp::ReduceScatter),
+            tokens * u64::from(share.shard.ep),
+        ),
+        (ExpertDispatch::AllGather, Direction::Combine) => (
+            (CommOp::ReduceScatter, CommOp::AllGather),
+            tokens * u64::from(share.shard.ep),
+        ),
+        (ExpertDispatch::AllToAll | ExpertDispatch::DeepEp | ExpertDispatch::HybridEp, _) => {
+            ((CommOp::AllToAll, CommOp::AllToAll), bytes)
+        }
+    };
+    let between_experts = (share.shard.ep > 1).then_some(Exchange {
         group: CommGroup::Expert,
-        forward: Some((CommOp::AllToAll, bytes)),
-        backward: Some((CommOp::AllToAll, bytes)),
+        forward: Some((there, sent)),
+        backward: Some((back, sent)),
         overlappable: false,
     });
     let gathered = etp * bytes;
@@ -173,8 +232,8 @@ fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, routed: &Routed, dir
         overlappable: false,
     });
     let order = match direction {
-        Direction::Dispatch => [all_to_all, expert_tensor],
-        Direction::Combine => [expert_tensor, all_to_all],
+        Direction::Dispatch => [between_experts, expert_tensor],
+        Direction::Combine => [expert_tensor, between_experts],
     };
     for exchange in order.into_iter().flatten() {
         layer.exchange(exchange);
@@ -184,7 +243,7 @@ fn exchange_tokens(layer: &mut LayerBuilder, share: &Share, routed: &Routed, dir
 /// The experts' MLPs over the tokens that were dispatched to them.
 fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Routed) {
     let etp = u64::from(share.shard.etp);
-    let local = u64::from(moe.experts).div_ceil(u64::from(share.shard.ep));
+    let local = u64::from(routed.local);
     let rows = routed.copies * etp;
     let width = u64::from(moe.expert_ffn_hidden).div_ceil(etp);
     let group = ExpertRows {

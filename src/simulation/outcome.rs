@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use crate::collective::{Algorithm, CollectiveCost, Protocol};
 use crate::hardware::{AttentionKernel, Precision};
-use crate::model::CpExchange;
+use crate::model::{CpExchange, ExpertDispatch};
 use crate::simulation::TimeShares;
 use crate::simulation::infeasible::Infeasible;
 use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
@@ -63,6 +63,10 @@ pub struct Layout {
     pub precision: Precision,
     /// Layers of each virtual stage, `[chunk × stage]`.
     pub layers_per_stage: Vec<u32>,
+    /// How tokens get to their experts; `None` where none leaves its rank.
+    pub expert_dispatch: Option<ExpertDispatch>,
+    /// Whether exchanges with experts run behind the compute of another microbatch.
+    pub overlap_ep: bool,
 }
 
 impl Layout {

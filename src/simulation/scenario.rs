@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::closed_set::Subset;
 use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
-use crate::model::{CpExchange, Model};
+use crate::model::{CpExchange, ExpertDispatch, ExpertImbalance, Model};
 use crate::simulation::{Counterfactual, Layout, StepPart};
 use crate::stack::{Host, Overlap, PipelineSchedule, RecipeChange, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
@@ -64,6 +64,7 @@ impl TrainingScenario {
                 document_length: None,
                 lora_rank: None,
                 precision: gpu.default_precision(),
+                expert_imbalance: ExpertImbalance::BALANCED,
             },
             gpu,
             cluster,
@@ -132,6 +133,8 @@ pub struct Workload {
     pub lora_rank: Option<u32>,
     /// Format of the matrix products.
     pub precision: Precision,
+    /// Tokens of the busiest expert over the mean.
+    pub expert_imbalance: ExpertImbalance,
 }
 
 /// What stands for a layout axis that is `None`.
@@ -251,6 +254,10 @@ pub struct CommunicationRequest {
     pub overlap_tp: Option<bool>,
     /// Whether pipeline sends overlap with compute.
     pub overlap_pp: Option<bool>,
+    /// How tokens get to their experts.
+    pub expert_dispatch: Option<ExpertDispatch>,
+    /// Whether exchanges with experts overlap with the compute of another microbatch.
+    pub overlap_ep: Option<bool>,
     /// Bytes of a gradient bucket.
     pub bucket: Option<Bytes>,
 }

@@ -10,7 +10,7 @@ use crate::catalog::{Catalog as Presets, DEFAULT_PRICES, Kind};
 use crate::closed_set;
 use crate::collective::{CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
-use crate::model::{CpExchange, Family, Model, Module};
+use crate::model::{CpExchange, ExpertDispatch, Family, Model, Module};
 use crate::simulation::RunSettings;
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
@@ -320,6 +320,9 @@ axes! {
     Precision = "precision", Workload, TRAINING, "", Closed(Precision::NAMES),
         OfGpu("bf16, fp16 where the GPU lacks it", |gpu| AxisValue::name(gpu.default_precision().as_str())),
         r#"["bf16", "fp8"]"#;
+    /// Tokens of the busiest expert over the mean of all experts; 1 is balanced.
+    ExpertImbalance = "expert_imbalance", Workload, TRAINING, "1", Real { min: 1.0, max: 10_000.0 }, Number(1.0),
+        "[1.0, 1.3]";
     /// Attention kernel; auto is the best that GPU and stack have.
     Attention = "attention", Workload, TRAINING, "", Closed(AttentionKernel::NAMES), Auto("auto"),
         r#"["unfused", "flash2"]"#;
@@ -450,6 +453,13 @@ axes! {
     /// Whether sends between pipeline stages run beside compute.
     OverlapPp = "overlap_pp", Communication, TRAINING, "", Bool,
         Auto("as the usual framework for that layout");
+    /// How tokens get to their experts: permuted copies by all-to-all, all gathered, or each once to a place by a library.
+    ExpertDispatch = "expert_dispatch", Communication, TRAINING, "", Closed(ExpertDispatch::NAMES),
+        Auto("the stack's first that the fabric carries"),
+        r#"["all-to-all", "hybridep"]"#;
+    /// Whether exchanges with experts run beside the compute of another microbatch: with vpp over 1, or pp 1.
+    OverlapEp = "overlap_ep", Communication, TRAINING, "", Bool,
+        Auto("as the stack does with vpp over 1");
     /// Gradient bucket.
     BucketMib = "bucket_mib", Communication, TRAINING, "MiB", Real { min: 0.001, max: 1_000_000.0 },
         Auto("the framework's"),

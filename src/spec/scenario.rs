@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::collective::Algorithm;
+use crate::model::ExpertImbalance;
 use crate::simulation::random;
 use crate::simulation::{
     CollectiveScenario, CommunicationRequest, Infeasible, LayoutRequest, RunSettings, Scenario,
@@ -47,6 +48,8 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
             overlap_dp: flag(point, Axis::OverlapDp),
             overlap_tp: flag(point, Axis::OverlapTp),
             overlap_pp: flag(point, Axis::OverlapPp),
+            expert_dispatch: named(point, Axis::ExpertDispatch),
+            overlap_ep: flag(point, Axis::OverlapEp),
             bucket: point
                 .number(Axis::BucketMib)
                 .map(|mib| Bytes::from_f64(mib * Bytes::mib(1).as_f64())),
@@ -107,6 +110,9 @@ fn workload(point: &GridPoint, gpus: u32) -> Result<Workload, Infeasible> {
         document_length: count(point, Axis::DocumentLength),
         lora_rank: count(point, Axis::LoraRank),
         precision: named(point, Axis::Precision).expect(COMPLETED),
+        expert_imbalance: ExpertImbalance::new(
+            point.number(Axis::ExpertImbalance).expect(COMPLETED),
+        ),
     })
 }
 

@@ -204,20 +204,6 @@ closed_set! {
 }
 
 closed_set! {
-    /// How tokens get to their experts.
-    pub(crate) enum ExpertDispatch: "expert dispatch" {
-        /// Permuted, then exchanged by an all-to-all of every copy of a token; the host launches
-        /// each small kernel of routing and counting.
-        AllToAll = "all-to-all",
-        /// One kernel permutes and sends a token once to each rank (or domain) that has one of its
-        /// experts (DeepEP, HybridEP); routing runs in a CUDA graph.
-        Fused = "fused",
-        /// Fused where the experts of a group lie on several servers, all-to-all where they are in one.
-        FusedBeyondServers = "fused-beyond-servers",
-    }
-}
-
-closed_set! {
     /// How 8-bit tensors get their scale.
     pub(crate) enum LowPrecisionRecipe: "low-precision recipe" {
         /// From earlier steps: one pass to cast and transpose.

@@ -7,8 +7,8 @@ pub(crate) mod choice;
 mod recipes;
 
 pub(crate) use choice::{
-    EncoderHead, ExpertDispatch, GradientPrecision, LossMemory, LowPrecisionRecipe, ModelGroup,
-    SelectiveRecompute, ShardedGradients, Sharding,
+    EncoderHead, GradientPrecision, LossMemory, LowPrecisionRecipe, ModelGroup, SelectiveRecompute,
+    ShardedGradients, Sharding,
 };
 pub use choice::{Loss, Offload, Optimizer, PipelineSchedule, Recompute, ZeroStage};
 pub(crate) use recipes::RecipeChange;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::closed_set::Subset;
 use crate::data_table::{ValueKind, data_table};
 use crate::hardware::AttentionKernel;
-use crate::model::{CpExchange, Fusion, Modules};
+use crate::model::{CpExchange, ExpertDispatch, Fusion, Modules};
 use crate::units::{Bytes, SimDuration};
 
 data_table! {
@@ -52,8 +52,8 @@ data_table! {
         encoder_head: EncoderHead = EncoderHead::AllTokens,
         /// How context-parallel ranks exchange keys and values unless the spec says otherwise; default: ring.
         cp_exchange: CpExchange = CpExchange::Ring,
-        /// How tokens get to their experts; default: all-to-all.
-        expert_dispatch: ExpertDispatch = ExpertDispatch::AllToAll,
+        /// How tokens get to their experts, best first: the first that the fabric carries is taken; default: all-to-all.
+        expert_dispatch: Vec<ExpertDispatch> = vec![ExpertDispatch::AllToAll],
         /// Fractions of the GPU's rates that its kernels reach.
         kernels: KernelFractions,
         /// Work that shares a kernel.
@@ -142,6 +142,10 @@ data_table! {
         recompute: Vec<Recompute> = Recompute::ALL.to_vec(),
         /// Whether tensor parallelism may shard the norms' tokens too; default: true.
         sequence_parallel: bool = true,
+        /// Ways of tokens to their experts; default: all.
+        expert_dispatch: Vec<ExpertDispatch> = ExpertDispatch::ALL.to_vec(),
+        /// Whether exchanges with experts may run behind the compute of another microbatch; default: true.
+        overlap_ep: bool = true,
     }
 }
 
@@ -156,6 +160,8 @@ impl Offers {
             hybrid_sharding: false,
             recompute: Recompute::ALL.to_vec(),
             sequence_parallel: true,
+            expert_dispatch: ExpertDispatch::ALL.to_vec(),
+            overlap_ep: true,
         }
     }
 
@@ -192,8 +198,7 @@ data_table! {
         tensor: bool,
         /// Sends between pipeline stages behind compute.
         pipeline: bool,
-        /// Exchanges of tokens between scale-up domains behind the compute of another microbatch, in an interleaved
-        /// pipeline.
+        /// Exchanges of tokens with experts behind the compute of another microbatch, in an interleaved pipeline.
         experts: bool,
         /// Whether only 1/tp of an activation is sent between stages and gathered there.
         scatter_gather: bool,
@@ -210,12 +215,18 @@ impl Overlap {
     /// Time that kernels on a GPU of so many SMs lose beside a communication, over its length; none where the
     /// communication would take all of them.
     pub(crate) fn slowdown(&self, sms: u32) -> f64 {
-        let (taken, all) = (f64::from(self.communication_sms), f64::from(sms));
-        if taken < all {
-            taken / (all - taken)
-        } else {
-            0.0
-        }
+        slowdown(self.communication_sms, sms)
+    }
+}
+
+/// Time that kernels on a GPU of so many SMs lose beside one that takes some, over its length; none where it would take
+/// all of them.
+pub(crate) fn slowdown(taken: u32, sms: u32) -> f64 {
+    let (taken, all) = (f64::from(taken), f64::from(sms));
+    if taken < all {
+        taken / (all - taken)
+    } else {
+        0.0
     }
 }
 

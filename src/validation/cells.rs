@@ -3,7 +3,7 @@
 use crate::closed_set::{Subset, UnknownName};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::{CpExchange, Modules};
+use crate::model::{CpExchange, ExpertDispatch, Modules};
 use crate::stack::{
     GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule, Recompute, SelectiveRecompute,
     ZeroStage,
@@ -133,6 +133,7 @@ macro_rules! names {
 names!(
     CollectiveAlgorithm,
     CollectiveOp,
+    ExpertDispatch,
     GradientPrecision,
     Loss,
     MemoryMeasure,

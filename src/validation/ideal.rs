@@ -126,6 +126,7 @@ fn links(row: &IdealRow) -> Result<Cluster, String> {
             efficiency: 1.0,
             scattered_efficiency: 1.0,
             in_network_reduction: false,
+            rdma: true,
             host_bridge: false,
         },
     })

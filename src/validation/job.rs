@@ -2,7 +2,7 @@
 
 use crate::closed_set::Subset;
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::{CpExchange, Modules};
+use crate::model::{CpExchange, ExpertDispatch, Modules};
 use crate::simulation::{LayoutRequest, Unstated, ZeroGroup};
 use crate::stack::{
     Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute, ZeroStage,
@@ -76,6 +76,9 @@ columns! {
         offload: Option<Subset<Offload>>,
         sequence_parallel: Option<bool>,
         attention: Option<String>,
+        expert_dispatch: Option<ExpertDispatch>,
+        overlap_ep: Option<bool>,
+        expert_imbalance: Option<f64>,
     }
 }
 

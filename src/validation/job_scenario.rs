@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, Kind};
 use crate::closed_set::UnknownName;
-use crate::hardware::Gpu;
+use crate::hardware::{Gpu, Precision};
+use crate::model::{ExpertImbalance, Model};
 use crate::simulation::{
     CommunicationRequest, LayoutRequest, RunSettings, TrainingScenario, Workload,
 };
@@ -12,6 +13,7 @@ use crate::stack::{self, Stack};
 
 use super::case::{Case, CaseGroups, CaseKind, Score, Subject};
 use super::job::JobRow;
+use super::recipes::{Recipe, Run};
 
 impl JobRow {
     /// The job's scenario with weight 1, or two where its microbatches do not divide the batch: the step with one
@@ -63,14 +65,19 @@ impl JobRow {
         let unknown = |error: UnknownName| error.to_string();
         let recompute = self.recompute.clone().transpose().map_err(unknown)?;
         let precision = self.precision.clone().transpose().map_err(unknown)?;
+        let precision = precision.unwrap_or_else(|| gpu.default_precision());
         Ok(TrainingScenario {
             workload: Workload {
                 global_batch: self.global_batch,
                 seq_len: self.seq_len.unwrap_or(model.seq_len()),
                 document_length: self.document_length,
                 lora_rank: self.lora_rank,
-                precision: precision.unwrap_or_else(|| gpu.default_precision()),
+                precision,
+                expert_imbalance: self
+                    .expert_imbalance
+                    .map_or(ExpertImbalance::BALANCED, ExpertImbalance::new),
             },
+            communication: self.communication(&model, precision),
             layout: LayoutRequest {
                 recompute,
                 ..self.layout()
@@ -80,9 +87,31 @@ impl JobRow {
             cluster,
             model,
             stack,
-            communication: CommunicationRequest::default(),
             run: RunSettings::default(),
         })
+    }
+
+    /// How the job exchanges tokens with experts: as the row says, else as the recipe of its release does where its
+    /// pipeline merges passes.
+    fn communication(&self, model: &Model, precision: Precision) -> CommunicationRequest {
+        let recipe = Recipe::of(Run {
+            framework: self.framework.as_deref().unwrap_or_default(),
+            year: self.year,
+            model: &model.name,
+            gpu: &self.gpu,
+            precision,
+            ep: self.ep,
+        });
+        let way = self.expert_dispatch.or(recipe.map(|it| it.expert_dispatch));
+        // A run that dispatches in another way is not the recipe's.
+        let recipe = recipe.filter(|it| Some(it.expert_dispatch) == way);
+        let merges = self.vpp.is_some_and(|vpp| vpp > 1) || self.pp == Some(1);
+        let usual = recipe.map(|recipe| recipe.overlaps() && merges);
+        CommunicationRequest {
+            expert_dispatch: way,
+            overlap_ep: self.overlap_ep.or(usual),
+            ..CommunicationRequest::default()
+        }
     }
 
     /// The GPU by its preset's name, or why there is none.

@@ -10,7 +10,8 @@
 pub(crate) mod assessment;
 pub(crate) mod case;
 pub(crate) mod errors;
-pub(crate) mod series;
+pub(crate) mod recipes;
+mod series;
 
 mod cells;
 mod collectives;

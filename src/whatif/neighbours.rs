@@ -86,6 +86,14 @@ fn overlaps(scenario: &TrainingScenario, report: &StepReport) -> impl Iterator<I
             "pipeline",
             layout.pp > 1 && !asked.overlap_pp.unwrap_or(interleaved),
         ),
+        (
+            Axis::OverlapEp,
+            "expert-parallel",
+            layout.expert_dispatch.is_some()
+                && !layout.overlap_ep
+                && (layout.vpp > 1 || layout.pp == 1)
+                && scenario.stack.offers.overlap_ep,
+        ),
     ]
     .into_iter()
     .filter(|(.., is_off)| *is_off)

@@ -27,6 +27,8 @@ class Axes(TypedDict, total=False):
     """Rank of the adapters that are trained beside each linear layer of a frozen network (LoRA)."""
     precision: str
     """Number format of the matrix products."""
+    expert_imbalance: Union[int, float, str]
+    """Tokens of the busiest expert over the mean of all experts; 1 is balanced."""
     attention: str
     """Attention kernel; auto is the best that GPU and stack have."""
     stack: Union[str, Mapping[str, Any]]
@@ -107,6 +109,10 @@ class Axes(TypedDict, total=False):
     """Whether tensor-parallel communication runs beside compute."""
     overlap_pp: Union[bool, str]
     """Whether sends between pipeline stages run beside compute."""
+    expert_dispatch: str
+    """How tokens get to their experts: permuted copies by all-to-all, all gathered, or each once to a place by a library."""
+    overlap_ep: Union[bool, str]
+    """Whether exchanges with experts run beside the compute of another microbatch: with vpp over 1, or pp 1."""
     bucket_mib: Union[int, float, str]
     """Gradient bucket. Unit: MiB."""
     variability: Union[int, float, str]

@@ -32,6 +32,8 @@ class StepColumns:
     """Rank of the adapters that are trained beside each linear layer of a frozen network (LoRA)."""
     precision: Optional[str]
     """Number format of the matrix products."""
+    expert_imbalance: Optional[float]
+    """Tokens of the busiest expert over the mean of all experts; 1 is balanced."""
     attention: Optional[str]
     """Attention kernel; auto is the best that GPU and stack have."""
     stack: Optional[str]
@@ -104,6 +106,10 @@ class StepColumns:
     """Whether tensor-parallel communication runs beside compute."""
     overlap_pp: Optional[bool]
     """Whether sends between pipeline stages run beside compute."""
+    expert_dispatch: Optional[str]
+    """How tokens get to their experts: permuted copies by all-to-all, all gathered, or each once to a place by a library."""
+    overlap_ep: Optional[bool]
+    """Whether exchanges with experts run beside the compute of another microbatch: with vpp over 1, or pp 1."""
     bucket_mib: Optional[float]
     """Gradient bucket. Unit: MiB."""
     variability: Optional[float]
@@ -148,6 +154,10 @@ class StepColumns:
     """Number format of the matrix products as used."""
     used_attention: Optional[str]
     """Attention kernel as used."""
+    used_expert_dispatch: Optional[str]
+    """How tokens get to their experts, as used; null where none leaves its rank."""
+    used_overlap_ep: Optional[bool]
+    """Whether exchanges with experts run beside the compute of another microbatch, as used; null where there are none."""
     used_seq_len: Optional[int]
     """Tokens per sample as used; 1 for images."""
     used_global_batch: Optional[int]

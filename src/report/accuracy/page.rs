@@ -19,9 +19,8 @@ const UNKNOWN: &str = "\
 - Clocks of single GPUs beyond their usual spread (the slowest of a job is expected, not known), failing links, other jobs
   on the same switches.
 - Data loading, checkpoints, evaluation and logging beyond one constant per step.
-- How a mixture of experts dispatches: expert groups inside one server are taken to exchange by all-to-all, larger ones
-  by a fused kernel, as most recipes do; those that do otherwise are far off (Qwen3 235B on H100), as are
-  models with attention sinks (GPT-OSS), whose kernels nobody has measured apart.
+- How a mixture of experts dispatches, where neither its row nor the recipe of its release says so: as its stack's recipes
+  mostly do (`sweep list stacks`). Models with attention sinks (GPT-OSS) have kernels that nobody has measured apart.
 - Routing that is not balanced: mixtures of experts are simulated, and were measured, with forced balance.
 - Sequences that are shorter than `seq_len`: runs that drop padding count for their scaling alone.
 ";

@@ -10,6 +10,7 @@ use crate::hardware::AttentionKernel;
 use crate::model::{CpExchange, Transformer};
 use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::shards::Shards;
+use crate::simulation::training::token_dispatch::{dispatcher, overlaps};
 use crate::simulation::training::{limits, request, stage_layers};
 use crate::simulation::{Infeasible, Layout, TrainingScenario, Unstated};
 use crate::stack::{ModelGroup, PipelineSchedule, Recompute, SelectiveRecompute};
@@ -329,7 +330,8 @@ impl<'a> Options<'a> {
                             what: format!("{stage_gpus} GPUs of a stage"),
                             by: format!("ep {ep} × etp {etp}"),
                         })
-                    });
+                    })
+                    .and_then(|()| dispatcher(scenario, (ep, etp)));
                 if faults.keep(checked).is_some() {
                     found.push((ep, etp));
                 }
@@ -415,6 +417,7 @@ impl<'a> Options<'a> {
             sequence_parallel,
         } = *groups;
         let scenario = self.scenario;
+        let expert_dispatch = dispatcher(scenario, (ep, etp)).ok().flatten();
         Layout {
             tp,
             pp,
@@ -441,6 +444,8 @@ impl<'a> Options<'a> {
             attention: self.attention,
             precision: scenario.workload.precision,
             layers_per_stage: pipeline.layers_per_stage.clone(),
+            expert_dispatch,
+            overlap_ep: expert_dispatch.is_some() && overlaps(scenario, (pp, pipeline.schedule)),
         }
     }
 }

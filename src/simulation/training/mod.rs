@@ -31,6 +31,7 @@ mod stage_times;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod token_dispatch;
 mod trace;
 mod variability;
 mod walk;

@@ -1,16 +1,15 @@
 //! Costs of each layer's passes on one rank, communication inside the layer included.
 
-use crate::collective::{CollectiveOp, GroupPattern, launch_per_gpu};
+use crate::collective::{CollectiveCost, CollectiveOp, GroupPattern, launch_per_gpu, token_sms};
 use crate::des::PerLinkClass;
-use crate::model::{CommGroup, CommOp, ShardParameters};
+use crate::model::{CommGroup, CommOp, ExpertDispatch, ShardParameters};
 use crate::simulation::training::memory::unsharded::Policy;
 use crate::simulation::training::parameters::{Sharded, weight_bytes};
 use crate::simulation::training::pricing::Pricing;
-use crate::simulation::training::work::{
-    Communication, Kernels, LayerWork, ModelWork, PassWork, fused_dispatch,
-};
+use crate::simulation::training::token_dispatch::token_exchange;
+use crate::simulation::training::work::{Communication, Kernels, LayerWork, ModelWork, PassWork};
 use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares, TrainingScenario};
-use crate::stack::{GradientPrecision, Host, Offload, Overlap, Recompute};
+use crate::stack::{GradientPrecision, Host, Offload, Overlap, Recompute, slowdown};
 use crate::units::{Bytes, SimDuration};
 
 /// Cost of one pass of one layer (or of several, added up).
@@ -103,6 +102,7 @@ pub(super) fn layer_costs(
         scenario,
         host: scenario.host(),
         overlap: scenario.overlap(layout),
+        merged: merged(layout),
         layout,
         pricing,
     };
@@ -129,6 +129,8 @@ struct Costing<'a> {
     scenario: &'a TrainingScenario,
     host: Host,
     overlap: Overlap,
+    /// Share of the passes in which exchanges with experts run behind another microbatch.
+    merged: f64,
     layout: &'a Layout,
     pricing: &'a mut Pricing,
 }
@@ -248,23 +250,17 @@ impl Costing<'_> {
             group,
             bytes,
             overlapped,
+            ..
         } = *communication;
         let groups = ranks(self.layout, group);
         if groups.size <= 1 || self.scenario.run.leaves_out(part_of(group)) {
             return Ok(());
         }
+        if group == CommGroup::Expert {
+            return self.exchange_tokens(cost, communication, groups);
+        }
         let asked = self.scenario.communication.collective.as_ref();
         let algorithm = asked.filter(|asked| asked.built_in().is_some());
-        let bytes = if group == CommGroup::Expert && op == CommOp::AllToAll {
-            bytes.scaled(copies_sent(
-                self.scenario,
-                self.layout,
-                self.pricing,
-                groups,
-            ))
-        } else {
-            bytes
-        };
         let mut price = self
             .pricing
             .price(collective_op(op), bytes, groups, algorithm)?;
@@ -282,10 +278,6 @@ impl Costing<'_> {
                     SimDuration::from_picos(kernels.attention.as_picos() / size * (size - 1));
                 busy.saturating_sub(hidden).max(price.latency)
             }
-            CommOp::AllToAll if group == CommGroup::Expert && self.overlaps_experts(groups) => {
-                // A pass has two of them.
-                self.hide(cost, busy, kernels.busy.scaled(0.5))
-            }
             CommOp::AllReduce | CommOp::AllGather | CommOp::ReduceScatter | CommOp::AllToAll => {
                 if self.overlap.tensor && overlapped > SimDuration::ZERO {
                     // The first or last chunk has no product to hide behind.
@@ -296,23 +288,59 @@ impl Costing<'_> {
                 }
             }
         };
-        cost.parts[part_of(group)] += exposed;
-        if !self.host.cuda_graphs {
-            // One launch, without the small kernels that the dispatch of a kernel stands for.
-            cost.issue += self.host.dispatch.min(launch_per_gpu()) * rounds;
-        }
-        cost.comm_busy += busy;
-        let exposed = exposed.as_secs_f64();
-        let filled = |filled, load: f64| filled + exposed * load;
-        cost.link_time = cost.link_time.zip(price.loads, filled);
         if op == CommOp::RingExchange {
             // In a chain the last rank sends nothing; around a ring every rank sends in every round.
             let ring = f64::from(groups.size) / f64::from(groups.size - 1);
             price.sent_intra = price.sent_intra.scaled(ring);
             price.sent_inter = price.sent_inter.scaled(ring);
         }
-        cost.traffic.add(&price, rounds);
+        self.account(cost, part_of(group), (&price, rounds), exposed);
         Ok(())
+    }
+
+    /// Exchanges tokens with their experts, behind another microbatch where passes are merged.
+    fn exchange_tokens(
+        &mut self,
+        cost: &mut PassCost,
+        communication: &Communication,
+        groups: GroupPattern,
+    ) -> Result<(), Infeasible> {
+        let Communication {
+            op,
+            bytes,
+            overlapped,
+            ..
+        } = *communication;
+        let dispatch = self.layout.expert_dispatch;
+        let price = match token_exchange(self.scenario, dispatch, (bytes, groups)) {
+            Some(exchange) => self.pricing.exchange(&exchange),
+            None => self.pricing.price(collective_op(op), bytes, groups, None)?,
+        };
+        let hidden = price.time.min(overlapped).scaled(self.merged);
+        let sms = exchange_sms(&self.overlap, dispatch);
+        cost.parts[StepPart::Compute] += hidden.scaled(slowdown(sms, self.scenario.gpu.sms));
+        self.account(cost, StepPart::EpComm, (&price, 1), price.time - hidden);
+        Ok(())
+    }
+
+    /// Adds a communication that happens so many times, with its exposed time.
+    fn account(
+        &self,
+        cost: &mut PassCost,
+        part: StepPart,
+        (price, rounds): (&CollectiveCost, u64),
+        exposed: SimDuration,
+    ) {
+        cost.parts[part] += exposed;
+        if !self.host.cuda_graphs {
+            // One launch, without the small kernels that the dispatch of a kernel stands for.
+            cost.issue += self.host.dispatch.min(launch_per_gpu()) * rounds;
+        }
+        cost.comm_busy += price.time * rounds;
+        let exposed = exposed.as_secs_f64();
+        let filled = |filled, load: f64| filled + exposed * load;
+        cost.link_time = cost.link_time.zip(price.loads, filled);
+        cost.traffic.add(price, rounds);
     }
 
     /// Exposed time of a communication overlapped with kernels of `compute`, which are slower by the SMs that it takes
@@ -322,42 +350,23 @@ impl Costing<'_> {
         cost.parts[StepPart::Compute] += busy.min(compute).scaled(slowdown);
         busy.saturating_sub(compute)
     }
-
-    /// Whether exchanges of tokens overlap with another microbatch: always where passes run in pairs; else between
-    /// scale-up domains only, where they are
-    /// long enough to be worth it, and with the chunks of an interleaved pipeline.
-    fn overlaps_experts(&self, groups: GroupPattern) -> bool {
-        self.layout.schedule.pairs_passes()
-            || self.overlap.experts && self.layout.vpp > 1 && self.pricing.domains(groups) > 1
-    }
 }
 
-/// Copies of a token that are sent, over the experts that it visits. An all-to-all sends every copy. A fused
-/// dispatch sends one to each domain that has some of its experts, inside one domain one to each such rank:
-/// of N domains (or ranks), k random experts lie on N(1 − (1 − 1/N)^k), or on as many domains as the model's
-/// own limit allows.
-pub(super) fn copies_sent(
-    scenario: &TrainingScenario,
-    layout: &Layout,
-    pricing: &Pricing,
-    groups: GroupPattern,
-) -> f64 {
-    let network = scenario.model.transformer();
-    let Some(moe) = network.and_then(|network| network.moe) else {
-        return 1.0;
-    };
-    if !fused_dispatch(scenario, layout) {
-        return 1.0;
+/// SMs that an exchange with experts takes from kernels beside it.
+pub(super) fn exchange_sms(overlap: &Overlap, dispatch: Option<ExpertDispatch>) -> u32 {
+    let library = dispatch.and_then(ExpertDispatch::token_library);
+    library.map_or(overlap.communication_sms, token_sms)
+}
+
+/// Share of a step's passes in which the forward pass of a microbatch is merged with the backward pass of another. Of the
+/// `vpp·m` forward passes of a mean stage `vpp·pp − 1` come before its first backward pass and are alone, as are as many
+/// backward passes at the end: `1 − pp/m`. Without a pipeline the first forward and the last backward pass are alone.
+fn merged(layout: &Layout) -> f64 {
+    if layout.overlap_ep {
+        (1.0 - f64::from(layout.pp) / f64::from(layout.microbatches)).max(0.0)
+    } else {
+        0.0
     }
-    let domains = pricing.domains(groups);
-    let targets = f64::from(if domains > 1 { domains } else { groups.size });
-    let visited = f64::from(moe.experts_per_token);
-    let met = targets * (1.0 - libm::pow(1.0 - 1.0 / targets, visited));
-    let met = match moe.node_limit {
-        Some(limit) if domains > 1 => met.min(f64::from(limit.get())),
-        Some(_) | None => met,
-    };
-    (met / visited).min(1.0)
 }
 
 /// Ranks of a group under a layout.

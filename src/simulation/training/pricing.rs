@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::collective::{
-    Algorithm, CollectiveCost, CollectiveOp, CollectiveRequest, GroupPattern, Network, Unsupported,
+    Algorithm, CollectiveCost, CollectiveOp, CollectiveRequest, GroupPattern, Network,
+    TokenExchange, Unsupported,
 };
 use crate::hardware::Cluster;
 use crate::memo::Memo;
@@ -19,6 +20,7 @@ pub(super) struct Pricing {
     /// Latency multiplier; 1 except in counterfactuals.
     latency: f64,
     known: Memo<CollectiveRequest, CollectiveCost, MOST_KNOWN>,
+    exchanges: Memo<TokenExchange, CollectiveCost, MOST_KNOWN>,
 }
 
 /// Prices that are kept of one network.
@@ -41,6 +43,7 @@ impl Pricing {
             slowest: Slowest::of(gpus),
             latency: 1.0,
             known: Memo::default(),
+            exchanges: Memo::default(),
         })
     }
 
@@ -52,11 +55,6 @@ impl Pricing {
     /// Sets the latency multiplier of all prices from now on.
     pub(super) fn stretch_latency(&mut self, factor: f64) {
         self.latency = factor;
-    }
-
-    /// Scale-up domains that each group spans.
-    pub(super) fn domains(&self, groups: GroupPattern) -> u32 {
-        self.network.shape(groups).domains
     }
 
     /// Consecutive ranks that share a scale-up domain.
@@ -72,6 +70,19 @@ impl Pricing {
         groups: GroupPattern,
     ) -> f64 {
         self.network.line_rate_seconds(op, bytes, groups)
+    }
+
+    /// Seconds below which no exchange of tokens of these bytes lies; they grow with the bytes.
+    pub(super) fn least_exchange_seconds(&self, exchange: &TokenExchange, bytes: f64) -> f64 {
+        self.network.token_line_rate_seconds(exchange, bytes)
+    }
+
+    /// Price of an exchange of tokens with their experts.
+    pub(super) fn exchange(&mut self, exchange: &TokenExchange) -> CollectiveCost {
+        let cost = self
+            .exchanges
+            .get_or_make(*exchange, || self.network.token_exchange(exchange));
+        stretched(*cost, self.latency)
     }
 
     /// Price of an operation by the algorithm that was asked for. Another operation than an all-reduce

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use itertools::Itertools;
 
-use crate::model::{Family, Model, Module, Modules, Transformer};
+use crate::model::{ExpertImbalance, Family, Mixture, Model, Module, Modules, Transformer};
 use crate::simulation::{Infeasible, LayoutRequest, TrainingScenario, ZeroGroup};
 use crate::stack::{ModelGroup, PipelineSchedule, Recompute, Stack, ZeroStage};
 
@@ -88,7 +88,30 @@ fn check_model(scenario: &TrainingScenario) -> Result<(), Infeasible> {
             model.name
         )));
     }
+    if let Some(moe) = model.transformer().and_then(|it| it.moe) {
+        check_imbalance(scenario.workload.expert_imbalance, &moe)?;
+    }
+    if !has_experts && scenario.communication.overlap_ep == Some(true) {
+        return Err(Infeasible::Unsupported(format!(
+            "overlap_ep needs experts, {} has none",
+            model.name
+        )));
+    }
     Ok(())
+}
+
+/// Refuses a busiest expert that more tokens visit than there are.
+fn check_imbalance(imbalance: ExpertImbalance, moe: &Mixture) -> Result<(), Infeasible> {
+    let most = f64::from(moe.experts) / f64::from(moe.experts_per_token);
+    if imbalance.over_mean() <= most {
+        return Ok(());
+    }
+    Err(Infeasible::Limit(format!(
+        "expert_imbalance {} is over {most}: an expert that every token visits has so many times the mean of {} experts, of which a token visits {}",
+        imbalance.over_mean(),
+        moe.experts,
+        moe.experts_per_token
+    )))
 }
 
 /// Refusal of a `seq_len` where the model has samples of so many tokens.
@@ -221,11 +244,29 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
         let interleaved = PipelineSchedule::Interleaved;
         offered(stack, ("schedule", interleaved, &offers.schedules), None)?;
     }
-    if layout.sequence_parallel == Some(true) && !offers.sequence_parallel {
-        return Err(Infeasible::Unsupported(format!(
-            "stack `{}` does not offer sequence_parallel",
-            stack.name
-        )));
+    let asked = &scenario.communication;
+    if let Some(dispatch) = asked.expert_dispatch {
+        offered(
+            stack,
+            ("expert_dispatch", dispatch, &offers.expert_dispatch),
+            None,
+        )?;
+    }
+    let flags = [
+        (
+            "sequence_parallel",
+            layout.sequence_parallel,
+            offers.sequence_parallel,
+        ),
+        ("overlap_ep", asked.overlap_ep, offers.overlap_ep),
+    ];
+    for (axis, asked, offers) in flags {
+        if asked == Some(true) && !offers {
+            return Err(Infeasible::Unsupported(format!(
+                "stack `{}` does not offer {axis}",
+                stack.name
+            )));
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use crate::catalog::Catalog;
 use crate::collective::{Algorithm, CollectiveAlgorithm};
 use crate::hardware::{Cluster, Gpu, Precision};
+use crate::model::ExpertDispatch;
 use crate::simulation::training::{SliceKind, trace_training};
 use crate::simulation::{
     Infeasible, LayoutRequest, RunSettings, Scratch, StepPart, StepReport, TrainingScenario,
@@ -434,8 +435,8 @@ fn bytes_of_a_dense_step_are_those_of_the_closed_forms() {
 
 // Mixtral 8x7B on 8 GPUs: 32 layers of 4096·6144 + 4096² attention and 4096·8 router weights, 2 norms, and 8 experts of
 // 3·4096·14336; embedding and head of 32,000·4096 and a norm. Every token visits two experts and comes back, and so
-// do the gradients: 4 all-to-alls a layer of 2·tokens·4096·2 bytes. Dense weights are held by all 8 ranks, experts by
-// 8/ep.
+// do the gradients: 4 all-to-alls a layer of 2·tokens·4096·2 bytes; DeepEP sends one copy where both experts lie on one
+// rank, 2 − 1/ep on average. Dense weights are held by all 8 ranks, experts by 8/ep.
 #[test]
 fn bytes_of_a_step_with_experts_are_those_of_the_closed_forms() {
     for (ep, zero) in [1, 2, 4, 8].into_iter().cartesian_product(ZeroStage::ALL) {
@@ -449,17 +450,26 @@ fn bytes_of_a_step_with_experts_are_those_of_the_closed_forms() {
             ..LayoutRequest::default()
         };
         let microbatches = 3.0;
-        let point = on_rings("mixtral-8x7b", 8, 3 * 8, layout);
-        let exchanged = 32.0 * 4.0 * 2.0 * 4096.0 * 4096.0 * 2.0 * passed_on(ep);
+        let mut point = on_rings("mixtral-8x7b", 8, 3 * 8, layout);
         let dense = 32.0 * (4096.0 * 6144.0 + 4096.0 * 4096.0 + 4096.0 * 8.0 + 2.0 * 4096.0)
             + 2.0 * 32_000.0 * 4096.0
             + 4096.0;
         let experts = 32.0 * f64::from(8 / ep) * 3.0 * 4096.0 * 14336.0;
-        let expected = microbatches * exchanged
-            + replicated_bytes(*zero, microbatches, dense, 8)
-            + replicated_bytes(*zero, microbatches, experts, 8 / ep);
-        let ratio = sent(&point) / expected;
-        assert!((ratio - 1.0).abs() < 1e-3, "ep {ep} zero {zero}: {ratio}");
+        for (way, copies) in [
+            (ExpertDispatch::AllToAll, 2.0),
+            (ExpertDispatch::DeepEp, 2.0 - 1.0 / f64::from(ep)),
+        ] {
+            let exchanged = 32.0 * 4.0 * copies * 4096.0 * 4096.0 * 2.0 * passed_on(ep);
+            let expected = microbatches * exchanged
+                + replicated_bytes(*zero, microbatches, dense, 8)
+                + replicated_bytes(*zero, microbatches, experts, 8 / ep);
+            point.communication.expert_dispatch = Some(way);
+            let ratio = sent(&point) / expected;
+            assert!(
+                (ratio - 1.0).abs() < 1e-3,
+                "{way} ep {ep} zero {zero}: {ratio}"
+            );
+        }
     }
 }
 

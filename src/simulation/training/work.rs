@@ -6,12 +6,12 @@ use crate::hardware::{AttentionKernel, Precision};
 use crate::kernel::{KernelContext, operator_time};
 use crate::memo::Memo;
 use crate::model::{
-    CommGroup, CommOp, Format, Kept, LogitBytes, LoweredLayer, Module, Modules, Operator, Shard,
-    ShardParameters, lower,
+    CommGroup, CommOp, ExpertDispatch, Format, Kept, LogitBytes, LoweredLayer, Module, Modules,
+    Operator, Shard, ShardParameters, lower,
 };
 use crate::simulation::training::bounds::floor::LeastWork;
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::{EncoderHead, ExpertDispatch, LossMemory};
+use crate::stack::{EncoderHead, LossMemory};
 use crate::units::{Bytes, SimDuration};
 
 /// Total of kernels that run one after another.
@@ -21,6 +21,8 @@ pub(super) struct Kernels {
     pub(super) busy: SimDuration,
     /// Time of the attention kernels among them.
     pub(super) attention: SimDuration,
+    /// Time of the products of experts among them.
+    experts: SimDuration,
     /// Kernels.
     pub(super) count: u32,
     /// Calls in which the host launches them.
@@ -38,8 +40,11 @@ pub(super) struct Communication {
     pub(super) group: CommGroup,
     /// Bytes, as [`Operator::Comm`] counts them.
     pub(super) bytes: Bytes,
-    /// Time of the matrix product that may hide it; zero where none can.
+    /// Time of the matrix product that may hide it, or of the kernels of another microbatch that may hide an exchange with
+    /// experts; zero where none can.
     pub(super) overlapped: SimDuration,
+    /// Time of the kernels before it in its pass.
+    before: SimDuration,
 }
 
 /// One pass of one layer.
@@ -118,7 +123,8 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
             low_precision: is_low(layout.precision),
         },
         flash_attention: layout.attention != AttentionKernel::Unfused,
-        fused_dispatch: fused_dispatch(scenario, layout),
+        expert_imbalance: scenario.workload.expert_imbalance,
+        expert_dispatch: layout.expert_dispatch.unwrap_or(ExpertDispatch::AllToAll),
         fusion: stack.fusion,
         logit_bytes: logit_bytes(stack.recipe.loss, layout.precision.storage_bytes()),
         chunked_loss: stack.recipe.chunked_loss,
@@ -159,17 +165,6 @@ fn recomputed(scenario: &TrainingScenario, layout: &Layout) -> Modules {
         }
     };
     scenario.stack.recompute_modules.unwrap_or_else(usual)
-}
-
-/// Whether the stack dispatches tokens to experts by one kernel under this layout.
-pub(super) fn fused_dispatch(scenario: &TrainingScenario, layout: &Layout) -> bool {
-    match scenario.stack.expert_dispatch {
-        ExpertDispatch::AllToAll => false,
-        ExpertDispatch::Fused => true,
-        ExpertDispatch::FusedBeyondServers => {
-            layout.ep * layout.etp > scenario.cluster.gpus_per_node
-        }
-    }
 }
 
 /// Bytes of each logit while the loss is computed, where an activation's element has `element` bytes.
@@ -248,16 +243,57 @@ fn measure(scenario: &TrainingScenario, shard: &Shard, layout: &Layout) -> Model
 }
 
 fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
+    let mut forward = pass_work(&layer.forward, context);
+    let mut backward_input = pass_work(&layer.backward_input, context);
+    let backward_weight = pass_work(&layer.backward_weight, context);
+    merge_exchanges(&mut forward, &mut backward_input, &backward_weight.kernels);
     LayerWork {
-        forward: pass_work(&layer.forward, context),
-        backward_input: pass_work(&layer.backward_input, context),
-        backward_weight: pass_work(&layer.backward_weight, context),
+        forward,
+        backward_input,
+        backward_weight,
         selective: pass_work(&layer.selective, context),
         parameters: layer.parameters,
         kept: layer.kept,
         weight_shapes: layer.weight_shapes.clone(),
         model_flops_forward: layer.model_flops_forward.get(),
         model_flops_frozen: layer.model_flops_frozen.get(),
+    }
+}
+
+/// Kernels behind which each exchange with experts may run where the forward pass of a microbatch is merged with the
+/// backward pass of another: the combination of gradients behind the attention of the forward pass, both dispatches
+/// behind the experts of both, the combination of outputs behind the attention of the backward pass
+/// (`TransformerLayerSchedulePlan.run` of NVIDIA/Megatron-LM megatron/core/models/common/model_chunk_schedule_plan.py).
+fn merge_exchanges(forward: &mut PassWork, backward: &mut PassWork, weights: &Kernels) {
+    let (Some(there), Some(back)) = (forward.exchanges(), backward.exchanges()) else {
+        return;
+    };
+    let (inside, inside_back) = (forward.between(there), backward.between(back));
+    let experts = (inside + inside_back + weights.experts).scaled(0.5);
+    let attention = forward.kernels.busy - inside;
+    let attention_back = backward.kernels.busy - inside_back + (weights.busy - weights.experts);
+    forward.hide(there, [experts, attention_back]);
+    backward.hide(back, [attention, experts]);
+}
+
+impl PassWork {
+    /// Places of the first and the last exchange with experts; `None` of a pass that has no two.
+    fn exchanges(&self) -> Option<[usize; 2]> {
+        let is_exchange = |it: &Communication| it.group == CommGroup::Expert;
+        let first = self.communications.iter().position(is_exchange)?;
+        let last = self.communications.iter().rposition(is_exchange)?;
+        (first < last).then_some([first, last])
+    }
+
+    /// Time of the kernels between two communications.
+    fn between(&self, [first, last]: [usize; 2]) -> SimDuration {
+        self.communications[last].before - self.communications[first].before
+    }
+
+    fn hide(&mut self, at: [usize; 2], behind: [SimDuration; 2]) {
+        for (at, behind) in at.into_iter().zip(behind) {
+            self.communications[at].overlapped = behind;
+        }
     }
 }
 
@@ -285,6 +321,7 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
                 group,
                 bytes,
                 overlapped,
+                before: work.kernels.busy,
             });
             waiting = (overlappable && gathers).then_some(work.communications.len() - 1);
             continue;
@@ -296,6 +333,9 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
         work.kernels.flops += time.flops.get();
         match operator {
             Operator::Gemm { .. } | Operator::GroupedGemm { .. } => {
+                if let Operator::GroupedGemm { .. } = operator {
+                    work.kernels.experts += time.busy;
+                }
                 last_product = time.busy;
                 if let Some(gather) = waiting.take() {
                     work.communications[gather].overlapped = time.busy;

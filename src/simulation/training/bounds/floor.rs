@@ -5,7 +5,7 @@
 //! fewer.
 
 use crate::kernel::{KernelContext, least_time};
-use crate::model::{CommGroup, CommOp, LoweredLayer, Operator, Shard, lower};
+use crate::model::{CommGroup, CommOp, ExpertImbalance, LoweredLayer, Operator, Shard, lower};
 use crate::simulation::TrainingScenario;
 
 /// One communication of a pass.
@@ -124,7 +124,15 @@ fn rounding(scenario: &TrainingScenario, shard: &Shard) -> f64 {
     };
     let experts = network.moe.map_or(0.0, |moe| {
         let rows = tokens.div_ceil(tp) * u64::from(moe.experts_per_token) * u64::from(shard.etp);
-        one_in(rows, u64::from(moe.experts).div_ceil(u64::from(shard.ep)))
+        let local = u64::from(moe.experts).div_ceil(u64::from(shard.ep));
+        let is_padded =
+            shard.expert_imbalance != ExpertImbalance::BALANCED || moe.capacity_factor.is_some();
+        if is_padded {
+            // Rows of the rank are rounded up, and of each expert again.
+            1.0 / rows as f64 + 1.0 / rows.div_ceil(local) as f64
+        } else {
+            one_in(rows, local)
+        }
     });
     (one_in(tokens, tp) + masked + chunks + experts).min(1.0)
 }

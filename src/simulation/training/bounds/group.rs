@@ -1,15 +1,19 @@
 //! Lower bound on the step of any layout with given groups and microbatch, before kernels and prices are known.
 
+use crate::collective::GroupPattern;
 use crate::model::{CommGroup, CommOp};
-use crate::simulation::training::bounds::floor::{LeastLayer, LeastPass, LeastWork};
+use crate::simulation::training::bounds::floor::{
+    LeastCommunication, LeastLayer, LeastPass, LeastWork,
+};
 use crate::simulation::training::fit::Repeats;
 use crate::simulation::training::layout::{Groups, Pipeline};
-use crate::simulation::training::passes::{collective_op, copies_sent, part_of, ranks};
+use crate::simulation::training::passes::{collective_op, exchange_sms, part_of, ranks};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::Placement;
+use crate::simulation::training::token_dispatch::{may_overlap, token_exchange};
 use crate::simulation::{Layout, StepPart, TrainingScenario};
-use crate::stack::Recompute;
-use crate::units::SimDuration;
+use crate::stack::{Recompute, slowdown};
+use crate::units::{Bytes, SimDuration};
 
 /// Share of a bound that rounding to picoseconds may take: a group of layers rounds a few times, and takes a
 /// microsecond or more.
@@ -304,6 +308,9 @@ impl Costing<'_> {
             if groups.size <= 1 || self.scenario.run.leaves_out(part_of(it.group)) {
                 return 0.0;
             }
+            if it.group == CommGroup::Expert {
+                return self.exchange(it, groups) * self.exchange_hidden_at_least();
+            }
             let size = f64::from(groups.size);
             let busy = self
                 .pricing
@@ -313,17 +320,13 @@ impl Costing<'_> {
                     rings.push(busy * (size - 1.0));
                     0.0
                 }
-                CommOp::AllToAll if it.group == CommGroup::Expert => {
-                    let sent = copies_sent(self.scenario, self.layout, self.pricing, groups);
-                    busy * sent * self.hidden_at_least(true)
-                }
                 CommOp::AllReduce
                 | CommOp::AllGather
                 | CommOp::ReduceScatter
                 | CommOp::AllToAll => {
                     if it.overlappable {
                         let first = busy / size;
-                        first + (busy - first) * self.hidden_at_least(false)
+                        first + (busy - first) * self.hidden_at_least()
                     } else {
                         busy
                     }
@@ -357,27 +360,34 @@ impl Costing<'_> {
             .fold(behind(attention), f64::min)
     }
 
-    /// Whether the schedule may be one that runs passes in pairs.
-    fn may_pair(&self) -> bool {
-        let offered = &self.scenario.stack.offers.schedules;
-        match self.scenario.layout.schedule {
-            Some(schedule) => schedule.pairs_passes(),
-            None => offered.iter().any(|schedule| schedule.pairs_passes()),
+    /// Least seconds of an exchange with experts.
+    fn exchange(&self, least: &LeastCommunication, groups: GroupPattern) -> f64 {
+        let dispatch = self.layout.expert_dispatch;
+        match token_exchange(self.scenario, dispatch, (Bytes::ZERO, groups)) {
+            Some(exchange) => self.pricing.least_exchange_seconds(&exchange, least.bytes),
+            None => self
+                .pricing
+                .line_rate_seconds(collective_op(least.op), least.bytes, groups),
         }
     }
 
     /// What a hidden communication costs at least, relative to its own time: the slowdown of the kernels that it
     /// takes multiprocessors from, or all of it where it is not hidden.
-    fn hidden_at_least(&self, of_experts: bool) -> f64 {
+    fn hidden_at_least(&self) -> f64 {
         let overlap = self.scenario.overlap(self.layout);
-        let overlaps = if of_experts {
-            overlap.experts || self.may_pair()
-        } else {
-            overlap.tensor
-        };
-        if !overlaps {
+        if !overlap.tensor {
             return 1.0;
         }
         (overlap.slowdown(self.scenario.gpu.sms) * self.slowest).min(1.0)
+    }
+
+    /// The same of an exchange with experts.
+    fn exchange_hidden_at_least(&self) -> f64 {
+        if !may_overlap(self.scenario) {
+            return 1.0;
+        }
+        let overlap = &self.scenario.stack.overlap;
+        let sms = exchange_sms(overlap, self.layout.expert_dispatch);
+        (slowdown(sms, self.scenario.gpu.sms) * self.slowest).min(1.0)
     }
 }

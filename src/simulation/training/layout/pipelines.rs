@@ -1,6 +1,7 @@
 //! Schedules of a layout's pipeline, with its chunks and the layers of each virtual stage.
 
 use super::{FirstFault, Options, Pipeline};
+use crate::simulation::training::token_dispatch::check_merges;
 use crate::simulation::training::{request, stage_layers};
 use crate::simulation::{Infeasible, Unstated};
 use crate::stack::PipelineSchedule;
@@ -46,6 +47,10 @@ impl Options<'_> {
                 continue;
             };
             for schedule in faults.keep(self.schedules(pp, vpp)).unwrap_or_default() {
+                let merges = check_merges(self.scenario, (pp, schedule));
+                if faults.keep(merges).is_none() {
+                    continue;
+                }
                 found.push(Pipeline {
                     schedule,
                     vpp,

@@ -87,11 +87,7 @@ impl Search<'_> {
         (at, micro_batch): (u32, u32),
         layout: &Layout,
     ) -> Option<Rc<PricedLayers>> {
-        let key = (
-            at,
-            micro_batch,
-            (layout.vpp > 1, layout.schedule.pairs_passes()),
-        );
+        let key = (at, micro_batch, (layout.vpp > 1, layout.overlap_ep));
         if let Some(known) = self.priced.get(&key) {
             return Some(Rc::clone(known));
         }

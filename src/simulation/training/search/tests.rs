@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::model::{Architecture, CpExchange};
+use crate::model::{Architecture, CpExchange, ExpertDispatch, ExpertImbalance};
 use crate::simulation::random::{GOLDEN, mixed};
 use crate::simulation::training::cache::Served;
 use crate::simulation::training::{dual_pipe, request};
@@ -78,6 +78,17 @@ fn job(number: u64) -> TrainingScenario {
     job.workload.global_batch = draws.of(&[1, 2, 3, 6, 8, 16, 24]);
     let seq_len = draws.of(&[512, 1024, 2048, 4096]);
     job.workload.seq_len = job.model.fixed_tokens().unwrap_or(seq_len);
+    let has_experts = job.model.transformer().is_some_and(|it| it.moe.is_some());
+    if has_experts && job.stack.offers.overlap_ep {
+        let ways = [
+            None,
+            Some(ExpertDispatch::AllToAll),
+            Some(ExpertDispatch::AllGather),
+        ];
+        job.communication.expert_dispatch = draws.of(&ways);
+        job.communication.overlap_ep = draws.of(&[None, None, Some(true)]);
+        job.workload.expert_imbalance = ExpertImbalance::new(draws.of(&[1.0, 1.0, 1.37]));
+    }
     job
 }
 

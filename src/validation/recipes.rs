@@ -1,0 +1,188 @@
+//! What released recipes of Megatron-Bridge say about experts, from `data/validation/recipes.csv`.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::hardware::Precision;
+use crate::model::ExpertDispatch;
+
+/// Numbers of a release: 26.04.01.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Release(Vec<u32>);
+
+impl Release {
+    /// The last release that a framework's name states: `Megatron-Bridge / Megatron-Core (26.04.01)`.
+    fn of(framework: &str) -> Option<Self> {
+        let words = framework.split(|c: char| !c.is_ascii_digit() && c != '.');
+        words.rev().find_map(Self::read)
+    }
+
+    /// The last release that a year can have.
+    fn last_of(year: u32) -> Self {
+        Self(vec![year % 100, 12, u32::MAX])
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let numbers: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
+        numbers.ok().filter(|numbers| numbers.len() > 1).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Release {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::read(&text).ok_or_else(|| serde::de::Error::custom("no release"))
+    }
+}
+
+/// Cells that name a member of a closed set.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ExpertDispatch, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+/// One recipe, or all of a model, GPU and release that agree.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Recipe {
+    model: String,
+    gpu: String,
+    release: Release,
+    /// Format; empty: every one.
+    precision: String,
+    /// Expert-parallel ranks.
+    ep: u32,
+    /// How tokens get to their experts.
+    #[serde(deserialize_with = "named")]
+    pub(super) expert_dispatch: ExpertDispatch,
+    overlap_ep: String,
+}
+
+static RECIPES: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
+    let text = include_str!("../../data/validation/recipes.csv");
+    csv::Reader::from_reader(text.as_bytes())
+        .into_deserialize()
+        .collect::<Result<_, _>>()
+        .expect("the file ships with the program and is read in every test")
+});
+
+/// A run, as far as recipes tell runs apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
+    pub(super) framework: &'a str,
+    pub(super) year: Option<u32>,
+    pub(super) model: &'a str,
+    pub(super) gpu: &'a str,
+    pub(super) precision: Precision,
+    pub(super) ep: Option<u32>,
+}
+
+impl Recipe {
+    /// Whether exchanges with experts run behind another microbatch.
+    pub(super) fn overlaps(&self) -> bool {
+        self.overlap_ep == "yes"
+    }
+
+    /// The recipe of a run of Megatron-Bridge: of those for as many expert-parallel ranks, or of all where there are none, that of
+    /// the newest release that is no newer than the run's, else of the oldest; of several the one of the run's format. A run
+    /// whose framework states no release has the last one of its year. `None` where no recipe has the model on the GPU.
+    pub(super) fn of(run: Run<'_>) -> Option<&'static Self> {
+        if !run
+            .framework
+            .to_ascii_lowercase()
+            .contains("megatron-bridge")
+        {
+            return None;
+        }
+        let stated = Release::of(run.framework).or(run.year.map(Release::last_of))?;
+        let of_model = |of_ranks: bool| {
+            let all = RECIPES.iter();
+            let all = all.filter(|it| it.model == run.model && it.gpu == run.gpu);
+            all.filter(move |it| !of_ranks || Some(it.ep) == run.ep)
+        };
+        let of_ranks = of_model(true).next().is_some();
+        let releases = || of_model(of_ranks).map(|it| &it.release);
+        let known = releases().filter(|release| **release <= stated).max();
+        let release = known.or_else(|| releases().min())?;
+        let of_format =
+            |it: &Self| it.precision.is_empty() || it.precision == run.precision.as_str();
+        let mut of_release = of_model(of_ranks).filter(|it| it.release == *release);
+        let first = of_release.next()?;
+        Some(if of_format(first) {
+            first
+        } else {
+            of_release.find(|it| of_format(it)).unwrap_or(first)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(
+        framework: &str,
+        gpu: &str,
+        precision: Precision,
+        ep: u32,
+    ) -> Option<(ExpertDispatch, bool)> {
+        let run = Run {
+            framework,
+            year: Some(2025),
+            model: "deepseek-v3",
+            gpu,
+            precision,
+            ep: Some(ep),
+        };
+        Recipe::of(run).map(|recipe| (recipe.expert_dispatch, recipe.overlaps()))
+    }
+
+    // DeepSeek-V3 on B200: all-to-all in 25.11, HybridEP from 26.02 on; on 32 ranks 26.06.01 is the first that has it.
+    #[test]
+    fn a_run_has_the_recipe_of_its_release() {
+        use ExpertDispatch::{AllToAll, DeepEp, HybridEp};
+        let bridge = |release: &str| format!("Megatron-Bridge / Megatron-Core ({release})");
+        let (bf16, mxfp8) = (Precision::Bf16, Precision::MxFp8);
+        let cases = [
+            (bridge("25.11"), "b200", bf16, 8, (AllToAll, false)),
+            (bridge("26.02.01"), "b200", bf16, 8, (HybridEp, false)),
+            (bridge("26.07"), "b200", mxfp8, 8, (HybridEp, false)),
+            (bridge("26.04.01"), "b200", mxfp8, 32, (DeepEp, true)),
+            // Before the first release the first; of ranks that no recipe has, all recipes.
+            (
+                bridge("25.09"),
+                "h100-sxm",
+                Precision::Fp8,
+                64,
+                (DeepEp, true),
+            ),
+            (bridge("25.11"), "b200", bf16, 16, (AllToAll, false)),
+            // Of the releases of 2025 the last.
+            (
+                "Megatron-Bridge".to_owned(),
+                "b200",
+                bf16,
+                8,
+                (AllToAll, false),
+            ),
+        ];
+        for (framework, gpu, precision, ep, expected) in cases {
+            let recipe = found(&framework, gpu, precision, ep);
+            assert_eq!(recipe, Some(expected), "{framework} {gpu} {ep}");
+        }
+        assert_eq!(found("NeMo 25.04", "b200", bf16, 8), None);
+    }
+
+    #[test]
+    fn every_recipe_names_a_model_and_a_gpu_of_the_catalogue() {
+        let catalog = crate::catalog::Catalog::builtin();
+        for recipe in RECIPES.iter() {
+            assert!(catalog.models.contains_key(&recipe.model), "{recipe:?}");
+            assert!(catalog.gpus.contains_key(&recipe.gpu), "{recipe:?}");
+            assert!(
+                matches!(recipe.overlap_ep.as_str(), "yes" | "no"),
+                "{recipe:?}"
+            );
+        }
+    }
+}
