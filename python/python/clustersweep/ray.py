@@ -123,8 +123,9 @@ def _wait(engine: Any, tasks: dict[Any, int], target: _Target, poll: Poll | None
             if not engine.is_initialized():
                 raise ConnectionError("closed")
             for task in engine.wait(list(waiting), timeout=1.0)[0]:
-                counts = _result(engine, task, waiting[task], target)
-                del waiting[task]
+                # Taken out first: Ray may end the process of one who cancels a task that just failed.
+                number = waiting.pop(task)
+                counts = _result(engine, task, number, target)
                 done += counts["points"]
                 infeasible += counts["infeasible"]
                 crashed += counts["crashed"]
@@ -136,8 +137,9 @@ def _wait(engine: Any, tasks: dict[Any, int], target: _Target, poll: Poll | None
                 f"error: the Ray cluster was closed while {len(waiting)} shards were left; connect again and run with"
                 f" `resume=True`: `{target.shards}` holds those that are finished"
             ) from error
-        for task in waiting:
-            engine.cancel(task)
+        if waiting:
+            for task in engine.wait(list(waiting), num_returns=len(waiting), timeout=0)[1]:
+                engine.cancel(task)
         raise
 
 
