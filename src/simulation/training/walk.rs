@@ -31,20 +31,22 @@ pub(super) fn stages(
     let mut rest = passes;
     while let [pass, behind @ ..] = rest {
         rest = behind;
-        let ready = walk.ready(*pass);
+        let visit = walk.visit(*pass);
+        let ready = walk.ready(&visit);
         if pass.beside_next
             && let [next, behind @ ..] = rest
         {
             rest = behind;
+            let next = walk.visit(*next);
             // Both begin when both can, and end together.
-            let ready = ready.max(walk.ready(*next));
-            walk.run(*pass, ready);
-            let end = walk.run(*next, ready);
-            walk.hand_on(*pass, end);
-            walk.hand_on(*next, end);
+            let ready = ready.max(walk.ready(&next));
+            walk.run(&visit, ready);
+            let end = walk.run(&next, ready);
+            walk.hand_on(&visit, end);
+            walk.hand_on(&next, end);
         } else {
-            let end = walk.run(*pass, ready);
-            walk.hand_on(*pass, end);
+            let end = walk.run(&visit, ready);
+            walk.hand_on(&visit, end);
         }
     }
     walk.streams
@@ -91,6 +93,18 @@ impl Place {
     }
 }
 
+/// A pass with what is looked up for it.
+struct Visit<'a> {
+    pass: Pass,
+    virtual_stage: usize,
+    /// Place in `[virtual stage × microbatch]`.
+    at: usize,
+    place: Place,
+    class: &'a StageClass,
+    around: Around,
+    is_last: bool,
+}
+
 struct Walk<'a> {
     times: &'a StageTimes,
     streams: Vec<Stream>,
@@ -129,86 +143,81 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn at(&self, pass: StagePass) -> usize {
-        pass.virtual_stage as usize * self.microbatches + pass.microbatch as usize
+    fn visit(&self, pass: StagePass) -> Visit<'a> {
+        let (first, last) = (
+            pass.microbatch == 0,
+            pass.microbatch as usize + 1 == self.microbatches,
+        );
+        let virtual_stage = pass.virtual_stage as usize;
+        Visit {
+            pass: pass.pass,
+            virtual_stage,
+            at: virtual_stage * self.microbatches + pass.microbatch as usize,
+            place: self.places[virtual_stage],
+            class: self.times.class(virtual_stage),
+            around: self.times.around(pass.pass, first, last),
+            is_last: last,
+        }
     }
 
     /// When a pass has what it waits for from other virtual stages.
-    fn ready(&self, pass: StagePass) -> f64 {
-        let virtual_stage = pass.virtual_stage as usize;
-        let at = self.at(pass);
-        match pass.pass {
+    fn ready(&self, visit: &Visit) -> f64 {
+        match visit.pass {
             _ if !self.connected => 0.0,
-            Pass::Forward if virtual_stage > 0 => self.forward[at - self.microbatches],
-            Pass::Backward | Pass::BackwardInput if virtual_stage + 1 < self.places.len() => {
-                self.backward[at + self.microbatches]
+            Pass::Forward if visit.virtual_stage > 0 => self.forward[visit.at - self.microbatches],
+            Pass::Backward | Pass::BackwardInput if visit.virtual_stage + 1 < self.places.len() => {
+                self.backward[visit.at + self.microbatches]
             }
             Pass::Forward | Pass::Backward | Pass::BackwardInput | Pass::BackwardWeight => 0.0,
         }
     }
 
-    fn sends(&self, pass: StagePass) -> bool {
-        let place = &self.places[pass.virtual_stage as usize];
-        match pass.pass {
-            Pass::Forward => place.sends_on,
-            Pass::Backward | Pass::BackwardInput => place.sends_back,
-            Pass::BackwardWeight => false,
-        }
-    }
-
-    fn around(&self, pass: StagePass) -> Around {
-        let is_last = pass.microbatch as usize + 1 == self.microbatches;
-        self.times.around(pass.pass, pass.microbatch == 0, is_last)
-    }
-
-    fn stream(&mut self, pass: StagePass) -> &mut Stream {
-        &mut self.streams[self.places[pass.virtual_stage as usize].stage]
-    }
-
     /// End of a pass that is ready then.
-    fn run(&mut self, pass: StagePass, ready: f64) -> f64 {
-        let times = self.times;
-        let class = times.class(pass.virtual_stage as usize);
-        let is_last = pass.microbatch as usize + 1 == self.microbatches;
-        let (around, synchronised) = (self.around(pass), self.synchronised);
-        let stream = self.stream(pass);
+    fn run(&mut self, visit: &Visit<'a>, ready: f64) -> f64 {
+        let Visit {
+            pass,
+            class,
+            around,
+            is_last,
+            ..
+        } = *visit;
+        let stream = &mut self.streams[visit.place.stage];
         if around.waits_for_gather {
             stream.free += class.gather;
         }
-        if synchronised {
+        if self.synchronised {
             stream.host = stream.host.max(ready);
         }
         if around.gathers || around.reduces {
-            stream.in_buckets(times, class, (pass.pass, is_last), around, ready)
+            stream.in_buckets(self.times, class, (pass, is_last), around, ready)
         } else {
-            let work = &class.whole[index_of(pass.pass)];
+            let work = &class.whole[index_of(pass)];
             stream.run(ready, work.seconds[usize::from(is_last)], work.issue)
         }
     }
 
     /// Sends what a pass made that ended then, and reduces its gradients where that is waited for.
-    fn hand_on(&mut self, pass: StagePass, mut end: f64) {
-        let (around, waits) = (self.around(pass), self.waits_for_sends);
-        let reduction = self.times.class(pass.virtual_stage as usize).reduction;
-        if self.sends(pass) {
-            let send = self.send;
-            let stream = self.stream(pass);
-            if waits {
-                // Behind the sends before it.
-                end = end.max(stream.free) + send;
-                stream.free = end;
-            } else {
-                end += send;
+    fn hand_on(&mut self, visit: &Visit<'a>, mut end: f64) {
+        let stream = &mut self.streams[visit.place.stage];
+        let (sends, made) = match visit.pass {
+            Pass::Forward => (visit.place.sends_on, Some(&mut self.forward)),
+            Pass::Backward | Pass::BackwardInput => {
+                (visit.place.sends_back, Some(&mut self.backward))
             }
+            Pass::BackwardWeight => (false, None),
+        };
+        if sends && self.waits_for_sends {
+            // Behind the sends before it.
+            end = end.max(stream.free) + self.send;
+            stream.free = end;
+        } else if sends {
+            end += self.send;
         }
-        let at = self.at(pass);
-        match pass.pass {
-            Pass::Forward => self.forward[at] = end,
-            Pass::Backward | Pass::BackwardInput => self.backward[at] = end,
-            Pass::BackwardWeight => {}
+        if let Some(made) = made {
+            made[visit.at] = end;
         }
-        if around.waits_for_reduction {
-            self.stream(pass).free += reduction;
+        if visit.around.waits_for_reduction {
+            stream.free += visit.class.reduction;
         }
     }
 }
