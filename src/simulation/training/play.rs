@@ -1,10 +1,13 @@
 //! One training step on the event engine: the tasks of every stage for every microbatch.
 
 mod fold;
+mod step;
 
 use std::ops::Range;
 use std::rc::Rc;
 
+pub(super) use self::step::Step;
+use self::step::{PassSums, Played};
 use crate::collective::CarriedBy;
 use crate::des::{LinkLoads, TaskId};
 use crate::memo::Memo;
@@ -14,103 +17,10 @@ use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::passes::LayerCost;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::{self, Pass, PipelineSize, Placement, Slot};
-use crate::simulation::training::timeline::{
-    DeviceTimes, Ends, MicrobatchAt, PartsAt, SliceKind, Timeline,
-};
+use crate::simulation::training::timeline::{Ends, MicrobatchAt, PartsAt, SliceKind, Timeline};
 use crate::simulation::training::trace::Trace;
-use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares};
-use crate::units::{Bytes, SimDuration, SimTime};
-
-/// A step, before it becomes a report.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Step {
-    /// Times of the critical device; its shares sum to the step.
-    pub(super) device: DeviceTimes,
-    /// FLOPs executed by all GPUs, recomputation included.
-    pub(super) hardware_flops: f64,
-    /// Bytes that one device sent.
-    pub(super) traffic: NetworkUse,
-    /// Algorithm of the gradient reduction.
-    pub(super) algorithm: Option<CarriedBy>,
-    /// Events of the simulation.
-    pub(super) events: u64,
-}
-
-/// Sums over passes, of one rank of every stage.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PassSums {
-    /// FLOPs executed.
-    flops: f64,
-    /// Bytes sent.
-    pub(super) traffic: NetworkUse,
-}
-
-impl PassSums {
-    fn minus(&self, before: &Self) -> Self {
-        let [all, some] = [&self.traffic, &before.traffic];
-        Self {
-            flops: self.flops - before.flops,
-            traffic: NetworkUse {
-                intra_node: all.intra_node.saturating_sub(some.intra_node),
-                inter_node: all.inter_node.saturating_sub(some.inter_node),
-                ..self.traffic
-            },
-        }
-    }
-
-    /// Adds what was summed, so many times.
-    fn add(&mut self, other: &Self, times: u64) {
-        self.flops += other.flops * times as f64;
-        self.traffic += &NetworkUse {
-            intra_node: other.traffic.intra_node * times,
-            inter_node: other.traffic.inter_node * times,
-            ..other.traffic
-        };
-    }
-}
-
-/// Tasks that ran.
-struct Played {
-    end: SimTime,
-    sums: PassSums,
-    /// Sums over the microbatches that were counted apart, which are in `sums` too.
-    of_apart: PassSums,
-    /// Algorithm of the gradient reduction.
-    algorithm: Option<CarriedBy>,
-    events: u64,
-}
-
-impl Step {
-    /// The step of what was played, with the times of its critical device.
-    fn of(layout: &Layout, played: &Played, device: DeviceTimes) -> Self {
-        assert!(
-            device.shares.total() == played.end - SimTime::ZERO,
-            "the parts of a step sum to the step"
-        );
-        let Layout { tp, cp, dp, pp, .. } = *layout;
-        let sums = &played.sums;
-        // Traffic was added up over the stages: a GPU has its part of it.
-        let stages = u64::from(pp);
-        let of_one = |sent: Bytes| Bytes::new(sent.get() / stages);
-        let traffic = NetworkUse {
-            intra_node: of_one(sums.traffic.intra_node),
-            inter_node: of_one(sums.traffic.inter_node),
-            ..sums.traffic
-        };
-        Self {
-            device,
-            hardware_flops: sums.flops * f64::from(tp) * f64::from(cp) * f64::from(dp),
-            traffic,
-            algorithm: played.algorithm,
-            events: played.events,
-        }
-    }
-
-    /// Time of the step.
-    pub(super) fn time(&self) -> SimDuration {
-        self.device.shares.total()
-    }
-}
+use crate::simulation::{Infeasible, NetworkUse, StepPart, TimeShares};
+use crate::units::SimDuration;
 
 impl StepCosts<'_> {
     /// Simulates the step. `slowdown` multiplies the kernels of each stage; empty: none.
