@@ -142,6 +142,8 @@ data_table! {
         recompute: Vec<Recompute> = Recompute::ALL.to_vec(),
         /// Whether tensor parallelism may shard the norms' tokens too; default: true.
         sequence_parallel: bool = true,
+        /// Whether mixtures of experts may train with tensor parallelism but without sequence parallelism; default: true.
+        experts_without_sequence_parallel: bool = true,
         /// Ways of tokens to their experts; default: all.
         expert_dispatch: Vec<ExpertDispatch> = ExpertDispatch::ALL.to_vec(),
         /// Whether exchanges with experts may run behind the compute of another microbatch; default: true.
@@ -160,6 +162,7 @@ impl Offers {
             hybrid_sharding: false,
             recompute: Recompute::ALL.to_vec(),
             sequence_parallel: true,
+            experts_without_sequence_parallel: true,
             expert_dispatch: ExpertDispatch::ALL.to_vec(),
             overlap_ep: true,
         }

@@ -352,6 +352,8 @@ impl<'a> Options<'a> {
         match asked {
             _ if tp == 1 => &[false],
             Some(true) => &[true],
+            Some(false) if request::needs_sequence_parallel(self.scenario) => &[],
+            None if request::needs_sequence_parallel(self.scenario) => &[true],
             None if stack.offers.sequence_parallel => &[false, true],
             Some(false) | None => &[false],
         }

@@ -413,3 +413,30 @@ fn adapters_need_a_transformer() {
     images.workload.lora_rank = Some(8);
     assert!(reason(&images).contains("lora_rank 8 needs a transformer"));
 }
+
+// megatron/core/transformer/moe/moe_layer.py, core_v0.12.0, raises for it; a dense model may, and so may other frameworks.
+#[test]
+fn megatron_core_trains_experts_with_tensor_parallelism_only_under_sequence_parallelism() {
+    let job = |model: &str, stack: &str, tp, sequence_parallel| {
+        let mut job = scenario(model, 8, 8);
+        job.stack = Catalog::builtin().stacks[stack].clone();
+        job.layout = LayoutRequest {
+            tp,
+            sequence_parallel,
+            ..LayoutRequest::default()
+        };
+        job
+    };
+    let experts = "deepseek-v2-lite";
+    assert_eq!(
+        reason(&job(experts, "current", Some(2), Some(false))),
+        "unsupported: stack `current` trains mixtures of experts with tp 2 only with sequence_parallel true"
+    );
+    assert_eq!(ok(&job(experts, "current", None, Some(false))).layout.tp, 1);
+    let open = ok(&job(experts, "current", Some(2), None));
+    assert!(open.layout.sequence_parallel, "{:?}", open.layout);
+    for (model, stack) in [("llama3-8b", "current"), (experts, "megatron-2023")] {
+        let layout = ok(&job(model, stack, Some(2), Some(false))).layout;
+        assert!(!layout.sequence_parallel, "{layout:?}");
+    }
+}

@@ -268,7 +268,23 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
             )));
         }
     }
+    if let (Some(false), Some(tp @ 2..)) = (layout.sequence_parallel, layout.tp)
+        && needs_sequence_parallel(scenario)
+    {
+        return Err(Infeasible::Unsupported(format!(
+            "stack `{}` trains mixtures of experts with tp {tp} only with sequence_parallel true",
+            stack.name
+        )));
+    }
     Ok(())
+}
+
+/// Whether the stack's framework trains this model with tensor parallelism only where sequence parallelism shards the
+/// norms' tokens too.
+pub(super) fn needs_sequence_parallel(scenario: &TrainingScenario) -> bool {
+    let network = scenario.model.transformer();
+    network.is_some_and(|network| network.moe.is_some())
+        && !scenario.stack.offers.experts_without_sequence_parallel
 }
 
 /// Checks that a stack offers a value of an axis; of a group of ranks, any number of `ranks`.
