@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use self::opened::{LeastStages, Opened, Pipelines};
-use crate::simulation::training::bounds::stage::PricedLayers;
+use crate::simulation::training::bounds::stage::{PricedLayers, Replication};
 use crate::simulation::training::cache::Orders;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
@@ -320,16 +320,19 @@ impl<'a> Search<'a> {
             microbatches: layout.microbatches,
         };
         let ways = fit.of(&[stages], batch);
+        let replication = (least > SimDuration::ZERO)
+            .then(|| Replication::of(self.scenario, &layout, self.pricing));
         let mut found = Vec::new();
         for repeats in ways {
             let mut bound = least;
-            if least > SimDuration::ZERO
+            if let Some(replication) = &replication
                 && let Some(layers) = self.priced((groups, micro_batch), &layout)
             {
                 let sums = layers.stages(pipeline_of, with.pp);
                 let of = (self.scenario, &layout);
                 let middle = self.middle(&layout);
-                bound = bound.max(sums.step(of, (&[repeats], &middle), self.closing, self.pricing));
+                let beside = (replication, self.closing);
+                bound = bound.max(sums.step(of, (&[repeats], &middle), beside, self.pricing));
             }
             found.push((
                 bound,

@@ -46,6 +46,13 @@ pub(super) struct Around {
     pub(super) waits_for_reduction: bool,
 }
 
+impl Around {
+    /// Whether anything goes on.
+    pub(super) fn any(self) -> bool {
+        self.gathers || self.reduces || self.waits_for_gather || self.waits_for_reduction
+    }
+}
+
 /// Times of the virtual stages of a layout.
 #[derive(Clone, Debug)]
 pub(super) struct StageTimes {
@@ -115,11 +122,6 @@ impl StageTimes {
     /// What goes on around a pass of a microbatch that is the first, or the last.
     pub(super) fn around(&self, pass: Pass, first: bool, last: bool) -> Around {
         self.around[index_of(pass)][usize::from(first) + 2 * usize::from(last)]
-    }
-
-    /// Class of a virtual stage.
-    pub(super) fn class(&self, virtual_stage: usize) -> &StageClass {
-        &self.classes[self.class_of[virtual_stage] as usize]
     }
 
     /// Seconds of a bucket in a pass, the kernels slowed by what overlaps with them; `behind` says whether reductions

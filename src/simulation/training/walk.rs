@@ -9,7 +9,7 @@ use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_play::GATHERS_IN_FLIGHT;
 use crate::simulation::training::schedule::{Pass, Placement, StagePass};
 use crate::simulation::training::stage_times::{
-    Around, StageClass, StageTimes, in_order, index_of,
+    Around, PASSES, StageClass, StageTimes, Work, in_order, index_of,
 };
 
 /// Ends of one stage's work, in seconds.
@@ -31,15 +31,18 @@ pub(super) fn stages(
     let mut rest = passes;
     while let [pass, behind @ ..] = rest {
         rest = behind;
+        if walk.run_alone(*pass) {
+            continue;
+        }
         let visit = walk.visit(*pass);
-        let ready = walk.ready(&visit);
+        let ready = walk.ready(visit.pass, visit.at);
         if pass.beside_next
             && let [next, behind @ ..] = rest
         {
             rest = behind;
             let next = walk.visit(*next);
             // Both begin when both can, and end together.
-            let ready = ready.max(walk.ready(&next));
+            let ready = ready.max(walk.ready(next.pass, next.at));
             walk.run(&visit, ready);
             let end = walk.run(&next, ready);
             walk.hand_on(&visit, end);
@@ -73,19 +76,51 @@ struct Stream {
     groups: [f64; GATHERS_IN_FLIGHT],
 }
 
+/// A pass of one class of stages by itself, where nothing is gathered or reduced beside or around it.
+#[derive(Clone, Copy, Debug)]
+struct Alone {
+    seconds: f64,
+    issue: f64,
+}
+
+/// Passes of a class by kind, and by whether the microbatch is the first and the last.
+type PassesAlone = [[Option<Alone>; 4]; 4];
+
+fn alone(times: &StageTimes, class: &StageClass) -> PassesAlone {
+    PASSES.map(|pass| {
+        let Work { seconds, issue, .. } = class.whole[index_of(pass)];
+        let of = |first: bool, last: bool| {
+            let beside = times.around(pass, first, last).any();
+            (!beside).then_some(Alone {
+                seconds: seconds[usize::from(last)],
+                issue,
+            })
+        };
+        [
+            of(false, false),
+            of(true, false),
+            of(false, true),
+            of(true, true),
+        ]
+    })
+}
+
 /// Place of a virtual stage.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     stage: usize,
+    class: usize,
     /// Whether its activations go to another stage, and its gradients.
     sends_on: bool,
     sends_back: bool,
 }
 
 impl Place {
-    fn all(placement: Placement, count: u32) -> Vec<Self> {
+    fn all(placement: Placement, times: &StageTimes) -> Vec<Self> {
+        let count = times.class_of.len() as u32;
         let of = |at: u32| Self {
             stage: placement.stage(at) as usize,
+            class: times.class_of[at as usize] as usize,
             sends_on: at + 1 < count && placement.crosses(at),
             sends_back: at > 0 && placement.crosses(at - 1),
         };
@@ -96,7 +131,6 @@ impl Place {
 /// A pass with what is looked up for it.
 struct Visit<'a> {
     pass: Pass,
-    virtual_stage: usize,
     /// Place in `[virtual stage × microbatch]`.
     at: usize,
     place: Place,
@@ -110,8 +144,11 @@ struct Walk<'a> {
     streams: Vec<Stream>,
     /// Places of the virtual stages.
     places: Vec<Place>,
-    /// When what a pass puts out has arrived, `[virtual stage × microbatch]`.
+    /// By class.
+    alone: Vec<PassesAlone>,
+    /// When a forward pass has its input, `[virtual stage × microbatch]`, with a row behind the last stage.
     forward: Vec<f64>,
+    /// When what a backward pass put out has arrived, `[virtual stage × microbatch]`, with a row behind the last stage.
     backward: Vec<f64>,
     microbatches: usize,
     synchronised: bool,
@@ -125,14 +162,16 @@ impl<'a> Walk<'a> {
     fn of(costs: &StepCosts<'_>, times: &'a StageTimes) -> Self {
         let layout = costs.layout;
         let microbatches = layout.microbatches as usize;
-        let stages = times.class_of.len();
-        let passes = stages * microbatches;
+        let passes = (times.class_of.len() + 1) * microbatches;
         let several = layout.pp > 1;
         let waits_for_sends = several && !costs.overlap.pipeline;
         Self {
             times,
             streams: vec![Stream::default(); layout.pp as usize],
-            places: Place::all(Placement::of(layout), stages as u32),
+            places: Place::all(Placement::of(layout), times),
+            alone: (times.classes.iter())
+                .map(|class| alone(times, class))
+                .collect(),
             forward: vec![0.0; passes],
             backward: vec![0.0; passes],
             microbatches,
@@ -143,32 +182,55 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether a pass is the first, and the last, of its stage.
+    fn ends(&self, pass: StagePass) -> (bool, bool) {
+        let behind = pass.microbatch as usize + 1;
+        (behind == 1, behind == self.microbatches)
+    }
+
     fn visit(&self, pass: StagePass) -> Visit<'a> {
-        let (first, last) = (
-            pass.microbatch == 0,
-            pass.microbatch as usize + 1 == self.microbatches,
-        );
+        let (first, last) = self.ends(pass);
         let virtual_stage = pass.virtual_stage as usize;
+        let place = self.places[virtual_stage];
         Visit {
             pass: pass.pass,
-            virtual_stage,
             at: virtual_stage * self.microbatches + pass.microbatch as usize,
-            place: self.places[virtual_stage],
-            class: self.times.class(virtual_stage),
+            place,
+            class: &self.times.classes[place.class],
             around: self.times.around(pass.pass, first, last),
             is_last: last,
         }
     }
 
+    /// Runs a pass where no other runs beside it, and nothing is gathered or reduced; false where that is not so.
+    fn run_alone(&mut self, pass: StagePass) -> bool {
+        let (first, last) = self.ends(pass);
+        let virtual_stage = pass.virtual_stage as usize;
+        let place = self.places[virtual_stage];
+        let known = &self.alone[place.class][index_of(pass.pass)];
+        let Some(work) = known[usize::from(first) + 2 * usize::from(last)] else {
+            return false;
+        };
+        if pass.beside_next {
+            return false;
+        }
+        let at = virtual_stage * self.microbatches + pass.microbatch as usize;
+        let ready = self.ready(pass.pass, at);
+        let stream = &mut self.streams[place.stage];
+        if self.synchronised {
+            stream.host = stream.host.max(ready);
+        }
+        let end = stream.run(ready, work.seconds, work.issue);
+        self.send(pass.pass, at, place, end);
+        true
+    }
+
     /// When a pass has what it waits for from other virtual stages.
-    fn ready(&self, visit: &Visit) -> f64 {
-        match visit.pass {
-            _ if !self.connected => 0.0,
-            Pass::Forward if visit.virtual_stage > 0 => self.forward[visit.at - self.microbatches],
-            Pass::Backward | Pass::BackwardInput if visit.virtual_stage + 1 < self.places.len() => {
-                self.backward[visit.at + self.microbatches]
-            }
-            Pass::Forward | Pass::Backward | Pass::BackwardInput | Pass::BackwardWeight => 0.0,
+    fn ready(&self, pass: Pass, at: usize) -> f64 {
+        match pass {
+            Pass::Forward => self.forward[at],
+            Pass::Backward | Pass::BackwardInput => self.backward[at + self.microbatches],
+            Pass::BackwardWeight => 0.0,
         }
     }
 
@@ -196,28 +258,31 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Sends what a pass made that ended then, and reduces its gradients where that is waited for.
-    fn hand_on(&mut self, visit: &Visit<'a>, mut end: f64) {
-        let stream = &mut self.streams[visit.place.stage];
-        let (sends, made) = match visit.pass {
-            Pass::Forward => (visit.place.sends_on, Some(&mut self.forward)),
-            Pass::Backward | Pass::BackwardInput => {
-                (visit.place.sends_back, Some(&mut self.backward))
-            }
-            Pass::BackwardWeight => (false, None),
+    /// Sends what a pass made that ended then.
+    fn send(&mut self, pass: Pass, at: usize, place: Place, mut end: f64) {
+        let (sends, made, to) = match pass {
+            Pass::Forward => (place.sends_on, &mut self.forward, at + self.microbatches),
+            Pass::Backward | Pass::BackwardInput => (place.sends_back, &mut self.backward, at),
+            Pass::BackwardWeight => return,
         };
         if sends && self.waits_for_sends {
             // Behind the sends before it.
+            let stream = &mut self.streams[place.stage];
             end = end.max(stream.free) + self.send;
             stream.free = end;
         } else if sends {
             end += self.send;
         }
-        if let Some(made) = made {
-            made[visit.at] = end;
+        if self.connected {
+            made[to] = end;
         }
+    }
+
+    /// Sends what a pass made that ended then, and reduces its gradients where that is waited for.
+    fn hand_on(&mut self, visit: &Visit<'a>, end: f64) {
+        self.send(visit.pass, visit.at, visit.place, end);
         if visit.around.waits_for_reduction {
-            stream.free += visit.class.reduction;
+            self.streams[visit.place.stage].free += visit.class.reduction;
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::{Pass, PipelineSize, Placement, StaticOrders};
-use crate::simulation::training::stage_times::{StageTimes, in_order, index_of};
+use crate::simulation::training::stage_times::{StageClass, StageTimes, in_order, index_of};
 use crate::simulation::training::walk::{self, StageEnds};
 use crate::units::SimDuration;
 
@@ -22,11 +22,7 @@ impl StepCosts<'_> {
     ) -> Result<SimDuration, Infeasible> {
         let mut replicas = self.replicas(pricing);
         let times = StageTimes::of(self, &mut replicas)?;
-        let ends = Sums {
-            costs: self,
-            times: &times,
-        }
-        .stages();
+        let ends = Sums::of(self, &times).stages();
         self.bound_behind(&ends, &mut replicas)
     }
 
@@ -72,29 +68,55 @@ impl StepCosts<'_> {
         let layout = self.layout;
         let tied = replicas.tied_embedding()?.time.as_secs_f64();
         let (mut done, mut updated): (f64, f64) = (0.0, 0.0);
+        let mut known: Option<(ShardParameters, f64)> = None;
         for (stage, ends) in (0..).zip(stages) {
             let mut held = ShardParameters::default();
             for chunk in self.chunks(stage) {
                 held += chunk.parameters();
             }
-            let mut end = ends.passes;
-            if !self.overlap.gradients && !self.reduces_each() {
-                end += replicas.gradients(held)?.time.as_secs_f64();
-            }
-            end += replicas.partial(held)?.time.as_secs_f64();
+            let behind = match known {
+                Some((of, behind)) if of == held => behind,
+                Some(_) | None => {
+                    updated = updated.max(self.update(held, replicas)?);
+                    self.reduced_behind(held, replicas)?
+                }
+            };
+            known = Some((held, behind));
+            let mut end = ends.passes + behind;
             if stage == 0 || stage + 1 == layout.pp {
                 end += tied;
             }
             done = done.max(end).max(ends.reductions);
-            let mut update = replicas.optimizer(held).0.as_secs_f64();
-            if self.shards_optimizer() && !self.overlap.parameters && !self.gathers_each() {
-                update += replicas.parameters(held)?.time.as_secs_f64();
-            }
-            updated = updated.max(update);
         }
         let norm = replicas.norm()?.time.as_secs_f64();
         let host = self.scenario.host().step.as_secs_f64();
         Ok(bound(done + norm + updated + host))
+    }
+
+    /// Seconds behind its passes in which a stage's gradients are reduced.
+    fn reduced_behind(
+        &self,
+        held: ShardParameters,
+        replicas: &mut ReplicaCosts<'_>,
+    ) -> Result<f64, Infeasible> {
+        let mut seconds = replicas.partial(held)?.time.as_secs_f64();
+        if !self.overlap.gradients && !self.reduces_each() {
+            seconds += replicas.gradients(held)?.time.as_secs_f64();
+        }
+        Ok(seconds)
+    }
+
+    /// Seconds in which a stage's optimizer runs, and its parameters are gathered behind it.
+    fn update(
+        &self,
+        held: ShardParameters,
+        replicas: &mut ReplicaCosts<'_>,
+    ) -> Result<f64, Infeasible> {
+        let mut seconds = replicas.optimizer(held).0.as_secs_f64();
+        if self.shards_optimizer() && !self.overlap.parameters && !self.gathers_each() {
+            seconds += replicas.parameters(held)?.time.as_secs_f64();
+        }
+        Ok(seconds)
     }
 }
 
@@ -102,6 +124,8 @@ impl StepCosts<'_> {
 struct Sums<'a> {
     costs: &'a StepCosts<'a>,
     times: &'a StageTimes,
+    /// Of a chunk of each class.
+    chunks: Vec<StageSum>,
 }
 
 /// Sums over one stage.
@@ -122,7 +146,25 @@ struct StageSum {
     last_pass: f64,
 }
 
-impl Sums<'_> {
+impl<'a> Sums<'a> {
+    fn of(costs: &'a StepCosts<'a>, times: &'a StageTimes) -> Self {
+        // Of a schedule that splits some backward passes, whole ones take no less.
+        let kinds: &[Pass] = if costs.layout.schedule.splits_backward() {
+            &[Pass::Forward, Pass::BackwardInput, Pass::BackwardWeight]
+        } else {
+            &[Pass::Forward, Pass::Backward]
+        };
+        let microbatches = costs.layout.microbatches;
+        let chunks = (times.classes.iter())
+            .map(|class| StageSum::of_chunk((times, class), kinds, microbatches))
+            .collect();
+        Self {
+            costs,
+            times,
+            chunks,
+        }
+    }
+
     /// A stage begins behind the first passes of the stages before it, works through all its passes, and what it
     /// hands back still passes those stages. Its gathers and reductions take turns; all gathers that are ahead of the
     /// first microbatch come before any reduction behind the last, and a reduction follows the last pass.
@@ -177,50 +219,28 @@ impl Sums<'_> {
     fn stage(&self, stage: u32) -> StageSum {
         let layout = self.costs.layout;
         let placement = Placement::of(layout);
-        // Of a schedule that splits some backward passes, whole ones take no less.
-        let kinds: &[Pass] = if layout.schedule.splits_backward() {
-            &[Pass::Forward, Pass::BackwardInput, Pass::BackwardWeight]
-        } else {
-            &[Pass::Forward, Pass::Backward]
-        };
-        let mut sum = StageSum::default();
-        let mut known: Option<(u32, StageSum)> = None;
-        for chunk in 0..layout.vpp {
+        let of = |chunk| {
             let class = self.times.class_of[placement.virtual_stage(stage, chunk) as usize];
-            let of_chunk = match known {
-                Some((of, known)) if of == class => known,
-                Some(_) | None => self.chunk(class, kinds),
-            };
-            known = Some((class, of_chunk));
+            &self.chunks[class as usize]
+        };
+        let mut sum = *of(0);
+        for of_chunk in (1..layout.vpp).map(of) {
             sum.busy += of_chunk.busy;
             sum.issue += of_chunk.issue;
             sum.gathers += of_chunk.gathers;
             sum.reductions += of_chunk.reductions;
-            if chunk == 0 {
-                let StageSum {
-                    last_reduction,
-                    first_gather,
-                    first_pass,
-                    last_pass,
-                    ..
-                } = of_chunk;
-                sum = StageSum {
-                    last_reduction,
-                    first_gather,
-                    first_pass,
-                    last_pass,
-                    ..sum
-                };
-            }
         }
         sum
     }
+}
 
+impl StageSum {
     /// Sums of a chunk over all microbatches.
-    fn chunk(&self, class: u32, kinds: &[Pass]) -> StageSum {
-        let times = self.times;
-        let class = &times.classes[class as usize];
-        let microbatches = self.costs.layout.microbatches;
+    fn of_chunk(
+        (times, class): (&StageTimes, &StageClass),
+        kinds: &[Pass],
+        microbatches: u32,
+    ) -> Self {
         let single = microbatches == 1;
         // Microbatches that are the first, the last, or neither.
         let mut of = vec![(1.0, true, single)];

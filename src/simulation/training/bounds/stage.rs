@@ -96,6 +96,8 @@ pub(in crate::simulation::training) fn slowed(parts: &TimeShares, kernels: f64) 
 pub(in crate::simulation::training) struct PricedLayers {
     /// Before each layer: the layers in front of it, without the embedding.
     before: Vec<Stretch>,
+    /// Of each layer, the first of those in front of it that are of its kind without another between.
+    same_from: Vec<usize>,
     embedding: Stretch,
     head: Stretch,
     times: Times,
@@ -221,10 +223,15 @@ impl PricedLayers {
             })
             .collect();
         let mut before = vec![Stretch::default()];
+        let mut same_from = Vec::with_capacity(work.sequence.len());
         let mut sum = Stretch::default();
-        for &kind in &work.sequence {
+        for (at, &kind) in work.sequence.iter().enumerate() {
             sum = sum.plus(kinds[usize::from(kind)], 1.0);
             before.push(sum);
+            same_from.push(match at.checked_sub(1) {
+                Some(last) if work.sequence[last] == kind => same_from[last],
+                Some(_) | None => at,
+            });
         }
         let mtp = stretch(&costs.mtp, selective.map(|with| &with.mtp));
         let replica_batch = scenario.workload.global_batch / layout.dp;
@@ -232,6 +239,7 @@ impl PricedLayers {
         let microbatches = f64::from(replica_batch.div_ceil(layout.micro_batch));
         Self {
             before,
+            same_from,
             embedding: Stretch::of(&costs.embedding, None, kernels),
             head: Stretch::of(&costs.head, None, kernels).plus(mtp, 1.0),
             times: Times {
@@ -250,67 +258,114 @@ impl PricedLayers {
         pipeline: &Pipeline,
         pp: u32,
     ) -> StageSums {
-        let stages = pp as usize;
         let placement = Placement::new(pipeline.schedule, pp);
-        let whole = [self.before.len() as u32 - 1];
-        let list = if pipeline.layers_per_stage.is_empty() {
-            &whole[..]
-        } else {
-            &pipeline.layers_per_stage[..]
+        let chunks = self.chunks(&pipeline.layers_per_stage);
+        let of = |stage: u32, chunk| chunks.of(placement.virtual_stage(stage, chunk));
+        let alike = |stage: u32| {
+            (0..pipeline.vpp).all(|chunk| of(stage, chunk).0 == of(stage - 1, chunk).0)
         };
-        let mut sums = vec![StageSum::default(); stages];
-        let mut last = Stretch::default();
-        let last_stage = placement.stage(list.len() as u32 - 1);
-        let mut on_last = Vec::with_capacity(pipeline.vpp as usize);
-        let mut at = 0;
-        for (index, &layers) in list.iter().enumerate() {
-            let end = at + layers as usize;
-            let mut stretch = self.before[end].plus(self.before[at], -1.0);
-            let is_end = index == 0 || index + 1 == list.len();
-            if is_end || layers as usize > MOST_GATHERS {
-                // Layers that are gathered with others, or with embedding or head.
-                (stretch.sharded, stretch.slowed) = (0.0, 0.0);
+        let mut runs: Vec<Run> = Vec::new();
+        let mut all = Stretch::default();
+        for stage in 0..pp {
+            let sends = f64::from(placement.sends(stage, pipeline.vpp));
+            match runs.last_mut() {
+                Some(run) if run.sends.total_cmp(&sends).is_eq() && alike(stage) => {
+                    run.stages += 1.0;
+                }
+                Some(_) | None => runs.push(Run {
+                    stages: 1.0,
+                    sends,
+                    held: (0..pipeline.vpp).fold(Stretch::default(), |held, chunk| {
+                        held.plus(*of(stage, chunk).1, 1.0)
+                    }),
+                    first: *of(stage, 0).1,
+                    top: *of(stage, pipeline.vpp - 1).1,
+                }),
             }
-            if index == 0 {
-                stretch = stretch.plus(self.embedding, 1.0);
-            }
-            if index + 1 == list.len() {
-                stretch = stretch.plus(self.head, 1.0);
-            }
-            let stage = placement.stage(index as u32);
-            let sum = &mut sums[stage as usize];
-            sum.held = sum.held.plus(stretch, 1.0);
-            if index < stages {
-                sum.first = stretch;
-            }
-            sum.top = stretch;
-            if stage == last_stage {
-                on_last.push(stretch);
-            }
-            last = stretch;
-            at = end;
         }
-        let all = sums
-            .iter()
-            .fold(Stretch::default(), |all, stage| all.plus(stage.held, 1.0));
+        for run in &runs {
+            all = all.plus(run.held, run.stages);
+        }
+        let last = pp * pipeline.vpp - 1;
+        let on_last = (0..pipeline.vpp).map(|chunk| *of(placement.stage(last), chunk).1);
         StageSums {
             times: self.times,
             hops: f64::from(placement.hops(pipeline.vpp)),
-            sends: (0..pp)
-                .map(|stage| f64::from(placement.sends(stage, pipeline.vpp)))
-                .collect(),
+            several: pp > 1,
             hides_return: pipeline.schedule.splits_backward(),
-            sums,
+            runs,
             all,
-            last,
-            on_last,
+            last: *chunks.of(last).1,
+            on_last: on_last.collect(),
         }
+    }
+
+    /// The layers of each virtual stage.
+    fn chunks(&self, layers_per_stage: &[u32]) -> Chunks {
+        let whole = [self.before.len() as u32 - 1];
+        let list = if layers_per_stage.is_empty() {
+            &whole[..]
+        } else {
+            layers_per_stage
+        };
+        let mut chunks = Chunks {
+            unlike: Vec::new(),
+            which: Vec::with_capacity(list.len()),
+        };
+        let mut at = 0;
+        for (index, &layers) in list.iter().enumerate() {
+            let end = at + layers as usize;
+            let (is_first, is_last) = (index == 0, index + 1 == list.len());
+            // Behind the first, most hold as many layers of one kind as the one before.
+            let alike = index > 1
+                && !is_last
+                && layers == list[index - 1]
+                && end > at
+                && self.same_from[end - 1] + layers as usize <= at;
+            if !alike {
+                let mut stretch = self.before[end].plus(self.before[at], -1.0);
+                if is_first || is_last || layers as usize > MOST_GATHERS {
+                    // Layers that are gathered with others, or with embedding or head.
+                    (stretch.sharded, stretch.slowed) = (0.0, 0.0);
+                }
+                if is_first {
+                    stretch = stretch.plus(self.embedding, 1.0);
+                }
+                if is_last {
+                    stretch = stretch.plus(self.head, 1.0);
+                }
+                chunks.unlike.push(stretch);
+            }
+            chunks.which.push(chunks.unlike.len() as u32 - 1);
+            at = end;
+        }
+        chunks
     }
 }
 
-/// Layers of one stage: all, and those of its first and of its last chunk.
+/// Layers of the virtual stages, those that are alike once.
+struct Chunks {
+    unlike: Vec<Stretch>,
+    /// Which of them each virtual stage has.
+    which: Vec<u32>,
+}
+
+impl Chunks {
+    /// Which layers a virtual stage has, and these.
+    fn of(&self, virtual_stage: u32) -> (u32, &Stretch) {
+        let which = self.which[virtual_stage as usize];
+        (which, &self.unlike[which as usize])
+    }
+}
+
+/// Stages behind one another that are alike.
 #[derive(Clone, Copy, Debug, Default)]
-struct StageSum {
+struct Run {
+    /// Number of the stages.
+    stages: f64,
+    /// Sends of each with every microbatch.
+    sends: f64,
+    /// All layers of one, those of its first and of its last chunk.
     held: Stretch,
     first: Stretch,
     top: Stretch,
@@ -322,11 +377,12 @@ pub(in crate::simulation::training) struct StageSums {
     times: Times,
     /// Sends of a microbatch from the first virtual stage to the last.
     hops: f64,
-    /// Sends of each stage with every microbatch.
-    sends: Vec<f64>,
+    /// Whether there are several stages.
+    several: bool,
     /// Whether the schedule leaves weight gradients for when the last microbatch is passed back.
     hides_return: bool,
-    sums: Vec<StageSum>,
+    /// Stages front to back.
+    runs: Vec<Run>,
     /// All layers, those of the last virtual stage, and those of each chunk of the stage that has it.
     all: Stretch,
     last: Stretch,
@@ -349,15 +405,31 @@ impl StageSums {
             send,
             sends_exposed,
         } = self.times;
-        let stages = self.sums.len();
         let (mut there, mut back) = (0.0, 0.0);
         let mut longest = self.there_and_back(repeats, middle);
-        for (stage, sum) in self.sums.iter().enumerate() {
-            let StageSum { held, first, top } = sum;
+        for (index, run) in self.runs.iter().enumerate() {
+            let Run {
+                stages,
+                sends,
+                held,
+                first,
+                top,
+            } = run;
+            let on = first.forward + send;
+            // A sender that waits has the first send back among its own.
+            let sent = if sends_exposed && index == 0 {
+                0.0
+            } else {
+                send
+            };
+            let returns = (first.backward(repeats) + sent) * last;
+            // The last stage of a run is ready last, and what it hands back has the longest way.
+            there += (stages - 1.0) * on;
+            back += (stages - 1.0) * returns;
             let forward = held.forward * all;
             let mut busy = forward + held.backward(repeats) * all;
-            if sends_exposed && stages > 1 {
-                busy += self.sends[stage] * send * microbatches;
+            if sends_exposed && self.several {
+                busy += sends * send * microbatches;
             }
             if replication.sharded {
                 busy += held.slowed * all;
@@ -384,14 +456,8 @@ impl StageSums {
                 }
             };
             longest = longest.max(passed).max(reduced);
-            there += first.forward + send;
-            // A sender that waits has the first send back among its own.
-            let sent = if sends_exposed && stage == 0 {
-                0.0
-            } else {
-                send
-            };
-            back += (first.backward(repeats) + sent) * last;
+            there += on;
+            back += returns;
         }
         longest
     }
@@ -412,7 +478,7 @@ impl StageSums {
                     + chunk.weight * times.weight
             });
         let weights = if self.hides_return {
-            self.sums[0].first.weight
+            self.runs[0].first.weight
         } else {
             self.all.weight - self.last.weight
         };
@@ -422,8 +488,8 @@ impl StageSums {
     /// Parameters of the stage that has most.
     fn largest(&self) -> ShardParameters {
         let mut largest = ShardParameters::default();
-        for sum in &self.sums {
-            let (dense, expert) = (sum.held.dense as u64, sum.held.expert as u64);
+        for run in &self.runs {
+            let (dense, expert) = (run.held.dense as u64, run.held.expert as u64);
             if dense + expert > largest.dense + largest.expert {
                 largest = ShardParameters {
                     dense,
@@ -441,13 +507,12 @@ impl StageSums {
         &self,
         (scenario, layout): (&TrainingScenario, &Layout),
         (ways, middle): (&[Repeats], &Middle),
-        closing: f64,
+        (replication, closing): (&Replication, f64),
         pricing: &mut Pricing,
     ) -> SimDuration {
-        let replication = Replication::of(scenario, layout, pricing);
         let passes = ways
             .iter()
-            .map(|repeats| self.passes(*repeats, middle, &replication));
+            .map(|repeats| self.passes(*repeats, middle, replication));
         let passes = passes.reduce(f64::min).unwrap_or_default();
         let replicas = ReplicaCosts {
             scenario,
@@ -474,7 +539,7 @@ enum When {
 
 /// Least seconds of data-parallel communication for each parameter, at line rate.
 #[derive(Clone, Copy, Debug)]
-struct Replication {
+pub(in crate::simulation::training) struct Replication {
     when: When,
     /// Whether parameters are sharded, and gathered and reduced layer by layer.
     sharded: bool,
@@ -502,7 +567,12 @@ impl Replicated {
 }
 
 impl Replication {
-    fn of(scenario: &TrainingScenario, layout: &Layout, pricing: &mut Pricing) -> Self {
+    /// Seconds of a layout's replicas; its pipeline does not matter.
+    pub(in crate::simulation::training) fn of(
+        scenario: &TrainingScenario,
+        layout: &Layout,
+        pricing: &mut Pricing,
+    ) -> Self {
         let overlap = scenario.overlap(layout);
         let sharded = layout.zero == ZeroStage::Z3;
         let costs = ReplicaCosts {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Node, Search};
 use crate::simulation::Layout;
-use crate::simulation::training::bounds::stage::{Middle, PricedLayers, Replicated};
+use crate::simulation::training::bounds::stage::{Middle, PricedLayers, Replicated, Replication};
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{Batch, Fit, Repeats};
 use crate::simulation::training::layout::Pipeline;
@@ -48,8 +48,15 @@ impl Search<'_> {
             .by_shards
             .iter()
             .map(|(shards, stages)| (*shards, fit.of(&least_stages.all[stages.clone()], batch)));
-        let stages: Vec<(Shards, Vec<Repeats>)> =
-            ways.filter(|(_, ways)| !ways.is_empty()).collect();
+        let mut shards_of = any.clone();
+        let stages: Vec<(Shards, Vec<Repeats>, Replication)> = ways
+            .filter(|(_, ways)| !ways.is_empty())
+            .map(|(shards, ways)| {
+                (shards_of.zero, shards_of.zero_group) = (shards.zero, shards.group);
+                let replication = Replication::of(&self.bounded, &shards_of, self.pricing);
+                (shards, ways, replication)
+            })
+            .collect();
         for (index, pipeline) in pipelines.all.iter().enumerate() {
             let mut layout = self
                 .options
@@ -63,11 +70,12 @@ impl Search<'_> {
             };
             let sums = layers.stages(pipeline, groups.pp);
             let middle = self.middle(&layout);
-            for (shards, ways) in &stages {
+            for (shards, ways, replication) in &stages {
                 (layout.zero, layout.zero_group) = (shards.zero, shards.group);
                 let of = (&*self.bounded, &layout);
                 let ways = (&ways[..], &*middle);
-                let bound = sums.step(of, ways, self.closing, self.pricing);
+                let beside = (replication, self.closing);
+                let bound = sums.step(of, ways, beside, self.pricing);
                 let node = Node::Layout {
                     groups: at,
                     pipeline: index as u32,

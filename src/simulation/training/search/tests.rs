@@ -264,10 +264,11 @@ fn bounds(job: &TrainingScenario, scratch: &mut Scratch) -> Option<([SimDuration
         .priced((0, layout.micro_batch), &plain)?
         .stages(&pipeline, groups.pp);
     let middle = search.middle(layout);
+    let replication = Replication::of(job, layout, search.pricing);
     let of_stages = sums.step(
         (job, layout),
         (&ways, &middle),
-        search.closing,
+        (&replication, search.closing),
         search.pricing,
     );
     let costs = StepCosts::of(job, layout, &choice.fitting.work, search.pricing).ok()?;
