@@ -82,6 +82,7 @@ fn whole_sweep(criterion: &mut Criterion) {
     let options = RunOptions {
         threads: NonZeroUsize::MIN,
         fail_fast: false,
+        point_timeout: None,
     };
     let mut group = criterion.benchmark_group("main_sweep");
     group.sample_size(10);

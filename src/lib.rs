@@ -53,7 +53,7 @@
 //!
 //! | Floor | Room | What lives there |
 //! |---|---|---|
-//! | 1 | [`units`], [`closed_set`], [`memo`], [`spelling`] | quantities; enums with fixed spellings; bounded caches; names as people type them |
+//! | 1 | [`units`], [`closed_set`], [`memo`], [`halt`], [`spelling`] | quantities; enums with fixed spellings; bounded caches; work that another thread ends; names as people type them |
 //! | 2 | [`des`] | event queue, clock, fair-shared links; has never heard of a GPU |
 //! | 2 | [`data_table`] | tables of data files: each key declared once, with its field |
 //! | 3 | [`hardware`] | GPU, node, cluster, topology |
@@ -95,6 +95,7 @@
 //! must agree to the last digit, on any number of threads.
 
 pub mod closed_set;
+mod halt;
 mod memo;
 mod spelling;
 pub mod units;

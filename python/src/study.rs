@@ -67,7 +67,11 @@ fn overrides(set: Vec<(String, String)>, where_clauses: Vec<String>) -> Override
 pub(crate) fn portion(limit: Option<u64>, shard: Option<&str>) -> Result<Portion, Failure> {
     let shard = shard.map(str::parse::<Shard>).transpose();
     let shard = shard.map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(Portion { limit, shard })
+    Ok(Portion {
+        limit,
+        shard,
+        max_events: None,
+    })
 }
 
 impl Study {
@@ -258,6 +262,7 @@ impl Study {
             portion,
             threads,
             fail_fast,
+            point_timeout: None,
             held: match held {
                 "resume" => HeldResult::Resume,
                 "overwrite" => HeldResult::Overwrite,

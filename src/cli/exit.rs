@@ -1,6 +1,7 @@
 //! Exit codes.
 
 use crate::commands::Failure;
+use crate::runner::Signal;
 
 /// Exit status of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,15 @@ pub(crate) enum ExitStatus {
     Interrupted,
     /// SIGTERM ended the run.
     Terminated,
+}
+
+impl From<Signal> for ExitStatus {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Self::Interrupted,
+            Signal::Terminate => Self::Terminated,
+        }
+    }
 }
 
 impl ExitStatus {

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
+use std::{process, thread};
 
 use serde_json::json;
 
@@ -11,7 +13,13 @@ use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::SpecArgs;
 use crate::cli::terminal::{self, Format, Lines, Stderr};
 use crate::commands::{Conclusion, Done, Failure, FolderRun, HeldResult, RunRequest};
-use crate::runner::{Finished, Interrupt, RunFolder, RunSummary, Signal};
+use crate::runner::{Finished, Interrupt, RunFolder, RunSummary, clock};
+use crate::spec::Portion;
+
+/// Time between two looks whether a signal came.
+const SIGNAL_LOOKS_EVERY: Duration = Duration::from_millis(50);
+/// Time from a signal to the end of the process.
+const END_WITHIN: Duration = Duration::from_millis(1_800);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -39,6 +47,12 @@ pub(super) struct Args {
     /// Stop at the first point that crashes
     #[arg(long)]
     fail_fast: bool,
+    /// Most events of a point's simulation, the search for its layout included; a point that takes more is infeasible
+    #[arg(long, value_name = "N")]
+    max_events: Option<u64>,
+    /// Longest wall time of a point, as 30s or 5min; one that takes longer is a crashed row, which --resume retries
+    #[arg(long, value_name = "TIME", value_parser = clock::parse_duration)]
+    point_timeout: Option<Duration>,
     /// Format of the summary
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -64,9 +78,13 @@ impl Args {
     fn request(&self) -> RunRequest {
         RunRequest {
             out: self.out.clone(),
-            portion: self.spec.portion(),
+            portion: Portion {
+                max_events: self.max_events,
+                ..self.spec.portion()
+            },
             threads: self.threads,
             fail_fast: self.fail_fast,
+            point_timeout: self.point_timeout,
             held: match (self.resume, self.overwrite) {
                 (true, _) => HeldResult::Resume,
                 (false, true) => HeldResult::Overwrite,
@@ -86,6 +104,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     log_finished(run.finished(), run.folder(), args);
     let interrupt = Interrupt::listen()
         .map_err(|error| Failure::io(format!("cannot listen to signals: {error}")))?;
+    end_in_time(interrupt.clone());
     let meter = Meter::new(args.progress, args.verbosity(), run.points_left(), stderr);
     let done = run.simulate(&interrupt, &meter)?;
     let Done {
@@ -98,6 +117,22 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     }
     let conclusion = done.conclude()?;
     print(&conclusion, args.format)
+}
+
+/// Ends the process two seconds after a signal, whatever it does by then: joining parts and analysing take minutes in a
+/// large run, and both begin anew with `--resume`.
+fn end_in_time(interrupt: Interrupt) {
+    thread::spawn(move || {
+        let signal = loop {
+            match interrupt.signal() {
+                Some(signal) => break signal,
+                None => thread::sleep(SIGNAL_LOOKS_EVERY),
+            }
+        };
+        thread::sleep(END_WITHIN);
+        terminal::log("stopped; finished points are kept, continue with --resume");
+        process::exit(ExitStatus::from(signal).code().into());
+    });
 }
 
 /// Says what an earlier run left in the folder, damage included.
@@ -121,8 +156,7 @@ fn log_finished(finished: &Finished, folder: &RunFolder, args: &Args) {
 pub(super) fn print(conclusion: &Conclusion<'_>, format: Format) -> Result<ExitStatus, Failure> {
     format.print(|| conclusion.text(), || conclusion.json())?;
     Ok(match conclusion.stopped_by() {
-        Some(Signal::Interrupt) => ExitStatus::Interrupted,
-        Some(Signal::Terminate) => ExitStatus::Terminated,
+        Some(signal) => signal.into(),
         None if conclusion.has_crashed() => ExitStatus::Finding,
         None => ExitStatus::Success,
     })

@@ -59,6 +59,7 @@ impl SpecArgs {
         Portion {
             limit: self.limit,
             shard: self.shard,
+            max_events: None,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::report;
 #[cfg(feature = "png")]
 use crate::report::chart::Rasteriser;
 use crate::runner::manifest;
-use crate::spec::{Axis, Portion, Spec, StudyKind};
+use crate::spec::{Axis, Spec, StudyKind};
 
 /// Runs to analyse, and how.
 #[derive(Clone, Debug, Default)]
@@ -270,10 +270,7 @@ fn write_plots(
 /// program has rewritten it.
 fn origin(points: &Path, spec: Option<&Spec>) -> Result<Provenance, Failure> {
     let reader = PointsReader::open(points).map_err(Failure::io)?;
-    let portion = Portion {
-        limit: reader.metadata(keys::LIMIT).and_then(|it| it.parse().ok()),
-        shard: reader.metadata(keys::SHARD).and_then(|it| it.parse().ok()),
-    };
+    let portion = reader.portion();
     let recorded = |key| reader.metadata(key).unwrap_or_default().to_owned();
     Ok(match spec {
         Some(spec) => provenance(spec, portion),

@@ -11,7 +11,7 @@ use crate::record::Provenance;
 use crate::runner::{
     Earlier, RunFolder, RunSummary, ShardError, Shards, WallTimes, clock, folder::names,
 };
-use crate::spec::{Portion, Spec};
+use crate::spec::Spec;
 
 /// Joins the folders of shards into the run folder that one machine would have written, and returns what `concluded`
 /// makes of it.
@@ -46,11 +46,7 @@ pub fn merge<T>(
             "shard `{path}` has no spec.toml, which says what its points are"
         ))
     })?;
-    let portion = Portion {
-        limit: shards.limit(),
-        shard: None,
-    };
-    let provenance = provenance(&spec, portion);
+    let provenance = provenance(&spec, shards.portion());
     let folder = RunFolder::claim(out, overwrite).map_err(Failure::io)?;
     let done = join(&shards, &folders, &spec, folder, provenance)?;
     Ok(concluded(done.conclude()?))

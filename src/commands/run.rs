@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -40,6 +41,8 @@ pub struct RunRequest {
     pub threads: Option<NonZeroUsize>,
     /// Whether the first crashed point ends the run.
     pub fail_fast: bool,
+    /// Longest wall time of a point.
+    pub point_timeout: Option<Duration>,
     /// What to do with a result that the folder holds.
     pub held: HeldResult,
 }
@@ -59,6 +62,7 @@ impl RunRequest {
         RunOptions {
             threads: threads(self.threads),
             fail_fast: self.fail_fast,
+            point_timeout: self.point_timeout,
         }
     }
 }
@@ -135,7 +139,7 @@ impl<'a> FolderRun<'a> {
             finished: self.finished,
         };
         let result = run_points(
-            &Planned::new(self.spec),
+            &Planned::new(self.spec).with_max_events(self.provenance.portion.max_events),
             work,
             &self.folder,
             &self.provenance,
@@ -179,7 +183,7 @@ pub fn run_rows(
 ) -> Result<SchemaRef, Failure> {
     let provenance = provenance(spec, request.portion);
     let ended = run_in_memory(
-        &Planned::new(spec),
+        &Planned::new(spec).with_max_events(request.portion.max_events),
         points(spec, request.portion),
         &provenance,
         request.options(),

@@ -2,6 +2,7 @@
 
 use crate::des::link::{LinkLoads, SharedLinks};
 use crate::des::queue::EventQueue;
+use crate::halt;
 use crate::units::{SimDuration, SimTime};
 
 /// One unit of work.
@@ -20,6 +21,9 @@ impl TaskId {
 }
 
 const NONE: u32 = u32::MAX;
+
+/// Events between two looks whether the simulation is to end: some milliseconds.
+const EVENTS_BETWEEN_CHECKS: u64 = 1 << 16;
 
 /// Last thing that a task waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,6 +248,9 @@ impl Engine {
             while let Some(task) = self.ready.pop() {
                 ended += 1;
                 self.events += 1;
+                if self.events.is_multiple_of(EVENTS_BETWEEN_CHECKS) {
+                    halt::check();
+                }
                 self.finish(task);
             }
             let Some((now, event)) = self.queue.pop() else {

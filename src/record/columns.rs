@@ -26,7 +26,7 @@ columns! {
         REASON = "reason", "", Text, |r| r.reason().map(Cow::Owned),
             "Why the point did not run, with the limit, the need and what was available; null when ok.";
         REASON_KIND = "reason_kind", "", Text, |r| name(r.reason_kind().map(ReasonKind::as_str)),
-            "Kind of reason: memory, divisibility, limit, unsupported or crash; null when ok.";
+            "Kind of reason: memory, divisibility, limit, unsupported, crash or timeout; null when ok.";
     }
     Layout {
         GPUS = "gpus", "1", U64, Record::gpus,

@@ -1,6 +1,7 @@
 //! One grid point and how it ended: one row of `points.parquet`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::closed_set;
 use crate::collective::Algorithm;
@@ -19,18 +20,20 @@ closed_set! {
         Ok = "ok",
         /// The point cannot run; that is a result.
         Infeasible = "infeasible",
-        /// The simulator panicked.
+        /// The simulator panicked, or took longer than it may.
         Crashed = "crashed",
     }
 }
 
-/// Outcome of one point, a panic of the simulator included.
+/// Outcome of one point, a panic of the simulator and the end of its time included.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PointEnd {
     /// The simulation gave an outcome.
     Outcome(Outcome),
     /// The simulator panicked, with this message.
     Crashed(String),
+    /// The simulation was ended after this time.
+    TimedOut(Duration),
 }
 
 /// One grid point and how it ended: one row of `points.parquet`.
@@ -79,7 +82,7 @@ impl Record {
         match &self.end {
             PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_)) => PointStatus::Ok,
             PointEnd::Outcome(Outcome::Infeasible(_)) => PointStatus::Infeasible,
-            PointEnd::Crashed(_) => PointStatus::Crashed,
+            PointEnd::Crashed(_) | PointEnd::TimedOut(_) => PointStatus::Crashed,
         }
     }
 
@@ -89,6 +92,10 @@ impl Record {
             PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_)) => None,
             PointEnd::Outcome(Outcome::Infeasible(why)) => Some(why.to_string()),
             PointEnd::Crashed(message) => Some(format!("the simulator crashed: {message}")),
+            PointEnd::TimedOut(most) => Some(format!(
+                "timeout: the point took longer than {} s (--point-timeout)",
+                most.as_secs_f64()
+            )),
         }
     }
 
@@ -98,6 +105,7 @@ impl Record {
             PointEnd::Outcome(Outcome::Completed(_) | Outcome::Communicated(_)) => None,
             PointEnd::Outcome(Outcome::Infeasible(why)) => Some(why.kind()),
             PointEnd::Crashed(_) => Some(ReasonKind::Crash),
+            PointEnd::TimedOut(_) => Some(ReasonKind::Timeout),
         }
     }
 
@@ -106,7 +114,8 @@ impl Record {
         match &self.end {
             PointEnd::Outcome(Outcome::Completed(step)) => Some(step),
             PointEnd::Outcome(Outcome::Communicated(_) | Outcome::Infeasible(_))
-            | PointEnd::Crashed(_) => None,
+            | PointEnd::Crashed(_)
+            | PointEnd::TimedOut(_) => None,
         }
     }
 
@@ -115,7 +124,8 @@ impl Record {
         match &self.end {
             PointEnd::Outcome(Outcome::Communicated(report)) => Some(report),
             PointEnd::Outcome(Outcome::Completed(_) | Outcome::Infeasible(_))
-            | PointEnd::Crashed(_) => None,
+            | PointEnd::Crashed(_)
+            | PointEnd::TimedOut(_) => None,
         }
     }
 

@@ -31,6 +31,8 @@ pub mod keys {
     pub(crate) const LIMIT: &str = "limit";
     /// Number of the shard, as `2/8`; absent for a whole run.
     pub(crate) const SHARD: &str = "shard";
+    /// Most events of a point; absent without a limit.
+    pub(crate) const MAX_EVENTS: &str = "max_events";
 }
 
 /// Provenance of a table.
@@ -63,7 +65,11 @@ impl Provenance {
 
     /// Keys and values, in a fixed order.
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
-        let Portion { limit, shard } = self.portion;
+        let Portion {
+            limit,
+            shard,
+            max_events,
+        } = self.portion;
         let mut pairs = vec![
             (keys::STUDY, self.study.as_str().to_owned()),
             (keys::SCHEMA_VERSION, SCHEMA_VERSION.to_string()),
@@ -75,6 +81,7 @@ impl Provenance {
         ];
         pairs.extend(limit.map(|limit| (keys::LIMIT, limit.to_string())));
         pairs.extend(shard.map(|shard| (keys::SHARD, shard.to_string())));
+        pairs.extend(max_events.map(|most| (keys::MAX_EVENTS, most.to_string())));
         pairs
     }
 
@@ -126,6 +133,7 @@ fn meaning(key: &str) -> &'static str {
         keys::CATALOG_HASH => "the catalogue (hash)",
         keys::LIMIT => "--limit",
         keys::SHARD => "--shard",
+        keys::MAX_EVENTS => "--max-events",
         _ => "the spec",
     }
 }

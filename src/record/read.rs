@@ -19,7 +19,7 @@ use crate::record::custom_columns::metric_columns_of;
 use crate::record::provenance::{SCHEMA_VERSION, keys};
 use crate::record::read_error::{ReadError, ReadFault};
 use crate::record::rows::{Rows, check_unit};
-use crate::spec::StudyKind;
+use crate::spec::{Portion, StudyKind};
 
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 8_192;
@@ -98,6 +98,16 @@ impl PointsReader {
     /// A value of the file's metadata; [`keys`] lists those of this program.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
+    }
+
+    /// The portion of its spec's points that the file has, as its metadata say.
+    pub(crate) fn portion(&self) -> Portion {
+        let number = |key| self.metadata(key)?.parse().ok();
+        Portion {
+            limit: number(keys::LIMIT),
+            shard: self.metadata(keys::SHARD).and_then(|it| it.parse().ok()),
+            max_events: number(keys::MAX_EVENTS),
+        }
     }
 
     /// Metrics that the run's spec added; none of a file that another program has rewritten without metadata.

@@ -207,6 +207,7 @@ fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<
             keys::SPEC_HASH,
             keys::CATALOG_HASH,
             keys::SHARD,
+            keys::MAX_EVENTS,
         ]
     } else {
         &[keys::LIMIT]

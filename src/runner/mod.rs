@@ -17,7 +17,9 @@ mod play;
 pub(crate) mod progress;
 mod run;
 mod shards;
+mod stop_flag;
 mod wall_time;
+mod watch;
 
 pub use finished::{Finished, ResumeError};
 pub use folder::RunFolder;
@@ -25,11 +27,11 @@ pub use interrupt::Interrupt;
 pub(crate) use interrupt::Signal;
 pub(crate) use manifest::{Earlier, Manifest};
 pub use planned::Planned;
-pub use play::Study;
+pub use play::{RunOptions, Study};
 pub(crate) use play::{WORKER_NAME, play_point};
 pub use progress::{Progress, Silent};
 pub(crate) use run::{RunError, RunSummary, reopen};
-pub use run::{RunOptions, Work, run, run_in_memory};
+pub use run::{Work, run, run_in_memory};
 pub(crate) use shards::{ShardError, Shards};
 pub(crate) use wall_time::WallTimes;
 

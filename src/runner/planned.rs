@@ -11,12 +11,21 @@ use crate::spec::{AnalysisSettings, GridPoint, Metric, Spec};
 #[derive(Clone, Copy, Debug)]
 pub struct Planned<'a> {
     spec: &'a Spec,
+    max_events: Option<u64>,
 }
 
 impl<'a> Planned<'a> {
     /// The study of a spec.
     pub const fn new(spec: &'a Spec) -> Self {
-        Self { spec }
+        Self {
+            spec,
+            max_events: None,
+        }
+    }
+
+    /// The same with at most so many events a simulation.
+    pub const fn with_max_events(self, max_events: Option<u64>) -> Self {
+        Self { max_events, ..self }
     }
 }
 
@@ -26,6 +35,7 @@ impl Study for Planned<'_> {
     fn play(&self, point: &GridPoint, scratch: &mut Scratch) -> (Option<Scenario>, Outcome) {
         match self.spec.plan().scenario(point) {
             Ok(scenario) => {
+                scratch.limit_events(self.max_events);
                 let outcome = simulate(&scenario, scratch);
                 (Some(scenario), outcome)
             }
@@ -35,7 +45,10 @@ impl Study for Planned<'_> {
 
     fn play_phases(&self, scenario: &Scenario, scratch: &mut Scratch) -> Vec<PhaseStep> {
         match scenario {
-            Scenario::Training(main) => phase_steps(main, &self.spec.analysis.phases, scratch),
+            Scenario::Training(main) => {
+                scratch.limit_events(self.max_events);
+                phase_steps(main, &self.spec.analysis.phases, scratch)
+            }
             Scenario::Collective(_) => Vec::new(),
         }
     }

@@ -1,7 +1,6 @@
 //! Simulates chunks of points on the rayon pool.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,8 +9,9 @@ use rayon::{ThreadPool, ThreadPoolBuildError};
 
 use crate::record::{PhaseStep, PointEnd, PointStatus, Record};
 use crate::runner::clock::Stopwatch;
-use crate::runner::interrupt::Interrupt;
 use crate::runner::progress::Progress;
+use crate::runner::stop_flag::StopFlag;
+use crate::runner::watch::Seat;
 use crate::simulation::{Crash, Outcome, Scenario, guarded};
 use crate::spec::{AnalysisSettings, GridPoint, Metric};
 
@@ -38,27 +38,15 @@ pub trait Study: Sync {
     fn metrics(&self) -> &Arc<[Metric]>;
 }
 
-/// Raised when a run is to end early, by a signal or by a failure.
-pub(super) struct StopFlag<'a> {
-    interrupt: &'a Interrupt,
-    failed: AtomicBool,
-}
-
-impl<'a> StopFlag<'a> {
-    pub(super) const fn new(interrupt: &'a Interrupt) -> Self {
-        Self {
-            interrupt,
-            failed: AtomicBool::new(false),
-        }
-    }
-
-    pub(super) fn raise(&self) {
-        self.failed.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_raised(&self) -> bool {
-        self.failed.load(Ordering::Relaxed) || self.interrupt.is_raised()
-    }
+/// Options of a run; none of them changes the row of a point that ends.
+#[derive(Clone, Copy, Debug)]
+pub struct RunOptions {
+    /// Threads that simulate.
+    pub threads: NonZeroUsize,
+    /// Whether the first crashed point ends the run.
+    pub fail_fast: bool,
+    /// Longest wall time of a point; one that takes longer is a crashed row.
+    pub point_timeout: Option<Duration>,
 }
 
 /// A row and its wall time.
@@ -67,32 +55,46 @@ pub(super) struct Played {
     pub(super) wall_time: Duration,
 }
 
-/// The pool, and the scratch memory of each thread.
+/// The pool, and of each thread its scratch memory and its seat under the watch.
 pub(super) struct Players<T> {
     pool: ThreadPool,
     scratches: Vec<Mutex<T>>,
+    seats: Vec<Seat>,
+    options: RunOptions,
 }
 
 /// Name of the threads that simulate.
 pub(crate) const WORKER_NAME: &str = "sweep-worker";
 
 impl<T: Send + Default> Players<T> {
-    pub(super) fn new(threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
+    pub(super) fn new(options: RunOptions) -> Result<Self, ThreadPoolBuildError> {
+        let threads = options.threads;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.get())
             .thread_name(|index| format!("{WORKER_NAME}-{index}"))
             .build()?;
         let scratches = (0..threads.get()).map(|_| Mutex::default()).collect();
-        Ok(Self { pool, scratches })
+        let seats = (0..threads.get()).map(|_| Seat::default()).collect();
+        Ok(Self {
+            pool,
+            scratches,
+            seats,
+            options,
+        })
     }
 
-    /// Simulates a chunk, order kept; points that were not begun when the flag rose are left out.
+    /// Seats of the threads.
+    pub(super) fn seats(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    /// Simulates a chunk, order kept; points that were not begun when the flag rose are left out, and those that were
+    /// ended because of it.
     pub(super) fn play<S: Study<Scratch = T>>(
         &self,
         study: &S,
         chunk: &[GridPoint],
         stop: &StopFlag<'_>,
-        fail_fast: bool,
         progress: &dyn Progress,
     ) -> Vec<Played> {
         let play = |point: &GridPoint| {
@@ -100,9 +102,9 @@ impl<T: Send + Default> Players<T> {
                 return None;
             }
             let watch = Stopwatch::start();
-            let record = self.play_one(study, point);
+            let record = self.play_one(study, point)?;
             let status = record.status();
-            if fail_fast && status == PointStatus::Crashed {
+            if self.options.fail_fast && status == PointStatus::Crashed {
                 stop.raise();
             }
             progress.point_done(&record);
@@ -121,13 +123,24 @@ impl<T: Send + Default> Players<T> {
         played.into_iter().flatten().collect()
     }
 
-    fn play_one<S: Study<Scratch = T>>(&self, study: &S, point: &GridPoint) -> Record {
+    /// The row of a point; `None` where the end of the run ended it.
+    fn play_one<S: Study<Scratch = T>>(&self, study: &S, point: &GridPoint) -> Option<Record> {
         let worker = rayon::current_thread_index().expect("points are played on the pool");
         // Only this thread takes this lock.
         let mut scratch = self.scratches[worker]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        play_point(study, point, &mut scratch)
+        let seat = &self.seats[worker];
+        let end = match (
+            seat.play(|| played(study, point, &mut scratch)),
+            self.options.point_timeout,
+        ) {
+            (Ok(record), _) => return Some(record),
+            (Err(_), Some(most)) if seat.has_timed_out() => PointEnd::TimedOut(most),
+            (Err(Crash::Halted), _) => return None,
+            (Err(Crash::Panicked(message)), _) => PointEnd::Crashed(message),
+        };
+        Some(without_scenario(study, point, end))
     }
 }
 
@@ -137,8 +150,23 @@ pub(crate) fn play_point<S: Study>(
     point: &GridPoint,
     scratch: &mut S::Scratch,
 ) -> Record {
+    played(study, point, scratch).unwrap_or_else(|crash| {
+        let end = PointEnd::Crashed(crash.to_string());
+        without_scenario(study, point, end)
+    })
+}
+
+/// The row of one point.
+///
+/// # Errors
+/// If anything of it panics, or it is halted.
+fn played<S: Study>(
+    study: &S,
+    point: &GridPoint,
+    scratch: &mut S::Scratch,
+) -> Result<Record, Crash> {
     let (analysis, metrics) = (study.analysis(), study.metrics());
-    let record = guarded(scratch, |scratch| {
+    guarded(scratch, |scratch| {
         let (scenario, outcome) = study.play(point, scratch);
         let mut phases = Vec::new();
         if let (Some(scenario), Outcome::Completed(_)) = (&scenario, &outcome) {
@@ -146,9 +174,11 @@ pub(crate) fn play_point<S: Study>(
         }
         let end = PointEnd::Outcome(outcome);
         Record::new(point.clone(), scenario, end, &phases, analysis, metrics)
-    });
-    record.unwrap_or_else(|Crash(message)| {
-        let end = PointEnd::Crashed(message);
-        Record::new(point.clone(), None, end, &[], analysis, metrics)
     })
+}
+
+/// The row of a point that gave no outcome.
+fn without_scenario<S: Study>(study: &S, point: &GridPoint, end: PointEnd) -> Record {
+    let (analysis, metrics) = (study.analysis(), study.metrics());
+    Record::new(point.clone(), None, end, &[], analysis, metrics)
 }

@@ -1,12 +1,12 @@
 //! Runs a plan: simulates its points and writes the run folder.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 
 use arrow::array::RecordBatch;
 
+use crate::halt::Halt;
 use crate::record::{
     Counts, MergeError, PointStatus, Provenance, Record, TableWriter, WriteError, merge_points,
     points_batch, points_schema,
@@ -14,9 +14,11 @@ use crate::record::{
 use crate::runner::finished::{Finished, ResumeError, check_spec, is_sound};
 use crate::runner::folder::{FolderError, RunFolder, part_name};
 use crate::runner::interrupt::{Interrupt, Signal};
-use crate::runner::play::{Played, Players, StopFlag, Study};
+use crate::runner::play::{Played, Players, RunOptions, Study};
 use crate::runner::progress::Progress;
+use crate::runner::stop_flag::StopFlag;
 use crate::runner::wall_time::WallTimes;
+use crate::runner::watch::watch;
 use crate::simulation::panic_message;
 use crate::spec::GridPoint;
 
@@ -26,15 +28,6 @@ pub(crate) const CHUNK_POINTS: usize = 512;
 
 /// Chunks that wait between two stages.
 const CHUNKS_WAITING: usize = 2;
-
-/// Options of a run; none of them changes a row.
-#[derive(Clone, Copy, Debug)]
-pub struct RunOptions {
-    /// Threads that simulate.
-    pub threads: NonZeroUsize,
-    /// Whether the first crashed point ends the run.
-    pub fail_fast: bool,
-}
 
 /// The points of a run.
 #[derive(Clone, Debug)]
@@ -145,7 +138,7 @@ pub(crate) fn reopen(
 
 /// Simulates every point that is not yet finished and writes `points.parquet` into the folder.
 ///
-/// A signal lets the points in flight finish; what is finished stays in `parts/`.
+/// A signal lets the points in flight finish, for half a second; what is finished stays in `parts/`.
 ///
 /// # Errors
 /// If the threads cannot be started, a file cannot be written, or the plan or the writing panics; finished parts stay then.
@@ -226,16 +219,21 @@ fn for_each_chunk<S: Study>(
     progress: &dyn Progress,
     mut take: impl FnMut(Vec<Record>) -> bool,
 ) -> Result<Tally, RunError> {
-    let players = Players::new(options.threads).map_err(|source| RunError::Threads {
+    let players = Players::new(options).map_err(|source| RunError::Threads {
         threads: options.threads.get(),
         source,
     })?;
     let mut tally = Tally::default();
+    let (walk, seats) = (Halt::default(), players.seats());
     let planned = thread::scope(|scope| {
+        // Dropped at the end of this scope, whatever ends it: the watch then ends too.
+        let (_played, ended) = sync_channel(0);
+        scope.spawn(|| watch(seats, &walk, options.point_timeout, stop, &{ ended }));
         let (to_play, planned) = sync_channel(CHUNKS_WAITING);
-        let planner = scope.spawn(move || hand_out(points, &to_play, stop));
+        let walk = &walk;
+        let planner = scope.spawn(move || walk.over(|| hand_out(points, &to_play, stop)));
         for chunk in planned {
-            let played = players.play(study, &chunk, stop, options.fail_fast, progress);
+            let played = players.play(study, &chunk, stop, progress);
             tally.add(&played);
             let records = played.into_iter().map(|played| played.record).collect();
             if !take(records) || stop.is_raised() {

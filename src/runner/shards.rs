@@ -12,7 +12,7 @@ use crate::record::{
 use crate::runner::finished::{count_rows, has_digest};
 use crate::runner::folder::RunFolder;
 use crate::runner::manifest::Earlier;
-use crate::spec::{GridPoint, Shard};
+use crate::spec::{GridPoint, Portion, Shard};
 
 /// Why shards cannot be joined.
 #[derive(Debug, thiserror::Error)]
@@ -103,13 +103,14 @@ pub(crate) enum ShardError {
 }
 
 /// Keys that the shards of one run have in common.
-const COMMON: [&str; 6] = [
+const COMMON: [&str; 7] = [
     keys::STUDY,
     keys::SPEC_HASH,
     keys::VERSION,
     keys::CATALOG_HASH,
     keys::SCHEMA_VERSION,
     keys::LIMIT,
+    keys::MAX_EVENTS,
 ];
 
 /// Missing shards that the message lists.
@@ -119,8 +120,8 @@ const MOST_NAMED: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Shards {
     files: Vec<PathBuf>,
-    /// Points that the run was limited to.
-    limit: Option<u64>,
+    /// The whole run, of which they are shards.
+    portion: Portion,
 }
 
 impl Shards {
@@ -173,19 +174,22 @@ impl Shards {
             let missing = named.join(", ");
             return Err(ShardError::Missing { missing, lacks, of });
         }
-        let limit = first.and_then(|(_, reader)| reader.metadata(keys::LIMIT)?.parse().ok());
+        let portion = first.map(|(_, reader)| Portion {
+            shard: None,
+            ..reader.portion()
+        });
         let paths = found.into_values().map(|(path, _)| path);
         Ok(Self {
             files: paths
                 .map(|path| RunFolder::existing(&path).points())
                 .collect(),
-            limit,
+            portion: portion.unwrap_or_default(),
         })
     }
 
-    /// Points that the run was limited to.
-    pub(crate) const fn limit(&self) -> Option<u64> {
-        self.limit
+    /// The whole run, of which they are shards.
+    pub(crate) const fn portion(&self) -> Portion {
+        self.portion
     }
 
     /// Writes `points.parquet` of the whole run; `points` are those of its plan.

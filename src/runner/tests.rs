@@ -76,6 +76,7 @@ fn run_into(path: &Path, study: &Fake, count: u64, threads: usize, fail_fast: bo
     let options = RunOptions {
         threads: NonZeroUsize::new(threads).unwrap(),
         fail_fast,
+        point_timeout: None,
     };
     carry_out(study, work, &folder, &provenance(), options)
 }
@@ -133,6 +134,7 @@ fn go_on(path: &Path, study: &Fake, count: u64) -> (u64, RunSummary) {
     let options = RunOptions {
         threads: NonZeroUsize::new(2).unwrap(),
         fail_fast: false,
+        point_timeout: None,
     };
     (
         before,
@@ -159,6 +161,7 @@ fn a_panic_beside_the_pool_is_an_error_that_keeps_finished_points() {
     let options = RunOptions {
         threads: NonZeroUsize::new(2).unwrap(),
         fail_fast: false,
+        point_timeout: None,
     };
     let (study, provenance) = (&NONE_CRASH, provenance());
     let interrupt = Interrupt::default();
@@ -350,8 +353,8 @@ fn another_spec_or_portion_is_not_gone_on_with_and_nothing_is_touched() {
     };
     let shard = Provenance {
         portion: Portion {
-            limit: None,
             shard: Some("1/2".parse().unwrap()),
+            ..Portion::default()
         },
         ..provenance()
     };
@@ -471,6 +474,7 @@ fn rows_that_are_not_those_of_the_plan_are_no_result() {
     let options = RunOptions {
         threads: NonZeroUsize::new(1).unwrap(),
         fail_fast: false,
+        point_timeout: None,
     };
     let (interrupt, provenance) = (Interrupt::default(), provenance());
     let ended = run(
@@ -524,8 +528,8 @@ fn two_runs_do_not_write_to_one_folder() {
 
 fn shard_into(path: &Path, text: &str, count: u64) -> RunFolder {
     let portion = Portion {
-        limit: None,
         shard: Some(text.parse().unwrap()),
+        ..Portion::default()
     };
     let folder = RunFolder::prepare(path, false).unwrap();
     let work = Work {
@@ -535,6 +539,7 @@ fn shard_into(path: &Path, text: &str, count: u64) -> RunFolder {
     let options = RunOptions {
         threads: NonZeroUsize::new(2).unwrap(),
         fail_fast: false,
+        point_timeout: None,
     };
     let provenance = Provenance {
         portion,

@@ -4,19 +4,28 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::halt::Halted;
+
 thread_local! {
     /// Whether this thread is inside [`guarded`].
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Panic of the simulator, with its message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Crash(pub(crate) String);
+/// Why work gave no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Crash {
+    /// It panicked, with this message.
+    #[error("{0}")]
+    Panicked(String),
+    /// Another thread ended it.
+    #[error("it was halted")]
+    Halted,
+}
 
 /// Result of `work`, or its panic. The memory that it works with is made anew after a panic.
 ///
 /// # Errors
-/// If `work` panics.
+/// If `work` panics or is halted.
 pub(crate) fn guarded<S: Default, T>(
     scratch: &mut S,
     work: impl FnOnce(&mut S) -> T,
@@ -26,7 +35,11 @@ pub(crate) fn guarded<S: Default, T>(
     GUARDED.set(outer);
     result.map_err(|panic| {
         *scratch = S::default();
-        Crash(panic_message(panic.as_ref()))
+        if panic.is::<Halted>() {
+            Crash::Halted
+        } else {
+            Crash::Panicked(panic_message(panic.as_ref()))
+        }
     })
 }
 
@@ -59,7 +72,7 @@ mod tests {
             panic!("tile {} is missing", scratch.len());
         });
         let crash: Result<(), Crash> = crash;
-        assert_eq!(crash, Err(Crash("tile 4 is missing".to_owned())));
+        assert_eq!(crash, Err(Crash::Panicked("tile 4 is missing".to_owned())));
         assert!(scratch.is_empty() && !is_guarded());
         assert_eq!(guarded(&mut scratch, |_| 7), Ok(7));
     }

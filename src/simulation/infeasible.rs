@@ -16,6 +16,8 @@ closed_set! {
         Unsupported = "unsupported",
         /// The simulator failed on the point.
         Crash = "crash",
+        /// The point took longer than it may.
+        Timeout = "timeout",
     }
 }
 

@@ -16,3 +16,11 @@ pub struct Scratch {
     /// Networks of collective studies, by cluster and GPUs.
     pub(super) networks: Memo<(ByAddress<Cluster>, u32), Network, MOST_NETWORKS>,
 }
+
+impl Scratch {
+    /// Lets the next training step, with the search for its layout, take no more events than this: one that takes more is
+    /// infeasible. A collective is one event.
+    pub fn limit_events(&mut self, most: Option<u64>) {
+        self.training.limit_events(most);
+    }
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use itertools::Itertools;
 
 use crate::catalog::Catalog;
+use crate::halt;
 use crate::simulation::{Infeasible, Scenario};
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::axis_values::AxisValues;
@@ -229,9 +230,10 @@ impl Plan {
             .holds(&|field| operand(field, point, catalog))
     }
 
-    /// The points of a range of numbers that `where` keeps, in order.
+    /// The points of a range of numbers that `where` keeps, in order; a halt ends them.
     pub fn kept(&self, numbers: Range<u64>) -> impl Iterator<Item = GridPoint> + '_ {
         numbers
+            .take_while(|_| !halt::is_raised())
             .map(|index| self.point(index))
             .filter(|point| self.keeps(point))
     }

@@ -51,13 +51,15 @@ impl fmt::Display for Shard {
     }
 }
 
-/// Points of a plan that a run simulates: the first so many, or a shard of those.
+/// Points of a plan that a run simulates: the first so many, or a shard of those, each up to a number of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Portion {
     /// Only the first points that are kept.
     pub limit: Option<u64>,
     /// Only those of one shard.
     pub shard: Option<Shard>,
+    /// Most events of a point's simulation; a point that takes more is infeasible.
+    pub max_events: Option<u64>,
 }
 
 impl Portion {
@@ -103,6 +105,7 @@ mod tests {
         let portion = |number: u32| Portion {
             limit: Some(10),
             shard: Some(Shard { number, of: 4 }),
+            ..Portion::default()
         };
         let points = |number| portion(number).of(0..11).collect::<Vec<i32>>();
         assert_eq!(points(1), [0, 4, 8]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::simulation::{
-    self, Crash, Infeasible, MemoryFootprint, Outcome, Scenario, Scratch, TrainingScenario, guarded,
+    self, Infeasible, MemoryFootprint, Outcome, Scenario, Scratch, TrainingScenario, guarded,
 };
 use crate::units::Bytes;
 
@@ -28,8 +28,8 @@ pub fn judge(cases: Vec<Case>) -> Vec<Judged> {
 
 /// Result of a case; a panic of the simulator is a crash with the panic's message.
 fn played(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
-    guarded(scratch, |scratch| result(subject, scratch)).unwrap_or_else(|Crash(message)| {
-        let reason = format!("the simulator crashed: {message}");
+    guarded(scratch, |scratch| result(subject, scratch)).unwrap_or_else(|crash| {
+        let reason = format!("the simulator crashed: {crash}");
         CaseResult::missed(CaseStatus::Crashed, reason)
     })
 }

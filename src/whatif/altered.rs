@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::neighbours::Change;
-use crate::simulation::{Crash, Outcome, Scenario, Scratch, guarded, simulate};
+use crate::simulation::{Outcome, Scenario, Scratch, guarded, simulate};
 use crate::spec::{GridPoint, Spec, SpecError};
 
 /// Relative change of the time under which the search over layouts only chose among equals.
@@ -128,8 +128,8 @@ fn answer(
         Ok((Ok(Outcome::Infeasible(why)), _)) | Err(why) => Answer::CannotRun {
             reason: why.to_string(),
         },
-        Ok((Err(Crash(message)), _)) => Answer::CannotRun {
-            reason: format!("the simulator crashed: {message}"),
+        Ok((Err(crash), _)) => Answer::CannotRun {
+            reason: format!("the simulator crashed: {crash}"),
         },
         Ok((Ok(Outcome::Completed(_) | Outcome::Communicated(_)), _)) => Answer::CannotRun {
             reason: "a communication has no training step".to_owned(),

@@ -13,7 +13,7 @@ use crate::record::{
     points_schema,
 };
 use crate::simulation::{
-    Crash, LayoutRequest, Outcome, Scenario, Scratch, TrainingScenario, guarded, simulate_training,
+    LayoutRequest, Outcome, Scenario, Scratch, TrainingScenario, guarded, simulate_training,
 };
 use crate::spec::{AnalysisSettings, Axis, Metric, Phase, Portion, Spec, StudyKind};
 
@@ -104,7 +104,7 @@ fn played(
     });
     match played {
         Ok((outcome, phases)) => (PointEnd::Outcome(outcome), phases),
-        Err(Crash(message)) => (PointEnd::Crashed(message), Vec::new()),
+        Err(crash) => (PointEnd::Crashed(crash.to_string()), Vec::new()),
     }
 }
 

@@ -17,6 +17,7 @@ mod golden;
 mod guide;
 mod hardware;
 mod house;
+mod limits_of_a_point;
 mod measured_scaling;
 mod metamorphic;
 mod metrics_and_charts;

@@ -15,7 +15,7 @@ class StepColumns:
     reason: Optional[str]
     """Why the point did not run, with the limit, the need and what was available; null when ok."""
     reason_kind: Optional[str]
-    """Kind of reason: memory, divisibility, limit, unsupported or crash; null when ok."""
+    """Kind of reason: memory, divisibility, limit, unsupported, crash or timeout; null when ok."""
     model: Optional[str]
     """Network that is trained: a preset, or one defined in the spec."""
     global_batch: Optional[int]

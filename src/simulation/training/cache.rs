@@ -6,6 +6,7 @@ use crate::hardware::{Cluster, Gpu};
 use crate::memo::{ByAddress, Memo};
 use crate::model::Model;
 use crate::simulation::training::bounds::stage::Middles;
+use crate::simulation::training::effort::Effort;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::StaticOrders;
 use crate::simulation::training::timeline::Timeline;
@@ -63,6 +64,11 @@ impl Shared {
             timeline: &mut self.timeline,
             orders: &mut self.orders,
         })
+    }
+
+    /// Lets the next scenario take no more events than this.
+    pub(in crate::simulation) fn limit_events(&mut self, most: Option<u64>) {
+        self.timeline.effort = most.map_or_else(Effort::default, Effort::of_events);
     }
 
     /// Kernel times of a scenario's model, whatever its network.

@@ -8,6 +8,7 @@ mod costs;
 mod data_parallel_cost;
 mod data_parallel_play;
 mod dual_pipe;
+mod effort;
 mod fit;
 mod layout;
 mod limits;

@@ -10,6 +10,7 @@ pub(super) use self::step::Step;
 use self::step::{PassSums, Played};
 use crate::collective::CarriedBy;
 use crate::des::{LinkLoads, TaskId};
+use crate::halt;
 use crate::memo::Memo;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::costs::StepCosts;
@@ -26,17 +27,19 @@ impl StepCosts<'_> {
     /// Simulates the step. `slowdown` multiplies the kernels of each stage; empty: none.
     ///
     /// # Errors
-    /// If a requested collective cannot run on this network.
+    /// If a requested collective cannot run on this network, or the point takes more events or memory than it may.
     pub(super) fn play(
         &self,
         pricing: &mut Pricing,
         timeline: &mut Timeline,
         slowdown: &[f64],
     ) -> Result<Step, Infeasible> {
-        match self.folded(pricing, timeline, slowdown)? {
-            Some(step) => Ok(step),
-            None => self.play_all(pricing, timeline, slowdown),
-        }
+        let step = match self.folded(pricing, timeline, slowdown)? {
+            Some(step) => step,
+            None => self.play_all(pricing, timeline, slowdown)?,
+        };
+        timeline.effort.spend(step.events)?;
+        Ok(step)
     }
 
     /// Simulates the step with every microbatch played.
@@ -233,6 +236,7 @@ impl<'a, 'b> Player<'a, 'b> {
         };
         let mut slots: Vec<Slot> = Vec::new();
         for stage in 0..layout.pp {
+            halt::check();
             schedule::order(layout.schedule, pipeline, stage, &mut slots);
             let mut rest = &slots[..];
             while let [slot, behind @ ..] = rest {
@@ -245,6 +249,7 @@ impl<'a, 'b> Player<'a, 'b> {
                 } else {
                     self.pass(stage, *slot)?;
                 }
+                self.timeline.check_tasks()?;
             }
         }
         self.timeline.works_on(None);

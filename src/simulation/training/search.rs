@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use self::opened::{LeastStages, Opened, Pipelines};
+use crate::halt;
 use crate::simulation::training::bounds::stage::{PricedLayers, Replication};
 use crate::simulation::training::cache::Orders;
 use crate::simulation::training::costs::StepCosts;
@@ -174,9 +175,10 @@ impl<'a> Search<'a> {
         }
         while let Some(Reverse((bound, node))) = self.queue.pop() {
             // Layouts that are as fast as the best may still come before it.
-            if self.is_over(bound) {
+            if self.is_over(bound) || self.timeline.effort.check_spent().is_err() {
                 break;
             }
+            halt::check();
             match node {
                 Node::Groups { groups } => self.open_groups(groups),
                 Node::Batch {
@@ -218,6 +220,7 @@ impl<'a> Search<'a> {
     }
 
     fn choice(mut self) -> Result<Choice, Infeasible> {
+        self.timeline.effort.check_spent()?;
         if let Some((_, fitting, step)) = self.best.take() {
             return Ok(Choice {
                 fitting,

@@ -2,7 +2,8 @@
 
 use crate::closed_set;
 use crate::des::{Engine, Gate, LinkLoads, StreamId, TaskId};
-use crate::simulation::{StepPart, TimeShares};
+use crate::simulation::training::effort::Effort;
+use crate::simulation::{Infeasible, StepPart, TimeShares};
 use crate::units::{SimDuration, SimTime};
 
 closed_set! {
@@ -96,6 +97,8 @@ pub(super) struct Timeline {
     streams: Vec<DeviceStreams>,
     /// Sends that are no tasks: each goes on for a time from the end of the pass that it follows.
     lags: Vec<(TaskId, SimDuration)>,
+    /// What the point may take; it outlives a step.
+    pub(super) effort: Effort,
 }
 
 /// Streams of one device, and the tasks of its compute stream in order.
@@ -139,6 +142,14 @@ impl Timeline {
                 on_compute: Vec::new(),
             });
         }
+    }
+
+    /// Checks that the tasks added so far can be held and played.
+    ///
+    /// # Errors
+    /// If they would take more memory or events than they may.
+    pub(super) fn check_tasks(&mut self) -> Result<(), Infeasible> {
+        self.effort.check_tasks(self.labels.len())
     }
 
     /// Sets the microbatch and virtual stage of the tasks added from now on.

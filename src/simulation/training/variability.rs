@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 
+use crate::halt;
 use crate::simulation::parts::Parts;
 use crate::simulation::random::{GOLDEN, mixed};
 use crate::simulation::training::costs::StepCosts;
@@ -56,6 +57,7 @@ pub(super) fn spread(
     let mut events = 0;
     let mut slowdown = vec![1.0; stages as usize];
     for step in 0..u64::from(run.iterations) {
+        halt::check();
         for (stage, factor) in slowdown.iter_mut().enumerate() {
             *factor =
                 (1.0 + persistent[stage] + sigma(PER_STEP) * draw(step, stage as u64)).max(0.1);

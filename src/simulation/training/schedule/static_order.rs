@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Pass, PipelineSize, Placement, Slot, order};
+use crate::halt;
 use crate::stack::PipelineSchedule;
 
 /// A pass of one microbatch through one virtual stage.
@@ -35,6 +36,7 @@ pub(crate) fn static_order(schedule: PipelineSchedule, pipeline: PipelineSize) -
     let mut next = vec![0_usize; stages as usize];
     let mut moves = true;
     while moves {
+        halt::check();
         moves = false;
         for (stage, slots) in (0..).zip(&orders) {
             let at = &mut next[stage as usize];
