@@ -282,6 +282,12 @@ real_quantities! {
     Flops
 }
 
+impl serde::Serialize for Seconds {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}
+
 impl Seconds {
     /// Rounded to the nearest picosecond.
     ///

@@ -60,7 +60,11 @@ impl Attendant<RecordBatch> for Watcher {
 }
 
 fn overrides(set: Vec<(String, String)>, where_clauses: Vec<String>) -> Overrides {
-    Overrides { set, where_clauses }
+    Overrides {
+        set,
+        where_clauses,
+        ..Overrides::default()
+    }
 }
 
 /// The portion of a limit and a shard as text: `2/8`.

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use crate::closed_set;
+use crate::spec::Axis;
 
 closed_set! {
     /// Resource to which the step time may be sensitive.
@@ -51,6 +52,8 @@ pub struct Elasticity {
 /// A change of one axis, and its effect on a point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Improvement {
+    /// The axis.
+    pub axis: Axis,
     /// The change in words: `NICs at 800 Gbit/s per GPU instead of 400`.
     pub change: String,
     /// Change of the time per sample, new over old less one; below zero is faster.
@@ -62,6 +65,8 @@ closed_set! {
     pub(crate) enum AskedAs: "asked as" {
         /// The fastest choice of an answer.
         Fastest = "fastest",
+        /// The cheapest choice within the limits of the question.
+        Chosen = "chosen",
         /// The recommended size.
         Recommended = "recommended",
         /// The first size under the threshold.
@@ -99,6 +104,12 @@ pub struct Advice {
 }
 
 impl Advice {
+    /// The answers about a point; `None` where it was not asked about.
+    pub(crate) fn about(&self, series: u32, place: usize) -> Option<&PointAdvice> {
+        let mut points = self.points.iter();
+        points.find(|point| (point.series, point.place) == (series, place))
+    }
+
     /// The answers about points that were asked about for one reason.
     pub(crate) fn asked_as(&self, asked_as: AskedAs) -> impl Iterator<Item = &PointAdvice> {
         let points = self.points.iter();

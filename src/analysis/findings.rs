@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::advice::Advice;
-use super::answer::{Answer, CostUnit, answered_by, answers};
+use super::answer::{Answer, answered_by, answers};
+use super::choice::CostUnit;
 use super::dimension::Dimension;
 use super::points::SizePoint;
 use super::runs::Runs;
@@ -11,8 +12,9 @@ use super::same_simulation::join_same;
 use super::series::{Along, Series, SeriesReader};
 use super::series_finding::{Layouts, SeriesFinding, series_finding};
 use super::varied::telling_axes;
+use super::verdict::{Margin, Verdict};
 use crate::record::{Column, Counts, ReadError, Rows};
-use crate::spec::{AnalysisSettings, Axis};
+use crate::spec::{AnalysisSettings, Axis, Question};
 
 /// Findings of a training study.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +23,11 @@ pub struct Findings {
     pub size_axis: Axis,
     /// Efficiency under which a series counts as broken.
     pub threshold: f64,
+    /// How much is trained, and within which limits.
+    pub question: Question,
+    /// Whether parts of the training differ, so that half of it does not take half the time.
+    #[serde(skip)]
+    pub(crate) has_phases: bool,
     /// Points by status.
     pub counts: Counts,
     /// Dimensions that differ between series.
@@ -46,6 +53,23 @@ impl Findings {
         answers
             .map(|answer| answer.cost_unit)
             .any(|unit| unit == CostUnit::Usd)
+    }
+
+    /// Holds the rows of every answer against the limits of the question, where it has any, with the margin that the
+    /// first series of an answer has.
+    pub(crate) fn judge(&mut self, margin: impl Fn(&SeriesFinding) -> Option<Margin>) {
+        if !self.question.has_limits() {
+            return;
+        }
+        let verdicts = self.answers.iter().map(|answer| {
+            let first = &self.series[answer.series as usize];
+            let group: Vec<&SeriesFinding> = self.alike(first).collect();
+            Some(Verdict::of(&group, &self.question, margin(first)))
+        });
+        let verdicts: Vec<Option<Verdict>> = verdicts.collect();
+        for (answer, verdict) in self.answers.iter_mut().zip(verdicts) {
+            answer.verdict = verdict;
+        }
     }
 
     /// The curve of a series with the layout of its smallest size.
@@ -138,6 +162,8 @@ impl Analysis {
         Findings {
             size_axis: self.size_axis,
             threshold,
+            question: self.settings.question,
+            has_phases: !self.settings.phases.is_empty(),
             counts,
             answers: answers(&series, answered_by(&varied)),
             varied,

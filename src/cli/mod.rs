@@ -3,6 +3,7 @@
 //! Results go to stdout; progress, warnings and errors to stderr.
 
 mod analyze;
+mod answer;
 mod completions;
 mod diff;
 mod exit;
@@ -53,6 +54,8 @@ enum Command {
     Run(run::Args),
     /// Show the points of a sweep and the estimated time, without running it
     Plan(plan::Args),
+    /// Answer a question: the cheapest and the fastest way to train so many tokens by a deadline, within a budget
+    Answer(answer::Args),
     /// Report scaling efficiency, breakdown points and bottlenecks of finished runs, or bus bandwidths of collective studies
     Analyze(analyze::Args),
     /// Compare two runs point by point
@@ -106,6 +109,7 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let result = match cli.command {
         Command::Run(args) => run::run(&args, stderr),
         Command::Plan(args) => plan::run(&args, stderr),
+        Command::Answer(args) => answer::run(&args, stderr),
         Command::Analyze(args) => analyze::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -42,6 +42,7 @@ impl SpecArgs {
                 .map(|text| Overrides::set_argument(text))
                 .collect(),
             where_clauses: self.where_clauses.clone(),
+            question: Vec::new(),
         };
         let spec = match (self.preset, &self.spec) {
             (Some(preset), _) => preset.load(&overrides),

@@ -6,16 +6,19 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::analysis::{
-    ChartValues, FilesError, Findings, StudyFindings, analyse_files, chart_values, scaling_batches,
-    scaling_schema,
+    ChartValues, FilesError, Findings, Margin, SizePoint, StudyFindings, analyse_files,
+    chart_values, scaling_batches, scaling_schema,
 };
 use crate::catalog::PRICES;
 use crate::commands::failure::Failure;
+use crate::commands::points::grid_point;
 use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
 use crate::report::series_row::series_rows;
 use crate::runner::{RunFolder, folder::names};
+use crate::simulation::Scenario;
 use crate::spec::{AnalysisSettings, Axis, Metric, Spec};
+use crate::validation::{covering, measured_over_predicted};
 use crate::whatif::{Questions, run_questions};
 
 /// The question of a spec: its description, unless that is empty.
@@ -64,9 +67,35 @@ pub(super) fn find(results: &Results<'_>) -> Result<StudyFindings, Failure> {
         FilesError::Read(_) | FilesError::Kinds { .. } => Failure::usage(error),
     })?;
     if let StudyFindings::Training(findings) = &mut found {
+        judge(findings, results);
         re_simulate(findings, results);
     }
     Ok(found)
+}
+
+/// Holds the rows against the limits of the question, with the margin that its confidence asks for.
+fn judge(findings: &mut Findings, results: &Results<'_>) {
+    let Some(confidence) = findings.question.confidence else {
+        findings.judge(|_| None);
+        return;
+    };
+    let family = |row: &SizePoint| {
+        let spec = (*results.specs.get(row.source as usize)?)?;
+        let point = grid_point(spec, row.point).ok()?;
+        match spec.plan().scenario(&point).ok()? {
+            Scenario::Training(scenario) => Some(scenario.model.family),
+            Scenario::Collective(_) => None,
+        }
+    };
+    findings.judge(|series| {
+        let family = series.sizes.iter().find_map(|size| family(&size.point))?;
+        let ratios = measured_over_predicted(family);
+        Some(Margin {
+            family: family.to_string(),
+            cases: ratios.len(),
+            factor: covering(&ratios, confidence)?,
+        })
+    });
 }
 
 /// Adds re-simulated points to findings: frozen curves of every series, and changes that would help the series

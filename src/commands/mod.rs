@@ -5,6 +5,7 @@
 
 mod analyze;
 mod analyze_target;
+mod answer;
 mod conclusion;
 mod diff;
 mod explain;
@@ -21,6 +22,7 @@ mod trust;
 mod validate;
 
 pub use analyze::{Analysis, AnalysisRequest};
+pub use answer::{Answered, Asked};
 pub use conclusion::{Conclusion, Done};
 pub use diff::diff;
 pub use explain::{Explanation, PointReport};

@@ -49,7 +49,7 @@ pub struct RunRequest {
 
 impl RunRequest {
     /// The folder that was asked for, or one named after the spec.
-    fn folder(&self, spec: &Spec) -> PathBuf {
+    pub(super) fn folder(&self, spec: &Spec) -> PathBuf {
         let name = match (&self.out, self.portion.shard) {
             (Some(path), _) => return path.clone(),
             (None, Some(shard)) => format!("{}-{}-of-{}", spec.name, shard.number(), shard.of()),

@@ -74,7 +74,7 @@ impl WholeTraining {
         phases: &[PhaseStep],
         settings: &AnalysisSettings,
     ) -> Option<Self> {
-        let mut amount = settings.tokens.or(settings.samples)?;
+        let mut amount = settings.question.amount()?;
         let mut parts = Vec::with_capacity(phases.len() + 1);
         for (phase, settings) in phases.iter().zip(&settings.phases) {
             let (scenario, step) = phase.as_ref()?;
@@ -116,7 +116,7 @@ impl WholeTraining {
 impl Part<'_> {
     /// Samples or tokens of a step; `None` where they are tokens and the step has images.
     fn of_step(&self, settings: &AnalysisSettings) -> Option<f64> {
-        if settings.samples.is_some() {
+        if settings.question.samples.is_some() {
             return Some(f64::from(self.scenario.workload.global_batch));
         }
         match self.scenario.model.architecture {

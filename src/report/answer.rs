@@ -9,6 +9,7 @@ use crate::analysis::{BreakdownStatus, Dimension, Findings, KeyValue, SeriesFind
 use crate::report::choices::{choices_words, named_choices};
 use crate::report::networks::network_sentences;
 use crate::report::quantity::{count, percent};
+use crate::report::question::question_sentences;
 use crate::report::resimulated;
 use crate::report::words::{capitalised, size_unit, size_words};
 use crate::spec::Axis;
@@ -31,6 +32,7 @@ fn answer_sentences(
     if !found.is_empty() && findings.counts.ok == 0 {
         return found;
     }
+    found.extend(question_sentences(findings));
     found.extend(network_sentences(findings));
     found.extend(choices(findings));
     found.extend(breakdown_sentence(findings));
@@ -48,6 +50,8 @@ fn choice_sentences(findings: &Findings) -> Vec<String> {
     const CHOICES: usize = 4;
     let more = findings.answers.len().saturating_sub(MODELS);
     let answers = findings.answers.iter().take(MODELS);
+    // Limits leave a choice or two, which their own sentences name.
+    let answers = answers.filter(|answer| answer.verdict.is_none());
     answers
         .map(|answer| {
             let (by, series) = (findings.answered_by(), findings.series_of(answer));

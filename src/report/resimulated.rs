@@ -143,7 +143,7 @@ pub(super) fn point_size(findings: &Findings, point: &PointAdvice) -> String {
     let series = &findings.series[point.series as usize];
     let size = size_words(findings.size_axis, &series.sizes[point.place]);
     match point.asked_as {
-        AskedAs::Fastest | AskedAs::Recommended => size,
+        AskedAs::Fastest | AskedAs::Chosen | AskedAs::Recommended => size,
         AskedAs::Broken => format!("{size}, under the threshold"),
     }
 }

@@ -1,5 +1,6 @@
 //! Settings of the analysis, as `[analysis]` gives them.
 
+use crate::spec::question::Question;
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
 /// Settings of the analysis.
@@ -7,10 +8,8 @@ use crate::units::{Bandwidth, Bytes, SimDuration};
 pub struct AnalysisSettings {
     /// Scaling efficiency under which a series counts as broken, 0–1.
     pub efficiency_threshold: f64,
-    /// Tokens of the whole training, for its time and cost.
-    pub tokens: Option<f64>,
-    /// Samples of the whole training, in place of its tokens.
-    pub samples: Option<f64>,
+    /// How much is trained, and within which limits.
+    pub question: Question,
     /// Phases in which the training begins; what is left runs as the rows say.
     pub phases: Vec<Phase>,
     /// What a training spends time on besides its steps.
@@ -90,8 +89,7 @@ impl Default for AnalysisSettings {
     fn default() -> Self {
         Self {
             efficiency_threshold: 0.8,
-            tokens: None,
-            samples: None,
+            question: Question::default(),
             phases: Vec::new(),
             beside: BesideStep::default(),
             thresholds: BottleneckThresholds::default(),

@@ -114,6 +114,8 @@ pub(super) const SHARED: &[Key] = keys! {
     "defaults" = Shape::Values;
     /// Fraction of a GPU's memory that is better left free (0.05): a row whose peak lies in it is `tight`.
     "memory_headroom" = Shape::Share;
+    /// How much is trained, and within which limits.
+    "question" = Shape::Table(&table(QUESTION, &[]));
     /// Settings of the analysis.
     "analysis" = Shape::Table(&table(ANALYSIS, &[]));
     "gpus" = Shape::Catalog(Kind::Gpus);
@@ -136,13 +138,29 @@ pub(super) const SHARED: &[Key] = keys! {
     "collectives" = Shape::Named(&TableKeys { keys: COLLECTIVE, required: &[], one_of: &["file", "schedule"], });
 };
 
+/// Keys of `[question]`.
+pub(super) const QUESTION: &[Key] = keys! {
+    /// Tokens of the whole training, for its time and cost.
+    "tokens" = Shape::Positive;
+    /// Samples of the whole training, in place of its tokens.
+    "samples" = Shape::Positive;
+    /// Longest time that the training may take: "60 days".
+    "deadline" = Shape::Text;
+    /// Most that the training may cost: "700000 USD".
+    "budget" = Shape::Text;
+    /// Most GPUs that it may use.
+    "gpus_max" = Shape::Count;
+    /// Share of measured trainings of the family that the limits have to hold for, were they predicted as this one is.
+    "confidence" = Shape::Fraction;
+};
+
 /// Keys of `[analysis]`.
 pub(super) const ANALYSIS: &[Key] = keys! {
     /// Breakdown: the size from which efficiency stays below it (0.8).
     "efficiency_threshold" = Shape::Fraction;
-    /// Tokens of the whole training, for its time and cost.
+    /// Tokens of the whole training, as [question] has them.
     "tokens" = Shape::Positive;
-    /// Samples of the whole training, in place of its tokens.
+    /// Samples of the whole training, as [question] has them.
     "samples" = Shape::Positive;
     /// Phases in which the training begins; what is left of it runs as the rows say.
     "phases" = Shape::TableList(&table(PHASE, &[]));

@@ -42,6 +42,7 @@ mod phases;
 mod price_lists;
 mod prices;
 mod product;
+mod question;
 mod range;
 mod read;
 mod recipes;
@@ -75,6 +76,7 @@ pub use overrides::Overrides;
 pub(crate) use plan::{Plan, Tally};
 pub(crate) use point::GridPoint;
 pub use portion::{Portion, Shard};
+pub use question::Question;
 pub(crate) use result_columns::{ResultColumn, ResultColumns};
 pub(crate) use run_settings::run_settings;
 pub(crate) use source::Source;
@@ -178,7 +180,7 @@ impl Spec {
         if top.is_empty() && !faults.is_empty() {
             return Err(SpecError::Faults(faults.into_found()));
         }
-        let mut heading = heading(top, file, &mut faults);
+        let mut heading = heading(top, file, overrides.question(), &mut faults);
         let tables = defined_tables(top);
         let names = Names {
             kind: heading.kind,
@@ -207,7 +209,7 @@ impl Spec {
             return Err(SpecError::Faults(faults.into_found()));
         };
         Ok(Self {
-            warnings: warnings(top, &parts, &plan),
+            warnings: warnings(top, &parts, &plan, &heading.analysis.question),
             resolved: text::resolved(&heading, &parts, &names.tables),
             name: heading.name,
             description: heading.description,
@@ -248,6 +250,35 @@ impl Spec {
     /// runs by itself.
     pub fn resolved_text(&self) -> String {
         self.resolved.clone()
+    }
+
+    /// Whether every point of another spec is the same, whatever limits the questions set.
+    pub(crate) fn has_points_of(&self, other: &Self) -> bool {
+        let points = |spec: &Self| match text::limits(&spec.analysis.question).as_str() {
+            "" => spec.resolved.clone(),
+            limits => spec.resolved.replace(limits, ""),
+        };
+        points(self) == points(other)
+    }
+
+    /// The text of a spec of some of the points with other sizes, each by its number with its GPUs, in place of the grid;
+    /// everything else is the same.
+    ///
+    /// # Panics
+    /// If the plan has no such point.
+    pub(crate) fn with_sizes(&self, name: &str, sizes: &[(u64, u32)]) -> String {
+        let mut table: toml::Table = self.resolved.parse().expect("a resolved text is TOML");
+        for key in ["grid", "zip", "point", "where"] {
+            table.remove(key);
+        }
+        table.insert("name".to_owned(), name.into());
+        let points = sizes.iter().map(|(point, gpus)| {
+            let values = self.plan.with_gpus(*point, *gpus).into_iter();
+            let lines = values.map(|(axis, value)| format!("{axis} = {}\n", value.to_toml()));
+            format!("\n[[point]]\n{}", lines.collect::<String>())
+        });
+        let text = toml::to_string(&table).expect("a table of plain values has a text");
+        std::iter::once(text).chain(points).collect()
     }
 
     /// BLAKE3 of the resolved text, in hexadecimal.
@@ -373,9 +404,9 @@ fn plan(
 }
 
 /// Doubts that do not prevent a run.
-fn warnings(top: &[Entry], parts: &Parts, plan: &Plan) -> Vec<Diagnostic> {
+fn warnings(top: &[Entry], parts: &Parts, plan: &Plan, question: &Question) -> Vec<Diagnostic> {
     let analysis = find(top, "analysis");
-    let idle = analysis.map(|entry| settings::without_effect(&entry.node));
+    let idle = analysis.map(|entry| settings::without_effect(&entry.node, question));
     let repeated = repeated::points(parts, plan).into_iter();
     repeated.chain(idle.into_iter().flatten()).collect()
 }

@@ -9,7 +9,7 @@ use crate::spec::error::SpecError;
 use crate::spec::names::Names;
 use crate::spec::read::{ClauseText, Given, Parts, axis_values};
 use crate::spec::source::{Place, Source, Syntax};
-use crate::spec::syntax::{Node, Value, parse};
+use crate::spec::syntax::{Entry, Node, Value, parse};
 use crate::spec::value::AxisValue;
 
 /// Changes that the command line makes to a spec.
@@ -19,6 +19,8 @@ pub struct Overrides {
     pub set: Vec<(String, String)>,
     /// `--where EXPR`.
     pub where_clauses: Vec<String>,
+    /// Keys of `[question]` with their values as typed.
+    pub question: Vec<(String, String)>,
 }
 
 impl Overrides {
@@ -38,6 +40,26 @@ impl Overrides {
             ClauseText {
                 text: text.clone(),
                 place: Place::new(&source, 0..text.len()),
+            }
+        })
+    }
+
+    /// Keys of `[question]`, each with its place on the command line.
+    pub(super) fn question(&self) -> impl Iterator<Item = Entry> {
+        self.question.iter().map(|(key, typed)| {
+            let source = Arc::new(Source {
+                name: format!("--{}", key.replace('_', "-")),
+                text: typed.clone(),
+            });
+            let place = Place::new(&source, 0..typed.len());
+            let number = typed.replace('_', "").parse();
+            Entry {
+                key: key.clone(),
+                key_place: place.clone(),
+                node: Node {
+                    value: number.map_or_else(|_| Value::Text(typed.clone()), Value::Real),
+                    place,
+                },
             }
         })
     }

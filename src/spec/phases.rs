@@ -4,23 +4,24 @@ use crate::spec::analysis::Phase;
 use crate::spec::axis::{Axis, Domain};
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::keys::{PHASE, check_keys};
+use crate::spec::question::Question;
 use crate::spec::scalars::positive;
 use crate::spec::source::Place;
 use crate::spec::syntax::{Entry, Node, find};
 
 /// Reads the phases of the training that `[analysis]` describes; one with a fault is left out.
-pub(super) fn read(analysis: &[Entry], faults: &mut Faults) -> Vec<Phase> {
+pub(super) fn read(analysis: &[Entry], question: &Question, faults: &mut Faults) -> Vec<Phase> {
     let Some(entry) = find(analysis, "phases") else {
         return Vec::new();
     };
     let nodes = entry.node.items().iter();
     let tables = nodes.filter_map(|node| Some((node, node.entries("a phase", faults)?)));
     let tables: Vec<(&Node, &[Entry])> = tables.collect();
-    let unit = match ["tokens", "samples"].map(|unit| find(analysis, unit)) {
-        [_, Some(_)] => "samples",
-        [Some(_), None] => "tokens",
-        [None, None] if tables.is_empty() => return Vec::new(),
-        [None, None] => {
+    let unit = match (question.samples, question.tokens) {
+        (Some(_), _) => "samples",
+        (None, Some(_)) => "tokens",
+        (None, None) if tables.is_empty() => return Vec::new(),
+        (None, None) => {
             let message = "`phases` belong to a training without `tokens` and `samples`";
             let fault = Diagnostic::error(&entry.key_place, message);
             faults.push(fault.hint("say how much is trained in all: `tokens = 1e12`"));
@@ -30,9 +31,8 @@ pub(super) fn read(analysis: &[Entry], faults: &mut Faults) -> Vec<Phase> {
     let tables = tables.into_iter();
     let phases = tables.filter_map(|(node, entries)| phase(&node.place, entries, unit, faults));
     let phases: Vec<Phase> = phases.collect();
-    let all = find(analysis, unit).and_then(|entry| entry.node.number());
     let sum: f64 = phases.iter().map(|phase| phase.amount).sum();
-    if let Some(all) = all.filter(|all| sum > *all) {
+    if let Some(all) = question.amount().filter(|all| sum > *all) {
         let message = format!("the phases have {sum:e} {unit}, and the training {all:e}");
         let fault = Diagnostic::error(&entry.key_place, message);
         faults.push(fault.hint("what the phases leave over runs as the rows say"));

@@ -216,6 +216,19 @@ impl Plan {
         altered
     }
 
+    /// The values that the spec gives for a point, with another number of GPUs in place of its size.
+    ///
+    /// # Panics
+    /// If the plan has no such point.
+    pub(crate) fn with_gpus(&self, index: u64, gpus: u32) -> Vec<(Axis, AxisValue)> {
+        let block = &self.blocks[self.table_of(index)];
+        let mut point = self.given_point(0, &block.product, index - block.numbers.start);
+        point.clear(Axis::Nodes);
+        point.set(Axis::Gpus, AxisValue::Int(gpus.into()));
+        let values = point.iter();
+        values.map(|(axis, value)| (axis, value.clone())).collect()
+    }
+
     /// Whether every clause of `where` keeps a point.
     pub(crate) fn keeps(&self, point: &GridPoint) -> bool {
         self.clauses

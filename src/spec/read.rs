@@ -15,7 +15,7 @@ use crate::spec::product::{Digit, Product};
 use crate::spec::source::Place;
 use crate::spec::syntax::{Entry, Node, Value, find};
 use crate::spec::value::AxisValue;
-use crate::spec::{price_lists, range, settings};
+use crate::spec::{price_lists, question, range, settings};
 use crate::spelling::nearest;
 
 /// Axis with its values and its place.
@@ -119,7 +119,12 @@ fn is_name_char(c: char) -> bool {
 }
 
 /// Reads the keys at the top, besides those of the points.
-pub(super) fn heading(top: &[Entry], file: &str, faults: &mut Faults) -> Heading {
+pub(super) fn heading(
+    top: &[Entry],
+    file: &str,
+    typed_question: impl Iterator<Item = Entry>,
+    faults: &mut Faults,
+) -> Heading {
     let name = match find(top, "name") {
         Some(entry) => name(entry, faults),
         None => name_of_file(file),
@@ -129,9 +134,14 @@ pub(super) fn heading(top: &[Entry], file: &str, faults: &mut Faults) -> Heading
         .unwrap_or_default();
     let kind = find(top, "kind").and_then(|entry| kind(&entry.node, faults));
     let clauses = find(top, "where").map_or_else(Vec::new, |entry| clauses(&entry.node, faults));
-    let mut analysis = find(top, "analysis").map_or_else(AnalysisSettings::default, |entry| {
-        settings::analysis(&entry.node, faults)
-    });
+    let question = question::read(top, typed_question, faults);
+    let mut analysis = match find(top, "analysis") {
+        Some(entry) => settings::analysis(&entry.node, question, faults),
+        None => AnalysisSettings {
+            question,
+            ..AnalysisSettings::default()
+        },
+    };
     let headroom = find(top, "memory_headroom");
     if let Some(headroom) = headroom.and_then(|it| settings::memory_headroom(&it.node, faults)) {
         analysis.thresholds.memory_headroom = headroom;

@@ -207,6 +207,7 @@ mod tests {
                 "/properties/analysis/properties/thresholds/properties".to_owned(),
                 "analysis.thresholds.",
             ),
+            ("/properties/question/properties".to_owned(), "question."),
             (network.to_owned(), "topologies.x."),
             (
                 "/properties/collectives/additionalProperties/properties".to_owned(),

@@ -8,13 +8,17 @@ use crate::spec::analysis::{
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::keys::{ANALYSIS, THRESHOLDS, check_keys};
 use crate::spec::phases;
+use crate::spec::question::Question;
 use crate::spec::scalars::{count, factor, fraction, positive, quantity, switch};
 use crate::spec::syntax::{Entry, Node, find};
 use crate::units::SimDuration;
 
 /// Reads the table; a key with a fault keeps its default.
-pub(super) fn analysis(node: &Node, faults: &mut Faults) -> AnalysisSettings {
-    let defaults = AnalysisSettings::default();
+pub(super) fn analysis(node: &Node, question: Question, faults: &mut Faults) -> AnalysisSettings {
+    let defaults = AnalysisSettings {
+        question,
+        ..AnalysisSettings::default()
+    };
     let Some(entries) = node.entries("`analysis`", faults) else {
         return defaults;
     };
@@ -22,22 +26,12 @@ pub(super) fn analysis(node: &Node, faults: &mut Faults) -> AnalysisSettings {
     AnalysisSettings {
         efficiency_threshold: fraction(entries, "efficiency_threshold", faults)
             .unwrap_or(defaults.efficiency_threshold),
-        tokens: positive(entries, "tokens", faults),
-        samples: samples(entries, faults),
-        phases: phases::read(entries, faults),
+        question,
+        phases: phases::read(entries, &question, faults),
         beside: beside_step(entries, faults),
         thresholds: find(entries, "thresholds")
             .map_or(defaults.thresholds, |entry| thresholds(&entry.node, faults)),
     }
-}
-
-/// Samples of the training; refused beside its tokens.
-fn samples(entries: &[Entry], faults: &mut Faults) -> Option<f64> {
-    if let (Some(samples), Some(_)) = (find(entries, "samples"), find(entries, "tokens")) {
-        let fault = Diagnostic::error(&samples.key_place, "`tokens` and `samples` are both given");
-        faults.push(fault.hint("one follows from the other: keep one of them"));
-    }
-    positive(entries, "samples", faults)
 }
 
 fn beside_step(entries: &[Entry], faults: &mut Faults) -> BesideStep {
@@ -84,9 +78,12 @@ fn check_pair(entries: &[Entry], keys: [&str; 2], faults: &mut Faults) {
 }
 
 /// Warnings of keys that have no effect, since another one is missing.
-pub(super) fn without_effect(node: &Node) -> Vec<Diagnostic> {
+pub(super) fn without_effect(node: &Node, question: &Question) -> Vec<Diagnostic> {
     let entries = node.table().unwrap_or_default();
-    let has = |key: &str| find(entries, key).is_some();
+    let has = |key: &str| match key {
+        "tokens" | "samples" => question.amount().is_some(),
+        key => find(entries, key).is_some(),
+    };
     let idle = |(key, needs): &(&str, &[&str])| {
         let entry = find(entries, key)?;
         let lacks = needs.iter().map(|key| format!("`{key}`")).join(" or ");

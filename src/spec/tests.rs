@@ -28,7 +28,7 @@ fn set(arguments: &[&str]) -> Overrides {
             .iter()
             .map(|text| Overrides::set_argument(text))
             .collect(),
-        where_clauses: Vec::new(),
+        ..Overrides::default()
     }
 }
 

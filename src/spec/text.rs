@@ -6,6 +6,7 @@ use itertools::Itertools;
 
 use crate::spec::analysis::{AnalysisSettings, BesideStep};
 use crate::spec::axis_values::AxisValues;
+use crate::spec::question::Question;
 use crate::spec::read::{Given, Heading, Parts, Table};
 use crate::spec::value::AxisValue;
 use crate::units::SimDuration;
@@ -42,6 +43,7 @@ pub(super) fn resolved(heading: &Heading, parts: &Parts, tables: &toml::Table) -
         axes(&mut text, &parts.defaults, AxisValue::to_toml);
     }
     analysis(&mut text, &heading.analysis);
+    text.push_str(&limits(&heading.analysis.question));
     if !tables.is_empty() {
         let tables = toml::to_string(tables).expect("a table of plain values has a text");
         write!(text, "\n{tables}").expect("writing to a text cannot fail");
@@ -88,8 +90,7 @@ fn values(values: &AxisValues) -> String {
 fn analysis(text: &mut String, settings: &AnalysisSettings) {
     let AnalysisSettings {
         efficiency_threshold,
-        tokens,
-        samples,
+        question,
         phases,
         beside,
         thresholds,
@@ -97,9 +98,9 @@ fn analysis(text: &mut String, settings: &AnalysisSettings) {
     let real = |number: f64| AxisValue::Real(number).to_toml();
     text.push_str("\n[analysis]\n");
     line(text, "efficiency_threshold", &real(*efficiency_threshold));
-    for (key, amount) in [("tokens", tokens), ("samples", samples)] {
+    for (key, amount) in [("tokens", question.tokens), ("samples", question.samples)] {
         if let Some(amount) = amount {
-            line(text, key, &real(*amount));
+            line(text, key, &real(amount));
         }
     }
     beside_step(text, beside);
@@ -112,7 +113,7 @@ fn analysis(text: &mut String, settings: &AnalysisSettings) {
         &real(thresholds.exposed_communication),
     );
     line(text, "bubble", &real(thresholds.bubble));
-    let unit = if samples.is_some() {
+    let unit = if question.samples.is_some() {
         "samples"
     } else {
         "tokens"
@@ -130,6 +131,41 @@ fn analysis(text: &mut String, settings: &AnalysisSettings) {
             }
         }
     }
+}
+
+/// The limits of a question as a table, which no point depends on; nothing without limits.
+pub(super) fn limits(question: &Question) -> String {
+    let Question {
+        tokens: _,
+        samples: _,
+        deadline,
+        budget_usd,
+        gpus_max,
+        confidence,
+    } = question;
+    let real = |number: f64| AxisValue::Real(number).to_toml();
+    let lines = [
+        (
+            "deadline",
+            deadline.map(|time| quoted(&format!("{} s", real(time.get())))),
+        ),
+        (
+            "budget",
+            budget_usd.map(|usd| quoted(&format!("{} USD", real(usd)))),
+        ),
+        ("gpus_max", gpus_max.map(|gpus| gpus.to_string())),
+        ("confidence", confidence.map(real)),
+    ];
+    let mut text = String::new();
+    for (key, value) in lines {
+        if let Some(value) = value {
+            if text.is_empty() {
+                text.push_str("\n[question]\n");
+            }
+            line(&mut text, key, &value);
+        }
+    }
+    text
 }
 
 fn beside_step(text: &mut String, settings: &BesideStep) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Bandwidth, Bytes, FlopRate, Micros, Power, SimDuration, Volume};
+use super::{Bandwidth, Bytes, FlopRate, Micros, Power, Seconds, SimDuration, Volume};
 
 /// A text that is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +155,24 @@ const DURATION: Notation = Notation {
     ],
 };
 
+/// Spans of calendars, longer than what is simulated.
+const SECONDS: Notation = Notation {
+    example: "60 days",
+    zero_allowed: false,
+    units: &[
+        ("days", 86_400.0),
+        ("day", 86_400.0),
+        ("d", 86_400.0),
+        ("weeks", 604_800.0),
+        ("week", 604_800.0),
+        ("hours", 3_600.0),
+        ("hour", 3_600.0),
+        ("h", 3_600.0),
+        ("min", 60.0),
+        ("s", 1.0),
+    ],
+};
+
 const MICROS: Notation = Notation {
     example: "6.6 us",
     zero_allowed: true,
@@ -190,6 +208,7 @@ read_from_text! {
     Volume: BYTES => new;
     Bandwidth: BANDWIDTH => bytes_per_s;
     Micros: MICROS => new;
+    Seconds: SECONDS => new;
     FlopRate: FLOP_RATE => tflops;
     Power: POWER => watts;
 }
@@ -284,6 +303,9 @@ mod tests {
         assert_eq!("1.5 us".parse(), Ok(SimDuration::from_picos(1_500_000)));
         assert_eq!("2e3 GB".parse(), Ok(Bytes::new(2_000_000_000_000)));
         assert_eq!("64MiB".parse(), Ok(Bytes::mib(64)));
+        // 60 days of 86,400 s, and 8 weeks of 7 days.
+        assert_eq!("60 days".parse(), Ok(Seconds::new(5_184_000.0)));
+        assert_eq!("8 weeks".parse(), Ok(Seconds::new(4_838_400.0)));
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod job_cluster;
 mod job_model;
 mod job_scenario;
 mod judgement;
+mod margin;
 mod memory;
 mod steps;
 mod table;
@@ -34,8 +35,9 @@ mod wording;
 
 pub use assessment::{Assessment, KindAssessment};
 pub use case::{CaseKind, CaseStatus, Judged};
-pub(crate) use confidence::{Confidence, NearCase, confidence};
+pub(crate) use confidence::{Accuracy, Confidence, NearCase, confidence};
 pub use errors::ErrorSummary;
 pub(crate) use errors::GroupErrors;
 pub use files::{SHIPPED, read_cases};
 pub use judgement::judge;
+pub(crate) use margin::{covering, measured_over_predicted};

@@ -175,11 +175,19 @@ struct PointQuestion<'a> {
     changes: Vec<Change>,
 }
 
-/// Tries changes on the fastest choice of each answer, and on the recommended and the first bad size of every shown
+/// Tries changes on the fastest choice of each answer, on the cheapest within the limits of a question, and on the recommended and the first bad size of every shown
 /// series, until the most neighbours are simulated.
 fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut Advice) {
     let fastest = (findings.answers.iter().filter_map(Answer::fastest))
         .map(|choice| (choice.series, choice.place))
+        .collect::<Vec<_>>();
+    let chosen = findings
+        .answers
+        .iter()
+        .filter_map(|it| it.verdict.as_ref()?.cheapest());
+    let chosen = chosen
+        .map(|choice| (choice.series, choice.place))
+        .filter(|place| !fastest.contains(place))
         .collect::<Vec<_>>();
     let recommended = questions
         .shown
@@ -192,15 +200,25 @@ fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut
         .filter_map(|(number, asked_as)| {
             let series = &findings.series[*number as usize];
             let place = match asked_as {
-                AskedAs::Fastest => None,
+                AskedAs::Fastest | AskedAs::Chosen => None,
                 AskedAs::Recommended => series.choice.map(|choice| choice.fastest_efficient),
                 AskedAs::Broken => series.breakdown.first_bad,
             };
             Some((series.number, place?, asked_as))
         })
-        .filter(|(series, place, _)| !fastest.contains(&(*series, *place)));
+        .filter(|(series, place, _)| {
+            !fastest
+                .iter()
+                .chain(&chosen)
+                .any(|known| *known == (*series, *place))
+        });
     let wanted: Vec<(&SeriesFinding, usize, AskedAs)> = (fastest.iter())
         .map(|(series, place)| (*series, *place, AskedAs::Fastest))
+        .chain(
+            chosen
+                .iter()
+                .map(|(series, place)| (*series, *place, AskedAs::Chosen)),
+        )
         .chain(others)
         .map(|(series, place, asked_as)| (&findings.series[series as usize], place, asked_as))
         .collect();
@@ -255,6 +273,7 @@ fn answered(mut asked: Vec<PointQuestion<'_>>) -> Vec<PointAdvice> {
             let helpful = by_help(effects).into_iter().filter_map(|effect| {
                 let time = effect.time_per_sample.filter(|time| *time < -NO_HELP)?;
                 Some(Improvement {
+                    axis: effect.change.axis,
                     change: effect.change.words,
                     time_per_sample: time,
                 })

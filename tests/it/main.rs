@@ -26,6 +26,7 @@ mod money;
 mod names_typed;
 mod points_table;
 mod python_types;
+mod question;
 mod readme;
 mod report_page;
 mod resume_and_shards;

@@ -1,0 +1,432 @@
+//! The answer to a planner's question: what is within its limits, what misses them, and what would change it.
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
+
+use crate::desk::Desk;
+
+/// Two GPUs at five sizes each.
+const SPEC: &str = "
+name = 'asked'
+description = 'Which cluster for 100 billion tokens?'
+[grid]
+gpu = ['h100-sxm', 'b200']
+nodes = [1, 2, 4, 8, 16]
+model = 'llama3-8b'
+global_batch = 256
+[question]
+tokens = 1e11
+";
+
+/// Arguments of a question, and which rows it leaves.
+type Limited<'a> = (&'a [&'a str], &'a dyn Fn(&Row) -> bool);
+
+/// A row of `points.parquet`.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    point: u64,
+    gpus: f64,
+    days: f64,
+    usd: f64,
+}
+
+fn asked() -> Desk {
+    let desk = Desk::new();
+    desk.write("asked.toml", SPEC);
+    desk
+}
+
+/// The answer as JSON of `sweep answer` with some arguments, which ends well.
+fn answer(desk: &Desk, arguments: &[&str]) -> Value {
+    let answer = ["answer", "--progress", "never", "--format", "json"];
+    let ended = desk.sweep(&[&answer, arguments].concat()).expect_code(0);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+fn rows(desk: &Desk, file: &str) -> Vec<Row> {
+    let file = std::fs::File::open(desk.path(file)).unwrap();
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let batches = builder.build().unwrap().map(Result::unwrap);
+    batches.flat_map(|batch| rows_of(&batch)).collect()
+}
+
+fn rows_of(batch: &RecordBatch) -> Vec<Row> {
+    let column = |name: &str| {
+        let reals = cast(batch.column_by_name(name).unwrap(), &DataType::Float64).unwrap();
+        reals.as_primitive::<Float64Type>().values().to_vec()
+    };
+    let (point, gpus) = (column("point"), column("gpus"));
+    let (days, usd) = (column("days"), column("total_cost_usd"));
+    (0..batch.num_rows())
+        .map(|row| Row {
+            point: point[row] as u64,
+            gpus: gpus[row],
+            days: days[row],
+            usd: usd[row],
+        })
+        .collect()
+}
+
+fn point(row: &Value) -> Option<u64> {
+    row["point"].as_u64()
+}
+
+// Every limit on its own and all together, at each value that a row has: what is left is sorted by hand.
+#[test]
+fn the_cheapest_and_the_fastest_within_the_limits_are_those_of_the_rows() {
+    let desk = asked();
+    let first = answer(&desk, &["asked.toml"]);
+    assert_eq!(first["schema"], "clustersweep.answer/1");
+    assert!(first["answers"][0]["is_met"].is_null(), "no limit is set");
+    let rows = rows(&desk, "results/asked/points.parquet");
+    assert_eq!(rows.len(), 10);
+    for limit in rows.iter().step_by(3) {
+        let (days, usd) = (limit.days * 1.000_001, limit.usd * 1.000_001);
+        let deadline = format!("{days} days");
+        let budget = format!("{usd} USD");
+        let gpus = limit.gpus.to_string();
+        let of_days = |row: &Row| row.days <= days;
+        let of_usd = |row: &Row| row.usd <= usd;
+        let of_gpus = |row: &Row| row.gpus <= limit.gpus;
+        let all = |row: &Row| of_days(row) && of_usd(row) && of_gpus(row);
+        let by_deadline = ["results/asked", "--deadline", &deadline];
+        let by_budget = ["results/asked", "--budget", &budget];
+        let by_gpus = ["results/asked", "--gpus-max", &gpus];
+        let together = [&by_deadline[..], &by_budget[1..], &by_gpus[1..]].concat();
+        let asked: [Limited<'_>; 4] = [
+            (&by_deadline, &of_days),
+            (&by_budget, &of_usd),
+            (&by_gpus, &of_gpus),
+            (&together, &all),
+        ];
+        for (arguments, is_within) in asked {
+            let found = answer(&desk, arguments);
+            let found = &found["answers"][0];
+            let within = || rows.iter().filter(|row| is_within(row));
+            let cheapest = within().min_by(|a, b| a.usd.total_cmp(&b.usd)).unwrap();
+            let fastest = within().min_by(|a, b| a.days.total_cmp(&b.days)).unwrap();
+            assert_eq!(found["is_met"], true, "{arguments:?}");
+            assert_eq!(
+                point(&found["cheapest"]),
+                Some(cheapest.point),
+                "{arguments:?}"
+            );
+            assert_eq!(
+                point(&found["fastest"]),
+                Some(fastest.point),
+                "{arguments:?}"
+            );
+            assert_eq!(found["cheapest"]["days"].as_f64(), Some(cheapest.days));
+            assert_eq!(
+                found["cheapest"]["total_cost_usd"].as_f64(),
+                Some(cheapest.usd)
+            );
+        }
+    }
+}
+
+// An hour is too short for every row: the fastest misses it by its days times 24, and a deadline of its own days is met
+// by that row. The same of a budget of a dollar and the cheapest row.
+#[test]
+fn the_nearest_miss_says_what_would_meet_the_limits() {
+    let desk = asked();
+    answer(&desk, &["asked.toml"]);
+    let rows = rows(&desk, "results/asked/points.parquet");
+    let fastest = rows
+        .iter()
+        .min_by(|a, b| a.days.total_cmp(&b.days))
+        .unwrap();
+    let cheapest = rows.iter().min_by(|a, b| a.usd.total_cmp(&b.usd)).unwrap();
+    let run = "results/asked";
+    let deadline = format!("{} h", fastest.days * 24.0 * 1.000_001);
+    let budget = format!("{} USD", cheapest.usd * 1.000_001);
+    for (option, none, does, row, times) in [
+        (
+            "--deadline",
+            "1 h",
+            deadline.as_str(),
+            fastest,
+            fastest.days * 24.0,
+        ),
+        ("--budget", "1 USD", budget.as_str(), cheapest, cheapest.usd),
+    ] {
+        let missed = answer(&desk, &[run, option, none]);
+        let missed = &missed["answers"][0];
+        assert_eq!(missed["is_met"], false);
+        assert_eq!(missed["within"], serde_json::json!([]));
+        let miss = &missed["misses"][0];
+        assert_eq!(miss["limit"], option.trim_start_matches("--"));
+        assert_eq!(point(&miss["row"]), Some(row.point));
+        let found = miss["times_limit"].as_f64().unwrap();
+        assert!(
+            (found / times - 1.0).abs() < 1e-9,
+            "{found}, expected {times}"
+        );
+        let met = answer(&desk, &[run, option, does]);
+        assert_eq!(point(&met["answers"][0]["cheapest"]), Some(row.point));
+    }
+    let text = desk
+        .sweep(&["answer", run, "--deadline", "1 h"])
+        .expect_code(0)
+        .stdout;
+    assert!(
+        text.contains("No row is within 60 min. The nearest: "),
+        "{text}"
+    );
+    // A model of 100 billion tokens that takes d hours takes one for 100/d billion; rounded so that it does.
+    let fewer = (10_000.0 / (fastest.days * 24.0)).floor() / 100.0;
+    assert!(
+        text.replace("\n    ", " ")
+            .contains(&format!("or {fewer:.2} G tokens in place of 100 G")),
+        "{text}"
+    );
+}
+
+// With its rent a thousandth above the one at which both cost the same the chosen row is no longer the cheapest, and a
+// thousandth below it is.
+#[test]
+fn rents_at_which_the_answer_changes_change_it() {
+    let desk = asked();
+    let limits = ["--deadline", "12 days"];
+    let found = answer(&desk, &[&["asked.toml"], &limits[..]].concat());
+    let found = &found["answers"][0];
+    let rent = found["turns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["kind"] == "rent")
+        .unwrap();
+    let (own, rival) = (point(&found["cheapest"]), point(&rent["rival"]));
+    let gpu = found["cheapest"]["axes"]["gpu"].as_str().unwrap();
+    let even = rent["own_even_usd_per_gpu_hour"].as_f64().unwrap();
+    for (factor, expected) in [(1.001, rival), (0.999, own)] {
+        let price = format!(
+            "[gpus.{gpu}]\nbase = '{gpu}'\nprice_per_hour = '{} USD'\n",
+            even * factor
+        );
+        desk.write("dearer.toml", format!("{SPEC}{price}"));
+        let arguments = ["dearer.toml", "--overwrite", "-o", "dearer"];
+        let found = answer(&desk, &[&arguments, &limits[..]].concat());
+        assert_eq!(
+            point(&found["answers"][0]["cheapest"]),
+            expected,
+            "{factor}"
+        );
+    }
+    // The deadlines that change it: at the shorter one's row the chosen row is out, at the longer one's it is beaten.
+    for turn in found["turns"].as_array().unwrap() {
+        let row = &turn["choice"];
+        let days = match turn["kind"].as_str().unwrap() {
+            "later_deadline" => row["days"].as_f64().unwrap() * 1.000_001,
+            "earlier_deadline" => found["cheapest"]["days"].as_f64().unwrap() * 0.999_999,
+            _ => continue,
+        };
+        let turned = answer(
+            &desk,
+            &["results/asked", "--deadline", &format!("{days} days")],
+        );
+        assert_eq!(
+            point(&turned["answers"][0]["cheapest"]),
+            point(row),
+            "{turn}"
+        );
+    }
+}
+
+// Between one server, too slow, and eight lie seven sizes; two of them are simulated beside the run, whose own rows stay.
+#[test]
+fn sizes_between_those_of_the_grid_are_simulated_beside_the_run() {
+    let desk = Desk::new();
+    let spec = SPEC.replace("['h100-sxm', 'b200']", "'h100-sxm'");
+    desk.write("asked.toml", spec.replace("[1, 2, 4, 8, 16]", "[1, 8]"));
+    let limits = ["--deadline", "8 days"];
+    let coarse = answer(&desk, &[&["asked.toml"], &limits[..]].concat());
+    let coarse = &coarse["answers"][0];
+    let offered: Vec<u64> = coarse["between"]["gpus"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it.as_u64().unwrap())
+        .collect();
+    assert!(
+        offered.len() == 2
+            && offered
+                .iter()
+                .all(|gpus| gpus % 8 == 0 && (9..64).contains(gpus)),
+        "{offered:?}"
+    );
+    let before = desk.read("results/asked/points.parquet");
+    let fine = answer(
+        &desk,
+        &[&["results/asked", "--refine"], &limits[..]].concat(),
+    );
+    assert_eq!(
+        fine["runs"],
+        serde_json::json!(["results/asked", "results/asked-refined"])
+    );
+    let cheapest = &fine["answers"][0]["cheapest"];
+    let cost = |row: &Value| row["total_cost_usd"].as_f64().unwrap();
+    assert_eq!(cheapest["run"], 1);
+    assert!(offered.contains(&cheapest["gpus"].as_u64().unwrap()));
+    assert!(
+        cheapest["days"].as_f64().unwrap() <= 8.0 && cost(cheapest) < cost(&coarse["cheapest"])
+    );
+    assert_eq!(before, desk.read("results/asked/points.parquet"));
+    assert_eq!(rows(&desk, "results/asked-refined/points.parquet").len(), 2);
+    // The new rows are those that a grid of these sizes has.
+    let sizes = format!("gpus={}", cheapest["gpus"]);
+    let again = [
+        "run",
+        "asked.toml",
+        "--set",
+        &sizes,
+        "-o",
+        "again",
+        "--progress",
+        "never",
+    ];
+    desk.sweep(&again).expect_code(0);
+    assert_eq!(
+        Some(rows(&desk, "again/points.parquet")[0].days),
+        cheapest["days"].as_f64()
+    );
+}
+
+// Rows stay as they are whatever limits the spec is given: the run is read again and not simulated.
+#[test]
+fn other_limits_of_the_same_points_need_no_other_run() {
+    let desk = asked();
+    answer(&desk, &["asked.toml"]);
+    let manifest = desk.read("results/asked/manifest.json");
+    desk.write(
+        "asked.toml",
+        format!("{SPEC}deadline = '12 days'\nbudget = '40_000 USD'\n"),
+    );
+    let found = answer(&desk, &["asked.toml"]);
+    assert_eq!(found["question"]["deadline_s"], 12.0 * 86_400.0);
+    assert_eq!(found["question"]["budget_usd"], 40_000.0);
+    assert!(found["answers"][0]["is_met"].is_boolean());
+    assert_eq!(manifest, desk.read("results/asked/manifest.json"));
+    // Another amount makes other rows.
+    desk.sweep(&[
+        "answer",
+        "asked.toml",
+        "--tokens",
+        "2e11",
+        "--progress",
+        "never",
+    ])
+    .expect_code(2)
+    .expect_stderr(&["--overwrite"]);
+    desk.sweep(&["answer", "results/asked", "--tokens", "2e11"])
+        .expect_code(2)
+        .expect_stderr(&[
+            "for 1e11 tokens, not for 2e11 tokens",
+            "sweep answer results/asked/spec.toml",
+        ]);
+}
+
+#[test]
+fn what_has_no_answer_says_why() {
+    let desk = asked();
+    desk.sweep(&["run", "asked.toml", "--progress", "never"])
+        .expect_code(0);
+    let faulty: [(&[&str], &[&str]); 5] = [
+        (
+            &["asked.toml", "--deadline", "60"],
+            &[
+                "--deadline:1:1",
+                "`deadline` is text with its unit like \"60 days\"",
+            ],
+        ),
+        (
+            &["asked.toml", "--budget", "5 EUR"],
+            &["--budget:1:1", "like \"700000 USD\""],
+        ),
+        (
+            &["results/asked", "--set", "nodes=3"],
+            &["is a finished run", "answer its spec instead"],
+        ),
+        (
+            &["results/asked/points.parquet"],
+            &["is a bare file", "name the run folder or the spec"],
+        ),
+        (&["fabric.toml"], &["is a collective study"]),
+    ];
+    desk.write("fabric.toml", crate::desk::FABRIC);
+    for (arguments, parts) in faulty {
+        desk.sweep(&[&["answer", "--progress", "never"], arguments].concat())
+            .expect_code(2)
+            .expect_stderr(parts);
+    }
+    desk.sweep(&["answer", "nowhere.toml"]).expect_code(3);
+}
+
+// The median of measured over predicted is within the largest of them, which all cases stay within; a row within the
+// limits with the margin takes at most the deadline over it.
+#[test]
+fn a_confidence_leaves_the_room_that_measured_trainings_needed() {
+    let desk = Desk::new();
+    let spec = SPEC
+        .replace("llama3-8b", "bert-large")
+        .replace("1e11", "1e12");
+    desk.write("asked.toml", spec.replace("[1, 2, 4, 8, 16]", "[1, 2]"));
+    let plain = answer(&desk, &["asked.toml", "--deadline", "90 days"]);
+    assert!(plain["answers"][0]["margin"].is_null());
+    let margin = |confidence: &str| {
+        let found = answer(
+            &desk,
+            &[
+                "results/asked",
+                "--deadline",
+                "90 days",
+                "--confidence",
+                confidence,
+            ],
+        );
+        let found = &found["answers"][0];
+        let factor = found["margin"]["factor"].as_f64().unwrap();
+        assert_eq!(found["margin"]["family"], "encoder");
+        for row in found["within"].as_array().unwrap() {
+            assert!(row["days"].as_f64().unwrap() * factor <= 90.0);
+        }
+        factor
+    };
+    let (half, all) = (margin("50%"), margin("1"));
+    assert!(0.5 < half && half < all, "{half} {all}");
+}
+
+// The answer leads the summary of a run and its page; the spec that a run keeps asks the same.
+#[test]
+fn a_run_says_the_answer_first() {
+    let desk = Desk::new();
+    desk.write(
+        "asked.toml",
+        format!("{SPEC}deadline = '12 days'\ngpus_max = 64\nconfidence = 0.5\n"),
+    );
+    let text = desk
+        .sweep(&["run", "asked.toml", "--progress", "never"])
+        .expect_code(0)
+        .stdout;
+    assert!(
+        text.contains("  Cheapest within 12 days on at most 64 GPUs: "),
+        "{text}"
+    );
+    let page = String::from_utf8(desk.read("results/asked/report.html")).unwrap();
+    assert!(page.contains("<div class=\"answer\"><p>Cheapest within 12 days on at most 64 GPUs: "));
+    let own = answer(&desk, &["results/asked"]);
+    assert_eq!(own["question"], answer(&desk, &["asked.toml"])["question"]);
+    assert_eq!(own["question"]["gpus_max"], 64);
+    let run = desk
+        .sweep(&["analyze", "results/asked", "--format", "json"])
+        .expect_code(0);
+    let run: Value = serde_json::from_str(&run.stdout).unwrap();
+    let verdict = &run["findings"]["answers"][0]["verdict"];
+    assert_eq!(
+        point(verdict["within"].as_array().unwrap().last().unwrap()),
+        point(&own["answers"][0]["cheapest"])
+    );
+}
