@@ -123,7 +123,7 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
     match result {
         Ok(status) => status,
         Err(failure) => {
-            terminal::log(&failure.render(stderr.styled));
+            terminal::log_rendered(&failure.render(stderr.styled), stderr);
             ExitStatus::of(&failure)
         }
     }

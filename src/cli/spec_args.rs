@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::preset::Preset;
-use crate::cli::terminal::{Lines, Stderr};
+use crate::cli::terminal::{self, Lines, Stderr};
 use crate::commands::Failure;
 use crate::spec::{Overrides, Portion, Shard, Spec};
 
@@ -50,7 +50,11 @@ impl SpecArgs {
             (None, None) => return Err(Failure::usage(NO_SPEC)),
         }?;
         for warning in &spec.warnings {
-            lines.log("warning", &warning.render(stderr.styled));
+            let rendered = warning.render(stderr.styled);
+            match lines {
+                Lines::Prose => terminal::log_rendered(&rendered, stderr),
+                Lines::Json => lines.log("warning", &rendered),
+            }
         }
         Ok(spec)
     }

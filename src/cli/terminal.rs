@@ -1,5 +1,6 @@
 //! Output on stdout and stderr.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ impl Stderr {
 pub(super) fn print(text: &str) -> Result<ExitStatus, Failure> {
     let mut stdout = io::stdout().lock();
     let written = stdout
-        .write_all(text.as_bytes())
+        .write_all(visible(text).as_bytes())
         .and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -67,8 +68,40 @@ pub(super) fn print(text: &str) -> Result<ExitStatus, Failure> {
 
 /// Prints a line on stderr.
 pub(super) fn log(line: &str) {
+    write_line(&visible(line));
+}
+
+/// Prints a line that was rendered for stderr, with its colours where it has them.
+pub(super) fn log_rendered(line: &str, stderr: Stderr) {
+    if stderr.styled {
+        write_line(line);
+    } else {
+        log(line);
+    }
+}
+
+fn write_line(line: &str) {
     // Where stderr itself is gone, nobody reads an error.
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Text whose control characters, which a terminal would obey, are shown as `\u001b`; JSON says the same with it. Lines and
+/// tabs stay.
+fn visible(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_obeyed(letter) {
+            let code = format!("\\u{:04x}", u32::from(letter));
+            shown.push_str(&code);
+        } else {
+            shown.push(letter);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// What lines on stderr are written for.
@@ -98,5 +131,20 @@ pub(super) fn clap_message(error: &clap::Error) -> ExitStatus {
         ExitStatus::Usage
     } else {
         ExitStatus::Success
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Colours, a title, a bell, and the one-character CSI of 8-bit terminals.
+    #[test]
+    fn a_terminal_obeys_nothing_that_a_spec_says() {
+        assert_eq!(
+            visible("\u{1b}[31mRED\u{1b}]0;t\u{7}\n\u{9b}2J\tq\r"),
+            "\\u001b[31mRED\\u001b]0;t\\u0007\n\\u009b2J\tq\\u000d"
+        );
+        assert!(matches!(visible("µs\n"), Cow::Borrowed(_)));
     }
 }

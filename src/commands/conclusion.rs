@@ -45,7 +45,11 @@ impl<'a> Done<'a> {
 
     /// The findings of a whole run; `None` of a shard or a stopped run, whose curves would lack points.
     fn analyse(&self) -> Result<Option<StudyFindings>, Failure> {
-        if !self.summary.complete || self.provenance.portion.shard.is_some() {
+        if !self.summary.complete {
+            return Ok(None);
+        }
+        if self.provenance.portion.shard.is_some() {
+            self.folder.remove_findings().map_err(Failure::io)?;
             return Ok(None);
         }
         let points = self.folder.points();
@@ -77,6 +81,10 @@ impl<'a> Done<'a> {
                 "cannot read back the results of {name} in `{folder}`: {error}"
             ))
         })?;
+        if !self.summary.complete && self.folder.holds_table() {
+            // A result that is not yet replaced keeps its own.
+            return Ok(manifest);
+        }
         manifest.write(&self.folder).map_err(Failure::io)?;
         if self.summary.complete {
             // Not before: they stand for a table whose digest no manifest holds.

@@ -82,7 +82,7 @@ fn join<'a>(
     let counts = shards
         .join(&folder, &provenance, points(spec, provenance.portion))
         .map_err(|error| failure(&error))?;
-    folder.clear_beside(&[names::POINTS]).map_err(Failure::io)?;
+    folder.remove_parts().map_err(Failure::io)?;
     folder
         .add(names::SPEC, provenance.spec.as_bytes())
         .map_err(Failure::io)?;

@@ -94,9 +94,9 @@ impl<'a> FolderRun<'a> {
                 (folder, Finished::default(), Earlier::default())
             }
         };
-        folder
-            .add(names::SPEC, provenance.spec.as_bytes())
-            .map_err(Failure::io)?;
+        if !folder.holds_table() {
+            write_spec(&folder, &provenance)?;
+        }
         Ok(Self {
             spec,
             folder,
@@ -148,6 +148,10 @@ impl<'a> FolderRun<'a> {
             progress,
         );
         let summary = result.map_err(|error| run_failure(&error))?;
+        if summary.complete {
+            // Not before: it stands for the table of the result that this one replaces.
+            write_spec(&self.folder, &self.provenance)?;
+        }
         Ok(Done {
             spec: self.spec,
             folder: self.folder,
@@ -160,13 +164,18 @@ impl<'a> FolderRun<'a> {
     }
 }
 
+fn write_spec(folder: &RunFolder, provenance: &Provenance) -> Result<(), Failure> {
+    let text = provenance.spec.as_bytes();
+    folder.add(names::SPEC, text).map_err(Failure::io)
+}
+
 /// Opens a folder to continue its run: its finished points, and what its manifest says.
 fn resume(path: &Path, provenance: &Provenance) -> Result<(RunFolder, Finished, Earlier), Failure> {
     let folder = RunFolder::resume(path).map_err(Failure::io)?;
     let earlier = Earlier::of(&folder);
     let finished = reopen(&folder, earlier.points.as_deref(), provenance);
     let finished = finished.map_err(|error| run_failure(&error))?;
-    Ok((folder, finished, earlier))
+    Ok((folder, finished, earlier.of_spec(&provenance.spec_hash())))
 }
 
 /// Simulates points and hands out their rows, a few hundred at a time, in the order of the points, on this thread;

@@ -38,7 +38,9 @@ pub use rows::Rows;
 pub(crate) use rows::{MemberColumn, NumberColumn, PointColumn, TextColumn};
 pub(crate) use whole_training::{PhaseStep, phase_steps};
 pub use write::TableWriter;
-pub(crate) use write::{FileDigest, WriteError, digest, write_atomically, write_output};
+pub(crate) use write::{
+    FileDigest, WriteError, digest, sync_folder, write_atomically, write_output,
+};
 
 #[cfg(test)]
 mod tests;

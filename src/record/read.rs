@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::record::custom_columns::metric_columns_of;
 use crate::record::provenance::{SCHEMA_VERSION, keys};
 use crate::record::read_error::{ReadError, ReadFault};
 use crate::record::rows::{Rows, check_unit};
+use crate::simulation::guarded;
 use crate::spec::{Portion, StudyKind};
 
 /// Rows of a batch that is read.
@@ -60,7 +62,7 @@ impl PointsReader {
         if file.metadata().map_err(ReadFault::Open)?.is_dir() {
             return Err(ReadFault::Open(io::ErrorKind::IsADirectory.into()));
         }
-        let builder = builder(file).map_err(ReadFault::NotParquet)?;
+        let builder = decoding(|| builder(file))?.map_err(ReadFault::NotParquet)?;
         let metadata: BTreeMap<String, String> = builder
             .metadata()
             .file_metadata()
@@ -144,6 +146,7 @@ impl PointsReader {
         rows: usize,
     ) -> Result<impl Iterator<Item = Result<Rows, ReadError>> + use<>, ReadError> {
         let path: Arc<Path> = self.path.as_path().into();
+        let of = Arc::clone(&path);
         for column in wanted {
             self.check(column).map_err(|fault| fault.of(&path))?;
         }
@@ -160,8 +163,8 @@ impl PointsReader {
         );
         let fields: Vec<Field> = wanted.iter().map(|(column, _)| column.field()).collect();
         let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let batches = decoded(self.builder.with_projection(mask), rows, &path)?;
-        Ok(batches.map(move |batch| {
+        let mut batches = decoded(self.builder.with_projection(mask), rows, &path)?;
+        let mut read = move |batch: Result<RecordBatch, ReadError>| {
             let found = Rows::new(&path, batch?);
             let arrays = wanted
                 .iter()
@@ -176,6 +179,15 @@ impl PointsReader {
             let whole = RecordBatch::try_new(Arc::clone(&schema), arrays)
                 .map_err(|error| ReadFault::Damaged(error.into()).of(&path))?;
             Ok(Rows::new(&path, whole))
+        };
+        let mut ended = false;
+        Ok(iter::from_fn(move || {
+            if ended {
+                return None;
+            }
+            let next = decoding(|| batches.next().map(&mut read));
+            ended = next.is_err();
+            next.unwrap_or_else(|fault| Some(Err(fault.of(&of))))
         }))
     }
 
@@ -209,14 +221,21 @@ impl PointsReader {
     }
 }
 
+/// What decoding gives; some damage makes the decoder panic.
+fn decoding<T>(decode: impl FnOnce() -> T) -> Result<T, ReadFault> {
+    guarded(&mut (), |()| decode()).map_err(|crash| ReadFault::Undecodable(crash.to_string()))
+}
+
 fn decoded(
     builder: ParquetRecordBatchReaderBuilder<File>,
     rows: usize,
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, ReadError>> + use<>, ReadError> {
-    let path = path.to_owned();
+    let (path, of) = (path.to_owned(), path.to_owned());
     let damaged = move |source: ParquetError| ReadFault::Damaged(source).of(&path);
-    let batches = builder.with_batch_size(rows).build().map_err(&damaged)?;
+    let batches = decoding(|| builder.with_batch_size(rows).build())
+        .map_err(|fault| fault.of(&of))?
+        .map_err(&damaged)?;
     Ok(batches.map(move |batch| batch.map_err(|error| damaged(error.into()))))
 }
 

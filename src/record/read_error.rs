@@ -74,6 +74,9 @@ pub enum ReadFault {
     /// A page of it cannot be decoded.
     #[error("damaged: {0}")]
     Damaged(ParquetError),
+    /// The decoder cannot even say what is wrong with it.
+    #[error("damaged: its decoding ends with `{0}`")]
+    Undecodable(String),
 }
 
 impl ReadError {

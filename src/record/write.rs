@@ -1,7 +1,7 @@
 //! Writes tables to Parquet files, whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, IntoInnerError, Write};
+use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -43,7 +43,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteErr
         .and_then(|(partial, mut file)| {
             file.write_all(bytes)?;
             file.sync_all()?;
-            fs::rename(&partial.path, path)
+            put(&partial, path)
         })
         .map_err(|source| WriteError {
             path: path.to_owned(),
@@ -95,6 +95,33 @@ pub(crate) fn digest(path: &Path) -> io::Result<FileDigest> {
         bytes: hasher.count(),
         blake3: hasher.finalize().to_hex().to_string(),
     })
+}
+
+/// Gives a file its name, so that it has it after a loss of power too.
+fn put(partial: &PartialFile, path: &Path) -> io::Result<()> {
+    fs::rename(&partial.path, path)?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Forces the names in a folder to the disk; some file systems on a network have nothing to force.
+///
+/// # Errors
+/// If the folder cannot be read or the disk refuses.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    // The parent of a bare name.
+    let here = folder.as_os_str().is_empty();
+    let folder = File::open(if here { Path::new(".") } else { folder })?;
+    match folder.sync_all() {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidInput | ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 fn partial_path(path: &Path) -> PathBuf {
@@ -198,7 +225,7 @@ impl TableWriter {
     /// If the disk is full or the file system refuses otherwise; no file is left then.
     pub fn finish(self) -> Result<(), WriteError> {
         let (partial, path) = self.sealed()?;
-        fs::rename(&partial.path, &path).map_err(|source| WriteError { path, source })
+        put(&partial, &path).map_err(|source| WriteError { path, source })
     }
 
     /// As [`finish`](Self::finish), under a name that the file's digest gives.
@@ -208,7 +235,7 @@ impl TableWriter {
     ) -> Result<(), WriteError> {
         let (partial, path) = self.sealed()?;
         digest(&partial.path)
-            .and_then(|digest| fs::rename(&partial.path, name(&digest.blake3)))
+            .and_then(|digest| put(&partial, &name(&digest.blake3)))
             .map_err(|source| WriteError { path, source })
     }
 

@@ -141,21 +141,51 @@ pub fn markdown(diff: &Diff) -> String {
                 text,
                 "| {} | {base} | {new} | {} |",
                 percent(it.relative),
-                it.point
+                in_markdown(&it.point)
             );
         }
     }
     for (title, points) in uncompared(diff) {
         writeln!(text, "\n{} {title}:\n", points.len());
-        write!(text, "{}", first_of(points.into_iter(), "- "));
+        let points = points.iter().map(|point| in_markdown(point));
+        write!(text, "{}", first_of(points, "- "));
     }
     text.finish()
+}
+
+/// Text of one line as Markdown that shows it as it is.
+fn in_markdown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\\' | '`' | '*' | '[' | ']' | '|' | '~' => shown.extend(['\\', letter]),
+            '<' => shown.push_str("&lt;"),
+            '&' => shown.push_str("&amp;"),
+            _ if letter.is_control() => shown.push(' '),
+            _ => shown.push(letter),
+        }
+    }
+    shown
+}
+
+/// Text without the characters that XML 1.0 cannot have, not even escaped; maud escapes the others.
+///
+/// Source: Extensible Markup Language 1.0, fifth edition, production 2 (`Char`).
+fn in_xml(text: &str) -> String {
+    let is_char = |letter: char| {
+        !letter.is_control() && !matches!(letter, '\u{fffe}' | '\u{ffff}')
+            || "\t\n\r".contains(letter)
+    };
+    let shown = text
+        .chars()
+        .map(|letter| if is_char(letter) { letter } else { '\u{fffd}' });
+    shown.collect()
 }
 
 /// The differences as JUnit XML: a case per metric and one for the points that ended differently.
 pub fn junit(diff: &Diff) -> String {
     let lost = diff.status_changes.iter().filter(|it| it.is_regression());
-    let lost: Vec<String> = lost.map(ending).collect();
+    let lost: Vec<String> = lost.map(|it| in_xml(&ending(it))).collect();
     let failures = diff
         .metrics
         .iter()
@@ -167,10 +197,10 @@ pub fn junit(diff: &Diff) -> String {
             "\n"
             @for metric in &diff.metrics {
                 (test_case(metric.metric, &metric.regressions, |it: &MetricChange| {
-                    format!("{} {}", percent(it.relative), it.point)
+                    in_xml(&format!("{} {}", percent(it.relative), it.point))
                 }, |worst| {
                     let (number, change) = (metric.regressions.len(), percent(worst.relative));
-                    format!("{number} worse, worst {change} at {}", worst.point)
+                    in_xml(&format!("{number} worse, worst {change} at {}", worst.point))
                 }))
             }
             (test_case("status", &lost, String::clone, |_| format!("{} points no longer run", lost.len())))
@@ -194,5 +224,28 @@ fn test_case<T>(
             }
         }
         "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A link, a tag, a cell's end and code are shown; so is the backslash before them.
+    #[test]
+    fn text_in_markdown_is_text() {
+        let shown = in_markdown("gpu=a|b<img/src=x>`x` [y](z) **b** c\\\n&d");
+        assert_eq!(
+            shown,
+            "gpu=a\\|b&lt;img/src=x>\\`x\\` \\[y\\](z) \\*\\*b\\*\\* c\\\\ &amp;d"
+        );
+    }
+
+    #[test]
+    fn text_in_xml_has_only_characters_of_xml() {
+        let shown = in_xml("a\u{1b}[31m\0b\tc\u{ffff}");
+        assert_eq!(shown, "a\u{fffd}[31m\u{fffd}b\tc\u{fffd}");
+        let document = format!("<a b=\"{shown}\"/>");
+        roxmltree::Document::parse(&document).expect("it is XML");
     }
 }

@@ -23,8 +23,22 @@ pub struct Finished {
     points: RoaringTreemap,
     /// Files whose digest is not what it was when they were written; their points are not finished.
     pub(super) damaged: Vec<PathBuf>,
-    /// Whether the points are those of a sound `points.parquet`.
-    pub(super) is_whole: bool,
+    /// What becomes of `points.parquet`.
+    pub(super) table: Table,
+}
+
+/// The table of points that lies in a folder whose run is gone on with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Table {
+    /// There is none.
+    #[default]
+    Missing,
+    /// Sound and of this run: its points are the finished ones.
+    Finished,
+    /// Sound, and stays until the parts have become another: its points are among theirs, or the run replaces it.
+    Stays,
+    /// Damaged, or made of the parts and not yet in the manifest.
+    Stale,
 }
 
 /// Why a run cannot be resumed.
@@ -84,26 +98,19 @@ impl Finished {
         whole: Option<&str>,
         provenance: &Provenance,
     ) -> Result<Self, ResumeError> {
-        let mut finished = Self::default();
         let (points, parts) = (folder.points(), folder.part_files()?);
-        if points.is_file() {
-            finished.is_whole = has_digest(&points, whole);
-            if !finished.is_whole {
-                check_damaged(&points, provenance)?;
-                // Parts that are still there are what it was made of.
-                finished
-                    .damaged
-                    .extend(parts.is_empty().then(|| points.clone()));
-            }
-        }
-        let whole_table = [points];
-        let files = if finished.is_whole {
-            &whole_table[..]
-        } else {
-            &parts
+        let mut finished = Self {
+            table: Table::of(&points, &parts, whole, provenance)?,
+            ..Self::default()
         };
+        if finished.table == Table::Stale && parts.is_empty() {
+            finished.damaged.push(points.clone());
+        }
+        let is_whole = finished.table == Table::Finished;
+        let whole_table = [points];
+        let files = if is_whole { &whole_table[..] } else { &parts };
         for path in files {
-            if !finished.is_whole && !is_sound(path) {
+            if !is_whole && !is_sound(path) {
                 check_damaged(path, provenance)?;
                 finished.damaged.push(path.clone());
                 continue;
@@ -121,6 +128,37 @@ impl Finished {
                 self.counts.add(status, kind);
             }
         })
+    }
+}
+
+impl Table {
+    /// What becomes of a table beside some parts; `whole` is its digest in the manifest.
+    ///
+    /// # Errors
+    /// If it is of another run, and no parts are there that would replace it.
+    fn of(
+        points: &Path,
+        parts: &[PathBuf],
+        whole: Option<&str>,
+        provenance: &Provenance,
+    ) -> Result<Self, ResumeError> {
+        if !points.is_file() {
+            return Ok(Self::Missing);
+        }
+        if !has_digest(points, whole) {
+            check_damaged(points, provenance)?;
+            // Parts that are still there are what it was made of.
+            return Ok(Self::Stale);
+        }
+        let mut digests = parts.iter().filter_map(|part| Some(part_name(part)?.1));
+        if digests.any(|digest| Some(digest) == whole) {
+            return Ok(Self::Stays);
+        }
+        match check(points, &PointsReader::open(points)?, provenance) {
+            Ok(()) => Ok(Self::Finished),
+            Err(ResumeError::Differs { .. }) if !parts.is_empty() => Ok(Self::Stays),
+            Err(error) => Err(error),
+        }
     }
 }
 

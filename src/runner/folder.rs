@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::record::{WriteError, write_atomically};
+use crate::record::{WriteError, sync_folder, write_atomically};
 use crate::runner::lock::{Holder, Lock, LockError};
 
 /// Names of the files in a run folder.
@@ -104,17 +104,21 @@ const LOCK: &str = ".lock";
 const PART_SUFFIX: &str = "parquet";
 
 impl RunFolder {
-    /// Makes a folder ready for a run: creates it, and with `overwrite` clears an older result away.
+    /// Makes a folder ready for a run: creates it, and with `overwrite` clears an unfinished run away. A whole result stays
+    /// until the new one takes its place.
     ///
     /// # Errors
     /// If it is a file, holds a result that may not be overwritten, or cannot be written to.
     pub fn prepare(path: &Path, overwrite: bool) -> Result<Self, FolderError> {
         let folder = Self::claim(path, overwrite)?;
-        folder.clear_beside(&[])?;
+        folder.remove_parts()?;
+        if !folder.holds_table() {
+            folder.remove_files(&RESULT_FILES)?;
+        }
         Ok(folder)
     }
 
-    /// Locks a folder for a run, and keeps an older result until it is [cleared](Self::clear_beside).
+    /// Locks a folder for a run, and keeps what it holds.
     ///
     /// # Errors
     /// If it is a file, holds a result that may not be overwritten, another run writes to it, or it
@@ -127,14 +131,17 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Removes an older result, except some files.
+    /// Removes findings of an older result, which the new one does not replace.
     ///
     /// # Errors
     /// If the file system refuses.
-    pub(crate) fn clear_beside(&self, kept: &[&str]) -> Result<(), FolderError> {
-        let old = RESULT_FILES.into_iter().filter(|name| !kept.contains(name));
-        self.remove_files(&old.collect::<Vec<_>>())?;
-        self.remove_parts()
+    pub(crate) fn remove_findings(&self) -> Result<(), FolderError> {
+        self.remove_files(&[names::SCALING, names::REPORT])
+    }
+
+    /// Whether it holds a whole table of points.
+    pub(crate) fn holds_table(&self) -> bool {
+        self.points().is_file()
     }
 
     /// Locks a folder to resume the run that it holds, or to begin one where it holds none.
@@ -152,28 +159,19 @@ impl RunFolder {
         Self::taken(path)
     }
 
-    /// Turns `points.parquet` back into a part where its digest is known, and removes the findings, which would be out
-    /// of date, and what is damaged.
+    /// Gives the table with a digest a second name among the parts; it stays where it is until another takes its place.
     ///
     /// # Errors
     /// If the file system refuses.
-    pub(super) fn reopen(
-        &self,
-        digest: Option<&str>,
-        damaged: &[PathBuf],
-    ) -> Result<(), FolderError> {
-        self.remove_files(&[names::SCALING, names::REPORT])?;
-        let points = self.points();
-        if let Some(digest) = digest {
-            // Parts beside a whole table are older than it.
-            self.remove_parts()?;
-            return fs::rename(&points, self.part(0, digest))
-                .map_err(|source| refused("move", &points, source));
-        }
-        for path in damaged.iter().chain([&points]) {
-            remove(fs::remove_file(path)).map_err(|source| refused("remove", path, source))?;
-        }
-        Ok(())
+    pub(super) fn table_as_part(&self, digest: &str) -> Result<(), FolderError> {
+        // Parts beside a whole table are older than it.
+        self.remove_parts()?;
+        let (points, part) = (self.points(), self.part(0, digest));
+        let linked = fs::hard_link(&points, &part).or_else(|_| {
+            // A file system without links. What is cut off here is a damaged part, of a table that is there.
+            fs::copy(&points, &part).map(|_| ())
+        });
+        linked.map_err(|source| refused("copy", &points, source))
     }
 
     /// The parts in the order in which they were written.
@@ -217,6 +215,7 @@ impl RunFolder {
             LockError::Io(source) => refused("lock", &file, source),
         })?;
         create(&parts)?;
+        sync_folder(path).map_err(|source| refused("write to", path, source))?;
         folder.lock = Some(Arc::new(Hold { parts, _lock: lock }));
         Ok(folder)
     }
@@ -304,11 +303,19 @@ impl RunFolder {
     /// # Errors
     /// If the file system refuses.
     pub(crate) fn remove_parts(&self) -> Result<(), FolderError> {
-        for part in self.part_files()? {
-            remove(fs::remove_file(&part)).map_err(|source| refused("remove", &part, source))?;
-        }
-        Ok(())
+        remove_all(&self.part_files()?)
     }
+}
+
+/// Removes files; missing ones are not an error.
+///
+/// # Errors
+/// If the file system refuses.
+pub(super) fn remove_all(files: &[PathBuf]) -> Result<(), FolderError> {
+    for path in files {
+        remove(fs::remove_file(path)).map_err(|source| refused("remove", path, source))?;
+    }
+    Ok(())
 }
 
 /// Number and digest of a part, by its name.

@@ -143,6 +143,8 @@ pub(crate) struct Earlier {
     pub wall_times: WallTimes,
     /// BLAKE3 hash of its `points.parquet`, in hex.
     pub points: Option<String>,
+    /// BLAKE3 hash of its spec, in hex.
+    spec_hash: Option<String>,
 }
 
 impl Earlier {
@@ -155,6 +157,7 @@ impl Earlier {
             points: manifest["files"][names::POINTS]["blake3"]
                 .as_str()
                 .map(str::to_owned),
+            spec_hash: manifest["spec_hash"].as_str().map(str::to_owned),
             ..Self::default()
         };
         let buckets = &manifest["wall_time_per_point"]["histogram"];
@@ -164,6 +167,15 @@ impl Earlier {
             }
         }
         earlier
+    }
+
+    /// The same where it is of this spec; empty of a result that is replaced.
+    pub(crate) fn of_spec(self, spec_hash: &str) -> Self {
+        if self.spec_hash.as_deref() == Some(spec_hash) {
+            self
+        } else {
+            Self::default()
+        }
     }
 }
 

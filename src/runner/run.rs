@@ -11,8 +11,8 @@ use crate::record::{
     Counts, MergeError, PointStatus, Provenance, Record, TableWriter, WriteError, merge_points,
     points_batch, points_schema,
 };
-use crate::runner::finished::{Finished, ResumeError, check_spec, is_sound};
-use crate::runner::folder::{FolderError, RunFolder, part_name};
+use crate::runner::finished::{Finished, ResumeError, Table, check_spec, is_sound};
+use crate::runner::folder::{FolderError, RunFolder, part_name, remove_all};
 use crate::runner::interrupt::{Interrupt, Signal};
 use crate::runner::play::{Played, Players, RunOptions, Study};
 use crate::runner::progress::Progress;
@@ -118,7 +118,7 @@ const CRASHES_NAMED: usize = 10;
 
 /// Prepares a folder to be resumed, and returns the points that an earlier run finished there.
 ///
-/// A `points.parquet` with the digest `whole` becomes a part again. What is damaged is removed, so that its points are played again.
+/// A `points.parquet` with the digest `whole` becomes a part too. What is damaged is removed, so that its points are played again.
 ///
 /// # Errors
 /// If something else was run there, or the points cannot be read; the folder is unchanged then.
@@ -131,8 +131,12 @@ pub(crate) fn reopen(
     if finished.is_empty() {
         check_spec(&folder.spec(), provenance)?;
     }
-    let whole = whole.filter(|_| finished.is_whole);
-    folder.reopen(whole, &finished.damaged)?;
+    match finished.table {
+        Table::Finished => folder.table_as_part(whole.unwrap_or_default())?,
+        Table::Stale => remove_all(&[folder.points()])?,
+        Table::Missing | Table::Stays => {}
+    }
+    remove_all(&finished.damaged)?;
     Ok(finished)
 }
 

@@ -24,6 +24,7 @@ mod metrics_and_charts;
 mod models;
 mod money;
 mod names_typed;
+mod overwrite;
 mod points_table;
 mod python_types;
 mod question;

@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
+mod damage;
+
 use super::folder::FolderError;
 use super::*;
 use crate::record::{PointsReader, Provenance, columns, digest};
@@ -277,7 +279,69 @@ fn a_folder_with_a_result_is_refused_unless_told_to_overwrite() {
     ));
     assert_eq!(fs::read(path.join("points.parquet")).unwrap(), before);
     RunFolder::prepare(&path, true).unwrap();
-    assert!(!path.join("points.parquet").exists());
+    let kept = fs::read(path.join("points.parquet")).unwrap();
+    assert_eq!(kept, before, "until the new one takes its place");
+}
+
+/// Opens a folder with a whole result for another run, which ends before its last point; the bytes of the result.
+fn replaced_in_part(path: &Path, provenance: &Provenance) -> Vec<u8> {
+    run_into(path, &NONE_CRASH, 1_300, 2, false);
+    let before = fs::read(path.join("points.parquet")).unwrap();
+    let folder = RunFolder::prepare(path, true).unwrap();
+    let study = Fake {
+        crash_every: u64::MAX,
+        raise_at: Some((700, Interrupt::default())),
+    };
+    let work = Work {
+        points: points(1_300),
+        finished: Finished::default(),
+    };
+    let options = RunOptions {
+        threads: NonZeroUsize::new(2).unwrap(),
+        fail_fast: false,
+        point_timeout: None,
+    };
+    assert!(!carry_out(&study, work, &folder, provenance, options).complete);
+    before
+}
+
+// A result is replaced by that of another spec, which is stopped behind its first chunk of 512: the old table stays, the
+// new run goes on from its part, and a third spec is refused.
+#[test]
+fn a_result_stays_until_another_replaces_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = |name: &str| Provenance {
+        spec: format!("name = \"{name}\"\n"),
+        ..provenance()
+    };
+    let before = replaced_in_part(dir.path(), &named("other"));
+    let points = dir.path().join("points.parquet");
+    let folder = RunFolder::resume(dir.path()).unwrap();
+    assert!(
+        reopened(&folder, &named("third"))
+            .unwrap_err()
+            .to_string()
+            .contains("the spec (hash)")
+    );
+    assert!(reopened(&folder, &named("other")).unwrap().len() >= 512);
+    assert_eq!(fs::read(points).unwrap(), before);
+}
+
+// A whole run is opened twice to go on, as if it were killed in between: table and findings are there all the while, and
+// all of its 1,000 points are finished each time.
+#[test]
+fn a_whole_run_that_is_gone_on_with_stays_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    run_into(dir.path(), &NONE_CRASH, 1_000, 2, false);
+    let before = fs::read(dir.path().join("points.parquet")).unwrap();
+    fs::write(dir.path().join("report.html"), "findings").unwrap();
+    for _ in 0..2 {
+        let folder = RunFolder::resume(dir.path()).unwrap();
+        assert_eq!(reopened(&folder, &provenance()).unwrap().len(), 1_000);
+        assert_eq!(fs::read(folder.points()).unwrap(), before);
+        assert!(dir.path().join("report.html").exists());
+        assert_eq!(parts_in(dir.path()).len(), 1, "the table itself");
+    }
 }
 
 #[test]
@@ -397,98 +461,6 @@ fn parts_count_when_what_lies_beside_them_cannot_be_read() {
     fs::write(dir.path().join("points.parquet"), "PAR1").unwrap();
     let (before, summary) = go_on(dir.path(), &NONE_CRASH, 3_000);
     assert!(before > 512 && summary.complete);
-}
-
-/// Changes the lowest bit of one byte.
-fn flip(path: &Path, at: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[at] ^= 1;
-    fs::write(path, bytes).unwrap();
-}
-
-// One bit of the first of two parts is wrong, at 40 places from the magic number to the footer: never a panic or
-// another result. That part holds 512 points, which are played again and named; the others are not.
-#[test]
-fn a_part_with_a_flipped_bit_is_played_again_and_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let (whole, cut) = (dir.path().join("whole"), dir.path().join("cut"));
-    run_into(&whole, &NONE_CRASH, 1_300, 2, false);
-    let expected = fs::read(whole.join("points.parquet")).unwrap();
-    for place in 0..40 {
-        let study = Fake {
-            crash_every: u64::MAX,
-            raise_at: Some((700, Interrupt::default())),
-        };
-        let path = cut.join(place.to_string());
-        let played = run_into(&path, &study, 1_300, 2, false).counts.points();
-        let part = parts_in(&path)[0].clone();
-        let length = fs::metadata(&part).unwrap().len() as usize;
-        flip(&part, (length - 1) * place / 39);
-        let folder = RunFolder::resume(&path).unwrap();
-        let finished = reopened(&folder, &provenance()).unwrap();
-        assert_eq!(finished.damaged(), [part], "place {place}");
-        assert_eq!(finished.len(), played - 512);
-        drop(folder);
-        assert!(go_on(&path, &NONE_CRASH, 1_300).1.complete);
-        assert!(fs::read(path.join("points.parquet")).unwrap() == expected);
-    }
-}
-
-// The whole table rots: all 1,000 points are played again. A part that says whose it is, of another spec, is kept.
-#[test]
-fn a_damaged_table_is_played_again_and_one_of_another_spec_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    run_into(dir.path(), &NONE_CRASH, 1_000, 2, false);
-    let points = dir.path().join("points.parquet");
-    let expected = fs::read(&points).unwrap();
-    // In the data: the footer, in which the spec stands, is at the end.
-    flip(&points, 100);
-    let folder = RunFolder::resume(dir.path()).unwrap();
-    let other = Provenance {
-        spec: "name = \"other\"\n".to_owned(),
-        ..provenance()
-    };
-    let error = reopened(&folder, &other).unwrap_err().to_string();
-    assert!(error.contains("the spec (hash)"), "{error}");
-    assert!(points.exists(), "nothing is touched");
-    drop(folder);
-    let (before, summary) = go_on(dir.path(), &NONE_CRASH, 1_000);
-    assert_eq!((before, summary.wall_times.count()), (0, 1_000));
-    assert!(fs::read(&points).unwrap() == expected);
-}
-
-// A sound part of a run of 512 points beside one whose rows are gone from the plan: 1,024 rows, the plan has 600.
-#[test]
-fn rows_that_are_not_those_of_the_plan_are_no_result() {
-    let dir = tempfile::tempdir().unwrap();
-    let study = Fake {
-        crash_every: u64::MAX,
-        raise_at: Some((700, Interrupt::default())),
-    };
-    run_into(dir.path(), &study, 3_000, 2, false);
-    let folder = RunFolder::resume(dir.path()).unwrap();
-    let work = Work {
-        points: points(600),
-        finished: Finished::default(),
-    };
-    let options = RunOptions {
-        threads: NonZeroUsize::new(1).unwrap(),
-        fail_fast: false,
-        point_timeout: None,
-    };
-    let (interrupt, provenance) = (Interrupt::default(), provenance());
-    let ended = run(
-        &NONE_CRASH,
-        work,
-        &folder,
-        &provenance,
-        options,
-        &interrupt,
-        &Silent,
-    );
-    let told = ended.expect_err("too many rows").to_string();
-    assert!(told.contains("the plan has 600 points"), "{told}");
-    assert!(!dir.path().join("points.parquet").exists());
 }
 
 // `parts` leads to a folder with a table of somebody else, `.lock` to a text: both stay as they are, also with --overwrite.
