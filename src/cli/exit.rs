@@ -55,10 +55,10 @@ impl ExitStatus {
         match self {
             Self::Success => "every point has a row (infeasible points are results, not failures)",
             Self::Finding => {
-                "diff found a regression, analyze --fail-below an efficiency under its value, or a point or sweep itself crashed"
+                "diff found a regression, analyze --fail-below an efficiency under its value, verify an unfinished run, or a point or sweep itself crashed"
             }
             Self::Usage => "the command line or the spec is wrong",
-            Self::Io => "a file could not be read or written (disk full included)",
+            Self::Io => "a file could not be read or written (disk full included), or is damaged",
             Self::Interrupted => "interrupted by SIGINT; everything finished is kept",
             Self::Terminated => "ended by SIGTERM; everything finished is kept",
         }

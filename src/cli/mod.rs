@@ -20,6 +20,7 @@ mod spec_args;
 mod terminal;
 mod trace;
 mod validate;
+mod verify;
 
 use exit::ExitStatus;
 
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::record::Provenance;
 use crate::simulation::{is_guarded, panic_message};
 
 use terminal::Stderr;
@@ -37,7 +39,7 @@ use terminal::Stderr;
 #[derive(Debug, Parser)]
 #[command(
     name = "sweep",
-    version,
+    version = Provenance::program(),
     after_help = exit::help(),
     propagate_version = true,
     arg_required_else_help = true,
@@ -70,6 +72,8 @@ enum Command {
     Trace(trace::Args),
     /// Simulate measured cases and print the errors
     Validate(validate::Args),
+    /// Hold the files of a run against its manifest, and its rows against its plan
+    Verify(verify::Args),
     /// List what a spec can name, with values and sources
     List(list::Args),
     /// Print shell completions
@@ -117,6 +121,7 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Command::Schema => schema::run(),
         Command::Trace(args) => trace::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::List(args) => list::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     };

@@ -20,6 +20,7 @@ mod run_source;
 mod trace;
 mod trust;
 mod validate;
+mod verify;
 
 pub use analyze::{Analysis, AnalysisRequest};
 pub use answer::{Answered, Asked};
@@ -35,3 +36,4 @@ pub use run::{FolderRun, HeldResult, PointCounter, RunRequest, run_rows, save_ro
 pub use run_source::RunSource;
 pub use trace::Timeline;
 pub use validate::Validation;
+pub use verify::{Verification, verify};

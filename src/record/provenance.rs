@@ -19,6 +19,8 @@ pub mod keys {
     pub const SCHEMA_VERSION: &str = "schema_version";
     /// Version of the program.
     pub(crate) const VERSION: &str = "version";
+    /// Build of the program, by its sources.
+    pub(crate) const BUILD: &str = "build";
     /// Name of the spec.
     pub(crate) const SPEC_NAME: &str = "spec_name";
     /// Text of the spec as it was run.
@@ -63,6 +65,29 @@ impl Provenance {
         env!("CARGO_PKG_VERSION")
     }
 
+    /// Build of the program: a hash of its sources, the same in debug and release. The revision that was checked out is no
+    /// part of a table, whose bytes would then depend on when it was committed.
+    pub(crate) const fn build() -> &'static str {
+        env!("CLUSTERSWEEP_BUILD")
+    }
+
+    /// Revision that the program was built from; `unknown` outside a repository.
+    pub(crate) const fn revision() -> &'static str {
+        env!("CLUSTERSWEEP_REVISION")
+    }
+
+    /// Version, revision and build of the program in words.
+    pub(crate) const fn program() -> &'static str {
+        concat!(
+            env!("CARGO_PKG_VERSION"),
+            " (revision ",
+            env!("CLUSTERSWEEP_REVISION"),
+            ", build ",
+            env!("CLUSTERSWEEP_BUILD"),
+            ")"
+        )
+    }
+
     /// Keys and values, in a fixed order.
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
         let Portion {
@@ -74,6 +99,7 @@ impl Provenance {
             (keys::STUDY, self.study.as_str().to_owned()),
             (keys::SCHEMA_VERSION, SCHEMA_VERSION.to_string()),
             (keys::VERSION, Self::version().to_owned()),
+            (keys::BUILD, Self::build().to_owned()),
             (keys::SPEC_NAME, self.spec_name.clone()),
             (keys::SPEC, self.spec.clone()),
             (keys::SPEC_HASH, self.spec_hash()),
@@ -128,6 +154,7 @@ fn meaning(key: &str) -> &'static str {
         keys::STUDY => "the kind of study",
         keys::SCHEMA_VERSION => "the version of the columns",
         keys::VERSION => "the program version",
+        keys::BUILD => "the build of the program",
         keys::SPEC_NAME => "the spec's name",
         keys::SPEC_HASH => "the spec (hash)",
         keys::CATALOG_HASH => "the catalogue (hash)",

@@ -242,6 +242,7 @@ fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<
         &[
             keys::SCHEMA_VERSION,
             keys::VERSION,
+            keys::BUILD,
             keys::SPEC_HASH,
             keys::CATALOG_HASH,
             keys::SHARD,

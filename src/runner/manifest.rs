@@ -39,6 +39,12 @@ pub(crate) struct Manifest {
     pub spec_hash: String,
     /// Version of the program.
     pub version: &'static str,
+    /// Build of the program, by its sources.
+    pub build: &'static str,
+    /// Revision that it was built from.
+    pub revision: &'static str,
+    /// The command line.
+    pub command: Vec<String>,
     /// BLAKE3 hash of the catalogue.
     pub catalog_hash: String,
     /// Seed of the draws; the first one where it is an axis.
@@ -103,6 +109,11 @@ impl Manifest {
             schema_version: SCHEMA_VERSION,
             spec_hash: provenance.spec_hash(),
             version: Provenance::version(),
+            build: Provenance::build(),
+            revision: Provenance::revision(),
+            command: std::env::args_os()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
             catalog_hash: provenance.catalog_hash.clone(),
             seed: facts.seed,
             host: Host::this(),

@@ -18,6 +18,7 @@ pub(crate) mod progress;
 mod run;
 mod shards;
 mod stop_flag;
+pub(crate) mod verify;
 mod wall_time;
 mod watch;
 

@@ -103,15 +103,19 @@ pub(crate) enum ShardError {
 }
 
 /// Keys that the shards of one run have in common.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 8] = [
     keys::STUDY,
     keys::SPEC_HASH,
     keys::VERSION,
+    keys::BUILD,
     keys::CATALOG_HASH,
     keys::SCHEMA_VERSION,
     keys::LIMIT,
     keys::MAX_EVENTS,
 ];
+
+/// Keys of the program that ran a shard.
+const PROGRAM: [&str; 3] = [keys::VERSION, keys::BUILD, keys::CATALOG_HASH];
 
 /// Missing shards that the message lists.
 const MOST_NAMED: usize = 5;
@@ -264,11 +268,12 @@ fn same_program(
 ) -> Result<(), ShardError> {
     let own = |key: &str| match key {
         keys::VERSION => Some(Provenance::version()),
+        keys::BUILD => Some(Provenance::build()),
         keys::CATALOG_HASH => Some(catalog_hash),
         _ => None,
     };
     let recorded = |key: &str| reader.metadata(key);
-    if let Some(found) = difference(&[keys::VERSION, keys::CATALOG_HASH], recorded, own) {
+    if let Some(found) = difference(&PROGRAM, recorded, own) {
         let path = folder.path().to_owned();
         return Err(ShardError::Program { path, found });
     }

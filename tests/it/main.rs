@@ -35,4 +35,5 @@ mod sweeps;
 mod synthetic_curves;
 mod validation;
 mod validation_bad_input;
+mod verify;
 mod whole_training;

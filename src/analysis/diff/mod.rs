@@ -295,6 +295,7 @@ fn likely_causes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
     let mut found = Vec::new();
     for (key, what) in [
         (keys::VERSION, "program version"),
+        (keys::BUILD, "build of the program"),
         (keys::CATALOG_HASH, "catalogue"),
         (keys::SPEC_HASH, "spec"),
     ] {

@@ -1,0 +1,229 @@
+//! A run held against what was written of it: hashes of its files, and rows of its plan.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::catalog::Catalog;
+use crate::commands::failure::Failure;
+use crate::commands::points::points;
+use crate::commands::run_source::RunSource;
+use crate::record::{Counts, PointsReader, ReadError, columns, point_table};
+use crate::report::text::Text;
+use crate::runner::RunFolder;
+use crate::runner::verify::{CheckedFile, Written, check_parts};
+use crate::spec::Spec;
+
+/// A run that was checked.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    folder: String,
+    files: Vec<CheckedFile>,
+    rows: Rows,
+    /// Why the run is not whole, though nothing is wrong with what is there.
+    unfinished: Option<String>,
+}
+
+/// Rows of a run, held against its plan.
+#[derive(Clone, Debug)]
+enum Rows {
+    /// There is no table yet.
+    None,
+    /// So many, one for each point of the plan.
+    Planned(u64),
+    /// So many; the plan is that of another catalogue.
+    Read(u64),
+    /// What is wrong with them.
+    Wrong(String),
+}
+
+/// Checks a run folder: every file that its manifest names, every part, and every row of its table.
+///
+/// # Errors
+/// If it is no folder, or its parts cannot be listed.
+pub fn verify(path: &Path) -> Result<Verification, Failure> {
+    if !path.is_dir() {
+        return Err(Failure::io(format!(
+            "`{}` is no folder; name one that `sweep run` wrote",
+            path.display()
+        )));
+    }
+    let folder = RunFolder::existing(path);
+    let parts = check_parts(&folder).map_err(Failure::io)?;
+    let is_begun = !parts.is_empty();
+    let (mut files, mut unfinished, mut rows) = (Vec::new(), None, Rows::None);
+    match Written::of(&folder) {
+        Ok(written) => {
+            files = written.check_files(&folder);
+            if folder.holds_table() {
+                rows = check_rows(path, &written);
+            }
+            if !written.is_complete {
+                unfinished = Some("its manifest says interrupted".to_owned());
+            } else if is_begun {
+                unfinished =
+                    Some("another run that replaces it, or goes on with it, was begun".to_owned());
+            }
+        }
+        Err(_) if is_begun && !folder.manifest().exists() => {
+            unfinished = Some("it has no manifest.json yet".to_owned());
+        }
+        Err(fault) => files.push(CheckedFile {
+            name: "manifest.json".to_owned(),
+            fault: Some(fault),
+        }),
+    }
+    files.extend(parts);
+    Ok(Verification {
+        folder: path.display().to_string(),
+        files,
+        rows,
+        unfinished,
+    })
+}
+
+/// Reads all of a table, and holds its points against the plan and its counts against the manifest.
+fn check_rows(path: &Path, written: &Written) -> Rows {
+    let checked = RunSource::new(path).map_err(|error| error.to_string());
+    let checked = checked.and_then(|source| {
+        let spec = if written.catalog_hash == Catalog::hash() {
+            source.spec().map_err(|error| error.to_string())?
+        } else {
+            None
+        };
+        let counts = match &spec {
+            Some(spec) => planned_rows(&source.points, spec)?,
+            None => counted(&source.points, |_| Ok(())).map_err(|error| error.to_string())??,
+        };
+        let found = [counts.ok, counts.infeasible, counts.crashed];
+        if let Some(expected) = written.counts.filter(|expected| *expected != found) {
+            return Err(format!(
+                "{found:?} points ran, cannot run and crashed, manifest.json says {expected:?}"
+            ));
+        }
+        let rows = counts.points();
+        Ok(if spec.is_some() {
+            Rows::Planned(rows)
+        } else {
+            Rows::Read(rows)
+        })
+    });
+    checked.unwrap_or_else(Rows::Wrong)
+}
+
+/// Counts the rows of a table that has one for each point of its spec.
+///
+/// # Errors
+/// In words, if it cannot be read or has others.
+fn planned_rows(table: &Path, spec: &Spec) -> Result<Counts, String> {
+    let portion = PointsReader::open(table)
+        .map_err(|error| error.to_string())?
+        .portion();
+    let mut plan = points(spec, portion).map(|point| point.index);
+    let counts = counted(table, |point| match plan.next() {
+        Some(expected) if expected == point => Ok(()),
+        Some(expected) => Err(format!(
+            "the row of point {point} stands where the plan has point {expected}"
+        )),
+        None => Err(format!("point {point} is none of the plan's")),
+    });
+    let counts = counts.map_err(|error| error.to_string())??;
+    match plan.next() {
+        None => Ok(counts),
+        Some(point) => Err(format!("point {point} of the plan has no row")),
+    }
+}
+
+/// Reads every column of a table and counts its rows; `look` is given their points.
+fn counted(
+    table: &Path,
+    mut look: impl FnMut(u64) -> Result<(), String>,
+) -> Result<Result<Counts, String>, ReadError> {
+    let reader = PointsReader::open(table)?;
+    let mut wanted = point_table(reader.kind(), &[]);
+    wanted.extend(reader.metrics());
+    let mut counts = Counts::default();
+    for rows in reader.rows(&wanted)? {
+        let rows = rows?;
+        let (points, kinds) = (rows.points()?, rows.members(&columns::REASON_KIND)?);
+        let statuses = rows.members(&columns::STATUS)?;
+        for row in 0..rows.len() {
+            if let Err(fault) = look(points.get(row)) {
+                return Ok(Err(fault));
+            }
+            counts.add(rows.status(&statuses, row)?, kinds.get(row));
+        }
+    }
+    Ok(Ok(counts))
+}
+
+impl Verification {
+    /// Whether a file or a row is not what was written.
+    pub fn is_damaged(&self) -> bool {
+        matches!(self.rows, Rows::Wrong(_)) || self.files.iter().any(|file| file.fault.is_some())
+    }
+
+    /// Whether the run is sound so far, but not whole.
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
+    /// A line for each fault, then the verdict.
+    pub fn text(&self) -> String {
+        let mut text = Text::default();
+        for file in &self.files {
+            if let Some(fault) = &file.fault {
+                writeln!(text, "{}: {fault}", file.name);
+            }
+        }
+        let (files, folder) = (self.files.len(), &self.folder);
+        let rows = match &self.rows {
+            Rows::None => "no table of points yet".to_owned(),
+            Rows::Planned(rows) => format!("{rows} rows, one for each point of the plan"),
+            Rows::Read(rows) => {
+                format!("{rows} rows, not held against the plan, which is of another catalogue")
+            }
+            Rows::Wrong(fault) => {
+                writeln!(text, "points.parquet: {fault}");
+                "rows that are not those of the plan".to_owned()
+            }
+        };
+        if self.is_damaged() {
+            writeln!(
+                text,
+                "{folder} is damaged; sweep run --resume simulates again what is missing"
+            );
+        } else if let Some(why) = &self.unfinished {
+            writeln!(
+                text,
+                "{folder} is sound so far, and not whole: {why}; {files} files, {rows}"
+            );
+        } else {
+            writeln!(text, "{folder} is sound: {files} files, {rows}");
+        }
+        text.finish()
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> Value {
+        let files = self
+            .files
+            .iter()
+            .map(|file| json!({"file": file.name, "fault": file.fault}));
+        let (rows, fault) = match &self.rows {
+            Rows::None => (None, None),
+            Rows::Planned(rows) | Rows::Read(rows) => (Some(rows), None),
+            Rows::Wrong(fault) => (None, Some(fault)),
+        };
+        json!({
+            "schema": "clustersweep.verify/1",
+            "folder": self.folder,
+            "damaged": self.is_damaged(),
+            "unfinished": self.unfinished,
+            "files": files.collect::<Vec<_>>(),
+            "rows": rows,
+            "rows_fault": fault,
+            "held_against_plan": matches!(self.rows, Rows::Planned(_)),
+        })
+    }
+}

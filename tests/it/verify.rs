@@ -1,0 +1,160 @@
+//! `sweep verify`, and what tells which program wrote a run.
+
+use std::fs;
+
+use crate::desk::{Desk, Ended};
+
+/// Two models on two sizes, with layouts that are given; `nodes` lists the sizes.
+fn spec(nodes: &str) -> String {
+    format!(
+        "name = \"few\"\n[grid]\ngpu = \"h100-sxm\"\nmodel = [\"llama3-8b\", \"llama2-7b\"]\nnodes = {nodes}\n\
+         global_batch = 64\ntp = 8\npp = 1\ncp = 1\nmicro_batch = 1\n"
+    )
+}
+
+/// A desk with a run of 4 points in `run`.
+fn with_run() -> Desk {
+    let desk = Desk::new();
+    desk.write("few.toml", spec("[1, 2]"));
+    desk.sweep(&["run", "few.toml", "--out", "run"])
+        .expect_code(0);
+    desk
+}
+
+fn verified(desk: &Desk, code: i32, said: &[&str]) -> Ended {
+    let ended = desk.sweep(&["verify", "run"]).expect_code(code);
+    for part in said {
+        assert!(ended.stdout.contains(part), "no `{part}`: {}", ended.stdout);
+    }
+    ended
+}
+
+/// Writes a table of points, and its hash into the manifest.
+fn replace_table(desk: &Desk, bytes: &[u8]) {
+    let old = desk.json("run/manifest.json")["files"]["points.parquet"]["blake3"].clone();
+    let new = blake3::hash(bytes).to_hex();
+    let text = String::from_utf8(desk.read("run/manifest.json")).unwrap();
+    let text = text.replace(old.as_str().unwrap(), new.as_str());
+    desk.write("run/manifest.json", text);
+    desk.write("run/points.parquet", bytes);
+}
+
+// Points, scaling table, report and spec, and 2 · 2 points.
+#[test]
+fn a_run_is_sound_until_one_bit_or_file_of_it_is_not() {
+    let desk = with_run();
+    let sound = "run is sound: 4 files, 4 rows, one for each point of the plan";
+    verified(&desk, 0, &[sound]);
+    let json = desk
+        .sweep(&["verify", "run", "--format", "json"])
+        .expect_code(0);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["schema"], "clustersweep.verify/1");
+    assert_eq!(
+        (&json["damaged"], &json["rows"]),
+        (&false.into(), &4.into())
+    );
+    for name in [
+        "points.parquet",
+        "scaling.parquet",
+        "report.html",
+        "spec.toml",
+    ] {
+        let path = format!("run/{name}");
+        let bytes = desk.read(&path);
+        for place in 0..5 {
+            let mut wrong = bytes.clone();
+            wrong[(bytes.len() - 1) * place / 4] ^= 4;
+            desk.write(&path, &wrong);
+            let told = format!("{name}: it has not the hash");
+            verified(&desk, 3, &[&told, "run is damaged"]);
+        }
+        fs::remove_file(desk.path(&path)).unwrap();
+        verified(&desk, 3, &[name]);
+        desk.write(&path, &bytes);
+    }
+    verified(&desk, 0, &[sound]);
+    desk.sweep(&["verify", "few.toml"])
+        .expect_code(3)
+        .expect_stderr(&["is no folder"]);
+}
+
+// The table of a spec with half of the points has sound bytes, and not the rows of the plan: of points 0 to 3 it has 0 and 1.
+#[test]
+fn rows_are_held_against_the_plan() {
+    let desk = with_run();
+    desk.write("half.toml", spec("[1]"));
+    desk.sweep(&["run", "half.toml", "--out", "half"])
+        .expect_code(0);
+    replace_table(&desk, &desk.read("half/points.parquet"));
+    verified(
+        &desk,
+        3,
+        &["points.parquet: point 2 of the plan has no row"],
+    );
+}
+
+// What a kill behind the last part leaves, with and without the bit that is wrong.
+#[test]
+fn a_run_that_was_cut_off_is_sound_so_far() {
+    let desk = with_run();
+    let bytes = desk.read("run/points.parquet");
+    fs::create_dir(desk.path("run/parts")).unwrap();
+    let part = format!("run/parts/00000000-{}.parquet", blake3::hash(&bytes));
+    desk.write(&part, &bytes);
+    verified(&desk, 1, &["sound so far, and not whole: another run"]);
+    for name in [
+        "points.parquet",
+        "scaling.parquet",
+        "report.html",
+        "manifest.json",
+    ] {
+        fs::remove_file(desk.path(&format!("run/{name}"))).unwrap();
+    }
+    verified(
+        &desk,
+        1,
+        &["sound so far, and not whole: it has no manifest.json yet"],
+    );
+    let mut wrong = bytes;
+    wrong[100] ^= 1;
+    desk.write(&part, wrong);
+    verified(&desk, 3, &["it has not the hash that its name states"]);
+    fs::remove_dir_all(desk.path("run/parts")).unwrap();
+    verified(&desk, 3, &["manifest.json"]);
+}
+
+// The table says that another build wrote it, with the version of this one.
+#[test]
+fn two_builds_of_one_version_are_told_apart() {
+    let desk = with_run();
+    let manifest = desk.json("run/manifest.json");
+    let build = manifest["build"].as_str().unwrap().to_owned();
+    assert!(build.len() == 16 && build.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    let revision = manifest["revision"].as_str().unwrap();
+    let version = desk.sweep(&["--version"]).expect_code(0).stdout;
+    assert!(
+        version.contains(&format!("(revision {revision}, build {build})")),
+        "{version}"
+    );
+    assert_eq!(manifest["command"][1], "run");
+
+    let other = "0123456789abcdef";
+    let table = desk.read("run/points.parquet");
+    let places: Vec<usize> = (0..table.len() - 16)
+        .filter(|at| table[*at..].starts_with(build.as_bytes()))
+        .collect();
+    assert!(!places.is_empty(), "the metadata name the build");
+    let mut changed = table.clone();
+    for at in places {
+        changed[at..at + 16].copy_from_slice(other.as_bytes());
+    }
+    replace_table(&desk, &changed);
+    desk.sweep(&["run", "few.toml", "--out", "run", "--resume"])
+        .expect_code(2)
+        .expect_stderr(&["the build of the program was 0123456789ab, this is"]);
+    assert!(
+        desk.read("run/points.parquet") == changed,
+        "nothing is touched"
+    );
+}
