@@ -15,9 +15,9 @@ use crate::record::{
 };
 use crate::report::text::{Table, Text};
 use crate::runner::{Planned, play_point};
-use crate::simulation::Scratch;
+use crate::simulation::{LayerLaunches, Scratch, layer_launches};
 use crate::spec::{Axis, Overrides, Portion, Spec, StudyKind};
-use crate::units::Bytes;
+use crate::units::{Bytes, SimDuration};
 use crate::validation::Confidence;
 use crate::whatif::{Answer, Baseline, Change, Effect, elasticities, neighbours};
 
@@ -80,8 +80,13 @@ impl<'a> PointReport<'a> {
             (Some(training), Some(step)) => elasticities(training, step, &mut Scratch::default()),
             _ => Vec::new(),
         };
+        let launches = match (self.record.training(), self.record.step()) {
+            (Some(training), Some(step)) => layer_launches(training, &step.layout),
+            _ => Vec::new(),
+        };
         Ok(Explanation {
             point: self,
+            launches,
             gains,
             sensitivities,
             was_asked: !what_if.is_empty(),
@@ -93,6 +98,7 @@ impl<'a> PointReport<'a> {
 #[derive(Clone, Debug)]
 pub struct Explanation<'a> {
     point: PointReport<'a>,
+    launches: Vec<LayerLaunches>,
     gains: Vec<Effect>,
     sensitivities: Vec<Elasticity>,
     /// Whether only some changes were asked for.
@@ -106,6 +112,7 @@ impl Explanation<'_> {
         let mut text = Text::default();
         if !self.was_asked {
             push_point(&mut text, record, self.point.spec);
+            push_launches(&mut text, &self.launches);
             push_sensitivities(&mut text, &self.sensitivities);
         }
         push_gains(&mut text, &self.gains);
@@ -123,6 +130,7 @@ impl Explanation<'_> {
         value["prices_basis"] = json!(PRICES);
         value["unmeasured"] = json!(unmeasured(record));
         value["elasticities"] = json!(self.sensitivities);
+        value["host"] = json!(self.launches.iter().map(launches_json).collect_vec());
         value["confidence"] = trust::json(trust::of(record).as_ref());
         value
     }
@@ -162,6 +170,40 @@ fn gains(spec: &Spec, record: &Record, asked: &[String]) -> Result<Vec<Effect>, 
             Ok(baseline.ask((spec, point), change, &mut scratch)?)
         })
         .collect()
+}
+
+/// Calls of the host in each kind of layer, and what they cost.
+fn push_launches(text: &mut Text, launches: &[LayerLaunches]) {
+    if launches.is_empty() {
+        return;
+    }
+    writeln!(text, "\nhost: calls of each layer and microbatch");
+    let mut table = Table::new(&["", ">", ">", ">", ">", ">"]);
+    let head = ["", "layers", "forward", "time", "backward", "time"];
+    table.row(head.map(str::to_owned));
+    for it in launches {
+        let time = |time: SimDuration| format!("{:.0} µs", time.as_secs_f64() * 1e6);
+        table.row([
+            format!("  {}", it.layer),
+            it.layers.to_string(),
+            it.calls[0].to_string(),
+            time(it.time[0]),
+            it.calls[1].to_string(),
+            time(it.time[1]),
+        ]);
+    }
+    write!(text, "{}", table.render());
+}
+
+fn launches_json(it: &LayerLaunches) -> Value {
+    json!({
+        "layer": it.layer,
+        "layers": it.layers,
+        "forward_calls": it.calls[0],
+        "forward_host_s": it.time[0].as_secs_f64(),
+        "backward_calls": it.calls[1],
+        "backward_host_s": it.time[1].as_secs_f64(),
+    })
 }
 
 /// The sensitivities of the step time, largest first.

@@ -59,6 +59,8 @@ data_table! {
         nic_bandwidth: Bandwidth,
         /// Power usage effectiveness of its building: energy of the whole over that of the machines; default: 1.
         pue: f64 [ValueKind::Ratio] = 1.0,
+        /// Speed of one thread of its CPUs, relative to the x86 servers on which a stack's host times are stated; default: 1.
+        host_speed: f64 [ValueKind::Fraction] = 1.0,
         /// Network inside a domain.
         scale_up: ScaleUp,
         /// Network between domains.

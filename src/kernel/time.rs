@@ -38,8 +38,6 @@ pub(crate) struct KernelTime {
     pub busy: SimDuration,
     /// Kernels that run.
     pub kernels: u32,
-    /// Calls in which the host launches them.
-    pub calls: u32,
     /// Work done.
     pub flops: Flops,
 }
@@ -84,27 +82,10 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
         Operator::Cast { elements } => context.cast(elements),
         Operator::Comm { .. } => (0.0, 0),
     };
-    let calls = calls(operator, kernels);
     KernelTime {
         busy: SimDuration::from_secs_f64(seconds),
         kernels,
-        calls,
         flops: operator.flops(),
-    }
-}
-
-/// Calls in which the host launches the kernels of an operator: one launches a product of each expert
-/// (`general_grouped_gemm` of Transformer Engine, transformer_engine/pytorch/module/grouped_linear.py).
-const fn calls(operator: &Operator, kernels: u32) -> u32 {
-    match operator {
-        Operator::GroupedGemm { .. } => 1,
-        Operator::Gemm { .. }
-        | Operator::Conv { .. }
-        | Operator::Attention { .. }
-        | Operator::Scan { .. }
-        | Operator::Memory { .. }
-        | Operator::Cast { .. }
-        | Operator::Comm { .. } => kernels,
     }
 }
 
@@ -119,8 +100,6 @@ pub(crate) struct LeastTime {
     pub growing: f64,
     /// Kernels that run.
     pub kernels: u32,
-    /// Calls in which the host launches them, at least.
-    pub calls: u32,
 }
 
 /// Least time of one operator; a communication takes none here.
@@ -177,12 +156,10 @@ pub(crate) fn least_time(operator: &Operator, context: &KernelContext) -> LeastT
         }
         Operator::Comm { .. } => (0.0, 0.0, 0),
     };
-    let calls = calls(operator, kernels);
     LeastTime {
         launched,
         growing,
         kernels,
-        calls,
     }
 }
 
@@ -468,7 +445,7 @@ mod tests {
         let eight = 8.0 * one.busy.as_secs_f64();
         assert!((all.busy.as_secs_f64() - eight).abs() < 1e-9);
         // Eight kernels, launched by one call.
-        assert_eq!((all.kernels, all.calls), (8, 1));
+        assert_eq!(all.kernels, 8);
     }
 
     // Delayed scaling reads 2 bytes and writes 1 + 1: 4 · 200·10⁶ bytes are 1 ms, and one floor.

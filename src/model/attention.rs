@@ -18,13 +18,14 @@ pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
     let gates = if network.attention_gate { heads } else { 0 };
     layer.keep_normed_input(share.norm_tokens * share.hidden);
     layer.module(Module::QkvProjection, |layer| {
-        layer.linear(Linear {
+        let projection = Linear {
             tokens: share.tokens,
             outputs: (heads + gates + 2 * kv_heads) * dim,
             inputs: share.hidden,
             bias: network.biases || network.qkv_biases,
             low_precision: true,
-        });
+        };
+        layer.linear_of(projection, 3);
         gather_again(layer, share, Gathered::of(share.hidden));
         if network.qk_norm {
             let parameters = 2 * network.norm_parameters(network.head_dim);
@@ -377,6 +378,12 @@ fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
         score.product(q, v, kv),
         [score.product(kv, v, q), score.product(q, kv, v)],
     );
+    // An empty output for the scores and the contexts put together, whose gradient is copied; the gradients of query, key
+    // and value put together (Megatron-LM 2.5 megatron/model/transformer.py ParallelAttention.forward).
+    layer.operators(Passes {
+        forward: (0, 2),
+        backward: (0, 2),
+    });
     layer.transient(2 * bytes);
 }
 

@@ -49,6 +49,10 @@ fn token_embedding(share: &Share) -> LoweredLayer {
             overlappable: false,
         });
     }
+    layer.operators(Passes {
+        forward: (0, BATCH_OPERATORS),
+        backward: (0, 0),
+    });
     let local = share.residual_bytes();
     if network.learned_positions > 0 {
         layer.parameters(u64::from(network.learned_positions) * share.hidden);
@@ -82,6 +86,14 @@ fn token_embedding(share: &Share) -> LoweredLayer {
     }
     layer.finish()
 }
+
+/// Operators that make a microbatch: sizes and tokens sent to the GPU and between ranks, tokens and labels cut, positions,
+/// masks of loss and attention (Megatron-LM 2.5 pretrain_gpt.py get_batch, megatron/mpu/data.py broadcast_data,
+/// megatron/utils.py get_ltor_masks_and_position_ids).
+const BATCH_OPERATORS: u32 = 20;
+/// Operators from the loss of each token to the one that is reported: cast, mask, sum and mean, copy, mean over ranks,
+/// division by the microbatches (Megatron-LM 2.5 pretrain_gpt.py loss_func).
+const LOSS_OPERATORS: u32 = 10;
 
 /// Distances that T5's attention tells apart, of each head and stack (arXiv 1910.10683 §2.1).
 pub(super) const RELATIVE_POSITIONS: u64 = 32;
@@ -121,6 +133,10 @@ fn token_head(share: &Share) -> LoweredLayer {
         layer.parameters(share.part(u64::from(network.vocab)) * share.hidden);
     }
     logits(&mut layer, share);
+    layer.operators(Passes {
+        forward: (0, LOSS_OPERATORS),
+        backward: (0, LOSS_OPERATORS / 2),
+    });
     layer.finish()
 }
 
@@ -196,7 +212,7 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
         (((element + 12) * count, 3), ((element + 16) * count, 3))
     };
     let of_chunks = |(bytes, kernels): (u64, u32)| (bytes, kernels * chunks as u32);
-    layer.memory(Passes {
+    layer.operators(Passes {
         forward: of_chunks(forward),
         backward: of_chunks(backward),
     });

@@ -13,6 +13,8 @@ impl Fusion {
         gated_activation: true,
         norm: true,
         grouped_attention: true,
+        projections: true,
+        stacked_experts: false,
     };
 }
 
@@ -39,5 +41,9 @@ data_table! {
         norm: bool = true,
         /// Whether the attention kernel reads shared keys and values without a copy per query head; default: true.
         grouped_attention: bool = true,
+        /// Whether query, key and value are one product, and the two inputs of a gated activation; default: true.
+        projections: bool = true,
+        /// Whether the matrices of a rank's experts are one parameter tensor; default: false.
+        stacked_experts: bool = false,
     }
 }

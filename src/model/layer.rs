@@ -1,7 +1,10 @@
 //! A layer while it is being lowered.
 
+mod adapter;
+
+use crate::model::calls::{Calls, LayerCalls, PassCalls};
 use crate::model::lowered::{Kept, LoweredLayer, Shard, ShardParameters};
-use crate::model::{CommGroup, CommOp, Module, Modules, Operator};
+use crate::model::{CommGroup, CommOp, Fusion, Module, Modules, Operator};
 use crate::units::{Bytes, Flops};
 
 /// A matrix product with weights: `tokens × inputs` by `inputs × outputs`.
@@ -39,6 +42,14 @@ pub(super) struct Exchange {
     pub(super) overlappable: bool,
 }
 
+/// Pass that a call of the host belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    BackwardInput,
+    BackwardWeight,
+}
+
 /// Collects the operators of one layer in forward order; `finish` reverses the backward lists.
 pub(super) struct LayerBuilder {
     name: &'static str,
@@ -49,6 +60,10 @@ pub(super) struct LayerBuilder {
     /// Modules that selective recomputation repeats, and how many of them are being lowered.
     repeated: Modules,
     inside: u32,
+    fusion: Fusion,
+    /// Whether routing decides the sizes of what is added now.
+    is_routed: bool,
+    calls: LayerCalls,
     forward: Vec<Operator>,
     backward_input: Vec<Operator>,
     backward_weight: Vec<Operator>,
@@ -79,6 +94,9 @@ impl LayerBuilder {
             lora_rank: u64::from(shard.lora_rank),
             repeated: shard.recomputed,
             inside: 0,
+            fusion: shard.fusion,
+            is_routed: false,
+            calls: LayerCalls::default(),
             forward: Vec::with_capacity(24),
             backward_input: Vec::with_capacity(32),
             backward_weight: Vec::with_capacity(12),
@@ -111,11 +129,65 @@ impl LayerBuilder {
         self.inside -= repeated;
     }
 
+    /// Runs `body` as work whose sizes routing decides.
+    pub(super) fn routed(&mut self, body: impl FnOnce(&mut Self)) {
+        self.is_routed = true;
+        body(self);
+        self.is_routed = false;
+    }
+
     fn push_forward(&mut self, operator: Operator) {
         if self.inside > 0 {
             self.selective.push(operator.clone());
         }
         self.forward.push(operator);
+    }
+
+    /// Counts calls of the host.
+    fn call(&mut self, direction: Direction, calls: Calls) {
+        let is_routed = self.is_routed;
+        let add = |pass: &mut PassCalls| {
+            if is_routed {
+                pass.routed += calls;
+            } else {
+                pass.fixed += calls;
+            }
+        };
+        match direction {
+            Direction::Forward => {
+                add(&mut self.calls.forward);
+                if self.inside > 0 {
+                    add(&mut self.calls.selective);
+                }
+            }
+            Direction::BackwardInput => add(&mut self.calls.backward_input),
+            Direction::BackwardWeight => add(&mut self.calls.backward_weight),
+        }
+    }
+
+    /// Counts the calls of so many linear layers: a module's forward and backward call, of which the latter has the
+    /// weights' gradient computed by a second product, and adds it to earlier ones where that is not done by the
+    /// product.
+    fn call_modules(&mut self, count: u32, casting: bool, experts: u32) {
+        let module = Calls {
+            experts,
+            ..Calls::modules(count, casting)
+        };
+        self.call(Direction::Forward, module);
+        self.call(Direction::BackwardInput, module);
+        if self.is_frozen() {
+            return;
+        }
+        let products = if self.fusion.gradient_accumulation {
+            1
+        } else {
+            2
+        };
+        let gradients = Calls {
+            experts,
+            ..Calls::operators(products * count)
+        };
+        self.call(Direction::BackwardWeight, gradients);
     }
 
     /// A forward operator and its counterparts, the backward ones in order of execution.
@@ -124,16 +196,34 @@ impl LayerBuilder {
         forward: Operator,
         backward: impl IntoIterator<Item = Operator>,
     ) {
+        self.call(Direction::Forward, Calls::of(&forward));
         self.push_forward(forward);
         let start = self.backward_input.len();
         self.backward_input.extend(backward);
+        for at in start..self.backward_input.len() {
+            let calls = Calls::of(&self.backward_input[at]);
+            self.call(Direction::BackwardInput, calls);
+        }
         self.backward_input[start..].reverse();
     }
 
     /// A linear layer whose weights every rank of the data-parallel group holds.
     pub(super) fn linear(&mut self, linear: Linear) {
-        self.parameters(linear.parameters());
+        self.linear_of(linear, 1);
+    }
+
+    /// A linear layer that is so many of their own where projections are not fused.
+    pub(super) fn linear_of(&mut self, linear: Linear, parts: u32) {
+        self.count(linear.parameters());
         self.product(linear);
+        let parts = if self.fusion.projections { 1 } else { parts };
+        self.tensors(u64::from(parts) * linear.tensors());
+        if parts > 1 {
+            let casting = linear.low_precision && self.low_precision;
+            self.call_modules(parts - 1, casting, 0);
+            // Their gradients of the one input are summed up.
+            self.call(Direction::BackwardInput, Calls::operators(parts - 1));
+        }
         // The router, and what runs once per sample, have no adapter.
         if self.is_frozen() && linear.low_precision {
             self.adapter(linear);
@@ -143,69 +233,6 @@ impl LayerBuilder {
     /// Whether the weights of the network itself are not trained.
     fn is_frozen(&self) -> bool {
         self.lora_rank > 0
-    }
-
-    /// Two narrow products beside a frozen linear layer, and the sum of both outputs (arXiv 2106.09685); they run in 16
-    /// bits, and keep what lies between them.
-    fn adapter(&mut self, beside: Linear) {
-        let Linear {
-            tokens,
-            outputs,
-            inputs,
-            ..
-        } = beside;
-        let rank = self.lora_rank;
-        let gemm = |m, n, k| Operator::Gemm {
-            batch: 1,
-            m,
-            n,
-            k,
-            low_precision: false,
-        };
-        self.push_forward(gemm(tokens, rank, inputs));
-        self.push_forward(gemm(tokens, outputs, rank));
-        let sum = 3 * tokens * outputs * self.element_bytes;
-        self.push_forward(memory(sum, 1));
-        // Lists are turned around in the end: the gradient of the input is the sum of two.
-        let gradients = 3 * tokens * inputs * self.element_bytes;
-        self.backward_input.push(memory(gradients, 1));
-        self.backward_input.push(gemm(tokens, inputs, rank));
-        self.backward_input.push(gemm(tokens, rank, outputs));
-        self.backward_weight.push(gemm(rank, inputs, tokens));
-        self.backward_weight.push(gemm(outputs, rank, tokens));
-        self.parameters.dense += rank * (inputs + outputs);
-        self.keep(tokens * rank * self.element_bytes);
-        self.model_flops += 2.0 * (tokens * rank) as f64 * (inputs + outputs) as f64;
-    }
-
-    /// Adapters of each expert.
-    fn expert_adapters(&mut self, experts: u64, beside: Linear) {
-        let Linear {
-            tokens,
-            outputs,
-            inputs,
-            ..
-        } = beside;
-        let rank = self.lora_rank;
-        let grouped = |m, n, k| Operator::GroupedGemm {
-            groups: experts,
-            m,
-            n,
-            k,
-        };
-        let rows = experts * tokens;
-        self.push_forward(grouped(tokens, rank, inputs));
-        self.push_forward(grouped(tokens, outputs, rank));
-        self.push_forward(memory(3 * rows * outputs * self.element_bytes, 1));
-        self.backward_input
-            .push(memory(3 * rows * inputs * self.element_bytes, 1));
-        self.backward_input.push(grouped(tokens, inputs, rank));
-        self.backward_input.push(grouped(tokens, rank, outputs));
-        self.backward_weight.push(grouped(rank, inputs, tokens));
-        self.backward_weight.push(grouped(outputs, rank, tokens));
-        self.parameters.expert += experts * rank * (inputs + outputs);
-        self.keep(rows * rank * self.element_bytes);
-        self.model_flops += 2.0 * (rows * rank) as f64 * (inputs + outputs) as f64;
     }
 
     /// A product with weights that another layer counts (tied embeddings).
@@ -218,6 +245,7 @@ impl LayerBuilder {
             low_precision,
         } = linear;
         let low_precision = low_precision && self.low_precision;
+        self.call_modules(1, low_precision, 0);
         self.product_outputs += tokens * outputs * self.element_bytes;
         self.has_weights(inputs, outputs);
         let gemm = |m, n, k| Operator::Gemm {
@@ -247,8 +275,7 @@ impl LayerBuilder {
         }
         self.backward_weight.push(gemm(outputs, inputs, tokens));
         if bias {
-            self.backward_weight
-                .push(memory(tokens * outputs * self.element_bytes, 1));
+            self.weight_memory(tokens * outputs * self.element_bytes, 1);
         }
     }
 
@@ -273,6 +300,7 @@ impl LayerBuilder {
                 elements: experts * tokens * inputs,
             });
         }
+        self.call_modules(1, self.low_precision, experts as u32);
         self.push_forward(grouped(tokens, outputs, inputs));
         self.backward_input.push(grouped(tokens, inputs, outputs));
         if self.low_precision {
@@ -293,8 +321,10 @@ impl LayerBuilder {
         self.backward_weight.push(grouped(outputs, inputs, tokens));
         if bias {
             let bytes = experts * tokens * outputs * self.element_bytes;
-            self.backward_weight.push(memory(bytes, 1));
+            self.weight_memory(bytes, 1);
         }
+        let stacks = self.expert_stacks(experts);
+        self.tensors(stacks * linear.tensors());
     }
 
     fn has_weights(&mut self, inputs: u64, outputs: u64) {
@@ -306,8 +336,28 @@ impl LayerBuilder {
         }
     }
 
-    /// Memory-bound work.
+    /// Memory-bound work: where kernels are fused a function around each, whose gradient takes one call.
     pub(super) fn memory(&mut self, passes: Passes) {
+        let (forward, backward) = (passes.forward.1, passes.backward.1);
+        if self.fusion.elementwise && forward > 0 {
+            self.call(Direction::Forward, Calls::functions(forward));
+            let gradients = Calls::functions(forward.min(backward));
+            self.call(Direction::BackwardInput, gradients);
+            self.kernels(passes);
+        } else {
+            self.operators(passes);
+        }
+    }
+
+    /// Memory-bound work of an operator for each kernel.
+    pub(super) fn operators(&mut self, passes: Passes) {
+        let (forward, backward) = (passes.forward.1, passes.backward.1);
+        self.call(Direction::Forward, Calls::operators(forward));
+        self.call(Direction::BackwardInput, Calls::operators(backward));
+        self.kernels(passes);
+    }
+
+    fn kernels(&mut self, passes: Passes) {
         let Passes { forward, backward } = passes;
         if forward.1 > 0 {
             self.push_forward(memory(forward.0, forward.1));
@@ -322,15 +372,13 @@ impl LayerBuilder {
         if self.is_frozen() {
             return;
         }
+        self.call(Direction::BackwardWeight, Calls::of(&operator));
         self.backward_weight.push(operator);
     }
 
     /// Memory-bound work on gradients of weights.
     pub(super) fn weight_memory(&mut self, bytes: u64, kernels: u32) {
-        if self.is_frozen() {
-            return;
-        }
-        self.backward_weight.push(memory(bytes, kernels));
+        self.weight_operator(memory(bytes, kernels));
     }
 
     /// A communication.
@@ -367,8 +415,30 @@ impl LayerBuilder {
         self.parameters.partial += count;
     }
 
-    /// Parameters that take no product: norms, biases, tables.
+    /// A tensor of parameters that take no product: norms, tables.
     pub(super) fn parameters(&mut self, count: u64) {
+        self.count(count);
+        self.tensors(1);
+    }
+
+    /// Tensors of the network itself, which are trained unless it is frozen.
+    fn tensors(&mut self, count: u64) {
+        if !self.is_frozen() {
+            self.parameters.tensors += count;
+        }
+    }
+
+    /// Tensors that hold a matrix of so many experts.
+    fn expert_stacks(&self, experts: u64) -> u64 {
+        if self.fusion.stacked_experts {
+            1
+        } else {
+            experts
+        }
+    }
+
+    /// Parameters of the network itself that every rank of the data-parallel group holds.
+    fn count(&mut self, count: u64) {
         self.parameters.dense += count;
         if self.is_frozen() {
             self.parameters.frozen_dense += count;
@@ -416,6 +486,9 @@ impl LayerBuilder {
 
     /// The finished layer.
     pub(super) fn finish(mut self) -> LoweredLayer {
+        // Autograd hands each tensor's gradient over by itself.
+        let tensors = self.parameters.tensors as u32;
+        self.call(Direction::BackwardWeight, Calls::operators(tensors));
         self.backward_input.reverse();
         self.backward_weight.reverse();
         LoweredLayer {
@@ -424,6 +497,7 @@ impl LayerBuilder {
             backward_input: self.backward_input,
             backward_weight: self.backward_weight,
             selective: self.selective,
+            calls: self.calls,
             parameters: self.parameters,
             kept: Kept {
                 none: Bytes::new(self.kept),
@@ -442,6 +516,11 @@ impl LayerBuilder {
 }
 
 impl Linear {
+    /// Tensors of its parameters.
+    fn tensors(self) -> u64 {
+        1 + u64::from(self.bias)
+    }
+
     /// Weights and biases of this rank.
     pub(super) fn parameters(self) -> u64 {
         self.inputs * self.outputs + if self.bias { self.outputs } else { 0 }

@@ -174,6 +174,8 @@ mod tests {
                 gated_activation: true,
                 norm: true,
                 grouped_attention: true,
+                projections: true,
+                stacked_experts: false,
             },
             logit_bytes: LogitBytes {
                 kept: 10,

@@ -1,6 +1,7 @@
 //! Operators, parameters and activations of a model on one rank.
 
 use crate::closed_set;
+use crate::model::calls::LayerCalls;
 use crate::model::{ExpertDispatch, ExpertImbalance, Fusion, Modules, Operator};
 use crate::units::{Bytes, Flops};
 
@@ -143,6 +144,8 @@ pub(crate) struct LoweredLayer {
     pub backward_weight: Vec<Operator>,
     /// Forward operators that selective recomputation repeats before the backward pass.
     pub selective: Vec<Operator>,
+    /// Calls by which the host launches all of them.
+    pub calls: LayerCalls,
     /// Parameters that this rank holds when nothing is sharded over data parallelism.
     pub parameters: ShardParameters,
     /// Activations.
@@ -170,6 +173,8 @@ pub(crate) struct ShardParameters {
     pub frozen_dense: u64,
     /// Of those of experts, those that are not trained.
     pub frozen_expert: u64,
+    /// Tensors that hold all that are trained.
+    pub tensors: u64,
 }
 
 impl ShardParameters {
@@ -181,6 +186,7 @@ impl ShardParameters {
             partial: self.partial,
             frozen_dense: 0,
             frozen_expert: 0,
+            tensors: self.tensors,
         }
     }
 }

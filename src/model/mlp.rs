@@ -18,7 +18,7 @@ pub(super) fn mlp(layer: &mut LayerBuilder, share: &Share, width: u64) {
         low_precision: true,
     };
     layer.module(Module::MlpIn, |layer| {
-        layer.linear(linear(gates * width, share.hidden));
+        layer.linear_of(linear(gates * width, share.hidden), gates as u32);
         gather_again(layer, share, Gathered::of(share.hidden));
         keep_activation_input(layer, share, share.tokens * width);
         activation(layer, share, share.tokens * width);

@@ -3,6 +3,7 @@
 mod architecture;
 mod attention;
 mod block;
+mod calls;
 mod cnn;
 mod dispatch;
 mod encoder_decoder;
@@ -31,6 +32,7 @@ pub use architecture::Model;
 pub(crate) use architecture::{
     Architecture, AttentionKind, Cnn, Ends, Family, Mixture, Mla, Mlp, Norm, Transformer,
 };
+pub(crate) use calls::{Calls, PassCalls};
 pub use dispatch::{ExpertDispatch, ExpertImbalance};
 pub(crate) use dispatch::{TokenLibrary, places_met};
 pub(crate) use encoder_decoder::EncoderDecoder;

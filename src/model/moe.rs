@@ -54,11 +54,13 @@ fn whole(layer: &mut LayerBuilder, share: &Share, moe: &Mixture) {
     if width != share.hidden {
         latent(layer, share, &routed, Direction::Dispatch);
     }
-    permute(layer, share, &routed, Direction::Dispatch);
-    exchange_tokens(layer, share, &routed, Direction::Dispatch);
-    experts(layer, share, moe, &routed);
-    exchange_tokens(layer, share, &routed, Direction::Combine);
-    permute(layer, share, &routed, Direction::Combine);
+    layer.routed(|layer| {
+        permute(layer, share, &routed, Direction::Dispatch);
+        exchange_tokens(layer, share, &routed, Direction::Dispatch);
+        experts(layer, share, moe, &routed);
+        exchange_tokens(layer, share, &routed, Direction::Combine);
+        permute(layer, share, &routed, Direction::Combine);
+    });
     if width != share.hidden {
         latent(layer, share, &routed, Direction::Combine);
     }
@@ -139,7 +141,7 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, tokens: u64) {
         Some(TokenLibrary::DeepEp | TokenLibrary::HybridEp) => (6, 3),
         None => (20, 16),
     };
-    layer.memory(Passes {
+    layer.operators(Passes {
         forward: (4 * scores, forward),
         backward: (4 * scores, backward),
     });
@@ -151,14 +153,16 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, tokens: u64) {
 /// as well (NVIDIA/Megatron-LM megatron/core/transformer/moe/token_dispatcher.py).
 fn permute(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: Direction) {
     let bytes = routed.permuted(share, direction) * layer.element_bytes();
-    let (forward, backward) = match share.shard.expert_dispatch.token_library() {
-        Some(TokenLibrary::DeepEp | TokenLibrary::HybridEp) => (2, 2),
-        None => (10, 6),
-    };
     layer.memory(Passes {
-        forward: (bytes, forward),
-        backward: (bytes, backward),
+        forward: (bytes, 2),
+        backward: (bytes, 2),
     });
+    if share.shard.expert_dispatch.token_library().is_none() {
+        layer.operators(Passes {
+            forward: (0, 8),
+            backward: (0, 4),
+        });
+    }
 }
 
 impl Routed {

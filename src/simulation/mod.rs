@@ -29,7 +29,7 @@ pub use scenario::{
 };
 pub use scratch::Scratch;
 pub use training::simulate_training;
-pub(crate) use training::{checkpoint_size, stage_memory};
+pub(crate) use training::{LayerLaunches, checkpoint_size, layer_launches, stage_memory};
 
 /// Simulates one scenario. It does no I/O and cannot fail: that a point cannot run is an outcome.
 ///

@@ -8,7 +8,7 @@ use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
 use crate::model::{CpExchange, ExpertDispatch, ExpertImbalance, Model};
 use crate::simulation::{Counterfactual, Layout, StepPart};
-use crate::stack::{Host, Overlap, PipelineSchedule, RecipeChange, Recompute, Stack, ZeroStage};
+use crate::stack::{Overlap, PipelineSchedule, RecipeChange, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
 /// Resolved point.
@@ -106,15 +106,6 @@ impl TrainingScenario {
             pipeline: asked.overlap_pp.unwrap_or(usual.pipeline && layout.vpp > 1),
             bucket: asked.bucket.unwrap_or(usual.bucket),
             ..*usual
-        }
-    }
-
-    /// Costs of the host, none where a counterfactual leaves them out.
-    pub(crate) fn host(&self) -> Host {
-        if self.run.leaves_out(StepPart::Overhead) {
-            self.stack.host.free()
-        } else {
-            self.stack.host
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::model::{CpExchange, ExpertDispatch, Family, Model, Module};
 use crate::simulation::RunSettings;
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
-use crate::stack::{Loss, Offload, Optimizer, PipelineSchedule, Recompute};
+use crate::stack::{CudaGraphs, Loss, Offload, Optimizer, PipelineSchedule, Recompute};
 
 use AxisDefault::{
     Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OfNode, OneOf, Required,
@@ -326,6 +326,9 @@ axes! {
     /// Attention kernel; auto is the best that GPU and stack have.
     Attention = "attention", Workload, TRAINING, "", Closed(AttentionKernel::NAMES), Auto("auto"),
         r#"["unfused", "flash2"]"#;
+    /// What CUDA graphs replay, so that the host does not launch it kernel by kernel; auto is as the stack does.
+    CudaGraphs = "cuda_graphs", Workload, TRAINING, "", Closed(CudaGraphs::NAMES), Auto("as the stack does"),
+        r#"["none", "layer"]"#;
     /// Software generation: what is fused, what overlaps, what waits.
     Stack = "stack", Workload, TRAINING, "", Catalog(Kind::Stacks), Name("current"),
         r#"["megatron-2021", "current"]"#;

@@ -123,6 +123,7 @@ fn recipes(point: &GridPoint) -> RecipeChange {
         loss: named(point, Axis::Loss),
         optimizer: named(point, Axis::Optimizer),
         offload: named(point, Axis::Offload),
+        cuda_graphs: named(point, Axis::CudaGraphs),
     }
 }
 

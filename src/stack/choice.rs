@@ -204,6 +204,30 @@ closed_set! {
 }
 
 closed_set! {
+    /// What CUDA graphs replay, so that the host does not call for its kernels one by one.
+    pub enum CudaGraphs: "scope of CUDA graphs" {
+        /// Nothing.
+        None = "none",
+        /// Each layer's forward and each layer's backward pass, without what routing decides the sizes of.
+        Layer = "layer",
+        /// The whole step.
+        Step = "step",
+    }
+}
+
+closed_set! {
+    /// Parameter tensors that the host goes through in an optimizer's step.
+    pub(crate) enum StepTensors: "tensors of an optimizer's step" {
+        /// Every tensor of the rank, whole or in part.
+        Each = "each",
+        /// As many as its part of a sharded optimizer holds.
+        Sharded = "sharded",
+        /// One flat tensor.
+        Flat = "flat",
+    }
+}
+
+closed_set! {
     /// How 8-bit tensors get their scale.
     pub(crate) enum LowPrecisionRecipe: "low-precision recipe" {
         /// From earlier steps: one pass to cast and transpose.

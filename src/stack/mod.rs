@@ -6,11 +6,11 @@
 pub(crate) mod choice;
 mod recipes;
 
+pub use choice::{CudaGraphs, Loss, Offload, Optimizer, PipelineSchedule, Recompute, ZeroStage};
 pub(crate) use choice::{
     EncoderHead, GradientPrecision, LossMemory, LowPrecisionRecipe, ModelGroup, SelectiveRecompute,
-    ShardedGradients, Sharding,
+    ShardedGradients, Sharding, StepTensors,
 };
-pub use choice::{Loss, Offload, Optimizer, PipelineSchedule, Recompute, ZeroStage};
 pub(crate) use recipes::RecipeChange;
 
 use std::cmp::Reverse;
@@ -93,6 +93,9 @@ data_table! {
         /// Bytes of optimizer state per parameter: 12 for fp32 master weights and two fp32 moments; 8 without
         /// master weights; 4 with moments in 16 bits.
         optimizer_bytes: f64,
+        /// Bytes that an optimizer's step moves per parameter of the rank's part beside what its kernels, the norm and the
+        /// zeroing do: copies between formats, unscaling, clipping; default: 0.
+        step_copies: f64 = 0.0,
         /// Whether parameters are gathered in 8 bits when the products run in 8 or 4 bits.
         fp8_parameters: bool,
         /// Whether attention and MLP drop out activations.
@@ -148,6 +151,8 @@ data_table! {
         expert_dispatch: Vec<ExpertDispatch> = ExpertDispatch::ALL.to_vec(),
         /// Whether exchanges with experts may run behind the compute of another microbatch; default: true.
         overlap_ep: bool = true,
+        /// What CUDA graphs may replay; default: all.
+        cuda_graphs: Vec<CudaGraphs> = CudaGraphs::ALL.to_vec(),
     }
 }
 
@@ -165,6 +170,7 @@ impl Offers {
             experts_without_sequence_parallel: true,
             expert_dispatch: ExpertDispatch::ALL.to_vec(),
             overlap_ep: true,
+            cuda_graphs: CudaGraphs::ALL.to_vec(),
         }
     }
 
@@ -234,17 +240,38 @@ pub(crate) fn slowdown(taken: u32, sms: u32) -> f64 {
 }
 
 data_table! {
-    /// Cost of the host.
+    /// Times of the host's calls, on a server with x86 CPUs.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub(crate) struct Host {
-        /// Time to issue one kernel.
-        dispatch: SimDuration,
+        /// Call of an operator, which launches one kernel.
+        operator: SimDuration,
+        /// Call of a function around a fused kernel: norm, activation, dropout with the residual addition; default:
+        /// operator.
+        function: SimDuration = operator,
+        /// Call of a module: a linear layer, attention, the products of a group of experts.
+        module: SimDuration,
+        /// Whether calls of modules, functions and experts take longer on a slower CPU; default: true.
+        modules_by_cpu: bool = true,
+        /// What each expert adds to the call of its group's products; default: 0.
+        expert: SimDuration = SimDuration::ZERO,
+        /// Calls of an optimizer's step for one parameter tensor.
+        tensor: SimDuration,
+        /// The same for a tensor that ZeRO-3 shards on its own; default: tensor.
+        sharded_tensor: SimDuration = tensor,
+        /// Parameter tensors that the optimizer's step goes through.
+        step_tensors: StepTensors,
         /// Gap between two kernels that were issued ahead.
         kernel_gap: SimDuration,
-        /// Time per step for data, logging, schedule and synchronisations.
+        /// Work from the end of an optimizer's step to the first kernel of the next step: data, schedule, logging.
         step: SimDuration,
-        /// Whether CUDA graphs replace dispatch.
-        cuda_graphs: bool,
+        /// Whether the host waits for the GPU at both ends of each pass; default: false.
+        waits_each_pass: bool = false,
+        /// Whether a step is one executable, for whose kernels the host does not call (XLA); default: false.
+        executable: bool = false,
+        /// What CUDA graphs replay unless the spec says otherwise.
+        cuda_graphs: CudaGraphs,
+        /// What they replay of mixtures of experts in racks, whose scale-up domains span servers; default: cuda_graphs.
+        rack_moe_graphs: CudaGraphs = cuda_graphs,
     }
 }
 
@@ -261,18 +288,6 @@ data_table! {
         /// Whether the optimizer flattens gradients when it steps, into blocks that fit in no freed activation and
         /// are held beside them while there is room; default: false.
         flat_step: bool = false,
-    }
-}
-
-impl Host {
-    /// A host that issues kernels and steps in no time.
-    pub(crate) fn free(self) -> Self {
-        Self {
-            dispatch: SimDuration::ZERO,
-            kernel_gap: SimDuration::ZERO,
-            step: SimDuration::ZERO,
-            cuda_graphs: self.cuda_graphs,
-        }
     }
 }
 

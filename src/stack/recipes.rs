@@ -2,7 +2,7 @@
 
 use crate::closed_set::Subset;
 use crate::model::Modules;
-use crate::stack::{Loss, Offload, Optimizer, SelectiveRecompute, Stack};
+use crate::stack::{CudaGraphs, Loss, Offload, Optimizer, SelectiveRecompute, Stack};
 
 /// Changes that a job makes to the recipes of its stack; what is `None` stays as the stack has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub(crate) struct RecipeChange {
     pub(crate) optimizer: Option<Optimizer>,
     /// State that is kept in the host's memory.
     pub(crate) offload: Option<Subset<Offload>>,
+    /// What CUDA graphs replay, of every model.
+    pub(crate) cuda_graphs: Option<CudaGraphs>,
 }
 
 impl RecipeChange {
@@ -37,6 +39,9 @@ impl Stack {
         }
         stack.optimizer = change.optimizer.unwrap_or(stack.optimizer);
         stack.offload = change.offload.unwrap_or(stack.offload);
+        if let Some(scope) = change.cuda_graphs {
+            (stack.host.cuda_graphs, stack.host.rack_moe_graphs) = (scope, scope);
+        }
         stack
     }
 }

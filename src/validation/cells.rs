@@ -5,8 +5,8 @@ use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::model::{CpExchange, ExpertDispatch, Modules};
 use crate::stack::{
-    GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule, Recompute, SelectiveRecompute,
-    ZeroStage,
+    CudaGraphs, GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule, Recompute,
+    SelectiveRecompute, ZeroStage,
 };
 use crate::units::{Bytes, Power, QuantityError};
 
@@ -134,6 +134,7 @@ names!(
     CollectiveAlgorithm,
     CollectiveOp,
     ExpertDispatch,
+    CudaGraphs,
     GradientPrecision,
     Loss,
     MemoryMeasure,

@@ -156,7 +156,7 @@ mod tests {
         assert!((distance(&other, None, own) - 1.0).abs() < 1e-12);
         let mut renamed = Stack::clone(&own.stack);
         renamed.name = "another".to_owned();
-        renamed.host.cuda_graphs = !renamed.host.cuda_graphs;
+        renamed.host.executable = !renamed.host.executable;
         other.stack = Arc::new(renamed);
         assert!((distance(&other, None, own) - 2.0).abs() < 1e-12);
         other.layout.tp = own.layout.tp.map(|tp| 8 * tp);

@@ -100,6 +100,7 @@ fn links(row: &IdealRow) -> Result<Cluster, String> {
         name: "ideal".to_owned(),
         title: row.levels.clone(),
         pue: 1.0,
+        host_speed: 1.0,
         gpus_per_node: sizes[0],
         domain_gpus: sizes[0],
         scale_up: ScaleUp {

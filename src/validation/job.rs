@@ -5,7 +5,7 @@ use crate::hardware::{Precision, ScaleUpKind};
 use crate::model::{CpExchange, ExpertDispatch, Modules};
 use crate::simulation::{LayoutRequest, Unstated, ZeroGroup};
 use crate::stack::{
-    Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute, ZeroStage,
+    CudaGraphs, Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute, ZeroStage,
 };
 use crate::units::Power;
 
@@ -79,6 +79,7 @@ columns! {
         expert_dispatch: Option<ExpertDispatch>,
         overlap_ep: Option<bool>,
         expert_imbalance: Option<f64>,
+        cuda_graphs: Option<CudaGraphs>,
     }
 }
 
@@ -108,6 +109,7 @@ impl JobRow {
             loss: self.loss,
             optimizer: self.optimizer,
             offload: self.offload,
+            cuda_graphs: self.cuda_graphs,
         }
     }
 

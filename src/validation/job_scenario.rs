@@ -66,6 +66,8 @@ impl JobRow {
         let recompute = self.recompute.clone().transpose().map_err(unknown)?;
         let precision = self.precision.clone().transpose().map_err(unknown)?;
         let precision = precision.unwrap_or_else(|| gpu.default_precision());
+        let recipe = self.recipe(&model, precision);
+        let stack = self.with_recipes(&stack, recipe);
         Ok(TrainingScenario {
             workload: Workload {
                 global_batch: self.global_batch,
@@ -77,7 +79,7 @@ impl JobRow {
                     .expert_imbalance
                     .map_or(ExpertImbalance::BALANCED, ExpertImbalance::new),
             },
-            communication: self.communication(&model, precision),
+            communication: self.communication(recipe),
             layout: LayoutRequest {
                 recompute,
                 ..self.layout()
@@ -91,20 +93,25 @@ impl JobRow {
         })
     }
 
-    /// How the job exchanges tokens with experts: as the row says, else as the recipe of its release does where its
-    /// pipeline merges passes.
-    fn communication(&self, model: &Model, precision: Precision) -> CommunicationRequest {
-        let recipe = Recipe::of(Run {
+    /// The recipe of the row's release.
+    fn recipe(&self, model: &Model, precision: Precision) -> Option<&'static Recipe> {
+        Recipe::of(Run {
             framework: self.framework.as_deref().unwrap_or_default(),
             year: self.year,
             model: &model.name,
             gpu: &self.gpu,
             precision,
             ep: self.ep,
-        });
-        let way = self.expert_dispatch.or(recipe.map(|it| it.expert_dispatch));
-        // A run that dispatches in another way is not the recipe's.
-        let recipe = recipe.filter(|it| Some(it.expert_dispatch) == way);
+        })
+    }
+
+    /// How the job exchanges tokens with experts: as the row says, else as the recipe of its release does where its
+    /// pipeline merges passes.
+    fn communication(&self, recipe: Option<&Recipe>) -> CommunicationRequest {
+        let way = self
+            .expert_dispatch
+            .or(recipe.and_then(|it| it.expert_dispatch));
+        let recipe = recipe.filter(|it| it.expert_dispatch == way);
         let merges = self.vpp.is_some_and(|vpp| vpp > 1) || self.pp == Some(1);
         let usual = recipe.map(|recipe| recipe.overlaps() && merges);
         CommunicationRequest {
@@ -126,17 +133,27 @@ impl JobRow {
         })
     }
 
-    /// The stack whose frameworks and years fit, or `current`, with the recipes of the row.
+    /// A stack with the recipes of the row, and the graphs of the recipe of its release unless it dispatches tokens in
+    /// another way.
+    fn with_recipes(&self, stack: &Arc<Stack>, recipe: Option<&Recipe>) -> Arc<Stack> {
+        let mut change = self.recipes();
+        let way = self.expert_dispatch;
+        let is_of = |it: &&Recipe| way.is_none() || way == it.expert_dispatch;
+        let replayed = recipe.filter(is_of).map(|recipe| recipe.cuda_graphs);
+        change.cuda_graphs = change.cuda_graphs.or(replayed);
+        if change.is_none() {
+            Arc::clone(stack)
+        } else {
+            Arc::new(stack.with(&change))
+        }
+    }
+
+    /// The stack whose frameworks and years fit, or `current`.
     fn stack(&self, catalog: &Catalog) -> Result<Arc<Stack>, String> {
         let framework = self.framework.as_deref().unwrap_or_default();
         let stack = stack::assigned(catalog.stacks.values(), framework, self.year)
             .ok_or_else(|| "there is no stack `current`".to_owned())?;
-        let change = self.recipes();
-        Ok(if change.is_none() {
-            Arc::clone(stack)
-        } else {
-            Arc::new(stack.with(&change))
-        })
+        Ok(Arc::clone(stack))
     }
 
     /// The case of the row; measurements and places in series are left open.

@@ -1,11 +1,14 @@
-//! What released recipes of Megatron-Bridge say about experts, from `data/validation/recipes.csv`.
+//! What released recipes of Megatron-Bridge say about experts and CUDA graphs, from `data/validation/recipes.csv`.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer};
 
 use crate::hardware::Precision;
 use crate::model::ExpertDispatch;
+use crate::stack::CudaGraphs;
 
 /// Numbers of a release: 26.04.01.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,9 +40,26 @@ impl<'de> Deserialize<'de> for Release {
 }
 
 /// Cells that name a member of a closed set.
-fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ExpertDispatch, D::Error> {
+fn named<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
+}
+
+/// The same where a cell may be empty.
+fn named_if_filled<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 /// One recipe, or all of a model, GPU and release that agree.
@@ -50,12 +70,15 @@ pub(super) struct Recipe {
     release: Release,
     /// Format; empty: every one.
     precision: String,
-    /// Expert-parallel ranks.
-    ep: u32,
+    /// Expert-parallel ranks; `None` for a model without experts.
+    ep: Option<u32>,
     /// How tokens get to their experts.
-    #[serde(deserialize_with = "named")]
-    pub(super) expert_dispatch: ExpertDispatch,
+    #[serde(deserialize_with = "named_if_filled")]
+    pub(super) expert_dispatch: Option<ExpertDispatch>,
     overlap_ep: String,
+    /// What CUDA graphs replay.
+    #[serde(deserialize_with = "named")]
+    pub(super) cuda_graphs: CudaGraphs,
 }
 
 static RECIPES: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
@@ -98,7 +121,7 @@ impl Recipe {
         let of_model = |of_ranks: bool| {
             let all = RECIPES.iter();
             let all = all.filter(|it| it.model == run.model && it.gpu == run.gpu);
-            all.filter(move |it| !of_ranks || Some(it.ep) == run.ep)
+            all.filter(move |it| !of_ranks || it.ep == run.ep)
         };
         let of_ranks = of_model(true).next().is_some();
         let releases = || of_model(of_ranks).map(|it| &it.release);
@@ -120,21 +143,20 @@ impl Recipe {
 mod tests {
     use super::*;
 
-    fn found(
-        framework: &str,
-        gpu: &str,
-        precision: Precision,
-        ep: u32,
-    ) -> Option<(ExpertDispatch, bool)> {
-        let run = Run {
+    fn run<'a>(framework: &'a str, gpu: &'a str, precision: Precision, ep: u32) -> Run<'a> {
+        Run {
             framework,
             year: Some(2025),
             model: "deepseek-v3",
             gpu,
             precision,
             ep: Some(ep),
-        };
-        Recipe::of(run).map(|recipe| (recipe.expert_dispatch, recipe.overlaps()))
+        }
+    }
+
+    fn found(run: Run<'_>) -> Option<(ExpertDispatch, bool)> {
+        let recipe = Recipe::of(run)?;
+        Some((recipe.expert_dispatch?, recipe.overlaps()))
     }
 
     // DeepSeek-V3 on B200: all-to-all in 25.11, HybridEP from 26.02 on; on 32 ranks 26.06.01 is the first that has it.
@@ -167,10 +189,42 @@ mod tests {
             ),
         ];
         for (framework, gpu, precision, ep, expected) in cases {
-            let recipe = found(&framework, gpu, precision, ep);
+            let recipe = found(run(&framework, gpu, precision, ep));
             assert_eq!(recipe, Some(expected), "{framework} {gpu} {ep}");
         }
-        assert_eq!(found("NeMo 25.04", "b200", bf16, 8), None);
+        assert_eq!(found(run("NeMo 25.04", "b200", bf16, 8)), None);
+    }
+
+    // DeepSeek-V3 on GB200 replays attention and router from 25.11 on, in MXFP8 the whole step from 26.06.01 on; on B200
+    // nothing. A model without experts has recipes for any ranks: Llama 3 8B in bf16 on B200 replays its step.
+    #[test]
+    fn a_run_replays_what_its_release_captures() {
+        let bridge = |release: &str| format!("Megatron-Bridge ({release})");
+        let cases = [
+            ("25.11", "gb200", Precision::MxFp8, CudaGraphs::Layer),
+            ("26.04", "gb200", Precision::MxFp8, CudaGraphs::Layer),
+            ("26.06.01", "gb200", Precision::MxFp8, CudaGraphs::Step),
+            ("26.06.01", "gb200", Precision::Bf16, CudaGraphs::Layer),
+            ("26.04", "b200", Precision::Bf16, CudaGraphs::None),
+        ];
+        for (release, gpu, precision, expected) in cases {
+            let framework = bridge(release);
+            let ep = if gpu == "gb200" { 64 } else { 8 };
+            let recipe = Recipe::of(run(&framework, gpu, precision, ep));
+            assert_eq!(
+                recipe.map(|it| it.cuda_graphs),
+                Some(expected),
+                "{release} {gpu}"
+            );
+        }
+        let framework = bridge("26.04");
+        let dense = Run {
+            model: "llama3-8b",
+            ..run(&framework, "b200", Precision::Bf16, 1)
+        };
+        assert_eq!(found(dense), None);
+        let replayed = Recipe::of(dense).map(|it| it.cuda_graphs);
+        assert_eq!(replayed, Some(CudaGraphs::Step));
     }
 
     #[test]
@@ -179,10 +233,10 @@ mod tests {
         for recipe in RECIPES.iter() {
             assert!(catalog.models.contains_key(&recipe.model), "{recipe:?}");
             assert!(catalog.gpus.contains_key(&recipe.gpu), "{recipe:?}");
-            assert!(
-                matches!(recipe.overlap_ep.as_str(), "yes" | "no"),
-                "{recipe:?}"
-            );
+            let has_experts = recipe.ep.is_some();
+            assert_eq!(has_experts, recipe.expert_dispatch.is_some(), "{recipe:?}");
+            let overlaps: &[&str] = if has_experts { &["yes", "no"] } else { &[""] };
+            assert!(overlaps.contains(&recipe.overlap_ep.as_str()), "{recipe:?}");
         }
     }
 }

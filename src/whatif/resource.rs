@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::analysis::Resource;
 use crate::hardware::{Cluster, Gpu};
 use crate::simulation::{Counterfactual, TrainingScenario};
-use crate::stack::{Host, Stack};
+use crate::stack::Stack;
 use crate::units::FlopRate;
 
 /// Scenario with `factor` times as much of a resource; latency and the work of the host are divided by it.
@@ -43,12 +43,12 @@ pub fn with_more(resource: Resource, factor: f64, scenario: &TrainingScenario) -
         }
         Resource::Host => {
             changed.gpu = Arc::new(with_shorter_floors(&scenario.gpu, factor));
-            changed.stack = Arc::new(with_host(&scenario.stack, |host| Host {
-                dispatch: host.dispatch.scaled(1.0 / factor),
-                kernel_gap: host.kernel_gap.scaled(1.0 / factor),
-                step: host.step.scaled(1.0 / factor),
-                cuda_graphs: host.cuda_graphs,
-            }));
+            let mut cluster = Cluster::clone(&scenario.cluster);
+            cluster.host_speed *= factor;
+            changed.cluster = Arc::new(cluster);
+            let mut stack = Stack::clone(&scenario.stack);
+            stack.host.kernel_gap = stack.host.kernel_gap.scaled(1.0 / factor);
+            changed.stack = Arc::new(stack);
         }
     }
     changed
@@ -61,12 +61,4 @@ fn with_shorter_floors(gpu: &Gpu, factor: f64) -> Gpu {
         rate.floor = rate.floor.scaled(1.0 / factor);
     }
     gpu
-}
-
-/// A stack whose host costs something else.
-fn with_host(stack: &Stack, change: impl Fn(&Host) -> Host) -> Stack {
-    Stack {
-        host: change(&stack.host),
-        ..stack.clone()
-    }
 }

@@ -36,6 +36,8 @@ class StepColumns:
     """Tokens of the busiest expert over the mean of all experts; 1 is balanced."""
     attention: Optional[str]
     """Attention kernel; auto is the best that GPU and stack have."""
+    cuda_graphs: Optional[str]
+    """What CUDA graphs replay, so that the host does not launch it kernel by kernel; auto is as the stack does."""
     stack: Optional[str]
     """Software generation: what is fused, what overlaps, what waits."""
     gpu: Optional[str]

@@ -40,7 +40,7 @@ impl<'a> StepCosts<'a> {
     ) -> Result<Self, Infeasible> {
         check_schedule(scenario, layout)?;
         let layers = layer_costs(scenario, layout, work, pricing)?;
-        let stages = virtual_stages(layout, work, &layers);
+        let stages = virtual_stages(layout, work, &layers, scenario.stack.host.waits_each_pass);
         let send = send_cost(scenario, layout, work, pricing)?;
         Ok(Self {
             scenario,

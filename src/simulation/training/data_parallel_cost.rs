@@ -3,6 +3,7 @@
 use crate::collective::{Algorithm, CollectiveCost, CollectiveOp, GroupPattern};
 use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
+use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::optimizer;
 use crate::simulation::training::parameters::{Copies, Replicas, Sharded};
 use crate::simulation::training::pricing::Pricing;
@@ -252,8 +253,8 @@ impl ReplicaCosts<'_> {
         Ok(sum)
     }
 
-    /// Time and launches of the optimizer's kernels on one rank.
-    pub(super) fn optimizer(&self, count: ShardParameters) -> (SimDuration, u32) {
+    /// Time of the optimizer's kernels on one rank.
+    pub(super) fn optimizer(&self, count: ShardParameters) -> SimDuration {
         let parameters = Sharded::of(self.scenario, self.layout, count.trained());
         optimizer::step_kernels(
             self.scenario,
@@ -261,6 +262,18 @@ impl ReplicaCosts<'_> {
             parameters,
             self.gradient_bytes(),
         )
+    }
+
+    /// Time of the host's calls for them.
+    pub(super) fn optimizer_calls(&self, count: ShardParameters) -> SimDuration {
+        if self.scenario.run.leaves_out(StepPart::Optimizer) {
+            return SimDuration::ZERO;
+        }
+        let trained = count.trained();
+        let parameters = Sharded::of(self.scenario, self.layout, trained);
+        let part = parameters.held(1) / parameters.all().max(1.0);
+        let is_sharded = self.layout.zero == ZeroStage::Z3;
+        HostCosts::of(self.scenario, self.layout).optimizer(trained.tensors, part, is_sharded)
     }
 }
 

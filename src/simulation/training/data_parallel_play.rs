@@ -4,6 +4,7 @@ use crate::des::TaskId;
 use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::costs::StepCosts;
+use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::memory::model_state::gathers;
 use crate::simulation::training::parameters::shards_gradients;
 use crate::simulation::training::passes::LayerCost;
@@ -323,19 +324,26 @@ impl Player<'_, '_> {
                     self.timeline.follow(task, waits);
                 }
             }
-            self.update(stage, held)?;
+            self.update(stage, held, waits)?;
         }
         Ok(())
     }
 
-    /// Schedules the optimizer of one stage, gathers that do not overlap, and the host.
-    fn update(&mut self, stage: u32, held: ShardParameters) -> Result<(), Infeasible> {
-        let host = self.costs.scenario.host();
-        let (kernels, launches) = self.replicas.optimizer(held);
+    /// Schedules the optimizer of one stage, for which the host calls once it has read the norm, gathers that do not
+    /// overlap, and the host's work between steps.
+    fn update(
+        &mut self,
+        stage: u32,
+        held: ShardParameters,
+        norm: TaskId,
+    ) -> Result<(), Infeasible> {
+        let kernels = self.replicas.optimizer(held);
         let parts = TimeShares::from([(StepPart::Optimizer, kernels)]);
-        let issue = host.dispatch * u64::from(launches);
-        self.timeline
+        let issue = self.replicas.optimizer_calls(held);
+        let step = self
+            .timeline
             .compute(stage, SliceKind::Optimizer, parts, issue, true);
+        self.timeline.follow(norm, step);
         if self.costs.shards_optimizer()
             && !self.costs.overlap.parameters
             && !self.costs.gathers_each()
@@ -343,7 +351,8 @@ impl Player<'_, '_> {
             let gather = self.replicas.parameters(held)?;
             self.exposed(stage, gather);
         }
-        let parts = TimeShares::from([(StepPart::Overhead, host.step)]);
+        let between = HostCosts::of(self.costs.scenario, self.costs.layout).between_steps();
+        let parts = TimeShares::from([(StepPart::Overhead, between)]);
         self.timeline.wait(stage, SliceKind::Host, parts);
         Ok(())
     }

@@ -10,6 +10,7 @@ mod data_parallel_play;
 mod dual_pipe;
 mod effort;
 mod fit;
+mod host;
 mod layout;
 mod limits;
 mod memory;
@@ -40,6 +41,7 @@ mod work;
 
 pub(super) use cache::Shared;
 pub(crate) use checkpoint::checkpoint_size;
+pub(crate) use host::{LayerLaunches, layer_launches};
 #[cfg(test)]
 pub(crate) use timeline::SliceKind;
 pub(crate) use timeline::Track;

@@ -20,15 +20,6 @@ const STEP_BYTES: f64 = FP32 + 2.0 * MASTER_AND_MOMENTS + 2.0;
 /// Times that an unfused step moves those bytes: every operation of the formula is a pass over its operands
 /// (estimate).
 const UNFUSED_PASSES: f64 = 2.5;
-/// Tensors of a transformer's layer: four matrices, their biases, two norms of two (LLaMA has 9, GPT 12).
-const TENSORS_PER_LAYER: u32 = 12;
-/// Layers that stand for a convolutional net's tensors (estimate).
-const CNN_LAYERS: u32 = 60;
-/// Tensors that one launch of a multi-tensor kernel covers (estimate), and launches for the norm and the rest.
-const TENSORS_PER_LAUNCH: u32 = 8;
-const FUSED_LAUNCHES: u32 = 8;
-/// Launches per tensor of an unfused step: one for each operation of the formula (estimate).
-const UNFUSED_LAUNCHES: u32 = 10;
 
 /// Bytes of two 8-bit moments, with an fp32 scale for every 256 numbers of each (bitsandbytes, blockwise states).
 const MOMENTS_8BIT: f64 = 2.0 * (1.0 + FP32 / 256.0);
@@ -87,9 +78,9 @@ pub(super) fn steps_in_fp32(scenario: &TrainingScenario) -> bool {
     state_bytes(scenario, false) >= MASTER_AND_MOMENTS
 }
 
-/// Time and launches of the optimizer's kernels on one rank: norm, Adam, and zeroing the gradients.
+/// Time of the optimizer's kernels on one rank: norm, Adam, and zeroing the gradients.
 ///
-/// Adam moves [`STEP_BYTES`] per parameter that the rank updates; the norm reads and the zeroing writes every
+/// Adam moves [`STEP_BYTES`] per parameter that the rank updates, beside the stack's `step_copies`; the norm reads and the zeroing writes every
 /// gradient that it holds. Muon's iterations are products, of a replica's part of the matrices. State in the host's
 /// memory passes through the GPU once, both ways at a time, while the kernels run.
 pub(super) fn step_kernels(
@@ -97,25 +88,16 @@ pub(super) fn step_kernels(
     layout: &Layout,
     parameters: Sharded,
     gradient_bytes: u64,
-) -> (SimDuration, u32) {
+) -> SimDuration {
     if scenario.run.leaves_out(StepPart::Optimizer) {
-        return (SimDuration::ZERO, 0);
+        return SimDuration::ZERO;
     }
     let fused = scenario.stack.fusion.optimizer;
     let passes = if fused { 1.0 } else { UNFUSED_PASSES };
     let gradient = gradient_bytes as f64;
-    let bytes = parameters.held(1) * (step_bytes(scenario) * passes + gradient)
+    let copies = scenario.stack.recipe.step_copies;
+    let bytes = parameters.held(1) * (step_bytes(scenario) * passes + gradient + copies)
         + parameters.gradients() * gradient;
-    let layers = scenario
-        .model
-        .transformer()
-        .map_or(CNN_LAYERS, |network| network.layers / layout.pp);
-    let tensors = TENSORS_PER_LAYER * layers;
-    let launches = if fused {
-        tensors / TENSORS_PER_LAUNCH + FUSED_LAUNCHES
-    } else {
-        tensors * UNFUSED_LAUNCHES
-    };
     let mut busy = stream(scenario, bytes as u64);
     if scenario.stack.optimizer == Optimizer::Muon {
         let each = newton_schulz::seconds_per_parameter(scenario, layout);
@@ -129,7 +111,7 @@ pub(super) fn step_kernels(
         let state = parameters.held(1) * state_bytes(scenario, fp32_weights);
         busy = busy.max(Bytes::from_f64(state) / link);
     }
-    (busy, launches)
+    busy
 }
 
 /// Bytes that the step moves per parameter that the rank updates: gradient and 16-bit weight once, master weight and

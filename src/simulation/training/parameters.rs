@@ -23,6 +23,7 @@ impl AddAssign for ShardParameters {
         self.partial += other.partial;
         self.frozen_dense += other.frozen_dense;
         self.frozen_expert += other.frozen_expert;
+        self.tensors += other.tensors;
     }
 }
 

@@ -1,15 +1,16 @@
 //! Costs of each layer's passes on one rank, communication inside the layer included.
 
-use crate::collective::{CollectiveCost, CollectiveOp, GroupPattern, launch_per_gpu, token_sms};
+use crate::collective::{CollectiveCost, CollectiveOp, GroupPattern, token_sms};
 use crate::des::PerLinkClass;
 use crate::model::{CommGroup, CommOp, ExpertDispatch, ShardParameters};
+use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::memory::unsharded::Policy;
 use crate::simulation::training::parameters::{Sharded, weight_bytes};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::token_dispatch::token_exchange;
 use crate::simulation::training::work::{Communication, Kernels, LayerWork, ModelWork, PassWork};
 use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares, TrainingScenario};
-use crate::stack::{GradientPrecision, Host, Offload, Overlap, Recompute, slowdown};
+use crate::stack::{GradientPrecision, Offload, Overlap, Recompute, slowdown};
 use crate::units::{Bytes, SimDuration};
 
 /// Cost of one pass of one layer (or of several, added up).
@@ -57,6 +58,40 @@ impl PassCost {
     }
 }
 
+/// A pass for which the host begins to call when the GPU waits for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Behind {
+    kernels: SimDuration,
+    calls: SimDuration,
+    /// When the last kernel ends.
+    end: SimDuration,
+}
+
+impl Behind {
+    fn of(pass: &PassCost) -> Self {
+        let (kernels, calls) = (pass.parts.total(), pass.issue);
+        Self {
+            kernels,
+            calls,
+            end: kernels.max(calls),
+        }
+    }
+
+    /// This pass and one whose calls follow: its kernels run behind their calls and behind the kernels of this one.
+    fn then(self, next: Self) -> Self {
+        Self {
+            kernels: self.kernels + next.kernels,
+            calls: self.calls + next.calls,
+            end: (self.end + next.kernels).max(self.calls + next.end),
+        }
+    }
+
+    /// Time for which the GPU waits for calls.
+    fn waits(self) -> SimDuration {
+        self.end - self.kernels
+    }
+}
+
 /// All passes of one layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct LayerCost {
@@ -76,6 +111,33 @@ impl std::ops::AddAssign<&LayerCost> for LayerCost {
         self.backward_input += &other.backward_input;
         self.backward_weight += &other.backward_weight;
         self.parameters += other.parameters;
+    }
+}
+
+impl LayerCost {
+    /// Costs of layers, front to back, as one after whose passes the host waits for the GPU: it is ahead of the GPU inside
+    /// a pass alone.
+    pub(super) fn waited_for(layers: &[&Self]) -> Self {
+        let mut total = Self::default();
+        for &layer in layers {
+            total += layer;
+        }
+        let wait = |pass: &mut PassCost, of: &mut dyn Iterator<Item = &PassCost>| {
+            let all = of.fold(Behind::default(), |all, next| all.then(Behind::of(next)));
+            pass.parts[StepPart::Overhead] += all.waits();
+        };
+        let back = || layers.iter().rev();
+        wait(&mut total.forward, &mut layers.iter().map(|it| &it.forward));
+        wait(&mut total.backward, &mut back().map(|it| &it.backward));
+        wait(
+            &mut total.backward_input,
+            &mut back().map(|it| &it.backward_input),
+        );
+        wait(
+            &mut total.backward_weight,
+            &mut back().map(|it| &it.backward_weight),
+        );
+        total
     }
 }
 
@@ -100,7 +162,7 @@ pub(super) fn layer_costs(
 ) -> Result<LayerCosts, Infeasible> {
     let mut costing = Costing {
         scenario,
-        host: scenario.host(),
+        host: HostCosts::of(scenario, layout),
         overlap: scenario.overlap(layout),
         merged: merged(layout),
         layout,
@@ -127,7 +189,7 @@ pub(super) fn layer_costs(
 
 struct Costing<'a> {
     scenario: &'a TrainingScenario,
-    host: Host,
+    host: HostCosts,
     overlap: Overlap,
     /// Share of the passes in which exchanges with experts run behind another microbatch.
     merged: f64,
@@ -172,9 +234,12 @@ impl Costing<'_> {
     }
 
     fn layer(&mut self, layer: &LayerWork, recompute: Recompute) -> Result<LayerCost, Infeasible> {
-        let forward = self.pass(&layer.forward)?;
+        let mut forward = self.pass(&layer.forward)?;
+        if layer.reads_counts {
+            self.wait_for_counts(&mut forward);
+        }
         let mut backward_input = self.pass(&layer.backward_input)?;
-        let mut backward_weight = self.pass(&layer.backward_weight)?;
+        let mut backward_weight = self.kernels(&layer.backward_weight.kernels);
         let trained = layer.parameters.trained();
         let parameters = trained.dense + trained.expert;
         let accumulation = self.accumulation(parameters);
@@ -182,7 +247,11 @@ impl Costing<'_> {
         let again = match recompute {
             Recompute::None => PassCost::default(),
             Recompute::Selective => self.pass(&layer.selective)?,
-            Recompute::Full => forward.scaled(self.layout.recomputed_share),
+            Recompute::Full => {
+                let mut again = forward;
+                again.issue += self.host.checkpoint();
+                again.scaled(self.layout.recomputed_share)
+            }
         };
         if !self.scenario.run.leaves_out(StepPart::Recompute) {
             backward_input += &as_recomputation(again);
@@ -224,15 +293,24 @@ impl Costing<'_> {
             ..PassCost::default()
         };
         cost.parts[StepPart::Compute] = kernels.busy;
-        cost.parts[StepPart::Overhead] = self.host.kernel_gap * u64::from(kernels.count);
-        if !self.host.cuda_graphs {
-            cost.issue = self.host.dispatch * u64::from(kernels.calls);
-        }
+        cost.parts[StepPart::Overhead] = self.host.kernel_gap() * u64::from(kernels.count);
+        cost.issue = self.host.inside(&kernels.calls);
         cost
+    }
+
+    /// Lets the host wait for the GPU once in a pass: it is not ahead of the pass then, and the GPU waits for the calls
+    /// that it cannot have made ahead.
+    fn wait_for_counts(&self, pass: &mut PassCost) {
+        if let Some(read) = self.host.reads_counts() {
+            let behind = pass.issue.saturating_sub(pass.parts.total());
+            pass.parts[StepPart::Overhead] += behind + read;
+            pass.issue = pass.parts.total();
+        }
     }
 
     fn pass(&mut self, work: &PassWork) -> Result<PassCost, Infeasible> {
         let mut cost = self.kernels(&work.kernels);
+        cost.issue = self.host.pass(&work.kernels.calls);
         for communication in &work.communications {
             self.communicate(&mut cost, communication, &work.kernels)?;
         }
@@ -294,7 +372,7 @@ impl Costing<'_> {
             price.sent_intra = price.sent_intra.scaled(ring);
             price.sent_inter = price.sent_inter.scaled(ring);
         }
-        self.account(cost, part_of(group), (&price, rounds), exposed);
+        self.account(cost, group, (&price, rounds), exposed);
         Ok(())
     }
 
@@ -319,7 +397,7 @@ impl Costing<'_> {
         let hidden = price.time.min(overlapped).scaled(self.merged);
         let sms = exchange_sms(&self.overlap, dispatch);
         cost.parts[StepPart::Compute] += hidden.scaled(slowdown(sms, self.scenario.gpu.sms));
-        self.account(cost, StepPart::EpComm, (&price, 1), price.time - hidden);
+        self.account(cost, CommGroup::Expert, (&price, 1), price.time - hidden);
         Ok(())
     }
 
@@ -327,15 +405,12 @@ impl Costing<'_> {
     fn account(
         &self,
         cost: &mut PassCost,
-        part: StepPart,
+        group: CommGroup,
         (price, rounds): (&CollectiveCost, u64),
         exposed: SimDuration,
     ) {
-        cost.parts[part] += exposed;
-        if !self.host.cuda_graphs {
-            // One launch, without the small kernels that the dispatch of a kernel stands for.
-            cost.issue += self.host.dispatch.min(launch_per_gpu()) * rounds;
-        }
+        cost.parts[part_of(group)] += exposed;
+        cost.issue += self.host.communication(group) * rounds;
         cost.comm_busy += price.time * rounds;
         let exposed = exposed.as_secs_f64();
         let filled = |filled, load: f64| filled + exposed * load;

@@ -25,11 +25,12 @@ pub(super) struct VirtualStage {
     last: bool,
 }
 
-/// Costs of the virtual stages, front to back.
+/// Costs of the virtual stages, front to back; `waits_each_pass` where the host waits for the GPU at the ends of passes.
 pub(super) fn virtual_stages(
     layout: &Layout,
     work: &ModelWork,
     costs: &LayerCosts,
+    waits_each_pass: bool,
 ) -> Vec<VirtualStage> {
     let stages = (layout.pp * layout.vpp) as usize;
     let all = VirtualStages::of(layout, work);
@@ -42,18 +43,18 @@ pub(super) fn virtual_stages(
         let total = if alike {
             Rc::clone(&made[index - 1].total)
         } else {
-            let mut total = LayerCost::default();
-            for &kind in kinds {
-                total += &costs.kinds[usize::from(kind)];
-            }
-            if first {
-                total += &costs.embedding;
-            }
-            if last {
-                total += &costs.head;
-                total += &costs.mtp;
-            }
-            Rc::new(total)
+            let embedding = first.then_some(&costs.embedding);
+            let ends = last.then_some([&costs.head, &costs.mtp]);
+            let kinds = kinds.iter().map(|kind| &costs.kinds[usize::from(*kind)]);
+            let layers = embedding.into_iter().chain(kinds);
+            let layers = layers.chain(ends.into_iter().flatten());
+            Rc::new(if waits_each_pass {
+                LayerCost::waited_for(&layers.collect::<Vec<_>>())
+            } else {
+                let mut total = LayerCost::default();
+                layers.for_each(|layer| total += layer);
+                total
+            })
         };
         made.push(VirtualStage {
             total,

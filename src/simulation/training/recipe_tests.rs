@@ -285,6 +285,28 @@ fn each_optimizer_takes_the_time_of_what_it_moves_and_multiplies() {
     assert!(more > 0.5 * least && more < 6.0 * least, "{more} {least}");
 }
 
+// 10 bytes more per parameter of a rank's part: 8,030,261,248 parameters over 8 replicas, at the memory's rate.
+#[test]
+fn a_step_that_copies_takes_the_time_of_the_bytes() {
+    let seconds = |copies| {
+        let mut job = llama();
+        let mut stack = (*job.stack).clone();
+        stack.recipe.step_copies = copies;
+        job.stack = Arc::new(stack);
+        let gpu = &job.gpu;
+        let fraction = gpu.rates.memory_fraction * job.stack.kernels.memory;
+        let rate = gpu.memory_bandwidth.scaled(fraction);
+        let copied = Bytes::from_f64(8_030_261_248.0 / 8.0 * copies) / rate;
+        (
+            ok(&job).shares[StepPart::Optimizer].as_secs_f64(),
+            copied.as_secs_f64(),
+        )
+    };
+    let ((none, _), (some, copied)) = (seconds(0.0), seconds(10.0));
+    let off = (some - none) / copied - 1.0;
+    assert!(off.abs() < 1e-3, "{none} {some} {copied}");
+}
+
 // arXiv 2603.07685: 15 to 20 GB of optimizer states of a GB200's own pass over NVLink-C2C and back in 0.1 to 0.2 s; at 225
 // GB/s each way that is 0.07 to 0.09 s at least.
 #[test]

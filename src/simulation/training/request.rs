@@ -219,18 +219,7 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     if let Some(schedule) = layout.schedule {
         offered(stack, ("schedule", schedule, &offers.schedules), None)?;
     }
-    let mut zero = layout.zero;
-    if let Some(ZeroGroup::Ranks(ranks)) = layout.zero_group {
-        if let Some(zero) = zero.filter(|zero| *zero != ZeroStage::Z3) {
-            return Err(Infeasible::Unsupported(format!(
-                "zero_group {ranks} is of ZeRO-3's shards, zero {zero} leaves parameters whole"
-            )));
-        }
-        zero = Some(ZeroStage::Z3);
-    }
-    if let Some(zero) = zero {
-        offered(stack, ("zero", zero, &offers.zero), None)?;
-    }
+    check_sharding(scenario)?;
     if let Some(exchange) = layout.cp_exchange {
         offered(stack, ("cp_exchange", exchange, &offers.cp_exchange), None)?;
     }
@@ -244,21 +233,18 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
         let interleaved = PipelineSchedule::Interleaved;
         offered(stack, ("schedule", interleaved, &offers.schedules), None)?;
     }
-    let asked = &scenario.communication;
-    if let Some(dispatch) = asked.expert_dispatch {
-        offered(
-            stack,
-            ("expert_dispatch", dispatch, &offers.expert_dispatch),
-            None,
-        )?;
-    }
+    check_recipes(scenario)?;
     let flags = [
         (
             "sequence_parallel",
             layout.sequence_parallel,
             offers.sequence_parallel,
         ),
-        ("overlap_ep", asked.overlap_ep, offers.overlap_ep),
+        (
+            "overlap_ep",
+            scenario.communication.overlap_ep,
+            offers.overlap_ep,
+        ),
     ];
     for (axis, asked, offers) in flags {
         if asked == Some(true) && !offers {
@@ -275,6 +261,38 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
             "stack `{}` trains mixtures of experts with tp {tp} only with sequence_parallel true",
             stack.name
         )));
+    }
+    Ok(())
+}
+
+/// Refuses ZeRO stages that the stack's framework does not have, and groups of shards of any but the third.
+fn check_sharding(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let (layout, stack) = (&scenario.layout, &scenario.stack);
+    let mut zero = layout.zero;
+    if let Some(ZeroGroup::Ranks(ranks)) = layout.zero_group {
+        if let Some(zero) = zero.filter(|zero| *zero != ZeroStage::Z3) {
+            return Err(Infeasible::Unsupported(format!(
+                "zero_group {ranks} is of ZeRO-3's shards, zero {zero} leaves parameters whole"
+            )));
+        }
+        zero = Some(ZeroStage::Z3);
+    }
+    if let Some(zero) = zero {
+        offered(stack, ("zero", zero, &stack.offers.zero), None)?;
+    }
+    Ok(())
+}
+
+/// Refuses ways of tokens and scopes of CUDA graphs that the stack's framework does not have.
+fn check_recipes(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let stack = &scenario.stack;
+    let (offers, host) = (&stack.offers, &stack.host);
+    if let Some(dispatch) = scenario.communication.expert_dispatch {
+        let offered_ways = &offers.expert_dispatch;
+        offered(stack, ("expert_dispatch", dispatch, offered_ways), None)?;
+    }
+    for scope in [host.cuda_graphs, host.rack_moe_graphs] {
+        offered(stack, ("cuda_graphs", scope, &offers.cuda_graphs), None)?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::simulation::training::cache::Orders;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{self, Batch, Fit, Fitting, Repeats};
+use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::layout::{FirstFault, Groups, Options, Pipeline};
 use crate::simulation::training::limits;
 use crate::simulation::training::memory;
@@ -276,7 +277,8 @@ impl<'a> Search<'a> {
             pricing: self.pricing,
         };
         let norm = replicas.norm()?.time;
-        Ok((norm + self.scenario.host().step).as_secs_f64())
+        let between = HostCosts::least_between_steps(self.scenario);
+        Ok((norm + between).as_secs_f64())
     }
 
     fn pipelines(&mut self, pp: u32) -> Option<Rc<Pipelines>> {

@@ -34,11 +34,11 @@ fn run(scenario: &TrainingScenario) -> Result<StepReport, Infeasible> {
     simulate_training(scenario, &mut Scratch::default())
 }
 
-fn ok(scenario: &TrainingScenario) -> StepReport {
+pub(super) fn ok(scenario: &TrainingScenario) -> StepReport {
     run(scenario).expect("the layout fits")
 }
 
-fn reason(scenario: &TrainingScenario) -> String {
+pub(super) fn reason(scenario: &TrainingScenario) -> String {
     run(scenario)
         .expect_err("the layout cannot run")
         .to_string()

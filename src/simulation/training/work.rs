@@ -7,7 +7,7 @@ use crate::kernel::{KernelContext, operator_time};
 use crate::memo::Memo;
 use crate::model::{
     CommGroup, CommOp, ExpertDispatch, Format, Kept, LogitBytes, LoweredLayer, Module, Modules,
-    Operator, Shard, ShardParameters, lower,
+    Operator, PassCalls, Shard, ShardParameters, lower,
 };
 use crate::simulation::training::bounds::floor::LeastWork;
 use crate::simulation::{Layout, TrainingScenario};
@@ -26,7 +26,7 @@ pub(super) struct Kernels {
     /// Kernels.
     pub(super) count: u32,
     /// Calls in which the host launches them.
-    pub(super) calls: u32,
+    pub(super) calls: PassCalls,
     /// FLOPs.
     pub(super) flops: f64,
 }
@@ -67,6 +67,8 @@ pub(super) struct LayerWork {
     pub(super) parameters: ShardParameters,
     pub(super) kept: Kept,
     pub(super) weight_shapes: Vec<(u64, u64)>,
+    /// Whether the forward pass waits for the host to read how many tokens go to each expert.
+    pub(super) reads_counts: bool,
     pub(super) model_flops_forward: f64,
     pub(super) model_flops_frozen: f64,
 }
@@ -231,7 +233,14 @@ fn measure(scenario: &TrainingScenario, shard: &Shard, layout: &Layout) -> Model
     let model = &scenario.model;
     let lowered = lower(model, shard);
     let context = kernel_context(scenario, layout);
-    let measure = |layer: &LoweredLayer| layer_work(layer, &context);
+    let measure = |layer: &LoweredLayer| {
+        let has_experts = |operator: &Operator| matches!(operator, Operator::GroupedGemm { .. });
+        LayerWork {
+            reads_counts: shard.expert_dispatch.token_library().is_none()
+                && layer.forward.iter().any(has_experts),
+            ..layer_work(layer, &context)
+        }
+    };
     ModelWork {
         kinds: lowered.layer_kinds.iter().map(measure).collect(),
         sequence: lowered.sequence,
@@ -243,18 +252,20 @@ fn measure(scenario: &TrainingScenario, shard: &Shard, layout: &Layout) -> Model
 }
 
 fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
-    let mut forward = pass_work(&layer.forward, context);
-    let mut backward_input = pass_work(&layer.backward_input, context);
-    let backward_weight = pass_work(&layer.backward_weight, context);
+    let calls = layer.calls;
+    let mut forward = pass_work(&layer.forward, calls.forward, context);
+    let mut backward_input = pass_work(&layer.backward_input, calls.backward_input, context);
+    let backward_weight = pass_work(&layer.backward_weight, calls.backward_weight, context);
     merge_exchanges(&mut forward, &mut backward_input, &backward_weight.kernels);
     LayerWork {
         forward,
         backward_input,
         backward_weight,
-        selective: pass_work(&layer.selective, context),
+        selective: pass_work(&layer.selective, calls.selective, context),
         parameters: layer.parameters,
         kept: layer.kept,
         weight_shapes: layer.weight_shapes.clone(),
+        reads_counts: false,
         model_flops_forward: layer.model_flops_forward.get(),
         model_flops_frozen: layer.model_flops_frozen.get(),
     }
@@ -297,8 +308,9 @@ impl PassWork {
     }
 }
 
-fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
+fn pass_work(operators: &[Operator], calls: PassCalls, context: &KernelContext) -> PassWork {
     let mut work = PassWork::default();
+    work.kernels.calls = calls;
     let mut last_product = SimDuration::ZERO;
     let mut waiting: Option<usize> = None;
     for operator in operators {
@@ -329,7 +341,6 @@ fn pass_work(operators: &[Operator], context: &KernelContext) -> PassWork {
         let time = operator_time(operator, context);
         work.kernels.busy += time.busy;
         work.kernels.count += time.kernels;
-        work.kernels.calls += time.calls;
         work.kernels.flops += time.flops.get();
         match operator {
             Operator::Gemm { .. } | Operator::GroupedGemm { .. } => {

@@ -5,6 +5,7 @@ use crate::simulation::Infeasible;
 use crate::simulation::training::bounds::group::bound;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
+use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::{Pass, PipelineSize, Placement, StaticOrders};
 use crate::simulation::training::stage_times::{StageClass, StageTimes, in_order, index_of};
@@ -89,7 +90,9 @@ impl StepCosts<'_> {
             done = done.max(end).max(ends.reductions);
         }
         let norm = replicas.norm()?.time.as_secs_f64();
-        let host = self.scenario.host().step.as_secs_f64();
+        let host = HostCosts::of(self.scenario, layout)
+            .between_steps()
+            .as_secs_f64();
         Ok(bound(done + norm + updated + host))
     }
 
@@ -112,7 +115,9 @@ impl StepCosts<'_> {
         held: ShardParameters,
         replicas: &mut ReplicaCosts<'_>,
     ) -> Result<f64, Infeasible> {
-        let mut seconds = replicas.optimizer(held).0.as_secs_f64();
+        // The host calls for the kernels once it has read the norm.
+        let kernels = replicas.optimizer(held);
+        let mut seconds = kernels.max(replicas.optimizer_calls(held)).as_secs_f64();
         if self.shards_optimizer() && !self.overlap.parameters && !self.gathers_each() {
             seconds += replicas.parameters(held)?.time.as_secs_f64();
         }
@@ -144,6 +149,9 @@ struct StageSum {
     /// First pass of the first microbatch, and last one of the last.
     first_pass: f64,
     last_pass: f64,
+    /// The host's seconds for these two.
+    first_issue: f64,
+    last_issue: f64,
 }
 
 impl<'a> Sums<'a> {
@@ -188,7 +196,14 @@ impl<'a> Sums<'a> {
             } else {
                 sum.first_gather
             };
-            let passes = (from + sum.busy).max(sum.issue);
+            // The host is not ahead of the first pass. Where it waits for what a pass receives, it begins to call then.
+            let called = if waits_for_sends && connected {
+                there
+            } else {
+                0.0
+            };
+            let first = (from + sum.first_pass).max(called + sum.first_issue);
+            let passes = (first + sum.busy - sum.first_pass).max(sum.issue);
             let mut reductions = 0.0;
             if sum.reductions > 0.0 {
                 // The send behind the last pass delays no reduction.
@@ -204,13 +219,18 @@ impl<'a> Sums<'a> {
                 longest = longest.max(passes + back);
             }
             ends.push(StageEnds { passes, reductions });
-            there = from + sum.first_pass + send;
+            there = first + send;
             let sent = if waits_for_sends && stage == 0 {
                 0.0
             } else {
                 send
             };
-            back += sum.last_pass + sent;
+            let returned = if waits_for_sends {
+                sum.last_pass.max(sum.last_issue)
+            } else {
+                sum.last_pass
+            };
+            back += returned + sent;
         }
         ends[0].passes = ends[0].passes.max(longest);
         ends
@@ -267,6 +287,8 @@ impl StageSum {
         }
         sum.first_pass = times.seconds(class, Pass::Forward, true, single);
         let back = kinds[1];
+        let issue = |pass| class.whole[index_of(pass)].issue;
+        (sum.first_issue, sum.last_issue) = (issue(Pass::Forward), issue(back));
         sum.last_pass = times.seconds(class, back, single, true);
         let makes_gradients = kinds[kinds.len() - 1];
         if let (Some(first), true) = (

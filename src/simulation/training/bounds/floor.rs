@@ -5,7 +5,9 @@
 //! fewer.
 
 use crate::kernel::{KernelContext, least_time};
-use crate::model::{CommGroup, CommOp, ExpertImbalance, LoweredLayer, Operator, Shard, lower};
+use crate::model::{
+    CommGroup, CommOp, ExpertImbalance, LoweredLayer, Operator, PassCalls, Shard, lower,
+};
 use crate::simulation::TrainingScenario;
 
 /// One communication of a pass.
@@ -25,7 +27,7 @@ pub(in crate::simulation::training) struct LeastPass {
     /// Kernels.
     pub(in crate::simulation::training) kernels: f64,
     /// Calls of the host.
-    pub(in crate::simulation::training) calls: f64,
+    pub(in crate::simulation::training) calls: PassCalls,
     /// Seconds of a microbatch, whatever its size.
     pub(in crate::simulation::training) fixed: f64,
     /// Seconds of each sample.
@@ -70,14 +72,17 @@ impl LeastWork {
         let lowered = lower(&scenario.model, shard);
         let exact = 1.0 - rounding(scenario, shard);
         let least = |layer: &LoweredLayer| {
-            let pass = |operators: &[Operator]| least_pass(operators, context, shard, exact);
+            let pass = |operators: &[Operator], calls| LeastPass {
+                calls,
+                ..least_pass(operators, context, shard, exact)
+            };
             LeastLayer {
-                forward: pass(&layer.forward),
-                backward_input: pass(&layer.backward_input),
-                backward_weight: pass(&layer.backward_weight),
+                forward: pass(&layer.forward, layer.calls.forward),
+                backward_input: pass(&layer.backward_input, layer.calls.backward_input),
+                backward_weight: pass(&layer.backward_weight, layer.calls.backward_weight),
                 selective: LeastPass {
                     communications: Vec::new(),
-                    ..pass(&layer.selective)
+                    ..pass(&layer.selective, layer.calls.selective)
                 },
             }
         };
@@ -168,7 +173,6 @@ fn least_pass(
             pass.attention += growing;
         }
         pass.kernels += f64::from(least.kernels);
-        pass.calls += f64::from(least.calls);
         pass.fixed += least.launched;
     }
     pass

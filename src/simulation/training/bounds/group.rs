@@ -6,6 +6,7 @@ use crate::simulation::training::bounds::floor::{
     LeastCommunication, LeastLayer, LeastPass, LeastWork,
 };
 use crate::simulation::training::fit::Repeats;
+use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::layout::{Groups, Pipeline};
 use crate::simulation::training::passes::{collective_op, exchange_sms, part_of, ranks};
 use crate::simulation::training::pricing::Pricing;
@@ -33,8 +34,8 @@ struct Affine {
     growing: f64,
     /// Gaps between kernels, per microbatch.
     gaps: f64,
-    /// Launches.
-    launches: f64,
+    /// The host's seconds, per microbatch.
+    issue: f64,
 }
 
 impl Affine {
@@ -42,7 +43,7 @@ impl Affine {
         self.fixed += other.fixed * times;
         self.growing += other.growing * times;
         self.gaps += other.gaps * times;
-        self.launches += other.launches * times;
+        self.issue += other.issue * times;
     }
 
     fn least(self, other: Self) -> Self {
@@ -50,7 +51,7 @@ impl Affine {
             fixed: self.fixed.min(other.fixed),
             growing: self.growing.min(other.growing),
             gaps: self.gaps.min(other.gaps),
-            launches: self.launches.min(other.launches),
+            issue: self.issue.min(other.issue),
         }
     }
 
@@ -164,7 +165,6 @@ pub(in crate::simulation::training) struct GroupBound {
     /// The least layer.
     layer: LayerTimes,
     head: LayerTimes,
-    dispatch: f64,
     /// Seconds behind the passes.
     closing: f64,
     fillings: Vec<Filling>,
@@ -181,6 +181,7 @@ impl GroupBound {
     ) -> Self {
         let costing = Costing {
             scenario,
+            host: HostCosts::of(scenario, layout),
             layout,
             pricing,
             slowest: pricing.slowest().over_mean(scenario.gpu.rates.speed_spread)
@@ -204,18 +205,12 @@ impl GroupBound {
         }
         total.add(head, 1.0);
         total.add(costing.end(&least.embedding), 1.0);
-        let host = scenario.host();
         Self {
             stages: f64::from(groups.pp),
             replica_batch: scenario.workload.global_batch / groups.dp,
             total,
             layer: shortest.unwrap_or_default(),
             head,
-            dispatch: if host.cuda_graphs {
-                0.0
-            } else {
-                host.dispatch.as_secs_f64()
-            },
             closing,
             fillings,
         }
@@ -267,12 +262,13 @@ impl GroupBound {
             mean.max(last)
         });
         let passes = filled.reduce(f64::min).unwrap_or(busy);
-        passes.max(full * total.launches * self.dispatch / self.stages)
+        passes.max(full * total.issue / self.stages)
     }
 }
 
 struct Costing<'a> {
     scenario: &'a TrainingScenario,
+    host: HostCosts,
     layout: &'a Layout,
     pricing: &'a Pricing,
     slowest: f64,
@@ -338,8 +334,8 @@ impl Costing<'_> {
         Affine {
             fixed: pass.fixed * self.slowest,
             growing: pass.growing * self.slowest + communicated,
-            gaps: pass.kernels * self.scenario.host().kernel_gap.as_secs_f64(),
-            launches: pass.calls,
+            gaps: pass.kernels * self.host.kernel_gap().as_secs_f64(),
+            issue: self.host.inside(&pass.calls).as_secs_f64(),
         }
     }
 

@@ -519,7 +519,7 @@ impl StageSums {
             layout,
             pricing,
         };
-        let (kernels, _) = replicas.optimizer(self.largest());
+        let kernels = replicas.optimizer(self.largest());
         bound(passes + kernels.as_secs_f64() + closing)
     }
 }

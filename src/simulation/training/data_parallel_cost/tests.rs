@@ -97,7 +97,7 @@ fn experts_are_sharded_in_as_many_groups_as_dense_weights() {
 #[test]
 fn groups_of_shards_hold_what_a_job_of_their_size_does() {
     let memory = |gpus, group| run(&job("llama3-8b", gpus, group)).expect("it runs").memory;
-    assert_eq!(memory(32, Some(8)), memory(8, None));
+    assert_eq!(memory(32, Some(8)), memory(8, Some(8)));
     assert_eq!(memory(32, Some(32)), memory(32, Some(32)));
     assert!(memory(32, Some(8)).total() > memory(32, None).total());
 }

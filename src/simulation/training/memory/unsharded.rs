@@ -67,6 +67,11 @@ impl StageLayers {
         held
     }
 
+    /// Layers of all chunks, without embedding and head.
+    pub(super) fn count(&self) -> u64 {
+        self.kinds.iter().map(|(_, count)| count).sum()
+    }
+
     fn add_kind(&mut self, kind: u16, count: u64) {
         match self.kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, known)) => *known += count,

@@ -3,11 +3,12 @@
 use crate::catalog::Catalog;
 use crate::collective::{Algorithm, CollectiveAlgorithm};
 use crate::model::CpExchange;
+use crate::simulation::training::passes::{LayerCost, PassCost};
 use crate::simulation::{
     Infeasible, LayoutRequest, Scratch, StepPart, StepReport, TrainingScenario, simulate_training,
 };
 use crate::stack::{Recompute, ZeroStage};
-use crate::units::Bytes;
+use crate::units::{Bytes, SimDuration};
 
 /// A job of A100s, one replica over `cp` ranks, whose all-reduces are rings.
 fn job(stack: &str, cp: u32, seq_len: u32, exchange: Option<CpExchange>) -> TrainingScenario {
@@ -128,4 +129,31 @@ fn exchanges_that_do_not_go_are_refused() {
         told.contains("megatron-2023") && told.contains("cp_exchange ulysses"),
         "{told}"
     );
+}
+
+/// A layer whose passes have kernels and calls of so many microseconds.
+fn layer(kernels: u64, calls: u64) -> LayerCost {
+    let mut pass = PassCost {
+        issue: SimDuration::from_micros(calls),
+        ..PassCost::default()
+    };
+    pass.parts[StepPart::Compute] = SimDuration::from_micros(kernels);
+    LayerCost {
+        forward: pass,
+        backward: pass,
+        ..LayerCost::default()
+    }
+}
+
+// Two layers of 1 µs whose calls take 3 µs, and a head of 5 µs whose calls take 1 µs. Forward the kernels of the layers end at
+// 3 and 6 µs, with their calls; those of the head at 11 µs: of 7 µs of kernels and 7 µs of calls 4 µs are waited for. Backward
+// the head comes first: its kernels end at 5 µs, those of the layers behind them at 6 µs and, with their calls, at 7 µs.
+#[test]
+fn a_host_that_waits_each_pass_is_ahead_inside_it_alone() {
+    let (body, head) = (layer(1, 3), layer(5, 1));
+    let total = LayerCost::waited_for(&[&body, &body, &head]);
+    let waits = |pass: &PassCost| pass.parts[StepPart::Overhead];
+    assert_eq!(waits(&total.forward), SimDuration::from_micros(4));
+    assert_eq!(waits(&total.backward), SimDuration::ZERO);
+    assert_eq!(total.forward.issue, SimDuration::from_micros(7));
 }

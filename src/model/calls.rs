@@ -1,0 +1,199 @@
+//! Calls by which the host has the kernels of a layer launched.
+//!
+//! A kernel runs when a thread of the CPU has called for it: an operator of the framework calls for one; a function
+//! around a fused kernel, and a module (a linear layer, attention), do bookkeeping of their own beside that.
+
+use std::ops::AddAssign;
+
+use crate::model::Operator;
+
+/// Calls of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Calls {
+    /// Operators of the framework, one kernel each.
+    pub operators: u32,
+    /// Functions around one fused kernel: norm, activation, softmax, dropout with the residual addition.
+    pub functions: u32,
+    /// Modules: linear layers, attention, the products of a group of experts.
+    pub modules: u32,
+    /// Modules that cast their inputs to 8 or 4 bits besides.
+    pub casting: u32,
+    /// Experts whose tensors a module's call gathers, over all such modules.
+    pub experts: u32,
+}
+
+impl Calls {
+    /// So many operators.
+    pub(super) const fn operators(count: u32) -> Self {
+        Self {
+            operators: count,
+            functions: 0,
+            modules: 0,
+            casting: 0,
+            experts: 0,
+        }
+    }
+
+    /// So many functions.
+    pub(super) const fn functions(count: u32) -> Self {
+        Self {
+            functions: count,
+            ..Self::operators(0)
+        }
+    }
+
+    /// So many modules, which may cast their inputs.
+    pub(super) fn modules(count: u32, casting: bool) -> Self {
+        let mut calls = Self::default();
+        if casting {
+            calls.casting = count;
+        } else {
+            calls.modules = count;
+        }
+        calls
+    }
+
+    /// Calls for an operator that stands alone. A cast belongs to the module of its product; communications are
+    /// launched by their library.
+    pub(super) fn of(operator: &Operator) -> Self {
+        match *operator {
+            Operator::Gemm { .. } | Operator::Conv { .. } => Self::operators(1),
+            Operator::Attention { .. } | Operator::GroupedGemm { .. } => Self::modules(1, false),
+            Operator::Scan { kernels, .. } | Operator::Memory { kernels, .. } => {
+                Self::operators(kernels)
+            }
+            Operator::Cast { .. } | Operator::Comm { .. } => Self::default(),
+        }
+    }
+
+    /// All calls.
+    pub(crate) const fn count(self) -> u32 {
+        self.operators + self.functions + self.modules + self.casting
+    }
+}
+
+impl AddAssign for Calls {
+    fn add_assign(&mut self, other: Self) {
+        self.operators += other.operators;
+        self.functions += other.functions;
+        self.modules += other.modules;
+        self.casting += other.casting;
+        self.experts += other.experts;
+    }
+}
+
+/// Calls of one pass of a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PassCalls {
+    /// Those whose sizes are the same in every step, so that a graph can hold them.
+    pub fixed: Calls,
+    /// Those whose sizes routing decides.
+    pub routed: Calls,
+}
+
+impl AddAssign for PassCalls {
+    fn add_assign(&mut self, other: Self) {
+        self.fixed += other.fixed;
+        self.routed += other.routed;
+    }
+}
+
+/// Calls of all passes of a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LayerCalls {
+    /// Forward pass.
+    pub forward: PassCalls,
+    /// Gradients of the inputs.
+    pub backward_input: PassCalls,
+    /// Gradients of the weights.
+    pub backward_weight: PassCalls,
+    /// What selective recomputation repeats.
+    pub selective: PassCalls,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::model::{ExpertDispatch, Fusion, LoweredLayer, Shard, lower};
+
+    /// The last kind of layer of a preset, on a rank that holds it whole, after a change of its sharding.
+    fn layer(model: &str, change: impl FnOnce(&mut Shard)) -> LoweredLayer {
+        let mut shard = Shard::whole(4096);
+        change(&mut shard);
+        let mut lowered = lower(&Catalog::builtin().models[model], &shard);
+        lowered.layer_kinds.pop().expect("a model has layers")
+    }
+
+    // Llama 3 forward: the products in front of and behind attention, attention itself, and the two of the MLP; two
+    // norms, the rotation of queries and keys, the activation, two additions. Backward: the same modules, of whose four
+    // products each computes a second one for its weights; the functions but the additions, whose gradient is the
+    // output's; the gradients that meet in front of each norm, and those of six tensors that are handed over.
+    #[test]
+    fn a_dense_layer_is_called_by_its_modules_and_fused_kernels() {
+        let calls = layer("llama3-8b", |_| {}).calls;
+        let forward = Calls {
+            functions: 7,
+            ..Calls::modules(5, false)
+        };
+        assert_eq!(calls.forward.fixed, forward);
+        let backward = Calls {
+            functions: 5,
+            operators: 2,
+            ..Calls::modules(5, false)
+        };
+        assert_eq!(calls.backward_input.fixed, backward);
+        assert_eq!(calls.backward_weight.fixed, Calls::operators(4 + 6));
+    }
+
+    // Query, key and value are three products for one, gate and input of the MLP two: three modules more, three more
+    // products backward, three sums of their gradients, three tensors more.
+    #[test]
+    fn separate_projections_are_modules_of_their_own() {
+        let separate = |shard: &mut Shard| {
+            shard.fusion = Fusion {
+                projections: false,
+                ..Fusion::ALL
+            };
+        };
+        let calls = layer("llama3-8b", separate).calls;
+        assert_eq!(calls.forward.fixed.modules, 8);
+        assert_eq!(calls.backward_input.fixed.operators, 2 + 3);
+        assert_eq!(calls.backward_weight.fixed, Calls::operators(7 + 9));
+    }
+
+    // In 8 bits every product's module casts; attention stays in 16 bits.
+    #[test]
+    fn products_in_8_bits_are_casting_modules() {
+        let low = |shard: &mut Shard| shard.format.low_precision = true;
+        let forward = layer("llama3-8b", low).calls.forward.fixed;
+        assert_eq!((forward.modules, forward.casting), (1, 4));
+    }
+
+    // Of a layer of experts a graph holds attention and router, not the two products over the eight experts of
+    // Mixtral, the activation between them, and both permutations of tokens: two functions each, and around an
+    // all-to-all eight operators besides.
+    #[test]
+    fn what_routing_decides_is_apart() {
+        let routed = layer("mixtral-8x7b", |_| {}).calls.forward.routed;
+        let expected = Calls {
+            functions: 1 + 4,
+            experts: 16,
+            ..Calls::modules(2, false)
+        };
+        assert_eq!(routed, expected);
+        let unfused = layer("mixtral-8x7b", |shard| {
+            shard.expert_dispatch = ExpertDispatch::AllToAll;
+        });
+        assert_eq!(unfused.calls.forward.routed.operators, 16);
+    }
+
+    // Six tensors of a Llama layer: four matrices and two norms.
+    #[test]
+    fn tensors_of_parameters_are_counted() {
+        assert_eq!(layer("llama3-8b", |_| {}).parameters.tensors, 6);
+        let experts = layer("mixtral-8x7b", |_| {}).parameters.tensors;
+        let stacked = layer("mixtral-8x7b", |shard| shard.fusion.stacked_experts = true);
+        assert_eq!(experts - stacked.parameters.tensors, 2 * 7);
+    }
+}

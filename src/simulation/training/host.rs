@@ -1,0 +1,449 @@
+//! The host as a device: what a thread of the CPU needs to have the kernels of a job launched.
+//!
+//! The GPU runs behind that thread, which is ahead of it wherever kernels take longer than the calls for them. Both are
+//! tracks of their own when a step is played, and meet where the host waits for the GPU.
+
+use crate::collective::launch_per_gpu;
+use crate::model::{Calls, CommGroup, ExpertDispatch, PassCalls, lower};
+use crate::simulation::training::work;
+use crate::simulation::{Layout, StepPart, TrainingScenario};
+use crate::stack::{CudaGraphs, Host, StepTensors};
+use crate::units::SimDuration;
+
+/// Calls of modules that cast their inputs to 8 or 4 bits, relative to those in 16 bits: "more than 2x" in Transformer
+/// Engine of 2024 (NVIDIA/TransformerEngine issue 761); 3.6 in that of 2023 (issue 445).
+const CASTING: u64 = 2;
+/// Launch of an instantiated graph, without the about 1 ns for each kernel in it (NVIDIA developer blog, Constant Time
+/// Launch for Straight-Line CUDA Graphs, 2024; from memory, the page was not read again).
+const REPLAY: SimDuration = SimDuration::from_nanos(2_500);
+/// Copy of the experts' token counts to the host (NVIDIA/TransformerEngine issue 2995).
+const COUNTS_READ: SimDuration = SimDuration::from_nanos(13_400);
+/// States of the CPU's and the GPU's random numbers that a checkpointed layer reads or writes (NVIDIA/Megatron-LM
+/// megatron/core/tensor_parallel/random.py CheckpointFunction): three saved, then three saved, set and restored.
+const RANDOM_STATES: u64 = 12;
+/// Operators of an optimizer's step beside those of each tensor: norm, its root and comparison, scaling, the search
+/// for overflows, zeroing (NVIDIA/Megatron-LM megatron/core/optimizer/clip_grads.py and optimizer.py).
+const STEP_OPERATORS: u64 = 8;
+
+/// Times of a job's host, on the CPUs of its cluster.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct HostCosts {
+    host: Host,
+    graphs: CudaGraphs,
+    /// Launch of a graph, and of a communication behind its operator.
+    replay: SimDuration,
+    communication: SimDuration,
+    counts_read: SimDuration,
+}
+
+/// What CUDA graphs replay under a layout. An exchange of tokens whose sizes the host reads back leaves little to gain
+/// (NVIDIA-NeMo/Megatron-Bridge skills/nemo-mbridge-perf-moe-dispatcher-selection: 1.5% slower with an all-to-all), so
+/// that racks capture mixtures of experts with a fused dispatch alone.
+pub(super) fn cuda_graphs(scenario: &TrainingScenario, layout: &Layout) -> CudaGraphs {
+    let library = layout
+        .expert_dispatch
+        .and_then(ExpertDispatch::token_library);
+    graphs(scenario, library.is_some())
+}
+
+fn graphs(scenario: &TrainingScenario, fused_dispatch: bool) -> CudaGraphs {
+    let host = &scenario.stack.host;
+    let in_racks = scenario.cluster.domain_gpus > scenario.cluster.gpus_per_node;
+    let network = scenario.model.transformer();
+    let is_moe = network.is_some_and(|network| network.moe.is_some());
+    if in_racks && is_moe && fused_dispatch {
+        host.rack_moe_graphs
+    } else {
+        host.cuda_graphs
+    }
+}
+
+impl HostCosts {
+    /// Costs of a layout; none where a counterfactual leaves them out.
+    pub(super) fn of(scenario: &TrainingScenario, layout: &Layout) -> Self {
+        Self::with_graphs(scenario, cuda_graphs(scenario, layout))
+    }
+
+    /// The least work between two steps of any layout.
+    pub(super) fn least_between_steps(scenario: &TrainingScenario) -> SimDuration {
+        let between = [false, true].map(|fused_dispatch| {
+            Self::with_graphs(scenario, graphs(scenario, fused_dispatch)).between_steps()
+        });
+        between[0].min(between[1])
+    }
+
+    fn with_graphs(scenario: &TrainingScenario, graphs: CudaGraphs) -> Self {
+        let host = scenario.stack.host;
+        let (slower, gap) = if scenario.run.leaves_out(StepPart::Overhead) {
+            (0.0, SimDuration::ZERO)
+        } else {
+            (1.0 / scenario.cluster.host_speed, host.kernel_gap)
+        };
+        let modules = if host.modules_by_cpu {
+            slower
+        } else {
+            slower.min(1.0)
+        };
+        Self {
+            host: Host {
+                operator: host.operator.scaled(slower),
+                function: host.function.scaled(modules),
+                module: host.module.scaled(modules),
+                expert: host.expert.scaled(modules),
+                tensor: host.tensor.scaled(slower),
+                sharded_tensor: host.sharded_tensor.scaled(slower),
+                step: host.step.scaled(slower),
+                kernel_gap: gap,
+                ..host
+            },
+            graphs,
+            replay: REPLAY.scaled(slower),
+            communication: launch_per_gpu().scaled(slower),
+            counts_read: COUNTS_READ.scaled(slower),
+        }
+    }
+
+    /// Gap between two kernels that wait in the GPU's queue.
+    pub(super) const fn kernel_gap(&self) -> SimDuration {
+        self.host.kernel_gap
+    }
+
+    /// Work between two steps.
+    pub(super) fn between_steps(&self) -> SimDuration {
+        match self.graphs {
+            CudaGraphs::None | CudaGraphs::Layer => self.host.step,
+            CudaGraphs::Step => SimDuration::ZERO,
+        }
+    }
+
+    /// Whether the host calls for single kernels at all.
+    fn calls_kernels(&self) -> bool {
+        self.graphs != CudaGraphs::Step && !self.host.executable
+    }
+
+    /// Time of the calls of a pass of a layer.
+    pub(super) fn pass(&self, calls: &PassCalls) -> SimDuration {
+        let replayed = self.graphs == CudaGraphs::Layer && self.calls_kernels();
+        let captures = replayed && calls.fixed.count() > 0;
+        self.inside(calls)
+            + if captures {
+                self.replay()
+            } else {
+                SimDuration::ZERO
+            }
+    }
+
+    /// Time of calls that are no pass of their own: gradients of weights, selective recomputation.
+    pub(super) fn inside(&self, calls: &PassCalls) -> SimDuration {
+        if !self.calls_kernels() {
+            return SimDuration::ZERO;
+        }
+        let routed = self.calls(calls.routed);
+        match self.graphs {
+            CudaGraphs::None => self.calls(calls.fixed) + routed,
+            CudaGraphs::Layer | CudaGraphs::Step => routed,
+        }
+    }
+
+    /// Calls that let a layer be recomputed: a function around it in the forward and in the backward pass, which saves,
+    /// sets and restores the state of random numbers.
+    pub(super) fn checkpoint(&self) -> SimDuration {
+        match self.graphs {
+            CudaGraphs::None if self.calls_kernels() => {
+                self.host.function * 2 + self.host.operator * RANDOM_STATES
+            }
+            CudaGraphs::None | CudaGraphs::Layer | CudaGraphs::Step => SimDuration::ZERO,
+        }
+    }
+
+    fn calls(&self, calls: Calls) -> SimDuration {
+        let Host {
+            operator,
+            function,
+            module,
+            expert,
+            ..
+        } = self.host;
+        operator * u64::from(calls.operators)
+            + function * u64::from(calls.functions)
+            + module * (u64::from(calls.modules) + CASTING * u64::from(calls.casting))
+            + expert * u64::from(calls.experts)
+    }
+
+    /// Replay of a layer's graph, from a module of its own that copies the input to where the graph reads it
+    /// (`make_graphed_callables` of Transformer Engine, transformer_engine/pytorch/graph.py).
+    fn replay(&self) -> SimDuration {
+        self.host.module + self.host.operator + self.replay
+    }
+
+    /// Time to launch a communication inside a layer: an operator of the framework, and the launch of the library.
+    pub(super) fn communication(&self, group: CommGroup) -> SimDuration {
+        let routed = matches!(group, CommGroup::Expert | CommGroup::ExpertTensor);
+        let captured = self.graphs == CudaGraphs::Layer && !routed;
+        if captured || !self.calls_kernels() {
+            return SimDuration::ZERO;
+        }
+        self.host.operator + self.communication
+    }
+
+    /// Time to read back from the GPU how many tokens go to each expert, until the next kernel can start; `None` where
+    /// the host launches none.
+    pub(super) fn reads_counts(&self) -> Option<SimDuration> {
+        self.calls_kernels()
+            .then(|| self.counts_read + self.host.operator)
+    }
+
+    /// Time of the optimizer's calls, over so many parameter tensors, of whose elements the rank updates a `part`
+    /// (0–1); `is_sharded` where every tensor is sharded on its own (ZeRO-3).
+    pub(super) fn optimizer(&self, tensors: u64, part: f64, is_sharded: bool) -> SimDuration {
+        if !self.calls_kernels() {
+            return SimDuration::ZERO;
+        }
+        let tensors = match self.host.step_tensors {
+            StepTensors::Each => tensors as f64,
+            StepTensors::Sharded => libm::ceil(tensors as f64 * part),
+            StepTensors::Flat => 1.0,
+        };
+        let each = if is_sharded {
+            self.host.sharded_tensor
+        } else {
+            self.host.tensor
+        };
+        each.scaled(tensors) + self.host.operator * STEP_OPERATORS
+    }
+}
+
+/// What the host does for one microbatch in a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LayerLaunches {
+    /// Kind of layer: `dense`, `moe`, `bottleneck`.
+    pub(crate) layer: &'static str,
+    /// Layers of that kind.
+    pub(crate) layers: usize,
+    /// Calls of the forward pass, and of the backward pass without recomputation.
+    pub(crate) calls: [u32; 2],
+    /// Their time, with the graphs and on the CPU of the job; communications are launched besides.
+    pub(crate) time: [SimDuration; 2],
+}
+
+/// What the host does for each kind of layer under a layout.
+pub(crate) fn layer_launches(scenario: &TrainingScenario, layout: &Layout) -> Vec<LayerLaunches> {
+    let costs = HostCosts::of(scenario, layout);
+    let lowered = lower(&scenario.model, &work::shard(scenario, layout));
+    let of_kind = |(at, layer): (usize, &crate::model::LoweredLayer)| {
+        let calls = layer.calls;
+        let count = |pass: PassCalls| pass.fixed.count() + pass.routed.count();
+        LayerLaunches {
+            layer: layer.name,
+            layers: lowered
+                .sequence
+                .iter()
+                .filter(|kind| usize::from(**kind) == at)
+                .count(),
+            calls: [
+                count(calls.forward),
+                count(calls.backward_input) + count(calls.backward_weight),
+            ],
+            time: [
+                costs.pass(&calls.forward),
+                costs.pass(&calls.backward_input) + costs.inside(&calls.backward_weight),
+            ],
+        }
+    };
+    lowered
+        .layer_kinds
+        .iter()
+        .enumerate()
+        .map(of_kind)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::hardware::Cluster;
+    use crate::simulation::training::tests::{ok, reason, scenario};
+    use crate::stack::{RecipeChange, Stack};
+
+    fn costs(job: &TrainingScenario) -> HostCosts {
+        HostCosts::with_graphs(job, super::graphs(job, false))
+    }
+
+    fn graphs(job: &TrainingScenario, scope: CudaGraphs) -> TrainingScenario {
+        let change = RecipeChange {
+            cuda_graphs: Some(scope),
+            ..RecipeChange::default()
+        };
+        TrainingScenario {
+            stack: Arc::new(job.stack.with(&change)),
+            ..job.clone()
+        }
+    }
+
+    /// A job whose kernels are too short to hide their calls: 1,024 tokens of a small model on each GPU.
+    fn small() -> TrainingScenario {
+        let mut job = scenario("gpt3-1.3b", 8, 8);
+        job.workload.seq_len = 1024;
+        (job.layout.tp, job.layout.pp) = (Some(1), Some(1));
+        job
+    }
+
+    fn with_host(job: &TrainingScenario, change: impl FnOnce(&mut Host)) -> TrainingScenario {
+        let mut stack = Stack::clone(&job.stack);
+        change(&mut stack.host);
+        TrainingScenario {
+            stack: Arc::new(stack),
+            ..job.clone()
+        }
+    }
+
+    // 3 operators of 1 µs, 2 functions of 2 µs, 4 modules of 10 µs, one that casts at twice that, 8 experts of 0.5 µs.
+    #[test]
+    fn calls_cost_what_their_kind_takes() {
+        let job = with_host(&small(), |host| {
+            host.operator = SimDuration::from_micros(1);
+            host.function = SimDuration::from_micros(2);
+            host.module = SimDuration::from_micros(10);
+            host.expert = SimDuration::from_nanos(500);
+        });
+        let fixed = Calls {
+            operators: 3,
+            functions: 2,
+            modules: 4,
+            casting: 1,
+            experts: 8,
+        };
+        let calls = PassCalls {
+            fixed,
+            routed: Calls {
+                modules: 1,
+                ..Calls::default()
+            },
+        };
+        let time = |scope| costs(&graphs(&job, scope)).pass(&calls);
+        assert_eq!(
+            time(CudaGraphs::None),
+            SimDuration::from_micros(3 + 4 + 40 + 20 + 4 + 10)
+        );
+        // What routing decides, the module that replays the rest, the copy of its input, and the launch of its graph.
+        assert_eq!(
+            time(CudaGraphs::Layer),
+            SimDuration::from_micros(10 + 10 + 1) + REPLAY
+        );
+        assert_eq!(time(CudaGraphs::Step), SimDuration::ZERO);
+    }
+
+    // A CPU of half the speed takes twice as long, unless the framework's modules were measured alike on both; a step that is
+    // one executable has no calls.
+    #[test]
+    fn the_cpu_and_the_framework_decide() {
+        let job = with_host(&small(), |host| {
+            host.modules_by_cpu = true;
+            host.operator = SimDuration::from_micros(12);
+            host.module = SimDuration::from_micros(100);
+        });
+        let calls = PassCalls {
+            fixed: Calls {
+                operators: 3,
+                modules: 4,
+                ..Calls::default()
+            },
+            routed: Calls::default(),
+        };
+        let mut slow = job.clone();
+        slow.cluster = Arc::new(Cluster {
+            host_speed: 0.5,
+            ..Cluster::clone(&job.cluster)
+        });
+        let time = |job: &TrainingScenario| costs(job).pass(&calls);
+        assert_eq!(time(&slow), time(&job) * 2);
+        let alike = with_host(&slow, |host| host.modules_by_cpu = false);
+        assert_eq!(time(&alike), SimDuration::from_micros(2 * 3 * 12 + 4 * 100));
+        let compiled = with_host(&job, |host| host.executable = true);
+        assert_eq!(time(&compiled), SimDuration::ZERO);
+        assert_eq!(
+            costs(&compiled).optimizer(100, 1.0, false),
+            SimDuration::ZERO
+        );
+    }
+
+    // Of 96 tensors a rank that updates an eighth goes through 12, at 50 µs each.
+    #[test]
+    fn an_optimizer_goes_through_the_tensors_that_its_framework_holds() {
+        let time = |tensors, part| {
+            let job = with_host(&small(), |host| {
+                host.operator = SimDuration::ZERO;
+                host.tensor = SimDuration::from_micros(50);
+                host.sharded_tensor = SimDuration::from_micros(300);
+                host.step_tensors = tensors;
+            });
+            let costs = costs(&job);
+            [false, true].map(|is_sharded| costs.optimizer(96, part, is_sharded))
+        };
+        let micros = |each: [u64; 2]| each.map(SimDuration::from_micros);
+        assert_eq!(
+            time(StepTensors::Sharded, 0.125),
+            micros([12 * 50, 12 * 300])
+        );
+        assert_eq!(time(StepTensors::Each, 0.125), micros([96 * 50, 96 * 300]));
+        assert_eq!(time(StepTensors::Flat, 0.125), micros([50, 300]));
+    }
+
+    // Graphs take calls away and hold memory; a graph of the whole step leaves no part that waits for the host but the
+    // gaps between kernels, of 1 µs each.
+    #[test]
+    fn graphs_shorten_a_small_step_and_take_memory() {
+        let job = small();
+        let [none, layer, step] = [CudaGraphs::None, CudaGraphs::Layer, CudaGraphs::Step]
+            .map(|scope| ok(&graphs(&job, scope)));
+        assert!(layer.step_time() < none.step_time());
+        assert!(step.step_time() < layer.step_time());
+        let bytes = |report: &crate::simulation::StepReport| report.memory.total();
+        assert!(bytes(&layer) > bytes(&none) && bytes(&step) > bytes(&none));
+        let waits = |report: &crate::simulation::StepReport| report.shares[StepPart::Overhead];
+        assert!(waits(&none) > waits(&layer) && waits(&layer) > waits(&step));
+        assert_eq!(none.step_time(), ok(&job).step_time());
+    }
+
+    // The host reads the counts behind a copy and an operator, unless a graph holds the step.
+    #[test]
+    fn reading_token_counts_stops_the_host() {
+        let job = small();
+        let read = COUNTS_READ + job.stack.host.operator;
+        assert_eq!(costs(&job).reads_counts(), Some(read));
+        assert_eq!(costs(&graphs(&job, CudaGraphs::Step)).reads_counts(), None);
+    }
+
+    #[test]
+    fn a_stack_without_graphs_refuses_them() {
+        let mut job = small();
+        job.stack = crate::catalog::Catalog::builtin().stacks["megatron-2021"].clone();
+        let sentence = reason(&graphs(&job, CudaGraphs::Step));
+        assert!(
+            sentence.contains("cuda_graphs step") && sentence.contains("megatron-2021"),
+            "{sentence}"
+        );
+    }
+
+    // Mixtures of experts in a rack replay layers where their dispatch is fused; everything else launches kernel by
+    // kernel.
+    #[test]
+    fn racks_replay_layers_of_experts() {
+        let catalog = crate::catalog::Catalog::builtin();
+        let scope = |model: &str, gpu: &str, fused| {
+            let gpu = catalog.gpus[gpu].clone();
+            let cluster = catalog.clusters[&gpu.cluster].clone();
+            let (model, stack) = (
+                catalog.models[model].clone(),
+                catalog.stacks["megatron-bridge"].clone(),
+            );
+            super::graphs(&TrainingScenario::new(model, gpu, cluster, stack), fused)
+        };
+        assert_eq!(scope("deepseek-v3", "gb200", true), CudaGraphs::Layer);
+        assert_eq!(scope("llama3-70b", "gb200", true), CudaGraphs::None);
+        assert_eq!(scope("deepseek-v3", "gb200", false), CudaGraphs::None);
+        assert_eq!(scope("deepseek-v3", "h100-sxm", true), CudaGraphs::None);
+    }
+}
