@@ -8,6 +8,7 @@ use crate::cli::fraction::share;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::run::print;
 use crate::cli::terminal::{self, Format, Stderr};
+use crate::cli::threads::threads;
 use crate::commands::{Answered, Asked, Failure, FolderRun, HeldResult, RunRequest, RunSource};
 use crate::runner::Interrupt;
 use crate::spec::{Overrides, Spec};
@@ -52,7 +53,7 @@ pub(super) struct Args {
     #[arg(long)]
     overwrite: bool,
     /// Threads that simulate [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
     /// Display of progress
     #[arg(long, value_enum, default_value_t = Mode::Auto)]

@@ -18,6 +18,7 @@ mod run;
 mod schema;
 mod spec_args;
 mod terminal;
+mod threads;
 mod trace;
 mod validate;
 mod verify;

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use crate::cli::exit::ExitStatus;
 use crate::cli::spec_args::SpecArgs;
 use crate::cli::terminal::{Format, Lines, Stderr};
+use crate::cli::threads::threads;
 use crate::commands::{Failure, PlanOverview};
 use crate::spec::{Portion, Spec};
 
@@ -13,7 +14,7 @@ pub(super) struct Args {
     #[command(flatten)]
     spec: SpecArgs,
     /// Threads to estimate the time for [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]

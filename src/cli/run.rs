@@ -12,6 +12,7 @@ use crate::cli::plan;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::SpecArgs;
 use crate::cli::terminal::{self, Format, Lines, Stderr};
+use crate::cli::threads::threads;
 use crate::commands::{Conclusion, Done, Failure, FolderRun, HeldResult, RunRequest};
 use crate::runner::{Finished, Interrupt, RunFolder, RunSummary, clock};
 use crate::spec::Portion;
@@ -29,7 +30,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Threads that simulate [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
     /// Continue the run in the folder: simulate the missing points and retry crashed ones. Starts a new run
     /// where there is none

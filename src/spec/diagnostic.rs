@@ -230,11 +230,22 @@ impl Faults {
         self.noted += 1;
         if let Some(known) = self.by_message.get(&diagnostic.message) {
             self.found[*known].absorb(diagnostic);
-        } else if self.found.len() < FAULTS_KEPT {
+        } else if !self.is_full() {
             let message = diagnostic.message.clone();
             self.by_message.insert(message, self.found.len());
             self.found.push(diagnostic);
         }
+    }
+
+    /// Notes a fault that would not be kept, without making it: looking for the name that each misspelt one could mean
+    /// takes long.
+    pub(super) fn count_one(&mut self) {
+        self.noted += 1;
+    }
+
+    /// Whether no fault with another message is kept any more.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() >= FAULTS_KEPT
     }
 
     /// Notes the faults of the values of one list: those that say the same but for the value have one cause.

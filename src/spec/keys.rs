@@ -297,7 +297,11 @@ pub(super) fn check_keys(entries: &[Entry], known: &[&[Key]], faults: &mut Fault
         faults.push(fault.also_at(rest.iter().map(|entry| &entry.key_place)));
     }
     for entry in others {
-        faults.push(unknown_key(entry, &known().collect::<Vec<_>>()));
+        if faults.is_full() {
+            faults.count_one();
+        } else {
+            faults.push(unknown_key(entry, &known().collect::<Vec<_>>()));
+        }
     }
 }
 

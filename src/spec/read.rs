@@ -368,6 +368,10 @@ impl PartsReader<'_> {
     }
 
     fn axis(&mut self, entry: &Entry) -> Option<Axis> {
+        if self.faults.is_full() && entry.key.parse::<Axis>().is_err() {
+            self.faults.count_one();
+            return None;
+        }
         let fault = match self.names.axis(&entry.key, &entry.key_place) {
             Ok(axis) => return Some(axis),
             Err(fault) => fault,

@@ -161,3 +161,23 @@ fn the_first_signal_ends_a_run_that_drops_its_points() {
         .expect_stderr(&["continue with --resume"]);
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
+
+// Two seconds, and some for a busy machine: of 300,000 unknown axes the first 1,000 are looked into.
+#[test]
+fn a_spec_of_unknown_keys_is_told_at_once() {
+    use std::fmt::Write;
+    let desk = Desk::new();
+    let mut spec = "name = \"keys\"\n[grid]\n".to_owned();
+    for key in 0..300_000 {
+        writeln!(spec, "k{key} = 1").unwrap();
+    }
+    desk.write("keys.toml", spec);
+    let begun = Instant::now();
+    desk.sweep(&["plan", "keys.toml"])
+        .expect_code(2)
+        .expect_stderr(&["unknown axis `k0`", "more of them"]);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    desk.sweep(&["plan", "keys.toml", "--threads", "5000"])
+        .expect_code(2)
+        .expect_stderr(&["expected a whole number from 1 to 1024"]);
+}
