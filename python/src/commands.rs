@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clustersweep::commands::{self, AnalysisRequest, Failure, Listed, RunSource, Validation};
+use clustersweep::commands::{
+    self, AnalysisRequest, Detail, Failure, Listed, RunSource, Validation,
+};
 use pyo3::prelude::*;
 use serde_json::json;
 
@@ -17,8 +19,9 @@ pub(crate) struct Analysis(commands::Analysis);
 
 #[pymethods]
 impl Analysis {
-    fn text(&self) -> String {
-        self.0.text()
+    fn text(&self, py: Python<'_>) -> PyResult<String> {
+        let text = self.0.text(Detail::Full);
+        text.map_err(|failure| exception(py, &failure))
     }
 
     fn json(&self) -> String {
@@ -142,7 +145,7 @@ pub(crate) fn merge(
 ) -> PyResult<TextAndJson> {
     alone(py, move || {
         commands::merge(&shards, &out, overwrite, |concluded| {
-            (concluded.text(), concluded.json().to_string())
-        })
+            Ok((concluded.text(Detail::Full)?, concluded.json().to_string()))
+        })?
     })
 }

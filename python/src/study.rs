@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use clustersweep::commands::{
-    Failure, FolderRun, HeldResult, PlanOverview, PointCounter, PointReport, RunRequest, Timeline,
-    point_count, run_rows, varied_values,
+    Detail, Failure, FolderRun, HeldResult, PlanOverview, PointCounter, PointReport, RunRequest,
+    Timeline, point_count, run_rows, varied_values,
 };
 use clustersweep::runner::Interrupt;
 use clustersweep::spec::{Overrides, Portion, Shard, Spec, Syntax};
@@ -284,7 +284,7 @@ impl Study {
         attended(py, &mut watcher, move |_| {
             let run = FolderRun::open(&spec, &request)?;
             let concluded = run.simulate(&interrupt, &*counter)?.conclude()?;
-            Ok((concluded.text(), concluded.json().to_string()))
+            Ok((concluded.text(Detail::Full)?, concluded.json().to_string()))
         })
     }
 }

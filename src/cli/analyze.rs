@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// Also write each chart into this folder as SVG and PNG, as wide as a column of print
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
+    /// Print all findings in place of the first screen
+    #[arg(short, long)]
+    verbose: bool,
     /// Format of the summary
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -55,8 +58,8 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
             terminal::log("charts are SVG only: this program was built without the feature `png`");
         }
     }
-    args.format.print(
-        || analysis.text(),
+    args.format.try_print(
+        || analysis.text(terminal::detail(args.verbose)),
         || analysis.json(json!({"folder": folder})),
     )?;
     Ok(match analysis.below() {

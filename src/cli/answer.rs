@@ -149,7 +149,11 @@ fn simulated(
     let folder = done.folder.path().to_owned();
     let conclusion = done.conclude()?;
     if conclusion.stopped_by().is_some() {
-        return Ok(Err(print(&conclusion, args.format)?));
+        return Ok(Err(print(
+            &conclusion,
+            args.format,
+            terminal::detail(false),
+        )?));
     }
     Ok(Ok(RunSource::new(&folder)?))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::run::print;
-use crate::cli::terminal::Format;
+use crate::cli::terminal::{Format, detail};
 use crate::commands::{Failure, merge};
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,6 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     merge(&args.shards, &args.out, args.overwrite, |conclusion| {
-        print(&conclusion, args.format)
+        print(&conclusion, args.format, detail(false))
     })?
 }

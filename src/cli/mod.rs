@@ -9,6 +9,7 @@ mod diff;
 mod exit;
 mod explain;
 mod fraction;
+mod init;
 mod list;
 mod merge;
 mod plan;
@@ -57,6 +58,8 @@ enum Command {
     Run(run::Args),
     /// Show the points of a sweep and the estimated time, without running it
     Plan(plan::Args),
+    /// Write a commented spec for a question, asked in a few prompts or options
+    Init(init::Args),
     /// Answer a question: the cheapest and the fastest way to train so many tokens by a deadline, within a budget
     Answer(answer::Args),
     /// Report scaling efficiency, breakdown points and bottlenecks of finished runs, or bus bandwidths of collective studies
@@ -114,6 +117,7 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let result = match cli.command {
         Command::Run(args) => run::run(&args, stderr),
         Command::Plan(args) => plan::run(&args, stderr),
+        Command::Init(args) => init::run(&args),
         Command::Answer(args) => answer::run(&args, stderr),
         Command::Analyze(args) => analyze::run(&args),
         Command::Diff(args) => diff::run(&args),

@@ -13,7 +13,7 @@ use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::SpecArgs;
 use crate::cli::terminal::{self, Format, Lines, Stderr};
 use crate::cli::threads::threads;
-use crate::commands::{Conclusion, Done, Failure, FolderRun, HeldResult, RunRequest};
+use crate::commands::{Conclusion, Detail, Done, Failure, FolderRun, HeldResult, RunRequest};
 use crate::runner::{Finished, Interrupt, RunFolder, RunSummary, clock};
 use crate::spec::Portion;
 
@@ -60,7 +60,7 @@ pub(super) struct Args {
     /// Print nothing but results and errors
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print every infeasible point with its reason
+    /// Print every infeasible point with its reason, and all findings in place of the first screen
     #[arg(short, long)]
     verbose: bool,
 }
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         terminal::log(&closing_line(summary, &meter, folder));
     }
     let conclusion = done.conclude()?;
-    print(&conclusion, args.format)
+    print(&conclusion, args.format, terminal::detail(args.verbose))
 }
 
 /// Ends the process two seconds after a signal, whatever it does by then: joining parts and analysing take minutes in a
@@ -154,8 +154,12 @@ fn log_finished(finished: &Finished, folder: &RunFolder, args: &Args) {
 }
 
 /// Prints the summary of a run or a merge.
-pub(super) fn print(conclusion: &Conclusion<'_>, format: Format) -> Result<ExitStatus, Failure> {
-    format.print(|| conclusion.text(), || conclusion.json())?;
+pub(super) fn print(
+    conclusion: &Conclusion<'_>,
+    format: Format,
+    detail: Detail,
+) -> Result<ExitStatus, Failure> {
+    format.try_print(|| conclusion.text(detail), || conclusion.json())?;
     Ok(match conclusion.stopped_by() {
         Some(signal) => signal.into(),
         None if conclusion.has_crashed() => ExitStatus::Finding,

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::{Value, json};
 
 use crate::cli::exit::ExitStatus;
-use crate::commands::Failure;
+use crate::commands::{Detail, Failure};
 
 /// Format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -18,6 +18,18 @@ pub(super) enum Format {
 }
 
 impl Format {
+    /// Prints a result on stdout whose text may fail to come about.
+    pub(super) fn try_print(
+        self,
+        text: impl FnOnce() -> Result<String, Failure>,
+        json: impl FnOnce() -> Value,
+    ) -> Result<ExitStatus, Failure> {
+        match self {
+            Self::Text => print(&text()?),
+            Self::Json => self.print(String::new, json),
+        }
+    }
+
     /// Prints a result on stdout.
     pub(super) fn print(
         self,
@@ -52,6 +64,22 @@ impl Stderr {
     }
 }
 
+/// How much a summary says: everything where that is asked for, else the first screen, in `COLUMNS` columns of a terminal
+/// (80 without it).
+pub(super) fn detail(is_verbose: bool) -> Detail {
+    /// Columns of a terminal that does not say.
+    const COLUMNS: usize = 80;
+    if is_verbose {
+        return Detail::Full;
+    }
+    let columns = std::env::var("COLUMNS").ok();
+    let columns = columns.and_then(|columns| columns.parse().ok());
+    let room = io::stdout()
+        .is_terminal()
+        .then(|| columns.unwrap_or(COLUMNS));
+    Detail::Brief { room }
+}
+
 /// Prints a text on stdout. A reader that closes the pipe early (`| head`) is no failure.
 pub(super) fn print(text: &str) -> Result<ExitStatus, Failure> {
     let mut stdout = io::stdout().lock();
@@ -64,6 +92,13 @@ pub(super) fn print(text: &str) -> Result<ExitStatus, Failure> {
         }
         Ok(()) | Err(_) => Ok(ExitStatus::Success),
     }
+}
+
+/// Asks a question on stderr, whose answer goes into the same line.
+pub(super) fn prompt(question: &str) {
+    let mut stderr = io::stderr().lock();
+    // As below.
+    let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
 }
 
 /// Prints a line on stderr.

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use crate::analysis::{ChartValues, Findings, StudyFindings, scaling_batches, scaling_schema};
 use crate::commands::analyze_target::{Target, create_folder};
+use crate::commands::detail::Detail;
 use crate::commands::failure::Failure;
 use crate::commands::findings::{
-    Results, answer, find, question, summary, with_findings, write_findings,
+    Results, Told, answer, find, question, with_findings, write_findings,
 };
 use crate::commands::points::{provenance, threads};
 use crate::commands::run_source::RunSource;
@@ -19,7 +20,7 @@ use crate::record::{PointsReader, Provenance, write_atomically};
 use crate::report;
 #[cfg(feature = "png")]
 use crate::report::chart::Rasteriser;
-use crate::runner::manifest;
+use crate::runner::{RunFolder, manifest};
 use crate::spec::{Axis, Spec, StudyKind};
 
 /// Runs to analyse, and how.
@@ -101,8 +102,19 @@ impl Analysis {
     }
 
     /// The findings for people.
-    pub fn text(&self) -> String {
-        summary(&self.found, self.question())
+    ///
+    /// # Errors
+    /// If the spec has not the points of the findings.
+    pub fn text(&self, detail: Detail) -> Result<String, Failure> {
+        let first = &self.sources[0];
+        let folder = first.folder.as_ref().map(RunFolder::path);
+        let told = Told {
+            found: &self.found,
+            specs: &[self.spec.as_ref()],
+            question: self.question(),
+            folder: folder.unwrap_or(&first.points),
+        };
+        told.text(detail)
     }
 
     /// The findings for programs, beside other fields.

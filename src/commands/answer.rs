@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use itertools::Itertools;
 use serde_json::{Value, json};
 
-use crate::analysis::{Answer, ChartValues, Choice, Findings, StudyFindings, Verdict};
-use crate::commands::explain::PointReport;
+use crate::analysis::{Answer, ChartValues, Choice, StudyFindings, Verdict};
 use crate::commands::failure::Failure;
 use crate::commands::findings::{Results, find, write_findings};
 use crate::commands::points::{provenance, threads};
 use crate::commands::run::RunRequest;
 use crate::commands::run_source::RunSource;
+use crate::commands::trust;
 use crate::record::provenance::keys;
 use crate::record::{PointsReader, Provenance};
-use crate::report::planned::{Planned, Trust};
+use crate::report::planned::Planned;
 use crate::runner::manifest;
 use crate::spec::{Axis, Overrides, Portion, Question, Spec, StudyKind, Syntax};
 
@@ -157,7 +157,8 @@ impl Answered {
             )));
         };
         let charts = results.charts()?;
-        let trust = trust(&findings, &specs)?;
+        let named = findings.answers.iter().take(TRUSTED).flat_map(ends);
+        let trust = trust::of_choices(&findings, &specs, named)?;
         let folder = |(run, _): &(&RunSource, &Spec)| {
             let folder = run.folder.as_ref().map(|folder| folder.path().to_owned());
             folder.unwrap_or_else(|| run.points.clone())
@@ -240,25 +241,6 @@ impl Answered {
             &Overrides::default(),
         )?))
     }
-}
-
-/// How far the cheapest and the fastest choice of each model can be trusted; each is simulated again, and so are the
-/// cases nearest to it.
-fn trust(findings: &Findings, specs: &[Option<&Spec>]) -> Result<Vec<Trust>, Failure> {
-    let named = findings.answers.iter().take(TRUSTED).flat_map(ends);
-    let of_choice = |choice: Choice| {
-        let row = &findings.series[choice.series as usize].sizes[choice.place].point;
-        let Some(spec) = specs.get(row.source as usize).copied().flatten() else {
-            return Ok(None);
-        };
-        let confidence = PointReport::of(spec, row.point)?.confidence();
-        Ok(confidence.map(|it| Trust {
-            choice,
-            step_time: it.step_time,
-        }))
-    };
-    let trust = named.map(of_choice).collect::<Result<Vec<_>, Failure>>()?;
-    Ok(trust.into_iter().flatten().collect())
 }
 
 /// The cheapest and the fastest choice within the limits, else the nearest miss; without limits both ends of the front.

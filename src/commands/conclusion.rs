@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use serde_json::{Value, json};
 
 use crate::analysis::StudyFindings;
+use crate::commands::detail::Detail;
 use crate::commands::failure::Failure;
-use crate::commands::findings::{Results, find, question, summary, with_findings, write_findings};
+use crate::commands::findings::{Results, Told, find, question, with_findings, write_findings};
 use crate::commands::points::points;
 use crate::record::{Counts, Provenance};
 use crate::report::counts_line;
@@ -104,17 +105,26 @@ pub struct Conclusion<'a> {
 
 impl Conclusion<'_> {
     /// The findings for people; of a shard or a stopped run its counts.
-    pub fn text(&self) -> String {
+    ///
+    /// # Errors
+    /// If the spec has not the points of the findings.
+    pub fn text(&self, detail: Detail) -> Result<String, Failure> {
         let Done {
             spec,
             folder,
             provenance,
             ..
         } = &self.done;
-        match &self.found {
-            Some(found) => summary(found, question(spec)),
-            None => partial(folder, provenance, &self.manifest.counts),
-        }
+        let Some(found) = &self.found else {
+            return Ok(partial(folder, provenance, &self.manifest.counts));
+        };
+        let told = Told {
+            found,
+            specs: &[Some(*spec)],
+            question: question(spec),
+            folder: folder.path(),
+        };
+        told.text(detail)
     }
 
     /// Folder, manifest and findings for programs.

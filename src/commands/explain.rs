@@ -18,7 +18,6 @@ use crate::runner::{Planned, play_point};
 use crate::simulation::{LayerLaunches, Scratch, layer_launches};
 use crate::spec::{Axis, Overrides, Portion, Spec, StudyKind};
 use crate::units::{Bytes, SimDuration};
-use crate::validation::Confidence;
 use crate::whatif::{Answer, Baseline, Change, Effect, elasticities, neighbours};
 
 /// Cells of the longest bar.
@@ -55,11 +54,6 @@ impl<'a> PointReport<'a> {
         let mut value = cells(&self.record, self.spec);
         value["unmeasured"] = json!(unmeasured(&self.record));
         value
-    }
-
-    /// Errors of the measured cases nearest to the point; `None` of a communication.
-    pub(super) fn confidence(&self) -> Option<Confidence> {
-        trust::of(&self.record)
     }
 
     /// The point as the row that it has in `points.parquet`.

@@ -10,10 +10,13 @@ use crate::analysis::{
     chart_values, scaling_batches, scaling_schema,
 };
 use crate::catalog::PRICES;
+use crate::commands::detail::Detail;
 use crate::commands::failure::Failure;
 use crate::commands::points::grid_point;
+use crate::commands::trust;
 use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
+use crate::report::brief::{Brief, first_choice};
 use crate::report::series_row::series_rows;
 use crate::runner::{RunFolder, folder::names};
 use crate::simulation::Scenario;
@@ -159,12 +162,43 @@ fn write_scaling(
     writer.finish().map_err(Failure::io)
 }
 
-/// The findings on the screen.
-pub(super) fn summary(found: &StudyFindings, question: Option<&str>) -> String {
-    match found {
-        StudyFindings::Training(findings) => report::summary(findings, question),
-        StudyFindings::Comparison(found) => report::comparison_summary(found, question),
-        StudyFindings::Collective(found) => report::busbw_summary(found, question),
+/// Findings that are told on the screen.
+pub(super) struct Told<'a> {
+    pub(super) found: &'a StudyFindings,
+    /// Specs of the files that were analysed, where they have one.
+    pub(super) specs: &'a [Option<&'a Spec>],
+    pub(super) question: Option<&'a str>,
+    /// Folder of the run.
+    pub(super) folder: &'a Path,
+}
+
+impl Told<'_> {
+    /// The findings for people.
+    ///
+    /// # Errors
+    /// If a spec has not the points of the findings.
+    pub(super) fn text(&self, detail: Detail) -> Result<String, Failure> {
+        let question = self.question;
+        let findings = match self.found {
+            StudyFindings::Training(findings) => findings,
+            StudyFindings::Comparison(found) => {
+                return Ok(report::comparison_summary(found, question));
+            }
+            StudyFindings::Collective(found) => return Ok(report::busbw_summary(found, question)),
+        };
+        let Detail::Brief { room } = detail else {
+            return Ok(report::summary(findings, question));
+        };
+        let first = findings.answers.iter().find_map(first_choice);
+        let trust = trust::of_choices(findings, self.specs, first.copied())?;
+        let brief = Brief {
+            findings,
+            question,
+            trust: trust.first(),
+            folder: self.folder,
+            room,
+        };
+        Ok(brief.text())
     }
 }
 

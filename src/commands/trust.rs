@@ -2,8 +2,15 @@
 
 use serde_json::{Value, json};
 
+use crate::analysis::{Choice, Findings};
+use crate::commands::failure::Failure;
+use crate::commands::points::grid_point;
 use crate::record::Record;
+use crate::report::planned::Trust;
 use crate::report::text::{Table, Text};
+use crate::runner::{Planned, play_point};
+use crate::simulation::Scratch;
+use crate::spec::Spec;
 use crate::validation::{self, Confidence, NearCase};
 
 /// Confidence in the predictions of a training point; `None` for a communication.
@@ -11,6 +18,33 @@ pub(super) fn of(record: &Record) -> Option<Confidence> {
     let layout = record.step().map(|step| &step.layout);
     let scenario = record.training()?;
     Some(validation::confidence(scenario, layout))
+}
+
+/// How far some choices can be trusted; each is simulated again, and so are the cases nearest to it. Those whose rows
+/// have no spec are left out.
+///
+/// # Errors
+/// If a spec has not the point of a choice.
+pub(super) fn of_choices(
+    findings: &Findings,
+    specs: &[Option<&Spec>],
+    choices: impl IntoIterator<Item = Choice>,
+) -> Result<Vec<Trust>, Failure> {
+    let of_choice = |choice: Choice| {
+        let row = &findings.series[choice.series as usize].sizes[choice.place].point;
+        let Some(spec) = specs.get(row.source as usize).copied().flatten() else {
+            return Ok(None);
+        };
+        let point = grid_point(spec, row.point)?;
+        let record = play_point(&Planned::new(spec), &point, &mut Scratch::default());
+        Ok(of(&record).map(|it| Trust {
+            choice,
+            step_time: it.step_time,
+        }))
+    };
+    let trust = choices.into_iter().map(of_choice);
+    let trust = trust.collect::<Result<Vec<_>, Failure>>()?;
+    Ok(trust.into_iter().flatten().collect())
 }
 
 /// The verdicts, each with its cases; empty for a communication.

@@ -109,10 +109,47 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
             but_for_teeth(findings)
         ));
     }
-    let unit = size_unit(findings.size_axis);
+    let range = sizes_broken(&broken, size_unit(findings.size_axis));
+    Some(format!(
+        "Scaling breaks down (under {threshold} efficiency) in {} of {curves} series, {range}{maybe}.{}",
+        broken.len(),
+        causes(&broken)
+    ))
+}
+
+/// The same in one line: the commonest causes alone.
+pub(super) fn breakdown_in_brief(findings: &Findings) -> Option<String> {
+    /// Causes that are named.
+    const CAUSES: usize = 3;
+    let curves = findings.series.iter().filter(|it| has_curve(it)).count();
+    let broken = findings.series.iter();
+    let broken: Vec<&SeriesFinding> = broken
+        .filter(|series| series.breakdown.confirmed_size().is_some())
+        .collect();
+    if curves == 0 || broken.is_empty() {
+        return breakdown_sentence(findings);
+    }
+    let causes = (broken.iter())
+        .filter_map(|series| series.breakdown.cause)
+        .sorted()
+        .dedup_with_count()
+        .sorted_by_key(|(count, _)| Reverse(*count))
+        .take(CAUSES)
+        .map(|(count, cause)| format!("{} ({count})", cause.title()))
+        .join(", ");
+    Some(format!(
+        "Breaks (under {} efficiency): {} of {curves} series, {}; most by {causes}.",
+        percent(findings.threshold),
+        broken.len(),
+        sizes_broken(&broken, size_unit(findings.size_axis))
+    ))
+}
+
+/// The sizes at which series break down: `between 44 and 427 GPUs (median 201)`.
+fn sizes_broken(broken: &[&SeriesFinding], unit: &str) -> String {
     let sizes = broken.iter().filter_map(|series| series.breakdown.size);
     let sizes: Vec<f64> = sizes.sorted_by(f64::total_cmp).collect();
-    let range = match (sizes.first(), sizes.last()) {
+    match (sizes.first(), sizes.last()) {
         (Some(low), Some(high)) if count(*low) != count(*high) => format!(
             "between {} and {} {unit} (median {})",
             count(*low),
@@ -121,12 +158,7 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
         ),
         (Some(only), _) => format!("at {} {unit}", count(*only)),
         _ => String::new(),
-    };
-    Some(format!(
-        "Scaling breaks down (under {threshold} efficiency) in {} of {curves} series, {range}{maybe}.{}",
-        broken.len(),
-        causes(&broken)
-    ))
+    }
 }
 
 /// Number of series whose largest sizes lie under the threshold only where they divide unevenly.

@@ -13,7 +13,7 @@ pub(super) struct NamedChoice<'a> {
     pub(super) series: &'a SeriesFinding,
     pub(super) size: &'a SizeFinding,
     pub(super) measured: Measured,
-    choice: &'a Choice,
+    pub(super) choice: &'a Choice,
     /// The fastest choice, which times are compared with.
     fastest: &'a Choice,
     unit: CostUnit,

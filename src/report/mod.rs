@@ -5,6 +5,7 @@
 
 pub mod accuracy;
 mod answer;
+pub(crate) mod brief;
 mod busbw;
 pub mod chart;
 mod choices;
@@ -30,5 +31,6 @@ pub use page::{Heading, page};
 pub(crate) use page::{collective_page, comparison_page};
 pub use panels::plots;
 pub(crate) use panels::{collective_plots, custom_plots};
+pub(crate) use quantity::{decimal, seconds, short_decimal};
 pub use summary::summary;
 pub(crate) use words::counts_line;

@@ -109,6 +109,13 @@ impl<'a> Said<'a> {
         format!("{label} at {at}").trim_start().to_owned()
     }
 
+    /// Cost in US dollars; `None` without a price.
+    pub(super) fn usd(&self, choice: &Choice) -> Option<f64> {
+        choice
+            .cost
+            .filter(|_| self.answer.cost_unit == CostUnit::Usd)
+    }
+
     /// `$603 k`, `1.20 M GPU-hours`; `no price` of a row without one beside others.
     pub(super) fn cost(&self, choice: &Choice) -> String {
         match (self.answer.cost_unit, choice.cost) {
@@ -301,9 +308,7 @@ impl<'a> Said<'a> {
         let advice = self.findings.advice.as_ref();
         let about = advice.and_then(|it| it.about(chosen.series, chosen.place));
         let gains = about.map_or(&[][..], |it| &it.gains).iter().take(GAINS);
-        let cost = chosen
-            .cost
-            .filter(|_| self.answer.cost_unit == CostUnit::Usd);
+        let cost = self.usd(chosen);
         gains.map(move |gain| {
             let factor = 1.0 + gain.time_per_sample;
             // Another GPU has another rent.

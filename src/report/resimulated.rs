@@ -97,7 +97,8 @@ fn frozen(findings: &Findings) -> Option<String> {
     })
 }
 
-fn not_reproduced(findings: &Findings) -> Option<String> {
+/// Number of series whose rows this version does not reproduce; `None` where there is none.
+pub(super) fn not_reproduced(findings: &Findings) -> Option<String> {
     let number = findings.advice.as_ref()?.not_reproduced;
     (number > 0).then(|| {
         format!(

@@ -214,6 +214,13 @@ fn label_words(row: &SeriesRow<'_>) -> Vec<(Dimension, String)> {
     words.collect()
 }
 
+/// The values of a row's varied axes in short, some left out: `b200 b2048 nic400`.
+pub(super) fn short_label(row: &SeriesRow<'_>, but: &[Dimension]) -> String {
+    let words = label_words(row).into_iter();
+    let kept = words.filter(|(axis, _)| !but.contains(axis));
+    kept.map(|(_, word)| word).join(" ")
+}
+
 /// The prefix of a number in a label.
 const fn short_name(dimension: Dimension) -> &'static str {
     match dimension {

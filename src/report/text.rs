@@ -46,6 +46,8 @@ impl Text {
 pub(crate) struct Table {
     columns: Vec<Column>,
     gap: &'static str,
+    /// Columns of the terminal; `None` where lines may have any length.
+    room: Option<usize>,
     rows: Vec<Vec<String>>,
 }
 
@@ -83,10 +85,21 @@ impl Table {
         Self::of(columns.collect(), " ")
     }
 
+    /// A table with one blank between its columns, as wide as its cells; where that is more than the room, the widest
+    /// columns are narrower and their cells go on in the lines below.
+    pub(crate) fn within(headings: &[&str], room: Option<usize>) -> Self {
+        let columns = headings.iter().map(|heading| Column::new(heading, None));
+        Self {
+            room,
+            ..Self::of(columns.collect(), " ")
+        }
+    }
+
     const fn of(columns: Vec<Column>, gap: &'static str) -> Self {
         Self {
             columns,
             gap,
+            room: None,
             rows: Vec::new(),
         }
     }
@@ -110,7 +123,11 @@ impl Table {
         let natural: Vec<usize> = (0..self.columns.len()).map(longest).collect();
         let usual = self.columns.iter().zip(&natural);
         let usual: Vec<usize> = usual.map(|(it, most)| it.width.unwrap_or(*most)).collect();
-        let widths = widths(&natural, usual);
+        let mut widths = widths(&natural, usual);
+        if let Some(room) = self.room {
+            let gaps = self.gap.len() * (natural.len() - 1);
+            narrow(&mut widths, room.saturating_sub(gaps));
+        }
         let mut text = Text::default();
         for row in rows.clone() {
             let cells = row.iter().zip(&widths);
@@ -161,6 +178,16 @@ fn widths(natural: &[usize], usual: Vec<usize>) -> Vec<usize> {
         free -= more;
     }
     widths
+}
+
+/// Takes letters from the widest columns until all have the room.
+fn narrow(widths: &mut [usize], room: usize) {
+    while widths.iter().sum::<usize>() > room {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > 1 => *widest -= 1,
+            Some(_) | None => return,
+        }
+    }
 }
 
 /// A text in lines of at most `width` letters, broken between words, and within those that are longer.
@@ -256,6 +283,19 @@ mod tests {
         let mut table = Table::new(&["", ">"]);
         table.row(["  indented  twice".to_owned(), "8".to_owned()]);
         assert_eq!(table.render(), "  indented  twice  8\n");
+    }
+
+    // 12 + 1 + 4 letters need 17; in 14 the first column has 9, and its words go on below. A pipe has all the room.
+    #[test]
+    fn a_table_is_as_wide_as_the_terminal_lets_it() {
+        let table = |room| {
+            let mut table = Table::within(&["", ">"], room);
+            table.row(["dgx-h100 2:1".to_owned(), "1024".to_owned()]);
+            table.render()
+        };
+        assert_eq!(table(Some(17)), "dgx-h100 2:1 1024\n");
+        assert_eq!(table(None), "dgx-h100 2:1 1024\n");
+        assert_eq!(table(Some(14)), "dgx-h100  1024\n2:1\n");
     }
 
     // Nothing is cut: words that do not fit go into the next line, words longer than the column are broken.

@@ -92,7 +92,7 @@ fn runs_are_told_apart_by_their_prices_and_the_headline_takes_the_lower_one() {
         desk.sweep(&["run", "priced.toml", "--out", name])
             .expect_code(0);
     }
-    let both = ["analyze", "dear", "cheap", "--out", "both"];
+    let both = ["analyze", "dear", "cheap", "--out", "both", "-v"];
     let text = words(&desk.sweep(&both).expect_code(0).stdout);
     let (headline, table) = text.split_once("Each series").unwrap();
     assert!(
@@ -102,8 +102,15 @@ fn runs_are_told_apart_by_their_prices_and_the_headline_takes_the_lower_one() {
     assert!(!headline.contains("4.92"), "{text}");
     assert!(table.contains("price_per_hour 4.92 USD"), "{text}");
     // The same run twice is one.
-    let twice = desk.sweep(&["analyze", "dear", "dear/points.parquet", "--out", "twice"]);
-    let once = desk.sweep(&["analyze", "dear"]).expect_code(0).stdout;
+    let twice = desk.sweep(&[
+        "analyze",
+        "dear",
+        "dear/points.parquet",
+        "--out",
+        "twice",
+        "-v",
+    ]);
+    let once = desk.sweep(&["analyze", "dear", "-v"]).expect_code(0).stdout;
     let (_, series) = once.split_once("Each series").unwrap();
     assert!(
         twice
@@ -119,7 +126,7 @@ fn rows_of_the_same_simulation_are_one_series_said_once() {
     let desk = Desk::new();
     let spec = GRID.replace("nic_gbit_per_s = [100, 400]", "seed = [1, 2]");
     desk.write("seeds.toml", &spec);
-    let ended = desk.sweep(&["run", "seeds.toml"]).expect_code(0);
+    let ended = desk.sweep(&["run", "seeds.toml", "-v"]).expect_code(0);
     let text = words(&ended.stdout);
     let said =
         "The same to 0.1% whatever the value, and counted as one series: seed 1/2 in 2 of 2.";

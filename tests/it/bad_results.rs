@@ -193,6 +193,7 @@ fn ten_thousand_series_are_summed_up_and_all_kept() {
         "many",
         "--plots",
         "plots",
+        "-v",
     ]);
     assert!(ended.stdout.contains("10,000 series"), "{}", ended.stdout);
     assert!(ended.stdout.lines().count() < 40, "{}", ended.stdout);

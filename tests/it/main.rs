@@ -17,6 +17,7 @@ mod golden;
 mod guide;
 mod hardware;
 mod house;
+mod init;
 mod limits_of_a_point;
 mod measured_scaling;
 mod metamorphic;

@@ -430,3 +430,103 @@ fn a_run_says_the_answer_first() {
         point(&own["answers"][0]["cheapest"])
     );
 }
+
+// Four models, two GPUs, two networks and three batches: the first screen has at most 30 lines of 80 columns, with the
+// choices' points and whole names; everything else is behind -v.
+#[test]
+fn the_first_screen_has_thirty_lines_and_says_where_the_rest_is() {
+    let desk = Desk::new();
+    let spec = "
+        name = 'screen'
+        description = 'Where does it stop scaling?'
+        [grid]
+        gpu = ['a100-80gb-sxm', 'h100-sxm']
+        model = ['llama2-7b', 'llama3-8b', 'mistral-7b', 'gpt3-6.7b']
+        global_batch = [64, 128, 256]
+        nic_gbit_per_s = [100, 400]
+        nodes = [1, 2, 4, 8]
+    ";
+    desk.write("screen.toml", spec);
+    let run = ["run", "screen.toml", "--progress", "never"];
+    let screen = desk.sweep(&run).expect_code(0).stdout;
+    assert!(screen.lines().count() <= 30, "{screen}");
+    assert!(
+        screen.lines().all(|line| line.chars().count() <= 80),
+        "{screen}"
+    );
+    for said in [
+        "  Fastest: global_batch ",
+        " of 4 models.",
+        "mistral-7b cheapest h100-sxm b256 nic",
+        "(under 80% efficiency)",
+        "How far to trust it: point ",
+        "In results/screen: report.html, points.parquet, scaling.parquet.",
+        "`sweep explain results/screen ",
+        "192 points: ",
+    ] {
+        assert!(screen.contains(said), "no `{said}` in\n{screen}");
+    }
+    // The number beside the fastest choice is that of its row.
+    let json = desk
+        .sweep(&["analyze", "results/screen", "--format", "json"])
+        .expect_code(0);
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    for answer in json["findings"]["answers"].as_array().unwrap() {
+        let fastest = &answer["front"][0];
+        let row = screen.lines().any(|line| {
+            line.contains(" fastest ")
+                && line
+                    .split_whitespace()
+                    .any(|word| word == fastest["point"].to_string())
+        });
+        assert!(row, "{fastest} in\n{screen}");
+    }
+    let all = desk
+        .sweep(&["analyze", "results/screen", "-v"])
+        .expect_code(0)
+        .stdout;
+    assert!(
+        all.contains("What would help") && all.contains("series  "),
+        "{all}"
+    );
+    assert!(!screen.contains("What would help"));
+}
+
+// Of the ten points one has this GPU and size; five have the GPU, the fastest per sample of which has the most GPUs.
+#[test]
+fn a_point_is_found_by_what_holds_for_it() {
+    let desk = asked();
+    desk.sweep(&["run", "asked.toml", "--progress", "never"])
+        .expect_code(0);
+    let explain = |clause: &str| {
+        let arguments = [
+            "explain",
+            "results/asked",
+            "--where",
+            clause,
+            "--format",
+            "json",
+        ];
+        let ended = desk.sweep(&arguments).expect_code(0);
+        serde_json::from_str::<Value>(&ended.stdout).unwrap()
+    };
+    let one = explain("gpu == 'b200' and gpus == 64");
+    assert_eq!(
+        (&one["point"], &one["gpu"]),
+        (&8.into(), &"b200".into()),
+        "{one}"
+    );
+    let several = explain("gpu == 'b200'");
+    assert_eq!(several["schema"], "clustersweep.points/1");
+    let points: Vec<u64> = several["points"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["point"].as_u64().unwrap())
+        .collect();
+    assert_eq!(points, [9, 8, 7, 6, 5]);
+    desk.sweep(&["explain", "results/asked", "--where", "gpus == 3"])
+        .expect_code(2)
+        .expect_stderr(&["`where` drops every point"]);
+    desk.sweep(&["explain", "results/asked"]).expect_code(2);
+}

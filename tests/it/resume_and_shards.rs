@@ -148,7 +148,7 @@ fn shards_of_a_run_join_to_the_same_bytes() {
     assert!(!desk.has("joined"));
     let joined = merge(0).expect_code(0);
     let whole = desk.sweep(&["analyze", "whole"]).expect_code(0);
-    assert_eq!(joined.stdout, whole.stdout);
+    assert_eq!(joined.stdout.replace("joined", "whole"), whole.stdout);
     expect_same(&desk, "whole", "joined");
     assert_eq!(desk.json("joined/manifest.json")["counts"]["points"], 12);
     merge(0)
@@ -334,7 +334,13 @@ fn a_run_of_version_1_is_analysed_compared_and_explained_but_not_gone_on_with() 
     let scaling = desk.read("before/scaling.parquet");
     let now = desk.sweep(&["analyze", "now"]).expect_code(0);
     let before = desk.sweep(&["analyze", "before"]).expect_code(0);
-    assert_eq!(before.stdout, now.stdout);
+    assert_eq!(
+        before
+            .stdout
+            .replace("In before", "In now")
+            .replace("explain before", "explain now"),
+        now.stdout
+    );
     assert!(desk.read("before/scaling.parquet") == scaling);
     let changes = desk.sweep(&["diff", "before", "now"]).expect_code(0);
     assert!(

@@ -1,0 +1,271 @@
+//! The first screen of a training study on a terminal: the answer, its choices, what breaks, how far to trust it, and where
+//! the rest is.
+
+use std::path::Path;
+
+use itertools::Itertools;
+
+use crate::analysis::{Answer, Choice, Findings, Verdict};
+use crate::catalog::PRICES;
+use crate::report::answer::{breakdown_in_brief, why_nothing_ran};
+use crate::report::choices::{NamedChoice, choices_words, named_choices};
+use crate::report::networks::network_sentences;
+use crate::report::planned::Trust;
+use crate::report::quantity::{dollars, percent, seconds};
+use crate::report::question::{Said, limits_words, question_sentences};
+use crate::report::resimulated::not_reproduced;
+use crate::report::series_row::SeriesRow;
+use crate::report::summary::{short_label, summary};
+use crate::report::text::{Table, Text};
+use crate::report::words::{capitalised, counts_line, size_number, size_unit};
+
+/// Most models of the table.
+const MODELS: usize = 8;
+
+/// Rows of the table, at least two for each model.
+const ROWS: usize = 8;
+
+/// What the first screen says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Brief<'a> {
+    /// Findings of the study.
+    pub findings: &'a Findings,
+    /// Its question.
+    pub question: Option<&'a str>,
+    /// How far the first choice can be trusted; `None` where the rows have no spec beside them.
+    pub trust: Option<&'a Trust>,
+    /// Folder of the run.
+    pub folder: &'a Path,
+    /// Columns of the terminal; `None` of a pipe, whose lines may have any length.
+    pub room: Option<usize>,
+}
+
+impl Brief<'_> {
+    /// The first screen; the whole summary where nothing ran.
+    pub(crate) fn text(&self) -> String {
+        let findings = self.findings;
+        if findings.counts.ok == 0 {
+            return summary(findings, self.question);
+        }
+        let mut text = Text::default();
+        if let Some(question) = self.question.filter(|question| !question.trim().is_empty()) {
+            text.wrap(question, "", "");
+            writeln!(text);
+        }
+        for sentence in answer_in_brief(findings) {
+            text.wrap(&sentence, "  ", "    ");
+        }
+        writeln!(text);
+        write!(text, "{}", self.table().render());
+        writeln!(text);
+        let lines = [
+            self.tight(),
+            breakdown_in_brief(findings),
+            not_reproduced(findings),
+            self.trust(),
+        ];
+        for line in lines.into_iter().flatten() {
+            text.wrap(&line, "", "  ");
+        }
+        if findings.costs_money() {
+            text.wrap(PRICES, "", "  ");
+        }
+        text.wrap(&self.files(), "", "  ");
+        text.wrap(&counts_line(&findings.counts), "", "  ");
+        text.finish()
+    }
+
+    fn shown(&self) -> &[Answer] {
+        let answers = &self.findings.answers;
+        &answers[..answers.len().min(MODELS)]
+    }
+
+    fn choices(&self) -> impl Iterator<Item = (&Answer, Vec<NamedChoice<'_>>)> {
+        let shown = self.shown();
+        let most = (ROWS / shown.len().max(1)).clamp(2, 4);
+        let choices = shown.iter();
+        choices.map(move |answer| (answer, named_choices(self.findings, answer, most)))
+    }
+
+    /// The choices of each model.
+    fn table(&self) -> Table {
+        let findings = self.findings;
+        let by = findings.answered_by();
+        let is_whole = self.is_whole();
+        let titles = [
+            ("model", !by.is_empty()),
+            ("choice", true),
+            ("with", !findings.other_dimensions().is_empty()),
+            (
+                match size_unit(findings.size_axis) {
+                    "GPUs" => ">GPUs",
+                    _ => ">size",
+                },
+                true,
+            ),
+            (">point", true),
+            (if is_whole { ">time" } else { ">step" }, true),
+            (">cost", findings.costs_money()),
+            (">MFU", true),
+            (">eff.", true),
+        ];
+        let columns: Vec<usize> = (0..titles.len()).filter(|place| titles[*place].1).collect();
+        let headings: Vec<&str> = columns.iter().map(|place| titles[*place].0).collect();
+        let mut table = Table::within(&headings, self.room);
+        let mut add = |cells: [String; 9]| {
+            let cells = columns.iter().map(|place| cells[*place].clone());
+            table.row(cells.collect::<Vec<_>>());
+        };
+        for (answer, choices) in self.choices() {
+            let series = findings.series_of(answer);
+            let model = series.label(by);
+            if choices.is_empty() {
+                let mut cells: [String; 9] = Default::default();
+                let why = format!("nothing runs: {}", why_nothing_ran(findings, series));
+                (cells[0], cells[1]) = (model.clone(), why);
+                add(cells);
+            }
+            for choice in &choices {
+                add(self.cells(answer, &model, choice));
+            }
+        }
+        table
+    }
+
+    fn cells(&self, answer: &Answer, model: &str, named: &NamedChoice<'_>) -> [String; 9] {
+        let findings = self.findings;
+        let choice = named.choice;
+        let row = SeriesRow::new(findings, named.series);
+        let time = match named.size.training {
+            Some(_) => choice.time_s,
+            None => choice.step_time_s,
+        };
+        [
+            model.to_owned(),
+            named.title.to_owned(),
+            short_label(&row, findings.answered_by()),
+            size_number(findings.size_axis, named.size.point.size),
+            choice.point.to_string(),
+            seconds(time),
+            (Said { findings, answer })
+                .usd(choice)
+                .map(dollars)
+                .unwrap_or_default(),
+            named.measured.mfu.map(percent).unwrap_or_default(),
+            named
+                .size
+                .efficiency
+                .map(|it| percent(it.of_baseline))
+                .unwrap_or_default(),
+        ]
+    }
+
+    /// Whether times are those of a whole training.
+    fn is_whole(&self) -> bool {
+        let sizes = self.findings.series.iter().flat_map(|series| &series.sizes);
+        sizes.into_iter().any(|size| size.training.is_some())
+    }
+
+    /// The choices whose peak lies inside the memory's headroom.
+    fn tight(&self) -> Option<String> {
+        let choices: Vec<_> = self.choices().flat_map(|(_, choices)| choices).collect();
+        let tight = choices.iter().filter(|it| it.measured.tight == Some(true));
+        let tight = tight.map(|it| {
+            let share = it.measured.memory_share().map(percent).unwrap_or_default();
+            format!("point {} ({share})", it.choice.point)
+        });
+        let named = tight.unique().join(", ");
+        (!named.is_empty())
+            .then(|| format!("tight, the peak of the memory lies inside the headroom: {named}"))
+    }
+
+    fn trust(&self) -> Option<String> {
+        let trust = self.trust?;
+        let point = trust.choice.point;
+        Some(format!(
+            "How far to trust it: point {point}: {}",
+            trust.step_time.sentence
+        ))
+    }
+
+    fn files(&self) -> String {
+        let folder = self.folder.display();
+        let first = self.findings.answers.iter().find_map(first_choice);
+        let explain = first.map_or_else(String::new, |choice| {
+            format!(
+                "; `sweep explain {folder} {}` explains a point",
+                choice.point
+            )
+        });
+        format!(
+            "In {folder}: report.html, points.parquet, scaling.parquet. `-v` says more{explain}."
+        )
+    }
+}
+
+/// The choice that an answer names first: the cheapest within the limits; without limits, the fastest.
+pub(crate) fn first_choice(answer: &Answer) -> Option<&Choice> {
+    let verdict = answer.verdict.as_ref();
+    verdict.and_then(Verdict::cheapest).or(answer.fastest())
+}
+
+/// The answer in a sentence or two, beside the table that has the rest.
+fn answer_in_brief(findings: &Findings) -> Vec<String> {
+    let networks = network_sentences(findings);
+    let found = match findings.answers.as_slice() {
+        [answer] if answer.verdict.is_some() => question_sentences(findings),
+        [answer] => {
+            let choices = named_choices(findings, answer, 2);
+            vec![capitalised(&choices_words(findings, &choices))]
+        }
+        answers => of_models(findings, answers),
+    };
+    let nothing = findings.nothing.iter().cloned();
+    nothing.chain(networks).chain(found).collect()
+}
+
+/// The commonest fastest and cheapest choice of several models: `Fastest with b200 at 1,024 GPUs (128 nodes) in 4 of 4
+/// models.`
+fn of_models(findings: &Findings, answers: &[Answer]) -> Vec<String> {
+    let limits = limits_words(&findings.question);
+    let within = if limits.is_empty() {
+        limits
+    } else {
+        format!(" {limits}")
+    };
+    let cheapest = if findings.costs_money() {
+        "Cheapest"
+    } else {
+        "Fewest GPU-hours"
+    };
+    let is_answered = |answer: &&Answer| match &answer.verdict {
+        Some(verdict) => !verdict.within.is_empty(),
+        None => !answer.front.is_empty(),
+    };
+    let answered: Vec<&Answer> = answers.iter().filter(is_answered).collect();
+    let of = |title: &str, end: fn(&[Choice]) -> Option<&Choice>| {
+        let places = answered.iter().filter_map(|answer| {
+            let said = Said { findings, answer };
+            Some(said.place(end(answer.shown())?))
+        });
+        let counts = places.counts().into_iter();
+        let (place, models) = counts.max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)))?;
+        let all = answers.len();
+        Some(format!(
+            "{title}{within}: {place}, in {models} of {all} models."
+        ))
+    };
+    let none = answers.len() - answered.len();
+    let verb = if findings.question.has_limits() {
+        "is"
+    } else {
+        "runs"
+    };
+    let all = answers.len();
+    let none = (none > 0).then(|| format!("Nothing {verb}{within} in {none} of {all} models."));
+    let ends = [
+        of("Fastest", <[Choice]>::first),
+        of(cheapest, <[Choice]>::last),
+    ];
+    ends.into_iter().flatten().chain(none).collect()
+}
