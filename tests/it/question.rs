@@ -477,7 +477,7 @@ fn the_first_screen_has_thirty_lines_and_says_where_the_rest_is() {
             line.contains(" fastest ")
                 && line
                     .split_whitespace()
-                    .any(|word| word == fastest["point"].to_string())
+                    .any(|word| word.parse().ok() == fastest["point"].as_u64())
         });
         assert!(row, "{fastest} in\n{screen}");
     }
