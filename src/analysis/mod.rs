@@ -10,6 +10,7 @@
 
 pub(crate) mod advice;
 mod answer;
+mod axis_codes;
 pub mod breakdown;
 pub(crate) mod busbw;
 pub(crate) mod cause;

@@ -23,7 +23,7 @@ pub(super) fn telling_axes<'a, I, A: Copy, V: Ord + Copy>(
 }
 
 /// Whether each first value comes with a single second one.
-pub(super) fn decides<V: Ord + Copy>(pairs: impl IntoIterator<Item = (V, V)>) -> bool {
+fn decides<V: Ord + Copy>(pairs: impl IntoIterator<Item = (V, V)>) -> bool {
     let mut seen = BTreeMap::new();
     let mut pairs = pairs.into_iter();
     pairs.all(|(decider, decided)| *seen.entry(decider).or_insert(decided) == decided)

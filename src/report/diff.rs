@@ -23,12 +23,12 @@ fn percent(relative: f64) -> String {
 
 /// `no regression: 1,024 points in both runs, 3 only in the new one (tolerance 2.0%)`.
 fn opening(diff: &Diff, verdict: impl Display) -> String {
-    let only = [(&diff.added, "new one"), (&diff.gone, "base")];
-    let only = only.into_iter().filter(|(points, _)| !points.is_empty());
+    let only = [(diff.only_new, "new one"), (diff.only_base, "base")];
+    let only = only.into_iter().filter(|(points, _)| *points > 0);
     format!(
         "{verdict}: {} points in both runs{} (tolerance {:.1}%)",
         diff.common,
-        only.map(|(points, run)| format!(", {} only in the {run}", points.len()))
+        only.map(|(points, run)| format!(", {points} only in the {run}"))
             .join(""),
         100.0 * diff.tolerance
     )
@@ -42,9 +42,9 @@ fn verdict(diff: &Diff) -> &'static str {
     }
 }
 
-/// The first of some lines, each under a bullet, and how many more there are.
-fn first_of(lines: impl ExactSizeIterator<Item = String>, bullet: &str) -> String {
-    let more = lines.len().saturating_sub(SHOWN);
+/// The first of some lines, each under a bullet, and how many more of them all there are.
+fn first_of(lines: impl Iterator<Item = String>, all: usize, bullet: &str) -> String {
+    let more = all.saturating_sub(SHOWN);
     let more = (more > 0).then(|| format!("and {more} more"));
     let lines = lines.take(SHOWN).chain(more);
     lines.map(|line| format!("{bullet}{line}\n")).join("")
@@ -55,16 +55,38 @@ fn ending(change: &StatusChange) -> String {
     format!("{} -> {}  {}", change.base, change.new, change.point)
 }
 
+/// Points that the metrics do not cover.
+struct Uncompared {
+    title: &'static str,
+    all: usize,
+    /// The first of them.
+    shown: Vec<String>,
+}
+
 /// Points that the metrics do not cover, under their titles; empty lists are left out.
-fn uncompared(diff: &Diff) -> impl Iterator<Item = (&'static str, Vec<String>)> {
-    let endings = diff.status_changes.iter().map(ending);
+fn uncompared(diff: &Diff) -> impl Iterator<Item = Uncompared> {
+    let endings = diff.status_changes.iter().take(SHOWN).map(ending);
+    let first = |points: &[String]| points.iter().take(SHOWN).cloned().collect();
     [
-        ("points ended differently", endings.collect()),
-        ("points only in the new run", diff.added.clone()),
-        ("points only in the base run", diff.gone.clone()),
+        (
+            "points ended differently",
+            diff.ended_differently,
+            endings.collect(),
+        ),
+        (
+            "points only in the new run",
+            diff.only_new,
+            first(&diff.added),
+        ),
+        (
+            "points only in the base run",
+            diff.only_base,
+            first(&diff.gone),
+        ),
     ]
     .into_iter()
-    .filter(|(_, points): &(_, Vec<String>)| !points.is_empty())
+    .filter(|(_, all, _)| *all > 0)
+    .map(|(title, all, shown)| Uncompared { title, all, shown })
 }
 
 /// The differences for a terminal.
@@ -79,20 +101,21 @@ pub fn text(diff: &Diff) -> String {
         writeln!(
             text,
             "\n{}: {} compared, {} worse, {} better\n  change: median {median}, least {least}, p10 {p10}, p90 {p90}, most {most}",
-            metric.metric,
-            metric.compared,
-            metric.regressions.len(),
-            metric.better,
+            metric.metric, metric.compared, metric.worse, metric.better,
         );
         let lines = metric.regressions.iter().map(|it| {
             let (base, new) = (three_digits(it.base), three_digits(it.new));
             format!("{:>8}  {base} -> {new}  {}", percent(it.relative), it.point)
         });
-        write!(text, "{}", first_of(lines, "  "));
+        write!(text, "{}", first_of(lines, metric.worse, "  "));
     }
-    for (title, points) in uncompared(diff) {
-        writeln!(text, "\n{} {title}", points.len());
-        write!(text, "{}", first_of(points.into_iter(), "  "));
+    for points in uncompared(diff) {
+        writeln!(text, "\n{} {}", points.all, points.title);
+        write!(
+            text,
+            "{}",
+            first_of(points.shown.into_iter(), points.all, "  ")
+        );
     }
     text.finish()
 }
@@ -124,7 +147,7 @@ pub fn markdown(diff: &Diff) -> String {
             "| `{}` | {} | {} | {} | {} |",
             metric.metric,
             metric.compared,
-            metric.regressions.len(),
+            metric.worse,
             metric.better,
             spread(metric).join(" | ")
         );
@@ -145,10 +168,10 @@ pub fn markdown(diff: &Diff) -> String {
             );
         }
     }
-    for (title, points) in uncompared(diff) {
-        writeln!(text, "\n{} {title}:\n", points.len());
-        let points = points.iter().map(|point| in_markdown(point));
-        write!(text, "{}", first_of(points, "- "));
+    for points in uncompared(diff) {
+        writeln!(text, "\n{} {}:\n", points.all, points.title);
+        let shown = points.shown.iter().map(|point| in_markdown(point));
+        write!(text, "{}", first_of(shown, points.all, "- "));
     }
     text.finish()
 }
@@ -185,33 +208,31 @@ fn in_xml(text: &str) -> String {
 /// The differences as JUnit XML: a case per metric and one for the points that ended differently.
 pub fn junit(diff: &Diff) -> String {
     let lost = diff.status_changes.iter().filter(|it| it.is_regression());
-    let lost: Vec<String> = lost.map(|it| in_xml(&ending(it))).collect();
-    let failures = diff
-        .metrics
-        .iter()
-        .filter(|metric| !metric.regressions.is_empty());
-    let failures = failures.count() + usize::from(!lost.is_empty());
+    let lost: Vec<String> = lost.take(SHOWN).map(|it| in_xml(&ending(it))).collect();
+    let failures = diff.metrics.iter().filter(|metric| metric.worse > 0);
+    let failures = failures.count() + usize::from(diff.stopped > 0);
     let suite = html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))
         testsuite name="sweep diff" tests=(diff.metrics.len() + 1) failures=(failures) {
             "\n"
             @for metric in &diff.metrics {
-                (test_case(metric.metric, &metric.regressions, |it: &MetricChange| {
+                (test_case(metric.metric, metric.worse, &metric.regressions, |it: &MetricChange| {
                     in_xml(&format!("{} {}", percent(it.relative), it.point))
                 }, |worst| {
-                    let (number, change) = (metric.regressions.len(), percent(worst.relative));
+                    let (number, change) = (metric.worse, percent(worst.relative));
                     in_xml(&format!("{number} worse, worst {change} at {}", worst.point))
                 }))
             }
-            (test_case("status", &lost, String::clone, |_| format!("{} points no longer run", lost.len())))
+            (test_case("status", diff.stopped, &lost, String::clone, |_| format!("{} points no longer run", diff.stopped)))
         }
     };
     suite.into_string() + "\n"
 }
 
-/// A case that fails when there are regressions; `message` gets the first one.
+/// A case that fails when there are regressions, of which the first are given; `message` gets the first one.
 fn test_case<T>(
     name: &str,
+    all: usize,
     regressions: &[T],
     line: impl Fn(&T) -> String,
     message: impl Fn(&T) -> String,
@@ -220,7 +241,7 @@ fn test_case<T>(
         "  "
         testcase classname="sweep.diff" name=(name) {
             @if let Some(worst) = regressions.first() {
-                failure message=(message(worst)) { "\n" (first_of(regressions.iter().map(line), "")) }
+                failure message=(message(worst)) { "\n" (first_of(regressions.iter().map(line), all, "")) }
             }
         }
         "\n"

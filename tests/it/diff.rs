@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clustersweep::analysis::diff::{Diff, DiffError, diff_files};
+use clustersweep::analysis::diff::{Diff, DiffError, LISTED, diff_files};
 use clustersweep::analysis::{FilesError, analyse_files};
 use clustersweep::record::{Provenance, TableWriter};
 use clustersweep::report::diff::{junit, markdown, text};
@@ -122,6 +122,42 @@ fn points_that_are_new_or_gone_are_named() {
         assert!(text.contains("nodes=1 gpus=8"), "{text}");
         assert!(text.contains("nodes=16 gpus=128"), "{text}");
     }
+}
+
+// 12,000 points, each 20% of two thirds of its step slower, and 11,000 that only one run holds: all are counted, and the
+// first 10,000 of each kind named, the same ones by whichever of them is read first.
+#[test]
+fn every_point_is_counted_and_as_many_named_as_a_list_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_batch = |batch: usize, compute: f64| Row {
+        global_batch: batch as f64,
+        parts: Some((compute, 0.5)),
+        ..strong("h100-sxm")[0]
+    };
+    let base: Vec<Row> = (1..=23_000).map(|batch| of_batch(batch, 1.0)).collect();
+    let new: Vec<Row> = (1..=12_000).map(|batch| of_batch(batch, 1.2)).collect();
+    let base = written(folder.path(), "base.parquet", &base, "a");
+    let new = written(folder.path(), "new.parquet", &new, "a");
+    let diff = diff_files(&base, &new, &["step_time_s".to_owned()], 0.02).unwrap();
+    let step = &diff.metrics[0];
+    assert_eq!(
+        (diff.common, step.compared, step.worse),
+        (12_000, 12_000, 12_000)
+    );
+    assert_eq!((diff.only_base, diff.only_new), (11_000, 0));
+    assert_eq!((step.regressions.len(), diff.gone.len()), (LISTED, LISTED));
+    // Equal changes stay in the order of the base run.
+    assert_eq!(step.regressions[0].point, "global_batch=1");
+    assert_eq!(diff.gone[0], "global_batch=12001");
+    for said in [text(&diff), markdown(&diff)] {
+        assert!(
+            said.contains("12000 points in both runs, 11000 only in the base"),
+            "{said}"
+        );
+        assert!(said.contains("and 10990 more"), "{said}");
+    }
+    assert!(text(&diff).contains("12000 compared, 12000 worse"));
+    assert!(junit(&diff).contains("12000 worse, worst +13.3% at global_batch=1\""));
 }
 
 #[test]

@@ -15,7 +15,10 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 const OWNERS: &[(&str, &[&str])] = &[
     ("annotate_snippets", &["spec"]),
     ("arrow", &["record", "analysis", "runner", "commands"]),
-    ("blake3", &["catalog", "record", "runner", "spec"]),
+    (
+        "blake3",
+        &["analysis", "catalog", "record", "runner", "spec"],
+    ),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("csv", &["validation", "report", "cli", "commands"]),

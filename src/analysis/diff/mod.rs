@@ -1,14 +1,16 @@
 //! Comparison of two runs of the same points, metric by metric.
 
+mod metric;
 mod rows;
 
 use std::path::{Path, PathBuf};
 
-use itertools::Itertools;
 use serde::Serialize;
 use thiserror::Error;
 
-use self::rows::{KeyedRow, KeyedRows, keyed_rows, varied_inputs};
+use self::metric::Changes;
+pub use self::metric::{Distribution, LISTED, MetricChange, MetricDiff};
+use self::rows::{Inputs, Labels, Matches, RunRows, labels};
 use crate::record::provenance::keys;
 use crate::record::{Column, PointStatus, PointsReader, ReadError, columns, short_hash};
 use crate::spec::{Axis, ColumnType, StudyKind};
@@ -57,11 +59,19 @@ pub struct Diff {
     pub tolerance: f64,
     /// Points that both runs hold.
     pub common: usize,
-    /// Points that only the new run holds, by their varied axes.
+    /// Number of points that only the new run holds.
+    pub only_new: usize,
+    /// The first of them, by their varied axes, at most [`LISTED`].
     pub added: Vec<String>,
-    /// Points that only the base run holds.
+    /// Number of points that only the base run holds.
+    pub only_base: usize,
+    /// The first of them, at most [`LISTED`].
     pub gone: Vec<String>,
-    /// Points that ran in one run only, or crashed.
+    /// Number of points that ended differently.
+    pub ended_differently: usize,
+    /// Number of those that ran before and no longer do, or crash.
+    pub stopped: usize,
+    /// Points that ended differently, those that stopped first, at most [`LISTED`].
     pub status_changes: Vec<StatusChange>,
     /// Each metric that was compared.
     pub metrics: Vec<MetricDiff>,
@@ -83,84 +93,18 @@ pub struct StatusChange {
 impl StatusChange {
     /// Whether a point that ran no longer does.
     pub(crate) fn is_regression(&self) -> bool {
-        self.base == PointStatus::Ok || self.new == PointStatus::Crashed
+        is_regression(self.base, self.new)
     }
 }
 
-/// The changes of one metric.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct MetricDiff {
-    /// Column of the metric.
-    pub metric: &'static str,
-    /// Whether more is better.
-    pub more_is_better: bool,
-    /// Points where both runs have a value.
-    pub compared: usize,
-    /// Points better by more than the tolerance.
-    pub better: usize,
-    /// Points worse by more than the tolerance, worst first.
-    pub regressions: Vec<MetricChange>,
-    /// The relative changes, new over base less one.
-    pub distribution: Distribution,
-}
-
-/// Distribution of the relative changes of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Distribution {
-    /// The smallest.
-    pub least: f64,
-    /// A tenth of the points lie below it.
-    pub p10: f64,
-    /// Half of the points lie below it.
-    pub median: f64,
-    /// A tenth of the points lie above it.
-    pub p90: f64,
-    /// The largest.
-    pub most: f64,
-}
-
-impl Distribution {
-    /// Summary of ascending values (linear interpolation); `None` if empty.
-    fn of(sorted: &[f64]) -> Option<Self> {
-        let (least, most) = (*sorted.first()?, *sorted.last()?);
-        let quantile = |share: f64| {
-            let place = share * (sorted.len() - 1) as f64;
-            let (below, above) = (sorted[place as usize], sorted[libm::ceil(place) as usize]);
-            // Between infinities there is nothing to interpolate.
-            if below.to_bits() == above.to_bits() {
-                below
-            } else {
-                below + (above - below) * place.fract()
-            }
-        };
-        Some(Self {
-            least,
-            p10: quantile(0.1),
-            median: quantile(0.5),
-            p90: quantile(0.9),
-            most,
-        })
-    }
-}
-
-/// One point's change in a metric.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct MetricChange {
-    /// The point, by its varied axes.
-    pub point: String,
-    /// Value in the base run.
-    pub base: f64,
-    /// Value in the new run.
-    pub new: f64,
-    /// New over base less one.
-    pub relative: f64,
+fn is_regression(base: PointStatus, new: PointStatus) -> bool {
+    base == PointStatus::Ok || new == PointStatus::Crashed
 }
 
 impl Diff {
     /// Whether something got worse than the tolerance allows.
     pub fn has_regression(&self) -> bool {
-        self.status_changes.iter().any(StatusChange::is_regression)
-            || self.metrics.iter().any(|m| !m.regressions.is_empty())
+        self.stopped > 0 || self.metrics.iter().any(|metric| metric.worse > 0)
     }
 }
 
@@ -169,20 +113,6 @@ const USUAL: &[Column] = &[
     columns::STEP_TIME_S,
     columns::MEMORY_PEAK_BYTES,
     columns::TIME_S,
-];
-
-/// Metrics of which more is better; of all others less is.
-const MORE_IS_BETTER: &[Column] = &[
-    columns::SAMPLES_PER_S,
-    columns::TOKENS_PER_S,
-    columns::TOKENS_PER_S_PER_GPU,
-    columns::MODEL_FLOPS_PER_GPU_PER_S,
-    columns::MFU,
-    columns::HFU,
-    columns::GPU_UTILIZATION,
-    columns::ALGBW_BYTES_PER_S,
-    columns::BUSBW_BYTES_PER_S,
-    columns::GOODPUT,
 ];
 
 /// Compares two `points.parquet` on the points that both hold.
@@ -205,51 +135,97 @@ pub fn diff_files(
     }
     let metrics = chosen_metrics(kind, &metrics_of_both(&base_reader, &new_reader), metrics)?;
     let differences = likely_causes(&base_reader, &new_reader);
-    let base_rows = keyed_rows(base_reader, kind, &metrics)?;
-    let new_rows = keyed_rows(new_reader, kind, &metrics)?;
-    let common: Vec<(&KeyedRow, &KeyedRow)> = base_rows
-        .iter()
-        .filter_map(|(key, row)| new_rows.get(key).map(|other| (row, other)))
-        .collect();
-    if common.is_empty() {
+    let mut inputs = Inputs::of(kind);
+    let base_rows = inputs.rows(base_reader, &metrics)?;
+    let new_rows = inputs.rows(new_reader, &metrics)?;
+    let matches = Matches::of(&base_rows.keys, &new_rows.keys);
+    if matches.common.is_empty() {
         return Err(DiffError::NothingInCommon {
             base: base.to_owned(),
             new: new.to_owned(),
         });
     }
-    let both: Vec<&KeyedRow> = base_rows.values().chain(new_rows.values()).collect();
-    let varied = varied_inputs(&both);
-    let only = |rows: &KeyedRows, others: &KeyedRows| -> Vec<String> {
-        rows.iter()
-            .filter(|(key, _)| !others.contains_key(*key))
-            .map(|(_, row)| row.label(&varied))
-            .collect()
+    let runs = [&base_rows, &new_rows];
+    let changes = metrics.iter().enumerate();
+    let changes: Vec<Changes> = changes
+        .filter_map(|(place, column)| Changes::of(*column, place, runs, &matches, tolerance))
+        .collect();
+    let endings = Endings::of(runs, &matches);
+    let (gone, added) = (first(&matches.gone), first(&matches.added));
+    let varied = inputs.varied();
+    let listed = changes.iter().flat_map(Changes::places);
+    let listed = listed.chain(endings.places()).chain(gone.iter().copied());
+    let base_labels = labels(PointsReader::open(base)?, &varied, &listed.collect())?;
+    let new_labels = labels(
+        PointsReader::open(new)?,
+        &varied,
+        &added.iter().copied().collect(),
+    )?;
+    let named = |places: &[usize], labels: &Labels| -> Vec<String> {
+        places.iter().map(|place| labels[place].clone()).collect()
     };
     let mut diff = Diff {
         tolerance,
-        common: common.len(),
-        added: only(&new_rows, &base_rows),
-        gone: only(&base_rows, &new_rows),
-        status_changes: common
-            .iter()
-            .filter(|(base, new)| base.status != new.status)
-            .map(|(base, new)| StatusChange {
-                point: base.label(&varied),
-                base: base.status,
-                new: new.status,
-            })
-            .collect(),
-        metrics: metrics
-            .iter()
-            .enumerate()
-            .filter_map(|(place, column)| metric_diff(column, place, &common, &varied, tolerance))
-            .collect(),
+        common: matches.common.len(),
+        only_new: matches.added.len(),
+        added: named(added, &new_labels),
+        only_base: matches.gone.len(),
+        gone: named(gone, &base_labels),
+        ended_differently: endings.all,
+        stopped: endings.stopped,
+        status_changes: endings.labelled(&base_labels),
+        metrics: changes.iter().map(|it| it.labelled(&base_labels)).collect(),
         likely_causes: Vec::new(),
     };
     if diff.has_regression() {
         diff.likely_causes = differences;
     }
     Ok(diff)
+}
+
+/// As many places as a list names.
+fn first(places: &[usize]) -> &[usize] {
+    &places[..places.len().min(LISTED)]
+}
+
+/// Points that ended differently, those that stopped first, by their places in the base run.
+struct Endings {
+    all: usize,
+    stopped: usize,
+    listed: Vec<(usize, PointStatus, PointStatus)>,
+}
+
+impl Endings {
+    fn of([base, new]: [&RunRows; 2], matches: &Matches) -> Self {
+        let common = matches.common.iter();
+        let mut listed: Vec<(usize, PointStatus, PointStatus)> = common
+            .map(|(place, other)| (*place, base.statuses[*place], new.statuses[*other]))
+            .filter(|(_, base, new)| base != new)
+            .collect();
+        listed.sort_by_key(|(_, base, new)| !is_regression(*base, *new));
+        let all = listed.len();
+        let stopped = listed.partition_point(|(_, base, new)| is_regression(*base, *new));
+        listed.truncate(LISTED);
+        Self {
+            all,
+            stopped,
+            listed,
+        }
+    }
+
+    fn places(&self) -> impl Iterator<Item = usize> {
+        self.listed.iter().map(|it| it.0)
+    }
+
+    fn labelled(&self, labels: &Labels) -> Vec<StatusChange> {
+        let listed = self.listed.iter();
+        let labelled = listed.map(|(place, base, new)| StatusChange {
+            point: labels[place].clone(),
+            base: *base,
+            new: *new,
+        });
+        labelled.collect()
+    }
 }
 
 /// Metrics that the specs of both runs add; less of them counts as better.
@@ -310,49 +286,4 @@ fn likely_causes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
         }
     }
     found
-}
-
-fn metric_diff(
-    column: &Column,
-    place: usize,
-    common: &[(&KeyedRow, &KeyedRow)],
-    varied: &[Axis],
-    tolerance: f64,
-) -> Option<MetricDiff> {
-    let more_is_better = MORE_IS_BETTER.iter().any(|it| it.name == column.name);
-    let worse_by = |relative: f64| if more_is_better { -relative } else { relative };
-    let changes: Vec<(f64, f64, f64, &KeyedRow)> = common
-        .iter()
-        .filter_map(|(base, new)| {
-            let (before, after) = (base.values[place]?, new.values[place]?);
-            // From zero to zero is no change, not an undefined one.
-            let relative = if before.to_bits() == after.to_bits() {
-                0.0
-            } else {
-                after / before - 1.0
-            };
-            Some((relative, before, after, *base))
-        })
-        .sorted_by(|a, b| a.0.total_cmp(&b.0))
-        .collect();
-    let ascending: Vec<f64> = changes.iter().map(|change| change.0).collect();
-    let better = ascending.iter().filter(|it| worse_by(**it) < -tolerance);
-    Some(MetricDiff {
-        metric: column.name,
-        more_is_better,
-        compared: changes.len(),
-        better: better.count(),
-        distribution: Distribution::of(&ascending)?,
-        regressions: changes
-            .into_iter()
-            .filter(|change| worse_by(change.0) > tolerance)
-            .sorted_by(|a, b| worse_by(b.0).total_cmp(&worse_by(a.0)))
-            .map(|(relative, base, new, row)| MetricChange {
-                point: row.label(varied),
-                base,
-                new,
-                relative,
-            })
-            .collect(),
-    })
 }
