@@ -63,6 +63,7 @@
 //! | 5 | [`collective`] | operation × algorithm → rounds of transfers, and their time on a topology; constants of NCCL, RCCL and XLA in `data/libraries/` |
 //! | 6 | [`kernel`] | time of a kernel on a GPU |
 //! | 7 | [`simulation`] | a scenario is one resolved point; layouts, schedules, the step, the search |
+//! | 8 | [`interval`] | where a measurement would lie, from the errors of measured runs that are alike |
 //! | 8 | [`spec`] | text → spec → plan; `where` expressions; diagnostics with places |
 //! | 9 | [`record`] | the result row, the column table, Parquet out and in |
 //! | 10 | [`runner`] | chunks of the plan on the rayon pool; run folder; manifest |
@@ -114,6 +115,7 @@ mod kernel;
 
 pub mod simulation;
 
+mod interval;
 pub mod spec;
 
 pub mod record;

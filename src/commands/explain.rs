@@ -111,7 +111,7 @@ impl Explanation<'_> {
         }
         push_gains(&mut text, &self.gains);
         if !self.was_asked {
-            write!(text, "{}", trust::text(trust::of(record).as_ref()));
+            write!(text, "{}", trust::text(record));
         }
         text.finish()
     }

@@ -7,10 +7,12 @@ use crate::commands::failure::Failure;
 use crate::commands::points::grid_point;
 use crate::record::Record;
 use crate::report::planned::Trust;
+use crate::report::quantity::seconds;
 use crate::report::text::{Table, Text};
 use crate::runner::{Planned, play_point};
 use crate::simulation::Scratch;
 use crate::spec::Spec;
+use crate::units::Bytes;
 use crate::validation::{self, Confidence, NearCase};
 
 /// Confidence in the predictions of a training point; `None` for a communication.
@@ -40,6 +42,7 @@ pub(super) fn of_choices(
         Ok(of(&record).map(|it| Trust {
             choice,
             step_time: it.step_time,
+            interval: record.metrics().and_then(|metrics| metrics.step_time),
         }))
     };
     let trust = choices.into_iter().map(of_choice);
@@ -47,14 +50,24 @@ pub(super) fn of_choices(
     Ok(trust.into_iter().flatten().collect())
 }
 
-/// The verdicts, each with its cases; empty for a communication.
-pub(super) fn text(confidence: Option<&Confidence>) -> String {
+/// The intervals, then the verdicts, each with its cases; empty for a communication.
+pub(super) fn text(record: &Record) -> String {
     let mut text = Text::default();
-    let Some(Confidence { step_time, memory }) = confidence else {
+    let Some(Confidence { step_time, memory }) = &of(record) else {
         return String::new();
     };
-    for (what, accuracy) in [("step time", step_time), ("memory", memory)] {
-        writeln!(text, "\nconfidence in the {what}: {}", accuracy.sentence);
+    let metrics = record.metrics();
+    let step = metrics.and_then(|metrics| metrics.step_time);
+    let peak = metrics.and_then(|metrics| metrics.memory_peak);
+    let step = step.map(|it| [it.low, it.high].map(seconds));
+    let peak = peak.map(|it| [it.low, it.high].map(|bytes| Bytes::new(bytes as u64).to_string()));
+    for (what, accuracy, interval) in [("step time", step_time, step), ("memory", memory, peak)] {
+        let between = interval.map_or_else(
+            || "no interval: nothing comparable was measured".to_owned(),
+            |[low, high]| format!("4 of 5 such measurements would lie between {low} and {high}"),
+        );
+        writeln!(text, "\nconfidence in the {what}: {between}");
+        writeln!(text, "  {}", accuracy.sentence);
         let mut table = Table::new(&[">", ""]);
         for case in &accuracy.cases {
             table.row([format!("  {}", error(case)), case.id.clone()]);

@@ -81,6 +81,10 @@ columns! {
     Time {
         STEP_TIME_S = "step_time_s", "s", F64, |r| r.step().map(|s| s.step_time().as_secs_f64()),
             "Time of one optimizer step: the sum of its exclusive parts on the critical device.";
+        STEP_TIME_LOW_S = "step_time_low_s", "s", F64, |r| r.metrics()?.step_time.map(|it| it.low),
+            "Lower end of the interval that would hold four of five measurements of such a step; null where nothing comparable was measured.";
+        STEP_TIME_HIGH_S = "step_time_high_s", "s", F64, |r| r.metrics()?.step_time.map(|it| it.high),
+            "Upper end of the interval that would hold four of five measurements of such a step; null where nothing comparable was measured.";
         COMPUTE_S = StepPart::Compute.column(), "s", F64, |r| share(r, StepPart::Compute),
             "Part of the step in kernels of the forward and backward pass.";
         RECOMPUTE_S = StepPart::Recompute.column(), "s", F64, |r| share(r, StepPart::Recompute),
@@ -135,6 +139,10 @@ columns! {
     Memory {
         MEMORY_PEAK_BYTES = "memory_peak_bytes", "B", U64, |r| r.step().map(|s| s.memory.total().get()),
             "Peak memory of the fullest GPU: the sum of its parts.";
+        MEMORY_PEAK_LOW_BYTES = "memory_peak_low_bytes", "B", U64, |r| r.metrics()?.memory_peak.map(|it| it.low as u64),
+            "Lower end of the interval that would hold four of five measurements of such a peak; null where nothing comparable was measured.";
+        MEMORY_PEAK_HIGH_BYTES = "memory_peak_high_bytes", "B", U64, |r| r.metrics()?.memory_peak.map(|it| it.high as u64),
+            "Upper end of the interval that would hold four of five measurements of such a peak; null where nothing comparable was measured.";
         MEMORY_CAPACITY_BYTES = "memory_capacity_bytes", "B", U64, |r| r.step().map(|s| s.memory_capacity.get()),
             "Memory of the GPU.";
         MEMORY_WEIGHTS_BYTES = "memory_weights_bytes", "B", U64, |r| memory(r, |m| m.weights),

@@ -3,6 +3,7 @@
 use itertools::Itertools as _;
 
 use crate::collective::CollectiveOp;
+use crate::interval::{Features, Interval, Quantity};
 use crate::model::Architecture;
 use crate::record::lost_time::{Bottleneck, LossContext, LostTime};
 use crate::record::whole_training::{PhaseStep, WholeTraining};
@@ -35,6 +36,10 @@ pub(crate) struct StepMetrics {
     pub bottleneck: Bottleneck,
     /// Whether the peak of the memory lies inside the headroom.
     pub tight: bool,
+    /// Seconds between which the step would be measured; `None` where nothing comparable was measured.
+    pub step_time: Option<Interval>,
+    /// Bytes between which the peak of the memory would be measured; `None` where nothing comparable was measured.
+    pub memory_peak: Option<Interval>,
     /// Thresholds crossed, joined by commas.
     pub exceeded: String,
     /// Upper bound of the gain without the largest cause of lost time, and what changes it.
@@ -83,6 +88,8 @@ impl StepMetrics {
             recompute_is_auto: scenario.layout.recompute.is_none(),
         };
         let lost = LostTime::new(shares, &context);
+        let features = Features::of(scenario, Some(&step.layout));
+        let around = |predicted, quantity| Interval::around(predicted, quantity, &features);
         Self {
             samples_per_s: f64::from(scenario.workload.global_batch) / seconds,
             tokens_per_s: tokens.map(|tokens| tokens / seconds),
@@ -94,6 +101,8 @@ impl StepMetrics {
             comm_fraction: fraction(shares.exposed_communication(), shares),
             bottleneck: lost.bottleneck(thresholds.gpu_utilization),
             tight: memory_share(step) > 1.0 - thresholds.memory_headroom,
+            step_time: around(seconds, Quantity::StepTime),
+            memory_peak: around(step.memory.total().as_f64(), Quantity::MemoryPeak),
             exceeded: exceeded(step, thresholds),
             advice: lost.advice(),
             cost_per_step_usd,

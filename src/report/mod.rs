@@ -15,7 +15,7 @@ mod networks;
 mod page;
 mod panels;
 pub(crate) mod planned;
-mod quantity;
+pub(crate) mod quantity;
 mod question;
 mod resimulated;
 pub mod series_row;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::analysis::{Answer, Choice, Dimension, Findings, Turn, Verdict};
 use crate::catalog::PRICES;
+use crate::interval::Interval;
 use crate::report::quantity::{count, dollars, percent, three_digits};
 use crate::report::question::{Said, days, energy, limits_words, question_sentences};
 use crate::report::text::{Table, Text};
@@ -20,6 +21,8 @@ pub(crate) struct Trust {
     pub choice: Choice,
     /// Errors of the measured cases nearest to it.
     pub step_time: Accuracy,
+    /// Seconds between which four of five measurements of such a step would lie.
+    pub interval: Option<Interval>,
 }
 
 /// Findings as the answer to a question.
@@ -151,11 +154,10 @@ impl Planned {
         }
         writeln!(text, "\nHow far to trust it:");
         for trust in &self.trust {
-            let interval = trust.step_time.mean_error.filter(|error| *error < 1.0);
-            let interval = interval.map(|error| {
-                let [low, high] = [1.0 / (1.0 + error), 1.0 / (1.0 - error)];
-                let [low, high] = [low, high].map(|times| days(times * trust.choice.time_s));
-                format!("; off by as much it takes {low} to {high}")
+            let interval = trust.interval.map(|it| {
+                let times = trust.choice.time_s / trust.choice.step_time_s;
+                let [low, high] = [it.low, it.high].map(|step| days(step * times));
+                format!("; 4 of 5 such runs would take {low} to {high}")
             });
             let line = format!(
                 "point {}: {}{}",
@@ -276,6 +278,8 @@ impl Planned {
             "step_time_s": choice.step_time_s,
             "mfu": point.measured.and_then(|it| it.mfu),
             "layout": point.measured.map(|it| it.layout),
+            "step_time_low_s": trust.and_then(|it| it.interval).map(|it| it.low),
+            "step_time_high_s": trust.and_then(|it| it.interval).map(|it| it.high),
             "step_time_confidence": trust.map(|it| &it.step_time),
         })
     }

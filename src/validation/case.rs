@@ -105,6 +105,11 @@ pub struct Case {
 }
 
 impl Case {
+    /// The training job that it is; `None` of other cases, and where there is no scenario.
+    pub(crate) fn training(&self) -> Option<&TrainingScenario> {
+        self.subject.as_ref().ok()?.training()
+    }
+
     /// A case whose run succeeded and of which nothing else is known yet.
     pub(super) fn new(kind: CaseKind, id: String, subject: Result<Subject, String>) -> Self {
         Self {

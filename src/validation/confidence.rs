@@ -4,20 +4,16 @@ use itertools::Itertools as _;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
+use crate::interval::{Features, REACH};
 use crate::simulation::{Layout, TrainingScenario};
 
 use super::case::{Case, CaseKind, CaseStatus, Judged, Score};
-use super::distance::{distance, in_words};
 use super::errors::mean;
 use super::files::{SHIPPED, read_cases};
 use super::judgement::judge;
 
 /// Number of nearest cases whose errors are averaged.
 const NEAREST: usize = 5;
-
-/// Distance beyond which a case says nothing about a point: another GPU, precision and stack, or a mixture of
-/// experts against a dense model with another stack.
-const REACH: f64 = 3.0;
 
 /// A shipped case near a point.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -54,7 +50,7 @@ pub(crate) struct Confidence {
     pub memory: Accuracy,
 }
 
-/// Accuracy near a training point, from the nearest shipped cases (see `distance`).
+/// Accuracy near a training point, from the nearest shipped cases (see [`Features::distance`]).
 ///
 /// The five nearest within a distance of 3 are simulated with the built-in catalogue. `layout` is the layout that the
 /// point ran with; `None` where it did not run, then the requested one counts.
@@ -63,13 +59,17 @@ pub(crate) struct Confidence {
 /// Never: the shipped cases are read in a test.
 pub(crate) fn confidence(scenario: &TrainingScenario, layout: Option<&Layout>) -> Confidence {
     let catalog = Catalog::builtin();
+    let point = Features::of(scenario, layout);
     let cases: Vec<(f64, Case)> = SHIPPED
         .iter()
         .flat_map(|(file, text)| {
             read_cases(file, text, catalog).expect("the shipped cases are read in a test")
         })
         .filter(|case| case.score == Score::Value && case.ran && case.measured.is_some())
-        .filter_map(|case| Some((distance(scenario, layout, training(&case)?), case)))
+        .filter_map(|case| {
+            let features = Features::of(case.training()?, None);
+            Some((point.distance(&features), case))
+        })
         // Equal distances keep the order of the files.
         .sorted_by(|a, b| a.0.total_cmp(&b.0))
         .collect();
@@ -77,10 +77,6 @@ pub(crate) fn confidence(scenario: &TrainingScenario, layout: Option<&Layout>) -
         step_time: accuracy(CaseKind::Step, &cases),
         memory: accuracy(CaseKind::Memory, &cases),
     }
-}
-
-fn training(case: &Case) -> Option<&TrainingScenario> {
-    case.subject.as_ref().ok()?.training()
 }
 
 fn accuracy(kind: CaseKind, ascending: &[(f64, Case)]) -> Accuracy {
@@ -121,10 +117,30 @@ fn near_case(distance: f64, judged: &Judged) -> NearCase {
     NearCase {
         id: case.id.clone(),
         source: case.groups.source.clone(),
-        run: training(case).map(in_words).unwrap_or_default(),
+        run: case.training().map(in_words).unwrap_or_default(),
         distance,
         relative_error: judged.relative_error().filter(|_| ran),
     }
+}
+
+/// Model, parameters, GPUs, precision and stack of a run.
+fn in_words(scenario: &TrainingScenario) -> String {
+    format!(
+        "{} of {} B on {} {}, {}, {}",
+        scenario.model.family,
+        billions(scenario),
+        scenario.gpus,
+        scenario.gpu.name,
+        scenario.workload.precision,
+        scenario.stack.name
+    )
+}
+
+fn billions(scenario: &TrainingScenario) -> f64 {
+    let billions = scenario.model.parameters().without_mtp() as f64 / 1e9;
+    // Three digits are what names of models have.
+    let scale = 10_f64.powi(2 - libm::log10(billions.max(1e-3)).floor() as i32);
+    (billions * scale).round() / scale
 }
 
 fn sentence(cases: usize, mean_error: Option<f64>, missed: usize) -> String {
@@ -150,7 +166,7 @@ fn out_of_reach(nearest: Option<&(f64, Case)>) -> String {
         Some((distance, case)) => format!(
             "no case within reach: the nearest, {} ({}), is {distance:.1} away, beyond {REACH:.1}",
             case.id,
-            training(case).map(in_words).unwrap_or_default()
+            case.training().map(in_words).unwrap_or_default()
         ),
     }
 }
@@ -179,7 +195,7 @@ mod tests {
             .into_iter()
             .find(|case| case.groups.gpu == "h100-sxm" && case.groups.family == "decoder")
             .expect("decoders on H100 are among the shipped cases");
-        let scenario = training(&case).expect("steps are training");
+        let scenario = case.training().expect("steps are training");
         let outcome = simulation::simulate(
             &Scenario::Training(Box::new(scenario.clone())),
             &mut Scratch::default(),
@@ -208,7 +224,7 @@ mod tests {
     #[test]
     fn a_point_far_from_everything_is_told_so() {
         let case = &shipped(CaseKind::Step)[0];
-        let mut scenario = training(case).expect("steps are training").clone();
+        let mut scenario = case.training().expect("steps are training").clone();
         let mut gpu = Gpu::clone(&scenario.gpu);
         gpu.name = "of the future".to_owned();
         gpu.memory_bandwidth = gpu.memory_bandwidth.scaled(1e6);

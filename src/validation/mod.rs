@@ -16,7 +16,6 @@ mod series;
 mod cells;
 mod collectives;
 mod confidence;
-mod distance;
 mod fault;
 mod files;
 mod fitted;

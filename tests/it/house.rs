@@ -21,7 +21,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
-    ("csv", &["validation", "report", "cli", "commands"]),
+    (
+        "csv",
+        &["validation", "interval", "report", "cli", "commands"],
+    ),
     ("hdrhistogram", &["runner", "simulation"]),
     ("humantime", &["runner"]),
     ("indicatif", &["cli"]),

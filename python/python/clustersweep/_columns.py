@@ -170,6 +170,10 @@ class StepColumns:
     """Layouts that were simulated to find the one that ran."""
     step_time_s: Optional[float]
     """Time of one optimizer step: the sum of its exclusive parts on the critical device. Unit: s."""
+    step_time_low_s: Optional[float]
+    """Lower end of the interval that would hold four of five measurements of such a step; null where nothing comparable was measured. Unit: s."""
+    step_time_high_s: Optional[float]
+    """Upper end of the interval that would hold four of five measurements of such a step; null where nothing comparable was measured. Unit: s."""
     compute_s: Optional[float]
     """Part of the step in kernels of the forward and backward pass. Unit: s."""
     recompute_s: Optional[float]
@@ -220,6 +224,10 @@ class StepColumns:
     """Fraction of the step that waits for communication: the sum of the *_comm_exposed_s / step_time_s."""
     memory_peak_bytes: Optional[int]
     """Peak memory of the fullest GPU: the sum of its parts. Unit: B."""
+    memory_peak_low_bytes: Optional[int]
+    """Lower end of the interval that would hold four of five measurements of such a peak; null where nothing comparable was measured. Unit: B."""
+    memory_peak_high_bytes: Optional[int]
+    """Upper end of the interval that would hold four of five measurements of such a peak; null where nothing comparable was measured. Unit: B."""
     memory_capacity_bytes: Optional[int]
     """Memory of the GPU. Unit: B."""
     memory_weights_bytes: Optional[int]

@@ -3,8 +3,12 @@
 use itertools::Itertools;
 use serde_json::{Value, json};
 
-use super::words::{error_cells, group_name, kind_title, percent, percent_or_dash, ranking_means};
+use super::words::{
+    error_cells, group_name, kind_title, percent, percent_or_dash, ranking_means, unseen_cells,
+};
+use crate::interval::{UnseenErrors, unseen};
 use crate::report::text::Text;
+use crate::simulation::TrainingScenario;
 use crate::validation::{Assessment, CaseKind, ErrorSummary, GroupErrors, Judged, KindAssessment};
 
 /// One row per case: `id,measured_s,predicted_s,relative_error,status,reason`, with `measured_gib,predicted_gib`
@@ -57,8 +61,23 @@ pub(crate) fn json(judged: &[Judged], assessment: &Assessment) -> Value {
     json!({
         "cases": judged.iter().map(case_json).collect::<Vec<_>>(),
         "errors": assessment.kinds.iter().map(kind_json).collect::<Vec<_>>(),
+        "unseen": unseen().iter().map(unseen_json).collect_vec(),
         "fitted_constants": assessment.fitted.len(),
         "fitted": assessment.fitted,
+    })
+}
+
+/// Errors of runs that no constant has seen, with what their intervals hold.
+fn unseen_json(unseen: &UnseenErrors) -> Value {
+    let errors = ErrorSummary::of_errors(&unseen.errors);
+    json!({
+        "quantity": unseen.quantity,
+        "family": unseen.family,
+        "lineages": unseen.lineages,
+        "errors": errors,
+        "with_interval": unseen.with_interval,
+        "inside_interval": unseen.inside,
+        "interval_half_width": unseen.half_width,
     })
 }
 
@@ -79,6 +98,21 @@ fn case_json(judged: &Judged) -> Value {
         "lineage": case.groups.lineage,
         "stack": case.groups.stack,
         "stated": case.groups.stated,
+        "run": case.training().map(run_json),
+    })
+}
+
+/// What tells a training run apart; null what the row does not state.
+fn run_json(scenario: &TrainingScenario) -> Value {
+    let layout = &scenario.layout;
+    json!({
+        "precision": scenario.workload.precision,
+        "parameters": scenario.model.parameters().without_mtp(),
+        "gpus": scenario.gpus,
+        "tp": layout.tp,
+        "pp": layout.pp,
+        "cp": layout.cp,
+        "ep": layout.ep,
     })
 }
 
@@ -120,6 +154,7 @@ fn kind_json(kind: &KindAssessment) -> Value {
 /// The error table for people.
 pub(crate) fn text(assessment: &Assessment) -> String {
     let mut text = Text::default();
+    push_unseen(&mut text);
     for kind in &assessment.kinds {
         push_kind(&mut text, kind);
     }
@@ -129,6 +164,26 @@ pub(crate) fn text(assessment: &Assessment) -> String {
         assessment.fitted.len()
     );
     text.finish()
+}
+
+/// The errors of runs that no constant has seen, whatever was validated.
+fn push_unseen(text: &mut Text) {
+    writeln!(
+        text,
+        "measured runs that no constant has seen (cross-validated by lineage)"
+    );
+    let titles = [
+        "", "lineages", "runs", "median", "mean", "p90", "bias", "inside", "interval",
+    ];
+    let rows = unseen().iter().map(unseen_cells).collect_vec();
+    for [what, cells @ ..] in std::iter::once(&titles.map(str::to_owned)).chain(&rows) {
+        write!(text, " {what:<16}");
+        for cell in cells {
+            write!(text, " {cell:>8}");
+        }
+        writeln!(text);
+    }
+    writeln!(text);
 }
 
 fn push_kind(text: &mut Text, kind: &KindAssessment) {

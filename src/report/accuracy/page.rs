@@ -1,6 +1,9 @@
 //! The accuracy page: tables and a plot of predicted against measured, for `docs/`.
 
-use super::words::{error_cells, group_name, kind_title, percent, percent_or_dash, ranking_means};
+use super::words::{
+    error_cells, group_name, kind_title, percent, percent_or_dash, ranking_means, unseen_cells,
+};
+use crate::interval::unseen;
 use crate::report::text::Text;
 use crate::report::words::capitalised;
 use crate::validation::{Assessment, GroupErrors, KindAssessment};
@@ -25,6 +28,19 @@ const UNKNOWN: &str = "\
 - Sequences that are shorter than `seq_len`: runs that drop padding count for their scaling alone.
 ";
 
+/// What comes before the errors of runs that no constant has seen.
+const UNSEEN: &str = "\
+## Runs that no constant has seen
+
+What a run of your own is like. Each run is predicted by constants that were fitted without its lineage (documents of one
+origin), or that were never fitted to its file (`data/validation/errors.csv`, written by `scripts/calibrate
+--cross-validate --errors`). From these errors `step_time_low_s`, `step_time_high_s`, `memory_peak_low_bytes` and
+`memory_peak_high_bytes` are made: the last columns say how many of these runs lie inside the interval that other
+lineages give them, four of five if it is right, and half its width (median).
+
+| quantity | lineages | runs | median | mean | p90 | bias | inside | width |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|";
+
 /// The page as Markdown.
 pub fn page(assessment: &Assessment) -> String {
     let mut out = Text::default();
@@ -38,6 +54,14 @@ pub fn page(assessment: &Assessment) -> String {
          {} constants of the catalogue were fitted; all others are measured or stated in a source. \
          `scripts/calibrate` fits them again.",
         assessment.fitted.len()
+    );
+    write!(out, "\n{UNSEEN}\n");
+    for unseen in unseen() {
+        writeln!(out, "| {} |", unseen_cells(&unseen).join(" | "));
+    }
+    writeln!(
+        out,
+        "\nThe tables below are in sample: the constants have seen these runs."
     );
     for kind in &assessment.kinds {
         kind_section(&mut out, kind);

@@ -1,5 +1,6 @@
 //! Words and numbers that the table and the page share.
 
+use crate::interval::{Quantity, UnseenErrors};
 use crate::validation::errors::mean;
 use crate::validation::{CaseKind, ErrorSummary, KindAssessment};
 
@@ -60,6 +61,37 @@ pub(super) fn ranking_means(kind: &KindAssessment) -> Option<(f64, f64)> {
     let regrets: Vec<f64> = rankings.iter().map(|it| it.regret).collect();
     let spearmans: Vec<f64> = rankings.iter().map(|it| it.spearman).collect();
     (!rankings.is_empty()).then(|| (mean(&regrets), mean(&spearmans)))
+}
+
+/// Cells of the errors of runs that no constant has seen: what, lineages, runs, median, mean, p90, bias, the share of
+/// their intervals that hold them, and how wide these are.
+pub(super) fn unseen_cells(unseen: &UnseenErrors) -> [String; 9] {
+    let errors = ErrorSummary::of_errors(&unseen.errors);
+    let what = match unseen.quantity {
+        Quantity::StepTime => "step",
+        Quantity::MemoryPeak => "memory",
+    };
+    let (inside, width) = if unseen.with_interval == 0 {
+        (NOTHING.to_owned(), NOTHING.to_owned())
+    } else {
+        let share = unseen.inside as f64 / unseen.with_interval as f64;
+        (
+            format!("{:.0}%", 100.0 * share),
+            format!("±{:.0}%", 100.0 * unseen.half_width),
+        )
+    };
+    let [median, mean, p90, bias, ..] = error_cells(&errors, 3);
+    [
+        format!("{what}, {}", unseen.family),
+        unseen.lineages.to_string(),
+        errors.count.to_string(),
+        median,
+        mean,
+        p90,
+        bias,
+        inside,
+        width,
+    ]
 }
 
 #[cfg(test)]

@@ -254,12 +254,18 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
             )));
         }
     }
+    check_sequence_parallel(scenario)
+}
+
+/// Refuses tensor parallelism of a mixture of experts that does not shard the norms' tokens, where the framework does.
+fn check_sequence_parallel(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let layout = &scenario.layout;
     if let (Some(false), Some(tp @ 2..)) = (layout.sequence_parallel, layout.tp)
         && needs_sequence_parallel(scenario)
     {
         return Err(Infeasible::Unsupported(format!(
             "stack `{}` trains mixtures of experts with tp {tp} only with sequence_parallel true",
-            stack.name
+            scenario.stack.name
         )));
     }
     Ok(())

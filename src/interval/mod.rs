@@ -1,0 +1,11 @@
+//! Intervals around predictions: where a measurement would lie, judged by the errors of measured runs that are alike.
+
+mod errors;
+mod features;
+mod quantiles;
+mod unseen;
+
+pub(crate) use self::errors::Quantity;
+pub(crate) use self::features::Features;
+pub(crate) use self::quantiles::{Interval, REACH};
+pub(crate) use self::unseen::{UnseenErrors, unseen};
