@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use clustersweep::commands::{
@@ -67,15 +68,34 @@ fn overrides(set: Vec<(String, String)>, where_clauses: Vec<String>) -> Override
     }
 }
 
-/// The portion of a limit and a shard as text: `2/8`.
-pub(crate) fn portion(limit: Option<u64>, shard: Option<&str>) -> Result<Portion, Failure> {
+/// The portion of a limit, a shard as text (`2/8`), and the most events of a point.
+pub(crate) fn portion(
+    limit: Option<u64>,
+    shard: Option<&str>,
+    max_events: Option<u64>,
+) -> Result<Portion, Failure> {
     let shard = shard.map(str::parse::<Shard>).transpose();
     let shard = shard.map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(Portion {
         limit,
         shard,
-        max_events: None,
+        max_events,
     })
+}
+
+/// The longest wall time of a point from seconds.
+fn timeout(seconds: Option<f64>) -> Result<Option<Duration>, Failure> {
+    let Some(seconds) = seconds else {
+        return Ok(None);
+    };
+    let time = Duration::try_from_secs_f64(seconds).ok();
+    let time = time.filter(|time| *time > Duration::ZERO);
+    let wrong = || {
+        Failure::Usage(format!(
+            "`point_timeout` takes seconds over zero, or a timedelta; {seconds} is none"
+        ))
+    };
+    time.map(Some).ok_or_else(wrong)
 }
 
 impl Study {
@@ -174,7 +194,7 @@ impl Study {
         shard: Option<&str>,
         threads: Option<NonZeroUsize>,
     ) -> PyResult<TextAndJson> {
-        let portion = portion(limit, shard).map_err(|failure| exception(py, &failure))?;
+        let portion = portion(limit, shard, None).map_err(|failure| exception(py, &failure))?;
         let spec = self.spec();
         alone(py, move || {
             let plan = PlanOverview::of(&spec, portion, threads);
@@ -215,10 +235,14 @@ impl Study {
         shard: Option<&str>,
         threads: Option<NonZeroUsize>,
         fail_fast: bool,
+        max_events: Option<u64>,
+        point_timeout: Option<f64>,
         poll: Option<Py<PyAny>>,
         on_rows: Option<Py<PyAny>>,
     ) -> PyResult<Table> {
-        let portion = portion(limit, shard).map_err(|failure| exception(py, &failure))?;
+        let portion =
+            portion(limit, shard, max_events).map_err(|failure| exception(py, &failure))?;
+        let point_timeout = timeout(point_timeout).map_err(|failure| exception(py, &failure))?;
         let (spec, interrupt) = (self.spec(), Interrupt::default());
         let mut watcher = Watcher {
             counter: Arc::default(),
@@ -233,6 +257,7 @@ impl Study {
             portion,
             threads,
             fail_fast,
+            point_timeout,
             ..RunRequest::default()
         };
         let (schema, batches) = attended(py, &mut watcher, move |post| {
@@ -256,17 +281,21 @@ impl Study {
         shard: Option<&str>,
         threads: Option<NonZeroUsize>,
         fail_fast: bool,
+        max_events: Option<u64>,
+        point_timeout: Option<f64>,
         held: &str,
         poll: Option<Py<PyAny>>,
     ) -> PyResult<TextAndJson> {
-        let portion = portion(limit, shard).map_err(|failure| exception(py, &failure))?;
+        let portion =
+            portion(limit, shard, max_events).map_err(|failure| exception(py, &failure))?;
+        let point_timeout = timeout(point_timeout).map_err(|failure| exception(py, &failure))?;
         let (spec, interrupt) = (self.spec(), Interrupt::default());
         let request = RunRequest {
             out: Some(out),
             portion,
             threads,
             fail_fast,
-            point_timeout: None,
+            point_timeout,
             held: match held {
                 "resume" => HeldResult::Resume,
                 "overwrite" => HeldResult::Overwrite,

@@ -71,8 +71,10 @@ impl Table {
         folder: PathBuf,
         limit: Option<u64>,
         shard: Option<&str>,
+        max_events: Option<u64>,
     ) -> PyResult<()> {
-        let portion = portion(limit, shard).map_err(|failure| exception(py, &failure))?;
+        let portion =
+            portion(limit, shard, max_events).map_err(|failure| exception(py, &failure))?;
         let (spec, batches) = (study.spec(), self.batches.clone());
         alone(py, move || save_rows(&spec, portion, &batches, &folder))
     }

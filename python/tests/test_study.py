@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 
 import duckdb
 import pandas
@@ -184,6 +185,29 @@ def test_ctrl_c_stops_within_two_seconds():
     assert time.monotonic() - began[0] < 2
 
 
+def test_points_are_bounded_as_on_the_command_line(sweep, tmp_path):
+    # Two points of milliseconds, and between them one whose 10^6 steps take hours.
+    slow = cs.Study(
+        {
+            "grid": {
+                "gpu": "h100-sxm", "model": "llama2-7b", "nodes": 1, "global_batch": 512, "tp": 1, "cp": 1, "pp": 4,
+                "micro_batch": 1, "variability": 0.1, "iterations": [1, 1_000_000, 2],
+            }
+        }
+    )  # fmt: skip
+    for out, timeout in ((None, 1), (tmp_path / "slow", timedelta(seconds=1))):
+        results = slow.run(point_timeout=timeout, out=out)
+        assert results.column("status") == ["ok", "crashed", "ok"]
+        assert results.column("reason_kind") == [None, "timeout", None]
+    # Every step has more than one event.
+    few = cs.Study.from_file(SMALL).run(max_events=1)
+    assert "ok" not in few.column("status") and "limit" in few.column("reason_kind")
+    code, _, error = sweep("run", SMALL, "--max-events", "1", "--out", tmp_path / "few", "--progress", "never")
+    assert code == 0, error
+    saved = pyarrow.parquet.read_schema(few.save(tmp_path / "saved") / "points.parquet")
+    assert saved.metadata == pyarrow.parquet.read_schema(tmp_path / "few/points.parquet").metadata
+
+
 def test_an_interrupted_run_folder_goes_on(tmp_path):
     study = cs.Study(LONG, set={"global_batch": list(range(8, 8_000, 8))})
     timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -276,6 +300,9 @@ def test_best_points(results):
         (lambda study: study.run(out="x", on_rows=print), cs.UsageError, "on_rows"),
         (lambda study: study.run(threads="two"), TypeError, "threads|int"),
         (lambda study: study.run(threads=0), ValueError, "zero"),
+        (lambda study: study.run(point_timeout=0), cs.UsageError, "seconds over zero"),
+        (lambda study: study.run(point_timeout=float("nan")), cs.UsageError, "seconds over zero"),
+        (lambda study: study.run(max_events=-1), OverflowError, "negative"),
         (lambda study: study.point(12), cs.UsageError, "points 0 to 11"),
         (lambda study: study.point(-1), cs.UsageError, "numbered from 0"),
         (lambda study: study.point(1.5), TypeError, "by its number"),

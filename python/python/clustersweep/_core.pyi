@@ -34,7 +34,9 @@ class Table:
     def batches(self) -> list[Table]: ...
     def with_column(self, name: str, values: Sequence[float | None], unit: str, doc: str) -> Table: ...
     def column(self, name: str) -> list[bool | int | float | str | None]: ...
-    def save(self, study: Study, folder: _Path, limit: int | None, shard: str | None) -> None: ...
+    def save(
+        self, study: Study, folder: _Path, limit: int | None, shard: str | None, max_events: int | None
+    ) -> None: ...
 
 @final
 class Study:
@@ -67,6 +69,8 @@ class Study:
         shard: str | None,
         threads: int | None,
         fail_fast: bool,
+        max_events: int | None,
+        point_timeout: float | None,
         poll: _Poll | None,
         on_rows: Callable[[Table], object] | None,
     ) -> Table: ...
@@ -77,6 +81,8 @@ class Study:
         shard: str | None,
         threads: int | None,
         fail_fast: bool,
+        max_events: int | None,
+        point_timeout: float | None,
         held: str,
         poll: _Poll | None,
     ) -> tuple[str, str]: ...

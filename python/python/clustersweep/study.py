@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,8 @@ class Study:
         progress: bool | Callable[[Progress], object] = True,
         on_rows: Callable[[Table], object] | None = None,
         fail_fast: bool = False,
+        max_events: int | None = None,
+        point_timeout: float | timedelta | None = None,
         out: str | os.PathLike[str] | None = None,
         resume: bool = False,
         overwrite: bool = False,
@@ -156,6 +159,10 @@ class Study:
             progress: whether a terminal or notebook shows it; or a function that takes a `Progress` ten times a second.
             on_rows: takes a table of each finished group of rows, in the order of the points; not with `out`.
             fail_fast: whether the first point on which the simulator fails ends the run.
+            max_events: most events of a point's simulation, the search for its layout included; a point that takes
+                more is infeasible. Part of the run: `resume` goes on with the same number only.
+            point_timeout: longest wall time of a point, in seconds or as a `timedelta`; one that takes longer is a
+                crashed row, which `resume` tries again.
             out: run folder.
             resume: goes on with the run that `out` holds.
             overwrite: replaces the result that `out` holds.
@@ -172,16 +179,17 @@ class Study:
         if out is not None and on_rows is not None:
             raise UsageError("error: `on_rows` takes rows from memory; leave `out` or `on_rows` away")
         part = _shard(shard)
+        timeout = point_timeout.total_seconds() if isinstance(point_timeout, timedelta) else point_timeout
         poll, end = poll_of(progress)
         try:
             if out is None:
                 take = None if on_rows is None else (lambda rows: on_rows(Table(rows)))
-                table = self._native.rows(limit, part, threads, fail_fast, poll, take)
-                return Results(table, self, None, limit, part)
+                table = self._native.rows(limit, part, threads, fail_fast, max_events, timeout, poll, take)
+                return Results(table, self, None, limit, part, max_events)
             held = "resume" if resume else "overwrite" if overwrite else "refuse"
             folder = os.fspath(out)
-            self._native.run(folder, limit, part, threads, fail_fast, held, poll)
-            return Results(_core.read_points(folder), self, Path(folder), limit, part)
+            self._native.run(folder, limit, part, threads, fail_fast, max_events, timeout, held, poll)
+            return Results(_core.read_points(folder), self, Path(folder), limit, part, max_events)
         finally:
             end()
 
@@ -245,12 +253,13 @@ class Results(Table):
         folder: Path | None,
         limit: int | None = None,
         shard: str | None = None,
+        max_events: int | None = None,
     ) -> None:
         super().__init__(native)
         self._study = study
         self.folder = folder
         """Run folder or file that holds the rows; `None` where memory alone does."""
-        self._portion = (limit, shard)
+        self._portion = (limit, shard, max_events)
         # The rows without columns of one's own, which no command knows.
         self._simulated = native
         self._kept: tempfile.TemporaryDirectory[str] | None = None
