@@ -184,7 +184,7 @@ impl Brief<'_> {
         let point = trust.choice.point;
         Some(format!(
             "How far to trust it: point {point}: {}",
-            trust.step_time.sentence
+            trust.words()
         ))
     }
 

@@ -25,6 +25,25 @@ pub(crate) struct Trust {
     pub interval: Option<Interval>,
 }
 
+impl Trust {
+    /// The interval around the predicted time, where there is one, and the nearest cases.
+    pub(crate) fn words(&self) -> String {
+        let nearest = &self.step_time.sentence;
+        let Some(Interval { low, high }) = self.interval else {
+            return nearest.clone();
+        };
+        let [less, more] = [
+            1.0 - low / self.choice.step_time_s,
+            high / self.choice.step_time_s - 1.0,
+        ];
+        format!(
+            "4 of 5 such runs would take {} less to {} more time; {nearest}",
+            percent(less),
+            percent(more)
+        )
+    }
+}
+
 /// Findings as the answer to a question.
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
@@ -154,17 +173,7 @@ impl Planned {
         }
         writeln!(text, "\nHow far to trust it:");
         for trust in &self.trust {
-            let interval = trust.interval.map(|it| {
-                let times = trust.choice.time_s / trust.choice.step_time_s;
-                let [low, high] = [it.low, it.high].map(|step| days(step * times));
-                format!("; 4 of 5 such runs would take {low} to {high}")
-            });
-            let line = format!(
-                "point {}: {}{}",
-                trust.choice.point,
-                trust.step_time.sentence,
-                interval.unwrap_or_default()
-            );
+            let line = format!("point {}: {}", trust.choice.point, trust.words());
             text.wrap(&line, "  ", "    ");
         }
         let mut margins = margins.peekable();
