@@ -11,7 +11,7 @@ use crate::commands::analyze_target::{Target, create_folder};
 use crate::commands::detail::Detail;
 use crate::commands::failure::Failure;
 use crate::commands::findings::{
-    Results, Told, answer, find, question, with_findings, write_findings,
+    Results, Told, answer, find, question, trusted, with_findings, write_findings,
 };
 use crate::commands::points::{provenance, threads};
 use crate::commands::run_source::RunSource;
@@ -167,7 +167,9 @@ impl Analysis {
         };
         let folder = target.folder()?;
         let (found, charts) = (&self.found, &self.charts);
-        write_findings(&folder, &self.origin, found, charts, self.question())?;
+        let trust = trusted(found, &[self.spec.as_ref()])?;
+        let (origin, question) = (&self.origin, self.question());
+        write_findings(&folder, origin, found, charts, question, trust.as_ref())?;
         manifest::refresh_files(&folder).map_err(Failure::io)?;
         Ok(folder.path().to_owned())
     }

@@ -199,7 +199,8 @@ impl Answered {
         let found = StudyFindings::Training(self.planned.findings.clone());
         let origin = provenance(spec, Portion::default());
         let question = Some(self.planned.title.as_str()).filter(|title| !title.is_empty());
-        write_findings(folder, &origin, &found, &self.charts, question)?;
+        let (charts, trust) = (&self.charts, self.planned.trust.first());
+        write_findings(folder, &origin, &found, charts, question, trust)?;
         manifest::refresh_files(folder).map_err(Failure::io)
     }
 

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use crate::analysis::StudyFindings;
 use crate::commands::detail::Detail;
 use crate::commands::failure::Failure;
-use crate::commands::findings::{Results, Told, find, question, with_findings, write_findings};
+use crate::commands::findings::{
+    Results, Told, find, question, trusted, with_findings, write_findings,
+};
 use crate::commands::points::points;
 use crate::record::{Counts, Provenance};
 use crate::report::counts_line;
@@ -64,7 +66,9 @@ impl<'a> Done<'a> {
         let found = find(&results)?;
         let charts = results.charts()?;
         let question = question(self.spec);
-        write_findings(&self.folder, &self.provenance, &found, &charts, question)?;
+        let trust = trusted(&found, results.specs)?;
+        let (folder, origin) = (&self.folder, &self.provenance);
+        write_findings(folder, origin, &found, &charts, question, trust.as_ref())?;
         Ok(Some(found))
     }
 

@@ -16,7 +16,8 @@ use crate::commands::points::grid_point;
 use crate::commands::trust;
 use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
-use crate::report::brief::{Brief, first_choice};
+use crate::report::brief::{Brief, trust_words};
+use crate::report::planned::Trust;
 use crate::report::series_row::series_rows;
 use crate::runner::{RunFolder, folder::names};
 use crate::simulation::Scenario;
@@ -59,6 +60,21 @@ impl Results<'_> {
         let charts = first.map_or(&[][..], |spec| &spec.charts);
         chart_values(self.files, self.metrics(), charts).map_err(Failure::io)
     }
+}
+
+/// How far the first choice can be trusted; `None` where nothing scales.
+///
+/// # Errors
+/// If a spec has not the point of the choice.
+pub(super) fn trusted(
+    found: &StudyFindings,
+    specs: &[Option<&Spec>],
+) -> Result<Option<Trust>, Failure> {
+    let findings = found.training();
+    Ok(findings
+        .map(|it| trust::of_first_choice(it, specs))
+        .transpose()?
+        .flatten())
 }
 
 /// Findings of results; those of training include re-simulated points.
@@ -128,12 +144,15 @@ pub(super) fn write_findings(
     found: &StudyFindings,
     charts: &[ChartValues],
     question: Option<&str>,
+    trust: Option<&Trust>,
 ) -> Result<(), Failure> {
     let origin = origin(provenance);
+    let trust = trust.map(trust_words).unwrap_or_default();
     let heading = report::Heading {
         name: &provenance.spec_name,
         question: question.unwrap_or_default(),
         origin: &origin,
+        trust: &trust,
     };
     let page = match found {
         StudyFindings::Training(findings) => {
@@ -189,12 +208,11 @@ impl Told<'_> {
         let Detail::Brief { room } = detail else {
             return Ok(report::summary(findings, question));
         };
-        let first = findings.answers.iter().find_map(first_choice);
-        let trust = trust::of_choices(findings, self.specs, first.copied())?;
+        let trust = trust::of_first_choice(findings, self.specs)?;
         let brief = Brief {
             findings,
             question,
-            trust: trust.first(),
+            trust: trust.as_ref(),
             folder: self.folder,
             room,
         };

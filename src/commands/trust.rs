@@ -6,6 +6,7 @@ use crate::analysis::{Choice, Findings};
 use crate::commands::failure::Failure;
 use crate::commands::points::grid_point;
 use crate::record::Record;
+use crate::report::brief::first_choice;
 use crate::report::planned::Trust;
 use crate::report::quantity::seconds;
 use crate::report::text::{Table, Text};
@@ -20,6 +21,19 @@ pub(super) fn of(record: &Record) -> Option<Confidence> {
     let layout = record.step().map(|step| &step.layout);
     let scenario = record.training()?;
     Some(validation::confidence(scenario, layout))
+}
+
+/// How far the first choice of training findings can be trusted.
+///
+/// # Errors
+/// If a spec has not the point of the choice.
+pub(super) fn of_first_choice(
+    findings: &Findings,
+    specs: &[Option<&Spec>],
+) -> Result<Option<Trust>, Failure> {
+    let first = findings.answers.iter().find_map(first_choice);
+    let trust = of_choices(findings, specs, first.copied())?;
+    Ok(trust.into_iter().next())
 }
 
 /// How far some choices can be trusted; each is simulated again, and so are the cases nearest to it. Those whose rows

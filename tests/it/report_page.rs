@@ -16,6 +16,7 @@ pub(crate) const HEADING: Heading<'_> = Heading {
     name: "synthetic",
     question: "Where does <it> stop?",
     origin: "clustersweep",
+    trust: "How far to trust it: so far",
 };
 
 #[test]
@@ -28,6 +29,7 @@ fn the_page_needs_nothing_but_itself() {
     }
     assert!(html.contains("<h1>Where does &lt;it&gt; stop?</h1>"));
     assert!(html.contains("memory: 90.0 GiB needed per GPU"));
+    assert!(html.contains("<p>How far to trust it: so far</p>"));
     assert_eq!(html, page(&analysed(&rows), &[], &HEADING));
 }
 
@@ -62,7 +64,7 @@ fn every_chart_is_well_formed_and_draws_every_size() {
     let plots = plots(&findings);
     // No memory and no prices here, so no charts of them.
     let names: Vec<&str> = plots.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["reach", "rate", "efficiency", "parts"]);
+    assert_eq!(names, ["rate", "efficiency", "reach", "parts"]);
     for (name, drawing) in &plots {
         let svg = drawing.file();
         let document = roxmltree::Document::parse(&svg).unwrap();

@@ -5,6 +5,7 @@ use maud::html;
 use super::coordinates::at;
 use super::drawing::Drawing;
 use super::frame::{Frame, ValueAxis};
+use super::layer::Layer;
 use super::marks::{cross, tip};
 use super::scale::Scale;
 
@@ -51,9 +52,11 @@ impl BarChart {
         let bars = self.bars.iter().enumerate();
         let ticks = bars.map(|(place, bar)| ((place as f64 + 0.5) * slot, bar.name.clone()));
         let ticks: Vec<(f64, String)> = ticks.collect();
+        frame.on(Layer::Plot(String::new()));
         for (bar, (center, _)) in self.bars.iter().zip(&ticks) {
             self.push_bar(&mut frame, bar, *center, axis.scale);
         }
+        frame.on(Layer::Fixed);
         frame.horizontal_ticks(&ticks, &self.x);
         self.push_legend(&mut frame, heights.fold(0.0, f64::max));
         frame.finish()

@@ -3,6 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::coordinates::{WIDTH, at, translate};
+use super::layer::{Layer, Layers};
 use super::palette;
 
 /// Style of charts, with the colours of [`palette`] as custom properties.
@@ -20,7 +21,7 @@ pub struct Drawing {
     pub(super) title: String,
     pub(super) width: f64,
     pub(super) height: f64,
-    pub(super) body: Markup,
+    pub(super) layers: Layers,
 }
 
 impl Drawing {
@@ -32,24 +33,32 @@ impl Drawing {
             let (top, mut left) = (height, 0.0);
             for chart in row {
                 let place = translate(left, top);
-                body = html! { (body) g transform=(place) { (chart.body) } };
+                body = html! { (body) g transform=(place) { (chart.layers.flat()) } };
                 left += chart.width + 2.0 * MARGIN;
                 height = height.max(top + chart.height + 2.0 * MARGIN);
             }
             width = width.max(left - 2.0 * MARGIN);
         }
+        let mut layers = Layers::new([0.0; 4]);
+        layers.start(Layer::Fixed);
+        layers.push(&body);
         Self {
             title: title.to_owned(),
             width,
             height: height - 2.0 * MARGIN,
-            body,
+            layers,
         }
     }
 
     /// An SVG element for a page that holds [`STYLE`] and the colours of [`palette`].
     pub(crate) fn on_page(&self) -> Markup {
         let view_box = format!("0 0 {} {}", at(self.width), at(self.height));
-        html! { svg.chart viewBox=(view_box) role="img" aria-label=(self.title) { (self.body) } }
+        let layers = &self.layers;
+        let ticks = |list: &str| (!list.is_empty()).then(|| list.to_owned());
+        html! {
+            svg.chart viewBox=(view_box) role="img" aria-label=(self.title) data-plot=(layers.places())
+                data-x=[ticks(&layers.x_ticks)] data-y=[ticks(&layers.y_ticks)] { (layers.grouped()) }
+        }
     }
 
     /// A file of its own: a chart as wide as a column of print, in the light scheme, on white paper.
@@ -63,7 +72,7 @@ impl Drawing {
                 viewBox={ (edge) " " (edge) " " (w) " " (h) } role="img" aria-label=(self.title) {
                 style { (PreEscaped(palette::LIGHT.inlined(STYLE))) }
                 rect x=(edge) y=(edge) width=(w) height=(h) fill=(palette::LIGHT.paper) {}
-                (self.body)
+                (self.layers.flat())
             }
         };
         svg.into_string() + "\n"

@@ -1,9 +1,11 @@
 //! The frame of every chart: title, two axes with ticks and names, legend.
 
-use maud::{Markup, PreEscaped, html};
+use itertools::Itertools;
+use maud::{Markup, html};
 
 use super::coordinates::{WIDTH, at, horizontal, translate};
 use super::drawing::Drawing;
+use super::layer::{Layer, Layers};
 use super::letters::{fitted, width};
 use super::scale::Scale;
 
@@ -27,6 +29,33 @@ pub(crate) struct ValueAxis {
     pub(crate) format: fn(f64) -> String,
 }
 
+impl ValueAxis {
+    /// Ticks with their labels: `0.25 8|0.5 16` where about `most` of them mark the axis, then `||` and those that
+    /// mark a part of it that is looked at closely.
+    fn tick_list(&self, most: usize) -> String {
+        let coarse = self.scale.ticks(most);
+        let labelled = |ticks: &[f64]| -> Vec<(f64, String)> {
+            let ticks = ticks.iter().filter(|tick| self.scale.holds(**tick));
+            ticks
+                .map(|tick| (self.scale.place(*tick), (self.format)(*tick)))
+                .collect()
+        };
+        let (coarse, fine) = (labelled(&coarse), labelled(&self.scale.fine_ticks()));
+        // A label stands for one place only.
+        let is_own = |label: &String| {
+            let same = fine.iter().filter(|(_, other)| other == label).count();
+            same == 1 && coarse.iter().all(|(_, other)| other != label)
+        };
+        let words = |ticks: &mut dyn Iterator<Item = &(f64, String)>| {
+            ticks
+                .map(|(place, label)| format!("{place:.4} {label}"))
+                .join("|")
+        };
+        let fine = words(&mut fine.iter().filter(|(_, label)| is_own(label)));
+        format!("{}||{fine}", words(&mut coarse.iter()))
+    }
+}
+
 /// The plot area of a chart, and its markup so far.
 #[derive(Debug)]
 pub(super) struct Frame {
@@ -34,7 +63,7 @@ pub(super) struct Frame {
     pub(super) top: f64,
     pub(super) width: f64,
     pub(super) height: f64,
-    body: String,
+    layers: Layers,
     legend: Vec<(String, Markup)>,
     title: String,
 }
@@ -48,7 +77,9 @@ impl Frame {
             .map(|tick| width(&(axis.format)(*tick), LETTER))
             .fold(0.0, f64::max);
         let mut frame = Self::new(title, widest + 8.0, 14.0, 200.0);
+        frame.layers.y_ticks = axis.tick_list(5);
         frame.text("name", 0.0, 34.0, "start", &axis.name);
+        frame.on(Layer::VerticalTicks);
         let right = frame.left + frame.width;
         let lines = axis
             .scale
@@ -64,6 +95,7 @@ impl Frame {
             let y = frame.y(axis.scale.place(tick)) + 4.2;
             frame.text("", frame.left - 6.0, y, "end", &(axis.format)(tick));
         }
+        frame.on(Layer::Fixed);
         frame
     }
 
@@ -74,7 +106,7 @@ impl Frame {
             top: HEAD,
             width: WIDTH - left - right,
             height,
-            body: String::new(),
+            layers: Layers::new([left, HEAD, WIDTH - left - right, height]),
             legend: Vec::new(),
             title: title.to_owned(),
         }
@@ -89,7 +121,12 @@ impl Frame {
     }
 
     pub(super) fn push(&mut self, markup: &Markup) {
-        self.body.push_str(&markup.0);
+        self.layers.push(markup);
+    }
+
+    /// What is pushed from now on belongs to a layer.
+    pub(super) fn on(&mut self, layer: Layer) {
+        self.layers.start(layer);
     }
 
     /// Adds a name to the legend, with the markup of its sample around (0, 0); known names are not repeated.
@@ -122,6 +159,7 @@ impl Frame {
             .into_iter()
             .map(|tick| (axis.scale.place(tick), (axis.format)(tick)))
             .collect();
+        self.layers.x_ticks = axis.tick_list(10);
         self.horizontal_ticks(&ticks, &axis.name);
     }
 
@@ -131,6 +169,7 @@ impl Frame {
         let bottom = self.top + self.height;
         let line = horizontal(self.left, self.left + self.width, bottom);
         self.push(&html! { path.axis d=(line) {} });
+        self.on(Layer::HorizontalTicks);
         let every = self.labelled_ticks(ticks);
         for (number, (place, label)) in ticks.iter().enumerate() {
             let x = self.x(*place);
@@ -142,6 +181,7 @@ impl Frame {
                 self.text("", x, bottom + 17.0, "middle", label);
             }
         }
+        self.on(Layer::Fixed);
         let center = self.left + self.width / 2.0;
         self.text("name", center, bottom + 35.0, "middle", name);
     }
@@ -175,6 +215,7 @@ impl Frame {
                 x = 0.0;
                 y += LEGEND_LINE;
             }
+            self.on(Layer::Legend(name.clone()));
             self.push(&html! { g transform=(translate(x + 9.0, y - 4.0)) { (sample) } });
             self.label("", (x + 22.0, y), name, most);
             x += wide + 14.0;
@@ -186,10 +227,12 @@ impl Frame {
         };
         // Bold letters are wider than the table of widths has them, in other fonts still more so.
         let title = fitted(&self.title, 1.2 * 13.0, WIDTH);
+        self.layers.legend_top = self.top + self.height + 42.0;
+        self.layers.title = html! { text.title x="0" y="14" { (title) } };
         Drawing {
             width: WIDTH,
             height,
-            body: html! { text.title x="0" y="14" { (title) } (PreEscaped(self.body)) },
+            layers: self.layers,
             title: self.title,
         }
     }

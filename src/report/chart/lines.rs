@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::coordinates::at;
 use super::drawing::Drawing;
 use super::frame::{Frame, ValueAxis};
+use super::layer::Layer;
 use super::marks::{marker, ring, ring_sample, shape};
 
 /// Kind of a mark.
@@ -76,6 +77,8 @@ pub(crate) struct Ring {
     pub(crate) x: f64,
     /// Vertical value.
     pub(crate) y: f64,
+    /// Name of its line.
+    pub(crate) of: String,
     /// Text that hovering shows.
     pub(crate) tip: String,
 }
@@ -110,15 +113,50 @@ impl LineChart {
         }
     }
 
-    /// Draws the chart.
+    /// Draws the chart; lines that lie on one another as one.
     pub(crate) fn draw(&self) -> Drawing {
+        let mut apart = self.clone();
+        apart.join_alike();
+        apart.draw_lines()
+    }
+
+    /// Lines that lie on an earlier one become one with it, under both names.
+    fn join_alike(&mut self) {
+        let mut kept: Vec<Line> = Vec::new();
+        for line in std::mem::take(&mut self.lines) {
+            let Some(same) = kept.iter_mut().find(|other| other.lies_on(&line)) else {
+                kept.push(line);
+                continue;
+            };
+            let joined = format!("{} and {}", same.name, line.name);
+            for ring in &mut self.rings.1 {
+                if ring.of == same.name || ring.of == line.name {
+                    ring.of.clone_from(&joined);
+                }
+            }
+            same.name = joined;
+        }
+        self.lines = kept;
+    }
+
+    fn draw_lines(&self) -> Drawing {
         let mut frame = Frame::with_values(&self.title, &self.y);
         frame.horizontal_axis(&self.x);
         for rule in &self.rules {
+            frame.on(Layer::Plot(rule.name.clone()));
             self.push_rule(&mut frame, rule);
         }
+        // A line without a name belongs to the one before it.
+        let names = self.lines.iter().scan("", |last, line| {
+            if !line.name.is_empty() {
+                *last = &line.name;
+            }
+            Some(*last)
+        });
+        let lines: Vec<(&str, &Line)> = names.zip(&self.lines).collect();
         // The first line, which is the best, lies on top.
-        for line in self.lines.iter().rev() {
+        for (name, line) in lines.into_iter().rev() {
+            frame.on(Layer::Plot(name.to_owned()));
             self.push_line(&mut frame, line);
         }
         let named = |line: &&Line| !(line.name.is_empty() || line.marks.is_empty());
@@ -153,6 +191,7 @@ impl LineChart {
         for rule in self.rules.iter().rev().filter(|r| !r.label.is_empty()) {
             let (x, y) = self.place(frame, rule.to.0, rule.to.1);
             if taken.iter().all(|other| (y - other).abs() > 14.0) {
+                frame.on(Layer::Plot(rule.name.clone()));
                 frame.text("name halo", x, y - 4.0, "end", &rule.label);
                 taken.push(y);
             }
@@ -190,6 +229,7 @@ impl LineChart {
         let (meaning, rings) = &self.rings;
         for it in rings {
             let (x, y) = self.place(frame, it.x, it.y);
+            frame.on(Layer::Plot(it.of.clone()));
             frame.push(&ring(x, y, &it.tip));
         }
         if !rings.is_empty() {
@@ -213,6 +253,22 @@ impl Mark {
 }
 
 impl Line {
+    /// Whether another line has its marks at the same places, to a thousandth.
+    fn lies_on(&self, other: &Self) -> bool {
+        const ALIKE: f64 = 1e-3;
+        let is_named = |line: &Self| line.stroke != Stroke::None && !line.name.is_empty();
+        is_named(self)
+            && is_named(other)
+            && self.stroke == other.stroke
+            && self.marks.len() > 1
+            && self.marks.len() == other.marks.len()
+            && self
+                .marks
+                .iter()
+                .zip(&other.marks)
+                .all(|(a, b)| a.x == b.x && (a.y - b.y).abs() <= ALIKE * a.y.abs().max(b.y.abs()))
+    }
+
     /// Classes of the path; `None` where the marks are not joined.
     fn class(&self) -> Option<String> {
         let style = self.style % 8;
@@ -231,5 +287,54 @@ impl Line {
             @if let Some(class) = self.class() { path class=(class) d=(SAMPLE) {} }
             @if has_marker { path class={ "mark c" (style) } d=(shape(style)) {} }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scale::Scale;
+    use super::*;
+
+    fn line(name: &str, heights: [f64; 2]) -> Line {
+        let marks = heights.into_iter().zip([1.0, 2.0]).map(|(y, x)| Mark {
+            x,
+            y,
+            tip: String::new(),
+            kind: MarkKind::Value,
+        });
+        Line {
+            name: name.to_owned(),
+            style: 0,
+            stroke: Stroke::Solid,
+            marks: marks.collect(),
+        }
+    }
+
+    // 1.0005 lies within a thousandth of 1, and 2 on 2; 2.01 is half a percent off.
+    #[test]
+    fn lines_that_lie_on_one_another_are_drawn_once_under_both_names() {
+        let axis = ValueAxis {
+            name: String::new(),
+            scale: Scale::from_zero([2.0].into_iter()),
+            format: |value| value.to_string(),
+        };
+        let lines = vec![
+            line("a", [1.0, 2.0]),
+            line("b", [1.0, 2.01]),
+            line("c", [1.0005, 2.0]),
+        ];
+        let mut chart = LineChart::new(String::new(), axis.clone(), axis, lines);
+        let ring = |of: &str| Ring {
+            x: 1.0,
+            y: 1.0,
+            of: of.to_owned(),
+            tip: String::new(),
+        };
+        chart.rings = ("ring", vec![ring("b"), ring("c")]);
+        chart.join_alike();
+        let names: Vec<&str> = chart.lines.iter().map(|line| line.name.as_str()).collect();
+        assert_eq!(names, ["a and c", "b"]);
+        let of: Vec<&str> = chart.rings.1.iter().map(|ring| ring.of.as_str()).collect();
+        assert_eq!(of, ["b", "a and c"]);
     }
 }

@@ -7,6 +7,7 @@ mod bars;
 mod coordinates;
 mod drawing;
 mod frame;
+mod layer;
 mod letters;
 mod lines;
 mod marks;

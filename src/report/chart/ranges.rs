@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::coordinates::{WIDTH, at, horizontal};
 use super::drawing::Drawing;
 use super::frame::{Frame, LETTER, ValueAxis};
+use super::layer::Layer;
 use super::letters::{fitted, width};
 use super::marks::{cross, ring, ring_sample, tip};
 
@@ -74,6 +75,7 @@ impl RangeChart {
         let mut frame = Frame::new(&self.title, names + 12.0, notes + 16.0, height);
         let rows = fitted(&self.rows, LETTER, WIDTH);
         frame.text("name", 0.0, 34.0, "start", &rows);
+        frame.on(Layer::HorizontalTicks);
         for tick in self.x.scale.ticks(10) {
             let x = frame.x(self.x.scale.place(tick));
             let (top, bottom) = (frame.top, frame.top + frame.height);
@@ -84,6 +86,7 @@ impl RangeChart {
             let y = frame.top + (place as f64 + 0.5) * ROW;
             self.push_row(&mut frame, row, y, names, notes);
         }
+        frame.on(Layer::Fixed);
         frame.horizontal_axis(&self.x);
         self.push_legend(&mut frame);
         frame.finish()
@@ -111,7 +114,9 @@ impl RangeChart {
                 @if let Some((end, tip)) = &row.end { (ring(place(*end), y, tip)) }
             }
         };
+        frame.on(Layer::Plot(row.name.clone()));
         frame.push(&markup);
+        frame.on(Layer::Label(row.name.clone()));
         frame.label("", (0.0, y + 4.2), &row.name, names + 0.1);
         let right = frame.left + frame.width + 12.0;
         frame.label("name", (right, y + 4.2), &row.note, notes + 0.1);

@@ -29,6 +29,18 @@ impl Scale {
         Self::Linear { low: 0.0, high }
     }
 
+    /// A logarithmic scale where the positive values span two decades or more, else a linear one from zero.
+    pub(crate) fn by_spread(values: &[f64]) -> Self {
+        let positive = values.iter().copied().filter(|value| *value > 0.0);
+        let low = positive.fold(f64::INFINITY, f64::min);
+        let values = values.iter().copied();
+        if values.clone().fold(0.0, f64::max) >= 100.0 * low {
+            Self::log_around(values, 10.0)
+        } else {
+            Self::from_zero(values)
+        }
+    }
+
     /// A linear scale over all values and zero.
     pub(crate) fn with_zero(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values.fold((0.0, 0.0), |(low, high): (f64, f64), value| {
@@ -131,6 +143,26 @@ impl Scale {
         }
     }
 
+    /// Values that may mark a part of the axis that is looked at closely.
+    pub(crate) fn fine_ticks(self) -> Vec<f64> {
+        match self {
+            Self::Linear { low, high } => linear_ticks(low, high, 60),
+            Self::Log { low, high, base } => {
+                let factors: &[f64] = if base > 9.0 {
+                    &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+                } else {
+                    &[1.0, 1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 1.875]
+                };
+                let exponent = |value: f64| libm::floor(libm::log(value) / libm::log(base)) as i32;
+                let ticks = (exponent(low)..=exponent(high)).flat_map(|e| {
+                    let decade = libm::pow(base, f64::from(e));
+                    factors.iter().map(move |factor| factor * decade)
+                });
+                ticks.filter(|tick| (low..=high).contains(tick)).collect()
+            }
+        }
+    }
+
     /// Values to mark, at most about `most` of them.
     pub(crate) fn ticks(self, most: usize) -> Vec<f64> {
         match self {
@@ -223,6 +255,30 @@ mod tests {
         assert!(scale.reaching(100.0).holds(100.0));
         // A decade away the lines below would have no room left.
         assert_eq!(scale.reaching(1_000.0), scale);
+    }
+
+    // 1 to 100 are two decades, 1 to 99 less; a zero has no place among decades.
+    #[test]
+    fn decades_have_a_logarithmic_scale() {
+        let is_log = |high: f64| {
+            let scale = Scale::by_spread(&[0.0, 1.0, high]);
+            matches!(scale, Scale::Log { .. })
+        };
+        assert!(is_log(100.0) && !is_log(99.0));
+    }
+
+    // 1.5 to 4 holds 1.5, 2, 2.5, 3 and 4 of the decade, and 1.5, 1.625, … 4 of the doublings.
+    #[test]
+    fn a_part_of_a_logarithmic_axis_has_ticks_of_its_own() {
+        let scale = |base: f64| Scale::Log {
+            low: 1.5,
+            high: 4.0,
+            base,
+        };
+        assert_eq!(scale(10.0).fine_ticks(), [1.5, 2.0, 2.5, 3.0, 4.0]);
+        let doublings = scale(2.0).fine_ticks();
+        assert_eq!(doublings[..5], [1.5, 1.625, 1.75, 1.875, 2.0]);
+        assert_eq!(doublings.last(), Some(&4.0));
     }
 
     #[test]

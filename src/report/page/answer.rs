@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::document::scrolled;
 use crate::analysis::{Answer, CostUnit, Findings};
 use crate::report::answer::{sentences_beside_table, why_nothing_ran};
 use crate::report::choices::{NamedChoice, named_choices};
@@ -15,13 +16,14 @@ const MODELS: usize = 8;
 /// Rows of the table that fit the first screen, at least two for each model.
 const ROWS: usize = 12;
 
-/// The answer: where scaling ends in sentences, and the choices of each model.
-pub(super) fn answer(findings: &Findings) -> Markup {
+/// The answer: where scaling ends in sentences, the choices of each model, and how far to trust it.
+pub(super) fn answer(findings: &Findings, trust: &str) -> Markup {
     html! {
         div.answer {
             @for sentence in sentences_beside_table(findings) { p { (sentence) } }
             @if findings.counts.ok > 0 { (choices(findings)) }
         }
+        @if !trust.is_empty() { p { (trust) } }
         p.soft { (counts_line(&findings.counts)) "." }
     }
 }
@@ -50,7 +52,7 @@ fn choices(findings: &Findings) -> Markup {
     let left_out = findings.answers.len() - shown.len();
     let than = if costs_money { "cost" } else { "GPU-hours" };
     html! {
-        div.scroll.cards {
+        (scrolled("Choices", Some("cards"), &html! {
             table {
                 caption { "No other row is better in both time and " (than) }
                 thead { tr { @for place in &columns { th.t { (titles[*place].0) } } } }
@@ -58,12 +60,12 @@ fn choices(findings: &Findings) -> Markup {
                     @for cells in shown.iter().flat_map(|answer| rows(findings, answer, most)) {
                         tr {
                             // A narrow page shows the title before each cell.
-                            @for place in &columns { td.t data-of=(titles[*place].0) { (cells[*place]) } }
+                            @for place in &columns { td.t.wraps[*place == 2] data-of=(titles[*place].0) { (cells[*place]) } }
                         }
                     }
                 }
             }
-        }
+        }))
         @if left_out > 0 {
             p.note { (left_out) " more models are in the table of all series below." }
         }

@@ -2,10 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::document::{Heading, charts, custom_charts, document, filter, infeasible};
+use super::document::{
+    Heading, Section, custom_charts, document, filter, finder, infeasible, scrolled,
+};
 use crate::analysis::{ChartValues, CollectiveJob, Collectives};
 use crate::report::busbw::{busbw_sentences, carried_by};
-use crate::report::chart::Drawing;
 use crate::report::panels::{busbw_chart, busbw_panels, transfer_time_chart};
 use crate::report::quantity::{count, seconds, short_bytes, three_digits};
 use crate::report::words::counts_line;
@@ -22,20 +23,29 @@ pub(crate) fn collective_page(
     custom: &[ChartValues],
     heading: &Heading<'_>,
 ) -> String {
-    let body = html! {
+    let charts = by_size(found);
+    let custom = custom_charts(custom);
+    let answer = html! {
         (answer(found))
-        @for jobs in found.by_op() { (operation(jobs)) }
-        (custom_charts(custom))
-        (all_jobs(&found.jobs))
-        (infeasible(&found.counts, |kind| found.examples.get(kind).cloned()))
-        h2 { "How to read this" }
+        @if charts.is_some() || custom.is_some() { (finder("ring …")) }
+    };
+    let example = |kind: &str| found.examples.get(kind).cloned();
+    let sections = charts.into_iter().chain(custom);
+    let sections = sections.chain(all_jobs(&found.jobs));
+    let sections = sections.chain(infeasible(&found.counts, example));
+    let sections: Vec<Section> = sections.chain([reading()]).collect();
+    document(heading, &answer, &sections)
+}
+
+fn reading() -> Section {
+    let body = html! {
         p {
             "Sizes and bandwidths are counted as nccl-tests counts them: the bus bandwidth of an all-reduce is \
              2(n\u{2212}1)/n times its size over its time, so that it compares with the rate of a link. Small \
              messages are bound by latency, where time says more than bandwidth; large ones by the links."
         }
     };
-    document(heading, &body)
+    Section::new("How to read this", body)
 }
 
 /// The answer in sentences, and for each operation and cluster its largest job.
@@ -47,13 +57,13 @@ fn answer(found: &Collectives) -> Markup {
         div.answer {
             ul { @for sentence in busbw_sentences(found) { li { (sentence) } } }
             @if !shown.is_empty() {
-                div.scroll {
+                (scrolled("The largest job of each cluster", None, &html! {
                     table {
                         caption { "The largest job of each cluster" }
                         (jobs_head(|title| html! { (title) }))
                         (jobs_body(shown))
                     }
-                }
+                }))
             }
             @if more > 0 {
                 p.note { (more) " more, and smaller jobs, are in the table of all jobs below." }
@@ -63,47 +73,64 @@ fn answer(found: &Collectives) -> Markup {
     }
 }
 
-/// The charts of one operation's jobs.
+/// Bus bandwidth and time by size: of one operation and job at a time, which the page lets people choose.
+fn by_size(found: &Collectives) -> Option<Section> {
+    if found.jobs.is_empty() {
+        return None;
+    }
+    let body = html! {
+        p.note {
+            "How much of the links messages use, and how long they take: both axes are logarithmic where the values span \
+             decades."
+        }
+        div.chooser data-of="operation|cluster and size" {
+            @for jobs in found.by_op() { (operation(jobs)) }
+        }
+    };
+    Some(Section::new("Bandwidth and time by size", body))
+}
+
+/// The charts of one operation's jobs, the largest job shown first.
 fn operation(jobs: &[CollectiveJob]) -> Markup {
     let op = jobs.first().map_or("", |job| &job.op);
     let (panels, hidden) = busbw_panels(jobs);
-    let hidden = match hidden {
-        0 => String::new(),
-        1 => " 1 more job is only in the table below.".to_owned(),
-        n => format!(" {n} more jobs are only in the table below."),
-    };
-    let busbw: Vec<Drawing> = (panels.iter())
-        .map(|panel| busbw_chart(panel).draw())
-        .collect();
-    let times: Vec<Drawing> = (panels.iter())
-        .filter_map(|panel| Some(transfer_time_chart(panel)?.draw()))
-        .collect();
-    let note = format!("How much of the links large messages use.{hidden}");
+    let largest = panels.iter().map(|panel| panel.gpus).max();
+    let first = (panels.iter()).position(|panel| Some(panel.gpus) == largest);
     html! {
-        (charts(&format!("{op}: bus bandwidth"), &note, &busbw))
-        (charts(&format!("{op}: time"), "Both axes are logarithmic: small messages wait for latency.", &times))
+        @for (place, panel) in panels.iter().enumerate() {
+            div.choice data-choice={ (op) "|" (panel.job) } data-first[Some(place) == first] {
+                div.grid.two {
+                    (busbw_chart(panel).draw().on_page())
+                    @if let Some(chart) = transfer_time_chart(panel) { (chart.draw().on_page()) }
+                }
+                @if hidden > 0 {
+                    p.note { (hidden) " more of " (op) " only in the table below." }
+                }
+            }
+        }
     }
 }
 
-fn all_jobs(jobs: &[CollectiveJob]) -> Markup {
+fn all_jobs(jobs: &[CollectiveJob]) -> Option<Section> {
+    const TITLE: &str = "All jobs";
     if jobs.is_empty() {
-        return Markup::default();
+        return None;
     }
     let shown: Vec<&CollectiveJob> = jobs.iter().take(ROWS).collect();
-    html! {
-        h2 { "All jobs" }
+    let body = html! {
         p.note {
             @if jobs.len() > shown.len() { "The first " (shown.len()) " of " (jobs.len()) " jobs. " }
             "Click a heading to sort."
         }
         (filter("all-reduce ring …", shown.len()))
-        div.scroll.tall {
+        (scrolled(TITLE, Some("tall"), &html! {
             table #series {
                 (jobs_head(|title| html! { button type="button" { (title) } }))
                 (jobs_body(&shown))
             }
-        }
-    }
+        }))
+    };
+    Some(Section::new(TITLE, body))
 }
 
 fn jobs_head(heading: impl Fn(&str) -> Markup) -> Markup {

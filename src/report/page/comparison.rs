@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::document::{Heading, custom_charts, document, filter, infeasible};
+use super::document::{Heading, Section, custom_charts, document, filter, infeasible, scrolled};
 use crate::analysis::{ChartValues, ComparedJob, ComparedValue, Comparison};
 use crate::catalog::PRICES;
 use crate::report::comparison::{comparison_sentences, job_label, value_words, why};
@@ -31,18 +31,19 @@ pub(crate) fn comparison_page(
         let reason = value.point.reason.as_ref()?;
         Some(format!("point {}: {}", value.point.point, reason.as_str()))
     };
-    let body = html! {
+    let answer = html! {
         div.answer { @for sentence in comparison_sentences(found) { p { (sentence) } } }
         p.soft { (counts_line(&found.counts)) "." }
         @if found.costs_money() { p.soft { (PRICES) } }
-        (custom_charts(custom))
-        @if !rows.is_empty() { (table(found, &rows)) }
-        (infeasible(&found.counts, example))
     };
-    document(heading, &body)
+    let rows_shown = (!rows.is_empty()).then(|| table(found, &rows));
+    let sections = custom_charts(custom).into_iter().chain(rows_shown);
+    let sections = sections.chain(infeasible(&found.counts, example));
+    document(heading, &answer, &sections.collect::<Vec<_>>())
 }
 
-fn table(found: &Comparison, rows: &[(&ComparedJob, &ComparedValue)]) -> Markup {
+fn table(found: &Comparison, rows: &[(&ComparedJob, &ComparedValue)]) -> Section {
+    const TITLE: &str = "All values";
     let shown = &rows[..rows.len().min(ROWS)];
     let axis = found.axis.as_str();
     let titles = [
@@ -55,8 +56,7 @@ fn table(found: &Comparison, rows: &[(&ComparedJob, &ComparedValue)]) -> Markup 
         ("USD / M tokens", None),
         ("layout", Some("t")),
     ];
-    html! {
-        h2 { "All values" }
+    let body = html! {
         p.note {
             @if rows.len() > shown.len() {
                 "The first " (count(shown.len() as f64)) " of " (count(rows.len() as f64)) " rows. "
@@ -64,7 +64,7 @@ fn table(found: &Comparison, rows: &[(&ComparedJob, &ComparedValue)]) -> Markup 
             "Jobs differ in " (axis) " alone; the fastest value first. Click a heading to sort."
         }
         (filter("h100 …", shown.len()))
-        div.scroll.tall {
+        (scrolled(TITLE, Some("tall"), &html! {
             table #series {
                 thead {
                     tr {
@@ -75,8 +75,9 @@ fn table(found: &Comparison, rows: &[(&ComparedJob, &ComparedValue)]) -> Markup 
                 }
                 tbody { @for (job, value) in shown { (row(found, job, value)) } }
             }
-        }
-    }
+        }))
+    };
+    Section::new(TITLE, body)
 }
 
 fn row(found: &Comparison, job: &ComparedJob, value: &ComparedValue) -> Markup {

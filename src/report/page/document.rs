@@ -1,5 +1,6 @@
 //! The frame of a page and the sections that both kinds of studies have.
 
+use itertools::Itertools;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::analysis::ChartValues;
@@ -20,10 +21,56 @@ pub struct Heading<'a> {
     pub question: &'a str,
     /// Version and hashes of the results.
     pub origin: &'a str,
+    /// How far the first choice can be trusted, in a sentence; empty where the rows have no spec beside them.
+    pub trust: &'a str,
 }
 
-/// A whole document around the body of a page.
-pub(super) fn document(heading: &Heading<'_>, body: &Markup) -> String {
+/// A part of a page, which the contents name.
+pub(super) struct Section {
+    title: String,
+    body: Markup,
+    /// Whether it shares a row with the one beside it.
+    is_half: bool,
+}
+
+impl Section {
+    pub(super) fn new(title: impl Into<String>, body: Markup) -> Self {
+        Self {
+            title: title.into(),
+            body,
+            is_half: false,
+        }
+    }
+
+    /// Half as wide as the page.
+    pub(super) fn half(self) -> Self {
+        let is_half = true;
+        Self { is_half, ..self }
+    }
+
+    /// `how-far-it-scales`.
+    fn id(&self) -> String {
+        let letters = self.title.to_lowercase();
+        let words = letters.split(|letter: char| !letter.is_alphanumeric());
+        words.filter(|word| !word.is_empty()).join("-")
+    }
+
+    fn markup(&self) -> Markup {
+        html! { section id=(self.id()) { h2 { (self.title) } (self.body) } }
+    }
+}
+
+/// Links to the sections.
+fn contents(sections: &[Section]) -> Markup {
+    html! {
+        nav aria-label="Contents" {
+            @for section in sections { a href={ "#" (section.id()) } { (section.title) } " " }
+        }
+    }
+}
+
+/// A whole document: title, contents, the answer, then the sections.
+pub(super) fn document(heading: &Heading<'_>, answer: &Markup, sections: &[Section]) -> String {
     let title = if heading.question.is_empty() {
         heading.name
     } else {
@@ -42,7 +89,12 @@ pub(super) fn document(heading: &Heading<'_>, body: &Markup) -> String {
             body {
                 main {
                     h1 { (title) }
-                    (body)
+                    (contents(sections))
+                    (answer)
+                    @for row in sections.chunk_by(|a, b| a.is_half && b.is_half) {
+                        @if row[0].is_half { div.halves { @for section in row { (section.markup()) } } }
+                        @else { @for section in row { (section.markup()) } }
+                    }
                     footer { p { (heading.origin) } }
                 }
                 div #tip role="status" hidden {}
@@ -63,23 +115,42 @@ fn style() -> String {
     )
 }
 
-/// A heading with charts in as many columns as fill their rows; nothing without charts.
-pub(super) fn charts(title: &str, note: &str, charts: &[Drawing]) -> Markup {
+/// A section with charts in as many columns as fill their rows; nothing without charts.
+pub(super) fn charts(title: &str, note: &str, charts: &[Drawing]) -> Option<Section> {
     let columns = match charts.len() {
-        0 => return Markup::default(),
+        0 => return None,
         1 => "one",
         2 | 4 => "two",
         _ => "three",
     };
-    html! {
-        h2 { (title) }
+    let body = html! {
         p.note { (note) }
         div class={ "grid " (columns) } { @for chart in charts { (chart.on_page()) } }
+    };
+    Some(Section::new(title, body))
+}
+
+/// The field that finds series in all charts.
+pub(super) fn finder(example: &str) -> Markup {
+    html! {
+        div.tools {
+            label { "Find a series in the charts " input #find type="search" placeholder=(example); }
+            span #found .soft role="status" {}
+        }
+    }
+}
+
+/// A table that scrolls inside its frame, for the keyboard too.
+pub(super) fn scrolled(name: &str, class: Option<&str>, table: &Markup) -> Markup {
+    html! {
+        div class={ "scroll" @if let Some(class) = class { " " (class) } } role="region" aria-label=(name) tabindex="0" {
+            (table)
+        }
     }
 }
 
 /// The charts that a spec adds; nothing where it adds none.
-pub(super) fn custom_charts(values: &[ChartValues]) -> Markup {
+pub(super) fn custom_charts(values: &[ChartValues]) -> Option<Section> {
     let note: String = values.iter().map(custom_chart_note).collect();
     let drawn = values.iter().map(|values| custom_chart(values).draw());
     charts(
@@ -95,18 +166,21 @@ pub(super) fn filter(example: &str, rows: usize) -> Markup {
         div.tools {
             label { "Filter " input #filter type="search" placeholder=(example); }
             span #shown .soft role="status" { (rows) " of " (rows) }
+            button #csv type="button" { "Export as CSV" }
         }
     }
 }
 
 /// The section of infeasible points, with an example of each kind of reason; nothing where all ran.
-pub(super) fn infeasible(counts: &Counts, example: impl Fn(&str) -> Option<String>) -> Markup {
+pub(super) fn infeasible(
+    counts: &Counts,
+    example: impl Fn(&str) -> Option<String>,
+) -> Option<Section> {
+    const TITLE: &str = "What cannot run";
     if counts.reasons.is_empty() {
-        return Markup::default();
+        return None;
     }
-    html! {
-        h2 { "What cannot run" }
-        div.scroll {
+    let table = html! {
             table {
                 thead { tr { th.t { "reason" } th { "points" } th.t { "for example" } } }
                 tbody {
@@ -119,6 +193,6 @@ pub(super) fn infeasible(counts: &Counts, example: impl Fn(&str) -> Option<Strin
                     }
                 }
             }
-        }
-    }
+    };
+    Some(Section::new(TITLE, scrolled(TITLE, None, &table)))
 }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::document::{Section, scrolled};
 use crate::analysis::{Findings, PointAdvice, Resource, SeriesFinding};
 use crate::report::quantity::{count, percent};
 use crate::report::resimulated::{FrozenEnd, frozen_end, gains_words, heading, point_size};
@@ -11,23 +12,23 @@ use crate::report::words::cause_words;
 const ROWS: usize = 40;
 
 /// The changes that would help, and what a frozen layout would change.
-pub(super) fn resimulated(findings: &Findings) -> Markup {
-    html! { (help(findings)) (frozen(findings)) }
+pub(super) fn resimulated(findings: &Findings) -> impl Iterator<Item = Section> {
+    help(findings).into_iter().chain(frozen(findings))
 }
 
-fn help(findings: &Findings) -> Markup {
+fn help(findings: &Findings) -> Option<Section> {
+    const TITLE: &str = "What would help";
     let points = findings.advice.as_ref().map_or(&[][..], |it| &it.points);
     if points.is_empty() {
-        return Markup::default();
+        return None;
     }
-    html! {
-        h2 { "What would help" }
+    let body = html! {
         p.note {
             (heading(findings)) " best first; below zero is faster. The columns behind it are the sensitivities \
              at a fixed layout: the percent by which 1% more of each resource (latency and host: 1% less) shortens \
              the step. Every part of a step depends on one resource, so they add up to 1."
         }
-        div.scroll {
+        (scrolled(TITLE, None, &html! {
             table {
                 thead {
                     tr {
@@ -37,8 +38,9 @@ fn help(findings: &Findings) -> Markup {
                 }
                 tbody { @for point in points { (point_row(findings, point)) } }
             }
-        }
-    }
+        }))
+    };
+    Some(Section::new(TITLE, body))
 }
 
 fn point_row(findings: &Findings, point: &PointAdvice) -> Markup {
@@ -60,7 +62,8 @@ fn point_row(findings: &Findings, point: &PointAdvice) -> Markup {
 }
 
 /// Series that would end otherwise with the layout of their smallest size.
-fn frozen(findings: &Findings) -> Markup {
+fn frozen(findings: &Findings) -> Option<Section> {
+    const TITLE: &str = "Layout frozen";
     let pairs: Vec<(&SeriesFinding, &SeriesFinding)> = findings
         .frozen
         .iter()
@@ -68,17 +71,16 @@ fn frozen(findings: &Findings) -> Markup {
         .filter(|(series, frozen)| frozen_end(series, frozen) != FrozenEnd::Alike)
         .collect();
     if pairs.is_empty() {
-        return Markup::default();
+        return None;
     }
-    html! {
-        h2 { "With the layout of the smallest size" }
+    let body = html! {
         p.note {
             "Every series that would end otherwise if the layout did not adapt and only data parallelism grew."
             @if pairs.len() > ROWS {
                 " The first " (ROWS) " of " (pairs.len()) "; scaling.parquet holds all."
             }
         }
-        div.scroll {
+        (scrolled(TITLE, None, &html! {
             table {
                 thead {
                     tr {
@@ -103,8 +105,9 @@ fn frozen(findings: &Findings) -> Markup {
                     }
                 }
             }
-        }
-    }
+        }))
+    };
+    Some(Section::new(TITLE, body))
 }
 
 fn breaks_at(series: &SeriesFinding) -> String {

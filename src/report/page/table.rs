@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::document::filter;
+use super::document::{Section, filter, scrolled};
 use crate::analysis::{Dimension, Findings, KeyValue, SeriesFinding};
 use crate::report::quantity::count;
 use crate::report::series_row::{COLUMNS, Cell, SeriesRow, axis_cell};
@@ -21,7 +21,7 @@ impl Cell {
 }
 
 /// The section with the table.
-pub(super) fn all_series(findings: &Findings) -> Markup {
+pub(super) fn all_series(findings: &Findings) -> Section {
     let series = shown(findings);
     let (rows, all) = (series.len(), findings.series.len());
     let note = if all > rows {
@@ -33,11 +33,11 @@ pub(super) fn all_series(findings: &Findings) -> Markup {
     } else {
         "Each at its fastest size within the threshold. Click a heading to sort.".to_owned()
     };
-    html! {
-        h2 { "All series" }
+    const TITLE: &str = "All series";
+    let body = html! {
         p.note { (note) }
         (filter("h100 ring …", rows))
-        div.scroll.tall {
+        (scrolled(TITLE, Some("tall"), &html! {
             table #series {
                 (head(findings, series.first().copied()))
                 tbody {
@@ -50,8 +50,9 @@ pub(super) fn all_series(findings: &Findings) -> Markup {
                     }
                 }
             }
-        }
-    }
+        }))
+    };
+    Section::new(TITLE, body)
 }
 
 /// All series, or the fastest of them, in their order.

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::answer::answer;
-use super::document::{Heading, charts, custom_charts, document, infeasible};
+use super::document::{Heading, Section, charts, custom_charts, document, finder, infeasible};
 use super::resimulated::resimulated;
 use super::table::all_series;
 use crate::analysis::{ChartValues, Findings, SizeFinding};
@@ -18,18 +18,19 @@ pub fn page(findings: &Findings, custom: &[ChartValues], heading: &Heading<'_>) 
         let sizes = findings.series.iter().flat_map(|series| &series.sizes);
         sizes.into_iter().find_map(|size| example_of(size, kind))
     };
-    let body = html! {
-        (answer(findings))
-        @if findings.counts.ok > 0 {
-            (all_charts(findings))
-            (custom_charts(custom))
-            (resimulated(findings))
-            (all_series(findings))
-        }
-        (infeasible(&findings.counts, example))
-        (reading(findings))
-    };
-    document(heading, &body)
+    let mut sections = Vec::new();
+    let mut first = answer(findings, heading.trust);
+    if findings.counts.ok > 0 {
+        let (note, drawn) = all_charts(findings);
+        first = html! { (first) (note) };
+        sections.extend(drawn);
+        sections.extend(custom_charts(custom));
+        sections.extend(resimulated(findings));
+        sections.push(all_series(findings));
+    }
+    sections.extend(infeasible(&findings.counts, example));
+    sections.push(Section::new("How to read this", reading(findings)));
+    document(heading, &first, &sections)
 }
 
 fn example_of(size: &SizeFinding, kind: &str) -> Option<String> {
@@ -37,7 +38,8 @@ fn example_of(size: &SizeFinding, kind: &str) -> Option<String> {
     (reason.kind() == kind).then(|| format!("point {}: {}", size.point.point, reason.as_str()))
 }
 
-fn all_charts(findings: &Findings) -> Markup {
+/// What the charts leave out, and a section for each kind of chart: with one model side by side.
+fn all_charts(findings: &Findings) -> (Markup, Vec<Section>) {
     let (panels, hidden) = panels(findings);
     let (shown, all) = (
         panels.iter().map(|panel| panel.lines.len()).sum::<usize>(),
@@ -49,7 +51,7 @@ fn all_charts(findings: &Findings) -> Markup {
             .filter_map(|panel| (chart.draw)(findings, panel));
         drawings.collect()
     };
-    html! {
+    let note = html! {
         @if shown < all {
             p.note {
                 "The charts show " (shown) " of " (all) " series: the fastest of each group, at most eight per chart"
@@ -57,13 +59,21 @@ fn all_charts(findings: &Findings) -> Markup {
                 ". The table below holds the others."
             }
         }
-        @for chart in CHARTS { (charts(chart.title, chart.note, &draw(chart))) }
-    }
+        (finder("h100 2048 …"))
+    };
+    let sections = CHARTS.iter().filter_map(|chart| {
+        let section = charts(chart.title, chart.note, &draw(chart))?;
+        Some(if panels.len() == 1 {
+            section.half()
+        } else {
+            section
+        })
+    });
+    (note, sections.collect())
 }
 
 fn reading(findings: &Findings) -> Markup {
     html! {
-        h2 { "How to read this" }
         p {
             "The choices on top are those that no other row beats in both time and cost; of those between the fastest \
              and the cheapest the ones at which cost over time bends most are named. "

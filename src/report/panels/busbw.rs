@@ -3,8 +3,8 @@
 use itertools::Itertools;
 
 use super::styles::{LINES, styles};
-use crate::analysis::{AlgorithmCurve, CollectiveJob, CollectiveRun};
-use crate::report::chart::{Line, LineChart, Mark, MarkKind, Scale, Stroke, ValueAxis};
+use crate::analysis::{AUTO, AlgorithmCurve, CollectiveJob, CollectiveRun};
+use crate::report::chart::{Line, LineChart, Mark, MarkKind, Ring, Scale, Stroke, ValueAxis};
 use crate::report::quantity::{
     bytes, gpus, seconds, short_bytes, short_number, short_seconds, three_digits,
 };
@@ -15,8 +15,12 @@ const CHARTS: usize = 12;
 /// Curves of one operation that are drawn together.
 #[derive(Debug)]
 pub(crate) struct BusbwPanel<'a> {
-    /// Label that the curves share.
+    /// Label that the curves share, the operation first.
     pub(crate) name: String,
+    /// That label without the operation: `dgx-h100 512 GPUs`.
+    pub(crate) job: String,
+    /// GPUs of the job.
+    pub(crate) gpus: u64,
     /// Lines, in the order of the rows.
     pub(crate) lines: Vec<BusbwLine<'a>>,
 }
@@ -64,6 +68,8 @@ fn of_algorithms(jobs: &[CollectiveJob]) -> Vec<BusbwPanel<'_>> {
     let shown = jobs.iter().filter(|job| job.gpus >= least).take(CHARTS);
     let panels = shown.map(|job| BusbwPanel {
         name: panel_name(&job.op, &job.place, job.gpus),
+        job: panel_name("", &job.place, job.gpus),
+        gpus: job.gpus,
         lines: (job.curves.iter().take(LINES))
             .map(|curve| line(&curve.collective, curve))
             .collect(),
@@ -76,6 +82,8 @@ fn of_places(jobs: &[CollectiveJob]) -> Vec<BusbwPanel<'_>> {
     let largest = sizes.split_off(sizes.len().saturating_sub(CHARTS));
     let panels = largest.into_iter().map(|size| BusbwPanel {
         name: panel_name(&jobs[0].op, "", size),
+        job: panel_name("", "", size),
+        gpus: size,
         lines: (jobs.iter().filter(|job| job.gpus == size))
             .filter_map(|job| Some(line(&job.place, job.curves.first()?)))
             .take(LINES)
@@ -150,16 +158,65 @@ fn tip(line: &str, run: &CollectiveRun) -> String {
     )
 }
 
-/// Bus bandwidth over size, as nccl-tests counts it.
+/// A chart of the lines of a panel. The library's own choice is a ring around the run that it takes, and a line of its own
+/// only where it takes none of those beside it.
+fn chart(
+    panel: &BusbwPanel<'_>,
+    y: ValueAxis,
+    height: impl Fn(&CollectiveRun) -> Option<f64>,
+) -> LineChart {
+    let mut lines = lines(panel, &height);
+    let rings = chosen(panel, &height);
+    if rings.is_some() {
+        lines.retain(|line| line.name != AUTO);
+    }
+    let mut chart = LineChart::new(panel.name.clone(), sizes(panel), y, lines);
+    chart.rings = ("the library's choice", rings.unwrap_or_default());
+    chart
+}
+
+/// A ring around each run that the library takes; `None` where one of them has no run beside it.
+fn chosen(
+    panel: &BusbwPanel<'_>,
+    height: impl Fn(&CollectiveRun) -> Option<f64>,
+) -> Option<Vec<Ring>> {
+    /// Relative difference of times up to which two runs are the same.
+    const SAME: f64 = 1e-3;
+    let (auto, others): (Vec<_>, Vec<_>) = panel.lines.iter().partition(|it| it.name == AUTO);
+    let ring = |run: &CollectiveRun| {
+        let same = |line: &&&BusbwLine<'_>| {
+            let of_size = |other: &&CollectiveRun| other.size_bytes == run.size_bytes;
+            let other = line.runs.iter().find(of_size);
+            other.is_some_and(|other| (other.time_s - run.time_s).abs() <= SAME * run.time_s)
+        };
+        let line = others.iter().find(same)?;
+        Some(Ring {
+            x: run.size_bytes as f64,
+            y: height(run)?,
+            of: line.name.to_owned(),
+            tip: format!("the library's choice\n{}", tip(line.name, run)),
+        })
+    };
+    let drawn = auto
+        .first()?
+        .runs
+        .iter()
+        .filter(|run| height(run).is_some());
+    drawn.map(ring).collect()
+}
+
+/// Bus bandwidth over size, as nccl-tests counts it; in log-log where it spans decades.
 pub(crate) fn busbw_chart(panel: &BusbwPanel<'_>) -> LineChart {
-    let values = runs(panel).map(|run| run.busbw_bytes_per_s / 1e9);
+    let busbw = |run: &CollectiveRun| run.busbw_bytes_per_s / 1e9;
+    let scale = Scale::by_spread(&runs(panel).map(busbw).collect::<Vec<_>>());
     let y = ValueAxis {
         name: "bus bandwidth [GB/s]".to_owned(),
-        scale: Scale::from_zero(values),
+        scale,
         format: short_number,
     };
-    let lines = lines(panel, |run| Some(run.busbw_bytes_per_s / 1e9));
-    LineChart::new(panel.name.clone(), sizes(panel), y, lines)
+    chart(panel, y, |run| {
+        Some(busbw(run)).filter(|it| scale.holds(*it))
+    })
 }
 
 /// Time over size in log–log, where the algorithms differ at small sizes; `None` where nothing takes
@@ -172,6 +229,5 @@ pub(crate) fn transfer_time_chart(panel: &BusbwPanel<'_>) -> Option<LineChart> {
         scale: Scale::log_around(runs(panel).filter_map(time), 10.0),
         format: short_seconds,
     };
-    let (title, lines) = (panel.name.clone(), lines(panel, time));
-    Some(LineChart::new(title, sizes(panel), y, lines))
+    Some(chart(panel, y, time))
 }

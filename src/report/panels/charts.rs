@@ -25,13 +25,6 @@ pub(crate) struct PanelChart {
 /// The charts of a training study.
 pub(crate) const CHARTS: &[PanelChart] = &[
     PanelChart {
-        file: "reach",
-        title: "How far it scales",
-        note: "One row per series: filled where efficiency is within the threshold, hollow where it is under it, \
-               a cross where the size cannot run. The ring is the breakdown point, followed by its cause.",
-        draw: |findings, panel| reach_chart(findings, panel).map(|chart| chart.draw()),
-    },
-    PanelChart {
         file: "rate",
         title: "How fast",
         note: "Both axes are logarithmic; dashed: linear scaling of the fastest series. A ring marks a \
@@ -44,6 +37,13 @@ pub(crate) const CHARTS: &[PanelChart] = &[
         note: "Rate per GPU against the smallest size that ran. The axis need not start at zero. Dashed, where it \
                differs: the same series with the layout of its smallest size, only data parallelism growing.",
         draw: |findings, panel| efficiency_chart(findings, panel).map(|chart| chart.draw()),
+    },
+    PanelChart {
+        file: "reach",
+        title: "How far it scales",
+        note: "One row per series: filled where efficiency is within the threshold, hollow where it is under it, \
+               a cross where the size cannot run. The ring is the breakdown point, followed by its cause.",
+        draw: |findings, panel| reach_chart(findings, panel).map(|chart| chart.draw()),
     },
     PanelChart {
         file: "parts",

@@ -72,11 +72,12 @@ pub(super) fn rings(
 ) -> Vec<Ring> {
     series
         .iter()
-        .filter_map(|(_, series)| {
+        .filter_map(|(name, series)| {
             let x = series.breakdown.confirmed_size()?;
             Some(Ring {
                 x,
                 y: height(series, x)?,
+                of: name.clone(),
                 tip: breakdown_words(findings, series)?,
             })
         })

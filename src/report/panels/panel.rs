@@ -1,5 +1,7 @@
 //! Selection of the series that a panel shows, and their colours.
 
+use itertools::Itertools;
+
 use super::styles::{LINES, styles};
 use crate::analysis::{Dimension, Findings, SeriesFinding, fastest_of_groups, grouping};
 use crate::spec::Axis;
@@ -91,6 +93,7 @@ pub(crate) fn panels(findings: &Findings) -> (Vec<Panel<'_>>, usize) {
     let styles = styles(&panels.iter().map(names).collect::<Vec<_>>());
     for (panel, styles) in panels.iter_mut().zip(styles) {
         panel.styles = styles;
+        panel.name_what_differs();
     }
     (panels, hidden)
 }
@@ -134,6 +137,22 @@ fn spread<'a>(findings: &Findings, panel: &Panel<'a>) -> Option<(Dimension, Vec<
 }
 
 impl<'a> Panel<'a> {
+    /// Names the lines by the dimensions in which they differ alone.
+    fn name_what_differs(&mut self) {
+        let lines = &self.lines;
+        let differs = |of: &&Dimension| {
+            let values = lines.iter().map(|(_, series)| series.dimension(**of));
+            !values.clone().all_equal()
+        };
+        let differing: Vec<Dimension> = self.by.iter().filter(differs).copied().collect();
+        if differing.is_empty() || differing.len() == self.by.len() {
+            return;
+        }
+        for (name, series) in &mut self.lines {
+            *name = series.label(&differing);
+        }
+    }
+
     /// Colour of a series: that of the line with the same values of the panel's axes.
     pub(super) fn style_of(&self, series: &SeriesFinding) -> usize {
         self.lines
