@@ -198,14 +198,13 @@ impl Brief<'_> {
     }
 }
 
-/// The choice that an answer names first: the cheapest within the limits; without limits, the fastest.
 /// `How far to trust it: point 4: …`.
 pub(crate) fn trust_words(trust: &Trust) -> String {
     let point = trust.choice.point;
-    let sentence = &trust.words();
-    format!("How far to trust it: point {point}: {sentence}")
+    format!("How far to trust it: point {point}: {}", trust.words())
 }
 
+/// The choice that an answer names first: the cheapest within the limits; without limits, the fastest.
 pub(crate) fn first_choice(answer: &Answer) -> Option<&Choice> {
     let verdict = answer.verdict.as_ref();
     verdict.and_then(Verdict::cheapest).or(answer.fastest())
