@@ -262,11 +262,9 @@ impl Line {
             && self.stroke == other.stroke
             && self.marks.len() > 1
             && self.marks.len() == other.marks.len()
-            && self
-                .marks
-                .iter()
-                .zip(&other.marks)
-                .all(|(a, b)| a.x == b.x && (a.y - b.y).abs() <= ALIKE * a.y.abs().max(b.y.abs()))
+            && self.marks.iter().zip(&other.marks).all(|(a, b)| {
+                a.x.total_cmp(&b.x).is_eq() && (a.y - b.y).abs() <= ALIKE * a.y.abs().max(b.y.abs())
+            })
     }
 
     /// Classes of the path; `None` where the marks are not joined.

@@ -22,6 +22,7 @@ impl Cell {
 
 /// The section with the table.
 pub(super) fn all_series(findings: &Findings) -> Section {
+    const TITLE: &str = "All series";
     let series = shown(findings);
     let (rows, all) = (series.len(), findings.series.len());
     let note = if all > rows {
@@ -33,7 +34,6 @@ pub(super) fn all_series(findings: &Findings) -> Section {
     } else {
         "Each at its fastest size within the threshold. Click a heading to sort.".to_owned()
     };
-    const TITLE: &str = "All series";
     let body = html! {
         p.note { (note) }
         (filter("h100 ring …", rows))
