@@ -293,8 +293,9 @@ fn a_point_is_explained_as_its_row_says() {
         "memory_weights_bytes",
         "bottleneck",
         "advice",
-        "confidence in the step time: nearest ",
+        "confidence in the step time: 4 of 5 such measurements would lie between ",
         "confidence in the memory: ",
+        "nearest 5 validated cases: ",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }

@@ -138,7 +138,7 @@ fn a_run_in_shards_and_its_own_spec_give_the_same_metrics() {
 fn a_chart_of_the_spec_is_drawn_in_the_report_and_as_a_file() {
     let desk = ran(SPEC, &[]);
     let page = String::from_utf8(desk.read("run/report.html")).unwrap();
-    let (_, section) = page.split_once("Charts of the spec").unwrap();
+    let (_, section) = page.rsplit_once("Charts of the spec").unwrap();
     let (chart, _) = section.split_once("</svg>").unwrap();
     assert!(chart.contains("aria-label=\"cost\"") && chart.contains("usd_per_day [USD]"));
     for line in [

@@ -77,6 +77,9 @@ fn words(line: &str) -> &str {
 /// Lines of which a page shows parts, as printed now; the old ones where a part is not found again.
 fn refreshed(shown: &[String], now: &[String]) -> Vec<String> {
     let parts: Vec<&[String]> = shown.split(|line| line == "…").collect();
+    if parts.len() == 1 {
+        return now.to_vec();
+    }
     let mut lines = Vec::new();
     let mut at = 0;
     for (number, part) in parts.iter().enumerate() {
@@ -100,11 +103,7 @@ fn refreshed(shown: &[String], now: &[String]) -> Vec<String> {
         lines.extend_from_slice(found);
         at = begin.unwrap_or_default() + part.len();
     }
-    if parts.len() == 1 {
-        now.to_vec()
-    } else {
-        lines
-    }
+    lines
 }
 
 /// The page with the lines under each command that ran replaced by those printed now.
