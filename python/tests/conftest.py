@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SWEEP = os.environ.get("SWEEP", str(ROOT / "target" / "debug" / "sweep"))
+SWEEP = os.path.abspath(os.environ.get("SWEEP", ROOT / "target" / "debug" / "sweep"))
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ def run(root, tmp_path_factory):
 
 
 def test_findings_are_those_of_the_command_line(sweep, results, run, tmp_path):
-    code, text, error = sweep("analyze", run)
+    code, text, error = sweep("analyze", "-v", run)
     assert code == 0, error
     assert str(cs.analyze(run)) == str(results.analyze()) == text
     printed = json.loads(sweep("analyze", run, "--format", "json")[1])
