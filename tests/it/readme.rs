@@ -280,3 +280,17 @@ fn an_update_leaves_everything_else_alone() {
     let expected = page.replacen("old", "new\nlines", 1);
     assert_eq!(updated(page, &ran), expected);
 }
+
+// The page is held to the program by a test of its own; the fifth and sixth cell of a row are median and mean.
+#[test]
+fn the_errors_of_the_readme_are_those_of_the_accuracy_page() {
+    let (readme, page) = (read_page("README.md"), read_page("docs/accuracy.md"));
+    for family in ["decoder", "moe"] {
+        let begin = format!("| step, {family} |");
+        let row = page.lines().find(|line| line.starts_with(&begin)).unwrap();
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        for error in &cells[4..6] {
+            assert!(readme.contains(error), "{error} of {row}");
+        }
+    }
+}
