@@ -14,10 +14,10 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use self::opened::{LeastStages, Opened, Pipelines};
 use crate::halt;
+use crate::memo::Memo;
 use crate::simulation::training::bounds::stage::{PricedLayers, Replication};
 use crate::simulation::training::cache::Orders;
 use crate::simulation::training::costs::StepCosts;
@@ -31,7 +31,7 @@ use crate::simulation::training::play::Step;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::shards::Shards;
 use crate::simulation::training::timeline::Timeline;
-use crate::simulation::training::work::{ModelWork, WorkSource};
+use crate::simulation::training::work::WorkSource;
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::stack::Recompute;
 use crate::units::SimDuration;
@@ -94,6 +94,9 @@ enum Node {
     },
 }
 
+/// Microbatches whose layers stay priced; all are dropped when more come.
+const MOST_PRICED: usize = 1024;
+
 /// Most tokens of a microbatch, beyond what any GPU holds of one.
 const MOST_TOKENS: u64 = 1 << 36;
 
@@ -118,10 +121,10 @@ struct Search<'a> {
     /// Least bound first; of equal ones the first in the order of ties.
     queue: BinaryHeap<Reverse<(SimDuration, Node)>>,
     /// Layouts that fit.
-    fitting: Vec<(Layout, Arc<ModelWork>)>,
+    fitting: Vec<Layout>,
     /// Layers of microbatches that were looked into, by groups, microbatch and whether their pipeline has several chunks
     /// and pairs passes.
-    priced: HashMap<(u32, u32, (bool, bool)), Rc<PricedLayers>>,
+    priced: Memo<(u32, u32, (bool, bool)), Rc<PricedLayers>, MOST_PRICED>,
     /// Of layouts that were not made, and of those that cannot communicate.
     faults: FirstFault,
     refused: FirstFault,
@@ -154,7 +157,7 @@ impl<'a> Search<'a> {
             opened: HashMap::new(),
             queue: BinaryHeap::new(),
             fitting: Vec::new(),
-            priced: HashMap::new(),
+            priced: Memo::default(),
             faults: FirstFault::default(),
             refused: FirstFault::default(),
             best: None,
@@ -356,7 +359,7 @@ impl<'a> Search<'a> {
                 recomputed_share: repeats.share,
                 ..layout.clone()
             };
-            self.fitting.push((layout, Arc::clone(&work)));
+            self.fitting.push(layout);
         }
         found
     }
@@ -413,8 +416,9 @@ impl<'a> Search<'a> {
         else {
             return;
         };
-        let (layout, work) = &self.fitting[fitting as usize];
-        let bound = StepCosts::of(self.scenario, layout, work, self.pricing)
+        let layout = &self.fitting[fitting as usize];
+        let work = self.source.work(self.scenario, layout);
+        let bound = StepCosts::of(self.scenario, layout, &work, self.pricing)
             .and_then(|costs| costs.close_bound(self.pricing, &mut self.orders.passes));
         if let Some(bound) = self.refused.keep(bound) {
             let node = Node::Fitting {
@@ -434,7 +438,8 @@ impl<'a> Search<'a> {
         let Node::Fitting { fitting, .. } = node else {
             return;
         };
-        let (layout, work) = self.fitting[fitting as usize].clone();
+        let layout = self.fitting[fitting as usize].clone();
+        let work = self.source.work(self.scenario, &layout);
         let step = StepCosts::of(self.scenario, &layout, &work, self.pricing).and_then(|costs| {
             limits::check_time(costs.lower_bound())?;
             costs.play(self.pricing, self.timeline, &[])
