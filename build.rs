@@ -14,7 +14,7 @@ const FOLDERS: [(&str, &str); 5] = [
     ("prices", "Prices"),
 ];
 
-/// What the program is made of.
+/// Files that the program is made of.
 const SOURCES: [&str; 3] = ["Cargo.lock", "data", "src"];
 
 fn main() {

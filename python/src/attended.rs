@@ -35,7 +35,7 @@ impl<M, T> Post<M, T> {
     }
 }
 
-/// What the calling thread does meanwhile.
+/// Work of the calling thread meanwhile.
 pub(crate) trait Attendant<M> {
     /// Takes a message.
     fn take(&mut self, py: Python<'_>, message: M) -> PyResult<()>;

@@ -20,7 +20,7 @@ pub struct Answer {
     pub(crate) cost_unit: CostUnit,
     /// Choices, the fastest first and the cheapest last; empty where nothing ran.
     pub front: Vec<Choice>,
-    /// What the limits of the question leave of the rows; `None` without limits.
+    /// Rows that the limits of the question leave; `None` without limits.
     pub verdict: Option<Verdict>,
 }
 
@@ -43,7 +43,7 @@ impl Answer {
         self.front.last()
     }
 
-    /// Of the choices to show the fastest, the cheapest and, of those between, the ones at which the front bends most: at
+    /// Choices to show: the fastest, the cheapest and, of those between, the ones at which the front bends most: at
     /// most `most` in all, fastest first.
     pub(crate) fn named(&self, most: usize) -> Vec<&Choice> {
         let front = self.shown();

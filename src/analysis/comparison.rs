@@ -53,7 +53,7 @@ pub struct ComparedJob {
 pub struct ComparedValue {
     /// The value; `None` where the simulator chooses.
     pub value: Option<KeyValue>,
-    /// Its row.
+    /// Row of the value.
     pub point: SizePoint,
     /// Time for the same work over that of the fastest value; `None` where it did not run.
     pub times_fastest: Option<f64>,

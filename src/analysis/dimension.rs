@@ -1,4 +1,4 @@
-//! What tells series apart.
+//! Dimensions by which series are told apart.
 
 use std::fmt::{Display, Formatter, Result};
 

@@ -88,7 +88,7 @@ fn key_axes() -> impl Iterator<Item = Axis> {
         .map(|info| info.axis)
 }
 
-/// What a reader takes out of the key of its groups.
+/// Axes that a reader takes out of the key of its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Along {
     /// The GPUs of the job.

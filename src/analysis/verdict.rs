@@ -1,4 +1,4 @@
-//! What the limits of a question leave of the rows: the choices within them or the nearest misses, and what would change
+//! Verdict on a question's limits: the choices within them or the nearest misses, and what would change
 //! the answer.
 
 use serde::Serialize;
@@ -15,9 +15,9 @@ closed_set! {
     pub enum Limit: "limit" {
         /// Time of the training.
         Deadline = "deadline",
-        /// Its cost.
+        /// Cost of the training.
         Budget = "budget",
-        /// Its GPUs.
+        /// GPUs of the job.
         GpusMax = "gpus_max",
     }
 }
@@ -29,7 +29,7 @@ pub struct Miss {
     pub limit: Option<Limit>,
     /// The row.
     pub choice: Choice,
-    /// What the row takes over what the limit allows, from 1; of the deadline where there is no single limit.
+    /// Ratio of what the row takes to what the limit allows, from 1; of the deadline where there is no single limit.
     pub times_limit: f64,
 }
 
@@ -39,7 +39,7 @@ pub struct Miss {
 pub enum Turn {
     /// Rents with which the cheapest row of another GPU costs the same.
     Rent {
-        /// That row.
+        /// Row of the other GPU.
         rival: Choice,
         /// Rent of a GPU of the chosen row, in US dollars an hour.
         own_usd_per_gpu_hour: f64,
@@ -52,12 +52,12 @@ pub enum Turn {
     },
     /// The shortest deadline that allows a cheaper row.
     LaterDeadline {
-        /// That row.
+        /// Row that would be chosen.
         choice: Choice,
     },
     /// The row that is left where the deadline is shorter than the chosen row takes.
     EarlierDeadline {
-        /// That row.
+        /// Row that would be chosen.
         choice: Choice,
     },
 }
@@ -82,7 +82,7 @@ pub struct Margin {
     pub factor: f64,
 }
 
-/// What the limits of a question leave of the rows.
+/// Rows that the limits of a question leave.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
     /// Margin that the confidence asks for; `None` without one, and where nothing of the family was measured.
@@ -109,7 +109,7 @@ impl Verdict {
         self.within.first()
     }
 
-    /// What the limits leave of the rows of some series, each with a margin on its predicted time and cost.
+    /// Verdict on the rows of some series, each with a margin on its predicted time and cost.
     pub(super) fn of(
         group: &[&SeriesFinding],
         question: &Question,
@@ -154,7 +154,7 @@ struct Limits {
 }
 
 impl Limits {
-    /// What a row takes over what a limit allows; `None` where there is no such limit.
+    /// Ratio of what a row takes to what a limit allows; `None` where there is no such limit.
     fn times(&self, choice: &Choice, limit: Limit) -> Option<f64> {
         match limit {
             Limit::Deadline => {

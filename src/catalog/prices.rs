@@ -61,9 +61,9 @@ data_table! {
 /// Rent for an hour.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Rent {
-    /// Of one GPU.
+    /// Price of one GPU.
     PerGpu(Dollars),
-    /// Of a whole node.
+    /// Price of a whole node.
     PerNode(Dollars),
 }
 

@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     terminal::print(&format!("wrote {shown}; next: sweep answer {shown}\n"))
 }
 
-/// What the options say, and on a terminal the answers to prompts for the rest.
+/// Question of the options, and on a terminal of the answers to prompts for the rest.
 fn request(args: &Args) -> Result<InitRequest, Failure> {
     let mut request = InitRequest {
         model: args.model.clone().unwrap_or_default(),

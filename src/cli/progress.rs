@@ -33,7 +33,7 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// What the lines on stderr are written for.
+    /// Reader that the lines on stderr are written for.
     pub(super) const fn lines(self) -> Lines {
         match self {
             Self::Json => Lines::Json,

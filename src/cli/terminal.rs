@@ -139,7 +139,7 @@ fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// What lines on stderr are written for.
+/// Reader that lines on stderr are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lines {
     /// For people: sentences.

@@ -124,7 +124,7 @@ impl TreeTable {
         found.copied().unwrap_or(1.0)
     }
 
-    /// What a tree keeps of its bandwidth: NCCL's factor at powers of two, and on a line between them.
+    /// Share of its bandwidth that a tree keeps: NCCL's factor at powers of two, and on a line between them.
     pub(super) fn kept(&self, protocol: Protocol, bytes: Bytes) -> f64 {
         between_powers(bytes, |bytes| self.correction(protocol, bytes))
     }

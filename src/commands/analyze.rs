@@ -44,7 +44,7 @@ pub struct Analysis {
     origin: Provenance,
     found: StudyFindings,
     charts: Vec<ChartValues>,
-    /// What sets it apart from that of the run itself, for the name of a folder.
+    /// Difference from the analysis of the run itself, for the name of a folder.
     apart: Option<String>,
     fail_below: Option<f64>,
 }

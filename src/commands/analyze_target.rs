@@ -7,13 +7,13 @@ use crate::commands::failure::Failure;
 use crate::commands::run_source::RunSource;
 use crate::runner::{RunFolder, folder::names};
 
-/// What was analysed, as far as it decides where the findings go.
+/// Subject of an analysis, as far as it decides where the findings go.
 pub(super) struct Target<'a> {
     /// Runs and bare files.
     pub(super) sources: &'a [RunSource],
     /// Folder that was asked for.
     pub(super) out: Option<&'a Path>,
-    /// What sets the analysis apart from that of the run itself, for the name of a folder: `by-seq_len`.
+    /// Difference from the analysis of the run itself, for the name of a folder: `by-seq_len`.
     pub(super) apart: Option<String>,
 }
 

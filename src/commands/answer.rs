@@ -32,7 +32,7 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// What stands at a path: the folder of a run, or else a spec.
+    /// Subject at a path: the folder of a run, or else a spec.
     ///
     /// # Errors
     /// If it cannot be read, or a run is asked what its rows cannot say.

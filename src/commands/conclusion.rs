@@ -24,7 +24,7 @@ pub struct Done<'a> {
     pub(crate) folder: RunFolder,
     pub(super) provenance: Provenance,
     pub(crate) summary: RunSummary,
-    /// What an earlier run of the folder left.
+    /// Result that an earlier run of the folder left.
     pub(super) earlier: Earlier,
     pub(super) started: String,
     pub(super) threads: NonZeroUsize,

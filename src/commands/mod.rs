@@ -1,4 +1,4 @@
-//! What each command does, as values: requests in; tables, texts and JSON out. Nothing here prints.
+//! Commands as values: requests in; tables, texts and JSON out. Nothing here prints.
 //!
 //! The command line and the Python package are two ways to say the same: both call this room, so that they give the
 //! same results and the same errors.

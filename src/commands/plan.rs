@@ -1,4 +1,4 @@
-//! What a spec expands to.
+//! Points that a spec expands to.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

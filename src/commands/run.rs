@@ -18,7 +18,7 @@ use crate::runner::{
 };
 use crate::spec::{Portion, Spec};
 
-/// What a run does with a result that its folder holds.
+/// Treatment of a result that the folder of a run holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HeldResult {
     /// Refuses the folder.
@@ -43,7 +43,7 @@ pub struct RunRequest {
     pub fail_fast: bool,
     /// Longest wall time of a point.
     pub point_timeout: Option<Duration>,
-    /// What to do with a result that the folder holds.
+    /// Treatment of a result that the folder holds.
     pub held: HeldResult,
 }
 

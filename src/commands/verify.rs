@@ -33,7 +33,7 @@ enum Rows {
     Planned(u64),
     /// So many; the plan is that of another catalogue.
     Read(u64),
-    /// What is wrong with them.
+    /// Faults of the points.
     Wrong(String),
 }
 

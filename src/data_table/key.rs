@@ -113,13 +113,13 @@ impl Need {
 /// The entries that a key belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
-    /// What an entry has to hold, one of these.
+    /// Keys of which an entry has to hold one.
     pub any_of: &'static [Mark],
     /// Such an entry, in words.
     pub title: &'static str,
 }
 
-/// What tells entries apart.
+/// Key that tells entries apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// A key with one of these values.

@@ -90,7 +90,7 @@ impl FromStr for Currency {
 pub(crate) struct Amount {
     /// The number.
     pub value: f64,
-    /// Its currency, where it is written.
+    /// Currency, where it is written.
     pub currency: Option<Currency>,
 }
 

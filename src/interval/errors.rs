@@ -11,7 +11,7 @@ use crate::closed_set;
 const ERRORS: &str = include_str!("../../data/validation/errors.csv");
 
 closed_set! {
-    /// What was predicted and measured.
+    /// Quantity that was predicted and measured.
     pub(crate) enum Quantity: "quantity" {
         /// Time of a step.
         StepTime = "step",

@@ -1,4 +1,4 @@
-//! What tells training runs apart, and the distance between two of them.
+//! Features of training runs, and the distance between two of them.
 
 use crate::catalog::Catalog;
 use crate::hardware::{Gpu, Precision};
@@ -6,7 +6,7 @@ use crate::model::Family;
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::Stack;
 
-/// What tells a training run apart from others; sizes as logarithms.
+/// Features by which a training run is told from others; sizes as logarithms.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Features {
     pub(super) family: Family,
@@ -20,7 +20,7 @@ pub(crate) struct Features {
     pub(super) groups: [Option<f64>; 4],
 }
 
-/// What tells a GPU apart.
+/// Features of a GPU.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct GpuFeatures {
     name: String,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::errors::{KnownError, Quantity, known};
-use super::quantiles::quantiles;
+use super::quantiles::ends;
 
 /// Errors of the measured runs of one family, each predicted without having seen its lineage.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,10 +41,8 @@ fn of_family(quantity: Quantity, family: &'static str, runs: &[&KnownError]) -> 
     let mut widths = Vec::new();
     let mut inside = 0;
     for run in runs {
-        let found = quantiles(known(quantity), &run.features, Some(&run.lineage));
+        let found = ends(known(quantity), &run.features, Some(&run.lineage));
         if let Some((least, most)) = found {
-            // As wide as it is told: it always holds the prediction.
-            let (least, most) = (least.min(0.0), most.max(0.0));
             inside += usize::from((least..=most).contains(&run.error));
             widths.push((most - least) / 2.0);
         }

@@ -135,7 +135,7 @@ impl Architecture {
     }
 }
 
-/// What lies in front of a transformer's layers and behind them.
+/// Ends of a transformer, in front of its layers and behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ends {
     /// Token embedding and next-token head.
@@ -260,7 +260,7 @@ data_table! {
         /// hybrid: one letter a layer, repeated: A attention, M Mamba-2, G gated delta net, F MLP, E experts.
         pattern: Option<Pattern<Letter>>,
     } with |fields, family: Family, ends: Ends| {
-        /// What lies in front of the layers and behind them.
+        /// Ends in front of the layers and behind them.
         ends: Ends = ends,
         /// Layers of local attention; `None`: all are global.
         sliding_window: Option<SlidingWindow> = sliding_window.map(|tokens| SlidingWindow {
@@ -426,7 +426,7 @@ impl Transformer {
             .then(|| format!("{groups} groups of {} state heads", state.state_heads))
     }
 
-    /// What cross attention reads: the encoder's output, or a diffusion transformer's conditioning.
+    /// Input of cross attention: the encoder's output, or a diffusion transformer's conditioning.
     pub(super) fn context(&self) -> Context {
         match self.ends {
             Ends::EncoderDecoder(stacks) => Context {

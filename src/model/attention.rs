@@ -200,9 +200,9 @@ pub(super) fn cross_projections(layer: &mut LayerBuilder, share: &Share, context
 /// Keys that the tokens of a rank attend to.
 #[derive(Clone, Copy)]
 pub(super) struct Keys {
-    /// Of a sample.
+    /// Keys of a sample.
     seq_kv: u64,
-    /// Of all samples, on this rank.
+    /// Keys of all samples, on this rank.
     tokens: u64,
     causal: bool,
     window: Option<u64>,

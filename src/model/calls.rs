@@ -107,7 +107,7 @@ pub(crate) struct LayerCalls {
     pub backward_input: PassCalls,
     /// Gradients of the weights.
     pub backward_weight: PassCalls,
-    /// What selective recomputation repeats.
+    /// Calls that selective recomputation repeats.
     pub selective: PassCalls,
 }
 

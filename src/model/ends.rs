@@ -10,7 +10,7 @@ use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
 use crate::model::{CommGroup, CommOp, Transformer, modulation};
 
-/// What lies in front of the first layer.
+/// Operators in front of the first layer.
 pub(super) fn embedding(share: &Share) -> LoweredLayer {
     match &share.network.ends {
         Ends::Vit(image) => modulation::image_embedding(share, image),
@@ -101,7 +101,7 @@ pub(super) const RELATIVE_POSITIONS: u64 = 32;
 /// Masked tokens of 32: 20 predictions for 128 tokens, 80 for 512 (arXiv 1810.04805 masks 15%).
 const MASKED_OF_32: u64 = 5;
 
-/// What lies behind the last layer.
+/// Operators behind the last layer.
 pub(super) fn head(share: &Share) -> LoweredLayer {
     match &share.network.ends {
         Ends::Vit(image) => modulation::image_head(share, image),

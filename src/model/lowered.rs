@@ -166,12 +166,12 @@ pub(crate) struct ShardParameters {
     pub dense: u64,
     /// Parameters of routed experts, reduced over the experts' own data-parallel group.
     pub expert: u64,
-    /// Of the dense ones, those that every tensor-parallel rank holds whole and has gradients of for its own tokens or
+    /// Dense ones that every tensor-parallel rank holds whole and has gradients of for its own tokens or
     /// heads alone: reduced over the tensor-parallel group, too.
     pub partial: u64,
-    /// Of the dense ones, those that are not trained.
+    /// Dense ones that are not trained.
     pub frozen_dense: u64,
-    /// Of those of experts, those that are not trained.
+    /// Those of experts that are not trained.
     pub frozen_expert: u64,
     /// Tensors that hold all that are trained.
     pub tensors: u64,

@@ -53,7 +53,7 @@ impl Part {
 struct Scan {
     /// FLOPs of the forward pass.
     flops: u64,
-    /// Of these, those that the backward pass does once more because their results were not kept.
+    /// Those among them that the backward pass does once more because their results were not kept.
     repeated: u64,
     bytes: u64,
     kernels: (u32, u32),

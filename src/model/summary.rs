@@ -19,7 +19,7 @@ pub(crate) struct LayerSummary {
 }
 
 impl Model {
-    /// Its layers by kind, from the first to the last, with both ends, for samples of `seq_len` tokens.
+    /// Layers by kind, from the first to the last, with both ends, for samples of `seq_len` tokens.
     pub(crate) fn layer_summaries(&self, seq_len: u32) -> Vec<LayerSummary> {
         let lowered = lower(self, &Shard::whole(seq_len));
         let names = match &self.architecture {
@@ -72,7 +72,7 @@ impl Model {
             .sum()
     }
 
-    /// Of so many parameters of experts, those that one token passes.
+    /// Parameters of experts that one token passes, of so many.
     fn visited(&self, experts: u64) -> u64 {
         let moe = self.transformer().and_then(|network| network.moe);
         moe.map_or(0, |moe| {

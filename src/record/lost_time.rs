@@ -88,7 +88,7 @@ pub(crate) struct LostTime {
     step: SimDuration,
 }
 
-/// What decides about the cause of a part of the step.
+/// Context that decides about the cause of a part of the step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LossContext<'a> {
     pub layout: &'a Layout,
@@ -164,7 +164,7 @@ impl LostTime {
         causes
     }
 
-    /// What to change first: compute where kernels that the job asks for fill more than `busy` of the step,
+    /// Bottleneck, to be changed first: compute where kernels that the job asks for fill more than `busy` of the step,
     /// else the bottleneck whose causes lose most.
     pub(crate) fn bottleneck(&self, busy: f64) -> Bottleneck {
         let lost_to = |bottleneck: Bottleneck| -> SimDuration {
@@ -182,7 +182,7 @@ impl LostTime {
         }
     }
 
-    /// What the largest cause costs at most, what would change it, and all causes with their shares:
+    /// Advice: what the largest cause costs at most, what would change it, and all causes with their shares:
     /// `without the pipeline bubble: at most 12.3% less step time, 14.0% more samples per second; more
     /// microbatches, …; lost 15.0% of the step: bubble 12.3%, host 2.7%`.
     pub(crate) fn advice(&self) -> String {

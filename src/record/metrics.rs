@@ -32,7 +32,7 @@ pub(crate) struct StepMetrics {
     pub gpu_utilization: f64,
     /// Fraction of the step that waits for communication, 0–1.
     pub comm_fraction: f64,
-    /// What to change first.
+    /// Bottleneck, to be changed first.
     pub bottleneck: Bottleneck,
     /// Whether the peak of the memory lies inside the headroom.
     pub tight: bool,

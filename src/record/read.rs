@@ -221,7 +221,7 @@ impl PointsReader {
     }
 }
 
-/// What decoding gives; some damage makes the decoder panic.
+/// Result of decoding; some damage makes the decoder panic.
 fn decoding<T>(decode: impl FnOnce() -> T) -> Result<T, ReadFault> {
     guarded(&mut (), |()| decode()).map_err(|crash| ReadFault::Undecodable(crash.to_string()))
 }

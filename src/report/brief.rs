@@ -25,12 +25,12 @@ const MODELS: usize = 8;
 /// Rows of the table, at least two for each model.
 const ROWS: usize = 8;
 
-/// What the first screen says.
+/// First screen of a study.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Brief<'a> {
     /// Findings of the study.
     pub findings: &'a Findings,
-    /// Its question.
+    /// Question of the study.
     pub question: Option<&'a str>,
     /// How far the first choice can be trusted; `None` where the rows have no spec beside them.
     pub trust: Option<&'a Trust>,

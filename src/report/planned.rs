@@ -1,4 +1,4 @@
-//! What `sweep answer` prints: the answer, its choices, how far to trust it and what would change it; and the same as JSON.
+//! Text of `sweep answer`: the answer, its choices, how far to trust it and what would change it; and the same as JSON.
 
 use serde_json::{Map, Value, json};
 
@@ -134,7 +134,7 @@ impl Planned {
         write!(text, "{}", table.render());
     }
 
-    /// What the sizes between those of the grid came to.
+    /// Outcome of the sizes between those of the grid.
     fn push_refined(&self, text: &mut Text) {
         let Some(run) = self.refined else {
             return;

@@ -187,7 +187,7 @@ impl<'a> Said<'a> {
         std::iter::once(first).chain(others).collect()
     }
 
-    /// What would bring a row within the limits: `a deadline of 66.2 days would do, or 1.81 T tokens`.
+    /// Changes that would bring a row within the limits: `a deadline of 66.2 days would do, or 1.81 T tokens`.
     fn meets(&self, miss: &Miss) -> String {
         let (question, margin) = (&self.findings.question, self.margin());
         let choice = &miss.choice;
@@ -254,7 +254,7 @@ impl<'a> Said<'a> {
         tokens.or(question.samples.map(|samples| (samples, "samples")))
     }
 
-    /// What would change the answer, a sentence each: rents, deadlines, re-simulated changes of the chosen row.
+    /// Changes that would change the answer, a sentence each: rents, deadlines, re-simulated changes of the chosen row.
     pub(super) fn changes(&self) -> Vec<String> {
         let Some(chosen) = self.answer.verdict.as_ref().and_then(Verdict::cheapest) else {
             return Vec::new();

@@ -214,7 +214,7 @@ fn folded(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// What every one of some labels begins or ends with, and what is left of each.
+/// Beginning and end that some labels share, and the rest of each.
 ///
 /// Whole words count; every label keeps one at least.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub struct Finished {
     points: RoaringTreemap,
     /// Files whose digest is not what it was when they were written; their points are not finished.
     pub(super) damaged: Vec<PathBuf>,
-    /// What becomes of `points.parquet`.
+    /// Fate of `points.parquet`.
     pub(super) table: Table,
 }
 
@@ -132,7 +132,7 @@ impl Finished {
 }
 
 impl Table {
-    /// What becomes of a table beside some parts; `whole` is its digest in the manifest.
+    /// Fate of a table beside some parts; `whole` is its digest in the manifest.
     ///
     /// # Errors
     /// If it is of another run, and no parts are there that would replace it.

@@ -98,7 +98,7 @@ pub enum RunError {
         "a fault of sweep ended the run while it {doing}: {message}; finished points are kept, --resume goes on from them"
     )]
     Panicked {
-        /// What the thread did.
+        /// Work of the thread that panicked, as a verb.
         doing: &'static str,
         /// Message of the panic.
         message: String,
@@ -252,7 +252,7 @@ fn for_each_chunk<S: Study>(
     Ok(tally)
 }
 
-/// What a thread beside the pool gave, or its panic.
+/// Result of a thread beside the pool, or its panic.
 fn joined<T>(doing: &'static str, thread: ScopedJoinHandle<'_, T>) -> Result<T, RunError> {
     thread.join().map_err(|panic| RunError::Panicked {
         doing,

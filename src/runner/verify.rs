@@ -11,7 +11,7 @@ use crate::runner::finished::is_sound;
 use crate::runner::folder::{FolderError, RunFolder, names};
 use crate::runner::manifest::RunState;
 
-/// What the manifest of a run says.
+/// State of a run in its manifest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Written {
     /// Whether every point has its row.
@@ -27,9 +27,9 @@ pub(crate) struct Written {
 /// A file of a run, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CheckedFile {
-    /// Its name in the folder.
+    /// Name in the folder.
     pub name: String,
-    /// What is wrong; `None` of a sound file.
+    /// Fault; `None` of a sound file.
     pub fault: Option<String>,
 }
 

@@ -14,7 +14,7 @@ thread_local! {
 /// Why work gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Crash {
-    /// It panicked, with this message.
+    /// Panic with this message.
     #[error("{0}")]
     Panicked(String),
     /// Another thread ended it.

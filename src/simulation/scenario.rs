@@ -128,7 +128,7 @@ pub struct Workload {
     pub expert_imbalance: ExpertImbalance,
 }
 
-/// What stands for a layout axis that is `None`.
+/// Reading of a layout axis that is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unstated {
     /// Every value that the stack's framework offers, of which the fastest that fits is taken.
@@ -200,7 +200,7 @@ pub struct LayoutRequest {
     pub recompute_layers: Option<u32>,
     /// Pipeline schedule.
     pub schedule: Option<PipelineSchedule>,
-    /// What stands for the axes that are `None`.
+    /// Reading of the axes that are `None`.
     pub unstated: Unstated,
 }
 

@@ -12,7 +12,7 @@ pub struct AnalysisSettings {
     pub question: Question,
     /// Phases in which the training begins; what is left runs as the rows say.
     pub phases: Vec<Phase>,
-    /// What a training spends time on besides its steps.
+    /// Work of a training besides its steps.
     pub beside: BesideStep,
     /// Thresholds of bottlenecks.
     pub thresholds: BottleneckThresholds,
@@ -29,7 +29,7 @@ pub struct Phase {
     pub seq_len: Option<u32>,
 }
 
-/// What a training spends time on besides its steps.
+/// Work of a training besides its steps.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BesideStep {
     /// Mean time between failures of one node, in hours.

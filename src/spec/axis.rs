@@ -326,7 +326,7 @@ axes! {
     /// Attention kernel; auto is the best that GPU and stack have.
     Attention = "attention", Workload, TRAINING, "", Closed(AttentionKernel::NAMES), Auto("auto"),
         r#"["unfused", "flash2"]"#;
-    /// What CUDA graphs replay, so that the host does not launch it kernel by kernel; auto is as the stack does.
+    /// Scope of CUDA graphs, which the host does not launch kernel by kernel; auto is as the stack does.
     CudaGraphs = "cuda_graphs", Workload, TRAINING, "", Closed(CudaGraphs::NAMES), Auto("as the stack does"),
         r#"["none", "layer"]"#;
     /// Software generation: what is fused, what overlaps, what waits.

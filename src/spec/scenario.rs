@@ -116,7 +116,7 @@ fn workload(point: &GridPoint, gpus: u32) -> Result<Workload, Infeasible> {
     })
 }
 
-/// What a point changes of its stack's recipes.
+/// Changes that a point makes to its stack's recipes.
 fn recipes(point: &GridPoint) -> RecipeChange {
     RecipeChange {
         recompute_modules: named(point, Axis::RecomputeModules),

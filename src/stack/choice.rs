@@ -204,7 +204,7 @@ closed_set! {
 }
 
 closed_set! {
-    /// What CUDA graphs replay, so that the host does not call for its kernels one by one.
+    /// Scope of CUDA graphs, whose kernels the host does not call for one by one.
     pub enum CudaGraphs: "scope of CUDA graphs" {
         /// Nothing.
         None = "none",
@@ -272,7 +272,7 @@ closed_set! {
         Optimizer = "optimizer",
         /// Weights: those of a layer are copied in before each of its passes.
         Parameters = "parameters",
-        /// What the layers keep for the backward pass: copied out in the forward pass and back in the backward pass.
+        /// Activations that the layers keep for the backward pass: copied out in the forward pass and back in the backward pass.
         Activations = "activations",
     }
 }

@@ -151,7 +151,7 @@ data_table! {
         expert_dispatch: Vec<ExpertDispatch> = ExpertDispatch::ALL.to_vec(),
         /// Whether exchanges with experts may run behind the compute of another microbatch; default: true.
         overlap_ep: bool = true,
-        /// What CUDA graphs may replay; default: all.
+        /// Scopes of CUDA graphs; default: all.
         cuda_graphs: Vec<CudaGraphs> = CudaGraphs::ALL.to_vec(),
     }
 }
@@ -252,7 +252,7 @@ data_table! {
         module: SimDuration,
         /// Whether calls of modules, functions and experts take longer on a slower CPU; default: true.
         modules_by_cpu: bool = true,
-        /// What each expert adds to the call of its group's products; default: 0.
+        /// Time that each expert adds to the call of its group's products; default: 0.
         expert: SimDuration = SimDuration::ZERO,
         /// Calls of an optimizer's step for one parameter tensor.
         tensor: SimDuration,
@@ -268,9 +268,9 @@ data_table! {
         waits_each_pass: bool = false,
         /// Whether a step is one executable, for whose kernels the host does not call (XLA); default: false.
         executable: bool = false,
-        /// What CUDA graphs replay unless the spec says otherwise.
+        /// Scope of CUDA graphs unless the spec says otherwise.
         cuda_graphs: CudaGraphs,
-        /// What they replay of mixtures of experts in racks, whose scale-up domains span servers; default: cuda_graphs.
+        /// Scope of CUDA graphs for mixtures of experts in racks, whose scale-up domains span servers; default: cuda_graphs.
         rack_moe_graphs: CudaGraphs = cuda_graphs,
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct RecipeChange {
     pub(crate) optimizer: Option<Optimizer>,
     /// State that is kept in the host's memory.
     pub(crate) offload: Option<Subset<Offload>>,
-    /// What CUDA graphs replay, of every model.
+    /// Scope of CUDA graphs, of every model.
     pub(crate) cuda_graphs: Option<CudaGraphs>,
 }
 

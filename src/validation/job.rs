@@ -102,7 +102,7 @@ impl JobRow {
         self.dp == Some(1) && self.cp.unwrap_or(1) == 1
     }
 
-    /// What the row changes of its stack's recipes.
+    /// Changes that the row makes to its stack's recipes.
     pub(super) fn recipes(&self) -> RecipeChange {
         RecipeChange {
             recompute_modules: self.recompute_modules,

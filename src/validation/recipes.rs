@@ -1,4 +1,4 @@
-//! What released recipes of Megatron-Bridge say about experts and CUDA graphs, from `data/validation/recipes.csv`.
+//! Released recipes of Megatron-Bridge for experts and CUDA graphs, from `data/validation/recipes.csv`.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -76,7 +76,7 @@ pub(super) struct Recipe {
     #[serde(deserialize_with = "named_if_filled")]
     pub(super) expert_dispatch: Option<ExpertDispatch>,
     overlap_ep: String,
-    /// What CUDA graphs replay.
+    /// Scope of CUDA graphs.
     #[serde(deserialize_with = "named")]
     pub(super) cuda_graphs: CudaGraphs,
 }

@@ -1,4 +1,4 @@
-//! What the commands print and write, and how they end.
+//! Output and exit codes of the commands.
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -22,7 +22,7 @@ fn with_fabric() -> Desk {
 struct Row {
     collective: &'static str,
     size: f64,
-    /// Its time; null where it cannot run.
+    /// Time; null where it cannot run.
     time: Cell,
 }
 

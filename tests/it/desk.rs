@@ -9,7 +9,7 @@ pub(crate) struct Desk {
     dir: tempfile::TempDir,
 }
 
-/// What a command left behind.
+/// Output and exit code of a command.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,

@@ -31,7 +31,7 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What the links and pictures of a page lead to.
+/// Targets of the links and pictures of a page.
 fn links(text: &str) -> Vec<String> {
     let mut targets = Vec::new();
     for line in prose(text) {

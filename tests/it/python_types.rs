@@ -32,7 +32,7 @@ fn python_type(column: &Value) -> &'static str {
     }
 }
 
-/// What an axis or a column means, with its unit, as the docstring under its name.
+/// Meaning of an axis or a column, with its unit, as the docstring under its name.
 fn docstring(item: &Value) -> String {
     let meaning = text(item, "meaning")
         .replace('\\', "\\\\")

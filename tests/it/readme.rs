@@ -67,7 +67,7 @@ fn agrees(expected: &[String], lines: &[String]) -> bool {
     }
 }
 
-/// What a line says before its first figure.
+/// Words of a line before its first figure.
 fn words(line: &str) -> &str {
     line.split(|c: char| c.is_ascii_digit())
         .next()
@@ -133,7 +133,7 @@ fn updated(page: &str, ran: &BTreeMap<String, Vec<String>>) -> String {
     text
 }
 
-/// What `sweep` is given by a command of a page; none for the tests, which this one is part of.
+/// Arguments of `sweep` in a command of a page; none for the tests, which this one is part of.
 fn arguments(command: &str) -> Option<String> {
     let given = command
         .strip_prefix("cargo run --release -- ")

@@ -32,7 +32,7 @@ class Axes(TypedDict, total=False):
     attention: str
     """Attention kernel; auto is the best that GPU and stack have."""
     cuda_graphs: str
-    """What CUDA graphs replay, so that the host does not launch it kernel by kernel; auto is as the stack does."""
+    """Scope of CUDA graphs, which the host does not launch kernel by kernel; auto is as the stack does."""
     stack: Union[str, Mapping[str, Any]]
     """Software generation: what is fused, what overlaps, what waits."""
     op: str

@@ -37,7 +37,7 @@ class StepColumns:
     attention: Optional[str]
     """Attention kernel; auto is the best that GPU and stack have."""
     cuda_graphs: Optional[str]
-    """What CUDA graphs replay, so that the host does not launch it kernel by kernel; auto is as the stack does."""
+    """Scope of CUDA graphs, which the host does not launch kernel by kernel; auto is as the stack does."""
     stack: Optional[str]
     """Software generation: what is fused, what overlaps, what waits."""
     gpu: Optional[str]

@@ -15,7 +15,7 @@ pub(super) type RowKey = u128;
 /// Rows of one run, each by its place in the file.
 #[derive(Debug, Default)]
 pub(super) struct RunRows {
-    /// What a row is found by.
+    /// Key by which a row is found.
     pub(super) keys: Vec<RowKey>,
     /// How each ended.
     pub(super) statuses: Vec<PointStatus>,

@@ -7,7 +7,7 @@ use super::attention::windows;
 use super::config::Config;
 use super::table::ModelTable;
 
-/// What the configs of these classes have in common, with an MLP of this kind.
+/// Fields that the configs of these classes have in common, with an MLP of this kind.
 pub(super) fn rotary(config: &mut Config<'_>, family: Family, mlp: Mlp) -> ModelTable {
     let mut table = ModelTable::of(family);
     table.text("mlp", mlp.as_str());

@@ -163,7 +163,7 @@ fn capped(group: &Group<'_>, protocol: Protocol, trees: Option<Trees>) -> Bandwi
     rate * TABLES.tree.kept(protocol, group.bytes)
 }
 
-/// What the flags of LL and LL128 leave of a tree's rate, under their own ceilings.
+/// Rate of a tree that the flags of LL and LL128 leave, under their own ceilings.
 fn flagged(group: &Group<'_>, protocol: Protocol, full: Bandwidth, channels: f64) -> Bandwidth {
     let (generation, domains) = (group.generation(), group.shape.domains);
     match protocol {

@@ -225,7 +225,7 @@ impl GroupRound {
     }
 }
 
-/// What the rounds' messages carry, on average over the ranks of the first group.
+/// Bytes that the rounds' messages carry, on average over the ranks of the first group.
 fn sent(group: &Group<'_>) -> Sent {
     let (mut inside, mut across) = (0.0, 0.0);
     let domain = |rank: u32| group.rank(0, rank) / group.job.per_domain;

@@ -1,4 +1,4 @@
-//! What every collective algorithm defines: its rounds, its cost, its support in the libraries.
+//! Definition of a collective algorithm: its rounds, its cost, its support in the libraries.
 
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::Group;

@@ -1,4 +1,4 @@
-//! What a schedule asks of the links.
+//! Messages that a schedule puts on the links.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

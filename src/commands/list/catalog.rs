@@ -220,7 +220,7 @@ fn stack(catalog: &Catalog, name: &str) -> Vec<String> {
     ]
 }
 
-/// What a stack offers on an axis.
+/// Values that a stack offers on an axis.
 fn in_words<T: Display>(offered: &[T]) -> String {
     if offered.is_empty() {
         "-".to_owned()

@@ -1,4 +1,4 @@
-//! What a config describes, layer by layer.
+//! Model that a config describes, layer by layer.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(super) fn listing(path: &Path) -> Result<Listing, Failure> {
     })
 }
 
-/// What a forward pass is counted over.
+/// Tokens that a forward pass is counted over.
 fn unit(model: &Model) -> &'static str {
     if model.transformer().is_some() {
         "token"

@@ -102,7 +102,7 @@ fn case_json(judged: &Judged) -> Value {
     })
 }
 
-/// What tells a training run apart; null what the row does not state.
+/// Features of a training run; null what the row does not state.
 fn run_json(scenario: &TrainingScenario) -> Value {
     let layout = &scenario.layout;
     json!({

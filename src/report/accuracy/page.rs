@@ -28,7 +28,7 @@ const UNKNOWN: &str = "\
 - Sequences that are shorter than `seq_len`: runs that drop padding count for their scaling alone.
 ";
 
-/// What comes before the errors of runs that no constant has seen.
+/// Text before the errors of runs that no constant has seen.
 const UNSEEN: &str = "\
 ## Runs that no constant has seen
 

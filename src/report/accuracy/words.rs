@@ -29,7 +29,7 @@ pub(super) fn percent(value: f64) -> String {
     format!("{:.1}%", value * 100.0)
 }
 
-/// What stands where nothing was compared.
+/// Dash where nothing was compared.
 const NOTHING: &str = "–";
 
 /// A relative error that may not be known: `4.9%`, or a dash.

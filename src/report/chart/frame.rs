@@ -124,7 +124,7 @@ impl Frame {
         self.layers.push(markup);
     }
 
-    /// What is pushed from now on belongs to a layer.
+    /// Begins a layer, to which all that is pushed from now on belongs.
     pub(super) fn on(&mut self, layer: Layer) {
         self.layers.start(layer);
     }

@@ -1,4 +1,4 @@
-//! What a drawing consists of, so that a page can switch, find and zoom the parts of it.
+//! Layers of a drawing, by which a page can switch, find and zoom its parts.
 
 use maud::{Markup, PreEscaped, html};
 

@@ -38,7 +38,7 @@ fn example_of(size: &SizeFinding, kind: &str) -> Option<String> {
     (reason.kind() == kind).then(|| format!("point {}: {}", size.point.point, reason.as_str()))
 }
 
-/// What the charts leave out, and a section for each kind of chart: with one model side by side.
+/// Sections of the charts, one for each kind, behind a word on what they leave out: with one model side by side.
 fn all_charts(findings: &Findings) -> (Markup, Vec<Section>) {
     let (panels, hidden) = panels(findings);
     let (shown, all) = (

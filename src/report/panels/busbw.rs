@@ -17,7 +17,7 @@ const CHARTS: usize = 12;
 pub(crate) struct BusbwPanel<'a> {
     /// Label that the curves share, the operation first.
     pub(crate) name: String,
-    /// That label without the operation: `dgx-h100 512 GPUs`.
+    /// Label without the operation: `dgx-h100 512 GPUs`.
     pub(crate) job: String,
     /// GPUs of the job.
     pub(crate) gpus: u64,

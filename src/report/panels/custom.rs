@@ -25,7 +25,7 @@ pub(crate) fn custom_chart(values: &ChartValues) -> LineChart {
     )
 }
 
-/// What the chart leaves out, in words; empty where that is nothing.
+/// Note on what the chart leaves out; empty where that is nothing.
 pub(crate) fn custom_chart_note(values: &ChartValues) -> String {
     let mut notes = Vec::new();
     let hidden = values.lines.len().saturating_sub(LINES);

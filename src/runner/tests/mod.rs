@@ -105,7 +105,7 @@ fn carry_out(
     summary
 }
 
-/// What the manifest says of the points.
+/// Counts of the points in the manifest.
 fn note_digest(folder: &RunFolder) {
     let points = digest(&folder.points()).unwrap();
     let manifest = serde_json::json!({"files": {"points.parquet": points}});

@@ -35,7 +35,7 @@ pub(super) struct Orders {
     pub(super) middles: Middles,
 }
 
-/// What simulating one scenario needs.
+/// Caches and buffers that one simulation needs.
 pub(super) struct Served<'a> {
     pub(super) source: &'a mut WorkSource,
     pub(super) pricing: &'a mut Pricing,

@@ -54,7 +54,7 @@ impl Repeats {
 /// Parts of the layers, as frameworks take a number of layers.
 const PARTS: u32 = 16;
 
-/// What recomputation makes layouts fit.
+/// Recomputation that makes layouts fit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit<'a> {
     pub(super) scenario: &'a TrainingScenario,

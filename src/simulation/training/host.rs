@@ -36,7 +36,7 @@ pub(super) struct HostCosts {
     counts_read: SimDuration,
 }
 
-/// What CUDA graphs replay under a layout. An exchange of tokens whose sizes the host reads back leaves little to gain
+/// Scope of CUDA graphs under a layout. An exchange of tokens whose sizes the host reads back leaves little to gain
 /// (NVIDIA-NeMo/Megatron-Bridge skills/nemo-mbridge-perf-moe-dispatcher-selection: 1.5% slower with an all-to-all), so
 /// that racks capture mixtures of experts with a fused dispatch alone.
 pub(super) fn cuda_graphs(scenario: &TrainingScenario, layout: &Layout) -> CudaGraphs {
@@ -213,7 +213,7 @@ impl HostCosts {
     }
 }
 
-/// What the host does for one microbatch in a layer.
+/// Host's work for one microbatch in a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LayerLaunches {
     /// Kind of layer: `dense`, `moe`, `bottleneck`.
@@ -226,7 +226,7 @@ pub(crate) struct LayerLaunches {
     pub(crate) time: [SimDuration; 2],
 }
 
-/// What the host does for each kind of layer under a layout.
+/// Host's work for each kind of layer under a layout.
 pub(crate) fn layer_launches(scenario: &TrainingScenario, layout: &Layout) -> Vec<LayerLaunches> {
     let costs = HostCosts::of(scenario, layout);
     let lowered = lower(&scenario.model, &work::shard(scenario, layout));

@@ -1,4 +1,4 @@
-//! What recipes save and cost, held against what was published of them.
+//! Savings and costs of recipes, held against what was published of them.
 
 use std::sync::Arc;
 

@@ -125,7 +125,7 @@ struct Search<'a> {
     /// Layers of microbatches that were looked into, by groups, microbatch and whether their pipeline has several chunks
     /// and pairs passes.
     priced: Memo<(u32, u32, (bool, bool)), Rc<PricedLayers>, MOST_PRICED>,
-    /// Of layouts that were not made, and of those that cannot communicate.
+    /// Faults of layouts that were not made, and of those that cannot communicate.
     faults: FirstFault,
     refused: FirstFault,
     best: Option<(Node, Fitting, Step)>,

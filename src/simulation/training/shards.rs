@@ -1,4 +1,4 @@
-//! What ZeRO shards of a layout.
+//! Shards that ZeRO makes of a layout.
 
 use crate::stack::ZeroStage;
 

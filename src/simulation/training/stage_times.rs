@@ -37,7 +37,7 @@ pub(super) struct StageClass {
     pub(super) reduction: f64,
 }
 
-/// What goes on beside and around one kind of pass.
+/// Communication beside and around one kind of pass.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Around {
     pub(super) gathers: bool,
@@ -119,7 +119,7 @@ impl StageTimes {
         })
     }
 
-    /// What goes on around a pass of a microbatch that is the first, or the last.
+    /// Communication around a pass of a microbatch that is the first, or the last.
     pub(super) fn around(&self, pass: Pass, first: bool, last: bool) -> Around {
         self.around[index_of(pass)][usize::from(first) + 2 * usize::from(last)]
     }

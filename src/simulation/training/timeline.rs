@@ -73,7 +73,7 @@ pub(super) struct Label {
     pub(super) kind: SliceKind,
     pub(super) device: u32,
     pub(super) track: Track,
-    /// Its parts of the step, by their place in the timeline.
+    /// Parts of the step, by their place in the timeline.
     parts: PartsAt,
     /// Time of communications that its kernels hide.
     pub(super) hidden: SimDuration,
@@ -97,7 +97,7 @@ pub(super) struct Timeline {
     streams: Vec<DeviceStreams>,
     /// Sends that are no tasks: each goes on for a time from the end of the pass that it follows.
     lags: Vec<(TaskId, SimDuration)>,
-    /// What the point may take; it outlives a step.
+    /// Limits of the point; they outlive a step.
     pub(super) effort: Effort,
 }
 

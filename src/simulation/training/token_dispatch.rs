@@ -84,7 +84,7 @@ pub(super) fn check_merges(
     )))
 }
 
-/// What a cluster lacks for a way of tokens.
+/// Fabric that a cluster lacks for a dispatch.
 enum Lack {
     /// GPUs, or links between them, that the kernels run on.
     Gpus(TokenLibrary),
@@ -114,7 +114,7 @@ impl Lack {
     }
 }
 
-/// What a cluster lacks for a way of tokens; `crosses` says whether they leave a domain.
+/// Fabric that a cluster lacks for a dispatch; `crosses` says whether tokens leave a domain.
 fn lacks(cluster: &Cluster, way: ExpertDispatch, crosses: bool) -> Option<Lack> {
     let library = way.token_library()?;
     if !runs_on(library, cluster) {

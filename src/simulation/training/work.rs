@@ -62,7 +62,7 @@ pub(super) struct LayerWork {
     pub(super) forward: PassWork,
     pub(super) backward_input: PassWork,
     pub(super) backward_weight: PassWork,
-    /// What selective recomputation repeats.
+    /// Work that selective recomputation repeats.
     pub(super) selective: PassWork,
     pub(super) parameters: ShardParameters,
     pub(super) kept: Kept,

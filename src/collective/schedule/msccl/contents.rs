@@ -41,7 +41,7 @@ impl Sum {
     }
 }
 
-/// What an operation promises.
+/// Contents that an operation promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Goal {
     AllReduce,
@@ -189,7 +189,7 @@ impl Contents {
         Ok(start + offset as usize)
     }
 
-    /// What is in `count` chunks of a buffer.
+    /// Contents of `count` chunks of a buffer.
     ///
     /// # Errors
     /// If they are not there, or nothing is in one of them.

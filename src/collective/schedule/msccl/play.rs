@@ -45,7 +45,7 @@ struct ActiveBlock<'a> {
     block: &'a Block,
     /// Next step.
     next: usize,
-    /// Its last step, among those played.
+    /// Last step among those played.
     last: Option<usize>,
     /// Connections that it sends and receives over.
     out: Option<usize>,
@@ -59,7 +59,7 @@ struct ActiveBlock<'a> {
     waiters: Vec<usize>,
 }
 
-/// What a thread block waits for.
+/// Event that a thread block waits for.
 #[derive(Clone, Copy)]
 enum Wait {
     /// A step of another block of the GPU.
@@ -273,7 +273,7 @@ impl<'a> Player<'a> {
         longest
     }
 
-    /// What the next step of a block waits for.
+    /// Event that the next step of a block waits for.
     fn wait(&self, active: usize) -> Result<Option<Wait>, ScheduleFileFault> {
         let ActiveBlock {
             block,

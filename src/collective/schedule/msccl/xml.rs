@@ -9,7 +9,7 @@ use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::schedule::fault::{ScheduleFileFault, StepName, at_line};
 
 closed_set! {
-    /// What a step does.
+    /// Kind of a step.
     pub(super) enum StepType: "step type" {
         /// Sends.
         Send = "s",
@@ -86,9 +86,9 @@ impl StepType {
 closed_set! {
     /// Buffer of a GPU.
     pub(super) enum Buffer: "buffer" {
-        /// What the GPU gives.
+        /// Data that the GPU gives.
         Input = "i",
-        /// What it ends with.
+        /// Data that the GPU ends with.
         Output = "o",
         /// Room for what is neither.
         Scratch = "s",

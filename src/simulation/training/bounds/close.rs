@@ -129,7 +129,7 @@ impl StepCosts<'_> {
 struct Sums<'a> {
     costs: &'a StepCosts<'a>,
     times: &'a StageTimes,
-    /// Of a chunk of each class.
+    /// Sums of a chunk of each class.
     chunks: Vec<StageSum>,
 }
 

@@ -45,7 +45,7 @@ pub(in crate::simulation::training) struct LeastLayer {
     pub(in crate::simulation::training) backward_input: LeastPass,
     /// Gradients of weights.
     pub(in crate::simulation::training) backward_weight: LeastPass,
-    /// What selective recomputation repeats.
+    /// Work that selective recomputation repeats.
     pub(in crate::simulation::training) selective: LeastPass,
 }
 

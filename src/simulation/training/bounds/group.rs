@@ -367,7 +367,7 @@ impl Costing<'_> {
         }
     }
 
-    /// What a hidden communication costs at least, relative to its own time: the slowdown of the kernels that it
+    /// Least cost of a hidden communication, relative to its own time: the slowdown of the kernels that it
     /// takes multiprocessors from, or all of it where it is not hidden.
     fn hidden_at_least(&self) -> f64 {
         let overlap = self.scenario.overlap(self.layout);

@@ -96,7 +96,7 @@ pub(in crate::simulation::training) fn slowed(parts: &TimeShares, kernels: f64) 
 pub(in crate::simulation::training) struct PricedLayers {
     /// Before each layer: the layers in front of it, without the embedding.
     before: Vec<Stretch>,
-    /// Of each layer, the first of those in front of it that are of its kind without another between.
+    /// First of the layers in front of each that are of its kind without another between.
     same_from: Vec<usize>,
     embedding: Stretch,
     head: Stretch,
@@ -170,7 +170,7 @@ impl Middle {
     }
 }
 
-/// What all pipelines of a microbatch share.
+/// Times that all pipelines of a microbatch share.
 #[derive(Clone, Copy, Debug)]
 struct Times {
     /// Microbatches, and the size of all relative to a full one.

@@ -21,7 +21,7 @@ use crate::units::Bytes;
 use model_state::State;
 use unsharded::{Policy, StageActivations, StageLayers};
 
-/// What a stage holds besides its layers' weights: recomputation, microbatches, and the samples of each.
+/// Load of a stage besides its layers' weights: recomputation, microbatches, and the samples of each.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub(super) recompute: Recompute,

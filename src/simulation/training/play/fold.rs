@@ -117,7 +117,7 @@ struct Repeated {
     every: SimDuration,
     /// The critical device of the whole step.
     device: usize,
-    /// Its times during `every`.
+    /// Times of that device during `every`.
     times: DeviceTimes,
 }
 

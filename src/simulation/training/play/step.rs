@@ -1,4 +1,4 @@
-//! What was played: sums over passes, and the step that they are.
+//! Step that was played, and the sums over passes that make it.
 
 use crate::collective::CarriedBy;
 use crate::simulation::training::timeline::DeviceTimes;

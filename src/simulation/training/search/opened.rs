@@ -1,4 +1,4 @@
-//! What the search keeps of groups and pipelines that it looked into.
+//! Groups and pipelines that the search looked into.
 
 use std::ops::Range;
 use std::sync::Arc;
