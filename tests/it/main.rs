@@ -4,6 +4,7 @@
 mod again;
 mod analysis;
 mod analyze_options;
+mod axis_walks;
 mod bad_results;
 mod cli;
 mod cli_bad_input;

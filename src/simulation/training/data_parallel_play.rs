@@ -71,6 +71,12 @@ impl StepCosts<'_> {
         makes_gradients && self.reduces_each() && !overlaps
     }
 
+    /// Whether gathers and reductions of sharded parameters are waited for group by group, as the spec asks for.
+    fn waits_for_shards(&self) -> bool {
+        let asked = self.scenario.communication.overlap_dp;
+        self.layout.zero == ZeroStage::Z3 && asked == Some(false)
+    }
+
     /// Data-parallel communication that overlaps with a pass.
     pub(super) fn replicates(&self, slot: Slot) -> Replicates {
         let makes_gradients = matches!(slot.pass, Pass::Backward | Pass::BackwardWeight);
@@ -210,7 +216,8 @@ impl Player<'_, '_> {
     }
 
     /// Schedules a pass in groups of layers, on one communication queue: each group behind the gathering of its
-    /// parameters, the reduction of its gradients behind it, and the gathering of the next group before that.
+    /// parameters, the reduction of its gradients behind it, and the gathering of the next group before that; where nothing
+    /// overlaps, the next group behind the reduction.
     fn grouped_pass(
         &mut self,
         stage: u32,
@@ -219,6 +226,7 @@ impl Player<'_, '_> {
         Replicates { gathers, reduces }: Replicates,
     ) -> Ends {
         let sharded = self.costs.layout.zero == ZeroStage::Z3;
+        let waits = self.costs.waits_for_shards();
         let count = buckets.len();
         let in_order = |index: usize| match slot.pass {
             Pass::Forward => index,
@@ -235,25 +243,31 @@ impl Player<'_, '_> {
                 gather, reduction, ..
             } = buckets[at];
             let mut overlapped = SimDuration::ZERO;
-            if gathers {
+            if gathers && !waits {
                 overlapped += gather.time;
             }
             // Behind the first bucket of whole gradients none is in flight yet.
-            if reduces && (sharded || index > 0) {
+            if reduces && !waits && (sharded || index > 0) {
                 overlapped += reduction.time;
             }
             let tasks = self.compute(stage, (virtual_stage, Some(at as u32)), slot, overlapped);
             if let Some(gather) = next_gather.take() {
                 self.timeline.follow(gather, tasks.first);
             }
+            if waits && let Some(&before) = self.reductions[stage as usize].last() {
+                self.timeline.follow(before, tasks.first);
+            }
             if sharded {
                 self.recent[stage as usize].push(tasks.last);
+            }
+            if reduces && waits {
+                self.reduce(stage, reduction, tasks.last);
             }
             if gathers && index + 1 < count {
                 let next = buckets[in_order(index + 1)].gather;
                 next_gather = Some(self.gather(stage, next));
             }
-            if reduces {
+            if reduces && !waits {
                 self.reduce(stage, reduction, tasks.last);
             }
             ends = Some(Ends::extended(ends, tasks));
@@ -266,8 +280,13 @@ impl Player<'_, '_> {
         let gather = self.overlapped(stage, comm);
         // No pass but sharded ones is listed, so that no other gather waits.
         let done = &self.recent[stage as usize];
-        if done.len() >= GATHERS_IN_FLIGHT {
-            let before = done[done.len() - GATHERS_IN_FLIGHT];
+        let in_flight = if self.costs.waits_for_shards() {
+            1
+        } else {
+            GATHERS_IN_FLIGHT
+        };
+        if done.len() >= in_flight {
+            let before = done[done.len() - in_flight];
             self.timeline.follow(before, gather);
         }
         gather
