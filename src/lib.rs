@@ -55,6 +55,7 @@
 //! |---|---|---|
 //! | 1 | [`units`], [`closed_set`], [`memo`], [`halt`], [`spelling`] | quantities; enums with fixed spellings; bounded caches; work that another thread ends; names as people type them |
 //! | 2 | [`des`] | event queue, clock, fair-shared links; has never heard of a GPU |
+//! | 2 | [`files`] | files that people name and entries of run folders, opened so that nothing hangs or leads elsewhere |
 //! | 2 | [`data_table`] | tables of data files: each key declared once, with its field |
 //! | 3 | [`hardware`] | GPU, node, cluster, topology |
 //! | 3 | [`model`] | neural networks: layers, operators, parameters |
@@ -103,6 +104,7 @@ pub mod units;
 
 mod data_table;
 pub mod des;
+mod files;
 pub mod hardware;
 pub mod model;
 

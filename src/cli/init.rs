@@ -1,12 +1,12 @@
 //! `sweep init`: a commented spec for a question, asked in a few prompts or options.
 
-use std::fs;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::terminal;
 use crate::commands::{DEFAULT_GPUS, Failure, InitRequest};
+use crate::record::write_output;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,13 +46,12 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
         None => PathBuf::from(format!("{}.toml", drafted.name)),
     };
     let shown = path.display();
-    if path.exists() && !args.overwrite {
+    if path.is_file() && !args.overwrite {
         return Err(Failure::usage(format!(
             "`{shown}` is there already; name another file, or replace it with --overwrite"
         )));
     }
-    fs::write(&path, &drafted.text)
-        .map_err(|error| Failure::io(format!("cannot write `{shown}`: {error}")))?;
+    write_output(&path, drafted.text.as_bytes()).map_err(Failure::io)?;
     terminal::print(&format!("wrote {shown}; next: sweep answer {shown}\n"))
 }
 

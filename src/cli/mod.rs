@@ -33,6 +33,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::record::Provenance;
+use crate::runner::interrupt::outlive_file_limit;
 use crate::simulation::{is_guarded, panic_message};
 
 use terminal::Stderr;
@@ -89,6 +90,8 @@ enum Command {
 /// A panic is a fault of this program: inside a point it is a row, elsewhere a message and exit code 1.
 pub fn run() -> ExitCode {
     panic::set_hook(Box::new(log_panic));
+    // Without the handler such a write ends the process, as it did before.
+    let _ = outlive_file_limit();
     let status = panic::catch_unwind(|| run_arguments(std::env::args_os()));
     ExitCode::from(status.unwrap_or(ExitStatus::Finding).code())
 }

@@ -1,11 +1,11 @@
 //! `sweep validate`: errors of the simulator against measured cases.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::terminal;
 use crate::commands::{Failure, Validation};
+use crate::record::write_output;
 use crate::report::accuracy;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -56,6 +56,5 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text)
-        .map_err(|error| Failure::io(format_args!("cannot write `{}`: {error}", path.display())))
+    write_output(path, text.as_bytes()).map_err(Failure::io)
 }

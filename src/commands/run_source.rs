@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 
 use crate::commands::failure::Failure;
+use crate::files::is_link;
 use crate::record::{PointsReader, point_table};
 use crate::runner::RunFolder;
 use crate::spec::{Overrides, Spec};
@@ -17,6 +18,17 @@ pub struct RunSource {
     pub points: PathBuf,
     /// The folder, unless it is a bare file.
     pub(super) folder: Option<RunFolder>,
+}
+
+/// Refuses an entry of a run folder that leads elsewhere.
+fn check_link(entry: &Path) -> Result<(), Failure> {
+    if !is_link(entry) {
+        return Ok(());
+    }
+    Err(Failure::io(format!(
+        "`{}` is a symbolic link, which is not followed inside a run folder; put the file itself there, or name it in place of the folder",
+        entry.display()
+    )))
 }
 
 impl RunSource {
@@ -35,6 +47,7 @@ impl RunSource {
         }
         let folder = RunFolder::existing(path);
         let points = folder.points();
+        check_link(&points)?;
         if !points.is_file() {
             return Err(Failure::io(format!(
                 "`{}` holds no points.parquet; name the folder of a finished run",
@@ -56,6 +69,7 @@ impl RunSource {
             return Ok(None);
         };
         let path = folder.spec();
+        check_link(&path)?;
         if !path.is_file() {
             return Ok(None);
         }

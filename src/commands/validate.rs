@@ -1,6 +1,5 @@
 //! Errors of the simulator against measured cases.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use itertools::Itertools;
@@ -8,6 +7,7 @@ use serde_json::Value;
 
 use crate::catalog::{self, Catalog};
 use crate::commands::failure::Failure;
+use crate::files::read_named_text;
 use crate::report::accuracy;
 use crate::validation::{self, Assessment, CaseStatus, Judged};
 
@@ -100,7 +100,10 @@ fn with_included(files: &[PathBuf]) -> Result<Catalog, Failure> {
         })
 }
 
+/// Largest file of cases.
+const CASES_BYTES_MAX: u64 = 64 << 20;
+
 fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path)
+    read_named_text(path, CASES_BYTES_MAX)
         .map_err(|error| Failure::io(format_args!("cannot read `{}`: {error}", path.display())))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use parquet::errors::ParquetError;
 use parquet::file::statistics::Statistics;
 
+use crate::files::open_regular;
 use crate::record::column::{Column, data_type};
 use crate::record::columns;
 use crate::record::custom_columns::metric_columns_of;
@@ -58,10 +58,7 @@ impl PointsReader {
     }
 
     fn opened(path: &Path) -> Result<Self, ReadFault> {
-        let file = File::open(path).map_err(ReadFault::Open)?;
-        if file.metadata().map_err(ReadFault::Open)?.is_dir() {
-            return Err(ReadFault::Open(io::ErrorKind::IsADirectory.into()));
-        }
+        let file = open_regular(path).map_err(ReadFault::Open)?;
         let builder = decoding(|| builder(file))?.map_err(ReadFault::NotParquet)?;
         let metadata: BTreeMap<String, String> = builder
             .metadata()

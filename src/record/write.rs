@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::Serialize;
 
+use crate::files::{is_link, open_entry, space_left};
 use crate::record::provenance::Provenance;
 
 /// Rows that are encoded at a time, whatever the batch sizes: the bytes of a file depend on its rows
@@ -24,12 +25,25 @@ const ROW_GROUP_ROWS: usize = 32_768;
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write `{}`: {source}", path.display())]
+#[error("cannot write `{}`: {source}{left}", path.display())]
 pub struct WriteError {
     /// The file.
     pub path: PathBuf,
     /// Refusal of the file system, also while Parquet was being written.
     pub source: io::Error,
+    /// Space that is left, where the disk is full.
+    left: String,
+}
+
+impl WriteError {
+    /// The refusal of a file.
+    pub(crate) fn new(path: &Path, source: io::Error) -> Self {
+        Self {
+            path: path.to_owned(),
+            left: space_left(&source, path),
+            source,
+        }
+    }
 }
 
 /// Puts a file at `path` in one step: a reader sees the old one or the whole new one.
@@ -45,10 +59,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteErr
             file.sync_all()?;
             put(&partial, path)
         })
-        .map_err(|source| WriteError {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(|source| WriteError::new(path, source))
 }
 
 /// Writes to a path that a user named: a device, a pipe or another special file is written to, a link is followed, and
@@ -57,22 +68,25 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WriteErr
 /// # Errors
 /// If the file system refuses.
 pub(crate) fn write_output(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let failed = |source| WriteError {
-        path: path.to_owned(),
-        source,
-    };
-    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-    match fs::metadata(path) {
+    let written = match fs::metadata(path) {
         Ok(found) if !found.is_file() => File::options()
             .write(true)
             .open(path)
-            .and_then(|mut file| file.write_all(bytes))
-            .map_err(failed),
-        Ok(_) if is_link => write_atomically(&fs::canonicalize(path).map_err(failed)?, bytes),
+            .and_then(|mut file| file.write_all(bytes)),
+        Ok(_) if is_link(path) => fs::canonicalize(path).and_then(|path| put_new(&path, bytes)),
         // A link to nothing: its target is created.
-        Err(_) if is_link => fs::write(path, bytes).map_err(failed),
-        Ok(_) | Err(_) => write_atomically(path, bytes),
-    }
+        Err(_) if is_link(path) => fs::write(path, bytes),
+        Ok(_) | Err(_) => put_new(path, bytes),
+    };
+    written.map_err(|source| WriteError::new(path, source))
+}
+
+/// Puts a file outside of a run folder in one step; a file that has the temporary name is somebody else's, and stays.
+fn put_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (partial, mut file) = PartialFile::beside_others(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    put(&partial, path)
 }
 
 /// Length and checksum of a file.
@@ -84,13 +98,13 @@ pub(crate) struct FileDigest {
     pub blake3: String,
 }
 
-/// Reads a file through for its checksum.
+/// Reads an entry of a run folder through for its checksum.
 ///
 /// # Errors
 /// If it cannot be read.
 pub(crate) fn digest(path: &Path) -> io::Result<FileDigest> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path)?)?;
+    hasher.update_reader(open_entry(path)?)?;
     Ok(FileDigest {
         bytes: hasher.count(),
         blake3: hasher.finalize().to_hex().to_string(),
@@ -130,6 +144,9 @@ fn partial_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Temporary names that are tried beside a file of a user's.
+const NAMES_TRIED: u32 = 100;
+
 /// A file under its temporary name, removed on drop unless renamed.
 struct PartialFile {
     path: PathBuf,
@@ -145,6 +162,24 @@ impl PartialFile {
         }
         let file = File::create_new(&path)?;
         Ok((Self { path }, file))
+    }
+
+    /// Creates the file for `path` under the first temporary name that is free.
+    fn beside_others(path: &Path) -> io::Result<(Self, File)> {
+        let mut numbers = 0..NAMES_TRIED;
+        loop {
+            let mut name = partial_path(path).into_os_string();
+            match numbers.next() {
+                Some(0) => {}
+                Some(number) => name.push(format!(".{number}")),
+                None => return Err(io::ErrorKind::AlreadyExists.into()),
+            }
+            let path = PathBuf::from(name);
+            match File::create_new(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                file => return Ok((Self { path }, file?)),
+            }
+        }
     }
 }
 
@@ -177,10 +212,7 @@ impl TableWriter {
         schema: &SchemaRef,
         provenance: &Provenance,
     ) -> Result<Self, WriteError> {
-        let failed = |source| WriteError {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| WriteError::new(path, source);
         let (partial, file) = PartialFile::create(path).map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_created_by(format!("clustersweep version {}", Provenance::version()))
@@ -191,7 +223,7 @@ impl TableWriter {
             .set_key_value_metadata(Some(provenance.key_values()))
             .build();
         let writer = ArrowWriter::try_new(BufWriter::new(file), schema.clone(), Some(properties))
-            .map_err(|source| failed(io::Error::other(source)))?;
+            .map_err(|source| failed(inner(source)))?;
         Ok(Self {
             path: path.to_owned(),
             partial,
@@ -225,7 +257,7 @@ impl TableWriter {
     /// If the disk is full or the file system refuses otherwise; no file is left then.
     pub fn finish(self) -> Result<(), WriteError> {
         let (partial, path) = self.sealed()?;
-        put(&partial, &path).map_err(|source| WriteError { path, source })
+        put(&partial, &path).map_err(|source| WriteError::new(&path, source))
     }
 
     /// As [`finish`](Self::finish), under a name that the file's digest gives.
@@ -236,7 +268,7 @@ impl TableWriter {
         let (partial, path) = self.sealed()?;
         digest(&partial.path)
             .and_then(|digest| put(&partial, &name(&digest.blake3)))
-            .map_err(|source| WriteError { path, source })
+            .map_err(|source| WriteError::new(&path, source))
     }
 
     /// Writes the remaining rows and forces the file to the disk, still under its temporary name.
@@ -249,14 +281,11 @@ impl TableWriter {
             writer,
             ..
         } = self;
-        let buffered = writer.into_inner().map_err(io::Error::other);
+        let buffered = writer.into_inner().map_err(inner);
         buffered
             .and_then(|buffered| buffered.into_inner().map_err(IntoInnerError::into_error))
             .and_then(|file| file.sync_all())
-            .map_err(|source| WriteError {
-                path: path.clone(),
-                source,
-            })?;
+            .map_err(|source| WriteError::new(&path, source))?;
         Ok((partial, path))
     }
 
@@ -277,10 +306,18 @@ impl TableWriter {
     }
 
     fn failed(&self, source: ParquetError) -> WriteError {
-        WriteError {
-            path: self.path.clone(),
-            source: io::Error::other(source),
-        }
+        WriteError::new(&self.path, inner(source))
+    }
+}
+
+/// The refusal of the file system inside an error of Parquet, where it is one.
+fn inner(error: ParquetError) -> io::Error {
+    match error {
+        ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(other) => io::Error::other(other),
+        },
+        other => io::Error::other(other),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Points that an earlier run of the same spec finished in a folder.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use roaring::RoaringTreemap;
 
+use crate::files::{is_entry, read_entry};
 use crate::record::provenance::keys;
 use crate::record::{
     Counts, Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference,
@@ -142,7 +142,7 @@ impl Table {
         whole: Option<&str>,
         provenance: &Provenance,
     ) -> Result<Self, ResumeError> {
-        if !points.is_file() {
+        if !is_entry(points) {
             return Ok(Self::Missing);
         }
         if !has_digest(points, whole) {
@@ -217,7 +217,7 @@ fn each_row(
 
 /// Refuses a folder without finished points whose spec is not that of this run.
 pub(super) fn check_spec(path: &Path, provenance: &Provenance) -> Result<(), ResumeError> {
-    let Ok(text) = fs::read_to_string(path) else {
+    let Ok(text) = read_entry(path) else {
         return Ok(());
     };
     if text == provenance.spec {

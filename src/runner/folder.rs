@@ -1,10 +1,11 @@
 //! The run folder: its files, its lock, and that nothing is overwritten unasked.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::files::{is_entry, is_link, open_entry, space_left};
 use crate::record::{WriteError, sync_folder, write_atomically};
 use crate::runner::lock::{Holder, Lock, LockError};
 
@@ -64,7 +65,7 @@ pub enum FolderError {
         holder: Option<Holder>,
     },
     /// The file system refused.
-    #[error("cannot {action} `{}`: {source}", path.display())]
+    #[error("cannot {action} `{}`: {source}{left}", path.display())]
     Io {
         /// The attempted action.
         action: &'static str,
@@ -72,6 +73,14 @@ pub enum FolderError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+        /// Space that is left, where the disk is full.
+        left: String,
+    },
+    /// The file of the lock is somebody else's.
+    #[error("`{}` is no lock of sweep: it holds something else; move it away, or name another folder with --out", path.display())]
+    NoLock {
+        /// The file.
+        path: PathBuf,
     },
 }
 
@@ -141,7 +150,7 @@ impl RunFolder {
 
     /// Whether it holds a whole table of points.
     pub(crate) fn holds_table(&self) -> bool {
-        self.points().is_file()
+        is_entry(&self.points())
     }
 
     /// Locks a folder to resume the run that it holds, or to begin one where it holds none.
@@ -169,12 +178,13 @@ impl RunFolder {
         let (points, part) = (self.points(), self.part(0, digest));
         let linked = fs::hard_link(&points, &part).or_else(|_| {
             // A file system without links. What is cut off here is a damaged part, of a table that is there.
-            fs::copy(&points, &part).map(|_| ())
+            let mut copy = File::create_new(&part)?;
+            io::copy(&mut open_entry(&points)?, &mut copy).map(|_| ())
         });
         linked.map_err(|source| refused("copy", &points, source))
     }
 
-    /// The parts in the order in which they were written.
+    /// The parts in the order in which they were written; what else lies beside them is somebody else's.
     ///
     /// # Errors
     /// If the file system refuses.
@@ -184,7 +194,7 @@ impl RunFolder {
         let mut files = Vec::new();
         for entry in fs::read_dir(&parts).map_err(read)? {
             let path = entry.map_err(read)?.path();
-            if path.extension().is_some_and(|it| it == PART_SUFFIX) {
+            if is_part(&path) {
                 files.push(path);
             }
         }
@@ -202,7 +212,7 @@ impl RunFolder {
         create(path)?;
         let (file, parts) = (path.join(LOCK), folder.parts());
         for entry in [&file, &parts] {
-            if fs::symlink_metadata(entry).is_ok_and(|found| found.is_symlink()) {
+            if is_link(entry) {
                 let path = entry.clone();
                 return Err(FolderError::Link { path });
             }
@@ -212,6 +222,7 @@ impl RunFolder {
                 path: path.to_owned(),
                 holder,
             },
+            LockError::Foreign => FolderError::NoLock { path: file.clone() },
             LockError::Io(source) => refused("lock", &file, source),
         })?;
         create(&parts)?;
@@ -318,6 +329,15 @@ pub(super) fn remove_all(files: &[PathBuf]) -> Result<(), FolderError> {
     Ok(())
 }
 
+/// Whether a name is that of a part: a number, whatever follows it.
+fn is_part(path: &Path) -> bool {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let number = name.split('-').next().unwrap_or_default();
+    path.extension().is_some_and(|it| it == PART_SUFFIX)
+        && !number.is_empty()
+        && number.bytes().all(|digit| digit.is_ascii_digit())
+}
+
 /// Number and digest of a part, by its name.
 pub(super) fn part_name(path: &Path) -> Option<(usize, &str)> {
     let (number, digest) = path.file_stem()?.to_str()?.split_once('-')?;
@@ -331,7 +351,10 @@ fn named(holder: Option<&Holder>) -> String {
 
 /// Refuses a folder that holds one of some names, unless it may be overwritten.
 fn refuse(path: &Path, overwrite: bool, held: &[&'static str]) -> Result<(), FolderError> {
-    match held.iter().find(|name| path.join(name).exists()) {
+    match held
+        .iter()
+        .find(|name| path.join(name).symlink_metadata().is_ok())
+    {
         Some(&held) if !overwrite => Err(FolderError::HoldsResult {
             path: path.to_owned(),
             held,
@@ -344,6 +367,7 @@ fn refused(action: &'static str, path: &Path, source: io::Error) -> FolderError 
     FolderError::Io {
         action,
         path: path.to_owned(),
+        left: space_left(&source, path),
         source,
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use signal_hook::consts::signal::SIGXFSZ;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -14,6 +15,14 @@ pub enum Signal {
     Interrupt,
     /// `kill`, and schedulers at the end of a job's time.
     Terminate,
+}
+
+/// Lets a write beyond the process's limit on the size of a file fail, as on a full disk, in place of ending the process.
+///
+/// # Errors
+/// If the system refuses the handler.
+pub(crate) fn outlive_file_limit() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::default()).map(|_| ())
 }
 
 /// Raised by the first SIGINT or SIGTERM; the second one ends the process at once.

@@ -1,12 +1,13 @@
 //! The lock of a run folder: one process writes there, and a second one learns which.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::files::open_entry_to_write;
 use crate::runner::clock;
 use crate::runner::host::Host;
 
@@ -37,7 +38,7 @@ impl Holder {
     /// The holder that a lock file names; `None` where it names none.
     fn named_in(file: &mut File) -> Option<Self> {
         let mut text = String::new();
-        file.take(4_096).read_to_string(&mut text).ok()?;
+        file.take(NOTE_MAX).read_to_string(&mut text).ok()?;
         let value: Value = serde_json::from_str(&text).ok()?;
         Some(Self {
             pid: u32::try_from(value["pid"].as_u64()?).ok()?,
@@ -60,6 +61,8 @@ impl Holder {
 pub(super) enum LockError {
     /// Another process holds it; `None` where it has not yet said which.
     Held(Option<Holder>),
+    /// The file holds something else than the note of a holder.
+    Foreign,
     /// The file system refused.
     Io(io::Error),
 }
@@ -68,6 +71,17 @@ impl From<io::Error> for LockError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
+}
+
+/// Longest note of a holder, in bytes.
+const NOTE_MAX: u64 = 4_096;
+
+/// Whether a file is empty, holds a note of a holder, or what a loss of power makes of one.
+fn is_note(file: &File) -> io::Result<bool> {
+    let mut bytes = Vec::new();
+    file.take(NOTE_MAX + 1).read_to_end(&mut bytes)?;
+    let is_short = bytes.len() as u64 <= NOTE_MAX;
+    Ok(is_short && (bytes.starts_with(b"{\"pid\":") || bytes.iter().all(|byte| *byte == 0)))
 }
 
 /// A lock that this process holds. The system releases it whatever ends the process. The file stays: were it removed, a
@@ -83,12 +97,7 @@ impl Lock {
     /// # Errors
     /// If another process holds it, or the file system refuses.
     pub(super) fn take(path: &Path) -> Result<Self, LockError> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let mut file = open_entry_to_write(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -100,6 +109,10 @@ impl Lock {
                 }
             }
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+        }
+        file.rewind()?;
+        if !is_note(&file)? {
+            return Err(LockError::Foreign);
         }
         let Holder { pid, host, since } = Holder::this();
         file.set_len(0)?;
@@ -144,7 +157,7 @@ mod tests {
                                 drop(lock);
                             }
                             Err(LockError::Held(_)) => {}
-                            Err(LockError::Io(error)) => panic!("{error}"),
+                            Err(error) => panic!("{error:?}"),
                         }
                     }
                 });

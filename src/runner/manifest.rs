@@ -1,13 +1,13 @@
 //! `manifest.json`: spec, program, machine, counts and checksums of a run.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::closed_set;
+use crate::files::{is_entry, read_entry};
 use crate::record::provenance::SCHEMA_VERSION;
 use crate::record::{Counts, FileDigest, Provenance, WriteError, digest};
 use crate::runner::clock;
@@ -161,7 +161,7 @@ pub(crate) struct Earlier {
 impl Earlier {
     /// Reads the manifest; empty where there is none, as after a killed process.
     pub(crate) fn of(folder: &RunFolder) -> Self {
-        let text = fs::read_to_string(folder.manifest()).unwrap_or_default();
+        let text = read_entry(&folder.manifest()).unwrap_or_default();
         let manifest: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let mut earlier = Self {
             started: manifest["started"].as_str().map(str::to_owned),
@@ -196,14 +196,11 @@ impl Earlier {
 /// If a file cannot be read or the manifest cannot be written.
 pub(crate) fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
     let path = folder.manifest();
-    let refused = |source| WriteError {
-        path: path.clone(),
-        source,
-    };
-    if !path.is_file() {
+    let refused = |source| WriteError::new(&path, source);
+    if !is_entry(&path) {
         return Ok(());
     }
-    let text = fs::read_to_string(&path).map_err(refused)?;
+    let text = read_entry(&path).map_err(refused)?;
     let mut manifest: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| refused(error.into()))?;
     let files = file_entries(folder).map_err(refused)?;
@@ -215,12 +212,12 @@ fn file_entries(folder: &RunFolder) -> io::Result<BTreeMap<String, FileDigest>> 
     let mut files = BTreeMap::new();
     for name in [names::POINTS, names::SCALING, names::REPORT, names::SPEC] {
         let path = folder.path().join(name);
-        if path.is_file() {
+        if is_entry(&path) {
             files.insert(name.to_owned(), digest(&path)?);
         }
     }
     // Parts beside a whole table are about to be removed.
-    let parts = if folder.points().is_file() {
+    let parts = if folder.holds_table() {
         Vec::new()
     } else {
         folder.part_files().unwrap_or_default()

@@ -1,9 +1,9 @@
 //! Joins the shards of one run into the table that one machine would have written.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files::read_entry;
 use crate::record::provenance::keys;
 use crate::record::{
     Counts, Difference, MergeError, PointsReader, Provenance, ReadError, TableWriter, WriteError,
@@ -140,7 +140,7 @@ impl Shards {
         let mut first: Option<(PathBuf, PointsReader)> = None;
         for folder in folders {
             let path = folder.path().to_owned();
-            if !folder.points().is_file() {
+            if !folder.holds_table() {
                 return Err(ShardError::Unfinished { path });
             }
             let Some(digest) = Earlier::of(folder).points else {
@@ -277,8 +277,8 @@ fn same_program(
         let path = folder.path().to_owned();
         return Err(ShardError::Program { path, found });
     }
-    let spec = fs::read(folder.spec()).unwrap_or_default();
-    let hash = blake3::hash(&spec).to_hex().to_string();
+    let spec = read_entry(&folder.spec()).unwrap_or_default();
+    let hash = blake3::hash(spec.as_bytes()).to_hex().to_string();
     if recorded(keys::SPEC_HASH) == Some(hash.as_str()) {
         Ok(())
     } else {

@@ -1,11 +1,11 @@
 //! The files of a run held against what was written of them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::files::{is_link, read_entry};
 use crate::record::digest;
 use crate::runner::finished::is_sound;
 use crate::runner::folder::{FolderError, RunFolder, names};
@@ -45,7 +45,7 @@ impl Written {
     /// # Errors
     /// In words, if it is missing or none of this program's.
     pub(crate) fn of(folder: &RunFolder) -> Result<Self, String> {
-        let text = fs::read_to_string(folder.manifest()).map_err(|error| error.to_string())?;
+        let text = read_entry(&folder.manifest()).map_err(|error| error.to_string())?;
         let manifest: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let state = text(&manifest["state"]).and_then(|state| state.parse::<RunState>().ok());
@@ -85,8 +85,12 @@ impl Written {
 /// # Errors
 /// If the parts cannot be listed.
 pub(crate) fn check_parts(folder: &RunFolder) -> Result<Vec<CheckedFile>, FolderError> {
-    if !folder.path().join(names::PARTS).is_dir() {
+    let parts = folder.path().join(names::PARTS);
+    if !parts.is_dir() {
         return Ok(Vec::new());
+    }
+    if is_link(&parts) {
+        return Err(FolderError::Link { path: parts });
     }
     let check = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

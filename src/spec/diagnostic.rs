@@ -72,6 +72,14 @@ impl Diagnostic {
         }
     }
 
+    /// The same fault at another place.
+    pub(crate) fn at(self, place: &Place) -> Self {
+        Self {
+            place: Some(place.clone()),
+            ..self
+        }
+    }
+
     /// Adds a way out.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

@@ -89,7 +89,7 @@ use checks::{check_axes, check_precision};
 pub(crate) use condition::Operand;
 use condition::parse as parse_condition;
 use diagnostic::Faults;
-use names::Names;
+use names::{Misspelt, Names};
 use plan::{Clause, PlanParts};
 use read::{Heading, Parts, heading, malformed, parts, products};
 use syntax::{Entry, find};
@@ -186,6 +186,7 @@ impl Spec {
             kind: heading.kind,
             catalog: Arc::new(catalog(top, &tables, &mut faults)),
             tables,
+            misspelt: Misspelt::default(),
         };
         let custom = Arc::new(CustomTables::read(top, &mut faults));
         let metrics = metrics::read(top, &names, columns, &mut faults);

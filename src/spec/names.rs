@@ -1,6 +1,7 @@
 //! Names that the values and conditions of a spec can use.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::catalog::Catalog;
 use crate::spec::axis::{Axis, Domain, StudyKind};
@@ -16,6 +17,42 @@ pub(super) struct Names {
     pub(super) catalog: Arc<Catalog>,
     /// Tables that the spec defines: their names are known even when their contents have faults.
     pub(super) tables: toml::Table,
+    /// Names that no axis has.
+    pub(super) misspelt: Misspelt,
+}
+
+/// Faults of misspelt names, of which a spec may say one thousands of times: looking for the name that each could mean
+/// takes long.
+#[derive(Debug, Default)]
+pub(super) struct Misspelt(Mutex<BTreeMap<(Axis, String), Diagnostic>>);
+
+/// Misspelt names that are looked into.
+const MISSPELT_MAX: usize = 1_000;
+
+impl Misspelt {
+    /// The fault of a name that was misspelt before.
+    pub(super) fn known(&self, axis: Axis, text: &str) -> Option<Diagnostic> {
+        self.faults().get(&(axis, text.to_owned())).cloned()
+    }
+
+    /// The fault of a name that is new; of one beyond the first thousand without its hints.
+    pub(super) fn new_fault(
+        &self,
+        axis: Axis,
+        text: &str,
+        make: impl FnOnce() -> Diagnostic,
+    ) -> Diagnostic {
+        if self.faults().len() >= MISSPELT_MAX {
+            return Diagnostic::error_without_place(format!("unknown {axis} `{text}`"));
+        }
+        let fault = make();
+        self.faults().insert((axis, text.to_owned()), fault.clone());
+        fault
+    }
+
+    fn faults(&self) -> MutexGuard<'_, BTreeMap<(Axis, String), Diagnostic>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Names {

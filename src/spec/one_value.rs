@@ -6,6 +6,7 @@ use crate::spec::axis::{Axis, COUNT_MAX, Domain};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::layers_per_stage;
 use crate::spec::names::Names;
+use crate::spec::source::Place;
 use crate::spec::syntax::{Node, Value};
 use crate::spec::value::AxisValue;
 use crate::spelling::did_you_mean;
@@ -45,17 +46,28 @@ pub(super) fn value(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue,
 
 fn name(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue, Diagnostic> {
     let text = node.text().ok_or_else(|| mismatch(axis, node))?;
-    let domain = axis.info().domain;
-    if let Some(name) = names.named(domain, text) {
+    if let Some(fault) = names.misspelt.known(axis, text) {
+        return Err(fault.at(&node.place));
+    }
+    if let Some(name) = names.named(axis.info().domain, text) {
         return Ok(AxisValue::name(&name));
     }
+    let fault = names
+        .misspelt
+        .new_fault(axis, text, || unknown(names, axis, text, &node.place));
+    Err(fault.at(&node.place))
+}
+
+/// The fault of a name that an axis does not have, with those that it could mean.
+fn unknown(names: &Names, axis: Axis, text: &str, place: &Place) -> Diagnostic {
+    let domain = axis.info().domain;
     let known = names.of(domain);
     if let Domain::Catalog(kind) = domain {
         let hint = did_you_mean(text, known).unwrap_or_else(|| {
             format!("`sweep list {kind}` shows them; custom ones go into [{kind}.NAME]")
         });
         let message = format!("unknown {} `{text}`", kind.singular());
-        return Err(Diagnostic::error(&node.place, message).hint(hint));
+        return Diagnostic::error(place, message).hint(hint);
     }
     let expected = if let Domain::Custom(kind) = domain {
         let known = known.join(", ");
@@ -63,10 +75,9 @@ fn name(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue, Diagnostic>
     } else {
         expectation(axis)
     };
-    let fault = Diagnostic::error(&node.place, format!("unknown {axis} `{text}`"));
-    Err(fault
+    Diagnostic::error(place, format!("unknown {axis} `{text}`"))
         .did_you_mean(text, known)
-        .hint(format!("expected {expected}")))
+        .hint(format!("expected {expected}"))
 }
 
 /// Names joined by `+`, each once; the value has them in the order of the set.

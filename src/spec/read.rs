@@ -1,6 +1,6 @@
 //! Reading the parts of a spec from its tree; every fault is noted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use itertools::Itertools;
 
@@ -215,6 +215,7 @@ pub(super) fn parts(names: &Names, top: &[Entry], faults: &mut Faults) -> Parts 
         names,
         faults,
         unread: BTreeSet::new(),
+        misspelt: BTreeMap::new(),
         foreign: Vec::new(),
     };
     let tables = |key| find(top, key).map_or(&[][..], |entry| entry.node.items());
@@ -273,6 +274,8 @@ struct PartsReader<'a> {
     names: &'a Names,
     faults: &'a mut Faults,
     unread: BTreeSet<Axis>,
+    /// Faults of names that are no axis, each once.
+    misspelt: BTreeMap<String, Diagnostic>,
     /// Faults of axes that belong to another kind of study.
     foreign: Vec<Diagnostic>,
 }
@@ -372,6 +375,11 @@ impl PartsReader<'_> {
             self.faults.count_one();
             return None;
         }
+        if let Some(known) = self.misspelt.get(&entry.key) {
+            // Looking for the name that it could mean takes long, and another point may say the same.
+            self.faults.push(known.clone().at(&entry.key_place));
+            return None;
+        }
         let fault = match self.names.axis(&entry.key, &entry.key_place) {
             Ok(axis) => return Some(axis),
             Err(fault) => fault,
@@ -379,6 +387,7 @@ impl PartsReader<'_> {
         if entry.key.parse::<Axis>().is_ok() {
             self.foreign.push(fault);
         } else {
+            self.misspelt.insert(entry.key.clone(), fault.clone());
             self.faults.push(fault);
             self.unread.extend(self.names.nearest_axis(&entry.key));
         }

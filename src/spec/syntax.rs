@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::budget::BudgetBreach;
 use toml::de::{DeTable, DeValue};
 
 use crate::spec::diagnostic::{Diagnostic, Faults};
@@ -281,9 +282,23 @@ fn toml_node(
     Node { value, place }
 }
 
+/// Most keys and values of a text of YAML or JSON, lists and tables among them: 50,000 points of ten keys.
+const NODES_MAX: usize = 1_100_000;
+
 fn parse_yaml(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
-    let raw: Located = serde_saphyr::from_str(&source.text).map_err(|error| {
+    let limits = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: NODES_MAX,
+            // A node is one event, or two where it is a list or a table.
+            max_events: 2 * NODES_MAX + 16,
+        },
+    };
+    let raw: Result<Located, _> = serde_saphyr::from_str_with_options(&source.text, limits);
+    let raw = raw.map_err(|error| {
         let span = error.location().map_or(0..0, |at| byte_span(&at));
+        if let serde_saphyr::Error::Budget { breach, .. } = error.without_snippet() {
+            return vec![over_limit(&Place::new(source, span), breach)];
+        }
         // The first line says what; the rest repeats the place.
         let message = error.without_snippet().to_string();
         let message = message.lines().next().unwrap_or("malformed");
@@ -299,6 +314,19 @@ fn parse_yaml(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
         Ok(node)
     } else {
         Err(faults)
+    }
+}
+
+/// The fault of a text of YAML or JSON that is over a limit.
+fn over_limit(place: &Place, breach: &BudgetBreach) -> Diagnostic {
+    match breach {
+        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => Diagnostic::error(
+            place,
+            format!("too many keys and values: YAML and JSON may have at most {NODES_MAX}"),
+        )
+        .hint("shorten it with ranges, or write it as TOML"),
+        BudgetBreach::Depth { .. } => Diagnostic::error(place, "lists and tables nest too deep"),
+        other => Diagnostic::error(place, format!("over a limit of YAML: {other:?}")),
     }
 }
 

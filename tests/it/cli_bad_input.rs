@@ -98,8 +98,17 @@ fn a_full_disk_is_told_with_exit_code_3() {
         .unwrap();
     assert_eq!(status.code(), Some(3));
 
+    // The place and what is left are told.
+    desk.sweep(&["run", "small.toml"]).expect_code(0);
+    desk.sweep(&["trace", "results/small", "0", "-o", "/dev/full"])
+        .expect_code(3)
+        .expect_stderr(&[
+            "cannot write `/dev/full`: No space left on device",
+            "B free there)",
+        ]);
+
     // A limit of one block per file stands for a full disk: no table fits, and nothing half-written stays.
-    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$0\" run small.toml -o run";
+    let limited = "ulimit -f 1; exec \"$0\" run small.toml -o run";
     let run = std::process::Command::new("sh")
         .args(["-c", limited])
         .arg(desk.command(&[]).get_program())

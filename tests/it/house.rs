@@ -36,6 +36,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("resvg", &["report"]),
     ("roaring", &["runner"]),
     ("roxmltree", &["collective"]),
+    ("rustix", &["files"]),
     ("serde", &[]),
     ("serde_json", &[]),
     ("serde_saphyr", &["spec"]),

@@ -14,6 +14,7 @@ mod custom_networks;
 mod desk;
 mod diagnostics;
 mod diff;
+mod foreign_files;
 mod golden;
 mod guide;
 mod hardware;

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use crate::catalog::Catalog;
     use crate::spec::axis::{Axis, ColumnType, StudyKind};
-    use crate::spec::names::Names;
+    use crate::spec::names::{Misspelt, Names};
     use crate::spec::result_columns::ResultColumn;
 
     fn names() -> Names {
@@ -58,6 +58,7 @@ mod tests {
             kind: StudyKind::Training,
             catalog: Arc::new(Catalog::builtin().clone()),
             tables: toml::Table::new(),
+            misspelt: Misspelt::default(),
         }
     }
 

@@ -194,3 +194,44 @@ fn files_that_are_no_spec_are_refused_with_one_message() {
         "{error}"
     );
 }
+
+// A point has a table, five keys and five values: 11 nodes, 550,000 in all, which every syntax takes. Two million items are
+// over the limit, and are told as that.
+#[test]
+fn fifty_thousand_points_fit_into_every_syntax() {
+    let items = |item: &str| item.repeat(50_000);
+    let json = r#"{"gpu":"h100-sxm","nodes":2,"op":"broadcast","collective":"ring","size":"1 B"},"#;
+    let json = items(json);
+    let json = format!(
+        r#"{{"kind":"collective","point":[{}]}}"#,
+        json.trim_end_matches(',')
+    );
+    let yaml = "- {gpu: h100-sxm, nodes: 2, op: broadcast, collective: ring, size: 1 B}\n";
+    let yaml = format!("kind: collective\npoint:\n{}", items(yaml));
+    for (syntax, text) in [(Syntax::Json, json), (Syntax::Yaml, yaml)] {
+        let spec = Spec::parse("many", &text, syntax, &Overrides::default());
+        // Not the fault itself, whose places all hold the text.
+        let spec = spec.unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(spec.plan().len(), 50_000);
+    }
+    let many = format!("grid:\n  nodes: [{}1]\n", "1,".repeat(1_999_999));
+    let told = Spec::parse("many", &many, Syntax::Yaml, &Overrides::default());
+    let told = told.expect_err("over the limit").to_string();
+    assert!(told.contains("too many keys and values"), "{told}");
+    assert!(!told.contains("not YAML"), "{told}");
+}
+
+// One name of an axis and one of a GPU, misspelt at 100,000 points: two faults with all their places and the names that were
+// meant, looked for once.
+#[test]
+fn a_misspelt_name_is_looked_for_once() {
+    let spec = |points: String| {
+        let told = Spec::parse("many", &points, Syntax::Toml, &Overrides::default());
+        told.expect_err("misspelt").to_string()
+    };
+    let point = "[[point]]\nnoeds = 1\ngpu = 'h10-sxm'\n";
+    let told = spec(point.repeat(100_000));
+    assert_eq!(told.matches("did you mean `nodes`?").count(), 1, "{told}");
+    assert_eq!(told.matches("did you mean `h100-sxm`").count(), 1, "{told}");
+    assert!(told.contains("99996 more"), "{told}");
+}
