@@ -15,6 +15,7 @@ impl Fusion {
         grouped_attention: true,
         projections: true,
         stacked_experts: false,
+        permutation: true,
     };
 }
 
@@ -45,5 +46,8 @@ data_table! {
         projections: bool = true,
         /// Whether the matrices of a rank's experts are one parameter tensor; default: false.
         stacked_experts: bool = false,
+        /// Whether rows are weighted and padded while they are brought into the order of the experts, not by kernels of
+        /// their own; default: true.
+        permutation: bool = true,
     }
 }

@@ -176,6 +176,7 @@ mod tests {
                 grouped_attention: true,
                 projections: true,
                 stacked_experts: false,
+                permutation: true,
             },
             logit_bytes: LogitBytes {
                 kept: 10,

@@ -157,12 +157,28 @@ fn permute(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: 
         forward: (bytes, 2),
         backward: (bytes, 2),
     });
+    if !share.shard.fusion.permutation {
+        weigh_and_pad(layer, routed, direction);
+    }
     if share.shard.expert_dispatch.token_library().is_none() {
         layer.operators(Passes {
             forward: (0, 8),
             backward: (0, 4),
         });
     }
+}
+
+/// Kernels that weigh rows, and pad each expert's to a multiple of what its product needs: on the way there a product with the
+/// weights and a copy by index (back, its gradient adds into rows that were set to zero, and the product has two), on
+/// the way back another copy by index (pytorch/torchtitan torchtitan/models/moe/moe.py, `MoE.forward`, and utils.py,
+/// `indices_padding_wrapper`).
+fn weigh_and_pad(layer: &mut LayerBuilder, routed: &Routed, direction: Direction) {
+    let rows = routed.copies * routed.width * layer.element_bytes();
+    let (forward, backward) = match direction {
+        Direction::Dispatch => ((4 * rows, 2), (4 * rows + 3 * rows, 4)),
+        Direction::Combine => ((2 * rows, 1), (2 * rows, 1)),
+    };
+    layer.memory(Passes { forward, backward });
 }
 
 impl Routed {

@@ -186,6 +186,8 @@ data_table! {
     pub(crate) struct KernelFractions {
         /// Fraction of the GPU's rates that its matrix products reach.
         gemm: f64 [ValueKind::Fraction],
+        /// Fraction of the same that its products of all experts of a rank reach.
+        grouped: f64 [ValueKind::Fraction],
         /// Fraction that its convolutions reach.
         convolution: f64 [ValueKind::Fraction],
         /// Fraction that its attention reaches.
@@ -193,6 +195,17 @@ data_table! {
         /// Fraction that its memory-bound kernels reach.
         memory: f64 [ValueKind::Fraction],
     }
+}
+
+impl KernelFractions {
+    /// Kernels that reach all of the GPU's rates.
+    pub(crate) const ALL: Self = Self {
+        gemm: 1.0,
+        grouped: 1.0,
+        convolution: 1.0,
+        attention: 1.0,
+        memory: 1.0,
+    };
 }
 
 data_table! {

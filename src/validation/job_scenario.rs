@@ -196,6 +196,10 @@ mod tests {
             ("Megatron-LM + DeepSpeed ZeRO-3", 2021, "deepspeed-2021"),
             ("NeMo 25.07 / Megatron-Core", 2025, "megatron-2025"),
             ("NeMo 24.07 / Megatron-Core", 2024, "megatron-2023"),
+            ("torchtitan", 2025, "torchtitan"),
+            ("torchtitan (compile)", 2026, "torchtitan-2026"),
+            ("torchtitan (eager)", 2026, "fsdp-eager"),
+            ("PyTorch FSDP2 + torch.compile", 2026, "fsdp-2026"),
             ("something new", 2026, "current"),
         ] {
             let stacks = Catalog::builtin().stacks.values();

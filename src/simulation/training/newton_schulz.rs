@@ -2,6 +2,7 @@
 
 use crate::kernel::{KernelContext, operator_time};
 use crate::model::Operator;
+use crate::simulation::training::work::kernel_context;
 use crate::simulation::{Layout, TrainingScenario};
 
 /// Iterations of a step (arXiv 2502.16982 section 2.1; `muon_num_ns_steps` of Megatron-Core).
@@ -16,12 +17,8 @@ pub(super) fn seconds_per_parameter(scenario: &TrainingScenario, layout: &Layout
         return 0.0;
     };
     let context = KernelContext {
-        gpu: &scenario.gpu,
         precision: layout.precision.high(),
-        attention: layout.attention,
-        recipe: scenario.stack.fp8_recipe,
-        fractions: scenario.stack.kernels,
-        free_sms: scenario.gpu.sms,
+        ..kernel_context(scenario, layout)
     };
     let product = |m, n, k| {
         let product = Operator::Gemm {

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::simulation::training::bounds::floor::LeastWork;
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::{EncoderHead, LossMemory};
+use crate::stack::{EncoderHead, KernelFractions, LossMemory};
 use crate::units::{Bytes, SimDuration};
 
 /// Total of kernels that run one after another.
@@ -217,14 +217,21 @@ impl WorkSource {
     }
 }
 
-fn kernel_context<'a>(scenario: &'a TrainingScenario, layout: &Layout) -> KernelContext<'a> {
+pub(super) fn kernel_context<'a>(
+    scenario: &'a TrainingScenario,
+    layout: &Layout,
+) -> KernelContext<'a> {
     let TrainingScenario { gpu, stack, .. } = scenario;
     KernelContext {
         gpu,
         precision: layout.precision,
         attention: layout.attention,
         recipe: stack.fp8_recipe,
-        fractions: stack.kernels,
+        fractions: if gpu.rates.compiled {
+            KernelFractions::ALL
+        } else {
+            stack.kernels
+        },
         free_sms: gpu.sms,
     }
 }
