@@ -1,12 +1,15 @@
 //! Bus bandwidth of collective studies, by operation, job, algorithm and size.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::collective_runs::{AUTO, CollectiveRun, Transfer, TransferReader};
+use super::collective_runs::{AUTO, CollectiveRun};
 use super::findings::nothing_ran;
+use super::gathered_curves::{GatheredCurve, GatheredJob};
+use super::transfer_reader::TransferReader;
 use crate::record::Counts;
 
 /// Findings of one or several collective studies.
@@ -20,6 +23,9 @@ pub struct Collectives {
     pub jobs: Vec<CollectiveJob>,
     /// Reason for an empty result.
     pub nothing: Option<String>,
+    /// Whether curves have so many sizes that some were left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_thinned: bool,
 }
 
 /// One operation on one job, by all algorithms.
@@ -41,7 +47,7 @@ pub struct CollectiveJob {
 pub struct AlgorithmCurve {
     /// Requested algorithm; [`AUTO`] where the library chooses.
     pub collective: String,
-    /// The fastest run of each size, by rising size.
+    /// The fastest run of each size, by rising size; of over 1,024 sizes of some, spread evenly over each doubling.
     pub runs: Vec<CollectiveRun>,
 }
 
@@ -86,93 +92,81 @@ impl CollectiveJob {
 /// tells them apart: `runs` has one for each file.
 pub(super) fn collectives(reader: TransferReader, runs: &[String]) -> Collectives {
     let names = reader.places.names();
-    let apart = runs.len() > 1 && repeated(&reader.transfers);
-    let place = |transfer: &Transfer| -> String {
-        let name = &names[transfer.place];
-        let run = &runs[transfer.run.source as usize];
+    let apart = runs.len() > 1 && repeated(reader.curves.jobs());
+    let place = |job: &GatheredJob| -> String {
+        let name = &names[job.place];
+        let run = &runs[job.source as usize];
         match (apart, name.is_empty()) {
             (false, _) => name.clone(),
             (true, true) => run.clone(),
             (true, false) => format!("{run} {name}"),
         }
     };
+    let curves = reader.curves.jobs().iter().flat_map(|job| &job.curves);
     Collectives {
         nothing: nothing_ran(&reader.counts, ""),
-        jobs: jobs(reader.transfers, place),
+        is_thinned: curves.into_iter().any(|(_, curve)| curve.is_thinned()),
+        jobs: jobs(reader.curves.into_jobs(), place),
         counts: reader.counts,
         examples: reader.examples,
     }
 }
 
 /// Whether two files hold the same communication.
-fn repeated(transfers: &[Transfer]) -> bool {
-    let mut sources: BTreeMap<_, u32> = BTreeMap::new();
-    transfers.iter().any(|it| {
-        let what = (&it.op, it.place, it.gpus, &it.collective, it.run.size_bytes);
-        *sources.entry(what).or_insert(it.run.source) != it.run.source
+fn repeated(jobs: &[GatheredJob]) -> bool {
+    let mut seen: BTreeMap<_, Vec<&GatheredCurve>> = BTreeMap::new();
+    let curves = jobs.iter().flat_map(|job| {
+        let curves = job.curves.iter();
+        curves.map(move |(name, curve)| ((&job.op, job.place, job.gpus, name), curve))
+    });
+    // A job has a curve of a name once in each file.
+    curves.into_iter().any(|(what, curve)| {
+        let others = seen.entry(what).or_default();
+        let is_repeated = others
+            .iter()
+            .any(|other| curve.runs().any(|run| other.has(run.size_bytes)));
+        others.push(curve);
+        is_repeated
     })
 }
 
-/// A job under construction: its curves with the fastest run of each size.
-struct Gathered {
-    op: Arc<str>,
-    place: String,
-    curves: Vec<(Arc<str>, BTreeMap<u64, CollectiveRun>)>,
-}
-
-fn jobs(transfers: Vec<Transfer>, place: impl Fn(&Transfer) -> String) -> Vec<CollectiveJob> {
+/// The jobs of all files, by operation and place in the order of the rows, then by number of GPUs.
+fn jobs(gathered: Vec<GatheredJob>, place: impl Fn(&GatheredJob) -> String) -> Vec<CollectiveJob> {
     let (mut ops, mut places) = (BTreeMap::new(), BTreeMap::new());
-    let mut found: BTreeMap<(usize, usize, u64), Gathered> = BTreeMap::new();
-    for transfer in transfers {
-        let place = place(&transfer);
+    let mut found: BTreeMap<(usize, usize, u64), (String, GatheredJob)> = BTreeMap::new();
+    for job in gathered {
+        let place = place(&job);
         let next = ops.len();
-        let op_order = *ops.entry(Arc::clone(&transfer.op)).or_insert(next);
+        let op_order = *ops.entry(Arc::clone(&job.op)).or_insert(next);
         let next = places.len();
         let place_order = *places.entry(place.clone()).or_insert(next);
-        let job = found
-            .entry((op_order, place_order, transfer.gpus))
-            .or_insert_with(|| Gathered {
-                op: transfer.op,
-                place,
-                curves: Vec::new(),
-            });
-        job.add(transfer.collective, transfer.run);
-    }
-    found
-        .into_iter()
-        .map(|((_, _, gpus), job)| job.finish(gpus))
-        .collect()
-}
-
-impl Gathered {
-    fn add(&mut self, collective: Arc<str>, run: CollectiveRun) {
-        let known = self.curves.iter().position(|(name, _)| *name == collective);
-        let curve = known.unwrap_or_else(|| {
-            self.curves.push((collective, BTreeMap::new()));
-            self.curves.len() - 1
-        });
-        let sizes = &mut self.curves[curve].1;
-        match sizes.get(&run.size_bytes) {
-            Some(best) if best.time_s <= run.time_s => {}
-            Some(_) | None => {
-                sizes.insert(run.size_bytes, run);
+        match found.entry((op_order, place_order, job.gpus)) {
+            Entry::Vacant(vacant) => {
+                vacant.insert((place, job));
+            }
+            // The same job in another file, with other algorithms or sizes.
+            Entry::Occupied(mut known) => {
+                for (collective, curve) in job.curves {
+                    let whole = known.get_mut().1.curve(collective);
+                    curve.into_runs().for_each(|run| whole.add(run));
+                }
             }
         }
     }
+    let found = found.into_values();
+    found.map(|(place, job)| finished(place, job)).collect()
+}
 
-    fn finish(self, gpus: u64) -> CollectiveJob {
-        CollectiveJob {
-            op: self.op.as_ref().to_owned(),
-            place: self.place,
-            gpus,
-            curves: self
-                .curves
-                .into_iter()
-                .map(|(collective, sizes)| AlgorithmCurve {
-                    collective: collective.as_ref().to_owned(),
-                    runs: sizes.into_values().collect(),
-                })
-                .collect(),
-        }
+fn finished(place: String, job: GatheredJob) -> CollectiveJob {
+    CollectiveJob {
+        op: job.op.as_ref().to_owned(),
+        place,
+        gpus: job.gpus,
+        curves: (job.curves.into_iter())
+            .map(|(collective, curve)| AlgorithmCurve {
+                collective: collective.as_ref().to_owned(),
+                runs: curve.into_runs().collect(),
+            })
+            .collect(),
     }
 }

@@ -7,11 +7,11 @@ use itertools::Itertools;
 use thiserror::Error;
 
 use super::busbw::{Collectives, collectives};
-use super::collective_runs::{TransferReader, transfer_columns};
 use super::comparison::{Comparison, ComparisonReader, is_resource};
 use super::findings::{Analysis, Findings};
 use super::runs::{Runs, Settings};
 use super::series::columns_read;
+use super::transfer_reader::{TransferReader, transfer_columns};
 use crate::record::provenance::keys;
 use crate::record::{Column, PointsReader, ReadError, Rows, metric_columns, short_hash};
 use crate::spec::{AnalysisSettings, Axis, Metric, StudyKind, run_settings};

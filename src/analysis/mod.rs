@@ -25,6 +25,7 @@ mod divisibility;
 pub(crate) mod files;
 pub(crate) mod findings;
 pub mod fit;
+mod gathered_curves;
 mod key_value;
 pub(crate) mod knee;
 pub(crate) mod pareto;
@@ -39,6 +40,7 @@ pub(crate) mod series_finding;
 mod size_choice;
 mod spec_columns;
 pub(crate) mod training_cost;
+mod transfer_reader;
 mod varied;
 mod verdict;
 

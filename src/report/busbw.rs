@@ -65,6 +65,10 @@ pub(crate) fn busbw_sentences(found: &Collectives) -> Vec<String> {
     others.truncate(if compared.is_empty() { 3 } else { 0 });
     compared.extend(others);
     compared.extend(library(&found.jobs));
+    if found.is_thinned {
+        let thinned = "Curves of over 1,024 sizes are compared and drawn at some of them, spread evenly over each doubling.";
+        compared.push(thinned.to_owned());
+    }
     compared
 }
 
@@ -131,7 +135,7 @@ fn winners<'a>(jobs: impl Iterator<Item = &'a CollectiveJob>) -> Vec<(u64, &'a s
     let mut votes: BTreeMap<u64, BTreeMap<&str, usize>> = BTreeMap::new();
     for run in jobs.flat_map(CollectiveJob::fastest) {
         let of_size = votes.entry(run.size_bytes).or_default();
-        *of_size.entry(run.collective_used.as_str()).or_default() += 1;
+        *of_size.entry(run.collective_used.as_ref()).or_default() += 1;
     }
     votes
         .into_iter()
@@ -288,7 +292,7 @@ fn push_table(text: &mut Text, found: &Collectives) {
         let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
             continue;
         };
-        let algorithms = [&last.collective_used, &first.collective_used];
+        let algorithms = [&last.collective_used, &first.collective_used].map(AsRef::as_ref);
         table.row([
             job.op.clone(),
             place,
@@ -325,7 +329,7 @@ mod tests {
                     point: 0,
                     source: 0,
                     size_bytes,
-                    collective_used: if asked == AUTO { "tree" } else { asked }.to_owned(),
+                    collective_used: if asked == AUTO { "tree" } else { asked }.into(),
                     time_s,
                     busbw_bytes_per_s: size_bytes as f64 / time_s,
                 })

@@ -158,7 +158,7 @@ fn job_row(job: &CollectiveJob) -> Markup {
     let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
         return Markup::default();
     };
-    let carriers = (fastest.iter()).map(|run| (run.size_bytes, run.collective_used.as_str()));
+    let carriers = (fastest.iter()).map(|run| (run.size_bytes, run.collective_used.as_ref()));
     html! {
         tr {
             td.t { (job.op) }

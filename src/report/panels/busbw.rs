@@ -145,7 +145,7 @@ fn lines(panel: &BusbwPanel<'_>, y: impl Fn(&CollectiveRun) -> Option<f64>) -> V
 }
 
 fn tip(line: &str, run: &CollectiveRun) -> String {
-    let by = if run.collective_used == line {
+    let by = if run.collective_used.as_ref() == line {
         String::new()
     } else {
         format!(" by {}", run.collective_used)
