@@ -83,6 +83,7 @@ fn whole_sweep(criterion: &mut Criterion) {
         threads: NonZeroUsize::MIN,
         fail_fast: false,
         point_timeout: None,
+        no_join: false,
     };
     let mut group = criterion.benchmark_group("main_sweep");
     group.sample_size(10);

@@ -1,7 +1,7 @@
 //! Files that people name and entries of run folders, opened so that nothing hangs and nothing leads elsewhere.
 
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::str::Utf8Error;
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{OFlags, statvfs};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with, statvfs};
 use rustix::io::Errno;
 
 use crate::units::Bytes;
@@ -66,6 +66,12 @@ pub(crate) fn read_entry(path: &Path) -> io::Result<String> {
 /// Whether an entry of a run folder is a regular file itself, not a link to one.
 pub(crate) fn is_entry(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|found| found.is_file())
+}
+
+/// Whether a table of a run folder is there: a regular file, or a folder of them.
+pub(crate) fn is_table(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|found| found.is_file() || found.is_dir())
 }
 
 /// Whether an entry of a run folder is a link.
@@ -220,6 +226,23 @@ pub(crate) fn read_named_text(path: &Path, most: u64) -> io::Result<String> {
     utf8(bytes).map_err(|(place, _)| io::Error::other(format!("{place}; save the file as UTF-8")))
 }
 
+/// Gives two entries each other's name, in one step where the file system can, else over a third name.
+///
+/// # Errors
+/// If the file system refuses.
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let mut aside = one.as_os_str().to_owned();
+            aside.push(".old");
+            fs::rename(other, &aside)?;
+            fs::rename(one, other)?;
+            fs::rename(&aside, one)
+        }
+        done => Ok(done?),
+    }
+}
+
 /// Space that is left on the file system of a path, in brackets behind the error's message; empty of other errors than those
 /// of a full one.
 pub(crate) fn space_left(error: &io::Error, path: &Path) -> String {
@@ -247,7 +270,6 @@ pub(crate) fn space_left(error: &io::Error, path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
     use std::process::Command;

@@ -301,6 +301,7 @@ impl Study {
                 "overwrite" => HeldResult::Overwrite,
                 _ => HeldResult::Refuse,
             },
+            ..RunRequest::default()
         };
         let mut watcher = Watcher {
             counter: Arc::default(),

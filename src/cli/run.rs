@@ -13,7 +13,9 @@ use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::SpecArgs;
 use crate::cli::terminal::{self, Format, Lines, Stderr};
 use crate::cli::threads::threads;
-use crate::commands::{Conclusion, Detail, Done, Failure, FolderRun, HeldResult, RunRequest};
+use crate::commands::{
+    Conclusion, Detail, Done, Failure, FolderRun, HeldResult, RunRequest, extended,
+};
 use crate::runner::{Finished, Interrupt, RunFolder, RunSummary, clock};
 use crate::spec::Portion;
 
@@ -39,6 +41,13 @@ pub(super) struct Args {
     /// Replace the result that the run folder holds
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
+    /// Leave the table a dataset of the parts in which it was written, a folder `points.parquet`; `sweep merge` joins them
+    #[arg(long)]
+    no_join: bool,
+    /// Extend the finished run in the folder by the values that the spec's axes have besides: its points keep their numbers
+    /// and rows, new ones follow
+    #[arg(long, conflicts_with_all = ["resume", "overwrite", "shard", "limit"])]
+    append: bool,
     /// Show the plan only: axes, points, estimated time and size
     #[arg(long)]
     dry_run: bool,
@@ -86,10 +95,12 @@ impl Args {
             threads: self.threads,
             fail_fast: self.fail_fast,
             point_timeout: self.point_timeout,
-            held: match (self.resume, self.overwrite) {
-                (true, _) => HeldResult::Resume,
-                (false, true) => HeldResult::Overwrite,
-                (false, false) => HeldResult::Refuse,
+            no_join: self.no_join,
+            held: match (self.resume, self.overwrite, self.append) {
+                (true, ..) => HeldResult::Resume,
+                (_, true, _) => HeldResult::Overwrite,
+                (.., true) => HeldResult::Append,
+                (false, false, false) => HeldResult::Refuse,
             },
         }
     }
@@ -97,7 +108,10 @@ impl Args {
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
     let lines = args.progress.lines();
-    let spec = args.spec.load(stderr, lines)?;
+    let mut spec = args.spec.load(stderr, lines)?;
+    if args.append {
+        spec = extended(&spec, &args.request())?;
+    }
     if args.dry_run {
         return plan::show(&spec, args.spec.portion(), args.threads, args.format);
     }

@@ -27,7 +27,7 @@ pub(super) struct SpecArgs {
     /// Run only the first N points that are kept
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Run only every N-th of these, from the K-th on, as one of N machines; `sweep merge` joins the shards
+    /// Run only the K-th of N parts of these, alike in cost, as one of N machines; `sweep merge` joins the shards
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
 }

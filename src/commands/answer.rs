@@ -13,6 +13,7 @@ use crate::commands::points::{provenance, threads};
 use crate::commands::run::RunRequest;
 use crate::commands::run_source::RunSource;
 use crate::commands::trust;
+use crate::files::is_table;
 use crate::record::provenance::keys;
 use crate::record::{PointsReader, Provenance};
 use crate::report::planned::Planned;
@@ -68,7 +69,7 @@ impl Asked {
             return Ok(self);
         };
         let folder = request.folder(&spec);
-        if !folder.join("spec.toml").is_file() || !folder.join("points.parquet").is_file() {
+        if !folder.join("spec.toml").is_file() || !is_table(&folder.join("points.parquet")) {
             return Ok(Self::Spec(spec));
         }
         let source = RunSource::new(&folder)?;

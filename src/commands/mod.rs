@@ -6,6 +6,7 @@
 mod analyze;
 mod analyze_target;
 mod answer;
+mod append;
 mod conclusion;
 mod detail;
 mod diff;
@@ -27,6 +28,7 @@ mod where_points;
 
 pub use analyze::{Analysis, AnalysisRequest};
 pub use answer::{Answered, Asked};
+pub use append::extended;
 pub use conclusion::{Conclusion, Done};
 pub use detail::Detail;
 pub use diff::diff;

@@ -52,7 +52,7 @@ impl<'a> PlanOverview<'a> {
         let threads = points::threads(threads);
         let plan = spec.plan();
         let tally = plan.tally(LOOKS);
-        let count = portion.count(tally.kept);
+        let count = points::about(spec, portion, &tally);
         let first: Vec<GridPoint> = points::points(spec, portion).take(SHOWN).collect();
         let last = if portion == Portion::default() {
             last_points(plan, first.last().map_or(0, |point| point.index + 1))
@@ -117,11 +117,7 @@ impl<'a> PlanOverview<'a> {
         if !self.tally.dropped.is_empty() {
             writeln!(text, "kept: {about}{}", self.tally.kept);
         }
-        let limited = Portion {
-            shard: None,
-            ..self.portion
-        };
-        let limited = limited.count(self.tally.kept);
+        let limited = self.portion.limit.unwrap_or(u64::MAX).min(self.tally.kept);
         if limited != self.tally.kept {
             writeln!(text, "limit: {limited}");
         }

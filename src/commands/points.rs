@@ -7,7 +7,7 @@ use std::thread;
 use crate::catalog::Catalog;
 use crate::commands::failure::Failure;
 use crate::record::Provenance;
-use crate::spec::{GridPoint, Portion, Spec};
+use crate::spec::{GridPoint, Portion, Spec, Tally};
 
 /// Points of a plan that are tested to count those that `where` keeps.
 pub(super) const LOOKS: u64 = 1_000_000;
@@ -15,7 +15,25 @@ pub(super) const LOOKS: u64 = 1_000_000;
 /// The points of a portion, in order.
 pub(super) fn points(spec: &Spec, portion: Portion) -> impl Iterator<Item = GridPoint> + Send + '_ {
     let plan = spec.plan();
-    portion.of(plan.kept(0..plan.len()))
+    let limit = usize::try_from(portion.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    portion
+        .ranges(end(spec, portion))
+        .flat_map(|numbers| plan.kept(numbers))
+        .take(limit)
+}
+
+/// First number behind those that a portion takes its points from: of a shard behind the last point of the limit.
+fn end(spec: &Spec, portion: Portion) -> u64 {
+    let plan = spec.plan();
+    match portion.limit {
+        Some(limit) if portion.shard.is_some() => {
+            let within = usize::try_from(limit).unwrap_or(usize::MAX);
+            let mut kept = plan.kept(0..plan.len()).take(within);
+            let last = kept.by_ref().last();
+            last.map_or(0, |point| point.index + 1)
+        }
+        Some(_) | None => plan.len(),
+    }
 }
 
 /// A point by its number in the full grid.
@@ -39,7 +57,22 @@ pub(super) fn grid_point(spec: &Spec, point: u64) -> Result<GridPoint, Failure> 
 pub fn point_count(spec: &Spec, portion: Portion) -> Option<u64> {
     let tally = spec.plan().tally(LOOKS);
     let limit = portion.limit.unwrap_or(u64::MAX);
-    (tally.exact || tally.kept > limit).then(|| portion.count(tally.kept))
+    if portion.shard.is_none() {
+        return (tally.exact || tally.kept > limit).then(|| tally.kept.min(limit));
+    }
+    let ranges = portion.ranges(end(spec, portion));
+    let numbers: u64 = ranges.map(|range| range.end - range.start).sum();
+    if tally.kept == tally.points {
+        return Some(numbers);
+    }
+    (numbers <= LOOKS).then(|| points(spec, portion).count() as u64)
+}
+
+/// Number of points of a portion, scaled from the whole plan where counting takes too long.
+pub(super) fn about(spec: &Spec, portion: Portion, tally: &Tally) -> u64 {
+    let whole = tally.kept.min(portion.limit.unwrap_or(u64::MAX));
+    let shards = portion.shard.map_or(1, |shard| u64::from(shard.of()));
+    point_count(spec, portion).unwrap_or(whole / shards)
 }
 
 /// Threads that simulate: as many as were asked for, or one per core.

@@ -14,7 +14,7 @@ use crate::commands::points::{point_count, points, provenance, threads};
 use crate::record::{PointStatus, Provenance, Record, TableWriter, points_schema};
 use crate::runner::{
     Earlier, Finished, Interrupt, Planned, Progress, ResumeError, RunError, RunFolder, RunOptions,
-    Work, clock, folder::names, reopen, run as run_points, run_in_memory,
+    Work, clock, extend, folder::names, reopen, run as run_points, run_in_memory,
 };
 use crate::spec::{Portion, Spec};
 
@@ -28,6 +28,8 @@ pub enum HeldResult {
     Resume,
     /// Replaces it.
     Overwrite,
+    /// Keeps its rows, and simulates the points that the spec has besides.
+    Append,
 }
 
 /// Points to run and where to put them.
@@ -43,6 +45,8 @@ pub struct RunRequest {
     pub fail_fast: bool,
     /// Longest wall time of a point.
     pub point_timeout: Option<Duration>,
+    /// Whether the table stays a dataset of the parts in which it was written.
+    pub no_join: bool,
     /// Treatment of a result that the folder holds.
     pub held: HeldResult,
 }
@@ -63,6 +67,7 @@ impl RunRequest {
             threads: threads(self.threads),
             fail_fast: self.fail_fast,
             point_timeout: self.point_timeout,
+            no_join: self.no_join,
         }
     }
 }
@@ -88,7 +93,8 @@ impl<'a> FolderRun<'a> {
         let provenance = provenance(spec, request.portion);
         let (folder, finished, earlier) = match request.held {
             HeldResult::Resume => resume(&path, &provenance)?,
-            held => {
+            HeldResult::Append => append(&path, &provenance)?,
+            held @ (HeldResult::Refuse | HeldResult::Overwrite) => {
                 let overwrite = held == HeldResult::Overwrite;
                 let folder = RunFolder::prepare(&path, overwrite).map_err(Failure::io)?;
                 (folder, Finished::default(), Earlier::default())
@@ -178,6 +184,20 @@ fn resume(path: &Path, provenance: &Provenance) -> Result<(RunFolder, Finished, 
     Ok((folder, finished, earlier.of_spec(&provenance.spec_hash())))
 }
 
+/// Opens a folder to extend its run: the rows that it has become the first part of the new one, whose provenance is given.
+///
+/// # Errors
+/// If another run writes there, its table is damaged, or a file cannot be written.
+fn append(path: &Path, provenance: &Provenance) -> Result<(RunFolder, Finished, Earlier), Failure> {
+    let folder = RunFolder::resume(path).map_err(Failure::io)?;
+    let earlier = Earlier::of(&folder);
+    let whole = earlier.points.as_deref();
+    extend(&folder, whole, provenance).map_err(|error| run_failure(&error))?;
+    let finished = reopen(&folder, whole, provenance);
+    let finished = finished.map_err(|error| run_failure(&error))?;
+    Ok((folder, finished, earlier))
+}
+
 /// Simulates points and hands out their rows, a few hundred at a time, in the order of the points, on this thread;
 /// `take` returns whether it wants more. Returns the rows' schema.
 ///
@@ -215,6 +235,7 @@ fn run_failure(error: &RunError) -> Failure {
         | RunError::Join(_)
         | RunError::Resume(_)
         | RunError::Damaged { .. }
+        | RunError::DamagedTable { .. }
         | RunError::Rows { .. } => Failure::io(error),
     }
 }

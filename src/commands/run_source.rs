@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 
 use crate::commands::failure::Failure;
-use crate::files::is_link;
+use crate::files::{is_link, is_table};
 use crate::record::{PointsReader, point_table};
 use crate::runner::RunFolder;
+use crate::runner::folder::names;
 use crate::spec::{Overrides, Spec};
 
 /// A run folder, or a bare Parquet file.
@@ -39,7 +40,8 @@ impl RunSource {
     pub fn new(path: &Path) -> Result<Self, Failure> {
         let metadata = fs::metadata(path)
             .map_err(|error| Failure::io(format!("cannot read `{}`: {error}", path.display())))?;
-        if !metadata.is_dir() {
+        let is_dataset = path.file_name().is_some_and(|name| name == names::POINTS);
+        if !metadata.is_dir() || is_dataset {
             return Ok(Self {
                 points: path.to_owned(),
                 folder: None,
@@ -48,7 +50,7 @@ impl RunSource {
         let folder = RunFolder::existing(path);
         let points = folder.points();
         check_link(&points)?;
-        if !points.is_file() {
+        if !is_table(&points) {
             return Err(Failure::io(format!(
                 "`{}` holds no points.parquet; name the folder of a finished run",
                 path.display()

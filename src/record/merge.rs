@@ -102,6 +102,37 @@ pub(crate) fn merge_points(
     Ok(())
 }
 
+/// Points of a file whose rows rise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PointRange {
+    /// The first point.
+    pub first: u64,
+    /// The last point.
+    pub last: u64,
+    /// Number of rows.
+    pub rows: u64,
+}
+
+/// Points of a file that has one row group, by its statistics; `None` where it has several, or none.
+///
+/// # Errors
+/// If it cannot be opened.
+pub(crate) fn point_range(file: &Path) -> Result<Option<PointRange>, ReadError> {
+    let reader = PointsReader::open(file)?;
+    let Some((rows, statistics)) = reader.only_group(columns::POINT.name) else {
+        return Ok(None);
+    };
+    let Some(Statistics::Int64(values)) = statistics else {
+        return Ok(None);
+    };
+    let ends = values.min_opt().zip(values.max_opt());
+    Ok(ends.map(|(first, last)| PointRange {
+        first: first.cast_unsigned(),
+        last: last.cast_unsigned(),
+        rows,
+    }))
+}
+
 /// First point of a file, by its statistics where it has them; `None` where it has no rows.
 fn first_point(path: &Path) -> Result<Option<u64>, ReadError> {
     let reader = PointsReader::open(path)?;

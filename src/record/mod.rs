@@ -17,6 +17,7 @@ pub mod provenance;
 pub(crate) mod read;
 mod read_error;
 mod rows;
+mod table_files;
 mod whole_training;
 pub(crate) mod write;
 
@@ -27,7 +28,7 @@ pub(crate) use column::{Cell, ColumnGroup, Read};
 pub(crate) use counts::Counts;
 pub(crate) use custom_columns::{metric_columns, point_table, result_columns};
 pub(crate) use lost_time::Bottleneck;
-pub(crate) use merge::{MergeError, merge_points};
+pub(crate) use merge::{MergeError, merge_points, point_range};
 pub(crate) use point::PointStatus;
 pub use point::{PointEnd, Record};
 pub use provenance::Provenance;
@@ -36,10 +37,11 @@ pub(crate) use read::PointsReader;
 pub(crate) use read_error::ReadError;
 pub use rows::Rows;
 pub(crate) use rows::{MemberColumn, NumberColumn, PointColumn, TextColumn};
+pub(crate) use table_files::{TABLE_SUFFIX, remove_table, table_files};
 pub(crate) use whole_training::{PhaseStep, phase_steps};
 pub use write::TableWriter;
 pub(crate) use write::{
-    FileDigest, WriteError, digest, sync_folder, write_atomically, write_output,
+    FileDigest, WriteError, digest, replace, sync_folder, write_atomically, write_output,
 };
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderB
 use parquet::errors::ParquetError;
 use parquet::file::statistics::Statistics;
 
-use crate::files::open_regular;
+use crate::files::{open_entry, open_regular};
 use crate::record::column::{Column, data_type};
 use crate::record::columns;
 use crate::record::custom_columns::metric_columns_of;
 use crate::record::provenance::{SCHEMA_VERSION, keys};
 use crate::record::read_error::{ReadError, ReadFault};
 use crate::record::rows::{Rows, check_unit};
+use crate::record::table_files::table_files;
 use crate::simulation::guarded;
 use crate::spec::{Portion, StudyKind};
 
@@ -40,13 +42,15 @@ const LATER: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct PointsReader {
     path: PathBuf,
+    /// Further files of a dataset, by rising point.
+    rest: Vec<PathBuf>,
     kind: StudyKind,
     metadata: BTreeMap<String, String>,
     builder: ParquetRecordBatchReaderBuilder<File>,
 }
 
 impl PointsReader {
-    /// Opens a file and reads its metadata.
+    /// Opens a file, or the first of a dataset, and reads its metadata.
     ///
     /// A file that another program wrote has lost its metadata; the kind of study then follows from
     /// its columns.
@@ -54,11 +58,20 @@ impl PointsReader {
     /// # Errors
     /// If it cannot be opened, is no Parquet file, or is of another version.
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
-        Self::opened(path).map_err(|fault| fault.of(path))
+        if !path.is_dir() {
+            return Self::opened(path, open_regular).map_err(|fault| fault.of(path));
+        }
+        let files = table_files(path).map_err(|error| ReadFault::Open(error).of(path))?;
+        let Some((first, rest)) = files.split_first() else {
+            return Err(ReadFault::Open(ErrorKind::IsADirectory.into()).of(path));
+        };
+        let mut reader = Self::opened(first, open_entry).map_err(|fault| fault.of(first))?;
+        reader.rest = rest.to_vec();
+        Ok(reader)
     }
 
-    fn opened(path: &Path) -> Result<Self, ReadFault> {
-        let file = open_regular(path).map_err(ReadFault::Open)?;
+    fn opened(path: &Path, open: fn(&Path) -> io::Result<File>) -> Result<Self, ReadFault> {
+        let file = open(path).map_err(ReadFault::Open)?;
         let builder = decoding(|| builder(file))?.map_err(ReadFault::NotParquet)?;
         let metadata: BTreeMap<String, String> = builder
             .metadata()
@@ -83,6 +96,7 @@ impl PointsReader {
         };
         Ok(Self {
             path: path.to_owned(),
+            rest: Vec::new(),
             kind,
             metadata,
             builder,
@@ -138,6 +152,25 @@ impl PointsReader {
 
     /// As [`PointsReader::rows`], so many rows at a time.
     pub(super) fn rows_by(
+        mut self,
+        wanted: &[Column],
+        rows: usize,
+    ) -> Result<impl Iterator<Item = Result<Rows, ReadError>> + use<>, ReadError> {
+        let rest = std::mem::take(&mut self.rest);
+        let columns = wanted.to_vec();
+        let of_rest = rest.into_iter().flat_map(move |path| {
+            let reader = Self::opened(&path, open_entry).map_err(|fault| fault.of(&path));
+            // Of one type with the rows: a file that cannot be read is one fault in place of them.
+            let (found, fault) = match reader.and_then(|it| it.rows_of_file(&columns, rows)) {
+                Ok(found) => (Some(found), None),
+                Err(fault) => (None, Some(Err(fault))),
+            };
+            found.into_iter().flatten().chain(fault)
+        });
+        Ok(self.rows_of_file(wanted, rows)?.chain(of_rest))
+    }
+
+    fn rows_of_file(
         self,
         wanted: &[Column],
         rows: usize,
@@ -195,6 +228,15 @@ impl PointsReader {
         groups
             .iter()
             .find_map(|group| group.column(place).statistics())
+    }
+
+    /// Rows of a file that has one row group, and the statistics of a column there.
+    pub(super) fn only_group(&self, name: &str) -> Option<(u64, Option<&Statistics>)> {
+        let [group] = self.builder.metadata().row_groups() else {
+            return None;
+        };
+        let statistics = group.column(self.place(name)?).statistics();
+        Some((u64::try_from(group.num_rows()).ok()?, statistics))
     }
 
     fn place(&self, name: &str) -> Option<usize> {

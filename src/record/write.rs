@@ -13,8 +13,9 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::Serialize;
 
-use crate::files::{is_link, open_entry, space_left};
+use crate::files::{exchange, is_link, open_entry, space_left};
 use crate::record::provenance::Provenance;
+use crate::record::table_files::{remove_table, table_files};
 
 /// Rows that are encoded at a time, whatever the batch sizes: the bytes of a file depend on its rows
 /// alone.
@@ -98,13 +99,15 @@ pub(crate) struct FileDigest {
     pub blake3: String,
 }
 
-/// Reads an entry of a run folder through for its checksum.
+/// Reads an entry of a run folder through for its checksum; the files of a dataset one after another.
 ///
 /// # Errors
 /// If it cannot be read.
 pub(crate) fn digest(path: &Path) -> io::Result<FileDigest> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(open_entry(path)?)?;
+    for file in table_files(path)? {
+        hasher.update_reader(open_entry(&file)?)?;
+    }
     Ok(FileDigest {
         bytes: hasher.count(),
         blake3: hasher.finalize().to_hex().to_string(),
@@ -113,8 +116,23 @@ pub(crate) fn digest(path: &Path) -> io::Result<FileDigest> {
 
 /// Gives a file its name, so that it has it after a loss of power too.
 fn put(partial: &PartialFile, path: &Path) -> io::Result<()> {
-    fs::rename(&partial.path, path)?;
-    path.parent().map_or(Ok(()), sync_folder)
+    replace(&partial.path, path)
+}
+
+/// Puts a file or a dataset in the place of another, in one step where the file system can.
+///
+/// # Errors
+/// If the file system refuses.
+pub(crate) fn replace(new: &Path, old: &Path) -> io::Result<()> {
+    let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let is_there = old.symlink_metadata().is_ok();
+    if is_there && (is_folder(new) || is_folder(old)) {
+        exchange(new, old)?;
+        remove_table(new)?;
+    } else {
+        fs::rename(new, old)?;
+    }
+    old.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Forces the names in a folder to the disk; some file systems on a network have nothing to force.
@@ -156,10 +174,7 @@ impl PartialFile {
     /// Creates the file for `path` anew; whatever has its temporary name is removed, a link is never followed.
     fn create(path: &Path) -> io::Result<(Self, File)> {
         let path = partial_path(path);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+        remove_table(&path)?;
         let file = File::create_new(&path)?;
         Ok((Self { path }, file))
     }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use roaring::RoaringTreemap;
 
-use crate::files::{is_entry, read_entry};
+use crate::files::{is_table, read_entry};
 use crate::record::provenance::keys;
 use crate::record::{
     Counts, Difference, PointStatus, PointsReader, Provenance, ReadError, columns, difference,
-    digest, short_hash,
+    short_hash, table_files,
 };
-use crate::runner::folder::{FolderError, RunFolder, part_name};
+use crate::runner::folder::{FolderError, RunFolder, has_digest, is_sound, part_name, refused};
 use crate::simulation::{ReasonKind, guarded};
 
 /// Points that need not be simulated again.
@@ -100,17 +100,21 @@ impl Finished {
     ) -> Result<Self, ResumeError> {
         let (points, parts) = (folder.points(), folder.part_files()?);
         let mut finished = Self {
-            table: Table::of(&points, &parts, whole, provenance)?,
+            table: Table::of(folder, &parts, whole, provenance)?,
             ..Self::default()
         };
         if finished.table == Table::Stale && parts.is_empty() {
             finished.damaged.push(points.clone());
         }
         let is_whole = finished.table == Table::Finished;
-        let whole_table = [points];
-        let files = if is_whole { &whole_table[..] } else { &parts };
-        for path in files {
-            if !is_whole && !is_sound(path) {
+        let has_parts = !is_whole || points.is_dir();
+        let files = if is_whole {
+            table_files(&points).map_err(|source| refused("read", &points, source))?
+        } else {
+            parts
+        };
+        for path in &files {
+            if has_parts && !is_sound(path) {
                 check_damaged(path, provenance)?;
                 finished.damaged.push(path.clone());
                 continue;
@@ -137,21 +141,27 @@ impl Table {
     /// # Errors
     /// If it is of another run, and no parts are there that would replace it.
     fn of(
-        points: &Path,
+        folder: &RunFolder,
         parts: &[PathBuf],
         whole: Option<&str>,
         provenance: &Provenance,
     ) -> Result<Self, ResumeError> {
-        if !is_entry(points) {
+        let points = &folder.points();
+        if !is_table(points) {
             return Ok(Self::Missing);
         }
         if !has_digest(points, whole) {
             check_damaged(points, provenance)?;
-            // Parts that are still there are what it was made of.
-            return Ok(Self::Stale);
+            // Parts that are still there are what it was made of; those of a dataset are sound or not each by itself.
+            let has_parts = points.is_dir() && parts.is_empty();
+            return Ok(if has_parts {
+                Self::Finished
+            } else {
+                Self::Stale
+            });
         }
         let mut digests = parts.iter().filter_map(|part| Some(part_name(part)?.1));
-        if digests.any(|digest| Some(digest) == whole) {
+        if digests.any(|digest| Some(digest) == whole) || folder.has_parts_of_table(parts) {
             return Ok(Self::Stays);
         }
         match check(points, &PointsReader::open(points)?, provenance) {
@@ -170,17 +180,6 @@ fn check_damaged(path: &Path, provenance: &Provenance) -> Result<(), ResumeError
         }
         Ok(_) | Err(_) => Ok(()),
     }
-}
-
-/// Whether a part has the digest that its name states.
-pub(super) fn is_sound(part: &Path) -> bool {
-    has_digest(part, part_name(part).map(|(_, digest)| digest))
-}
-
-/// Whether a file has a digest.
-pub(super) fn has_digest(path: &Path, expected: Option<&str>) -> bool {
-    let found = digest(path).ok().map(|found| found.blake3);
-    expected.is_some() && found.as_deref() == expected
 }
 
 /// Counts the rows of a finished file.
@@ -233,7 +232,11 @@ pub(super) fn check_spec(path: &Path, provenance: &Provenance) -> Result<(), Res
 }
 
 /// Refuses a file of another spec, version, catalogue or shard. The limit may be raised.
-fn check(path: &Path, reader: &PointsReader, provenance: &Provenance) -> Result<(), ResumeError> {
+pub(super) fn check(
+    path: &Path,
+    reader: &PointsReader,
+    provenance: &Provenance,
+) -> Result<(), ResumeError> {
     let pairs: BTreeMap<&str, String> = provenance.pairs().into_iter().collect();
     let limit = |text: Option<&str>| text.and_then(|it| it.parse().ok()).unwrap_or(u64::MAX);
     let goes_beyond =

@@ -5,8 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::files::{is_entry, is_link, open_entry, space_left};
-use crate::record::{WriteError, sync_folder, write_atomically};
+use crate::files::{is_link, is_table, open_entry, space_left};
+use crate::record::{
+    TABLE_SUFFIX, WriteError, digest, remove_table, sync_folder, table_files, write_atomically,
+};
 use crate::runner::lock::{Holder, Lock, LockError};
 
 /// Names of the files in a run folder.
@@ -109,9 +111,6 @@ impl Drop for Hold {
 /// Name of the lock's file, which stays.
 const LOCK: &str = ".lock";
 
-/// Extension of the parts' files.
-const PART_SUFFIX: &str = "parquet";
-
 impl RunFolder {
     /// Makes a folder ready for a run: creates it, and with `overwrite` clears an unfinished run away. A whole result stays
     /// until the new one takes its place.
@@ -150,7 +149,7 @@ impl RunFolder {
 
     /// Whether it holds a whole table of points.
     pub(crate) fn holds_table(&self) -> bool {
-        is_entry(&self.points())
+        is_table(&self.points())
     }
 
     /// Locks a folder to resume the run that it holds, or to begin one where it holds none.
@@ -175,13 +174,27 @@ impl RunFolder {
     pub(super) fn table_as_part(&self, digest: &str) -> Result<(), FolderError> {
         // Parts beside a whole table are older than it.
         self.remove_parts()?;
-        let (points, part) = (self.points(), self.part(0, digest));
-        let linked = fs::hard_link(&points, &part).or_else(|_| {
-            // A file system without links. What is cut off here is a damaged part, of a table that is there.
-            let mut copy = File::create_new(&part)?;
-            io::copy(&mut open_entry(&points)?, &mut copy).map(|_| ())
-        });
-        linked.map_err(|source| refused("copy", &points, source))
+        let points = self.points();
+        if !points.is_dir() {
+            return link_or_copy(&points, &self.part(0, digest));
+        }
+        let files = table_files(&points).map_err(|source| refused("read", &points, source))?;
+        let mut sound = files.iter().filter(|file| is_sound(file));
+        sound.try_for_each(|file| {
+            let name = file.file_name().unwrap_or_default();
+            link_or_copy(file, &self.parts().join(name))
+        })
+    }
+
+    /// Whether the parts of a dataset with the name of the table lie among some parts.
+    pub(super) fn has_parts_of_table(&self, parts: &[PathBuf]) -> bool {
+        let files = table_files(&self.points()).unwrap_or_default();
+        let has = |file: &PathBuf| {
+            parts
+                .iter()
+                .any(|part| part.file_name() == file.file_name())
+        };
+        !files.is_empty() && files.iter().all(has)
     }
 
     /// The parts in the order in which they were written; what else lies beside them is somebody else's.
@@ -233,8 +246,7 @@ impl RunFolder {
 
     fn remove_files(&self, names: &[&str]) -> Result<(), FolderError> {
         for name in names {
-            let file = self.path.join(name);
-            remove(fs::remove_file(&file)).map_err(|source| refused("replace", &file, source))?;
+            clear(&self.path.join(name))?;
         }
         Ok(())
     }
@@ -290,15 +302,24 @@ impl RunFolder {
         self.path.join(names::PARTS)
     }
 
+    /// Path of a dataset that is being made of the parts.
+    pub(super) fn new_dataset(&self) -> PathBuf {
+        self.path.join(format!("{}.new", names::POINTS))
+    }
+
     /// Path of a numbered part, which bears its own digest.
     pub(super) fn part(&self, number: usize, digest: &str) -> PathBuf {
-        let name = format!("{number:08}-{digest}.{PART_SUFFIX}");
-        self.parts().join(name)
+        self.parts().join(Self::part_name(number, digest))
+    }
+
+    /// Name of a numbered part.
+    pub(super) fn part_name(number: usize, digest: &str) -> String {
+        format!("{number:08}-{digest}.{TABLE_SUFFIX}")
     }
 
     /// Path of a numbered part that is being written.
     pub(super) fn new_part(&self, number: usize) -> PathBuf {
-        self.parts().join(format!("{number:08}.{PART_SUFFIX}"))
+        self.parts().join(format!("{number:08}.{TABLE_SUFFIX}"))
     }
 
     /// Writes a small file into the folder, whole or not at all.
@@ -314,28 +335,49 @@ impl RunFolder {
     /// # Errors
     /// If the file system refuses.
     pub(crate) fn remove_parts(&self) -> Result<(), FolderError> {
-        remove_all(&self.part_files()?)
+        self.part_files()?.iter().try_for_each(|part| clear(part))
     }
 }
 
-/// Removes files; missing ones are not an error.
+/// Removes a file, or a dataset.
 ///
 /// # Errors
 /// If the file system refuses.
-pub(super) fn remove_all(files: &[PathBuf]) -> Result<(), FolderError> {
-    for path in files {
-        remove(fs::remove_file(path)).map_err(|source| refused("remove", path, source))?;
-    }
-    Ok(())
+pub(super) fn clear(table: &Path) -> Result<(), FolderError> {
+    remove_table(table).map_err(|source| refused("remove", table, source))
+}
+
+/// Gives a file a second name, or where the file system has no links copies it.
+///
+/// # Errors
+/// If the file system refuses; what is cut off is a part that has not its digest.
+pub(super) fn link_or_copy(file: &Path, other: &Path) -> Result<(), FolderError> {
+    let linked = fs::hard_link(file, other).or_else(|_| {
+        let mut copy = File::create_new(other)?;
+        io::copy(&mut open_entry(file)?, &mut copy)?;
+        copy.sync_all()
+    });
+    linked.map_err(|source| refused("copy", file, source))
 }
 
 /// Whether a name is that of a part: a number, whatever follows it.
 fn is_part(path: &Path) -> bool {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let number = name.split('-').next().unwrap_or_default();
-    path.extension().is_some_and(|it| it == PART_SUFFIX)
+    path.extension().is_some_and(|it| it == TABLE_SUFFIX)
         && !number.is_empty()
         && number.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// Whether a part has the digest that its name states.
+pub(super) fn is_sound(part: &Path) -> bool {
+    has_digest(part, part_name(part).map(|(_, digest)| digest))
+}
+
+/// Whether a file has a digest.
+pub(super) fn has_digest(path: &Path, expected: Option<&str>) -> bool {
+    let found = digest(path).ok().map(|found| found.blake3);
+    expected.is_some() && found.as_deref() == expected
 }
 
 /// Number and digest of a part, by its name.
@@ -363,19 +405,11 @@ fn refuse(path: &Path, overwrite: bool, held: &[&'static str]) -> Result<(), Fol
     }
 }
 
-fn refused(action: &'static str, path: &Path, source: io::Error) -> FolderError {
+pub(super) fn refused(action: &'static str, path: &Path, source: io::Error) -> FolderError {
     FolderError::Io {
         action,
         path: path.to_owned(),
         left: space_left(&source, path),
         source,
-    }
-}
-
-/// Removes a file; a missing file is not an error.
-fn remove(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }

@@ -7,9 +7,9 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::closed_set;
-use crate::files::{is_entry, read_entry};
+use crate::files::{is_entry, is_table, read_entry};
 use crate::record::provenance::SCHEMA_VERSION;
-use crate::record::{Counts, FileDigest, Provenance, WriteError, digest};
+use crate::record::{Counts, FileDigest, Provenance, WriteError, digest, table_files};
 use crate::runner::clock;
 use crate::runner::folder::{RunFolder, names};
 use crate::runner::host::Host;
@@ -212,8 +212,14 @@ fn file_entries(folder: &RunFolder) -> io::Result<BTreeMap<String, FileDigest>> 
     let mut files = BTreeMap::new();
     for name in [names::POINTS, names::SCALING, names::REPORT, names::SPEC] {
         let path = folder.path().join(name);
-        if is_entry(&path) {
+        if is_table(&path) {
             files.insert(name.to_owned(), digest(&path)?);
+        }
+    }
+    if folder.points().is_dir() {
+        for path in table_files(&folder.points())? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            files.insert(format!("{}/{name}", names::POINTS), digest(&path)?);
         }
     }
     // Parts beside a whole table are about to be removed.

@@ -6,6 +6,9 @@
 //! parts become `points.parquet`. Which thread played a point shows nowhere in the rows.
 
 pub(crate) mod clock;
+mod dataset;
+mod error;
+mod extension;
 mod finished;
 pub(crate) mod folder;
 mod host;
@@ -22,6 +25,8 @@ pub(crate) mod verify;
 mod wall_time;
 mod watch;
 
+pub(crate) use error::RunError;
+pub(crate) use extension::{check_extended, extend};
 pub use finished::{Finished, ResumeError};
 pub use folder::RunFolder;
 pub use interrupt::Interrupt;
@@ -31,7 +36,7 @@ pub use planned::Planned;
 pub use play::{RunOptions, Study};
 pub(crate) use play::{WORKER_NAME, play_point};
 pub use progress::{Progress, Silent};
-pub(crate) use run::{RunError, RunSummary, reopen};
+pub(crate) use run::{RunSummary, reopen};
 pub use run::{Work, run, run_in_memory};
 pub(crate) use shards::{ShardError, Shards};
 pub(crate) use wall_time::WallTimes;

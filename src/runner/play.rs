@@ -47,6 +47,8 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// Longest wall time of a point; one that takes longer is a crashed row.
     pub point_timeout: Option<Duration>,
+    /// Whether the table stays a dataset of the parts.
+    pub no_join: bool,
 }
 
 /// A row and its wall time.

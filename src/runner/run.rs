@@ -1,6 +1,5 @@
 //! Runs a plan: simulates its points and writes the run folder.
 
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 
@@ -8,11 +7,13 @@ use arrow::array::RecordBatch;
 
 use crate::halt::Halt;
 use crate::record::{
-    Counts, MergeError, PointStatus, Provenance, Record, TableWriter, WriteError, merge_points,
-    points_batch, points_schema,
+    Counts, PointStatus, Provenance, Record, TableWriter, WriteError, merge_points, points_batch,
+    points_schema,
 };
-use crate::runner::finished::{Finished, ResumeError, Table, check_spec, is_sound};
-use crate::runner::folder::{FolderError, RunFolder, part_name, remove_all};
+use crate::runner::dataset::keep_parts;
+use crate::runner::error::RunError;
+use crate::runner::finished::{Finished, Table, check_spec};
+use crate::runner::folder::{FolderError, RunFolder, clear, is_sound, part_name};
 use crate::runner::interrupt::{Interrupt, Signal};
 use crate::runner::play::{Played, Players, RunOptions, Study};
 use crate::runner::progress::Progress;
@@ -62,57 +63,6 @@ pub struct RunSummary {
     pub complete: bool,
 }
 
-/// Why a run could not be carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The run folder cannot be used.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// A result cannot be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// Parts cannot be joined.
-    #[error(transparent)]
-    Join(#[from] MergeError),
-    /// The run in the folder cannot be resumed.
-    #[error(transparent)]
-    Resume(#[from] ResumeError),
-    /// A part changed on the disk while the run was under way.
-    #[error("`{}` is damaged: it has not the digest that its name states; --resume simulates its points again", path.display())]
-    Damaged {
-        /// The part.
-        path: PathBuf,
-    },
-    /// Parts with more or fewer rows than the plan has points.
-    #[error("`{}` would have {found} rows where the plan has {expected} points; start over with --overwrite", path.display())]
-    Rows {
-        /// The table.
-        path: PathBuf,
-        /// Rows of the parts.
-        found: u64,
-        /// Points of the plan.
-        expected: u64,
-    },
-    /// A panic beside the points: a fault of this program.
-    #[error(
-        "a fault of sweep ended the run while it {doing}: {message}; finished points are kept, --resume goes on from them"
-    )]
-    Panicked {
-        /// Work of the thread that panicked, as a verb.
-        doing: &'static str,
-        /// Message of the panic.
-        message: String,
-    },
-    /// The threads cannot be started.
-    #[error("cannot start {threads} threads: {source}")]
-    Threads {
-        /// The requested number.
-        threads: usize,
-        /// The cause.
-        source: rayon::ThreadPoolBuildError,
-    },
-}
-
 /// Crashed points that a summary lists.
 const CRASHES_NAMED: usize = 10;
 
@@ -133,10 +83,10 @@ pub(crate) fn reopen(
     }
     match finished.table {
         Table::Finished => folder.table_as_part(whole.unwrap_or_default())?,
-        Table::Stale => remove_all(&[folder.points()])?,
+        Table::Stale => clear(&folder.points())?,
         Table::Missing | Table::Stays => {}
     }
-    remove_all(&finished.damaged)?;
+    finished.damaged.iter().try_for_each(|path| clear(path))?;
     Ok(finished)
 }
 
@@ -181,7 +131,13 @@ pub fn run<S: Study>(
     })?;
     let complete = !stop.is_raised();
     if complete {
-        merge_parts(folder, provenance, before + tally.wall_times.count())?;
+        let expected = before + tally.wall_times.count();
+        check_parts(folder)?;
+        if options.no_join && !folder.part_files()?.is_empty() {
+            keep_parts(folder, provenance, expected)?;
+        } else {
+            merge_parts(folder, provenance, expected)?;
+        }
     }
     tally.counts.add_all(&finished.counts);
     Ok(tally.summary(interrupt, complete))
@@ -310,13 +266,10 @@ fn write_parts(
 /// point that was retried the later row counts.
 ///
 /// # Errors
-/// If a part is damaged, the rows are not as many as the plan's points, or a file cannot be read or written.
+/// If the rows are not as many as the plan's points, or a file cannot be read or written.
 fn merge_parts(folder: &RunFolder, provenance: &Provenance, expected: u64) -> Result<(), RunError> {
     let schema = points_schema(provenance);
     let files = folder.part_files()?;
-    if let Some(path) = files.iter().find(|path| !is_sound(path)) {
-        return Err(RunError::Damaged { path: path.clone() });
-    }
     let mut writer = TableWriter::create(&folder.points(), &schema, provenance)?;
     let mut found = 0;
     merge_points(&files, provenance, &schema, &mut writer, |_| found += 1)?;
@@ -330,6 +283,15 @@ fn merge_parts(folder: &RunFolder, provenance: &Provenance, expected: u64) -> Re
     }
     writer.finish()?;
     Ok(())
+}
+
+/// Refuses a part that is not what was written.
+fn check_parts(folder: &RunFolder) -> Result<(), RunError> {
+    let files = folder.part_files()?;
+    match files.into_iter().find(|path| !is_sound(path)) {
+        None => Ok(()),
+        Some(path) => Err(RunError::Damaged { path }),
+    }
 }
 
 #[derive(Default)]

@@ -7,10 +7,10 @@ use crate::files::read_entry;
 use crate::record::provenance::keys;
 use crate::record::{
     Counts, Difference, MergeError, PointsReader, Provenance, ReadError, TableWriter, WriteError,
-    difference, merge_points, points_schema,
+    difference, merge_points, points_schema, table_files,
 };
-use crate::runner::finished::{count_rows, has_digest};
-use crate::runner::folder::RunFolder;
+use crate::runner::finished::count_rows;
+use crate::runner::folder::{RunFolder, has_digest};
 use crate::runner::manifest::Earlier;
 use crate::spec::{GridPoint, Portion, Shard};
 
@@ -39,7 +39,7 @@ pub(crate) enum ShardError {
         path: PathBuf,
     },
     /// A whole run.
-    #[error("`{}` is no shard; shards are what `sweep run --shard K/N` writes", path.display())]
+    #[error("`{}` is no shard; shards are what `sweep run --shard K/N` writes, or `--no-join`", path.display())]
     NoShard {
         /// Folder of the shard.
         path: PathBuf,
@@ -152,7 +152,9 @@ impl Shards {
             }
             let reader = PointsReader::open(&folder.points())?;
             let shard = reader.metadata(keys::SHARD).and_then(|it| it.parse().ok());
-            let Some(shard) = shard else {
+            // A run whose parts were not joined is the only one of its shards.
+            let whole = folder.points().is_dir().then_some(Shard::WHOLE);
+            let Some(shard) = shard.or(whole) else {
                 return Err(ShardError::NoShard { path });
             };
             same_program(folder, &reader, catalog_hash)?;
@@ -183,10 +185,11 @@ impl Shards {
             ..reader.portion()
         });
         let paths = found.into_values().map(|(path, _)| path);
+        let tables = paths.map(|path| RunFolder::existing(&path).points());
+        // What cannot be listed cannot be opened either, and is told then.
+        let files = tables.flat_map(|table| table_files(&table).unwrap_or_else(|_| vec![table]));
         Ok(Self {
-            files: paths
-                .map(|path| RunFolder::existing(&path).points())
-                .collect(),
+            files: files.collect(),
             portion: portion.unwrap_or_default(),
         })
     }

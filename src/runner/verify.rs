@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use crate::files::{is_link, read_entry};
 use crate::record::digest;
-use crate::runner::finished::is_sound;
-use crate::runner::folder::{FolderError, RunFolder, names};
+use crate::runner::folder::{FolderError, RunFolder, is_sound, names};
 use crate::runner::manifest::RunState;
 
 /// State of a run in its manifest.

@@ -17,6 +17,7 @@ pub(crate) mod axis;
 pub(crate) mod custom;
 pub(crate) mod diagnostic;
 pub(crate) mod error;
+mod extension;
 pub(crate) mod facts;
 pub(crate) mod overrides;
 pub(crate) mod plan;

@@ -103,6 +103,14 @@ impl Plan {
         self.blocks.iter().flat_map(|block| block.product.axes())
     }
 
+    /// The first so many axes of a grid with all their values, by the place of the grid in the file.
+    pub(super) fn grid_axes(&self, grid: usize, axes: usize) -> Vec<(Axis, Vec<AxisValue>)> {
+        let given = self.blocks[grid].product.axes().take(axes);
+        given
+            .map(|(axis, values)| (*axis, values.iter().collect()))
+            .collect()
+    }
+
     /// The axes that have more than one value, in the order of the file.
     pub(crate) fn varied(&self) -> Vec<Axis> {
         let differs = |axis: Axis| {

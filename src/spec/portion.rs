@@ -1,6 +1,7 @@
 //! Points of a plan that one run simulates.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// Share of a plan for one of several machines: every N-th point, so that each gets costly and cheap ones
@@ -12,6 +13,9 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// The only one.
+    pub(crate) const WHOLE: Self = Self { number: 1, of: 1 };
+
     /// Number of the shard, from 1.
     pub(crate) const fn number(self) -> u32 {
         self.number
@@ -22,11 +26,35 @@ impl Shard {
         self.of
     }
 
-    /// Whether the shard has the point at a place among those that are kept, from 0.
-    pub(crate) fn has(self, place: u64) -> bool {
-        place % u64::from(self.of) == u64::from(self.number - 1)
+    /// The shard's ranges among the first `end` numbers, rising.
+    ///
+    /// The numbers are cut into rounds of as many ranges as there are shards, all of one length, and in each round every
+    /// shard gets one, turned on by the golden ratio from round to round. So a shard has its part of every region of the grid, and no axis
+    /// beats with the number of shards, whatever makes points costly.
+    fn ranges(self, end: u64) -> impl Iterator<Item = Range<u64>> {
+        let of = u64::from(self.of);
+        let rounds = end.div_ceil(of).clamp(1, ROUNDS);
+        let cut = move |range: u64| {
+            if end <= of * ROUNDS {
+                // Single points; the last round has fewer.
+                return range.min(end);
+            }
+            let cut = u128::from(end) * u128::from(range) / (u128::from(of) * u128::from(rounds));
+            u64::try_from(cut).expect("no more than the end")
+        };
+        (0..rounds).map(move |round| {
+            let turn = (u128::from(round.wrapping_mul(GOLDEN)) * u128::from(of)) >> 64;
+            let place = (u64::from(self.number - 1) + turn as u64) % of;
+            let range = round * of + place;
+            cut(range)..cut(range + 1)
+        })
     }
 }
+
+/// Ranges of a shard, where the plan has so many points.
+const ROUNDS: u64 = 64;
+/// The golden ratio's fraction in 2⁶⁴ths: its multiples fall evenly into any number of places, and fall in step with nothing.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Error of a text that names no shard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,25 +91,11 @@ pub struct Portion {
 }
 
 impl Portion {
-    /// Points that the run simulates, when `where` keeps so many.
-    pub(crate) fn count(&self, kept: u64) -> u64 {
-        let all = kept.min(self.limit.unwrap_or(u64::MAX));
-        match self.shard {
-            None => all,
-            Some(shard) => {
-                let of = u64::from(shard.of);
-                all / of + u64::from(all % of >= u64::from(shard.number))
-            }
-        }
-    }
-
-    /// The points of a plan, in their order.
-    pub(crate) fn of<T>(self, kept: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-        let limit = usize::try_from(self.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        let places = kept.take(limit).zip(0..);
-        places
-            .filter(move |(_, place)| self.shard.is_none_or(|shard| shard.has(*place)))
-            .map(|(point, _)| point)
+    /// Ranges of the portion among the first `end` numbers, rising.
+    pub(crate) fn ranges(self, end: u64) -> impl Iterator<Item = Range<u64>> {
+        let whole = self.shard.is_none().then_some(0..end);
+        let shard = self.shard.map(|shard| shard.ranges(end));
+        whole.into_iter().chain(shard.into_iter().flatten())
     }
 }
 
@@ -99,21 +113,65 @@ mod tests {
         assert_eq!(shard.to_string(), "2/8");
     }
 
-    // 11 points, the first 10 of them over 4 shards: 0 4 8, 1 5 9, 2 6, 3 7.
+    // Whatever the numbers of points and shards: every point once, in rising order. Shards of single points differ by one at
+    // most, others by one in each of 64 rounds.
     #[test]
     fn shards_have_every_point_once() {
-        let portion = |number: u32| Portion {
-            limit: Some(10),
-            shard: Some(Shard { number, of: 4 }),
-            ..Portion::default()
-        };
-        let points = |number| portion(number).of(0..11).collect::<Vec<i32>>();
-        assert_eq!(points(1), [0, 4, 8]);
-        assert_eq!(points(2), [1, 5, 9]);
-        assert_eq!(points(3), [2, 6]);
-        assert_eq!(points(4), [3, 7]);
-        for number in 1..=4 {
-            assert_eq!(portion(number).count(11), points(number).len() as u64);
+        for (end, of) in [(0, 3), (1, 1), (2, 5), (10, 4), (768, 7), (100_000, 16)] {
+            let mut seen = vec![0; usize::try_from(end).expect("few")];
+            let mut lengths = Vec::new();
+            for number in 1..=of {
+                let shard = Shard { number, of };
+                let numbers: Vec<u64> = shard.ranges(end).flatten().collect();
+                assert!(numbers.is_sorted(), "{shard}");
+                for number in &numbers {
+                    seen[usize::try_from(*number).expect("few")] += 1;
+                }
+                lengths.push(numbers.len() as u64);
+            }
+            assert!(seen.iter().all(|times| *times == 1), "{end} over {of}");
+            let of_one = end <= u64::from(of) * ROUNDS;
+            let slack = if of_one { 1 } else { ROUNDS };
+            let (least, most) = (lengths.iter().min(), lengths.iter().max());
+            assert!(
+                most.zip(least)
+                    .is_some_and(|(most, least)| most - least <= slack)
+            );
         }
+    }
+
+    // 4,096 points, and costs that rise with the value of an axis of 8 values, from 1 to 128 times: however fast the axis
+    // varies, no shard has over 1.1 of the mean cost. A stride of 8 along the fastest gives one shard all points of
+    // the largest value, 8 · 128 / 255 = 4.0 of the mean; one range a shard along the slowest does the same.
+    #[test]
+    fn no_shard_has_all_the_large_jobs() {
+        for period in [1, 2, 4, 8, 16, 64, 512] {
+            for of in [2, 3, 5, 7, 8, 16] {
+                let cost = |number: u64| 1_u64 << (number / period % 8);
+                let costs: Vec<u64> = (1..=of)
+                    .map(|number| Shard { number, of }.ranges(4_096).flatten().map(cost).sum())
+                    .collect();
+                let mean = costs.iter().sum::<u64>() as f64 / f64::from(of);
+                let most = costs.iter().max().map_or(0.0, |most| *most as f64 / mean);
+                assert!(most < 1.1, "period {period}, {of} shards: {costs:?}");
+            }
+        }
+    }
+
+    // 10⁹ points over 10,000 shards: 64 ranges of 1,562 or 1,563 points, found without a walk.
+    #[test]
+    fn a_shard_of_a_billion_points_is_cut_at_once() {
+        let shard = Shard {
+            number: 7_777,
+            of: 10_000,
+        };
+        let ranges: Vec<Range<u64>> = shard.ranges(1_000_000_000).collect();
+        assert_eq!(ranges.len(), 64);
+        assert!(
+            ranges
+                .iter()
+                .all(|it| (1_562..=1_563).contains(&(it.end - it.start)))
+        );
+        assert!(ranges.is_sorted_by(|one, next| one.end <= next.start));
     }
 }

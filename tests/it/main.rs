@@ -4,6 +4,7 @@
 mod again;
 mod analysis;
 mod analyze_options;
+mod append;
 mod axis_walks;
 mod bad_results;
 mod cli;
@@ -36,6 +37,7 @@ mod report_page;
 mod resume_and_shards;
 mod sweeps;
 mod synthetic_curves;
+mod unjoined;
 mod validation;
 mod validation_bad_input;
 mod verify;

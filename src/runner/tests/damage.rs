@@ -108,6 +108,7 @@ fn rows_that_are_not_those_of_the_plan_are_no_result() {
         threads: NonZeroUsize::new(1).unwrap(),
         fail_fast: false,
         point_timeout: None,
+        no_join: false,
     };
     let (interrupt, provenance) = (Interrupt::default(), provenance());
     let ended = run(

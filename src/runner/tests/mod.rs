@@ -79,6 +79,7 @@ fn run_into(path: &Path, study: &Fake, count: u64, threads: usize, fail_fast: bo
         threads: NonZeroUsize::new(threads).unwrap(),
         fail_fast,
         point_timeout: None,
+        no_join: false,
     };
     carry_out(study, work, &folder, &provenance(), options)
 }
@@ -137,6 +138,7 @@ fn go_on(path: &Path, study: &Fake, count: u64) -> (u64, RunSummary) {
         threads: NonZeroUsize::new(2).unwrap(),
         fail_fast: false,
         point_timeout: None,
+        no_join: false,
     };
     (
         before,
@@ -164,6 +166,7 @@ fn a_panic_beside_the_pool_is_an_error_that_keeps_finished_points() {
         threads: NonZeroUsize::new(2).unwrap(),
         fail_fast: false,
         point_timeout: None,
+        no_join: false,
     };
     let (study, provenance) = (&NONE_CRASH, provenance());
     let interrupt = Interrupt::default();
@@ -300,6 +303,7 @@ fn replaced_in_part(path: &Path, provenance: &Provenance) -> Vec<u8> {
         threads: NonZeroUsize::new(2).unwrap(),
         fail_fast: false,
         point_timeout: None,
+        no_join: false,
     };
     assert!(!carry_out(&study, work, &folder, provenance, options).complete);
     before
@@ -505,13 +509,16 @@ fn shard_into(path: &Path, text: &str, count: u64) -> RunFolder {
     };
     let folder = RunFolder::prepare(path, false).unwrap();
     let work = Work {
-        points: portion.of(points(count)),
+        points: portion
+            .ranges(count)
+            .flat_map(|numbers| points(numbers.end).skip(numbers.start as usize)),
         finished: Finished::default(),
     };
     let options = RunOptions {
         threads: NonZeroUsize::new(2).unwrap(),
         fail_fast: false,
         point_timeout: None,
+        no_join: false,
     };
     let provenance = Provenance {
         portion,
