@@ -91,7 +91,7 @@ pub struct UnknownName {
 
 /// Declares an enum once, with the spelling of each member.
 ///
-/// Gives `ALL`, `NAMES`, `WHAT`, `as_str`, `meaning`, `Display`, `FromStr` and `Serialize`. Text becomes a
+/// Gives `ALL`, `NAMES`, `WHAT`, `as_str`, `meaning`, `Display`, `FromStr`, `Serialize` and `JsonSchema`. Text becomes a
 /// member where it is read, and is not compared again.
 #[macro_export]
 macro_rules! closed_set {
@@ -150,6 +150,20 @@ macro_rules! closed_set {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schema_id() -> std::borrow::Cow<'static, str> {
+                concat!(module_path!(), "::", stringify!($name)).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "enum": Self::NAMES})
             }
         }
 

@@ -54,6 +54,7 @@
 //! | Floor | Room | What lives there |
 //! |---|---|---|
 //! | 1 | [`units`], [`closed_set`], [`memo`], [`halt`], [`spelling`] | quantities; enums with fixed spellings; bounded caches; work that another thread ends; names as people type them |
+//! | 2 | [`document`] | JSON that names its schema |
 //! | 2 | [`des`] | event queue, clock, fair-shared links; has never heard of a GPU |
 //! | 2 | [`files`] | files that people name and entries of run folders, opened so that nothing hangs or leads elsewhere |
 //! | 2 | [`data_table`] | tables of data files: each key declared once, with its field |
@@ -97,6 +98,7 @@
 //! must agree to the last digit, on any number of threads.
 
 pub mod closed_set;
+pub mod document;
 mod halt;
 mod memo;
 mod spelling;

@@ -64,6 +64,8 @@ impl<K: Eq + Hash, V, const MOST: usize> Memo<K, V, MOST> {
 
     fn make_room(&mut self, key: &K) {
         if self.known.len() >= MOST && !self.known.contains_key(key) {
+            let of = std::any::type_name::<V>();
+            log::debug!(entries = MOST, of; "dropped a full cache");
             self.known.clear();
         }
     }

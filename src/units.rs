@@ -288,6 +288,20 @@ impl serde::Serialize for Seconds {
     }
 }
 
+impl schemars::JsonSchema for Seconds {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        f64::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        f64::json_schema(generator)
+    }
+}
+
 impl Seconds {
     /// Rounded to the nearest picosecond.
     ///

@@ -166,7 +166,10 @@ def the_first_screen_answers_the_question(browser):
         # Where it stops, and on which cluster, for each model.
         for model in ("llama2-7b", "llama2-13b", "llama3-70b", "gpt3-175b"):
             assert model in text, text
-        assert "breaks down" in text and "GPUs" in text, text
+        assert "breaks at" in text and "GPUs" in text, text
+        # A sentence first, then the choices; where scaling ends in full stands below.
+        assert text.startswith("Fastest"), text
+        assert "breaks down" in page.locator("main").inner_text()
 
 
 def the_table_sorts_and_filters(browser):

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import duckdb
+import jsonschema
 import pandas
 import polars
 import pyarrow
@@ -46,7 +47,7 @@ def sweep(*arguments):
     return done.stdout
 
 
-COLUMNS = [c for c in json.loads(sweep("list", "columns", "--format", "json")) if c["study"] == "training"]
+COLUMNS = [c for c in json.loads(sweep("list", "columns", "--format", "json"))["entries"] if c["study"] == "training"]
 MANIFEST = json.loads((RUN / "manifest.json").read_text())
 
 
@@ -222,6 +223,31 @@ def what_others_write_again_compares_as_equal():
                 assert spread["least"] == spread["most"] == 0.0, (again.name, metric["metric"], spread)
 
 
+def documents_are_valid_by_the_schemas_that_they_name():
+    with tempfile.TemporaryDirectory() as folder:
+        point = str(MANIFEST["counts"]["points"] // 2)
+        commands = {
+            "analyze": ("analyze", RUN, "--out", folder),
+            "answer": ("answer", RUN, "--deadline", "60 days"),
+            "diff": ("diff", RUN, RUN),
+            "explain": ("explain", RUN, point),
+            "points": ("explain", RUN, "--where", "nodes == 1"),
+            "verify": ("verify", RUN),
+            "plan": ("plan", RUN / "spec.toml"),
+            "list": ("list", "gpus"),
+            "validate": ("validate", ROOT / "data/validation/memory.csv"),
+        }
+        documents = {name: json.loads(sweep(*command, "--format", "json")) for name, command in commands.items()}
+    documents["manifest"] = MANIFEST
+    for name, document in documents.items():
+        schema = json.loads(sweep("schema", "--of", name))
+        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.Draft202012Validator(schema).validate(document)
+        assert document["schema"] == schema["title"] == f"clustersweep.{name}/1"
+        broken = {key: value for key, value in document.items() if key != list(document)[1]}
+        assert not jsonschema.Draft202012Validator(schema).is_valid(broken), name
+
+
 def the_examples_of_the_guide_run():
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/results.md").read_text(), re.S)
     assert blocks, "docs/results.md shows how to read the results in Python"
@@ -255,6 +281,7 @@ def main():
         what_pandas_writes_again_is_read,
         what_polars_writes_again_is_read,
         what_others_write_again_compares_as_equal,
+        documents_are_valid_by_the_schemas_that_they_name,
         the_examples_of_the_guide_run,
     ]
     failed = 0

@@ -1,12 +1,14 @@
 //! Commands about finished runs, measured cases and the catalogue.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clustersweep::commands::{
-    self, AnalysisRequest, Detail, Failure, Listed, RunSource, Validation,
+    self, AnalysisRequest, Answered, Asked, Detail, Failure, Listed, RunSource, Validation,
 };
+use clustersweep::document::Document;
+use clustersweep::spec::{Overrides, Spec};
 use pyo3::prelude::*;
-use serde_json::json;
 
 use crate::attended::alone;
 use crate::errors::exception;
@@ -25,7 +27,7 @@ impl Analysis {
     }
 
     fn json(&self) -> String {
-        self.0.json(json!({})).to_string()
+        self.0.json(None).to_string()
     }
 
     fn answer(&self) -> Vec<String> {
@@ -55,6 +57,48 @@ pub(crate) fn run_spec(py: Python<'_>, path: PathBuf) -> PyResult<Study> {
     alone(py, move || RunSource::new(&path)?.spec_of_points()).map(Study::new)
 }
 
+/// Sentences, text and JSON of the answer to a planner's question, from runs of which the first has the limits, and the study
+/// of the sizes between those of its grid that may be cheaper.
+#[pyfunction]
+pub(crate) fn answer(
+    py: Python<'_>,
+    runs: Vec<PathBuf>,
+    question: Vec<(String, String)>,
+    threads: Option<NonZeroUsize>,
+) -> PyResult<(Vec<String>, String, String, Option<Study>)> {
+    let answered = alone(py, move || {
+        let limits = Overrides {
+            question,
+            ..Overrides::default()
+        };
+        let none = Overrides::default();
+        let mut asked = Vec::new();
+        for (place, path) in runs.iter().enumerate() {
+            let overrides = if place == 0 { &limits } else { &none };
+            match Asked::at(path, overrides)? {
+                Asked::Run(source, spec) => asked.push((source, spec)),
+                Asked::Spec(spec) => {
+                    let message = format!(
+                        "`{}` is no run, but the study {}",
+                        path.display(),
+                        spec.name
+                    );
+                    return Err(Failure::Usage(message));
+                }
+            }
+        }
+        let read: Vec<(&RunSource, &Spec)> = asked.iter().map(|(run, spec)| (run, spec)).collect();
+        let answered = Answered::of(&read, threads)?;
+        let more = match read.as_slice() {
+            [(_, spec)] => answered.refined(spec)?,
+            _ => None,
+        };
+        let json = answered.json().to_string();
+        Ok((answered.sentences(), answered.text(), json, more))
+    });
+    answered.map(|(sentences, text, json, more)| (sentences, text, json, more.map(Study::new)))
+}
+
 #[pyfunction]
 pub(crate) fn analyze(
     py: Python<'_>,
@@ -66,7 +110,7 @@ pub(crate) fn analyze(
         runs,
         x,
         threshold,
-        fail_below: None,
+        ..AnalysisRequest::default()
     };
     alone(py, move || commands::Analysis::of(&request)).map(Analysis)
 }
@@ -84,7 +128,11 @@ pub(crate) fn diff(
         let (base, new) = (RunSource::new(&base)?.points, RunSource::new(&new)?.points);
         let found = commands::diff(&base, &new, &metrics, tolerance)?;
         let text = clustersweep::report::diff::text(&found);
-        Ok((text, json!(found).to_string(), found.has_regression()))
+        Ok((
+            text,
+            Document::Diff.of(&found).to_string(),
+            found.has_regression(),
+        ))
     })
 }
 
@@ -122,7 +170,7 @@ pub(crate) fn catalog(
     let what = what.map_err(|error| exception(py, &Failure::Usage(error.to_string())))?;
     alone(py, move || {
         let listing = commands::list(what, &names, spec.as_deref())?;
-        Ok((listing.text, json!(listing.json).to_string()))
+        Ok((listing.text.clone(), listing.json().to_string()))
     })
 }
 
@@ -131,7 +179,7 @@ pub(crate) fn catalog(
 pub(crate) fn model_file(py: Python<'_>, path: PathBuf) -> PyResult<TextAndJson> {
     alone(py, move || {
         let listing = commands::list_model_file(&path)?;
-        Ok((listing.text, json!(listing.json).to_string()))
+        Ok((listing.text.clone(), listing.json().to_string()))
     })
 }
 

@@ -22,6 +22,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(commands::read_points, module)?)?;
     module.add_function(wrap_pyfunction!(commands::run_spec, module)?)?;
     module.add_function(wrap_pyfunction!(commands::analyze, module)?)?;
+    module.add_function(wrap_pyfunction!(commands::answer, module)?)?;
     module.add_function(wrap_pyfunction!(commands::diff, module)?)?;
     module.add_function(wrap_pyfunction!(commands::validate, module)?)?;
     module.add_function(wrap_pyfunction!(commands::catalog, module)?)?;

@@ -187,6 +187,19 @@ impl Study {
         .map(Self::new)
     }
 
+    /// The study with another question; what is not named stays.
+    fn with_question(&self, py: Python<'_>, question: Vec<(String, String)>) -> PyResult<Self> {
+        let (name, text) = (self.spec.name.clone(), self.spec.resolved_text());
+        alone(py, move || {
+            let overrides = Overrides {
+                question,
+                ..Overrides::default()
+            };
+            Ok(Spec::parse(&name, &text, Syntax::Toml, &overrides)?)
+        })
+        .map(Self::new)
+    }
+
     fn plan(
         &self,
         py: Python<'_>,

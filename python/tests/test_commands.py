@@ -1,6 +1,7 @@
 """Commands about finished runs, measured cases and the catalogue: the same as on the command line."""
 
 import json
+from datetime import timedelta
 
 import pandas
 import polars
@@ -30,7 +31,7 @@ def test_findings_are_those_of_the_command_line(sweep, results, run, tmp_path):
     assert code == 0, error
     assert str(cs.analyze(run)) == str(results.analyze()) == text
     printed = json.loads(sweep("analyze", run, "--format", "json")[1])
-    del printed["folder"]
+    printed["folder"] = None
     assert cs.analyze(run).to_dict() == printed
     scaling = pyarrow.parquet.read_table(run / "scaling.parquet")
     assert pyarrow.table(cs.analyze(run).scaling).equals(scaling)
@@ -47,6 +48,40 @@ def test_the_answer_is_in_sentences(results, run):
     assert cs.answer(cs.Study.from_file(SMALL)) == sentences
     # Words of the summary, in which they are wrapped.
     assert " ".join(sentences[0].split()) in " ".join(str(results.analyze()).split())
+
+
+# The command line's own answer, limits and refined sizes included.
+def test_a_question_is_answered_as_on_the_command_line(sweep, tmp_path):
+    spec = tmp_path / "asked.toml"
+    spec.write_text(
+        'name = "asked"\n[grid]\ngpu = "h100-sxm"\nnodes = [1, 16]\nmodel = "llama3-8b"\nglobal_batch = 128\n'
+        '[question]\ntokens = 1e11\n'
+    )
+    limits = ("--deadline", "40 days", "--budget", "900000 USD")
+    printed = json.loads(sweep("answer", spec, *limits, "-o", tmp_path / "run", "--format", "json")[1])
+    study = cs.Study.from_file(spec)
+    answer = cs.answer(study, deadline=timedelta(days=40), budget=900000, max_events=10**12, point_timeout=600, progress=False)
+    found = answer.to_dict()
+    assert found["question"] == printed["question"] and found["sentences"] == printed["sentences"]
+    assert answer.cheapest["total_cost_usd"] == printed["answers"][0]["cheapest"]["total_cost_usd"]
+    assert answer.is_met is True and list(answer) == cs.answer(tmp_path / "run", deadline="40 days", budget="900000 USD")
+    # 40 days on 8 GPUs are more than the training takes on 128: an answer to a shorter deadline is another size.
+    shorter = cs.answer(tmp_path / "run", deadline="2 days")
+    assert shorter.is_met is False or shorter.cheapest["days"] <= 2
+    refined = cs.answer(study, deadline="10 days", refine=True, out=tmp_path / "fine", progress=False)
+    assert refined.refined is not None and refined.refined.folder == tmp_path / "fine-refined"
+    assert len(refined.to_dict()["runs"]) == 2
+    # One event is never enough: every point is infeasible, and so there is no answer.
+    none = cs.answer(study, max_events=1, progress=False)
+    assert none.cheapest is None
+    with pytest.raises(cs.SpecError, match="deadline"):
+        cs.answer(study, deadline="soon")
+    with pytest.raises(cs.UsageError, match="tokens"):
+        cs.answer(tmp_path / "run", tokens=2e11)
+    with pytest.raises(cs.UsageError, match="bare file"):
+        cs.answer(tmp_path / "run" / "points.parquet", deadline="2 days")
+    with pytest.raises(cs.UsageError, match="has been run"):
+        cs.answer(tmp_path / "run", out=tmp_path / "again")
 
 
 def test_one_point_is_explained_as_on_the_command_line(sweep, results, run):
@@ -112,8 +147,16 @@ def test_measured_cases_of_ones_own(sweep, tmp_path):
 def test_lists_are_those_of_the_command_line(sweep, what):
     listing = cs.catalog(what)
     assert str(listing) == sweep("list", what)[1]
-    assert list(listing) == json.loads(sweep("list", what, "--format", "json")[1])
+    assert list(listing) == json.loads(sweep("list", what, "--format", "json")[1])["entries"]
     assert listing.names
+
+
+def test_without_a_kind_all_kinds_are_listed():
+    everything = cs.catalog()
+    assert list(everything) == "gpus models clusters stacks prices collectives topologies axes columns".split()
+    assert everything["gpus"] == cs.catalog("gpus") and "h100-sxm" in str(everything)
+    own = cs.Study({"gpus": {"mine": {"base": "h100-sxm"}}, "grid": {"gpu": "mine", "nodes": 1, "model": "llama3-8b", "global_batch": 8}})
+    assert "mine" in cs.catalog(study=own)["gpus"].names
 
 
 def test_a_name_that_is_unknown_is_refused():

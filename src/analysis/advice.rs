@@ -2,6 +2,7 @@
 //!
 //! The room `whatif` fills these in where a run has its spec beside it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::closed_set;
@@ -40,7 +41,7 @@ impl Resource {
 }
 
 /// Sensitivity of the step time to one resource.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Elasticity {
     /// The resource.
     pub resource: Resource,
@@ -50,7 +51,7 @@ pub struct Elasticity {
 }
 
 /// A change of one axis, and its effect on a point.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Improvement {
     /// The axis.
     pub axis: Axis,
@@ -75,12 +76,15 @@ closed_set! {
 }
 
 /// Improvements and sensitivities of one point.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct PointAdvice {
     /// Number of the series.
     pub series: u32,
     /// Index among the sizes of the series.
+    #[serde(skip)]
     pub place: usize,
+    /// Number of the point.
+    pub point: u64,
     /// Why it was asked about.
     pub(crate) asked_as: AskedAs,
     /// Changes that would help, best first.
@@ -90,7 +94,7 @@ pub struct PointAdvice {
 }
 
 /// Improvements and sensitivities of a study's points.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, PartialEq, Serialize)]
 pub struct Advice {
     /// The points that were asked about.
     pub points: Vec<PointAdvice>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::choice::{Choice, CostUnit, choices, front_of};
@@ -12,7 +13,7 @@ use super::verdict::Verdict;
 use crate::spec::Axis;
 
 /// Choices of one model, or of a study of one model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Answer {
     /// Number of the first of its series.
     pub series: u32,

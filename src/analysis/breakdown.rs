@@ -1,5 +1,6 @@
 //! Where scaling breaks down, and which part of the step breaks it.
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::curve::{Efficiency, SizeRate};
@@ -66,6 +67,8 @@ impl BreakdownCause {
     }
 }
 
+crate::document::written_as!(BreakdownCause, String);
+
 impl Serialize for BreakdownCause {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
@@ -73,13 +76,14 @@ impl Serialize for BreakdownCause {
 }
 
 /// Where an efficiency curve crosses its threshold for good.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct BreakdownPoint {
     /// Whether the data show it.
     pub status: BreakdownStatus,
     /// Size of the crossing, interpolated in log size; also where it is unconfirmed.
     pub size: Option<f64>,
     /// Place of the last size above the threshold, and of the first one of the envelope under it.
+    #[serde(skip)]
     pub between: Option<(usize, usize)>,
 }
 
@@ -179,7 +183,7 @@ impl SampleCost {
 }
 
 /// One part of the loss between two sizes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Contribution {
     /// Part of the step, or of the work in it.
     pub cause: BreakdownCause,

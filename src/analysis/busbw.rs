@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::collective_runs::{AUTO, CollectiveRun};
@@ -13,7 +14,7 @@ use super::transfer_reader::TransferReader;
 use crate::record::Counts;
 
 /// Findings of one or several collective studies.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, PartialEq, Serialize)]
 pub struct Collectives {
     /// Points by status.
     pub counts: Counts,
@@ -29,7 +30,7 @@ pub struct Collectives {
 }
 
 /// One operation on one job, by all algorithms.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct CollectiveJob {
     /// Operation.
     pub op: String,
@@ -43,7 +44,7 @@ pub struct CollectiveJob {
 }
 
 /// Runs of one algorithm on one job.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct AlgorithmCurve {
     /// Requested algorithm; [`AUTO`] where the library chooses.
     pub collective: String,

@@ -1,5 +1,6 @@
 //! Cause of a breakdown: the loss by part, the suspects, and their counterfactual trials.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::breakdown::{
@@ -8,6 +9,7 @@ use super::breakdown::{
 };
 use super::curve::Scaling;
 use super::points::SizePoint;
+use super::size_choice::SizePlace;
 use crate::closed_set;
 
 closed_set! {
@@ -23,16 +25,16 @@ closed_set! {
 }
 
 /// A breakdown point with its cause.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Breakdown {
     /// Whether the data show it.
     pub status: BreakdownStatus,
     /// Size of the crossing, interpolated; also where it is unconfirmed.
     pub size: Option<f64>,
-    /// First size under the threshold, as a place in `sizes`.
-    pub first_bad: Option<usize>,
+    /// First size under the threshold.
+    pub first_bad: Option<SizePlace>,
     /// Last size above it.
-    pub last_good: Option<usize>,
+    pub last_good: Option<SizePlace>,
     /// Part of the step that causes it.
     pub cause: Option<BreakdownCause>,
     /// Suspected causes by the rows alone, likeliest first.
@@ -46,7 +48,7 @@ pub struct Breakdown {
 }
 
 /// A counterfactual simulation without a suspect.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Trial {
     /// The suspect.
     pub cause: BreakdownCause,
@@ -72,11 +74,12 @@ impl Breakdown {
                 (suspects(fixed_batch, &bad, &contributions), contributions)
             })
             .unwrap_or_default();
+        let named = |ran: usize| SizePlace::of(places[ran], points[ran]);
         Self {
             status: point.status,
             size: point.size,
-            last_good: point.between.map(|(good, _)| places[good]),
-            first_bad: point.between.map(|(_, bad)| places[bad]),
+            last_good: point.between.map(|(good, _)| named(good)),
+            first_bad: point.between.map(|(_, bad)| named(bad)),
             cause: suspects.first().copied(),
             check: suspects.first().map(|_| CauseCheck::NotChecked),
             suspects,
@@ -145,8 +148,8 @@ mod tests {
         Breakdown {
             status: BreakdownStatus::Confirmed,
             size: Some(100.0),
-            first_bad: Some(4),
-            last_good: Some(3),
+            first_bad: None,
+            last_good: None,
             cause: Some(BreakdownCause::Part(StepPart::DpComm)),
             suspects: vec![
                 BreakdownCause::Part(StepPart::DpComm),

@@ -1,5 +1,6 @@
 //! Rows of a study as choices: time and cost of the same work at each.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pareto::pareto_front;
@@ -58,11 +59,12 @@ impl WorkCost {
 }
 
 /// A row that no other one beats in both time and cost.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Choice {
     /// Number of its series.
     pub series: u32,
     /// Index among the sizes of the series.
+    #[serde(skip)]
     pub place: usize,
     /// Number of the point in its run.
     pub point: u64,

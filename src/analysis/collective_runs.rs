@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 /// One run of an algorithm.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct CollectiveRun {
     /// Number of the point in its run folder.
     pub point: u64,
-    /// Place of its file among those analysed.
+    /// Number of its file in `files`.
+    #[serde(rename = "file")]
     pub source: u32,
     /// Bytes, as nccl-tests counts them.
     pub size_bytes: u64,

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use itertools::Itertools;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::dimension::Dimension;
@@ -11,6 +12,7 @@ use super::points::SizePoint;
 use super::runs::Runs;
 use super::series::{Along, Compared, SeriesReader, label, value_of};
 use super::varied::telling_axes;
+use crate::document::by_name;
 use crate::record::{Counts, ReadError, Rows};
 use crate::spec::Axis;
 
@@ -23,7 +25,7 @@ pub(crate) const fn is_resource(axis: Axis) -> bool {
 }
 
 /// Values of an axis held against each other.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Comparison {
     /// The axis.
     pub axis: Axis,
@@ -38,9 +40,11 @@ pub struct Comparison {
 }
 
 /// Rows of one job that differ in the compared value alone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct ComparedJob {
     /// Axes that define the job.
+    #[serde(rename = "axes", serialize_with = "by_name::serialize")]
+    #[schemars(schema_with = "by_name::schema::<KeyValue>")]
     pub key: Vec<(Axis, KeyValue)>,
     /// The run that its rows come from, where that tells them from others.
     pub run: Option<KeyValue>,
@@ -49,7 +53,7 @@ pub struct ComparedJob {
 }
 
 /// A value of the compared axis.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct ComparedValue {
     /// The value; `None` where the simulator chooses.
     pub value: Option<KeyValue>,

@@ -1,6 +1,7 @@
 //! Speedup and scaling efficiency over the sizes of one series.
 
 use itertools::Itertools;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::closed_set;
@@ -37,7 +38,7 @@ impl SizeRate {
 }
 
 /// Scaling of one size against the others of its series.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Efficiency {
     /// `rate/rate₀`: how many times faster than the smallest size that ran.
     pub speedup: f64,

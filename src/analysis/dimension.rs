@@ -4,7 +4,10 @@ use std::fmt::{Display, Formatter, Result};
 
 use serde::{Serialize, Serializer};
 
+use crate::document::written_as;
 use crate::spec::Axis;
+
+written_as!(Dimension, String);
 
 /// A dimension in which series differ: an axis of the spec, or the run that they come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,5 +1,6 @@
 //! Findings of a training study, series by series.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::advice::Advice;
@@ -17,7 +18,7 @@ use crate::record::{Column, Counts, ReadError, Rows};
 use crate::spec::{AnalysisSettings, Axis, Question};
 
 /// Findings of a training study.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Findings {
     /// Axis that is taken as the size.
     pub size_axis: Axis,

@@ -75,6 +75,21 @@ impl KeyValue {
     }
 }
 
+impl schemars::JsonSchema for KeyValue {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A name, a number, a switch, or several values with which the rows are the same simulations; \
+                            null where the simulator chooses.",
+            "type": ["string", "number", "boolean", "array"],
+            "items": {"type": ["string", "number", "boolean", "array", "null"]},
+        })
+    }
+}
+
 impl Serialize for KeyValue {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -71,6 +71,7 @@ pub(crate) use selection::{Selection, fastest_of_groups, grouping};
 pub(crate) use series::Series;
 pub use series::columns_read;
 pub(crate) use series_finding::{Layouts, SeriesFinding, SizeFinding, series_finding};
+pub(crate) use size_choice::SizePlace;
 pub use training_cost::TrainingCost;
 pub use verdict::Verdict;
 pub(crate) use verdict::{Between, Limit, Margin, Miss, Turn};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::training_cost::TrainingCost;
@@ -13,11 +14,12 @@ use crate::record::{
 use crate::simulation::{PartSeconds, ReasonKind, StepPart};
 
 /// One result row.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct SizePoint {
     /// Number of the point in its run.
     pub point: u64,
-    /// Index of the file among those analysed.
+    /// Number of its file in `files`.
+    #[serde(rename = "file")]
     pub source: u32,
     /// Value of the size axis: GPUs unless another axis was asked for.
     pub size: f64,
@@ -29,7 +31,8 @@ pub struct SizePoint {
     pub status: PointStatus,
     /// Why it did not run.
     pub reason: Option<Reason>,
-    /// Measurements, where it ran.
+    /// Results, where it ran.
+    #[serde(rename = "simulated")]
     pub measured: Option<Measured>,
     /// Values of the spec's metrics, in its order; none where no spec adds any.
     #[serde(skip)]
@@ -55,6 +58,8 @@ impl Reason {
         self.kind.map_or("unknown", ReasonKind::as_str)
     }
 }
+
+crate::document::written_as!(Reason, String);
 
 impl Serialize for Reason {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -91,7 +96,7 @@ impl ReasonColumns {
 }
 
 /// A step that ran.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Measured {
     /// Time of one step.
     pub step_time_s: f64,
@@ -99,7 +104,7 @@ pub struct Measured {
     pub samples_per_s: f64,
     /// Tokens per second; `None` for images.
     pub tokens_per_s: Option<f64>,
-    /// Exclusive parts of the step.
+    /// Exclusive parts of the step in seconds, under the names of their columns.
     pub parts: PartSeconds,
     /// Model FLOPs utilization.
     pub mfu: Option<f64>,
@@ -137,7 +142,7 @@ impl Measured {
 }
 
 /// The layout of a row that ran; `None` where the file does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct LayoutUsed {
     /// Tensor-parallel ranks.
     pub tp: Option<u32>,

@@ -54,7 +54,10 @@ impl<'a> SizeRow<'a> {
 
     fn is_breakdown(&self) -> bool {
         let breakdown = &self.series.breakdown;
-        breakdown.status == BreakdownStatus::Confirmed && breakdown.first_bad == Some(self.place)
+        breakdown.status == BreakdownStatus::Confirmed
+            && breakdown
+                .first_bad
+                .is_some_and(|bad| bad.place == self.place)
     }
 
     /// Columns without those of the axes, in the order of the file.

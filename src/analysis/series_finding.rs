@@ -1,5 +1,6 @@
 //! Findings of one series: its curve, its breakdown point, the size to choose.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::breakdown::{BreakdownPoint, breakdown_point, breakdown_point_of_best};
@@ -15,6 +16,7 @@ use super::series::{Series, label, value_of};
 use super::size_choice::{SizeChoice, choose};
 use super::training_cost::TrainingCost;
 use crate::closed_set;
+use crate::document::by_name;
 use crate::spec::{AnalysisSettings, Axis};
 
 closed_set! {
@@ -28,13 +30,15 @@ closed_set! {
 }
 
 /// Findings of one series.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct SeriesFinding {
     /// Number of the curve, from 0; frozen ones follow the others.
     pub number: u32,
     /// Number of the series that it is a curve of: the same as `number` unless it is frozen.
     pub of_series: u32,
     /// Axes that define the series.
+    #[serde(rename = "axes", serialize_with = "by_name::serialize")]
+    #[schemars(schema_with = "by_name::schema::<KeyValue>")]
     pub key: Vec<(Axis, KeyValue)>,
     /// The run that its rows come from, where that tells them from others.
     pub run: Option<KeyValue>,
@@ -52,12 +56,12 @@ pub struct SeriesFinding {
     pub knee: Option<f64>,
     /// Laws fitted to it.
     pub fits: Fits,
-    /// Sizes to choose, as places in `sizes`; `None` where nothing ran.
+    /// Sizes to choose; `None` where nothing ran.
     pub choice: Option<SizeChoice>,
 }
 
 /// One size of a series.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct SizeFinding {
     /// Row of the size.
     pub point: SizePoint,
@@ -86,7 +90,7 @@ impl SeriesFinding {
     /// The size that is recommended: the fastest within the threshold.
     pub fn recommended(&self) -> Option<&SizeFinding> {
         self.choice
-            .map(|choice| &self.sizes[choice.fastest_efficient])
+            .map(|choice| &self.sizes[choice.fastest_efficient.place])
     }
 
     /// Samples per second at the recommended size.
@@ -100,7 +104,7 @@ impl SeriesFinding {
         let efficiency = self.recommended()?.efficiency?;
         let choice = self.choice?;
         let last = self.sizes.iter().rposition(|s| s.efficiency.is_some())?;
-        Some(if choice.fastest_efficient == last {
+        Some(if choice.fastest_efficient.place == last {
             format!(
                 "largest size that ran, still {:.0}% efficient",
                 100.0 * efficiency.of_baseline
@@ -169,11 +173,7 @@ pub(crate) fn series_finding(
     let point = breakdown_point(&rates, &efficiency, &teeth, threshold);
     let breakdown = Breakdown::new(point, &points, &places, series.scaling);
     let breakdown_of_best = breakdown_point_of_best(&rates, &efficiency, &teeth, threshold);
-    let choice = choose(&points, &efficiency, threshold).map(|choice| SizeChoice {
-        fastest_efficient: places[choice.fastest_efficient],
-        fastest: places[choice.fastest],
-        cheapest: choice.cheapest.map(|place| places[place]),
-    });
+    let choice = choose(&points, &places, &efficiency, threshold);
     let envelope: Vec<SizeRate> = rates
         .iter()
         .zip(&teeth)

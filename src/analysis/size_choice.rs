@@ -1,24 +1,49 @@
 //! Sizes of a series worth running.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::curve::Efficiency;
 use super::points::SizePoint;
 
-/// Sizes worth choosing; each is an index among the sizes that ran.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct SizeChoice {
-    /// The fastest size whose efficiency is within the threshold.
-    pub fastest_efficient: usize,
-    /// The fastest size of all.
-    pub fastest: usize,
-    /// The cheapest size per sample; `None` without a price.
-    pub cheapest: Option<usize>,
+/// One of the sizes of a series.
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
+pub struct SizePlace {
+    /// Index among the sizes of the series.
+    #[serde(skip)]
+    pub place: usize,
+    /// Value of the size axis.
+    pub size: f64,
+    /// Number of its point.
+    pub point: u64,
 }
 
-/// Chooses among the sizes that ran. The smaller size wins a tie.
+impl SizePlace {
+    /// The size of a point at an index.
+    pub(super) const fn of(place: usize, point: &SizePoint) -> Self {
+        Self {
+            place,
+            size: point.size,
+            point: point.point,
+        }
+    }
+}
+
+/// Sizes worth choosing.
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
+pub struct SizeChoice {
+    /// The fastest size whose efficiency is within the threshold.
+    pub fastest_efficient: SizePlace,
+    /// The fastest size of all.
+    pub fastest: SizePlace,
+    /// The cheapest size per sample; `None` without a price.
+    pub cheapest: Option<SizePlace>,
+}
+
+/// Chooses among the sizes that ran, whose indices among all sizes are `places`. The smaller size wins a tie.
 pub(crate) fn choose(
     ran: &[&SizePoint],
+    places: &[usize],
     efficiency: &[Efficiency],
     threshold: f64,
 ) -> Option<SizeChoice> {
@@ -36,9 +61,10 @@ pub(crate) fn choose(
     };
     let costs = (0..ran.len()).filter_map(cost);
     let cheapest = costs.min_by(|a, b| a.0.total_cmp(&b.0));
+    let named = |place: usize| SizePlace::of(places[place], ran[place]);
     Some(SizeChoice {
-        fastest_efficient,
-        fastest,
-        cheapest: cheapest.map(|(_, place)| place),
+        fastest_efficient: named(fastest_efficient),
+        fastest: named(fastest),
+        cheapest: cheapest.map(|(_, place)| named(place)),
     })
 }

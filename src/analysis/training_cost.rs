@@ -1,9 +1,10 @@
 //! Time and cost of a whole training at one size, as its row has them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A whole training of a number of tokens or samples, with everything that comes beside its steps.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct TrainingCost {
     /// Time of its steps by themselves over the expected time, 0–1.
     pub goodput: f64,

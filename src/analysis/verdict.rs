@@ -1,6 +1,7 @@
 //! Verdict on a question's limits: the choices within them or the nearest misses, and what would change
 //! the answer.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::choice::{Choice, CostUnit, choices, front_of};
@@ -23,7 +24,7 @@ closed_set! {
 }
 
 /// A row that is within all limits but one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Miss {
     /// The limit; `None` of the fastest row, where no row misses a single one.
     pub limit: Option<Limit>,
@@ -34,7 +35,7 @@ pub struct Miss {
 }
 
 /// A change of prices or of the deadline with which another row is the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Turn {
     /// Rents with which the cheapest row of another GPU costs the same.
@@ -63,7 +64,7 @@ pub enum Turn {
 }
 
 /// Sizes between those of the grid.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Between {
     /// The row above them: their point but for its size.
     pub choice: Choice,
@@ -72,7 +73,7 @@ pub struct Between {
 }
 
 /// Room that measured trainings of a family need beyond what was predicted of them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Margin {
     /// Model family of the cases.
     pub family: String,
@@ -83,7 +84,7 @@ pub struct Margin {
 }
 
 /// Rows that the limits of a question leave.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Verdict {
     /// Margin that the confidence asks for; `None` without one, and where nothing of the family was measured.
     pub margin: Option<Margin>,

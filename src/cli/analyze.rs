@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
+use crate::cli::event::Level;
 use crate::cli::exit::ExitStatus;
 use crate::cli::fraction::share;
 use crate::cli::terminal::{self, Format};
@@ -27,26 +26,27 @@ pub(super) struct Args {
     /// Exit with code 1 when the scaling efficiency of any size is below this, 0.8 or 80%; training studies only
     #[arg(long, value_name = "EFFICIENCY", value_parser = share)]
     fail_below: Option<f64>,
+    /// Hold only series with these values against --fail-below: gpu=b200,h100-sxm; repeatable, all have to hold
+    #[arg(long, value_name = "AXIS=VALUE[,VALUE…]", requires = "fail_below")]
+    series: Vec<String>,
     /// Also write each chart into this folder as SVG and PNG, as wide as a column of print
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
-    /// Print all findings in place of the first screen
-    #[arg(short, long)]
-    verbose: bool,
     /// Format of the summary
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
+pub(super) fn run(args: &Args, verbose: bool) -> Result<ExitStatus, Failure> {
     let analysis = Analysis::of(&AnalysisRequest {
         runs: args.runs.clone(),
         x: args.x.clone(),
         threshold: args.threshold,
         fail_below: args.fail_below,
+        series: args.series.clone(),
     })?;
     if let Some(warning) = analysis.warnings() {
-        terminal::log(&warning);
+        terminal::say(Level::Warning, &warning);
     }
     let folder = analysis.write(args.out.as_deref())?;
     if analysis.is_apart() {
@@ -59,10 +59,10 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
         }
     }
     args.format.try_print(
-        || analysis.text(terminal::detail(args.verbose)),
-        || analysis.json(json!({"folder": folder})),
+        || analysis.text(terminal::detail(verbose)),
+        || analysis.json(Some(&folder)),
     )?;
-    Ok(match analysis.below() {
+    Ok(match analysis.below()? {
         Some(sizes) => {
             terminal::log(&sizes);
             ExitStatus::Finding

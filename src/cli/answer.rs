@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::cli::event::Level;
 use crate::cli::exit::ExitStatus;
 use crate::cli::fraction::share;
 use crate::cli::progress::{Meter, Mode, Verbosity};
-use crate::cli::run::print;
+use crate::cli::run::{closing_event, print};
 use crate::cli::terminal::{self, Format, Stderr};
 use crate::cli::threads::threads;
 use crate::commands::{Answered, Asked, Failure, FolderRun, HeldResult, RunRequest, RunSource};
@@ -100,14 +101,15 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
+    args.progress.begin();
     let request = args.request(args.out.clone());
     let asked = Asked::at(&args.source, &args.overrides())?.or_finished(&request)?;
     let (source, spec) = match asked {
         Asked::Run(source, spec) => (source, spec),
         Asked::Spec(spec) => {
             for warning in &spec.warnings {
-                let lines = args.progress.lines();
-                lines.log("warning", &warning.render(stderr.styled));
+                let render = |styled| warning.render(styled);
+                terminal::say_rendered(Level::Warning, render, stderr);
             }
             match simulated(&spec, &request, args, stderr)? {
                 Ok(source) => (source, spec),
@@ -146,6 +148,9 @@ fn simulated(
         .map_err(|error| Failure::io(format!("cannot listen to signals: {error}")))?;
     let meter = Meter::new(args.progress, Verbosity::Normal, run.points_left(), stderr);
     let done = run.simulate(&interrupt, &meter)?;
+    if terminal::says_json() {
+        terminal::event(&closing_event(&done.summary, &meter, &done.folder));
+    }
     let folder = done.folder.path().to_owned();
     let conclusion = done.conclude()?;
     if conclusion.stopped_by().is_some() {

@@ -6,6 +6,7 @@ use crate::cli::exit::ExitStatus;
 use crate::cli::fraction::fraction;
 use crate::cli::terminal;
 use crate::commands::{self, Failure, RunSource};
+use crate::document::Document;
 use crate::report::diff;
 
 /// Format of the comparison.
@@ -27,11 +28,12 @@ pub(super) struct Args {
     base: PathBuf,
     /// Run folder or points.parquet that may have regressed
     new: PathBuf,
-    /// Relative change that counts as no change, 0.02 or 2%
+    /// Relative change that counts as no change, 0.02 or 2%, of a metric that has none of its own
     #[arg(long, value_name = "FRACTION", default_value = "2%", value_parser = fraction)]
     tolerance: f64,
-    /// Column to compare; repeatable [default: step time and memory]
-    #[arg(long, value_name = "COLUMN")]
+    /// Column to compare, with a tolerance of its own after `=`: step_time_s, step_time_s=2%, memory_peak_bytes=512MiB;
+    /// repeatable [default: step time and memory]
+    #[arg(long, value_name = "COLUMN[=TOLERANCE]")]
     metric: Vec<String>,
     /// Output format
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
@@ -44,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     let found = commands::diff(&base, &new, &args.metric, args.tolerance)?;
     let text = match args.format {
         DiffFormat::Text => diff::text(&found),
-        DiffFormat::Json => format!("{:#}\n", serde_json::json!(found)),
+        DiffFormat::Json => format!("{:#}\n", Document::Diff.of(&found)),
         DiffFormat::Markdown => diff::markdown(&found),
         DiffFormat::Junit => diff::junit(&found),
     };

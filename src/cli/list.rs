@@ -37,5 +37,6 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
             list(what, &args.names, spec.as_ref())?
         }
     };
-    args.format.print(|| listing.text, || listing.json.into())
+    args.format
+        .print(|| listing.text.clone(), || listing.json())
 }

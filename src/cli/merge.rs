@@ -23,8 +23,8 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
+pub(super) fn run(args: &Args, verbose: bool) -> Result<ExitStatus, Failure> {
     merge(&args.shards, &args.out, args.overwrite, |conclusion| {
-        print(&conclusion, args.format, detail(false))
+        print(&conclusion, args.format, detail(verbose))
     })?
 }

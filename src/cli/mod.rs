@@ -6,12 +6,16 @@ mod analyze;
 mod answer;
 mod completions;
 mod diff;
+mod event;
 mod exit;
 mod explain;
 mod fraction;
 mod init;
 mod list;
+mod man;
+
 mod merge;
+mod messages;
 mod plan;
 mod preset;
 mod progress;
@@ -24,6 +28,7 @@ mod trace;
 mod validate;
 mod verify;
 
+use event::Level;
 use exit::ExitStatus;
 
 use std::ffi::OsString;
@@ -49,6 +54,8 @@ use terminal::Stderr;
     subcommand_required = true
 )]
 struct Cli {
+    #[command(flatten)]
+    log: messages::LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -71,8 +78,8 @@ enum Command {
     Explain(explain::Args),
     /// Join the shards of a run into the run that one machine would have written
     Merge(merge::Args),
-    /// Print the JSON Schema of a spec, for editors
-    Schema,
+    /// Print the JSON Schema of a spec, for editors, or of what a command writes
+    Schema(schema::Args),
     /// Write the timeline of one point as Chrome/Perfetto trace JSON
     Trace(trace::Args),
     /// Simulate measured cases and print the errors
@@ -83,6 +90,8 @@ enum Command {
     List(list::Args),
     /// Print shell completions
     Completions(completions::Args),
+    /// Print the manual page, or write those of all commands
+    Man(man::Args),
 }
 
 /// Runs the command line of this process.
@@ -105,9 +114,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic
         .location()
         .map_or_else(String::new, |place| format!(" ({place})"));
-    terminal::log(&format!(
-        "error: this is a fault of sweep, please report it: {message}{place}"
-    ));
+    let message = format!("error: this is a fault of sweep, please report it: {message}{place}");
+    terminal::say(Level::Error, &message);
 }
 
 /// Runs a command line and prints its failure, if any.
@@ -117,26 +125,29 @@ fn run_arguments(arguments: impl IntoIterator<Item = OsString>) -> ExitStatus {
         Ok(cli) => cli,
         Err(error) => return terminal::clap_message(&error),
     };
-    let result = match cli.command {
-        Command::Run(args) => run::run(&args, stderr),
+    let verbose = cli.log.verbose > 0;
+    let result = cli.log.begin().and_then(|()| match cli.command {
+        Command::Run(args) => run::run(&args, verbose, stderr),
         Command::Plan(args) => plan::run(&args, stderr),
         Command::Init(args) => init::run(&args),
         Command::Answer(args) => answer::run(&args, stderr),
-        Command::Analyze(args) => analyze::run(&args),
+        Command::Analyze(args) => analyze::run(&args, verbose),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Merge(args) => merge::run(&args),
-        Command::Schema => schema::run(),
+        Command::Merge(args) => merge::run(&args, verbose),
+        Command::Schema(args) => schema::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::List(args) => list::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
-    };
+        Command::Man(args) => man::run(&args, Cli::command()),
+    });
     match result {
         Ok(status) => status,
         Err(failure) => {
-            terminal::log_rendered(&failure.render(stderr.styled), stderr);
+            let render = |styled| failure.render(styled);
+            terminal::say_rendered(Level::Error, render, stderr);
             ExitStatus::of(&failure)
         }
     }

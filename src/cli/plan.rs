@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::spec_args::SpecArgs;
-use crate::cli::terminal::{Format, Lines, Stderr};
+use crate::cli::terminal::{Format, Stderr};
 use crate::cli::threads::threads;
 use crate::commands::{Failure, PlanOverview};
 use crate::spec::{Portion, Spec};
@@ -22,7 +22,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
-    let spec = args.spec.load(stderr, Lines::Prose)?;
+    let spec = args.spec.load(stderr)?;
     show(&spec, args.spec.portion(), args.threads, args.format)
 }
 

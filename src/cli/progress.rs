@@ -1,6 +1,5 @@
 //! Progress of a run, on stderr.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,9 +7,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use itertools::Itertools;
-use serde_json::json;
 
-use crate::cli::terminal::{self, Lines, Stderr};
+use crate::cli::event::Event;
+use crate::cli::terminal::{self, Stderr};
 use crate::record::{PointStatus, Record};
 use crate::runner::Progress;
 use crate::runner::clock::Stopwatch;
@@ -33,11 +32,11 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// Reader that the lines on stderr are written for.
-    pub(super) const fn lines(self) -> Lines {
+    /// Makes all lines on stderr JSON where progress is.
+    pub(super) fn begin(self) {
         match self {
-            Self::Json => Lines::Json,
-            Self::Auto | Self::Always | Self::Never => Lines::Prose,
+            Self::Json => terminal::say_json(),
+            Self::Auto | Self::Always | Self::Never => {}
         }
     }
 }
@@ -83,6 +82,8 @@ impl Meter {
             _ if verbosity == Verbosity::Quiet && mode != Mode::Json => Display::Silent,
             Mode::Never => Display::Silent,
             Mode::Json => Display::Json,
+            // Prose between lines for programs would be no JSON.
+            Mode::Auto | Mode::Always if terminal::says_json() => Display::Json,
             Mode::Auto | Mode::Always if stderr.is_terminal => Display::Bar(bar(total)),
             Mode::Auto | Mode::Always => Display::Lines,
         };
@@ -104,10 +105,14 @@ impl Meter {
     }
 
     fn say(&self, record: &Record) {
+        if terminal::says_json() {
+            return terminal::event(&Event::of_point(record));
+        }
         match &self.display {
-            Display::Bar(bar) => bar.suspend(|| terminal::log(&described(record))),
-            Display::Silent | Display::Lines => terminal::log(&described(record)),
-            Display::Json => terminal::log(&point_event(record)),
+            Display::Bar(bar) => bar.suspend(|| terminal::write(&described(record))),
+            Display::Silent | Display::Lines | Display::Json => {
+                terminal::write(&described(record));
+            }
         }
     }
 
@@ -120,7 +125,7 @@ impl Meter {
         };
         if now.saturating_sub(*last) >= every {
             *last = now;
-            terminal::log(&render(self, now));
+            terminal::write(&render(self, now));
         }
     }
 
@@ -150,17 +155,16 @@ impl Meter {
 
     fn json_line(&self, now: Duration) -> String {
         let (rate, left) = self.rate(now);
-        json!({
-            "event": "progress",
-            "done": self.done.load(Ordering::Relaxed),
-            "total": self.total,
-            "infeasible": self.infeasible.load(Ordering::Relaxed),
-            "crashed": self.crashed.load(Ordering::Relaxed),
-            "elapsed_s": now.as_secs_f64(),
-            "points_per_s": rate,
-            "left_s": left,
-        })
-        .to_string()
+        let event = Event::Progress {
+            done: self.done.load(Ordering::Relaxed),
+            total: self.total,
+            infeasible: self.infeasible.load(Ordering::Relaxed),
+            crashed: self.crashed.load(Ordering::Relaxed),
+            elapsed_s: now.as_secs_f64(),
+            points_per_s: rate,
+            left_s: left,
+        };
+        event.line()
     }
 }
 
@@ -193,7 +197,7 @@ impl Progress for Meter {
         match &self.display {
             Display::Silent | Display::Lines => {}
             Display::Bar(bar) => bar.finish_and_clear(),
-            Display::Json => terminal::log(&self.json_line(self.watch.elapsed())),
+            Display::Json => terminal::write(&self.json_line(self.watch.elapsed())),
         }
     }
 }
@@ -210,22 +214,6 @@ fn described(record: &Record) -> String {
             .map(|(axis, value)| format!("{axis}={value}"))
             .join(" ")
     )
-}
-
-/// A point that did not run, for programs.
-fn point_event(record: &Record) -> String {
-    let values = record.point().iter();
-    let axes: BTreeMap<&str, String> = values
-        .map(|(axis, value)| (axis.as_str(), value.to_string()))
-        .collect();
-    json!({
-        "event": "point",
-        "point": record.point().index,
-        "status": record.status().as_str(),
-        "reason": record.reason(),
-        "axes": axes,
-    })
-    .to_string()
 }
 
 fn bar(total: Option<u64>) -> ProgressBar {

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{process, thread};
 
-use serde_json::json;
-
+use crate::cli::event::{Ended, Event, Level};
 use crate::cli::exit::ExitStatus;
 use crate::cli::plan;
 use crate::cli::progress::{Meter, Mode, Verbosity};
 use crate::cli::spec_args::SpecArgs;
-use crate::cli::terminal::{self, Format, Lines, Stderr};
+use crate::cli::terminal::{self, Format, Stderr};
 use crate::cli::threads::threads;
 use crate::commands::{
     Conclusion, Detail, Done, Failure, FolderRun, HeldResult, RunRequest, extended,
@@ -69,16 +68,13 @@ pub(super) struct Args {
     /// Print nothing but results and errors
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print every infeasible point with its reason, and all findings in place of the first screen
-    #[arg(short, long)]
-    verbose: bool,
 }
 
 impl Args {
-    fn verbosity(&self) -> Verbosity {
+    fn verbosity(&self, verbose: bool) -> Verbosity {
         if self.quiet {
             Verbosity::Quiet
-        } else if self.verbose {
+        } else if verbose {
             Verbosity::Verbose
         } else {
             Verbosity::Normal
@@ -106,9 +102,9 @@ impl Args {
     }
 }
 
-pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
-    let lines = args.progress.lines();
-    let mut spec = args.spec.load(stderr, lines)?;
+pub(super) fn run(args: &Args, verbose: bool, stderr: Stderr) -> Result<ExitStatus, Failure> {
+    args.progress.begin();
+    let mut spec = args.spec.load(stderr)?;
     if args.append {
         spec = extended(&spec, &args.request())?;
     }
@@ -116,22 +112,23 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         return plan::show(&spec, args.spec.portion(), args.threads, args.format);
     }
     let run = FolderRun::open(&spec, &args.request())?;
-    log_finished(run.finished(), run.folder(), args);
+    let verbosity = args.verbosity(verbose);
+    log_finished(run.finished(), run.folder(), verbosity);
     let interrupt = Interrupt::listen()
         .map_err(|error| Failure::io(format!("cannot listen to signals: {error}")))?;
     end_in_time(interrupt.clone());
-    let meter = Meter::new(args.progress, args.verbosity(), run.points_left(), stderr);
+    let meter = Meter::new(args.progress, verbosity, run.points_left(), stderr);
     let done = run.simulate(&interrupt, &meter)?;
     let Done {
         summary, folder, ..
     } = &done;
-    if lines == Lines::Json {
-        terminal::log(&closing_event(summary, &meter, folder));
-    } else if args.verbosity() > Verbosity::Quiet {
+    if terminal::says_json() {
+        terminal::event(&closing_event(summary, &meter, folder));
+    } else if verbosity > Verbosity::Quiet {
         terminal::log(&closing_line(summary, &meter, folder));
     }
     let conclusion = done.conclude()?;
-    print(&conclusion, args.format, terminal::detail(args.verbose))
+    print(&conclusion, args.format, terminal::detail(verbose))
 }
 
 /// Ends the process two seconds after a signal, whatever it does by then: joining parts and analysing take minutes in a
@@ -151,19 +148,18 @@ fn end_in_time(interrupt: Interrupt) {
 }
 
 /// Says what an earlier run left in the folder, damage included.
-fn log_finished(finished: &Finished, folder: &RunFolder, args: &Args) {
-    let lines = args.progress.lines();
+fn log_finished(finished: &Finished, folder: &RunFolder, verbosity: Verbosity) {
     for damaged in finished.damaged() {
         let path = damaged.display();
         let message = format!(
             "warning: `{path}` is damaged (it has not the digest it was written with); its points are simulated again"
         );
-        lines.log("damaged", &message);
+        terminal::say(Level::Warning, &message);
     }
-    if !finished.is_empty() && args.verbosity() > Verbosity::Quiet {
+    if !finished.is_empty() && verbosity > Verbosity::Quiet {
         let (count, path) = (finished.len(), folder.path().display());
         let message = format!("continuing {path}: {count} points are finished");
-        lines.log("resumed", &message);
+        terminal::log(&message);
     }
 }
 
@@ -181,21 +177,28 @@ pub(super) fn print(
     })
 }
 
-/// The last line for programs: `{"event": "finished", …}`, or `stopped` where points are missing.
-fn closing_event(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> String {
+/// The end of a run for programs.
+pub(super) fn closing_event<'a>(
+    summary: &RunSummary,
+    meter: &Meter,
+    folder: &'a RunFolder,
+) -> Event<'a> {
     let (points, seconds) = (summary.wall_times.count(), meter.elapsed().as_secs_f64());
     let counts = &summary.counts;
-    json!({
-        "event": if summary.complete { "finished" } else { "stopped" },
-        "points": points,
-        "ok": counts.ok,
-        "infeasible": counts.infeasible,
-        "crashed": counts.crashed,
-        "elapsed_s": seconds,
-        "points_per_s": points as f64 / seconds.max(1e-9),
-        "folder": folder.path(),
-    })
-    .to_string()
+    let ended = Ended {
+        points,
+        ok: counts.ok,
+        infeasible: counts.infeasible,
+        crashed: counts.crashed,
+        elapsed_s: seconds,
+        points_per_s: points as f64 / seconds.max(1e-9),
+        folder: folder.path(),
+    };
+    if summary.complete {
+        Event::Finished(ended)
+    } else {
+        Event::Stopped(ended)
+    }
 }
 
 fn closing_line(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> String {

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::cli::event::Level;
 use crate::cli::preset::Preset;
-use crate::cli::terminal::{self, Lines, Stderr};
+use crate::cli::terminal::{self, Stderr};
 use crate::commands::Failure;
 use crate::spec::{Overrides, Portion, Shard, Spec};
 
@@ -34,7 +35,7 @@ pub(super) struct SpecArgs {
 
 impl SpecArgs {
     /// Reads the spec or the preset and prints its warnings.
-    pub(super) fn load(&self, stderr: Stderr, lines: Lines) -> Result<Spec, Failure> {
+    pub(super) fn load(&self, stderr: Stderr) -> Result<Spec, Failure> {
         let overrides = Overrides {
             set: self
                 .set
@@ -50,11 +51,8 @@ impl SpecArgs {
             (None, None) => return Err(Failure::usage(NO_SPEC)),
         }?;
         for warning in &spec.warnings {
-            let rendered = warning.render(stderr.styled);
-            match lines {
-                Lines::Prose => terminal::log_rendered(&rendered, stderr),
-                Lines::Json => lines.log("warning", &rendered),
-            }
+            let render = |styled| warning.render(styled);
+            terminal::say_rendered(Level::Warning, render, stderr);
         }
         Ok(spec)
     }

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
+use crate::cli::event::{Event, Level};
 use crate::cli::exit::ExitStatus;
 use crate::commands::{Detail, Failure};
+use crate::runner::clock;
 
 /// Format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -101,18 +104,56 @@ pub(super) fn prompt(question: &str) {
     let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
 }
 
-/// Prints a line on stderr.
-pub(super) fn log(line: &str) {
-    write_line(&visible(line));
+/// Whether the lines on stderr are JSON.
+static SAYS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Makes every line on stderr an event for programs, from here to the end of the process.
+pub(super) fn say_json() {
+    SAYS_JSON.store(true, Ordering::Relaxed);
 }
 
-/// Prints a line that was rendered for stderr, with its colours where it has them.
-pub(super) fn log_rendered(line: &str, stderr: Stderr) {
-    if stderr.styled {
-        write_line(line);
+/// Whether the lines on stderr are for programs.
+pub(super) fn says_json() -> bool {
+    SAYS_JSON.load(Ordering::Relaxed)
+}
+
+/// Prints what a command did on stderr.
+pub(super) fn log(line: &str) {
+    say(Level::Info, line);
+}
+
+/// Prints a message of the command on stderr: as it is for people, as an event for programs.
+pub(super) fn say(level: Level, line: &str) {
+    if says_json() {
+        let event = Event::Log {
+            level,
+            message: line,
+            time: clock::now_utc(),
+            fields: Map::new(),
+        };
+        write(&event.line());
     } else {
-        log(line);
+        write(line);
     }
+}
+
+/// Prints a message that was rendered for stderr, with its colours where it has them.
+pub(super) fn say_rendered(level: Level, render: impl Fn(bool) -> String, stderr: Stderr) {
+    if says_json() || !stderr.styled {
+        say(level, &render(false));
+    } else {
+        write_line(&render(true));
+    }
+}
+
+/// Prints an event on stderr, for programs.
+pub(super) fn event(event: &Event<'_>) {
+    write(&event.line());
+}
+
+/// Prints a line on stderr as it is.
+pub(super) fn write(line: &str) {
+    write_line(&visible(line));
 }
 
 fn write_line(line: &str) {
@@ -137,25 +178,6 @@ fn visible(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
-}
-
-/// Reader that lines on stderr are written for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lines {
-    /// For people: sentences.
-    Prose,
-    /// For programs: each line a JSON object.
-    Json,
-}
-
-impl Lines {
-    /// Prints a message on stderr; as JSON it is the `message` of an event of this name.
-    pub(super) fn log(self, event: &str, message: &str) {
-        match self {
-            Self::Prose => log(message),
-            Self::Json => log(&json!({"event": event, "message": message}).to_string()),
-        }
-    }
 }
 
 /// Prints clap's message: help and version on stdout, errors on stderr.

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use serde_json::Value;
 
-use crate::analysis::{ChartValues, Findings, StudyFindings, scaling_batches, scaling_schema};
+use crate::analysis::{ChartValues, StudyFindings, scaling_batches, scaling_schema};
 use crate::commands::analyze_target::{Target, create_folder};
 use crate::commands::detail::Detail;
+use crate::commands::efficiency_gate::EfficiencyGate;
 use crate::commands::failure::Failure;
-use crate::commands::findings::{
-    Results, Told, answer, find, question, trusted, with_findings, write_findings,
-};
+use crate::commands::findings::{Results, Told, answer, find, question, trusted, write_findings};
+use crate::commands::findings_document::{AnalyzeDocument, FindingsDocument};
 use crate::commands::points::{provenance, threads};
 use crate::commands::run_source::RunSource;
+use crate::document::Document;
 use crate::record::provenance::keys;
 use crate::record::{PointsReader, Provenance, write_atomically};
 use crate::report;
@@ -34,6 +35,8 @@ pub struct AnalysisRequest {
     pub threshold: Option<f64>,
     /// Scaling efficiency that every size is held against.
     pub fail_below: Option<f64>,
+    /// Series that are held against it, each filter `AXIS=VALUE[,VALUE…]`; all where there is none.
+    pub series: Vec<String>,
 }
 
 /// Findings of runs.
@@ -46,7 +49,7 @@ pub struct Analysis {
     charts: Vec<ChartValues>,
     /// Difference from the analysis of the run itself, for the name of a folder.
     apart: Option<String>,
-    fail_below: Option<f64>,
+    gate: Option<EfficiencyGate>,
 }
 
 impl Analysis {
@@ -69,6 +72,8 @@ impl Analysis {
             settings.efficiency_threshold = threshold;
         }
         let axis = axis(request.x.as_deref())?;
+        let gate = |least| EfficiencyGate::of(least, &request.series);
+        let gate = request.fail_below.map(gate).transpose()?;
         let given: Vec<Option<&Spec>> = specs.iter().map(Option::as_ref).collect();
         let results = Results {
             files: &files,
@@ -80,6 +85,10 @@ impl Analysis {
         let found = find(&results)?;
         let charts = results.charts()?;
         refuse_scaling(request, &found)?;
+        if let (Some(gate), Some(findings)) = (&gate, found.training()) {
+            // A filter that keeps nothing is told before anything is written.
+            gate.below(findings)?;
+        }
         let apart = match (found.comparison(), request.x.is_some(), request.threshold) {
             (Some(comparison), ..) => Some(format!("by-{}", comparison.axis)),
             (None, true, _) => Some(format!("over-{axis}")),
@@ -93,7 +102,7 @@ impl Analysis {
             found,
             charts,
             apart,
-            fail_below: request.fail_below,
+            gate,
         })
     }
 
@@ -117,9 +126,13 @@ impl Analysis {
         told.text(detail)
     }
 
-    /// The findings for programs, beside other fields.
-    pub fn json(&self, beside: Value) -> Value {
-        with_findings(beside, Some(&self.found))
+    /// The findings for programs, `clustersweep.analyze/1`; `folder` is the one that they were written into.
+    pub fn json(&self, folder: Option<&Path>) -> Value {
+        let files = self.sources.iter().map(|source| &source.points);
+        Document::Analyze.of(&AnalyzeDocument {
+            folder,
+            found: FindingsDocument::new(&self.found, files),
+        })
     }
 
     /// The answer to the study's question in sentences.
@@ -146,8 +159,14 @@ impl Analysis {
     }
 
     /// The sizes that are less efficient than the request allows, in words; `None` where there is none.
-    pub(crate) fn below(&self) -> Option<String> {
-        below(self.found.training()?, self.fail_below?)
+    ///
+    /// # Errors
+    /// If the request names series that are not there.
+    pub(crate) fn below(&self) -> Result<Option<String>, Failure> {
+        match (self.found.training(), &self.gate) {
+            (Some(findings), Some(gate)) => gate.below(findings),
+            (None, _) | (_, None) => Ok(None),
+        }
     }
 
     /// Whether the findings go beside a run and not into its folder, unless another folder is asked for.
@@ -229,27 +248,6 @@ fn axis(name: Option<&str>) -> Result<Axis, Failure> {
             "axis `{axis}` belongs to collective studies, which have no scaling"
         )))
     }
-}
-
-/// The sizes that are less efficient than allowed, in words; `None` where there is none.
-fn below(findings: &Findings, least: f64) -> Option<String> {
-    let series = findings.series.iter();
-    let sizes = series.flat_map(|series| series.sizes.iter().map(move |size| (series, size)));
-    let efficiencies = sizes.filter_map(|(series, size)| {
-        let efficiency = size.efficiency?.of_baseline;
-        (efficiency < least).then_some((efficiency, series, size))
-    });
-    let low: Vec<_> = efficiencies.collect();
-    let worst = low.iter().min_by(|a, b| a.0.total_cmp(&b.0));
-    worst.map(|(efficiency, series, size)| {
-        let (name, gpus) = (series.label(&findings.varied), size.point.gpus);
-        format!(
-            "{} sizes are less than {:.0}% efficient; the least is {name} at {gpus} GPUs with {:.0}%",
-            low.len(),
-            100.0 * least,
-            100.0 * efficiency
-        )
-    })
 }
 
 /// Writes each chart as SVG, and as PNG where this program draws them.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use itertools::Itertools;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::analysis::{Answer, ChartValues, Choice, StudyFindings, Verdict};
 use crate::commands::failure::Failure;
@@ -13,9 +13,12 @@ use crate::commands::points::{provenance, threads};
 use crate::commands::run::RunRequest;
 use crate::commands::run_source::RunSource;
 use crate::commands::trust;
+use crate::document::Document;
 use crate::files::is_table;
 use crate::record::provenance::keys;
 use crate::record::{PointsReader, Provenance};
+use crate::report::answer_document::AnswerDocument;
+use crate::report::answer_sentences;
 use crate::report::planned::Planned;
 use crate::runner::manifest;
 use crate::spec::{Axis, Overrides, Portion, Question, Spec, StudyKind, Syntax};
@@ -85,6 +88,7 @@ impl Asked {
         let mut same = of_this_program.iter();
         let of_this_program = same.all(|(key, value)| reader.metadata(key) == *value);
         Ok(if of_this_program && held.has_points_of(&spec) {
+            log::info!(path:% = folder.display(); "took the rows of a finished run");
             Self::Run(source, spec)
         } else {
             Self::Spec(spec)
@@ -182,11 +186,14 @@ impl Answered {
         format!("{}rows and report: {runs}\n", self.planned.text())
     }
 
+    /// The answer in sentences.
+    pub fn sentences(&self) -> Vec<String> {
+        answer_sentences(&self.planned.findings)
+    }
+
     /// The answer for programs, `clustersweep.answer/1`.
     pub fn json(&self) -> Value {
-        let mut value = self.planned.json();
-        value["runs"] = json!(self.runs);
-        value
+        Document::Answer.of(&AnswerDocument::new(&self.planned, &self.runs))
     }
 
     /// Puts the report and the scaling of all rows into the folder of the last run.

@@ -2,15 +2,15 @@
 
 use std::num::NonZeroUsize;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::analysis::StudyFindings;
 use crate::commands::detail::Detail;
 use crate::commands::failure::Failure;
-use crate::commands::findings::{
-    Results, Told, find, question, trusted, with_findings, write_findings,
-};
+use crate::commands::findings::{Results, Told, find, question, trusted, write_findings};
+use crate::commands::findings_document::{FindingsDocument, RunDocument};
 use crate::commands::points::points;
+use crate::document::Document;
 use crate::record::{Counts, Provenance};
 use crate::report::counts_line;
 use crate::runner::manifest::RunFacts;
@@ -131,10 +131,17 @@ impl Conclusion<'_> {
         told.text(detail)
     }
 
-    /// Folder, manifest and findings for programs.
+    /// Folder, manifest and findings for programs, `clustersweep.run/1`.
     pub fn json(&self) -> Value {
-        let value = json!({"folder": self.done.folder.path(), "manifest": self.manifest});
-        with_findings(value, self.found.as_ref())
+        let folder = &self.done.folder;
+        let found = self.found.as_ref();
+        Document::Run.of(&RunDocument {
+            folder: folder.path(),
+            manifest: &self.manifest,
+            found: found.map_or_else(FindingsDocument::default, |found| {
+                FindingsDocument::new(found, [folder.points()])
+            }),
+        })
     }
 
     /// Signal that ended the run before its last point.

@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 
 use crate::analysis::Elasticity;
 use crate::catalog::PRICES;
+use crate::commands::explain_document::{Cells, ExplainDocument, HostCalls};
 use crate::commands::failure::Failure;
 use crate::commands::points::{grid_point, provenance};
 use crate::commands::trust;
+use crate::document::Document;
 use crate::record::{
     Cell, Column, ColumnGroup, PointStatus, Record, columns, point_table, points_batch,
     points_schema,
@@ -51,9 +53,9 @@ impl<'a> PointReport<'a> {
     /// The point for programs: every column of `points.parquet` by name, and `unmeasured`: a warning where nothing was
     /// measured on its GPU, or of the kernels of its model.
     pub fn json(&self) -> Value {
-        let mut value = cells(&self.record, self.spec);
-        value["unmeasured"] = json!(unmeasured(&self.record));
-        value
+        let mut fields = cells(&self.record, self.spec);
+        fields.insert("unmeasured".to_owned(), json!(unmeasured(&self.record)));
+        Value::Object(fields)
     }
 
     /// The point as the row that it has in `points.parquet`.
@@ -116,17 +118,18 @@ impl Explanation<'_> {
         text.finish()
     }
 
-    /// The point for programs, as [`PointReport::json`], with gains, sensitivities and confidence.
+    /// The point for programs, `clustersweep.explain/1`: every column by name, with gains, sensitivities and confidence.
     pub fn json(&self) -> Value {
         let record = &self.point.record;
-        let mut value = cells(record, self.point.spec);
-        value["what_if"] = json!(self.gains);
-        value["prices_basis"] = json!(PRICES);
-        value["unmeasured"] = json!(unmeasured(record));
-        value["elasticities"] = json!(self.sensitivities);
-        value["host"] = json!(self.launches.iter().map(launches_json).collect_vec());
-        value["confidence"] = trust::json(trust::of(record).as_ref());
-        value
+        Document::Explain.of(&ExplainDocument {
+            columns: Cells(cells(record, self.point.spec)),
+            what_if: &self.gains,
+            prices_basis: PRICES,
+            unmeasured: unmeasured(record),
+            elasticities: &self.sensitivities,
+            host: self.launches.iter().map(HostCalls::of).collect(),
+            confidence: trust::of(record),
+        })
     }
 }
 
@@ -189,17 +192,6 @@ fn push_launches(text: &mut Text, launches: &[LayerLaunches]) {
     write!(text, "{}", table.render());
 }
 
-fn launches_json(it: &LayerLaunches) -> Value {
-    json!({
-        "layer": it.layer,
-        "layers": it.layers,
-        "forward_calls": it.calls[0],
-        "forward_host_s": it.time[0].as_secs_f64(),
-        "backward_calls": it.calls[1],
-        "backward_host_s": it.time[1].as_secs_f64(),
-    })
-}
-
 /// The sensitivities of the step time, largest first.
 fn push_sensitivities(text: &mut Text, sensitivities: &[Elasticity]) {
     if sensitivities.is_empty() {
@@ -260,12 +252,11 @@ fn unmeasured(record: &Record) -> Option<String> {
 }
 
 /// Every column of the point by name.
-fn cells(record: &Record, spec: &Spec) -> Value {
-    let fields: Map<String, Value> = point_table(spec.kind, &spec.metrics)
+fn cells(record: &Record, spec: &Spec) -> Map<String, Value> {
+    point_table(spec.kind, &spec.metrics)
         .iter()
         .map(|column| (column.name.to_owned(), json!(column.cell(record))))
-        .collect();
-    Value::Object(fields)
+        .collect()
 }
 
 fn push_point(text: &mut Text, record: &Record, spec: &Spec) {

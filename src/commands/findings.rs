@@ -3,13 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use serde_json::{Value, json};
-
 use crate::analysis::{
     ChartValues, FilesError, Findings, Margin, SizePoint, StudyFindings, analyse_files,
     chart_values, scaling_batches, scaling_schema,
 };
-use crate::catalog::PRICES;
 use crate::commands::detail::Detail;
 use crate::commands::failure::Failure;
 use crate::commands::points::grid_point;
@@ -18,7 +15,6 @@ use crate::record::{Provenance, TableWriter, short_hash};
 use crate::report;
 use crate::report::brief::{Brief, trust_words};
 use crate::report::planned::Trust;
-use crate::report::series_row::series_rows;
 use crate::runner::{RunFolder, folder::names};
 use crate::simulation::Scenario;
 use crate::spec::{AnalysisSettings, Axis, Metric, Spec};
@@ -79,6 +75,9 @@ pub(super) fn trusted(
 
 /// Findings of results; those of training include re-simulated points.
 pub(super) fn find(results: &Results<'_>) -> Result<StudyFindings, Failure> {
+    for path in results.files {
+        log::info!(path:% = path.display(); "reading rows");
+    }
     let metrics = results.metrics();
     let found = analyse_files(results.files, results.settings, metrics, results.axis);
     let mut found = found.map_err(|error| match error {
@@ -237,16 +236,4 @@ fn origin(provenance: &Provenance) -> String {
         short_hash(&provenance.spec_hash()),
         short_hash(&provenance.catalog_hash)
     )
-}
-
-/// A JSON object with the findings added: `findings`, `rows` and the basis of `prices` of training, `comparison`, or
-/// `collectives`.
-pub(super) fn with_findings(mut value: Value, found: Option<&StudyFindings>) -> Value {
-    let training = found.and_then(StudyFindings::training);
-    value["findings"] = json!(training);
-    value["rows"] = json!(training.map(series_rows));
-    value["prices"] = json!(found.filter(|it| it.costs_money()).map(|_| PRICES));
-    value["comparison"] = json!(found.and_then(StudyFindings::comparison));
-    value["collectives"] = json!(found.and_then(StudyFindings::collective));
-    value
 }

@@ -4,14 +4,17 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use itertools::Itertools;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::commands::points::{self, LOOKS};
+use crate::document::{Document, by_name};
 use crate::report::text::{Table, Text};
 use crate::runner::clock::Stopwatch;
 use crate::runner::{Planned, play_point};
 use crate::simulation::Scratch;
-use crate::spec::{Axis, AxisValue, GridPoint, Plan, Portion, Spec, Tally};
+use crate::spec::{Axis, AxisValue, GridPoint, Plan, Portion, Spec, StudyKind, Tally};
 
 /// Points that are simulated to estimate the time of all.
 const SAMPLES: u64 = 24;
@@ -153,45 +156,106 @@ impl<'a> PlanOverview<'a> {
         }
     }
 
-    /// The plan for programs.
+    /// The plan for programs, `clustersweep.plan/1`.
     pub fn json(&self) -> Value {
-        let values = |point: &GridPoint| {
-            let mut fields = serde_json::Map::new();
-            fields.insert("point".to_owned(), json!(point.index));
-            for (axis, value) in point.iter() {
-                fields.insert(axis.to_string(), json!(value.to_string()));
-            }
-            Value::Object(fields)
-        };
-        let axes: Vec<Value> = self
-            .axes
-            .iter()
-            .map(|(axis, values, count)| {
-                let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-                json!({"axis": axis.as_str(), "count": count, "values": values})
-            })
-            .collect();
-        let dropped: Vec<Value> = self
-            .tally
-            .dropped
-            .iter()
-            .map(|(clause, count)| json!({"where": clause, "drops": count}))
-            .collect();
-        json!({
-            "name": self.spec.name,
-            "study": self.spec.kind.as_str(),
-            "axes": axes,
-            "grid_points": self.tally.points,
-            "where": dropped,
-            "kept": self.tally.kept,
-            "exact": self.tally.exact,
-            "points": self.points,
-            "first": self.first.iter().map(values).collect::<Vec<_>>(),
-            "last": self.last.iter().map(values).collect::<Vec<_>>(),
-            "threads": self.threads,
-            "estimated_s": self.estimate.as_ref().map(|estimate| estimate.seconds),
-            "estimated_bytes": self.bytes(),
+        let axes = self.axes.iter().map(|(axis, values, count)| PlannedAxis {
+            axis: *axis,
+            count: *count,
+            values: values.iter().map(ToString::to_string).collect(),
+        });
+        let dropped = self.tally.dropped.iter();
+        let dropped = dropped.map(|(clause, drops)| DroppedBy {
+            clause: clause.clone(),
+            drops: *drops,
+        });
+        Document::Plan.of(&PlanDocument {
+            name: &self.spec.name,
+            study: self.spec.kind,
+            axes: axes.collect(),
+            grid_points: self.tally.points,
+            clauses: dropped.collect(),
+            kept: self.tally.kept,
+            exact: self.tally.exact,
+            points: self.points,
+            first: self.first.iter().map(PlannedPoint::of).collect(),
+            last: self.last.iter().map(PlannedPoint::of).collect(),
+            threads: self.threads,
+            estimated_s: self.estimate.as_ref().map(|estimate| estimate.seconds),
+            estimated_bytes: self.bytes(),
         })
+    }
+}
+
+/// Points of `sweep plan`.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct PlanDocument<'a> {
+    /// Name of the spec.
+    name: &'a str,
+    study: StudyKind,
+    /// Axes of more than one value.
+    axes: Vec<PlannedAxis>,
+    /// Points before `where`.
+    grid_points: u64,
+    /// What each clause drops.
+    #[serde(rename = "where")]
+    clauses: Vec<DroppedBy>,
+    /// Points that the clauses keep.
+    kept: u64,
+    /// Whether these numbers are counted; else they are estimated from a part of a large grid.
+    exact: bool,
+    /// Points that a run would simulate, after `--limit` and `--shard`.
+    points: u64,
+    /// The first points.
+    first: Vec<PlannedPoint>,
+    /// The last points; none of a shard or with a limit.
+    last: Vec<PlannedPoint>,
+    /// Threads of the estimate.
+    threads: NonZeroUsize,
+    /// Estimated time of the run; null where there is nothing to do.
+    estimated_s: Option<f64>,
+    /// Estimated size of `points.parquet`; null beyond 64 bits.
+    estimated_bytes: Option<u64>,
+}
+
+/// An axis of more than one value.
+#[derive(JsonSchema, Serialize)]
+struct PlannedAxis {
+    axis: Axis,
+    /// Number of its values.
+    count: u64,
+    /// The first values, as text.
+    values: Vec<String>,
+}
+
+/// A clause, and the points that it drops.
+#[derive(JsonSchema, Serialize)]
+struct DroppedBy {
+    /// The clause.
+    #[serde(rename = "where")]
+    clause: String,
+    drops: u64,
+}
+
+/// A point of the plan.
+#[derive(JsonSchema, Serialize)]
+struct PlannedPoint {
+    /// Number in the full grid.
+    point: u64,
+    /// Values of all its axes, as text.
+    #[serde(serialize_with = "by_name::serialize")]
+    #[schemars(schema_with = "by_name::schema::<String>")]
+    axes: Vec<(Axis, String)>,
+}
+
+impl PlannedPoint {
+    fn of(point: &GridPoint) -> Self {
+        let axes = point.iter();
+        Self {
+            point: point.index,
+            axes: axes
+                .map(|(axis, value)| (axis, value.to_string()))
+                .collect(),
+        }
     }
 }
 

@@ -100,6 +100,9 @@ impl<'a> FolderRun<'a> {
                 (folder, Finished::default(), Earlier::default())
             }
         };
+        if !finished.is_empty() {
+            log::info!(path:% = path.display(), points = finished.len(); "resumed");
+        }
         if !folder.holds_table() {
             write_spec(&folder, &provenance)?;
         }

@@ -1,7 +1,5 @@
 //! Confidence in a point: errors of the measured cases nearest to the point.
 
-use serde_json::{Value, json};
-
 use crate::analysis::{Choice, Findings};
 use crate::commands::failure::Failure;
 use crate::commands::points::grid_point;
@@ -95,9 +93,4 @@ pub(super) fn text(record: &Record) -> String {
 fn error(case: &NearCase) -> String {
     case.relative_error
         .map_or_else(|| "–".to_owned(), |error| format!("{:+.1}%", 100.0 * error))
-}
-
-/// The verdicts as `step_time` and `memory`; an empty object for a communication.
-pub(super) fn json(confidence: Option<&Confidence>) -> Value {
-    confidence.map_or_else(|| json!({}), |confidence| json!(confidence))
 }

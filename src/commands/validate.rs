@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::catalog::{self, Catalog};
 use crate::commands::failure::Failure;
+use crate::document::Document;
 use crate::files::read_named_text;
-use crate::report::accuracy;
+use crate::report::accuracy::{self, ValidateDocument};
 use crate::validation::{self, Assessment, CaseStatus, Judged};
 
 /// Measured cases with what the simulator predicts of each.
@@ -66,9 +67,9 @@ impl Validation {
         accuracy::csv(&self.judged)
     }
 
-    /// The error table and the rows, for programs.
+    /// The error table and the rows for programs, `clustersweep.validate/1`.
     pub fn json(&self) -> Value {
-        accuracy::json(&self.judged, &self.assessment)
+        Document::Validate.of(&ValidateDocument::new(&self.judged, &self.assessment))
     }
 
     /// The accuracy page, and its plot.

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::catalog::Catalog;
 use crate::commands::failure::Failure;
 use crate::commands::points::points;
 use crate::commands::run_source::RunSource;
+use crate::document::Document;
 use crate::record::{Counts, PointsReader, ReadError, columns, point_table};
 use crate::report::text::Text;
 use crate::runner::RunFolder;
@@ -204,26 +207,53 @@ impl Verification {
         text.finish()
     }
 
-    /// The same for programs.
+    /// The same for programs, `clustersweep.verify/1`.
     pub fn json(&self) -> Value {
-        let files = self
-            .files
-            .iter()
-            .map(|file| json!({"file": file.name, "fault": file.fault}));
         let (rows, fault) = match &self.rows {
             Rows::None => (None, None),
             Rows::Planned(rows) | Rows::Read(rows) => (Some(rows), None),
             Rows::Wrong(fault) => (None, Some(fault)),
         };
-        json!({
-            "schema": "clustersweep.verify/1",
-            "folder": self.folder,
-            "damaged": self.is_damaged(),
-            "unfinished": self.unfinished,
-            "files": files.collect::<Vec<_>>(),
-            "rows": rows,
-            "rows_fault": fault,
-            "held_against_plan": matches!(self.rows, Rows::Planned(_)),
+        let files = self.files.iter();
+        Document::Verify.of(&VerifyDocument {
+            folder: &self.folder,
+            damaged: self.is_damaged(),
+            unfinished: self.unfinished.as_deref(),
+            files: files
+                .map(|file| FileState {
+                    file: &file.name,
+                    fault: file.fault.as_deref(),
+                })
+                .collect(),
+            rows: rows.copied(),
+            rows_fault: fault.map(String::as_str),
+            held_against_plan: matches!(self.rows, Rows::Planned(_)),
         })
     }
+}
+
+/// State of a run.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct VerifyDocument<'a> {
+    folder: &'a str,
+    /// Whether a file or a row is not what was written.
+    damaged: bool,
+    /// Why the run is not whole; null of a whole one.
+    unfinished: Option<&'a str>,
+    /// Files that the manifest names, and parts.
+    files: Vec<FileState<'a>>,
+    /// Rows of the table; null where it cannot be read.
+    rows: Option<u64>,
+    /// Fault of the rows.
+    rows_fault: Option<&'a str>,
+    /// Whether every row was held against the plan; not where the plan is of another catalogue.
+    held_against_plan: bool,
+}
+
+/// A file that was held against its hash.
+#[derive(JsonSchema, Serialize)]
+struct FileState<'a> {
+    file: &'a str,
+    /// Its fault; null of a sound one.
+    fault: Option<&'a str>,
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use itertools::Itertools;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::commands::failure::Failure;
 use crate::commands::run_source::RunSource;
+use crate::document::{Document, by_name};
 use crate::record::{PointsReader, ReadError, columns};
 use crate::report::seconds;
 use crate::report::text::{Table, Text};
@@ -125,20 +128,41 @@ impl WherePoints {
             let values = self.spec.plan().point(*point);
             let axes = varied.iter().map(|axis| {
                 let value = values.value(*axis).map(ToString::to_string);
-                (axis.to_string(), json!(value))
+                (*axis, value)
             });
-            json!({
-                "point": point,
-                "seconds_per_sample": time,
-                "axes": axes.collect::<Map<_, _>>(),
-            })
+            KeptPoint {
+                point: *point,
+                seconds_per_sample: *time,
+                axes: axes.collect(),
+            }
         });
-        json!({
-            "schema": "clustersweep.points/1",
-            "where": self.clauses,
-            "points": points.collect::<Vec<_>>(),
+        Document::Points.of(&PointsDocument {
+            clauses: &self.clauses,
+            points: points.collect(),
         })
     }
+}
+
+/// Several points, of `sweep explain --where`.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct PointsDocument<'a> {
+    /// The clauses.
+    #[serde(rename = "where")]
+    clauses: &'a str,
+    /// The points, the fastest per sample first, those that did not run last.
+    points: Vec<KeptPoint>,
+}
+
+/// A point that the clauses keep.
+#[derive(JsonSchema, Serialize)]
+struct KeptPoint {
+    point: u64,
+    /// Step time over the samples of the step; null where it did not run.
+    seconds_per_sample: Option<f64>,
+    /// Values of the axes that the spec varies, as text; null where the simulator chooses.
+    #[serde(serialize_with = "by_name::serialize")]
+    #[schemars(schema_with = "by_name::schema::<Option<String>>")]
+    axes: Vec<(Axis, Option<String>)>,
 }
 
 /// Time per sample of some points of a run, in the order of the file; `None` where one did not run.

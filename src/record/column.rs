@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringDictionaryBuilder};
 use arrow::datatypes::{DataType, Field, Int32Type};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::closed_set;
@@ -41,7 +42,7 @@ closed_set! {
 }
 
 /// One value of a results table; null is `None` of `Option<Cell>`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Cell<'r> {
     /// A count.

@@ -58,6 +58,7 @@ impl PointsReader {
     /// # Errors
     /// If it cannot be opened, is no Parquet file, or is of another version.
     pub(crate) fn open(path: &Path) -> Result<Self, ReadError> {
+        log::debug!(path:% = path.display(); "opened table");
         if !path.is_dir() {
             return Self::opened(path, open_regular).map_err(|fault| fault.of(path));
         }

@@ -11,6 +11,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::files::{exchange, is_link, open_entry, space_left};
@@ -91,7 +92,7 @@ fn put_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Length and checksum of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub(crate) struct FileDigest {
     /// Length in bytes.
     pub bytes: u64,
@@ -140,6 +141,10 @@ pub(crate) fn replace(new: &Path, old: &Path) -> io::Result<()> {
 /// # Errors
 /// If the folder cannot be read or the disk refuses.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(windows) {
+        // A folder is no file there that could be forced.
+        return Ok(());
+    }
     // The parent of a bare name.
     let here = folder.as_os_str().is_empty();
     let folder = File::open(if here { Path::new(".") } else { folder })?;

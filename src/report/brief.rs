@@ -211,7 +211,7 @@ pub(crate) fn first_choice(answer: &Answer) -> Option<&Choice> {
 }
 
 /// The answer in a sentence or two, beside the table that has the rest.
-fn answer_in_brief(findings: &Findings) -> Vec<String> {
+pub(super) fn answer_in_brief(findings: &Findings) -> Vec<String> {
     let networks = network_sentences(findings);
     let found = match findings.answers.as_slice() {
         [answer] if answer.verdict.is_some() => question_sentences(findings),

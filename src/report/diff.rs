@@ -5,9 +5,14 @@ use std::fmt::Display;
 use itertools::Itertools;
 use maud::{Markup, PreEscaped, html};
 
-use crate::analysis::diff::{Diff, MetricChange, MetricDiff, StatusChange};
-use crate::report::quantity::three_digits;
+use crate::analysis::diff::{ChangeBin, Diff, MetricChange, MetricDiff, StatusChange, Tolerance};
+use crate::report::quantity::{short_bytes, short_number, short_seconds, three_digits};
 use crate::report::text::Text;
+
+/// Changed keys of a spec that are named.
+const KEYS: usize = 6;
+/// Cells of the longest bar.
+const BAR: usize = 24;
 
 /// Regressions shown for each metric, and points of each kind.
 const SHOWN: usize = 10;
@@ -32,6 +37,58 @@ fn opening(diff: &Diff, verdict: impl Display) -> String {
             .join(""),
         100.0 * diff.tolerance
     )
+}
+
+/// `spec: grid.nodes [1, 2] -> [1, 4]; grid.tp 2 -> none`; empty where nothing changed.
+fn spec_line(diff: &Diff) -> String {
+    let all = diff.spec_changes.len();
+    if all == 0 {
+        return String::new();
+    }
+    let named = diff.spec_changes.iter().take(KEYS).join("; ");
+    let more = all.saturating_sub(KEYS);
+    let more = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    format!("spec: {named}{more}")
+}
+
+/// The gate in words: `no point more than 2% slower`.
+fn gate(metric: &MetricDiff) -> String {
+    let most = match metric.tolerance {
+        Tolerance::Relative(share) => format!("{}%", short_number(100.0 * share)),
+        Tolerance::Absolute(amount) => match metric.unit {
+            "s" => short_seconds(amount),
+            "B" => short_bytes(amount),
+            unit => format!("{} {unit}", short_number(amount)),
+        },
+    };
+    let worse = match (metric.more_is_better, metric.unit) {
+        (true, _) => "lower",
+        (false, "s" | "d") => "slower",
+        (false, _) => "higher",
+    };
+    format!("no point more than {most} {worse}")
+}
+
+/// The histogram of a metric: a line with a bar for each bin that has points.
+fn bars(metric: &MetricDiff) -> String {
+    let bins = &metric.histogram;
+    let has_points = |bin: &&ChangeBin| bin.points > 0;
+    let most = bins.iter().map(|bin| bin.points).max().unwrap_or(0).max(1);
+    let shown = bins.iter().filter(has_points).map(|bin| {
+        let range = match (bin.from, bin.to) {
+            (None, Some(to)) => format!("under {}", percent(to)),
+            (Some(from), None) => format!("{} and more", percent(from)),
+            (Some(from), Some(to)) => format!("{} to {}", percent(from), percent(to)),
+            (None, None) => "all".to_owned(),
+        };
+        let cells = (bin.points * BAR).div_ceil(most);
+        format!("{range:>16}  {:<BAR$}  {}", "█".repeat(cells), bin.points)
+    });
+    shown.map(|line| format!("{}\n", line.trim_end())).join("")
 }
 
 fn verdict(diff: &Diff) -> &'static str {
@@ -96,12 +153,20 @@ pub fn text(diff: &Diff) -> String {
     for cause in &diff.likely_causes {
         writeln!(text, "  likely cause: {cause}");
     }
+    let spec = spec_line(diff);
+    if !spec.is_empty() {
+        writeln!(text, "  {spec}");
+    }
     for metric in &diff.metrics {
         let [least, p10, median, p90, most] = spread(metric);
         writeln!(
             text,
-            "\n{}: {} compared, {} worse, {} better\n  change: median {median}, least {least}, p10 {p10}, p90 {p90}, most {most}",
-            metric.metric, metric.compared, metric.worse, metric.better,
+            "\n{}: {}: {} of {} are, {} better\n  change: median {median}, least {least}, p10 {p10}, p90 {p90}, most {most}",
+            metric.metric,
+            gate(metric),
+            metric.worse,
+            metric.compared,
+            metric.better,
         );
         let lines = metric.regressions.iter().map(|it| {
             let (base, new) = (three_digits(it.base), three_digits(it.new));
@@ -137,19 +202,32 @@ pub fn markdown(diff: &Diff) -> String {
     for cause in &diff.likely_causes {
         writeln!(text, "Likely cause: {cause}.\n");
     }
+    let spec = spec_line(diff);
+    if !spec.is_empty() {
+        writeln!(text, "{}\n", in_markdown(&spec));
+    }
     writeln!(
         text,
-        "| metric | compared | worse | better | least | p10 | median | p90 | most |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+        "| metric | gate | compared | worse | better | least | p10 | median | p90 | most |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     );
     for metric in &diff.metrics {
         writeln!(
             text,
-            "| `{}` | {} | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} | {} |",
             metric.metric,
+            gate(metric),
             metric.compared,
             metric.worse,
             metric.better,
             spread(metric).join(" | ")
+        );
+    }
+    for metric in &diff.metrics {
+        writeln!(
+            text,
+            "\n`{}`, points by their change:\n\n```text\n{}```",
+            metric.metric,
+            bars(metric)
         );
     }
     for metric in diff.metrics.iter().filter(|m| !m.regressions.is_empty()) {

@@ -5,6 +5,7 @@
 
 pub mod accuracy;
 mod answer;
+pub(crate) mod answer_document;
 pub(crate) mod brief;
 mod busbw;
 pub mod chart;

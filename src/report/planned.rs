@@ -1,8 +1,6 @@
-//! Text of `sweep answer`: the answer, its choices, how far to trust it and what would change it; and the same as JSON.
+//! Text of `sweep answer`: the answer, its choices, how far to trust it and what would change it.
 
-use serde_json::{Map, Value, json};
-
-use crate::analysis::{Answer, Choice, Dimension, Findings, Turn, Verdict};
+use crate::analysis::{Answer, Choice, Findings};
 use crate::catalog::PRICES;
 use crate::interval::Interval;
 use crate::report::quantity::{count, dollars, percent, three_digits};
@@ -215,90 +213,4 @@ impl Planned {
             }
         }
     }
-
-    /// The answer for programs, `clustersweep.answer/1`.
-    pub(crate) fn json(&self) -> Value {
-        let answers = self.findings.answers.iter();
-        json!({
-            "schema": "clustersweep.answer/1",
-            "title": self.title,
-            "question": self.findings.question,
-            "sentences": question_sentences(&self.findings),
-            "answers": answers.map(|answer| self.answer_json(answer)).collect::<Vec<_>>(),
-            "counts": self.findings.counts,
-            "prices": self.findings.costs_money().then_some(PRICES),
-        })
-    }
-
-    fn answer_json(&self, answer: &Answer) -> Value {
-        let findings = &self.findings;
-        let row = |choice: &Choice| self.row_json(answer, choice);
-        let rows = |choices: &[Choice]| choices.iter().map(row).collect::<Vec<_>>();
-        let verdict = answer.verdict.as_ref();
-        let misses = verdict.map_or(&[][..], |it| &it.misses).iter().map(|miss| {
-            json!({"limit": miss.limit, "times_limit": miss.times_limit, "row": row(&miss.choice)})
-        });
-        let between = verdict.and_then(|it| it.between.as_ref());
-        json!({
-            "of": axes_json(findings, answer.series, findings.answered_by()),
-            "is_met": verdict.map(|it| !it.within.is_empty()),
-            "cost_unit": answer.cost_unit,
-            "cheapest": verdict.and_then(Verdict::cheapest).or(answer.cheapest()).map(row),
-            "fastest": verdict.and_then(Verdict::fastest).or(answer.fastest()).map(row),
-            "within": verdict.map(|it| rows(&it.within)),
-            "front": rows(&answer.front),
-            "misses": misses.collect::<Vec<_>>(),
-            "between": between.map(|it| json!({"row": row(&it.choice), "gpus": it.gpus})),
-            "margin": verdict.and_then(|it| it.margin.as_ref()),
-            "turns": verdict.map(|it| it.turns.iter().map(|turn| self.turn_json(answer, turn)).collect::<Vec<_>>()),
-            "changes": Said { findings, answer }.changes(),
-        })
-    }
-
-    fn turn_json(&self, answer: &Answer, turn: &Turn) -> Value {
-        let mut value = json!(turn);
-        let (key, choice) = match turn {
-            Turn::Rent { rival, .. } => ("rival", rival),
-            Turn::LaterDeadline { choice } | Turn::EarlierDeadline { choice } => ("choice", choice),
-        };
-        value[key] = self.row_json(answer, choice);
-        value
-    }
-
-    /// A row: what sets its series apart, size, time and cost of the whole training, layout, and its trust.
-    fn row_json(&self, answer: &Answer, choice: &Choice) -> Value {
-        let findings = &self.findings;
-        let said = Said { findings, answer };
-        let point = &said.size(choice).point;
-        let training = said.training(choice);
-        let trust = self.trust.iter().find(|it| it.choice == *choice);
-        let is_whole = training.is_some();
-        json!({
-            "point": choice.point,
-            "run": point.source,
-            "axes": axes_json(findings, choice.series, &findings.varied),
-            "gpus": choice.gpus,
-            "nodes": point.nodes,
-            "days": is_whole.then_some(choice.time_s / 86_400.0),
-            "total_cost_usd": training.and_then(|it| it.cost_usd),
-            "total_energy_kwh": training.and_then(|it| it.energy_kwh),
-            "goodput": training.map(|it| it.goodput),
-            "gpu_hours": choice.gpu_hours,
-            "step_time_s": choice.step_time_s,
-            "mfu": point.measured.and_then(|it| it.mfu),
-            "layout": point.measured.map(|it| it.layout),
-            "step_time_low_s": trust.and_then(|it| it.interval).map(|it| it.low),
-            "step_time_high_s": trust.and_then(|it| it.interval).map(|it| it.high),
-            "step_time_confidence": trust.map(|it| &it.step_time),
-        })
-    }
-}
-
-/// Values of a series on some dimensions, by name.
-fn axes_json(findings: &Findings, series: u32, dimensions: &[Dimension]) -> Value {
-    let series = &findings.series[series as usize];
-    let named = dimensions
-        .iter()
-        .map(|it| (it.to_string(), json!(series.dimension(*it))));
-    Value::Object(named.collect::<Map<_, _>>())
 }

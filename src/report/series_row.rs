@@ -1,17 +1,19 @@
 //! One row per series: the values that the summary, the page and JSON show.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::{
     BreakdownCause, BreakdownStatus, Dimension, Estimate, Findings, KeyValue, Scaling,
     SeriesFinding,
 };
+use crate::document::by_name;
 use crate::record::Bottleneck;
 use crate::report::quantity::{count, decimal, dollars, percent, seconds};
 use crate::report::words::{cause_words, rate};
 
 /// Size at which a series breaks down.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum BreaksAt {
     /// No size ran.
@@ -43,11 +45,13 @@ impl BreaksAt {
 }
 
 /// A series at its recommended size. Values are absent where no size ran or the study lacks them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct SeriesRow<'a> {
     /// Number of the series.
     pub(super) series: u32,
     /// The varied dimensions with their values; `None` where the simulator chooses.
+    #[serde(serialize_with = "by_name::serialize")]
+    #[schemars(schema_with = "by_name::schema::<Option<KeyValue>>")]
     pub(super) axes: Vec<(Dimension, Option<&'a KeyValue>)>,
     pub(super) scaling: Scaling,
     /// Recommended size: the fastest within the threshold.
@@ -104,7 +108,7 @@ impl<'a> SeriesRow<'a> {
             serial_fraction: series.fits.serial_fraction.as_ref(),
             peak_size: series.fits.peak_size,
             cost_per_mtoken_usd: measured.and_then(|it| it.cost_per_mtoken_usd),
-            cheapest_size: cheapest.map(|place| series.sizes[place].point.size),
+            cheapest_size: cheapest.map(|cheapest| cheapest.size),
             memory: measured.and_then(|it| it.memory_share()),
             tight: measured.and_then(|it| it.tight),
             bottleneck: measured.and_then(|it| it.bottleneck),

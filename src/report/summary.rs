@@ -18,8 +18,8 @@ use crate::spec::Axis;
 /// Letters of a label in one line of the table.
 const LABEL: usize = 27;
 
-/// Most series that the page shows; above, only scaling.parquet holds all.
-pub(super) const PAGE_ROWS: usize = 1_500;
+/// Series that the page shows however long their rows are; above, only scaling.parquet is sure to hold all.
+const PAGE_ROWS: usize = 200;
 
 /// The question, the answer, a table of series, what would help, and how the points ended.
 pub fn summary(findings: &Findings, question: Option<&str>) -> String {

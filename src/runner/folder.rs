@@ -327,7 +327,10 @@ impl RunFolder {
     /// # Errors
     /// If the file system refuses.
     pub(crate) fn add(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
-        write_atomically(&self.path.join(name), bytes)
+        let path = self.path.join(name);
+        write_atomically(&path, bytes)?;
+        log::info!(path:% = path.display(), bytes = bytes.len(); "wrote");
+        Ok(())
     }
 
     /// Removes the parts.

@@ -3,10 +3,11 @@
 use std::fs;
 use std::thread;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The machine that a run was made on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct Host {
     /// Host name.
     pub name: String,

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::closed_set;
+use crate::document::Document;
 use crate::files::{is_entry, is_table, read_entry};
 use crate::record::provenance::SCHEMA_VERSION;
 use crate::record::{Counts, FileDigest, Provenance, WriteError, digest, table_files};
@@ -27,7 +29,7 @@ closed_set! {
 }
 
 /// Spec, program, machine, counts and checksums of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct Manifest {
     /// Name of the spec.
     pub name: String,
@@ -57,6 +59,7 @@ pub(crate) struct Manifest {
     pub state: RunState,
     /// Points by how they ended.
     #[serde(serialize_with = "counts")]
+    #[schemars(with = "WrittenCounts")]
     pub counts: Counts,
     /// When it began, in UTC.
     pub started: String,
@@ -69,15 +72,29 @@ pub(crate) struct Manifest {
 }
 
 /// Counts under the names that they have in `manifest.json`.
+#[derive(JsonSchema, Serialize)]
+struct WrittenCounts<'a> {
+    /// All points.
+    points: u64,
+    /// Points that ran.
+    ok: u64,
+    /// Points that cannot run.
+    infeasible: u64,
+    /// Points on which the simulator failed.
+    crashed: u64,
+    /// Infeasible points by the kind of their reason.
+    infeasible_by_reason: &'a BTreeMap<String, u64>,
+}
+
 fn counts<S: Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Error> {
-    let names = json!({
-        "points": counts.points(),
-        "ok": counts.ok,
-        "infeasible": counts.infeasible,
-        "crashed": counts.crashed,
-        "infeasible_by_reason": counts.reasons,
-    });
-    names.serialize(serializer)
+    let written = WrittenCounts {
+        points: counts.points(),
+        ok: counts.ok,
+        infeasible: counts.infeasible,
+        crashed: counts.crashed,
+        infeasible_by_reason: &counts.reasons,
+    };
+    written.serialize(serializer)
 }
 
 /// Facts of a run that its summary does not hold.
@@ -139,9 +156,8 @@ impl Manifest {
     /// # Panics
     /// Never: every field can be written as JSON.
     pub(crate) fn write(&self, folder: &RunFolder) -> Result<(), WriteError> {
-        let mut text = serde_json::to_string_pretty(self).expect("a manifest has only text keys");
-        text.push('\n');
-        folder.add(names::MANIFEST, text.as_bytes())
+        let document = Document::Manifest.of(self);
+        folder.add(names::MANIFEST, format!("{document:#}\n").as_bytes())
     }
 }
 
@@ -173,7 +189,9 @@ impl Earlier {
         };
         let buckets = &manifest["wall_time_per_point"]["histogram"];
         for bucket in buckets.as_array().into_iter().flatten() {
-            if let (Some(micros), Some(points)) = (bucket[0].as_u64(), bucket[1].as_u64()) {
+            if let (Some(micros), Some(points)) =
+                (bucket["up_to_us"].as_u64(), bucket["points"].as_u64())
+            {
                 earlier.wall_times.add_many(micros, points);
             }
         }

@@ -18,6 +18,9 @@ use crate::spec::{AnalysisSettings, GridPoint, Metric};
 /// Points that a thread takes at a time: they differ in cost, so few.
 const POINTS_AT_A_TIME: usize = 4;
 
+/// Wall time from which a point is slow, and named in the log.
+const SLOW: Duration = Duration::from_secs(2);
+
 /// Points that a run simulates: a spec with its catalogue.
 pub trait Study: Sync {
     /// Memory that one thread reuses from point to point.
@@ -110,10 +113,12 @@ impl<T: Send + Default> Players<T> {
                 stop.raise();
             }
             progress.point_done(&record);
-            Some(Played {
-                record,
-                wall_time: watch.elapsed(),
-            })
+            let wall_time = watch.elapsed();
+            if wall_time > SLOW {
+                let (point, seconds) = (point.index, wall_time.as_secs_f64());
+                log::debug!(point, seconds; "slow point");
+            }
+            Some(Played { record, wall_time })
         };
         let played: Vec<Option<Played>> = self.pool.install(|| {
             chunk

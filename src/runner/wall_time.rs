@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Longest wall time that the histogram resolves: an hour.
@@ -19,7 +20,7 @@ impl Default for WallTimes {
 }
 
 /// Wall times for `manifest.json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct WallTimeReport {
     /// Points.
     pub count: u64,
@@ -33,8 +34,17 @@ pub(crate) struct WallTimeReport {
     pub p99_us: u64,
     /// Longest, in microseconds.
     pub max_us: u64,
-    /// The histogram: `[upper end in microseconds, points]` of every bucket that is not empty.
-    pub histogram: Vec<(u64, u64)>,
+    /// The histogram: every bucket that is not empty, ascending.
+    pub histogram: Vec<WallTimeBucket>,
+}
+
+/// Points whose wall times lie in one bucket of the histogram.
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+pub(crate) struct WallTimeBucket {
+    /// Upper end of the bucket, in microseconds.
+    pub up_to_us: u64,
+    /// Points in it.
+    pub points: u64,
 }
 
 impl WallTimes {
@@ -74,7 +84,10 @@ impl WallTimes {
             histogram: self
                 .0
                 .iter_recorded()
-                .map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
+                .map(|bucket| WallTimeBucket {
+                    up_to_us: bucket.value_iterated_to(),
+                    points: bucket.count_at_value(),
+                })
                 .collect(),
         }
     }

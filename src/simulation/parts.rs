@@ -101,7 +101,7 @@ impl StepPart {
 }
 
 /// One value for each part of a step, indexed by [`StepPart`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parts<T>([T; 10]);
 
 /// Exclusive parts of a step on its critical device; they sum to the step exactly.
@@ -109,6 +109,32 @@ pub type TimeShares = Parts<SimDuration>;
 
 /// Seconds of each part of one step, as a table of results has them.
 pub(crate) type PartSeconds = Parts<f64>;
+
+/// An object with each part under the name of its column.
+impl Serialize for PartSeconds {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter().map(|(part, seconds)| (part.column(), seconds)))
+    }
+}
+
+impl schemars::JsonSchema for PartSeconds {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PartSeconds".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let parts = StepPart::ALL.iter().map(|part| {
+            let schema = serde_json::json!({"type": "number", "description": part.title()});
+            (part.column().to_owned(), schema)
+        });
+        let names: Vec<&str> = StepPart::ALL.iter().map(|part| part.column()).collect();
+        schemars::json_schema!({
+            "type": "object",
+            "properties": parts.collect::<serde_json::Map<_, _>>(),
+            "required": names,
+        })
+    }
+}
 
 impl<T> Index<StepPart> for Parts<T> {
     type Output = T;

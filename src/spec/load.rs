@@ -23,6 +23,7 @@ const FILES_MAX: usize = 256;
 /// Reads a file with everything it includes; its own keys override included ones.
 pub(super) fn load(path: &Path, faults: &mut Faults) -> Result<Vec<Entry>, SpecError> {
     let source = read(path, SPEC_BYTES_MAX)?;
+    log::info!(path:% = path.display(), bytes = source.text.len(); "read spec");
     let open = vec![identity(path)];
     Ok(merged(
         &Arc::new(source),

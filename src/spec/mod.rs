@@ -79,7 +79,7 @@ pub(crate) use point::GridPoint;
 pub use portion::{Portion, Shard};
 pub use question::Question;
 pub(crate) use result_columns::{ResultColumn, ResultColumns};
-pub(crate) use run_settings::run_settings;
+pub(crate) use run_settings::{changed_keys, run_settings};
 pub(crate) use source::Source;
 pub use source::{Place, Syntax};
 pub(crate) use value::AxisValue;

@@ -1,5 +1,6 @@
 //! The question of a planner, as `[question]` gives it: how much is trained, and within which limits.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::data_table::quantity::Dollars;
@@ -10,7 +11,7 @@ use crate::spec::syntax::{Entry, find};
 use crate::units::Seconds;
 
 /// How much is trained, and within which limits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, JsonSchema, PartialEq, Serialize)]
 pub struct Question {
     /// Tokens of the whole training.
     pub tokens: Option<f64>,

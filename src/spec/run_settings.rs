@@ -1,5 +1,6 @@
 //! Settings of a run besides its axes: what its spec defines of its own.
 
+use itertools::Itertools as _;
 use toml::{Table, Value};
 
 /// Keys that say which points there are and what is asked of them, not what they are.
@@ -30,6 +31,32 @@ pub(crate) fn run_settings(spec: &str) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// Keys in which the resolved texts of two specs differ, with both values: `grid.nodes [1, 2] -> [1, 4]`. None of a text that is
+/// no TOML.
+pub(crate) fn changed_keys(base: &str, new: &str) -> Vec<String> {
+    let keys = |text: &str| -> Option<Vec<(String, String)>> {
+        let table: Table = text.parse().ok()?;
+        let mut found = Vec::new();
+        for (key, value) in &table {
+            flatten(key, value, &mut found);
+        }
+        Some(found)
+    };
+    let (Some(base), Some(new)) = (keys(base), keys(new)) else {
+        return Vec::new();
+    };
+    let value = |of: &[(String, String)], path: &str| -> String {
+        let found = of.iter().find(|(name, _)| name == path);
+        found.map_or_else(|| "none".to_owned(), |(_, value)| value.clone())
+    };
+    let paths = base.iter().chain(&new).map(|(path, _)| path).unique();
+    let changed = paths.filter_map(|path| {
+        let (before, after) = (value(&base, path), value(&new, path));
+        (before != after).then(|| format!("{path} {before} -> {after}"))
+    });
+    changed.collect()
 }
 
 fn flatten(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
@@ -64,5 +91,20 @@ mod tests {
             [("gpus.x.base", "b200"), ("gpus.x.price_per_hour", "3 USD")]
         );
         assert!(run_settings("no toml").is_empty());
+    }
+
+    #[test]
+    fn changed_keys_are_named_with_both_values() {
+        let base = "name = \"a\"\n[grid]\nnodes = [1, 2]\ntp = 2\n";
+        let new = "name = \"a\"\n[grid]\nnodes = [1, 4]\n[analysis]\nefficiency_threshold = 0.7\n";
+        assert_eq!(
+            changed_keys(base, new),
+            [
+                "grid.nodes [1, 2] -> [1, 4]",
+                "grid.tp 2 -> none",
+                "analysis.efficiency_threshold none -> 0.7"
+            ]
+        );
+        assert!(changed_keys(base, base).is_empty() && changed_keys("no toml", new).is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! Errors of judged cases: by subset, by group, by case.
 
 use crate::catalog::Catalog;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::case::{CaseKind, CaseStatus, Judged, Score};
@@ -49,7 +50,7 @@ pub struct KindAssessment {
 }
 
 /// A case and its error.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct NamedError {
     /// Name of the case.
     pub id: String,
@@ -63,7 +64,7 @@ pub struct NamedError {
 }
 
 /// A case that was not predicted.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct MissedCase {
     /// Name of the case.
     pub id: String,

@@ -1,6 +1,7 @@
 //! Confidence in the predictions of a point: errors of the shipped cases nearest to it.
 
 use itertools::Itertools as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
@@ -16,7 +17,7 @@ use super::judgement::judge;
 const NEAREST: usize = 5;
 
 /// A shipped case near a point.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub(crate) struct NearCase {
     /// Name of the case.
     pub id: String,
@@ -31,7 +32,7 @@ pub(crate) struct NearCase {
 }
 
 /// Accuracy of one kind of prediction near a point.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub(crate) struct Accuracy {
     /// The verdict in words.
     pub sentence: String,
@@ -42,7 +43,7 @@ pub(crate) struct Accuracy {
 }
 
 /// Accuracy of the predictions near a training point.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub(crate) struct Confidence {
     /// Accuracy of step times.
     pub step_time: Accuracy,

@@ -2,10 +2,11 @@
 
 use crate::catalog::{Catalog, EntryValue, Kind};
 use crate::collective;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A constant that was fitted instead of measured.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct FittedConstant {
     /// First catalogue entry that holds it: `stacks/megatron-2021`; `collectives` for constants of their cost.
     pub entry: String,

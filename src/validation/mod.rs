@@ -33,10 +33,14 @@ mod table;
 mod wording;
 
 pub use assessment::{Assessment, KindAssessment};
+pub(crate) use assessment::{MissedCase, NamedError};
+pub(crate) use case::Score;
 pub use case::{CaseKind, CaseStatus, Judged};
 pub(crate) use confidence::{Accuracy, Confidence, NearCase, confidence};
 pub use errors::ErrorSummary;
 pub(crate) use errors::GroupErrors;
 pub use files::{SHIPPED, read_cases};
+pub(crate) use fitted::FittedConstant;
 pub use judgement::judge;
 pub(crate) use margin::{covering, measured_over_predicted};
+pub(crate) use series::{Ranking, ScalingErrors};

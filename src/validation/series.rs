@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use itertools::Itertools as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::SizeRate;
@@ -11,7 +12,7 @@ use super::case::Judged;
 use super::errors::mean;
 
 /// Errors of scaling efficiency in one model family.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct ScalingErrors {
     /// Model family.
     pub family: String,
@@ -94,7 +95,7 @@ fn efficiencies(ascending: &[&Judged]) -> Vec<Efficiencies> {
 }
 
 /// Ranking of alternative layouts of one job.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Ranking {
     /// Key of the job, from the columns in which the layouts agree.
     pub contest: String,

@@ -1,6 +1,7 @@
 //! A point simulated with one axis changed, and what that does to its time.
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::neighbours::Change;
@@ -11,7 +12,8 @@ use crate::spec::{GridPoint, Spec, SpecError};
 const NOTHING: f64 = 1e-6;
 
 /// Outcome of a changed point.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
+#[serde(tag = "ended", rename_all = "snake_case")]
 pub(crate) enum Answer {
     /// The step ran.
     Ran {
@@ -30,7 +32,7 @@ pub(crate) enum Answer {
 }
 
 /// Effect of one change on a point.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub(crate) struct Effect {
     /// The change.
     pub change: Change,

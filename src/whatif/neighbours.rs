@@ -1,5 +1,6 @@
 //! Changes worth trying on a point.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::collective::{Algorithm, CollectiveAlgorithm};
@@ -9,7 +10,7 @@ use crate::spec::{Axis, Spec};
 use crate::stack::{Recompute, ZeroStage};
 
 /// Change of one axis to one value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub(crate) struct Change {
     /// The axis.
     pub axis: Axis,

@@ -16,7 +16,8 @@ use super::neighbours::{Change, neighbours};
 use super::replay::{Replay, scenario};
 use super::sensitivity::elasticities;
 use crate::analysis::{
-    Advice, Answer, AskedAs, Findings, Improvement, PointAdvice, SeriesFinding, SizePoint, Trial,
+    Advice, Answer, AskedAs, Findings, Improvement, PointAdvice, SeriesFinding, SizePlace,
+    SizePoint, Trial,
 };
 use crate::runner::WORKER_NAME;
 use crate::simulation::{LayoutRequest, Scratch};
@@ -148,14 +149,14 @@ fn try_suspects(
     scratch: &mut Scratch,
 ) -> Vec<Trial> {
     let breakdown = &curve.breakdown;
-    let mut replay = |place: Option<usize>| replay(&curve.sizes[place?].point, scratch);
+    let mut replay = |size: Option<SizePlace>| replay(&curve.sizes[size?.place].point, scratch);
     let (good, bad) = (replay(breakdown.last_good), replay(breakdown.first_bad));
     let (Some(good), Some(bad)) = (good, bad) else {
         return Vec::new();
     };
     let efficiency = breakdown
         .first_bad
-        .and_then(|place| curve.sizes[place].efficiency)
+        .and_then(|bad| curve.sizes[bad.place].efficiency)
         .map_or(0.0, |efficiency| efficiency.of_baseline);
     let scene = Scene {
         baseline,
@@ -204,7 +205,7 @@ fn ask_about_points(findings: &Findings, questions: &Questions<'_>, advice: &mut
                 AskedAs::Recommended => series.choice.map(|choice| choice.fastest_efficient),
                 AskedAs::Broken => series.breakdown.first_bad,
             };
-            Some((series.number, place?, asked_as))
+            Some((series.number, place?.place, asked_as))
         })
         .filter(|(series, place, _)| {
             !fastest
@@ -305,6 +306,7 @@ fn prepared<'a>(
         advice: PointAdvice {
             series: series.number,
             place,
+            point: row.point,
             asked_as,
             gains: Vec::new(),
             elasticities: elasticities(&replay.pinned, &replay.step, scratch),

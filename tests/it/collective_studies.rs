@@ -228,7 +228,7 @@ fn two_runs_of_the_same_points_are_told_apart_by_their_names() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|run| &run["source"])
+        .map(|run| &run["file"])
         .collect();
     assert_eq!(sources, [0, 1]);
 }

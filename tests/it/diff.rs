@@ -67,6 +67,74 @@ fn a_point_slower_than_the_tolerance_is_a_regression() {
     assert_eq!(document.root_element().attribute("failures"), Some("1"));
 }
 
+// The step at 8 nodes takes 1.7 s in place of 1.5: 0.2 s and 13.3% more.
+#[test]
+fn a_metric_has_a_gate_of_its_own_in_percent_or_in_its_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = strong("h100-sxm");
+    let mut new = base.clone();
+    new[3].parts = new[3].parts.map(|(compute, rest)| (compute * 1.2, rest));
+    let base = written(folder.path(), "base.parquet", &base, "aaaa");
+    let new = written(folder.path(), "new.parquet", &new, "aaaa");
+    let gated = |gate: &str| diff_files(&base, &new, &[gate.to_owned()], 0.02);
+    for (gate, worse, said) in [
+        ("step_time_s", 1, "no point more than 2% slower: 1 of 5 are"),
+        (
+            "step_time_s=13%",
+            1,
+            "no point more than 13% slower: 1 of 5 are",
+        ),
+        (
+            "step_time_s=14%",
+            0,
+            "no point more than 14% slower: 0 of 5 are",
+        ),
+        (
+            "step_time_s=190ms",
+            1,
+            "no point more than 190 ms slower: 1 of 5 are",
+        ),
+        (
+            "step_time_s = 210 ms",
+            0,
+            "no point more than 210 ms slower: 0 of 5 are",
+        ),
+    ] {
+        let diff = gated(gate).unwrap();
+        assert_eq!(diff.metrics[0].worse, worse, "{gate}");
+        assert!(text(&diff).contains(said), "{}", text(&diff));
+    }
+    // Four of five points are where they were, one is 13.3% slower.
+    let diff = gated("step_time_s").unwrap();
+    let bins: Vec<usize> = diff.metrics[0]
+        .histogram
+        .iter()
+        .map(|bin| bin.points)
+        .collect();
+    assert_eq!(bins, [0, 0, 0, 0, 4, 0, 0, 0, 1]);
+    let bar = "█".repeat(24);
+    let markdown = markdown(&diff);
+    assert!(
+        markdown.contains(&format!("-0.5% to +0.5%  {bar}  4\n")),
+        "{markdown}"
+    );
+    assert!(
+        markdown.contains(&format!("+10.0% and more  {}", "█".repeat(6))),
+        "{markdown}"
+    );
+    for (gate, fault) in [
+        (
+            "step_time_s=5 GiB",
+            "`5 GiB` is no tolerance of `step_time_s`",
+        ),
+        ("step_time_s=", "write 2%, 0.02 or a time"),
+        ("speed=2%", "unknown metric `speed`"),
+    ] {
+        let said = gated(gate).unwrap_err().to_string();
+        assert!(said.contains(fault), "{said}");
+    }
+}
+
 #[test]
 fn a_change_within_the_tolerance_or_for_the_better_is_none() {
     // 2% more compute of two thirds of the step is +1.3%.
@@ -156,7 +224,7 @@ fn every_point_is_counted_and_as_many_named_as_a_list_holds() {
         );
         assert!(said.contains("and 10990 more"), "{said}");
     }
-    assert!(text(&diff).contains("12000 compared, 12000 worse"));
+    assert!(text(&diff).contains("12000 of 12000 are, 0 better"));
     assert!(junit(&diff).contains("12000 worse, worst +13.3% at global_batch=1\""));
 }
 

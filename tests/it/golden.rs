@@ -135,7 +135,8 @@ beside values where it is the default. This page is written by `UPDATE_GOLDEN=1 
 /// The page, from what the program says of its axes.
 fn axes_page() -> String {
     let listed = Desk::new().sweep(&["list", "axes", "--format", "json"]);
-    let axes: Vec<Value> = serde_json::from_str(&listed.expect_code(0).stdout).unwrap();
+    let listed: Value = serde_json::from_str(&listed.expect_code(0).stdout).unwrap();
+    let axes = listed["entries"].as_array().unwrap().clone();
     let text = |axis: &Value, key: &str| axis[key].as_str().unwrap_or_default().to_owned();
     let mut page = AXES_HEAD.to_owned();
     let mut groups: Vec<String> = axes.iter().map(|axis| text(axis, "group")).collect();
@@ -167,6 +168,150 @@ fn axes_page() -> String {
     page
 }
 
+/// Beginning of the page of columns.
+const COLUMNS_HEAD: &str = "\
+# Columns
+
+What a row of `points.parquet` holds, as `sweep list columns` shows it, by kind of study. Unit and meaning stand in the Arrow metadata of each
+field too; null is what does not apply. A spec may [add columns](extending.md#a-metric). This page is written by `UPDATE_GOLDEN=1 cargo
+test --test it golden`.
+";
+
+/// The page of columns, from what the program says of them.
+fn columns_page() -> String {
+    let listed = Desk::new().sweep(&["list", "columns", "--format", "json"]);
+    let listed: Value = serde_json::from_str(&listed.expect_code(0).stdout).unwrap();
+    let columns = listed["entries"].as_array().unwrap();
+    let mut page = COLUMNS_HEAD.to_owned();
+    for of_kind in columns.chunk_by(|a, b| a["study"] == b["study"]) {
+        writeln!(
+            page,
+            "\n## {} study\n",
+            of_kind[0]["study"].as_str().unwrap()
+        )
+        .unwrap();
+        writeln!(
+            page,
+            "| column | type | unit | meaning | group |\n|---|---|---|---|---|"
+        )
+        .unwrap();
+        for column in of_kind {
+            let cells = ["name", "type", "unit", "meaning", "group"];
+            let [name, kind, unit, meaning, group] =
+                cells.map(|key| column[key].as_str().unwrap().replace('|', "\\|"));
+            writeln!(page, "| `{name}` | {kind} | {unit} | {meaning} | {group} |").unwrap();
+        }
+    }
+    page
+}
+
+/// Beginning of the page of keys.
+const KEYS_HEAD: &str = "\
+# Keys of a spec
+
+Every key besides the [axes](axes.md), as `sweep schema` has them; an editor that reads that schema completes and checks them. `NAME` is a name of your own. This page
+is written by `UPDATE_GOLDEN=1 cargo test --test it golden`.
+";
+
+/// The page of keys, from the schema of a spec.
+fn keys_page() -> String {
+    let schema = Desk::new().sweep(&["schema"]).expect_code(0).stdout;
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let mut page = KEYS_HEAD.to_owned();
+    let mut tables = Vec::new();
+    writeln!(
+        page,
+        "\n## At the top\n\n| key | value | meaning |\n|---|---|---|"
+    )
+    .unwrap();
+    for (key, value) in schema["properties"].as_object().unwrap() {
+        push_key(&mut page, key, value);
+        tables.extend(tables_of(key, value));
+    }
+    for (name, keys) in tables {
+        writeln!(
+            page,
+            "\n## {name}\n\n| key | value | meaning |\n|---|---|---|"
+        )
+        .unwrap();
+        for (key, value) in keys {
+            push_key(&mut page, key, value);
+        }
+    }
+    page
+}
+
+/// The tables that a key opens, with their keys: `[analysis]`, `[gpus.NAME]`, `[[measured]]`.
+fn tables_of<'a>(
+    key: &str,
+    value: &'a Value,
+) -> Option<(String, &'a serde_json::Map<String, Value>)> {
+    let table = |value: &'a Value| value["properties"].as_object();
+    let of_list = || Some((format!("[[{key}]]"), table(&value["items"])?));
+    let named = |value: &'a Value| {
+        Some((
+            format!("[{key}.NAME]"),
+            table(&value["additionalProperties"])?,
+        ))
+    };
+    let mut choices = value["anyOf"].as_array().into_iter().flatten();
+    let one = || table(value).map(|keys| (format!("[{key}]"), keys));
+    one()
+        .or_else(|| named(value))
+        .or_else(of_list)
+        .or_else(|| choices.find_map(named))
+}
+
+fn push_key(page: &mut String, key: &str, value: &Value) {
+    let meaning = value["description"]
+        .as_str()
+        .unwrap_or_default()
+        .replace('|', "\\|");
+    writeln!(page, "| `{key}` | {} | {meaning} |", value_words(value)).unwrap();
+}
+
+/// The values that a schema takes, in words.
+fn value_words(value: &Value) -> String {
+    let list = |values: &Value| {
+        let values = values.as_array().into_iter().flatten();
+        let names = values.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
+        names.map(|name| format!("`{name}`")).collect::<Vec<_>>()
+    };
+    if value["enum"].is_array() {
+        return list(&value["enum"]).join(" ");
+    }
+    if let Some(choices) = value["anyOf"].as_array() {
+        let mut words: Vec<String> = choices.iter().map(value_words).collect();
+        words.dedup();
+        return words.join(" or ");
+    }
+    if let Some(place) = value["$ref"].as_str() {
+        let what = place.rsplit('/').next().unwrap_or_default();
+        return match what {
+            "axes" => "table of axes".to_owned(),
+            _ => "table of axes, one value each".to_owned(),
+        };
+    }
+    let kind = match value["type"].as_str().unwrap_or_default() {
+        "string" => "text",
+        "integer" => "whole number",
+        "number" => "number",
+        "boolean" => "`true` `false`",
+        "array" => {
+            let items = value_words(&value["items"]);
+            return format!("list of {}", items.replacen("table", "tables", 1));
+        }
+        "object" => "table",
+        other => panic!("{other}: {value}"),
+    };
+    let examples = list(&value["examples"]);
+    if examples.is_empty() || examples.len() > 4 {
+        kind.to_owned()
+    } else {
+        format!("{kind}: {}", examples.join(" "))
+    }
+}
+
 /// Holds a page against the file that is kept of it, or writes that anew where `UPDATE_GOLDEN` is set.
 pub(crate) fn kept_or_written(path: &str, found: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -181,8 +326,10 @@ pub(crate) fn kept_or_written(path: &str, found: &str) {
 }
 
 #[test]
-fn the_guide_lists_every_axis() {
+fn the_guide_lists_every_axis_key_and_column() {
     kept_or_written(AXES_PAGE, &axes_page());
+    kept_or_written("docs/columns.md", &columns_page());
+    kept_or_written("docs/keys.md", &keys_page());
 }
 
 // Each example in place of the axis of a spec that has everything else.
@@ -201,7 +348,8 @@ fn every_example_of_an_axis_is_a_line_of_a_spec() {
         "size = '1 MiB'",
     ];
     let listed = Desk::new().sweep(&["list", "axes", "--format", "json"]);
-    let axes: Vec<Value> = serde_json::from_str(&listed.expect_code(0).stdout).unwrap();
+    let listed: Value = serde_json::from_str(&listed.expect_code(0).stdout).unwrap();
+    let axes = listed["entries"].as_array().unwrap().clone();
     for axis in axes {
         let (name, example) = (
             axis["name"].as_str().unwrap(),

@@ -167,6 +167,36 @@ fn every_command_that_a_page_names_exists_with_its_options() {
     assert!(wrong.is_empty(), "no such option:\n{}", wrong.join("\n"));
 }
 
+// The codes of `sweep --help`, each with a row in the one table of the guide; scripts/nightly is told to have the same.
+#[test]
+fn the_table_of_exit_codes_has_those_of_the_help() {
+    let help = Desk::new().sweep(&["--help"]).expect_code(0).stdout;
+    let (_, codes) = help.split_once("Exit codes:").unwrap();
+    let of_help: Vec<&str> = codes
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| word.parse::<u8>().is_ok())
+        .collect();
+    let page = read_page("docs/nights.md");
+    let (_, table) = page
+        .split_once("| code | means | says it |\n|---:|---|---|\n")
+        .unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let of_table: Vec<&str> = rows
+        .map(|row| row.split('|').nth(1).unwrap().trim())
+        .collect();
+    assert_eq!(of_help, of_table);
+    assert_eq!(of_help, ["0", "1", "2", "3", "130", "143"]);
+}
+
+// Of mdBook itself the tests have no need: links and contents are held above.
+#[test]
+fn the_book_is_made_of_the_pages_of_the_guide() {
+    let book: toml::Table = read_page("docs/book.toml").parse().unwrap();
+    assert_eq!(book["book"]["src"].as_str(), Some("."));
+    assert!(root().join("docs/SUMMARY.md").is_file());
+}
+
 #[test]
 fn anchors_are_those_of_github() {
     let page = "# A chart\n```\n# no heading\n```\n## How, `auto`?\n## A chart\n";

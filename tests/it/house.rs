@@ -21,6 +21,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     (
         "csv",
         &["validation", "interval", "report", "cli", "commands"],
@@ -30,6 +31,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("itertools", &[]),
     ("libm", &[]),
+    ("log", &[]),
     ("maud", &["report"]),
     ("parquet", &["record"]),
     ("rayon", &["runner", "validation", "whatif"]),
@@ -37,6 +39,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("roaring", &["runner"]),
     ("roxmltree", &["collective"]),
     ("rustix", &["files"]),
+    ("schemars", &[]),
     ("serde", &[]),
     ("serde_json", &[]),
     ("serde_saphyr", &["spec"]),

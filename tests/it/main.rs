@@ -21,6 +21,7 @@ mod guide;
 mod hardware;
 mod house;
 mod init;
+mod json_documents;
 mod limits_of_a_point;
 mod measured_scaling;
 mod metamorphic;

@@ -141,7 +141,7 @@ fn breakdowns_of_published_series_are_where_the_sources_numbers_put_them() {
                 };
                 assert_eq!(breakdown.status, expected, "{name} at {threshold}");
                 assert_eq!(
-                    breakdown.first_bad,
+                    breakdown.first_bad.map(|bad| bad.place),
                     Some(first_bad),
                     "{name} at {threshold}"
                 );

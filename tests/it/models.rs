@@ -47,8 +47,8 @@ fn a_config_is_listed_as_text_and_as_json() {
     let json = desk.sweep(&[&list[..], &["--format", "json"]].concat());
     let json: serde_json::Value = serde_json::from_str(&json.expect_code(0).stdout).unwrap();
     // 671,026,419,200 of the checkpoint without 256·58 balancing biases.
-    assert_eq!(json[0]["parameters"], 671_026_404_352_u64);
-    assert_eq!(json[0]["layers"][2]["count"], 58);
+    assert_eq!(json["entries"][0]["parameters"], 671_026_404_352_u64);
+    assert_eq!(json["entries"][0]["layers"][2]["count"], 58);
     desk.sweep(&["list", "gpus", "--file", "config.json"])
         .expect_code(2)
         .expect_stderr(&["sweep list models"]);

@@ -15,7 +15,8 @@ const PACKAGE: &str = "python/python/clustersweep";
 const DEFINABLE: [&str; 6] = ["gpu", "model", "cluster", "stack", "topology", "collective"];
 
 fn listed(what: Listed) -> Vec<Value> {
-    list(what, &[], None).unwrap().json
+    let listed = list(what, &[], None).unwrap().json();
+    listed["entries"].as_array().unwrap().clone()
 }
 
 fn text<'a>(item: &'a Value, field: &str) -> &'a str {

@@ -272,7 +272,7 @@ fn sizes_between_those_of_the_grid_are_simulated_beside_the_run() {
     );
     let cheapest = &fine["answers"][0]["cheapest"];
     let cost = |row: &Value| row["total_cost_usd"].as_f64().unwrap();
-    assert_eq!(cheapest["run"], 1);
+    assert_eq!(cheapest["run"], "results/asked-refined");
     assert!(offered.contains(&cheapest["gpus"].as_u64().unwrap()));
     assert!(
         cheapest["days"].as_f64().unwrap() <= 8.0 && cost(cheapest) < cost(&coarse["cheapest"])

@@ -29,12 +29,26 @@ from .functions import (
 )
 from .objective import Objective
 from .progress import Progress
-from .reports import Analysis, Diff, Explanation, Listing, Model, Plan, Report, StepReport, Validation
+from .reports import (
+    Analysis,
+    Answer,
+    Catalog,
+    Diff,
+    Explanation,
+    Listing,
+    Model,
+    Plan,
+    Report,
+    StepReport,
+    Validation,
+)
 from .study import Results, Study
 from .tables import Table
 
 __all__ = [
     "Analysis",
+    "Answer",
+    "Catalog",
     "ClusterError",
     "Diff",
     "Error",

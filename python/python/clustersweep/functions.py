@@ -6,14 +6,16 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Union, overload
 
 from . import _core
 from ._spec import TABLES, texts
 from .errors import UsageError
-from .reports import Analysis, Diff, Explanation, Listing, Model, StepReport, Validation
+from .progress import Progress
+from .reports import Analysis, Answer, Catalog, Diff, Explanation, Listing, Model, StepReport, Validation
 from .study import Results, Study
 
 if TYPE_CHECKING:
@@ -83,12 +85,103 @@ def analyze(*runs: Run, x: str | None = None, threshold: float | None = None) ->
     return Analysis(_core.analyze([_path(run) for run in runs], x, threshold))
 
 
-def answer(run: Run | Study) -> list[str]:
-    """The answer to a study's question in sentences: what is fastest, where scaling breaks down and why.
+def answer(
+    run: Run | Study,
+    *,
+    tokens: float | None = None,
+    samples: float | None = None,
+    deadline: str | timedelta | None = None,
+    budget: str | float | None = None,
+    gpus_max: int | None = None,
+    confidence: float | None = None,
+    refine: bool = False,
+    threads: int | None = None,
+    progress: bool | Callable[[Progress], object] = True,
+    max_events: int | None = None,
+    point_timeout: float | timedelta | None = None,
+    out: Path_ | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Answer:
+    """The answer to a study's question: the cheapest and the fastest within the limits, and what would change it.
 
-    A study is run first, in memory.
+    A study is run first, in memory unless `out` names a folder. What is not given here is the study's own `[question]`.
+
+    Args:
+        run: results, a run folder, or a study.
+        tokens: tokens of the whole training.
+        samples: samples of the whole training, in place of its tokens.
+        deadline: longest time that the training may take: `"60 days"`, or a `timedelta`.
+        budget: most that it may cost: `"700000 USD"`, or a number of US dollars.
+        gpus_max: most GPUs that it may use.
+        confidence: share of the measured trainings of the model's family for which the limits have to hold, 0 to 1.
+        refine: whether the sizes between those of the grid that may be cheaper are simulated too.
+        threads: threads that simulate; one per core by default.
+        progress: as in `Study.run`.
+        max_events: as in `Study.run`.
+        point_timeout: as in `Study.run`.
+        out: run folder; that of the refined sizes lies beside it, as `OUT-refined`.
+        resume: goes on with the run that `out` holds.
+        overwrite: replaces the result that `out` holds.
+
+    Raises:
+        FileError: a run cannot be read, or `out` cannot be written to.
+        UsageError: arguments contradict one another, or a finished run is asked for another amount of training.
+        SpecError: a limit is none.
     """
-    return analyze(run.run() if isinstance(run, Study) else run).answer
+    question = _question(tokens, samples, deadline, budget, gpus_max, confidence)
+    options: dict[str, Any] = {
+        "threads": threads,
+        "progress": progress,
+        "max_events": max_events,
+        "point_timeout": point_timeout,
+        "resume": resume,
+        "overwrite": overwrite,
+    }
+    if isinstance(run, Study):
+        study = Study._of(run._native.with_question(question)) if question else run
+        results = study.run(out=out, **options)
+        path = _path(results)
+    elif out is not None or resume or overwrite:
+        raise UsageError("error: `out`, `resume` and `overwrite` are about running a study; this one has been run")
+    else:
+        path = _path(run)
+    if Path(path).suffix == ".parquet" or _study(path).kind != "training":
+        if question or refine:
+            raise UsageError(f"error: `{path}` is a bare file or a collective study, of which no such question is asked")
+        found = Analysis(_core.analyze([path], None, None))
+        return Answer(found.answer, str(found), {})
+    sentences, text, data, more = _core.answer([path], question, threads)
+    if not refine or more is None:
+        return Answer(sentences, text, json.loads(data))
+    beside = None if out is None else f"{os.fspath(out)}-refined"
+    refined = Study._of(more).run(out=beside, **options)
+    sentences, text, data, _ = _core.answer([path, _path(refined)], question, threads)
+    return Answer(sentences, text, json.loads(data), refined)
+
+
+def _question(
+    tokens: float | None,
+    samples: float | None,
+    deadline: str | timedelta | None,
+    budget: str | float | None,
+    gpus_max: int | None,
+    confidence: float | None,
+) -> list[tuple[str, str]]:
+    """Keys of a question with their values as they are typed."""
+    if isinstance(deadline, timedelta):
+        deadline = f"{deadline.total_seconds() / 86400!r} days"
+    if isinstance(budget, (int, float)) and not isinstance(budget, bool):
+        budget = f"{budget!r} USD"
+    keys = {
+        "tokens": tokens,
+        "samples": samples,
+        "deadline": deadline,
+        "budget": budget,
+        "gpus_max": gpus_max,
+        "confidence": confidence,
+    }
+    return [(key, str(value)) for key, value in keys.items() if value is not None]
 
 
 def explain(run: Run | Study, point: int, *, what_if: str | Iterable[str] | None = None) -> Explanation:
@@ -169,19 +262,26 @@ def _csv(cases: Any) -> str:
     return text.getvalue()
 
 
-def catalog(what: str, *names: str, study: Study | None = None) -> Listing:
+@overload
+def catalog(what: None = None, *, study: Study | None = None) -> Catalog: ...
+@overload
+def catalog(what: str, *names: str, study: Study | None = None) -> Listing: ...
+def catalog(what: str | None = None, *names: str, study: Study | None = None) -> Catalog | Listing:
     """What a spec can name, with values and sources.
 
     Args:
-        what: `gpus`, `models`, `clusters`, `stacks`, `prices`, `collectives`, `topologies`, `axes` or `columns`.
+        what: `gpus`, `models`, `clusters`, `stacks`, `prices`, `collectives`, `topologies`, `axes` or `columns`; a dict
+            of all of them where it is left out.
         names: only these.
         study: also what this study defines.
 
     Raises:
         UsageError: a name is unknown.
     """
+    if what is None:
+        return Catalog({kind: catalog(kind, study=study) for kind in KINDS})
     text, items = _core.catalog(what, list(names), None if study is None else study._native)
-    return Listing(text, json.loads(items))
+    return Listing(text, json.loads(items)["entries"])
 
 
 def model_from_config(path: Path_) -> Model:
@@ -195,7 +295,7 @@ def model_from_config(path: Path_) -> Model:
     """
     file = Path(path).resolve()
     text, items = _core.model_file(os.fspath(file))
-    return Model(text, json.loads(items)[0], file)
+    return Model(text, json.loads(items)["entries"][0], file)
 
 
 def merge(shards: Iterable[Path_], out: Path_, *, overwrite: bool = False) -> Results:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     StepColumns = object
 
-__all__ = ["Analysis", "Diff", "Explanation", "Listing", "Model", "Plan", "Report", "StepReport", "Validation"]
+__all__ = ["Analysis", "Answer", "Catalog", "Diff", "Explanation", "Listing", "Model", "Plan", "Report", "StepReport", "Validation"]
 
 
 class Report:
@@ -122,6 +122,48 @@ class Analysis(Report):
         return Path(self._native.write(os.fspath(out)))
 
 
+class Answer(list[str]):
+    """The answer to a study's question: sentences; `print(answer)` for people, `answer.to_dict()` for programs."""
+
+    def __init__(self, sentences: list[str], text: str, data: dict[str, Any], results: Any = None) -> None:
+        super().__init__(sentences)
+        self._text = text
+        self._data = data
+        self.refined = results
+        """`Results` of the sizes between those of the grid, where `refine` simulated any; else `None`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as `sweep answer --format json` prints it; empty of a collective study and of a bare file."""
+        copy: dict[str, Any] = json.loads(json.dumps(self._data))
+        return copy
+
+    @property
+    def cheapest(self) -> dict[str, Any] | None:
+        """The cheapest row within the limits (without limits, of all) of the first model; `None` where nothing ran."""
+        return self._row("cheapest")
+
+    @property
+    def fastest(self) -> dict[str, Any] | None:
+        """The fastest row within the limits (without limits, of all) of the first model; `None` where nothing ran."""
+        return self._row("fastest")
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether a row is within all limits, for each model; `None` without limits."""
+        met = [answer["is_met"] for answer in self._data.get("answers", [])]
+        return all(met) if met and None not in met else None
+
+    def _row(self, name: str) -> dict[str, Any] | None:
+        answers = self.to_dict().get("answers", [])
+        return answers[0][name] if answers else None
+
+    def __str__(self) -> str:
+        return self._text
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self._text)}</pre>"
+
+
 class Diff(Report):
     """Two runs held against each other, point by point."""
 
@@ -162,6 +204,16 @@ class Listing(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self._text)}</pre>"
+
+
+class Catalog(dict[str, Listing]):
+    """Everything that a spec can name, by kind: `catalog()["gpus"].names`."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{kind}: {', '.join(listing.names)}\n" for kind, listing in self.items())
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 class Model(Report):

@@ -1,18 +1,24 @@
 //! The changes of one metric between two runs.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::rows::{Labels, Matches, RunRows};
+use super::tolerance::Tolerance;
 use crate::record::{Column, columns};
 
 /// Most points that each list of a comparison names; it counts them all.
 pub const LISTED: usize = 10_000;
 
 /// The changes of one metric.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct MetricDiff {
     /// Column of the metric.
     pub metric: &'static str,
+    /// Unit of its values.
+    pub unit: &'static str,
+    /// Change up to which it counts as the same.
+    pub tolerance: Tolerance,
     /// Whether more is better.
     pub more_is_better: bool,
     /// Points where both runs have a value.
@@ -25,10 +31,46 @@ pub struct MetricDiff {
     pub regressions: Vec<MetricChange>,
     /// The relative changes, new over base less one.
     pub distribution: Distribution,
+    /// Points by their relative change, from the largest fall to the largest rise.
+    pub histogram: Vec<ChangeBin>,
+}
+
+/// Points whose relative change lies between two bounds.
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
+pub struct ChangeBin {
+    /// Lower bound; `None` of the first.
+    pub from: Option<f64>,
+    /// Upper bound, not included; `None` of the last.
+    pub to: Option<f64>,
+    /// Number of the points.
+    pub points: usize,
+}
+
+/// Relative changes at which the bins of the histogram meet.
+const BOUNDS: [f64; 8] = [-0.1, -0.05, -0.02, -0.005, 0.005, 0.02, 0.05, 0.1];
+
+/// Points of each bin, of ascending relative changes.
+fn histogram(sorted: &[f64]) -> Vec<ChangeBin> {
+    let below = |bound: Option<&f64>| {
+        bound.map_or(sorted.len(), |bound| {
+            sorted.partition_point(|it| it < bound)
+        })
+    };
+    let bins = (0..=BOUNDS.len()).map(|place| {
+        let from = place.checked_sub(1).map(|before| BOUNDS[before]);
+        let to = BOUNDS.get(place);
+        let before = from.as_ref().map_or(0, |from| below(Some(from)));
+        ChangeBin {
+            from,
+            to: to.copied(),
+            points: below(to) - before,
+        }
+    });
+    bins.collect()
 }
 
 /// Distribution of the relative changes of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Distribution {
     /// The smallest.
     pub least: f64,
@@ -67,7 +109,7 @@ impl Distribution {
 }
 
 /// One point's change in a metric.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct MetricChange {
     /// The point, by its varied axes.
     pub point: String,
@@ -101,7 +143,9 @@ pub(super) struct Changes {
     worse: usize,
     /// Place in the base run, value there and in the new one, relative change.
     worst: Vec<(usize, f64, f64, f64)>,
+    tolerance: Tolerance,
     distribution: Distribution,
+    histogram: Vec<ChangeBin>,
 }
 
 impl Changes {
@@ -111,11 +155,11 @@ impl Changes {
         metric: usize,
         [base, new]: [&RunRows; 2],
         matches: &Matches,
-        tolerance: f64,
+        tolerance: Tolerance,
     ) -> Option<Self> {
         let sign = if more_is_better(column) { -1.0 } else { 1.0 };
         let (base, new) = (&base.values[metric], &new.values[metric]);
-        let mut relative = Vec::new();
+        let (mut relative, mut better) = (Vec::new(), 0);
         let mut worst = Vec::new();
         for (base_row, new_row) in &matches.common {
             let (before, after) = (base[*base_row], new[*new_row]);
@@ -124,22 +168,25 @@ impl Changes {
             }
             let change = relative_change(before, after);
             relative.push(change);
-            if sign * change > tolerance {
+            let (most, moved) = tolerance.against(before, after, change);
+            if sign * moved > most {
                 worst.push((*base_row, before, after, change));
             }
+            better += usize::from(-sign * moved > most);
         }
         relative.sort_unstable_by(f64::total_cmp);
         worst.sort_by(|a, b| (sign * b.3).total_cmp(&(sign * a.3)));
         let worse = worst.len();
         worst.truncate(LISTED);
-        let better = relative.iter().filter(|it| sign * **it < -tolerance);
         Some(Self {
             column,
             compared: relative.len(),
-            better: better.count(),
+            better,
             worse,
             worst,
+            tolerance,
             distribution: Distribution::of(&relative)?,
+            histogram: histogram(&relative),
         })
     }
 
@@ -159,12 +206,15 @@ impl Changes {
         });
         MetricDiff {
             metric: self.column.name,
+            unit: self.column.unit,
+            tolerance: self.tolerance,
             more_is_better: more_is_better(self.column),
             compared: self.compared,
             better: self.better,
             worse: self.worse,
             regressions: regressions.collect(),
             distribution: self.distribution,
+            histogram: self.histogram.clone(),
         }
     }
 }

@@ -2,18 +2,21 @@
 
 mod metric;
 mod rows;
+mod tolerance;
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
 use self::metric::Changes;
-pub use self::metric::{Distribution, LISTED, MetricChange, MetricDiff};
+pub use self::metric::{ChangeBin, Distribution, LISTED, MetricChange, MetricDiff};
 use self::rows::{Inputs, Labels, Matches, RunRows, labels};
+pub use self::tolerance::{NoTolerance, Tolerance};
 use crate::record::provenance::keys;
 use crate::record::{Column, PointStatus, PointsReader, ReadError, columns, short_hash};
-use crate::spec::{Axis, ColumnType, StudyKind};
+use crate::spec::{Axis, ColumnType, StudyKind, changed_keys};
 
 /// Why two runs could not be compared.
 #[derive(Debug, Error)]
@@ -50,12 +53,15 @@ pub enum DiffError {
         /// The names that exist.
         known: Vec<&'static str>,
     },
+    /// A metric has no such tolerance.
+    #[error(transparent)]
+    Tolerance(#[from] NoTolerance),
 }
 
 /// Differences between two runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Diff {
-    /// Relative change from which a metric counts as better or worse.
+    /// Relative change up to which a metric without a tolerance of its own counts as the same.
     pub tolerance: f64,
     /// Points that both runs hold.
     pub common: usize,
@@ -75,12 +81,14 @@ pub struct Diff {
     pub status_changes: Vec<StatusChange>,
     /// Each metric that was compared.
     pub metrics: Vec<MetricDiff>,
-    /// Differences of version, catalogue or spec, the likely causes.
+    /// Differences of version, catalogue or spec, the likely causes; empty where nothing got worse.
     pub likely_causes: Vec<String>,
+    /// Keys of the spec that changed: `grid.nodes [1, 2] -> [1, 4]`.
+    pub spec_changes: Vec<String>,
 }
 
 /// A point that ended differently.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct StatusChange {
     /// The point, by its varied axes.
     pub point: String,
@@ -115,10 +123,11 @@ const USUAL: &[Column] = &[
     columns::TIME_S,
 ];
 
-/// Compares two `points.parquet` on the points that both hold.
+/// Compares two `points.parquet` on the points that both hold. A metric is a column, or a column with a tolerance of its own:
+/// `step_time_s=2%`, `memory_peak_bytes=512MiB`.
 ///
 /// # Errors
-/// If a file cannot be read, a metric does not exist, or no point is in both.
+/// If a file cannot be read, a metric does not exist or has no such tolerance, or no point is in both.
 pub fn diff_files(
     base: &Path,
     new: &Path,
@@ -133,8 +142,11 @@ pub fn diff_files(
             new: new.to_owned(),
         });
     }
-    let metrics = chosen_metrics(kind, &metrics_of_both(&base_reader, &new_reader), metrics)?;
-    let differences = likely_causes(&base_reader, &new_reader);
+    let of_both = metrics_of_both(&base_reader, &new_reader);
+    let gates = chosen_metrics(kind, &of_both, metrics, tolerance)?;
+    let metrics: Vec<Column> = gates.iter().map(|(column, _)| *column).collect();
+    let spec_changes = spec_changes(&base_reader, &new_reader);
+    let differences = likely_causes(&base_reader, &new_reader, spec_changes.is_empty());
     let mut inputs = Inputs::of(kind);
     let base_rows = inputs.rows(base_reader, &metrics)?;
     let new_rows = inputs.rows(new_reader, &metrics)?;
@@ -146,9 +158,11 @@ pub fn diff_files(
         });
     }
     let runs = [&base_rows, &new_rows];
-    let changes = metrics.iter().enumerate();
+    let changes = gates.iter().enumerate();
     let changes: Vec<Changes> = changes
-        .filter_map(|(place, column)| Changes::of(*column, place, runs, &matches, tolerance))
+        .filter_map(|(place, (column, tolerance))| {
+            Changes::of(*column, place, runs, &matches, *tolerance)
+        })
         .collect();
     let endings = Endings::of(runs, &matches);
     let (gone, added) = (first(&matches.gone), first(&matches.added));
@@ -176,6 +190,7 @@ pub fn diff_files(
         status_changes: endings.labelled(&base_labels),
         metrics: changes.iter().map(|it| it.labelled(&base_labels)).collect(),
         likely_causes: Vec::new(),
+        spec_changes,
     };
     if diff.has_regression() {
         diff.likely_causes = differences;
@@ -238,8 +253,9 @@ fn metrics_of_both(base: &PointsReader, new: &PointsReader) -> Vec<Column> {
 fn chosen_metrics(
     kind: StudyKind,
     of_specs: &[Column],
-    names: &[String],
-) -> Result<Vec<Column>, DiffError> {
+    gates: &[String],
+    tolerance: f64,
+) -> Result<Vec<(Column, Tolerance)>, DiffError> {
     let numeric: Vec<Column> = columns::table(kind)
         .iter()
         .chain(of_specs)
@@ -251,23 +267,34 @@ fn chosen_metrics(
         .copied()
         .collect();
     let find = |name: &str| numeric.iter().find(|column| column.name == name).copied();
-    if names.is_empty() {
-        let usual = USUAL.iter().filter_map(|column| find(column.name));
-        return Ok(usual.collect());
+    let usual = Tolerance::Relative(tolerance);
+    if gates.is_empty() {
+        let columns = USUAL.iter().filter_map(|column| find(column.name));
+        return Ok(columns.map(|column| (column, usual)).collect());
     }
-    names
-        .iter()
-        .map(|name| {
-            find(name).ok_or_else(|| DiffError::UnknownMetric {
-                name: name.clone(),
-                known: numeric.iter().map(|column| column.name).collect(),
-            })
-        })
-        .collect()
+    let gate = |gate: &String| {
+        let (name, own) = match gate.split_once('=') {
+            Some((name, own)) => (name.trim(), Some(own)),
+            None => (gate.as_str(), None),
+        };
+        let column = find(name).ok_or_else(|| DiffError::UnknownMetric {
+            name: name.to_owned(),
+            known: numeric.iter().map(|column| column.name).collect(),
+        })?;
+        let own = own.map(|text| Tolerance::of(column, text)).transpose()?;
+        Ok((column, own.unwrap_or(usual)))
+    };
+    gates.iter().map(gate).collect()
+}
+
+/// Keys of the spec that changed.
+fn spec_changes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
+    let specs = base.metadata(keys::SPEC).zip(new.metadata(keys::SPEC));
+    specs.map_or_else(Vec::new, |(base, new)| changed_keys(base, new))
 }
 
 /// Differences of version, catalogue and spec, in words.
-fn likely_causes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
+fn likely_causes(base: &PointsReader, new: &PointsReader, names_spec: bool) -> Vec<String> {
     let mut found = Vec::new();
     for (key, what) in [
         (keys::VERSION, "program version"),
@@ -275,6 +302,10 @@ fn likely_causes(base: &PointsReader, new: &PointsReader) -> Vec<String> {
         (keys::CATALOG_HASH, "catalogue"),
         (keys::SPEC_HASH, "spec"),
     ] {
+        // Its changed keys say more than its hash.
+        if key == keys::SPEC_HASH && !names_spec {
+            continue;
+        }
         if let (Some(before), Some(after)) = (base.metadata(key), new.metadata(key))
             && before != after
         {

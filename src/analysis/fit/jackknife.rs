@@ -1,9 +1,10 @@
 //! Bounds of a fitted parameter by leaving each size out once.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A fitted parameter with its bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Serialize)]
 pub struct Estimate {
     /// The best value.
     pub value: f64,

@@ -24,6 +24,7 @@ mod jackknife;
 mod least_squares;
 mod serial;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use contention::fit_usl;
@@ -45,7 +46,7 @@ const SUPERLINEAR: f64 = 1.05;
 const MISFIT: f64 = 0.05;
 
 /// Laws fitted to one series.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, PartialEq, Serialize)]
 pub struct Fits {
     /// Fraction of one GPU's time that does not shrink: Amdahl's for strong scaling, Gustafson's
     /// for weak.

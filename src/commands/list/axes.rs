@@ -1,7 +1,7 @@
 //! `sweep list axes`: what a grid can vary.
 
-use serde_json::{Value, json};
-
+use super::entry::{AxisEntry, Entry};
+use super::listed::Listed;
 use super::listing::{Listing, wanted};
 use crate::commands::failure::Failure;
 use crate::report::text::{Table, Text};
@@ -11,22 +11,22 @@ use crate::spec::{AXES, AxisGroup, AxisInfo, Domain};
 /// Axes with their values and defaults, by group.
 pub(super) fn listing(names: &[String]) -> Result<Listing, Failure> {
     let axes = wanted("axis", names, AXES, |info| info.axis.as_str())?;
-    let json = axes.iter().map(|info| {
-        let studies: Vec<&str> = info.studies.iter().map(|kind| kind.as_str()).collect();
-        json!({
-            "name": info.axis.as_str(),
-            "group": info.group.as_str(),
-            "unit": info.unit,
-            "values": domain(info),
-            "auto": info.takes_auto(),
-            "default": Some(info.default.words()).filter(|words| !words.is_empty()),
-            "studies": studies,
-            "meaning": info.doc,
-            "example": info.example(),
+    let entries = axes.iter().map(|info| {
+        Entry::Axis(AxisEntry {
+            name: info.axis.as_str(),
+            group: info.group.as_str(),
+            unit: info.unit,
+            values: domain(info),
+            auto: info.takes_auto(),
+            default: Some(info.default.words()).filter(|words| !words.is_empty()),
+            studies: info.studies.to_vec(),
+            meaning: info.doc,
+            example: info.example(),
         })
     });
     Ok(Listing {
-        json: json.collect::<Vec<Value>>(),
+        what: Listed::Axes,
+        entries: entries.collect(),
         text: text(&axes),
     })
 }

@@ -3,8 +3,10 @@
 use std::fmt::Display;
 
 use itertools::Itertools;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use super::entry::{CatalogEntry, Entry, SourcedValue};
+use super::listed::Listed;
 use super::listing::{Listing, wanted};
 use crate::catalog::{Catalog, Kind, PRICES};
 use crate::commands::failure::Failure;
@@ -23,24 +25,37 @@ pub(super) fn listing(catalog: &Catalog, kind: Kind, names: &[String]) -> Result
     let wanted = wanted(kind.singular(), &names, names_of_kind, |name| name)?;
     let entry = |name: &&str| {
         let values = catalog.values(kind, name).into_iter();
-        let values: Map<String, Value> = values
-            .map(|it| {
-                let source = it.source.unwrap_or_default();
-                (
-                    it.key.path.clone(),
-                    json!({"value": it.value, "source": source}),
-                )
-            })
-            .collect();
-        json!({"name": name, "aliases": aliases(catalog, kind, name), "values": values})
+        let values = values.map(|it| {
+            let value = SourcedValue {
+                value: json!(it.value),
+                source: it.source.unwrap_or_default().to_owned(),
+            };
+            (it.key.path.clone(), value)
+        });
+        Entry::Catalog(CatalogEntry {
+            name: (*name).to_owned(),
+            aliases: aliases(catalog, kind, name).to_vec(),
+            values: values.collect(),
+        })
     };
-    let json = wanted.iter().map(entry).collect();
+    let entries = wanted.iter().map(entry).collect();
     let text = if names.is_empty() {
         overview(catalog, kind, &wanted)
     } else {
         in_full(catalog, kind, &wanted)
     };
-    Ok(Listing { text, json })
+    let what = match kind {
+        Kind::Gpus => Listed::Gpus,
+        Kind::Models => Listed::Models,
+        Kind::Clusters => Listed::Clusters,
+        Kind::Stacks => Listed::Stacks,
+        Kind::Prices => Listed::Prices,
+    };
+    Ok(Listing {
+        text,
+        what,
+        entries,
+    })
 }
 
 /// Further names of an entry.

@@ -1,7 +1,7 @@
 //! `sweep list columns`: the columns of points.parquet.
 
-use serde_json::{Value, json};
-
+use super::entry::{ColumnEntry, Entry};
+use super::listed::Listed;
 use super::listing::{Listing, table, wanted};
 use crate::commands::failure::Failure;
 use crate::record::{Column, point_table};
@@ -24,24 +24,25 @@ pub(super) fn listing(spec: Option<&Spec>, names: &[String]) -> Result<Listing, 
             ColumnType::Real => "f64",
             ColumnType::Bool => "bool",
         };
-        json!({
-            "study": kind.as_str(),
-            "name": column.name,
-            "type": column_type,
-            "unit": column.unit,
-            "group": column.group.as_str(),
-            "meaning": column.doc,
-        })
+        ColumnEntry {
+            study: *kind,
+            name: column.name,
+            column_type,
+            unit: column.unit,
+            group: column.group.as_str(),
+            meaning: column.doc,
+        }
     };
-    let json: Vec<Value> = wanted.iter().map(row).collect();
+    let rows: Vec<ColumnEntry> = wanted.iter().map(row).collect();
     let mut text = Text::default();
-    for of_kind in json.chunk_by(|a, b| a["study"] == b["study"]) {
-        let kind = of_kind[0]["study"].as_str().unwrap_or_default();
+    for of_kind in rows.chunk_by(|a, b| a.study == b.study) {
+        let kind = of_kind[0].study;
         let table = table(&["name", "type", "unit", "group", "meaning"], of_kind);
         writeln!(text, "points.parquet of a {kind} study\n{table}");
     }
     Ok(Listing {
         text: text.finish(),
-        json,
+        what: Listed::Columns,
+        entries: rows.into_iter().map(Entry::Column).collect(),
     })
 }

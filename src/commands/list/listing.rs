@@ -1,8 +1,13 @@
 //! A list of names, for people and for programs.
 
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
 
+use super::entry::Entry;
+use super::listed::Listed;
 use crate::commands::failure::Failure;
+use crate::document::Document;
 use crate::report::text::Table;
 use crate::spelling::did_you_mean;
 
@@ -11,15 +16,35 @@ use crate::spelling::did_you_mean;
 pub struct Listing {
     /// The list for people.
     pub text: String,
-    /// One object per name.
-    pub json: Vec<Value>,
+    pub(super) what: Listed,
+    /// One per name.
+    pub(super) entries: Vec<Entry>,
 }
 
-/// A table of some text fields of JSON objects, each under its name.
-pub(super) fn table(fields: &[&str], rows: &[Value]) -> String {
+impl Listing {
+    /// The list for programs, `clustersweep.list/1`.
+    pub fn json(&self) -> Value {
+        Document::List.of(&ListDocument {
+            of: self.what,
+            entries: &self.entries,
+        })
+    }
+}
+
+/// Names of `sweep list`.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct ListDocument<'a> {
+    /// Kind of the names.
+    of: Listed,
+    /// One object per name.
+    entries: &'a [Entry],
+}
+
+/// A table of some text fields of entries, each under its name.
+pub(super) fn table(fields: &[&str], entries: &[impl Serialize]) -> String {
     let headings: Vec<String> = fields.iter().map(|field| field.to_uppercase()).collect();
     let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
-    for row in rows {
+    for row in entries.iter().map(|entry| json!(entry)) {
         let cells = fields
             .iter()
             .map(|field| row[field].as_str().unwrap_or_default());

@@ -3,42 +3,21 @@
 mod axes;
 mod catalog;
 mod columns;
+mod entry;
+mod listed;
 mod listing;
 mod model_file;
 mod named;
 
 use std::path::Path;
 
+pub use listed::Listed;
+pub(crate) use listing::ListDocument;
 pub use listing::Listing;
 
 use crate::catalog::{Catalog, Kind};
-use crate::closed_set;
 use crate::commands::failure::Failure;
 use crate::spec::{CustomKind, Spec};
-
-closed_set! {
-    /// Kind of names that can be listed.
-    pub enum Listed: "list" {
-        /// GPUs.
-        Gpus = "gpus",
-        /// Models.
-        Models = "models",
-        /// Clusters: nodes and their fabric.
-        Clusters = "clusters",
-        /// Software generations.
-        Stacks = "stacks",
-        /// Lists of prices.
-        Prices = "prices",
-        /// Algorithms of collective operations.
-        Collectives = "collectives",
-        /// Networks between the nodes.
-        Topologies = "topologies",
-        /// Axes of a spec.
-        Axes = "axes",
-        /// Columns of `points.parquet`.
-        Columns = "columns",
-    }
-}
 
 /// The names of a kind, those that a spec defines among them; only some of them where `names` says which.
 ///

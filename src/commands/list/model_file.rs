@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
-
+use super::entry::{Entry, LayerEntry, ModelFile};
+use super::listed::Listed;
 use super::listing::Listing;
 use crate::commands::failure::Failure;
 use crate::model::Model;
@@ -15,7 +15,8 @@ pub(super) fn listing(path: &Path) -> Result<Listing, Failure> {
     let model = model_of_config(path)?;
     Ok(Listing {
         text: text(&model),
-        json: vec![json(&model)],
+        what: Listed::Models,
+        entries: vec![Entry::ModelFile(entry(&model))],
     })
 }
 
@@ -72,31 +73,27 @@ fn text(model: &Model) -> String {
     text.finish()
 }
 
-fn json(model: &Model) -> Value {
+fn entry(model: &Model) -> ModelFile {
     let (parameters, seq_len) = (model.parameters(), model.seq_len());
-    let layers: Vec<Value> = model
-        .layer_summaries(seq_len)
-        .into_iter()
-        .map(|layer| {
-            json!({
-                "kind": layer.kind,
-                "count": layer.count,
-                "parameters": layer.parameters,
-                "active_parameters": layer.active_parameters,
-                "flops_per_token_forward": layer.flops_per_token,
+    let layers = model.layer_summaries(seq_len).into_iter();
+    ModelFile {
+        name: model.name.clone(),
+        family: model.family,
+        seq_len,
+        parameters: parameters.without_mtp(),
+        active_parameters: parameters.active(),
+        mtp_parameters: parameters.mtp,
+        flops_per_token_forward: model.flops_per_token(seq_len),
+        layers: layers
+            .map(|layer| LayerEntry {
+                kind: layer.kind,
+                count: layer.count,
+                parameters: layer.parameters,
+                active_parameters: layer.active_parameters,
+                flops_per_token_forward: layer.flops_per_token,
             })
-        })
-        .collect();
-    json!({
-        "name": model.name,
-        "family": model.family,
-        "seq_len": seq_len,
-        "parameters": parameters.without_mtp(),
-        "active_parameters": parameters.active(),
-        "mtp_parameters": parameters.mtp,
-        "flops_per_token_forward": model.flops_per_token(seq_len),
-        "layers": layers,
-    })
+            .collect(),
+    }
 }
 
 /// A count of parameters with its unit.

@@ -1,7 +1,7 @@
 //! `sweep list topologies|collectives`: built-in names with their meaning, and a spec's custom ones.
 
-use serde_json::{Value, json};
-
+use super::entry::{Entry, NamedEntry};
+use super::listed::Listed;
 use super::listing::{Listing, table, wanted};
 use crate::collective::CollectiveAlgorithm;
 use crate::commands::failure::Failure;
@@ -15,7 +15,7 @@ pub(super) fn listing(
     names: &[String],
 ) -> Result<Listing, Failure> {
     let own = spec.map(Spec::custom);
-    let members: Vec<Value> = match kind {
+    let members: Vec<NamedEntry> = match kind {
         CustomKind::Topologies => {
             let built_in = TopologyKind::ALL.iter();
             let built_in = built_in.map(|it| built_in_row(it.as_str(), it.meaning()));
@@ -35,23 +35,36 @@ pub(super) fn listing(
         .iter()
         .map(|name| kind.named(name).unwrap_or(name).to_owned())
         .collect();
-    let json = wanted(kind.singular(), &names, members, |member| {
-        member["name"].as_str().unwrap_or_default()
-    })?;
-    let mut text = table(&["name", "meaning"], &json);
+    let members = wanted(kind.singular(), &names, members, |member| &member.name)?;
+    let mut text = table(&["name", "meaning"], &members);
     if names.is_empty() && spec.is_none() {
         text = format!(
             "{text}\nCustom ones need no code: [{kind}.NAME] in a spec; --spec SPEC lists them too.\n"
         );
     }
-    Ok(Listing { text, json })
+    Ok(Listing {
+        text,
+        what: match kind {
+            CustomKind::Topologies => Listed::Topologies,
+            CustomKind::Collectives => Listed::Collectives,
+        },
+        entries: members.into_iter().map(Entry::Named).collect(),
+    })
 }
 
-fn built_in_row(name: &str, meaning: &str) -> Value {
-    json!({"name": name, "meaning": meaning, "own": false})
+fn built_in_row(name: &str, meaning: &str) -> NamedEntry {
+    NamedEntry {
+        name: name.to_owned(),
+        meaning: meaning.to_owned(),
+        own: false,
+    }
 }
 
 /// A name that the spec describes itself.
-fn custom_row(name: &str, description: &str) -> Value {
-    json!({"name": name, "meaning": format!("In the spec: {description}."), "own": true})
+fn custom_row(name: &str, description: &str) -> NamedEntry {
+    NamedEntry {
+        name: name.to_owned(),
+        meaning: format!("In the spec: {description}."),
+        own: true,
+    }
 }

@@ -1,15 +1,13 @@
-//! Judged cases and their errors as text, CSV and JSON.
+//! Judged cases and their errors as text and CSV.
 
 use itertools::Itertools;
-use serde_json::{Value, json};
 
 use super::words::{
     error_cells, group_name, kind_title, percent, percent_or_dash, ranking_means, unseen_cells,
 };
-use crate::interval::{UnseenErrors, unseen};
+use crate::interval::unseen;
 use crate::report::text::Text;
-use crate::simulation::TrainingScenario;
-use crate::validation::{Assessment, CaseKind, ErrorSummary, GroupErrors, Judged, KindAssessment};
+use crate::validation::{Assessment, CaseKind, GroupErrors, Judged, KindAssessment};
 
 /// One row per case: `id,measured_s,predicted_s,relative_error,status,reason`, with `measured_gib,predicted_gib`
 /// for memory; both pairs of columns where the cases are mixed.
@@ -49,106 +47,12 @@ pub(crate) fn csv(judged: &[Judged]) -> String {
     String::from_utf8(bytes).expect("what was written is text")
 }
 
-const fn unit_of(kind: CaseKind) -> &'static str {
+/// Unit of the values of a kind.
+pub(super) const fn unit_of(kind: CaseKind) -> &'static str {
     match kind {
         CaseKind::Memory => "gib",
         CaseKind::Step | CaseKind::Collective | CaseKind::IdealCollective | CaseKind::Flow => "s",
     }
-}
-
-/// The cases and the error table as JSON.
-pub(crate) fn json(judged: &[Judged], assessment: &Assessment) -> Value {
-    json!({
-        "cases": judged.iter().map(case_json).collect::<Vec<_>>(),
-        "errors": assessment.kinds.iter().map(kind_json).collect::<Vec<_>>(),
-        "unseen": unseen().iter().map(unseen_json).collect_vec(),
-        "fitted_constants": assessment.fitted.len(),
-        "fitted": assessment.fitted,
-    })
-}
-
-/// Errors of runs that no constant has seen, with what their intervals hold.
-fn unseen_json(unseen: &UnseenErrors) -> Value {
-    let errors = ErrorSummary::of_errors(&unseen.errors);
-    json!({
-        "quantity": unseen.quantity,
-        "family": unseen.family,
-        "lineages": unseen.lineages,
-        "errors": errors,
-        "with_interval": unseen.with_interval,
-        "inside_interval": unseen.inside,
-        "interval_half_width": unseen.half_width,
-    })
-}
-
-fn case_json(judged: &Judged) -> Value {
-    let (case, result) = (&judged.case, &judged.result);
-    let unit = unit_of(case.kind);
-    json!({
-        "id": case.id,
-        (format!("measured_{unit}")): case.measured,
-        (format!("predicted_{unit}")): result.predicted,
-        "relative_error": judged.relative_error(),
-        "status": result.status,
-        "reason": result.reason,
-        "score": case.score,
-        "family": case.groups.family,
-        "gpu": case.groups.gpu,
-        "source": case.groups.source,
-        "lineage": case.groups.lineage,
-        "stack": case.groups.stack,
-        "stated": case.groups.stated,
-        "run": case.training().map(run_json),
-    })
-}
-
-/// Features of a training run; null what the row does not state.
-fn run_json(scenario: &TrainingScenario) -> Value {
-    let layout = &scenario.layout;
-    json!({
-        "precision": scenario.workload.precision,
-        "parameters": scenario.model.parameters().without_mtp(),
-        "gpus": scenario.gpus,
-        "tp": layout.tp,
-        "pp": layout.pp,
-        "cp": layout.cp,
-        "ep": layout.ep,
-    })
-}
-
-fn groups_json(groups: &[GroupErrors]) -> Value {
-    let summary = |errors: &ErrorSummary| {
-        if errors.count == 0 {
-            return json!({"count": 0, "misses": errors.misses});
-        }
-        let mut value = json!(errors);
-        value["geometric_mean"] = json!(errors.geometric_mean());
-        value
-    };
-    let groups = groups.iter();
-    groups
-        .map(|group| (group.name.clone(), summary(&group.errors)))
-        .collect()
-}
-
-fn kind_json(kind: &KindAssessment) -> Value {
-    let by = kind.groupings.iter();
-    let by: Value = by
-        .map(|(name, groups)| (*name, groups_json(groups)))
-        .collect();
-    json!({
-        "kind": kind_title(kind.kind),
-        "cases": kind.cases,
-        "subsets": groups_json(&kind.subsets),
-        "by": by,
-        "mean_over_lineages": kind.mean_over_lineages,
-        "judged_infeasible": kind.judged_infeasible,
-        "judged_feasible": kind.judged_feasible,
-        "worst": kind.worst,
-        "missed": kind.missed,
-        "scaling": kind.scaling,
-        "rankings": kind.rankings,
-    })
 }
 
 /// The error table for people.

@@ -37,7 +37,20 @@ pub(crate) struct BarChart {
     pub(crate) bars: Vec<Bar>,
 }
 
+/// Most bars of a chart.
+const BARS: usize = 60;
+
 impl BarChart {
+    /// The chart with every second, third … bar, so that no more are left than can be told apart; the title says so.
+    pub(crate) fn thinned(mut self) -> Self {
+        let every = self.bars.len().div_ceil(BARS).max(1);
+        if every > 1 {
+            self.bars = self.bars.into_iter().step_by(every).collect();
+            self.title = format!("{} (one size in {every})", self.title);
+        }
+        self
+    }
+
     /// Draws the chart. The legend leaves out parts that are nowhere above half a percent of the tallest bar.
     pub(crate) fn draw(&self) -> Drawing {
         let height = |bar: &Bar| bar.parts.iter().map(|(height, _)| height).sum::<f64>();

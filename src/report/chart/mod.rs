@@ -3,6 +3,7 @@
 //! Colours are classes (`c0` … `c9`), so that a page can have a light and a dark scheme; every
 //! line also has a marker of its own shape, so that no meaning depends on colour alone.
 
+mod apart;
 mod bars;
 mod coordinates;
 mod drawing;

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::apart::{APART, Taken};
 use super::coordinates::{WIDTH, at, horizontal};
 use super::drawing::Drawing;
 use super::frame::{Frame, LETTER, ValueAxis};
@@ -103,6 +104,12 @@ impl RangeChart {
         let line = |class: &str, from: f64, to: f64| {
             html! { path class={ (class) " s" (style) } d=(horizontal(place(from), place(to), y)) {} }
         };
+        let mut taken = Taken::new(APART);
+        let drawn: Vec<_> = row
+            .marks
+            .iter()
+            .filter(|(value, ..)| taken.take(place(*value), y))
+            .collect();
         let markup = html! {
             g.series {
                 @if let (Some((first, ..)), Some((last, ..))) = (ran().next(), ran().next_back()) {
@@ -110,7 +117,7 @@ impl RangeChart {
                     (line("line", *first, end))
                     @if end < *last { (line("faint", end, *last)) }
                 }
-                @for (value, kind, tip) in &row.marks { (mark(*kind, style, place(*value), y, tip)) }
+                @for (value, kind, tip) in drawn { (mark(*kind, style, place(*value), y, tip)) }
                 @if let Some((end, tip)) = &row.end { (ring(place(*end), y, tip)) }
             }
         };

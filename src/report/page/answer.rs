@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::document::scrolled;
 use crate::analysis::{Answer, CostUnit, Findings};
 use crate::report::answer::{sentences_beside_table, why_nothing_ran};
+use crate::report::brief::answer_in_brief;
 use crate::report::choices::{NamedChoice, named_choices};
 use crate::report::quantity::{percent, seconds};
 use crate::report::series_row::{BreaksAt, SeriesRow};
@@ -16,14 +17,18 @@ const MODELS: usize = 8;
 /// Rows of the table that fit the first screen, at least two for each model.
 const ROWS: usize = 12;
 
-/// The answer: where scaling ends in sentences, the choices of each model, and how far to trust it.
+/// The answer in a sentence or two, the choices of each model, how far to trust it; then where scaling ends.
 pub(super) fn answer(findings: &Findings, trust: &str) -> Markup {
+    let first = answer_in_brief(findings);
     html! {
         div.answer {
-            @for sentence in sentences_beside_table(findings) { p { (sentence) } }
-            @if findings.counts.ok > 0 { (choices(findings)) }
+            @if findings.counts.ok > 0 {
+                @for sentence in &first { p { (sentence) } }
+                (choices(findings))
+            }
         }
         @if !trust.is_empty() { p { (trust) } }
+        @for sentence in sentences_beside_table(findings).iter().filter(|it| !first.contains(it)) { p { (sentence) } }
         p.soft { (counts_line(&findings.counts)) "." }
     }
 }

@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 
+use super::budget::Budget;
 use super::document::{
-    Heading, Section, custom_charts, document, filter, finder, infeasible, scrolled,
+    Heading, Section, custom_charts, document, filter, finder, infeasible, left_out_words, scrolled,
 };
 use crate::analysis::{ChartValues, CollectiveJob, Collectives};
 use crate::report::busbw::{busbw_sentences, carried_by};
@@ -14,24 +15,22 @@ use crate::report::words::counts_line;
 /// Most rows of the answer.
 const ANSWERS: usize = 14;
 
-/// Most rows of the table.
-const ROWS: usize = 1_500;
-
 /// The page of a collective study: the fastest algorithms, and bandwidth and time by size.
 pub(crate) fn collective_page(
     found: &Collectives,
     custom: &[ChartValues],
     heading: &Heading<'_>,
 ) -> String {
-    let charts = by_size(found);
-    let custom = custom_charts(custom);
+    let mut budget = Budget::default();
+    let charts = by_size(found, &mut budget);
+    let custom = custom_charts(custom, &mut budget);
     let answer = html! {
         (answer(found))
         @if charts.is_some() || custom.is_some() { (finder("ring …")) }
     };
     let example = |kind: &str| found.examples.get(kind).cloned();
     let sections = charts.into_iter().chain(custom);
-    let sections = sections.chain(all_jobs(&found.jobs));
+    let sections = sections.chain(all_jobs(&found.jobs, &budget));
     let sections = sections.chain(infeasible(&found.counts, example));
     let sections: Vec<Section> = sections.chain([reading()]).collect();
     document(heading, &answer, &sections)
@@ -74,7 +73,7 @@ fn answer(found: &Collectives) -> Markup {
 }
 
 /// Bus bandwidth and time by size: of one operation and job at a time, which the page lets people choose.
-fn by_size(found: &Collectives) -> Option<Section> {
+fn by_size(found: &Collectives, budget: &mut Budget) -> Option<Section> {
     if found.jobs.is_empty() {
         return None;
     }
@@ -84,24 +83,36 @@ fn by_size(found: &Collectives) -> Option<Section> {
              decades."
         }
         div.chooser data-of="operation|cluster and size" {
-            @for jobs in found.by_op() { (operation(jobs)) }
+            @for jobs in found.by_op() { (operation(jobs, budget)) }
         }
     };
     Some(Section::new("Bandwidth and time by size", body))
 }
 
 /// The charts of one operation's jobs, the largest job shown first.
-fn operation(jobs: &[CollectiveJob]) -> Markup {
+fn operation(jobs: &[CollectiveJob], budget: &mut Budget) -> Markup {
     let op = jobs.first().map_or("", |job| &job.op);
     let (panels, hidden) = busbw_panels(jobs);
     let largest = panels.iter().map(|panel| panel.gpus).max();
     let first = (panels.iter()).position(|panel| Some(panel.gpus) == largest);
+    // The chart that is shown first is the last to be left out.
+    let order = first
+        .into_iter()
+        .chain((0..panels.len()).filter(|place| Some(*place) != first));
+    let mut drawn: Vec<Option<Markup>> = vec![None; panels.len()];
+    for place in order {
+        let panel = &panels[place];
+        drawn[place] = budget.spent(html! {
+            (busbw_chart(panel).draw().on_page())
+            @if let Some(chart) = transfer_time_chart(panel) { (chart.draw().on_page()) }
+        });
+    }
     html! {
-        @for (place, panel) in panels.iter().enumerate() {
+        @for (place, (panel, charts)) in panels.iter().zip(drawn).enumerate() {
             div.choice data-choice={ (op) "|" (panel.job) } data-first[Some(place) == first] {
-                div.grid.two {
-                    (busbw_chart(panel).draw().on_page())
-                    @if let Some(chart) = transfer_time_chart(panel) { (chart.draw().on_page()) }
+                @match charts {
+                    Some(charts) => { div.grid.two { (charts) } }
+                    None => { p.note { (left_out_words(2)) } }
                 }
                 @if hidden > 0 {
                     p.note { (hidden) " more of " (op) " only in the table below." }
@@ -111,15 +122,17 @@ fn operation(jobs: &[CollectiveJob]) -> Markup {
     }
 }
 
-fn all_jobs(jobs: &[CollectiveJob]) -> Option<Section> {
+fn all_jobs(jobs: &[CollectiveJob], budget: &Budget) -> Option<Section> {
     const TITLE: &str = "All jobs";
     if jobs.is_empty() {
         return None;
     }
-    let shown: Vec<&CollectiveJob> = jobs.iter().take(ROWS).collect();
+    let example = jobs.first().map(job_row);
+    let fit = budget.rows(example.as_ref());
+    let shown: Vec<&CollectiveJob> = jobs.iter().take(fit).collect();
     let body = html! {
         p.note {
-            @if jobs.len() > shown.len() { "The first " (shown.len()) " of " (jobs.len()) " jobs. " }
+            @if jobs.len() > shown.len() { "The first " (shown.len()) " of " (jobs.len()) " jobs; points.parquet holds all. " }
             "Click a heading to sort."
         }
         (filter("all-reduce ring …", shown.len()))

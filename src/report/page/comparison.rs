@@ -2,15 +2,13 @@
 
 use maud::{Markup, html};
 
+use super::budget::Budget;
 use super::document::{Heading, Section, custom_charts, document, filter, infeasible, scrolled};
 use crate::analysis::{ChartValues, ComparedJob, ComparedValue, Comparison};
 use crate::catalog::PRICES;
 use crate::report::comparison::{comparison_sentences, job_label, value_words, why};
 use crate::report::quantity::{count, dollars, percent, seconds, three_digits};
 use crate::report::words::{counts_line, rate_words};
-
-/// Most rows of the table.
-const ROWS: usize = 1_500;
 
 /// The page of a comparison: the fastest value of each job, and a table of all.
 pub(crate) fn comparison_page(
@@ -36,15 +34,18 @@ pub(crate) fn comparison_page(
         p.soft { (counts_line(&found.counts)) "." }
         @if found.costs_money() { p.soft { (PRICES) } }
     };
-    let rows_shown = (!rows.is_empty()).then(|| table(found, &rows));
-    let sections = custom_charts(custom).into_iter().chain(rows_shown);
+    let mut budget = Budget::default();
+    let custom = custom_charts(custom, &mut budget);
+    let rows_shown = (!rows.is_empty()).then(|| table(found, &rows, &budget));
+    let sections = custom.into_iter().chain(rows_shown);
     let sections = sections.chain(infeasible(&found.counts, example));
     document(heading, &answer, &sections.collect::<Vec<_>>())
 }
 
-fn table(found: &Comparison, rows: &[(&ComparedJob, &ComparedValue)]) -> Section {
+fn table(found: &Comparison, rows: &[(&ComparedJob, &ComparedValue)], budget: &Budget) -> Section {
     const TITLE: &str = "All values";
-    let shown = &rows[..rows.len().min(ROWS)];
+    let example = rows.first().map(|(job, value)| row(found, job, value));
+    let shown = &rows[..rows.len().min(budget.rows(example.as_ref()))];
     let axis = found.axis.as_str();
     let titles = [
         ("job", Some("t")),
@@ -59,7 +60,7 @@ fn table(found: &Comparison, rows: &[(&ComparedJob, &ComparedValue)]) -> Section
     let body = html! {
         p.note {
             @if rows.len() > shown.len() {
-                "The first " (count(shown.len() as f64)) " of " (count(rows.len() as f64)) " rows. "
+                "The first " (count(shown.len() as f64)) " of " (count(rows.len() as f64)) " rows; points.parquet holds all. "
             }
             "Jobs differ in " (axis) " alone; the fastest value first. Click a heading to sort."
         }

@@ -3,6 +3,7 @@
 use itertools::Itertools;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::budget::Budget;
 use crate::analysis::ChartValues;
 use crate::record::Counts;
 use crate::report::chart::{self, Drawing, palette};
@@ -116,18 +117,32 @@ fn style() -> String {
 }
 
 /// A section with charts in as many columns as fill their rows; nothing without charts.
-pub(super) fn charts(title: &str, note: &str, charts: &[Drawing]) -> Option<Section> {
-    let columns = match charts.len() {
+pub(super) fn charts(
+    title: &str,
+    note: &str,
+    charts: &[Drawing],
+    budget: &mut Budget,
+) -> Option<Section> {
+    let (drawn, left_out) = budget.fitting(charts);
+    let columns = match drawn.len() {
+        0 if !charts.is_empty() => "one",
         0 => return None,
         1 => "one",
         2 | 4 => "two",
         _ => "three",
     };
     let body = html! {
-        p.note { (note) }
-        div class={ "grid " (columns) } { @for chart in charts { (chart.on_page()) } }
+        p.note { (note) @if left_out > 0 { (left_out_words(left_out)) } }
+        div class={ "grid " (columns) } { @for chart in drawn { (chart) } }
     };
     Some(Section::new(title, body))
+}
+
+/// Words on charts that the page has no room for.
+pub(super) fn left_out_words(charts: usize) -> String {
+    format!(
+        " {charts} more of these charts would make the page too large; `sweep analyze --plots DIR` draws all."
+    )
 }
 
 /// The field that finds series in all charts.
@@ -150,13 +165,14 @@ pub(super) fn scrolled(name: &str, class: Option<&str>, table: &Markup) -> Marku
 }
 
 /// The charts that a spec adds; nothing where it adds none.
-pub(super) fn custom_charts(values: &[ChartValues]) -> Option<Section> {
+pub(super) fn custom_charts(values: &[ChartValues], budget: &mut Budget) -> Option<Section> {
     let note: String = values.iter().map(custom_chart_note).collect();
     let drawn = values.iter().map(|values| custom_chart(values).draw());
     charts(
         "Charts of the spec",
         note.trim_end(),
         &drawn.collect::<Vec<_>>(),
+        budget,
     )
 }
 

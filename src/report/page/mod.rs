@@ -1,6 +1,7 @@
 //! `report.html`: one page that needs nothing but itself.
 
 mod answer;
+mod budget;
 mod collective;
 mod comparison;
 mod document;

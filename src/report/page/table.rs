@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
+use super::budget::Budget;
 use super::document::{Section, filter, scrolled};
 use crate::analysis::{Dimension, Findings, KeyValue, SeriesFinding};
 use crate::report::quantity::count;
 use crate::report::series_row::{COLUMNS, Cell, SeriesRow, axis_cell};
-use crate::report::summary::PAGE_ROWS;
 
 impl Cell {
     fn markup(&self) -> Markup {
@@ -21,9 +21,9 @@ impl Cell {
 }
 
 /// The section with the table.
-pub(super) fn all_series(findings: &Findings) -> Section {
+pub(super) fn all_series(findings: &Findings, budget: &Budget) -> Section {
     const TITLE: &str = "All series";
-    let series = shown(findings);
+    let series = shown(findings, budget);
     let (rows, all) = (series.len(), findings.series.len());
     let note = if all > rows {
         format!(
@@ -42,11 +42,7 @@ pub(super) fn all_series(findings: &Findings) -> Section {
                 (head(findings, series.first().copied()))
                 tbody {
                     @for series in series {
-                        @let row = SeriesRow::new(findings, series);
-                        tr {
-                            @for (_, value) in &row.axes { (axis_cell(*value).markup()) }
-                            @for (_, cell) in COLUMNS { (cell(&row).markup()) }
-                        }
+                        (row_of(findings, series))
                     }
                 }
             }
@@ -55,13 +51,25 @@ pub(super) fn all_series(findings: &Findings) -> Section {
     Section::new(TITLE, body)
 }
 
+fn row_of(findings: &Findings, series: &SeriesFinding) -> Markup {
+    let row = SeriesRow::new(findings, series);
+    html! {
+        tr {
+            @for (_, value) in &row.axes { (axis_cell(*value).markup()) }
+            @for (_, cell) in COLUMNS { (cell(&row).markup()) }
+        }
+    }
+}
+
 /// All series, or the fastest of them, in their order.
-fn shown(findings: &Findings) -> Vec<&SeriesFinding> {
+fn shown<'a>(findings: &'a Findings, budget: &Budget) -> Vec<&'a SeriesFinding> {
     let mut series: Vec<&SeriesFinding> = findings.series.iter().collect();
-    if series.len() > PAGE_ROWS {
+    let example = series.first().map(|series| row_of(findings, series));
+    let fit = budget.rows(example.as_ref());
+    if series.len() > fit {
         let rate = |series: &SeriesFinding| series.recommended_rate().unwrap_or(0.0);
         series.sort_by(|a, b| rate(b).total_cmp(&rate(a)).then(a.number.cmp(&b.number)));
-        series.truncate(PAGE_ROWS);
+        series.truncate(fit);
         series.sort_by_key(|series| series.number);
     }
     series

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::answer::answer;
+use super::budget::Budget;
 use super::document::{Heading, Section, charts, custom_charts, document, finder, infeasible};
 use super::resimulated::resimulated;
 use super::table::all_series;
@@ -21,12 +22,13 @@ pub fn page(findings: &Findings, custom: &[ChartValues], heading: &Heading<'_>) 
     let mut sections = Vec::new();
     let mut first = answer(findings, heading.trust);
     if findings.counts.ok > 0 {
-        let (note, drawn) = all_charts(findings);
+        let mut budget = Budget::default();
+        let (note, drawn) = all_charts(findings, &mut budget);
         first = html! { (first) (note) };
         sections.extend(drawn);
-        sections.extend(custom_charts(custom));
+        sections.extend(custom_charts(custom, &mut budget));
         sections.extend(resimulated(findings));
-        sections.push(all_series(findings));
+        sections.push(all_series(findings, &budget));
     }
     sections.extend(infeasible(&findings.counts, example));
     sections.push(Section::new("How to read this", reading(findings)));
@@ -39,7 +41,7 @@ fn example_of(size: &SizeFinding, kind: &str) -> Option<String> {
 }
 
 /// Sections of the charts, one for each kind, behind a word on what they leave out: with one model side by side.
-fn all_charts(findings: &Findings) -> (Markup, Vec<Section>) {
+fn all_charts(findings: &Findings, budget: &mut Budget) -> (Markup, Vec<Section>) {
     let (panels, hidden) = panels(findings);
     let (shown, all) = (
         panels.iter().map(|panel| panel.lines.len()).sum::<usize>(),
@@ -62,7 +64,7 @@ fn all_charts(findings: &Findings) -> (Markup, Vec<Section>) {
         (finder("h100 2048 …"))
     };
     let sections = CHARTS.iter().filter_map(|chart| {
-        let section = charts(chart.title, chart.note, &draw(chart))?;
+        let section = charts(chart.title, chart.note, &draw(chart), budget)?;
         Some(if panels.len() == 1 {
             section.half()
         } else {
@@ -89,7 +91,8 @@ fn reading(findings: &Findings) -> Markup {
         p {
             "Serial fractions are Amdahl's (Gustafson's for weak scaling), referred to one GPU, fitted on \
              log time, with 95% bounds by jackknife. Layouts are chosen anew at each size unless the study \
-             fixes them."
+             fixes them. Marks of a line nearer to one another than 6 pixels are drawn as one; points.parquet and \
+             scaling.parquet beside this page hold all."
         }
     }
 }

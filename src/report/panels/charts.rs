@@ -50,7 +50,7 @@ pub(crate) const CHARTS: &[PanelChart] = &[
         title: "Where the time goes",
         note: "GPU-seconds per sample by exclusive part: what grows is what stops scaling. Shown is the \
                fastest series that breaks down, else the fastest.",
-        draw: |findings, panel| parts_chart(findings, panel).map(|chart| chart.draw()),
+        draw: |findings, panel| parts_chart(findings, panel).map(|chart| chart.thinned().draw()),
     },
     PanelChart {
         file: "memory",

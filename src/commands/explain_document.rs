@@ -1,0 +1,87 @@
+//! One point as JSON.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::analysis::Elasticity;
+use crate::record::columns;
+use crate::simulation::LayerLaunches;
+use crate::spec::{ColumnType, StudyKind};
+use crate::validation::Confidence;
+use crate::whatif::Effect;
+
+/// One point, of `sweep explain`: every column of its row by name, and what would help.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct ExplainDocument<'a> {
+    #[serde(flatten)]
+    pub(super) columns: Cells,
+    /// Changes of one axis, simulated: those of `--what-if`, else the ones worth trying, best first.
+    pub(super) what_if: &'a [Effect],
+    /// Basis of the costs.
+    pub(super) prices_basis: &'static str,
+    /// Warning where nothing was measured on the GPU, or of the kernels of the model.
+    pub(super) unmeasured: Option<String>,
+    /// Sensitivities of the step time.
+    pub(super) elasticities: &'a [Elasticity],
+    /// Calls of the host in each kind of layer.
+    pub(super) host: Vec<HostCalls>,
+    /// Errors of the measured cases nearest to the point; null of a communication.
+    pub(super) confidence: Option<Confidence>,
+}
+
+/// Values of a row under the names of their columns.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(super) struct Cells(pub(super) Map<String, Value>);
+
+impl JsonSchema for Cells {
+    fn schema_name() -> Cow<'static, str> {
+        "Columns".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let of_kinds = StudyKind::ALL.iter().map(|kind| columns::table(*kind));
+        let properties = of_kinds.flatten().map(|column| {
+            let written = match column.column_type() {
+                ColumnType::Text => "string",
+                ColumnType::Int => "integer",
+                ColumnType::Real => "number",
+                ColumnType::Bool => "boolean",
+            };
+            let schema = json!({"type": [written, "null"], "description": column.doc});
+            (column.name.to_owned(), schema)
+        });
+        json_schema!({"type": "object", "properties": properties.collect::<Map<_, _>>()})
+    }
+}
+
+/// Calls of the host in the layers of one kind.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct HostCalls {
+    /// Kind of layer.
+    layer: &'static str,
+    /// Layers of that kind.
+    layers: usize,
+    forward_calls: u32,
+    forward_host_s: f64,
+    backward_calls: u32,
+    backward_host_s: f64,
+}
+
+impl HostCalls {
+    pub(super) fn of(it: &LayerLaunches) -> Self {
+        let [forward_calls, backward_calls] = it.calls;
+        let [forward, backward] = it.time;
+        Self {
+            layer: it.layer,
+            layers: it.layers,
+            forward_calls,
+            forward_host_s: forward.as_secs_f64(),
+            backward_calls,
+            backward_host_s: backward.as_secs_f64(),
+        }
+    }
+}
