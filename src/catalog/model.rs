@@ -84,9 +84,17 @@ const OF_EXPERTS: Owner = family(
 const OF_STATES: Owner = family(
     &[Mark::Letter(
         "pattern",
-        &[Letter::Mamba2.as_str(), Letter::DeltaNet.as_str()],
+        &[
+            Letter::Mamba2.as_str(),
+            Letter::DeltaNet.as_str(),
+            Letter::Mamba.as_str(),
+        ],
     )],
-    "a pattern with M or G",
+    "a pattern with M, G or S",
+);
+const OF_SELECTIVE_SCANS: Owner = family(
+    &[Mark::Letter("pattern", &[Letter::Mamba.as_str()])],
+    "a pattern with S",
 );
 const OF_LATENT_ATTENTION: Owner = family(
     &[Mark::Value("attention", &[AttentionKind::Mla.as_str()])],
@@ -132,9 +140,13 @@ pub(super) fn keys() -> Vec<Key> {
             if keys.iter().any(|known| known.path == key.path) {
                 continue;
             }
-            let shared = matches!(key.path.as_str(), "image_size" | "classes");
+            let owner = match key.path.as_str() {
+                "image_size" | "classes" => OF_PIXELS,
+                "step_rank" | "state_norms" => OF_SELECTIVE_SCANS,
+                _ => owner,
+            };
             keys.push(Key {
-                owner: Some(if shared { OF_PIXELS } else { owner }),
+                owner: Some(owner),
                 ..key
             });
         }
@@ -241,6 +253,12 @@ fn check_blocks(transformer: &Transformer, faults: &mut Faults<'_>) {
             let message = format!("the pattern has {letters} letters for {layers} layers");
             let hint = "a letter stands for one layer; a shorter pattern is repeated".to_owned();
             faults.key("pattern", message, Some(hint));
+        }
+        let others = [Letter::Mamba2, Letter::DeltaNet];
+        if pattern.has(Letter::Mamba) && others.into_iter().any(|other| pattern.has(other)) {
+            let message =
+                "a pattern has S, or M and G: they do not share the sizes of their states";
+            faults.key("pattern", message.to_owned(), None);
         }
     }
     if let Some(state) = transformer.state

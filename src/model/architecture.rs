@@ -257,7 +257,7 @@ data_table! {
         window_pattern: Option<Pattern<Reach>>,
         /// Attention of a layer; default: mha.
         attention: AttentionKind = AttentionKind::Mha,
-        /// hybrid: one letter a layer, repeated: A attention, M Mamba-2, G gated delta net, F MLP, E experts.
+        /// hybrid: one letter a layer, repeated: A attention, M Mamba-2, S Mamba, G gated delta net, F MLP, E experts.
         pattern: Option<Pattern<Letter>>,
     } with |fields, family: Family, ends: Ends| {
         /// Ends in front of the layers and behind them.
@@ -276,8 +276,7 @@ data_table! {
         },
         /// Sizes of layers with a state; `None`: there are none.
         state: Option<Recurrence> = pattern.as_ref().and_then(|it| {
-            let has_mamba = it.has(Letter::Mamba2);
-            (has_mamba || it.has(Letter::DeltaNet)).then(|| Recurrence::read(fields, hidden, has_mamba))
+            it.state().map(|letter| Recurrence::read(fields, hidden, letter))
         }),
         /// Block of each layer; `None`: attention and MLP in all.
         pattern: Option<Pattern<Letter>> = pattern,

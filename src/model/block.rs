@@ -25,6 +25,8 @@ pub(super) enum Block {
     CrossAttention,
     /// Mamba-2.
     Mamba2,
+    /// Mamba.
+    Mamba,
     /// Gated delta net.
     DeltaNet,
     /// Dense MLP.
@@ -48,6 +50,7 @@ impl LayerKind {
             return Self::single(match pattern.at(at) {
                 Letter::Attention => attention(true),
                 Letter::Mamba2 => Block::Mamba2,
+                Letter::Mamba => Block::Mamba,
                 Letter::DeltaNet => Block::DeltaNet,
                 Letter::Mlp => Block::Mlp,
                 Letter::Experts => Block::Experts,
@@ -130,6 +133,7 @@ impl fmt::Display for Block {
             },
             Self::CrossAttention => f.write_str("cross attention"),
             Self::Mamba2 => f.write_str("Mamba-2"),
+            Self::Mamba => f.write_str("Mamba"),
             Self::DeltaNet => f.write_str("gated delta net"),
             Self::Mlp => f.write_str("MLP"),
             Self::Experts => f.write_str("experts"),
@@ -183,11 +187,17 @@ pub(super) fn blocks(layer: &mut LayerBuilder, share: &Share, kind: LayerKind) {
             (Block::Attention { sight, causal }, ..) => self_attention(layer, share, sight, causal),
             (Block::CrossAttention, ..) => cross_attention(layer, share),
             (Block::Mamba2, _, Some(sizes)) => state::mamba2(layer, share, sizes),
+            (Block::Mamba, _, Some(sizes)) => state::mamba(layer, share, sizes),
             (Block::DeltaNet, _, Some(sizes)) => state::delta_net(layer, share, sizes),
             (Block::Experts, Some(experts), _) => moe::block(layer, share, experts),
             // Experts and states without sizes do not come out of a checked table.
             (
-                Block::Mlp | Block::Experts | Block::Mamba2 | Block::DeltaNet | Block::Modulation,
+                Block::Mlp
+                | Block::Experts
+                | Block::Mamba2
+                | Block::Mamba
+                | Block::DeltaNet
+                | Block::Modulation,
                 ..,
             ) => {
                 layer.keep_normed_input(share.norm_tokens * share.hidden);

@@ -137,9 +137,10 @@ impl Transformer {
             (Block::CrossAttention, ..) => self.cross_parameters(),
             (Block::Modulation, ..) => self.linear(self.hidden, 6 * self.hidden, true),
             (Block::Mamba2, _, Some(state)) => self.mamba2_parameters(&state),
+            (Block::Mamba, _, Some(state)) => self.mamba_parameters(&state),
             (Block::DeltaNet, _, Some(state)) => self.delta_net_parameters(&state),
             (Block::Experts, Some(moe), _) => self.router_parameters(&moe),
-            (Block::Mlp | Block::Experts | Block::Mamba2 | Block::DeltaNet, ..) => {
+            (Block::Mlp | Block::Experts | Block::Mamba2 | Block::Mamba | Block::DeltaNet, ..) => {
                 self.mlp_parameters(self.hidden, self.ffn_hidden)
             }
         }
@@ -174,6 +175,18 @@ impl Transformer {
             + state.convolved() * (u64::from(state.conv_width) + 1)
             + 3 * heads
             + state.inner()
+    }
+
+    /// Mamba (arXiv 2312.00752 §3): one product to values and gate; convolution with bias; products to steps, keys and
+    /// queries, and of the steps to all channels, with bias; decay of each channel and row, skip of each channel; the product
+    /// behind.
+    fn mamba_parameters(&self, state: &Recurrence) -> u64 {
+        let (inner, selected) = (state.inner(), state.selected());
+        self.state_products(state, 2 * inner)
+            + inner * (u64::from(state.conv_width) + 1)
+            + inner * (selected + u64::from(state.step_rank) + 1)
+            + inner * (u64::from(state.state_size) + 1)
+            + if state.state_norms { selected } else { 0 }
     }
 
     /// Gated delta net (arXiv 2412.06464): one product to queries, keys, values, gate and two numbers of each head;

@@ -1,15 +1,15 @@
-//! Layers that carry a state along the sequence: Mamba-2 and the gated delta net.
+//! Layers that carry a state along the sequence: Mamba-2, Mamba and the gated delta net.
 //!
-//! Both run in chunks: products inside a chunk, and a state that is handed from chunk to chunk. Widths, kernels
-//! and intermediates are those of the public Triton kernels: `mamba_ssm/ops/triton/ssd_combined.py` of
-//! state-spaces/mamba, and `fla/ops/gated_delta_rule` of fla-org/flash-linear-attention. Their
-//! time is a part of a roofline ([`Operator::Scan`]).
+//! Mamba-2 and the delta net run in chunks: products inside a chunk, and a state that is handed from chunk to chunk. Widths,
+//! kernels and intermediates are those of the public Triton kernels: `mamba_ssm/ops/triton/ssd_combined.py` of
+//! state-spaces/mamba, and `fla/ops/gated_delta_rule` of fla-org/flash-linear-attention; of Mamba, those of
+//! `mamba_ssm/ops/selective_scan_interface.py`. Their time is a part of a roofline ([`Operator::Scan`]).
 
-use crate::model::Operator;
 use crate::model::hybrid::Recurrence;
-use crate::model::layer::{LayerBuilder, Linear, Passes};
+use crate::model::layer::{Exchange, LayerBuilder, Linear, Passes};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again, leave};
+use crate::model::{CommGroup, CommOp, Operator};
 use crate::units::{Bytes, Flops};
 
 /// Tokens of a chunk of Mamba-2 (NVIDIA/Megatron-LM megatron/core/ssm/mamba_mixer.py).
@@ -80,6 +80,18 @@ impl Scan {
         }
     }
 
+    /// A selective scan (arXiv 2312.00752 §3.3): values, steps and gate are read and the output is written once, keys and
+    /// queries of all channels too; the state stays on the chip. 9 FLOPs for each channel and row, and 2 for each channel
+    /// (state-spaces/mamba issue 110), which are no products: bytes alone decide its time.
+    fn mamba(part: &Part) -> Self {
+        Self {
+            flops: part.inner * (9 * part.rows + 2),
+            repeated: part.inner * 9 * part.rows,
+            bytes: (4 * part.inner + 2 * part.rows) * part.element,
+            kernels: (1, 1),
+        }
+    }
+
     /// The gated delta rule in chunks (arXiv 2412.06464 §3.3): products of keys with keys, of the inverse with
     /// keys and values, of queries with keys and of scores with values, half of each masked; corrections by the
     /// state, the chunk's state and its use. Kernels: sums of the gates, products of keys, inverse, keys and values,
@@ -130,6 +142,59 @@ pub(super) fn mamba2(layer: &mut LayerBuilder, share: &Share, state: &Recurrence
     Scan::mamba2(&part).run(layer, share.tokens);
     layer.parameters(part.inner);
     put_out(layer, share, &part);
+}
+
+/// Mamba: values and gate in one product, convolution, steps, keys and queries of the convolved values, scan, product. The
+/// fused function keeps the first product's output, steps, keys and queries, and computes what lies between once more
+/// (`MambaInnerFn`, `checkpoint_lvl` = 1). A tensor-parallel rank has a part of the channels, and sums steps, keys and queries
+/// with the others.
+pub(super) fn mamba(layer: &mut LayerBuilder, share: &Share, state: &Recurrence) {
+    let part = Part {
+        groups: 0,
+        convolved: share.part(state.inner()),
+        ..Part::of(share, state, layer.element_bytes())
+    };
+    let selected = state.selected();
+    project(layer, share, 2 * part.inner);
+    convolve(layer, share, &part);
+    layer.parameters(part.convolved * (u64::from(state.conv_width) + 1));
+    let linear = |outputs, inputs, bias| Linear {
+        tokens: share.tokens,
+        outputs,
+        inputs,
+        bias,
+        low_precision: true,
+    };
+    layer.linear(linear(selected, part.inner, false));
+    let bytes = share.tokens * selected * part.element;
+    if share.tp > 1 {
+        let summed = Some((CommOp::AllReduce, bytes));
+        layer.exchange(Exchange {
+            group: CommGroup::Tensor,
+            forward: summed,
+            backward: summed,
+            overlappable: false,
+        });
+    }
+    layer.keep(bytes);
+    if state.state_norms {
+        layer.parameters(selected);
+        if share.tp > 1 {
+            layer.partial(selected);
+        }
+        layer.memory(Passes {
+            forward: (2 * bytes, 3),
+            backward: (3 * bytes, 3),
+        });
+    }
+    layer.linear(linear(part.inner, u64::from(state.step_rank), true));
+    // Decay of each channel and row, and skip of each channel.
+    layer.parameters(part.inner * part.rows);
+    layer.parameters(part.inner);
+    Scan::mamba(&part).run(layer, share.tokens);
+    layer.linear(linear(share.hidden, part.inner, share.network.biases));
+    layer.keep_linear_input(share.tokens * part.inner);
+    leave(layer, share);
 }
 
 /// Gated delta net: queries, keys, values, gate and two numbers of each head in one product, convolution, scan,

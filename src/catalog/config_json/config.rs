@@ -104,6 +104,11 @@ impl<'a> Config<'a> {
         text
     }
 
+    /// Whether a key holds this text.
+    pub(super) fn is_text(&self, key: &str, text: &str) -> bool {
+        self.keys.get(key).and_then(|value| value.as_str()) == Some(text)
+    }
+
     /// Texts; `None` where the key is absent or null.
     pub(super) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
         let items = self.keys.get(key)?.as_array();

@@ -1,4 +1,4 @@
-//! Networks whose layers differ in kind: Nemotron-H and -3, Qwen 3-Next and 3.5.
+//! Networks whose layers differ in kind: Nemotron-H and -3, Qwen 3-Next and 3.5, Jamba; and Mamba, all of one kind.
 
 use crate::model::{Family, Mlp};
 
@@ -80,6 +80,109 @@ fn nemotron_experts(config: &mut Config<'_>, table: &mut ModelTable) {
         ),
         ("latent_hidden", config.count("moe_latent_size")),
     ]);
+}
+
+/// Mamba and Falcon Mamba: selective scans alone, without attention or MLPs.
+pub(super) fn mamba(config: &mut Config<'_>) -> ModelTable {
+    let hidden = config.needed("hidden_size");
+    let expand = config.count("expand").unwrap_or(2);
+    let inner = config
+        .count("intermediate_size")
+        .unwrap_or(expand.saturating_mul(hidden));
+    for key in ["use_bias", "mamba_proj_bias"] {
+        refuse_bias(config, key, false);
+    }
+    refuse_bias(config, "use_conv_bias", true);
+    let mut table = ModelTable::of(Family::Hybrid);
+    table.text("mlp", Mlp::SwiGlu.as_str());
+    table.text("norm", "rms-norm");
+    table.text("pattern", "S");
+    table.counts([
+        ("layers", Some(config.needed("num_hidden_layers"))),
+        ("hidden", Some(hidden)),
+        // Nothing has heads; tensor-parallel ranks divide this many.
+        ("heads", Some((hidden / 64).max(1))),
+        ("head_dim", Some(64)),
+        ("vocab", Some(config.needed("vocab_size"))),
+        (
+            "seq_len",
+            Some(config.count("max_position_embeddings").unwrap_or(2048)),
+        ),
+        ("state_heads", Some(inner)),
+        ("state_size", config.count("state_size")),
+        ("conv_width", config.count("conv_kernel")),
+        ("step_rank", step_rank(config, "time_step_rank")),
+    ]);
+    let tied = config.flag("tie_word_embeddings").unwrap_or(true);
+    table.flags([("tied_embeddings", tied), ("biases", false)]);
+    table
+}
+
+/// Jamba: a selective scan or, every so many layers, attention, and behind each an MLP or, every so many, experts: two of our
+/// layers for one of the config's.
+pub(super) fn jamba(config: &mut Config<'_>) -> ModelTable {
+    let mlp = gated(config, Mlp::SwiGlu);
+    let mut table = rotary(config, Family::Hybrid, mlp);
+    refuse_bias(config, "mamba_proj_bias", false);
+    refuse_bias(config, "mamba_conv_bias", true);
+    let layers = config.needed("num_hidden_layers");
+    let mut of_period = |name: &str, usual: (u32, u32)| {
+        let period = config.count(&format!("{name}_layer_period"));
+        let offset = config.count(&format!("{name}_layer_offset"));
+        (period.unwrap_or(usual.0).max(1), offset.unwrap_or(usual.1))
+    };
+    let (attention, experts) = (of_period("attn", (8, 4)), of_period("expert", (2, 1)));
+    let is_at = |layer: u32, (period, offset): (u32, u32)| layer % period == offset;
+    let mixtures = config.count("num_experts").unwrap_or(16);
+    let pattern: String = (0..layers.min(MOST_LAYERS))
+        .flat_map(|layer| {
+            let mixer = if is_at(layer, attention) { 'A' } else { 'S' };
+            let routed = mixtures > 1 && is_at(layer, experts);
+            [mixer, if routed { 'E' } else { 'F' }]
+        })
+        .collect();
+    table.count("layers", layers.saturating_mul(2));
+    table.text("pattern", &pattern);
+    if pattern.contains('E') {
+        table.counts([
+            ("experts", Some(mixtures)),
+            (
+                "experts_per_token",
+                Some(config.count("num_experts_per_tok").unwrap_or(2)),
+            ),
+        ]);
+    }
+    if pattern.contains('S') {
+        let hidden = config.needed("hidden_size");
+        let expand = config.count("mamba_expand").unwrap_or(2);
+        table.counts([
+            ("state_heads", Some(expand.saturating_mul(hidden).max(1))),
+            ("state_size", config.count("mamba_d_state")),
+            ("conv_width", config.count("mamba_d_conv")),
+            ("step_rank", step_rank(config, "mamba_dt_rank")),
+        ]);
+        table.flags([("state_norms", true)]);
+    }
+    table
+}
+
+/// Layers of a config whose pattern is written out.
+const MOST_LAYERS: u32 = 4096;
+
+/// Rank of the projection to steps; `None` where the config leaves it open (`auto`).
+fn step_rank(config: &mut Config<'_>, key: &str) -> Option<u32> {
+    if config.is_text(key, "auto") {
+        return None;
+    }
+    config.count(key)
+}
+
+/// Notes a bias that is, or is not, where layers of this class always have it, or never.
+fn refuse_bias(config: &mut Config<'_>, key: &str, usual: bool) {
+    if config.flag(key).is_some_and(|flag| flag != usual) {
+        let message = format!("`{key}` is {usual} where layers of this class are known");
+        config.fault(key, message, None);
+    }
 }
 
 /// Qwen 3-Next and the mixtures of Qwen 3.5: experts behind each delta net and attention.

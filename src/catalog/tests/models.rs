@@ -174,6 +174,10 @@ fn layers_with_a_state_have_the_parameters_of_their_papers() {
     assert_eq!(layers("M"), mamba + 64);
     let delta = 64 * (128 + 192 + 16) + 128 * 64 + 192 * 4 + 2 * 8 + 16;
     assert_eq!(layers("G"), delta + 64);
+    // Mamba: 64·256 + 128·64 of products, 128·(4 + 1) of the convolution, 128·(4 + 2·16) to steps of rank 64/16, keys and queries,
+    // 4·128 + 128 from the steps to channels, 128·16 decays and 128 skips.
+    let selective = 64 * 256 + 128 * 64 + 128 * 5 + 128 * 36 + 4 * 128 + 128 + 128 * 17;
+    assert_eq!(hybrid("S").parameters().dense / 4, selective + 64);
 }
 
 // Per token: scores of 2 groups over half of 128 tokens, 2·64·16·2; values of 8 heads likewise, 2·64·128; the
@@ -200,7 +204,7 @@ fn a_scan_does_the_work_of_its_chunks() {
 #[test]
 fn a_state_makes_the_work_linear_in_the_sequence() {
     let per_token = |pattern: &str, seq_len| hybrid(pattern).flops_per_token(seq_len);
-    for pattern in ["M", "G", "MG", "GFM"] {
+    for pattern in ["M", "G", "MG", "GFM", "S"] {
         let (short, long) = (per_token(pattern, 1024), per_token(pattern, 8192));
         assert!((long / short - 1.0).abs() < 1e-12, "{pattern}");
     }
@@ -227,7 +231,15 @@ fn a_pattern_is_one_letter_a_layer_begun_anew() {
         ),
         (
             "pattern = \"AF\"\nstate_size = 16",
-            "`state_size` belongs to a pattern with M or G only",
+            "`state_size` belongs to a pattern with M, G or S only",
+        ),
+        (
+            "pattern = \"MA\"\nstep_rank = 4",
+            "`step_rank` belongs to a pattern with S only",
+        ),
+        (
+            "pattern = \"SM\"",
+            "they do not share the sizes of their states",
         ),
         ("sinks = true", "`pattern` is missing"),
     ];
