@@ -21,6 +21,25 @@ closed_set! {
         Flash3 = "flash3",
         /// Fused attention of cuDNN 9.
         CuDnn = "cudnn",
+        /// FlashAttention 4 (arXiv 2603.05451).
+        Flash4 = "flash4",
+        /// Fused attention of cuDNN 9 on 8-bit queries, keys and values, inside an 8- or 4-bit recipe.
+        Fp8 = "fp8",
+    }
+}
+
+impl AttentionKernel {
+    /// Format of its products in a step whose 16- or 32-bit format is `high`: its rates are fractions of that peak.
+    pub(crate) const fn format(self, high: Precision) -> Precision {
+        match self {
+            Self::Fp8 => Precision::Fp8,
+            Self::Unfused
+            | Self::Flash1
+            | Self::Flash2
+            | Self::Flash3
+            | Self::CuDnn
+            | Self::Flash4 => high,
+        }
     }
 }
 
@@ -130,12 +149,12 @@ data_table! {
 }
 
 data_table! {
-    /// Rates of one attention kernel, as fractions of the bf16 (or fp16) peak.
+    /// Rates of one attention kernel, as fractions of the bf16 (or fp16) peak; of the kernel `fp8` of the 8-bit one.
     ///
     /// A query that sees `s` keys on average reaches `rate · s / (s + half)`.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub(crate) struct AttentionRate {
-        /// Fraction of the 16-bit peak that this kernel reaches forward (head 128, endless sequences).
+        /// Fraction of the peak that this kernel reaches forward (head 128, endless sequences): of 16 bits, of `fp8` of 8.
         forward: f64 [ValueKind::Fraction],
         /// Likewise backward.
         backward: f64 [ValueKind::Fraction],

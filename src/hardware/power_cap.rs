@@ -58,8 +58,13 @@ impl Gpu {
                 ..*rate
             };
         }
-        let most = capped.rates.product(Precision::Bf16).sustained;
-        for rate in capped.rates.attention.values_mut() {
+        let sustained = |format| capped.rates.product(format).sustained;
+        let kernels: Vec<_> = capped.rates.attention.keys().copied().collect();
+        let most = kernels
+            .iter()
+            .map(|kernel| sustained(kernel.format(Precision::Bf16)));
+        let most: Vec<f64> = most.collect();
+        for (rate, most) in capped.rates.attention.values_mut().zip(most) {
             *rate = AttentionRate {
                 forward: rate.forward.min(most),
                 backward: rate.backward.min(most),

@@ -5,7 +5,7 @@ use crate::closed_set;
 closed_set! {
     /// Format in which the matrix products of a step run.
     ///
-    /// The 8- and 4-bit formats keep attention, head, router and norms in bf16.
+    /// The 8- and 4-bit formats keep attention (but for the kernel `fp8`), head, router and norms in bf16.
     pub enum Precision: "precision" {
         /// 32-bit IEEE, no tensor cores.
         Fp32 = "fp32",
@@ -21,6 +21,10 @@ closed_set! {
         MxFp8 = "mxfp8",
         /// 4-bit, one scale per block of 16.
         NvFp4 = "nvfp4",
+        /// 4-bit, one scale per block of 32.
+        MxFp4 = "mxfp4",
+        /// 8-bit integers, one scale per row or column, taken from the tensor itself.
+        Int8 = "int8",
     }
 }
 
@@ -29,14 +33,20 @@ impl Precision {
     pub(crate) const fn storage_bytes(self) -> u64 {
         match self {
             Self::Fp32 | Self::Tf32 => 4,
-            Self::Fp16 | Self::Bf16 | Self::Fp8 | Self::MxFp8 | Self::NvFp4 => 2,
+            Self::Fp16
+            | Self::Bf16
+            | Self::Fp8
+            | Self::MxFp8
+            | Self::NvFp4
+            | Self::MxFp4
+            | Self::Int8 => 2,
         }
     }
 
     /// Format of the operators that never run in 8 or 4 bits (attention, head, router).
     pub(crate) const fn high(self) -> Self {
         match self {
-            Self::Fp8 | Self::MxFp8 | Self::NvFp4 => Self::Bf16,
+            Self::Fp8 | Self::MxFp8 | Self::NvFp4 | Self::MxFp4 | Self::Int8 => Self::Bf16,
             Self::Fp32 | Self::Tf32 | Self::Fp16 | Self::Bf16 => self,
         }
     }

@@ -1,11 +1,11 @@
 //! Time of one operator on one GPU.
 
-use crate::hardware::{AttentionKernel, GemmRate, Gpu, Precision};
+use crate::hardware::{AttentionKernel, AttentionRate, GemmRate, Gpu, Precision};
 use crate::kernel::attention::{attention_growth, attention_seconds};
 use crate::kernel::machine::Machine;
 use crate::kernel::product::{Product, product_growth, product_seconds};
 use crate::model::Operator;
-use crate::stack::{KernelFractions, LowPrecisionRecipe};
+use crate::stack::{Fp8Recipe, KernelFractions};
 use crate::units::{Bytes, Flops, SimDuration};
 
 /// Part of its roofline that a scan reaches: the outputs of Mamba-2's chunks (batch 8, 8,192 tokens, 80 heads of 64, a state of
@@ -29,6 +29,17 @@ const CAST_CURRENT: f64 = 12.2;
 const CAST_MXFP8: f64 = 9.9;
 /// The same in NVFP4, one scale per 16 elements behind a Hadamard transform.
 const CAST_NVFP4: f64 = 14.6;
+/// The same with a scale per block of 128 elements: a pass of delayed scaling that writes 4 bytes for each 128 as well, 4.06
+/// bytes for 4.
+const CAST_BLOCK: f64 = 6.4;
+/// The same in MXFP4, whose pass moves 3.06 bytes where MXFP8's moves 4.06.
+const CAST_MXFP4: f64 = 7.5;
+/// The same in integers, which XLA casts: what is moved, once more for the maximum (unmeasured).
+const CAST_INT8: f64 = 6.0;
+/// Part of the rate of products with a scale per tensor that those with a scale per block reach where the matrix units do not
+/// apply the scales: the same four layers take 22.88 ms on the H200 NVL, of which 2.22 are casts, for 16.79 ms of products of
+/// cast tensors with current scaling.
+const BLOCK_FRACTION: f64 = 0.81;
 
 /// Hardware and software that a kernel runs on.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +51,7 @@ pub(crate) struct KernelContext<'a> {
     /// Kernel of fused attention.
     pub attention: AttentionKernel,
     /// Scaling recipe of 8-bit tensors.
-    pub recipe: LowPrecisionRecipe,
+    pub recipe: Fp8Recipe,
     /// Fractions of the GPU's rates that the stack's kernels reach.
     pub fractions: KernelFractions,
     /// SMs that communication kernels leave free; `gpu.sms` when none run.
@@ -75,11 +86,10 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
         }
         Operator::GroupedGemm { groups, m, n, k } => context.grouped([groups, m, n, k]),
         Operator::Conv { .. } => (context.convolution(operator), 1),
-        Operator::Attention { backward, .. } => {
-            // Backward: row sums of output times gradient, the five products, conversion of dQ.
-            let kernels = if backward { 3 } else { 1 };
+        Operator::Attention { .. } => {
+            let (casts, kernels) = context.around_attention(operator);
             (
-                context.attention(operator) + context.floors(kernels),
+                context.attention(operator) + casts + context.floors(kernels),
                 kernels,
             )
         }
@@ -148,11 +158,10 @@ pub(crate) fn least_time(operator: &Operator, context: &KernelContext) -> LeastT
             }
             None => (0.0, 0.0, 0),
         },
-        Operator::Attention { backward, .. } => {
-            let machine = context.machine(context.precision.high(), context.fractions.attention);
-            let rate = context.gpu.rates.attention[&context.attention];
-            let kernels = if backward { 3 } else { 1 };
-            let growing = attention_growth(operator, &rate, &machine);
+        Operator::Attention { .. } => {
+            let (rate, machine) = context.attention_on();
+            let (casts, kernels) = context.around_attention(operator);
+            let growing = attention_growth(operator, &rate, &machine) + casts;
             (context.floors(kernels), growing, kernels)
         }
         Operator::Scan {
@@ -219,20 +228,36 @@ impl KernelContext<'_> {
         }
     }
 
+    /// Whether the matrix units apply a scale per block.
+    fn scales_blocks(&self) -> bool {
+        self.gpu.peaks.get(Precision::MxFp8).is_some()
+    }
+
+    /// Rate and machine of products in a format. Scales per block are MXFP8's where the GPU has that format, to which
+    /// Transformer Engine converts them.
+    fn product_on(&self, precision: Precision) -> (GemmRate, Machine) {
+        let is_block = precision == Precision::Fp8 && self.recipe == Fp8Recipe::Block;
+        let (units, fraction) = match (is_block, self.scales_blocks()) {
+            (true, true) => (Precision::MxFp8, 1.0),
+            (true, false) => (precision, BLOCK_FRACTION),
+            (false, _) => (precision, 1.0),
+        };
+        let machine = self.machine(units, self.fractions.gemm * fraction);
+        (self.gpu.rates.product(units), machine)
+    }
+
     fn product(&self, sizes: [u64; 4], precision: Precision) -> f64 {
-        let machine = self.machine(precision, self.fractions.gemm);
-        let product = Product::of(sizes, precision);
-        product_seconds(&product, &self.gpu.rates.product(precision), &machine)
+        let (rate, machine) = self.product_on(precision);
+        product_seconds(&Product::of(sizes, precision), &rate, &machine)
     }
 
     fn product_floor(&self, precision: Precision) -> f64 {
-        self.gpu.rates.product(precision).floor.as_secs_f64()
+        self.product_on(precision).0.floor.as_secs_f64()
     }
 
     fn product_growth(&self, sizes: [u64; 4], precision: Precision) -> f64 {
-        let machine = self.machine(precision, self.fractions.gemm);
-        let product = Product::of(sizes, precision);
-        product_growth(&product, &self.gpu.rates.product(precision), &machine)
+        let (rate, machine) = self.product_on(precision);
+        product_growth(&Product::of(sizes, precision), &rate, &machine)
     }
 
     /// Products of experts run one after another, each a kernel with its own waves and floor, as
@@ -293,10 +318,51 @@ impl KernelContext<'_> {
         ))
     }
 
+    fn attention_on(&self) -> (AttentionRate, Machine) {
+        let format = self.attention.format(self.precision.high());
+        let machine = self.machine(format, self.fractions.attention);
+        (self.gpu.rates.attention[&self.attention], machine)
+    }
+
     fn attention(&self, operator: &Operator) -> f64 {
-        let machine = self.machine(self.precision.high(), self.fractions.attention);
-        let rate = self.gpu.rates.attention[&self.attention];
+        let (rate, machine) = self.attention_on();
         attention_seconds(operator, &rate, &machine)
+    }
+
+    /// Seconds of the casts in front of attention on 8 bits, and kernels of both: of queries, keys and values forward, of the
+    /// output's gradient backward. A cast reads 2 bytes and writes 1, and but for delayed scaling reads them once more for
+    /// the tensor's maximum.
+    fn around_attention(&self, operator: &Operator) -> (f64, u32) {
+        let Operator::Attention {
+            batch,
+            heads,
+            kv_heads,
+            seq_q,
+            seq_kv,
+            dim_qk,
+            dim_v,
+            backward,
+            ..
+        } = *operator
+        else {
+            return (0.0, 0);
+        };
+        // Backward: row sums of output times gradient, the five products, conversion of dQ.
+        let (kernels, tensors) = if backward { (3, 1) } else { (1, 3) };
+        if self.attention != AttentionKernel::Fp8 {
+            return (0.0, kernels);
+        }
+        let elements = if backward {
+            batch * seq_q * heads * dim_v
+        } else {
+            batch * (seq_q * heads * dim_qk + seq_kv * kv_heads * (dim_qk + dim_v))
+        };
+        let (bytes, passes) = match self.recipe {
+            Fp8Recipe::Delayed => (3.0, 1),
+            Fp8Recipe::Current | Fp8Recipe::Block => (5.0, 2),
+        };
+        let seconds = elements as f64 * bytes / self.stream();
+        (seconds, kernels + passes * tensors)
     }
 
     /// Seconds and kernels of a cast, which writes a tensor along rows and along columns.
@@ -305,10 +371,14 @@ impl KernelContext<'_> {
             (Precision::Fp32 | Precision::Tf32 | Precision::Fp16 | Precision::Bf16, _) => {
                 return (0.0, 0);
             }
-            (Precision::Fp8, LowPrecisionRecipe::Delayed) => (CAST_DELAYED, 1),
-            (Precision::Fp8, LowPrecisionRecipe::Current) => (CAST_CURRENT, 3),
+            (Precision::Fp8, Fp8Recipe::Delayed) => (CAST_DELAYED, 1),
+            (Precision::Fp8, Fp8Recipe::Current) => (CAST_CURRENT, 3),
+            (Precision::Fp8, Fp8Recipe::Block) if self.scales_blocks() => (CAST_MXFP8, 1),
+            (Precision::Fp8, Fp8Recipe::Block) => (CAST_BLOCK, 1),
             (Precision::MxFp8, _) => (CAST_MXFP8, 1),
+            (Precision::MxFp4, _) => (CAST_MXFP4, 1),
             (Precision::NvFp4, _) => (CAST_NVFP4, 3),
+            (Precision::Int8, _) => (CAST_INT8, 3),
         };
         let seconds = elements as f64 * bytes / self.stream();
         (seconds + self.floors(kernels), kernels)
@@ -335,8 +405,8 @@ fn operand_bytes(precision: Precision) -> f64 {
     match precision {
         Precision::Fp32 | Precision::Tf32 => 4.0,
         Precision::Fp16 | Precision::Bf16 => 2.0,
-        Precision::Fp8 | Precision::MxFp8 => 1.0,
-        Precision::NvFp4 => 0.5,
+        Precision::Fp8 | Precision::MxFp8 | Precision::Int8 => 1.0,
+        Precision::NvFp4 | Precision::MxFp4 => 0.5,
     }
 }
 
@@ -401,7 +471,7 @@ mod tests {
             gpu,
             precision,
             attention: AttentionKernel::Flash2,
-            recipe: LowPrecisionRecipe::Delayed,
+            recipe: Fp8Recipe::Delayed,
             fractions: KernelFractions::ALL,
             free_sms: gpu.sms,
         }
@@ -484,11 +554,11 @@ mod tests {
         let tokens = 15_872;
         let widths = [(4096, 12_288), (4096, 4096), (4096, 16_384), (16_384, 4096)];
         for (precision, recipe, measured, within) in [
-            (Precision::Bf16, LowPrecisionRecipe::Delayed, 12.758, 0.05),
-            (Precision::Fp8, LowPrecisionRecipe::Current, 9.147, 0.05),
-            (Precision::Fp8, LowPrecisionRecipe::Delayed, 7.802, 0.05),
-            (Precision::MxFp8, LowPrecisionRecipe::Current, 8.984, 0.05),
-            (Precision::NvFp4, LowPrecisionRecipe::Current, 6.453, 0.27),
+            (Precision::Bf16, Fp8Recipe::Delayed, 12.758, 0.05),
+            (Precision::Fp8, Fp8Recipe::Current, 9.147, 0.05),
+            (Precision::Fp8, Fp8Recipe::Delayed, 7.802, 0.05),
+            (Precision::MxFp8, Fp8Recipe::Current, 8.984, 0.05),
+            (Precision::NvFp4, Fp8Recipe::Current, 6.453, 0.27),
         ] {
             let context = KernelContext {
                 recipe,
@@ -550,6 +620,93 @@ mod tests {
         };
         let alone = operator_time(&single, &context(&gpu, Precision::Bf16));
         assert!((8.0 * alone.busy.as_secs_f64() - whole).abs() < 1e-12);
+    }
+
+    // 200·10⁶ elements at 800 GB/s and floors of 2 µs: 12.2 bytes in three kernels with a pass for the maximum, 6.4 in one with
+    // scales per block, 7.5 in MXFP4; integers 6 in three whatever the recipe.
+    #[test]
+    fn a_cast_moves_the_bytes_of_its_recipe() {
+        let gpu = gpu(1.0, 1.0);
+        let cast = Operator::Cast {
+            elements: 200_000_000,
+        };
+        for (precision, recipe, micros) in [
+            (Precision::Fp8, Fp8Recipe::Current, 3056.0),
+            (Precision::Fp8, Fp8Recipe::Block, 1602.0),
+            (Precision::MxFp4, Fp8Recipe::Delayed, 1877.0),
+            (Precision::Int8, Fp8Recipe::Delayed, 1506.0),
+        ] {
+            let context = KernelContext {
+                recipe,
+                ..context(&gpu, precision)
+            };
+            let time = operator_time(&cast, &context).busy;
+            assert_eq!(
+                time,
+                SimDuration::from_secs_f64(micros / 1e6),
+                "{precision} {recipe}"
+            );
+        }
+    }
+
+    // With scales per block a large product takes 1/0.81 of the time, and no longer where the GPU has MXFP8.
+    #[test]
+    fn scales_per_block_cost_products_unless_the_units_apply_them() {
+        let mut gpu = gpu(1.0, 1.0);
+        let time = |gpu: &Gpu, recipe| {
+            let context = KernelContext {
+                recipe,
+                ..context(gpu, Precision::Fp8)
+            };
+            let floor = GEMM.floor.as_secs_f64();
+            let product = context.product([1, 8192, 8192, 8192], Precision::Fp8);
+            product - floor
+        };
+        let slower = time(&gpu, Fp8Recipe::Block) / time(&gpu, Fp8Recipe::Current);
+        assert!((slower - 1.0 / BLOCK_FRACTION).abs() < 1e-3, "{slower}");
+        let peak = gpu.peak(Precision::Fp8);
+        gpu.peaks.0.insert(Precision::MxFp8, peak);
+        let same = time(&gpu, Fp8Recipe::Block) / time(&gpu, Fp8Recipe::Current);
+        assert!((same - 1.0).abs() < 1e-9, "{same}");
+    }
+
+    // Queries, keys and values of 4·1024 tokens and 16 heads of 128: 3 · 8.39·10⁶ elements, of which a cast reads 2 bytes and
+    // writes 1 at 800 GB/s: 94.37 µs, and 157.29 µs where it reads them twice; three kernels each time. The kernel itself
+    // takes half of the time, at twice the peak.
+    #[test]
+    fn attention_on_8_bits_casts_what_it_takes() {
+        let mut gpu = gpu(1.0, 1.0);
+        gpu.rates.attention.insert(AttentionKernel::Fp8, FLASH);
+        let operator = Operator::Attention {
+            batch: 4,
+            heads: 16,
+            kv_heads: 16,
+            seq_q: 1024,
+            seq_kv: 1024,
+            dim_qk: 128,
+            dim_v: 128,
+            causal: true,
+            window: None,
+            backward: false,
+        };
+        let plain = context(&gpu, Precision::Fp8);
+        let of = |recipe| KernelContext {
+            attention: AttentionKernel::Fp8,
+            recipe,
+            ..plain
+        };
+        let floor = gpu.rates.kernel_floor.as_secs_f64();
+        let before = operator_time(&operator, &plain);
+        for (recipe, micros, kernels) in [
+            (Fp8Recipe::Delayed, 94.371_84, 3),
+            (Fp8Recipe::Current, 157.286_4, 6),
+        ] {
+            let after = operator_time(&operator, &of(recipe));
+            assert_eq!(after.kernels, before.kernels + kernels);
+            let kernel = (before.busy.as_secs_f64() - floor) / 2.0;
+            let casts = after.busy.as_secs_f64() - kernel - f64::from(1 + kernels) * floor;
+            assert!((casts - micros / 1e6).abs() < 1e-11, "{recipe}: {casts}");
+        }
     }
 
     fn product() -> impl Strategy<Value = Operator> {

@@ -287,7 +287,8 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, keys: Keys) {
         heads
     };
     let queries = share.tokens * heads * dim_qk;
-    let projected = element * (queries + keys.tokens * kept_kv_heads * (dim_qk + dim_v));
+    let projected = share.shard.format.attention_bytes
+        * (queries + keys.tokens * kept_kv_heads * (dim_qk + dim_v));
     // The logarithm of each row's sum, in 32 bits.
     let row_sums = 4 * share.tokens * heads;
     let projection = match network.mla {

@@ -161,6 +161,8 @@ mod tests {
             format: Format {
                 element_bytes: 2,
                 low_precision: false,
+                attention_bytes: 2,
+                shares_amax: false,
             },
             flash_attention: false,
             expert_dispatch: ExpertDispatch::HybridEp,

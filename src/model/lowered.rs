@@ -22,6 +22,10 @@ pub(crate) struct Format {
     pub element_bytes: u64,
     /// Whether the linear layers run in 8 or 4 bits: their inputs are cast, and kept at 1 byte.
     pub low_precision: bool,
+    /// Bytes of an element of queries, keys and values as attention takes and keeps them.
+    pub attention_bytes: u64,
+    /// Whether ranks that cast parts of one tensor agree on its maximum first.
+    pub shares_amax: bool,
 }
 
 closed_set! {
@@ -97,6 +101,8 @@ impl Shard {
             format: Format {
                 element_bytes: 2,
                 low_precision: false,
+                attention_bytes: 2,
+                shares_amax: false,
             },
             flash_attention: true,
             expert_dispatch: ExpertDispatch::HybridEp,

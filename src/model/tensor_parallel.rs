@@ -28,10 +28,34 @@ impl Gathered {
     }
 }
 
+/// The maximum of a tensor, in 32 bits.
+const AMAX: (CommOp, u64) = (CommOp::AllReduce, 4);
+
+/// Whether the ranks agree on the maximum of a tensor of which each casts and gathers its tokens (`amax_reduction_group` of
+/// Transformer Engine's `Linear` and `LayerNormLinear` under current scaling and sequence parallelism).
+fn agrees_on_amax(share: &Share) -> bool {
+    share.shard.sequence_parallel && share.shard.format.shares_amax
+}
+
+fn of_amax() -> Exchange {
+    Exchange {
+        group: CommGroup::Tensor,
+        forward: None,
+        backward: None,
+        overlappable: false,
+    }
+}
+
 /// Communication in front of a sharded linear layer.
 pub(super) fn enter(layer: &mut LayerBuilder, share: &Share, input: Gathered) {
     if share.tp == 1 {
         return;
+    }
+    if agrees_on_amax(share) && input.low_precision {
+        layer.exchange(Exchange {
+            forward: Some(AMAX),
+            ..of_amax()
+        });
     }
     let bytes = share.tokens * input.width * layer.element_bytes();
     let (forward, backward) = if share.shard.sequence_parallel {
@@ -80,4 +104,11 @@ pub(super) fn leave(layer: &mut LayerBuilder, share: &Share) {
         backward,
         overlappable: sequence_parallel,
     });
+    // Backward passes run in the opposite order: the gradient is cast behind this, and then gathered.
+    if agrees_on_amax(share) {
+        layer.exchange(Exchange {
+            backward: Some(AMAX),
+            ..of_amax()
+        });
+    }
 }

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use crate::hardware::Precision;
 use crate::model::ExpertDispatch;
 use crate::record::column::{Cell, Column, ColumnGroup, Read, TableRow, columns, with_axes};
 use crate::record::metrics::StepMetrics;
@@ -69,6 +70,8 @@ columns! {
             "How tokens get to their experts, as used; null where none leaves its rank.";
         USED_OVERLAP_EP = "used_overlap_ep", "", Bool, |r| r.layout().filter(|l| l.expert_dispatch.is_some()).map(|l| l.overlap_ep),
             "Whether exchanges with experts run beside the compute of another microbatch, as used; null where there are none.";
+        USED_FP8_RECIPE = "used_fp8_recipe", "", Text, |r| name(r.when_ok(|r| r.training().filter(|t| t.workload.precision == Precision::Fp8).map(|t| t.stack.fp8_recipe.as_str()))),
+            "How 8-bit tensors got their scale; null where precision is not fp8.";
         USED_SEQ_LEN = "used_seq_len", "1", U64, |r| r.when_ok(|r| r.training().map(|t| u64::from(t.workload.seq_len))),
             "Tokens per sample as used; 1 for images.";
         USED_GLOBAL_BATCH = "used_global_batch", "1", U64, |r| r.when_ok(|r| r.training().map(|t| u64::from(t.workload.global_batch))),
@@ -356,7 +359,7 @@ mod tests {
     /// The columns that other people's scripts depend on, without the axes.
     const PROMISED: &str = "point status reason gpus used_tp used_pp used_dp used_cp used_ep used_vpp \
         used_micro_batch microbatches used_zero used_recompute used_schedule used_sequence_parallel \
-        used_precision used_attention used_expert_dispatch used_overlap_ep used_seq_len used_global_batch used_stack layouts_tried step_time_s \
+        used_precision used_attention used_expert_dispatch used_overlap_ep used_fp8_recipe used_seq_len used_global_batch used_stack layouts_tried step_time_s \
         compute_s recompute_s tp_comm_exposed_s cp_comm_exposed_s ep_comm_exposed_s pp_comm_exposed_s \
         dp_comm_exposed_s bubble_s optimizer_s overhead_s forward_s backward_s comm_busy_s step_time_p50_s \
         step_time_p95_s step_time_p99_s samples_per_s tokens_per_s tokens_per_s_per_gpu \

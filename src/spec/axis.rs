@@ -14,7 +14,7 @@ use crate::model::{CpExchange, ExpertDispatch, Family, Model, Module};
 use crate::simulation::RunSettings;
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
-use crate::stack::{CudaGraphs, Loss, Offload, Optimizer, PipelineSchedule, Recompute};
+use crate::stack::{CudaGraphs, Fp8Recipe, Loss, Offload, Optimizer, PipelineSchedule, Recompute};
 
 use AxisDefault::{
     Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OfNode, OneOf, Required,
@@ -320,6 +320,9 @@ axes! {
     Precision = "precision", Workload, TRAINING, "", Closed(Precision::NAMES),
         OfGpu("bf16, fp16 where the GPU lacks it", |gpu| AxisValue::name(gpu.default_precision().as_str())),
         r#"["bf16", "fp8"]"#;
+    /// How 8-bit tensors get their scale where precision is fp8; auto is as the stack does.
+    Fp8Recipe = "fp8_recipe", Workload, TRAINING, "", Closed(Fp8Recipe::NAMES), Auto("as the stack does"),
+        r#"["current", "block"]"#;
     /// Tokens of the busiest expert over the mean of all experts; 1 is balanced.
     ExpertImbalance = "expert_imbalance", Workload, TRAINING, "1", Real { min: 1.0, max: 10_000.0 }, Number(1.0),
         "[1.0, 1.3]";

@@ -124,6 +124,7 @@ fn recipes(point: &GridPoint) -> RecipeChange {
         optimizer: named(point, Axis::Optimizer),
         offload: named(point, Axis::Offload),
         cuda_graphs: named(point, Axis::CudaGraphs),
+        fp8_recipe: named(point, Axis::Fp8Recipe),
     }
 }
 

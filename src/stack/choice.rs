@@ -229,11 +229,13 @@ closed_set! {
 
 closed_set! {
     /// How 8-bit tensors get their scale.
-    pub(crate) enum LowPrecisionRecipe: "low-precision recipe" {
+    pub enum Fp8Recipe: "FP8 recipe" {
         /// From earlier steps: one pass to cast and transpose.
         Delayed = "delayed",
-        /// From the tensor itself: one more pass for its maximum.
+        /// From the tensor itself: one more pass for its maximum, on which ranks that hold parts of it agree.
         Current = "current",
+        /// From blocks of 128 elements, or of 128 × 128 of weights: one pass, and products that rescale each block's sum.
+        Block = "block",
     }
 }
 

@@ -6,10 +6,12 @@
 pub(crate) mod choice;
 mod recipes;
 
-pub use choice::{CudaGraphs, Loss, Offload, Optimizer, PipelineSchedule, Recompute, ZeroStage};
+pub use choice::{
+    CudaGraphs, Fp8Recipe, Loss, Offload, Optimizer, PipelineSchedule, Recompute, ZeroStage,
+};
 pub(crate) use choice::{
-    EncoderHead, GradientPrecision, LossMemory, LowPrecisionRecipe, ModelGroup, SelectiveRecompute,
-    ShardedGradients, Sharding, StepTensors,
+    EncoderHead, GradientPrecision, LossMemory, ModelGroup, SelectiveRecompute, ShardedGradients,
+    Sharding, StepTensors,
 };
 pub(crate) use recipes::RecipeChange;
 
@@ -47,7 +49,7 @@ data_table! {
         /// Format of the gradient buffers.
         gradient_precision: GradientPrecision,
         /// How 8-bit tensors get their scale.
-        fp8_recipe: LowPrecisionRecipe,
+        fp8_recipe: Fp8Recipe,
         /// Which tokens an encoder's head turns into logits; default: all.
         encoder_head: EncoderHead = EncoderHead::AllTokens,
         /// How context-parallel ranks exchange keys and values unless the spec says otherwise; default: ring.

@@ -2,7 +2,7 @@
 
 use crate::closed_set::Subset;
 use crate::model::Modules;
-use crate::stack::{CudaGraphs, Loss, Offload, Optimizer, SelectiveRecompute, Stack};
+use crate::stack::{CudaGraphs, Fp8Recipe, Loss, Offload, Optimizer, SelectiveRecompute, Stack};
 
 /// Changes that a job makes to the recipes of its stack; what is `None` stays as the stack has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -17,6 +17,8 @@ pub(crate) struct RecipeChange {
     pub(crate) offload: Option<Subset<Offload>>,
     /// Scope of CUDA graphs, of every model.
     pub(crate) cuda_graphs: Option<CudaGraphs>,
+    /// How 8-bit tensors get their scale.
+    pub(crate) fp8_recipe: Option<Fp8Recipe>,
 }
 
 impl RecipeChange {
@@ -39,6 +41,7 @@ impl Stack {
         }
         stack.optimizer = change.optimizer.unwrap_or(stack.optimizer);
         stack.offload = change.offload.unwrap_or(stack.offload);
+        stack.fp8_recipe = change.fp8_recipe.unwrap_or(stack.fp8_recipe);
         if let Some(scope) = change.cuda_graphs {
             (stack.host.cuda_graphs, stack.host.rack_moe_graphs) = (scope, scope);
         }

@@ -5,8 +5,8 @@ use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::model::{CpExchange, ExpertDispatch, Modules};
 use crate::stack::{
-    CudaGraphs, GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule, Recompute,
-    SelectiveRecompute, ZeroStage,
+    CudaGraphs, Fp8Recipe, GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule,
+    Recompute, SelectiveRecompute, ZeroStage,
 };
 use crate::units::{Bytes, Power, QuantityError};
 
@@ -135,6 +135,7 @@ names!(
     CollectiveOp,
     ExpertDispatch,
     CudaGraphs,
+    Fp8Recipe,
     GradientPrecision,
     Loss,
     MemoryMeasure,

@@ -5,7 +5,8 @@ use crate::hardware::{Precision, ScaleUpKind};
 use crate::model::{CpExchange, ExpertDispatch, Modules};
 use crate::simulation::{LayoutRequest, Unstated, ZeroGroup};
 use crate::stack::{
-    CudaGraphs, Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute, ZeroStage,
+    CudaGraphs, Fp8Recipe, Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute,
+    ZeroStage,
 };
 use crate::units::Power;
 
@@ -80,6 +81,7 @@ columns! {
         overlap_ep: Option<bool>,
         expert_imbalance: Option<f64>,
         cuda_graphs: Option<CudaGraphs>,
+        fp8_recipe: Option<Fp8Recipe>,
     }
 }
 
@@ -110,6 +112,7 @@ impl JobRow {
             optimizer: self.optimizer,
             offload: self.offload,
             cuda_graphs: self.cuda_graphs,
+            fp8_recipe: self.fp8_recipe,
         }
     }
 

@@ -27,6 +27,8 @@ class Axes(TypedDict, total=False):
     """Rank of the adapters that are trained beside each linear layer of a frozen network (LoRA)."""
     precision: str
     """Number format of the matrix products."""
+    fp8_recipe: str
+    """How 8-bit tensors get their scale where precision is fp8; auto is as the stack does."""
     expert_imbalance: Union[int, float, str]
     """Tokens of the busiest expert over the mean of all experts; 1 is balanced."""
     attention: str

@@ -32,6 +32,8 @@ class StepColumns:
     """Rank of the adapters that are trained beside each linear layer of a frozen network (LoRA)."""
     precision: Optional[str]
     """Number format of the matrix products."""
+    fp8_recipe: Optional[str]
+    """How 8-bit tensors get their scale where precision is fp8; auto is as the stack does."""
     expert_imbalance: Optional[float]
     """Tokens of the busiest expert over the mean of all experts; 1 is balanced."""
     attention: Optional[str]
@@ -160,6 +162,8 @@ class StepColumns:
     """How tokens get to their experts, as used; null where none leaves its rank."""
     used_overlap_ep: Optional[bool]
     """Whether exchanges with experts run beside the compute of another microbatch, as used; null where there are none."""
+    used_fp8_recipe: Optional[str]
+    """How 8-bit tensors got their scale; null where precision is not fp8."""
     used_seq_len: Optional[int]
     """Tokens per sample as used; 1 for images."""
     used_global_batch: Optional[int]

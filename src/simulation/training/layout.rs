@@ -465,8 +465,14 @@ fn check_width((what, width): (&str, u32), (axis, ranks): (&str, u32)) -> Result
 
 fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infeasible> {
     let rates = &scenario.gpu.rates.attention;
+    let precision = scenario.workload.precision;
     match scenario.layout.attention {
         Some(AttentionKernel::Unfused) => Ok(AttentionKernel::Unfused),
+        Some(kernel @ AttentionKernel::Fp8) if precision == precision.high() => {
+            Err(Infeasible::Unsupported(format!(
+                "attention kernel `{kernel}` runs inside an 8- or 4-bit recipe, and precision is {precision}"
+            )))
+        }
         Some(kernel) if rates.contains_key(&kernel) => Ok(kernel),
         Some(kernel) => {
             let others = if rates.is_empty() {

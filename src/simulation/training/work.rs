@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::simulation::training::bounds::floor::LeastWork;
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::{EncoderHead, KernelFractions, LossMemory};
+use crate::stack::{EncoderHead, Fp8Recipe, KernelFractions, LossMemory};
 use crate::units::{Bytes, SimDuration};
 
 /// Total of kernels that run one after another.
@@ -123,6 +123,13 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
         format: Format {
             element_bytes: layout.precision.storage_bytes(),
             low_precision: is_low(layout.precision),
+            attention_bytes: if layout.attention == AttentionKernel::Fp8 {
+                1
+            } else {
+                layout.precision.storage_bytes()
+            },
+            shares_amax: layout.precision == Precision::Fp8
+                && stack.fp8_recipe == Fp8Recipe::Current,
         },
         flash_attention: layout.attention != AttentionKernel::Unfused,
         expert_imbalance: scenario.workload.expert_imbalance,
