@@ -1,12 +1,15 @@
 //! One point in full: layout, time and memory by part, and what would help.
 
+mod host;
+mod memory;
+
 use arrow::array::RecordBatch;
 use itertools::Itertools;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Elasticity;
 use crate::catalog::PRICES;
-use crate::commands::explain_document::{Cells, ExplainDocument, HostCalls};
+use crate::commands::explain_document::{Cells, ExplainDocument, HostCalls, StageDocument};
 use crate::commands::failure::Failure;
 use crate::commands::points::{grid_point, provenance};
 use crate::commands::trust;
@@ -17,9 +20,9 @@ use crate::record::{
 };
 use crate::report::text::{Table, Text};
 use crate::runner::{Planned, play_point};
-use crate::simulation::{LayerLaunches, Scratch, layer_launches};
+use crate::simulation::{LayerLaunches, Scratch, StageMemory, layer_launches, memory_of_layout};
 use crate::spec::{Axis, Overrides, Portion, Spec, StudyKind};
-use crate::units::{Bytes, SimDuration};
+use crate::units::Bytes;
 use crate::whatif::{Answer, Baseline, Change, Effect, elasticities, neighbours};
 
 /// Cells of the longest bar.
@@ -76,13 +79,17 @@ impl<'a> PointReport<'a> {
             (Some(training), Some(step)) => elasticities(training, step, &mut Scratch::default()),
             _ => Vec::new(),
         };
-        let launches = match (self.record.training(), self.record.step()) {
-            (Some(training), Some(step)) => layer_launches(training, &step.layout),
-            _ => Vec::new(),
+        let (launches, stages) = match (self.record.training(), self.record.step()) {
+            (Some(training), Some(step)) => (
+                layer_launches(training, &step.layout),
+                memory_of_layout(training, &step.layout, &mut Scratch::default()),
+            ),
+            _ => (Vec::new(), Vec::new()),
         };
         Ok(Explanation {
             point: self,
             launches,
+            stages,
             gains,
             sensitivities,
             was_asked: !what_if.is_empty(),
@@ -95,6 +102,7 @@ impl<'a> PointReport<'a> {
 pub struct Explanation<'a> {
     point: PointReport<'a>,
     launches: Vec<LayerLaunches>,
+    stages: Vec<StageMemory>,
     gains: Vec<Effect>,
     sensitivities: Vec<Elasticity>,
     /// Whether only some changes were asked for.
@@ -108,7 +116,8 @@ impl Explanation<'_> {
         let mut text = Text::default();
         if !self.was_asked {
             push_point(&mut text, record, self.point.spec);
-            push_launches(&mut text, &self.launches);
+            memory::push_stages(&mut text, &self.stages);
+            host::push_launches(&mut text, &self.launches);
             push_sensitivities(&mut text, &self.sensitivities);
         }
         push_gains(&mut text, &self.gains);
@@ -127,6 +136,7 @@ impl Explanation<'_> {
             prices_basis: PRICES,
             unmeasured: unmeasured(record),
             elasticities: &self.sensitivities,
+            memory_by_stage: self.stages.iter().map(StageDocument::of).collect(),
             host: self.launches.iter().map(HostCalls::of).collect(),
             confidence: trust::of(record),
         })
@@ -167,29 +177,6 @@ fn gains(spec: &Spec, record: &Record, asked: &[String]) -> Result<Vec<Effect>, 
             Ok(baseline.ask((spec, point), change, &mut scratch)?)
         })
         .collect()
-}
-
-/// Calls of the host in each kind of layer, and what they cost.
-fn push_launches(text: &mut Text, launches: &[LayerLaunches]) {
-    if launches.is_empty() {
-        return;
-    }
-    writeln!(text, "\nhost: calls of each layer and microbatch");
-    let mut table = Table::new(&["", ">", ">", ">", ">", ">"]);
-    let head = ["", "layers", "forward", "time", "backward", "time"];
-    table.row(head.map(str::to_owned));
-    for it in launches {
-        let time = |time: SimDuration| format!("{:.0} µs", time.as_secs_f64() * 1e6);
-        table.row([
-            format!("  {}", it.layer),
-            it.layers.to_string(),
-            it.calls[0].to_string(),
-            time(it.time[0]),
-            it.calls[1].to_string(),
-            time(it.time[1]),
-        ]);
-    }
-    write!(text, "{}", table.render());
 }
 
 /// The sensitivities of the step time, largest first.
@@ -288,7 +275,7 @@ fn section(record: &Record, spec: &Spec, group: ColumnGroup) -> String {
         (ColumnGroup::Identity, _) => String::new(),
         _ if !ran => String::new(),
         (ColumnGroup::Time, StudyKind::Training) => time(record),
-        (ColumnGroup::Memory, StudyKind::Training) => memory(record),
+        (ColumnGroup::Memory, StudyKind::Training) => memory::parts(record),
         _ => values(record, spec, group),
     }
 }
@@ -365,28 +352,6 @@ fn time(record: &Record) -> String {
         }
     }
     table.render()
-}
-
-/// The parts of the memory, each with its share of the GPU's.
-fn memory(record: &Record) -> String {
-    let bytes = |column: &Column| column.cell(record)?.count();
-    let Some(capacity) = bytes(&columns::MEMORY_CAPACITY_BYTES) else {
-        return String::new();
-    };
-    let mut table = Table::new(&["", ">", ">"]);
-    let ends = [columns::MEMORY_PEAK_BYTES, columns::MEMORY_CAPACITY_BYTES];
-    for column in columns::MEMORY_PARTS.iter().chain(&ends) {
-        if let Some(value) = bytes(column) {
-            table.row([
-                format!("  {}", column.name),
-                Bytes::new(value).to_string(),
-                format!("{:.1}%", 100.0 * value as f64 / capacity as f64),
-            ]);
-        }
-    }
-    let tight = record.metrics().is_some_and(|metrics| metrics.tight);
-    let note = "  tight: the peak lies inside the memory's headroom, so the job may not fit\n";
-    table.render() + if tight { note } else { "" }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One point as JSON.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::analysis::Elasticity;
 use crate::record::columns;
-use crate::simulation::LayerLaunches;
+use crate::simulation::{LayerLaunches, MemoryFootprint, MemoryMoment, StageMemory};
 use crate::spec::{ColumnType, StudyKind};
 use crate::validation::Confidence;
 use crate::whatif::Effect;
@@ -26,6 +27,8 @@ pub(crate) struct ExplainDocument<'a> {
     pub(super) unmeasured: Option<String>,
     /// Sensitivities of the step time.
     pub(super) elasticities: &'a [Elasticity],
+    /// Memory of each pipeline stage.
+    pub(super) memory_by_stage: Vec<StageDocument>,
     /// Calls of the host in each kind of layer.
     pub(super) host: Vec<HostCalls>,
     /// Errors of the measured cases nearest to the point; null of a communication.
@@ -55,6 +58,57 @@ impl JsonSchema for Cells {
             (column.name.to_owned(), schema)
         });
         json_schema!({"type": "object", "properties": properties.collect::<Map<_, _>>()})
+    }
+}
+
+/// Memory of a pipeline stage, in bytes.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct StageDocument {
+    /// Number of the stage, from 0.
+    stage: u32,
+    /// Moment of a step at which its tensors take most.
+    fullest: String,
+    /// Tensors that it holds at each moment of a step.
+    moments: BTreeMap<String, FootprintDocument>,
+    /// Peak with what libraries and the allocator take.
+    peak: FootprintDocument,
+}
+
+impl StageDocument {
+    pub(super) fn of(it: &StageMemory) -> Self {
+        let moments = MemoryMoment::ALL.iter().zip(&it.tensors);
+        Self {
+            stage: it.stage,
+            fullest: it.fullest().to_string(),
+            moments: moments
+                .map(|(moment, tensors)| (moment.to_string(), FootprintDocument::of(tensors)))
+                .collect(),
+            peak: FootprintDocument::of(&it.peak),
+        }
+    }
+}
+
+/// Memory by what it holds, in bytes.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct FootprintDocument {
+    weights_bytes: u64,
+    gradients_bytes: u64,
+    optimizer_bytes: u64,
+    activations_bytes: u64,
+    buffers_bytes: u64,
+    total_bytes: u64,
+}
+
+impl FootprintDocument {
+    fn of(it: &MemoryFootprint) -> Self {
+        Self {
+            weights_bytes: it.weights.get(),
+            gradients_bytes: it.gradients.get(),
+            optimizer_bytes: it.optimizer.get(),
+            activations_bytes: it.activations.get(),
+            buffers_bytes: it.buffers.get(),
+            total_bytes: it.total().get(),
+        }
     }
 }
 

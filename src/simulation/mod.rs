@@ -17,8 +17,10 @@ pub(crate) use collective::simulate_collective;
 pub use counterfactual::Counterfactual;
 pub(crate) use guard::{Crash, guarded, is_guarded, panic_message};
 pub use infeasible::{Infeasible, ReasonKind};
+pub(crate) use outcome::StageMemory;
 pub use outcome::{
-    CollectiveReport, Layout, MemoryFootprint, NetworkUse, Outcome, Percentiles, StepReport,
+    CollectiveReport, Layout, MemoryFootprint, MemoryMoment, NetworkUse, Outcome, Percentiles,
+    StepReport,
 };
 pub(crate) use parts::PartSeconds;
 pub use parts::{StepPart, TimeShares};
@@ -29,7 +31,9 @@ pub use scenario::{
 };
 pub use scratch::Scratch;
 pub use training::simulate_training;
-pub(crate) use training::{LayerLaunches, checkpoint_size, layer_launches, stage_memory};
+pub(crate) use training::{
+    LayerLaunches, checkpoint_size, layer_launches, memory_of_layout, stage_memory,
+};
 
 /// Simulates one scenario. It does no I/O and cannot fail: that a point cannot run is an outcome.
 ///

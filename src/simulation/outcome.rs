@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use crate::closed_set;
 use crate::collective::{Algorithm, CollectiveCost, Protocol};
 use crate::hardware::{AttentionKernel, Precision};
 use crate::model::{CpExchange, ExpertDispatch};
@@ -92,6 +93,60 @@ pub struct MemoryFootprint {
     pub activations: Bytes,
     /// Communication buffers, workspaces, context, allocator reserve.
     pub buffers: Bytes,
+}
+
+closed_set! {
+    /// Moment of a step at which memory is counted.
+    pub enum MemoryMoment: "moment" {
+        /// Between steps: what is kept from one to the next.
+        BetweenSteps = "between-steps",
+        /// Gradients of the loss are computed, and all layers hold what they keep.
+        Loss = "loss",
+        /// Backward pass of the last layer, which comes first.
+        LastLayer = "last-layer-backward",
+        /// Backward pass of the first layer, when all other gradients are there.
+        FirstLayer = "first-layer-backward",
+        /// The optimizer steps.
+        OptimizerStep = "optimizer-step",
+    }
+}
+
+impl MemoryMoment {
+    /// Number of moments.
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
+    /// The moment in a word or two; of layers, their backward passes are meant.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::BetweenSteps => "between steps",
+            Self::Loss => "loss",
+            Self::LastLayer => "last layer",
+            Self::FirstLayer => "first layer",
+            Self::OptimizerStep => "step",
+        }
+    }
+}
+
+/// Memory of a pipeline stage in the course of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StageMemory {
+    /// The stage, from 0.
+    pub(crate) stage: u32,
+    /// Tensors at each moment, in the order of [`MemoryMoment::ALL`]; their buffers are those that hold tensors.
+    pub(crate) tensors: [MemoryFootprint; MemoryMoment::COUNT],
+    /// The peak, with what libraries and the allocator hold besides.
+    pub(crate) peak: MemoryFootprint,
+}
+
+impl StageMemory {
+    /// The fullest moment.
+    pub(crate) fn fullest(&self) -> MemoryMoment {
+        let moments = MemoryMoment::ALL.iter().zip(&self.tensors);
+        let (moment, _) = moments
+            .max_by_key(|(_, tensors)| tensors.total())
+            .expect("a step has moments");
+        *moment
+    }
 }
 
 impl MemoryFootprint {

@@ -51,7 +51,9 @@ use crate::simulation::training::cache::Served;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::layout::Options;
 use crate::simulation::training::search::Choice;
-use crate::simulation::{Infeasible, MemoryFootprint, Scratch, StepReport, TrainingScenario};
+use crate::simulation::{
+    Infeasible, Layout, MemoryFootprint, Scratch, StageMemory, StepReport, TrainingScenario,
+};
 use crate::units::Flops;
 
 /// Simulates one training scenario: searches the layout axes that are `None`, plays the step.
@@ -124,9 +126,19 @@ pub(crate) fn stage_memory(
             break;
         }
     }
-    Ok((0..layout.pp)
-        .map(|stage| memory::footprint(scenario, &layout, &work, stage))
-        .collect())
+    let stages = memory::by_stage(scenario, &layout, &work);
+    Ok(stages.into_iter().map(|stage| stage.peak).collect())
+}
+
+/// Memory of every pipeline stage under a layout that ran, moment by moment.
+pub(crate) fn memory_of_layout(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    scratch: &mut Scratch,
+) -> Vec<StageMemory> {
+    let layout = dual_pipe::played(layout);
+    let work = scratch.training.source(scenario).work(scenario, &layout);
+    memory::by_stage(scenario, &layout, &work)
 }
 
 /// Simulates one training scenario; gives its report and the timeline of a step.

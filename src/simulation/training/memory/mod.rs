@@ -1,9 +1,7 @@
 //! Peak memory of each pipeline stage.
 //!
-//! The peak of a stage is the fullest of four moments: when gradients of the loss are
-//! computed, at the start and at the end of the layers' backward pass, and when the optimizer
-//! steps. Activations are freed while gradients appear, so that the two never add up in full unless
-//! the gradients persist from an earlier microbatch or step.
+//! The peak of a stage is the fullest of the moments of a step ([`MemoryMoment`]). Activations are freed while gradients
+//! appear, so that the two never add up in full unless the gradients persist from an earlier microbatch or step.
 
 pub(super) mod model_state;
 #[cfg(test)]
@@ -14,7 +12,7 @@ use crate::simulation::training::host::cuda_graphs;
 use crate::simulation::training::schedule::{self, PipelineSize, Placement};
 use crate::simulation::training::stage_layers::{self, VirtualStages};
 use crate::simulation::training::work::{LayerWork, ModelWork};
-use crate::simulation::{Layout, MemoryFootprint, TrainingScenario};
+use crate::simulation::{Layout, MemoryFootprint, MemoryMoment, StageMemory, TrainingScenario};
 use crate::stack::{CudaGraphs, Offload, PipelineSchedule, Recompute};
 use crate::units::Bytes;
 
@@ -121,20 +119,23 @@ pub(super) fn peak(
     Stages::of(scenario, layout, work).peak(scenario, work, Load::of(layout))
 }
 
-/// Peak footprint of one stage.
-pub(super) fn footprint(
+/// Memory of every stage, moment by moment.
+pub(super) fn by_stage(
     scenario: &TrainingScenario,
     layout: &Layout,
     work: &ModelWork,
-    stage: u32,
-) -> MemoryFootprint {
-    let stages = VirtualStages::of(layout, work);
-    Stage::of(scenario, layout, work, &stages, stage).footprint(
-        scenario,
-        layout,
-        work,
-        Load::of(layout),
-    )
+) -> Vec<StageMemory> {
+    let (stages, load) = (VirtualStages::of(layout, work), Load::of(layout));
+    let of_stage = |index| {
+        let stage = Stage::of(scenario, layout, work, &stages, index);
+        let activations = stage.activations(scenario, layout, work, load);
+        StageMemory {
+            stage: index,
+            tensors: moments(scenario, load, &stage.state, &activations),
+            peak: stage.footprint(scenario, layout, work, load),
+        }
+    };
+    (0..layout.pp).map(of_stage).collect()
 }
 
 impl Stage {
@@ -165,7 +166,7 @@ impl Stage {
         let peak = moments(scenario, load, state, &activations)
             .into_iter()
             .max_by_key(MemoryFootprint::total)
-            .expect("there are four moments");
+            .expect("a step has moments");
         let reserve = &scenario.stack.reserve;
         let peak = MemoryFootprint {
             buffers: peak.buffers + self.graphs(scenario, layout, work, (load, peak.activations)),
@@ -264,14 +265,15 @@ impl Stage {
 /// measured (SimuMax v1.2, 16 runs). What a stack has above it is cache, which is given back before memory runs out.
 const TIGHT_FRAGMENTATION: f64 = 0.09;
 
-/// Footprint at each of the four moments, tensors alone.
+/// Tensors at each moment, in the order of [`MemoryMoment::ALL`].
 fn moments(
     scenario: &TrainingScenario,
     load: Load,
     state: &State,
     activations: &Activations,
-) -> [MemoryFootprint; 4] {
-    let lives_on = scenario.stack.recipe.persistent_gradients || load.microbatches > 1;
+) -> [MemoryFootprint; MemoryMoment::COUNT] {
+    let persist = scenario.stack.recipe.persistent_gradients;
+    let lives_on = persist || load.microbatches > 1;
     let earlier = if lives_on {
         state.gradients
     } else {
@@ -287,6 +289,15 @@ fn moments(
         buffers,
     };
     [
+        MemoryFootprint {
+            weights: state.weights,
+            gradients: if persist {
+                state.gradients
+            } else {
+                Bytes::ZERO
+            },
+            ..passes
+        },
         MemoryFootprint {
             gradients: if lives_on { earlier } else { Bytes::ZERO },
             activations: Bytes::new(activations.loss),
