@@ -8,7 +8,7 @@ use crate::model::mlp::{activation, keep_activation_input};
 use crate::model::residual::norm;
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
-use crate::model::{CommGroup, CommOp, Transformer, modulation};
+use crate::model::{CommGroup, CommOp, modulation};
 
 /// Operators in front of the first layer.
 pub(super) fn embedding(share: &Share) -> LoweredLayer {
@@ -162,16 +162,6 @@ fn language_model_transform(layer: &mut LayerBuilder, share: &Share) {
     layer.parameters((share.hidden + 1) * (share.hidden + 2));
 }
 
-impl Transformer {
-    /// Parts of the tokens in which a chunked loss over `tp` ranks works: as many as leave the logits of one as large as
-    /// the stream of all (`inc_factor` in linkedin/Liger-Kernel src/liger_kernel/ops/fused_linear_cross_entropy.py, without
-    /// its rounding of the parts to a power of 2).
-    pub(crate) fn loss_chunks(&self, tp: u32) -> u64 {
-        let vocabulary = u64::from(self.vocab).div_ceil(u64::from(tp));
-        vocabulary.div_ceil(u64::from(self.hidden)).max(1)
-    }
-}
-
 /// Logits and loss. The loss function decides what is held per logit (`Shard::logit_bytes`). In a loss over
 /// a sharded vocabulary the maximum, the exponentials, their sum and the target's logit are separate passes,
 /// with three small all-reduces between the shards; a framework that has no other runs it on one shard too.
@@ -183,11 +173,9 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
     };
     enter(layer, share, stream);
     let vocab = share.vocab();
-    let chunks = if share.shard.chunked_loss {
-        share.network.loss_chunks(share.shard.tp)
-    } else {
-        1
-    };
+    let columns = share.part(u64::from(share.network.vocab));
+    let parts = share.shard.loss_parts;
+    let chunks = parts.count(share.tokens, share.hidden, columns);
     let rows = share.tokens.div_ceil(chunks);
     for _ in 0..chunks {
         layer.product(Linear {
@@ -217,7 +205,7 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
         backward: of_chunks(backward),
     });
     let held = share.shard.logit_bytes;
-    if share.shard.chunked_loss {
+    if parts.is_chunked() {
         // Logits of one chunk, and the gradients of all its inputs; each chunk adds to the gradient of the weights.
         let logits = (held.kept + held.transient) * rows * vocab;
         layer.transient(logits + share.tokens * share.hidden * element);

@@ -1,6 +1,19 @@
 //! Work that shares a kernel, declared with the keys of a stack's table `fusion`.
 
+use crate::closed_set;
 use crate::data_table::data_table;
+
+closed_set! {
+    /// What the backward pass has of the outputs of experts, whose gradient the routing weights need.
+    pub(crate) enum ExpertOutputs: "outputs of experts" {
+        /// Nothing: the weights multiply inputs of the second product, which it has anyway.
+        Freed = "freed",
+        /// The outputs.
+        Kept = "kept",
+        /// A copy of them in fp32, in which the weights multiply them.
+        Fp32 = "fp32",
+    }
+}
 
 impl Fusion {
     /// Everything that can share a kernel does.
@@ -11,11 +24,13 @@ impl Fusion {
         gradient_accumulation: true,
         optimizer: true,
         gated_activation: true,
+        expert_activation: true,
         norm: true,
         grouped_attention: true,
         projections: true,
         stacked_experts: false,
         permutation: true,
+        expert_outputs: ExpertOutputs::Freed,
     };
 }
 
@@ -37,6 +52,8 @@ data_table! {
         /// Whether a gated activation is one kernel that keeps its two inputs only, not the activated half too;
         /// default: true.
         gated_activation: bool = true,
+        /// The same of the experts' activation; default: gated_activation.
+        expert_activation: bool = gated_activation,
         /// Whether a root-mean-square norm is one kernel that keeps its input alone, not an fp32 copy and the
         /// normalised input too; default: true.
         norm: bool = true,
@@ -49,5 +66,7 @@ data_table! {
         /// Whether rows are weighted and padded while they are brought into the order of the experts, not by kernels of
         /// their own; default: true.
         permutation: bool = true,
+        /// What the backward pass has of the outputs of experts, whose gradient the routing weights need; default: kept.
+        expert_outputs: ExpertOutputs = ExpertOutputs::Kept,
     }
 }

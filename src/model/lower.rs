@@ -31,8 +31,9 @@ mod tests {
     use std::num::NonZeroU32;
 
     use crate::model::{
-        Cnn, CommGroup, CommOp, Ends, ExpertDispatch, ExpertImbalance, Family, Format, Fusion,
-        LogitBytes, LoweredLayer, Mixture, Mla, Mlp, Module, Modules, Norm, Operator, Transformer,
+        Cnn, CommGroup, CommOp, Ends, ExpertDispatch, ExpertImbalance, ExpertOutputs, Family,
+        Format, Fusion, LogitBytes, LossParts, LoweredLayer, Mixture, Mla, Mlp, Module, Modules,
+        Norm, Operator, Transformer,
     };
     use crate::units::Bytes;
 
@@ -174,17 +175,19 @@ mod tests {
                 gradient_accumulation: true,
                 optimizer: true,
                 gated_activation: true,
+                expert_activation: true,
                 norm: true,
                 grouped_attention: true,
                 projections: true,
                 stacked_experts: false,
                 permutation: true,
+                expert_outputs: ExpertOutputs::Freed,
             },
             logit_bytes: LogitBytes {
                 kept: 10,
                 transient: 2,
             },
-            chunked_loss: false,
+            loss_parts: LossParts::Whole,
             masked_head: false,
             dropout: true,
             lora_rank: 0,

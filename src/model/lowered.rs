@@ -14,6 +14,35 @@ pub(crate) struct LogitBytes {
     pub transient: u64,
 }
 
+/// Parts of the tokens whose logits exist one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum LossParts {
+    /// One: all logits exist at once.
+    Whole,
+    /// As many as leave the logits of one as large as the stream of all (`inc_factor` in linkedin/Liger-Kernel
+    /// src/liger_kernel/ops/fused_linear_cross_entropy.py, without its rounding of the parts to a power of 2).
+    AsStream,
+    /// So many.
+    Count(u32),
+}
+
+impl LossParts {
+    /// Number of parts of so many tokens for a stream of `hidden` columns and logits of `vocabulary` columns on this rank.
+    pub(crate) fn count(self, tokens: u64, hidden: u64, vocabulary: u64) -> u64 {
+        let parts = match self {
+            Self::Whole => 1,
+            Self::AsStream => vocabulary.div_ceil(hidden),
+            Self::Count(parts) => u64::from(parts).min(tokens),
+        };
+        parts.max(1)
+    }
+
+    /// Whether there are several.
+    pub(crate) fn is_chunked(self) -> bool {
+        self != Self::Whole
+    }
+}
+
 /// Formats of a step, as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Format {
@@ -73,8 +102,8 @@ pub(crate) struct Shard {
     pub fusion: Fusion,
     /// Memory of the loss.
     pub logit_bytes: LogitBytes,
-    /// Whether logits become gradients a part of the tokens at a time.
-    pub chunked_loss: bool,
+    /// Parts of the tokens whose logits become gradients one after another.
+    pub loss_parts: LossParts,
     /// Whether an encoder's head sees the masked tokens only.
     pub masked_head: bool,
     /// Whether dropout runs (see [`crate::model::Transformer::usual_dropout`]).
@@ -112,7 +141,7 @@ impl Shard {
                 kept: 2,
                 transient: 2,
             },
-            chunked_loss: false,
+            loss_parts: LossParts::Whole,
             masked_head: false,
             dropout: false,
             lora_rank: 0,

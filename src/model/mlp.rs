@@ -39,6 +39,12 @@ pub(super) fn keep_activation_input(layer: &mut LayerBuilder, share: &Share, ele
 
 /// The activation over `elements` outputs.
 pub(super) fn activation(layer: &mut LayerBuilder, share: &Share, elements: u64) {
+    let fused = share.shard.fusion.gated_activation;
+    activation_of(layer, share, (elements, fused));
+}
+
+/// The activation over `elements` outputs, which where it is gated and not `fused` keeps the activated half too.
+pub(super) fn activation_of(layer: &mut LayerBuilder, share: &Share, (elements, one): (u64, bool)) {
     let bytes = elements * layer.element_bytes();
     let fused = share.shard.fusion.elementwise;
     let (forward, backward) = match (share.network.mlp, fused) {
@@ -49,7 +55,7 @@ pub(super) fn activation(layer: &mut LayerBuilder, share: &Share, elements: u64)
     };
     layer.memory(Passes { forward, backward });
     let inputs = gates(share.network.mlp) * bytes;
-    if share.network.mlp.is_gated() && !share.shard.fusion.gated_activation {
+    if share.network.mlp.is_gated() && !one {
         layer.keep(bytes);
     }
     layer.transient(inputs + bytes + share.tokens * share.hidden * layer.element_bytes());

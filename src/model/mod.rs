@@ -36,11 +36,13 @@ pub(crate) use calls::{Calls, PassCalls};
 pub use dispatch::{ExpertDispatch, ExpertImbalance};
 pub(crate) use dispatch::{TokenLibrary, places_met};
 pub(crate) use encoder_decoder::EncoderDecoder;
-pub(crate) use fusion::Fusion;
+pub(crate) use fusion::{ExpertOutputs, Fusion};
 pub(crate) use hybrid::{Letter, Recurrence};
 pub(crate) use image::{Diffusion, Patches};
 pub(crate) use lower::lower;
 pub use lowered::CpExchange;
-pub(crate) use lowered::{Format, Kept, LogitBytes, LoweredLayer, Shard, ShardParameters};
+pub(crate) use lowered::{
+    Format, Kept, LogitBytes, LossParts, LoweredLayer, Shard, ShardParameters,
+};
 pub(crate) use module::{Module, Modules};
 pub(crate) use operator::{CommGroup, CommOp, Operator};

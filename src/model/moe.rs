@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 
 use crate::model::layer::{Exchange, ExpertRows, LayerBuilder, Linear, Passes};
-use crate::model::mlp::{activation, gates, keep_activation_input, mlp};
+use crate::model::mlp::{activation_of, gates, keep_activation_input, mlp};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
-use crate::model::{CommGroup, CommOp, ExpertDispatch, Mixture, Module, TokenLibrary, places_met};
+use crate::model::{
+    CommGroup, CommOp, ExpertDispatch, ExpertOutputs, Mixture, Module, TokenLibrary, places_met,
+};
 
 /// The MLP of a routed layer behind its norm. Tokens are dispatched from the shard that the norm
 /// holds, so tensor-parallel ranks act as further data-parallel ones (arXiv 2504.14960).
@@ -284,13 +286,23 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
     layer.keep_linear_input(rows * routed.width);
     keep_activation_input(layer, share, rows * width);
     layer.module(Module::MoeActivation, |layer| {
-        activation(layer, share, rows * width);
+        let one = share.shard.fusion.expert_activation;
+        activation_of(layer, share, (rows * width, one));
         layer.keep_linear_input(rows * width);
     });
     layer.experts(group, linear(routed.width, width));
-    if !share.shard.fusion.elementwise {
-        // Outputs wait for the gradient of the routing weights.
-        let outputs = routed.copies * routed.width * layer.element_bytes();
-        layer.keep(outputs);
-    }
+    let tokens = routed.copies * routed.width;
+    let element = layer.element_bytes();
+    // Outputs, and what their gradient passes through: in fp32 it, its products with weights and with outputs.
+    let (kept, weighing) = match share.shard.fusion.expert_outputs {
+        ExpertOutputs::Freed => (0, 0),
+        ExpertOutputs::Kept => (element, element),
+        ExpertOutputs::Fp32 => (4, element + 3 * 4),
+    };
+    layer.keep(tokens * kept);
+    layer.transient(tokens * weighing);
+    // Gradients of tokens beside those of gate and input of the second product; then of tokens alone, as they come from the
+    // first product and as they are sent back.
+    let inner = (gates(share.network.mlp) + 1) * rows * width;
+    layer.transient((inner.max(tokens) + tokens) * element);
 }

@@ -77,12 +77,19 @@ closed_set! {
         InPlace = "in-place",
         /// Logits and their gradient: 2e.
         Gradient = "gradient",
+        /// Logits, and their gradient in fp32 and in their own format: 2e + 4 (compilers; Liger's cross entropy over an
+        /// fp32 copy).
+        Fp32Gradient = "fp32-gradient",
+        /// Logits, of which the logarithm of the softmax of each part of the tokens is kept in fp32: e + 4.
+        LogSoftmax = "log-softmax",
         /// Separate kernels that stay in the logits' format: logits, softmax and the gradients of
         /// both: 4e.
         Half = "half",
-        /// Separate kernels in fp32: logits, their fp32 copy, the softmax in fp32, the gradient:
-        /// 2e + 8.
+        /// Separate kernels in fp32, the logits freed: the logarithm of the softmax, its gradient and that of the
+        /// fp32 logits: 12 for e = 2 (2e + 8).
         Separate = "separate",
+        /// As separate, beside logits that a variable or the output of the model holds: 14 for e = 2 (3e + 8).
+        Held = "held",
         /// As separate, with the fp32 copy shifted by one token in a further copy, and the
         /// gradient in fp32: e + 16 (Hugging Face Transformers before 4.46).
         Shifted = "shifted",

@@ -114,12 +114,20 @@ data_table! {
         /// Whether the logits of a part of the tokens become gradients before those of the next part are computed, so that
         /// they never all exist; default: false.
         chunked_loss: bool = false,
+        /// Parts of the tokens in which a chunked loss works; default: as many as leave the logits of a part as large as the
+        /// stream, with gradients written over them (Liger).
+        loss_chunks: Option<u32> = None,
+        /// Whether embedding and head are one unit of sharding that stays gathered during the passes of a microbatch, with
+        /// its gradients whole until they end, as FSDP's root module is; otherwise they are units like a layer; default: false.
+        gathered_ends: bool = false,
+        /// Whether experts that are shared out over ranks are not sharded over their replicas besides; default: false.
+        whole_experts: bool = false,
         /// Whether fp32 parameters are cast operation by operation (torch.autocast): the casts live until the backward
         /// pass has used them, and the residual stream stays in fp32; default: false.
         autocast: bool = false,
-        /// Bytes of optimizer state per parameter of mixtures of experts, where recipes keep less of it; default:
-        /// optimizer_bytes.
-        moe_optimizer_bytes: Option<f64>,
+        /// Bytes of optimizer state per parameter of networks with latent attention and experts, where recipes keep less
+        /// of it; default: optimizer_bytes.
+        latent_optimizer_bytes: Option<f64>,
         /// Whether a tensor of each weight's shape stands in for the gradient that the product itself added to the
         /// buffer (Transformer Engine keeps one per shape); default: false.
         gradient_stand_ins: bool = false,

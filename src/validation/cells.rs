@@ -5,7 +5,7 @@ use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::model::{CpExchange, ExpertDispatch, Modules};
 use crate::stack::{
-    CudaGraphs, Fp8Recipe, GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule,
+    CudaGraphs, Fp8Recipe, GradientPrecision, Loss, LossMemory, Offload, Optimizer, PipelineSchedule,
     Recompute, SelectiveRecompute, ZeroStage,
 };
 use crate::units::{Bytes, Power, QuantityError};
@@ -138,6 +138,7 @@ names!(
     Fp8Recipe,
     GradientPrecision,
     Loss,
+    LossMemory,
     MemoryMeasure,
     Modules,
     Optimizer,

@@ -52,6 +52,7 @@ columns! {
 
         framework: Option<String>,
         year: Option<u32>,
+        compiled: Option<bool>,
 
         global_batch: u32,
         seq_len: Option<u32>,

@@ -151,7 +151,13 @@ impl JobRow {
     /// The stack whose frameworks and years fit, or `current`.
     fn stack(&self, catalog: &Catalog) -> Result<Arc<Stack>, String> {
         let framework = self.framework.as_deref().unwrap_or_default();
-        let stack = stack::assigned(catalog.stacks.values(), framework, self.year)
+        let mode = match self.compiled {
+            Some(true) => " compile",
+            Some(false) => " eager",
+            None => "",
+        };
+        let framework = format!("{framework}{mode}");
+        let stack = stack::assigned(catalog.stacks.values(), &framework, self.year)
             .ok_or_else(|| "there is no stack `current`".to_owned())?;
         Ok(Arc::clone(stack))
     }
@@ -198,8 +204,23 @@ mod tests {
             ("NeMo 24.07 / Megatron-Core", 2024, "megatron-2023"),
             ("torchtitan", 2025, "torchtitan"),
             ("torchtitan (compile)", 2026, "torchtitan-2026"),
-            ("torchtitan (eager)", 2026, "fsdp-eager"),
             ("PyTorch FSDP2 + torch.compile", 2026, "fsdp-2026"),
+            ("torchtitan 0.2.2", 2026, "torchtitan-2026"),
+            ("torchtitan (eager)", 2026, "torchtitan-eager"),
+            (
+                "torchtune full_finetune_single_device compile",
+                2024,
+                "torchtune-compile",
+            ),
+            ("torchtune full_finetune_single_device", 2024, "torchtune"),
+            (
+                "Hugging Face Trainer (transformers 4.40)",
+                2024,
+                "transformers-2023",
+            ),
+            ("TRL SFTTrainer", 2026, "transformers"),
+            ("PyTorch FSDP2 + DeepEP (Halo)", 2026, "halo"),
+            ("PyTorch + torch.compile", 2026, "torch-compile"),
             ("something new", 2026, "current"),
         ] {
             let stacks = Catalog::builtin().stacks.values();

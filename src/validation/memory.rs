@@ -23,6 +23,8 @@ columns! {
         parameters: Option<Stated<Precision>>,
         gradients: Option<GradientPrecision>,
         optimizer_bytes: Option<f64>,
+        loss_memory: Option<LossMemory>,
+        gathered_ends: Option<bool>,
         selective_recompute: Option<SelectiveRecompute>,
     }
 }
@@ -68,10 +70,9 @@ impl MemoryRow {
         if let Some(precision) = &self.parameters {
             let precision = precision.clone().map_err(|error| error.to_string())?;
             recipe.fp32_parameters = precision == Precision::Fp32;
-            if !recipe.fp32_parameters && recipe.loss == LossMemory::Separate {
-                recipe.loss = LossMemory::Half;
-            }
         }
+        recipe.loss = self.loss_memory.unwrap_or(recipe.loss);
+        recipe.gathered_ends = self.gathered_ends.unwrap_or(recipe.gathered_ends);
         if let Some(bytes) = self.optimizer_bytes {
             recipe.optimizer_bytes = bytes;
         }

@@ -52,16 +52,17 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
 });
 
 /// A cell as its row states it, `stated` giving the text of any column: filled cells as they are, unless a phrase
-/// of their own column spells them anew; empty ones by the first phrase that another column holds.
+/// of their own column spells them anew; empty and unknown ones by the first phrase that another column holds.
 ///
 /// # Panics
 /// If `wording.csv` has a fault, which a test excludes.
 pub(super) fn cell<'a>(column: &str, stated: impl Fn(&str) -> &'a str) -> &'a str {
     let written = stated(column);
+    let is_unstated = matches!(written, "" | "unknown");
     WORDINGS
         .iter()
         .filter(|wording| wording.sets == column)
-        .filter(|wording| wording.column == column || written.is_empty())
+        .filter(|wording| wording.column == column || is_unstated)
         .find_map(|wording| wording.value(stated(&wording.column)))
         .unwrap_or(written)
 }
@@ -98,6 +99,14 @@ mod tests {
             said("tied_embeddings", &[notes, ("tied_embeddings", "yes")]),
             "yes"
         );
+    }
+
+    #[test]
+    fn what_a_source_does_not_know_may_stand_in_its_notes() {
+        let notes = "chunked loss; AC of upstream gpt_oss_20b not stated";
+        let cells = [("recompute", "unknown"), ("notes", notes)];
+        assert_eq!(said("recompute", &cells), "full");
+        assert_eq!(said("recompute", &cells[..1]), "");
     }
 
     #[test]

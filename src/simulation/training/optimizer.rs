@@ -58,12 +58,10 @@ fn adam_share(scenario: &TrainingScenario) -> f64 {
 /// Bytes of AdamW's state in the formats of the stack.
 fn adam_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
     let recipe = &scenario.stack.recipe;
-    let is_moe = scenario
-        .model
-        .transformer()
-        .is_some_and(|network| network.moe.is_some());
-    let bytes = match recipe.moe_optimizer_bytes {
-        Some(bytes) if is_moe => bytes.min(recipe.optimizer_bytes),
+    let network = scenario.model.transformer();
+    let is_latent = network.is_some_and(|network| network.moe.is_some() && network.mla.is_some());
+    let bytes = match recipe.latent_optimizer_bytes {
+        Some(bytes) if is_latent => bytes.min(recipe.optimizer_bytes),
         Some(_) | None => recipe.optimizer_bytes,
     };
     if fp32_weights {

@@ -122,12 +122,26 @@ pub(super) fn shards_gradients(scenario: &TrainingScenario, layout: &Layout) -> 
     }
 }
 
+/// Whether what a rank has of the experts is sharded over replicas.
+pub(super) fn shards_experts(scenario: &TrainingScenario, layout: &Layout) -> bool {
+    let whole = layout.ep > 1 && scenario.stack.recipe.whole_experts;
+    !whole
+        && Replicas::of(scenario, layout)
+            .sharing(layout.shard_sets())
+            .expert
+            > 1
+}
+
 impl Sharded {
     /// `count` parameters under a layout.
     pub(super) fn of(scenario: &TrainingScenario, layout: &Layout, count: ShardParameters) -> Self {
+        let mut replicas = Replicas::of(scenario, layout).sharing(layout.shard_sets());
+        if !shards_experts(scenario, layout) {
+            replicas.expert = 1;
+        }
         Self {
             count,
-            replicas: Replicas::of(scenario, layout).sharing(layout.shard_sets()),
+            replicas,
             zero: layout.zero.number(),
             gradients: shards_gradients(scenario, layout),
         }
@@ -144,6 +158,13 @@ impl Sharded {
             count: self.count.trained(),
             ..self
         }
+    }
+
+    /// Those that are gathered for the passes where they are sharded: of experts that have no replica there are no parts.
+    pub(super) fn gathered(self) -> f64 {
+        let experts = self.count.expert as f64;
+        let alone = self.replicas.expert == 1 && self.replicas.dense > 1;
+        self.all() - if alone { experts } else { 0.0 }
     }
 
     /// The rank's part of them once they are sharded over all replicas.

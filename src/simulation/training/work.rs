@@ -6,12 +6,12 @@ use crate::hardware::{AttentionKernel, Precision};
 use crate::kernel::{KernelContext, operator_time};
 use crate::memo::Memo;
 use crate::model::{
-    CommGroup, CommOp, ExpertDispatch, Format, Kept, LogitBytes, LoweredLayer, Module, Modules,
-    Operator, PassCalls, Shard, ShardParameters, lower,
+    CommGroup, CommOp, ExpertDispatch, Format, Kept, LogitBytes, LossParts, LoweredLayer, Module,
+    Modules, Operator, PassCalls, Shard, ShardParameters, lower,
 };
 use crate::simulation::training::bounds::floor::LeastWork;
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::{EncoderHead, Fp8Recipe, KernelFractions, LossMemory};
+use crate::stack::{EncoderHead, Fp8Recipe, KernelFractions, LossMemory, Recipe};
 use crate::units::{Bytes, SimDuration};
 
 /// Total of kernels that run one after another.
@@ -135,8 +135,8 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
         expert_imbalance: scenario.workload.expert_imbalance,
         expert_dispatch: layout.expert_dispatch.unwrap_or(ExpertDispatch::AllToAll),
         fusion: stack.fusion,
-        logit_bytes: logit_bytes(stack.recipe.loss, layout.precision.storage_bytes()),
-        chunked_loss: stack.recipe.chunked_loss,
+        logit_bytes: logit_bytes(&stack.recipe, layout.precision.storage_bytes()),
+        loss_parts: loss_parts(&stack.recipe),
         masked_head: stack.encoder_head == EncoderHead::MaskedTokens,
         dropout: stack.recipe.dropout
             && scenario
@@ -176,13 +176,30 @@ fn recomputed(scenario: &TrainingScenario, layout: &Layout) -> Modules {
     scenario.stack.recompute_modules.unwrap_or_else(usual)
 }
 
-/// Bytes of each logit while the loss is computed, where an activation's element has `element` bytes.
-fn logit_bytes(loss: LossMemory, element: u64) -> LogitBytes {
+/// Parts of the tokens whose logits exist one after another.
+fn loss_parts(recipe: &Recipe) -> LossParts {
+    match (recipe.chunked_loss, recipe.loss_chunks) {
+        (false, _) => LossParts::Whole,
+        (true, None) => LossParts::AsStream,
+        (true, Some(parts)) => LossParts::Count(parts),
+    }
+}
+
+/// Bytes of each logit while the loss is computed, where an activation's element has `element` bytes. A kernel that makes
+/// as many parts as leave logits as large as the stream writes gradients over them.
+fn logit_bytes(recipe: &Recipe, element: u64) -> LogitBytes {
+    let loss = match loss_parts(recipe) {
+        LossParts::AsStream => LossMemory::InPlace,
+        LossParts::Whole | LossParts::Count(_) => recipe.loss,
+    };
     let (kept, transient) = match loss {
         LossMemory::InPlace => (element, 0),
         LossMemory::Gradient => (element, element),
+        LossMemory::Fp32Gradient => (element, element + 4),
+        LossMemory::LogSoftmax => (4, element),
         LossMemory::Half => (2 * element, 2 * element),
         LossMemory::Separate => (element + 8, element),
+        LossMemory::Held => (element + 4, 2 * element + 4),
         LossMemory::Shifted => (element + 12, 4),
     };
     LogitBytes { kept, transient }

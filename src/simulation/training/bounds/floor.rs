@@ -122,11 +122,12 @@ fn rounding(scenario: &TrainingScenario, shard: &Shard) -> f64 {
     } else {
         0.0
     };
-    let chunks = if shard.chunked_loss {
-        one_in(tokens, network.loss_chunks(shard.tp))
-    } else {
-        0.0
-    };
+    let columns = u64::from(network.vocab).div_ceil(tp);
+    let parts = shard.loss_parts;
+    let chunks = one_in(
+        tokens,
+        parts.count(tokens, u64::from(network.hidden), columns),
+    );
     let experts = network.moe.map_or(0.0, |moe| {
         let rows = tokens.div_ceil(tp) * u64::from(moe.experts_per_token) * u64::from(shard.etp);
         let local = u64::from(moe.experts).div_ceil(u64::from(shard.ep));

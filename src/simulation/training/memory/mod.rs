@@ -279,6 +279,12 @@ fn moments(
     } else {
         state.first_gradients
     };
+    // Where gradients live on, those of the loss join them.
+    let of_loss = if lives_on && state.layer_gradients == Bytes::ZERO {
+        Bytes::ZERO
+    } else {
+        state.loss_gradients
+    };
     let buffers = state.stand_ins + state.buckets;
     let at_work = buffers + state.layer_gradients;
     let passes = MemoryFootprint {
@@ -301,6 +307,7 @@ fn moments(
         MemoryFootprint {
             gradients: if lives_on { earlier } else { Bytes::ZERO },
             activations: Bytes::new(activations.loss),
+            buffers: buffers + state.loss_gathered + of_loss,
             ..passes
         },
         MemoryFootprint {

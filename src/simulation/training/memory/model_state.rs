@@ -20,14 +20,18 @@ pub(super) struct State {
     /// Unsharded copies of the weights during forward and backward passes: what FSDP's ZeRO-2 gathers, and the casts
     /// that autocast keeps for the backward pass.
     pub(super) whole: Bytes,
-    /// Gathered weights of the layer that runs and of the next.
+    /// Gathered weights while the loss is computed: those of the head.
+    pub(super) loss_gathered: Bytes,
+    /// Gathered weights of the layer that runs and of the next, and of ends that stay gathered.
     pub(super) gathered: Bytes,
     /// Gathered weights of the two layers whose backward passes run last, when those of all others are freed.
     pub(super) last_gathered: Bytes,
     /// Gradients of all layers.
     pub(super) gradients: Bytes,
-    /// Gradients of one layer before they are reduced to the rank's part.
+    /// Gradients of one layer before they are reduced to the rank's part, and of ends that are reduced last.
     pub(super) layer_gradients: Bytes,
+    /// The head's gradients that a chunked loss has before the layers' backward pass.
+    pub(super) loss_gradients: Bytes,
     /// Gradients of the layer whose backward pass runs first, where they are kept whole.
     pub(super) first_gradients: Bytes,
     /// Master weights and moments.
@@ -49,10 +53,8 @@ impl State {
         let element = layout.precision.storage_bytes();
         let weight_bytes = weight_bytes(scenario, layout);
         let fp32_weights = weight_bytes >= 4.0;
-        // What is gathered is never more than there is. FSDP gathers into a buffer beside the rank's part.
         let beside = gathers(scenario);
-        let most = parameters.all() - if beside { 0.0 } else { parameters.part() };
-        let of_layers = |layers: u64| most.min((layers * held.largest_layer) as f64);
+        let most = most_gathered(parameters, beside);
         let autocast = recipe.autocast && fp32_weights && element < 4;
         let gathered_bytes = if autocast { 4 } else { element } as f64;
         let is_whole = layout.zero == ZeroStage::Z2 && beside;
@@ -68,22 +70,19 @@ impl State {
             0.0
         };
         let unsharded = if is_whole { most * gathered_bytes } else { 0.0 };
-        let two_layers = |gathers: bool| {
-            let parameters = if gathers { of_layers(2) } else { 0.0 };
+        let is_gathered = layout.zero == ZeroStage::Z3;
+        let (at_loss, at_work) = together(recipe.gathered_ends, held);
+        let in_passes = |gathers: bool, count: u64| {
+            let parameters = if gathers { most.min(count as f64) } else { 0.0 };
             Bytes::from_f64(parameters * gathered_bytes)
         };
-        let is_gathered = layout.zero == ZeroStage::Z3;
         let each_gradient = gradient_bytes(scenario, fp32_weights);
         let sharded = shards_gradients(scenario, layout);
-        let layer_gradients = if sharded {
-            let most = most.min(held.largest_trained as f64);
-            Bytes::from_f64(most * fresh_gradient_bytes(scenario, element))
-        } else {
-            Bytes::ZERO
-        };
+        let (layer_gradients, loss_gradients) =
+            fresh_gradients(scenario, layout, held, (most, each_gradient));
         // Of what passes through the GPU, two layers are there: one that is used, and the one that is copied.
         let all = parameters.all().max(1.0);
-        let passing = (2.0 * held.largest_layer as f64 / all).min(1.0);
+        let passing = (2.0 * held.largest().all as f64 / all).min(1.0);
         let on_gpu = |state, bytes: Bytes| {
             if scenario.stack.offload.contains(state) {
                 bytes.scaled(passing)
@@ -94,14 +93,16 @@ impl State {
         Self {
             weights: on_gpu(Offload::Parameters, weights),
             whole: Bytes::from_f64(unsharded + casts),
-            gathered: two_layers(is_gathered),
-            last_gathered: two_layers(is_gathered || is_whole),
+            loss_gathered: in_passes(is_gathered, at_loss),
+            gathered: in_passes(is_gathered, at_work),
+            last_gathered: in_passes(is_gathered || is_whole, at_work),
             gradients: Bytes::from_f64(trained.gradients() * each_gradient),
             layer_gradients,
+            loss_gradients,
             first_gradients: if sharded {
                 Bytes::ZERO
             } else {
-                Bytes::from_f64(held.largest_trained as f64 * each_gradient)
+                Bytes::from_f64(held.largest().trained as f64 * each_gradient)
             },
             optimizer: on_gpu(
                 Offload::Optimizer,
@@ -118,10 +119,69 @@ impl State {
     }
 }
 
+/// Parameters that may be gathered at once: never more than there are. FSDP gathers into a buffer `beside` the rank's part.
+fn most_gathered(parameters: Sharded, beside: bool) -> f64 {
+    let part = if beside {
+        0.0
+    } else {
+        parameters.part() - (parameters.all() - parameters.gathered())
+    };
+    parameters.gathered() - part
+}
+
+/// Parameters that are gathered while the loss is computed, and in the layers' backward pass: of the layer that runs and
+/// the next, and of ends that stay gathered.
+fn together(ends_stay: bool, held: &StageLayers) -> (u64, u64) {
+    if ends_stay {
+        let ends = held.embedding.all + held.head.all;
+        (ends, ends + 2 * held.sharded_layer.all)
+    } else {
+        (held.logits().all, 2 * held.largest_sharded().all)
+    }
+}
+
 /// Whether sharded parameters are gathered for the passes while the rank keeps its part, as FSDP does;
 /// DeepSpeed's ZeRO-2 keeps whole 16-bit weights instead.
 pub(in crate::simulation::training) fn gathers(scenario: &TrainingScenario) -> bool {
     scenario.stack.sharding == Sharding::Full && !scenario.stack.recipe.persistent_gradients
+}
+
+/// Gradients before they are reduced to the rank's part: those of the layers' backward pass, and those that a chunked
+/// loss has made before. A layer's are reduced behind its backward pass; those of ends that are one unit stand whole
+/// until the last of them is there.
+fn fresh_gradients(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    held: &StageLayers,
+    (most, each_gradient): (f64, f64),
+) -> (Bytes, Bytes) {
+    let recipe = &scenario.stack.recipe;
+    let logits = held.logits().trained;
+    let of_loss = |bytes: f64| {
+        if recipe.chunked_loss {
+            Bytes::from_f64(bytes)
+        } else {
+            Bytes::ZERO
+        }
+    };
+    if !shards_gradients(scenario, layout) {
+        return (Bytes::ZERO, of_loss(logits as f64 * each_gradient));
+    }
+    let element = layout.precision.storage_bytes();
+    let fresh = fresh_gradient_bytes(scenario, element);
+    let bytes = |count: u64, each: f64| most.min(count as f64) * each;
+    let element = element as f64;
+    let layers = if recipe.gathered_ends {
+        let ends = held.embedding.trained.max(held.head.trained);
+        let standing = bytes(held.sharded_layer.trained, fresh) + bytes(logits, element);
+        standing.max(bytes(ends, fresh))
+    } else {
+        bytes(held.largest_sharded().trained, fresh)
+    };
+    (
+        Bytes::from_f64(layers.min(most * fresh)),
+        of_loss(bytes(logits, element)),
+    )
 }
 
 /// Bytes of a gradient before it is reduced: 16-bit ones are cast where they are reduced in fp32, unless the product

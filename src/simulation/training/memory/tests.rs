@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
+use crate::closed_set::ClosedSet as _;
 use crate::hardware::Gpu;
-use crate::simulation::{LayoutRequest, MemoryFootprint, Scratch, TrainingScenario, stage_memory};
+use crate::simulation::{
+    LayoutRequest, MemoryFootprint, MemoryMoment, Scratch, StageMemory, TrainingScenario,
+    memory_of_layout, simulate_training, stage_memory,
+};
 use crate::stack::{Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
@@ -158,4 +162,73 @@ fn sharded_parameters_never_take_more_than_whole_ones() {
             }
         }
     }
+}
+
+/// Memory of the only stage, moment by moment.
+fn moments(scenario: &TrainingScenario) -> StageMemory {
+    let mut scratch = Scratch::default();
+    let report = simulate_training(scenario, &mut scratch).expect("it fits");
+    memory_of_layout(scenario, &report.layout, &mut scratch).remove(0)
+}
+
+// Without a reserve the peak is the fullest moment's tensors, on every stack and stage.
+#[test]
+fn the_peak_is_the_fullest_moment() {
+    for stack in Catalog::builtin().stacks.values() {
+        let mut job = scenario("llama3-8b", layout(1, 1));
+        job.layout.zero = Some(ZeroStage::Z3);
+        job.stack = Arc::clone(stack);
+        let offers = Catalog::builtin().stacks["current"].offers.clone();
+        let job = with_stack(&job, |stack| {
+            (stack.reserve.context, stack.reserve.fragmentation) = (Bytes::ZERO, 0.0);
+            stack.reserve.flat_step = false;
+            stack.offers = offers;
+        });
+        let stage = moments(&job);
+        let fullest = stage.tensors.iter().map(MemoryFootprint::total).max();
+        assert_eq!(fullest, Some(stage.peak.total()), "{}", stack.name);
+        let tensors = stage.tensors[stage.fullest().position()];
+        assert_eq!(tensors, stage.peak, "{}", stack.name);
+    }
+}
+
+// Llama 3 8B over 8 ranks of FSDP: while the loss is computed, ends that stay gathered are 2 · 128,256 · 4,096 parameters
+// and the final norm's 4,096 in 2 bytes; a head of its own is half of that and the norm.
+#[test]
+fn ends_that_stay_gathered_are_there_with_the_loss() {
+    let gathered = |stays: bool| {
+        let mut job = scenario("llama3-8b", layout(1, 1));
+        job.layout.zero = Some(ZeroStage::Z3);
+        let job = with_stack(&job, |stack| {
+            stack.recipe.gathered_ends = stays;
+            stack.recipe.gradient_stand_ins = false;
+            stack.reserve.buffers = Bytes::ZERO;
+        });
+        moments(&job).tensors[MemoryMoment::Loss.position()].buffers
+    };
+    let (matrix, norm) = (128_256 * 4_096, 4_096);
+    assert_eq!(gathered(true), Bytes::new(2 * (2 * matrix + norm)));
+    assert_eq!(gathered(false), Bytes::new(2 * (matrix + norm)));
+}
+
+// Mixtral 8x7B with its 8 experts on 8 ranks: experts have no replica, so that sharding parameters takes of a layer's
+// 1,401,946,112 trained ones only those outside the experts, and no expert is gathered. With 2 of 8 ranks in a group of
+// experts each has 4 and FSDP shards them over 4 replicas; experts that stay whole are 4 times as many.
+#[test]
+fn experts_without_replicas_are_not_gathered() {
+    let job = |ep: u32, whole: bool| {
+        let mut job = scenario("mixtral-8x7b", layout(1, 1));
+        (job.layout.zero, job.layout.ep) = (Some(ZeroStage::Z3), Some(ep));
+        with_stack(&job, |stack| stack.recipe.whole_experts = whole)
+    };
+    let weights = |ep, whole| {
+        let stage = stage_memory(&job(ep, whole), &mut Scratch::default());
+        stage.expect("it divides")[0].weights.get()
+    };
+    let experts = 32 * 8 * 3 * 4_096 * 14_336_u64;
+    assert_eq!(weights(8, false), weights(8, true));
+    assert_eq!(
+        weights(2, true) - weights(2, false),
+        2 * (experts / 2 - experts / 8)
+    );
 }

@@ -2,6 +2,7 @@
 
 use crate::hardware::Precision;
 use crate::model::ShardParameters;
+use crate::simulation::training::parameters;
 use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::stage_layers::VirtualStages;
 use crate::simulation::training::work::{LayerWork, ModelWork};
@@ -13,23 +14,75 @@ use crate::stack::{Recompute, SelectiveRecompute};
 pub(super) struct StageLayers {
     /// Parameters of all layers.
     pub(super) parameters: ShardParameters,
-    /// Parameters of the largest layer, embedding and head included.
-    pub(super) largest_layer: u64,
-    /// Parameters that are trained of the layer that has most of them.
-    pub(super) largest_trained: u64,
+    /// The layer with most parameters.
+    layer: Unit,
+    /// The same without experts that have no replica to be sharded over.
+    pub(super) sharded_layer: Unit,
+    /// Embedding.
+    pub(super) embedding: Unit,
+    /// Head, with the copy of a tied matrix that its stage holds.
+    pub(super) head: Unit,
     /// Elements of weight matrices, each shape once.
     pub(super) distinct_weights: u64,
     /// Model chunks.
     pub(super) chunks: u64,
     /// Kinds of its layers, with how many there are of each.
     kinds: Vec<(u16, u64)>,
+    shards_experts: bool,
     has_embedding: bool,
     has_head: bool,
     /// Whether its output goes to another stage.
     sends: bool,
 }
 
+/// Parameters that are gathered together, and those of them that are trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) all: u64,
+    pub(super) trained: u64,
+}
+
+impl Unit {
+    /// A layer's parameters, with or without those of experts.
+    fn of(parameters: ShardParameters, experts: bool) -> Self {
+        let trained = parameters.trained();
+        let counted = |dense: u64, expert: u64| dense + if experts { expert } else { 0 };
+        Self {
+            all: counted(parameters.dense, parameters.expert),
+            trained: counted(trained.dense, trained.expert),
+        }
+    }
+
+    /// The larger of each.
+    fn max(self, other: Self) -> Self {
+        Self {
+            all: self.all.max(other.all),
+            trained: self.trained.max(other.trained),
+        }
+    }
+}
+
 impl StageLayers {
+    /// The largest of layers, embedding and head.
+    pub(super) fn largest(&self) -> Unit {
+        self.layer.max(self.embedding).max(self.head)
+    }
+
+    /// The same without experts that have no replica to be sharded over.
+    pub(super) fn largest_sharded(&self) -> Unit {
+        self.sharded_layer.max(self.embedding).max(self.head)
+    }
+
+    /// The matrix that makes the logits, where the stage has it.
+    pub(super) fn logits(&self) -> Unit {
+        match self.has_head {
+            // Tied to an embedding on the same stage, the head has no matrix of its own.
+            true if self.head.all < self.embedding.all => self.embedding,
+            true => self.head,
+            false => Unit::default(),
+        }
+    }
+
     /// Layers of `stage`, with embedding and head where it has them.
     pub(super) fn of(
         scenario: &TrainingScenario,
@@ -41,6 +94,7 @@ impl StageLayers {
         let placement = Placement::of(layout);
         let mut held = Self {
             chunks: u64::from(layout.vpp),
+            shards_experts: parameters::shards_experts(scenario, layout),
             has_embedding: stage == 0,
             has_head: stage == placement.stage(layout.pp * layout.vpp - 1),
             sends: stage + 1 < layout.pp || layout.pp > 1 && layout.schedule.is_v(),
@@ -55,10 +109,11 @@ impl StageLayers {
         let mut shapes = Vec::new();
         for at in 0..held.kinds.len() {
             let (kind, count) = held.kinds[at];
-            held.add_parameters(&work.kinds[usize::from(kind)], count, &mut shapes);
+            held.add_layers(&work.kinds[usize::from(kind)], count, &mut shapes);
         }
         if held.has_embedding {
             held.add_parameters(&work.embedding, 1, &mut Vec::new());
+            held.embedding = Unit::of(work.embedding.parameters, true);
         }
         if held.has_head {
             held.add_head(scenario, layout, work, &mut shapes);
@@ -87,22 +142,29 @@ impl StageLayers {
         shapes: &mut Vec<(u64, u64)>,
     ) {
         self.add_parameters(&work.head, 1, shapes);
+        self.head = Unit::of(work.head.parameters, true);
         // First and last stage each hold the matrix that they share.
         let apart = layout.pp > 1 && !layout.schedule.is_v();
         let network = scenario.model.transformer().filter(|_| apart);
         if let Some(table) = network.and_then(|network| network.tied_table_parameters(layout.tp)) {
             self.parameters.dense += table;
+            self.head.all += table;
             if scenario.workload.lora_rank.is_some() {
                 self.parameters.frozen_dense += table;
-            }
-            self.largest_layer = self.largest_layer.max(table);
-            if scenario.workload.lora_rank.is_none() {
-                self.largest_trained = self.largest_trained.max(table);
+            } else {
+                self.head.trained += table;
             }
         }
         if let Some(mtp) = work.mtp.as_ref().filter(|_| work.mtp_layers > 0) {
-            self.add_parameters(mtp, u64::from(work.mtp_layers), shapes);
+            self.add_layers(mtp, u64::from(work.mtp_layers), shapes);
         }
+    }
+
+    fn add_layers(&mut self, layer: &LayerWork, count: u64, shapes: &mut Vec<(u64, u64)>) {
+        self.add_parameters(layer, count, shapes);
+        self.layer = self.layer.max(Unit::of(layer.parameters, true));
+        let sharded = Unit::of(layer.parameters, self.shards_experts);
+        self.sharded_layer = self.sharded_layer.max(sharded);
     }
 
     fn add_parameters(&mut self, layer: &LayerWork, count: u64, shapes: &mut Vec<(u64, u64)>) {
@@ -111,9 +173,6 @@ impl StageLayers {
         self.parameters.expert += expert * count;
         self.parameters.frozen_dense += layer.parameters.frozen_dense * count;
         self.parameters.frozen_expert += layer.parameters.frozen_expert * count;
-        let trained = layer.parameters.trained();
-        self.largest_trained = self.largest_trained.max(trained.dense + trained.expert);
-        self.largest_layer = self.largest_layer.max(dense + expert);
         add_shapes(shapes, &layer.weight_shapes);
     }
 }
