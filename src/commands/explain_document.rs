@@ -91,23 +91,29 @@ impl StageDocument {
 /// Memory by what it holds, in bytes.
 #[derive(JsonSchema, Serialize)]
 pub(super) struct FootprintDocument {
-    weights_bytes: u64,
-    gradients_bytes: u64,
-    optimizer_bytes: u64,
-    activations_bytes: u64,
-    buffers_bytes: u64,
-    total_bytes: u64,
+    #[serde(rename = "weights_bytes")]
+    weights: u64,
+    #[serde(rename = "gradients_bytes")]
+    gradients: u64,
+    #[serde(rename = "optimizer_bytes")]
+    optimizer: u64,
+    #[serde(rename = "activations_bytes")]
+    activations: u64,
+    #[serde(rename = "buffers_bytes")]
+    buffers: u64,
+    #[serde(rename = "total_bytes")]
+    total: u64,
 }
 
 impl FootprintDocument {
     fn of(it: &MemoryFootprint) -> Self {
         Self {
-            weights_bytes: it.weights.get(),
-            gradients_bytes: it.gradients.get(),
-            optimizer_bytes: it.optimizer.get(),
-            activations_bytes: it.activations.get(),
-            buffers_bytes: it.buffers.get(),
-            total_bytes: it.total().get(),
+            weights: it.weights.get(),
+            gradients: it.gradients.get(),
+            optimizer: it.optimizer.get(),
+            activations: it.activations.get(),
+            buffers: it.buffers.get(),
+            total: it.total().get(),
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
 use crate::model::{CpExchange, ExpertDispatch, Modules};
 use crate::stack::{
-    CudaGraphs, Fp8Recipe, GradientPrecision, Loss, LossMemory, Offload, Optimizer, PipelineSchedule,
-    Recompute, SelectiveRecompute, ZeroStage,
+    CudaGraphs, Fp8Recipe, GradientPrecision, Loss, LossMemory, Offload, Optimizer,
+    PipelineSchedule, Recompute, SelectiveRecompute, ZeroStage,
 };
 use crate::units::{Bytes, Power, QuantityError};
 
