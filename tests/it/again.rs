@@ -67,15 +67,15 @@ fn a_frozen_curve_begins_like_its_series_and_keeps_its_layout() {
             .position(|size| !size["efficiency"].is_null())
             .unwrap();
         assert_eq!(
-            own[first]["point"]["measured"],
-            frozen[first]["point"]["measured"]
+            own[first]["point"]["simulated"],
+            frozen[first]["point"]["simulated"]
         );
         let layout = |size: &Value| {
-            let layout = &size["point"]["measured"]["layout"];
+            let layout = &size["point"]["simulated"]["layout"];
             ["tp", "pp", "cp", "ep", "zero", "micro_batch"].map(|name| layout[name].clone())
         };
         for (own, size) in own.iter().zip(frozen) {
-            if size["point"]["measured"].is_null() {
+            if size["point"]["simulated"].is_null() {
                 // A size that the frozen layout cannot have says why.
                 assert_eq!(size["point"]["status"], "infeasible");
                 assert!(
@@ -87,7 +87,7 @@ fn a_frozen_curve_begins_like_its_series_and_keeps_its_layout() {
             }
             assert_eq!(layout(size), layout(&frozen[first]));
             // The search had the frozen layout to choose from, so it is never slower than that.
-            let time = |size: &Value| size["point"]["measured"]["step_time_s"].as_f64().unwrap();
+            let time = |size: &Value| size["point"]["simulated"]["step_time_s"].as_f64().unwrap();
             assert!(time(own) <= time(size) * (1.0 + 1e-9));
         }
     }

@@ -22,10 +22,8 @@ pub(super) fn answer(findings: &Findings, trust: &str) -> Markup {
     let first = answer_in_brief(findings);
     html! {
         div.answer {
-            @if findings.counts.ok > 0 {
-                @for sentence in &first { p { (sentence) } }
-                (choices(findings))
-            }
+            @for sentence in &first { p { (sentence) } }
+            @if findings.counts.ok > 0 { (choices(findings)) }
         }
         @if !trust.is_empty() { p { (trust) } }
         @for sentence in sentences_beside_table(findings).iter().filter(|it| !first.contains(it)) { p { (sentence) } }
