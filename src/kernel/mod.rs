@@ -1,8 +1,14 @@
 //! Time of a kernel on a GPU: products, attention, memory-bound kernels.
 
 mod attention;
+mod cast;
+mod context;
 mod machine;
 mod product;
 pub(crate) mod time;
 
-pub(crate) use time::{KernelContext, least_time, operator_time};
+#[cfg(test)]
+mod tests;
+
+pub(crate) use context::KernelContext;
+pub(crate) use time::{least_time, operator_time};

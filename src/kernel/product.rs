@@ -11,7 +11,7 @@
 //! sums over the bandwidth that streams reach. `scripts/fit-kernels` fits the constants to measured
 //! products with the same formulas and prints the errors.
 
-use crate::hardware::GemmRate;
+use crate::hardware::{GemmRate, Precision};
 use crate::kernel::machine::Machine;
 
 /// Tiles that libraries choose from.
@@ -39,6 +39,31 @@ pub(super) struct Product {
     pub(super) k: u64,
     /// Bytes read and written once.
     pub(super) bytes: f64,
+}
+
+impl Product {
+    /// A product whose operands and result are each moved once.
+    pub(super) fn of([batch, m, n, k]: [u64; 4], precision: Precision) -> Self {
+        let operands = (batch * (m * k + n * k)) as f64 * operand_bytes(precision);
+        let result = (batch * m * n * precision.storage_bytes()) as f64;
+        Self {
+            batch,
+            m,
+            n,
+            k,
+            bytes: operands + result,
+        }
+    }
+}
+
+/// Bytes of an operand's element.
+fn operand_bytes(precision: Precision) -> f64 {
+    match precision {
+        Precision::Fp32 | Precision::Tf32 => 4.0,
+        Precision::Fp16 | Precision::Bf16 => 2.0,
+        Precision::Fp8 | Precision::MxFp8 | Precision::Int8 => 1.0,
+        Precision::NvFp4 | Precision::MxFp4 => 0.5,
+    }
 }
 
 /// Seconds of a product.
