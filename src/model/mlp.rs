@@ -44,10 +44,14 @@ pub(super) fn activation(layer: &mut LayerBuilder, share: &Share, elements: u64)
 }
 
 /// The activation over `elements` outputs, which where it is gated and not `fused` keeps the activated half too.
-pub(super) fn activation_of(layer: &mut LayerBuilder, share: &Share, (elements, one): (u64, bool)) {
+pub(super) fn activation_of(
+    layer: &mut LayerBuilder,
+    share: &Share,
+    (elements, fused): (u64, bool),
+) {
     let bytes = elements * layer.element_bytes();
-    let fused = share.shard.fusion.elementwise;
-    let (forward, backward) = match (share.network.mlp, fused) {
+    let elementwise = share.shard.fusion.elementwise;
+    let (forward, backward) = match (share.network.mlp, elementwise) {
         (Mlp::SwiGlu | Mlp::GeGlu, true) => ((3 * bytes, 1), (5 * bytes, 1)),
         (Mlp::SwiGlu | Mlp::GeGlu, false) => ((5 * bytes, 2), (11 * bytes, 4)),
         (Mlp::Gelu, _) | (Mlp::SquaredRelu, true) => ((2 * bytes, 1), (3 * bytes, 1)),
@@ -55,7 +59,7 @@ pub(super) fn activation_of(layer: &mut LayerBuilder, share: &Share, (elements, 
     };
     layer.memory(Passes { forward, backward });
     let inputs = gates(share.network.mlp) * bytes;
-    if share.network.mlp.is_gated() && !one {
+    if share.network.mlp.is_gated() && !fused {
         layer.keep(bytes);
     }
     layer.transient(inputs + bytes + share.tokens * share.hidden * layer.element_bytes());

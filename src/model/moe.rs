@@ -170,14 +170,14 @@ fn permute(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: 
     }
 }
 
-/// Kernels that weigh rows, and pad each expert's to a multiple of what its product needs: on the way there a product with the
-/// weights and a copy by index (back, its gradient adds into rows that were set to zero, and the product has two), on
-/// the way back another copy by index (pytorch/torchtitan torchtitan/models/moe/moe.py, `MoE.forward`, and utils.py,
+/// Kernels that weigh rows, and pad each expert's to a multiple of what its product needs. Dispatch: a product with the
+/// weights and a copy by index, two passes over the rows each; backward the gradient of the copy is added into rows that were set
+/// to zero, four passes, and the product has two inputs, three. Combination: another copy by index (pytorch/torchtitan torchtitan/models/moe/moe.py, `MoE.forward`, and utils.py,
 /// `indices_padding_wrapper`).
 fn weigh_and_pad(layer: &mut LayerBuilder, routed: &Routed, direction: Direction) {
     let rows = routed.copies * routed.width * layer.element_bytes();
     let (forward, backward) = match direction {
-        Direction::Dispatch => ((4 * rows, 2), (4 * rows + 3 * rows, 4)),
+        Direction::Dispatch => ((4 * rows, 2), (7 * rows, 4)),
         Direction::Combine => ((2 * rows, 1), (2 * rows, 1)),
     };
     layer.memory(Passes { forward, backward });
@@ -286,8 +286,8 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
     layer.keep_linear_input(rows * routed.width);
     keep_activation_input(layer, share, rows * width);
     layer.module(Module::MoeActivation, |layer| {
-        let one = share.shard.fusion.expert_activation;
-        activation_of(layer, share, (rows * width, one));
+        let fused = share.shard.fusion.expert_activation;
+        activation_of(layer, share, (rows * width, fused));
         layer.keep_linear_input(rows * width);
     });
     layer.experts(group, linear(routed.width, width));
