@@ -231,9 +231,8 @@ fn push_gains(text: &mut Text, gains: &[Effect]) {
 /// Warnings that nothing was measured on the point's GPU, or of kernels of its model, where that is so.
 fn unmeasured(record: &Record) -> Option<String> {
     let training = record.training()?;
-    let warnings = [training.gpu.unmeasured(), training.model.unmeasured()];
-    warnings
-        .into_iter()
+    let gpus = training.types().map(|(gpu, ..)| gpu.unmeasured());
+    gpus.chain([training.model.unmeasured()])
         .flatten()
         .reduce(|first, second| format!("{first} {second}"))
 }

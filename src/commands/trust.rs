@@ -14,10 +14,14 @@ use crate::spec::Spec;
 use crate::units::Bytes;
 use crate::validation::{self, Confidence, NearCase};
 
-/// Confidence in the predictions of a training point; `None` for a communication.
+/// Confidence in the predictions of a training point; `None` for a communication, and on several types of GPU, on which
+/// nothing was measured.
 pub(super) fn of(record: &Record) -> Option<Confidence> {
     let layout = record.step().map(|step| &step.layout);
     let scenario = record.training()?;
+    if !scenario.pools.is_empty() {
+        return None;
+    }
     Some(validation::confidence(scenario, layout))
 }
 

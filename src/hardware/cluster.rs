@@ -41,6 +41,17 @@ closed_set! {
     }
 }
 
+impl CollectiveLibrary {
+    /// The library, whatever its tuning tables: ranks of one job share it.
+    pub(crate) const fn family(self) -> &'static str {
+        match self {
+            Self::NcclVolta | Self::NcclAmpere | Self::NcclHopper | Self::NcclBlackwell => "NCCL",
+            Self::Rccl => "RCCL",
+            Self::Xla => "XLA",
+        }
+    }
+}
+
 data_table! {
     /// A kind of node and the fabric that joins the nodes.
     #[derive(Clone, Debug, PartialEq)]

@@ -5,12 +5,14 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use itertools::Itertools as _;
+
 use crate::hardware::Precision;
 use crate::model::ExpertDispatch;
 use crate::record::column::{Cell, Column, ColumnGroup, Read, TableRow, columns, with_axes};
 use crate::record::metrics::StepMetrics;
 use crate::record::point::Record;
-use crate::simulation::{Layout, MemoryFootprint, Percentiles, ReasonKind, StepPart};
+use crate::simulation::{Layout, MemoryFootprint, Percentiles, PoolReport, ReasonKind, StepPart};
 use crate::spec::{AXES, Axis, AxisInfo, AxisValue, ColumnType, Operand, StudyKind};
 use crate::stack::ZeroStage;
 use crate::units::{Bytes, SimDuration};
@@ -76,6 +78,12 @@ columns! {
             "Tokens per sample as used; 1 for images.";
         USED_GLOBAL_BATCH = "used_global_batch", "1", U64, |r| r.when_ok(|r| r.training().map(|t| u64::from(t.workload.global_batch))),
             "Samples per optimizer step as used.";
+        MICROBATCHES_BY_GPU = "microbatches_by_gpu", "", Text, |r| by_gpu(r, |pool| pool.microbatches.to_string()),
+            "Microbatches of a replica on each type of gpu, in its order (3 + 5), where the job has several; null with one.";
+        STEP_TIME_BY_GPU_S = "step_time_by_gpu_s", "s", Text, |r| by_gpu(r, |pool| format!("{:.4}", pool.step_time.as_secs_f64())),
+            "Time that each type of gpu takes for its microbatches without waiting for the others, in its order; null with one type.";
+        MEMORY_PEAK_BY_GPU_GIB = "memory_peak_by_gpu_gib", "GiB", Text, |r| by_gpu(r, |pool| format!("{:.2}", pool.memory.total().as_gib())),
+            "Peak memory of the fullest GPU of each type of gpu, in its order; null with one type.";
         USED_STACK = "used_stack", "", Text, |r| r.when_ok(|r| r.training().map(|t| Cow::Borrowed(t.stack.name.as_str()))),
             "Software generation as used.";
         LAYOUTS_TRIED = "layouts_tried", "1", U64, |r| r.step().map(|s| u64::from(s.layouts_tried)),
@@ -329,6 +337,13 @@ pub(crate) const MEMORY_PARTS: &[Column] = &[
 
 fn layout(record: &Record, read: fn(&Layout) -> u32) -> Option<u64> {
     record.layout().map(|layout| u64::from(read(layout)))
+}
+
+/// A text of each type of GPU in the order of the point's: `3 + 5`.
+fn by_gpu(record: &Record, text: fn(&PoolReport) -> String) -> Option<Cow<'_, str>> {
+    let pools = &record.step()?.pools;
+    let each = pools.iter().map(text).format(" + ");
+    (!pools.is_empty()).then(|| Cow::Owned(each.to_string()))
 }
 
 fn share(record: &Record, part: StepPart) -> Option<f64> {

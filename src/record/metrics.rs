@@ -69,17 +69,11 @@ impl StepMetrics {
             Architecture::Transformer(_) => Some(step.tokens as f64),
             Architecture::Cnn(_) => None,
         };
-        let peak = scenario
-            .gpu
-            .peaks
-            .get(step.layout.precision)
-            .map(|rate| rate.as_tflops() * 1e12);
+        let peak = scenario.peak_of_each(step.layout.precision);
         let model_rate = step.model_flops.get() / gpus / seconds;
         let hardware_rate = step.hardware_flops.get() / gpus / seconds;
-        let cost_per_step_usd = scenario
-            .gpu
-            .price_per_hour
-            .map(|price| price.usd() * gpus * seconds / 3_600.0);
+        let rent_per_hour = scenario.sum_over_gpus(|gpu, _| Some(gpu.price_per_hour?.usd()));
+        let cost_per_step_usd = rent_per_hour.map(|usd| usd * seconds / 3_600.0);
         let shares = &step.shares;
         let context = LossContext {
             layout: &step.layout,
@@ -88,8 +82,11 @@ impl StepMetrics {
             recompute_is_auto: scenario.layout.recompute.is_none(),
         };
         let lost = LostTime::new(shares, &context);
-        let features = Features::of(scenario, Some(&step.layout));
-        let around = |predicted, quantity| Interval::around(predicted, quantity, &features);
+        // Nothing was measured on several types of GPU.
+        let features = scenario.pools.is_empty();
+        let features = features.then(|| Features::of(scenario, Some(&step.layout)));
+        let around =
+            |predicted, quantity| Interval::around(predicted, quantity, features.as_ref()?);
         Self {
             samples_per_s: f64::from(scenario.workload.global_batch) / seconds,
             tokens_per_s: tokens.map(|tokens| tokens / seconds),
@@ -109,10 +106,7 @@ impl StepMetrics {
             cost_per_mtoken_usd: cost_per_step_usd
                 .zip(tokens)
                 .map(|(cost, tokens)| cost / (tokens / 1e6)),
-            energy_per_step_kwh: scenario
-                .gpu
-                .power
-                .map(|power| power.as_watts() * gpus * seconds / 3.6e6 * scenario.cluster.pue),
+            energy_per_step_kwh: energy_kwh(scenario, seconds),
             whole: WholeTraining::new(scenario, step, phases, settings),
         }
     }
@@ -126,6 +120,16 @@ impl StepMetrics {
     pub(crate) fn total_energy_kwh(&self) -> Option<f64> {
         Some(self.whole?.total(self.energy_per_step_kwh?))
     }
+}
+
+/// Energy of the GPUs over some seconds, and of the buildings around them, in kWh; `None` where the power of one is not
+/// known.
+fn energy_kwh(scenario: &TrainingScenario, seconds: f64) -> Option<f64> {
+    let each = scenario.types().map(|(gpu, cluster, gpus)| {
+        let watts = gpu.power?.as_watts();
+        Some(watts * f64::from(gpus) * seconds / 3.6e6 * cluster.pue)
+    });
+    each.sum()
 }
 
 fn fraction(part: SimDuration, shares: &TimeShares) -> f64 {

@@ -96,7 +96,7 @@ impl WholeTraining {
             productive += steps * part.step.step_time().as_secs_f64();
             expected += steps * part.seconds(&settings.beside);
         }
-        let nodes = scenario.gpus.div_ceil(scenario.cluster.gpus_per_node);
+        let nodes = scenario.nodes();
         let size = checkpoint_size(scenario, &step.layout);
         expected *= Interruptions::of(&settings.beside, nodes, size).stretch();
         // A job that fails far more often than it writes a checkpoint never ends.

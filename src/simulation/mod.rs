@@ -8,6 +8,7 @@ mod guard;
 pub(crate) mod infeasible;
 pub(crate) mod outcome;
 pub(crate) mod parts;
+pub(crate) mod pools;
 pub(crate) mod random;
 pub(crate) mod scenario;
 mod scratch;
@@ -20,10 +21,11 @@ pub use infeasible::{Infeasible, ReasonKind};
 pub(crate) use outcome::StageMemory;
 pub use outcome::{
     CollectiveReport, Layout, MemoryFootprint, MemoryMoment, NetworkUse, Outcome, Percentiles,
-    StepReport,
+    PoolReport, StepReport,
 };
 pub(crate) use parts::PartSeconds;
 pub use parts::{StepPart, TimeShares};
+pub use pools::{GpuPool, MixedLayout};
 pub(crate) use scenario::CommunicationRequest;
 pub use scenario::{
     CollectiveScenario, LayoutRequest, RunSettings, Scenario, TrainingScenario, Unstated, Workload,

@@ -235,8 +235,30 @@ pub struct StepReport {
     pub collective_used: Option<Algorithm>,
     /// Network traffic.
     pub network: NetworkUse,
+    /// Parts of the step by type of GPU, where the job has several; else empty.
+    pub pools: Vec<PoolReport>,
     /// Events of the simulation.
     pub events: u64,
+}
+
+/// Part of a step that one type of GPU had.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PoolReport {
+    /// Microbatches of each replica.
+    pub microbatches: u32,
+    /// Time that the type takes without waiting for the others.
+    pub step_time: SimDuration,
+    /// Memory of the fullest GPU.
+    pub memory: MemoryFootprint,
+    /// Memory of each GPU.
+    pub memory_capacity: Bytes,
+}
+
+impl PoolReport {
+    /// Share of the memory that is filled.
+    pub(crate) fn filled(&self) -> f64 {
+        self.memory.total().as_f64() / self.memory_capacity.as_f64()
+    }
 }
 
 impl StepReport {

@@ -7,6 +7,8 @@ use crate::closed_set::Subset;
 use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
 use crate::model::{CpExchange, ExpertDispatch, ExpertImbalance, Model};
+use crate::simulation::infeasible::Infeasible;
+use crate::simulation::pools::{GpuPool, MixedLayout};
 use crate::simulation::{Counterfactual, Layout, StepPart};
 use crate::stack::{Overlap, PipelineSchedule, RecipeChange, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
@@ -33,6 +35,8 @@ pub struct TrainingScenario {
     pub stack: Arc<Stack>,
     /// GPUs of the job: whole nodes, or part of one.
     pub gpus: u32,
+    /// GPUs by type where the job has several, of which `gpu` and `cluster` are the first; else empty.
+    pub pools: Vec<GpuPool>,
     /// Batch, sequence length and precision.
     pub workload: Workload,
     /// Layout axes.
@@ -68,6 +72,7 @@ impl TrainingScenario {
             },
             gpu,
             cluster,
+            pools: Vec::new(),
             model,
             stack: stack.into(),
             layout: LayoutRequest::default(),
@@ -93,7 +98,63 @@ impl TrainingScenario {
 
     /// Servers of the job, the last of them possibly in part.
     pub(crate) fn nodes(&self) -> u32 {
-        self.gpus.div_ceil(self.cluster.gpus_per_node)
+        self.types()
+            .map(|(_, cluster, gpus)| gpus.div_ceil(cluster.gpus_per_node))
+            .sum()
+    }
+
+    /// Each type of GPU with its cluster and the number of its GPUs.
+    pub(crate) fn types(&self) -> impl Iterator<Item = (&Gpu, &Cluster, u32)> {
+        let only = self.pools.is_empty();
+        let only = only.then_some((&*self.gpu, &*self.cluster, self.gpus));
+        let pools = self.pools.iter();
+        only.into_iter()
+            .chain(pools.map(|pool| (&*pool.gpu, &*pool.cluster, pool.gpus)))
+    }
+
+    /// Sum over all GPUs of what each of a type has in its cluster; `None` where one type does not have it.
+    pub(crate) fn sum_over_gpus(&self, of: impl Fn(&Gpu, &Cluster) -> Option<f64>) -> Option<f64> {
+        self.types()
+            .map(|(gpu, cluster, gpus)| Some(of(gpu, cluster)? * f64::from(gpus)))
+            .sum()
+    }
+
+    /// Dense peak of a GPU in a format, in FLOP/s, the mean where the job has several types; `None` where one lacks the
+    /// format.
+    pub(crate) fn peak_of_each(&self, precision: Precision) -> Option<f64> {
+        let peak = |gpu: &Gpu| Some(gpu.peaks.get(precision)?.as_tflops() * 1e12);
+        if self.pools.is_empty() {
+            return peak(&self.gpu);
+        }
+        Some(self.sum_over_gpus(|gpu, _| peak(gpu))? / f64::from(self.gpus))
+    }
+
+    /// The job as if all its GPUs were of one of its types.
+    pub(crate) fn all_of(&self, pool: &GpuPool) -> Self {
+        Self {
+            gpu: Arc::clone(&pool.gpu),
+            cluster: Arc::clone(&pool.cluster),
+            ..self.clone()
+        }
+    }
+
+    /// Checks that ranks which run in step fill the GPUs of each type.
+    ///
+    /// # Errors
+    /// If they do not divide those of one: `words` names the ranks.
+    pub(crate) fn check_pools(
+        &self,
+        ranks: u64,
+        words: impl Fn() -> String,
+    ) -> Result<(), Infeasible> {
+        let mut pools = self.pools.iter();
+        match pools.find(|pool| !u64::from(pool.gpus).is_multiple_of(ranks)) {
+            None => Ok(()),
+            Some(pool) => Err(Infeasible::Indivisible {
+                what: format!("{} {}", pool.gpus, pool.gpu.name),
+                by: format!("{}, whose GPUs are of one type", words()),
+            }),
+        }
     }
 
     /// Communications that a layout overlaps with compute: as requested, else as the stack does.
@@ -200,6 +261,8 @@ pub struct LayoutRequest {
     pub recompute_layers: Option<u32>,
     /// Pipeline schedule.
     pub schedule: Option<PipelineSchedule>,
+    /// Sharing of the work among several types of GPU.
+    pub mixed: Option<MixedLayout>,
     /// Reading of the axes that are `None`.
     pub unstated: Unstated,
 }
@@ -228,6 +291,7 @@ impl LayoutRequest {
             recomputed_share: Some(layout.recomputed_share),
             recompute_layers: None,
             schedule: Some(layout.schedule),
+            mixed: None,
             unstated: Unstated::Fastest,
         }
     }

@@ -11,7 +11,7 @@ use crate::closed_set;
 use crate::collective::{CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
 use crate::model::{CpExchange, ExpertDispatch, Family, Model, Module};
-use crate::simulation::RunSettings;
+use crate::simulation::{MixedLayout, RunSettings};
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
 use crate::stack::{CudaGraphs, Fp8Recipe, Loss, Offload, Optimizer, PipelineSchedule, Recompute};
@@ -341,9 +341,9 @@ axes! {
     /// Buffer of a collective study, counted as nccl-tests counts it.
     Size = "size", Communication, COLLECTIVE, "B", Size, Required,
         r#"{ from = "8 B", to = "1 GiB", times = 8 }"#;
-    /// GPU: a preset, or one defined in the spec.
+    /// GPU: a preset, one defined in the spec, or several types in one job, each with its number of GPUs.
     Gpu = "gpu", Cluster, BOTH, "", Catalog(Kind::Gpus), Required,
-        r#"["a100-80gb-sxm", "h100-sxm"]"#;
+        r#"["h100-sxm", "8xa100-80gb-sxm + 8xh100-sxm"]"#;
     /// Servers; or gpus in its place.
     Nodes = "nodes", Cluster, BOTH, "1", Int { min: 1, max: 1_000_000 },
         OneOf(Axis::Gpus, &[Axis::GpusPerNode]),
@@ -444,6 +444,8 @@ axes! {
         r#"["none", "optimizer", "optimizer+activations"]"#;
     /// Order in which a pipeline stage works through its microbatches.
     Schedule = "schedule", Parallelism, TRAINING, "", Closed(PipelineSchedule::NAMES), Auto("auto");
+    /// Sharing of a job among several types of GPU: pipeline stages, or data-parallel replicas, of each.
+    Mixed = "mixed", Parallelism, TRAINING, "", Closed(MixedLayout::NAMES), Auto("replicas");
     /// Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients.
     Collective = "collective", Communication, BOTH, "", Custom(CustomKind::Collectives),
         Auto("auto"),

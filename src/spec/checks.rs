@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use itertools::Itertools as _;
 
-use crate::hardware::{Gpu, Precision};
+use crate::hardware::{Cluster, Gpu, Precision};
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::{Diagnostic, Faults};
+use crate::spec::mixed_gpus::{MixedGpus, check_types, type_names};
 use crate::spec::names::Names;
 use crate::spec::read::{Given, Parts, grids_or_zips};
 use crate::spec::source::Place;
+use crate::spec::value::AxisValue;
 
 /// Refuses axes that are in two places, both of an exclusive pair, and axes that are missing.
 pub(super) fn check_axes(parts: &Parts, kind: StudyKind, faults: &mut Faults) {
@@ -33,17 +35,30 @@ pub(super) fn check_axes(parts: &Parts, kind: StudyKind, faults: &mut Faults) {
     }
     check_pairs(&parts.defaults, faults);
     let elsewhere = parts.defaults.iter().map(|given| given.axis);
-    let elsewhere: Vec<Axis> = elsewhere.chain(parts.unread.iter().copied()).collect();
+    let by_default = parts.defaults.iter();
+    let stated = by_default
+        .filter(|given| states_size(given.axis, &given.values))
+        .map(|_| Axis::Gpus);
+    let elsewhere = elsewhere.chain(parts.unread.iter().copied());
+    let elsewhere: Vec<Axis> = elsewhere.chain(stated).collect();
     for grid in grids_or_zips(parts) {
         let zipped = parts.zips.iter().flat_map(|zip| &zip.axes);
         let axes: Vec<&Given<AxisValues>> = grid.axes.iter().chain(zipped).collect();
         check_pairs(axes.iter().copied(), faults);
-        let names: Vec<Axis> = axes.iter().map(|given| given.axis).collect();
+        let stated = axes.iter().filter(|given| {
+            let mut values = given.values.iter();
+            given.values.len() > 0 && values.all(|value| states_size(given.axis, &value))
+        });
+        let names = axes.iter().map(|given| given.axis);
+        let names: Vec<Axis> = names.chain(stated.map(|_| Axis::Gpus)).collect();
         check_complete(&[&names, &elsewhere], kind, &grid.place, "the grid", faults);
     }
     for point in &parts.points {
         check_pairs(&point.axes, faults);
-        let names: Vec<Axis> = point.axes.iter().map(|given| given.axis).collect();
+        let each = point.axes.iter();
+        let stated = each.filter(|given| states_size(given.axis, &given.values));
+        let names = point.axes.iter().map(|given| given.axis);
+        let names: Vec<Axis> = names.chain(stated.map(|_| Axis::Gpus)).collect();
         check_complete(
             &[&names, &elsewhere],
             kind,
@@ -58,7 +73,9 @@ pub(super) fn check_axes(parts: &Parts, kind: StudyKind, faults: &mut Faults) {
 pub(super) fn check_precision(parts: &Parts, names: &Names, faults: &mut Faults) {
     let gpus = parts.values_of(Axis::Gpu);
     let gpus: Vec<&Gpu> = gpus
-        .filter_map(|(_, gpu)| names.catalog.gpus.get(gpu.as_text()?))
+        .filter_map(|(_, gpu)| gpu.as_text().map(type_names))
+        .flatten()
+        .filter_map(|gpu| names.catalog.gpus.get(&gpu))
         .map(AsRef::as_ref)
         .collect();
     let asked: Vec<(&Place, Precision)> = parts
@@ -84,6 +101,45 @@ pub(super) fn check_precision(parts: &Parts, names: &Names, faults: &mut Faults)
     });
     let message = format!("no GPU of the spec has {format}");
     faults.push(Diagnostic::error(place, message).hint(each.take(5).join("; ")));
+}
+
+/// Refuses types of GPU in one job that cannot form one in their usual nodes; where the spec gives nodes, points say so.
+pub(super) fn check_mixed_gpus(parts: &Parts, names: &Names, faults: &mut Faults) {
+    let gives = |axis| parts.values_of(axis).next().is_some();
+    if gives(Axis::GpusPerNode) || gives(Axis::Cluster) {
+        return;
+    }
+    for (place, gpu) in parts.values_of(Axis::Gpu) {
+        let text = gpu.as_text().unwrap_or_default();
+        let Some(mixed) = MixedGpus::parse(text)
+            .ok()
+            .filter(|_| MixedGpus::is_in(text))
+        else {
+            continue;
+        };
+        let catalog = &names.catalog;
+        let types = mixed.types().filter_map(|(count, name)| {
+            let cluster = &catalog.gpus.get(name)?.cluster;
+            Some((count, name, &**catalog.clusters.get(cluster)?))
+        });
+        let types: Vec<(u64, &str, &Cluster)> = types.collect();
+        let Err(why) = check_types(&types) else {
+            continue;
+        };
+        let nodes = types
+            .iter()
+            .map(|(_, name, cluster)| format!("{} GPUs of {name}", cluster.gpus_per_node));
+        let hint = format!(
+            "nodes have {}; `gpus_per_node` gives them others",
+            nodes.format(", ")
+        );
+        faults.push(Diagnostic::error(place, format!("gpu `{text}`: {why}")).hint(hint));
+    }
+}
+
+/// Whether a value says how many GPUs the job has: several types do.
+fn states_size(axis: Axis, value: &AxisValue) -> bool {
+    axis == Axis::Gpu && value.as_text().is_some_and(MixedGpus::is_in)
 }
 
 fn check_pairs<'a, T: 'a>(axes: impl IntoIterator<Item = &'a Given<T>>, faults: &mut Faults) {

@@ -37,6 +37,7 @@ mod keys;
 mod layers_per_stage;
 mod load;
 mod metrics;
+mod mixed_gpus;
 mod names;
 mod one_value;
 mod phases;
@@ -86,7 +87,7 @@ pub(crate) use value::AxisValue;
 
 use crate::catalog::{Catalog, CatalogFault, FaultPlace, Kind, OWN_PRICES, overlay};
 pub(crate) use charts::Chart;
-use checks::{check_axes, check_precision};
+use checks::{check_axes, check_mixed_gpus, check_precision};
 pub(crate) use condition::Operand;
 use condition::parse as parse_condition;
 use diagnostic::Faults;
@@ -204,6 +205,7 @@ impl Spec {
                 check_kept(plan, &heading, &mut faults);
                 prices::check(&parts, plan, &names, &mut faults);
                 check_precision(&parts, &names, &mut faults);
+                check_mixed_gpus(&parts, &names, &mut faults);
                 recipes::check(&parts, &names, &mut faults);
             }
             faults.is_empty()

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Kind};
 use crate::spec::axis::{Axis, Domain, StudyKind};
 use crate::spec::diagnostic::Diagnostic;
+use crate::spec::mixed_gpus::MixedGpus;
 use crate::spec::source::Place;
 use crate::spelling::{did_you_mean, nearest};
 
@@ -86,6 +87,9 @@ impl Names {
             return Some(text.to_owned());
         }
         let known = match domain {
+            Domain::Catalog(Kind::Gpus) if MixedGpus::is_in(text) => {
+                return self.mixed_gpus(text).map(|mixed| mixed.to_string());
+            }
             Domain::Catalog(kind) => self.catalog.named(kind, text)?,
             Domain::Custom(kind) => kind.named(text)?,
             Domain::Closed(_)
@@ -98,6 +102,15 @@ impl Names {
             | Domain::Stages => return None,
         };
         Some(known.to_owned())
+    }
+
+    /// The types of GPU that a text counts, under their names in the catalogue; `None` where it names others, or the study
+    /// is of communications.
+    fn mixed_gpus(&self, text: &str) -> Option<MixedGpus> {
+        let mixed = MixedGpus::parse(text).ok()?;
+        let one = Domain::Catalog(Kind::Gpus);
+        let mixed = mixed.renamed(|name| self.named(one, name))?;
+        (self.kind == StudyKind::Training).then_some(mixed)
     }
 
     /// Axes of the study.

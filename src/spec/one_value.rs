@@ -2,9 +2,10 @@
 
 use itertools::Itertools as _;
 
-use crate::spec::axis::{Axis, COUNT_MAX, Domain};
+use crate::spec::axis::{Axis, COUNT_MAX, Domain, StudyKind};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::layers_per_stage;
+use crate::spec::mixed_gpus::MixedGpus;
 use crate::spec::names::Names;
 use crate::spec::source::Place;
 use crate::spec::syntax::{Node, Value};
@@ -62,7 +63,15 @@ fn name(names: &Names, axis: Axis, node: &Node) -> Result<AxisValue, Diagnostic>
 fn unknown(names: &Names, axis: Axis, text: &str, place: &Place) -> Diagnostic {
     let domain = axis.info().domain;
     let known = names.of(domain);
+    if axis == Axis::Gpu && MixedGpus::is_in(text) {
+        return mixed_fault(names, text, place);
+    }
     if let Domain::Catalog(kind) = domain {
+        let counted = MixedGpus::parse(text).ok().filter(|_| axis == Axis::Gpu);
+        if let Some((count, name)) = counted.as_ref().and_then(|it| it.types().next()) {
+            let hint = format!("one type goes without a number: gpu = \"{name}\", gpus = {count}");
+            return Diagnostic::error(place, format!("unknown GPU `{text}`")).hint(hint);
+        }
         let hint = did_you_mean(text, known).unwrap_or_else(|| {
             format!("`sweep list {kind}` shows them; custom ones go into [{kind}.NAME]")
         });
@@ -78,6 +87,31 @@ fn unknown(names: &Names, axis: Axis, text: &str, place: &Place) -> Diagnostic {
     Diagnostic::error(place, format!("unknown {axis} `{text}`"))
         .did_you_mean(text, known)
         .hint(format!("expected {expected}"))
+}
+
+/// The fault of a text that names several types of GPU.
+fn mixed_fault(names: &Names, text: &str, place: &Place) -> Diagnostic {
+    let fault = |message: String| Diagnostic::error(place, message);
+    let mixed = match MixedGpus::parse(text) {
+        Ok(mixed) => mixed,
+        Err(why) => {
+            let hint = "each type stands once with its number: \"8xa100-80gb-sxm + 8xh100-sxm\"";
+            return fault(format!("gpu `{text}`: {why}")).hint(hint);
+        }
+    };
+    let domain = Axis::Gpu.info().domain;
+    let unknown_type = mixed
+        .types()
+        .find(|(_, name)| names.named(domain, name).is_none());
+    if let Some((_, name)) = unknown_type {
+        return unknown(names, Axis::Gpu, name, place);
+    }
+    if names.kind == StudyKind::Collective {
+        return fault(format!(
+            "gpu `{text}`: a communication is among GPUs of one type"
+        ));
+    }
+    fault(format!("gpu `{text}`: one type stands twice")).hint("add its numbers up")
 }
 
 /// Names joined by `+`, each once; the value has them in the order of the set.

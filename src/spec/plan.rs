@@ -216,6 +216,11 @@ impl Plan {
                 point.value(Axis::Gpus).expect(COMPLETED).clone(),
             );
         }
+        if !altered.has(Axis::Nodes) && !altered.has(Axis::Gpus) {
+            // Types of GPU that state the size of the job give way to one that does not.
+            let gpus = point.value(Axis::Gpus).expect(COMPLETED);
+            altered.set(Axis::Gpus, gpus.clone());
+        }
         if let Some(alternative) = axis.alternative() {
             altered.clear(alternative);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::spec::axis::Axis;
 use crate::spec::diagnostic::{Diagnostic, Faults};
+use crate::spec::mixed_gpus::type_names;
 use crate::spec::names::Names;
 use crate::spec::plan::Plan;
 use crate::spec::point::GridPoint;
@@ -17,7 +18,8 @@ const LOOKS: u64 = 200_000;
 pub(super) fn check(parts: &Parts, plan: &Plan, names: &Names, faults: &mut Faults) {
     let gpus: BTreeSet<String> = parts
         .values_of(Axis::Gpu)
-        .filter_map(|(_, gpu)| gpu.as_text().map(str::to_owned))
+        .filter_map(|(_, gpu)| gpu.as_text().map(type_names))
+        .flatten()
         .collect();
     let lists = parts.values_of(Axis::Prices);
     for (place, list) in lists.collect::<Vec<_>>() {
@@ -35,9 +37,13 @@ pub(super) fn check(parts: &Parts, plan: &Plan, names: &Names, faults: &mut Faul
 
 /// Whether a point that `where` keeps rents a GPU by a list, as far as a look at the first points tells.
 fn rents(plan: &Plan, list: &str, gpu: &str) -> bool {
-    let is = |point: &GridPoint, axis, name| point.text(axis) == Some(name);
+    let has_gpu = |point: &GridPoint| {
+        let of_point = point.text(Axis::Gpu);
+        of_point == Some(gpu)
+            || of_point.is_some_and(|text| type_names(text).iter().any(|name| name == gpu))
+    };
     plan.kept(0..plan.len().min(LOOKS))
-        .any(|point| is(&point, Axis::Prices, list) && is(&point, Axis::Gpu, gpu))
+        .any(|point| point.text(Axis::Prices) == Some(list) && has_gpu(&point))
 }
 
 fn lacks(place: &Place, list: &str, gpus: &[&str], first: &str, names: &Names) -> Diagnostic {

@@ -6,6 +6,7 @@ use crate::hardware::Gpu;
 use crate::model::{Model, Module, Modules};
 use crate::spec::axis::Axis;
 use crate::spec::diagnostic::{Diagnostic, Faults};
+use crate::spec::mixed_gpus::type_names;
 use crate::spec::names::Names;
 use crate::spec::read::Parts;
 
@@ -18,7 +19,9 @@ pub(super) fn check(parts: &Parts, names: &Names, faults: &mut Faults) {
 fn check_offload(parts: &Parts, names: &Names, faults: &mut Faults) {
     let gpus = parts.values_of(Axis::Gpu);
     let gpus: Vec<&Gpu> = gpus
-        .filter_map(|(_, gpu)| names.catalog.gpus.get(gpu.as_text()?))
+        .filter_map(|(_, gpu)| gpu.as_text().map(type_names))
+        .flatten()
+        .filter_map(|gpu| names.catalog.gpus.get(&gpu))
         .map(AsRef::as_ref)
         .unique_by(|gpu| &gpu.name)
         .collect();

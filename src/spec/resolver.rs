@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use itertools::Itertools as _;
+
 use crate::catalog::{Catalog, DEFAULT_PRICES};
-use crate::hardware::{Cluster, Gpu};
+use crate::hardware::{Cluster, Gpu, Precision};
 use crate::memo::Memo;
 use crate::model::Model;
-use crate::simulation::Infeasible;
+use crate::simulation::{GpuPool, Infeasible};
 use crate::spec::axis::{Axis, AxisDefault, StudyKind};
 use crate::spec::custom::CustomTables;
+use crate::spec::mixed_gpus::{self, MixedGpus};
 use crate::spec::point::GridPoint;
 use crate::spec::value::AxisValue;
 use crate::stack::{RecipeChange, Stack};
@@ -69,13 +72,13 @@ impl Resolver {
         }
     }
 
-    /// The GPU of a point.
+    /// The GPU of a point; `None` where it has several types.
     ///
     /// # Panics
-    /// If the catalogue does not have it: the reader of specs checks every name.
-    pub(super) fn gpu(&self, point: &GridPoint) -> &Arc<Gpu> {
+    /// If the point has none.
+    pub(super) fn gpu(&self, point: &GridPoint) -> Option<&Arc<Gpu>> {
         let name = point.text(Axis::Gpu).expect("every point has a GPU");
-        &self.catalog.gpus[name]
+        self.catalog.gpus.get(name)
     }
 
     /// The model of a point of a training study.
@@ -90,6 +93,9 @@ impl Resolver {
     pub(super) fn complete(&self, point: &mut GridPoint) {
         if point.value(Axis::Dp) == Some(&AxisValue::Auto) {
             point.clear(Axis::Dp);
+        }
+        if let Some(mixed) = types_of(point) {
+            self.complete_mixed(point, &mixed);
         }
         for axis in Axis::ALL {
             if !point.has(*axis)
@@ -111,21 +117,124 @@ impl Resolver {
             AxisDefault::Count(count) => Some(AxisValue::Int(count)),
             AxisDefault::Number(number) => Some(AxisValue::Real(number)),
             AxisDefault::Name(name) => Some(AxisValue::name(name)),
-            AxisDefault::OfGpu(_, value) => Some(value(self.gpu(point))),
+            AxisDefault::OfGpu(_, value) => Some(value(self.gpu(point)?)),
             AxisDefault::OfModel(_, value) => value(self.model(point)),
-            AxisDefault::OfCluster(_, value) => Some(value(self.preset(point))),
+            AxisDefault::OfCluster(_, value) => Some(value(self.preset(point)?)),
             AxisDefault::OfNode(_, value) => {
                 let gpus = point.int(Axis::GpusPerNode)?;
-                Some(value(self.preset(point), gpus as u32))
+                Some(value(self.preset(point)?, gpus as u32))
             }
         }
     }
 
-    /// The cluster preset of a point.
-    fn preset(&self, point: &GridPoint) -> &Arc<Cluster> {
-        let usual = || self.gpu(point).cluster.as_str();
-        let name = point.text(Axis::Cluster).unwrap_or_else(usual);
-        &self.catalog.clusters[name]
+    /// The cluster preset of a point; `None` where its types of GPU have one each.
+    fn preset(&self, point: &GridPoint) -> Option<&Arc<Cluster>> {
+        let usual = || Some(self.gpu(point)?.cluster.as_str());
+        let name = point.text(Axis::Cluster).or_else(usual)?;
+        Some(&self.catalog.clusters[name])
+    }
+
+    /// Gives a point of several types of GPU its size, and the defaults that all types share.
+    fn complete_mixed(&self, point: &mut GridPoint, mixed: &MixedGpus) {
+        let types: Vec<GridPoint> = mixed
+            .types()
+            .map(|(count, name)| self.of_type(point, count, name))
+            .collect();
+        for axis in Axis::ALL {
+            let of_hardware = match axis.info().default {
+                AxisDefault::OfGpu(..) | AxisDefault::OfCluster(..) | AxisDefault::OfNode(..) => {
+                    !point.has(*axis) && axis.belongs_to(self.kind)
+                }
+                AxisDefault::Required
+                | AxisDefault::OneOf(..)
+                | AxisDefault::OfAxes(..)
+                | AxisDefault::OfModel(..)
+                | AxisDefault::Auto(_)
+                | AxisDefault::Count(_)
+                | AxisDefault::Number(_)
+                | AxisDefault::Name(_) => false,
+            };
+            let mut values = types.iter().map(|of_type| of_type.value(*axis));
+            match values.all_equal_value() {
+                Ok(Some(shared)) if of_hardware => point.set(*axis, shared.clone()),
+                Err(_) if of_hardware && *axis == Axis::Precision => {
+                    point.set(*axis, AxisValue::name(Precision::Fp16.as_str()));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if !point.has(Axis::Gpus) {
+            point.set(Axis::Gpus, AxisValue::Int(mixed.gpus()));
+        }
+        let nodes = types.iter().map(|of_type| of_type.int(Axis::Nodes));
+        if let Some(nodes) = nodes
+            .sum::<Option<u64>>()
+            .filter(|_| !point.has(Axis::Nodes))
+        {
+            point.set(Axis::Nodes, AxisValue::Int(nodes));
+        }
+    }
+
+    /// A point's GPUs of one type as a job of their own.
+    fn of_type(&self, point: &GridPoint, gpus: u64, name: &str) -> GridPoint {
+        let mut of_type = point.clone();
+        of_type.set(Axis::Gpu, AxisValue::name(name));
+        of_type.set(Axis::Gpus, AxisValue::Int(gpus));
+        of_type.clear(Axis::Nodes);
+        of_type.clear(Axis::Dp);
+        self.complete(&mut of_type);
+        of_type
+    }
+
+    /// The types of GPU of a completed point of training, where it has several: each in its nodes and scale-up domains, on a
+    /// network between them that is as slow as that of the slowest.
+    ///
+    /// # Errors
+    /// If the types do not come in whole nodes, cannot talk to one another, or are not as many GPUs as the point gives.
+    pub(super) fn pools(&self, point: &GridPoint) -> Result<Vec<GpuPool>, Infeasible> {
+        let Some(mixed) = types_of(point) else {
+            return Ok(Vec::new());
+        };
+        let mut types: Vec<(u64, GridPoint)> = mixed
+            .types()
+            .map(|(count, name)| (count, self.of_type(point, count, name)))
+            .collect();
+        let nodes = types.iter().map(|(_, of_type)| of_type.int(Axis::Nodes));
+        let nodes: Option<u64> = nodes.sum();
+        for (axis, given, stated) in [
+            (Axis::Gpus, point.int(Axis::Gpus), Some(mixed.gpus())),
+            (Axis::Nodes, point.int(Axis::Nodes), nodes),
+        ] {
+            if let (Some(given), Some(stated)) = (given, stated)
+                && given != stated
+            {
+                return Err(Infeasible::Limit(format!(
+                    "gpu {mixed} is {stated} {axis}, and {axis} is {given}: leave it out"
+                )));
+            }
+        }
+        let clusters = types.iter().map(|(_, of_type)| self.cluster(of_type));
+        let clusters = clusters.collect::<Result<Vec<_>, Infeasible>>()?;
+        let each = std::iter::zip(mixed.types(), &clusters);
+        let each: Vec<(u64, &str, &Cluster)> = each
+            .map(|((count, name), cluster)| (count, name, &**cluster))
+            .collect();
+        mixed_gpus::check_types(&each)?;
+        let rates = types.iter().map(|(_, it)| it.number(Axis::NicGbitPerS));
+        let slowest = rates.flatten().fold(f64::INFINITY, f64::min);
+        let pools = types.iter_mut().map(|(count, of_type)| {
+            // GPUs of other types are in no scale-up domain of this one.
+            let domain = of_type.int(Axis::DomainGpus).expect(COMPLETED);
+            let domain = greatest_common_divisor(domain, *count);
+            of_type.set(Axis::DomainGpus, AxisValue::Int(domain));
+            of_type.set(Axis::NicGbitPerS, AxisValue::Real(slowest));
+            Ok(GpuPool {
+                gpu: self.rented_gpu(of_type, *count as u32)?,
+                cluster: self.cluster(of_type)?,
+                gpus: *count as u32,
+            })
+        });
+        pools.collect()
     }
 
     /// The GPU of a completed point of training as its job of so many GPUs rents it: with the power limit that is set
@@ -134,7 +243,9 @@ impl Resolver {
     /// # Errors
     /// If the GPU has no such power limit.
     pub(super) fn rented_gpu(&self, point: &GridPoint, gpus: u32) -> Result<Arc<Gpu>, Infeasible> {
-        let gpu = self.gpu(point);
+        let gpu = self
+            .gpu(point)
+            .expect("one type of GPU is rented at a time");
         let cap = point.value(Axis::PowerCap).and_then(AxisValue::as_power);
         let prices = point.text(Axis::Prices).expect(COMPLETED);
         if cap.is_none() && prices == DEFAULT_PRICES {
@@ -187,7 +298,9 @@ impl Resolver {
     /// # Errors
     /// If its scale-up domain is not made of whole nodes.
     pub(super) fn cluster(&self, point: &GridPoint) -> Result<Arc<Cluster>, Infeasible> {
-        let preset = self.preset(point);
+        let preset = self
+            .preset(point)
+            .expect("each type of GPU has its cluster");
         let number = |axis| point.number(axis).expect(COMPLETED);
         let change = ClusterChange {
             name: preset.name.as_str().into(),
@@ -248,9 +361,28 @@ impl ClusterChange {
     }
 }
 
+/// The types of GPU of a point, where it has several.
+fn types_of(point: &GridPoint) -> Option<MixedGpus> {
+    let text = point
+        .text(Axis::Gpu)
+        .filter(|text| MixedGpus::is_in(text))?;
+    Some(MixedGpus::parse(text).expect("the reader of specs parsed it before"))
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
+
 /// Gives a point its GPUs by its nodes, or its nodes by its GPUs where those are whole nodes.
 fn complete_size(point: &mut GridPoint) {
-    let per_node = point.int(Axis::GpusPerNode).expect(COMPLETED);
+    let Some(per_node) = point.int(Axis::GpusPerNode) else {
+        // Several types of GPU in nodes of their own stated their size.
+        return;
+    };
     if let Some(nodes) = point.int(Axis::Nodes) {
         point.set(Axis::Gpus, AxisValue::Int(nodes * per_node));
     } else if let Some(gpus) = point.int(Axis::Gpus)

@@ -34,10 +34,23 @@ pub(super) fn scenario(
 }
 
 fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, Infeasible> {
-    let gpus = gpus(point)?;
+    let pools = resolver.pools(point)?;
+    let (gpu, cluster, gpus) = match pools.first() {
+        Some(first) => (
+            Arc::clone(&first.gpu),
+            Arc::clone(&first.cluster),
+            count(point, Axis::Gpus).expect(COMPLETED),
+        ),
+        None => {
+            let gpus = gpus(point)?;
+            let gpu = resolver.rented_gpu(point, gpus)?;
+            (gpu, resolver.cluster(point)?, gpus)
+        }
+    };
     Ok(TrainingScenario {
-        gpu: resolver.rented_gpu(point, gpus)?,
-        cluster: resolver.cluster(point)?,
+        gpu,
+        cluster,
+        pools,
         model: Arc::clone(resolver.model(point)),
         stack: resolver.stack(point, &recipes(point)),
         gpus,
@@ -65,7 +78,11 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
 
 fn collective(resolver: &Resolver, point: &GridPoint) -> Result<CollectiveScenario, Infeasible> {
     Ok(CollectiveScenario {
-        gpu: Arc::clone(resolver.gpu(point)),
+        gpu: Arc::clone(
+            resolver
+                .gpu(point)
+                .expect("a communication has one type of GPU"),
+        ),
         cluster: resolver.cluster(point)?,
         gpus: gpus(point)?,
         op: named(point, Axis::Op).expect("collective studies have an operation"),
@@ -150,6 +167,7 @@ fn layout(point: &GridPoint) -> LayoutRequest {
         recomputed_share: None,
         recompute_layers: count(point, Axis::RecomputeLayers),
         schedule: named(point, Axis::Schedule),
+        mixed: named(point, Axis::Mixed),
         unstated: Unstated::Fastest,
     }
 }

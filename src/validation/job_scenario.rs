@@ -85,6 +85,7 @@ impl JobRow {
                 ..self.layout()
             },
             gpus: self.gpus,
+            pools: Vec::new(),
             gpu,
             cluster,
             model,

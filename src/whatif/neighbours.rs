@@ -156,8 +156,11 @@ fn layouts(report: &StepReport) -> Vec<Change> {
 }
 
 /// The GPU with the least peak above this one's in the format that ran, among those of its maker that were measured and
-/// are not behind it in memory or in its bandwidth.
+/// are not behind it in memory or in its bandwidth; `None` on several types.
 fn next_gpu(spec: &Spec, scenario: &TrainingScenario, report: &StepReport) -> Option<Change> {
+    if !scenario.pools.is_empty() {
+        return None;
+    }
     let precision = report.layout.precision;
     let peak = scenario.gpu.peaks.get(precision)?.as_tflops();
     // Of several with one peak, one that comes in nodes of the same size is nearer.

@@ -25,7 +25,8 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// Simulates a row again; `None` where it did not run, or where this version does not reproduce its time.
+    /// Simulates a row again; `None` where it did not run, where this version does not reproduce its time, and on several
+    /// types of GPU, which no layout alone pins.
     pub(super) fn of(spec: &Spec, row: &SizePoint, scratch: &mut Scratch) -> Option<Self> {
         let used = row.measured?.layout;
         Self::with_layout(spec, row, |asked| as_used(asked, &used), scratch)
@@ -39,7 +40,7 @@ impl Replay {
         scratch: &mut Scratch,
     ) -> Option<Self> {
         let measured = row.measured?;
-        let mut scenario = scenario(spec, row)?;
+        let mut scenario = scenario(spec, row).filter(|scenario| scenario.pools.is_empty())?;
         let chosen = leaves_to_choose(&scenario);
         let asked_zero = scenario.layout.zero;
         scenario.layout = layout(&scenario.layout);

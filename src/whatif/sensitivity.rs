@@ -16,12 +16,16 @@ const STEP: f64 = 0.01;
 /// and where a change of a rate makes the library choose another algorithm its elasticity holds that
 /// jump.
 ///
-/// A resource without which the changed scenario does not run is left out.
+/// A resource without which the changed scenario does not run is left out; of a job on several types of GPU all are, since
+/// a change of one type deals the microbatches anew.
 pub fn elasticities(
     scenario: &TrainingScenario,
     step: &StepReport,
     scratch: &mut Scratch,
 ) -> Vec<Elasticity> {
+    if !scenario.pools.is_empty() {
+        return Vec::new();
+    }
     let mut pinned = scenario.clone();
     pinned.layout = LayoutRequest::pinned(&step.layout);
     Resource::ALL

@@ -101,7 +101,7 @@ impl<'a> Options<'a> {
                 for pp in self.stages(u64::from(tp) * u64::from(cp)) {
                     if let Some(dp) = faults.keep(self.replicas(tp, cp, pp)) {
                         for (ep, etp) in faults
-                            .keep(self.experts(tp * cp * dp / self.halves(pp)))
+                            .keep(self.experts(tp * cp * dp / self.halves(pp), pp.into()))
                             .unwrap_or_default()
                         {
                             let with = |sequence_parallel| Groups {
@@ -275,8 +275,11 @@ impl<'a> Options<'a> {
                 by: format!("2 × {}", words()),
             });
         }
+        scenario.check_pools(inner, || format!("a replica of {}", words()))?;
         let batch = scenario.workload.global_batch;
-        if !batch.is_multiple_of(dp) {
+        // Replicas of several types are dealt what they have time for.
+        let is_even = scenario.pools.is_empty();
+        if is_even && !batch.is_multiple_of(dp) || batch < dp {
             return Err(Infeasible::Indivisible {
                 what: format!("global batch {batch}"),
                 by: match halves {
@@ -296,8 +299,8 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Expert-parallel ranks, and tensor-parallel ranks inside experts, on the GPUs of a stage.
-    fn experts(&self, stage_gpus: u32) -> Result<Vec<(u32, u32)>, Infeasible> {
+    /// Expert-parallel ranks, and tensor-parallel ranks inside experts, on the GPUs of one of so many stages.
+    fn experts(&self, stage_gpus: u32, stages: u64) -> Result<Vec<(u32, u32)>, Infeasible> {
         let scenario = self.scenario;
         let Some(moe) = scenario.model.transformer().and_then(|network| network.moe) else {
             return Ok(vec![(1, 1)]);
@@ -330,6 +333,10 @@ impl<'a> Options<'a> {
                             what: format!("{stage_gpus} GPUs of a stage"),
                             by: format!("ep {ep} × etp {etp}"),
                         })
+                    })
+                    .and_then(|()| {
+                        let ranks = u64::from(ep) * u64::from(etp) * stages;
+                        scenario.check_pools(ranks, || format!("pp {stages} × ep {ep} × etp {etp}"))
                     })
                     .and_then(|()| dispatcher(scenario, (ep, etp)));
                 if faults.keep(checked).is_some() {

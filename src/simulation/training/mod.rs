@@ -14,6 +14,7 @@ mod host;
 mod layout;
 mod limits;
 mod memory;
+mod mixed;
 mod newton_schulz;
 mod optimizer;
 mod parameters;
@@ -61,6 +62,17 @@ use crate::units::Flops;
 /// # Errors
 /// If no layout divides, fits in memory and can communicate as asked.
 pub fn simulate_training(
+    scenario: &TrainingScenario,
+    scratch: &mut Scratch,
+) -> Result<StepReport, Infeasible> {
+    if !scenario.pools.is_empty() {
+        return mixed::simulate(scenario, scratch);
+    }
+    on_one_type(scenario, scratch)
+}
+
+/// Simulates a scenario as if all its GPUs were of its first type.
+fn on_one_type(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<StepReport, Infeasible> {
@@ -137,11 +149,26 @@ pub(crate) fn memory_of_layout(
     scratch: &mut Scratch,
 ) -> Vec<StageMemory> {
     let layout = dual_pipe::played(layout);
-    let work = scratch.training.source(scenario).work(scenario, &layout);
-    memory::by_stage(scenario, &layout, &work)
+    let mut of_type = |scenario: &TrainingScenario| {
+        let work = scratch.training.source(scenario).work(scenario, &layout);
+        memory::by_stage(scenario, &layout, &work)
+    };
+    if scenario.pools.is_empty() {
+        return of_type(scenario);
+    }
+    // That of the tightest type.
+    let each = scenario.pools.iter().map(|pool| {
+        let stages = of_type(&scenario.all_of(pool));
+        let peaks = stages.iter().map(|stage| stage.peak.total().as_f64());
+        let peak = peaks.fold(0.0, f64::max);
+        (peak / pool.gpu.memory.as_f64(), stages)
+    });
+    let tightest = each.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    tightest.map(|(_, stages)| stages).unwrap_or_default()
 }
 
-/// Simulates one training scenario; gives its report and the timeline of a step.
+/// Simulates one training scenario; gives its report and the timeline of a step, of several types of GPU that of the one
+/// which takes longest.
 ///
 /// # Errors
 /// As [`simulate_training`].
@@ -149,7 +176,18 @@ pub(crate) fn trace_training(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<(StepReport, Trace), Infeasible> {
-    let report = simulate_training(scenario, scratch)?;
+    if !scenario.pools.is_empty() {
+        let pacing = mixed::pacing(scenario, scratch)?;
+        return trace_on_one_type(&pacing, scratch);
+    }
+    trace_on_one_type(scenario, scratch)
+}
+
+fn trace_on_one_type(
+    scenario: &TrainingScenario,
+    scratch: &mut Scratch,
+) -> Result<(StepReport, Trace), Infeasible> {
+    let report = on_one_type(scenario, scratch)?;
     let Served {
         source,
         pricing,
@@ -190,6 +228,7 @@ fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
             .algorithm
             .map(|carried| carried.named(scenario.communication.collective.as_ref())),
         network: step.traffic,
+        pools: Vec::new(),
         events: choice.events,
     }
 }

@@ -1,0 +1,148 @@
+//! Several types of GPU in one job, against what each type does alone.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::catalog::Catalog;
+use crate::simulation::{StepReport, simulate_training};
+
+/// Llama 3.2 1B with stated groups on so many GPUs of each type.
+fn job(types: &[(&str, u32)], batch: u32) -> TrainingScenario {
+    let catalog = Catalog::builtin();
+    let pools = types.iter().map(|(name, gpus)| {
+        let gpu = &catalog.gpus[*name];
+        let cluster = &catalog.clusters[&gpu.cluster];
+        GpuPool {
+            gpu: Arc::clone(gpu),
+            cluster: Arc::new(
+                cluster.with_nic_rate(catalog.clusters["dgx-a100"].nic_bandwidth_per_gpu()),
+            ),
+            gpus: *gpus,
+        }
+    });
+    let pools: Vec<GpuPool> = pools.collect();
+    let mut job = TrainingScenario::new(
+        catalog.models["llama3.2-1b"].clone(),
+        Arc::clone(&pools[0].gpu),
+        Arc::clone(&pools[0].cluster),
+        catalog.stacks["current"].clone(),
+    );
+    job.gpus = pools.iter().map(|pool| pool.gpus).sum();
+    job.pools = pools;
+    job.workload.global_batch = batch;
+    job.workload.seq_len = 4096;
+    job.layout = LayoutRequest {
+        micro_batch: Some(1),
+        tp: Some(1),
+        pp: Some(1),
+        cp: Some(1),
+        zero: Some(ZeroStage::Z1),
+        ..LayoutRequest::default()
+    };
+    job
+}
+
+fn ok(job: &TrainingScenario) -> StepReport {
+    simulate_training(job, &mut Scratch::default()).unwrap()
+}
+
+fn counts(report: &StepReport) -> Vec<u32> {
+    report.pools.iter().map(|pool| pool.microbatches).collect()
+}
+
+// 3 replicas of 1 s a microbatch and 1 of 2 s, 28 microbatches: T = 28 / (3/1 + 1/2) = 8 s, so 8 and 4: 3·8 + 4 = 28.
+#[test]
+fn microbatches_are_dealt_so_that_all_end_together() {
+    let cost = |constant, each| Cost { constant, each };
+    let costs = [cost(0.0, 1.0), cost(0.0, 2.0)];
+    assert_eq!(deal(&[3, 1], &costs, 28), [8, 4]);
+    // One more goes where it ends first: the ninth after 9 s, the fifth after 10 s.
+    assert_eq!(deal(&[3, 1], &costs, 29), [9, 4]);
+    // A type that takes 4 s before its first microbatch is dealt as many fewer: T = (28 + 4) / 3.5 = 9.14 s,
+    // 3·(9.14 − 0) and (9.14 − 4) / 2: 9 and 2, and 29 ≥ 28.
+    assert_eq!(deal(&[3, 1], &[cost(0.0, 1.0), cost(4.0, 2.0)], 28), [9, 2]);
+}
+
+// However slow a type is, each of its replicas takes part in the reduction of the gradients.
+#[test]
+fn no_replica_goes_without_a_microbatch() {
+    let cost = |each| Cost {
+        constant: 0.0,
+        each,
+    };
+    assert_eq!(deal(&[1, 1], &[cost(1.0), cost(1000.0)], 10), [9, 1]);
+}
+
+// Two pools of one type are a job of that type: 2 · 4 replicas with 64 / 8 = 8 microbatches each.
+#[test]
+fn pools_of_one_type_are_a_job_of_that_type() {
+    let mixed = job(&[("h100-sxm", 8), ("h100-sxm", 8)], 128);
+    let mut alike = mixed.clone();
+    alike.pools.clear();
+    let (mixed, alike) = (ok(&mixed), ok(&alike));
+    assert_eq!(counts(&mixed), [8, 8]);
+    assert_eq!(mixed.step_time(), alike.step_time());
+    assert_eq!(mixed.memory, alike.memory);
+    assert_eq!(mixed.network, alike.network);
+    assert!((mixed.model_flops.get() / alike.model_flops.get() - 1.0).abs() < 1e-12);
+}
+
+// The A100 has 312 TFLOP/s and the H100 989: it is dealt fewer, the step lies between those of 16 GPUs of either type, and
+// no type waits longer than one microbatch of the slower.
+#[test]
+fn a_faster_type_takes_more_microbatches() {
+    let types = [("a100-80gb-sxm", 8), ("h100-sxm", 8)];
+    let report = ok(&job(&types, 512));
+    let [slow, fast] = counts(&report)[..] else {
+        panic!("two types");
+    };
+    assert!(slow < fast && 8 * (slow + fast) >= 512 && 8 * (slow + fast) < 512 + 16);
+    let alone = |name| {
+        let mut job = job(&[(name, 8), (name, 8)], 512);
+        job.pools.clear();
+        ok(&job).step_time()
+    };
+    assert!(report.step_time() < alone("a100-80gb-sxm"));
+    assert!(report.step_time() > alone("h100-sxm"));
+    let times: Vec<f64> = report
+        .pools
+        .iter()
+        .map(|pool| pool.step_time.as_secs_f64())
+        .collect();
+    let microbatch = alone("a100-80gb-sxm").as_secs_f64() / 32.0;
+    assert!((times[0] - times[1]).abs() < microbatch, "{times:?}");
+}
+
+// ZeRO-3 gathers parameters in every microbatch, so that all replicas have as many: the slow type sets the pace.
+#[test]
+fn replicas_in_lockstep_have_as_many_microbatches() {
+    let mut job = job(&[("a100-80gb-sxm", 8), ("h100-sxm", 8)], 512);
+    job.layout.zero = Some(ZeroStage::Z3);
+    let report = ok(&job);
+    assert_eq!(counts(&report), [32, 32]);
+    assert_eq!(report.step_time(), report.pools[0].step_time);
+}
+
+// 40 GB are less than 80: the peak is that of the type whose memory is the fuller.
+#[test]
+fn the_tightest_type_decides_about_memory() {
+    let report = ok(&job(&[("h100-sxm", 8), ("a100-40gb-sxm", 8)], 256));
+    assert_eq!(report.memory_capacity, report.pools[1].memory_capacity);
+    let mut large = job(&[("h100-sxm", 8), ("a100-40gb-sxm", 8)], 256);
+    large.model = Arc::clone(&Catalog::builtin().models["llama3-8b"]);
+    large.layout.zero = Some(ZeroStage::Z0);
+    let why = simulate_training(&large, &mut Scratch::default()).unwrap_err();
+    assert!(
+        why.to_string().contains("h100-sxm") || why.to_string().contains("a100-40gb-sxm"),
+        "{why}"
+    );
+}
+
+// A replica of 16 ranks does not lie on 8 GPUs of a type.
+#[test]
+fn a_replica_is_on_gpus_of_one_type() {
+    let mut wide = job(&[("a100-80gb-sxm", 8), ("h100-sxm", 8)], 512);
+    (wide.layout.tp, wide.layout.pp) = (Some(8), Some(2));
+    let why = simulate_training(&wide, &mut Scratch::default()).unwrap_err();
+    assert!(why.to_string().contains("8 a100-80gb-sxm"), "{why}");
+}
