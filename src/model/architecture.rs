@@ -443,9 +443,10 @@ impl Transformer {
         }
     }
 
-    /// Whether context parallelism can split the sequence: one stack whose layers carry no state.
+    /// Whether context parallelism can split the sequence: one stack without a selective scan.
     pub(crate) fn splits_sequence(&self) -> bool {
-        self.state.is_none() && self.ends.is_one_stack()
+        let pattern = self.pattern.as_ref();
+        self.ends.is_one_stack() && !pattern.is_some_and(|it| it.has(Letter::Mamba))
     }
 
     /// Keys that a token of layer `layer` (from 0) sees.

@@ -4,6 +4,10 @@
 //! kernels and intermediates are those of the public Triton kernels: `mamba_ssm/ops/triton/ssd_combined.py` of
 //! state-spaces/mamba, and `fla/ops/gated_delta_rule` of fla-org/flash-linear-attention; of Mamba, those of
 //! `mamba_ssm/ops/selective_scan_interface.py`. Their time is a part of a roofline ([`Operator::Scan`]).
+//!
+//! Context-parallel ranks exchange tokens for heads in front of the convolution and behind the scan, so that each has all
+//! tokens of 1/cp of the heads, whatever attention does. Keys and queries of heads that several ranks share are sent to each of them
+//! (NVIDIA/Megatron-LM megatron/core/ssm/mamba_context_parallel.py). Of Mamba's channels no framework does that.
 
 use crate::model::hybrid::Recurrence;
 use crate::model::layer::{Exchange, LayerBuilder, Linear, Passes};
@@ -45,6 +49,24 @@ impl Part {
             inner: heads * columns,
             convolved: heads * columns + 2 * groups * rows,
             element,
+        }
+    }
+}
+
+impl Part {
+    /// Heads that a context-parallel rank has behind the exchange.
+    fn of_each(&self, cp: u64) -> Self {
+        if cp == 1 {
+            return Self { ..*self };
+        }
+        let (heads, groups) = (self.heads / cp, self.groups.max(cp) / cp);
+        let inner = heads * self.columns;
+        Self {
+            heads,
+            groups,
+            inner,
+            convolved: inner + 2 * groups * self.rows,
+            ..*self
         }
     }
 }
@@ -124,9 +146,56 @@ impl Scan {
             bytes: Bytes::new(BACKWARD_BYTES * tokens * self.bytes),
             kernels: self.kernels.1,
         };
-        layer.model_flops(flops(self.flops).get());
         layer.operator(forward, [backward]);
     }
+
+    /// Counts the scan over so many tokens as work of the model.
+    fn count(&self, layer: &mut LayerBuilder, tokens: u64) {
+        layer.model_flops(tokens as f64 * self.flops as f64);
+    }
+}
+
+/// All-to-all of context-parallel ranks, with the copies that order what is sent and what arrives.
+fn trade(layer: &mut LayerBuilder, share: &Share, width: u64, tensors: u32) {
+    if share.shard.cp == 1 {
+        return;
+    }
+    let bytes = share.tokens * width * layer.element_bytes();
+    let all = Some((CommOp::AllToAll, bytes));
+    layer.exchange(Exchange {
+        group: CommGroup::Context,
+        forward: all,
+        backward: all,
+        overlappable: false,
+    });
+    // Parts of each tensor are put one behind the other, and tokens back into their order, or out of it.
+    layer.memory(Passes {
+        forward: (4 * bytes, tensors + 1),
+        backward: (4 * bytes, tensors + 1),
+    });
+    layer.transient(bytes);
+}
+
+/// Exchange of tokens for heads: values and gate, keys and queries, and `numbers` of each head; gives the heads of a rank and
+/// the tokens that it has of them.
+fn to_heads(layer: &mut LayerBuilder, share: &Share, part: &Part, numbers: u64) -> (Part, u64) {
+    let cp = u64::from(share.shard.cp);
+    let groups = if cp == 1 {
+        part.groups
+    } else {
+        part.groups.max(cp)
+    };
+    let shared = 2 * groups * part.rows;
+    trade(
+        layer,
+        share,
+        2 * part.inner + shared + numbers * part.heads,
+        5,
+    );
+    let again = 2 * (groups - part.groups) * part.rows;
+    let element = layer.element_bytes();
+    layer.keep(share.tokens * again * element);
+    (part.of_each(cp), cp * share.tokens)
 }
 
 /// Mamba-2: gate, values, keys, queries and steps in one product, convolution, scan, gated norm, product.
@@ -134,12 +203,15 @@ pub(super) fn mamba2(layer: &mut LayerBuilder, share: &Share, state: &Recurrence
     let part = Part::of(share, state, layer.element_bytes());
     let projected = part.inner + part.convolved + part.heads;
     project(layer, share, projected);
+    let (own, tokens) = to_heads(layer, share, &part, 1);
     // The combined kernel keeps the projection alone and convolves once more.
-    convolve(layer, share, &part);
+    convolve(layer, tokens, &own);
     layer.parameters(part.convolved * (u64::from(state.conv_width) + 1));
     // Decay, skip and step bias of each head.
     layer.parameters(3 * part.heads);
-    Scan::mamba2(&part).run(layer, share.tokens);
+    Scan::mamba2(&part).count(layer, share.tokens);
+    Scan::mamba2(&own).run(layer, tokens);
+    trade(layer, share, part.inner, 1);
     layer.parameters(part.inner);
     put_out(layer, share, &part);
 }
@@ -156,7 +228,7 @@ pub(super) fn mamba(layer: &mut LayerBuilder, share: &Share, state: &Recurrence)
     };
     let selected = state.selected();
     project(layer, share, 2 * part.inner);
-    convolve(layer, share, &part);
+    convolve(layer, share.tokens, &part);
     layer.parameters(part.convolved * (u64::from(state.conv_width) + 1));
     let linear = |outputs, inputs, bias| Linear {
         tokens: share.tokens,
@@ -191,7 +263,9 @@ pub(super) fn mamba(layer: &mut LayerBuilder, share: &Share, state: &Recurrence)
     // Decay of each channel and row, and skip of each channel.
     layer.parameters(part.inner * part.rows);
     layer.parameters(part.inner);
-    Scan::mamba(&part).run(layer, share.tokens);
+    let scan = Scan::mamba(&part);
+    scan.count(layer, share.tokens);
+    scan.run(layer, share.tokens);
     layer.linear(linear(share.hidden, part.inner, share.network.biases));
     layer.keep_linear_input(share.tokens * part.inner);
     leave(layer, share);
@@ -202,13 +276,17 @@ pub(super) fn mamba(layer: &mut LayerBuilder, share: &Share, state: &Recurrence)
 pub(super) fn delta_net(layer: &mut LayerBuilder, share: &Share, state: &Recurrence) {
     let part = Part::of(share, state, layer.element_bytes());
     project(layer, share, part.inner + part.convolved + 2 * part.heads);
-    convolve(layer, share, &part);
+    let (own, tokens) = to_heads(layer, share, &part, 2);
+    convolve(layer, tokens, &own);
     layer.parameters(part.convolved * u64::from(state.conv_width));
     // Convolved queries, keys and values, and the inverse of each chunk.
-    let kept = part.convolved + part.heads * DELTA_CHUNK;
-    layer.keep(share.tokens * kept * part.element);
+    let kept = own.convolved + own.heads * DELTA_CHUNK;
+    layer.keep(tokens * kept * part.element);
     layer.parameters(2 * part.heads);
-    Scan::delta_net(&part).run(layer, share.tokens);
+    Scan::delta_net(&part).count(layer, share.tokens);
+    Scan::delta_net(&own).run(layer, tokens);
+    // The gated norm is behind the exchange, so that the gate goes back, too.
+    trade(layer, share, 2 * part.inner, 2);
     // One norm for all heads.
     layer.parameters(part.columns);
     if share.tp > 1 {
@@ -234,8 +312,8 @@ fn project(layer: &mut LayerBuilder, share: &Share, outputs: u64) {
 }
 
 /// Convolution of each channel along the sequence, with its activation.
-fn convolve(layer: &mut LayerBuilder, share: &Share, part: &Part) {
-    let bytes = share.tokens * part.convolved * part.element;
+fn convolve(layer: &mut LayerBuilder, tokens: u64, part: &Part) {
+    let bytes = tokens * part.convolved * part.element;
     layer.memory(Passes {
         forward: (2 * bytes, 1),
         backward: (4 * bytes, 2),

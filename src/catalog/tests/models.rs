@@ -200,6 +200,36 @@ fn a_scan_does_the_work_of_its_chunks() {
     assert!((scan(&layer.backward_input) - backward).abs() < 1e-9);
 }
 
+// 8 heads of 16 with 2 groups of 16 over 4 ranks: 256 tokens of values and gate, 2·128, and of keys and queries of 4 groups, since
+// two ranks share each, 2·4·16, and of a number of each head are sent before (a delta net has two), and the outputs, 128, with
+// the gate of a delta net, behind. Each rank scans 1,024 tokens of 2 heads, and the model's work stays.
+#[test]
+fn context_parallel_ranks_trade_tokens_for_heads_with_a_state() {
+    for (pattern, numbers, back) in [("M", 8, 128), ("G", 16, 256)] {
+        let model = hybrid(pattern);
+        let on = |cp| {
+            let shard = Shard {
+                cp,
+                ..Shard::whole(1024)
+            };
+            lower(&model, &shard).layer_kinds[0].clone()
+        };
+        let (whole, split) = (on(1), on(4));
+        let sent = |layer: &LoweredLayer| -> Vec<u64> {
+            let all = layer.forward.iter().filter_map(|operator| match operator {
+                Operator::Comm { bytes, .. } => Some(bytes.get()),
+                _ => None,
+            });
+            all.collect()
+        };
+        let forth = 2 * 128 + 2 * 4 * 16 + numbers;
+        assert!(sent(&whole).is_empty());
+        assert_eq!(sent(&split), [256 * forth * 2, 256 * back * 2]);
+        let share = 4.0 * split.model_flops_forward.get() / whole.model_flops_forward.get();
+        assert!((share - 1.0).abs() < 1e-12, "{pattern}: {share}");
+    }
+}
+
 // A delta net's work does not grow with the sequence: twice the tokens, twice the FLOPs; attention's do more.
 #[test]
 fn a_state_makes_the_work_linear_in_the_sequence() {

@@ -267,6 +267,7 @@ impl<'a> Options<'a> {
                 });
             }
             self.check_heads(network, tp, cp)?;
+            check_state_heads(network, tp, cp)?;
         }
         let halves = self.halves(pp);
         if !dp.is_multiple_of(halves) {
@@ -457,6 +458,29 @@ impl<'a> Options<'a> {
             overlap_ep: expert_dispatch.is_some() && overlaps(scenario, (pp, pipeline.schedule)),
         }
     }
+}
+
+/// Checks that context parallelism divides the heads with a state of a tensor-parallel rank, and their groups, or is divided by
+/// the groups.
+fn check_state_heads(network: &Transformer, tp: u32, cp: u32) -> Result<(), Infeasible> {
+    let Some(state) = network.state.filter(|_| cp > 1) else {
+        return Ok(());
+    };
+    let (heads, groups) = (
+        state.state_heads.div_ceil(tp),
+        state.state_groups.div_ceil(tp),
+    );
+    let undivided = if !heads.is_multiple_of(cp) {
+        format!("{heads} heads with a state of a tensor-parallel rank")
+    } else if !groups.is_multiple_of(cp) && !cp.is_multiple_of(groups) {
+        format!("{groups} groups of heads with a state of a tensor-parallel rank")
+    } else {
+        return Ok(());
+    };
+    Err(Infeasible::Indivisible {
+        what: undivided,
+        by: format!("cp {cp}"),
+    })
 }
 
 /// Checks that a group divides a width of the model.

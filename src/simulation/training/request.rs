@@ -76,7 +76,7 @@ fn check_model(scenario: &TrainingScenario) -> Result<(), Infeasible> {
             .is_some_and(Transformer::splits_sequence)
     {
         return Err(Infeasible::Unsupported(format!(
-            "cp {ranks} over {} is not simulated: images, two stacks, or layers that carry a state",
+            "cp {ranks} over {} is not simulated: images, two stacks, or a selective scan (Mamba)",
             model.name
         )));
     }
