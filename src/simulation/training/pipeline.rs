@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::collective::{CollectiveOp, GroupPattern};
-use crate::model::ShardParameters;
+use crate::model::{Ends, ShardParameters};
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::passes::{LayerCost, LayerCosts};
 use crate::simulation::training::pricing::Pricing;
@@ -118,7 +118,7 @@ pub(super) fn send_cost(
     if layout.pp == 1 || scenario.run.leaves_out(StepPart::PpComm) {
         return Ok(send);
     }
-    let residual = Bytes::new(work.residual_bytes());
+    let residual = Bytes::new(handed_on(scenario, work));
     let tp = layout.tp;
     let gathers = !layout.sequence_parallel && scenario.stack.overlap.scatter_gather && tp > 1;
     let sent = if gathers {
@@ -145,6 +145,22 @@ pub(super) fn send_cost(
         send.traffic.add(&gather, 1);
     }
     Ok(send)
+}
+
+/// Bytes of one microbatch that a stage hands on to the next: its stream. Stages of an encoder-decoder hand on the encoder's
+/// output to the end, those of the decoder their own stream beside it (`get_tensor_shapes` of NVIDIA/Megatron-LM
+/// megatron/core/pipeline_parallel/schedules.py); the mean over borders that lie evenly among the layers.
+fn handed_on(scenario: &TrainingScenario, work: &ModelWork) -> u64 {
+    let first = work.residual_bytes();
+    let network = scenario.model.transformer();
+    let (Some(Ends::EncoderDecoder(stacks)), Some(last)) =
+        (network.map(|network| network.ends), work.sequence.last())
+    else {
+        return first;
+    };
+    let stream = work.kinds[usize::from(*last)].kept.full.get();
+    let layers = u64::from(stacks.encoder_layers) + u64::from(stacks.decoder_layers);
+    first + stream * u64::from(stacks.decoder_layers) / layers.max(1)
 }
 
 /// Share of a step's sends that stay inside a scale-up domain, 0–1.
@@ -184,6 +200,28 @@ mod tests {
             (0..stride).filter(same).count()
         });
         inside.sum::<usize>() as f64 / (stride as usize * borders.count()) as f64
+    }
+
+    // T5 Large has 24 layers in either stack, of 512 tokens 1,024 wide in 16 bits: 1 MiB. Of three borders among four stages two hand
+    // on the encoder's output alone and one the decoder's stream beside it; borders that lie evenly, half of them: 1.5 MiB.
+    #[test]
+    fn decoder_stages_hand_on_the_encoders_output_too() {
+        let catalog = crate::catalog::Catalog::builtin();
+        let mut scenario = TrainingScenario::new(
+            catalog.models["t5-large"].clone(),
+            catalog.gpus["h100-sxm"].clone(),
+            catalog.clusters["dgx-h100"].clone(),
+            catalog.stacks["current"].clone(),
+        );
+        (scenario.layout.tp, scenario.layout.pp) = (Some(1), Some(4));
+        scenario.layout.micro_batch = Some(1);
+        let layout = crate::simulation::training::layout::Options::of(&scenario)
+            .and_then(|options| options.first())
+            .expect("some layout divides");
+        let mut source = crate::simulation::training::work::WorkSource::default();
+        let work = source.work(&scenario, &layout);
+        assert_eq!(handed_on(&scenario, &work), 3 << 19);
+        assert_eq!(work.residual_bytes(), 1 << 20);
     }
 
     #[test]
