@@ -206,7 +206,7 @@ impl Spec {
                 prices::check(&parts, plan, &names, &mut faults);
                 check_precision(&parts, &names, &mut faults);
                 check_mixed_gpus(&parts, &names, &mut faults);
-                recipes::check(&parts, &names, &mut faults);
+                recipes::check(&parts, plan, &names, &mut faults);
             }
             faults.is_empty()
         }) else {

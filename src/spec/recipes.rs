@@ -1,19 +1,91 @@
-//! Checks that some model, or some GPU, of a spec can have the recipes that it asks for.
+//! Checks that some model, GPU or point of a spec can have the recipes and groups that it asks for.
 
 use itertools::Itertools as _;
 
 use crate::hardware::Gpu;
 use crate::model::{Model, Module, Modules};
+use crate::simulation::{Scenario, lacking_fabric};
 use crate::spec::axis::Axis;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::mixed_gpus::type_names;
 use crate::spec::names::Names;
+use crate::spec::plan::Plan;
 use crate::spec::read::Parts;
 
 /// Refuses recipes that no point can have; where some can, the other points are rows that say why they do not run.
-pub(super) fn check(parts: &Parts, names: &Names, faults: &mut Faults) {
+pub(super) fn check(parts: &Parts, plan: &Plan, names: &Names, faults: &mut Faults) {
     check_modules(parts, names, faults);
     check_offload(parts, names, faults);
+    if plan.len() <= LOOKS {
+        check_ranks(parts, plan, faults);
+        check_dispatch(parts, plan, faults);
+    }
+}
+
+/// Points of a spec whose groups and ways of tokens are looked at; a larger spec has rows that say what cannot run.
+const LOOKS: u64 = 1_000;
+
+/// Groups of ranks that every one of some axes multiplies.
+const GROUPS: [&[Axis]; 3] = [
+    &[Axis::Tp, Axis::Pp, Axis::Cp, Axis::Dp],
+    &[Axis::Pp, Axis::Ep, Axis::Etp],
+    &[Axis::Tp, Axis::Pp, Axis::ZeroGroup],
+];
+
+/// Refuses groups that have more ranks than any point has GPUs.
+fn check_ranks(parts: &Parts, plan: &Plan, faults: &mut Faults) {
+    for axes in GROUPS {
+        let given = axes.iter().find_map(|axis| parts.values_of(*axis).next());
+        let Some((place, _)) = given else { continue };
+        let mut least: Option<(u64, u64, String)> = None;
+        for point in plan.kept(0..plan.len()) {
+            let ranks = axes
+                .iter()
+                .filter_map(|axis| Some((*axis, point.int(*axis).filter(|ranks| *ranks > 1)?)));
+            let ranks: Vec<(Axis, u64)> = ranks.collect();
+            let need = ranks
+                .iter()
+                .fold(1, |all: u64, (_, ranks)| all.saturating_mul(*ranks));
+            let gpus = point.int(Axis::Gpus).unwrap_or(need);
+            if need <= gpus {
+                return;
+            }
+            if least
+                .as_ref()
+                .is_none_or(|(known, has, _)| need - gpus < known - has)
+            {
+                let words = ranks.iter().map(|(axis, ranks)| format!("{axis} {ranks}"));
+                least = Some((need, gpus, words.format(" × ").to_string()));
+            }
+        }
+        if let Some((need, gpus, words)) = least {
+            let message = format!("{words} needs {need} GPUs, the job has {gpus}");
+            let hint =
+                "no point of the spec has as many: give smaller groups, or more `gpus` or `nodes`";
+            faults.push(Diagnostic::error(place, message).hint(hint));
+            return;
+        }
+    }
+}
+
+/// Refuses a way of tokens to their experts that the fabric of no point carries.
+fn check_dispatch(parts: &Parts, plan: &Plan, faults: &mut Faults) {
+    let mut asked = parts.values_of(Axis::ExpertDispatch);
+    let Some((place, _)) = asked.find(|(_, way)| way.as_text().is_some()) else {
+        return;
+    };
+    let mut first = None;
+    for point in plan.kept(0..plan.len()) {
+        let lack = match plan.scenario(&point) {
+            Ok(Scenario::Training(job)) => lacking_fabric(&job),
+            Ok(Scenario::Collective(_)) | Err(_) => None,
+        };
+        let Some(lack) = lack else { return };
+        first.get_or_insert(lack);
+    }
+    if let Some(lack) = first {
+        faults.push(Diagnostic::error(place, lack));
+    }
 }
 
 fn check_offload(parts: &Parts, names: &Names, faults: &mut Faults) {

@@ -46,6 +46,7 @@ pub(crate) use host::{LayerLaunches, layer_launches};
 #[cfg(test)]
 pub(crate) use timeline::SliceKind;
 pub(crate) use timeline::Track;
+pub(crate) use token_dispatch::lacking_fabric;
 pub(crate) use trace::{Slice, Trace};
 
 use crate::simulation::training::cache::Served;

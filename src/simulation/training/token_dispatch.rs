@@ -32,6 +32,16 @@ pub(super) fn dispatcher(
     Ok(Some(carried.copied().unwrap_or(ExpertDispatch::AllToAll)))
 }
 
+/// Sentence about the fabric that the asked way of tokens to their experts needs and the job's cluster has not; `None` where the
+/// cluster has it, or nothing is asked.
+pub(crate) fn lacking_fabric(scenario: &TrainingScenario) -> Option<String> {
+    let (cluster, layout) = (&scenario.cluster, &scenario.layout);
+    let asked = scenario.communication.expert_dispatch?;
+    let ranks = u64::from(layout.ep.unwrap_or(1)) * u64::from(layout.etp.unwrap_or(1));
+    let lack = lacks(cluster, asked, ranks > u64::from(cluster.domain_gpus))?;
+    Some(lack.words(cluster, asked))
+}
+
 /// Whether exchanges with experts may run behind the compute of another microbatch under some schedule: as was asked for,
 /// else as the stack does it, or as a schedule does that runs passes in pairs.
 pub(super) fn may_overlap(scenario: &TrainingScenario) -> bool {

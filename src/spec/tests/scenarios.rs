@@ -210,7 +210,7 @@ fn what_only_some_points_suffer_is_infeasible_with_limit_and_need() {
         infeasible("gpu = 'h100-sxm'\nmodel = 'resnet50'\nnodes = 1\ncp = 2"),
         infeasible("gpu = 'h100-sxm'\nmodel = 'resnet50'\nnodes = 1\nseq_len = 128"),
         infeasible(&format!("{h100}nodes = 1\nep = 2")),
-        infeasible(&format!("{h100}nodes = 1\ntp = 16")),
+        infeasible(&format!("{h100}nodes = 1\ntp = [16, 1]")),
         infeasible(&format!("{h100}nodes = 1\ntp = 3")),
         infeasible(&format!("{h100}nodes = 1\ntp = 2\npp = 1\ncp = 1\ndp = 2")),
         infeasible(&format!("{h100}nodes = 1\nlayers_per_stage = '16,15'")),
