@@ -92,6 +92,17 @@ mod tests {
     use super::*;
     use crate::catalog::Catalog;
 
+    // Energy of a product is power over clock. From the data sheet's clock a share of 0.7³ = 0.343 of the power beyond idle leaves
+    // the clock 0.7, where the voltage is at its least: (0.11 + 0.89·0.343)/0.7 = 0.593 of the energy. Half of that share halves the
+    // clock and not the idle power: (0.11 + 0.89·0.1715)/0.35 = 0.750.
+    #[test]
+    fn energy_is_least_where_the_voltage_is() {
+        let energy = |share| (IDLE + (1.0 - IDLE) * share) / clock(1.0, share);
+        assert!((energy(1.0) - 1.0).abs() < 1e-12);
+        assert!((energy(0.343) - 0.593).abs() < 1e-3, "{}", energy(0.343));
+        assert!((energy(0.1715) - 0.750).abs() < 1e-3, "{}", energy(0.1715));
+    }
+
     // At the clock of the data sheet half of the power leaves ∛0.5 = 0.794 of it; from 0.6, where the voltage is at its
     // least, half of the power is half of the clock: 0.3. From 0.8: 0.8³·0.6 = 0.3072 is under 0.7³ = 0.343, so
     // 0.3072 / 0.49 = 0.627.

@@ -7,7 +7,8 @@ use crate::model::mlp::{activation_of, gates, keep_activation_input, mlp};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
 use crate::model::{
-    CommGroup, CommOp, ExpertDispatch, ExpertOutputs, Mixture, Module, TokenLibrary, places_met,
+    CommGroup, CommOp, ExpertDispatch, ExpertImbalance, ExpertOutputs, Mixture, Module,
+    TokenLibrary, places_met,
 };
 
 /// The MLP of a routed layer behind its norm. Tokens are dispatched from the shard that the norm
@@ -73,6 +74,14 @@ impl Mixture {
     fn routed_width(&self, hidden: u64) -> u64 {
         self.latent_hidden
             .map_or(hidden, |width| u64::from(width.get()))
+    }
+
+    /// Share of the visits of tokens to experts that the busiest expert has beyond its capacity, 0–1: `max(f − c, 0) / E` of
+    /// E experts with room for c times the mean, of which the busiest has f times the mean; `None` where experts take as many as
+    /// come.
+    pub(crate) fn dropped(&self, imbalance: ExpertImbalance) -> Option<f64> {
+        let beyond = (imbalance.over_mean() - self.capacity_factor?).max(0.0);
+        Some(beyond / f64::from(self.experts))
     }
 
     /// Rows that the experts of a rank work on for so many visits of a mean one, which has `busier` times as many: with a

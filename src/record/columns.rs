@@ -72,6 +72,8 @@ columns! {
             "How tokens get to their experts, as used; null where none leaves its rank.";
         USED_OVERLAP_EP = "used_overlap_ep", "", Bool, |r| r.layout().filter(|l| l.expert_dispatch.is_some()).map(|l| l.overlap_ep),
             "Whether exchanges with experts run beside the compute of another microbatch, as used; null where there are none.";
+        DROPPED_TOKENS = "dropped_tokens", "1", F64, |r| r.when_ok(|r| { let t = r.training()?; t.model.transformer()?.moe?.dropped(t.workload.expert_imbalance) }),
+            "Share of the visits of tokens to experts that are dropped, beyond the capacity of the busiest expert; null where experts take as many as come.";
         USED_FP8_RECIPE = "used_fp8_recipe", "", Text, |r| name(r.when_ok(|r| r.training().filter(|t| t.workload.precision == Precision::Fp8).map(|t| t.stack.fp8_recipe.as_str()))),
             "How 8-bit tensors got their scale; null where precision is not fp8.";
         USED_SEQ_LEN = "used_seq_len", "1", U64, |r| r.when_ok(|r| r.training().map(|t| u64::from(t.workload.seq_len))),
