@@ -246,6 +246,8 @@ pub struct StepReport {
 pub struct PoolReport {
     /// Microbatches of each replica.
     pub microbatches: u32,
+    /// Layers of its pipeline stages; `None` where its replicas have all.
+    pub layers: Option<u32>,
     /// Time that the type takes without waiting for the others.
     pub step_time: SimDuration,
     /// Memory of the fullest GPU.

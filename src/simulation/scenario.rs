@@ -138,6 +138,11 @@ impl TrainingScenario {
         }
     }
 
+    /// Whether each of several types of GPU has pipeline stages of its own.
+    pub(crate) fn has_stages_by_type(&self) -> bool {
+        !self.pools.is_empty() && self.layout.mixed == Some(MixedLayout::Stages)
+    }
+
     /// Checks that ranks which run in step fill the GPUs of each type.
     ///
     /// # Errors

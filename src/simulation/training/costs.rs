@@ -1,8 +1,10 @@
 //! Costs of a layout: what its layers, virtual stages and sends take, before the step is simulated.
 
+use std::rc::Rc;
+
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::data_parallel_cost::check_schedule;
-use crate::simulation::training::passes::{LayerCosts, layer_costs};
+use crate::simulation::training::passes::layer_costs;
 use crate::simulation::training::pipeline::{VirtualStage, send_cost, virtual_stages};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::Placement;
@@ -19,7 +21,6 @@ pub(super) struct StepCosts<'a> {
     pub(super) work: &'a ModelWork,
     /// Microbatches that a step has: those of the layout, or fewer where it is folded.
     pub(super) microbatches: u32,
-    pub(super) layers: LayerCosts,
     pub(super) stages: Vec<VirtualStage>,
     pub(super) send: CommCost,
     pub(super) overlap: Overlap,
@@ -39,7 +40,7 @@ impl<'a> StepCosts<'a> {
         pricing: &mut Pricing,
     ) -> Result<Self, Infeasible> {
         check_schedule(scenario, layout)?;
-        let layers = layer_costs(scenario, layout, work, pricing)?;
+        let layers = Rc::new(layer_costs(scenario, layout, work, pricing)?);
         let stages = virtual_stages(layout, work, &layers, scenario.stack.host.waits_each_pass);
         let send = send_cost(scenario, layout, work, pricing)?;
         Ok(Self {
@@ -47,7 +48,6 @@ impl<'a> StepCosts<'a> {
             layout,
             work,
             microbatches: layout.microbatches,
-            layers,
             stages,
             send,
             overlap: scenario.overlap(layout),
@@ -75,6 +75,12 @@ impl<'a> StepCosts<'a> {
             ahead += first;
         }
         bound
+    }
+
+    /// Time of a stage's passes of one microbatch on the slowest GPU.
+    pub(super) fn stage_time(&self, stage: u32) -> SimDuration {
+        let chunks = self.chunks(stage);
+        chunks.map(|chunk| passes_time(chunk, self.slowest)).sum()
     }
 
     /// Virtual stages of a pipeline stage, first chunk first.

@@ -104,7 +104,7 @@ impl StepCosts<'_> {
             let buckets = ((held.dense + held.expert) * 4).div_ceil(bucket);
             (buckets as usize).clamp(1, MOST_BUCKETS)
         };
-        layers.groups(self.layout, self.work, &self.layers, most)
+        layers.groups(self.layout, self.work, most)
     }
 }
 

@@ -184,7 +184,7 @@ impl Roomiest {
 }
 
 /// Layout in the words of its axes: `tp 8, pp 4, dp 2, micro batch 1, zero 1, recompute none`.
-fn in_words(played: &Layout) -> String {
+pub(super) fn in_words(played: &Layout) -> String {
     let layout = unfolded(played);
     let optional = |name: &str, size: u32| match size {
         1 => String::new(),

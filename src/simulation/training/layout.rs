@@ -276,10 +276,12 @@ impl<'a> Options<'a> {
                 by: format!("2 × {}", words()),
             });
         }
-        scenario.check_pools(inner, || format!("a replica of {}", words()))?;
+        if !scenario.has_stages_by_type() {
+            scenario.check_pools(inner, || format!("a replica of {}", words()))?;
+        }
         let batch = scenario.workload.global_batch;
         // Replicas of several types are dealt what they have time for.
-        let is_even = scenario.pools.is_empty();
+        let is_even = scenario.pools.is_empty() || scenario.has_stages_by_type();
         if is_even && !batch.is_multiple_of(dp) || batch < dp {
             return Err(Infeasible::Indivisible {
                 what: format!("global batch {batch}"),
@@ -336,6 +338,9 @@ impl<'a> Options<'a> {
                         })
                     })
                     .and_then(|()| {
+                        if scenario.has_stages_by_type() {
+                            return Ok(());
+                        }
                         let ranks = u64::from(ep) * u64::from(etp) * stages;
                         scenario.check_pools(ranks, || format!("pp {stages} × ep {ep} × etp {etp}"))
                     })

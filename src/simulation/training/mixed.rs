@@ -1,21 +1,12 @@
-//! Jobs on several types of GPU, each of which has data-parallel replicas of its own.
-//!
-//! Replicas of all types have one layout; those of a faster type take more microbatches, and all wait for the reduction of
-//! the gradients. Each type is simulated as if all GPUs were of it, over the network of the slowest, with the microbatches
-//! that it is dealt; the step is the longest of these. Frameworks that gather parameters or reduce gradients in every
-//! microbatch (ZeRO stages 2 and 3) need as many on each replica.
-//!
-//! `auto` looks at the layouts that are the fastest for one of the types alone, with ZeRO as it is chosen and with stage 1.
+//! Jobs on several types of GPU, each of which has data-parallel replicas or pipeline stages of its own.
 
-use crate::hardware::AttentionKernel;
-use crate::simulation::training::layout::FirstFault;
-use crate::simulation::training::on_one_type;
-use crate::simulation::{
-    GpuPool, Infeasible, Layout, LayoutRequest, MixedLayout, NetworkUse, PoolReport, Scratch,
-    StepReport, TrainingScenario,
-};
-use crate::stack::ZeroStage;
-use crate::units::Flops;
+mod refusals;
+mod replicas;
+mod stages;
+#[cfg(test)]
+mod tests;
+
+use crate::simulation::{Infeasible, Scratch, StepReport, TrainingScenario};
 
 /// Simulates a job on several types of GPU.
 ///
@@ -25,326 +16,24 @@ pub(super) fn simulate(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<StepReport, Infeasible> {
-    Ok(fastest(scenario, scratch)?.report(scenario))
+    if scenario.has_stages_by_type() {
+        return stages::simulate(scenario, scratch);
+    }
+    Ok(replicas::fastest(scenario, scratch)?.report(scenario))
 }
 
 /// The job as if all GPUs were of the type that takes longest, with the layout and the microbatches that it has.
 ///
 /// # Errors
-/// As [`simulate`].
+/// As [`simulate`], and where the types have stages of their own.
 pub(super) fn pacing(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
 ) -> Result<TrainingScenario, Infeasible> {
-    let mut dealt = fastest(scenario, scratch)?;
-    let longest = dealt.longest();
-    Ok(dealt.parts.swap_remove(longest).job)
-}
-
-/// Replicas of one type in a step.
-#[derive(Clone, Debug)]
-struct Part {
-    /// The job as if all GPUs were of the type.
-    job: TrainingScenario,
-    step: StepReport,
-    /// Share of all replicas, 0–1.
-    share: f64,
-}
-
-/// Microbatches dealt to the replicas of every type, with what that takes.
-#[derive(Clone, Debug)]
-struct Dealt {
-    parts: Vec<Part>,
-}
-
-/// Layouts that were simulated, and their events.
-#[derive(Clone, Copy, Debug, Default)]
-struct Effort {
-    layouts: u32,
-    events: u64,
-}
-
-impl Effort {
-    fn add(&mut self, step: &StepReport) {
-        self.layouts += step.layouts_tried;
-        self.events += step.events;
-    }
-}
-
-/// The fastest deal of all layouts that are looked at.
-fn fastest(scenario: &TrainingScenario, scratch: &mut Scratch) -> Result<Dealt, Infeasible> {
-    check(scenario)?;
-    let mut effort = Effort::default();
-    let mut faults = FirstFault::default();
-    let mut best: Option<Dealt> = None;
-    for layout in layouts(scenario, scratch, &mut effort)? {
-        let Some(dealt) = faults.keep(deal_layout(scenario, &layout, scratch, &mut effort)) else {
-            continue;
-        };
-        let time = |dealt: &Dealt| dealt.parts[dealt.longest()].step.step_time();
-        if best.as_ref().is_none_or(|best| time(&dealt) < time(best)) {
-            best = Some(dealt);
-        }
-    }
-    let Some(mut dealt) = best else {
-        return Err(faults
-            .take()
-            .expect("a layout was dealt, or it was refused"));
-    };
-    for part in &mut dealt.parts {
-        (part.step.layouts_tried, part.step.events) = (effort.layouts, effort.events);
-    }
-    Ok(dealt)
-}
-
-fn check(scenario: &TrainingScenario) -> Result<(), Infeasible> {
-    if scenario.layout.mixed == Some(MixedLayout::Stages) {
+    if scenario.has_stages_by_type() {
         return Err(Infeasible::Unsupported(
-            "pipeline stages on several types of GPU are not simulated: mixed = \"replicas\" is"
-                .to_owned(),
+            "the timeline of stages on several types of GPU is not drawn".to_owned(),
         ));
     }
-    if scenario.run.variability > 0.0 {
-        return Err(Infeasible::Unsupported(
-            "variability over several types of GPU is not simulated: leave it out or give 0"
-                .to_owned(),
-        ));
-    }
-    Ok(())
+    Ok(replicas::fastest(scenario, scratch)?.pacing())
 }
-
-/// The layouts that are looked at: the fastest of each type, each once.
-fn layouts(
-    scenario: &TrainingScenario,
-    scratch: &mut Scratch,
-    effort: &mut Effort,
-) -> Result<Vec<Layout>, Infeasible> {
-    let mut found: Vec<Layout> = Vec::new();
-    for pool in &scenario.pools {
-        let job = scenario.all_of(pool);
-        let step = on_one_type(&job, scratch).map_err(|why| on_type(why, pool))?;
-        effort.add(&step);
-        let uneven = job.layout.zero.is_none() && in_lockstep(&step.layout);
-        let mut steps = vec![step];
-        if uneven {
-            let mut uneven = job.clone();
-            uneven.layout.zero = Some(ZeroStage::Z1);
-            steps.extend(on_one_type(&uneven, scratch).inspect(|step| effort.add(step)));
-        }
-        for mut step in steps {
-            // Microbatches are dealt, and each type takes the kernel that it has.
-            step.layout.microbatches = 0;
-            step.layout.attention = AttentionKernel::Unfused;
-            if !found.contains(&step.layout) {
-                found.push(step.layout);
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The reason with the type that it is about.
-fn on_type(why: Infeasible, pool: &GpuPool) -> Infeasible {
-    match why {
-        Infeasible::OutOfMemory {
-            needed,
-            available,
-            layout,
-        } => Infeasible::OutOfMemory {
-            needed,
-            available,
-            layout: format!("{layout}, on {}", pool.gpu.name),
-        },
-        other @ (Infeasible::Indivisible { .. }
-        | Infeasible::Limit(_)
-        | Infeasible::Unsupported(_)) => other,
-    }
-}
-
-/// Whether replicas exchange parameters or gradients in every microbatch.
-const fn in_lockstep(layout: &Layout) -> bool {
-    match layout.zero {
-        ZeroStage::Z0 | ZeroStage::Z1 => false,
-        ZeroStage::Z2 | ZeroStage::Z3 => true,
-    }
-}
-
-/// Deals the microbatches of a layout so that all types take as long, as far as whole microbatches can.
-fn deal_layout(
-    scenario: &TrainingScenario,
-    layout: &Layout,
-    scratch: &mut Scratch,
-    effort: &mut Effort,
-) -> Result<Dealt, Infeasible> {
-    let pools = &scenario.pools;
-    let replica = layout.tp * layout.pp * layout.cp;
-    let replicas: Vec<u32> = pools.iter().map(|pool| pool.gpus / replica).collect();
-    let batch = scenario.workload.global_batch;
-    let microbatches = batch.div_ceil(layout.micro_batch);
-    if microbatches < layout.dp {
-        return Err(Infeasible::Limit(format!(
-            "global batch {batch} is {microbatches} microbatches of {}, fewer than the {} replicas",
-            layout.micro_batch, layout.dp
-        )));
-    }
-    let mut step = |pool: &GpuPool, count: u32| {
-        let job = of_type(scenario, pool, layout, count)?;
-        let step = on_one_type(&job, scratch).map_err(|why| on_type(why, pool))?;
-        effort.add(&step);
-        Ok((job, step))
-    };
-    let even = microbatches.div_ceil(layout.dp);
-    let counts = if in_lockstep(layout) {
-        vec![even; pools.len()]
-    } else {
-        let mut costs = Vec::with_capacity(pools.len());
-        for pool in pools {
-            let few = step(pool, even)?.1.step_time().as_secs_f64();
-            let many = step(pool, 2 * even)?.1.step_time().as_secs_f64();
-            costs.push(Cost::through(f64::from(even), few, many));
-        }
-        deal(&replicas, &costs, microbatches)
-    };
-    let parts = std::iter::zip(pools, counts).zip(replicas);
-    let parts = parts.map(|((pool, count), replicas)| {
-        let (job, step) = step(pool, count)?;
-        let share = f64::from(replicas) / f64::from(layout.dp);
-        Ok(Part { job, step, share })
-    });
-    let parts = parts.collect::<Result<Vec<Part>, Infeasible>>()?;
-    Ok(Dealt { parts })
-}
-
-/// The job as if all GPUs were of one type, each replica with so many microbatches.
-fn of_type(
-    scenario: &TrainingScenario,
-    pool: &GpuPool,
-    layout: &Layout,
-    microbatches: u32,
-) -> Result<TrainingScenario, Infeasible> {
-    let mut job = scenario.all_of(pool);
-    let samples = microbatches.checked_mul(layout.micro_batch);
-    let batch = samples.and_then(|samples| samples.checked_mul(layout.dp));
-    job.workload.global_batch = batch.ok_or_else(|| {
-        Infeasible::Limit(format!(
-            "{microbatches} microbatches on each of {} replicas are more samples than a step can have",
-            layout.dp
-        ))
-    })?;
-    let attention = job.layout.attention;
-    job.layout = LayoutRequest {
-        attention,
-        ..LayoutRequest::pinned(layout)
-    };
-    Ok(job)
-}
-
-/// Seconds of a step by the microbatches of a replica: a constant and so much for each.
-#[derive(Clone, Copy, Debug)]
-struct Cost {
-    constant: f64,
-    each: f64,
-}
-
-impl Cost {
-    /// The line through a step of `few` seconds with so many microbatches and one of `many` seconds with twice as many.
-    fn through(microbatches: f64, few: f64, many: f64) -> Self {
-        let each = (many - few) / microbatches;
-        Self {
-            constant: few - each * microbatches,
-            each,
-        }
-    }
-
-    fn seconds(self, microbatches: u32) -> f64 {
-        self.constant + self.each * f64::from(microbatches)
-    }
-}
-
-/// Microbatches of each replica of every type, one at least, with which the longest step is as short as it can be; together
-/// the replicas have all of them, or a few more, since replicas of one type have as many.
-///
-/// With `c + e·m` seconds for m microbatches all types end together after `T = (M + Σ r·c/e) / Σ r/e`, where r are the
-/// replicas of each and M all microbatches.
-fn deal(replicas: &[u32], costs: &[Cost], microbatches: u32) -> Vec<u32> {
-    let each_type = || std::iter::zip(replicas, costs);
-    let sum = |of: fn(f64, &Cost) -> f64| -> f64 {
-        let terms = each_type().map(|(replicas, cost)| of(f64::from(*replicas), cost));
-        terms.sum()
-    };
-    let end = (f64::from(microbatches) + sum(|r, cost| r * cost.constant / cost.each))
-        / sum(|r, cost| r / cost.each);
-    let mut counts: Vec<u32> = costs
-        .iter()
-        .map(|cost| (((end - cost.constant) / cost.each).floor() as u32).max(1))
-        .collect();
-    let dealt = |counts: &[u32]| -> u64 {
-        let each = std::iter::zip(replicas, counts);
-        each.map(|(replicas, count)| u64::from(*replicas) * u64::from(*count))
-            .sum()
-    };
-    while dealt(&counts) < u64::from(microbatches) {
-        let with_one_more = (0..counts.len()).map(|at| (at, costs[at].seconds(counts[at] + 1)));
-        let (least, _) = with_one_more
-            .min_by(|(_, a), (_, b)| a.total_cmp(b))
-            .expect("a job has types");
-        counts[least] += 1;
-    }
-    counts
-}
-
-impl Dealt {
-    /// Place of the type that takes longest, the first of equals.
-    fn longest(&self) -> usize {
-        let places = (0..self.parts.len()).rev();
-        places
-            .max_by_key(|place| self.parts[*place].step.step_time())
-            .expect("a job has types")
-    }
-
-    /// The step of the whole job: that of the type which takes longest, with the memory of the tightest one.
-    fn report(self, scenario: &TrainingScenario) -> StepReport {
-        let pools: Vec<PoolReport> = self.parts.iter().map(Part::report).collect();
-        let tightest = pools
-            .iter()
-            .max_by(|a, b| a.filled().total_cmp(&b.filled()))
-            .expect("a job has types");
-        let longest = &self.parts[self.longest()];
-        let batch = scenario.workload.global_batch;
-        // Replicas of a type have as many microbatches, so that together they may have a few more than the batch.
-        let share = f64::from(batch) / f64::from(longest.job.workload.global_batch);
-        StepReport {
-            model_flops: Flops::new(longest.step.model_flops.get() * share),
-            hardware_flops: Flops::new(longest.step.hardware_flops.get() * share),
-            tokens: u64::from(batch) * u64::from(scenario.workload.seq_len.max(1)),
-            memory: tightest.memory,
-            memory_capacity: tightest.memory_capacity,
-            network: self.network(),
-            pools,
-            ..longest.step.clone()
-        }
-    }
-
-    /// Traffic of a mean GPU.
-    fn network(&self) -> NetworkUse {
-        let mut all = NetworkUse::default();
-        for part in &self.parts {
-            all += &part.step.network.scaled(part.share);
-        }
-        all
-    }
-}
-
-impl Part {
-    fn report(&self) -> PoolReport {
-        PoolReport {
-            microbatches: self.step.layout.microbatches,
-            step_time: self.step.step_time(),
-            memory: self.step.memory,
-            memory_capacity: self.step.memory_capacity,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

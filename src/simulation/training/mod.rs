@@ -16,6 +16,7 @@ mod limits;
 mod memory;
 mod mixed;
 mod newton_schulz;
+mod one_type;
 mod optimizer;
 mod parameters;
 mod passes;
@@ -49,14 +50,10 @@ pub(crate) use timeline::Track;
 pub(crate) use token_dispatch::lacking_fabric;
 pub(crate) use trace::{Slice, Trace};
 
-use crate::simulation::training::cache::Served;
-use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::layout::Options;
-use crate::simulation::training::search::Choice;
 use crate::simulation::{
     Infeasible, Layout, MemoryFootprint, Scratch, StageMemory, StepReport, TrainingScenario,
 };
-use crate::units::Flops;
 
 /// Simulates one training scenario: searches the layout axes that are `None`, plays the step.
 ///
@@ -69,50 +66,7 @@ pub fn simulate_training(
     if !scenario.pools.is_empty() {
         return mixed::simulate(scenario, scratch);
     }
-    on_one_type(scenario, scratch)
-}
-
-/// Simulates a scenario as if all its GPUs were of its first type.
-fn on_one_type(
-    scenario: &TrainingScenario,
-    scratch: &mut Scratch,
-) -> Result<StepReport, Infeasible> {
-    request::check(scenario)?;
-    let found = fastest(scenario, scratch);
-    let Some(paired) = dual_pipe::alternative(scenario) else {
-        return found;
-    };
-    match (found, fastest(&paired, scratch)) {
-        (Ok(own), Ok(paired)) => Ok(own.or_faster(paired)),
-        (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(only),
-        (Err(why), Err(_)) => Err(why),
-    }
-}
-
-/// The fastest layout of a scenario that asks for DualPipe or does without.
-fn fastest(scenario: &TrainingScenario, scratch: &mut Scratch) -> Result<StepReport, Infeasible> {
-    let folded = dual_pipe::folded(scenario)?;
-    let scenario = &*folded;
-    let Served {
-        source,
-        pricing,
-        timeline,
-        orders,
-    } = scratch.training.serve(scenario)?;
-    let choice = search::fastest(scenario, source, (pricing, timeline, orders))?;
-    let mut report = report(scenario, &choice);
-    if scenario.run.variability > 0.0 {
-        let fit::Fitting { layout, work, .. } = &choice.fitting;
-        let costs = StepCosts::of(scenario, layout, work, pricing)?;
-        let spread = variability::spread(&costs, pricing, timeline)?;
-        report.percentiles = Some(spread.percentiles);
-        report.events += spread.events;
-        report.shares = spread.mean.shares;
-        report.forward = spread.mean.forward;
-        report.backward = spread.mean.backward;
-        report.comm_busy = spread.mean.comm_busy;
-    }
-    Ok(report)
+    one_type::simulate(scenario, scratch)
 }
 
 /// Peak memory of every pipeline stage of a layout, whether it fits or not.
@@ -157,6 +111,9 @@ pub(crate) fn memory_of_layout(
     if scenario.pools.is_empty() {
         return of_type(scenario);
     }
+    if scenario.has_stages_by_type() {
+        return by_type(scenario, layout.pp, of_type);
+    }
     // That of the tightest type.
     let each = scenario.pools.iter().map(|pool| {
         let stages = of_type(&scenario.all_of(pool));
@@ -166,6 +123,21 @@ pub(crate) fn memory_of_layout(
     });
     let tightest = each.max_by(|(a, _), (b, _)| a.total_cmp(b));
     tightest.map(|(_, stages)| stages).unwrap_or_default()
+}
+
+/// Memory of every pipeline stage where each type of GPU has stages of its own.
+fn by_type(
+    scenario: &TrainingScenario,
+    pp: u32,
+    mut of_type: impl FnMut(&TrainingScenario) -> Vec<StageMemory>,
+) -> Vec<StageMemory> {
+    let mut stages = Vec::new();
+    for pool in &scenario.pools {
+        let own = u64::from(pool.gpus) * u64::from(pp) / u64::from(scenario.gpus);
+        let all = of_type(&scenario.all_of(pool)).into_iter();
+        stages.extend(all.skip(stages.len()).take(own as usize));
+    }
+    stages
 }
 
 /// Simulates one training scenario; gives its report and the timeline of a step, of several types of GPU that of the one
@@ -179,57 +151,7 @@ pub(crate) fn trace_training(
 ) -> Result<(StepReport, Trace), Infeasible> {
     if !scenario.pools.is_empty() {
         let pacing = mixed::pacing(scenario, scratch)?;
-        return trace_on_one_type(&pacing, scratch);
+        return one_type::trace(&pacing, scratch);
     }
-    trace_on_one_type(scenario, scratch)
-}
-
-fn trace_on_one_type(
-    scenario: &TrainingScenario,
-    scratch: &mut Scratch,
-) -> Result<(StepReport, Trace), Infeasible> {
-    let report = on_one_type(scenario, scratch)?;
-    let Served {
-        source,
-        pricing,
-        timeline,
-        ..
-    } = scratch.training.serve(scenario)?;
-    let layout = dual_pipe::played(&report.layout);
-    let work = source.work(scenario, &layout);
-    let trace = StepCosts::of(scenario, &layout, &work, pricing)?.trace(pricing, timeline)?;
-    Ok((report, trace))
-}
-
-fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport {
-    let fit::Fitting {
-        layout,
-        work,
-        memory,
-    } = &choice.fitting;
-    let step = &choice.step;
-    let workload = scenario.workload;
-    let samples = u64::from(workload.global_batch);
-    let per_replica = work.model_flops() * f64::from(layout.tp * layout.cp);
-    let passes = samples as f64 / f64::from(layout.micro_batch);
-    StepReport {
-        layout: dual_pipe::unfolded(layout),
-        layouts_tried: choice.tried,
-        shares: step.device.shares,
-        forward: step.device.forward,
-        backward: step.device.backward,
-        comm_busy: step.device.comm_busy,
-        percentiles: None,
-        model_flops: Flops::new(per_replica * passes),
-        hardware_flops: Flops::new(step.hardware_flops),
-        tokens: samples * u64::from(workload.seq_len.max(1)),
-        memory: *memory,
-        memory_capacity: scenario.gpu.memory,
-        collective_used: step
-            .algorithm
-            .map(|carried| carried.named(scenario.communication.collective.as_ref())),
-        network: step.traffic,
-        pools: Vec::new(),
-        events: choice.events,
-    }
+    one_type::trace(scenario, scratch)
 }

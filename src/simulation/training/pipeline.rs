@@ -21,6 +21,8 @@ pub(super) struct VirtualStage {
     pub(super) index: usize,
     /// The first of those with the same layers, if it is another.
     pub(super) like: Option<usize>,
+    /// Costs of the layers that it is made of.
+    pub(super) layers: Rc<LayerCosts>,
     first: bool,
     last: bool,
 }
@@ -29,7 +31,7 @@ pub(super) struct VirtualStage {
 pub(super) fn virtual_stages(
     layout: &Layout,
     work: &ModelWork,
-    costs: &LayerCosts,
+    costs: &Rc<LayerCosts>,
     waits_each_pass: bool,
 ) -> Vec<VirtualStage> {
     let stages = (layout.pp * layout.vpp) as usize;
@@ -60,6 +62,7 @@ pub(super) fn virtual_stages(
             total,
             index,
             like: alike.then(|| made[index - 1].like.unwrap_or(index - 1)),
+            layers: Rc::clone(costs),
             first,
             last,
         });
@@ -68,6 +71,14 @@ pub(super) fn virtual_stages(
 }
 
 impl VirtualStage {
+    /// The stage beside others than those that it was made with.
+    pub(super) fn apart(&self) -> Self {
+        Self {
+            like: None,
+            ..self.clone()
+        }
+    }
+
     /// Parameters on one rank of the stage.
     pub(super) fn parameters(&self) -> ShardParameters {
         self.total.parameters
@@ -75,13 +86,8 @@ impl VirtualStage {
 
     /// Costs of its layers in at most `most` contiguous groups, front to back; the embedding is in the first, the
     /// head in the last.
-    pub(super) fn groups(
-        &self,
-        layout: &Layout,
-        work: &ModelWork,
-        costs: &LayerCosts,
-        most: usize,
-    ) -> Vec<LayerCost> {
+    pub(super) fn groups(&self, layout: &Layout, work: &ModelWork, most: usize) -> Vec<LayerCost> {
+        let costs = &self.layers;
         let layers = layers_of(layout, work, self.index);
         let count = most.min(layers.len()).max(1);
         let mut groups = vec![LayerCost::default(); count];

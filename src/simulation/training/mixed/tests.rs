@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::*;
 use crate::catalog::Catalog;
-use crate::simulation::{StepReport, simulate_training};
+use crate::simulation::{
+    GpuPool, LayoutRequest, MixedLayout, Scratch, StepReport, TrainingScenario, simulate_training,
+};
+use crate::stack::{PipelineSchedule, ZeroStage};
 
 /// Llama 3.2 1B with stated groups on so many GPUs of each type.
 fn job(types: &[(&str, u32)], batch: u32) -> TrainingScenario {
@@ -48,29 +50,6 @@ fn ok(job: &TrainingScenario) -> StepReport {
 
 fn counts(report: &StepReport) -> Vec<u32> {
     report.pools.iter().map(|pool| pool.microbatches).collect()
-}
-
-// 3 replicas of 1 s a microbatch and 1 of 2 s, 28 microbatches: T = 28 / (3/1 + 1/2) = 8 s, so 8 and 4: 3·8 + 4 = 28.
-#[test]
-fn microbatches_are_dealt_so_that_all_end_together() {
-    let cost = |constant, each| Cost { constant, each };
-    let costs = [cost(0.0, 1.0), cost(0.0, 2.0)];
-    assert_eq!(deal(&[3, 1], &costs, 28), [8, 4]);
-    // One more goes where it ends first: the ninth after 9 s, the fifth after 10 s.
-    assert_eq!(deal(&[3, 1], &costs, 29), [9, 4]);
-    // A type that takes 4 s before its first microbatch is dealt as many fewer: T = (28 + 4) / 3.5 = 9.14 s,
-    // 3·(9.14 − 0) and (9.14 − 4) / 2: 9 and 2, and 29 ≥ 28.
-    assert_eq!(deal(&[3, 1], &[cost(0.0, 1.0), cost(4.0, 2.0)], 28), [9, 2]);
-}
-
-// However slow a type is, each of its replicas takes part in the reduction of the gradients.
-#[test]
-fn no_replica_goes_without_a_microbatch() {
-    let cost = |each| Cost {
-        constant: 0.0,
-        each,
-    };
-    assert_eq!(deal(&[1, 1], &[cost(1.0), cost(1000.0)], 10), [9, 1]);
 }
 
 // Two pools of one type are a job of that type: 2 · 4 replicas with 64 / 8 = 8 microbatches each.
@@ -145,4 +124,58 @@ fn a_replica_is_on_gpus_of_one_type() {
     (wide.layout.tp, wide.layout.pp) = (Some(8), Some(2));
     let why = simulate_training(&wide, &mut Scratch::default()).unwrap_err();
     assert!(why.to_string().contains("8 a100-80gb-sxm"), "{why}");
+}
+
+/// Pipeline stages on so many GPUs of each type.
+fn pipeline(types: &[(&str, u32)], pp: u32) -> TrainingScenario {
+    let mut job = job(types, 128);
+    job.layout.mixed = Some(MixedLayout::Stages);
+    (job.layout.pp, job.layout.tp) = (Some(pp), Some(2));
+    job.layout.schedule = Some(PipelineSchedule::OneFOneB);
+    job
+}
+
+// Two pools of one type are a pipeline of that type with the same layers on each stage.
+#[test]
+fn stages_of_one_type_are_a_pipeline_of_that_type() {
+    let mixed = pipeline(&[("h100-sxm", 8), ("h100-sxm", 8)], 4);
+    let report = ok(&mixed);
+    let mut alike = mixed.clone();
+    alike.pools.clear();
+    alike.layout.layers_per_stage = Some(report.layout.layers_per_stage.clone());
+    alike.layout.vpp = Some(1);
+    let alike = ok(&alike);
+    assert_eq!(report.step_time(), alike.step_time());
+    assert_eq!(report.memory, alike.memory);
+    let layers = report.pools.iter().filter_map(|pool| pool.layers);
+    assert_eq!(layers.sum::<u32>(), 16);
+}
+
+// An H100 has three times the peak of an A100, so its two stages have more of the 16 layers than the A100's two, and the
+// step lies between those of either type.
+#[test]
+fn a_faster_type_has_more_layers() {
+    let types = [("a100-80gb-sxm", 8), ("h100-sxm", 8)];
+    let report = ok(&pipeline(&types, 4));
+    let layers: Vec<u32> = report.pools.iter().filter_map(|pool| pool.layers).collect();
+    assert!(
+        layers[0] < layers[1] && layers[0] + layers[1] == 16,
+        "{layers:?}"
+    );
+    let alone = |name| {
+        let mut job = pipeline(&[(name, 8), (name, 8)], 4);
+        job.pools.clear();
+        ok(&job).step_time()
+    };
+    assert!(report.step_time() < alone("a100-80gb-sxm"));
+    assert!(report.step_time() > alone("h100-sxm"));
+}
+
+// Of 8 and 16 GPUs a third of the stages is on the first type: 3, 6, … of them, never 4.
+#[test]
+fn each_type_has_its_share_of_the_stages() {
+    let types = [("a100-80gb-sxm", 8), ("h100-sxm", 16)];
+    let why = simulate_training(&pipeline(&types, 4), &mut Scratch::default()).unwrap_err();
+    assert!(why.to_string().contains("pp 4"), "{why}");
+    assert_eq!(ok(&pipeline(&types, 3)).layout.pp, 3);
 }
