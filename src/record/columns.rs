@@ -84,10 +84,10 @@ columns! {
             "Microbatches of a replica on each type of gpu, in its order (3 + 5), where the job has several; null with one.";
         LAYERS_BY_GPU = "layers_by_gpu", "", Text, |r| by_gpu(r, |pool| pool.layers.map_or_else(|| "all".to_owned(), |layers| layers.to_string())),
             "Layers of the model on each type of gpu, in its order: all, or those of its pipeline stages (20 + 60); null with one type.";
-        STEP_TIME_BY_GPU_S = "step_time_by_gpu_s", "s", Text, |r| by_gpu(r, |pool| format!("{:.4}", pool.step_time.as_secs_f64())),
-            "Time that each type of gpu takes for its microbatches without waiting for the others, in its order; null with one type.";
-        MEMORY_PEAK_BY_GPU_GIB = "memory_peak_by_gpu_gib", "GiB", Text, |r| by_gpu(r, |pool| format!("{:.2}", pool.memory.total().as_gib())),
-            "Peak memory of the fullest GPU of each type of gpu, in its order; null with one type.";
+        STEP_TIME_BY_GPU_S = "step_time_by_gpu_s", "", Text, |r| by_gpu(r, |pool| format!("{:.4}", pool.step_time.as_secs_f64())),
+            "Seconds that each type of gpu takes for its microbatches without waiting for the others, in its order; null with one type.";
+        MEMORY_PEAK_BY_GPU_GIB = "memory_peak_by_gpu_gib", "", Text, |r| by_gpu(r, |pool| format!("{:.2}", pool.memory.total().as_gib())),
+            "Peak memory of the fullest GPU of each type of gpu in GiB, in its order; null with one type.";
         USED_STACK = "used_stack", "", Text, |r| r.when_ok(|r| r.training().map(|t| Cow::Borrowed(t.stack.name.as_str()))),
             "Software generation as used.";
         LAYOUTS_TRIED = "layouts_tried", "1", U64, |r| r.step().map(|s| u64::from(s.layouts_tried)),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use itertools::Itertools as _;
 
 use crate::hardware::{Cluster, Gpu, Precision};
+use crate::simulation::Infeasible;
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::{Diagnostic, Faults};
@@ -129,10 +130,15 @@ pub(super) fn check_mixed_gpus(parts: &Parts, names: &Names, faults: &mut Faults
         let nodes = types
             .iter()
             .map(|(_, name, cluster)| format!("{} GPUs of {name}", cluster.gpus_per_node));
-        let hint = format!(
-            "nodes have {}; `gpus_per_node` gives them others",
-            nodes.format(", ")
-        );
+        let hint = match why {
+            Infeasible::Indivisible { .. } => format!(
+                "nodes have {}; `gpus_per_node` gives them others",
+                nodes.format(", ")
+            ),
+            Infeasible::OutOfMemory { .. } | Infeasible::Limit(_) | Infeasible::Unsupported(_) => {
+                "take types of one maker, or a job for each".to_owned()
+            }
+        };
         faults.push(Diagnostic::error(place, format!("gpu `{text}`: {why}")).hint(hint));
     }
 }

@@ -100,6 +100,9 @@ pub(super) fn check_types(types: &[(u64, &str, &Cluster)]) -> Result<(), Infeasi
                 by: format!("the {node} GPUs of its nodes"),
             });
         }
+    }
+    for (_, name, cluster) in types {
+        let node = u64::from(cluster.gpus_per_node);
         if !all.is_multiple_of(node) {
             return Err(Infeasible::Indivisible {
                 what: format!("{all} GPUs of all types"),

@@ -35,17 +35,13 @@ pub(super) fn scenario(
 
 fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, Infeasible> {
     let pools = resolver.pools(point)?;
-    let (gpu, cluster, gpus) = match pools.first() {
-        Some(first) => (
-            Arc::clone(&first.gpu),
-            Arc::clone(&first.cluster),
-            count(point, Axis::Gpus).expect(COMPLETED),
-        ),
-        None => {
-            let gpus = gpus(point)?;
-            let gpu = resolver.rented_gpu(point, gpus)?;
-            (gpu, resolver.cluster(point)?, gpus)
-        }
+    let (gpu, cluster, gpus) = if let Some(first) = pools.first() {
+        let gpus = count(point, Axis::Gpus).expect(COMPLETED);
+        (Arc::clone(&first.gpu), Arc::clone(&first.cluster), gpus)
+    } else {
+        let gpus = gpus(point)?;
+        let gpu = resolver.rented_gpu(point, gpus)?;
+        (gpu, resolver.cluster(point)?, gpus)
     };
     Ok(TrainingScenario {
         gpu,

@@ -109,7 +109,7 @@ fn answer_all(findings: &mut Findings, questions: &Questions<'_>) {
 struct NotReproduced;
 
 /// Judges the cause of a series' breakdown, and gives its curve with a frozen layout, judged too. `None`
-/// without a spec, and where the spec fixes the layout anyway.
+/// without a spec, on several types of GPU, and where the spec fixes the layout anyway.
 fn answer_series(
     series: &mut SeriesFinding,
     questions: &Questions<'_>,
@@ -121,6 +121,10 @@ fn answer_series(
     let Some((row, spec)) = smallest.and_then(|row| Some((row, spec_of(row)?))) else {
         return Ok(None);
     };
+    // No layout alone pins what several types of GPU are dealt.
+    if scenario(spec, row).is_some_and(|job| !job.pools.is_empty()) {
+        return Ok(None);
+    }
     let baseline = Replay::of(spec, row, scratch).ok_or(NotReproduced)?;
     let as_it_ran =
         |row: &SizePoint, scratch: &mut Scratch| Replay::of(spec_of(row)?, row, scratch);

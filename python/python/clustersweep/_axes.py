@@ -42,7 +42,7 @@ class Axes(TypedDict, total=False):
     size: Union[int, str]
     """Buffer of a collective study, counted as nccl-tests counts it. Unit: B."""
     gpu: Union[str, Mapping[str, Any]]
-    """GPU: a preset, or one defined in the spec."""
+    """GPU: a preset, one defined in the spec, or several types in one job, each with its number of GPUs."""
     nodes: Union[int, str]
     """Servers; or gpus in its place."""
     gpus: Union[int, str]
@@ -103,6 +103,8 @@ class Axes(TypedDict, total=False):
     """State in the host's memory, copied over the GPU's link to it while it is used."""
     schedule: str
     """Order in which a pipeline stage works through its microbatches."""
+    mixed: str
+    """Sharing of a job among several types of GPU: pipeline stages, or data-parallel replicas, of each."""
     collective: Union[str, Mapping[str, Any]]
     """Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients."""
     protocol: str

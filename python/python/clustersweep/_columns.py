@@ -43,7 +43,7 @@ class StepColumns:
     stack: Optional[str]
     """Software generation: what is fused, what overlaps, what waits."""
     gpu: Optional[str]
-    """GPU: a preset, or one defined in the spec."""
+    """GPU: a preset, one defined in the spec, or several types in one job, each with its number of GPUs."""
     nodes: Optional[int]
     """Servers; or gpus in its place."""
     gpus_per_node: Optional[int]
@@ -102,6 +102,8 @@ class StepColumns:
     """State in the host's memory, copied over the GPU's link to it while it is used."""
     schedule: Optional[str]
     """Order in which a pipeline stage works through its microbatches."""
+    mixed: Optional[str]
+    """Sharing of a job among several types of GPU: pipeline stages, or data-parallel replicas, of each."""
     collective: Optional[str]
     """Algorithm of the gradient reduction and of every other all-reduce, or a schedule that reduces the gradients."""
     overlap_dp: Optional[bool]
@@ -162,12 +164,22 @@ class StepColumns:
     """How tokens get to their experts, as used; null where none leaves its rank."""
     used_overlap_ep: Optional[bool]
     """Whether exchanges with experts run beside the compute of another microbatch, as used; null where there are none."""
+    dropped_tokens: Optional[float]
+    """Share of the visits of tokens to experts that are dropped, beyond the capacity of the busiest expert; null where experts take as many as come."""
     used_fp8_recipe: Optional[str]
     """How 8-bit tensors got their scale; null where precision is not fp8."""
     used_seq_len: Optional[int]
     """Tokens per sample as used; 1 for images."""
     used_global_batch: Optional[int]
     """Samples per optimizer step as used."""
+    microbatches_by_gpu: Optional[str]
+    """Microbatches of a replica on each type of gpu, in its order (3 + 5), where the job has several; null with one."""
+    layers_by_gpu: Optional[str]
+    """Layers of the model on each type of gpu, in its order: all, or those of its pipeline stages (20 + 60); null with one type."""
+    step_time_by_gpu_s: Optional[str]
+    """Time that each type of gpu takes for its microbatches without waiting for the others, in its order; null with one type. Unit: s."""
+    memory_peak_by_gpu_gib: Optional[str]
+    """Peak memory of the fullest GPU of each type of gpu, in its order; null with one type. Unit: GiB."""
     used_stack: Optional[str]
     """Software generation as used."""
     layouts_tried: Optional[int]

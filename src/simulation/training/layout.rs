@@ -499,7 +499,11 @@ fn check_width((what, width): (&str, u32), (axis, ranks): (&str, u32)) -> Result
     })
 }
 
-fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infeasible> {
+/// The attention kernel of a job: as asked, else the first of the stack's that its GPU has.
+///
+/// # Errors
+/// If the GPU has no such kernel.
+pub(super) fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infeasible> {
     let rates = &scenario.gpu.rates.attention;
     let precision = scenario.workload.precision;
     match scenario.layout.attention {

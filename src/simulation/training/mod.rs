@@ -50,7 +50,7 @@ pub(crate) use timeline::Track;
 pub(crate) use token_dispatch::lacking_fabric;
 pub(crate) use trace::{Slice, Trace};
 
-use crate::simulation::training::layout::Options;
+use crate::simulation::training::layout::{Options, attention_kernel};
 use crate::simulation::{
     Infeasible, Layout, MemoryFootprint, Scratch, StageMemory, StepReport, TrainingScenario,
 };
@@ -103,8 +103,15 @@ pub(crate) fn memory_of_layout(
     layout: &Layout,
     scratch: &mut Scratch,
 ) -> Vec<StageMemory> {
-    let layout = dual_pipe::played(layout);
+    let played = dual_pipe::played(layout);
     let mut of_type = |scenario: &TrainingScenario| {
+        // Each type of GPU has a kernel of its own.
+        let has_several = !scenario.pools.is_empty();
+        let own = has_several.then(|| attention_kernel(scenario).ok());
+        let layout = Layout {
+            attention: own.flatten().unwrap_or(played.attention),
+            ..played.clone()
+        };
         let work = scratch.training.source(scenario).work(scenario, &layout);
         memory::by_stage(scenario, &layout, &work)
     };
@@ -112,7 +119,7 @@ pub(crate) fn memory_of_layout(
         return of_type(scenario);
     }
     if scenario.has_stages_by_type() {
-        return by_type(scenario, layout.pp, of_type);
+        return by_type(scenario, played.pp, of_type);
     }
     // That of the tightest type.
     let each = scenario.pools.iter().map(|pool| {

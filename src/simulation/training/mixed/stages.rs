@@ -55,7 +55,9 @@ pub(super) fn simulate(
                 continue;
             }
             seen.push(layout.clone());
-            let Some(step) = faults.keep(with_layout(scenario, &jobs, &layout, scratch)) else {
+            let Some(step) = faults.keep(
+                typed(scenario, &jobs, &layout, scratch).and_then(|types| played(&types, scratch)),
+            ) else {
                 continue;
             };
             (tried, events) = (tried + 1, events + step.events);
@@ -167,13 +169,13 @@ struct Typed<'a> {
     stages: std::ops::Range<u32>,
 }
 
-/// The step of a layout whose layers are shared out by the speed of the types.
-fn with_layout(
+/// The types with a layout whose layers are shared out by their speed, unless the job says which stage has which.
+fn typed<'a>(
     scenario: &TrainingScenario,
-    jobs: &[(TrainingScenario, StepReport)],
+    jobs: &'a [(TrainingScenario, StepReport)],
     layout: &Layout,
     scratch: &mut Scratch,
-) -> Result<StepReport, Infeasible> {
+) -> Result<Vec<Typed<'a>>, Infeasible> {
     let mut first = 0;
     let mut types = Vec::with_capacity(jobs.len());
     for ((job, step), pool) in jobs.iter().zip(&scenario.pools) {
@@ -197,9 +199,14 @@ fn with_layout(
             of_type.layout.layers_per_stage.clone_from(&layers);
         }
     }
-    let (tightest, footprints) = footprints(&types)?;
+    Ok(types)
+}
+
+/// The step of a layout on the types.
+fn played(types: &[Typed<'_>], scratch: &mut Scratch) -> Result<StepReport, Infeasible> {
+    let (tightest, footprints) = footprints(types)?;
     let mut priced = Vec::with_capacity(types.len());
-    for of_type in &types {
+    for of_type in types {
         let pricing = scratch.training.serve(of_type.job)?.pricing;
         priced.push(StepCosts::of(
             of_type.job,
@@ -245,11 +252,12 @@ fn with_layout(
         step,
         tried: 1,
     };
+    let microbatches = types[slowest].layout.microbatches;
     let pools = types.iter().zip(&footprints).zip(busiest);
     let pools = pools.map(|((of_type, memory), busiest)| PoolReport {
-        microbatches: layout.microbatches,
+        microbatches,
         layers: Some(of_type.layers()),
-        step_time: busiest * u64::from(layout.microbatches),
+        step_time: busiest * u64::from(microbatches),
         memory: *memory,
         memory_capacity: of_type.job.gpu.memory,
     });
