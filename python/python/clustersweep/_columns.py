@@ -177,9 +177,9 @@ class StepColumns:
     layers_by_gpu: Optional[str]
     """Layers of the model on each type of gpu, in its order: all, or those of its pipeline stages (20 + 60); null with one type."""
     step_time_by_gpu_s: Optional[str]
-    """Time that each type of gpu takes for its microbatches without waiting for the others, in its order; null with one type. Unit: s."""
+    """Seconds that each type of gpu takes for its microbatches without waiting for the others, in its order; null with one type."""
     memory_peak_by_gpu_gib: Optional[str]
-    """Peak memory of the fullest GPU of each type of gpu, in its order; null with one type. Unit: GiB."""
+    """Peak memory of the fullest GPU of each type of gpu in GiB, in its order; null with one type."""
     used_stack: Optional[str]
     """Software generation as used."""
     layouts_tried: Optional[int]
