@@ -108,7 +108,7 @@ impl Diagnostic {
     }
 
     /// Takes in a fault that has the same cause: its places, and the hints that are new.
-    fn absorb(&mut self, other: Self) {
+    pub(super) fn absorb(&mut self, other: Self) {
         for place in other.place.into_iter().chain(other.also) {
             self.add_place(place);
         }

@@ -216,7 +216,7 @@ pub(super) fn parts(names: &Names, top: &[Entry], faults: &mut Faults) -> Parts 
         faults,
         unread: BTreeSet::new(),
         misspelt: BTreeMap::new(),
-        foreign: Vec::new(),
+        foreign: None,
     };
     let tables = |key| find(top, key).map_or(&[][..], |entry| entry.node.items());
     let grids = reader.tables("grid", tables("grid"), PartsReader::values);
@@ -227,10 +227,10 @@ pub(super) fn parts(names: &Names, top: &[Entry], faults: &mut Faults) -> Parts 
         .map_or_else(Vec::new, |table| table.axes);
     reader.at_the_top(top, &mut defaults);
     // Axes of the other kind of study say that `kind` is forgotten: then no axis of this kind is missing.
-    if !reader.foreign.is_empty() && find(top, "kind").is_none() {
+    if reader.foreign.is_some() && find(top, "kind").is_none() {
         reader.unread.extend(names.axes());
     }
-    reader.faults.extend_from_list(reader.foreign);
+    reader.faults.extend(reader.foreign);
     for zip in &zips {
         check_zip(zip, reader.faults);
     }
@@ -276,8 +276,8 @@ struct PartsReader<'a> {
     unread: BTreeSet<Axis>,
     /// Faults of names that are no axis, each once.
     misspelt: BTreeMap<String, Diagnostic>,
-    /// Faults of axes that belong to another kind of study.
-    foreign: Vec<Diagnostic>,
+    /// The fault of axes that belong to another kind of study, with every place.
+    foreign: Option<Diagnostic>,
 }
 
 impl PartsReader<'_> {
@@ -385,7 +385,10 @@ impl PartsReader<'_> {
             Err(fault) => fault,
         };
         if entry.key.parse::<Axis>().is_ok() {
-            self.foreign.push(fault);
+            match &mut self.foreign {
+                Some(known) => known.absorb(fault),
+                none => *none = Some(fault),
+            }
         } else {
             self.misspelt.insert(entry.key.clone(), fault.clone());
             self.faults.push(fault);

@@ -47,6 +47,7 @@ fn one_cause_is_one_message() {
     let point = "[[point]]\ngpu = 'h1000'\nnodes = 1\nmodel = 'llama3-8b'\nglobal_batch = 1\n";
     let grid = "[[grid]]\ngpu = 'h100-sxm'\nmodel = 'llama3-8b'\nglobal_batch = 8\n";
     let zip = "[[zip]]\nnodes = [1, 2]\ngpus = [8, 16]\n";
+    let collective = "gpu = 'h100-sxm'\nnodes = 1\nop = 'broadcast'\nsize = '8 B'\n";
     let outside = "gpu = 'h100-sxm'\nnodes = 1\nmodel = 'llama3-8b'\nglobal_batch = 8\n";
     let wheres = "where = ['gpus > 1000', 'nodes > 100', \"gpu == 'b200'\"]\n";
     for (text, said) in [
@@ -77,6 +78,10 @@ fn one_cause_is_one_message() {
         (
             "[grid]\ngpu = 'h100-sxm'\nnodes = 1\nop = 'broadcast'\nsize = '8 B'\nprotocol = 'll'\n".to_owned(),
             "axis `op` does not belong to a training study",
+        ),
+        (
+            format!("kind = 'collective'\n[[point]]\n{collective}tp = 1\npp = 1\n[[point]]\n{collective}zero = 1\n"),
+            "likewise at 8:1 (pp), 14:1 (zero)",
         ),
         (
             format!("{}[models.big]\nfamily = 'decoder'\n", BASE.replace("llama3-8b", "big")),
