@@ -22,6 +22,7 @@ mod hardware;
 mod house;
 mod init;
 mod json_documents;
+mod killed;
 mod limits_of_a_point;
 mod measured_scaling;
 mod metamorphic;

@@ -1,10 +1,8 @@
-//! Runs that are cut off and gone on with, or dealt out to several machines.
+//! Runs that are gone on with, or dealt out to several machines.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
@@ -15,11 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use crate::desk::{Desk, Ended};
-
-/// 2,100 points that take about a millisecond each, so that a process can be ended among them.
-const SLOW: &str = "name = \"slow\"\n[grid]\ngpu = \"h100-sxm\"\nmodel = \"llama3-8b\"\nglobal_batch = 128\n\
-     nodes = [1, 2, 4]\nseed = { from = 1, to = 700, step = 1 }\nvariability = 0.05\niterations = 20\n";
+use crate::desk::Desk;
 
 /// Every file of a run that has to be the same to the byte.
 const SAME: [&str; 4] = [
@@ -29,73 +23,11 @@ const SAME: [&str; 4] = [
     "spec.toml",
 ];
 
-fn expect_same(desk: &Desk, one: &str, other: &str) {
+pub(crate) fn expect_same(desk: &Desk, one: &str, other: &str) {
     for name in SAME {
         let [one, other] = [one, other].map(|folder| desk.read(&format!("{folder}/{name}")));
         assert!(one == other, "{name} differs");
     }
-}
-
-/// Parts of a run that was cut off.
-fn parts(desk: &Desk, folder: &str) -> usize {
-    let entries = std::fs::read_dir(desk.path(folder).join("parts"));
-    let names = entries.into_iter().flatten().map(|entry| entry.unwrap());
-    names
-        .filter(|entry| entry.path().extension().is_some_and(|it| it == "parquet"))
-        .count()
-}
-
-/// Starts a run on one thread and ends it by a signal once one more part is there.
-fn cut_off(desk: &Desk, arguments: &[&str], folder: &str, signal: &str) -> Ended {
-    let before = parts(desk, folder);
-    let mut child = desk
-        .command(arguments)
-        .args(["--threads", "1"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while parts(desk, folder) == before {
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "the run ended by itself"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let killed = std::process::Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(killed.success());
-    Ended::new(&child.wait_with_output().unwrap())
-}
-
-// Killed without warning, then ended by a scheduler, then left alone: what an uninterrupted run writes.
-#[test]
-fn a_run_that_was_killed_goes_on_and_writes_the_same_bytes() {
-    let desk = Desk::new();
-    desk.write("slow.toml", SLOW);
-    desk.sweep(&["run", "slow.toml", "--out", "whole", "--quiet"])
-        .expect_code(0);
-    let go_on = ["run", "slow.toml", "--out", "cut", "--resume"];
-    let killed = cut_off(&desk, &go_on, "cut", "-KILL");
-    assert_eq!(killed.code, None);
-    // Every part but the last one of a run holds 512 points.
-    let finished = format!("{} points are finished", 512 * parts(&desk, "cut"));
-    cut_off(&desk, &go_on, "cut", "-TERM")
-        .expect_code(143)
-        .expect_stderr(&[&finished, "stopped after", "continue with --resume"]);
-    desk.sweep(&go_on).expect_code(0);
-    expect_same(&desk, "whole", "cut");
-    let manifest = desk.json("cut/manifest.json");
-    assert_eq!(manifest["state"], "complete");
-    assert_eq!(manifest["counts"]["points"], 2_100);
-    assert!(!desk.has("cut/parts"));
-
-    desk.sweep(&go_on)
-        .expect_code(0)
-        .expect_stderr(&["2100 points are finished", "no point was left to simulate"]);
-    expect_same(&desk, "whole", "cut");
 }
 
 #[test]
