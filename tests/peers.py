@@ -223,6 +223,38 @@ def what_others_write_again_compares_as_equal():
                 assert spread["least"] == spread["most"] == 0.0, (again.name, metric["metric"], spread)
 
 
+# 1,400 points, which are three parts.
+MANY = """name = "many"
+kind = "collective"
+[grid]
+gpu = "h100-sxm"
+nodes = [2, 4]
+op = "all-reduce"
+size = { from = "1 B", to = "700 B", step = "1 B" }
+"""
+
+
+def parts_that_are_not_joined_read_as_one_table():
+    with tempfile.TemporaryDirectory() as folder:
+        spec = Path(folder) / "many.toml"
+        spec.write_text(MANY)
+        sweep("run", spec, "--out", Path(folder) / "joined")
+        sweep("run", spec, "--out", Path(folder) / "parts", "--no-join")
+        joined, parts = (Path(folder) / run / "points.parquet" for run in ("joined", "parts"))
+        assert joined.is_file() and len(list(parts.iterdir())) == 3
+        one, other = pandas.read_parquet(joined), pandas.read_parquet(parts)
+        assert other["point"].tolist() == list(range(1400))
+        pandas.testing.assert_frame_equal(one, other, check_categorical=False)
+        assert pyarrow.parquet.read_table(parts).cast(pyarrow.parquet.read_schema(joined)).equals(pyarrow.parquet.read_table(joined))
+        assert polars.read_parquet(parts).equals(polars.read_parquet(joined))
+        assert polars.scan_parquet(parts).select(polars.len()).collect().item() == 1400
+        found = duckdb.sql(f"SELECT count(*), max(point) FROM '{parts}/*.parquet'").fetchall()
+        assert found == [(1400, 1399)], found
+        for first, second in ((joined, f"{parts}/*.parquet"), (f"{parts}/*.parquet", joined)):
+            lacking = duckdb.sql(f"SELECT count(*) FROM (SELECT * FROM '{first}' EXCEPT SELECT * FROM '{second}')")
+            assert lacking.fetchall() == [(0,)], first
+
+
 def documents_are_valid_by_the_schemas_that_they_name():
     with tempfile.TemporaryDirectory() as folder:
         point = str(MANIFEST["counts"]["points"] // 2)
@@ -281,6 +313,7 @@ def main():
         what_pandas_writes_again_is_read,
         what_polars_writes_again_is_read,
         what_others_write_again_compares_as_equal,
+        parts_that_are_not_joined_read_as_one_table,
         documents_are_valid_by_the_schemas_that_they_name,
         the_examples_of_the_guide_run,
     ]
