@@ -20,6 +20,8 @@ closed_set! {
         Diff = "diff",
         /// One point, of `sweep explain`.
         Explain = "explain",
+        /// One point without its reasons, of `simulate` and `Study.point` in Python.
+        Point = "point",
         /// Several points, of `sweep explain --where`.
         Points = "points",
         /// Cases and errors of `sweep validate`.
@@ -49,6 +51,7 @@ impl Document {
             | Self::Answer
             | Self::Diff
             | Self::Explain
+            | Self::Point
             | Self::Points
             | Self::Validate
             | Self::Verify

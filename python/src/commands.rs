@@ -48,7 +48,7 @@ impl Analysis {
 /// Rows of a run folder or a Parquet file.
 #[pyfunction]
 pub(crate) fn read_points(py: Python<'_>, path: PathBuf) -> PyResult<Table> {
-    alone(py, move || RunSource::new(&path)?.rows()).map(Table::new)
+    alone(py, move || RunSource::with_sound_rows(&path)?.rows()).map(Table::new)
 }
 
 /// The spec of a run folder.
@@ -125,7 +125,10 @@ pub(crate) fn diff(
     tolerance: f64,
 ) -> PyResult<(String, String, bool)> {
     alone(py, move || {
-        let (base, new) = (RunSource::new(&base)?.points, RunSource::new(&new)?.points);
+        let (base, new) = (
+            RunSource::with_sound_rows(&base)?.points,
+            RunSource::with_sound_rows(&new)?.points,
+        );
         let found = commands::diff(&base, &new, &metrics, tolerance)?;
         let text = clustersweep::report::diff::text(&found);
         Ok((

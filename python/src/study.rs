@@ -2,13 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use clustersweep::commands::{
     Detail, Failure, FolderRun, HeldResult, PlanOverview, PointCounter, PointReport, RunRequest,
-    Timeline, point_count, run_rows, varied_values,
+    Timeline, extended, point_count, run_rows, varied_values,
 };
 use clustersweep::runner::Interrupt;
 use clustersweep::spec::{Overrides, Portion, Shard, Spec, Syntax};
@@ -30,7 +30,8 @@ pub(crate) type TextAndJson = (String, String);
 /// Shows the progress of a run, and hands finished rows to a function.
 struct Watcher {
     counter: Arc<PointCounter>,
-    total: Option<u64>,
+    /// Points to simulate, once they are counted.
+    total: Arc<OnceLock<u64>>,
     interrupt: Interrupt,
     /// Takes the points that are done, infeasible, crashed, and all of them.
     poll: Option<Py<PyAny>>,
@@ -51,7 +52,8 @@ impl Attendant<RecordBatch> for Watcher {
             return Ok(());
         };
         let [done, infeasible, crashed] = self.counter.counts();
-        poll.call1(py, (done, infeasible, crashed, self.total))?;
+        let total = self.total.get().copied();
+        poll.call1(py, (done, infeasible, crashed, total))?;
         Ok(())
     }
 
@@ -96,6 +98,23 @@ fn timeout(seconds: Option<f64>) -> Result<Option<Duration>, Failure> {
         ))
     };
     time.map(Some).ok_or_else(wrong)
+}
+
+/// Treatment of a result that a folder holds, by its name in Python.
+fn held_result(held: &str) -> HeldResult {
+    match held {
+        "resume" => HeldResult::Resume,
+        "overwrite" => HeldResult::Overwrite,
+        "append" => HeldResult::Append,
+        _ => HeldResult::Refuse,
+    }
+}
+
+/// Notes the number of points to simulate, where it is known.
+fn note(total: &OnceLock<u64>, points: Option<u64>) {
+    if let Some(points) = points {
+        total.get_or_init(|| points);
+    }
 }
 
 impl Study {
@@ -259,12 +278,12 @@ impl Study {
         let (spec, interrupt) = (self.spec(), Interrupt::default());
         let mut watcher = Watcher {
             counter: Arc::default(),
-            total: poll.as_ref().and_then(|_| point_count(&spec, portion)),
+            total: Arc::default(),
             interrupt: interrupt.clone(),
             poll,
             on_rows,
         };
-        let counter = Arc::clone(&watcher.counter);
+        let (counter, total) = (Arc::clone(&watcher.counter), Arc::clone(&watcher.total));
         let is_watched = watcher.on_rows.is_some();
         let request = RunRequest {
             portion,
@@ -274,6 +293,7 @@ impl Study {
             ..RunRequest::default()
         };
         let (schema, batches) = attended(py, &mut watcher, move |post| {
+            note(&total, point_count(&spec, portion));
             let mut batches = Vec::new();
             let schema = run_rows(&spec, &request, &interrupt, &*counter, |batch| {
                 batches.push(batch.clone());
@@ -296,6 +316,7 @@ impl Study {
         fail_fast: bool,
         max_events: Option<u64>,
         point_timeout: Option<f64>,
+        no_join: bool,
         held: &str,
         poll: Option<Py<PyAny>>,
     ) -> PyResult<TextAndJson> {
@@ -309,23 +330,24 @@ impl Study {
             threads,
             fail_fast,
             point_timeout,
-            held: match held {
-                "resume" => HeldResult::Resume,
-                "overwrite" => HeldResult::Overwrite,
-                _ => HeldResult::Refuse,
-            },
-            ..RunRequest::default()
+            no_join,
+            held: held_result(held),
         };
         let mut watcher = Watcher {
             counter: Arc::default(),
-            total: poll.as_ref().and_then(|_| point_count(&spec, portion)),
+            total: Arc::default(),
             interrupt: interrupt.clone(),
             poll,
             on_rows: None,
         };
-        let counter = Arc::clone(&watcher.counter);
+        let (counter, total) = (Arc::clone(&watcher.counter), Arc::clone(&watcher.total));
         attended(py, &mut watcher, move |_| {
+            let spec = match request.held {
+                HeldResult::Append => Arc::new(extended(&spec, &request)?),
+                HeldResult::Refuse | HeldResult::Resume | HeldResult::Overwrite => spec,
+            };
             let run = FolderRun::open(&spec, &request)?;
+            note(&total, run.points_left());
             let concluded = run.simulate(&interrupt, &*counter)?.conclude()?;
             Ok((concluded.text(Detail::Full)?, concluded.json().to_string()))
         })

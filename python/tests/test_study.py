@@ -91,6 +91,31 @@ def test_a_run_folder_has_the_bytes_of_the_command_line(run, tmp_path):
     assert len(cs.Study.from_file(SMALL).run(out=tmp_path / "run", overwrite=True)) == 12
 
 
+def test_a_table_of_parts_reads_as_one(results, run, tmp_path):
+    folder = tmp_path / "parts"
+    parts = cs.Study.from_file(SMALL).run(out=folder, no_join=True)
+    assert pyarrow.table(parts).equals(pyarrow.table(results))
+    # 12 points are one part, and lie in a folder with the table's name.
+    assert len(list((folder / "points.parquet").iterdir())) == 1
+    assert cs.analyze(folder).to_dict()["series"] == cs.analyze(run).to_dict()["series"]
+    assert not cs.diff(run, folder).has_regression
+    cs.merge([folder], tmp_path / "merged")
+    assert (tmp_path / "merged/points.parquet").read_bytes() == (run / "points.parquet").read_bytes()
+
+
+def test_a_run_is_extended(tmp_path):
+    first = cs.Study.from_file(SMALL).run(out=tmp_path / "run")
+    seen = []
+    longer = cs.Study.from_file(SMALL, set={"gpus": [2, 8]})
+    more = longer.run(out=tmp_path / "run", append=True, progress=seen.append)
+    rows = list(more.rows())
+    # The 12 points that stood, then 8 GPUs of 2 kinds with 2 batches; 2 GPUs were there.
+    assert rows[:12] == list(first.rows())
+    assert [(row["point"], row["gpus"]) for row in rows[12:]] == [(number, 8) for number in range(12, 16)]
+    assert seen[-1].done == seen[-1].total == 4
+    assert more.study.grid_points == 16
+
+
 def test_shards_merge_to_the_bytes_of_one_machine(run, tmp_path):
     study = cs.Study.from_file(SMALL)
     shards = [tmp_path / f"{number}" for number in (1, 2)]
@@ -296,7 +321,11 @@ def test_best_points(results):
         (lambda study: study.run(shard="3/2"), cs.UsageError, "K from 1 to N"),
         (lambda study: study.run(shard=(0, 2)), cs.UsageError, "K from 1 to N"),
         (lambda study: study.run(resume=True), cs.UsageError, "name it with `out`"),
+        (lambda study: study.run(no_join=True), cs.UsageError, "name it with `out`"),
         (lambda study: study.run(out="x", resume=True, overwrite=True), cs.UsageError, "one of them"),
+        (lambda study: study.run(out="x", append=True, overwrite=True), cs.UsageError, "one of them"),
+        (lambda study: study.run(out="x", append=True, shard="1/2"), cs.UsageError, "leave `shard`"),
+        (lambda study: study.run(out="none/x", append=True), cs.FileError, "none/x"),
         (lambda study: study.run(out="x", on_rows=print), cs.UsageError, "on_rows"),
         (lambda study: study.run(threads="two"), TypeError, "threads|int"),
         (lambda study: study.run(threads=0), ValueError, "zero"),

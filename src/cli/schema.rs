@@ -10,7 +10,7 @@ use crate::cli::exit::ExitStatus;
 use crate::cli::terminal;
 use crate::closed_set;
 use crate::commands::Failure;
-use crate::commands::explain_document::ExplainDocument;
+use crate::commands::explain_document::{ExplainDocument, PointDocument};
 use crate::commands::findings_document::{AnalyzeDocument, RunDocument};
 use crate::commands::list::ListDocument;
 use crate::commands::plan::PlanDocument;
@@ -55,6 +55,7 @@ fn schema_of(document: Document) -> Value {
         Document::Answer => with::<AnswerDocument<'_>>(document),
         Document::Diff => with::<Diff>(document),
         Document::Explain => with::<ExplainDocument<'_>>(document),
+        Document::Point => with::<PointDocument>(document),
         Document::Points => with::<PointsDocument<'_>>(document),
         Document::Validate => with::<ValidateDocument<'_>>(document),
         Document::Verify => with::<VerifyDocument<'_>>(document),

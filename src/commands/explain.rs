@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::analysis::Elasticity;
 use crate::catalog::PRICES;
-use crate::commands::explain_document::{Cells, ExplainDocument, HostCalls, StageDocument};
+use crate::commands::explain_document::{
+    Cells, ExplainDocument, HostCalls, PointDocument, StageDocument,
+};
 use crate::commands::failure::Failure;
 use crate::commands::points::{grid_point, provenance};
 use crate::commands::trust;
@@ -53,12 +55,13 @@ impl<'a> PointReport<'a> {
         text.finish()
     }
 
-    /// The point for programs: every column of `points.parquet` by name, and `unmeasured`: a warning where nothing was
-    /// measured on its GPU, or of the kernels of its model.
+    /// The point for programs, `clustersweep.point/1`: every column of `points.parquet` by name, and a warning where nothing
+    /// was measured on its GPU, or of the kernels of its model.
     pub fn json(&self) -> Value {
-        let mut fields = cells(&self.record, self.spec);
-        fields.insert("unmeasured".to_owned(), json!(unmeasured(&self.record)));
-        Value::Object(fields)
+        Document::Point.of(&PointDocument {
+            columns: Cells(cells(&self.record, self.spec)),
+            unmeasured: unmeasured(&self.record),
+        })
     }
 
     /// The point as the row that it has in `points.parquet`.

@@ -35,6 +35,15 @@ pub(crate) struct ExplainDocument<'a> {
     pub(super) confidence: Option<Confidence>,
 }
 
+/// One point, of `simulate` and `Study.point` in Python: every column of its row by name.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct PointDocument {
+    #[serde(flatten)]
+    pub(super) columns: Cells,
+    /// Warning where nothing was measured on the GPU, or of the kernels of the model.
+    pub(super) unmeasured: Option<String>,
+}
+
 /// Values of a row under the names of their columns.
 #[derive(Serialize)]
 #[serde(transparent)]

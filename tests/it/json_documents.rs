@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use clustersweep::commands::PointReport;
+use clustersweep::spec::{Overrides, Spec};
 use serde_json::Value;
 
 use crate::desk::{Desk, FABRIC};
@@ -182,6 +184,10 @@ fn what_commands_write_fits_the_schema_that_it_names() {
     ] {
         let words: Vec<&str> = arguments.split(' ').collect();
         expect_valid(&desk, of, &said(&words));
+    }
+    for spec in ["asked.toml", "fabric.toml"] {
+        let spec = Spec::load(&desk.path(spec), &Overrides::default()).unwrap();
+        expect_valid(&desk, "point", &PointReport::of(&spec, 0).unwrap().json());
     }
     expect_valid(&desk, "manifest", &desk.json("run/manifest.json"));
     desk.write(

@@ -85,6 +85,7 @@ class Study:
         fail_fast: bool,
         max_events: int | None,
         point_timeout: float | None,
+        no_join: bool,
         held: str,
         poll: _Poll | None,
     ) -> tuple[str, str]: ...

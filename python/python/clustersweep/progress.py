@@ -24,7 +24,7 @@ class Progress:
     crashed: int
     """Those among them on which the simulator failed."""
     total: int | None
-    """Points of the run; `None` where counting them takes too long."""
+    """Points that it simulates; `None` before they are counted, and where that takes too long."""
     elapsed_s: float
     """Seconds since the run began."""
 

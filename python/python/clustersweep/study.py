@@ -146,6 +146,8 @@ class Study:
         out: str | os.PathLike[str] | None = None,
         resume: bool = False,
         overwrite: bool = False,
+        append: bool = False,
+        no_join: bool = False,
     ) -> Results:
         """Simulates every point, on all cores and without the GIL.
 
@@ -166,16 +168,25 @@ class Study:
             out: run folder.
             resume: goes on with the run that `out` holds.
             overwrite: replaces the result that `out` holds.
+            append: extends the finished run that `out` holds by the values that the study's axes have besides: its
+                points keep their numbers and rows, new ones follow. The study of the results is the extended one.
+            no_join: leaves the table in `out` a dataset of the parts in which it was written, a folder
+                `points.parquet`; `merge` joins them.
 
         Raises:
             FileError: `out` holds a result already, or cannot be written to.
             UsageError: arguments contradict one another.
             KeyboardInterrupt: Ctrl-C; points in flight end first.
         """
-        if out is None and (resume or overwrite):
-            raise UsageError("error: `resume` and `overwrite` are about a run folder; name it with `out`")
-        if resume and overwrite:
-            raise UsageError("error: `resume` goes on with a result and `overwrite` drops it; take one of them")
+        held = [name for name, is_asked in (("resume", resume), ("overwrite", overwrite), ("append", append)) if is_asked]
+        if out is None and (held or no_join):
+            raise UsageError(f"error: `{(held or ['no_join'])[0]}` is about a run folder; name it with `out`")
+        if len(held) > 1:
+            raise UsageError(
+                "error: `resume` goes on with a result, `append` extends it and `overwrite` drops it; take one of them"
+            )
+        if append and (shard is not None or limit is not None):
+            raise UsageError("error: `append` extends a whole run; leave `shard` and `limit` away")
         if out is not None and on_rows is not None:
             raise UsageError("error: `on_rows` takes rows from memory; leave `out` or `on_rows` away")
         part = _shard(shard)
@@ -186,10 +197,10 @@ class Study:
                 take = None if on_rows is None else (lambda rows: on_rows(Table(rows)))
                 table = self._native.rows(limit, part, threads, fail_fast, max_events, timeout, poll, take)
                 return Results(table, self, None, limit, part, max_events)
-            held = "resume" if resume else "overwrite" if overwrite else "refuse"
-            folder = os.fspath(out)
-            self._native.run(folder, limit, part, threads, fail_fast, max_events, timeout, held, poll)
-            return Results(_core.read_points(folder), self, Path(folder), limit, part, max_events)
+            folder, treated = os.fspath(out), held[0] if held else "refuse"
+            self._native.run(folder, limit, part, threads, fail_fast, max_events, timeout, no_join, treated, poll)
+            study = None if append else self
+            return Results(_core.read_points(folder), study, Path(folder), limit, part, max_events)
         finally:
             end()
 
