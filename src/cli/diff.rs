@@ -41,8 +41,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
-    let base = RunSource::new(&args.base)?.points;
-    let new = RunSource::new(&args.new)?.points;
+    let base = RunSource::with_sound_rows(&args.base)?.points;
+    let new = RunSource::with_sound_rows(&args.new)?.points;
     let found = commands::diff(&base, &new, &args.metric, args.tolerance)?;
     let text = match args.format {
         DiffFormat::Text => diff::text(&found),

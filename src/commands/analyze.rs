@@ -58,7 +58,10 @@ impl Analysis {
     /// # Errors
     /// If a run cannot be read, runs have nothing in common, or are asked what they cannot tell.
     pub fn of(request: &AnalysisRequest) -> Result<Self, Failure> {
-        let sources = request.runs.iter().map(|path| RunSource::new(path));
+        let sources = request
+            .runs
+            .iter()
+            .map(|path| RunSource::with_sound_rows(path));
         let sources = sources.collect::<Result<Vec<_>, _>>()?;
         let specs = sources.iter().map(RunSource::spec);
         let mut specs = specs.collect::<Result<Vec<_>, _>>()?;

@@ -56,7 +56,7 @@ impl Asked {
                 path.display()
             )));
         }
-        let source = RunSource::new(path)?;
+        let source = RunSource::with_sound_rows(path)?;
         let own = source.spec_of_points()?;
         let spec = of_training(Spec::load(&path.join("spec.toml"), overrides)?)?;
         check_amount(path, &own.analysis.question, &spec.analysis.question)?;
@@ -75,7 +75,7 @@ impl Asked {
         if !folder.join("spec.toml").is_file() || !is_table(&folder.join("points.parquet")) {
             return Ok(Self::Spec(spec));
         }
-        let source = RunSource::new(&folder)?;
+        let source = RunSource::with_sound_rows(&folder)?;
         let held = source.spec_of_points()?;
         let reader = PointsReader::open(&source.points).map_err(Failure::io)?;
         let of_now = provenance(&held, request.portion);

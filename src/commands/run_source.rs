@@ -10,6 +10,7 @@ use crate::files::{is_link, is_table};
 use crate::record::{PointsReader, point_table};
 use crate::runner::RunFolder;
 use crate::runner::folder::names;
+use crate::runner::manifest::has_damaged_table;
 use crate::spec::{Overrides, Spec};
 
 /// A run folder, or a bare Parquet file.
@@ -60,6 +61,21 @@ impl RunSource {
             points,
             folder: Some(folder),
         })
+    }
+
+    /// The run at a path whose rows are asked for: those of a folder are the ones that its manifest states.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and if the table is damaged.
+    pub fn with_sound_rows(path: &Path) -> Result<Self, Failure> {
+        let source = Self::new(path)?;
+        if source.folder.as_ref().is_some_and(has_damaged_table) {
+            return Err(Failure::io(format!(
+                "`{}` is damaged: it has not the digest that manifest.json states; `sweep run --resume` with its spec simulates its points again; where another program rewrote it, name the file itself",
+                source.points.display()
+            )));
+        }
+        Ok(source)
     }
 
     /// The spec as it was run; `None` of a bare file.

@@ -34,7 +34,7 @@ impl WherePoints {
     /// # Errors
     /// If the run cannot be read, a clause is malformed, or none of the points is kept.
     pub fn of(folder: &Path, clauses: &[String]) -> Result<Self, Failure> {
-        let source = RunSource::new(folder)?;
+        let source = RunSource::with_sound_rows(folder)?;
         let spec = source.spec_of_points()?;
         if spec.kind != StudyKind::Training {
             return Err(Failure::usage(format!(

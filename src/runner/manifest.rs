@@ -13,7 +13,7 @@ use crate::files::{is_entry, is_table, read_entry};
 use crate::record::provenance::SCHEMA_VERSION;
 use crate::record::{Counts, FileDigest, Provenance, WriteError, digest, table_files};
 use crate::runner::clock;
-use crate::runner::folder::{RunFolder, names};
+use crate::runner::folder::{RunFolder, has_digest, names};
 use crate::runner::host::Host;
 use crate::runner::run::RunSummary;
 use crate::runner::wall_time::{WallTimeReport, WallTimes};
@@ -208,7 +208,15 @@ impl Earlier {
     }
 }
 
-/// Updates the checksums in a folder's manifest, if any, after findings were rewritten.
+/// Whether a folder's table is not the one that its manifest states. Beside parts it may be a newer one, whose manifest is
+/// not yet written.
+pub(crate) fn has_damaged_table(folder: &RunFolder) -> bool {
+    let stated = Earlier::of(folder).points;
+    let is_alone = || folder.part_files().unwrap_or_default().is_empty();
+    stated.is_some() && !has_digest(&folder.points(), stated.as_deref()) && is_alone()
+}
+
+/// Updates the checksums of findings in a folder's manifest, if any, after they were rewritten.
 ///
 /// # Errors
 /// If a file cannot be read or the manifest cannot be written.
@@ -221,8 +229,17 @@ pub(crate) fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
     let text = read_entry(&path).map_err(refused)?;
     let mut manifest: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| refused(error.into()))?;
-    let files = file_entries(folder).map_err(refused)?;
-    manifest["files"] = json!(files);
+    for name in [names::SCALING, names::REPORT] {
+        let path = folder.path().join(name);
+        let Some(files) = manifest["files"].as_object_mut() else {
+            break;
+        };
+        if is_entry(&path) {
+            files.insert(name.to_owned(), json!(digest(&path).map_err(refused)?));
+        } else {
+            files.remove(name);
+        }
+    }
     folder.add(names::MANIFEST, format!("{manifest:#}\n").as_bytes())
 }
 

@@ -39,6 +39,40 @@ fn replace_table(desk: &Desk, bytes: &[u8]) {
     desk.write("run/points.parquet", bytes);
 }
 
+// One bit of the table: no command takes rows of it, and none makes the manifest state it. Where only the spec is asked
+// for, a point is simulated again.
+#[test]
+fn rows_of_a_damaged_table_are_not_read() {
+    let desk = with_run();
+    desk.sweep(&["run", "few.toml", "--out", "sound"])
+        .expect_code(0);
+    let manifest = desk.read("run/manifest.json");
+    let sound = desk.read("run/points.parquet");
+    for place in 1..8 {
+        let mut wrong = sound.clone();
+        wrong[sound.len() * place / 8] ^= 4;
+        desk.write("run/points.parquet", &wrong);
+        for command in [
+            "analyze run",
+            "analyze sound run --out both",
+            "diff run sound",
+            "diff sound run",
+            "answer run",
+            "explain run --where nodes==1",
+        ] {
+            let words: Vec<&str> = command.split(' ').collect();
+            desk.sweep(&words)
+                .expect_code(3)
+                .expect_stderr(&["run/points.parquet` is damaged", "--resume"]);
+        }
+        desk.sweep(&["explain", "run", "3"]).expect_code(0);
+    }
+    assert!(desk.read("run/manifest.json") == manifest);
+    desk.write("run/points.parquet", &sound);
+    desk.sweep(&["analyze", "run"]).expect_code(0);
+    verified(&desk, 0, &["run is sound"]);
+}
+
 // Points, scaling table, report and spec, and 2 · 2 points.
 #[test]
 fn a_run_is_sound_until_one_bit_or_file_of_it_is_not() {
