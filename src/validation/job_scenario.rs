@@ -30,7 +30,9 @@ impl JobRow {
             return Ok(vec![(1.0, scenario)]);
         };
         let per_round = micro_batch.saturating_mul(replicas);
-        let whole = self.global_batch / per_round * per_round;
+        // Fewer GPUs than a replica takes make none, which the layout then says.
+        let rounds = self.global_batch.checked_div(per_round).unwrap_or(0);
+        let whole = rounds * per_round;
         let rest = self.global_batch - whole;
         if rest == 0 || whole == 0 {
             return Ok(vec![(1.0, scenario)]);

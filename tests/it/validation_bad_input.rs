@@ -124,6 +124,11 @@ fn what_cannot_be_simulated_is_a_row_with_its_reason() {
             "needs 18446744073709551615 GPUs",
         ),
         (
+            ",tp,pp,cp,micro_batch",
+            "a,h100-sxm,8,llama3-8b,8,40,1,1,11,1",
+            "needs 11 GPUs",
+        ),
+        (
             ",notes,tp,pp,cp",
             "a,h100-sxm,8,llama3-8b,8,40,PP STAGE 7,4,2,1",
             "stage 7, the layout has stages 0 to 1",
