@@ -120,3 +120,13 @@ def test_what_cannot_run_is_told(desk):
     desk.runs.joinpath(".lock").mkdir()
     code, _, error = desk.night()
     assert code == 3 and ".lock" in error
+
+
+def test_the_program_is_one_of_the_path_or_told(desk, tmp_path):
+    code, said, error = desk.night("--sweep", "no-such-program")
+    assert (code, said) == (3, "") and "no program `no-such-program`" in error and "--sweep" in error
+    assert not desk.runs.exists()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sweep").symlink_to(SWEEP)
+    desk.environment["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    assert desk.night("--sweep", "sweep")[0] == 0
