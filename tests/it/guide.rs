@@ -189,12 +189,19 @@ fn the_table_of_exit_codes_has_those_of_the_help() {
     assert_eq!(of_help, ["0", "1", "2", "3", "130", "143"]);
 }
 
-// Of mdBook itself the tests have no need: links and contents are held above.
+// Pages of the book link to one another alone; what lies beside `docs/` is named. tests/book.py holds the book itself.
 #[test]
-fn the_book_is_made_of_the_pages_of_the_guide() {
+fn no_link_leads_out_of_the_book() {
     let book: toml::Table = read_page("docs/book.toml").parse().unwrap();
     assert_eq!(book["book"]["src"].as_str(), Some("."));
-    assert!(root().join("docs/SUMMARY.md").is_file());
+    let outside = pages_in_docs().into_iter().flat_map(|page| {
+        let targets = links(&read_page(&format!("docs/{page}"))).into_iter();
+        let outside = targets.filter(|target| target.starts_with("../"));
+        outside
+            .map(move |target| format!("{page}: {target}"))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(outside.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
