@@ -3,16 +3,23 @@
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with, statvfs};
-use rustix::io::Errno;
+mod links;
+#[cfg(not(unix))]
+mod portable;
+#[cfg(unix)]
+mod unix;
 
-use crate::units::Bytes;
+use links::Links;
+pub(crate) use links::is_link;
+#[cfg(not(unix))]
+use portable::{exchange_at_once, free_entries, free_space, is_pipe, is_socket, open};
+#[cfg(unix)]
+use unix::{exchange_at_once, free_entries, free_space, is_pipe, is_socket, open};
 
 /// Time between two looks at a pipe.
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
@@ -26,11 +33,7 @@ const LOOKS_FOR_BYTES: u32 = 500;
 /// # Errors
 /// If it cannot be opened, or is a folder, a pipe, a device or a socket.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    regular(opened(
-        path,
-        OpenOptions::new().read(true),
-        OFlags::empty(),
-    )?)
+    regular(open(path, OpenOptions::new().read(true), Links::Followed)?)
 }
 
 /// Opens an entry of a run folder to be read, without following a link.
@@ -38,11 +41,7 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
 /// # Errors
 /// If it cannot be opened, or is a link or anything else than a regular file.
 pub(crate) fn open_entry(path: &Path) -> io::Result<File> {
-    regular(opened(
-        path,
-        OpenOptions::new().read(true),
-        OFlags::NOFOLLOW,
-    )?)
+    regular(open(path, OpenOptions::new().read(true), Links::Refused)?)
 }
 
 /// Opens an entry of a run folder to be read and written, and creates it where it is missing, without following a link.
@@ -52,7 +51,7 @@ pub(crate) fn open_entry(path: &Path) -> io::Result<File> {
 pub(crate) fn open_entry_to_write(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    regular(opened(path, &mut options, OFlags::NOFOLLOW)?)
+    regular(open(path, &mut options, Links::Refused)?)
 }
 
 /// Text of an entry of a run folder.
@@ -74,21 +73,15 @@ pub(crate) fn is_table(path: &Path) -> bool {
         .is_ok_and(|found| found.is_file() || found.is_dir())
 }
 
-/// Whether an entry of a run folder is a link.
-pub(crate) fn is_link(path: &Path) -> bool {
-    path.symlink_metadata()
-        .is_ok_and(|found| found.is_symlink())
-}
-
 /// Reads a file that somebody named: a regular one, a device, or a pipe with a writer. At most one byte more than `most`.
 ///
 /// # Errors
 /// If it cannot be opened, is a folder or a socket, or a pipe through which nothing comes.
 pub(crate) fn read_named(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    if path.metadata()?.file_type().is_socket() {
+    if is_socket(path.metadata()?.file_type()) {
         return Err(io::Error::other(described("a socket")));
     }
-    let file = opened(path, OpenOptions::new().read(true), OFlags::empty())?;
+    let file = open(path, OpenOptions::new().read(true), Links::Followed)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
@@ -99,7 +92,7 @@ pub(crate) fn read_named(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         file.read_to_end(&mut bytes)?;
         return Ok(bytes);
     }
-    read_through(file, metadata.file_type().is_fifo())
+    read_through(file, is_pipe(metadata.file_type()))
 }
 
 /// Reads what comes through a pipe or out of a device that is not waited for.
@@ -128,18 +121,6 @@ fn read_through(mut file: impl Read, is_pipe: bool) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opens a file without waiting for the other end of a pipe.
-fn opened(path: &Path, options: &mut OpenOptions, flags: OFlags) -> io::Result<File> {
-    let flags = (flags | OFlags::NONBLOCK).bits().cast_signed();
-    options.custom_flags(flags).open(path).map_err(|error| {
-        if is_link(path) && Errno::from_io_error(&error) == Some(Errno::LOOP) {
-            io::Error::other("it is a symbolic link, which is not followed inside a run folder")
-        } else {
-            error
-        }
-    })
-}
-
 /// Refuses what is no regular file.
 fn regular(file: File) -> io::Result<File> {
     let metadata = file.metadata()?;
@@ -153,9 +134,10 @@ fn regular(file: File) -> io::Result<File> {
 }
 
 fn special(metadata: &Metadata) -> &'static str {
-    if metadata.file_type().is_fifo() {
+    let kind = metadata.file_type();
+    if is_pipe(kind) {
         "a pipe"
-    } else if metadata.file_type().is_socket() {
+    } else if is_socket(kind) {
         "a socket"
     } else {
         "a device"
@@ -231,16 +213,15 @@ pub(crate) fn read_named_text(path: &Path, most: u64) -> io::Result<String> {
 /// # Errors
 /// If the file system refuses.
 pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            let mut aside = one.as_os_str().to_owned();
-            aside.push(".old");
-            fs::rename(other, &aside)?;
-            fs::rename(one, other)?;
-            fs::rename(&aside, one)
-        }
-        done => Ok(done?),
-    }
+    exchange_at_once(one, other).unwrap_or_else(|| exchange_over_third(one, other))
+}
+
+fn exchange_over_third(one: &Path, other: &Path) -> io::Result<()> {
+    let mut aside = one.as_os_str().to_owned();
+    aside.push(".old");
+    fs::rename(other, &aside)?;
+    fs::rename(one, other)?;
+    fs::rename(&aside, one)
 }
 
 /// Space that is left on the file system of a path, in brackets behind the error's message; empty of other errors than those
@@ -251,14 +232,16 @@ pub(crate) fn space_left(error: &io::Error, path: &Path) -> String {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded
     );
     // A file that could not be created is no path: the folder that it would lie in is one.
-    let is_here = |path: &Path| path.as_os_str().is_empty();
-    let mut folders = path.ancestors();
-    let left = folders.find_map(|it| statvfs(if is_here(it) { Path::new(".") } else { it }).ok());
-    let Some(left) = left.filter(|_| is_full) else {
+    let here = |path: &'_ Path| match path.as_os_str() {
+        empty if empty.is_empty() => PathBuf::from("."),
+        _ => path.to_owned(),
+    };
+    let mut folders = path.ancestors().map(here);
+    let left = folders.find_map(|folder| Some((free_space(&folder)?, free_entries(&folder))));
+    let Some((free, entries)) = left.filter(|_| is_full) else {
         return String::new();
     };
-    let free = Bytes::new(left.f_bavail.saturating_mul(left.f_frsize));
-    let besides = if left.f_files > 0 && left.f_favail == 0 {
+    let besides = if entries == Some(0) {
         ", but no file can be added (inodes)"
     } else if error.kind() == ErrorKind::QuotaExceeded {
         ", beyond your quota"
@@ -268,6 +251,7 @@ pub(crate) fn space_left(error: &io::Error, path: &Path) -> String {
     format!(" ({free} free there{besides})")
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -320,6 +304,21 @@ mod tests {
         assert_eq!(told, "it is a pipe to which nobody writes");
         assert_eq!(read_named(Path::new("/dev/zero"), 4).unwrap(), [0; 5]);
         assert_eq!(read_named(Path::new("/dev/null"), 4).unwrap(), b"");
+    }
+
+    // Whatever the file system: the one has the bytes of the other, and nothing lies beside them.
+    #[test]
+    fn names_are_exchanged_over_a_third_where_they_cannot_be_at_once() {
+        for exchange in [exchange, exchange_over_third] {
+            let dir = tempfile::tempdir().unwrap();
+            let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
+            fs::write(&one, "1").unwrap();
+            fs::write(&other, "2").unwrap();
+            exchange(&one, &other).unwrap();
+            assert_eq!(fs::read(&one).unwrap(), b"2");
+            assert_eq!(fs::read(&other).unwrap(), b"1");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        }
     }
 
     // Line 2 is `é` (two bytes) and the wrong byte: its second character, the sixth byte of the text.

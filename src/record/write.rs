@@ -341,6 +341,7 @@ fn inner(error: ParquetError) -> io::Error {
     }
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;

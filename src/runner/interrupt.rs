@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::signal::SIGXFSZ;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -21,8 +20,18 @@ pub enum Signal {
 ///
 /// # Errors
 /// If the system refuses the handler.
+#[cfg(unix)]
 pub(crate) fn outlive_file_limit() -> io::Result<()> {
-    flag::register(SIGXFSZ, Arc::default()).map(|_| ())
+    flag::register(signal_hook::consts::signal::SIGXFSZ, Arc::default()).map(|_| ())
+}
+
+/// Elsewhere no process has such a limit.
+///
+/// # Errors
+/// Never.
+#[cfg(not(unix))]
+pub(crate) fn outlive_file_limit() -> io::Result<()> {
+    Ok(())
 }
 
 /// Raised by the first SIGINT or SIGTERM; the second one ends the process at once.
