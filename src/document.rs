@@ -42,29 +42,13 @@ closed_set! {
 /// Key under which a document names its schema.
 const SCHEMA: &str = "schema";
 
-impl Document {
-    /// Version of the document: fields may be added within one, none is removed or gets another meaning.
-    const fn version(self) -> u32 {
-        match self {
-            Self::Run
-            | Self::Analyze
-            | Self::Answer
-            | Self::Diff
-            | Self::Explain
-            | Self::Point
-            | Self::Points
-            | Self::Validate
-            | Self::Verify
-            | Self::Plan
-            | Self::List
-            | Self::Progress
-            | Self::Manifest => 1,
-        }
-    }
+/// Version of every document: fields may be added within one, none is removed or gets another meaning.
+const VERSION: u32 = 1;
 
+impl Document {
     /// Name with version: `clustersweep.answer/1`.
     pub fn id(self) -> String {
-        format!("clustersweep.{self}/{}", self.version())
+        format!("clustersweep.{self}/{VERSION}")
     }
 
     /// A document with these fields after the name of its schema.
