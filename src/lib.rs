@@ -65,16 +65,17 @@
 //! | 5 | [`collective`] | operation × algorithm → rounds of transfers, and their time on a topology; constants of NCCL, RCCL and XLA in `data/libraries/` |
 //! | 6 | [`kernel`] | time of a kernel on a GPU |
 //! | 7 | [`simulation`] | a scenario is one resolved point; layouts, schedules, the step, the search |
+//! | 8 | [`measured`] | files of measured runs: rows → the jobs that they are about |
 //! | 8 | [`interval`] | where a measurement would lie, from the errors of measured runs that are alike |
-//! | 8 | [`spec`] | text → spec → plan; `where` expressions; diagnostics with places |
-//! | 9 | [`record`] | the result row, the column table, Parquet out and in |
-//! | 10 | [`runner`] | chunks of the plan on the rayon pool; run folder; manifest |
-//! | 10 | [`analysis`] | curves, breakdown points, fits, bottlenecks, from record batches alone |
-//! | 11 | [`validation`] | measured cases, and the errors of predictions |
-//! | 11 | [`whatif`] | re-simulated points: neighbours, frozen layouts, counterfactuals, sensitivities |
-//! | 12 | [`report`] | findings → text, HTML, JSON |
-//! | 13 | [`commands`] | what each command does, as values; for the command line and for Python |
-//! | 14 | [`cli`] | one file per subcommand; the only place that prints |
+//! | 9 | [`spec`] | text → spec → plan; `where` expressions; diagnostics with places |
+//! | 10 | [`record`] | the result row, the column table, Parquet out and in |
+//! | 11 | [`runner`] | chunks of the plan on the rayon pool; run folder; manifest |
+//! | 11 | [`analysis`] | curves, breakdown points, fits, bottlenecks, from record batches alone |
+//! | 12 | [`validation`] | measured cases, and the errors of predictions |
+//! | 12 | [`whatif`] | re-simulated points: neighbours, frozen layouts, counterfactuals, sensitivities |
+//! | 13 | [`report`] | findings → text, HTML, JSON |
+//! | 14 | [`commands`] | what each command does, as values; for the command line and for Python |
+//! | 15 | [`cli`] | one file per subcommand; the only place that prints |
 //!
 //! [`closed_set`]: mod@closed_set
 //!
@@ -120,6 +121,8 @@ mod kernel;
 pub mod simulation;
 
 mod interval;
+mod measured;
+
 pub mod spec;
 
 pub mod record;

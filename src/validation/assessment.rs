@@ -4,10 +4,11 @@ use crate::catalog::Catalog;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::case::{CaseKind, CaseStatus, Judged, Score};
+use super::case::{CaseStatus, Judged};
 use super::errors::{ErrorSummary, GroupErrors, by_group, mean_over_groups};
 use super::fitted::{FittedConstant, fitted_constants};
 use super::series::{Ranking, ScalingErrors, rankings, scaling_errors};
+use crate::measured::{CaseKind, Score};
 
 /// Cases named as the worst of their kind.
 const WORST: usize = 10;

@@ -2,38 +2,10 @@
 
 use crate::analysis::Scaling;
 use crate::closed_set;
+use crate::measured::job::JobRow;
+use crate::measured::{CaseKind, MemoryMeasure, Score};
 use crate::simulation::{CollectiveScenario, Scenario, TrainingScenario};
 use crate::units::SimTime;
-
-closed_set! {
-    /// Kind of measurement that a file holds, spelled as the column or the JSON key that tells it.
-    pub enum CaseKind: "kind of measurement" {
-        /// Training steps.
-        Step = "measured_step_time_s",
-        /// Peaks of memory.
-        Memory = "measured_gib",
-        /// Collectives of nccl-tests.
-        Collective = "busbw_GBps",
-        /// Collectives of another simulator on ideal links.
-        IdealCollective = "predicted_network_ns",
-        /// Arrivals of concurrent flows on given links.
-        Flow = "links",
-    }
-}
-
-closed_set! {
-    /// Weight of a case in the error table.
-    pub(crate) enum Score: "score" {
-        /// Counted: the measured value is compared with the prediction.
-        Value = "step",
-        /// Compared, but reported apart: repeats differ by more than 15%.
-        Noisy = "noisy",
-        /// Counted in its scaling series only.
-        Series = "scaling",
-        /// Shown and never counted: the configuration is incomplete.
-        Unscored = "no",
-    }
-}
 
 closed_set! {
     /// Status of a simulated case.
@@ -110,6 +82,26 @@ impl Case {
         self.subject.as_ref().ok()?.training()
     }
 
+    /// The case of a row's job; its measurement and its place in a series are left open.
+    pub(super) fn of_job(job: &JobRow, kind: CaseKind, subject: Result<Subject, String>) -> Self {
+        let scenario = subject.as_ref().ok().and_then(Subject::training);
+        let source = job.source.clone().unwrap_or_default();
+        Self {
+            groups: CaseGroups {
+                family: scenario.map_or_else(String::new, |it| it.model.family.to_string()),
+                gpu: job.gpu.clone(),
+                lineage: job.lineage.clone().unwrap_or_else(|| source.clone()),
+                source,
+                stack: scenario.map_or_else(String::new, |it| it.stack.name.clone()),
+                stated: job.is_stated(),
+            },
+            score: job.score.unwrap_or(Score::Value),
+            gpus: job.gpus,
+            samples: job.global_batch,
+            ..Self::new(kind, job.id.clone(), subject)
+        }
+    }
+
     /// A case whose run succeeded and of which nothing else is known yet.
     pub(super) fn new(kind: CaseKind, id: String, subject: Result<Subject, String>) -> Self {
         Self {
@@ -164,20 +156,6 @@ impl Subject {
             Self::Memory { scenario, .. } => Some(scenario),
             Self::Arrival(_) => None,
         }
-    }
-}
-
-closed_set! {
-    /// Reading of a memory peak.
-    pub enum MemoryMeasure: "memory measure" {
-        /// Bytes of tensors (PyTorch's `max_memory_allocated`).
-        Allocated = "max_allocated",
-        /// Bytes held by the allocator (`max_memory_reserved`).
-        Reserved = "max_reserved",
-        /// Bytes that the driver reports, CUDA context included.
-        Device = "nvidia_smi",
-        /// Not stated; taken as the driver's.
-        Unknown = "unknown",
     }
 }
 

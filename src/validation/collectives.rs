@@ -9,10 +9,11 @@ use crate::record::metrics::bus_factor;
 use crate::simulation::CollectiveScenario;
 use crate::units::{Bandwidth, Bytes};
 
-use super::case::{Case, CaseGroups, CaseKind, Score, Subject};
-use super::cells::Positive;
-use super::fault::TableFaults;
-use super::table::{MeasuredTable, Row, columns};
+use super::case::{Case, CaseGroups, Subject};
+use crate::measured::TableFaults;
+use crate::measured::cells::Positive;
+use crate::measured::table::{MeasuredTable, Row, columns};
+use crate::measured::{CaseKind, Score};
 
 /// Columns of nccl-tests' bandwidths, which tell the time where its own column does not.
 const ALGORITHM_BANDWIDTH: &str = "algbw_GBps";

@@ -8,10 +8,11 @@ use crate::catalog::Catalog;
 use crate::interval::{Features, REACH};
 use crate::simulation::{Layout, TrainingScenario};
 
-use super::case::{Case, CaseKind, CaseStatus, Judged, Score};
+use super::case::{Case, CaseStatus, Judged};
 use super::errors::mean;
 use super::files::{SHIPPED, read_cases};
 use super::judgement::judge;
+use crate::measured::{CaseKind, Score};
 
 /// Number of nearest cases whose errors are averaged.
 const NEAREST: usize = 5;

@@ -2,10 +2,11 @@
 
 use crate::catalog::Catalog;
 
-use super::case::{Case, CaseKind};
-use super::fault::{TableFault, TableFaults};
-use super::table::MeasuredTable;
+use super::case::Case;
 use super::{collectives, flows, ideal, memory, steps};
+use crate::measured::CaseKind;
+use crate::measured::table::MeasuredTable;
+use crate::measured::{TableFault, TableFaults};
 
 /// Name and text of the files that ship with the program.
 pub const SHIPPED: &[(&str, &str)] = &[
@@ -47,12 +48,12 @@ pub fn read_cases(file: &str, text: &str, catalog: &Catalog) -> Result<Vec<Case>
 
 #[cfg(test)]
 mod tests {
-    use super::super::job::JobRow;
     use super::super::memory::MemoryRow;
-    use super::super::steps::StepRow;
-    use super::super::table::Columns;
-    use super::super::wording;
     use super::*;
+    use crate::measured::job::JobRow;
+    use crate::measured::steps::StepRow;
+    use crate::measured::table::Columns;
+    use crate::measured::wording;
 
     /// Columns of a file that some row fills in words only.
     fn in_words<C: Columns>(index: usize) -> Vec<&'static str> {

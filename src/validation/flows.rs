@@ -7,8 +7,9 @@ use serde::Deserialize;
 use crate::des::{Crossing, Flow, FlowLink, finish_times};
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
-use super::case::{Case, CaseGroups, CaseKind, Subject};
-use super::fault::{TableFault, TableFaults};
+use super::case::{Case, CaseGroups, Subject};
+use crate::measured::CaseKind;
+use crate::measured::{TableFault, TableFaults};
 
 #[derive(Deserialize)]
 struct NetworkCase {

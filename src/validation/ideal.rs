@@ -8,10 +8,11 @@ use crate::hardware::{Cluster, CollectiveLibrary, Fabric, ScaleUp, ScaleUpKind, 
 use crate::simulation::CollectiveScenario;
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
-use super::case::{Case, CaseGroups, CaseKind, Subject};
-use super::cells::Positive;
-use super::fault::TableFaults;
-use super::table::{MeasuredTable, columns};
+use super::case::{Case, CaseGroups, Subject};
+use crate::measured::CaseKind;
+use crate::measured::TableFaults;
+use crate::measured::cells::Positive;
+use crate::measured::table::{MeasuredTable, columns};
 
 columns! {
     /// A collective on links that are given level by level: `ring 8 x switch 128`.

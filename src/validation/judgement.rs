@@ -9,8 +9,9 @@ use crate::simulation::{
 };
 use crate::units::Bytes;
 
-use super::case::{Case, CaseResult, CaseStatus, Judged, MemoryMeasure, Subject};
+use super::case::{Case, CaseResult, CaseStatus, Judged, Subject};
 use super::memory::seen_by;
+use crate::measured::MemoryMeasure;
 
 /// Simulates every case, in parallel; keeps the order.
 pub fn judge(cases: Vec<Case>) -> Vec<Judged> {

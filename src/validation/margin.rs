@@ -3,10 +3,11 @@
 use crate::catalog::Catalog;
 use crate::model::Family;
 
-use super::case::{Case, CaseKind, Judged, Score};
+use super::case::{Case, Judged};
 use super::errors::quantile;
 use super::files::{SHIPPED, read_cases};
 use super::judgement::judge;
+use crate::measured::{CaseKind, Score};
 
 /// Measured over predicted step times of the shipped cases of a family, ascending; the cases are simulated.
 ///

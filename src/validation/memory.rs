@@ -7,11 +7,12 @@ use crate::hardware::{AttentionKernel, Precision};
 use crate::stack::{GradientPrecision, LossMemory, SelectiveRecompute, Stack};
 use crate::units::Bytes;
 
-use super::case::{Case, CaseKind, MemoryMeasure, Score, Subject};
-use super::cells::{Index, Positive, Stated};
-use super::fault::TableFaults;
-use super::job::JobRow;
-use super::table::{MeasuredTable, Row, columns};
+use super::case::{Case, Subject};
+use crate::measured::TableFaults;
+use crate::measured::cells::{Index, Positive, Stated};
+use crate::measured::job::JobRow;
+use crate::measured::table::{MeasuredTable, Row, columns};
+use crate::measured::{CaseKind, MemoryMeasure, Score};
 
 columns! {
     /// Measured memory of a job, and the formats in which the run kept its state.
@@ -39,7 +40,7 @@ pub(super) fn cases(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case
         let case = Case {
             measured: memory.measured_gib.map(|size| size.0),
             ran,
-            ..job.case(CaseKind::Memory, memory.subject(&job, catalog))
+            ..Case::of_job(&job, CaseKind::Memory, memory.subject(&job, catalog))
         };
         if ran && case.score == Score::Value && case.measured.is_none() {
             row.fault("measured_gib", Row::EMPTY);

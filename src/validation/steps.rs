@@ -5,20 +5,12 @@ use itertools::Itertools as _;
 use crate::catalog::Catalog;
 use crate::simulation::Scenario;
 
-use super::case::{Case, CaseKind, SeriesPlace, Subject};
-use super::cells::Positive;
-use super::fault::TableFaults;
-use super::job::JobRow;
-use super::table::{MeasuredTable, Row, columns};
-
-columns! {
-    /// Measured step of a job, and its place in a scaling series.
-    pub(super) struct StepRow {
-        measured_step_time_s: Positive,
-        scaling_series: Option<String>,
-        scaling: Option<String>,
-    }
-}
+use super::case::{Case, SeriesPlace, Subject};
+use crate::measured::CaseKind;
+use crate::measured::TableFaults;
+use crate::measured::job::JobRow;
+use crate::measured::steps::StepRow;
+use crate::measured::table::{MeasuredTable, Row};
 
 /// Reads the cases of a file of training steps.
 ///
@@ -34,7 +26,7 @@ pub(super) fn cases(table: &MeasuredTable, catalog: &Catalog) -> Result<Vec<Case
                     .collect(),
             )
         });
-        let mut case = job.case(CaseKind::Step, subject);
+        let mut case = Case::of_job(&job, CaseKind::Step, subject);
         if let Some(family) = job.family {
             case.groups.family = family;
         }

@@ -24,7 +24,14 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli"]),
     (
         "csv",
-        &["validation", "interval", "report", "cli", "commands"],
+        &[
+            "measured",
+            "validation",
+            "interval",
+            "report",
+            "cli",
+            "commands",
+        ],
     ),
     ("hdrhistogram", &["runner", "simulation"]),
     ("humantime", &["runner"]),

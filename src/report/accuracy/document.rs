@@ -9,10 +9,11 @@ use super::listing::unit_of;
 use super::words::kind_title;
 use crate::hardware::Precision;
 use crate::interval::{Quantity, UnseenErrors, unseen};
+use crate::measured::Score;
 use crate::simulation::TrainingScenario;
 use crate::validation::{
     Assessment, CaseStatus, ErrorSummary, FittedConstant, GroupErrors, Judged, KindAssessment,
-    MissedCase, NamedError, Ranking, ScalingErrors, Score,
+    MissedCase, NamedError, Ranking, ScalingErrors,
 };
 
 /// Cases and errors of `sweep validate`.

@@ -16,7 +16,7 @@ pub struct TableFault {
 }
 
 impl TableFault {
-    pub(super) fn new(file: &str, line: u64, field: usize, message: impl Into<String>) -> Self {
+    pub(crate) fn new(file: &str, line: u64, field: usize, message: impl Into<String>) -> Self {
         Self {
             file: file.to_owned(),
             line,
@@ -43,7 +43,7 @@ pub struct TableFaults(pub Vec<TableFault>);
 
 impl TableFaults {
     /// The value, unless there are faults.
-    pub(super) fn none_or<T>(faults: Vec<TableFault>, value: T) -> Result<T, Self> {
+    pub(crate) fn none_or<T>(faults: Vec<TableFault>, value: T) -> Result<T, Self> {
         if faults.is_empty() {
             Ok(value)
         } else {

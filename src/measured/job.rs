@@ -10,13 +10,13 @@ use crate::stack::{
 };
 use crate::units::Power;
 
-use super::case::Score;
 use super::cells::{Index, Stated};
+use super::kinds::Score;
 use super::table::columns;
 
 columns! {
     /// A measured training job, as far as its row states it.
-    pub(super) struct JobRow {
+    pub(crate) struct JobRow {
         id: String,
         source: Option<String>,
         lineage: Option<String>,
@@ -88,7 +88,7 @@ columns! {
 
 impl JobRow {
     /// True where layout, micro batch and recomputation are all stated.
-    pub(super) fn is_stated(&self) -> bool {
+    pub(crate) fn is_stated(&self) -> bool {
         let LayoutRequest {
             micro_batch,
             tp,
@@ -106,7 +106,7 @@ impl JobRow {
     }
 
     /// Changes that the row makes to its stack's recipes.
-    pub(super) fn recipes(&self) -> RecipeChange {
+    pub(crate) fn recipes(&self) -> RecipeChange {
         RecipeChange {
             recompute_modules: self.recompute_modules,
             loss: self.loss,
@@ -118,7 +118,7 @@ impl JobRow {
     }
 
     /// Layout request of the row, without recomputation.
-    pub(super) fn layout(&self) -> LayoutRequest {
+    pub(crate) fn layout(&self) -> LayoutRequest {
         LayoutRequest {
             micro_batch: self.micro_batch,
             tp: self.tp,

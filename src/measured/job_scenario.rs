@@ -11,14 +11,13 @@ use crate::simulation::{
 };
 use crate::stack::{self, Stack};
 
-use super::case::{Case, CaseGroups, CaseKind, Score, Subject};
 use super::job::JobRow;
 use super::recipes::{Recipe, Run};
 
 impl JobRow {
     /// The job's scenario with weight 1, or two where its microbatches do not divide the batch: the step with one
     /// microbatch fewer and the one with one more, weighted by the share of the last microbatch.
-    pub(super) fn scenarios(
+    pub(crate) fn scenarios(
         &self,
         catalog: &Catalog,
     ) -> Result<Vec<(f64, TrainingScenario)>, String> {
@@ -163,26 +162,6 @@ impl JobRow {
         let stack = stack::assigned(catalog.stacks.values(), &framework, self.year)
             .ok_or_else(|| "there is no stack `current`".to_owned())?;
         Ok(Arc::clone(stack))
-    }
-
-    /// The case of the row; measurements and places in series are left open.
-    pub(super) fn case(&self, kind: CaseKind, subject: Result<Subject, String>) -> Case {
-        let scenario = subject.as_ref().ok().and_then(Subject::training);
-        let source = self.source.clone().unwrap_or_default();
-        Case {
-            groups: CaseGroups {
-                family: scenario.map_or_else(String::new, |it| it.model.family.to_string()),
-                gpu: self.gpu.clone(),
-                lineage: self.lineage.clone().unwrap_or_else(|| source.clone()),
-                source,
-                stack: scenario.map_or_else(String::new, |it| it.stack.name.clone()),
-                stated: self.is_stated(),
-            },
-            score: self.score.unwrap_or(Score::Value),
-            gpus: self.gpus,
-            samples: self.global_batch,
-            ..Case::new(kind, self.id.clone(), subject)
-        }
     }
 }
 

@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::case::CaseKind;
 use super::cells::Cell;
 use super::fault::{TableFault, TableFaults};
+use super::kinds::CaseKind;
 use super::wording;
 
 /// A file of cases, its cells still text.
 #[derive(Clone, Debug)]
-pub(super) struct MeasuredTable {
+pub(crate) struct MeasuredTable {
     /// Name of the file.
-    pub(super) file: String,
+    pub(crate) file: String,
     /// Kind of measurement.
-    pub(super) kind: CaseKind,
+    pub(crate) kind: CaseKind,
     columns: BTreeMap<String, usize>,
     rows: Vec<(u64, StringRecord)>,
 }
@@ -29,7 +29,7 @@ impl MeasuredTable {
     /// # Errors
     /// When the text is no CSV, the header lacks a column that tells the kind or names one twice, a row has
     /// more or fewer fields than the header, or there is no row.
-    pub(super) fn read(file: &str, text: &str) -> Result<Self, TableFaults> {
+    pub(crate) fn read(file: &str, text: &str) -> Result<Self, TableFaults> {
         let fault = |line, field, message: &str| TableFault::new(file, line, field, message);
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut reader = ReaderBuilder::new()
@@ -83,7 +83,7 @@ impl MeasuredTable {
     ///
     /// # Errors
     /// When a required column is missing, or a cell holds what it cannot.
-    pub(super) fn map_rows<C: Columns, T>(
+    pub(crate) fn map_rows<C: Columns, T>(
         &self,
         mut read: impl FnMut(&mut Row<'_>, C) -> T,
     ) -> Result<Vec<T>, TableFaults> {
@@ -141,7 +141,7 @@ fn kind_of(file: &str, columns: &BTreeMap<String, usize>) -> Result<CaseKind, Ta
 
 /// One row while it is read.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
+pub(crate) struct Row<'a> {
     table: &'a MeasuredTable,
     line: u64,
     record: &'a StringRecord,
@@ -150,10 +150,10 @@ pub(super) struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// Fault of a cell that a column must fill.
-    pub(super) const EMPTY: &'static str = "is empty; this column has to be filled";
+    pub(crate) const EMPTY: &'static str = "is empty; this column has to be filled";
 
     /// The text of a cell, in the words of its source; empty where the column is absent.
-    pub(super) fn text(&self, column: &str) -> &'a str {
+    pub(crate) fn text(&self, column: &str) -> &'a str {
         let index = self.table.columns.get(column);
         index
             .and_then(|index| self.record.get(*index))
@@ -162,7 +162,7 @@ impl<'a> Row<'a> {
     }
 
     /// The value of a cell; `None` where it cannot be what it should be, which is noted as a fault.
-    pub(super) fn cell<T: Cell>(&mut self, column: &str) -> Option<T> {
+    pub(crate) fn cell<T: Cell>(&mut self, column: &str) -> Option<T> {
         let text = wording::cell(column, |column| self.text(column));
         let value = if T::REQUIRED && text.is_empty() {
             Err(Self::EMPTY.to_owned())
@@ -173,7 +173,7 @@ impl<'a> Row<'a> {
     }
 
     /// Notes a fault of a cell; the message follows the column's name.
-    pub(super) fn fault(&mut self, column: &str, message: &str) {
+    pub(crate) fn fault(&mut self, column: &str, message: &str) {
         let field = self.table.columns.get(column).map_or(1, |index| index + 1);
         let message = format!("column `{column}`: {message}");
         let fault = TableFault::new(&self.table.file, self.line, field, message);
@@ -182,7 +182,7 @@ impl<'a> Row<'a> {
 }
 
 /// A struct that a row is read into.
-pub(super) trait Columns: Sized {
+pub(crate) trait Columns: Sized {
     /// Name of each column, and true where a file has to have it.
     fn columns() -> Vec<(&'static str, bool)>;
 
@@ -208,20 +208,20 @@ macro_rules! columns {
         #[derive(Clone, Debug)]
         $vis struct $name { $( $vis $column: $value ),+ }
 
-        impl $crate::validation::table::Columns for $name {
+        impl $crate::measured::table::Columns for $name {
             fn columns() -> Vec<(&'static str, bool)> {
-                use $crate::validation::cells::Cell;
+                use $crate::measured::cells::Cell;
                 vec![ $( (stringify!($column), <$value as Cell>::REQUIRED) ),+ ]
             }
 
-            fn read(row: &mut $crate::validation::table::Row<'_>) -> Option<Self> {
+            fn read(row: &mut $crate::measured::table::Row<'_>) -> Option<Self> {
                 $( let $column = row.cell(stringify!($column)); )+
                 Some(Self { $( $column: $column? ),+ })
             }
         }
     };
 }
-pub(super) use columns;
+pub(crate) use columns;
 
 #[cfg(test)]
 mod tests {

@@ -10,10 +10,10 @@ use crate::stack::{
 };
 use crate::units::{Bytes, Power, QuantityError};
 
-use super::case::{MemoryMeasure, Score};
+use super::kinds::{MemoryMeasure, Score};
 
 /// A value that a cell can hold.
-pub(super) trait Cell: Sized {
+pub(crate) trait Cell: Sized {
     /// True where the column has to exist and its cells have to be filled.
     const REQUIRED: bool = true;
 
@@ -51,7 +51,7 @@ impl Cell for f64 {
 
 /// A number above 0: a measured time or rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Positive(pub f64);
+pub(crate) struct Positive(pub f64);
 
 impl Cell for Positive {
     fn read(text: &str) -> Result<Self, String> {
@@ -92,7 +92,7 @@ impl Cell for u32 {
 
 /// A pipeline stage or another number that counts from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Index(pub u32);
+pub(crate) struct Index(pub u32);
 
 impl Cell for Index {
     fn read(text: &str) -> Result<Self, String> {
@@ -152,7 +152,7 @@ names!(
 );
 
 /// A name that makes the row unsupported, not the file faulty, where the simulator does not know it.
-pub(super) type Stated<T> = Result<T, UnknownName>;
+pub(crate) type Stated<T> = Result<T, UnknownName>;
 
 macro_rules! stated_names {
     ($($name:ty),*) => { $(

@@ -56,7 +56,7 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
 ///
 /// # Panics
 /// If `wording.csv` has a fault, which a test excludes.
-pub(super) fn cell<'a>(column: &str, stated: impl Fn(&str) -> &'a str) -> &'a str {
+pub(crate) fn cell<'a>(column: &str, stated: impl Fn(&str) -> &'a str) -> &'a str {
     let written = stated(column);
     let is_unstated = matches!(written, "" | "unknown");
     WORDINGS
