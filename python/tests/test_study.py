@@ -346,3 +346,17 @@ def test_best_points(results):
 def test_bad_input_is_an_exception_with_the_way_out(call, error, text):
     with pytest.raises(error, match=text):
         call(cs.Study.from_file(SMALL))
+
+
+# The measured run is the point: 1.5 times its predicted time is what the row takes, and the predicted time stays beside it.
+def test_measured_runs_pass_through_a_study():
+    job = {
+        "gpu": "h100-sxm", "gpus": 8, "model": "gpt3-1.3b", "global_batch": 64, "tp": 1, "pp": 1, "micro_batch": 1,
+        "zero": 1, "sequence_parallel": False, "recompute": "none",
+    }  # fmt: skip
+    predicted = cs.Study({"grid": job}).run().column("step_time_s")[0]
+    corrected = cs.Study({"grid": job, "measured": {**job, "step_time_s": 1.5 * predicted}}).run()
+    assert corrected.column("step_time_s")[0] == pytest.approx(1.5 * predicted, rel=1e-9)
+    assert corrected.column("step_time_uncorrected_s") == [predicted]
+    with pytest.raises(cs.SpecError, match="more than 3"):
+        cs.Study({"grid": job, "measured": {**job, "step_time_s": 9.0 * predicted}})

@@ -14,7 +14,7 @@ use crate::commands::explain_document::{
 };
 use crate::commands::failure::Failure;
 use crate::commands::points::{grid_point, provenance};
-use crate::commands::trust;
+use crate::commands::{corrected, trust};
 use crate::document::Document;
 use crate::record::{
     Cell, Column, ColumnGroup, PointStatus, Record, columns, point_table, points_batch,
@@ -125,6 +125,7 @@ impl Explanation<'_> {
         }
         push_gains(&mut text, &self.gains);
         if !self.was_asked {
+            write!(text, "{}", corrected::text(record, self.point.spec));
             write!(text, "{}", trust::text(record));
         }
         text.finish()
@@ -141,6 +142,7 @@ impl Explanation<'_> {
             elasticities: &self.sensitivities,
             memory_by_stage: self.stages.iter().map(StageDocument::of).collect(),
             host: self.launches.iter().map(HostCalls::of).collect(),
+            corrected_by: corrected::of(record, self.point.spec),
             confidence: trust::of(record),
         })
     }
@@ -161,8 +163,9 @@ fn gains(spec: &Spec, record: &Record, asked: &[String]) -> Result<Vec<Effect>, 
         };
     };
     let baseline = Baseline {
-        seconds_per_sample: step.step_time().as_secs_f64()
+        seconds_per_sample: step.simulated_time().as_secs_f64()
             / f64::from(training.workload.global_batch),
+        correction: step.correction_factor(),
     };
     if asked.is_empty() {
         return Ok(baseline.ask_all(spec, point, neighbours(spec, training, step)));
@@ -332,6 +335,7 @@ fn time(record: &Record) -> String {
     };
     let mut table = Table::new(&["", ">", ">", ""]);
     let others = [
+        columns::STEP_TIME_UNCORRECTED_S,
         columns::FORWARD_S,
         columns::BACKWARD_S,
         columns::COMM_BUSY_S,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Elasticity;
+use crate::commands::corrected::CorrectedBy;
 use crate::record::columns;
 use crate::simulation::{LayerLaunches, MemoryFootprint, MemoryMoment, StageMemory};
 use crate::spec::{ColumnType, StudyKind};
@@ -31,6 +32,8 @@ pub(crate) struct ExplainDocument<'a> {
     pub(super) memory_by_stage: Vec<StageDocument>,
     /// Calls of the host in each kind of layer.
     pub(super) host: Vec<HostCalls>,
+    /// Measured runs of the spec that corrected the step, the most important first.
+    pub(super) corrected_by: Vec<CorrectedBy>,
     /// Errors of the measured cases nearest to the point; null of a communication.
     pub(super) confidence: Option<Confidence>,
 }

@@ -8,6 +8,7 @@ mod analyze_target;
 mod answer;
 mod append;
 mod conclusion;
+mod corrected;
 mod detail;
 mod diff;
 mod efficiency_gate;

@@ -1,6 +1,7 @@
 //! Confidence in a point: errors of the measured cases nearest to the point.
 
 use crate::analysis::{Choice, Findings};
+use crate::commands::corrected;
 use crate::commands::failure::Failure;
 use crate::commands::points::grid_point;
 use crate::record::Record;
@@ -59,6 +60,7 @@ pub(super) fn of_choices(
             choice,
             step_time: it.step_time,
             interval: record.metrics().and_then(|metrics| metrics.step_time),
+            correction: corrected::in_words(&record, spec),
         }))
     };
     let trust = choices.into_iter().map(of_choice);

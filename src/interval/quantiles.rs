@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::errors::{KnownError, Quantity, known};
 use super::features::Features;
+use crate::simulation::StepReport;
 
 /// Distance beyond which a measured run says nothing about a point: another GPU, precision and stack, or a mixture of
 /// experts against a dense model with another stack.
@@ -11,6 +12,12 @@ pub(crate) const REACH: f64 = 3.0;
 
 /// Share of the measurements that an interval is to hold.
 pub(crate) const COVERAGE: f64 = 0.8;
+
+/// Correlation of the errors of two runs of one source that have the same features; of the shipped errors, as a test says.
+const ALIKE: f64 = 0.95;
+
+/// Standard deviations within which four of five values of a normal distribution lie.
+const NORMAL_TAIL: f64 = 1.2816;
 
 /// A range around a prediction, in the prediction's unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,10 +36,39 @@ impl Interval {
     /// prediction itself. Weights and distances were chosen by hand, with a look at the share of runs that lie inside.
     pub(crate) fn around(predicted: f64, quantity: Quantity, features: &Features) -> Option<Self> {
         let (least, most) = ends(known(quantity), features, None)?;
-        Some(Self {
+        Some(Self::between(predicted, least, most))
+    }
+
+    /// The same around the time of a step, in seconds, which measured runs of one's own may have corrected.
+    ///
+    /// Of the spread of errors, `√(1 − c²)` is left where a run shares `c` of its error with the step, as of two quantities
+    /// with correlation `c`. A run of the same configuration leaves what measured runs with the same features differ by,
+    /// [`ALIKE`], and never less than its own repeats do.
+    pub(crate) fn of_step(step: &StepReport, features: &Features) -> Option<Self> {
+        let seconds = step.step_time().as_secs_f64();
+        let Some(correction) = step.correction else {
+            return Self::around(seconds, Quantity::StepTime, features);
+        };
+        // The measured run is within reach, whatever else is.
+        let errors = known(Quantity::StepTime);
+        let (least, most) = quantiles(errors, features, None, f64::INFINITY)?;
+        let shared = correction.share.min(ALIKE);
+        let left = (1.0 - shared * shared).sqrt();
+        let repeats = NORMAL_TAIL * correction.spread;
+        let (least, most) = (least.min(0.0) * left, most.max(0.0) * left);
+        Some(Self::between(
+            seconds,
+            least.min(-repeats),
+            most.max(repeats),
+        ))
+    }
+
+    /// The range of measurements whose predictions err by `least` to `most`, in ln(predicted/measured).
+    fn between(predicted: f64, least: f64, most: f64) -> Self {
+        Self {
             low: predicted * libm::exp(-most),
             high: predicted * libm::exp(-least),
-        })
+        }
     }
 }
 
@@ -42,15 +78,17 @@ pub(super) fn ends(
     features: &Features,
     without: Option<&str>,
 ) -> Option<(f64, f64)> {
-    let (least, most) = quantiles(errors, features, without)?;
+    let (least, most) = quantiles(errors, features, without, REACH)?;
     Some((least.min(0.0), most.max(0.0)))
 }
 
-/// Quantiles of the errors around a run, `ln(predicted/measured)`, those of one lineage left out; `errors` ascend.
+/// Quantiles of the errors around a run, `ln(predicted/measured)`, those of one lineage left out; `None` where no run is
+/// within `reach`. `errors` ascend.
 fn quantiles(
     errors: &[KnownError],
     features: &Features,
     without: Option<&str>,
+    reach: f64,
 ) -> Option<(f64, f64)> {
     let mut nearest = f64::INFINITY;
     let mut lineages: BTreeMap<&str, f64> = BTreeMap::new();
@@ -66,7 +104,7 @@ fn quantiles(
         *lineages.entry(&error.lineage).or_default() += weight;
         weights.push(weight);
     }
-    if nearest > REACH {
+    if nearest > reach {
         return None;
     }
     for (weight, error) in weights.iter_mut().zip(errors) {
@@ -123,12 +161,18 @@ mod tests {
         let mut errors: Vec<KnownError> = (0..10)
             .map(|i| error("near", near.clone(), f64::from(i) / 10.0))
             .collect();
-        assert_eq!(quantiles(&errors, &near, None), Some((0.0, 0.8)));
+        assert_eq!(quantiles(&errors, &near, None, REACH), Some((0.0, 0.8)));
         let far = features("h100-sxm", 64);
         errors.extend((0..10).map(|_| error("far", far.clone(), 5.0)));
-        assert_eq!(quantiles(&errors, &near, None), Some((0.1, 5.0)));
-        assert_eq!(quantiles(&errors, &near, Some("far")), Some((0.0, 0.8)));
-        assert_eq!(quantiles(&errors, &near, Some("near")), Some((5.0, 5.0)));
+        assert_eq!(quantiles(&errors, &near, None, REACH), Some((0.1, 5.0)));
+        assert_eq!(
+            quantiles(&errors, &near, Some("far"), REACH),
+            Some((0.0, 0.8))
+        );
+        assert_eq!(
+            quantiles(&errors, &near, Some("near"), REACH),
+            Some((5.0, 5.0))
+        );
     }
 
     // 8^4 times the GPUs are 4 away, and nothing was measured within 3.
@@ -136,7 +180,7 @@ mod tests {
     fn what_is_far_from_everything_has_no_interval() {
         let errors = [error("one", features("h100-sxm", 8), 0.1)];
         assert_eq!(
-            quantiles(&errors, &features("h100-sxm", 8 * 4096), None),
+            quantiles(&errors, &features("h100-sxm", 8 * 4096), None, REACH),
             None
         );
     }

@@ -152,6 +152,11 @@ impl<'a> Row<'a> {
     /// Fault of a cell that a column must fill.
     pub(crate) const EMPTY: &'static str = "is empty; this column has to be filled";
 
+    /// Line of the row in its file, from 1.
+    pub(crate) const fn line(&self) -> u64 {
+        self.line
+    }
+
     /// The text of a cell, in the words of its source; empty where the column is absent.
     pub(crate) fn text(&self, column: &str) -> &'a str {
         let index = self.table.columns.get(column);

@@ -12,7 +12,9 @@ use crate::model::ExpertDispatch;
 use crate::record::column::{Cell, Column, ColumnGroup, Read, TableRow, columns, with_axes};
 use crate::record::metrics::StepMetrics;
 use crate::record::point::Record;
-use crate::simulation::{Layout, MemoryFootprint, Percentiles, PoolReport, ReasonKind, StepPart};
+use crate::simulation::{
+    Layout, MemoryFootprint, Percentiles, PoolReport, ReasonKind, StepPart, StepReport,
+};
 use crate::spec::{AXES, Axis, AxisInfo, AxisValue, ColumnType, Operand, StudyKind};
 use crate::stack::ZeroStage;
 use crate::units::{Bytes, SimDuration};
@@ -100,6 +102,11 @@ columns! {
             "Lower end of the interval that would hold four of five measurements of such a step; null where nothing comparable was measured.";
         STEP_TIME_HIGH_S = "step_time_high_s", "s", F64, |r| r.metrics()?.step_time.map(|it| it.high),
             "Upper end of the interval that would hold four of five measurements of such a step; null where nothing comparable was measured.";
+        STEP_TIME_UNCORRECTED_S = "step_time_uncorrected_s", "s", F64, |r| r.step()?.correction.map(|it| it.simulated.as_secs_f64()),
+            "Time of the step as simulated, before the measured runs of [measured] corrected it; null where none lies near.";
+        STEP_TIME_CORRECTION_S = "step_time_correction_s", "s", F64, |r| correction(r.step()?),
+            "What the measured runs of [measured] add to the step, below zero where it is faster than simulated: step_time_s - \
+             step_time_uncorrected_s. Every part of the step is scaled alike; null where none lies near.";
         COMPUTE_S = StepPart::Compute.column(), "s", F64, |r| share(r, StepPart::Compute),
             "Part of the step in kernels of the forward and backward pass.";
         RECOMPUTE_S = StepPart::Recompute.column(), "s", F64, |r| share(r, StepPart::Recompute),
@@ -352,6 +359,11 @@ fn by_gpu(record: &Record, text: fn(&PoolReport) -> String) -> Option<Cow<'_, st
 
 fn share(record: &Record, part: StepPart) -> Option<f64> {
     record.step().map(|step| step.shares[part].as_secs_f64())
+}
+
+fn correction(step: &StepReport) -> Option<f64> {
+    let simulated = step.correction?.simulated;
+    Some(step.step_time().as_secs_f64() - simulated.as_secs_f64())
 }
 
 fn percentile(record: &Record, read: fn(&Percentiles) -> SimDuration) -> Option<f64> {

@@ -85,8 +85,8 @@ impl StepMetrics {
         // Nothing was measured on several types of GPU.
         let features = scenario.pools.is_empty();
         let features = features.then(|| Features::of(scenario, Some(&step.layout)));
-        let around =
-            |predicted, quantity| Interval::around(predicted, quantity, features.as_ref()?);
+        let features = features.as_ref();
+        let filled = step.memory.total().as_f64();
         Self {
             samples_per_s: f64::from(scenario.workload.global_batch) / seconds,
             tokens_per_s: tokens.map(|tokens| tokens / seconds),
@@ -98,8 +98,8 @@ impl StepMetrics {
             comm_fraction: fraction(shares.exposed_communication(), shares),
             bottleneck: lost.bottleneck(thresholds.gpu_utilization),
             tight: memory_share(step) > 1.0 - thresholds.memory_headroom,
-            step_time: around(seconds, Quantity::StepTime),
-            memory_peak: around(step.memory.total().as_f64(), Quantity::MemoryPeak),
+            step_time: features.and_then(|it| Interval::of_step(step, it)),
+            memory_peak: features.and_then(|it| Interval::around(filled, Quantity::MemoryPeak, it)),
             exceeded: exceeded(step, thresholds),
             advice: lost.advice(),
             cost_per_step_usd,

@@ -21,11 +21,21 @@ pub(crate) struct Trust {
     pub step_time: Accuracy,
     /// Seconds between which four of five measurements of such a step would lie.
     pub interval: Option<Interval>,
+    /// Correction by measured runs of one's own in words; `None` where none is near.
+    pub correction: Option<String>,
 }
 
 impl Trust {
-    /// The interval around the predicted time, where there is one, and the nearest cases.
+    /// What corrects the predicted time, the interval around it, where there are such, and the nearest cases.
     pub(crate) fn words(&self) -> String {
+        let interval = self.interval_words();
+        match &self.correction {
+            Some(correction) => format!("{correction}; {interval}"),
+            None => interval,
+        }
+    }
+
+    fn interval_words(&self) -> String {
         let nearest = &self.step_time.sentence;
         let Some(Interval { low, high }) = self.interval else {
             return nearest.clone();

@@ -138,6 +138,12 @@ fn without_trailing_zeros(number: &str) -> String {
     if number.contains('.') { short } else { number }.to_owned()
 }
 
+/// A change in percent with its sign: `+31.0%`.
+pub(crate) fn signed_percent(change: f64) -> String {
+    // Rounding must not leave a minus before a zero.
+    format!("{:+.1}%", 100.0 * change).replace("-0.0%", "+0.0%")
+}
+
 /// A fraction in percent: `84%`.
 pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.0}%", 100.0 * fraction)

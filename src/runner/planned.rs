@@ -29,6 +29,21 @@ impl<'a> Planned<'a> {
     }
 }
 
+impl Planned<'_> {
+    /// An outcome as the spec's measured runs correct it.
+    fn corrected(&self, scenario: &Scenario, outcome: Outcome) -> Outcome {
+        match (scenario, outcome) {
+            (Scenario::Training(training), Outcome::Completed(step))
+                if !self.spec.measured().is_empty() =>
+            {
+                let step = self.spec.measured().correct(training, *step);
+                Outcome::Completed(Box::new(step))
+            }
+            (_, outcome) => outcome,
+        }
+    }
+}
+
 impl Study for Planned<'_> {
     type Scratch = Scratch;
 
@@ -36,7 +51,7 @@ impl Study for Planned<'_> {
         match self.spec.plan().scenario(point) {
             Ok(scenario) => {
                 scratch.limit_events(self.max_events);
-                let outcome = simulate(&scenario, scratch);
+                let outcome = self.corrected(&scenario, simulate(&scenario, scratch));
                 (Some(scenario), outcome)
             }
             Err(why) => (None, Outcome::Infeasible(why)),
@@ -47,7 +62,13 @@ impl Study for Planned<'_> {
         match scenario {
             Scenario::Training(main) => {
                 scratch.limit_events(self.max_events);
-                phase_steps(main, &self.spec.analysis.phases, scratch)
+                let phases = phase_steps(main, &self.spec.analysis.phases, scratch);
+                let correct = |(scenario, step)| {
+                    let step = self.spec.measured().correct(&scenario, step);
+                    (scenario, step)
+                };
+                let phases = phases.into_iter();
+                phases.map(|phase| phase.map(correct)).collect()
             }
             Scenario::Collective(_) => Vec::new(),
         }

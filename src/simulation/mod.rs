@@ -20,8 +20,8 @@ pub(crate) use guard::{Crash, guarded, is_guarded, panic_message};
 pub use infeasible::{Infeasible, ReasonKind};
 pub(crate) use outcome::StageMemory;
 pub use outcome::{
-    CollectiveReport, Layout, MemoryFootprint, MemoryMoment, NetworkUse, Outcome, Percentiles,
-    PoolReport, StepReport,
+    CollectiveReport, Correction, Layout, MemoryFootprint, MemoryMoment, NetworkUse, Outcome,
+    Percentiles, PoolReport, StepReport,
 };
 pub(crate) use parts::PartSeconds;
 pub use parts::{StepPart, TimeShares};

@@ -204,6 +204,17 @@ pub struct Percentiles {
     pub p99: SimDuration,
 }
 
+/// Correction of a step's times by measured runs of one's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Correction {
+    /// Time of the step as simulated.
+    pub simulated: SimDuration,
+    /// Share of the nearest run's error that the step is taken to have, 0–1.
+    pub share: f64,
+    /// Standard deviation of ln(time) among repeated measurements; 0 where nothing was repeated.
+    pub spread: f64,
+}
+
 /// One training step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepReport {
@@ -239,6 +250,8 @@ pub struct StepReport {
     pub pools: Vec<PoolReport>,
     /// Events of the simulation.
     pub events: u64,
+    /// Correction that its times hold; `None` of a step as simulated.
+    pub correction: Option<Correction>,
 }
 
 /// Part of a step that one type of GPU had.
@@ -264,6 +277,39 @@ impl PoolReport {
 }
 
 impl StepReport {
+    /// The step with every time scaled, so that its parts keep their shares and still sum to it.
+    pub(crate) fn corrected(self, factor: f64, share: f64, spread: f64) -> Self {
+        let percentiles = self.percentiles.map(|it| Percentiles {
+            p50: it.p50.scaled(factor),
+            p95: it.p95.scaled(factor),
+            p99: it.p99.scaled(factor),
+        });
+        Self {
+            correction: Some(Correction {
+                simulated: self.step_time(),
+                share,
+                spread,
+            }),
+            shares: self.shares.map(|part| part.scaled(factor)),
+            forward: self.forward.scaled(factor),
+            backward: self.backward.scaled(factor),
+            comm_busy: self.comm_busy.scaled(factor),
+            percentiles,
+            ..self
+        }
+    }
+
+    /// Time of the step as simulated, before any correction.
+    pub(crate) fn simulated_time(&self) -> SimDuration {
+        self.correction
+            .map_or_else(|| self.step_time(), |correction| correction.simulated)
+    }
+
+    /// Factor by which a correction changed its times; 1 without one.
+    pub(crate) fn correction_factor(&self) -> f64 {
+        self.step_time().as_secs_f64() / self.simulated_time().as_secs_f64()
+    }
+
     /// The faster of two steps, which took the effort of both; of equal ones this.
     pub(crate) fn or_faster(self, other: Self) -> Self {
         let (tried, events) = (

@@ -11,7 +11,7 @@ use crate::spec::axis_values::AxisValues;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::mixed_gpus::{MixedGpus, check_types, type_names};
 use crate::spec::names::Names;
-use crate::spec::read::{Given, Parts, grids_or_zips};
+use crate::spec::read::{Given, Parts, Table, grids_or_zips};
 use crate::spec::source::Place;
 use crate::spec::value::AxisValue;
 
@@ -68,6 +68,22 @@ pub(super) fn check_axes(parts: &Parts, kind: StudyKind, faults: &mut Faults) {
             faults,
         );
     }
+}
+
+/// Refuses a measured run that gives both axes of an exclusive pair, or lacks one.
+pub(super) fn check_run(run: &Table<AxisValue>, faults: &mut Faults) {
+    check_pairs(&run.axes, faults);
+    let names: Vec<Axis> = run.axes.iter().map(|given| given.axis).collect();
+    let given = [names.as_slice()];
+    let missing = missing_axes(&given, StudyKind::Training);
+    faults.extend_from_list(
+        missing
+            .map(|axis| {
+                let message = format!("the measured run has no {}", axis_or_alternative(axis));
+                Diagnostic::error(&run.place, message).hint(format!("add it: {}", axis.info().doc))
+            })
+            .collect(),
+    );
 }
 
 /// Refuses a number format that no GPU of the spec has; where some have it, points with the others are rows without it.
@@ -179,23 +195,30 @@ fn check_complete(
     what: &str,
     faults: &mut Faults,
 ) {
-    let lacks = |axis| !given.iter().any(|axes| axes.contains(&axis));
-    let missing = Axis::ALL
+    for axis in missing_axes(given, kind) {
+        let message = format!("{what} has no {}", axis_or_alternative(axis));
+        faults.push(Diagnostic::error(place, message).hint(format!(
+            "add it there or to [defaults]: {}",
+            axis.info().doc
+        )));
+    }
+}
+
+/// Axes that a point needs and none of some lists has.
+fn missing_axes(given: &[&[Axis]], kind: StudyKind) -> impl Iterator<Item = Axis> {
+    let lacks = move |axis| !given.iter().any(|axes| axes.contains(&axis));
+    Axis::ALL
         .iter()
         .copied()
-        .filter(|axis| axis.belongs_to(kind) && axis.info().default.words().is_empty())
-        .filter(|axis| lacks(*axis) && axis.alternative().is_none_or(lacks))
+        .filter(move |axis| axis.belongs_to(kind) && axis.info().default.words().is_empty())
+        .filter(move |axis| lacks(*axis) && axis.alternative().is_none_or(lacks))
         // The first axis of an exclusive pair stands for both.
-        .filter(|axis| axis.alternative().is_none_or(|other| *axis < other));
-    for axis in missing {
-        let or_other = axis
-            .alternative()
-            .map_or_else(String::new, |other| format!(" (or `{other}`)"));
-        faults.push(
-            Diagnostic::error(place, format!("{what} has no `{axis}`{or_other}")).hint(format!(
-                "add it there or to [defaults]: {}",
-                axis.info().doc
-            )),
-        );
-    }
+        .filter(|axis| axis.alternative().is_none_or(|other| *axis < other))
+}
+
+/// An axis with the one that may stand in its place: `nodes` (or `gpus`).
+fn axis_or_alternative(axis: Axis) -> String {
+    let or_other = axis.alternative();
+    let or_other = or_other.map_or_else(String::new, |other| format!(" (or `{other}`)"));
+    format!("`{axis}`{or_other}")
 }

@@ -47,6 +47,8 @@ pub(super) enum Shape {
     Points,
     /// A table of axes with one value each.
     Values,
+    /// One or several tables of a measured run, or of a file of them.
+    Measured,
     /// Entries of the catalogue by name.
     Catalog(Kind),
     /// The name of a price list, one list, or lists by name.
@@ -132,6 +134,9 @@ pub(super) const SHARED: &[Key] = keys! {
     "power_cap" = Shape::Text;
     /// Power usage effectiveness of every point that names none.
     "pue" = Shape::Positive;
+    /// Measured runs of one's own, each a table of axes with its speed, or a file of them; they correct the predictions near
+    /// them.
+    "measured" = Shape::Measured;
     /// Custom networks between nodes by name.
     "topologies" = Shape::Named(&table(TOPOLOGY, &["devices", "links"]));
     /// Custom collective algorithms by name.
@@ -232,6 +237,28 @@ pub(super) const CHART: &[Key] = keys! {
     "series" = Shape::Texts;
     /// Axes with a logarithmic scale: "x", "y", a list of them, or true for both.
     "log" = Shape::LogAxes;
+};
+
+/// Keys of a run of `[measured]`, besides its axes.
+pub(super) const MEASURED: &[Key] = keys! {
+    /// Name of the run in messages and in `sweep explain`.
+    "name" = Shape::Text;
+    /// Measured seconds of an optimizer step.
+    "step_time_s" = Shape::Positive;
+    /// Measured tokens per second of the whole job, in place of the step's time.
+    "tokens_per_s" = Shape::Positive;
+    /// Measured tokens per second and GPU, in place of the step's time.
+    "tokens_per_s_per_gpu" = Shape::Positive;
+    /// Measured samples per second of the whole job, in place of the step's time.
+    "samples_per_s" = Shape::Positive;
+};
+
+/// Keys of `[measured]` where it names a file.
+pub(super) const MEASURED_FILE: &[Key] = keys! {
+    /// CSV file of measured steps as `sweep validate` takes it, relative to this file.
+    "file" = Shape::Text;
+    /// The rows themselves, in place of a file.
+    "csv" = Shape::Text;
 };
 
 /// Keys of `[topologies.NAME]`.

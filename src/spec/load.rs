@@ -98,6 +98,7 @@ impl Loader<'_> {
         check_keys(&entries, known, self.faults);
         self.read_schedules(&mut entries, path);
         self.read_configs(&mut entries, path);
+        self.read_runs(&mut entries, path);
         let mut merged = Vec::new();
         if let Some(include) = find(&entries, "include") {
             for item in include.node.items() {
@@ -158,6 +159,31 @@ impl Loader<'_> {
             match self.read(&relative(name, from), &entry.node.place, what) {
                 Some(source) => config_json::expand(keys, &entry, source, self.faults),
                 None => config_json::stand_in(keys, &entry),
+            }
+        }
+    }
+
+    /// Replaces the `file` of measured runs by the table that the file holds, under `csv`.
+    fn read_runs(&mut self, entries: &mut [Entry], from: &Path) {
+        let measured = entries.iter_mut().filter(|entry| entry.key == "measured");
+        for run in measured.flat_map(|entry| entry.node.items_mut()) {
+            let keys = run.table_mut();
+            if find(keys, "csv").is_some() {
+                continue;
+            }
+            let Some(entry) = keys.iter_mut().find(|entry| entry.key == "file") else {
+                continue;
+            };
+            let Some(name) = entry.node.text().map(str::to_owned) else {
+                let fault = entry.node.mismatch("file", "the name of a file");
+                self.faults.push(fault);
+                continue;
+            };
+            let what = "a file of measured runs is named relative to the file that names it";
+            if let Some(source) = self.read(&relative(&name, from), &entry.node.place, what) {
+                let text = source.text;
+                "csv".clone_into(&mut entry.key);
+                entry.node.value = Value::File { name, text };
             }
         }
     }

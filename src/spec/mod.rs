@@ -36,6 +36,7 @@ mod file;
 mod keys;
 mod layers_per_stage;
 mod load;
+mod measured;
 mod metrics;
 mod mixed_gpus;
 mod names;
@@ -86,6 +87,7 @@ pub use source::{Place, Syntax};
 pub(crate) use value::AxisValue;
 
 use crate::catalog::{Catalog, CatalogFault, FaultPlace, Kind, OWN_PRICES, overlay};
+use crate::interval::OwnRuns;
 pub(crate) use charts::Chart;
 use checks::{check_axes, check_mixed_gpus, check_precision};
 pub(crate) use condition::Operand;
@@ -124,6 +126,7 @@ pub struct Spec {
     pub warnings: Vec<Diagnostic>,
     names: Names,
     custom: Arc<CustomTables>,
+    measured: OwnRuns,
     plan: Plan,
     resolved: String,
 }
@@ -194,12 +197,18 @@ impl Spec {
         let metrics = metrics::read(top, &names, columns, &mut faults);
         let of_points = (columns.points)(names.kind);
         let charts = charts::read(top, &of_points, &metrics, &mut faults);
+        let asked = measured::read(top, &names, &mut faults);
         let mut parts = parts(&names, top, &mut faults);
         overrides.apply(&mut parts, &names, &mut faults);
         heading.clauses.extend(overrides.clauses());
         check_axes(&parts, heading.kind, &mut faults);
         let clauses = conditions(&heading, &names, &mut faults);
         let plan = plan(&parts, clauses, &names, &custom, &mut faults);
+        let measured = if faults.is_empty() {
+            measured::predicted(asked, &names, &custom, &mut faults)
+        } else {
+            OwnRuns::default()
+        };
         let Some(plan) = plan.filter(|plan| {
             if faults.is_empty() {
                 check_kept(plan, &heading, &mut faults);
@@ -223,6 +232,7 @@ impl Spec {
             charts,
             names,
             custom,
+            measured,
             plan,
         })
     }
@@ -235,6 +245,11 @@ impl Spec {
     /// The catalogue with the entries that the spec defines.
     pub(crate) fn catalog(&self) -> &Arc<Catalog> {
         &self.names.catalog
+    }
+
+    /// Measured runs of one's own.
+    pub(crate) const fn measured(&self) -> &OwnRuns {
+        &self.measured
     }
 
     /// Topologies and collectives that the spec defines.
@@ -291,10 +306,10 @@ impl Spec {
     }
 }
 
-/// Tables by name of the catalogue's kinds, of custom kinds, of metrics and of charts, without places.
+/// Tables by name of the catalogue's kinds, of custom kinds, of metrics and of charts, and measured runs, without places.
 fn defined_tables(top: &[Entry]) -> toml::Table {
     let kinds = Kind::NAMES.iter().chain(CustomKind::NAMES);
-    let kinds = kinds.chain(&["metrics", "charts"]);
+    let kinds = kinds.chain(&["metrics", "charts", "measured"]);
     kinds
         .filter_map(|kind| find(top, kind))
         // The name of a price list is a value, not a list.

@@ -243,6 +243,30 @@ pub(super) fn parts(names: &Names, top: &[Entry], faults: &mut Faults) -> Parts 
     }
 }
 
+/// Reads the axes of a measured run; `None` where one could not be read, which is noted.
+pub(super) fn axes_of_run(
+    names: &Names,
+    node: &Node,
+    axes: &[&Entry],
+    faults: &mut Faults,
+) -> Option<Table<AxisValue>> {
+    let mut reader = PartsReader {
+        names,
+        faults,
+        unread: BTreeSet::new(),
+        misspelt: BTreeMap::new(),
+        foreign: None,
+    };
+    let node = Node {
+        value: Value::Table(axes.iter().map(|entry| (*entry).clone()).collect()),
+        place: node.place.clone(),
+    };
+    let table = reader.table("measured", &node, PartsReader::one_value);
+    let is_whole = reader.unread.is_empty() && reader.foreign.is_none();
+    reader.faults.extend(reader.foreign);
+    table.filter(|_| is_whole)
+}
+
 /// Reads the values of an axis: one, a list, or a range.
 pub(super) fn axis_values(
     names: &Names,

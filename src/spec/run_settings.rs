@@ -66,7 +66,18 @@ fn flatten(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
                 flatten(&format!("{path}.{key}"), value, found);
             }
         }
+        // A file that the spec holds, such as a table of measured runs.
+        Value::String(text) if text.contains('\n') => {
+            let hash = blake3::hash(text.as_bytes()).to_hex();
+            let words = format!("{} lines ({})", text.lines().count(), &hash[..8]);
+            found.push((path.to_owned(), words));
+        }
         Value::String(text) => found.push((path.to_owned(), text.clone())),
+        Value::Array(items) if items.iter().any(Value::is_table) => {
+            for (place, item) in items.iter().enumerate() {
+                flatten(&format!("{path}[{place}]"), item, found);
+            }
+        }
         Value::Integer(_)
         | Value::Float(_)
         | Value::Boolean(_)
@@ -91,6 +102,21 @@ mod tests {
             [("gpus.x.base", "b200"), ("gpus.x.price_per_hour", "3 USD")]
         );
         assert!(run_settings("no toml").is_empty());
+    }
+
+    #[test]
+    fn measured_runs_are_settings_of_their_own() {
+        let text = "[[measured]]\ngpu = \"b200\"\n[[measured]]\ncsv = \"id\\na\\n\"\n";
+        let settings = run_settings(text);
+        assert_eq!(
+            settings[0],
+            ("measured[0].gpu".to_owned(), "b200".to_owned())
+        );
+        let (path, words) = &settings[1];
+        assert!(
+            path == "measured[1].csv" && words.starts_with("2 lines ("),
+            "{words}"
+        );
     }
 
     #[test]

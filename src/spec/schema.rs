@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::catalog::{self, Catalog, Kind};
 use crate::spec::axis::{AXES, AxisInfo, Domain};
-use crate::spec::keys::{Key, SHARED, SWEEP, Shape, TableKeys};
+use crate::spec::keys::{Key, MEASURED, MEASURED_FILE, SHARED, SWEEP, Shape, TableKeys};
 
 /// Returns the schema (draft 2020-12) of a spec. Names of the catalogue are examples, since a spec may
 /// define others.
@@ -19,6 +19,7 @@ pub(crate) fn schema(catalog: &Catalog) -> Value {
         "$defs": {
             "axes": axes(catalog, many),
             "values": axes(catalog, one),
+            "measured": measured(catalog),
         },
     })
 }
@@ -66,6 +67,7 @@ fn key_schema(shape: Shape) -> Value {
         Shape::Axes => one_or_several(&json!({ "$ref": "#/$defs/axes" })),
         Shape::Points => one_or_several(&json!({ "$ref": "#/$defs/values" })),
         Shape::Values => json!({ "$ref": "#/$defs/values" }),
+        Shape::Measured => one_or_several(&json!({ "$ref": "#/$defs/measured" })),
         Shape::Catalog(kind) => catalog::schema(kind),
         Shape::Table(keys) => table(keys),
         Shape::Prices => {
@@ -108,6 +110,24 @@ fn axes(catalog: &Catalog, of: fn(&AxisInfo, &Catalog) -> Value) -> Value {
         })
         .collect();
     json!({ "type": "object", "additionalProperties": false, "properties": axes })
+}
+
+/// A measured run, or a file of them.
+fn measured(catalog: &Catalog) -> Value {
+    let mut run = axes(catalog, one);
+    let times = MEASURED
+        .iter()
+        .filter(|key| matches!(key.shape, Shape::Positive));
+    run["oneOf"] = times.map(|key| json!({ "required": [key.name] })).collect();
+    if let Some(keys) = run["properties"].as_object_mut() {
+        keys.extend(properties(MEASURED));
+    }
+    let file = TableKeys {
+        keys: MEASURED_FILE,
+        required: &[],
+        one_of: &["file", "csv"],
+    };
+    json!({ "anyOf": [run, table(&file)] })
 }
 
 /// Schema of one value of an axis.
@@ -221,6 +241,7 @@ mod tests {
                 "/properties/charts/additionalProperties/properties".to_owned(),
                 "charts.x.",
             ),
+            ("/$defs/measured/anyOf/1/properties".to_owned(), "measured."),
         ] {
             let keys = keys(&schema, &pointer);
             assert!(keys.len() > 1, "{pointer}");
@@ -250,7 +271,7 @@ mod tests {
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             }
         }
-        // grid, zip and point name their table twice each, defaults once.
-        assert_eq!(references, 7);
+        // grid, zip, point and measured name their table twice each, defaults once.
+        assert_eq!(references, 9);
     }
 }

@@ -157,6 +157,18 @@ impl Node {
         }
     }
 
+    /// The items of a list, or the value itself as the only one, to be changed.
+    pub(super) fn items_mut(&mut self) -> &mut [Self] {
+        if matches!(self.value, Value::List(_)) {
+            let Value::List(items) = &mut self.value else {
+                return &mut [];
+            };
+            items
+        } else {
+            std::slice::from_mut(self)
+        }
+    }
+
     /// The value in words, for messages: `text`, `a list`.
     pub(super) fn described(&self) -> String {
         match &self.value {

@@ -31,6 +31,24 @@ pub(crate) enum Answer {
     },
 }
 
+impl Answer {
+    /// The answer with its times scaled.
+    fn scaled(self, factor: f64) -> Self {
+        match self {
+            Self::Ran {
+                step_time_s,
+                seconds_per_sample,
+                layout,
+            } => Self::Ran {
+                step_time_s: step_time_s * factor,
+                seconds_per_sample: seconds_per_sample * factor,
+                layout,
+            },
+            Self::CannotRun { .. } => self,
+        }
+    }
+}
+
 /// Effect of one change on a point.
 #[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub(crate) struct Effect {
@@ -46,8 +64,11 @@ pub(crate) struct Effect {
 /// Seconds per sample of a point that ran.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Baseline {
-    /// Step time over the samples of the step.
+    /// Step time over the samples of the step, as simulated.
     pub seconds_per_sample: f64,
+    /// Factor by which measured runs correct it. The changed points are given it too, since what errs at a point errs at
+    /// its changes; so their gains are those of the simulation.
+    pub correction: f64,
 }
 
 impl Baseline {
@@ -61,11 +82,11 @@ impl Baseline {
         change: Change,
         scratch: &mut Scratch,
     ) -> Result<Effect, SpecError> {
-        let answer = answer(spec, point, &change, scratch)?;
+        let answer = answer(spec, point, &change, scratch)?.scaled(self.correction);
         let time_per_sample = match &answer {
             Answer::Ran {
                 seconds_per_sample, ..
-            } => Some(seconds_per_sample / self.seconds_per_sample - 1.0),
+            } => Some(seconds_per_sample / (self.seconds_per_sample * self.correction) - 1.0),
             Answer::CannotRun { .. } => None,
         };
         Ok(Effect {

@@ -109,6 +109,7 @@ impl Scene<'_> {
             .find(|part| part.cause == BreakdownCause::ComputeEfficiency)?
             .gpu_seconds_per_sample;
         let compute = self.bad.step.shares[StepPart::Compute].as_secs_f64()
+            * self.bad.correction
             * f64::from(self.bad.pinned.gpus)
             / f64::from(self.bad.pinned.workload.global_batch);
         let mut bad = self.bad.pinned.clone();

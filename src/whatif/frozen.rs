@@ -15,7 +15,7 @@ use crate::record::{
 use crate::simulation::{
     LayoutRequest, Outcome, Scenario, Scratch, TrainingScenario, guarded, simulate_training,
 };
-use crate::spec::{AnalysisSettings, Axis, Metric, Phase, Portion, Spec, StudyKind};
+use crate::spec::{AnalysisSettings, Axis, Metric, Portion, Spec, StudyKind};
 
 /// The curve of a series with the layout of its smallest size; `spec_of` gives the spec of a row's
 /// file. Sizes that cannot run with it are rows with their reason. `None` where a row has no spec, or
@@ -67,7 +67,7 @@ fn frozen_record(
         Ok(Scenario::Training(asked)) => {
             let mut training = asked.clone();
             training.layout = layout.clone();
-            played(&training, &spec.analysis.phases, scratch)
+            played(&training, spec, scratch)
         }
         Ok(Scenario::Collective(_)) => return None,
         Err(why) => {
@@ -90,14 +90,21 @@ fn frozen_record(
 /// Simulates a scenario and the phases of its training; a panic of the simulator is a crashed point, as in a run.
 fn played(
     scenario: &TrainingScenario,
-    phases: &[Phase],
+    spec: &Spec,
     scratch: &mut Scratch,
 ) -> (PointEnd, Vec<PhaseStep>) {
+    let measured = spec.measured();
     let played = guarded(scratch, |scratch| {
         match simulate_training(scenario, scratch) {
             Ok(step) => {
-                let phases = phase_steps(scenario, phases, scratch);
-                (Outcome::Completed(Box::new(step)), phases)
+                let phases = phase_steps(scenario, &spec.analysis.phases, scratch);
+                let correct = |(scenario, step)| {
+                    let step = measured.correct(&scenario, step);
+                    (scenario, step)
+                };
+                let phases = phases.into_iter().map(|phase| phase.map(correct));
+                let step = measured.correct(scenario, step);
+                (Outcome::Completed(Box::new(step)), phases.collect())
             }
             Err(why) => (Outcome::Infeasible(why), Vec::new()),
         }

@@ -319,6 +319,7 @@ fn prepared<'a>(
         point: spec.plan().point(row.point),
         baseline: Baseline {
             seconds_per_sample: replay.seconds_per_sample(),
+            correction: replay.correction,
         },
         changes,
     })

@@ -20,8 +20,10 @@ pub(super) struct Replay {
     pub(super) chosen: bool,
     /// The ZeRO stage that the spec asks for.
     pub(super) asked_zero: Option<ZeroStage>,
-    /// The step.
+    /// The step as simulated.
     pub(super) step: StepReport,
+    /// Factor by which measured runs correct its times.
+    pub(super) correction: f64,
 }
 
 impl Replay {
@@ -45,7 +47,8 @@ impl Replay {
         let asked_zero = scenario.layout.zero;
         scenario.layout = layout(&scenario.layout);
         let step = simulated(&scenario, scratch)?;
-        let again = step.step_time().as_secs_f64();
+        let corrected = spec.measured().correct(&scenario, step.clone());
+        let again = corrected.step_time().as_secs_f64();
         if (again / measured.step_time_s - 1.0).abs() > SAME {
             return None;
         }
@@ -55,10 +58,11 @@ impl Replay {
             chosen,
             asked_zero,
             step,
+            correction: corrected.correction_factor(),
         })
     }
 
-    /// Seconds per sample.
+    /// Seconds per sample as simulated.
     pub(super) fn seconds_per_sample(&self) -> f64 {
         per_sample(&self.pinned, &self.step)
     }

@@ -228,27 +228,42 @@ fn keys_page() -> String {
         push_key(&mut page, key, value);
         tables.extend(tables_of(key, value));
     }
+    tables.extend(tables_of_runs(&schema["$defs"]));
     for (name, keys) in tables {
         writeln!(
             page,
             "\n## {name}\n\n| key | value | meaning |\n|---|---|---|"
         )
         .unwrap();
-        for (key, value) in keys {
+        for (key, value) in &keys {
             push_key(&mut page, key, value);
         }
     }
     page
 }
 
+/// The tables of `[measured]`: the keys of a run besides its axes, and those of a file of runs.
+fn tables_of_runs(defined: &Value) -> Vec<(String, serde_json::Map<String, Value>)> {
+    let axes = &defined["values"]["properties"];
+    let names = [
+        "[measured], besides the axes of a point",
+        "[measured], for a file",
+    ];
+    let tables = defined["measured"]["anyOf"].as_array().unwrap();
+    let keys = tables.iter().map(|table| {
+        let keys = table["properties"].as_object().unwrap().iter();
+        let own = keys.filter(|(key, _)| axes.get(key).is_none());
+        own.map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    });
+    names.map(str::to_owned).into_iter().zip(keys).collect()
+}
+
 /// The tables that a key opens, with their keys: `[analysis]`, `[gpus.NAME]`, `[[measured]]`.
-fn tables_of<'a>(
-    key: &str,
-    value: &'a Value,
-) -> Option<(String, &'a serde_json::Map<String, Value>)> {
-    let table = |value: &'a Value| value["properties"].as_object();
+fn tables_of(key: &str, value: &Value) -> Option<(String, serde_json::Map<String, Value>)> {
+    let table = |value: &Value| value["properties"].as_object().cloned();
     let of_list = || Some((format!("[[{key}]]"), table(&value["items"])?));
-    let named = |value: &'a Value| {
+    let named = |value: &Value| {
         Some((
             format!("[{key}.NAME]"),
             table(&value["additionalProperties"])?,
@@ -289,6 +304,7 @@ fn value_words(value: &Value) -> String {
         let what = place.rsplit('/').next().unwrap_or_default();
         return match what {
             "axes" => "table of axes".to_owned(),
+            "measured" => "table of a measured run, or of a file of them".to_owned(),
             _ => "table of axes, one value each".to_owned(),
         };
     }

@@ -60,6 +60,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "hardware",
             "catalog",
             "collective",
+            "measured",
             "spec",
             "validation",
             "commands",

@@ -24,6 +24,7 @@ mod init;
 mod json_documents;
 mod killed;
 mod limits_of_a_point;
+mod measured_runs;
 mod measured_scaling;
 mod metamorphic;
 mod metrics_and_charts;

@@ -190,6 +190,10 @@ class StepColumns:
     """Lower end of the interval that would hold four of five measurements of such a step; null where nothing comparable was measured. Unit: s."""
     step_time_high_s: Optional[float]
     """Upper end of the interval that would hold four of five measurements of such a step; null where nothing comparable was measured. Unit: s."""
+    step_time_uncorrected_s: Optional[float]
+    """Time of the step as simulated, before the measured runs of [measured] corrected it; null where none lies near. Unit: s."""
+    step_time_correction_s: Optional[float]
+    """What the measured runs of [measured] add to the step, below zero where it is faster than simulated: step_time_s - step_time_uncorrected_s. Every part of the step is scaled alike; null where none lies near. Unit: s."""
     compute_s: Optional[float]
     """Part of the step in kernels of the forward and backward pass. Unit: s."""
     recompute_s: Optional[float]

@@ -94,7 +94,7 @@ def _named(value: object) -> str:
 
 def _lift_definitions(spec: dict[str, Any]) -> None:
     """Moves dicts that stand as values of axes into the tables of what they define."""
-    for key in ("grid", "zip", "point", "defaults"):
+    for key in ("grid", "zip", "point", "defaults", "measured"):
         holders = spec.get(key, [])
         for holder in holders if isinstance(holders, list) else [holders]:
             if isinstance(holder, dict):

@@ -106,5 +106,6 @@ pub(super) fn report(scenario: &TrainingScenario, choice: &Choice) -> StepReport
         network: step.traffic,
         pools: Vec::new(),
         events: choice.events,
+        correction: None,
     }
 }
