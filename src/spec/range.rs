@@ -13,6 +13,9 @@ use crate::units::{Bytes, Power};
 /// Values of a range that is kept as a list: more is a slip of the factor.
 const WRITTEN_OUT_MAX: u64 = 10_000;
 
+/// Products of a geometric range.
+const PRODUCTS_MAX: u64 = 1_000_000;
+
 /// Values of an arithmetic range: as many as can be numbered.
 const ARITHMETIC_MAX: f64 = i64::MAX as f64;
 
@@ -120,7 +123,7 @@ fn geometric(bounds: &Bounds<'_>, times: &Node) -> Result<AxisValues, Diagnostic
         return Err(Diagnostic::error(bounds.place, message));
     }
     let mut values: Vec<AxisValue> = Vec::new();
-    let mut number = from;
+    let (mut number, mut products) = (from, 0);
     // The last product may miss the end by rounding.
     while number <= to * (1.0 + 1e-12) {
         let value = match bounds.first {
@@ -136,6 +139,14 @@ fn geometric(bounds: &Bounds<'_>, times: &Node) -> Result<AxisValues, Diagnostic
         }
         if values.len() as u64 > WRITTEN_OUT_MAX {
             return Err(bounds.too_many("take a larger factor"));
+        }
+        // Products that are rounded to one whole number are no values, and may be without end.
+        products += 1;
+        if products > PRODUCTS_MAX {
+            return Err(times.mismatch(
+                "times",
+                "large enough for a million products to reach the end",
+            ));
         }
         number *= factor;
     }
