@@ -236,6 +236,8 @@ data_table! {
         attention_gate: bool = false,
         /// Whether each head has a learned logit that takes attention from all keys (GPT-OSS); default: false.
         sinks: bool = false,
+        /// Whether the inputs of the experts' activation are limited (GPT-OSS); default: false.
+        clamped_activation: bool = false,
         /// Whether embeddings are normalised before the first layer (BLOOM, BERT); default: in an encoder.
         embedding_norm: bool = family == Family::Encoder,
         /// Whether embedding and head share their matrix; default: with gelu.

@@ -18,8 +18,9 @@ pub(crate) struct Calls {
     pub modules: u32,
     /// Modules that cast their inputs to 8 or 4 bits besides.
     pub casting: u32,
-    /// Experts whose tensors a module's call gathers, over all such modules.
+    /// Experts of which each is a product of its own, over all modules, and those in 8 or 4 bits.
     pub experts: u32,
+    pub low_experts: u32,
 }
 
 impl Calls {
@@ -31,6 +32,7 @@ impl Calls {
             modules: 0,
             casting: 0,
             experts: 0,
+            low_experts: 0,
         }
     }
 
@@ -39,6 +41,20 @@ impl Calls {
         Self {
             functions: count,
             ..Self::operators(0)
+        }
+    }
+
+    /// The products of so many experts.
+    pub(super) fn experts(count: u32, low_precision: bool) -> Self {
+        let (experts, low_experts) = if low_precision {
+            (0, count)
+        } else {
+            (count, 0)
+        };
+        Self {
+            experts,
+            low_experts,
+            ..Self::default()
         }
     }
 
@@ -79,6 +95,7 @@ impl AddAssign for Calls {
         self.modules += other.modules;
         self.casting += other.casting;
         self.experts += other.experts;
+        self.low_experts += other.low_experts;
     }
 }
 

@@ -30,6 +30,7 @@ impl Fusion {
         projections: true,
         stacked_experts: false,
         permutation: true,
+        expert_biases: true,
         expert_outputs: ExpertOutputs::Freed,
     };
 }
@@ -66,6 +67,9 @@ data_table! {
         /// Whether rows are weighted and padded while they are brought into the order of the experts, not by kernels of
         /// their own; default: true.
         permutation: bool = true,
+        /// Whether kernels of the experts' products and activation add their biases and limit what the activation sees, not
+        /// kernels of their own; default: true.
+        expert_biases: bool = true,
         /// What the backward pass has of the outputs of experts, whose gradient the routing weights need; default: kept.
         expert_outputs: ExpertOutputs = ExpertOutputs::Kept,
     }

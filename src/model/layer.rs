@@ -165,14 +165,25 @@ impl LayerBuilder {
         }
     }
 
+    /// Counts the calls of a group of experts' products beside their module's: a product of each in every pass, and where it
+    /// is in 8 or 4 bits a cast of its input, and of its gradient.
+    fn call_experts(&mut self, experts: u32) {
+        let products = Calls::experts(experts, self.low_precision);
+        let casts = Calls::operators(if self.low_precision { experts } else { 0 });
+        for direction in [Direction::Forward, Direction::BackwardInput] {
+            self.call(direction, products);
+            self.call(direction, casts);
+        }
+        if !self.is_frozen() {
+            self.call(Direction::BackwardWeight, products);
+        }
+    }
+
     /// Counts the calls of so many linear layers: a module's forward and backward call, of which the latter has the
     /// weights' gradient computed by a second product, and adds it to earlier ones where that is not done by the
     /// product.
-    fn call_modules(&mut self, count: u32, casting: bool, experts: u32) {
-        let module = Calls {
-            experts,
-            ..Calls::modules(count, casting)
-        };
+    fn call_modules(&mut self, count: u32, casting: bool) {
+        let module = Calls::modules(count, casting);
         self.call(Direction::Forward, module);
         self.call(Direction::BackwardInput, module);
         if self.is_frozen() {
@@ -183,11 +194,10 @@ impl LayerBuilder {
         } else {
             2
         };
-        let gradients = Calls {
-            experts,
-            ..Calls::operators(products * count)
-        };
-        self.call(Direction::BackwardWeight, gradients);
+        self.call(
+            Direction::BackwardWeight,
+            Calls::operators(products * count),
+        );
     }
 
     /// A forward operator and its counterparts, the backward ones in order of execution.
@@ -220,7 +230,7 @@ impl LayerBuilder {
         self.tensors(u64::from(parts) * linear.tensors());
         if parts > 1 {
             let casting = linear.low_precision && self.low_precision;
-            self.call_modules(parts - 1, casting, 0);
+            self.call_modules(parts - 1, casting);
             // Their gradients of the one input are summed up.
             self.call(Direction::BackwardInput, Calls::operators(parts - 1));
         }
@@ -245,7 +255,7 @@ impl LayerBuilder {
             low_precision,
         } = linear;
         let low_precision = low_precision && self.low_precision;
-        self.call_modules(1, low_precision, 0);
+        self.call_modules(1, low_precision);
         self.product_outputs += tokens * outputs * self.element_bytes;
         self.has_weights(inputs, outputs);
         let gemm = |m, n, k| Operator::Gemm {
@@ -300,7 +310,8 @@ impl LayerBuilder {
                 elements: experts * tokens * inputs,
             });
         }
-        self.call_modules(1, self.low_precision, experts as u32);
+        self.call_modules(1, self.low_precision);
+        self.call_experts(experts as u32);
         self.push_forward(grouped(tokens, outputs, inputs));
         self.backward_input.push(grouped(tokens, inputs, outputs));
         if self.low_precision {

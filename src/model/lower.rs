@@ -59,6 +59,7 @@ mod tests {
             post_norms: false,
             attention_gate: false,
             sinks: false,
+            clamped_activation: false,
             embedding_norm: false,
             tied_embeddings: true,
             learned_positions: 2048,
@@ -181,6 +182,7 @@ mod tests {
                 projections: true,
                 stacked_experts: false,
                 permutation: true,
+                expert_biases: true,
                 expert_outputs: ExpertOutputs::Freed,
             },
             logit_bytes: LogitBytes {

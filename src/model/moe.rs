@@ -295,11 +295,17 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
     layer.keep_linear_input(rows * routed.width);
     keep_activation_input(layer, share, rows * width);
     layer.module(Module::MoeActivation, |layer| {
+        if share.network.clamped_activation && !share.shard.fusion.expert_biases {
+            limit_gates(layer, rows * width);
+        }
         let fused = share.shard.fusion.expert_activation;
         activation_of(layer, share, (rows * width, fused));
         layer.keep_linear_input(rows * width);
     });
     layer.experts(group, linear(routed.width, width));
+    if share.network.biases && !share.shard.fusion.expert_biases {
+        add_biases(layer, rows * routed.width, routed.local);
+    }
     let tokens = routed.copies * routed.width;
     let element = layer.element_bytes();
     // Outputs, and what their gradient passes through: in fp32 it, its products with weights and with outputs.
@@ -314,4 +320,69 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
     // first product and as they are sent back.
     let inner = (gates(share.network.mlp) + 1) * rows * width;
     layer.transient((inner.max(tokens) + tokens) * element);
+}
+
+/// Limits both halves of what the activation sees, of `elements` each. Forward two clamps and their concatenation; backward
+/// the gradient of each clamp, which reads what it limited, and of the split (NVIDIA/Megatron-LM
+/// megatron/core/fusions/fused_bias_geglu.py, `weighted_bias_quick_geglu_impl`).
+fn limit_gates(layer: &mut LayerBuilder, elements: u64) {
+    let half = elements * layer.element_bytes();
+    layer.operators(Passes {
+        forward: ((2 + 2 + 4) * half, 3),
+        backward: ((3 + 3 + 4) * half, 3),
+    });
+}
+
+/// Adds the weighted biases of so many experts to their outputs, of `elements` together, expert by expert and in fp32.
+/// Forward the product of bias and weights (4 bytes an element), its sum with the output (10), the concatenation of all
+/// experts' (8) and the cast back (6); backward the casts of the gradient to fp32 (6) and for the output (6), its products
+/// with weights and biases and their sums (24), and the gradient of the split (4) (NVIDIA/Megatron-LM
+/// megatron/core/transformer/moe/experts.py, `TEGroupedMLP._apply_bias`).
+fn add_biases(layer: &mut LayerBuilder, elements: u64, experts: u32) {
+    layer.operators(Passes {
+        forward: ((4 + 10 + 8 + 6) * elements, 2 * experts + 2),
+        backward: ((6 + 6 + 24 + 4) * elements, 7 * experts + 2),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::Catalog;
+    use crate::model::{LoweredLayer, Operator, Shard, lower};
+
+    // GPT-OSS 20B: 4,096 tokens visit 4 of 32 experts, 16,384 rows of 2,880 elements in front of the second product and behind
+    // it, 47.2 million. In kernels of their own limits move 16 bytes an element forward and 20 backward, biases 28 and 40. The
+    // calls: three a limit; two operators an expert and two around them forward, seven and two backward.
+    #[test]
+    fn limits_and_biases_of_experts_cost_their_passes() {
+        let lowered = |fused: bool| {
+            let mut shard = Shard::whole(4096);
+            shard.fusion.expert_biases = fused;
+            let mut model = lower(&Catalog::builtin().models["gpt-oss-20b"], &shard);
+            model.layer_kinds.pop().expect("a model has layers")
+        };
+        let [fused, apart] = [true, false].map(lowered);
+        let moved = |operators: &[Operator]| -> u64 {
+            let bytes = operators.iter().map(|operator| match operator {
+                Operator::Memory { bytes, .. } => bytes.get(),
+                _ => 0,
+            });
+            bytes.sum()
+        };
+        let elements = 4096 * 4 * 2880;
+        let forward = |layer: &LoweredLayer| moved(&layer.forward);
+        let backward = |layer: &LoweredLayer| moved(&layer.backward_input);
+        assert_eq!(forward(&apart) - forward(&fused), (16 + 28) * elements);
+        assert_eq!(backward(&apart) - backward(&fused), (20 + 40) * elements);
+        let operators = |layer: &LoweredLayer| {
+            let calls = layer.calls;
+            let routed = [calls.forward, calls.backward_input].map(|pass| pass.routed.operators);
+            (routed[0], routed[1])
+        };
+        let (there, back) = operators(&fused);
+        assert_eq!(
+            operators(&apart),
+            (there + 3 + 2 * 32 + 2, back + 3 + 7 * 32 + 2)
+        );
+    }
 }

@@ -443,6 +443,7 @@ mod tests {
             post_norms: false,
             attention_gate: false,
             sinks: false,
+            clamped_activation: false,
             embedding_norm: false,
             tied_embeddings: true,
             learned_positions: 1024,

@@ -165,10 +165,11 @@ impl TrainingScenario {
     /// Communications that a layout overlaps with compute: as requested, else as the stack does.
     pub(crate) fn overlap(&self, layout: &Layout) -> Overlap {
         let (asked, usual) = (&self.communication, &self.stack.overlap);
+        let tensor = usual.tensor && (self.gpu.rates.compiled || !usual.tensor_by_compiler);
         Overlap {
             gradients: asked.overlap_dp.unwrap_or(usual.gradients),
             parameters: asked.overlap_dp.unwrap_or(usual.parameters),
-            tensor: asked.overlap_tp.unwrap_or(usual.tensor),
+            tensor: asked.overlap_tp.unwrap_or(tensor),
             pipeline: asked.overlap_pp.unwrap_or(usual.pipeline && layout.vpp > 1),
             bucket: asked.bucket.unwrap_or(usual.bucket),
             ..*usual

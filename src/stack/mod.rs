@@ -228,6 +228,8 @@ data_table! {
         parameters: bool,
         /// Tensor-parallel communication behind its matrix product.
         tensor: bool,
+        /// Whether that takes a GPU whose compiler splits the products for it (a TPU); default: false.
+        tensor_by_compiler: bool = false,
         /// Sends between pipeline stages behind compute.
         pipeline: bool,
         /// Exchanges of tokens with experts behind the compute of another microbatch, in an interleaved pipeline.
@@ -238,6 +240,8 @@ data_table! {
         bucket: Bytes,
         /// Fraction of the network's rate that gathers and reductions of fully sharded parameters reach.
         sharding_fraction: f64 [ValueKind::Fraction],
+        /// Whether fully sharded parameters are copied out of the buffer that a gather fills, tensor by tensor; default: false.
+        copies_gathered: bool = false,
         /// SMs that a communication kernel takes from compute beside it.
         communication_sms: u32,
     }
@@ -275,8 +279,12 @@ data_table! {
         module: SimDuration,
         /// Whether calls of modules, functions and experts take longer on a slower CPU; default: true.
         modules_by_cpu: bool = true,
-        /// Time that each expert adds to the call of its group's products; default: 0.
+        /// Call of the product of one expert of a group; default: 0, one kernel has those of all.
         expert: SimDuration = SimDuration::ZERO,
+        /// The same in 8 or 4 bits; default: expert.
+        low_expert: SimDuration = expert,
+        /// Whether the host reads how many rows each expert of a group gets even where no tokens are exchanged; default: true.
+        expert_rows: bool = true,
         /// Calls of an optimizer's step for one parameter tensor.
         tensor: SimDuration,
         /// The same for a tensor that ZeRO-3 shards on its own; default: tensor.

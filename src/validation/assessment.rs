@@ -104,7 +104,10 @@ impl KindAssessment {
         let ran = cases.iter().filter(|judged| judged.case.ran).count();
         let infeasible = cases
             .iter()
-            .filter(|judged| judged.case.ran && judged.result.status == CaseStatus::Infeasible)
+            .filter(|judged| {
+                let refused = [CaseStatus::Infeasible, CaseStatus::OverMemory];
+                judged.case.ran && refused.contains(&judged.result.status)
+            })
             .count();
         Self {
             kind,

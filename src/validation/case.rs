@@ -14,6 +14,8 @@ closed_set! {
         Ok = "ok",
         /// Predicted not to run; a miss where it was measured.
         Infeasible = "infeasible",
+        /// Simulated as if the GPU had the memory that it is predicted to lack; a miss where it was measured.
+        OverMemory = "over-memory",
         /// No scenario can be made of the row: an unknown GPU, a model without architecture.
         Unsupported = "unsupported",
         /// The simulator panicked on it.
@@ -217,7 +219,7 @@ impl Judged {
     pub fn is_miss(&self) -> bool {
         match self.result.status {
             CaseStatus::Ok => !self.case.ran,
-            CaseStatus::Infeasible => self.case.ran,
+            CaseStatus::Infeasible | CaseStatus::OverMemory => self.case.ran,
             CaseStatus::Unsupported | CaseStatus::Crashed => true,
         }
     }

@@ -115,7 +115,7 @@ fn accuracy(kind: CaseKind, ascending: &[(f64, Case)]) -> Accuracy {
 
 fn near_case(distance: f64, judged: &Judged) -> NearCase {
     let case = &judged.case;
-    let ran = judged.result.status == CaseStatus::Ok;
+    let ran = judged.result.status != CaseStatus::Infeasible;
     NearCase {
         id: case.id.clone(),
         source: case.groups.source.clone(),

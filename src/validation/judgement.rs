@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::hardware::Gpu;
 use crate::simulation::{
     self, Infeasible, MemoryFootprint, Outcome, Scenario, Scratch, TrainingScenario, guarded,
 };
@@ -43,7 +44,7 @@ fn result(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
                 .map(|(weight, scenario)| Ok(weight * time(scenario, scratch)?));
             match weighted.sum::<Result<f64, Infeasible>>() {
                 Ok(sum) => CaseResult::predicted(sum),
-                Err(reason) => CaseResult::missed(CaseStatus::Infeasible, reason.to_string()),
+                Err(reason) => with_more_memory(points, &reason, scratch),
             }
         }
         Subject::Memory {
@@ -52,6 +53,48 @@ fn result(subject: &Subject, scratch: &mut Scratch) -> CaseResult {
             stage,
         } => memory(scenario, *measure, *stage, scratch),
         Subject::Arrival(at) => CaseResult::predicted(at.as_secs_f64()),
+    }
+}
+
+/// Result of jobs of which one was refused: where that was for want of memory, their time on GPUs that have as much as the
+/// leanest layout needs, since a run that was measured had it.
+fn with_more_memory(
+    points: &[(f64, Scenario)],
+    refusal: &Infeasible,
+    scratch: &mut Scratch,
+) -> CaseResult {
+    let times = points.iter().map(|(weight, scenario)| {
+        let time = match time(scenario, scratch) {
+            Err(Infeasible::OutOfMemory { needed, .. }) => {
+                time(&given_memory(scenario, needed), scratch)?
+            }
+            other => other?,
+        };
+        Ok(weight * time)
+    });
+    let reason = refusal.to_string();
+    match times.sum::<Result<f64, Infeasible>>() {
+        Ok(sum) => CaseResult {
+            status: CaseStatus::OverMemory,
+            predicted: Some(sum),
+            reason: Some(reason),
+        },
+        Err(_) => CaseResult::missed(CaseStatus::Infeasible, reason),
+    }
+}
+
+/// The same job on GPUs of so much memory.
+fn given_memory(scenario: &Scenario, memory: Bytes) -> Scenario {
+    match scenario {
+        Scenario::Training(job) => {
+            let mut job = job.clone();
+            job.gpu = Arc::new(Gpu {
+                memory,
+                ..Gpu::clone(&job.gpu)
+            });
+            Scenario::Training(job)
+        }
+        Scenario::Collective(_) => scenario.clone(),
     }
 }
 
@@ -107,6 +150,43 @@ mod tests {
     use super::*;
     use crate::catalog::Catalog;
     use crate::validation::CaseKind;
+
+    // GPT-3 13B with Adam's 16 bytes a parameter over two stages takes 107 GB a GPU, which 80 GB do not hold: the run that was
+    // measured is timed all the same, as on a GPU with that memory, and counts as a miss.
+    #[test]
+    fn a_run_that_was_measured_is_timed_though_it_should_not_fit() {
+        let catalog = Catalog::builtin();
+        let job = |gpu: &str| {
+            let mut job = TrainingScenario::new(
+                catalog.models["gpt3-13b"].clone(),
+                catalog.gpus[gpu].clone(),
+                catalog.clusters["dgx-h100"].clone(),
+                catalog.stacks["current"].clone(),
+            );
+            job.gpus = 2;
+            job.workload.global_batch = 4;
+            (job.layout.tp, job.layout.pp) = (Some(1), Some(2));
+            job
+        };
+        let small = job("h100-sxm");
+        let mut large = small.clone();
+        large.gpu = Arc::new(Gpu {
+            memory: Bytes::new(1 << 40),
+            ..Gpu::clone(&large.gpu)
+        });
+        let case = |job: &TrainingScenario| {
+            let scenario = Scenario::Training(Box::new(job.clone()));
+            let subject = Subject::Time(vec![(1.0, scenario)]);
+            Case::new(CaseKind::Step, "13b".to_owned(), Ok(subject))
+        };
+        let judged = judge(vec![case(&small), case(&large)]);
+        let [small, large] = [0, 1].map(|at: usize| judged[at].result.clone());
+        assert_eq!(small.status, CaseStatus::OverMemory);
+        assert!(judged[0].is_miss() && !judged[1].is_miss());
+        assert!(small.reason.is_some_and(|reason| reason.contains("memory")));
+        // With memory to spare nothing is recomputed.
+        assert!(small.predicted >= large.predicted && large.predicted.is_some());
+    }
 
     // A microbatch of no samples, which no file can ask for, makes the simulator divide by zero; the row beside it
     // runs all the same.

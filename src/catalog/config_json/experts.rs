@@ -65,11 +65,15 @@ pub(super) fn olmoe(config: &mut Config<'_>) -> ModelTable {
     table
 }
 
-/// GPT-OSS: every other layer is local, attention sinks, biases everywhere.
+/// GPT-OSS: every other layer is local, attention sinks, biases everywhere, a limit on the inputs of the activation.
 pub(super) fn gpt_oss(config: &mut Config<'_>) -> ModelTable {
     let mut table = mixture(config, "num_local_experts", "intermediate_size");
     windows(config, &mut table, Some("LG"));
-    table.flags([("biases", true), ("sinks", true)]);
+    table.flags([
+        ("biases", true),
+        ("sinks", true),
+        ("clamped_activation", true),
+    ]);
     table
 }
 

@@ -16,8 +16,8 @@ const CASTING: u64 = 2;
 /// Launch of an instantiated graph, without the about 1 ns for each kernel in it (NVIDIA developer blog, Constant Time
 /// Launch for Straight-Line CUDA Graphs, 2024; from memory, the page was not read again).
 const REPLAY: SimDuration = SimDuration::from_nanos(2_500);
-/// Copy of the experts' token counts to the host (NVIDIA/TransformerEngine issue 2995).
-const COUNTS_READ: SimDuration = SimDuration::from_nanos(13_400);
+/// Copy of the rows that go to each expert to the host (NVIDIA/TransformerEngine issue 2995).
+const ROWS_READ: SimDuration = SimDuration::from_nanos(13_400);
 /// States of the CPU's and the GPU's random numbers that a checkpointed layer reads or writes (NVIDIA/Megatron-LM
 /// megatron/core/tensor_parallel/random.py CheckpointFunction): three saved, then three saved, set and restored.
 const RANDOM_STATES: u64 = 12;
@@ -33,7 +33,7 @@ pub(super) struct HostCosts {
     /// Launch of a graph, and of a communication behind its operator.
     replay: SimDuration,
     communication: SimDuration,
-    counts_read: SimDuration,
+    rows_read: SimDuration,
 }
 
 /// Scope of CUDA graphs under a layout. An exchange of tokens whose sizes the host reads back leaves little to gain
@@ -90,6 +90,7 @@ impl HostCosts {
                 function: host.function.scaled(modules),
                 module: host.module.scaled(modules),
                 expert: host.expert.scaled(modules),
+                low_expert: host.low_expert.scaled(modules),
                 tensor: host.tensor.scaled(slower),
                 sharded_tensor: host.sharded_tensor.scaled(slower),
                 step: host.step.scaled(slower),
@@ -99,7 +100,7 @@ impl HostCosts {
             graphs,
             replay: REPLAY.scaled(slower),
             communication: launch_per_gpu().scaled(slower),
-            counts_read: COUNTS_READ.scaled(slower),
+            rows_read: ROWS_READ.scaled(slower),
         }
     }
 
@@ -156,18 +157,21 @@ impl HostCosts {
         }
     }
 
-    fn calls(&self, calls: Calls) -> SimDuration {
+    /// Time of calls that are launched one by one.
+    pub(super) fn calls(&self, calls: Calls) -> SimDuration {
         let Host {
             operator,
             function,
             module,
             expert,
+            low_expert,
             ..
         } = self.host;
         operator * u64::from(calls.operators)
             + function * u64::from(calls.functions)
             + module * (u64::from(calls.modules) + CASTING * u64::from(calls.casting))
             + expert * u64::from(calls.experts)
+            + low_expert * u64::from(calls.low_experts)
     }
 
     /// Replay of a layer's graph, from a module of its own that copies the input to where the graph reads it
@@ -186,11 +190,11 @@ impl HostCosts {
         self.host.operator + self.communication
     }
 
-    /// Time to read back from the GPU how many tokens go to each expert, until the next kernel can start; `None` where
+    /// Time to read back from the GPU how many rows go to each expert, until the next kernel can start; `None` where
     /// the host launches none.
-    pub(super) fn reads_counts(&self) -> Option<SimDuration> {
+    pub(super) fn reads_rows(&self) -> Option<SimDuration> {
         self.calls_kernels()
-            .then(|| self.counts_read + self.host.operator)
+            .then(|| self.rows_read + self.host.operator)
     }
 
     /// Time of the optimizer's calls, over so many parameter tensors, of whose elements the rank updates a `part`
@@ -299,7 +303,8 @@ mod tests {
         }
     }
 
-    // 3 operators of 1 µs, 2 functions of 2 µs, 4 modules of 10 µs, one that casts at twice that, 8 experts of 0.5 µs.
+    // 3 operators of 1 µs, 2 functions of 2 µs, 4 modules of 10 µs, one that casts at twice that; 4 experts of 0.5 µs, and 2
+    // in 8 bits of 1 µs.
     #[test]
     fn calls_cost_what_their_kind_takes() {
         let job = with_host(&small(), |host| {
@@ -307,13 +312,15 @@ mod tests {
             host.function = SimDuration::from_micros(2);
             host.module = SimDuration::from_micros(10);
             host.expert = SimDuration::from_nanos(500);
+            host.low_expert = SimDuration::from_micros(1);
         });
         let fixed = Calls {
             operators: 3,
             functions: 2,
             modules: 4,
             casting: 1,
-            experts: 8,
+            experts: 4,
+            low_experts: 2,
         };
         let calls = PassCalls {
             fixed,
@@ -411,9 +418,9 @@ mod tests {
     #[test]
     fn reading_token_counts_stops_the_host() {
         let job = small();
-        let read = COUNTS_READ + job.stack.host.operator;
-        assert_eq!(costs(&job).reads_counts(), Some(read));
-        assert_eq!(costs(&graphs(&job, CudaGraphs::Step)).reads_counts(), None);
+        let read = ROWS_READ + job.stack.host.operator;
+        assert_eq!(costs(&job).reads_rows(), Some(read));
+        assert_eq!(costs(&graphs(&job, CudaGraphs::Step)).reads_rows(), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::token_dispatch::token_exchange;
 use crate::simulation::training::work::{Communication, Kernels, LayerWork, ModelWork, PassWork};
 use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares, TrainingScenario};
-use crate::stack::{GradientPrecision, Offload, Overlap, Recompute, slowdown};
+use crate::stack::{GradientPrecision, Offload, Overlap, Recompute, ZeroStage, slowdown};
 use crate::units::{Bytes, SimDuration};
 
 /// Cost of one pass of one layer (or of several, added up).
@@ -235,8 +235,11 @@ impl Costing<'_> {
 
     fn layer(&mut self, layer: &LayerWork, recompute: Recompute) -> Result<LayerCost, Infeasible> {
         let mut forward = self.pass(&layer.forward)?;
-        if layer.reads_counts {
-            self.wait_for_counts(&mut forward);
+        if layer.reads_rows
+            && let Some(read) = self.host.reads_rows()
+        {
+            let routed = self.host.calls(layer.forward.kernels.calls.routed);
+            wait_for_rows(&mut forward, read, [routed, layer.forward.before_experts()]);
         }
         let mut backward_input = self.pass(&layer.backward_input)?;
         let mut backward_weight = self.kernels(&layer.backward_weight.kernels);
@@ -256,6 +259,9 @@ impl Costing<'_> {
         if !self.scenario.run.leaves_out(StepPart::Recompute) {
             backward_input += &as_recomputation(again);
         }
+        let copies = self.copies_of_gathered(layer);
+        forward.parts[StepPart::Compute] += copies;
+        backward_input.parts[StepPart::Compute] += copies;
         let mut backward = backward_input;
         backward += &backward_weight;
         Ok(LayerCost {
@@ -265,6 +271,17 @@ impl Costing<'_> {
             backward_weight,
             parameters: layer.parameters,
         })
+    }
+
+    /// Time to copy the gathered parameters of a layer out of the gather's buffer, which reads and writes them on the stream of
+    /// the kernels (`foreach_all_gather_copy_out` in PyTorch's torch/distributed/fsdp/_fully_shard/_fsdp_collectives.py).
+    fn copies_of_gathered(&self, layer: &LayerWork) -> SimDuration {
+        if self.layout.zero != ZeroStage::Z3 || !self.overlap.copies_gathered {
+            return SimDuration::ZERO;
+        }
+        let parameters = layer.parameters.dense + layer.parameters.expert;
+        let bytes = weight_bytes(self.scenario, self.layout) * parameters as f64;
+        stream(self.scenario, 2 * bytes as u64)
     }
 
     /// Time to add a microbatch's weight gradients to the buffer: fp32 buffers move 8 bytes per
@@ -296,16 +313,6 @@ impl Costing<'_> {
         cost.parts[StepPart::Overhead] = self.host.kernel_gap() * u64::from(kernels.count);
         cost.issue = self.host.inside(&kernels.calls);
         cost
-    }
-
-    /// Lets the host wait for the GPU once in a pass: it is not ahead of the pass then, and the GPU waits for the calls
-    /// that it cannot have made ahead.
-    fn wait_for_counts(&self, pass: &mut PassCost) {
-        if let Some(read) = self.host.reads_counts() {
-            let behind = pass.issue.saturating_sub(pass.parts.total());
-            pass.parts[StepPart::Overhead] += behind + read;
-            pass.issue = pass.parts.total();
-        }
     }
 
     fn pass(&mut self, work: &PassWork) -> Result<PassCost, Infeasible> {
@@ -456,6 +463,16 @@ pub(super) fn ranks(layout: &Layout, group: CommGroup) -> GroupPattern {
         CommGroup::ExpertTensor => (etp, 1),
     };
     GroupPattern { size, stride }
+}
+
+/// Lets the host wait for the GPU once in a pass, in front of its experts, to read their rows: it is not ahead of the pass
+/// then, and the GPU waits for the calls that it cannot have made ahead. The pass takes as long as all of them; and as those
+/// for the experts and the kernels in front of the next layer's, which start behind them.
+fn wait_for_rows(pass: &mut PassCost, read: SimDuration, [routed, before]: [SimDuration; 2]) {
+    let calls = pass.issue.max(routed + before);
+    let behind = calls.saturating_sub(pass.parts.total());
+    pass.parts[StepPart::Overhead] += behind + read;
+    pass.issue = pass.parts.total();
 }
 
 /// Accounts a forward pass that the backward pass repeats as recomputation.

@@ -484,3 +484,22 @@ fn megatron_core_trains_experts_with_tensor_parallelism_only_under_sequence_para
         assert!(!layout.sequence_parallel, "{layout:?}");
     }
 }
+
+// XLA splits the products behind which a tensor-parallel gather hides on a TPU; on a GPU it gathers in front of them, unless it
+// is told otherwise.
+#[test]
+fn xla_hides_tensor_parallelism_on_tpus_alone() {
+    let catalog = Catalog::builtin();
+    let waits = |gpu: &str, overlap: Option<bool>| {
+        let gpu = catalog.gpus[gpu].clone();
+        let mut job = llama();
+        job.cluster = catalog.clusters[&gpu.cluster].clone();
+        job.gpu = gpu;
+        job.stack = catalog.stacks["jax-2023"].clone();
+        job.communication.overlap_tp = overlap;
+        ok(&job).shares[StepPart::TpComm]
+    };
+    assert_eq!(waits("mi300x", None), waits("mi300x", Some(false)));
+    assert!(waits("mi300x", Some(true)) < waits("mi300x", None));
+    assert_eq!(waits("tpu-v5p", None), waits("tpu-v5p", Some(true)));
+}

@@ -67,8 +67,8 @@ pub(super) struct LayerWork {
     pub(super) parameters: ShardParameters,
     pub(super) kept: Kept,
     pub(super) weight_shapes: Vec<(u64, u64)>,
-    /// Whether the forward pass waits for the host to read how many tokens go to each expert.
-    pub(super) reads_counts: bool,
+    /// Whether the forward pass waits for the host to read how many rows go to each expert.
+    pub(super) reads_rows: bool,
     pub(super) model_flops_forward: f64,
     pub(super) model_flops_frozen: f64,
 }
@@ -267,7 +267,7 @@ fn measure(scenario: &TrainingScenario, shard: &Shard, layout: &Layout) -> Model
     let measure = |layer: &LoweredLayer| {
         let has_experts = |operator: &Operator| matches!(operator, Operator::GroupedGemm { .. });
         LayerWork {
-            reads_counts: shard.expert_dispatch.token_library().is_none()
+            reads_rows: (shard.ep > 1 || scenario.stack.host.expert_rows)
                 && layer.forward.iter().any(has_experts),
             ..layer_work(layer, &context)
         }
@@ -296,7 +296,7 @@ fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
         parameters: layer.parameters,
         kept: layer.kept,
         weight_shapes: layer.weight_shapes.clone(),
-        reads_counts: false,
+        reads_rows: false,
         model_flops_forward: layer.model_flops_forward.get(),
         model_flops_frozen: layer.model_flops_frozen.get(),
     }
@@ -330,6 +330,13 @@ impl PassWork {
     /// Time of the kernels between two communications.
     fn between(&self, [first, last]: [usize; 2]) -> SimDuration {
         self.communications[last].before - self.communications[first].before
+    }
+
+    /// Time of the kernels in front of the first exchange with experts; zero in a pass that has none.
+    pub(super) fn before_experts(&self) -> SimDuration {
+        self.exchanges().map_or(SimDuration::ZERO, |[first, _]| {
+            self.communications[first].before
+        })
     }
 
     fn hide(&mut self, at: [usize; 2], behind: [SimDuration; 2]) {

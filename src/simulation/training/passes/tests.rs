@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::collective::{Algorithm, CollectiveAlgorithm};
 use crate::model::CpExchange;
-use crate::simulation::training::passes::{LayerCost, PassCost};
+use crate::simulation::training::passes::{LayerCost, PassCost, wait_for_rows};
 use crate::simulation::{
     Infeasible, LayoutRequest, Scratch, StepPart, StepReport, TrainingScenario, simulate_training,
 };
@@ -156,4 +156,22 @@ fn a_host_that_waits_each_pass_is_ahead_inside_it_alone() {
     assert_eq!(waits(&total.forward), SimDuration::from_micros(4));
     assert_eq!(waits(&total.backward), SimDuration::ZERO);
     assert_eq!(total.forward.issue, SimDuration::from_micros(7));
+}
+
+// Kernels of 10 ms, 6 of them in front of the experts; calls of 9 ms, 7 of them for the experts. The host, which reads the
+// experts' rows in 1, has called for these after 7, when the 6 of the next layer can start: 13, and 14 with the read. With 3
+// for the experts kernels are what takes longest, 11; with 12 calls in all that are made behind the read, 13.
+#[test]
+fn a_host_that_reads_rows_is_not_ahead_of_the_experts() {
+    let millis = |count: u64| SimDuration::from_micros(1000 * count);
+    for (issue, routed, expected) in [(9, 7, 14), (9, 3, 11), (12, 3, 13)] {
+        let mut pass = PassCost {
+            issue: millis(issue),
+            ..PassCost::default()
+        };
+        pass.parts[StepPart::Compute] = millis(10);
+        wait_for_rows(&mut pass, millis(1), [millis(routed), millis(6)]);
+        assert_eq!(pass.parts.total(), millis(expected), "{issue} {routed}");
+        assert_eq!(pass.issue, pass.parts.total());
+    }
 }
