@@ -52,7 +52,7 @@ impl BreakdownCause {
             Self::ComputeEfficiency => "kernels further from peak",
             Self::Work => "more work per sample",
             Self::Part(part) => part.title(),
-            Self::BatchExhausted => "batch exhausted",
+            Self::BatchExhausted => "too few samples",
         }
     }
 
@@ -62,7 +62,7 @@ impl BreakdownCause {
             Self::ComputeEfficiency => "slow kernels",
             Self::Work => "more work",
             Self::Part(part) => part.short(),
-            Self::BatchExhausted => "batch ends",
+            Self::BatchExhausted => "few samples",
         }
     }
 }

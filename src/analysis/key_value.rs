@@ -7,6 +7,9 @@ use std::sync::Arc;
 use itertools::Itertools;
 use serde::Serialize;
 
+/// Most values that are all named; of more the first one is, and their number: `2048/+1302`.
+const NAMES: usize = 8;
+
 /// The value that an axis has throughout a series.
 #[derive(Clone, Debug, PartialEq)]
 pub enum KeyValue {
@@ -109,12 +112,34 @@ impl std::fmt::Display for KeyValue {
             Self::Bool(true) => f.pad("on"),
             Self::Bool(false) => f.pad("off"),
             Self::Several(values) => {
-                let names = values.iter().map(|value| {
+                let name = |value: &Option<Self>| {
                     let value = value.as_ref();
                     value.map_or_else(|| "auto".to_owned(), Self::to_string)
-                });
-                f.pad(&names.into_iter().join("/"))
+                };
+                let shown = if values.len() > NAMES {
+                    1
+                } else {
+                    values.len()
+                };
+                let more = values.len() - shown;
+                let more = (more > 0).then(|| format!("+{more}"));
+                f.pad(&values[..shown].iter().map(name).chain(more).join("/"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_values_the_first_is_named_and_the_others_are_counted() {
+        let several = |most: u32| {
+            let values = (1..=most).map(|value| Some(KeyValue::Number(value.into())));
+            KeyValue::Several(values.collect())
+        };
+        assert_eq!(several(3).to_string(), "1/2/3");
+        assert_eq!(several(1_303).to_string(), "1/+1302");
     }
 }

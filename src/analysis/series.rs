@@ -60,16 +60,21 @@ pub(super) fn value_of(key: &[(Axis, KeyValue)], axis: Axis) -> Option<&KeyValue
     found.map(|(_, value)| value)
 }
 
-/// The values of some dimensions, in words: `h100-sxm llama3-70b nodes 4`.
+/// The values of some dimensions, in words, what people look for first before the others: `llama3-70b h100-sxm nodes 4`.
 pub(super) fn label<'a>(
     dimensions: &[Dimension],
     value: impl Fn(Dimension) -> Option<&'a KeyValue>,
 ) -> String {
-    let words = dimensions.iter().map(|dimension| match value(*dimension) {
-        Some(value @ KeyValue::Text(_)) => value.to_string(),
-        Some(value) => format!("{dimension} {value}"),
-        None => format!("{dimension} auto"),
-    });
+    let (names, others): (Vec<Dimension>, Vec<Dimension>) =
+        (dimensions.iter()).partition(|it| matches!(it, Dimension::Axis(Axis::Model | Axis::Gpu)));
+    let words = names
+        .iter()
+        .chain(&others)
+        .map(|dimension| match value(*dimension) {
+            Some(value @ KeyValue::Text(_)) => value.to_string(),
+            Some(value) => format!("{dimension} {value}"),
+            None => format!("{dimension} auto"),
+        });
     words.into_iter().join(" ")
 }
 

@@ -16,8 +16,8 @@ pub(crate) const DEFAULT_PRICES: &str = "verda-2026";
 pub(crate) const OWN_PRICES: &str = "own";
 
 /// Basis of every price, for people who read one.
-pub(crate) const PRICES: &str = "Prices are those of the list in column prices (`sweep list prices`), by default Verda \
-                                 on demand, 2026; a spec's own price_per_hour replaces them.";
+pub(crate) const PRICES: &str =
+    "Prices: Verda on demand, 2026, or what the spec names (`sweep list prices`).";
 
 closed_set! {
     /// Terms on which a GPU is rented.

@@ -124,7 +124,7 @@ impl Analysis {
             found: &self.found,
             specs: &[self.spec.as_ref()],
             question: self.question(),
-            folder: folder.unwrap_or(&first.points),
+            folder,
         };
         told.text(detail)
     }
@@ -174,7 +174,7 @@ impl Analysis {
 
     /// Whether the findings go beside a run and not into its folder, unless another folder is asked for.
     pub(crate) fn is_apart(&self) -> bool {
-        self.apart.is_some() || self.sources.len() > 1
+        self.apart.is_some() || self.sources.len() > 1 || self.sources[0].folder.is_none()
     }
 
     /// Writes `report.html` and `scaling.parquet`, into `out` or where they belong, and returns the folder.

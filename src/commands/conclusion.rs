@@ -126,7 +126,7 @@ impl Conclusion<'_> {
             found,
             specs: &[Some(*spec)],
             question: question(spec),
-            folder: folder.path(),
+            folder: Some(folder.path()),
         };
         told.text(detail)
     }

@@ -186,8 +186,8 @@ pub(super) struct Told<'a> {
     /// Specs of the files that were analysed, where they have one.
     pub(super) specs: &'a [Option<&'a Spec>],
     pub(super) question: Option<&'a str>,
-    /// Folder of the run.
-    pub(super) folder: &'a Path,
+    /// Folder of the run; `None` of files that lie in none.
+    pub(super) folder: Option<&'a Path>,
 }
 
 impl Told<'_> {

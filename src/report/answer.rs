@@ -7,6 +7,7 @@ use itertools::Itertools;
 
 use crate::analysis::{BreakdownStatus, Dimension, Findings, KeyValue, SeriesFinding};
 use crate::report::choices::{choices_words, named_choices};
+use crate::report::held_apart::{rate_sentences, value_sentences};
 use crate::report::networks::network_sentences;
 use crate::report::quantity::{count, percent};
 use crate::report::question::question_sentences;
@@ -28,19 +29,36 @@ fn answer_sentences(
     findings: &Findings,
     choices: impl Fn(&Findings) -> Vec<String>,
 ) -> Vec<String> {
-    let mut found = Vec::from_iter(findings.nothing.clone());
-    if !found.is_empty() && findings.counts.ok == 0 {
-        return found;
+    let nothing = nothing_sentence(findings);
+    if findings.counts.ok == 0 {
+        return Vec::from_iter(nothing);
     }
-    found.extend(question_sentences(findings));
-    found.extend(network_sentences(findings));
+    // Limits are the question where there are some.
+    let mut found = question_sentences(findings);
+    found.extend(asked_sentences(findings));
     found.extend(choices(findings));
+    found.extend(nothing);
     found.extend(breakdown_sentence(findings));
     found.extend(breakdown_by_batch(findings));
     found.extend(teeth(findings));
     found.extend(same_simulations(findings));
     found.extend(resimulated::sentences(findings));
     found
+}
+
+/// The answer to what the study asks besides time and cost: of its networks, of the choice that it varies, of its rate per
+/// GPU as the batch grows.
+pub(super) fn asked_sentences(findings: &Findings) -> Vec<String> {
+    let mut found = network_sentences(findings);
+    found.extend(rate_sentences(findings));
+    found.extend(value_sentences(findings));
+    found
+}
+
+/// Why nothing is said, as a sentence.
+pub(super) fn nothing_sentence(findings: &Findings) -> Option<String> {
+    let nothing = findings.nothing.as_ref()?;
+    Some(format!("{}.", capitalised(nothing)))
 }
 
 /// Sentences for each model where models differ, else for the study.
@@ -117,10 +135,8 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
     ))
 }
 
-/// The same in one line: the commonest causes alone.
+/// The same in brief: where each of a few models breaks down, and the commonest causes.
 pub(super) fn breakdown_in_brief(findings: &Findings) -> Option<String> {
-    /// Causes that are named.
-    const CAUSES: usize = 3;
     let curves = findings.series.iter().filter(|it| has_curve(it)).count();
     let broken = findings.series.iter();
     let broken: Vec<&SeriesFinding> = broken
@@ -129,20 +145,74 @@ pub(super) fn breakdown_in_brief(findings: &Findings) -> Option<String> {
     if curves == 0 || broken.is_empty() {
         return breakdown_sentence(findings);
     }
-    let causes = (broken.iter())
-        .filter_map(|series| series.breakdown.cause)
-        .sorted()
-        .dedup_with_count()
-        .sorted_by_key(|(count, _)| Reverse(*count))
-        .take(CAUSES)
-        .map(|(count, cause)| format!("{} ({count})", cause.title()))
-        .join(", ");
+    let sizes = match broken_by_model(findings) {
+        models if models.is_empty() => {
+            format!(", {}", sizes_broken(&broken, size_unit(findings.size_axis)))
+        }
+        models => format!(": {}", models.join(", ")),
+    };
     Some(format!(
-        "Breaks (under {} efficiency): {} of {curves} series, {}; most by {causes}.",
+        "Scaling breaks down (under {} efficiency) in {} of {curves} series{sizes}; {}.",
         percent(findings.threshold),
         broken.len(),
-        sizes_broken(&broken, size_unit(findings.size_axis))
+        commonest_causes(&broken)
     ))
+}
+
+/// `main causes: host overhead (3), too few samples (2)`.
+fn commonest_causes(broken: &[&SeriesFinding]) -> String {
+    /// Causes that are named.
+    const CAUSES: usize = 3;
+    let causes = broken.iter().filter_map(|series| series.breakdown.cause);
+    let counted: Vec<_> = (causes.sorted().dedup_with_count())
+        .sorted_by_key(|(count, _)| Reverse(*count))
+        .collect();
+    let title = match counted.len() {
+        1 => "cause",
+        2..=CAUSES => "causes",
+        _ => "main causes",
+    };
+    let named = counted.iter().take(CAUSES);
+    let named = named.map(|(count, cause)| match counted.len() {
+        1 => cause.title().to_owned(),
+        _ => format!("{} ({count})", cause.title()),
+    });
+    format!("{title}: {}", named.into_iter().join(", "))
+}
+
+/// The sizes at which each model breaks down: `llama2-7b at 47–171 GPUs (12 series)`, `llama2-13b at 54 (1)`; empty of one
+/// model or of many.
+fn broken_by_model(findings: &Findings) -> Vec<String> {
+    /// Models that are named.
+    const MODELS: usize = 4;
+    let by = findings.answered_by();
+    if by.is_empty() || findings.answers.len() > MODELS {
+        return Vec::new();
+    }
+    let unit = size_unit(findings.size_axis);
+    let answers = findings.answers.iter();
+    let models = answers.filter_map(|answer| {
+        let first = findings.series_of(answer);
+        let sizes = findings.alike(first);
+        let sizes: Vec<f64> = sizes
+            .filter_map(|series| series.breakdown.confirmed_size())
+            .sorted_by(f64::total_cmp)
+            .collect();
+        let (low, high) = (count(*sizes.first()?), count(*sizes.last()?));
+        let at = if low == high {
+            low
+        } else {
+            format!("{low}–{high}")
+        };
+        Some((first.label(by), at, sizes.len()))
+    });
+    let words = models
+        .enumerate()
+        .map(|(place, (model, at, series))| match place {
+            0 => format!("{model} at {at} {unit} ({series} series)"),
+            _ => format!("{model} at {at} ({series})"),
+        });
+    words.collect()
 }
 
 /// The sizes at which series break down: `between 44 and 427 GPUs (median 201)`.

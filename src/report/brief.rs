@@ -5,11 +5,12 @@ use std::path::Path;
 
 use itertools::Itertools;
 
-use crate::analysis::{Answer, Choice, Findings, Verdict};
+use crate::analysis::{Answer, Choice, Dimension, Findings, SeriesFinding, Verdict};
 use crate::catalog::PRICES;
-use crate::report::answer::{breakdown_in_brief, why_nothing_ran};
+use crate::report::answer::{
+    asked_sentences, breakdown_in_brief, nothing_sentence, why_nothing_ran,
+};
 use crate::report::choices::{NamedChoice, choices_words, named_choices};
-use crate::report::networks::network_sentences;
 use crate::report::planned::Trust;
 use crate::report::quantity::{dollars, percent, seconds};
 use crate::report::question::{Said, limits_words, question_sentences};
@@ -18,6 +19,7 @@ use crate::report::series_row::SeriesRow;
 use crate::report::summary::{short_label, summary};
 use crate::report::text::{Table, Text};
 use crate::report::words::{capitalised, counts_line, size_number, size_unit};
+use crate::spec::Axis;
 
 /// Most models of the table.
 const MODELS: usize = 8;
@@ -34,8 +36,8 @@ pub(crate) struct Brief<'a> {
     pub question: Option<&'a str>,
     /// How far the first choice can be trusted; `None` where the rows have no spec beside them.
     pub trust: Option<&'a Trust>,
-    /// Folder of the run.
-    pub folder: &'a Path,
+    /// Folder of the run; `None` of files that lie in none.
+    pub folder: Option<&'a Path>,
     /// Columns of the terminal; `None` of a pipe, whose lines may have any length.
     pub room: Option<usize>,
 }
@@ -60,6 +62,7 @@ impl Brief<'_> {
         writeln!(text);
         let lines = [
             self.tight(),
+            nothing_sentence(findings),
             breakdown_in_brief(findings),
             not_reproduced(findings),
             self.trust(),
@@ -70,7 +73,12 @@ impl Brief<'_> {
         if findings.costs_money() {
             text.wrap(PRICES, "", "  ");
         }
-        text.wrap(&self.files(), "", "  ");
+        if let Some(unpriced) = self.unpriced() {
+            text.wrap(&unpriced, "", "  ");
+        }
+        if let Some(folder) = self.folder {
+            text.wrap(&self.files(folder), "", "  ");
+        }
         text.wrap(&counts_line(&findings.counts), "", "  ");
         text.finish()
     }
@@ -168,23 +176,38 @@ impl Brief<'_> {
 
     /// The choices whose peak lies inside the memory's headroom.
     fn tight(&self) -> Option<String> {
+        /// Points that are named.
+        const TIGHT: usize = 4;
         let choices: Vec<_> = self.choices().flat_map(|(_, choices)| choices).collect();
         let tight = choices.iter().filter(|it| it.measured.tight == Some(true));
         let tight = tight.map(|it| {
             let share = it.measured.memory_share().map(percent).unwrap_or_default();
             format!("point {} ({share})", it.choice.point)
         });
-        let named = tight.unique().join(", ");
+        let tight: Vec<String> = tight.unique().collect();
+        let more = tight.len().saturating_sub(TIGHT);
+        let more = (more > 0).then(|| format!("{more} more"));
+        let named = tight.into_iter().take(TIGHT).chain(more).join(", ");
         (!named.is_empty())
-            .then(|| format!("tight, the peak of the memory lies inside the headroom: {named}"))
+            .then(|| format!("Tight on memory, the peak lies inside the headroom: {named}."))
+    }
+
+    /// The GPUs of choices that have no price beside others that have one.
+    fn unpriced(&self) -> Option<String> {
+        let choices = self.choices().flat_map(|(_, choices)| choices);
+        let without = choices.filter(|it| it.choice.cost.is_none());
+        let gpus = without.filter_map(|it| it.series.value(Axis::Gpu));
+        let named = gpus.unique().join(", ");
+        (self.findings.costs_money() && !named.is_empty())
+            .then(|| format!("Without a price there, and so without a cost here: {named}."))
     }
 
     fn trust(&self) -> Option<String> {
         self.trust.map(trust_words)
     }
 
-    fn files(&self) -> String {
-        let folder = self.folder.display();
+    fn files(&self, folder: &Path) -> String {
+        let folder = folder.display();
         let first = self.findings.answers.iter().find_map(first_choice);
         let explain = first.map_or_else(String::new, |choice| {
             format!(
@@ -198,10 +221,10 @@ impl Brief<'_> {
     }
 }
 
-/// `How far to trust it: point 4: …`.
+/// `How far to trust it: point 4: ….`
 pub(crate) fn trust_words(trust: &Trust) -> String {
     let point = trust.choice.point;
-    format!("How far to trust it: point {point}: {}", trust.words())
+    format!("How far to trust it: point {point}: {}.", trust.words())
 }
 
 /// The choice that an answer names first: the cheapest within the limits; without limits, the fastest.
@@ -212,7 +235,9 @@ pub(crate) fn first_choice(answer: &Answer) -> Option<&Choice> {
 
 /// The answer in a sentence or two, beside the table that has the rest.
 pub(super) fn answer_in_brief(findings: &Findings) -> Vec<String> {
-    let networks = network_sentences(findings);
+    if findings.counts.ok == 0 {
+        return Vec::from_iter(nothing_sentence(findings));
+    }
     let found = match findings.answers.as_slice() {
         [answer] if answer.verdict.is_some() => question_sentences(findings),
         [answer] => {
@@ -221,12 +246,17 @@ pub(super) fn answer_in_brief(findings: &Findings) -> Vec<String> {
         }
         answers => of_models(findings, answers),
     };
-    let nothing = findings.nothing.iter().cloned();
-    nothing.chain(networks).chain(found).collect()
+    let asked = asked_sentences(findings);
+    // Limits are the question where there are some.
+    let (first, second) = if findings.question.has_limits() {
+        (found, asked)
+    } else {
+        (asked, found)
+    };
+    first.into_iter().chain(second).collect()
 }
 
-/// The commonest fastest and cheapest choice of several models: `Fastest with b200 at 1,024 GPUs (128 nodes) in 4 of 4
-/// models.`
+/// The fastest and the cheapest choice of several models, and in how many nothing is chosen.
 fn of_models(findings: &Findings, answers: &[Answer]) -> Vec<String> {
     let limits = limits_words(&findings.question);
     let within = if limits.is_empty() {
@@ -235,38 +265,95 @@ fn of_models(findings: &Findings, answers: &[Answer]) -> Vec<String> {
         format!(" {limits}")
     };
     let cheapest = if findings.costs_money() {
-        "Cheapest"
+        "cheapest"
     } else {
-        "Fewest GPU-hours"
+        "fewest GPU-hours"
     };
     let is_answered = |answer: &&Answer| match &answer.verdict {
         Some(verdict) => !verdict.within.is_empty(),
         None => !answer.front.is_empty(),
     };
     let answered: Vec<&Answer> = answers.iter().filter(is_answered).collect();
-    let of = |title: &str, end: fn(&[Choice]) -> Option<&Choice>| {
-        let places = answered.iter().filter_map(|answer| {
-            let said = Said { findings, answer };
-            Some(said.place(end(answer.shown())?))
+    let mut found: Vec<String> = Vec::new();
+    for (place, title) in ["fastest", cheapest].into_iter().enumerate() {
+        let chosen = answered.iter().filter_map(|answer| {
+            let shown = answer.shown();
+            let end = [shown.first(), shown.last()][place];
+            Some((*answer, end?))
         });
-        let counts = places.counts().into_iter();
-        let (place, models) = counts.max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)))?;
-        let all = answers.len();
-        Some(format!(
-            "{title}{within}: {place}, in {models} of {all} models."
-        ))
-    };
-    let none = answers.len() - answered.len();
+        let words = chosen_of_models(findings, &chosen.collect::<Vec<_>>());
+        found.extend(words.map(|words| format!("{}{within}{words}.", capitalised(title))));
+    }
+    if found.is_empty() && !answered.is_empty() {
+        found.push(format!(
+            "Fastest and {cheapest}{within} differ from model to model: see the table."
+        ));
+    }
+    let (none, all) = (answers.len() - answered.len(), answers.len());
     let verb = if findings.question.has_limits() {
         "is"
     } else {
         "runs"
     };
-    let all = answers.len();
-    let none = (none > 0).then(|| format!("Nothing {verb}{within} in {none} of {all} models."));
-    let ends = [
-        of("Fastest", <[Choice]>::first),
-        of(cheapest, <[Choice]>::last),
-    ];
-    ends.into_iter().flatten().chain(none).collect()
+    found.extend((none > 0).then(|| format!("Nothing {verb}{within} in {none} of {all} models.")));
+    found
+}
+
+/// Choices of one kind: ` in all 4 models: b200 at 1,024 GPUs`, ` in all 4 models: b200 at 8 to 64 GPUs`, `: b200 in 2 of 3
+/// models, h100-sxm in 1`; `None` where every model has another one.
+fn chosen_of_models(findings: &Findings, chosen: &[(&Answer, &Choice)]) -> Option<String> {
+    let models = match chosen.len() {
+        1 => " in 1 model".to_owned(),
+        models => format!(" in all {models} models"),
+    };
+    let places = chosen
+        .iter()
+        .map(|(answer, choice)| (Said { findings, answer }).place(choice));
+    if let Ok(place) = places.dedup().exactly_one() {
+        return Some(format!("{models}: {place}"));
+    }
+    let others = findings.other_dimensions();
+    let series = chosen
+        .iter()
+        .map(|(_, choice)| &findings.series[choice.series as usize]);
+    let labels = series.clone().map(|series| series.label(&others));
+    let Ok(label) = labels.dedup().exactly_one() else {
+        return series_chosen(&series.collect::<Vec<_>>(), &others);
+    };
+    let sizes = chosen
+        .iter()
+        .map(|(answer, choice)| (Said { findings, answer }).size(choice).point.size);
+    let (low, high) = sizes.minmax_by(f64::total_cmp).into_option()?;
+    let [low, high] = [low, high].map(|size| size_number(findings.size_axis, size));
+    let at = format!(
+        "{label} at {low} to {high} {}",
+        size_unit(findings.size_axis)
+    );
+    Some(format!("{models}: {}", at.trim_start()))
+}
+
+/// Series that models choose, by the GPU and what differs: `: b200 in 2 of 3 models, h100-sxm in 1`; `None` where every model
+/// chooses another one, or of many.
+fn series_chosen(series: &[&SeriesFinding], dimensions: &[Dimension]) -> Option<String> {
+    /// Series that are named.
+    const SERIES: usize = 3;
+    let is_told = |it: &&Dimension| {
+        **it == Axis::Gpu || !series.iter().map(|one| one.dimension(**it)).all_equal()
+    };
+    let told: Vec<Dimension> = dimensions.iter().filter(is_told).copied().collect();
+    let counts = series.iter().map(|one| one.label(&told)).counts();
+    let all = series.len();
+    if counts.len() > SERIES || counts.len() == all {
+        return None;
+    }
+    let sorted = counts
+        .into_iter()
+        .sorted_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let words = sorted
+        .enumerate()
+        .map(|(place, (label, models))| match place {
+            0 => format!("{label} in {models} of {all} models"),
+            _ => format!("{label} in {models}"),
+        });
+    Some(format!(": {}", words.into_iter().join(", ")))
 }

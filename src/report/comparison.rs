@@ -7,6 +7,7 @@ use crate::catalog::PRICES;
 use crate::report::quantity::{count, dollars, seconds, three_digits};
 use crate::report::text::Text;
 use crate::report::words::{counts_line, rate_words};
+use crate::spec::Axis;
 
 /// Jobs that the summary shows; the page shows more.
 const JOBS: usize = 20;
@@ -50,6 +51,13 @@ pub(crate) fn comparison_sentences(found: &Comparison) -> Vec<String> {
         .iter()
         .map(|(value, jobs)| format!("{} in {}", value_words(*value), count(*jobs as f64)));
     let axis = found.axis;
+    if let ([(value, _)], 1) = (wins.as_slice(), jobs) {
+        let value = value_words(*value);
+        return vec![
+            format!("The fastest value of `{axis}` is {value}."),
+            no_resource(axis),
+        ];
+    }
     let never = jobs - wins.iter().map(|(_, jobs)| jobs).sum::<usize>();
     let never = match never {
         0 => String::new(),
@@ -62,11 +70,15 @@ pub(crate) fn comparison_sentences(found: &Comparison) -> Vec<String> {
             count(jobs as f64),
             words.into_iter().join(", ")
         ),
-        format!(
-            "`{axis}` is no resource, so its values are held against each other; scaling is over GPUs, nodes and \
-             bandwidths."
-        ),
+        no_resource(axis),
     ]
+}
+
+fn no_resource(axis: Axis) -> String {
+    format!(
+        "`{axis}` is no resource, so its values are held against each other; scaling is over GPUs, nodes and \
+         bandwidths."
+    )
 }
 
 /// The name of a job: its values of the dimensions in which jobs differ.
@@ -82,10 +94,10 @@ pub(super) fn value_words(value: Option<&KeyValue>) -> String {
     value.map_or_else(|| "auto".to_owned(), KeyValue::to_string)
 }
 
-/// `llama3-8b nodes 4: 8 is fastest, 1.20 s per step, 3.10 M tokens/s, $0.0712 per million tokens; 4 1.02 times as long`.
+/// `llama3-8b nodes 4: tp 8 takes 1.20 s per step, 3.10 M tokens/s, $0.0712 per million tokens; tp 4 1.02 times as long`.
 fn job_words(found: &Comparison, job: &ComparedJob) -> String {
     let words = job.values.iter().map(|it| {
-        let value = value_words(it.value.as_ref());
+        let value = named_value(found.axis, it.value.as_ref());
         match (&it.point.measured, it.times_fastest) {
             (Some(measured), Some(1.0)) => {
                 let cost = measured.cost_per_mtoken_usd;
@@ -100,11 +112,19 @@ fn job_words(found: &Comparison, job: &ComparedJob) -> String {
             (Some(_) | None, _) => format!("{value} cannot run ({})", why(it)),
         }
     });
-    format!(
-        "{}: {}.",
-        job_label(found, job),
-        words.into_iter().join("; ")
-    )
+    let words = words.into_iter().join("; ");
+    match job.label(&found.varied) {
+        label if label.is_empty() => format!("{words}."),
+        label => format!("{label}: {words}."),
+    }
+}
+
+/// A value that says what it is of: `1f1b`, `tp 8`, `tp auto`.
+fn named_value(axis: Axis, value: Option<&KeyValue>) -> String {
+    match value {
+        Some(KeyValue::Text(name)) => name.to_string(),
+        value => format!("{axis} {}", value_words(value)),
+    }
 }
 
 /// The kind of reason for which a value did not run.

@@ -12,6 +12,7 @@ pub mod chart;
 mod choices;
 mod comparison;
 pub mod diff;
+mod held_apart;
 mod networks;
 mod page;
 mod panels;

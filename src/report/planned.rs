@@ -45,7 +45,7 @@ impl Trust {
             high / self.choice.step_time_s - 1.0,
         ];
         format!(
-            "4 of 5 such runs would take {} less to {} more time; {nearest}",
+            "4 of 5 such runs take between {} less and {} more time; {nearest}",
             percent(less),
             percent(more)
         )
@@ -74,11 +74,11 @@ impl Planned {
             text.wrap(&self.title, "", "");
             writeln!(text);
         }
-        if let Some(nothing) = &findings.nothing {
-            text.wrap(nothing, "  ", "    ");
-        }
         for sentence in question_sentences(findings) {
             text.wrap(&sentence, "  ", "    ");
+        }
+        if let Some(nothing) = &findings.nothing {
+            text.wrap(nothing, "  ", "    ");
         }
         for answer in findings.answers.iter().filter(|it| !it.shown().is_empty()) {
             self.push_choices(&mut text, answer);

@@ -93,7 +93,7 @@ pub(crate) fn counts_line(counts: &Counts) -> String {
     line.finish()
 }
 
-/// The cause of a breakdown with its check: `batch exhausted, confirmed: 86% without it`.
+/// The cause of a breakdown with its check: `too few samples, confirmed: 86% without it`.
 pub(super) fn cause_words(series: &SeriesFinding) -> String {
     let breakdown = &series.breakdown;
     let Some(cause) = breakdown.cause.map(BreakdownCause::title) else {

@@ -164,9 +164,9 @@ fn sentence(cases: usize, mean_error: Option<f64>, missed: usize) -> String {
 
 fn out_of_reach(nearest: Option<&(f64, Case)>) -> String {
     match nearest {
-        None => "no case within reach: none was measured".to_owned(),
+        None => "no measured run is near: there is none".to_owned(),
         Some((distance, case)) => format!(
-            "no case within reach: the nearest, {} ({}), is {distance:.1} away, beyond {REACH:.1}",
+            "no measured run is within a distance of {REACH:.1}: the nearest, {} ({}), is {distance:.1} away",
             case.id,
             case.training().map(in_words).unwrap_or_default()
         ),
@@ -237,7 +237,7 @@ mod tests {
             assert!(
                 verdict
                     .sentence
-                    .starts_with("no case within reach: the nearest, "),
+                    .starts_with("no measured run is within a distance of 3.0: the nearest, "),
                 "{}",
                 verdict.sentence
             );

@@ -334,7 +334,8 @@ fn rows_inside_the_headroom_of_the_memory_are_told() {
         let explained = desk.sweep(&["explain", "run", "0"]).expect_code(0);
         let page = String::from_utf8(desk.read("run/report.html")).unwrap();
         assert_eq!(
-            run.stdout.contains("tight, the peak of the memory"),
+            run.stdout
+                .contains("Tight on memory, the peak lies inside the headroom"),
             is_tight,
             "{}",
             run.stdout

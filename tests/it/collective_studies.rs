@@ -121,8 +121,8 @@ fn a_file_that_another_program_wrote_says_who_is_fastest() {
     write(&desk, "points.parquet", &rows);
     let text = desk.sweep(&["analyze", "points.parquet"]).expect_code(0);
     // The tree takes 10 of 30 µs at 1 KiB, the ring 50 of 80 µs at 1 MiB.
-    let said = "all-reduce, fastest: tree up to 1 KiB, then ring over 16 GPUs. \
-                ring beats tree from 1 MiB on over 16 GPUs.";
+    let said = "all-reduce, fastest: over 16 GPUs tree up to 1 KiB, then ring. \
+                ring beats tree: over 16 GPUs from 1 MiB on.";
     assert!(in_one_line(&text.stdout).contains(said), "{}", text.stdout);
     assert!(desk.has("report.html"));
 

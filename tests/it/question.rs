@@ -458,8 +458,8 @@ fn the_first_screen_has_thirty_lines_and_says_where_the_rest_is() {
         "{screen}"
     );
     for said in [
-        "  Fastest: global_batch ",
-        " of 4 models.",
+        "  Fastest in all 4 models: ",
+        " in 3 of 4 models, ",
         "mistral-7b cheapest h100-sxm b256 nic",
         "(under 80% efficiency)",
         "How far to trust it: point ",

@@ -2,13 +2,14 @@
 
 use maud::{Markup, html};
 
-use super::document::scrolled;
+use super::document::{prose, scrolled};
 use crate::analysis::{Answer, CostUnit, Findings};
 use crate::report::answer::{sentences_beside_table, why_nothing_ran};
 use crate::report::brief::answer_in_brief;
 use crate::report::choices::{NamedChoice, named_choices};
 use crate::report::quantity::{percent, seconds};
 use crate::report::series_row::{BreaksAt, SeriesRow};
+use crate::report::summary::short_label;
 use crate::report::words::{counts_line, rate_words, size_number, size_unit};
 
 /// Most models of the table.
@@ -17,16 +18,19 @@ const MODELS: usize = 8;
 /// Rows of the table that fit the first screen, at least two for each model.
 const ROWS: usize = 12;
 
+/// Letters of a choice's values with their names; the table has longer ones in short.
+const WITH: usize = 60;
+
 /// The answer in a sentence or two, the choices of each model, how far to trust it; then where scaling ends.
 pub(super) fn answer(findings: &Findings, trust: &str) -> Markup {
     let first = answer_in_brief(findings);
     html! {
         div.answer {
-            @for sentence in &first { p { (sentence) } }
+            @for sentence in &first { p { (prose(sentence)) } }
             @if findings.counts.ok > 0 { (choices(findings)) }
         }
-        @if !trust.is_empty() { p { (trust) } }
-        @for sentence in sentences_beside_table(findings).iter().filter(|it| !first.contains(it)) { p { (sentence) } }
+        @if !trust.is_empty() { p { (prose(trust)) } }
+        @for sentence in sentences_beside_table(findings).iter().filter(|it| !first.contains(it)) { p { (prose(sentence)) } }
         p.soft { (counts_line(&findings.counts)) "." }
     }
 }
@@ -100,7 +104,10 @@ fn cells(findings: &Findings, model: &str, choice: &NamedChoice<'_>) -> [String;
     [
         model.to_owned(),
         choice.title.to_owned(),
-        choice.series.label(&findings.other_dimensions()),
+        match choice.series.label(&findings.other_dimensions()) {
+            label if label.chars().count() > WITH => short_label(&row, findings.answered_by()),
+            label => label,
+        },
         number(choice.size.point.size),
         seconds(choice.measured.step_time_s),
         rate_words(&choice.measured),

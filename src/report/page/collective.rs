@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::budget::Budget;
 use super::document::{
-    Heading, Section, custom_charts, document, filter, finder, infeasible, left_out_words, scrolled,
+    Heading, Section, custom_charts, document, filter, finder, infeasible, left_out_words, prose,
+    scrolled,
 };
 use crate::analysis::{ChartValues, CollectiveJob, Collectives};
 use crate::report::busbw::{busbw_sentences, carried_by};
@@ -54,7 +55,7 @@ fn answer(found: &Collectives) -> Markup {
     let more = largest.len() - shown.len();
     html! {
         div.answer {
-            ul { @for sentence in busbw_sentences(found) { li { (sentence) } } }
+            ul { @for sentence in busbw_sentences(found) { li { (prose(&sentence)) } } }
             @if !shown.is_empty() {
                 (scrolled("The largest job of each cluster", None, &html! {
                     table {

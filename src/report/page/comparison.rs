@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 
 use super::budget::Budget;
-use super::document::{Heading, Section, custom_charts, document, filter, infeasible, scrolled};
+use super::document::{
+    Heading, Section, custom_charts, document, filter, infeasible, prose, scrolled,
+};
 use crate::analysis::{ChartValues, ComparedJob, ComparedValue, Comparison};
 use crate::catalog::PRICES;
 use crate::report::comparison::{comparison_sentences, job_label, value_words, why};
@@ -30,7 +32,7 @@ pub(crate) fn comparison_page(
         Some(format!("point {}: {}", value.point.point, reason.as_str()))
     };
     let answer = html! {
-        div.answer { @for sentence in comparison_sentences(found) { p { (sentence) } } }
+        div.answer { @for sentence in comparison_sentences(found) { p { (prose(&sentence)) } } }
         p.soft { (counts_line(&found.counts)) "." }
         @if found.costs_money() { p.soft { (PRICES) } }
     };

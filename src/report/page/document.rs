@@ -61,6 +61,15 @@ impl Section {
     }
 }
 
+/// A sentence whose words between backticks are code.
+pub(super) fn prose(sentence: &str) -> Markup {
+    html! {
+        @for (place, words) in sentence.split('`').enumerate() {
+            @if place % 2 == 1 { code { (words) } } @else { (words) }
+        }
+    }
+}
+
 /// Links to the sections.
 fn contents(sections: &[Section]) -> Markup {
     html! {

@@ -84,7 +84,7 @@ fn reading(findings: &Findings) -> Markup {
             (percent(findings.threshold))
             " and stays there for at least two sizes, sizes that divide unevenly left out; the size is interpolated in \
              log size. A question mark: a single size lies under it. The cause is the part whose GPU-seconds \
-             per sample grow most from the last good size to the first bad one; a batch is exhausted where \
+             per sample grow most from the last good size to the first bad one; samples are too few where \
              every replica has one microbatch left."
         }
         @if findings.costs_money() { p { (PRICES) } }

@@ -42,7 +42,7 @@ pub(super) fn gap(findings: &Findings, size: &SizeFinding) -> String {
     format!("{}: {reason}", size_words(findings.size_axis, size))
 }
 
-/// `falls under 80% efficiency at about 286 GPUs: batch exhausted`.
+/// `falls under 80% efficiency at about 286 GPUs: too few samples`.
 pub(super) fn breakdown_words(findings: &Findings, series: &SeriesFinding) -> Option<String> {
     let size = series.breakdown.size?;
     let at = size_phrase(findings.size_axis, size);
