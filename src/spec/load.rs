@@ -118,23 +118,8 @@ impl Loader<'_> {
             .flat_map(|entry| entry.node.table_mut())
             .map(|collective| collective.node.table_mut());
         for keys in collectives {
-            if find(keys, "schedule").is_some() {
-                continue;
-            }
-            let Some(entry) = keys.iter_mut().find(|entry| entry.key == "file") else {
-                continue;
-            };
-            let Some(name) = entry.node.text().map(str::to_owned) else {
-                let fault = entry.node.mismatch("file", "the name of a file");
-                self.faults.push(fault);
-                continue;
-            };
             let what = "a schedule file is named relative to the file that names it";
-            if let Some(source) = self.read(&relative(&name, from), &entry.node.place, what) {
-                let text = source.text;
-                "schedule".clone_into(&mut entry.key);
-                entry.node.value = Value::File { name, text };
-            }
+            self.hold_file(keys, "schedule", from, what);
         }
     }
 
@@ -167,24 +152,28 @@ impl Loader<'_> {
     fn read_runs(&mut self, entries: &mut [Entry], from: &Path) {
         let measured = entries.iter_mut().filter(|entry| entry.key == "measured");
         for run in measured.flat_map(|entry| entry.node.items_mut()) {
-            let keys = run.table_mut();
-            if find(keys, "csv").is_some() {
-                continue;
-            }
-            let Some(entry) = keys.iter_mut().find(|entry| entry.key == "file") else {
-                continue;
-            };
-            let Some(name) = entry.node.text().map(str::to_owned) else {
-                let fault = entry.node.mismatch("file", "the name of a file");
-                self.faults.push(fault);
-                continue;
-            };
             let what = "a file of measured runs is named relative to the file that names it";
-            if let Some(source) = self.read(&relative(&name, from), &entry.node.place, what) {
-                let text = source.text;
-                "csv".clone_into(&mut entry.key);
-                entry.node.value = Value::File { name, text };
-            }
+            self.hold_file(run.table_mut(), "csv", from, what);
+        }
+    }
+
+    /// Replaces the `file` of a table by the text that the file holds, under another key, unless the table has that.
+    fn hold_file(&mut self, keys: &mut [Entry], key: &str, from: &Path, what: &str) {
+        if find(keys, key).is_some() {
+            return;
+        }
+        let Some(entry) = keys.iter_mut().find(|entry| entry.key == "file") else {
+            return;
+        };
+        let Some(name) = entry.node.text().map(str::to_owned) else {
+            let fault = entry.node.mismatch("file", "the name of a file");
+            self.faults.push(fault);
+            return;
+        };
+        if let Some(source) = self.read(&relative(&name, from), &entry.node.place, what) {
+            let text = source.text;
+            key.clone_into(&mut entry.key);
+            entry.node.value = Value::File { name, text };
         }
     }
 
