@@ -5,7 +5,7 @@ use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::optimizer;
-use crate::simulation::training::parameters::{Copies, Replicas, Sharded};
+use crate::simulation::training::parameters::{Copies, Replicas, Sharded, gathered_bytes};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
 use crate::stack::{GradientPrecision, ZeroStage};
@@ -90,23 +90,13 @@ impl ReplicaCosts<'_> {
     /// # Errors
     /// If no algorithm can run on this network.
     pub(super) fn parameters(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
-        let bytes = self.parameter_bytes();
+        let bytes = gathered_bytes(self.scenario, self.layout);
         // Without full sharding each rank holds what does not change.
         let count = match self.layout.zero {
             ZeroStage::Z3 => count,
             ZeroStage::Z0 | ZeroStage::Z1 | ZeroStage::Z2 => count.trained(),
         };
         self.both(CollectiveOp::AllGather, count, bytes)
-    }
-
-    /// Bytes of one parameter on the wire.
-    pub(super) fn parameter_bytes(&self) -> u64 {
-        let low = self.layout.precision != self.layout.precision.high();
-        if low && self.scenario.stack.recipe.fp8_parameters {
-            1
-        } else {
-            self.layout.precision.storage_bytes()
-        }
     }
 
     /// Bytes of one gradient on the wire.

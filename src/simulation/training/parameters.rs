@@ -16,6 +16,16 @@ pub(super) fn weight_bytes(scenario: &TrainingScenario, layout: &Layout) -> f64 
     }
 }
 
+/// Bytes of one parameter on its way to the ranks that gather it.
+pub(super) fn gathered_bytes(scenario: &TrainingScenario, layout: &Layout) -> u64 {
+    let low = layout.precision != layout.precision.high();
+    if low && scenario.stack.recipe.fp8_parameters {
+        1
+    } else {
+        layout.precision.storage_bytes()
+    }
+}
+
 impl AddAssign for ShardParameters {
     fn add_assign(&mut self, other: Self) {
         self.dense += other.dense;

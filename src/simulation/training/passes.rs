@@ -5,7 +5,7 @@ use crate::des::PerLinkClass;
 use crate::model::{CommGroup, CommOp, ExpertDispatch, ShardParameters};
 use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::memory::unsharded::Policy;
-use crate::simulation::training::parameters::{Sharded, weight_bytes};
+use crate::simulation::training::parameters::{Sharded, gathered_bytes, weight_bytes};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::token_dispatch::token_exchange;
 use crate::simulation::training::work::{Communication, Kernels, LayerWork, ModelWork, PassWork};
@@ -280,8 +280,8 @@ impl Costing<'_> {
             return SimDuration::ZERO;
         }
         let parameters = layer.parameters.dense + layer.parameters.expert;
-        let bytes = weight_bytes(self.scenario, self.layout) * parameters as f64;
-        stream(self.scenario, 2 * bytes as u64)
+        let bytes = gathered_bytes(self.scenario, self.layout) * parameters;
+        stream(self.scenario, 2 * bytes)
     }
 
     /// Time to add a microbatch's weight gradients to the buffer: fp32 buffers move 8 bytes per

@@ -10,7 +10,7 @@ use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::data_parallel_play::MOST_GATHERS;
 use crate::simulation::training::fit::Repeats;
 use crate::simulation::training::layout::Pipeline;
-use crate::simulation::training::parameters::{Copies, shards_gradients};
+use crate::simulation::training::parameters::{Copies, gathered_bytes, shards_gradients};
 use crate::simulation::training::passes::{LayerCost, LayerCosts, PassCost};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::{self, Pass, PipelineSize, Placement, Slot};
@@ -580,7 +580,7 @@ impl Replication {
             layout,
             pricing,
         };
-        let (gradient, parameter) = (costs.gradient_bytes(), costs.parameter_bytes());
+        let (gradient, parameter) = (costs.gradient_bytes(), gathered_bytes(scenario, layout));
         let leaves_out = scenario.run.leaves_out(StepPart::DpComm);
         let copies = Copies::of(scenario, layout);
         let seconds = |op, bytes: u64| {

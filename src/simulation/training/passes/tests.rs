@@ -4,6 +4,7 @@ use crate::catalog::Catalog;
 use crate::collective::{Algorithm, CollectiveAlgorithm};
 use crate::model::CpExchange;
 use crate::simulation::training::passes::{LayerCost, PassCost, wait_for_rows};
+use crate::simulation::training::slowest::Slowest;
 use crate::simulation::{
     Infeasible, LayoutRequest, Scratch, StepPart, StepReport, TrainingScenario, simulate_training,
 };
@@ -173,5 +174,41 @@ fn a_host_that_reads_rows_is_not_ahead_of_the_experts() {
         wait_for_rows(&mut pass, millis(1), [millis(routed), millis(6)]);
         assert_eq!(pass.parts.total(), millis(expected), "{issue} {routed}");
         assert_eq!(pass.issue, pass.parts.total());
+    }
+}
+
+// FSDP2 gathers Llama 3 8B's 8.03 billion parameters in 2 bytes each for the forward and again for the backward pass of a
+// microbatch, and copies them each time: 64.2 GB read and written, by the slowest of eight GPUs. Full recomputation gathers no
+// third time.
+#[test]
+fn what_fsdp2_gathers_is_copied_once_a_pass() {
+    let seconds = |copies: bool, recompute| {
+        let mut job = crate::simulation::training::tests::scenario("llama3-8b", 8, 8);
+        let mut stack = (*Catalog::builtin().stacks["torchtitan"]).clone();
+        stack.overlap.copies_gathered = copies;
+        job.stack = stack.into();
+        job.layout = LayoutRequest {
+            tp: Some(1),
+            pp: Some(1),
+            micro_batch: Some(1),
+            zero: Some(ZeroStage::Z3),
+            recompute: Some(recompute),
+            ..LayoutRequest::default()
+        };
+        let report = run(&job).expect("it runs");
+        let streamed = job.gpu.memory_bandwidth.as_bytes_per_s()
+            * job.gpu.rates.memory_fraction
+            * job.stack.kernels.memory;
+        let shares = &report.shares;
+        let parts = shares[StepPart::Compute] + shares[StepPart::Recompute];
+        let slowest = Slowest::of(8).over_mean(job.gpu.rates.speed_spread);
+        let copied = slowest * 2.0 * 2.0 * 2.0 * 8.03e9 / streamed;
+        (parts.as_secs_f64(), copied)
+    };
+    for recompute in [Recompute::None, Recompute::Full] {
+        let ((with, expected), (without, _)) =
+            (seconds(true, recompute), seconds(false, recompute));
+        let ratio = (with - without) / expected;
+        assert!((ratio - 1.0).abs() < 0.001, "{recompute}: {ratio}");
     }
 }
