@@ -34,6 +34,7 @@ def test_a_step_is_the_row_of_the_command_line(sweep, tmp_path):
     assert code == 0, error
     row = json.loads(text)
     step = cs.simulate(**STEP).to_dict()
+    assert step.pop("schema") == "clustersweep.point/1"
     assert step == {name: row[name] for name in step}
 
 
