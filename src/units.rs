@@ -10,6 +10,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 mod text;
 
 pub use text::QuantityError;
+pub(crate) use text::three_digits;
 
 const PICOS_PER_SEC: f64 = 1e12;
 

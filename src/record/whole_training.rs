@@ -1,5 +1,6 @@
 //! Time, rent and energy of a whole training: its steps, and what comes beside them.
 
+use crate::interval::OwnRuns;
 use crate::model::{Architecture, Diffusion, Ends};
 use crate::record::interruptions::Interruptions;
 use crate::simulation::{
@@ -33,10 +34,11 @@ pub(crate) struct WholeTraining {
 pub(crate) type PhaseStep = Option<(TrainingScenario, StepReport)>;
 
 /// Simulates the phases of a training whose main step is that of `scenario`; each with a layout of its own, as far as the
-/// scenario leaves it open.
+/// scenario leaves it open, and as measured runs of one's own correct it.
 pub(crate) fn phase_steps(
     scenario: &TrainingScenario,
     phases: &[Phase],
+    measured: &OwnRuns,
     scratch: &mut Scratch,
 ) -> Vec<PhaseStep> {
     let step = |phase: &Phase| {
@@ -47,6 +49,7 @@ pub(crate) fn phase_steps(
             workload.seq_len = phase.seq_len.unwrap_or(workload.seq_len);
         }
         let step = simulate_training(&scenario, scratch).ok()?;
+        let step = measured.correct(&scenario, step);
         Some((scenario, step))
     };
     phases.iter().map(step).collect()

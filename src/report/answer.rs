@@ -7,7 +7,7 @@ use itertools::Itertools;
 
 use crate::analysis::{BreakdownStatus, Dimension, Findings, KeyValue, SeriesFinding};
 use crate::report::choices::{choices_words, named_choices};
-use crate::report::held_apart::{rate_sentences, value_sentences};
+use crate::report::contrasts::{rate_sentences, value_sentences};
 use crate::report::networks::network_sentences;
 use crate::report::quantity::{count, percent};
 use crate::report::question::question_sentences;

@@ -189,7 +189,7 @@ impl Brief<'_> {
         let more = (more > 0).then(|| format!("{more} more"));
         let named = tight.into_iter().take(TIGHT).chain(more).join(", ");
         (!named.is_empty())
-            .then(|| format!("Tight on memory, the peak lies inside the headroom: {named}."))
+            .then(|| format!("Tight on memory (the peak lies inside the headroom): {named}."))
     }
 
     /// The GPUs of choices that have no price beside others that have one.

@@ -1,5 +1,7 @@
 //! Quantities for people: three significant digits, with a unit.
 
+pub(crate) use crate::units::three_digits;
+
 /// A count with thousands apart: `16,384`; rounded to a whole one.
 pub(crate) fn count(value: f64) -> String {
     let digits = format!("{value:.0}");
@@ -21,25 +23,6 @@ pub(crate) fn count(value: f64) -> String {
 pub(crate) fn gpus(number: u64) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} GPU{plural}", count(number as f64))
-}
-
-/// Three significant digits without an exponent: `1.23`, `45.6`, `789`, `0.0123`.
-pub(crate) fn three_digits(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return format!("{value}");
-    }
-    let magnitude = libm::floor(libm::log10(value.abs())) as i32;
-    let decimals = (2 - magnitude).clamp(0, 12) as usize;
-    let text = format!("{value:.decimals$}");
-    // 9.996 is of magnitude 0 but rounds to 10.00, with one digit too many.
-    let rounded: f64 = text.parse().unwrap_or(value);
-    let magnitude_after = libm::floor(libm::log10(rounded.abs())) as i32;
-    if magnitude_after > magnitude && decimals > 0 {
-        let decimals = decimals - 1;
-        format!("{value:.decimals$}")
-    } else {
-        text
-    }
 }
 
 /// A value in the largest of some units that it reaches, else in the last one.
@@ -152,20 +135,6 @@ pub(crate) fn percent(fraction: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn three_digits_count_whatever_the_size() {
-        for (value, text) in [
-            (1.234, "1.23"),
-            (45.67, "45.7"),
-            (789.4, "789"),
-            (0.012_34, "0.0123"),
-            (9.996, "10.0"),
-            (12_345.0, "12345"),
-        ] {
-            assert_eq!(three_digits(value), text);
-        }
-    }
 
     #[test]
     fn units_fit_the_size() {

@@ -125,7 +125,7 @@ fn push_tight(text: &mut Text, rows: &[SeriesRow<'_>], names: &[String]) {
     let more = tight.len().saturating_sub(TIGHT);
     let more = (more > 0).then(|| format!("{more} more"));
     let named = tight.into_iter().take(TIGHT).chain(more).join(", ");
-    let note = format!("Tight on memory, the peak lies inside the headroom: {named}.");
+    let note = format!("Tight on memory (the peak lies inside the headroom): {named}.");
     text.wrap(&note, "", "  ");
 }
 

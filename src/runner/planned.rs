@@ -62,13 +62,8 @@ impl Study for Planned<'_> {
         match scenario {
             Scenario::Training(main) => {
                 scratch.limit_events(self.max_events);
-                let phases = phase_steps(main, &self.spec.analysis.phases, scratch);
-                let correct = |(scenario, step)| {
-                    let step = self.spec.measured().correct(&scenario, step);
-                    (scenario, step)
-                };
-                let phases = phases.into_iter();
-                phases.map(|phase| phase.map(correct)).collect()
+                let phases = &self.spec.analysis.phases;
+                phase_steps(main, phases, self.spec.measured(), scratch)
             }
             Scenario::Collective(_) => Vec::new(),
         }

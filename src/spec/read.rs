@@ -211,13 +211,7 @@ pub(super) fn malformed(place: &Place, text: &str, fault: Malformed) -> Diagnost
 
 /// Reads grid, zips, points and defaults.
 pub(super) fn parts(names: &Names, top: &[Entry], faults: &mut Faults) -> Parts {
-    let mut reader = PartsReader {
-        names,
-        faults,
-        unread: BTreeSet::new(),
-        misspelt: BTreeMap::new(),
-        foreign: None,
-    };
+    let mut reader = PartsReader::new(names, faults);
     let tables = |key| find(top, key).map_or(&[][..], |entry| entry.node.items());
     let grids = reader.tables("grid", tables("grid"), PartsReader::values);
     let zips = reader.tables("zip", tables("zip"), PartsReader::values);
@@ -250,13 +244,7 @@ pub(super) fn axes_of_run(
     axes: &[&Entry],
     faults: &mut Faults,
 ) -> Option<Table<AxisValue>> {
-    let mut reader = PartsReader {
-        names,
-        faults,
-        unread: BTreeSet::new(),
-        misspelt: BTreeMap::new(),
-        foreign: None,
-    };
+    let mut reader = PartsReader::new(names, faults);
     let node = Node {
         value: Value::Table(axes.iter().map(|entry| (*entry).clone()).collect()),
         place: node.place.clone(),
@@ -304,7 +292,17 @@ struct PartsReader<'a> {
     foreign: Option<Diagnostic>,
 }
 
-impl PartsReader<'_> {
+impl<'a> PartsReader<'a> {
+    const fn new(names: &'a Names, faults: &'a mut Faults) -> Self {
+        Self {
+            names,
+            faults,
+            unread: BTreeSet::new(),
+            misspelt: BTreeMap::new(),
+            foreign: None,
+        }
+    }
+
     fn values(&mut self, axis: Axis, node: &Node) -> Option<AxisValues> {
         axis_values(self.names, axis, node, self.faults)
     }

@@ -35,37 +35,57 @@ const GROUPS: [&[Axis]; 3] = [
 /// Refuses groups that have more ranks than any point has GPUs.
 fn check_ranks(parts: &Parts, plan: &Plan, faults: &mut Faults) {
     for axes in GROUPS {
-        let given = axes.iter().find_map(|axis| parts.values_of(*axis).next());
-        let Some((place, _)) = given else { continue };
-        let mut least: Option<(u64, u64, String)> = None;
-        for point in plan.kept(0..plan.len()) {
-            let ranks = axes
-                .iter()
-                .filter_map(|axis| Some((*axis, point.int(*axis).filter(|ranks| *ranks > 1)?)));
-            let ranks: Vec<(Axis, u64)> = ranks.collect();
-            let need = ranks
-                .iter()
-                .fold(1, |all: u64, (_, ranks)| all.saturating_mul(*ranks));
-            let gpus = point.int(Axis::Gpus).unwrap_or(need);
-            if need <= gpus {
-                return;
-            }
-            if least
-                .as_ref()
-                .is_none_or(|(known, has, _)| need - gpus < known - has)
-            {
-                let words = ranks.iter().map(|(axis, ranks)| format!("{axis} {ranks}"));
-                least = Some((need, gpus, words.format(" × ").to_string()));
-            }
+        let Some(Excess { ranks, need, gpus }) = least_excess(axes, plan) else {
+            continue;
+        };
+        let mut given = ranks
+            .iter()
+            .filter_map(|(axis, _)| parts.values_of(*axis).next());
+        let Some((place, _)) = given.next() else {
+            continue;
+        };
+        let words = ranks.iter().map(|(axis, ranks)| format!("{axis} {ranks}"));
+        let words = words.format(" × ");
+        let message = format!("{words} needs {need} GPUs, the job has {gpus}");
+        let hint =
+            "no point of the spec has as many: give smaller groups, or more `gpus` or `nodes`";
+        faults.push(Diagnostic::error(place, message).hint(hint));
+        return;
+    }
+}
+
+/// Ranks of some groups of a point, more than it has GPUs.
+struct Excess {
+    /// Ranks of each group that has several.
+    ranks: Vec<(Axis, u64)>,
+    /// All of them.
+    need: u64,
+    gpus: u64,
+}
+
+/// The groups of some axes in the point whose GPUs they exceed by least; `None` where a point has as many.
+fn least_excess(axes: &[Axis], plan: &Plan) -> Option<Excess> {
+    let mut least: Option<Excess> = None;
+    for point in plan.kept(0..plan.len()) {
+        let ranks = axes
+            .iter()
+            .filter_map(|axis| Some((*axis, point.int(*axis).filter(|ranks| *ranks > 1)?)));
+        let ranks: Vec<(Axis, u64)> = ranks.collect();
+        let need = ranks
+            .iter()
+            .fold(1, |all: u64, (_, ranks)| all.saturating_mul(*ranks));
+        let gpus = point.int(Axis::Gpus).unwrap_or(need);
+        if need <= gpus {
+            return None;
         }
-        if let Some((need, gpus, words)) = least {
-            let message = format!("{words} needs {need} GPUs, the job has {gpus}");
-            let hint =
-                "no point of the spec has as many: give smaller groups, or more `gpus` or `nodes`";
-            faults.push(Diagnostic::error(place, message).hint(hint));
-            return;
+        if least
+            .as_ref()
+            .is_none_or(|least| need - gpus < least.need - least.gpus)
+        {
+            least = Some(Excess { ranks, need, gpus });
         }
     }
+    least
 }
 
 /// Refuses a way of tokens to their experts that the fabric of no point carries.

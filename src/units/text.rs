@@ -241,6 +241,25 @@ macro_rules! read_as_text {
 
 read_as_text! { Bandwidth Micros SimDuration Volume }
 
+/// Three significant digits without an exponent: `1.23`, `45.6`, `789`, `0.0123`.
+pub(crate) fn three_digits(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let magnitude = libm::floor(libm::log10(value.abs())) as i32;
+    let decimals = (2 - magnitude).clamp(0, 12) as usize;
+    let text = format!("{value:.decimals$}");
+    // 9.996 is of magnitude 0 but rounds to 10.00, with one digit too many.
+    let rounded: f64 = text.parse().unwrap_or(value);
+    let magnitude_after = libm::floor(libm::log10(rounded.abs())) as i32;
+    if magnitude_after > magnitude && decimals > 0 {
+        let decimals = decimals - 1;
+        format!("{value:.decimals$}")
+    } else {
+        text
+    }
+}
+
 impl fmt::Display for Bytes {
     /// In the largest binary unit below the amount, with three significant digits: `79.3 GiB`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -306,6 +325,20 @@ mod tests {
         // 60 days of 86,400 s, and 8 weeks of 7 days.
         assert_eq!("60 days".parse(), Ok(Seconds::new(5_184_000.0)));
         assert_eq!("8 weeks".parse(), Ok(Seconds::new(4_838_400.0)));
+    }
+
+    #[test]
+    fn three_digits_count_whatever_the_size() {
+        for (value, text) in [
+            (1.234, "1.23"),
+            (45.67, "45.7"),
+            (789.4, "789"),
+            (0.012_34, "0.0123"),
+            (9.996, "10.0"),
+            (12_345.0, "12345"),
+        ] {
+            assert_eq!(three_digits(value), text);
+        }
     }
 
     #[test]

@@ -97,14 +97,9 @@ fn played(
     let played = guarded(scratch, |scratch| {
         match simulate_training(scenario, scratch) {
             Ok(step) => {
-                let phases = phase_steps(scenario, &spec.analysis.phases, scratch);
-                let correct = |(scenario, step)| {
-                    let step = measured.correct(&scenario, step);
-                    (scenario, step)
-                };
-                let phases = phases.into_iter().map(|phase| phase.map(correct));
+                let phases = phase_steps(scenario, &spec.analysis.phases, measured, scratch);
                 let step = measured.correct(scenario, step);
-                (Outcome::Completed(Box::new(step)), phases.collect())
+                (Outcome::Completed(Box::new(step)), phases)
             }
             Err(why) => (Outcome::Infeasible(why), Vec::new()),
         }

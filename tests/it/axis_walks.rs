@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, STEP_PARTS};
 
 /// Axes whose schema shows examples in place of all values.
 const OPEN: [&str; 3] = ["size", "power_cap", "layers_per_stage"];
@@ -245,18 +245,7 @@ fn invariants(rows: &Rows) -> Vec<String> {
         };
         (0..count).map(sum).collect()
     };
-    let parts = sums(&[
-        "compute_s",
-        "recompute_s",
-        "tp_comm_exposed_s",
-        "cp_comm_exposed_s",
-        "ep_comm_exposed_s",
-        "pp_comm_exposed_s",
-        "dp_comm_exposed_s",
-        "bubble_s",
-        "optimizer_s",
-        "overhead_s",
-    ]);
+    let parts = sums(&STEP_PARTS);
     let memory = sums(&[
         "memory_weights_bytes",
         "memory_gradients_bytes",

@@ -335,7 +335,7 @@ fn rows_inside_the_headroom_of_the_memory_are_told() {
         let page = String::from_utf8(desk.read("run/report.html")).unwrap();
         assert_eq!(
             run.stdout
-                .contains("Tight on memory, the peak lies inside the headroom"),
+                .contains("Tight on memory (the peak lies inside the headroom)"),
             is_tight,
             "{}",
             run.stdout

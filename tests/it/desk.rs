@@ -9,6 +9,20 @@ pub(crate) struct Desk {
     dir: tempfile::TempDir,
 }
 
+/// Columns of the exclusive parts of a step, which sum to its time.
+pub(crate) const STEP_PARTS: [&str; 10] = [
+    "compute_s",
+    "recompute_s",
+    "tp_comm_exposed_s",
+    "cp_comm_exposed_s",
+    "ep_comm_exposed_s",
+    "pp_comm_exposed_s",
+    "dp_comm_exposed_s",
+    "bubble_s",
+    "optimizer_s",
+    "overhead_s",
+];
+
 /// Output and exit code of a command.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,

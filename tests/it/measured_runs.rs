@@ -7,7 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::desk::{Desk, Ended};
+use crate::desk::{Desk, Ended, STEP_PARTS};
 
 /// The table of a run.
 fn table(desk: &Desk, run: &str) -> RecordBatch {
@@ -126,19 +126,7 @@ fn a_measured_run_corrects_the_predictions_near_it() {
 
 /// Seconds of all exclusive parts of a row.
 fn parts(table: &RecordBatch, row: usize) -> f64 {
-    let parts = [
-        "compute_s",
-        "recompute_s",
-        "tp_comm_exposed_s",
-        "cp_comm_exposed_s",
-        "ep_comm_exposed_s",
-        "pp_comm_exposed_s",
-        "dp_comm_exposed_s",
-        "bubble_s",
-        "optimizer_s",
-        "overhead_s",
-    ];
-    parts
+    STEP_PARTS
         .iter()
         .map(|part| number(table, part, row).unwrap())
         .sum()

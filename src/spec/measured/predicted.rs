@@ -13,6 +13,7 @@ use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::names::Names;
 use crate::spec::plan::{Plan, PlanParts};
 use crate::spec::source::Place;
+use crate::units::three_digits;
 
 /// Largest ratio of measured and predicted time, either way: beyond it something else than the model's error differs.
 const RATIO_MAX: f64 = 3.0;
@@ -186,11 +187,4 @@ fn add(known: &mut Vec<Predicted>, new: Predicted) -> Result<(), Diagnostic> {
     );
     let fault = Diagnostic::error(&new.place, message).also_at([&same.place]);
     Err(fault.hint("keep the right one, or give both the axes in which they differ"))
-}
-
-/// Three significant digits.
-fn three_digits(value: f64) -> String {
-    let before = libm::floor(libm::log10(value.max(1e-9))) as i32 + 1;
-    let decimals = usize::try_from(3 - before).unwrap_or(0);
-    format!("{value:.decimals$}")
 }

@@ -149,7 +149,10 @@ fn deal_layout(
         let mut costs = Vec::with_capacity(pools.len());
         for pool in pools {
             let few = step(pool, even)?.1.step_time().as_secs_f64();
-            let many = step(pool, 2 * even)?.1.step_time().as_secs_f64();
+            let many = step(pool, even.saturating_mul(2))?
+                .1
+                .step_time()
+                .as_secs_f64();
             costs.push(Cost::through(f64::from(even), few, many));
         }
         deal(&replicas, &costs, microbatches)

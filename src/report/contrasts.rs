@@ -17,7 +17,7 @@ const MODELS: usize = 4;
 const NAMES: usize = 4;
 
 /// Rows that differ in the value of one axis alone.
-struct Contest<'a> {
+struct Contrast<'a> {
     /// The values of the other axes, in words.
     others: String,
     /// Step time in seconds of each value, the fastest first.
@@ -31,8 +31,8 @@ pub(super) fn value_sentences(findings: &Findings) -> Vec<String> {
     let (pairs, others): (Vec<Asked>, Vec<Asked>) = asked.partition(|it| it.values == 2);
     let all: Vec<&SeriesFinding> = findings.series.iter().collect();
     let ratios = pairs.iter().filter_map(|it| {
-        let contests = contests(findings, &all, it.axis, largest_of_both);
-        ratio(it.axis, &contests)
+        let contrasts = contrasts(findings, &all, it.axis, largest_of_both);
+        ratio(it.axis, &contrasts)
     });
     let ratios = ratios.collect::<Vec<_>>().join("; ");
     let ratios = (!ratios.is_empty())
@@ -40,7 +40,7 @@ pub(super) fn value_sentences(findings: &Findings) -> Vec<String> {
     let of_model = |series: &SeriesFinding, axis: Axis| {
         let alike: Vec<&SeriesFinding> = findings.alike(series).collect();
         let gpus = largest(&alike)?;
-        let words = fastest(axis, &contests(findings, &alike, axis, |_| Some(gpus)))?;
+        let words = fastest(axis, &contrasts(findings, &alike, axis, |_| Some(gpus)))?;
         let subject = subject(findings, series);
         let at = count(f64::from(gpus));
         Some(format!("{subject}on {at} GPUs, all else equal: {words}."))
@@ -150,14 +150,14 @@ fn largest_of_both(series: &[&SeriesFinding]) -> Option<u32> {
     both.map(|(gpus, _)| gpus).max()
 }
 
-/// Rows of a size that differ in the value of an axis alone, one contest for each combination of the other values that at
+/// Rows of a size that differ in the value of an axis alone, one contrast for each combination of the other values that at
 /// least two values of the axis ran.
-fn contests<'a>(
+fn contrasts<'a>(
     findings: &Findings,
     series: &[&'a SeriesFinding],
     axis: Axis,
     size: impl Fn(&[&SeriesFinding]) -> Option<u32>,
-) -> Vec<Contest<'a>> {
+) -> Vec<Contrast<'a>> {
     let others = findings.varied.iter().copied().filter(|it| *it != axis);
     let others: Vec<Dimension> = others.collect();
     let named = others.iter().copied();
@@ -168,32 +168,32 @@ fn contests<'a>(
         let key = others.iter().map(|it| one.dimension(*it)).collect();
         alike.entry(key).or_default().push(one);
     }
-    let contests = alike.into_values().filter_map(|series| {
+    let contrasts = alike.into_values().filter_map(|series| {
         let gpus = size(&series)?;
         let times = series.iter().filter_map(|one| {
             let (_, measured) = one.ran().find(|(size, _)| size.point.gpus == gpus)?;
             Some((one.value(axis)?, measured.step_time_s))
         });
         let times = times.sorted_by(|a, b| a.1.total_cmp(&b.1));
-        Some(Contest {
+        Some(Contrast {
             others: series[0].label(&named),
             times: times.collect(),
         })
     });
-    contests.filter(|it| it.times.len() > 1).collect()
+    contrasts.filter(|it| it.times.len() > 1).collect()
 }
 
 /// Of two values the ratio of their times, as that which is faster more often: `h100-sxm is 2.05 to 2.12 times as fast as
-/// a100-80gb-sxm`; `None` without a contest.
-fn ratio(axis: Axis, contests: &[Contest<'_>]) -> Option<String> {
-    let wins = contests.iter().map(|it| it.times[0].0).counts();
+/// a100-80gb-sxm`; `None` without a contrast.
+fn ratio(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
+    let wins = contrasts.iter().map(|it| it.times[0].0).counts();
     let wins = wins.into_iter().sorted();
     let (fast, _) = wins.max_by_key(|(_, times)| *times)?;
-    let of_both = &contests.first()?.times;
+    let of_both = &contrasts.first()?.times;
     let (slow, _) = of_both.iter().find(|(value, _)| *value != fast)?;
-    let ratios = contests.iter().map(|contest| {
-        let ratio = contest.times[1].1 / contest.times[0].1;
-        if contest.times[0].0 == fast {
+    let ratios = contrasts.iter().map(|contrast| {
+        let ratio = contrast.times[1].1 / contrast.times[0].1;
+        if contrast.times[0].0 == fast {
             ratio
         } else {
             ratio.recip()
@@ -208,19 +208,19 @@ fn ratio(axis: Axis, contests: &[Contest<'_>]) -> Option<String> {
     Some(format!("{fast} is {times} times as fast as {slow}"))
 }
 
-/// The value that is fastest in each contest, and how much longer the slowest takes: `ep 4 is fastest with gb200, ep 8 with
-/// h100-sxm, and ep 64 takes up to 1.90 times as long`; `None` without a contest.
-fn fastest(axis: Axis, contests: &[Contest<'_>]) -> Option<String> {
+/// The value that is fastest in each contrast, and how much longer the slowest takes: `ep 4 is fastest with gb200, ep 8 with
+/// h100-sxm, and ep 64 takes up to 1.90 times as long`; `None` without a contrast.
+fn fastest(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
     let mut winners: Vec<(&KeyValue, Vec<&str>)> = Vec::new();
-    for contest in contests {
-        let (value, others) = (contest.times[0].0, contest.others.as_str());
+    for contrast in contrasts {
+        let (value, others) = (contrast.times[0].0, contrast.others.as_str());
         match winners.iter_mut().find(|(known, _)| *known == value) {
             Some((_, with)) => with.push(others),
             None => winners.push((value, vec![others])),
         }
     }
     winners.sort_by_key(|(_, with)| Reverse(with.len()));
-    let all = contests.len();
+    let all = contrasts.len();
     let words = winners.iter().enumerate().map(|(place, (value, with))| {
         let value = value_words(axis, value);
         let verb = if place == 0 { " is fastest" } else { "" };
@@ -233,9 +233,9 @@ fn fastest(axis: Axis, contests: &[Contest<'_>]) -> Option<String> {
         }
     });
     let words = words.collect::<Vec<_>>().join(", ");
-    let slowest = contests.iter().filter_map(|contest| {
-        let (value, time) = contest.times.last()?;
-        Some((time / contest.times[0].1, *value))
+    let slowest = contrasts.iter().filter_map(|contrast| {
+        let (value, time) = contrast.times.last()?;
+        Some((time / contrast.times[0].1, *value))
     });
     let (times, value) = slowest.max_by(|a, b| a.0.total_cmp(&b.0))?;
     let (value, times) = (value_words(axis, value), three_digits(times));
@@ -264,8 +264,8 @@ fn range(low: &str, high: &str) -> String {
 mod tests {
     use super::*;
 
-    fn contest<'a>(others: &str, times: &[(&'a KeyValue, f64)]) -> Contest<'a> {
-        Contest {
+    fn contrast<'a>(others: &str, times: &[(&'a KeyValue, f64)]) -> Contrast<'a> {
+        Contrast {
             others: others.to_owned(),
             times: times.to_vec(),
         }
@@ -277,24 +277,24 @@ mod tests {
     fn two_values_are_told_by_the_ratio_of_their_times() {
         let [old, new] = ["a100", "h100"].map(|name| KeyValue::Text(name.into()));
         let twice = [
-            contest("512", &[(&new, 1.0), (&old, 2.1)]),
-            contest("1024", &[(&new, 1.0), (&old, 2.0)]),
+            contrast("512", &[(&new, 1.0), (&old, 2.1)]),
+            contrast("1024", &[(&new, 1.0), (&old, 2.0)]),
         ];
         assert_eq!(
             ratio(Axis::Gpu, &twice).as_deref(),
             Some("h100 is 2.00 to 2.10 times as fast as a100")
         );
         let mixed = [
-            contest("1", &[(&new, 1.0), (&old, 2.0)]),
-            contest("2", &[(&new, 1.0), (&old, 2.0)]),
-            contest("3", &[(&old, 1.0), (&new, 1.25)]),
+            contrast("1", &[(&new, 1.0), (&old, 2.0)]),
+            contrast("2", &[(&new, 1.0), (&old, 2.0)]),
+            contrast("3", &[(&old, 1.0), (&new, 1.25)]),
         ];
         assert_eq!(
             ratio(Axis::Gpu, &mixed).as_deref(),
             Some("h100 is 0.800 to 2.00 times as fast as a100")
         );
         assert_eq!(ratio(Axis::Gpu, &[]), None);
-        let same = [contest("1", &[(&old, 1.0), (&new, 1.0)])];
+        let same = [contrast("1", &[(&old, 1.0), (&new, 1.0)])];
         assert_eq!(
             ratio(Axis::Gpu, &same).as_deref(),
             Some("a100 and h100 are equally fast")
@@ -304,19 +304,19 @@ mod tests {
     #[test]
     fn of_several_values_the_fastest_is_named_with_what_it_is_fastest_with() {
         let [four, eight, many] = [4.0, 8.0, 64.0].map(KeyValue::Number);
-        let contests = [
-            contest("gb200", &[(&four, 1.0), (&eight, 1.1), (&many, 1.5)]),
-            contest("h100", &[(&eight, 2.0), (&four, 2.2), (&many, 3.8)]),
-            contest("h200", &[(&four, 2.0), (&eight, 2.1), (&many, 3.0)]),
+        let contrasts = [
+            contrast("gb200", &[(&four, 1.0), (&eight, 1.1), (&many, 1.5)]),
+            contrast("h100", &[(&eight, 2.0), (&four, 2.2), (&many, 3.8)]),
+            contrast("h200", &[(&four, 2.0), (&eight, 2.1), (&many, 3.0)]),
         ];
         assert_eq!(
-            fastest(Axis::Ep, &contests).as_deref(),
+            fastest(Axis::Ep, &contrasts).as_deref(),
             Some(
                 "ep 4 is fastest with gb200 and h200, ep 8 with h100, and ep 64 takes up to 1.90 times as long"
             )
         );
         assert_eq!(
-            fastest(Axis::Ep, &contests[..1]).as_deref(),
+            fastest(Axis::Ep, &contrasts[..1]).as_deref(),
             Some("ep 4 is fastest, and ep 64 takes up to 1.50 times as long")
         );
     }
