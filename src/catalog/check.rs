@@ -82,7 +82,7 @@ pub(super) fn check_complete(table: &toml::Table, keys: &[Key], faults: &mut Fau
         let path = &key.path;
         let stranger = key.owner.filter(|owner| !owner.owns(table));
         if let Some(owner) = stranger {
-            if whole && table.contains_key(path) {
+            if whole && lookup(table, path).is_some() {
                 let message = format!("`{path}` belongs to {} only", owner.title);
                 faults.key(path, message, None);
             }

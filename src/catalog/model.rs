@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::data_table::{Fields, Key, Mark, Need, Owner};
 use crate::model::{
     AttentionKind, Cnn, Diffusion, EncoderDecoder, Ends, Family, Letter, Mixture, Mla, Model,
-    Patches, Recurrence, Transformer,
+    Patches, Projector, Recurrence, SampleImages, Transformer, Vision,
 };
 
 use super::fault::Faults;
@@ -14,6 +14,13 @@ use super::fault::Faults;
 const TEXT: &[&str] = &[
     Family::Decoder.as_str(),
     Family::Encoder.as_str(),
+    Family::Moe.as_str(),
+    Family::Hybrid.as_str(),
+];
+
+/// Families that may have an encoder of images in front.
+const DECODERS: &[&str] = &[
+    Family::Decoder.as_str(),
     Family::Moe.as_str(),
     Family::Hybrid.as_str(),
 ];
@@ -101,6 +108,31 @@ const OF_LATENT_ATTENTION: Owner = family(
     "attention = \"mla\"",
 );
 
+const OF_DECODERS: Owner = family(
+    &[Mark::Value("family", DECODERS)],
+    "family = \"decoder\", \"moe\" or \"hybrid\"",
+);
+
+/// Keys of [`Transformer`] that an encoder of images has.
+const OF_ENCODERS: &[&str] = &[
+    "layers",
+    "hidden",
+    "ffn_hidden",
+    "heads",
+    "kv_heads",
+    "head_dim",
+    "mlp",
+    "norm",
+    "biases",
+    "qkv_biases",
+    "qk_norm",
+    "embedding_norm",
+    "learned_positions",
+    "sliding_window",
+    "global_every",
+    "window_pattern",
+];
+
 /// Owner of a key of [`Transformer`], and whether its owners have to give it though others have a default.
 fn of_transformer(path: &str) -> (Owner, Option<Owner>) {
     match path {
@@ -151,15 +183,44 @@ pub(super) fn keys() -> Vec<Key> {
             });
         }
     }
+    keys.extend(image_keys());
     keys
+}
+
+/// The keys of an encoder of images and its projector, tables of their own inside a model's.
+fn image_keys() -> impl Iterator<Item = Key> {
+    let in_table = Need::InItsTable;
+    let encoder = Transformer::keys("encoder.", in_table).into_iter();
+    let encoder = encoder.filter_map(move |key| {
+        let name = key.path.strip_prefix("encoder.")?;
+        let known = OF_ENCODERS.contains(&name);
+        let need = if name == "layers" { in_table } else { key.need };
+        known.then_some(Key { need, ..key })
+    });
+    let rest = SampleImages::keys("encoder.", in_table).into_iter();
+    let projector = Projector::keys("projector.", in_table);
+    encoder.chain(rest).chain(projector).map(|key| Key {
+        owner: Some(OF_DECODERS),
+        ..key
+    })
 }
 
 /// Notes faults of a model that no single key shows.
 pub(super) fn check(model: &Model, fields: Fields<'_>, faults: &mut Faults<'_>) {
     if let Some(transformer) = model.transformer() {
         check_transformer(transformer, fields.0.contains_key("head_dim"), faults);
-        check_window(fields, faults);
+        check_window(fields, "", faults);
         check_blocks(transformer, faults);
+        match &transformer.vision {
+            Some(vision) => check_vision(vision, (transformer, fields), faults),
+            None if fields.0.contains_key("projector") => {
+                let message = "`projector` needs an encoder in front of it".to_owned();
+                let hint =
+                    "describe it under `encoder`: layers, hidden, heads, image_size, patch_size";
+                faults.key("projector", message, Some(hint.to_owned()));
+            }
+            None => {}
+        }
     }
 }
 
@@ -195,6 +256,13 @@ fn bound(transformer: &Transformer) -> f64 {
     let layer = 5.0 * hidden * heads * head_dim + 3.0 * hidden * ffn_hidden + latent + experts;
     (layers + f64::from(transformer.mtp_layers)) * (layer + hidden * hidden)
         + (2.0 * vocab + f64::from(transformer.learned_positions)) * hidden
+        + transformer.vision.as_ref().map_or(0.0, |vision| {
+            let projected =
+                f64::from(vision.projector.merge).powi(2) * f64::from(vision.encoder.hidden);
+            bound(&vision.encoder)
+                + (projected + hidden) * f64::from(vision.projector.hidden.max(1))
+                + projected * hidden
+        })
 }
 
 /// Notes faults of a transformer that no single key shows.
@@ -223,8 +291,56 @@ fn check_transformer(transformer: &Transformer, head_dim_given: bool, faults: &m
     }
 }
 
-/// Notes a pattern of windows that says nothing, or says it twice.
-fn check_window(fields: Fields<'_>, faults: &mut Faults<'_>) {
+/// Notes faults of an encoder of images and its projector that no single key shows.
+fn check_vision(
+    vision: &Vision,
+    (decoder, fields): (&Transformer, Fields<'_>),
+    faults: &mut Faults<'_>,
+) {
+    let Some(given) = fields.table("encoder") else {
+        return;
+    };
+    let encoder = &vision.encoder;
+    let (hidden, heads, kv_heads) = (encoder.hidden, encoder.heads, encoder.kv_heads);
+    if !given.0.contains_key("head_dim") && !hidden.is_multiple_of(heads) {
+        let message = format!(
+            "the encoder's `hidden` = {hidden} is not a multiple of its `heads` = {heads}, so `head_dim` must be given"
+        );
+        faults.key("encoder", message, None);
+    }
+    if !heads.is_multiple_of(kv_heads) {
+        let message = format!("`kv_heads` = {kv_heads} does not divide `heads` = {heads}");
+        faults.key("encoder.kv_heads", message, None);
+    }
+    check_window(given, "encoder.", faults);
+    let (size, patch) = (vision.images.image_size, vision.images.patch_size);
+    if !size.is_multiple_of(patch) {
+        let message = format!("`image_size` {size} is not a multiple of `patch_size` = {patch}");
+        faults.key("encoder.patch_size", message, None);
+    } else if !vision.merges_evenly() {
+        let merge = vision.projector.merge;
+        let message = format!(
+            "`merge` = {merge} does not divide the {} patches of an image's side",
+            size / patch
+        );
+        faults.key("projector.merge", message, None);
+    }
+    if vision.projector.pool && vision.projector.merge == 1 {
+        let message = "`pool` needs `merge`: there is nothing to average".to_owned();
+        faults.key("projector.pool", message, None);
+    }
+    let (images, tokens) = (vision.image_tokens(), decoder.seq_len);
+    if images >= tokens {
+        let message = format!(
+            "samples of `seq_len` = {tokens} tokens have no room for text beside {images} of images"
+        );
+        let hint = "raise `seq_len`, or lower `image_size` or `images`, or raise `merge`";
+        faults.key("seq_len", message, Some(hint.to_owned()));
+    }
+}
+
+/// Notes a pattern of windows that says nothing, or says it twice; `above` is the path of its table.
+fn check_window(fields: Fields<'_>, above: &str, faults: &mut Faults<'_>) {
     if !fields.0.contains_key("window_pattern") {
         return;
     }
@@ -235,12 +351,16 @@ fn check_window(fields: Fields<'_>, faults: &mut Faults<'_>) {
     {
         let message = "`window_pattern` needs `sliding_window`".to_owned();
         let hint = "write the tokens that its letters L and C see".to_owned();
-        faults.key("window_pattern", message, Some(hint));
+        faults.key(&format!("{above}window_pattern"), message, Some(hint));
     }
     if fields.0.contains_key("global_every") {
         let message = "`window_pattern` and `global_every` both say which layers are global";
         let hint = "leave out `global_every`".to_owned();
-        faults.key("window_pattern", message.to_owned(), Some(hint));
+        faults.key(
+            &format!("{above}window_pattern"),
+            message.to_owned(),
+            Some(hint),
+        );
     }
 }
 
@@ -271,7 +391,7 @@ fn check_blocks(transformer: &Transformer, faults: &mut Faults<'_>) {
     let image = match transformer.ends {
         Ends::Vit(image) => image,
         Ends::Dit(diffusion) => diffusion.latent,
-        Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) => return,
+        Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) | Ends::Images(_) => return,
     };
     let (size, patch) = (image.image_size, image.patch_size);
     if !size.is_multiple_of(patch) {

@@ -277,6 +277,20 @@ fn sources(value: &toml::Value, faults: &mut Faults<'_>) -> Sources {
     sources
 }
 
+/// Takes the value at a dotted path out of a table, and tables that it leaves empty.
+fn remove(table: &mut toml::Table, path: &str) {
+    let Some((first, rest)) = path.split_once('.') else {
+        table.remove(path);
+        return;
+    };
+    if let Some(inner) = table.get_mut(first).and_then(toml::Value::as_table_mut) {
+        remove(inner, rest);
+        if inner.is_empty() {
+            table.remove(first);
+        }
+    }
+}
+
 /// `aliases` as given.
 fn aliases(value: &toml::Value, faults: &mut Faults<'_>) -> Vec<String> {
     let texts = value.as_array().into_iter().flatten();
@@ -323,8 +337,8 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
     merge(&mut table, &own.table);
     for key in kind.keys() {
         let stranger = key.owner.is_some_and(|owner| !owner.owns(&table));
-        if stranger && !own.table.contains_key(&key.path) {
-            table.remove(&key.path);
+        if stranger && lookup(&own.table, &key.path).is_none() {
+            remove(&mut table, &key.path);
         }
     }
     for path in leaves(&own.table) {

@@ -75,7 +75,7 @@ fn every_model_has_as_many_parameters_as_published() {
 // (256·58).
 #[test]
 fn parameters_agree_with_checkpoints_to_the_last_one() {
-    let checkpoints: [(&str, u64); 14] = [
+    let checkpoints: [(&str, u64); 17] = [
         ("gpt2-small", 124_439_808),
         ("gpt2-medium", 354_823_168),
         ("gpt2-large", 774_030_080),
@@ -90,6 +90,9 @@ fn parameters_agree_with_checkpoints_to_the_last_one() {
         ("qwen3-30b-a3b", 30_532_122_624),
         ("gpt-oss-120b", 116_829_156_672),
         ("deepseek-v3", 671_026_419_200 - 256 * 58),
+        ("llava-1.5-7b", 7_063_427_072),
+        ("llava-1.5-13b", 13_350_839_296),
+        ("qwen2.5-vl-7b", 8_292_166_656),
     ];
     for (name, size) in checkpoints {
         let count = Catalog::builtin().models[name].parameters().without_mtp();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use crate::closed_set::ClosedSet;
 use crate::units::{Bandwidth, Bytes, FlopRate, Power, SimDuration};
@@ -32,6 +33,12 @@ impl Fields<'_> {
     /// The table under a key, when it is there.
     pub(crate) fn table(self, key: &str) -> Option<Self> {
         self.0.get(key)?.as_table().map(Fields)
+    }
+
+    /// The table under a key, one without keys where it is not there.
+    pub(crate) fn table_or_empty(self, key: &str) -> Self {
+        static EMPTY: LazyLock<toml::Table> = LazyLock::new(toml::Table::new);
+        self.table(key).unwrap_or(Fields(&EMPTY))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::closed_set::{Subset, UnknownName};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::{CpExchange, ExpertDispatch, Modules};
+use crate::model::{CpExchange, ExpertDispatch, Modules, Parts};
 use crate::stack::{
     CudaGraphs, Fp8Recipe, GradientPrecision, Loss, LossMemory, Offload, Optimizer,
     PipelineSchedule, Recompute, SelectiveRecompute, ZeroStage,
@@ -142,6 +142,7 @@ names!(
     MemoryMeasure,
     Modules,
     Optimizer,
+    Parts,
     ScaleUpKind,
     Score,
     SelectiveRecompute,

@@ -2,7 +2,7 @@
 
 use crate::closed_set::Subset;
 use crate::hardware::{Precision, ScaleUpKind};
-use crate::model::{CpExchange, ExpertDispatch, Modules};
+use crate::model::{CpExchange, ExpertDispatch, Modules, Parts};
 use crate::simulation::{LayoutRequest, Unstated, ZeroGroup};
 use crate::stack::{
     CudaGraphs, Fp8Recipe, Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute,
@@ -58,6 +58,7 @@ columns! {
         seq_len: Option<u32>,
         document_length: Option<u32>,
         lora_rank: Option<u32>,
+        frozen: Option<Parts>,
         precision: Option<Stated<Precision>>,
         micro_batch: Option<u32>,
         tp: Option<u32>,

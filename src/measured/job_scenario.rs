@@ -75,6 +75,7 @@ impl JobRow {
                 seq_len: self.seq_len.unwrap_or(model.seq_len()),
                 document_length: self.document_length,
                 lora_rank: self.lora_rank,
+                frozen: self.frozen.unwrap_or_default(),
                 precision,
                 expert_imbalance: self
                     .expert_imbalance

@@ -9,6 +9,7 @@ use crate::data_table::{Fields, ValueKind, data_table};
 use crate::model::encoder_decoder::EncoderDecoder;
 use crate::model::hybrid::{Letter, Recurrence};
 use crate::model::image::{Diffusion, Patches};
+use crate::model::vision::{Part, Projector, SampleImages};
 use crate::model::window::{Reach, Sight, SlidingWindow};
 
 closed_set! {
@@ -148,6 +149,8 @@ pub(crate) enum Ends {
     Vit(Patches),
     /// Patches of a noisy latent, and the noise.
     Dit(Diffusion),
+    /// Patches of the images in front of a decoder.
+    Images(SampleImages),
 }
 
 impl Ends {
@@ -165,7 +168,7 @@ impl Ends {
     fn layers(self) -> u32 {
         match self {
             Self::EncoderDecoder(stacks) => stacks.encoder_layers + stacks.decoder_layers,
-            Self::Decoder | Self::Encoder | Self::Vit(_) | Self::Dit(_) => 0,
+            Self::Decoder | Self::Encoder | Self::Vit(_) | Self::Dit(_) | Self::Images(_) => 0,
         }
     }
 
@@ -176,7 +179,20 @@ impl Ends {
             Self::EncoderDecoder(stacks) => Some(stacks.encoder_seq_len + stacks.decoder_seq_len),
             Self::Vit(image) => Some(image.patches() + 1),
             Self::Dit(diffusion) => Some(diffusion.latent.patches()),
+            Self::Images(images) => Some(images.tokens()),
             Self::Decoder | Self::Encoder => None,
+        }
+    }
+
+    /// Rows of a learned position embedding where an activation of GELU says that there is one, beside those of text.
+    fn positions(self) -> Option<u32> {
+        match self {
+            Self::Images(images) => Some(images.tokens_of_each()),
+            Self::Decoder
+            | Self::Encoder
+            | Self::EncoderDecoder(_)
+            | Self::Vit(_)
+            | Self::Dit(_) => None,
         }
     }
 
@@ -184,14 +200,14 @@ impl Ends {
     fn is_one_stack(self) -> bool {
         match self {
             Self::Decoder | Self::Encoder => true,
-            Self::EncoderDecoder(_) | Self::Vit(_) | Self::Dit(_) => false,
+            Self::EncoderDecoder(_) | Self::Vit(_) | Self::Dit(_) | Self::Images(_) => false,
         }
     }
 
     /// Whether samples are images.
     fn sees_images(self) -> bool {
         match self {
-            Self::Vit(_) | Self::Dit(_) => true,
+            Self::Vit(_) | Self::Dit(_) | Self::Images(_) => true,
             Self::Decoder | Self::Encoder | Self::EncoderDecoder(_) => false,
         }
     }
@@ -242,11 +258,11 @@ data_table! {
         embedding_norm: bool = family == Family::Encoder,
         /// Whether embedding and head share their matrix; default: with gelu.
         tied_embeddings: bool = mlp == Mlp::Gelu && !ends.sees_images(),
-        /// Rows of a learned position embedding; default: seq_len with gelu, else 0 (rotary or ALiBi), in a hybrid 0.
-        learned_positions: u32 = if mlp == Mlp::Gelu && ends.is_one_stack() && pattern.is_none() {
-            seq_len
-        } else {
-            0
+        /// Rows of a learned position embedding; default: seq_len (of an encoder of images its tokens) with gelu, else 0 (rotary or ALiBi), in a hybrid 0.
+        learned_positions: u32 = match ends.positions() {
+            Some(rows) if mlp == Mlp::Gelu => rows,
+            None if mlp == Mlp::Gelu && ends.is_one_stack() && pattern.is_none() => seq_len,
+            Some(_) | None => 0,
         },
         /// Multi-token-prediction layers behind the last; default: 0.
         mtp_layers: u32 = 0,
@@ -264,6 +280,11 @@ data_table! {
     } with |fields, family: Family, ends: Ends| {
         /// Ends in front of the layers and behind them.
         ends: Ends = ends,
+        /// Encoder of images in front of the decoder; `None`: there is none.
+        vision: Option<Box<Vision>> = (ends == Ends::Decoder)
+            .then(|| Vision::read(fields, hidden))
+            .flatten()
+            .map(Box::new),
         /// Layers of local attention; `None`: all are global.
         sliding_window: Option<SlidingWindow> = sliding_window.map(|tokens| SlidingWindow {
             tokens,
@@ -348,6 +369,68 @@ data_table! {
     }
 }
 
+/// Encoder of images and projector in front of a decoder.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Vision {
+    /// Encoder, whose ends are [`Ends::Images`].
+    pub(crate) encoder: Transformer,
+    /// Images of a sample.
+    pub(crate) images: SampleImages,
+    /// Projector.
+    pub(crate) projector: Projector,
+}
+
+impl Vision {
+    /// Encoder and projector of a model table, whose decoder is so wide; `None` where the table has no encoder.
+    fn read(fields: Fields<'_>, decoder: u32) -> Option<Self> {
+        let encoder = fields.table("encoder")?;
+        let images = SampleImages::read(encoder);
+        Some(Self {
+            encoder: Transformer::read(encoder, Family::Vit, Ends::Images(images)),
+            images,
+            projector: Projector::read(fields.table_or_empty("projector"), decoder),
+        })
+    }
+
+    /// Whether the projector's squares of patches fill an image.
+    pub(crate) fn merges_evenly(&self) -> bool {
+        self.images.side().is_multiple_of(self.projector.merge)
+    }
+
+    /// Tokens of a sample's images in the decoder.
+    pub(crate) fn image_tokens(&self) -> u32 {
+        let side = (self.images.side() / self.projector.merge).max(1);
+        side.saturating_mul(side).saturating_mul(self.images.images)
+    }
+
+    /// Width of what the projector takes of one token.
+    pub(super) fn projected_width(&self) -> u64 {
+        let (merge, width) = (
+            u64::from(self.projector.merge),
+            u64::from(self.encoder.hidden),
+        );
+        if self.projector.pool {
+            width
+        } else {
+            merge * merge * width
+        }
+    }
+
+    /// Layers of a pipeline in front of the decoder's: the encoder's, and the projector.
+    pub(crate) fn layers(&self) -> u32 {
+        self.encoder.layers + 1
+    }
+
+    /// Parameters of the projector's products in front of a stream of so many columns, without the norm in front of them.
+    pub(super) fn projector_parameters(&self, decoder: u32) -> u64 {
+        let products = self.projector.products(self.projected_width(), decoder);
+        let bias = |outputs| if self.projector.biases { outputs } else { 0 };
+        products
+            .map(|(inputs, outputs)| inputs * outputs + bias(outputs))
+            .sum()
+    }
+}
+
 /// Tokens that cross attention reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Context {
@@ -358,6 +441,14 @@ pub(super) struct Context {
 }
 
 impl Model {
+    /// Parts of which it is made and which can be frozen; none but of a network of images and text.
+    pub(crate) fn parts(&self) -> &'static [Part] {
+        let vision = self
+            .transformer()
+            .and_then(|network| network.vision.as_ref());
+        if vision.is_some() { Part::ALL } else { &[] }
+    }
+
     /// The transformer, if it is one.
     pub(crate) fn transformer(&self) -> Option<&Transformer> {
         match &self.architecture {
@@ -413,13 +504,18 @@ impl Transformer {
     pub(crate) const fn rotary(&self) -> bool {
         self.learned_positions == 0
             && matches!(self.norm, Norm::RmsNorm)
-            && matches!(self.ends, Ends::Decoder | Ends::Encoder)
+            && matches!(self.ends, Ends::Decoder | Ends::Encoder | Ends::Images(_))
     }
 
     /// Heads that a split over `tp` tensor-parallel ranks would cut, in words; `None`: it cuts none.
     pub(crate) fn cut_heads(&self, tp: u32) -> Option<String> {
         if !self.heads.is_multiple_of(tp) {
             return Some(format!("{} attention heads", self.heads));
+        }
+        if let Some(vision) = &self.vision
+            && let Some(heads) = vision.encoder.cut_heads(tp)
+        {
+            return Some(format!("{heads} of the encoder"));
         }
         let state = self.state?;
         let groups = state.state_groups;
@@ -438,17 +534,23 @@ impl Transformer {
                 tokens: u64::from(diffusion.context_length),
                 width: u64::from(diffusion.context_hidden),
             },
-            Ends::Decoder | Ends::Encoder | Ends::Vit(_) => Context {
+            Ends::Decoder | Ends::Encoder | Ends::Vit(_) | Ends::Images(_) => Context {
                 tokens: 0,
                 width: 0,
             },
         }
     }
 
-    /// Whether context parallelism can split the sequence: one stack without a selective scan.
+    /// Layers of a pipeline: its own, and those of an encoder of images in front of them with the projector.
+    pub(crate) fn depth(&self) -> u32 {
+        self.layers + self.vision.as_ref().map_or(0, |vision| vision.layers())
+    }
+
+    /// Whether context parallelism can split the sequence: one stack without images and without a selective scan.
     pub(crate) fn splits_sequence(&self) -> bool {
         let pattern = self.pattern.as_ref();
-        self.ends.is_one_stack() && !pattern.is_some_and(|it| it.has(Letter::Mamba))
+        let is_text = self.ends.is_one_stack() && self.vision.is_none();
+        is_text && !pattern.is_some_and(|it| it.has(Letter::Mamba))
     }
 
     /// Keys that a token of layer `layer` (from 0) sees.

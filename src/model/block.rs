@@ -63,7 +63,7 @@ impl LayerKind {
         };
         match network.ends {
             Ends::Decoder => Self::pair(attention(true), second),
-            Ends::Encoder | Ends::Vit(_) => Self::pair(attention(false), second),
+            Ends::Encoder | Ends::Vit(_) | Ends::Images(_) => Self::pair(attention(false), second),
             Ends::EncoderDecoder(stacks) if at < stacks.encoder_layers => {
                 Self::pair(attention(false), second)
             }
@@ -169,7 +169,11 @@ impl Transformer {
 
 /// A layer of one kind.
 pub(super) fn layer(share: &Share, kind: LayerKind) -> LoweredLayer {
-    let mut layer = LayerBuilder::new(kind.name(), share.shard, share.residual_bytes());
+    let name = match share.network.ends {
+        Ends::Images(_) => "encoder",
+        _ => kind.name(),
+    };
+    let mut layer = share.layer(name, share.residual_bytes());
     blocks(&mut layer, share, kind);
     layer.finish()
 }

@@ -2,7 +2,7 @@
 
 use crate::model::layer::{LayerBuilder, Linear, Passes};
 use crate::model::lowered::{LoweredLayer, LoweredModel, Shard};
-use crate::model::{Cnn, Operator};
+use crate::model::{Cnn, Gradients, Operator};
 
 /// Channels that leave the stem.
 const STEM_CHANNELS: u64 = 64;
@@ -59,6 +59,7 @@ pub(super) fn lower(network: &Cnn, shard: &Shard) -> LoweredModel {
     LoweredModel {
         layer_kinds,
         sequence,
+        image_layers: 0,
         embedding: stem(network, shard),
         head: head(network, shard, size, channels),
         mtp: None,
@@ -85,7 +86,7 @@ fn block(shard: &Shard, block: &Block) -> LoweredLayer {
     let size_out = size_in.div_ceil(stride);
     let out = width * EXPANSION;
     let input = batch * channels_in * size_in * size_in * shard.format.element_bytes;
-    let mut layer = LayerBuilder::new("bottleneck", shard, input);
+    let mut layer = LayerBuilder::new("bottleneck", shard, Gradients::OfWeights, input);
     let convolution = |channels_in, channels_out, size_out, kernel, stride| Convolution {
         channels_in,
         channels_out,
@@ -202,7 +203,12 @@ fn stem(network: &Cnn, shard: &Shard) -> LoweredLayer {
     let batch = u64::from(shard.micro_batch);
     let image = u64::from(network.image_size);
     let element = shard.format.element_bytes;
-    let mut layer = LayerBuilder::new("stem", shard, batch * 3 * image * image * element);
+    let mut layer = LayerBuilder::new(
+        "stem",
+        shard,
+        Gradients::OfWeights,
+        batch * 3 * image * image * element,
+    );
     let size_out = image.div_ceil(2);
     let shape = Convolution {
         channels_in: 3,
@@ -227,7 +233,7 @@ fn stem(network: &Cnn, shard: &Shard) -> LoweredLayer {
 fn head(network: &Cnn, shard: &Shard, size: u64, channels: u64) -> LoweredLayer {
     let batch = u64::from(shard.micro_batch);
     let pixels = batch * channels * size * size * shard.format.element_bytes;
-    let mut layer = LayerBuilder::new("head", shard, pixels);
+    let mut layer = LayerBuilder::new("head", shard, Gradients::OfWeights, pixels);
     layer.memory(Passes {
         forward: (pixels, 1),
         backward: (pixels, 1),

@@ -10,20 +10,24 @@ use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
 use crate::model::{CommGroup, CommOp, modulation};
 
-/// Operators in front of the first layer.
-pub(super) fn embedding(share: &Share) -> LoweredLayer {
-    match &share.network.ends {
+/// Operators in front of the first layer; `beside` adds those of another network's.
+pub(super) fn embedding(share: &Share, beside: impl FnOnce(&mut LayerBuilder)) -> LoweredLayer {
+    let mut layer = match &share.network.ends {
         Ends::Vit(image) => modulation::image_embedding(share, image),
         Ends::Dit(diffusion) => modulation::latent_embedding(share, diffusion),
-        Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) => token_embedding(share),
-    }
+        Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) | Ends::Images(_) => {
+            token_embedding(share)
+        }
+    };
+    beside(&mut layer);
+    layer.finish()
 }
 
 /// Table look-up, positions, an encoder's segments; the norm behind the first of two stacks, and their relative
 /// positions.
-fn token_embedding(share: &Share) -> LoweredLayer {
+fn token_embedding(share: &Share) -> LayerBuilder {
     let network = share.network;
-    let mut layer = LayerBuilder::new("embedding", share.shard, 8 * share.tokens);
+    let mut layer = share.layer("embedding", 8 * share.tokens);
     let element = layer.element_bytes();
     let stream = share.tokens * share.hidden * element;
     layer.parameters(share.part(u64::from(network.vocab)) * share.hidden);
@@ -84,7 +88,7 @@ fn token_embedding(share: &Share) -> LoweredLayer {
         });
         layer.keep(mask);
     }
-    layer.finish()
+    layer
 }
 
 /// Operators that make a microbatch: sizes and tokens sent to the GPU and between ranks, tokens and labels cut, positions,
@@ -106,7 +110,9 @@ pub(super) fn head(share: &Share) -> LoweredLayer {
     match &share.network.ends {
         Ends::Vit(image) => modulation::image_head(share, image),
         Ends::Dit(diffusion) => modulation::latent_head(share, diffusion),
-        Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) => token_head(share),
+        Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) | Ends::Images(_) => {
+            token_head(share)
+        }
     }
 }
 
@@ -114,7 +120,7 @@ pub(super) fn head(share: &Share) -> LoweredLayer {
 fn token_head(share: &Share) -> LoweredLayer {
     let network = share.network;
     let is_encoder = network.ends == Ends::Encoder;
-    let mut layer = LayerBuilder::new("head", share.shard, share.residual_bytes());
+    let mut layer = share.layer("head", share.residual_bytes());
     let masked = |tokens: u64| (tokens * MASKED_OF_32).div_ceil(32);
     let share = &if share.shard.masked_head && is_encoder {
         Share {
@@ -230,7 +236,7 @@ fn logits(layer: &mut LayerBuilder, share: &Share) {
 /// projection, a block like the last one, and a pass through the shared head (arXiv 2412.19437).
 pub(super) fn mtp(share: &Share) -> LoweredLayer {
     let network = share.network;
-    let mut layer = LayerBuilder::new("mtp", share.shard, share.residual_bytes());
+    let mut layer = share.layer("mtp", share.residual_bytes());
     norm(&mut layer, share);
     norm(&mut layer, share);
     enter(&mut layer, share, Gathered::of(2 * share.hidden));

@@ -4,7 +4,7 @@ mod adapter;
 
 use crate::model::calls::{Calls, LayerCalls, PassCalls};
 use crate::model::lowered::{Kept, LoweredLayer, Shard, ShardParameters};
-use crate::model::{CommGroup, CommOp, Fusion, Module, Modules, Operator};
+use crate::model::{CommGroup, CommOp, Fusion, Gradients, Module, Modules, Operator};
 use crate::units::{Bytes, Flops};
 
 /// A matrix product with weights: `tokens × inputs` by `inputs × outputs`.
@@ -55,8 +55,8 @@ pub(super) struct LayerBuilder {
     name: &'static str,
     low_precision: bool,
     element_bytes: u64,
-    /// Rank of the adapters beside frozen weights; 0 where weights are trained.
-    lora_rank: u64,
+    /// Gradients that the backward pass computes of what is added now.
+    gradients: Gradients,
     /// Modules that selective recomputation repeats, and how many of them are being lowered.
     repeated: Modules,
     inside: u32,
@@ -86,12 +86,12 @@ pub(super) struct LayerBuilder {
 
 impl LayerBuilder {
     /// An empty layer whose input has `input` bytes on this rank.
-    pub(super) fn new(name: &'static str, shard: &Shard, input: u64) -> Self {
+    pub(super) fn new(name: &'static str, shard: &Shard, gradients: Gradients, input: u64) -> Self {
         Self {
             name,
             low_precision: shard.format.low_precision,
             element_bytes: shard.format.element_bytes,
-            lora_rank: u64::from(shard.lora_rank),
+            gradients,
             repeated: shard.recomputed,
             inside: 0,
             fusion: shard.fusion,
@@ -120,6 +120,13 @@ impl LayerBuilder {
         self.element_bytes
     }
 
+    /// Runs `body` as a part of the layer of which the backward pass computes these gradients.
+    pub(super) fn with_gradients(&mut self, gradients: Gradients, body: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.gradients, gradients);
+        body(self);
+        self.gradients = before;
+    }
+
     /// Runs `body` as a module: where selective recomputation repeats it, the backward pass runs its forward operators
     /// once more, and nothing that it keeps is kept from the forward pass.
     pub(super) fn module(&mut self, module: Module, body: impl FnOnce(&mut Self)) {
@@ -137,15 +144,29 @@ impl LayerBuilder {
     }
 
     fn push_forward(&mut self, operator: Operator) {
-        if self.inside > 0 {
+        if self.repeats() {
             self.selective.push(operator.clone());
         }
         self.forward.push(operator);
     }
 
+    /// Whether selective recomputation repeats what is added now.
+    fn repeats(&self) -> bool {
+        self.inside > 0 && self.gradients.any()
+    }
+
+    fn push_backward(&mut self, operator: Operator) {
+        if self.gradients.any() {
+            self.backward_input.push(operator);
+        }
+    }
+
     /// Counts calls of the host.
     fn call(&mut self, direction: Direction, calls: Calls) {
-        let is_routed = self.is_routed;
+        if direction != Direction::Forward && !self.gradients.any() {
+            return;
+        }
+        let (is_routed, repeats) = (self.is_routed, self.repeats());
         let add = |pass: &mut PassCalls| {
             if is_routed {
                 pass.routed += calls;
@@ -156,7 +177,7 @@ impl LayerBuilder {
         match direction {
             Direction::Forward => {
                 add(&mut self.calls.forward);
-                if self.inside > 0 {
+                if repeats {
                     add(&mut self.calls.selective);
                 }
             }
@@ -208,6 +229,9 @@ impl LayerBuilder {
     ) {
         self.call(Direction::Forward, Calls::of(&forward));
         self.push_forward(forward);
+        if !self.gradients.any() {
+            return;
+        }
         let start = self.backward_input.len();
         self.backward_input.extend(backward);
         for at in start..self.backward_input.len() {
@@ -235,14 +259,14 @@ impl LayerBuilder {
             self.call(Direction::BackwardInput, Calls::operators(parts - 1));
         }
         // The router, and what runs once per sample, have no adapter.
-        if self.is_frozen() && linear.low_precision {
+        if self.gradients.lora_rank() > 0 && linear.low_precision {
             self.adapter(linear);
         }
     }
 
     /// Whether the weights of the network itself are not trained.
     fn is_frozen(&self) -> bool {
-        self.lora_rank > 0
+        self.gradients.are_frozen()
     }
 
     /// A product with weights that another layer counts (tied embeddings).
@@ -256,7 +280,9 @@ impl LayerBuilder {
         } = linear;
         let low_precision = low_precision && self.low_precision;
         self.call_modules(1, low_precision);
-        self.product_outputs += tokens * outputs * self.element_bytes;
+        if self.gradients.any() {
+            self.product_outputs += tokens * outputs * self.element_bytes;
+        }
         self.has_weights(inputs, outputs);
         let gemm = |m, n, k| Operator::Gemm {
             batch: 1,
@@ -271,16 +297,16 @@ impl LayerBuilder {
             });
         }
         self.push_forward(gemm(tokens, outputs, inputs));
-        self.backward_input.push(gemm(tokens, inputs, outputs));
+        self.push_backward(gemm(tokens, inputs, outputs));
         if low_precision {
-            self.backward_input.push(Operator::Cast {
+            self.push_backward(Operator::Cast {
                 elements: tokens * outputs,
             });
         }
         let flops = 2.0 * tokens as f64 * outputs as f64 * inputs as f64;
         self.model_flops += flops;
+        self.model_flops_frozen += self.gradients.lacking() * flops;
         if self.is_frozen() {
-            self.model_flops_frozen += flops;
             return;
         }
         self.backward_weight.push(gemm(outputs, inputs, tokens));
@@ -313,9 +339,9 @@ impl LayerBuilder {
         self.call_modules(1, self.low_precision);
         self.call_experts(experts as u32);
         self.push_forward(grouped(tokens, outputs, inputs));
-        self.backward_input.push(grouped(tokens, inputs, outputs));
+        self.push_backward(grouped(tokens, inputs, outputs));
         if self.low_precision {
-            self.backward_input.push(Operator::Cast {
+            self.push_backward(Operator::Cast {
                 elements: experts * tokens * outputs,
             });
         }
@@ -323,10 +349,12 @@ impl LayerBuilder {
         self.has_weights(inputs, outputs);
         let flops = 2.0 * (experts * visited) as f64 * (outputs * inputs) as f64;
         self.model_flops += flops;
+        self.model_flops_frozen += self.gradients.lacking() * flops;
         if self.is_frozen() {
             self.parameters.frozen_expert += experts * linear.parameters();
-            self.model_flops_frozen += flops;
-            self.expert_adapters(experts, linear);
+            if self.gradients.lora_rank() > 0 {
+                self.expert_adapters(experts, linear);
+            }
             return;
         }
         self.backward_weight.push(grouped(outputs, inputs, tokens));
@@ -374,7 +402,7 @@ impl LayerBuilder {
             self.push_forward(memory(forward.0, forward.1));
         }
         if backward.1 > 0 {
-            self.backward_input.push(memory(backward.0, backward.1));
+            self.push_backward(memory(backward.0, backward.1));
         }
     }
 
@@ -408,12 +436,12 @@ impl LayerBuilder {
         };
         if let Some(forward) = forward {
             if group == CommGroup::Expert && forward.0 == CommOp::AllToAll {
-                self.delivered += forward.1;
+                self.delivered += if self.gradients.any() { forward.1 } else { 0 };
             }
             self.push_forward(comm(forward));
         }
         if let Some(backward) = backward {
-            self.backward_input.push(comm(backward));
+            self.push_backward(comm(backward));
         }
     }
 
@@ -454,18 +482,27 @@ impl LayerBuilder {
         if self.is_frozen() {
             self.parameters.frozen_dense += count;
         }
+        if !self.gradients.any() {
+            self.parameters.forward_only += count;
+        }
     }
 
     /// Bytes kept for the backward pass.
     pub(super) fn keep(&mut self, bytes: u64) {
+        if !self.gradients.any() {
+            return;
+        }
         self.kept += bytes;
         if self.inside > 0 {
             self.dropped += bytes;
         }
     }
 
-    /// A linear layer's input of `elements`, at 1 byte where it is cast.
+    /// A linear layer's input of `elements`, at 1 byte where it is cast; for the gradient of its weights or adapters alone.
     pub(super) fn keep_linear_input(&mut self, elements: u64) {
+        if self.gradients == Gradients::OfInputs {
+            return;
+        }
         let element = if self.low_precision {
             1
         } else {
@@ -482,7 +519,9 @@ impl LayerBuilder {
     /// Output of the attention kernel, kept by every policy but full recomputation.
     pub(super) fn keep_attention_output(&mut self, bytes: u64) {
         self.keep(bytes);
-        self.attention_output += bytes;
+        if self.gradients.any() {
+            self.attention_output += bytes;
+        }
     }
 
     /// Bytes held only while the layer runs; the peak counts.
@@ -493,6 +532,9 @@ impl LayerBuilder {
     /// FLOPs of the model outside linear layers.
     pub(super) fn model_flops(&mut self, flops: f64) {
         self.model_flops += flops;
+        if !self.gradients.any() {
+            self.model_flops_frozen += self.gradients.lacking() * flops;
+        }
     }
 
     /// The finished layer.
@@ -502,8 +544,12 @@ impl LayerBuilder {
         self.call(Direction::BackwardWeight, Calls::operators(tensors));
         self.backward_input.reverse();
         self.backward_weight.reverse();
+        let has_backward = self.gradients.any();
+        let input = if has_backward { self.input } else { 0 };
         LoweredLayer {
             name: self.name,
+            input: Bytes::new(self.input),
+            has_backward,
             forward: self.forward,
             backward_input: self.backward_input,
             backward_weight: self.backward_weight,
@@ -513,9 +559,9 @@ impl LayerBuilder {
             kept: Kept {
                 none: Bytes::new(self.kept),
                 selective: Bytes::new(self.kept - self.dropped),
-                full: Bytes::new(self.input),
+                full: Bytes::new(input),
                 operations: Bytes::new(
-                    self.input + self.attention_output + self.delivered + self.product_outputs / 2,
+                    input + self.attention_output + self.delivered + self.product_outputs / 2,
                 ),
                 transient: Bytes::new(self.transient),
             },

@@ -33,7 +33,7 @@ mod tests {
     use crate::model::{
         Cnn, CommGroup, CommOp, Ends, ExpertDispatch, ExpertImbalance, ExpertOutputs, Family,
         Format, Fusion, LogitBytes, LossParts, LoweredLayer, Mixture, Mla, Mlp, Module, Modules,
-        Norm, Operator, Transformer,
+        Norm, Operator, Parts, Transformer,
     };
     use crate::units::Bytes;
 
@@ -41,6 +41,7 @@ mod tests {
     fn gpt3() -> Transformer {
         Transformer {
             ends: Ends::Decoder,
+            vision: None,
             state: None,
             pattern: None,
             layers: 96,
@@ -193,6 +194,7 @@ mod tests {
             masked_head: false,
             dropout: true,
             lora_rank: 0,
+            frozen: Parts::default(),
             recomputed: Modules::of(&[Module::CoreAttention]),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::closed_set;
 use crate::model::calls::LayerCalls;
-use crate::model::{ExpertDispatch, ExpertImbalance, Fusion, Modules, Operator};
+use crate::model::{ExpertDispatch, ExpertImbalance, Fusion, Modules, Operator, Parts};
 use crate::units::{Bytes, Flops};
 
 /// Bytes of each logit while the loss is computed.
@@ -110,6 +110,8 @@ pub(crate) struct Shard {
     pub dropout: bool,
     /// Rank of the adapters beside frozen linear layers (LoRA); 0: every weight is trained.
     pub lora_rank: u32,
+    /// Parts of a network of images and text that are not trained.
+    pub frozen: Parts,
     /// Modules that selective recomputation repeats.
     pub recomputed: Modules,
 }
@@ -145,6 +147,7 @@ impl Shard {
             masked_head: false,
             dropout: false,
             lora_rank: 0,
+            frozen: Parts::default(),
             recomputed: Modules::default(),
         }
     }
@@ -157,6 +160,8 @@ pub(crate) struct LoweredModel {
     pub layer_kinds: Vec<LoweredLayer>,
     /// The layers front to back, as indices into `layer_kinds`.
     pub sequence: Vec<u16>,
+    /// Layers among them of an encoder of images and its projector, which come first.
+    pub image_layers: usize,
     /// Layer in front of the first (the stem of a convolutional net).
     pub embedding: LoweredLayer,
     /// Layer behind the last: norm, logits, loss (pooling, classifier, loss).
@@ -171,6 +176,10 @@ pub(crate) struct LoweredModel {
 pub(crate) struct LoweredLayer {
     /// Kind of layer: `dense`, `moe`, `embedding`, …
     pub name: &'static str,
+    /// Its input.
+    pub input: Bytes,
+    /// Whether a backward pass runs through it: something here or in front is trained.
+    pub has_backward: bool,
     /// Forward pass.
     pub forward: Vec<Operator>,
     /// Gradients of the inputs, with all communication and memory-bound work of the backward pass.
@@ -208,6 +217,8 @@ pub(crate) struct ShardParameters {
     pub frozen_dense: u64,
     /// Those of experts that are not trained.
     pub frozen_expert: u64,
+    /// Dense ones of layers through which no backward pass runs; they are among those that are not trained.
+    pub forward_only: u64,
     /// Tensors that hold all that are trained.
     pub tensors: u64,
 }
@@ -221,7 +232,18 @@ impl ShardParameters {
             partial: self.partial,
             frozen_dense: 0,
             frozen_expert: 0,
+            forward_only: 0,
             tensors: self.tensors,
+        }
+    }
+
+    /// Those that the backward pass comes to.
+    pub(crate) const fn passed_back(self) -> Self {
+        Self {
+            dense: self.dense - self.forward_only,
+            frozen_dense: self.frozen_dense - self.forward_only,
+            forward_only: 0,
+            ..self
         }
     }
 }

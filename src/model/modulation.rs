@@ -31,7 +31,7 @@ fn whole(layer: &mut LayerBuilder, share: &Share, tokens: u64, outputs: u64, inp
 fn patches(share: &Share, image: &Patches) -> LayerBuilder {
     let element = share.shard.format.element_bytes;
     let values = share.norm_tokens * image.patch_values();
-    let mut layer = LayerBuilder::new("embedding", share.shard, values * element);
+    let mut layer = share.layer("embedding", values * element);
     whole(
         &mut layer,
         share,
@@ -48,15 +48,15 @@ fn patches(share: &Share, image: &Patches) -> LayerBuilder {
 }
 
 /// Patches, the token of the class and learned positions.
-pub(super) fn image_embedding(share: &Share, image: &Patches) -> LoweredLayer {
+pub(super) fn image_embedding(share: &Share, image: &Patches) -> LayerBuilder {
     let mut layer = patches(share, image);
     layer.parameters((u64::from(image.patches()) + 2) * share.hidden);
-    layer.finish()
+    layer
 }
 
 /// Norm, and a classifier of one token of each image.
 pub(super) fn image_head(share: &Share, image: &Patches) -> LoweredLayer {
-    let mut layer = LayerBuilder::new("head", share.shard, share.residual_bytes());
+    let mut layer = share.layer("head", share.residual_bytes());
     norm(&mut layer, share);
     let images = u64::from(share.shard.micro_batch);
     let classes = u64::from(image.classes);
@@ -70,7 +70,7 @@ pub(super) fn image_head(share: &Share, image: &Patches) -> LoweredLayer {
 }
 
 /// Patches with fixed positions, and the embeddings of the diffusion step and the class.
-pub(super) fn latent_embedding(share: &Share, diffusion: &Diffusion) -> LoweredLayer {
+pub(super) fn latent_embedding(share: &Share, diffusion: &Diffusion) -> LayerBuilder {
     let mut layer = patches(share, &diffusion.latent);
     let images = u64::from(share.shard.micro_batch);
     whole(
@@ -82,12 +82,12 @@ pub(super) fn latent_embedding(share: &Share, diffusion: &Diffusion) -> LoweredL
     );
     whole(&mut layer, share, images, share.hidden, share.hidden);
     layer.parameters(diffusion.class_rows() * share.hidden);
-    layer.finish()
+    layer
 }
 
 /// Modulated norm, the product to noise and its variance, and the mean squared error.
 pub(super) fn latent_head(share: &Share, diffusion: &Diffusion) -> LoweredLayer {
-    let mut layer = LayerBuilder::new("head", share.shard, share.residual_bytes());
+    let mut layer = share.layer("head", share.residual_bytes());
     let images = u64::from(share.shard.micro_batch);
     whole(&mut layer, share, images, 2 * share.hidden, share.hidden);
     norm(&mut layer, share);

@@ -235,6 +235,7 @@ impl Transformer {
             embedding: self.embedding_parameters(),
             head: self.head_parameters(),
             mtp: u64::from(self.mtp_layers) * self.mtp_layer_parameters(),
+            dense: self.image_parameters(),
             ..Parameters::default()
         };
         let visited = self.moe.map_or(0, |moe| u64::from(moe.experts_per_token));
@@ -245,6 +246,18 @@ impl Transformer {
             count.active_experts += visited * layer.expert;
         }
         count
+    }
+
+    /// Layers of an encoder of images, the norm behind them, and the projector; 0 where there is none.
+    fn image_parameters(&self) -> u64 {
+        self.vision.as_ref().map_or(0, |vision| {
+            let encoder = &vision.encoder;
+            let layers = (0..encoder.layers).map(|at| LayerKind::of(encoder, at));
+            let layers: u64 = layers
+                .map(|kind| encoder.layer_parameters(kind).dense)
+                .sum();
+            layers + encoder.head_parameters() + vision.projector_parameters(self.hidden)
+        })
     }
 
     fn embedding_parameters(&self) -> u64 {
@@ -260,6 +273,11 @@ impl Transformer {
             }
             // Positions of the patches and of the class's token, and that token.
             Ends::Vit(image) => patch(image) + (u64::from(image.patches()) + 2) * hidden,
+            Ends::Images(images) => {
+                let bias = if images.patch_bias { hidden } else { 0 };
+                let class = if images.class_token { hidden } else { 0 };
+                images.patch_values() * hidden + bias + class
+            }
             Ends::Dit(diffusion) => {
                 patch(&diffusion.latent)
                     + self.linear(FREQUENCIES, self.hidden, true)
@@ -272,7 +290,8 @@ impl Transformer {
         } else {
             0
         };
-        rows * hidden + of_kind + norm
+        let images = self.vision.as_ref();
+        rows * hidden + of_kind + norm + images.map_or(0, |it| it.encoder.embedding_parameters())
     }
 
     fn head_parameters(&self) -> u64 {
@@ -295,6 +314,7 @@ impl Transformer {
                     + u64::from(self.vocab)
             }
             Ends::Vit(image) => norm + self.linear(self.hidden, image.classes, true),
+            Ends::Images(_) => norm,
             Ends::Dit(diffusion) => {
                 let values = 2 * diffusion.latent.patch_values();
                 self.linear(self.hidden, 2 * self.hidden, true)
@@ -446,6 +466,7 @@ mod tests {
             clamped_activation: false,
             embedding_norm: false,
             tied_embeddings: true,
+            vision: None,
             learned_positions: 1024,
             mtp_layers: 0,
             sliding_window: None,

@@ -1,7 +1,8 @@
 //! Share of a transformer's tokens and widths that one rank works on.
 
-use crate::model::Transformer;
+use crate::model::layer::LayerBuilder;
 use crate::model::lowered::Shard;
+use crate::model::{Gradients, Transformer};
 
 /// Tokens and widths of one rank.
 #[derive(Clone, Copy)]
@@ -16,6 +17,8 @@ pub(super) struct Share<'a> {
     /// Tokens of a norm, a dropout and a residual.
     pub(super) norm_tokens: u64,
     pub(super) hidden: u64,
+    /// Gradients that the backward pass computes of the network.
+    pub(super) gradients: Gradients,
 }
 
 impl<'a> Share<'a> {
@@ -36,12 +39,21 @@ impl<'a> Share<'a> {
             tokens,
             norm_tokens,
             hidden: u64::from(network.hidden),
+            gradients: Gradients::of_trained(shard.lora_rank),
         }
     }
 
     /// The same rank's share of other tokens of the same samples.
     pub(super) fn over(&self, seq_len: u64) -> Self {
-        Self::new(self.network, self.shard, seq_len)
+        Self {
+            gradients: self.gradients,
+            ..Self::new(self.network, self.shard, seq_len)
+        }
+    }
+
+    /// An empty layer of the network whose input has `input` bytes on this rank.
+    pub(super) fn layer(&self, name: &'static str, input: u64) -> LayerBuilder {
+        LayerBuilder::new(name, self.shard, self.gradients, input)
     }
 
     /// Whether tensor-parallel ranks run norms and unsharded products on tokens of their own.

@@ -159,8 +159,13 @@ fn data_bytes(scenario: &TrainingScenario, step: &StepReport) -> f64 {
     match &scenario.model.architecture {
         Architecture::Transformer(network) => match network.ends {
             Ends::Decoder | Ends::Encoder | Ends::EncoderDecoder(_) => {
-                step.tokens as f64 * token_bytes(network.vocab)
+                let text = step.tokens as f64 * token_bytes(network.vocab);
+                let seen = network.vision.as_ref().map(|vision| vision.images);
+                text + seen.map_or(0.0, |it| {
+                    images(it.image_size, it.channels, it.images.into())
+                })
             }
+            Ends::Images(seen) => images(seen.image_size, seen.channels, seen.images.into()),
             Ends::Vit(image) => images(image.image_size, image.channels, 1.0),
             Ends::Dit(Diffusion { latent, .. }) => images(latent.image_size, latent.channels, 2.0),
         },

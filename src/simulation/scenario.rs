@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::closed_set::Subset;
 use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
-use crate::model::{CpExchange, ExpertDispatch, ExpertImbalance, Model};
+use crate::model::{CpExchange, ExpertDispatch, ExpertImbalance, Model, Part, Parts};
 use crate::simulation::infeasible::Infeasible;
 use crate::simulation::pools::{GpuPool, MixedLayout};
 use crate::simulation::{Counterfactual, Layout, StepPart};
@@ -67,6 +67,7 @@ impl TrainingScenario {
                 seq_len: model.seq_len().max(1),
                 document_length: None,
                 lora_rank: None,
+                frozen: Parts::default(),
                 precision: gpu.default_precision(),
                 expert_imbalance: ExpertImbalance::BALANCED,
             },
@@ -79,6 +80,11 @@ impl TrainingScenario {
             communication: CommunicationRequest::default(),
             run: RunSettings::default(),
         }
+    }
+
+    /// Whether the tables of embedding and head are not trained: beside adapters, and in a decoder that is frozen.
+    pub(crate) fn freezes_tables(&self) -> bool {
+        self.workload.lora_rank.is_some() || self.workload.frozen.contains(Part::Decoder)
     }
 
     /// The scenario as if nothing was kept in the host's memory: a step is no slower without the copies.
@@ -189,6 +195,8 @@ pub struct Workload {
     pub document_length: Option<u32>,
     /// Rank of the adapters that are trained beside a frozen network (LoRA); `None`: every weight is trained.
     pub lora_rank: Option<u32>,
+    /// Parts of a network of images and text that are not trained.
+    pub(crate) frozen: Parts,
     /// Format of the matrix products.
     pub precision: Precision,
     /// Tokens of the busiest expert over the mean.

@@ -10,7 +10,7 @@ use crate::catalog::{Catalog as Presets, DEFAULT_PRICES, Kind};
 use crate::closed_set;
 use crate::collective::{CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
-use crate::model::{CpExchange, ExpertDispatch, Family, Model, Module};
+use crate::model::{CpExchange, ExpertDispatch, Family, Model, Module, Part};
 use crate::simulation::{MixedLayout, RunSettings};
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
@@ -316,6 +316,9 @@ axes! {
     LoraRank = "lora_rank", Workload, TRAINING, "1", Int { min: 1, max: 65_536 },
         Auto("every weight is trained"),
         r#"["auto", 8, 16]"#;
+    /// Parts of a model of images and text that are not trained.
+    Frozen = "frozen", Workload, TRAINING, "", Several(Part::NAMES, true), Auto("every part is trained"),
+        r#"["none", "encoder", "encoder+decoder"]"#;
     /// Number format of the matrix products.
     Precision = "precision", Workload, TRAINING, "", Closed(Precision::NAMES),
         OfGpu("bf16, fp16 where the GPU lacks it", |gpu| AxisValue::name(gpu.default_precision().as_str())),

@@ -3,7 +3,7 @@
 use itertools::Itertools as _;
 
 use crate::hardware::Gpu;
-use crate::model::{Model, Module, Modules};
+use crate::model::{Model, Module, Modules, Part, Parts as FrozenParts};
 use crate::simulation::{Scenario, lacking_fabric};
 use crate::spec::axis::Axis;
 use crate::spec::diagnostic::{Diagnostic, Faults};
@@ -15,6 +15,7 @@ use crate::spec::read::Parts;
 /// Refuses recipes that no point can have; where some can, the other points are rows that say why they do not run.
 pub(super) fn check(parts: &Parts, plan: &Plan, names: &Names, faults: &mut Faults) {
     check_modules(parts, names, faults);
+    check_frozen(parts, names, faults);
     check_offload(parts, names, faults);
     if plan.len() <= LOOKS {
         check_ranks(parts, plan, faults);
@@ -138,13 +139,50 @@ fn check_offload(parts: &Parts, names: &Names, faults: &mut Faults) {
     }
 }
 
-fn check_modules(parts: &Parts, names: &Names, faults: &mut Faults) {
-    let models = parts.values_of(Axis::Model);
-    let models: Vec<&Model> = models
+/// Models of a spec, each once.
+fn models<'a>(parts: &Parts, names: &'a Names) -> Vec<&'a Model> {
+    parts
+        .values_of(Axis::Model)
         .filter_map(|(_, model)| names.catalog.models.get(model.as_text()?))
         .map(AsRef::as_ref)
         .unique_by(|model| &model.name)
-        .collect();
+        .collect()
+}
+
+/// Refuses to freeze parts that no model of the spec has, and every part that there is.
+fn check_frozen(parts: &Parts, names: &Names, faults: &mut Faults) {
+    let models = models(parts, names);
+    if models.is_empty() {
+        return;
+    }
+    let has_parts = models.iter().any(|model| !model.parts().is_empty());
+    for (place, asked) in parts.values_of(Axis::Frozen) {
+        let frozen = asked
+            .as_text()
+            .and_then(|text| text.parse::<FrozenParts>().ok())
+            .unwrap_or_default();
+        if frozen.is_empty() {
+            continue;
+        }
+        if !has_parts {
+            let message =
+                format!("no model of the spec has the parts that frozen = \"{frozen}\" names");
+            let each = models.iter().take(5);
+            let each = each.map(|model| format!("`{}` is one part", model.name));
+            let hint = format!(
+                "{}; [models.NAME.encoder] puts an encoder of images in front",
+                each.format("; ")
+            );
+            faults.push(Diagnostic::error(place, message).hint(hint));
+        } else if Part::ALL.iter().all(|part| frozen.contains(*part)) {
+            let message = format!("frozen = \"{frozen}\" leaves nothing to train");
+            faults.push(Diagnostic::error(place, message).hint("leave one of the parts out"));
+        }
+    }
+}
+
+fn check_modules(parts: &Parts, names: &Names, faults: &mut Faults) {
+    let models = models(parts, names);
     if models.is_empty() {
         return;
     }

@@ -122,6 +122,7 @@ fn workload(point: &GridPoint, gpus: u32) -> Result<Workload, Infeasible> {
         seq_len: count(point, Axis::SeqLen).unwrap_or(1),
         document_length: count(point, Axis::DocumentLength),
         lora_rank: count(point, Axis::LoraRank),
+        frozen: named(point, Axis::Frozen).unwrap_or_default(),
         precision: named(point, Axis::Precision).expect(COMPLETED),
         expert_imbalance: ExpertImbalance::new(
             point.number(Axis::ExpertImbalance).expect(COMPLETED),

@@ -229,7 +229,11 @@ fn keys_page() -> String {
         tables.extend(tables_of(key, value));
     }
     tables.extend(tables_of_runs(&schema["$defs"]));
-    for (name, keys) in tables {
+    let with_inner = tables.into_iter().flat_map(|(name, keys)| {
+        let inner = tables_inside(&name, &keys);
+        [(name, keys)].into_iter().chain(inner)
+    });
+    for (name, keys) in with_inner {
         writeln!(
             page,
             "\n## {name}\n\n| key | value | meaning |\n|---|---|---|"
@@ -240,6 +244,20 @@ fn keys_page() -> String {
         }
     }
     page
+}
+
+/// The tables inside a table that hold keys of their own, and not tables alone: `[models.NAME.encoder]`.
+fn tables_inside(
+    name: &str,
+    keys: &serde_json::Map<String, Value>,
+) -> Vec<(String, serde_json::Map<String, Value>)> {
+    let inner = keys.iter().filter_map(|(key, value)| {
+        let inner = value["properties"].as_object()?;
+        let has_values = inner.values().any(|it| it.get("properties").is_none());
+        let name = format!("{}.{key}]", name.strip_suffix(']')?);
+        has_values.then(|| (name, inner.clone()))
+    });
+    inner.collect()
 }
 
 /// The tables of `[measured]`: the keys of a run besides its axes, and those of a file of runs.
@@ -354,7 +372,8 @@ fn every_example_of_an_axis_is_a_line_of_a_spec() {
     const TRAINING: &[&str] = &[
         "gpu = 'h100-sxm'",
         "nodes = 8",
-        "model = 'llama3-8b'",
+        // It has every part that can be frozen.
+        "model = 'llava-1.5-7b'",
         "global_batch = 512",
     ];
     const COLLECTIVE: &[&str] = &[

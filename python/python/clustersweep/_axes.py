@@ -25,6 +25,8 @@ class Axes(TypedDict, total=False):
     """Mean tokens of the documents that a sample is packed of; tokens attend to those of their own document alone. Unit: token."""
     lora_rank: Union[int, str]
     """Rank of the adapters that are trained beside each linear layer of a frozen network (LoRA)."""
+    frozen: str
+    """Parts of a model of images and text that are not trained."""
     precision: str
     """Number format of the matrix products."""
     fp8_recipe: str

@@ -30,6 +30,8 @@ class StepColumns:
     """Mean tokens of the documents that a sample is packed of; tokens attend to those of their own document alone. Unit: token."""
     lora_rank: Optional[int]
     """Rank of the adapters that are trained beside each linear layer of a frozen network (LoRA)."""
+    frozen: Optional[str]
+    """Parts of a model of images and text that are not trained."""
     precision: Optional[str]
     """Number format of the matrix products."""
     fp8_recipe: Optional[str]

@@ -38,6 +38,40 @@ impl<'a> Config<'a> {
         self.keys.get("text_config")?.get("model_type")?.as_str()
     }
 
+    /// Whether a key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    /// Reads the table under a key, which has these `usual` values where it leaves them out; its faults have its path.
+    pub(super) fn inside<T>(
+        &mut self,
+        key: &str,
+        usual: &[(&str, u32)],
+        read: impl FnOnce(&mut Config<'_>) -> T,
+    ) -> T {
+        let given = self.keys.get(key).and_then(|it| it.as_table());
+        if given.is_none() {
+            self.fault("", format!("the table `{key}` is missing"), None);
+        }
+        let mut keys = given.cloned().unwrap_or_default();
+        for (name, value) in usual {
+            keys.entry(*name).or_insert_with(|| (*value).into());
+        }
+        let mut inner = Config::of(&keys);
+        let read = read(&mut inner);
+        // What is missing in a table that is missing is one fault.
+        let faults = inner.into_faults();
+        let faults = faults.into_iter().filter(|_| self.keys.contains_key(key));
+        let placed = faults.map(|mut fault| {
+            fault.path.insert(0, key.to_owned());
+            fault
+        });
+        let placed: Vec<CatalogFault> = placed.collect();
+        self.faults.extend(placed);
+        read
+    }
+
     /// Notes a fault at a key (`""`: the whole file).
     pub(super) fn fault(&mut self, key: &str, message: String, hint: Option<String>) {
         let path: Vec<String> = key

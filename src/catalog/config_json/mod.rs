@@ -13,6 +13,7 @@ mod attention;
 mod config;
 mod experts;
 mod hybrid;
+mod images;
 mod learned;
 mod other;
 mod rotary;
@@ -94,6 +95,18 @@ const CLASSES: &[Class] = &[
     class("T5ForConditionalGeneration", "t5", other::t5),
     class("ViTForImageClassification", "vit", other::vit),
     class("DiTTransformer2DModel", "", other::dit),
+    class("LlavaForConditionalGeneration", "llava", images::llava),
+    class("Gemma3ForConditionalGeneration", "gemma3", images::gemma3),
+    class(
+        "Qwen2VLForConditionalGeneration",
+        "qwen2_vl",
+        images::qwen2_vl,
+    ),
+    class(
+        "Qwen2_5_VLForConditionalGeneration",
+        "qwen2_5_vl",
+        images::qwen2_5_vl,
+    ),
 ];
 
 /// The model table that a `config.json` stands for.

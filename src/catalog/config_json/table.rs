@@ -13,6 +13,24 @@ impl ModelTable {
         table
     }
 
+    /// A table inside a model's.
+    pub(super) fn empty() -> Self {
+        Self(toml::Table::new())
+    }
+
+    /// Sets a table inside.
+    pub(super) fn inner(&mut self, key: &str, table: Self) {
+        self.0.insert(key.to_owned(), table.0.into());
+    }
+
+    /// A count that is set, else 0.
+    pub(super) fn number(&self, key: &str) -> u32 {
+        let count = self.0.get(key).and_then(toml::Value::as_integer);
+        count
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(0)
+    }
+
     /// Sets a text.
     pub(super) fn text(&mut self, key: &str, text: &str) {
         self.0.insert(key.to_owned(), text.into());

@@ -29,7 +29,7 @@ impl LayerBuilder {
             inputs,
             ..
         } = beside;
-        let rank = self.lora_rank;
+        let rank = u64::from(self.gradients.lora_rank());
         let gemm = |m, n, k| Operator::Gemm {
             batch: 1,
             m,
@@ -63,7 +63,7 @@ impl LayerBuilder {
             inputs,
             ..
         } = beside;
-        let rank = self.lora_rank;
+        let rank = u64::from(self.gradients.lora_rank());
         let grouped = |m, n, k| Operator::GroupedGemm {
             groups: experts,
             m,

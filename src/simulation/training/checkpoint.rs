@@ -18,11 +18,13 @@ pub(crate) fn checkpoint_size(scenario: &TrainingScenario, layout: &Layout) -> B
 
 /// Parameters of the network that are trained.
 fn trained(scenario: &TrainingScenario) -> u64 {
-    let Some(lora_rank) = scenario.workload.lora_rank else {
+    let workload = &scenario.workload;
+    if workload.lora_rank.is_none() && workload.frozen.is_empty() {
         return scenario.model.parameters().total();
-    };
+    }
     let shard = Shard {
-        lora_rank,
+        lora_rank: workload.lora_rank.unwrap_or(0),
+        frozen: workload.frozen,
         ..Shard::whole(scenario.workload.seq_len)
     };
     let lowered = lower(&scenario.model, &shard);
@@ -34,7 +36,11 @@ fn trained(scenario: &TrainingScenario) -> u64 {
         let trained = parameters.trained();
         trained.dense + trained.expert
     };
-    kinds.map(|layer| of(layer.parameters)).sum()
+    let ends = [&lowered.embedding, &lowered.head];
+    let layers: u64 = kinds.chain(ends).map(|layer| of(layer.parameters)).sum();
+    let mtp_layers = scenario.model.transformer().map_or(0, |it| it.mtp_layers);
+    let mtp = lowered.mtp.map_or(0, |layer| of(layer.parameters));
+    layers + mtp * u64::from(mtp_layers)
 }
 
 #[cfg(test)]

@@ -99,6 +99,19 @@ impl ReplicaCosts<'_> {
         self.both(CollectiveOp::AllGather, count, bytes)
     }
 
+    /// Cost of gathering parameters for the forward pass, and for the backward pass, which does not come to all of them.
+    ///
+    /// # Errors
+    /// If no algorithm can run on this network.
+    pub(super) fn gathers(&mut self, count: ShardParameters) -> Result<[CommCost; 2], Infeasible> {
+        let forward = self.parameters(count)?;
+        let backward = match count.forward_only {
+            0 => forward,
+            _ => self.parameters(count.passed_back())?,
+        };
+        Ok([forward, backward])
+    }
+
     /// Bytes of one gradient on the wire.
     pub(super) fn gradient_bytes(&self) -> u64 {
         let half = self.layout.precision.storage_bytes();
@@ -228,7 +241,7 @@ impl ReplicaCosts<'_> {
         };
         // In a V the first stage has both ends; a frozen table has no gradients.
         let one_stage = self.layout.pp == 1 || self.layout.schedule.is_v();
-        let has_none = one_stage || self.scenario.workload.lora_rank.is_some();
+        let has_none = one_stage || self.scenario.freezes_tables();
         if has_none || self.scenario.run.leaves_out(StepPart::DpComm) {
             return Ok(sum);
         }

@@ -200,15 +200,16 @@ impl Player<'_, '_> {
         }
         let mut buckets = Vec::new();
         for layers in self.costs.buckets(stage) {
-            let gather = if self.costs.layout.zero == ZeroStage::Z0 {
-                CommCost::default()
+            let gathers = if self.costs.layout.zero == ZeroStage::Z0 {
+                [CommCost::default(); 2]
             } else {
-                self.replicas.parameters(layers.parameters)?
+                self.replicas.gathers(layers.parameters)?
             };
+            let reduction = self.replicas.gradients(layers.parameters)?;
             buckets.push(PricedBucket {
-                gather,
-                reduction: self.replicas.gradients(layers.parameters)?,
                 layers,
+                gathers,
+                reduction,
             });
         }
         self.buckets[virtual_stage] = Some(buckets.into());
@@ -234,17 +235,15 @@ impl Player<'_, '_> {
         };
         let mut next_gather = None;
         if gathers {
-            next_gather = Some(self.gather(stage, buckets[in_order(0)].gather));
+            next_gather = Some(self.gather(stage, buckets[in_order(0)].gather(slot.pass)));
         }
         let mut ends: Option<Ends> = None;
         for index in 0..count {
             let at = in_order(index);
-            let PricedBucket {
-                gather, reduction, ..
-            } = buckets[at];
+            let reduction = buckets[at].reduction;
             let mut overlapped = SimDuration::ZERO;
             if gathers && !waits {
-                overlapped += gather.time;
+                overlapped += buckets[at].gather(slot.pass).time;
             }
             // Behind the first bucket of whole gradients none is in flight yet.
             if reduces && !waits && (sharded || index > 0) {
@@ -264,7 +263,7 @@ impl Player<'_, '_> {
                 self.reduce(stage, reduction, tasks.last);
             }
             if gathers && index + 1 < count {
-                let next = buckets[in_order(index + 1)].gather;
+                let next = buckets[in_order(index + 1)].gather(slot.pass);
                 next_gather = Some(self.gather(stage, next));
             }
             if reduces && !waits {

@@ -38,7 +38,7 @@ impl Repeats {
                 ) {
                     // As if one stage had all layers.
                     (Some(layers), Some(network)) => {
-                        stage_layers::share_of(layers, &[network.layers], Placement::ONE)
+                        stage_layers::share_of(layers, &[network.depth()], Placement::ONE)
                     }
                     (Some(_) | None, _) => scenario.layout.recomputed_share.unwrap_or(1.0),
                 },

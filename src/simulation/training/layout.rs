@@ -191,7 +191,7 @@ impl<'a> Options<'a> {
                     && u64::from(scenario.gpus).is_multiple_of(inner) =>
             {
                 // Embedding and loss may each stand for a layer.
-                let most = network.layers.saturating_add(2);
+                let most = network.depth().saturating_add(2);
                 let all = divisors((u64::from(scenario.gpus) / inner) as u32);
                 all.into_iter().take_while(|pp| *pp <= most).collect()
             }

@@ -52,7 +52,7 @@ pub(super) fn check_activations(
     if tokens <= FEW_TOKENS && workload.seq_len <= SHORT_SEQUENCE {
         return Ok(());
     }
-    let (hidden, layers) = (f64::from(network.hidden), f64::from(network.layers));
+    let (hidden, layers) = (f64::from(network.hidden), f64::from(network.depth()));
     let widths = scenario.model.parameters().total() as f64 / hidden + 16.0 * hidden * layers;
     let scores = if attention == AttentionKernel::Unfused {
         f64::from(network.heads) * f64::from(workload.seq_len) * layers

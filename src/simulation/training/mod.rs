@@ -11,6 +11,8 @@ mod dual_pipe;
 mod effort;
 mod fit;
 mod host;
+#[cfg(test)]
+mod image_tests;
 mod layout;
 mod limits;
 mod memory;

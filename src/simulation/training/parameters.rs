@@ -33,6 +33,7 @@ impl AddAssign for ShardParameters {
         self.partial += other.partial;
         self.frozen_dense += other.frozen_dense;
         self.frozen_expert += other.frozen_expert;
+        self.forward_only += other.forward_only;
         self.tensors += other.tensors;
     }
 }

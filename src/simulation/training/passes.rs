@@ -248,20 +248,22 @@ impl Costing<'_> {
         let accumulation = self.accumulation(parameters);
         backward_weight.parts[StepPart::Compute] += accumulation;
         let again = match recompute {
-            Recompute::None => PassCost::default(),
-            Recompute::Selective => self.pass(&layer.selective)?,
-            Recompute::Full => {
+            Recompute::Full if layer.has_backward => {
                 let mut again = forward;
                 again.issue += self.host.checkpoint();
                 again.scaled(self.layout.recomputed_share)
             }
+            Recompute::Selective => self.pass(&layer.selective)?,
+            Recompute::None | Recompute::Full => PassCost::default(),
         };
         if !self.scenario.run.leaves_out(StepPart::Recompute) {
             backward_input += &as_recomputation(again);
         }
         let copies = self.copies_of_gathered(layer);
         forward.parts[StepPart::Compute] += copies;
-        backward_input.parts[StepPart::Compute] += copies;
+        if layer.has_backward {
+            backward_input.parts[StepPart::Compute] += copies;
+        }
         let mut backward = backward_input;
         backward += &backward_weight;
         Ok(LayerCost {

@@ -124,7 +124,7 @@ pub(super) fn send_cost(
     if layout.pp == 1 || scenario.run.leaves_out(StepPart::PpComm) {
         return Ok(send);
     }
-    let residual = Bytes::new(handed_on(scenario, work));
+    let residual = Bytes::new(handed_on(scenario, layout, work));
     let tp = layout.tp;
     let gathers = !layout.sequence_parallel && scenario.stack.overlap.scatter_gather && tp > 1;
     let sent = if gathers {
@@ -153,10 +153,39 @@ pub(super) fn send_cost(
     Ok(send)
 }
 
+/// Bytes of one microbatch that pass a border between two stages, the mean of both directions and of all borders, behind
+/// an encoder of images: what the next layer takes, which behind the projector are the images' tokens and behind the
+/// decoder's first layer its stream; the same goes back where something in front is trained.
+fn image_sends(layout: &Layout, work: &ModelWork) -> u64 {
+    let mut before = 0;
+    let (mut bytes, mut sends) = (0, 0);
+    let inner = layout
+        .layers_per_stage
+        .split_last()
+        .map_or(&[][..], |it| it.1);
+    for layers in inner {
+        before += *layers as usize;
+        let stream = match work.input_bytes(before) {
+            0 => work.residual_bytes(),
+            bytes => bytes,
+        };
+        bytes += if work.goes_back(before) {
+            2 * stream
+        } else {
+            stream
+        };
+        sends += 2;
+    }
+    bytes / sends.max(1)
+}
+
 /// Bytes of one microbatch that a stage hands on to the next: its stream. Stages of an encoder-decoder hand on the encoder's
 /// output to the end, those of the decoder their own stream beside it (`get_tensor_shapes` of NVIDIA/Megatron-LM
 /// megatron/core/pipeline_parallel/schedules.py); the mean over borders that lie evenly among the layers.
-fn handed_on(scenario: &TrainingScenario, work: &ModelWork) -> u64 {
+pub(super) fn handed_on(scenario: &TrainingScenario, layout: &Layout, work: &ModelWork) -> u64 {
+    if work.sees_images() {
+        return image_sends(layout, work);
+    }
     let first = work.residual_bytes();
     let network = scenario.model.transformer();
     let (Some(Ends::EncoderDecoder(stacks)), Some(last)) =
@@ -226,7 +255,7 @@ mod tests {
             .expect("some layout divides");
         let mut source = crate::simulation::training::work::WorkSource::default();
         let work = source.work(&scenario, &layout);
-        assert_eq!(handed_on(&scenario, &work), 3 << 19);
+        assert_eq!(handed_on(&scenario, &layout, &work), 3 << 19);
         assert_eq!(work.residual_bytes(), 1 << 20);
     }
 

@@ -153,8 +153,16 @@ pub(super) struct Player<'a, 'b> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PricedBucket {
     pub(super) layers: LayerCost,
-    pub(super) gather: CommCost,
+    /// For the forward pass, and for the backward pass.
+    pub(super) gathers: [CommCost; 2],
     pub(super) reduction: CommCost,
+}
+
+impl PricedBucket {
+    /// Gathering the parameters for a pass.
+    pub(super) fn gather(&self, pass: Pass) -> CommCost {
+        self.gathers[usize::from(pass != Pass::Forward)]
+    }
 }
 
 /// Passes that are kept of one step.

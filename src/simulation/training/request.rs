@@ -15,6 +15,7 @@ use crate::stack::{ModelGroup, PipelineSchedule, Recompute, Stack, ZeroStage};
 pub(super) fn check(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     check_precision(scenario)?;
     check_model(scenario)?;
+    check_images(scenario)?;
     check_recomputation(scenario)?;
     check_offload(scenario)?;
     check_offers(scenario)?;
@@ -94,6 +95,44 @@ fn check_model(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     if !has_experts && scenario.communication.overlap_ep == Some(true) {
         return Err(Infeasible::Unsupported(format!(
             "overlap_ep needs experts, {} has none",
+            model.name
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses samples without room for text beside their images, parts that the model has not, and a job that trains nothing.
+fn check_images(scenario: &TrainingScenario) -> Result<(), Infeasible> {
+    let (model, workload) = (&scenario.model, &scenario.workload);
+    let images = model
+        .transformer()
+        .and_then(|network| network.vision.as_ref());
+    let images = images.map_or(0, |vision| vision.image_tokens());
+    if images >= workload.seq_len && images > 0 {
+        return Err(Infeasible::Limit(format!(
+            "seq_len {} has no room for text beside {images} tokens of images of {}",
+            workload.seq_len, model.name
+        )));
+    }
+    let frozen = workload.frozen;
+    let parts = model.parts();
+    if let Some(part) = frozen.iter().find(|part| !parts.contains(part)) {
+        return Err(Infeasible::Unsupported(format!(
+            "frozen {part}: {} is one part, without an encoder of images",
+            model.name
+        )));
+    }
+    if !parts.is_empty() && parts.iter().all(|part| frozen.contains(*part)) {
+        return Err(Infeasible::Unsupported(format!(
+            "frozen {frozen} leaves nothing of {} to train",
+            model.name
+        )));
+    }
+    if let Some(length) = workload.document_length
+        && !parts.is_empty()
+    {
+        return Err(Infeasible::Unsupported(format!(
+            "document_length {length} does not apply to {}, whose samples are no packed text",
             model.name
         )));
     }
@@ -390,15 +429,28 @@ fn check_stages(scenario: &TrainingScenario) -> Result<(), Infeasible> {
         )));
     };
     let sum: u64 = stages.iter().map(|layers| u64::from(*layers)).sum();
-    if sum != u64::from(transformer.layers) {
+    if sum != u64::from(transformer.depth()) {
         return Err(Infeasible::Limit(format!(
             "layers_per_stage holds {sum} layers, {} has {}",
-            model.name, transformer.layers
+            model.name,
+            described_depth(transformer)
         )));
     }
     match (layout.pp, layout.vpp) {
         (Some(pp), Some(vpp)) => check_split(stages, pp, vpp),
         (None, _) | (_, None) => Ok(()),
+    }
+}
+
+/// Layers of a pipeline, with where they are from where images come first.
+fn described_depth(transformer: &Transformer) -> String {
+    let depth = transformer.depth();
+    match &transformer.vision {
+        Some(vision) => format!(
+            "{depth}: {} of the encoder, the projector, {}",
+            vision.encoder.layers, transformer.layers
+        ),
+        None => depth.to_string(),
     }
 }
 

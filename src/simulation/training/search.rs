@@ -122,9 +122,9 @@ struct Search<'a> {
     queue: BinaryHeap<Reverse<(SimDuration, Node)>>,
     /// Layouts that fit.
     fitting: Vec<Layout>,
-    /// Layers of microbatches that were looked into, by groups, microbatch and whether their pipeline has several chunks
-    /// and pairs passes.
-    priced: Memo<(u32, u32, (bool, bool)), Rc<PricedLayers>, MOST_PRICED>,
+    /// Layers of microbatches that were looked into, by groups, microbatch, chunks as far as they matter, and whether the
+    /// pipeline pairs passes.
+    priced: Memo<(u32, u32, (u32, bool)), Rc<PricedLayers>, MOST_PRICED>,
     /// Faults of layouts that were not made, and of those that cannot communicate.
     faults: FirstFault,
     refused: FirstFault,

@@ -101,6 +101,57 @@ fn uneven(layers: u32, stages: u32) -> Vec<u32> {
         .collect()
 }
 
+/// Layers of each virtual stage, front to back, where layers differ in their work: so that the busiest stage has as little
+/// as it can, each stage filled from the front.
+///
+/// # Panics
+/// If there is no stage.
+pub(crate) fn balanced(work: &[f64], stages: usize) -> Vec<u32> {
+    assert!(stages > 0, "a pipeline has a stage");
+    if stages >= work.len() {
+        return spread(work.len() as u32, stages as u32);
+    }
+    let total: f64 = work.iter().sum();
+    let largest = work.iter().copied().fold(0.0, f64::max);
+    let (mut low, mut high) = (f64::max(largest, total / stages as f64), total);
+    let mut held = filled(work, stages, high);
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(low, high);
+        let tried = filled(work, stages, middle);
+        if tried.is_some() {
+            (high, held) = (middle, tried);
+        } else {
+            low = middle;
+        }
+    }
+    held.unwrap_or_else(|| spread(work.len() as u32, stages as u32))
+}
+
+/// Halvings after which the least work of the busiest stage is known to a part in 10¹².
+const HALVINGS: u32 = 40;
+
+/// Layers of each stage where no stage has more than `most` work and none is empty; `None` where that does not go.
+fn filled(work: &[f64], stages: usize, most: f64) -> Option<Vec<u32>> {
+    let mut held = Vec::with_capacity(stages);
+    let mut rest = work;
+    for stage in 0..stages {
+        // A layer for each stage behind.
+        let behind = stages - stage - 1;
+        let mut sum = 0.0;
+        let fits = |layer: &&f64| {
+            sum += **layer;
+            sum <= most * (1.0 + 1e-12)
+        };
+        let taken = rest[..rest.len() - behind].iter().take_while(fits).count();
+        if taken == 0 {
+            return None;
+        }
+        held.push(taken as u32);
+        rest = &rest[taken..];
+    }
+    rest.is_empty().then_some(held)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +177,23 @@ mod tests {
             (held[0], held[1], held[13], held[14], held[15]),
             (3, 4, 4, 3, 3)
         );
+    }
+
+    // 6 layers of a quarter and 6 of 1 on 3 stages: the least that the busiest can have is 3, since 2.5 of 7.5 would cut
+    // a layer: 1.5 + 1 in front, as 2 more would be 3.5, then 3 and 2.
+    #[test]
+    fn layers_that_differ_are_spread_by_their_work() {
+        let work = [[0.25; 6], [1.0; 6]].concat();
+        assert_eq!(balanced(&work, 3), [7, 3, 2]);
+        assert_eq!(balanced(&work, 1), [12]);
+        // The layer behind all others is as much as all of them.
+        assert_eq!(balanced(&[1.0, 1.0, 1.0, 3.0], 2), [3, 1]);
+        for stages in 1..=12 {
+            let held = balanced(&work, stages);
+            assert_eq!(held.iter().sum::<u32>(), 12, "{stages}: {held:?}");
+            assert_eq!(held.len(), stages);
+            assert!(held.iter().all(|count| *count > 0), "{stages}: {held:?}");
+        }
     }
 
     #[test]

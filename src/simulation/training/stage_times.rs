@@ -22,8 +22,15 @@ pub(super) struct Work {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     work: [Work; 4],
-    pub(super) gather: f64,
+    gathers: [f64; 2],
     pub(super) reduction: f64,
+}
+
+impl Bucket {
+    /// Seconds in which its parameters are gathered for a pass.
+    pub(super) fn gather(&self, pass: Pass) -> f64 {
+        self.gathers[usize::from(pass != Pass::Forward)]
+    }
 }
 
 /// A virtual stage; others with the same layers share it.
@@ -133,7 +140,11 @@ impl StageTimes {
         last: bool,
         (around, behind): (Around, bool),
     ) -> f64 {
-        let mut overlapped = if around.gathers { bucket.gather } else { 0.0 };
+        let mut overlapped = if around.gathers {
+            bucket.gather(pass)
+        } else {
+            0.0
+        };
         if around.reduces && (self.sharded || behind) {
             overlapped += bucket.reduction;
         }
@@ -221,10 +232,11 @@ fn class(
         return Ok(class);
     }
     for layers in costs.buckets(stage) {
-        let gather = if gathers {
-            replicas.parameters(layers.parameters)?.time.as_secs_f64()
+        let gathers = if gathers {
+            let both = replicas.gathers(layers.parameters)?;
+            both.map(|gather| gather.time.as_secs_f64())
         } else {
-            0.0
+            [0.0; 2]
         };
         let reduction = if reduces {
             replicas.gradients(layers.parameters)?.time.as_secs_f64()
@@ -233,7 +245,7 @@ fn class(
         };
         class.buckets.push(Bucket {
             work: works(&layers, factors),
-            gather,
+            gathers,
             reduction,
         });
     }

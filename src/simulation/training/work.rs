@@ -64,6 +64,10 @@ pub(super) struct LayerWork {
     pub(super) backward_weight: PassWork,
     /// Work that selective recomputation repeats.
     pub(super) selective: PassWork,
+    /// Bytes of its input.
+    input: u64,
+    /// Whether a backward pass runs through it.
+    pub(super) has_backward: bool,
     pub(super) parameters: ShardParameters,
     pub(super) kept: Kept,
     pub(super) weight_shapes: Vec<(u64, u64)>,
@@ -78,6 +82,8 @@ pub(super) struct LayerWork {
 pub(super) struct ModelWork {
     pub(super) kinds: Vec<LayerWork>,
     pub(super) sequence: Vec<u16>,
+    /// Layers among them of an encoder of images and its projector, which come first.
+    image_layers: usize,
     pub(super) embedding: LayerWork,
     pub(super) head: LayerWork,
     pub(super) mtp: Option<LayerWork>,
@@ -101,9 +107,27 @@ impl ModelWork {
         3.0 * of(|layer| layer.model_flops_forward) - of(|layer| layer.model_flops_frozen)
     }
 
-    /// Bytes of the residual stream of one microbatch on this rank: what a stage sends to the next.
+    /// Bytes of the residual stream of one microbatch on this rank: what a stage sends to the next. Behind images it is the
+    /// decoder's.
     pub(super) fn residual_bytes(&self) -> u64 {
-        self.kinds.first().map_or(0, |layer| layer.kept.full.get())
+        self.input_bytes(self.image_layers)
+    }
+
+    /// Bytes that a layer takes of the one before it, of one microbatch on this rank.
+    pub(super) fn input_bytes(&self, layer: usize) -> u64 {
+        let kind = self.sequence.get(layer);
+        kind.map_or(0, |kind| self.kinds[usize::from(*kind)].input)
+    }
+
+    /// Whether a layer of an encoder of images, or its projector, comes before the network's own.
+    pub(super) fn sees_images(&self) -> bool {
+        self.image_layers > 0
+    }
+
+    /// Whether a backward pass runs through some of the first layers.
+    pub(super) fn goes_back(&self, layers: usize) -> bool {
+        let mut first = self.sequence[..layers].iter();
+        first.any(|kind| self.kinds[usize::from(*kind)].has_backward)
     }
 }
 
@@ -144,6 +168,7 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
                 .transformer()
                 .is_some_and(crate::model::Transformer::usual_dropout),
         lora_rank: scenario.workload.lora_rank.unwrap_or(0),
+        frozen: scenario.workload.frozen,
         recomputed: recomputed(scenario, layout),
     }
 }
@@ -275,6 +300,7 @@ fn measure(scenario: &TrainingScenario, shard: &Shard, layout: &Layout) -> Model
     ModelWork {
         kinds: lowered.layer_kinds.iter().map(measure).collect(),
         sequence: lowered.sequence,
+        image_layers: lowered.image_layers,
         embedding: measure(&lowered.embedding),
         head: measure(&lowered.head),
         mtp: lowered.mtp.as_ref().map(measure),
@@ -293,6 +319,8 @@ fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
         backward_input,
         backward_weight,
         selective: pass_work(&layer.selective, calls.selective, context),
+        input: layer.input.get(),
+        has_backward: layer.has_backward,
         parameters: layer.parameters,
         kept: layer.kept,
         weight_shapes: layer.weight_shapes.clone(),

@@ -93,6 +93,11 @@ const PUBLISHED: &[(&str, f64, &str)] = &[
     ("vit-base-patch16-224", 86.568, "torchvision vit_b_16"),
     ("vit-large-patch16-224", 304.327, "torchvision vit_l_16"),
     ("vit-huge-patch14-224", 632.046, "torchvision vit_h_14"),
+    ("llava-1.5-7b", 7_063.427, "checkpoint"),
+    ("qwen2-vl-7b", 8_291.376, "checkpoint"),
+    ("qwen2.5-vl-7b", 8_292.167, "checkpoint"),
+    ("gemma-3-4b", 4_300.079, "checkpoint"),
+    ("gemma-3-27b", 27_432.407, "checkpoint"),
     ("dit-xl-2-256", 675.0, "arXiv 2212.09748 table 4"),
 ];
 

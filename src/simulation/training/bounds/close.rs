@@ -268,12 +268,12 @@ impl StageSum {
             of.push((1.0, false, true));
             of.push((f64::from(microbatches - 2), false, false));
         }
-        let (gather, reduction) = class.buckets.iter().fold((0.0, 0.0), |sum, bucket| {
-            (sum.0 + bucket.gather, sum.1 + bucket.reduction)
-        });
+        let buckets = || class.buckets.iter();
+        let reduction: f64 = buckets().map(|bucket| bucket.reduction).sum();
         let mut sum = StageSum::default();
         for &pass in kinds {
             sum.issue += class.whole[index_of(pass)].issue * f64::from(microbatches);
+            let gather: f64 = buckets().map(|bucket| bucket.gather(pass)).sum();
             for &(count, first, last) in &of {
                 let around = times.around(pass, first, last);
                 sum.busy += count * times.seconds(class, pass, first, last);
@@ -298,8 +298,8 @@ impl StageSum {
             sum.last_reduction = first.reduction;
         }
         if times.around(Pass::Forward, true, single).gathers {
-            sum.first_gather =
-                class.buckets[in_order(0, class.buckets.len(), Pass::Forward)].gather;
+            let first = &class.buckets[in_order(0, class.buckets.len(), Pass::Forward)];
+            sum.first_gather = first.gather(Pass::Forward);
         }
         sum
     }

@@ -47,6 +47,8 @@ pub(in crate::simulation::training) struct LeastLayer {
     pub(in crate::simulation::training) backward_weight: LeastPass,
     /// Work that selective recomputation repeats.
     pub(in crate::simulation::training) selective: LeastPass,
+    /// Whether a backward pass runs through it, and recomputation in front of that.
+    pub(in crate::simulation::training) has_backward: bool,
 }
 
 /// Least work of a model under one sharding, for microbatches up to the one it was taken of.
@@ -84,6 +86,7 @@ impl LeastWork {
                     communications: Vec::new(),
                     ..pass(&layer.selective, layer.calls.selective)
                 },
+                has_backward: layer.has_backward,
             }
         };
         let mut counts = vec![0; lowered.layer_kinds.len()];

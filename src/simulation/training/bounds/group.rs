@@ -279,7 +279,7 @@ struct Costing<'a> {
 impl Costing<'_> {
     fn layer(&self, layer: &LeastLayer) -> LayerTimes {
         let mut times = self.end(layer);
-        if self.repeats {
+        if self.repeats && layer.has_backward {
             times.again = times.forward;
             times.selective = self.pass(&layer.selective);
         }

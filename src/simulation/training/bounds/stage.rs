@@ -196,9 +196,9 @@ impl PricedLayers {
         let slowest = pricing.slowest().over_mean(scenario.gpu.rates.speed_spread);
         let kernels = slowest * scenario.run.kernel_time();
         let repeats = !scenario.run.leaves_out(StepPart::Recompute);
-        let stretch = |layer: &LayerCost, selective: Option<&LayerCost>| {
+        let stretch = |layer: &LayerCost, selective: Option<&LayerCost>, has_backward: bool| {
             let mut stretch = Stretch::of(layer, selective, kernels);
-            if repeats {
+            if repeats && has_backward {
                 stretch.again = stretch.forward;
             }
             stretch
@@ -206,18 +206,21 @@ impl PricedLayers {
         let kinds: Vec<Stretch> = (0..costs.kinds.len())
             .map(|kind| {
                 let layer = &costs.kinds[kind];
-                let mut stretch = stretch(layer, selective.map(|with| &with.kinds[kind]));
+                let has_backward = work.kinds[kind].has_backward;
+                let again = selective.map(|with| &with.kinds[kind]);
+                let mut stretch = stretch(layer, again, has_backward);
                 if let Some(Replicated { reduced, gathered }) = sharded.get(kind) {
+                    let back = if has_backward { *gathered } else { 0.0 };
                     let beside = |pass: &PassCost, communicated: f64| {
                         pass.parts[StepPart::Compute]
                             .as_secs_f64()
                             .min(communicated)
                     };
-                    stretch.sharded = reduced + 2.0 * gathered;
+                    stretch.sharded = reduced + gathered + back;
                     stretch.slowed = kernels
                         * scenario.overlap(layout).slowdown(scenario.gpu.sms)
                         * (beside(&layer.forward, *gathered)
-                            + beside(&layer.backward, gathered + reduced));
+                            + beside(&layer.backward, back + reduced));
                 }
                 stretch
             })
@@ -233,7 +236,7 @@ impl PricedLayers {
                 Some(_) | None => at,
             });
         }
-        let mtp = stretch(&costs.mtp, selective.map(|with| &with.mtp));
+        let mtp = stretch(&costs.mtp, selective.map(|with| &with.mtp), true);
         let replica_batch = scenario.workload.global_batch / layout.dp;
         let size = f64::from(replica_batch) / f64::from(layout.micro_batch);
         let microbatches = f64::from(replica_batch.div_ceil(layout.micro_batch));

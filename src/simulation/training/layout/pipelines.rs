@@ -1,9 +1,10 @@
 //! Schedules of a layout's pipeline, with its chunks and the layers of each virtual stage.
 
 use super::{FirstFault, Options, Pipeline};
+use crate::model::{LoweredLayer, Shard, lower};
 use crate::simulation::training::token_dispatch::check_merges;
 use crate::simulation::training::{request, stage_layers};
-use crate::simulation::{Infeasible, Unstated};
+use crate::simulation::{Infeasible, TrainingScenario, Unstated};
 use crate::stack::PipelineSchedule;
 
 impl Options<'_> {
@@ -28,7 +29,7 @@ impl Options<'_> {
                 .collect());
         };
         // More chunks than this leave a virtual stage without a layer, embedding and loss counted as one each.
-        let most = ((network.layers + 2) / pp).max(1);
+        let most = ((network.depth() + 2) / pp).max(1);
         let taken = layout.schedule.map_or_else(
             || offers.schedules.iter().map(|it| it.chunks().1).max(),
             |schedule| Some(schedule.chunks().1),
@@ -42,7 +43,7 @@ impl Options<'_> {
         let mut faults = FirstFault::default();
         let mut found = Vec::new();
         for vpp in chunks {
-            let layers = self.stage_layers(network.layers, pp, vpp);
+            let layers = self.stage_layers(network.depth(), pp, vpp);
             let Some(layers_per_stage) = faults.keep(layers) else {
                 continue;
             };
@@ -125,6 +126,33 @@ impl Options<'_> {
                 "pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"
             )));
         }
-        Ok(stage_layers::spread(layers, stages as u32))
+        Ok(match layer_work(self.scenario) {
+            Some(work) => stage_layers::balanced(&work, stages as usize),
+            None => stage_layers::spread(layers, stages as u32),
+        })
     }
+}
+
+/// FLOPs of each layer of a pipeline, forward and backward, the head's counted to the last; `None` where no encoder of images
+/// comes first: layers that are alike, or nearly so, are counted.
+fn layer_work(scenario: &TrainingScenario) -> Option<Vec<f64>> {
+    let workload = &scenario.workload;
+    scenario.model.transformer()?.vision.as_ref()?;
+    let shard = Shard {
+        lora_rank: workload.lora_rank.unwrap_or(0),
+        frozen: workload.frozen,
+        ..Shard::whole(workload.seq_len)
+    };
+    let lowered = lower(&scenario.model, &shard);
+    let of = |layer: &LoweredLayer| {
+        3.0 * layer.model_flops_forward.get() - layer.model_flops_frozen.get()
+    };
+    let kinds = lowered.sequence.iter();
+    let mut work: Vec<f64> = kinds
+        .map(|kind| of(&lowered.layer_kinds[usize::from(*kind)]))
+        .collect();
+    if let Some(last) = work.last_mut() {
+        *last += of(&lowered.head);
+    }
+    Some(work)
 }

@@ -149,7 +149,7 @@ impl StageLayers {
         if let Some(table) = network.and_then(|network| network.tied_table_parameters(layout.tp)) {
             self.parameters.dense += table;
             self.head.all += table;
-            if scenario.workload.lora_rank.is_some() {
+            if scenario.freezes_tables() {
                 self.parameters.frozen_dense += table;
             } else {
                 self.head.trained += table;
@@ -173,6 +173,7 @@ impl StageLayers {
         self.parameters.expert += expert * count;
         self.parameters.frozen_dense += layer.parameters.frozen_dense * count;
         self.parameters.frozen_expert += layer.parameters.frozen_expert * count;
+        self.parameters.forward_only += layer.parameters.forward_only * count;
         add_shapes(shapes, &layer.weight_shapes);
     }
 }

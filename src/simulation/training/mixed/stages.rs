@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use crate::hardware::AttentionKernel;
+use crate::model::Transformer;
 use crate::simulation::training::cache::Served;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::fit::{Fitting, in_words};
@@ -112,7 +113,7 @@ fn stage_counts(scenario: &TrainingScenario) -> Result<Vec<u32>, Infeasible> {
         let each = scenario.pools.iter().map(|pool| u64::from(pool.gpus) * pp);
         gpus.is_multiple_of(pp) && each.into_iter().all(|share| share.is_multiple_of(gpus))
     };
-    let layers = scenario.model.transformer().map_or(1, |it| it.layers);
+    let layers = scenario.model.transformer().map_or(1, Transformer::depth);
     let counts: Vec<u32> = match scenario.layout.pp {
         Some(pp) => vec![pp],
         None => (2..=layers.min(scenario.gpus)).collect(),

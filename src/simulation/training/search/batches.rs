@@ -95,7 +95,15 @@ impl Search<'_> {
         (at, micro_batch): (u32, u32),
         layout: &Layout,
     ) -> Option<Rc<PricedLayers>> {
-        let key = (at, micro_batch, (layout.vpp > 1, layout.overlap_ep));
+        // What stages behind an encoder of images send depends on where they are cut.
+        let network = self.scenario.model.transformer();
+        let sees_images = network.is_some_and(|network| network.vision.is_some());
+        let cuts = if sees_images {
+            layout.vpp
+        } else {
+            layout.vpp.min(2)
+        };
+        let key = (at, micro_batch, (cuts, layout.overlap_ep));
         if let Some(known) = self.priced.get(&key) {
             return Some(Rc::clone(known));
         }

@@ -1,0 +1,213 @@
+//! Decoders behind an encoder of images.
+
+use super::activation::{gated, plain};
+use super::config::Config;
+use super::table::ModelTable;
+use super::{experts, rotary};
+use crate::model::{Family, Mlp};
+
+/// Values of `LlamaConfig`, which LLaVA's `text_config` leaves out.
+const LLAMA: &[(&str, u32)] = &[
+    ("vocab_size", 32_000),
+    ("hidden_size", 4_096),
+    ("intermediate_size", 11_008),
+    ("num_hidden_layers", 32),
+    ("num_attention_heads", 32),
+    ("max_position_embeddings", 2_048),
+];
+
+/// Values of `Gemma3TextConfig`, which Gemma's `text_config` leaves out.
+const GEMMA3: &[(&str, u32)] = &[
+    ("vocab_size", 262_208),
+    ("hidden_size", 2_304),
+    ("intermediate_size", 9_216),
+    ("num_hidden_layers", 26),
+    ("num_attention_heads", 8),
+    ("num_key_value_heads", 4),
+    ("head_dim", 256),
+    ("sliding_window", 4_096),
+    ("max_position_embeddings", 131_072),
+];
+
+/// Pixels of an image's side where resolutions are the images' own: 1,280 tokens of 28 pixels, the most in the example of
+/// Qwen2-VL's model card, as a square.
+const OWN_RESOLUTION: u32 = 980;
+
+/// LLaVA: CLIP or SigLIP, two products with GELU between, and any decoder that is known.
+pub(super) fn llava(config: &mut Config<'_>) -> ModelTable {
+    let strategy = "vision_feature_select_strategy";
+    if let Some(text) = config.text(strategy).filter(|text| text != "default") {
+        let message = format!("`{strategy}` = `{text}` is not known to this class, `default` is");
+        config.fault(strategy, message, None);
+    }
+    let inner = config.inner_type().unwrap_or("llama").to_owned();
+    let usual = if inner == "llama" { LLAMA } else { &[] };
+    let mut table = config.inside("text_config", usual, |text| decoder(text, &inner));
+    let encoder = config.inside("vision_config", &[], contrastive);
+    table.inner("encoder", encoder);
+    let mut projector = ModelTable::empty();
+    let biases = config.flag("multimodal_projector_bias").unwrap_or(true);
+    projector.flags([("biases", biases)]);
+    table.inner("projector", projector);
+    table
+}
+
+/// A decoder by its `model_type`.
+fn decoder(text: &mut Config<'_>, model_type: &str) -> ModelTable {
+    match model_type {
+        "llama" | "mistral" | "phi3" => rotary::llama(text),
+        "qwen2" => rotary::qwen2(text),
+        "qwen3" => rotary::qwen3(text),
+        "gemma" => rotary::gemma(text),
+        "gemma2" => rotary::gemma2(text),
+        "mixtral" => experts::mixtral(text),
+        other => {
+            let message = format!("the decoder `{other}` is not known to this class");
+            text.fault("model_type", message, None);
+            ModelTable::of(Family::Decoder)
+        }
+    }
+}
+
+/// Encoders that were trained with texts: CLIP and SigLIP.
+fn contrastive(vision: &mut Config<'_>) -> ModelTable {
+    let is_clip = match vision.text("model_type").as_deref() {
+        Some("clip_vision_model") => true,
+        Some("siglip_vision_model") => false,
+        other => {
+            let message = match other {
+                Some(other) => format!("the encoder `{other}` is not known"),
+                None => "the encoder has no `model_type`".to_owned(),
+            };
+            let hint = "clip_vision_model and siglip_vision_model are".to_owned();
+            vision.fault("model_type", message, Some(hint));
+            false
+        }
+    };
+    let mut table = ModelTable::empty();
+    table.text("mlp", plain(vision).as_str());
+    table.counts([
+        ("layers", Some(vision.needed("num_hidden_layers"))),
+        ("hidden", Some(vision.needed("hidden_size"))),
+        ("heads", Some(vision.needed("num_attention_heads"))),
+        ("ffn_hidden", Some(vision.needed("intermediate_size"))),
+        ("image_size", Some(vision.needed("image_size"))),
+        ("patch_size", Some(vision.needed("patch_size"))),
+        ("channels", vision.count("num_channels")),
+    ]);
+    table.flags([
+        ("class_token", is_clip),
+        ("embedding_norm", is_clip),
+        ("patch_bias", !is_clip),
+    ]);
+    table
+}
+
+/// Gemma 3: SigLIP, whose patches are averaged to as many tokens as the config says, and one product.
+pub(super) fn gemma3(config: &mut Config<'_>) -> ModelTable {
+    let mut table = config.inside("text_config", GEMMA3, rotary::gemma3);
+    let encoder = config.inside("vision_config", &[], contrastive);
+    let side = encoder.number("image_size") / encoder.number("patch_size").max(1);
+    table.inner("encoder", encoder);
+    let tokens = config.count("mm_tokens_per_image").unwrap_or(256).max(1);
+    let of_side = tokens.isqrt();
+    if of_side * of_side != tokens || !side.is_multiple_of(of_side) {
+        let message = format!(
+            "`mm_tokens_per_image` = {tokens} is no square that divides {side} × {side} patches"
+        );
+        config.fault("mm_tokens_per_image", message, None);
+    }
+    let mut projector = ModelTable::empty();
+    projector.counts([
+        ("merge", Some((side / of_side).max(1))),
+        ("hidden", Some(0)),
+    ]);
+    projector.flags([("pool", true), ("biases", false)]);
+    table.inner("projector", projector);
+    table
+}
+
+/// Qwen2-VL: rotary positions over patches of two frames, and an MLP over squares of them.
+pub(super) fn qwen2_vl(config: &mut Config<'_>) -> ModelTable {
+    qwen(config, |vision, table| {
+        let hidden = vision.needed("embed_dim");
+        let ratio = vision.count("mlp_ratio").unwrap_or(4);
+        table.text("mlp", plain(vision).as_str());
+        table.counts([
+            ("hidden", Some(hidden)),
+            ("ffn_hidden", Some(hidden.saturating_mul(ratio))),
+        ]);
+        hidden
+    })
+}
+
+/// Qwen2.5-VL: windows in all layers but some, and a gated MLP.
+pub(super) fn qwen2_5_vl(config: &mut Config<'_>) -> ModelTable {
+    qwen(config, |vision, table| {
+        let hidden = vision.needed("hidden_size");
+        table.text("mlp", gated(vision, Mlp::SwiGlu).as_str());
+        table.flags([("biases", true)]);
+        table.counts([
+            ("hidden", Some(hidden)),
+            ("ffn_hidden", Some(vision.needed("intermediate_size"))),
+        ]);
+        let layers = vision.needed("depth");
+        let patches = vision.needed("window_size") / vision.needed("patch_size");
+        let global = vision.counts("fullatt_block_indexes").unwrap_or_default();
+        if let Some(at) = global.iter().find(|at| **at >= layers) {
+            let message = format!("`fullatt_block_indexes` has layer {at}, `depth` is {layers}");
+            vision.fault("fullatt_block_indexes", message, None);
+        }
+        let letter = |at| if global.contains(&at) { 'G' } else { 'C' };
+        // More layers are refused where the table is checked.
+        let pattern: String = (0..layers.min(10_000)).map(letter).collect();
+        if pattern.contains('C') {
+            table.count("sliding_window", patches.saturating_mul(patches).max(1));
+            table.text("window_pattern", &pattern);
+        }
+        hidden
+    })
+}
+
+/// What both have in common; `own` reads what differs of the encoder and gives its width.
+fn qwen(
+    config: &mut Config<'_>,
+    own: impl FnOnce(&mut Config<'_>, &mut ModelTable) -> u32,
+) -> ModelTable {
+    // Older files have the decoder's keys at the top.
+    let mut table = if config.has("text_config") {
+        config.inside("text_config", &[], rotary::qwen2)
+    } else {
+        rotary::qwen2(config)
+    };
+    let (encoder, projector) = config.inside("vision_config", &[], |vision| {
+        let mut table = ModelTable::empty();
+        let hidden = own(vision, &mut table);
+        let frames = vision.count("temporal_patch_size").unwrap_or(2);
+        let colours = match vision.count("in_channels") {
+            Some(colours) => colours,
+            None => vision.count("in_chans").unwrap_or(3),
+        };
+        let patch = vision.needed("patch_size");
+        let merge = vision.count("spatial_merge_size").unwrap_or(2).max(1);
+        // A whole number of squares of patches.
+        let square = patch.saturating_mul(merge);
+        let side = OWN_RESOLUTION / square.max(1) * square;
+        table.counts([
+            ("layers", Some(vision.needed("depth"))),
+            ("heads", Some(vision.needed("num_heads"))),
+            ("image_size", Some(side.max(square))),
+            ("patch_size", Some(patch)),
+            ("channels", Some(colours.saturating_mul(frames))),
+            ("learned_positions", Some(0)),
+        ]);
+        table.flags([("patch_bias", false)]);
+        let mut projector = ModelTable::empty();
+        let merged = hidden.saturating_mul(merge).saturating_mul(merge);
+        projector.counts([("merge", Some(merge)), ("hidden", Some(merged))]);
+        (table, projector)
+    });
+    table.inner("encoder", encoder);
+    table.inner("projector", projector);
+    table
+}
