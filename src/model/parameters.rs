@@ -68,7 +68,7 @@ impl Model {
 
 impl Transformer {
     /// Matrices of all layers as a rank of `tp` (inside experts of `etp`) holds them: rows, columns, and how many there are;
-    /// an expert's count once for each expert. Those of layers that carry a state, and of cross attention, are left out.
+    /// an expert's count once for each expert. Those of layers that carry a state, of cross attention and of an encoder of images are left out.
     pub(crate) fn matrices(&self, tp: u32, etp: u32) -> Vec<(u64, u64, u64)> {
         let part = |width: u64, ranks: u32| width.div_ceil(u64::from(ranks));
         let (hidden, heads) = (u64::from(self.hidden), u64::from(self.heads));

@@ -4,6 +4,7 @@
 //! of any GPU, or trains for weeks per step.
 
 use crate::hardware::AttentionKernel;
+use crate::model::Transformer;
 use crate::simulation::training::dual_pipe::unfolded;
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
 use crate::stack::PipelineSchedule;
@@ -48,14 +49,16 @@ pub(super) fn check_activations(
     } else {
         f64::from(micro_batch) * CHUNKS_IN_FLIGHT * f64::from(asked.vpp.unwrap_or(1))
     };
-    let tokens = samples * f64::from(workload.seq_len);
-    if tokens <= FEW_TOKENS && workload.seq_len <= SHORT_SEQUENCE {
+    let (images, narrowest, widest) = seen_images(network);
+    let longest = workload.seq_len.max(images);
+    let tokens = samples * (f64::from(workload.seq_len) + f64::from(images));
+    if tokens <= FEW_TOKENS && longest <= SHORT_SEQUENCE {
         return Ok(());
     }
-    let (hidden, layers) = (f64::from(network.hidden), f64::from(network.depth()));
-    let widths = scenario.model.parameters().total() as f64 / hidden + 16.0 * hidden * layers;
+    let layers = f64::from(network.depth());
+    let widths = scenario.model.parameters().total() as f64 / narrowest + 16.0 * widest * layers;
     let scores = if attention == AttentionKernel::Unfused {
-        f64::from(network.heads) * f64::from(workload.seq_len) * layers
+        heads(network) * f64::from(longest) * layers
     } else {
         0.0
     };
@@ -67,6 +70,21 @@ pub(super) fn check_activations(
         "{samples} samples of {} tokens in flight are up to {bytes:.1e} bytes of activations of {}, the most that is counted is {ACTIVATION_BYTES:.1e} (4 EiB); lower micro_batch, seq_len, or global_batch of gpipe",
         workload.seq_len, scenario.model.name
     )))
+}
+
+/// Tokens of a sample's images in their encoder, and the narrowest and the widest stream of both stacks.
+fn seen_images(network: &Transformer) -> (u32, f64, f64) {
+    let own = f64::from(network.hidden);
+    network.vision.as_ref().map_or((0, own, own), |vision| {
+        let encoder = f64::from(vision.encoder.hidden);
+        (vision.images.tokens(), own.min(encoder), own.max(encoder))
+    })
+}
+
+/// Most heads of a layer.
+fn heads(network: &Transformer) -> f64 {
+    let encoder = network.vision.as_ref().map(|vision| vision.encoder.heads);
+    f64::from(network.heads.max(encoder.unwrap_or(0)))
 }
 
 /// Checks that a layout's schedule takes as many microbatches, and the number of its passes.
