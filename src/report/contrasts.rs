@@ -209,7 +209,8 @@ fn ratio(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
 }
 
 /// The value that is fastest in each contrast, and how much longer the slowest takes: `ep 4 is fastest with gb200, ep 8 with
-/// h100-sxm, and ep 64 takes up to 1.90 times as long`; `None` without a contrast.
+/// h100-sxm, and ep 64 takes up to 1.90 times as long`, or that all are equally fast, as price lists are; `None` without a
+/// contrast.
 fn fastest(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
     let mut winners: Vec<(&KeyValue, Vec<&str>)> = Vec::new();
     for contrast in contrasts {
@@ -239,6 +240,10 @@ fn fastest(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
     });
     let (times, value) = slowest.max_by(|a, b| a.0.total_cmp(&b.0))?;
     let (value, times) = (value_words(axis, value), three_digits(times));
+    if times == three_digits(1.0) {
+        let values = contrasts.first()?.times.len();
+        return Some(format!("all {values} values of {axis} are equally fast"));
+    }
     Some(format!(
         "{words}, and {value} takes up to {times} times as long"
     ))
@@ -318,6 +323,13 @@ mod tests {
         assert_eq!(
             fastest(Axis::Ep, &contrasts[..1]).as_deref(),
             Some("ep 4 is fastest, and ep 64 takes up to 1.50 times as long")
+        );
+        // What the GPUs are rented for makes no step faster.
+        let lists = ["aws", "lambda", "own"].map(|name| KeyValue::Text(name.into()));
+        let same = [contrast("1", &lists.each_ref().map(|list| (list, 1.0)))];
+        assert_eq!(
+            fastest(Axis::Prices, &same).as_deref(),
+            Some("all 3 values of prices are equally fast")
         );
     }
 }
