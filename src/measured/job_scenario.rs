@@ -168,8 +168,26 @@ impl JobRow {
 
 #[cfg(test)]
 mod tests {
-    use crate::catalog::Catalog;
-    use crate::stack;
+    use super::super::table::MeasuredTable;
+    use super::*;
+    use crate::model::{Part, Parts};
+
+    #[test]
+    fn a_row_says_which_parts_were_frozen() {
+        let frozen = |cell: &str| {
+            let text = format!(
+                "id,gpu,gpus,global_batch,measured_step_time_s,model,frozen\n\
+                 a,h100-sxm,8,64,1,LLaVA-1.5 7B,{cell}\n"
+            );
+            let table = MeasuredTable::read("cases.csv", &text).expect("a table");
+            let jobs = table.map_rows(|_, row: JobRow| row.scenario(Catalog::builtin()));
+            let job = jobs.expect("no faults").remove(0);
+            job.expect("a scenario").workload.frozen
+        };
+        let both = Parts::of(&[Part::Encoder, Part::Decoder]);
+        assert_eq!(frozen("decoder+encoder"), both);
+        assert!(frozen("none").is_empty() && frozen("").is_empty());
+    }
 
     // Whatever stands between its words, `pytorch fsdp` says more than `pytorch`; where two names say different
     // things, the years decide; a name that says more stays what it says in later years.

@@ -120,6 +120,34 @@ impl<'a> Config<'a> {
         count.unwrap_or(1)
     }
 
+    /// A whole number from 1 on, or two of them that are equal: the sides of a square; 1 where it is not there, which is
+    /// noted.
+    pub(super) fn side(&mut self, key: &str) -> u32 {
+        if !self.keys.get(key).is_some_and(toml::Value::is_array) {
+            return self.needed(key);
+        }
+        let sides = self.counts(key).unwrap_or_default();
+        match sides[..] {
+            [side, other] if side == other && side > 0 => side,
+            _ => {
+                self.expected(key, "the side of a square, or two that are equal");
+                1
+            }
+        }
+    }
+
+    /// A real number; `None` where the key is absent or null.
+    pub(super) fn number(&mut self, key: &str) -> Option<f64> {
+        let value = self.keys.get(key)?;
+        let number = value
+            .as_float()
+            .or_else(|| Some(value.as_integer()? as f64));
+        if number.is_none() {
+            self.expected(key, "a number");
+        }
+        number
+    }
+
     /// `true` or `false`; `None` where the key is absent or null.
     pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
         let flag = self.keys.get(key)?.as_bool();

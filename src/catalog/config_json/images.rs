@@ -127,6 +127,53 @@ pub(super) fn gemma3(config: &mut Config<'_>) -> ModelTable {
     table
 }
 
+/// InternVL: InternViT, whose patches are put side by side as `downsample_ratio` says, two products, and any decoder that is
+/// known.
+pub(super) fn internvl(config: &mut Config<'_>) -> ModelTable {
+    let inner = config.inner_type().unwrap_or("qwen2").to_owned();
+    let mut table = config.inside("text_config", &[], |text| decoder(text, &inner));
+    let encoder = config.inside("vision_config", &[], |vision| {
+        let mut table = ModelTable::empty();
+        table.text("mlp", plain(vision).as_str());
+        match vision.text("norm_type").as_deref() {
+            None | Some("layer_norm") => {}
+            Some("rms_norm") => table.text("norm", "rms-norm"),
+            Some(other) => {
+                let message = format!("the norm `{other}` is not known to this class");
+                vision.fault("norm_type", message, None);
+            }
+        }
+        table.counts([
+            ("layers", Some(vision.needed("num_hidden_layers"))),
+            ("hidden", Some(vision.needed("hidden_size"))),
+            ("heads", Some(vision.needed("num_attention_heads"))),
+            ("ffn_hidden", Some(vision.needed("intermediate_size"))),
+            ("image_size", Some(vision.side("image_size"))),
+            ("patch_size", Some(vision.side("patch_size"))),
+            ("channels", vision.count("num_channels")),
+        ]);
+        let qk_norm = vision.flag("use_qk_norm").unwrap_or(false);
+        table.flags([
+            ("class_token", true),
+            ("biases", true),
+            ("qk_norm", qk_norm),
+        ]);
+        table
+    });
+    table.inner("encoder", encoder);
+    let ratio = config.number("downsample_ratio").unwrap_or(0.5);
+    let merge = (1.0 / ratio).round();
+    if !(1.0..=1_024.0).contains(&merge) || (merge * ratio - 1.0).abs() > 1e-6 {
+        let message =
+            format!("`downsample_ratio` = {ratio} is not one over a whole number of patches");
+        config.fault("downsample_ratio", message, None);
+    }
+    let mut projector = ModelTable::empty();
+    projector.count("merge", (merge as u32).clamp(1, 1_024));
+    table.inner("projector", projector);
+    table
+}
+
 /// Qwen2-VL: rotary positions over patches of two frames, and an MLP over squares of them.
 pub(super) fn qwen2_vl(config: &mut Config<'_>) -> ModelTable {
     qwen(config, |vision, table| {

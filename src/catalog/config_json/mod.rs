@@ -96,6 +96,11 @@ const CLASSES: &[Class] = &[
     class("ViTForImageClassification", "vit", other::vit),
     class("DiTTransformer2DModel", "", other::dit),
     class("LlavaForConditionalGeneration", "llava", images::llava),
+    class(
+        "InternVLForConditionalGeneration",
+        "internvl",
+        images::internvl,
+    ),
     class("Gemma3ForConditionalGeneration", "gemma3", images::gemma3),
     class(
         "Qwen2VLForConditionalGeneration",

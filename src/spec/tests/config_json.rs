@@ -96,6 +96,7 @@ const PUBLISHED: &[(&str, f64, &str)] = &[
     ("llava-1.5-7b", 7_063.427, "checkpoint"),
     ("qwen2-vl-7b", 8_291.376, "checkpoint"),
     ("qwen2.5-vl-7b", 8_292.167, "checkpoint"),
+    ("internvl3-8b", 7_944.374, "checkpoint"),
     ("gemma-3-4b", 4_300.079, "checkpoint"),
     ("gemma-3-27b", 27_432.407, "checkpoint"),
     ("dit-xl-2-256", 675.0, "arXiv 2212.09748 table 4"),
