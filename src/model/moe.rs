@@ -348,7 +348,27 @@ fn add_biases(layer: &mut LayerBuilder, elements: u64, experts: u32) {
 #[cfg(test)]
 mod tests {
     use crate::catalog::Catalog;
-    use crate::model::{LoweredLayer, Operator, Shard, lower};
+    use crate::model::{ExpertImbalance, LoweredLayer, Mixture, Operator, Shard, lower};
+
+    // 8,000 visits of 8 experts are 1,000 each, and 1.25 times as many are room for 1,250. A busiest expert of 2,000 turns 750 away,
+    // 0.09375 of all; one of 4,000, which every token visits, 2,750. One of 1,250 is full, and the others never are.
+    #[test]
+    fn a_busiest_expert_drops_what_it_has_no_room_for() {
+        let model = &Catalog::builtin().models["mixtral-8x7b"];
+        let moe = model.transformer().and_then(|it| it.moe).expect("experts");
+        let of = |capacity_factor, imbalance| {
+            let moe = Mixture {
+                capacity_factor,
+                ..moe
+            };
+            moe.dropped(ExpertImbalance::new(imbalance))
+        };
+        assert_eq!(moe.experts, 8);
+        let limited = [1.0, 1.25, 2.0, 4.0].map(|imbalance| of(Some(1.25), imbalance));
+        let dropped = [0.0, 0.0, 750.0 / 8000.0, 2750.0 / 8000.0];
+        assert_eq!(limited, dropped.map(Some));
+        assert_eq!(of(None, 4.0), None, "experts that take all drop none");
+    }
 
     // GPT-OSS 20B: 4,096 tokens visit 4 of 32 experts, 16,384 rows of 2,880 elements in front of the second product and behind
     // it, 47.2 million. In kernels of their own limits move 16 bytes an element forward and 20 backward, biases 28 and 40. The

@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Float64Type;
 use clustersweep::catalog::Catalog;
 use clustersweep::simulation::{Scratch, TrainingScenario, simulate_training};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::desk::Desk;
 
@@ -75,4 +78,61 @@ fn every_preset_runs_on_enough_gpus() {
             "{name}: {rate:e} FLOP/s per GPU"
         );
     }
+}
+
+/// Eight layers of Mixtral on one server by the imbalance of its experts, with room for 1.25 times the mean and with room for all.
+const CAPACITY: &str = r#"
+[grid]
+gpu = "h100-sxm"
+nodes = 1
+model = ["limited", "whole"]
+global_batch = 16
+expert_imbalance = [1.0, 1.25, 2.0, 4.0]
+
+[defaults]
+ep = 8
+tp = 1
+pp = 1
+cp = 1
+etp = 1
+micro_batch = 1
+zero = 1
+recompute = "full"
+
+[models.limited]
+base = "mixtral-8x7b"
+layers = 8
+capacity_factor = 1.25
+
+[models.whole]
+base = "mixtral-8x7b"
+layers = 8
+"#;
+
+// Of 8 experts the busiest has f/8 of all visits and room for 1.25/8: it drops 0, 0, 0.75/8 and 2.75/8 of them. Experts are padded to
+// their capacity, so that the step is the same whoever comes; without a capacity nothing is dropped, and the others wait for the
+// busiest.
+#[test]
+fn tokens_beyond_the_capacity_are_dropped_and_cost_nothing() {
+    let desk = Desk::new();
+    desk.write("capacity.toml", CAPACITY);
+    desk.sweep(&["run", "capacity.toml", "-o", "run", "-q"])
+        .expect_code(0);
+    let file = fs::File::open(desk.path("run/points.parquet")).unwrap();
+    let mut batches = ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap();
+    let table: RecordBatch = batches.next().unwrap().unwrap();
+    let of = |name: &str| -> Vec<Option<f64>> {
+        let column = table.column_by_name(name).unwrap();
+        column.as_primitive::<Float64Type>().iter().collect()
+    };
+    let dropped = of("dropped_tokens");
+    assert_eq!(dropped[..4], [0.0, 0.0, 0.75 / 8.0, 2.75 / 8.0].map(Some));
+    assert_eq!(dropped[4..], [None; 4]);
+    let steps = of("step_time_s");
+    assert!(steps.iter().all(Option::is_some), "{steps:?}");
+    assert!(steps[..4].iter().all(|step| *step == steps[0]), "{steps:?}");
+    assert!(steps[4..].is_sorted_by(|a, b| a < b), "{steps:?}");
 }
