@@ -35,6 +35,7 @@ pub use scratch::Scratch;
 pub use training::simulate_training;
 pub(crate) use training::{
     LayerLaunches, checkpoint_size, lacking_fabric, layer_launches, memory_of_layout, stage_memory,
+    undivided_stages,
 };
 
 /// Simulates one scenario. It does no I/O and cannot fail: that a point cannot run is an outcome.

@@ -4,7 +4,7 @@ use itertools::Itertools as _;
 
 use crate::hardware::Gpu;
 use crate::model::{Model, Module, Modules, Part, Parts as FrozenParts};
-use crate::simulation::{Scenario, lacking_fabric};
+use crate::simulation::{Scenario, TrainingScenario, lacking_fabric, undivided_stages};
 use crate::spec::axis::Axis;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::mixed_gpus::type_names;
@@ -20,6 +20,7 @@ pub(super) fn check(parts: &Parts, plan: &Plan, names: &Names, faults: &mut Faul
     if plan.len() <= LOOKS {
         check_ranks(parts, plan, faults);
         check_dispatch(parts, plan, faults);
+        check_stages(parts, plan, faults);
     }
 }
 
@@ -92,21 +93,36 @@ fn least_excess(axes: &[Axis], plan: &Plan) -> Option<Excess> {
 /// Refuses a way of tokens to their experts that the fabric of no point carries.
 fn check_dispatch(parts: &Parts, plan: &Plan, faults: &mut Faults) {
     let mut asked = parts.values_of(Axis::ExpertDispatch);
-    let Some((place, _)) = asked.find(|(_, way)| way.as_text().is_some()) else {
-        return;
-    };
-    let mut first = None;
-    for point in plan.kept(0..plan.len()) {
-        let lack = match plan.scenario(&point) {
-            Ok(Scenario::Training(job)) => lacking_fabric(&job),
-            Ok(Scenario::Collective(_)) | Err(_) => None,
-        };
-        let Some(lack) = lack else { return };
-        first.get_or_insert(lack);
-    }
-    if let Some(lack) = first {
+    if let Some((place, _)) = asked.find(|(_, way)| way.as_text().is_some())
+        && let Some(lack) = of_every_point(plan, lacking_fabric)
+    {
         faults.push(Diagnostic::error(place, lack));
     }
+}
+
+/// Refuses pipeline stages that divide among the types of GPU of no point.
+fn check_stages(parts: &Parts, plan: &Plan, faults: &mut Faults) {
+    let mut asked = parts.values_of(Axis::Pp);
+    if let Some((place, _)) = asked.next()
+        && let Some(why) = of_every_point(plan, undivided_stages)
+    {
+        let hint =
+            "give as many stages as leave each type a whole number of them, or leave `pp` out";
+        faults.push(Diagnostic::error(place, why.to_string()).hint(hint));
+    }
+}
+
+/// Why a point cannot run, of the first point, where something stands against every one.
+fn of_every_point<T>(plan: &Plan, against: impl Fn(&TrainingScenario) -> Option<T>) -> Option<T> {
+    let mut first = None;
+    for point in plan.kept(0..plan.len()) {
+        let why = match plan.scenario(&point) {
+            Ok(Scenario::Training(job)) => against(&job)?,
+            Ok(Scenario::Collective(_)) | Err(_) => return None,
+        };
+        first.get_or_insert(why);
+    }
+    first
 }
 
 fn check_offload(parts: &Parts, names: &Names, faults: &mut Faults) {

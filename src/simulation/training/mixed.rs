@@ -1,10 +1,13 @@
 //! Jobs on several types of GPU, each of which has data-parallel replicas or pipeline stages of its own.
 
+mod alike;
 mod refusals;
 mod replicas;
 mod stages;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use stages::undivided_stages;
 
 use crate::simulation::{Infeasible, Scratch, StepReport, TrainingScenario};
 

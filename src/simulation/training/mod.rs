@@ -46,6 +46,7 @@ mod work;
 pub(super) use cache::Shared;
 pub(crate) use checkpoint::checkpoint_size;
 pub(crate) use host::{LayerLaunches, layer_launches};
+pub(crate) use mixed::undivided_stages;
 #[cfg(test)]
 pub(crate) use timeline::SliceKind;
 pub(crate) use timeline::Track;

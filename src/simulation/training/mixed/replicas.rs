@@ -7,8 +7,8 @@
 //!
 //! `auto` looks at the layouts that are the fastest for one of the types alone, with ZeRO as it is chosen and with stage 1.
 
-use crate::hardware::AttentionKernel;
 use crate::simulation::training::layout::FirstFault;
+use crate::simulation::training::mixed::alike::alike;
 use crate::simulation::training::mixed::refusals::{check, on_type};
 use crate::simulation::training::one_type;
 use crate::simulation::{
@@ -98,11 +98,8 @@ fn layouts(
             uneven.layout.zero = Some(ZeroStage::Z1);
             steps.extend(one_type::simulate(&uneven, scratch).inspect(|step| effort.add(step)));
         }
-        for mut step in steps {
-            // Microbatches are dealt, and each type takes the kernel that it has.
-            step.layout.microbatches = 0;
-            step.layout.attention = AttentionKernel::Unfused;
-            if !found.contains(&step.layout) {
+        for step in steps {
+            if !found.iter().any(|known| alike(known, &step.layout)) {
                 found.push(step.layout);
             }
         }

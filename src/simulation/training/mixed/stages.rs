@@ -10,12 +10,12 @@
 
 use std::sync::Arc;
 
-use crate::hardware::AttentionKernel;
 use crate::model::Transformer;
 use crate::simulation::training::cache::Served;
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::fit::{Fitting, in_words};
 use crate::simulation::training::layout::FirstFault;
+use crate::simulation::training::mixed::alike::alike;
 use crate::simulation::training::mixed::refusals::{check, on_type};
 use crate::simulation::training::passes::LayerCost;
 use crate::simulation::training::pipeline::VirtualStage;
@@ -50,14 +50,13 @@ pub(super) fn simulate(
             (tried, events) = (tried + step.layouts_tried, events + step.events);
         }
         for at in 0..jobs.len() {
-            let mut layout = jobs[at].1.layout.clone();
-            layout.attention = AttentionKernel::Unfused;
-            if seen.contains(&layout) {
+            let layout = &jobs[at].1.layout;
+            if seen.iter().any(|known| alike(known, layout)) {
                 continue;
             }
             seen.push(layout.clone());
             let Some(step) = faults.keep(
-                typed(scenario, &jobs, &layout, scratch).and_then(|types| played(&types, scratch)),
+                typed(scenario, &jobs, layout, scratch).and_then(|types| played(&types, scratch)),
             ) else {
                 continue;
             };
@@ -103,6 +102,15 @@ fn check_pipeline(scenario: &TrainingScenario) -> Result<(), Infeasible> {
         Some(zero @ (ZeroStage::Z2 | ZeroStage::Z3)) => unsupported(format!("zero {zero}")),
         Some(ZeroStage::Z0 | ZeroStage::Z1) | None => Ok(()),
     }
+}
+
+/// Why the stages that a job asks for do not divide among its types of GPU; `None` where they do, or it has stages of one
+/// type.
+pub(crate) fn undivided_stages(scenario: &TrainingScenario) -> Option<Infeasible> {
+    if !scenario.has_stages_by_type() {
+        return None;
+    }
+    stage_counts(scenario).err()
 }
 
 /// Numbers of stages of which each type has a whole number, at least one: the one that was asked for, else all.

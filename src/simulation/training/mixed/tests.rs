@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
+use crate::hardware::AttentionKernel;
 use crate::simulation::{
     GpuPool, LayoutRequest, MixedLayout, Scratch, StepReport, TrainingScenario, simulate_training,
 };
@@ -124,6 +125,35 @@ fn a_replica_is_on_gpus_of_one_type() {
     (wide.layout.tp, wide.layout.pp) = (Some(8), Some(2));
     let why = simulate_training(&wide, &mut Scratch::default()).unwrap_err();
     assert!(why.to_string().contains("8 a100-80gb-sxm"), "{why}");
+}
+
+// The H100 calls cuDNN and the A100 FlashAttention 2 in the same layout, which is one to look at: of each pool two counts of
+// microbatches tell the line, and one more the deal, 2·3 steps beside the search for each type, of one layout with every axis given.
+#[test]
+fn types_with_kernels_of_their_own_are_laid_out_alike() {
+    let report = ok(&job(&[("h100-sxm", 8), ("a100-80gb-sxm", 8)], 512));
+    assert_eq!(report.layouts_tried, 2 + 2 * 3);
+    let kernel = |name| {
+        let mut job = job(&[(name, 8), (name, 8)], 512);
+        job.pools.clear();
+        ok(&job).layout.attention
+    };
+    let kernels = ["h100-sxm", "a100-80gb-sxm"].map(kernel);
+    assert_eq!(kernels, [AttentionKernel::CuDnn, AttentionKernel::Flash2]);
+    assert!(kernels.contains(&report.layout.attention), "{report:?}");
+}
+
+// A kernel that is asked for is asked of every type.
+#[test]
+fn a_kernel_that_a_type_lacks_is_told_with_the_type() {
+    let mut asked = job(&[("h100-sxm", 8), ("a100-80gb-sxm", 8)], 512);
+    asked.layout.attention = Some(AttentionKernel::Flash3);
+    let why = simulate_training(&asked, &mut Scratch::default()).unwrap_err();
+    assert!(
+        why.to_string()
+            .contains("`flash3` does not run on a100-80gb-sxm"),
+        "{why}"
+    );
 }
 
 /// Pipeline stages on so many GPUs of each type.
