@@ -18,6 +18,8 @@ pub(crate) use recipes::RecipeChange;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use itertools::Itertools;
+
 use crate::closed_set::Subset;
 use crate::data_table::{ValueKind, data_table};
 use crate::hardware::AttentionKernel;
@@ -34,7 +36,7 @@ data_table! {
         frameworks: Vec<String> = Vec::new(),
         /// First and last year it stands for.
         years: [u32; 2],
-        /// Attention kernels it can call, best first.
+        /// Attention kernels it calls by itself, best first: the first that the GPU has.
         attention: Vec<AttentionKernel>,
         /// Sharding of parameters, gradients and optimizer states unless the spec says otherwise.
         sharding: Sharding,
@@ -82,6 +84,14 @@ data_table! {
             fields.table("recipe").expect("its keys were found to be there"),
             fusion,
         ),
+    }
+}
+
+impl Stack {
+    /// Attention kernels that a spec may ask for, those that the framework calls by itself first.
+    pub(crate) fn attention_kernels(&self) -> Vec<AttentionKernel> {
+        let kernels = self.attention.iter().chain(&self.offers.attention);
+        kernels.copied().unique().collect()
     }
 }
 
@@ -151,6 +161,8 @@ data_table! {
         cp_exchange: Vec<CpExchange> = CpExchange::ALL.to_vec(),
         /// Whether ZeRO-3 may shard inside groups of replicas that hold copies of one another (HSDP); default: false.
         hybrid_sharding: bool = false,
+        /// Attention kernels that it calls where a spec asks for them, besides those that it calls by itself; default: all.
+        attention: Vec<AttentionKernel> = AttentionKernel::ALL.to_vec(),
         /// Recomputation; default: all.
         recompute: Vec<Recompute> = Recompute::ALL.to_vec(),
         /// Whether tensor parallelism may shard the norms' tokens too; default: true.
@@ -175,6 +187,7 @@ impl Offers {
             zero: ZeroStage::ALL.to_vec(),
             cp_exchange: CpExchange::ALL.to_vec(),
             hybrid_sharding: false,
+            attention: AttentionKernel::ALL.to_vec(),
             recompute: Recompute::ALL.to_vec(),
             sequence_parallel: true,
             experts_without_sequence_parallel: true,

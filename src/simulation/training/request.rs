@@ -262,6 +262,13 @@ fn check_offers(scenario: &TrainingScenario) -> Result<(), Infeasible> {
     if let Some(exchange) = layout.cp_exchange {
         offered(stack, ("cp_exchange", exchange, &offers.cp_exchange), None)?;
     }
+    if let Some(kernel) = layout.attention {
+        offered(
+            stack,
+            ("attention", kernel, &stack.attention_kernels()),
+            None,
+        )?;
+    }
     if let Some(recompute) = layout.recompute.or_else(|| named_recomputation(scenario)) {
         offered(stack, ("recompute", recompute, &offers.recompute), None)?;
     }
