@@ -205,14 +205,18 @@ fn closing_line(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> Stri
     let points = summary.wall_times.count();
     let seconds = meter.elapsed().as_secs_f64();
     let rate = points as f64 / seconds.max(1e-9);
+    let counted = match points {
+        1 => "1 point".to_owned(),
+        points => format!("{points} points"),
+    };
     let where_to = folder.path().display();
     if summary.complete && points == 0 {
         format!("no point was left to simulate; {where_to} is complete")
     } else if summary.complete {
-        format!("{points} points in {seconds:.1} s ({rate:.0}/s), written to {where_to}")
+        format!("{counted} in {seconds:.1} s ({rate:.0}/s), written to {where_to}")
     } else {
         format!(
-            "stopped after {points} points; finished ones are in {where_to}/parts, continue with --resume"
+            "stopped after {counted}; finished ones are in {where_to}/parts, continue with --resume"
         )
     }
 }
