@@ -188,22 +188,29 @@ impl Cluster {
         self.nic_bandwidth_of_each(self.gpus_per_node)
     }
 
-    /// Network bandwidth of each of so many GPUs that share the NICs of a node.
+    /// Network bandwidth of each of so many GPUs of a node.
     pub(crate) fn nic_bandwidth_of_each(&self, gpus: u32) -> Bandwidth {
         self.nic_bandwidth
-            .scaled(f64::from(self.nics_per_node) / f64::from(gpus))
+            .scaled(f64::from(self.nics_of(gpus)) / f64::from(gpus))
+    }
+
+    /// NICs that so many GPUs of a node share: those beside each of them, and no more. Servers whose eight GPUs get 90 GB/s give
+    /// four of them 45 (NVIDIA/nccl issue 1168).
+    fn nics_of(&self, gpus: u32) -> u32 {
+        let beside_each = self.nics_per_node.div_ceil(self.gpus_per_node);
+        gpus.saturating_mul(beside_each).min(self.nics_per_node)
     }
 
     fn gpus_per_nic(&self) -> f64 {
         f64::from(self.gpus_per_node) / f64::from(self.nics_per_node)
     }
 
-    /// The cluster with nodes of another size, whose GPUs share the same NICs. A scale-up domain of one node
-    /// stays one.
+    /// The cluster with so many GPUs on a node, which share its NICs. A scale-up domain of one node stays one.
     #[must_use]
     pub(crate) fn with_gpus_per_node(&self, gpus_per_node: u32) -> Self {
         Self {
             gpus_per_node,
+            nics_per_node: self.nics_of(gpus_per_node),
             domain_gpus: self.domain_of_nodes(gpus_per_node),
             ..self.clone()
         }

@@ -354,7 +354,7 @@ axes! {
     /// GPUs: whole nodes above one, part of a full node below; in place of nodes.
     Gpus = "gpus", Cluster, BOTH, "1", RANKS, OneOf(Axis::Nodes, &[Axis::GpusPerNode]),
         "[4, 8, 64]";
-    /// GPUs of one server.
+    /// GPUs of one server; of a server with more, they have the NICs beside them.
     GpusPerNode = "gpus_per_node", Cluster, BOTH, "1", Int { min: 1, max: 1_024 },
         OfCluster("the cluster's", |cluster| AxisValue::Int(u64::from(cluster.gpus_per_node))),
         "4";

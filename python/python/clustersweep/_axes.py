@@ -50,7 +50,7 @@ class Axes(TypedDict, total=False):
     gpus: Union[int, str]
     """GPUs: whole nodes above one, part of a full node below; in place of nodes."""
     gpus_per_node: Union[int, str]
-    """GPUs of one server."""
+    """GPUs of one server; of a server with more, they have the NICs beside them."""
     cluster: Union[str, Mapping[str, Any]]
     """Node and fabric: NVLink domain, NICs, switches."""
     topology: Union[str, Mapping[str, Any]]

@@ -49,7 +49,7 @@ class StepColumns:
     nodes: Optional[int]
     """Servers; or gpus in its place."""
     gpus_per_node: Optional[int]
-    """GPUs of one server."""
+    """GPUs of one server; of a server with more, they have the NICs beside them."""
     cluster: Optional[str]
     """Node and fabric: NVLink domain, NICs, switches."""
     topology: Optional[str]

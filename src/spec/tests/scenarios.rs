@@ -43,14 +43,16 @@ fn clusters(spec: &Spec) -> Vec<crate::hardware::Cluster> {
     clusters.collect()
 }
 
-// Fewer GPUs of a server are what a table of the same server with so many GPUs is: they share its
-// NICs, leaves, domain and mesh. A DGX-2 with one GPU in use gives it all 8 NICs, 800 Gbit/s.
+// Fewer GPUs of a server are what a table of the same server with so many GPUs and the NICs beside them is: they share leaves,
+// domain and mesh. A DGX-2 with one of 16 GPUs in use gives it one of 8 NICs, 100 Gbit/s; a DGX H100 each GPU its own.
 #[test]
 fn fewer_gpus_per_node_are_a_table_of_the_same_server() {
     for base in crate::catalog::Catalog::builtin().clusters.values() {
         let sizes = (1..base.gpus_per_node).filter(|size| base.domain_gpus.is_multiple_of(*size));
         for size in sizes {
             let name = &base.name;
+            let nics = base.nics_per_node;
+            let beside = (size * nics.div_ceil(base.gpus_per_node)).min(nics);
             let spec = spec(&format!(
                 "kind = 'collective'
                 [grid]
@@ -63,13 +65,14 @@ fn fewer_gpus_per_node_are_a_table_of_the_same_server() {
                 gpus_per_node = [{size}, {size}]
                 [clusters.table]
                 base = '{name}'
+                nics_per_node = {beside}
                 gpus_per_node = {size}"
             ));
             let [by_axis, mut table] = <[_; 2]>::try_from(clusters(&spec)).expect("two points");
             (table.name, table.title) = (by_axis.name.clone(), by_axis.title.clone());
             assert_eq!(by_axis, table, "{size} GPUs");
             let rate = by_axis.nic_bandwidth_per_gpu().as_gbit_per_s();
-            let shared = base.nic_bandwidth.as_gbit_per_s() * f64::from(base.nics_per_node);
+            let shared = base.nic_bandwidth.as_gbit_per_s() * f64::from(beside);
             assert!(
                 (rate - shared / f64::from(size)).abs() < 1e-9 * rate,
                 "{name}"
@@ -117,8 +120,8 @@ fn a_scenario_has_every_name_resolved_and_every_change_applied() {
     assert_eq!(scenario.workload.seq_len, 8192);
     assert_eq!(scenario.cluster.gpus_per_node, 4);
     assert_eq!(scenario.cluster.domain_gpus, 4);
-    // Half of the GPUs share all of the 8 NICs, at the rate that the spec gives each GPU.
-    assert_eq!(scenario.cluster.nics_per_node, 8);
+    // Half of the GPUs have half of the 8 NICs, at the rate that the spec gives each GPU.
+    assert_eq!(scenario.cluster.nics_per_node, 4);
     assert!((scenario.cluster.nic_bandwidth_per_gpu().as_gbit_per_s() - 100.0).abs() < 1e-9);
     assert_eq!(scenario.cluster.fabric.topology.as_str(), "torus2d");
     assert!((scenario.cluster.fabric.oversubscription - 2.0).abs() < 1e-12);
