@@ -82,9 +82,14 @@ fn model_table(source: &Arc<Source>) -> Result<toml::Table, Vec<Diagnostic>> {
     })
 }
 
-/// A fault of the config at the place of its path, or at the beginning of the file.
+/// A fault of the config at the place of its path as far as that is there, or at the beginning of the file.
 fn placed(source: &Arc<Source>, top: &[Entry], fault: &CatalogFault) -> Diagnostic {
-    let entry = fault.path.first().and_then(|key| find(top, key));
+    let mut entry: Option<&Entry> = None;
+    for key in &fault.path {
+        let keys = entry.map_or(top, |above| above.node.table().unwrap_or_default());
+        let Some(inner) = find(keys, key) else { break };
+        entry = Some(inner);
+    }
     let place = match (entry, fault.place) {
         (Some(entry), FaultPlace::Key) => entry.key_place.clone(),
         (Some(entry), FaultPlace::Value) => entry.node.place.clone(),
