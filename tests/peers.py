@@ -47,7 +47,7 @@ def sweep(*arguments):
     return done.stdout
 
 
-COLUMNS = [c for c in json.loads(sweep("list", "columns", "--format", "json"))["entries"] if c["study"] == "training"]
+COLUMNS = [c for c in json.loads(sweep("list", "columns", "--format", "json"))["entries"] if (c["file"], c["study"]) == ("points.parquet", "training")]
 MANIFEST = json.loads((RUN / "manifest.json").read_text())
 
 

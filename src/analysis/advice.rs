@@ -59,6 +59,8 @@ pub struct Improvement {
     pub change: String,
     /// Change of the time per sample, new over old less one; below zero is faster.
     pub time_per_sample: f64,
+    /// Rent of all GPUs of the changed point for an hour, in US dollars; `None` without a price.
+    pub usd_per_hour: Option<f64>,
 }
 
 closed_set! {

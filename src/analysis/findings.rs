@@ -1,5 +1,7 @@
 //! Findings of a training study, series by series.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -15,7 +17,7 @@ use super::series_finding::{Layouts, SeriesFinding, series_finding};
 use super::varied::telling_axes;
 use super::verdict::{Margin, Verdict};
 use crate::record::{Column, Counts, ReadError, Rows};
-use crate::spec::{AnalysisSettings, Axis, Question};
+use crate::spec::{AnalysisSettings, Axis, LeftOut, Question};
 
 /// Findings of a training study.
 #[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
@@ -29,6 +31,9 @@ pub struct Findings {
     /// Whether parts of the training differ, so that half of it does not take half the time.
     #[serde(skip)]
     pub(crate) has_phases: bool,
+    /// Costs of a training besides its steps that the spec does not give, and that nothing here includes.
+    #[serde(skip)]
+    pub(crate) left_out: LeftOut,
     /// Points by status.
     pub counts: Counts,
     /// Dimensions that differ between series.
@@ -54,6 +59,17 @@ impl Findings {
         answers
             .map(|answer| answer.cost_unit)
             .any(|unit| unit == CostUnit::Usd)
+    }
+
+    /// GPUs that ran and have no price, by name.
+    pub(crate) fn unpriced(&self) -> Vec<String> {
+        let without = self.series.iter().filter(|series| {
+            let mut ran = series.ran();
+            ran.any(|(_, measured)| measured.cost_per_step_usd.is_none())
+        });
+        let gpus = without.filter_map(|series| series.value(Axis::Gpu));
+        let names = gpus.map(ToString::to_string);
+        names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Holds the rows of every answer against the limits of the question, where it has any, with the margin that the
@@ -165,6 +181,7 @@ impl Analysis {
             threshold,
             question: self.settings.question,
             has_phases: !self.settings.phases.is_empty(),
+            left_out: self.settings.beside.left_out(),
             counts,
             answers: answers(&series, answered_by(&varied)),
             varied,

@@ -66,7 +66,7 @@ pub(crate) use fit::Estimate;
 pub(crate) use key_value::KeyValue;
 pub(crate) use pareto::pareto_front;
 pub(crate) use points::{LayoutUsed, Measured, SizePoint};
-pub(crate) use scaling_table::{scaling_batches, scaling_schema};
+pub(crate) use scaling_table::{scaling_batches, scaling_columns, scaling_schema};
 pub(crate) use selection::{Selection, fastest_of_groups, grouping};
 pub(crate) use series::Series;
 pub use series::columns_read;

@@ -14,7 +14,8 @@ use super::points::Measured;
 use super::series_finding::{Layouts, SeriesFinding, SizeFinding};
 use crate::record::column::{TableRow, columns, with_axes};
 use crate::record::{
-    Cell, Column, ColumnGroup, Provenance, Read, metric_columns, table_batch, table_schema,
+    Cell, Column, ColumnGroup, ColumnWords, Provenance, Read, metric_columns, table_batch,
+    table_schema,
 };
 use crate::spec::{AXES, Axis, ColumnType, Metric};
 
@@ -208,6 +209,12 @@ impl TableRow for SizeRow<'_> {
 
 fn name<'a>(text: impl Into<Option<&'static str>>) -> Option<Cow<'a, str>> {
     text.into().map(Cow::Borrowed)
+}
+
+/// The columns of `scaling.parquet` as they are documented, those of metrics left out.
+pub(crate) fn scaling_columns() -> Vec<ColumnWords> {
+    let table = SizeRow::table(&[]);
+    table.iter().map(Column::words).collect()
 }
 
 /// Names of the columns of `scaling.parquet`, those of metrics left out.

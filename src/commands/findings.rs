@@ -67,6 +67,7 @@ pub(super) fn trusted(
     specs: &[Option<&Spec>],
 ) -> Result<Option<Trust>, Failure> {
     let findings = found.training();
+    log::info!("holding the first choice against measured runs");
     Ok(findings
         .map(|it| trust::of_first_choice(it, specs))
         .transpose()?
@@ -86,6 +87,8 @@ pub(super) fn find(results: &Results<'_>) -> Result<StudyFindings, Failure> {
     })?;
     if let StudyFindings::Training(findings) = &mut found {
         judge(findings, results);
+        let series = findings.series.len();
+        log::info!(series; "simulating again: causes of breakdowns, frozen layouts, changes that would help");
         re_simulate(findings, results);
     }
     Ok(found)

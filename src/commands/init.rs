@@ -83,15 +83,42 @@ impl InitRequest {
                 }
             })
             .collect();
-        let text = self.text(&name, model, &gpus)?;
-        // What is typed wrongly is said as it would be of a spec.
-        Spec::parse(
-            &format!("{name}.toml"),
-            &text,
-            Syntax::Toml,
-            &Overrides::default(),
-        )?;
+        let asked = self.without_none();
+        // What is typed wrongly is said of its option, not of a line of a file that nobody has seen.
+        let limits = [
+            ("deadline", &asked.deadline),
+            ("budget", &asked.budget),
+            ("gpus_max", &asked.gpus_max),
+        ];
+        let typed = limits.into_iter();
+        let typed = typed.filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
+        let options = Overrides {
+            question: typed.collect(),
+            ..Overrides::default()
+        };
+        let plain = Self {
+            deadline: None,
+            budget: None,
+            gpus_max: None,
+            ..asked.clone()
+        };
+        let file = format!("{name}.toml");
+        let plain = plain.text(&name, model, &gpus)?;
+        Spec::parse(&file, &plain, Syntax::Toml, &options)?;
+        let text = asked.text(&name, model, &gpus)?;
+        Spec::parse(&file, &text, Syntax::Toml, &Overrides::default())?;
         Ok(Drafted { name, text })
+    }
+
+    /// The question without the limits that are typed as `none`.
+    fn without_none(&self) -> Self {
+        let kept = |limit: &Option<String>| limit.clone().filter(|it| it.trim() != "none");
+        Self {
+            deadline: kept(&self.deadline),
+            budget: kept(&self.budget),
+            gpus_max: kept(&self.gpus_max),
+            ..self.clone()
+        }
     }
 
     fn text(&self, name: &str, model: &Model, gpus: &[&Gpu]) -> Result<String, Failure> {
@@ -156,31 +183,35 @@ impl InitRequest {
         .concat())
     }
 
-    /// Sizes of the grid, each twice the one before: around the GPUs that the deadline needs at a usual utilisation, or
-    /// from one server on where there is no deadline.
+    /// Sizes of the grid, each twice the one before: around the GPUs that the deadline needs of each type at a usual
+    /// utilisation, from the fewest that the fastest type begins at to the most that the slowest ends at; or from one
+    /// server on where there is no deadline.
     ///
     /// `n = 3·f·a / (u·p·t)` with `f` FLOPs of a forward pass per token, `a` tokens, `u` the utilisation, `p` the peak of
-    /// the slowest GPU and `t` the deadline.
+    /// the GPU and `t` the deadline.
     fn sizes(&self, model: &Model, gpus: &[&Gpu], amount: f64) -> String {
-        let peaks = gpus
-            .iter()
-            .map(|gpu| gpu.peak(gpu.default_precision()).as_tflops() * 1e12);
-        let peak = peaks.fold(f64::INFINITY, f64::min);
         let work = 3.0 * model.flops_per_token(model.seq_len()) * amount;
         let deadline = self
             .deadline
             .as_ref()
             .and_then(|text| text.parse::<Seconds>().ok());
-        let needed = deadline.map(|time| work / (PLACED_AT_MFU * peak * time.get()));
         let most: f64 = self
             .gpus_max
             .as_ref()
             .and_then(|it| it.parse().ok())
             .unwrap_or(16_384.0);
-        let middle = needed.unwrap_or(64.0).clamp(8.0, most.max(8.0));
-        let below = f64::from(SIZES / 2);
-        let first = libm::exp2(libm::floor(libm::log2(middle)) - below + 1.0).max(8.0);
-        let last = (first * libm::exp2(f64::from(SIZES - 1))).min(most.max(first));
+        let ends = gpus.iter().map(|gpu| {
+            let peak = gpu.peak(gpu.default_precision()).as_tflops() * 1e12;
+            let needed = deadline.map(|time| work / (PLACED_AT_MFU * peak * time.get()));
+            let middle = needed.unwrap_or(64.0).clamp(8.0, most.max(8.0));
+            let below = f64::from(SIZES / 2);
+            let first = libm::exp2(libm::floor(libm::log2(middle)) - below + 1.0).max(8.0);
+            (first, first * libm::exp2(f64::from(SIZES - 1)))
+        });
+        let (first, last) = ends.fold((f64::INFINITY, 0.0_f64), |(first, last), (low, high)| {
+            (first.min(low), last.max(high))
+        });
+        let last = last.min(most.max(first));
         format!("{{ from = {first}, to = {last}, times = 2 }}")
     }
 }

@@ -128,6 +128,21 @@ pub struct Column<R = Record> {
     pub read: Read<R>,
 }
 
+/// A column as it is documented, whatever its rows are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ColumnWords {
+    /// Name.
+    pub(crate) name: &'static str,
+    /// Type of the values.
+    pub(crate) column_type: ColumnType,
+    /// Unit; empty for text and switches.
+    pub(crate) unit: &'static str,
+    /// Topic.
+    pub(crate) group: ColumnGroup,
+    /// Meaning.
+    pub(crate) doc: &'static str,
+}
+
 // Derived, these would ask the same of the rows.
 impl<R> Clone for Read<R> {
     fn clone(&self) -> Self {
@@ -159,6 +174,17 @@ impl<R> Column<R> {
             unit: info.unit,
             doc: info.doc,
             read: Read::Axis(info.axis),
+        }
+    }
+
+    /// The column as it is documented.
+    pub(crate) const fn words(&self) -> ColumnWords {
+        ColumnWords {
+            name: self.name,
+            column_type: self.column_type(),
+            unit: self.unit,
+            group: self.group,
+            doc: self.doc,
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) mod write;
 pub use batch::{points_batch, points_schema};
 pub(crate) use batch::{table_batch, table_schema};
 pub use column::Column;
-pub(crate) use column::{Cell, ColumnGroup, Read};
+pub(crate) use column::{Cell, ColumnGroup, ColumnWords, Read};
 pub(crate) use counts::Counts;
 pub(crate) use custom_columns::{metric_columns, point_table, result_columns};
 pub(crate) use lost_time::Bottleneck;

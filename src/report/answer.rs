@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use itertools::Itertools;
 
-use crate::analysis::{BreakdownStatus, Dimension, Findings, KeyValue, SeriesFinding};
+use crate::analysis::{
+    BreakdownStatus, Dimension, Findings, KeyValue, Measured, SeriesFinding, SizeFinding,
+};
 use crate::report::choices::{choices_words, named_choices};
 use crate::report::contrasts::{rate_sentences, value_sentences};
 use crate::report::networks::network_sentences;
@@ -13,6 +15,7 @@ use crate::report::quantity::{count, percent};
 use crate::report::question::question_sentences;
 use crate::report::resimulated;
 use crate::report::words::{capitalised, size_unit, size_words};
+use crate::simulation::StepPart;
 use crate::spec::Axis;
 
 /// The answer in sentences, the choices among them.
@@ -115,11 +118,7 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
     };
     let broken: Vec<&SeriesFinding> = with(BreakdownStatus::Confirmed).collect();
     let unconfirmed = with(BreakdownStatus::Unconfirmed).count();
-    let maybe = match unconfirmed {
-        0 => String::new(),
-        1 => "; 1 more falls under it at one size alone (unconfirmed)".to_owned(),
-        n => format!("; {n} more fall under it at one size alone (unconfirmed)"),
-    };
+    let maybe = unconfirmed_words(findings);
     if broken.is_empty() {
         return Some(format!(
             "Efficiency stays above {threshold} in {} of {curves} series{}{maybe}.",
@@ -133,6 +132,43 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
         broken.len(),
         causes(&broken)
     ))
+}
+
+/// `; 16 more fall under it only at their largest size (unconfirmed)`; empty where none does.
+fn unconfirmed_words(findings: &Findings) -> String {
+    let series = findings.series.iter();
+    let unconfirmed = series.filter(|it| it.breakdown.status == BreakdownStatus::Unconfirmed);
+    match unconfirmed.count() {
+        0 => String::new(),
+        1 => "; 1 more falls under it only at its largest size (unconfirmed)".to_owned(),
+        n => format!("; {n} more fall under it only at their largest size (unconfirmed)"),
+    }
+}
+
+/// Why some sizes are more efficient than the size that measures them: `Efficiency over 100%: its measure, the
+/// smallest size, recomputes or is tight.`; `None` where none is.
+pub(super) fn over_the_measure<'a>(
+    sizes: impl Iterator<Item = (&'a SeriesFinding, &'a SizeFinding)>,
+) -> Option<String> {
+    /// Efficiency that is shown as more than 100%.
+    const OVER: f64 = 1.005;
+    /// Share of a step by which recomputation differs for good.
+    const MORE: f64 = 0.01;
+    let over = sizes.filter(|(_, size)| size.efficiency.is_some_and(|it| it.of_baseline >= OVER));
+    let why = over.filter_map(|(series, size)| {
+        let (measure, own) = (series.baseline()?.point.measured?, size.point.measured?);
+        let recomputed = |it: &Measured| it.parts[StepPart::Recompute] / it.step_time_s;
+        Some(if recomputed(&measure) > recomputed(&own) + MORE {
+            "recomputes"
+        } else if measure.tight == Some(true) {
+            "is tight"
+        } else {
+            "runs a slower layout"
+        })
+    });
+    let why = why.unique().join(" or ");
+    (!why.is_empty())
+        .then(|| format!("Efficiency over 100%: its measure, the smallest size, {why}."))
 }
 
 /// The same in brief: where each of a few models breaks down, and the commonest causes.
@@ -152,10 +188,11 @@ pub(super) fn breakdown_in_brief(findings: &Findings) -> Option<String> {
         models => format!(": {}", models.join(", ")),
     };
     Some(format!(
-        "Scaling breaks down (under {} efficiency) in {} of {curves} series{sizes}; {}.",
+        "Scaling breaks down (under {} efficiency) in {} of {curves} series{sizes}; {}{}.",
         percent(findings.threshold),
         broken.len(),
-        commonest_causes(&broken)
+        commonest_causes(&broken),
+        unconfirmed_words(findings)
     ))
 }
 

@@ -9,10 +9,10 @@ use crate::analysis::{
     Answer, Choice, CostUnit, Dimension, Findings, KeyValue, LayoutUsed, Limit, Margin, Turn,
     Verdict,
 };
-use crate::catalog::PRICES;
 use crate::document::by_name;
 use crate::record::Counts;
 use crate::report::planned::{Planned, Trust};
+use crate::report::prices::prices_words;
 use crate::report::question::{Said, question_sentences};
 use crate::spec::Question;
 use crate::validation::Accuracy;
@@ -28,8 +28,10 @@ pub(crate) struct AnswerDocument<'a> {
     /// One for each model.
     answers: Vec<AnswerOfModel<'a>>,
     counts: &'a Counts,
-    /// Basis of the costs; null where nothing costs money.
-    prices: Option<&'static str>,
+    /// Basis of the costs, with the GPUs that have no price; null where there is nothing to tell.
+    prices: Option<String>,
+    /// Costs of a training besides its steps that the spec does not give, so that no figure here has them.
+    left_out: Vec<&'static str>,
     /// Folders of the runs whose rows were read.
     runs: &'a [PathBuf],
 }
@@ -130,6 +132,10 @@ struct Row<'a> {
     days: Option<f64>,
     /// Rent of the whole training.
     total_cost_usd: Option<f64>,
+    /// Time that the deadline has to hold: `days` with the margin of the confidence; null without one.
+    days_with_margin: Option<f64>,
+    /// Rent that the budget has to hold: `total_cost_usd` with the margin of the confidence; null without one.
+    total_cost_with_margin_usd: Option<f64>,
     /// Energy of the whole training.
     total_energy_kwh: Option<f64>,
     /// Time of the steps by themselves over the expected time, 0–1.
@@ -168,7 +174,8 @@ impl<'a> AnswerDocument<'a> {
                 })
                 .collect(),
             counts: &findings.counts,
-            prices: findings.costs_money().then_some(PRICES),
+            prices: prices_words(findings),
+            left_out: findings.left_out.names(),
             runs,
         }
     }
@@ -265,6 +272,9 @@ impl<'a> Rows<'a> {
             nodes: point.nodes,
             days: training.is_some().then_some(choice.time_s / 86_400.0),
             total_cost_usd: training.and_then(|it| it.cost_usd),
+            days_with_margin: (said.margin()).and_then(|it| Some(it.factor * training?.days())),
+            total_cost_with_margin_usd: (said.margin())
+                .and_then(|it| Some(it.factor * training?.cost_usd?)),
             total_energy_kwh: training.and_then(|it| it.energy_kwh),
             goodput: training.map(|it| it.goodput),
             gpu_hours: choice.gpu_hours,

@@ -6,12 +6,12 @@ use std::path::Path;
 use itertools::Itertools;
 
 use crate::analysis::{Answer, Choice, Dimension, Findings, SeriesFinding, Verdict};
-use crate::catalog::PRICES;
 use crate::report::answer::{
-    asked_sentences, breakdown_in_brief, nothing_sentence, why_nothing_ran,
+    asked_sentences, breakdown_in_brief, nothing_sentence, over_the_measure, why_nothing_ran,
 };
 use crate::report::choices::{NamedChoice, choices_words, named_choices};
 use crate::report::planned::Trust;
+use crate::report::prices::prices_words;
 use crate::report::quantity::{dollars, percent, seconds};
 use crate::report::question::{Said, limits_words, question_sentences};
 use crate::report::resimulated::not_reproduced;
@@ -62,6 +62,7 @@ impl Brief<'_> {
         writeln!(text);
         let lines = [
             self.tight(),
+            self.over_the_measure(),
             nothing_sentence(findings),
             breakdown_in_brief(findings),
             not_reproduced(findings),
@@ -70,11 +71,8 @@ impl Brief<'_> {
         for line in lines.into_iter().flatten() {
             text.wrap(&line, "", "  ");
         }
-        if findings.costs_money() {
-            text.wrap(PRICES, "", "  ");
-        }
-        if let Some(unpriced) = self.unpriced() {
-            text.wrap(&unpriced, "", "  ");
+        if let Some(prices) = prices_words(findings) {
+            text.wrap(&prices, "", "  ");
         }
         if let Some(folder) = self.folder {
             text.wrap(&self.files(folder), "", "  ");
@@ -182,24 +180,20 @@ impl Brief<'_> {
         let tight = choices.iter().filter(|it| it.measured.tight == Some(true));
         let tight = tight.map(|it| {
             let share = it.measured.memory_share().map(percent).unwrap_or_default();
-            format!("point {} ({share})", it.choice.point)
+            format!("{} ({share})", it.choice.point)
         });
         let tight: Vec<String> = tight.unique().collect();
         let more = tight.len().saturating_sub(TIGHT);
         let more = (more > 0).then(|| format!("{more} more"));
         let named = tight.into_iter().take(TIGHT).chain(more).join(", ");
-        (!named.is_empty())
-            .then(|| format!("Tight on memory (the peak lies inside the headroom): {named}."))
+        (!named.is_empty()).then(|| format!("Tight on memory: point {named}."))
     }
 
-    /// The GPUs of choices that have no price beside others that have one.
-    fn unpriced(&self) -> Option<String> {
+    /// Why efficiencies of the table lie over 100%.
+    fn over_the_measure(&self) -> Option<String> {
         let choices = self.choices().flat_map(|(_, choices)| choices);
-        let without = choices.filter(|it| it.choice.cost.is_none());
-        let gpus = without.filter_map(|it| it.series.value(Axis::Gpu));
-        let named = gpus.unique().join(", ");
-        (self.findings.costs_money() && !named.is_empty())
-            .then(|| format!("Without a price there, and so without a cost here: {named}."))
+        let shown: Vec<NamedChoice<'_>> = choices.collect();
+        over_the_measure(shown.iter().map(|it| (it.series, it.size)))
     }
 
     fn trust(&self) -> Option<String> {
@@ -258,7 +252,10 @@ pub(super) fn answer_in_brief(findings: &Findings) -> Vec<String> {
 
 /// The fastest and the cheapest choice of several models, and in how many nothing is chosen.
 fn of_models(findings: &Findings, answers: &[Answer]) -> Vec<String> {
-    let limits = limits_words(&findings.question);
+    let question = &findings.question;
+    let confidence = question.confidence.filter(|_| question.has_limits());
+    let confidence = confidence.map(|it| format!(" at {} confidence", percent(it)));
+    let limits = limits_words(question) + &confidence.unwrap_or_default();
     let within = if limits.is_empty() {
         limits
     } else {
@@ -304,6 +301,7 @@ fn of_models(findings: &Findings, answers: &[Answer]) -> Vec<String> {
 fn chosen_of_models(findings: &Findings, chosen: &[(&Answer, &Choice)]) -> Option<String> {
     let models = match chosen.len() {
         1 => " in 1 model".to_owned(),
+        2 => " in both models".to_owned(),
         models => format!(" in all {models} models"),
     };
     let places = chosen

@@ -78,6 +78,14 @@ impl NamedChoice<'_> {
         })
     }
 
+    /// Cost in words beside a column of times: `$112 k`, else as [`Self::cost_words`].
+    pub(super) fn cost_alone(&self) -> Option<String> {
+        match (self.unit, self.size.training) {
+            (CostUnit::Usd, Some(_)) => self.choice.cost.map(dollars),
+            (CostUnit::Usd | CostUnit::GpuHours, _) => self.cost_words(),
+        }
+    }
+
     /// `global_batch 2048 b200 at 1,024 GPUs (128 nodes)`, without the names of the fastest choice's series.
     fn place_words(&self, findings: &Findings) -> String {
         let with = if self.choice.series == self.fastest.series && !self.is_fastest() {

@@ -17,6 +17,7 @@ mod networks;
 mod page;
 mod panels;
 pub(crate) mod planned;
+pub(crate) mod prices;
 pub(crate) mod quantity;
 mod question;
 mod resimulated;

@@ -1,10 +1,10 @@
 //! Text of `sweep answer`: the answer, its choices, how far to trust it and what would change it.
 
 use crate::analysis::{Answer, Choice, Findings};
-use crate::catalog::PRICES;
 use crate::interval::Interval;
+use crate::report::prices::prices_words;
 use crate::report::quantity::{count, dollars, percent, three_digits};
-use crate::report::question::{Said, days, energy, limits_words, question_sentences};
+use crate::report::question::{Said, days, energy, question_sentences};
 use crate::report::text::{Table, Text};
 use crate::report::words::{capitalised, counts_line, size_number, size_words};
 use crate::validation::Accuracy;
@@ -35,20 +35,30 @@ impl Trust {
         }
     }
 
+    /// Whether comparable runs were measured, between what they lie, and the nearest one.
     fn interval_words(&self) -> String {
-        let nearest = &self.step_time.sentence;
+        let nearest = self.step_time.nearest_run.as_deref();
+        let nearest = nearest.unwrap_or("none at all");
+        let is_near = !self.step_time.cases.is_empty();
         let Some(Interval { low, high }) = self.interval else {
-            return nearest.clone();
+            return if is_near {
+                format!(
+                    "too few runs like it were measured for an interval, the nearest a {nearest}"
+                )
+            } else {
+                format!(
+                    "no run like it was measured, so its error is unknown; the nearest is a {nearest}"
+                )
+            };
         };
-        let [less, more] = [
-            1.0 - low / self.choice.step_time_s,
-            high / self.choice.step_time_s - 1.0,
-        ];
-        format!(
-            "4 of 5 such runs take between {} less and {} more time; {nearest}",
-            percent(less),
-            percent(more)
-        )
+        let less = percent(1.0 - low / self.choice.step_time_s);
+        let more = percent(high / self.choice.step_time_s - 1.0);
+        let measured = if is_near {
+            "nearest measured run"
+        } else {
+            "judged by runs unlike it, the nearest"
+        };
+        format!("4 of 5 such runs take {less} less to {more} more time; {measured}: {nearest}")
     }
 }
 
@@ -80,6 +90,12 @@ impl Planned {
         if let Some(nothing) = &findings.nothing {
             text.wrap(nothing, "  ", "    ");
         }
+        // With limits the sentences have them already.
+        for answer in findings.answers.iter().filter(|it| it.verdict.is_none()) {
+            if let Some(ends) = (Said { findings, answer }).ends_of_grid() {
+                text.wrap(&capitalised(&ends), "  ", "    ");
+            }
+        }
         for answer in findings.answers.iter().filter(|it| !it.shown().is_empty()) {
             self.push_choices(&mut text, answer);
         }
@@ -87,11 +103,24 @@ impl Planned {
         self.push_trust(&mut text);
         self.push_changes(&mut text);
         writeln!(text);
-        if findings.costs_money() {
-            text.wrap(PRICES, "", "  ");
+        if let Some(prices) = prices_words(findings) {
+            text.wrap(&prices, "", "  ");
+        }
+        if let Some(left_out) = self.left_out() {
+            text.wrap(&left_out, "", "  ");
         }
         text.wrap(&counts_line(&findings.counts), "", "  ");
         text.finish()
+    }
+
+    /// Costs beside the steps that days and cost lack; `None` where the whole training is not known.
+    fn left_out(&self) -> Option<String> {
+        let left_out = self.findings.left_out.names();
+        let is_asked = self.findings.question.amount().is_some() && !left_out.is_empty();
+        is_asked.then(|| {
+            let costs = left_out.join(", ");
+            format!("Not in days and cost, since [analysis] does not give them: {costs}.")
+        })
     }
 
     /// The table of the choices of one model.
@@ -101,7 +130,7 @@ impl Planned {
         writeln!(text);
         let model = findings.series_of(answer).label(findings.answered_by());
         let within = match &answer.verdict {
-            Some(verdict) if !verdict.within.is_empty() => limits_words(&findings.question),
+            Some(verdict) if !verdict.within.is_empty() => said.limits(),
             Some(_) => "whatever the limits".to_owned(),
             None => String::new(),
         };
@@ -136,7 +165,7 @@ impl Planned {
                     .and_then(|it| it.energy_kwh)
                     .map(energy)
                     .unwrap_or_default(),
-                training.map(|it| percent(it.goodput)).unwrap_or_default(),
+                said.goodput(choice).map_or_else(|| "–".to_owned(), percent),
             ]);
         }
         write!(text, "{}", table.render());
@@ -221,6 +250,77 @@ impl Planned {
             for change in changes {
                 text.wrap(&change, "  ", "    ");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validation::NearCase;
+
+    fn words(interval: Option<Interval>, errors: &[f64]) -> String {
+        let cases = errors.iter().map(|error| NearCase {
+            id: "lf-019".to_owned(),
+            source: String::new(),
+            run: String::new(),
+            distance: 1.0,
+            relative_error: Some(*error),
+        });
+        let trust = Trust {
+            choice: Choice {
+                series: 0,
+                place: 0,
+                point: 0,
+                gpus: 8,
+                step_time_s: 2.0,
+                time_s: 2.0,
+                gpu_hours: 1.0,
+                cost: None,
+            },
+            step_time: Accuracy {
+                sentence: String::new(),
+                mean_error: errors.first().copied(),
+                cases: cases.collect(),
+                nearest_run: Some("decoder of 7 B on 8 a100-80gb-sxm".to_owned()),
+            },
+            interval,
+            correction: None,
+        };
+        trust.words()
+    }
+
+    // 1.8 s are 10% less than 2 s, and 2.5 s 25% more. No distance is named, and nothing is said twice or denied.
+    #[test]
+    fn trust_is_said_in_plain_words() {
+        let interval = Some(Interval {
+            low: 1.8,
+            high: 2.5,
+        });
+        let between = "4 of 5 such runs take 10% less to 25% more time";
+        let run = "decoder of 7 B on 8 a100-80gb-sxm";
+        let expected = [
+            (
+                words(interval, &[0.08, 0.08]),
+                format!("{between}; nearest measured run: {run}"),
+            ),
+            (
+                words(interval, &[]),
+                format!("{between}; judged by runs unlike it, the nearest: {run}"),
+            ),
+            (
+                words(None, &[0.08]),
+                format!("too few runs like it were measured for an interval, the nearest a {run}"),
+            ),
+            (
+                words(None, &[]),
+                format!(
+                    "no run like it was measured, so its error is unknown; the nearest is a {run}"
+                ),
+            ),
+        ];
+        for (found, expected) in expected {
+            assert_eq!(found, expected);
         }
     }
 }

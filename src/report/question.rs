@@ -4,14 +4,14 @@
 use itertools::Itertools;
 
 use crate::analysis::{
-    Answer, Between, Choice, CostUnit, Findings, Limit, Miss, SizeFinding, TrainingCost, Turn,
-    Verdict,
+    Answer, Between, Choice, CostUnit, Findings, Improvement, Limit, Margin, Miss, SizeFinding,
+    TrainingCost, Turn, Verdict,
 };
 use crate::report::quantity::{
     count, decimal, dollars, percent, seconds, short_dollars, short_number, short_seconds,
     three_digits,
 };
-use crate::report::words::{capitalised, size_words};
+use crate::report::words::{capitalised, size_phrase, size_words};
 use crate::spec::{Axis, Question};
 use crate::units::Seconds;
 
@@ -71,6 +71,18 @@ pub(super) fn limits_words(question: &Question) -> String {
     within.into_iter().chain(most).join(" ")
 }
 
+/// The confidence with which the limits hold: ` at 90% confidence (with days and cost times 1.46)`; empty without one.
+pub(super) fn confidence_words(question: &Question, margin: Option<&Margin>) -> String {
+    match (question.confidence, margin) {
+        (Some(confidence), Some(margin)) => format!(
+            " at {} confidence (days and cost times {})",
+            percent(confidence),
+            three_digits(margin.factor)
+        ),
+        (None, _) | (_, None) => String::new(),
+    }
+}
+
 /// The answer of each model where models differ, else of the study; nothing without limits.
 pub(super) fn verdict_sentences(findings: &Findings, answer: &Answer) -> Vec<String> {
     let Some(verdict) = &answer.verdict else {
@@ -82,6 +94,7 @@ pub(super) fn verdict_sentences(findings: &Findings, answer: &Answer) -> Vec<Str
     } else {
         said.within(verdict)
     };
+    found.extend(said.ends_of_grid());
     found.extend(verdict.between.as_ref().map(between_words));
     found
 }
@@ -134,11 +147,13 @@ impl<'a> Said<'a> {
     /// `h100-sxm at 160 GPUs (20 nodes): 53.1 days, $603 k, 158 MWh, goodput 97%; tp 8 · dp 20 (point 4)`.
     fn in_full(&self, choice: &Choice) -> String {
         let training = self.training(choice);
+        let goodput = self.goodput(choice);
         let facts = [
             Some(days(choice.time_s)),
             Some(self.cost(choice)),
             training.and_then(|it| it.energy_kwh).map(energy),
-            training.map(|it| format!("goodput {}", percent(it.goodput))),
+            goodput.map(|it| format!("goodput {}", percent(it))),
+            self.with_margin(choice),
         ];
         let facts = facts.into_iter().flatten().join(", ");
         let layout = self.size(choice).point.measured.map(|it| it.layout.words());
@@ -150,11 +165,50 @@ impl<'a> Said<'a> {
         )
     }
 
+    /// Time of the steps by themselves over the expected time; `None` where the spec gives nothing that takes time beside
+    /// the steps.
+    pub(super) fn goodput(&self, choice: &Choice) -> Option<f64> {
+        let training = self.training(choice)?;
+        let is_whole = self.findings.left_out.failures && training.goodput >= 1.0;
+        (!is_whole).then_some(training.goodput)
+    }
+
+    /// What the limits have to hold of a choice: `40.7 days and $689 k with the margin`; `None` without a margin.
+    fn with_margin(&self, choice: &Choice) -> Option<String> {
+        let factor = self.margin()?.factor;
+        let cost = self.usd(choice);
+        let cost = cost.map(|usd| format!(" and {}", dollars(factor * usd)));
+        let (time, cost) = (days(factor * choice.time_s), cost.unwrap_or_default());
+        Some(format!("with the margin {time}{cost}"))
+    }
+
+    /// The cheapest choice at the smallest size of its series, and the fastest one at the largest, beyond which nothing
+    /// was simulated; `None` where they lie inside.
+    pub(super) fn ends_of_grid(&self) -> Option<String> {
+        let shown = self.answer.shown();
+        let sizes = |choice: &Choice| self.findings.series[choice.series as usize].sizes.len();
+        let several = |choice: &&Choice| sizes(choice) > 1;
+        let at =
+            |choice: &Choice| size_phrase(self.findings.size_axis, self.size(choice).point.size);
+        let cheapest = shown.last().filter(several);
+        let cheapest = cheapest.filter(|choice| choice.place == 0);
+        let most = self.findings.question.gpus_max.unwrap_or(u32::MAX);
+        let fastest = shown.first().filter(several);
+        let fastest =
+            fastest.filter(|choice| choice.place + 1 == sizes(choice) && choice.gpus < most);
+        let cheapest = cheapest
+            .map(|it| format!("the cheapest is the smallest size of the grid ({})", at(it)));
+        let fastest =
+            fastest.map(|it| format!("the fastest is the largest size of the grid ({})", at(it)));
+        let ends: Vec<String> = cheapest.into_iter().chain(fastest).collect();
+        (!ends.is_empty()).then(|| format!("{}: sizes beyond were not tried.", ends.join(", ")))
+    }
+
     fn within(&self, verdict: &Verdict) -> Vec<String> {
         let (Some(cheapest), Some(fastest)) = (verdict.cheapest(), verdict.fastest()) else {
             return Vec::new();
         };
-        let limits = limits_words(&self.findings.question);
+        let limits = self.limits();
         let title = match self.answer.cost_unit {
             CostUnit::Usd => "cheapest",
             CostUnit::GpuHours => "fewest GPU-hours",
@@ -171,8 +225,15 @@ impl<'a> Said<'a> {
         ]
     }
 
+    /// The limits with the confidence in which they hold.
+    pub(super) fn limits(&self) -> String {
+        let question = &self.findings.question;
+        let confidence = confidence_words(question, self.margin());
+        limits_words(question) + &confidence
+    }
+
     fn misses(&self, verdict: &Verdict) -> Vec<String> {
-        let limits = limits_words(&self.findings.question);
+        let limits = self.limits();
         let Some((nearest, others)) = verdict.misses.split_first() else {
             return Vec::new();
         };
@@ -189,7 +250,7 @@ impl<'a> Said<'a> {
 
     /// Changes that would bring a row within the limits: `a deadline of 66.2 days would do, or 1.81 T tokens`.
     fn meets(&self, miss: &Miss) -> String {
-        let (question, margin) = (&self.findings.question, self.margin());
+        let (question, margin) = (&self.findings.question, self.factor());
         let choice = &miss.choice;
         let least = |value: f64, limit: f64| margin * value / limit;
         match miss.limit {
@@ -234,14 +295,14 @@ impl<'a> Said<'a> {
         }
     }
 
+    /// Margin that the confidence asks for.
+    pub(super) fn margin(&self) -> Option<&'a Margin> {
+        self.answer.verdict.as_ref()?.margin.as_ref()
+    }
+
     /// Factor on predicted times and costs for which the limits are to hold.
-    fn margin(&self) -> f64 {
-        let margin = self
-            .answer
-            .verdict
-            .as_ref()
-            .and_then(|it| it.margin.as_ref());
-        margin.map_or(1.0, |margin| margin.factor)
+    fn factor(&self) -> f64 {
+        self.margin().map_or(1.0, |margin| margin.factor)
     }
 
     /// Tokens or samples of the whole training with their name, where fewer would take proportionally less.
@@ -291,29 +352,41 @@ impl<'a> Said<'a> {
             }
             Turn::LaterDeadline { choice } => format!(
                 "deadline: with {} or more {} does for {}",
-                deadline_of(self.margin() * choice.time_s),
+                deadline_of(self.factor() * choice.time_s),
                 self.place(choice),
                 self.cost(choice)
             ),
             Turn::EarlierDeadline { choice } => format!(
                 "deadline: under {} it takes {}",
-                days(self.margin() * chosen.time_s),
+                days(self.factor() * chosen.time_s),
                 self.in_short(choice)
             ),
         }
     }
 
-    /// The changes of one axis that help the chosen row most, with time and, but of another GPU, cost.
-    fn gains(&self, chosen: &Choice) -> impl Iterator<Item = String> {
+    /// Cost of a changed row: `, $413 k at the same rent`, of other GPUs at theirs; `None` without a price of the row itself.
+    fn gained_cost(&self, chosen: &Choice, gain: &Improvement) -> Option<String> {
+        let usd = self.usd(chosen)?;
+        let factor = 1.0 + gain.time_per_sample;
+        let hours = factor * chosen.time_s / 3_600.0;
+        Some(match (gain.axis, gain.usd_per_hour) {
+            (Axis::Gpu, Some(rent)) => format!(", {}", dollars(hours * rent)),
+            (Axis::Gpu, None) => ", no price".to_owned(),
+            (Axis::NicGbitPerS, _) => {
+                format!(", {} if the rent stays", dollars(factor * usd))
+            }
+            _ => format!(", {}", dollars(factor * usd)),
+        })
+    }
+
+    /// The changes of one axis that help the chosen row most, with time and cost.
+    fn gains<'b>(&'b self, chosen: &'b Choice) -> impl Iterator<Item = String> + use<'b, 'a> {
         let advice = self.findings.advice.as_ref();
         let about = advice.and_then(|it| it.about(chosen.series, chosen.place));
         let gains = about.map_or(&[][..], |it| &it.gains).iter().take(GAINS);
-        let cost = self.usd(chosen);
         gains.map(move |gain| {
             let factor = 1.0 + gain.time_per_sample;
-            // Another GPU has another rent.
-            let cost = cost.filter(|_| gain.axis != Axis::Gpu);
-            let cost = cost.map_or_else(String::new, |usd| format!(", {}", dollars(factor * usd)));
+            let cost = self.gained_cost(chosen, gain).unwrap_or_default();
             let time = days(factor * chosen.time_s);
             let percent = 100.0 * gain.time_per_sample;
             format!("{}: {time}{cost} ({percent:+.1}% time)", gain.change)

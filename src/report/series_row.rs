@@ -161,7 +161,9 @@ pub(super) const COLUMNS: &[Column] = &[
     ("efficiency", |row| Cell::number(row.efficiency, percent)),
     ("breaks at", |row| match row.breaks_at {
         BreaksAt::Confirmed(size) => Cell::number(Some(size), count),
-        BreaksAt::Unconfirmed(size) => Cell::number(Some(size), |it| format!("{}?", count(it))),
+        BreaksAt::Unconfirmed(size) => {
+            Cell::number(Some(size), |it| format!("{} by one size", count(it)))
+        }
         BreaksAt::NeverRan | BreaksAt::OneSize | BreaksAt::Beyond(_) => Cell::number(None, count),
     }),
     ("cause", |row| Cell::text(&row.cause_checked)),

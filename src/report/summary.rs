@@ -5,9 +5,9 @@ use itertools::Itertools;
 use crate::analysis::{
     BreakdownCause, BreakdownStatus, Dimension, Findings, KeyValue, Selection, SeriesFinding,
 };
-use crate::catalog::PRICES;
 use crate::record::Bottleneck;
 use crate::report::answer::sentences;
+use crate::report::prices::prices_words;
 use crate::report::quantity::{count, percent, seconds};
 use crate::report::resimulated;
 use crate::report::series_row::{BreaksAt, SeriesRow};
@@ -43,8 +43,8 @@ pub fn summary(findings: &Findings, question: Option<&str>) -> String {
         }
     }
     writeln!(text);
-    if findings.costs_money() {
-        text.wrap(PRICES, "", "  ");
+    if let Some(prices) = prices_words(findings) {
+        text.wrap(&prices, "", "  ");
     }
     text.wrap(&counts_line(&findings.counts), "", "  ");
     text.finish()

@@ -52,6 +52,41 @@ pub struct BesideStep {
     pub slow_nodes: Option<SlowNodes>,
 }
 
+/// Costs of a training besides its steps that a spec does not give, so that its days and cost lack them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// Failures of nodes.
+    pub(crate) failures: bool,
+    /// Checkpoints.
+    pub(crate) checkpoints: bool,
+    /// Evaluations between the steps.
+    pub(crate) evaluations: bool,
+}
+
+impl LeftOut {
+    /// The costs in words.
+    pub(crate) fn names(self) -> Vec<&'static str> {
+        let costs = [
+            ("failures", self.failures),
+            ("checkpoints", self.checkpoints),
+            ("evaluations", self.evaluations),
+        ];
+        let left_out = costs.into_iter().filter(|(_, is_left_out)| *is_left_out);
+        left_out.map(|(cost, _)| cost).collect()
+    }
+}
+
+impl BesideStep {
+    /// Costs that are not given.
+    pub(crate) const fn left_out(&self) -> LeftOut {
+        LeftOut {
+            failures: self.node_mtbf_hours.is_none(),
+            checkpoints: self.checkpoint_bandwidth.is_none(),
+            evaluations: self.evaluation.is_none(),
+        }
+    }
+}
+
 /// Evaluations between the steps of a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {

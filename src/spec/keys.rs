@@ -151,7 +151,7 @@ pub(super) const QUESTION: &[Key] = keys! {
     "samples" = Shape::Positive;
     /// Longest time that the training may take: "60 days".
     "deadline" = Shape::Text;
-    /// Most that the training may cost: "700000 USD".
+    /// Most that the training may cost, in US dollars: "700000 USD", "$700k".
     "budget" = Shape::Text;
     /// Most GPUs that it may use.
     "gpus_max" = Shape::Count;

@@ -67,6 +67,7 @@ use std::sync::Arc;
 use itertools::Itertools;
 
 pub(crate) use analysis::BottleneckThresholds;
+pub(crate) use analysis::LeftOut;
 pub use analysis::{AnalysisSettings, BesideStep, Phase};
 pub(crate) use axis::{AXES, AxisGroup, AxisInfo, Domain};
 pub use axis::{Axis, ColumnType, StudyKind};

@@ -52,12 +52,14 @@ impl Overrides {
                 text: typed.clone(),
             });
             let place = Place::new(&source, 0..typed.len());
-            let number = typed.replace('_', "").parse();
+            // Money is text, with or without its unit.
+            let number = typed.replace('_', "").parse().ok();
+            let number = number.filter(|_| key != "budget");
             Entry {
                 key: key.clone(),
                 key_place: place.clone(),
                 node: Node {
-                    value: number.map_or_else(|_| Value::Text(typed.clone()), Value::Real),
+                    value: number.map_or_else(|| Value::Text(typed.clone()), Value::Real),
                     place,
                 },
             }

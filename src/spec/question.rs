@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::data_table::quantity::Dollars;
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::keys::{QUESTION, check_keys};
 use crate::spec::scalars::{count, fraction, positive, quantity};
@@ -44,6 +43,12 @@ impl Question {
 /// Keys that say how much is trained.
 const AMOUNTS: [&str; 2] = ["tokens", "samples"];
 
+/// Keys that limit the rows, which an option can drop.
+const LIMITS: [&str; 4] = ["deadline", "budget", "gpus_max", "confidence"];
+
+/// Value of an option that drops what the spec says.
+const NONE: &str = "none";
+
 /// Reads the table, with what the command line changes; `[analysis]` may have the amount in its place.
 pub(super) fn read(
     top: &[Entry],
@@ -57,12 +62,15 @@ pub(super) fn read(
     let mut entries = own.to_vec();
     entries.extend(of_analysis(analysis.unwrap_or_default(), own, faults));
     for entry in typed {
+        let is_dropped = LIMITS.contains(&&*entry.key) && entry.node.text() == Some(NONE);
         let is_amount = |key: &str| AMOUNTS.contains(&key);
         let replaces = |known: &Entry| {
             known.key == entry.key || is_amount(&known.key) && is_amount(&entry.key)
         };
         entries.retain(|known| !replaces(known));
-        entries.push(entry);
+        if !is_dropped {
+            entries.push(entry);
+        }
     }
     if let [Some(_), Some(samples)] = AMOUNTS.map(|key| find(&entries, key)) {
         let fault = Diagnostic::error(&samples.key_place, "`tokens` and `samples` are both given");
@@ -113,16 +121,58 @@ fn check_amount(entries: &[Entry], faults: &mut Faults) {
 
 fn budget(entries: &[Entry], faults: &mut Faults) -> Option<f64> {
     let node = &find(entries, "budget")?.node;
-    let amount = node
-        .text()
-        .and_then(|text| text.replace('_', "").parse().ok());
-    let expected = "an amount of US dollars above zero like \"700000 USD\"";
-    let amount: Option<Dollars> =
-        faults.ok(amount.ok_or_else(|| node.mismatch("budget", expected)));
-    amount.map(Dollars::usd)
+    let typed = node.text().and_then(dollars);
+    let amount = typed.filter(|usd| usd.is_finite() && *usd > 0.0);
+    let expected = "an amount of US dollars above zero like \"700000 USD\" or \"$700k\"";
+    faults.ok(amount.ok_or_else(|| node.mismatch("budget", expected)))
+}
+
+/// US dollars as people write them: `700_000 USD`, `$700k`, `0.7 M USD`, `700000`; `None` of another currency.
+fn dollars(text: &str) -> Option<f64> {
+    let letters = text.chars().filter(|it| !it.is_whitespace() && *it != '_');
+    let joined: String = letters.collect();
+    let number = joined
+        .strip_suffix("USD")
+        .or_else(|| joined.strip_prefix('$'))
+        .unwrap_or(&joined);
+    let (digits, factor) = match number.chars().next_back()? {
+        'k' => (&number[..number.len() - 1], 1e3),
+        'M' => (&number[..number.len() - 1], 1e6),
+        _ => (number, 1.0),
+    };
+    // `inf` and `nan` are numbers to Rust.
+    let is_number = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    Some(factor * digits.parse::<f64>().ok().filter(|_| is_number)?)
 }
 
 fn gpus_max(entries: &[Entry], faults: &mut Faults) -> Option<u32> {
     let most = count(entries, "gpus_max", faults)?;
     Some(most.min(f64::from(u32::MAX)) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Seven hundred thousand dollars however they are typed; euros and a bare unit are none.
+    #[test]
+    fn a_budget_is_read_as_people_write_it() {
+        for text in [
+            "700000",
+            "700_000 USD",
+            "$700k",
+            "$700 k",
+            "700k",
+            "700kUSD",
+            "700 k USD",
+            "0.7 M USD",
+            "7e5 USD",
+        ] {
+            let usd = dollars(text).unwrap_or(0.0);
+            assert!((usd / 7e5 - 1.0).abs() < 1e-12, "{text}: {usd}");
+        }
+        for text in ["700 EUR", "€700", "k", "", "USD", "inf", "$700 USD k"] {
+            assert_eq!(dollars(text), None, "{text}");
+        }
+    }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Accuracy {
     pub mean_error: Option<f64>,
     /// The nearest cases, nearest first; none where all are out of reach.
     pub cases: Vec<NearCase>,
+    /// Model, parameters, GPUs, precision and stack of the nearest run that was measured, also where it is out of reach.
+    pub nearest_run: Option<String>,
 }
 
 /// Accuracy of the predictions near a training point.
@@ -88,11 +90,14 @@ fn accuracy(kind: CaseKind, ascending: &[(f64, Case)]) -> Accuracy {
         .take_while(|(distance, _)| *distance <= REACH)
         .take(NEAREST)
         .collect();
+    let nearest = of_kind.next();
+    let nearest_run = nearest.and_then(|(_, case)| Some(in_words(case.training()?)));
     if near.is_empty() {
         return Accuracy {
-            sentence: out_of_reach(of_kind.next()),
+            sentence: out_of_reach(nearest),
             mean_error: None,
             cases: Vec::new(),
+            nearest_run,
         };
     }
     let judged = judge(near.iter().map(|(_, case)| case.clone()).collect());
@@ -110,6 +115,7 @@ fn accuracy(kind: CaseKind, ascending: &[(f64, Case)]) -> Accuracy {
         sentence: sentence(cases.len(), mean_error, cases.len() - errors.len()),
         mean_error,
         cases,
+        nearest_run,
     }
 }
 

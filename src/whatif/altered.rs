@@ -23,6 +23,8 @@ pub(crate) enum Answer {
         seconds_per_sample: f64,
         /// Layout that ran: `tp 8 pp 4 cp 1 dp 16, micro batch 2`.
         layout: String,
+        /// Rent of all GPUs for an hour; null without a price.
+        usd_per_hour: Option<f64>,
     },
     /// The point cannot run.
     CannotRun {
@@ -39,10 +41,12 @@ impl Answer {
                 step_time_s,
                 seconds_per_sample,
                 layout,
+                usd_per_hour,
             } => Self::Ran {
                 step_time_s: step_time_s * factor,
                 seconds_per_sample: seconds_per_sample * factor,
                 layout,
+                usd_per_hour,
             },
             Self::CannotRun { .. } => self,
         }
@@ -139,7 +143,9 @@ fn answer(
         Ok((Ok(Outcome::Completed(report)), Scenario::Training(training))) => {
             let step_time_s = report.step_time().as_secs_f64();
             let layout = &report.layout;
+            let usd_per_hour = training.sum_over_gpus(|gpu, _| Some(gpu.price_per_hour?.usd()));
             Answer::Ran {
+                usd_per_hour,
                 step_time_s,
                 seconds_per_sample: step_time_s / f64::from(training.workload.global_batch),
                 layout: format!(

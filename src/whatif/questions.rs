@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 
 use rayon::prelude::*;
 
-use super::altered::{Baseline, Effect, by_help};
+use super::altered::{self, Baseline, Effect, by_help};
 use super::cause::Scene;
 use super::frozen::{frozen_layout, frozen_series};
 use super::neighbours::{Change, neighbours};
@@ -277,7 +277,12 @@ fn answered(mut asked: Vec<PointQuestion<'_>>) -> Vec<PointAdvice> {
         .map(|(point, effects)| {
             let helpful = by_help(effects).into_iter().filter_map(|effect| {
                 let time = effect.time_per_sample.filter(|time| *time < -NO_HELP)?;
+                let usd_per_hour = match effect.answer {
+                    altered::Answer::Ran { usd_per_hour, .. } => usd_per_hour,
+                    altered::Answer::CannotRun { .. } => None,
+                };
                 Some(Improvement {
+                    usd_per_hour,
                     axis: effect.change.axis,
                     change: effect.change.words,
                     time_per_sample: time,

@@ -334,8 +334,7 @@ fn rows_inside_the_headroom_of_the_memory_are_told() {
         let explained = desk.sweep(&["explain", "run", "0"]).expect_code(0);
         let page = String::from_utf8(desk.read("run/report.html")).unwrap();
         assert_eq!(
-            run.stdout
-                .contains("Tight on memory (the peak lies inside the headroom)"),
+            run.stdout.contains("Tight on memory: point "),
             is_tight,
             "{}",
             run.stdout
@@ -460,6 +459,43 @@ fn everything_that_can_be_named_is_listed() {
     }
     let gpu = desk.sweep(&["list", "gpus", "h100-sxm"]).expect_code(0);
     assert!(gpu.stdout.contains("SOURCE") && gpu.stdout.contains("data sheet"));
+    // Many values share a source, which stands there once, under a number that a value names.
+    let notes = gpu.stdout.lines().filter(|line| line.starts_with('['));
+    let notes: Vec<&str> = notes.collect();
+    let mut once = notes
+        .iter()
+        .map(|it| it.split_once("] ").unwrap().1)
+        .collect::<Vec<_>>();
+    once.sort_unstable();
+    once.dedup();
+    assert!(
+        once.len() > 2 && once.len() == notes.len(),
+        "{}",
+        gpu.stdout
+    );
+    for place in 1..=notes.len() {
+        let number = format!("[{place}]");
+        assert!(
+            gpu.stdout.lines().any(|line| line.ends_with(&number)),
+            "{number}"
+        );
+    }
+    // Columns of both tables are listed.
+    for column in [
+        "breakdown_status",
+        "knee_gpus",
+        "recommended_why",
+        "efficiency_of_best",
+    ] {
+        let listed = desk
+            .sweep(&["list", "columns", column])
+            .expect_code(0)
+            .stdout;
+        assert!(
+            listed.starts_with("scaling.parquet of a training study\n"),
+            "{listed}"
+        );
+    }
     desk.sweep(&["list", "gpus", "h100"])
         .expect_code(2)
         .expect_stderr(&["unknown GPU `h100`", "did you mean"]);

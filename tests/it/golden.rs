@@ -172,7 +172,7 @@ fn axes_page() -> String {
 const COLUMNS_HEAD: &str = "\
 # Columns
 
-What a row of `points.parquet` holds, as `sweep list columns` shows it, by kind of study. Unit and meaning stand in the Arrow metadata of each
+What a row of `points.parquet` and of `scaling.parquet` holds, as `sweep list columns` shows it, by kind of study. Unit and meaning stand in the Arrow metadata of each
 field too; null is what does not apply. A spec may [add columns](extending.md#a-metric). This page is written by `UPDATE_GOLDEN=1 cargo
 test --test it golden`.
 ";
@@ -183,13 +183,10 @@ fn columns_page() -> String {
     let listed: Value = serde_json::from_str(&listed.expect_code(0).stdout).unwrap();
     let columns = listed["entries"].as_array().unwrap();
     let mut page = COLUMNS_HEAD.to_owned();
-    for of_kind in columns.chunk_by(|a, b| a["study"] == b["study"]) {
-        writeln!(
-            page,
-            "\n## {} study\n",
-            of_kind[0]["study"].as_str().unwrap()
-        )
-        .unwrap();
+    let file_of = |column: &Value| (column["file"].clone(), column["study"].clone());
+    for of_kind in columns.chunk_by(|a, b| file_of(a) == file_of(b)) {
+        let [file, study] = ["file", "study"].map(|key| of_kind[0][key].as_str().unwrap());
+        writeln!(page, "\n## {file} of a {study} study\n").unwrap();
         writeln!(
             page,
             "| column | type | unit | meaning | group |\n|---|---|---|---|---|"

@@ -61,6 +61,80 @@ fn the_spec_of_a_question_runs_as_it_is() {
     desk.sweep(&["plan", "all.toml"]).expect_code(0);
 }
 
+// For 1.5·10¹³ tokens in 30 days, at 16 to 18.5 GFLOPs a token, 700 to 810 H100s are needed, which begin at 128 and end at
+// 4,096; of B200s with 2.25 PFLOP/s 308 to 356, which begin at 64.
+#[test]
+fn the_range_of_sizes_holds_what_each_gpu_needs() {
+    let desk = Desk::new();
+    let gpus = |gpus: &str| {
+        let question = [
+            "init",
+            "--model",
+            "llama3-8b",
+            "--tokens",
+            "15e12",
+            "--deadline",
+            "30 days",
+            "--gpu",
+        ];
+        let text = desk.sweep(&[&question[..], &[gpus, "-"]].concat());
+        let text = text.expect_code(0).stdout;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("gpus = "))
+            .unwrap()
+            .to_owned();
+        line.split('}').next().unwrap().to_owned()
+    };
+    assert_eq!(
+        gpus("h100-sxm"),
+        "gpus = { from = 128, to = 4096, times = 2 "
+    );
+    assert_eq!(gpus("b200"), "gpus = { from = 64, to = 2048, times = 2 ");
+    assert_eq!(
+        gpus("h100-sxm,b200"),
+        "gpus = { from = 64, to = 4096, times = 2 "
+    );
+}
+
+// An option that is wrong is blamed itself, also where a file of the spec's name lies there.
+#[test]
+fn a_limit_typed_wrongly_is_said_of_its_option() {
+    let desk = Desk::new();
+    desk.write("llama3-8b.toml", "mine");
+    let question = [
+        "init",
+        "--model",
+        "llama3-8b",
+        "--tokens",
+        "1e12",
+        "--overwrite",
+    ];
+    for (option, typed) in [
+        ("--budget", "5 EUR"),
+        ("--deadline", "soon"),
+        ("--gpus-max", "0"),
+    ] {
+        let ended = desk.sweep(&[&question[..], &[option, typed]].concat());
+        let ended = ended.expect_code(2);
+        let place = format!("{option}:1:1");
+        let stderr = &ended.stderr;
+        assert!(
+            stderr.contains(&place) && !stderr.contains("llama3-8b.toml"),
+            "{stderr}"
+        );
+    }
+    assert_eq!(desk.read("llama3-8b.toml"), b"mine");
+    let limits = ["--deadline", "none", "--budget", "$700k"];
+    desk.sweep(&[&question[..], &limits].concat())
+        .expect_code(0);
+    let text = String::from_utf8(desk.read("llama3-8b.toml")).unwrap();
+    assert!(
+        text.contains("\nbudget = \"$700k\"\n") && text.contains("\n# deadline = "),
+        "{text}"
+    );
+}
+
 #[test]
 fn a_spec_that_is_there_stays_unless_it_is_to_be_replaced() {
     let desk = Desk::new();

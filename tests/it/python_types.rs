@@ -90,7 +90,8 @@ fn columns() -> String {
          \"\"\"Every column of `points.parquet`; `None` where one does not apply.\"\"\"\n\n",
     );
     let mut seen = BTreeSet::new();
-    for column in listed(Listed::Columns) {
+    let of_points = |column: &Value| column["file"] == "points.parquet";
+    for column in listed(Listed::Columns).into_iter().filter(of_points) {
         let name = text(&column, "name").to_owned();
         let plain = python_type(&column);
         let annotation = match name.as_str() {

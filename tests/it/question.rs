@@ -400,6 +400,33 @@ fn a_confidence_leaves_the_room_that_measured_trainings_needed() {
     };
     let (half, all) = (margin("50%"), margin("1"));
     assert!(0.5 < half && half < all, "{half} {all}");
+    // The headline says the confidence, and what its limits hold for.
+    let arguments = [
+        "results/asked",
+        "--deadline",
+        "90 days",
+        "--confidence",
+        "1",
+    ];
+    let found = answer(&desk, &arguments);
+    let sentence = found["sentences"][0].as_str().unwrap();
+    let with = format!("within 90 days at 100% confidence (days and cost times {all:.2}): ");
+    assert!(sentence.contains(&with), "{sentence}");
+    let cheapest = &found["answers"][0]["cheapest"];
+    for (key, margin) in [
+        ("days", "days_with_margin"),
+        ("total_cost_usd", "total_cost_with_margin_usd"),
+    ] {
+        let [plain, with] = [key, margin].map(|key| cheapest[key].as_f64().unwrap());
+        assert!((with / plain / all - 1.0).abs() < 1e-12, "{key}");
+    }
+    let (_, told) = sentence.split_once("with the margin ").unwrap();
+    let told: f64 = told.split(' ').next().unwrap().parse().unwrap();
+    let days = all * cheapest["days"].as_f64().unwrap();
+    assert!(
+        (told / days - 1.0).abs() < 0.006,
+        "{sentence}, expected {days} days"
+    );
 }
 
 // The answer leads the summary of a run and its page; the spec that a run keeps asks the same.
@@ -415,11 +442,13 @@ fn a_run_says_the_answer_first() {
         .expect_code(0)
         .stdout;
     assert!(
-        text.contains("  Cheapest within 12 days on at most 64 GPUs: "),
+        text.contains(
+            "  Cheapest within 12 days on at most 64 GPUs at 50% confidence (days and cost\n"
+        ),
         "{text}"
     );
     let page = String::from_utf8(desk.read("results/asked/report.html")).unwrap();
-    assert!(page.contains("<div class=\"answer\"><p>Cheapest within 12 days on at most 64 GPUs: "));
+    assert!(page.contains("<div class=\"answer\"><p>Cheapest within 12 days on at most 64 GPUs at 50% confidence (days and cost times "));
     let own = answer(&desk, &["results/asked"]);
     assert_eq!(own["question"], answer(&desk, &["asked.toml"])["question"]);
     assert_eq!(own["question"]["gpus_max"], 64);
@@ -432,6 +461,17 @@ fn a_run_says_the_answer_first() {
         point(verdict["within"].as_array().unwrap().last().unwrap()),
         point(&own["answers"][0]["cheapest"])
     );
+}
+
+/// What is said of series that fall under the threshold at one size, by their number among some findings.
+fn unconfirmed_in_words(json: &Value) -> String {
+    let series = json["findings"]["series"].as_array().unwrap().iter();
+    let is_unconfirmed = |it: &&Value| it["breakdown"]["status"] == "unconfirmed";
+    match series.filter(is_unconfirmed).count() {
+        0 => String::new(),
+        1 => "; 1 more falls under it only at its largest size (unconfirmed).".to_owned(),
+        n => format!("; {n} more fall under it only at their largest size (unconfirmed)."),
+    }
 }
 
 // Four models, two GPUs, two networks and three batches: the first screen has at most 30 lines of 80 columns, with the
@@ -484,6 +524,18 @@ fn the_first_screen_has_thirty_lines_and_says_where_the_rest_is() {
         });
         assert!(row, "{fastest} in\n{screen}");
     }
+    // So are the breakdowns that a single size shows, and the reason for efficiencies over 100%.
+    let words = screen.replace("\n  ", " ");
+    let more = unconfirmed_in_words(&json);
+    assert!(words.contains(&more), "{more} in\n{screen}");
+    let over = screen.lines().filter_map(|line| line.strip_suffix('%'));
+    let over = over.filter_map(|line| line.split_whitespace().last()?.parse().ok());
+    let over = over.fold(0, u32::max) > 100;
+    assert_eq!(
+        words.contains("Efficiency over 100%: its measure, the smallest size, "),
+        over,
+        "{screen}"
+    );
     let all = desk
         .sweep(&["analyze", "results/screen", "-v"])
         .expect_code(0)
@@ -532,4 +584,159 @@ fn a_point_is_found_by_what_holds_for_it() {
         .expect_code(2)
         .expect_stderr(&["`where` drops every point"]);
     desk.sweep(&["explain", "results/asked"]).expect_code(2);
+}
+
+// The A100 of PCIe has no price on any list, the H100 is given one, and the B200 keeps that of the list: each is said once,
+// on the first screen, in the answer and in JSON.
+#[test]
+fn the_prices_that_applied_are_said_and_the_gpus_that_have_none() {
+    let desk = Desk::new();
+    let gpus = "['h100-sxm', 'b200', 'a100-80gb-pcie']";
+    let spec = SPEC
+        .replace("['h100-sxm', 'b200']", gpus)
+        .replace("[1, 2, 4, 8, 16]", "[1, 2]");
+    let own = "[gpus.h100-sxm]\nbase = 'h100-sxm'\nprice_per_hour = '9 USD'\n";
+    desk.write("asked.toml", format!("{spec}{own}"));
+    let said = "Prices: Verda, on demand, 2026 (`sweep list prices`); the spec's own for h100-sxm; none for \
+                a100-80gb-pcie.";
+    let run = ["run", "asked.toml", "--progress", "never"];
+    let screen = desk.sweep(&run).expect_code(0).stdout;
+    assert!(screen.replace("\n  ", " ").contains(said), "{screen}");
+    assert_eq!(answer(&desk, &["results/asked"])["prices"], said);
+    // Without any price GPU-hours are compared.
+    let alone = [
+        "asked.toml",
+        "--set",
+        "gpu=a100-80gb-pcie",
+        "--out",
+        "alone",
+    ];
+    let alone = answer(&desk, &alone);
+    assert_eq!(
+        alone["prices"],
+        "Prices: none for a100-80gb-pcie, so GPU-hours count."
+    );
+}
+
+// The spec's deadline of an hour is met by no row; dropped by the option no limit is left, and a budget alone is met.
+#[test]
+fn an_option_drops_a_limit_of_the_spec() {
+    let desk = asked();
+    desk.write("asked.toml", format!("{SPEC}deadline = '1 h'\n"));
+    assert_eq!(
+        answer(&desk, &["asked.toml"])["answers"][0]["is_met"],
+        false
+    );
+    let dropped = answer(&desk, &["asked.toml", "--deadline", "none"]);
+    assert!(dropped["question"]["deadline_s"].is_null());
+    assert!(dropped["answers"][0]["is_met"].is_null());
+    for budget in ["$700k", "700000", "700 k USD"] {
+        let arguments = ["asked.toml", "--deadline", "none", "--budget", budget];
+        let found = answer(&desk, &arguments);
+        assert_eq!(found["question"]["budget_usd"], 7e5, "{budget}");
+        assert_eq!(found["answers"][0]["is_met"], true, "{budget}");
+    }
+}
+
+// Nothing that takes time beside the steps is given: no goodput is claimed, and what is left out is said. With nodes that
+// fail the goodput is below 1 and stands there.
+#[test]
+fn a_goodput_is_said_where_something_is_modelled() {
+    let desk = asked();
+    let text = |arguments: &[&str]| {
+        let answer = ["answer", "--progress", "never"];
+        let ended = desk.sweep(&[&answer, arguments].concat()).expect_code(0);
+        ended.stdout.replace("\n    ", " ").replace("\n  ", " ")
+    };
+    let plain = text(&["asked.toml", "--deadline", "400 days"]);
+    assert!(
+        !plain.contains("goodput 100%") && !plain.contains(" 100%"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains(
+            "Not in days and cost, since [analysis] does not give them: failures, checkpoints, evaluations."
+        ),
+        "{plain}"
+    );
+    let failing = "[analysis]\nnode_mtbf_hours = 1000\nrestart_time = '10 min'\ncheckpoint_bandwidth = '20 GB/s'\n";
+    desk.write("failing.toml", format!("{SPEC}{failing}"));
+    let failing = text(&["failing.toml", "--deadline", "400 days", "-o", "failing"]);
+    assert!(failing.contains(", goodput 9"), "{failing}");
+    assert!(
+        failing.contains("does not give them: evaluations."),
+        "{failing}"
+    );
+}
+
+// 400 days suffice for one server, the smallest size, and 16 nodes are the largest; 4 nodes lie inside the grid.
+#[test]
+fn an_answer_at_an_end_of_the_grid_says_so() {
+    let desk = asked();
+    let sentences = |arguments: &[&str]| {
+        let found = answer(&desk, &[&["asked.toml"], arguments].concat());
+        let sentences = found["sentences"].as_array().unwrap().clone();
+        let texts = sentences.iter().map(|it| it.as_str().unwrap().to_owned());
+        texts.collect::<Vec<_>>().join(" ")
+    };
+    let ends = "The cheapest is the smallest size of the grid (8 GPUs), the fastest is the largest size of the grid \
+                (128 GPUs): sizes beyond were not tried.";
+    let open = sentences(&["--deadline", "400 days"]);
+    assert!(open.contains(ends), "{open}");
+    // No more than 128 GPUs may be used, so none beyond were to be tried.
+    let limited = sentences(&["--deadline", "400 days", "--gpus-max", "128"]);
+    assert!(
+        limited.contains(
+            "The cheapest is the smallest size of the grid (8 GPUs): sizes beyond were not tried."
+        ),
+        "{limited}"
+    );
+}
+
+// With b200 in place of h100-sxm the changed point is one of the grid, whose row has its cost; another network is not
+// priced.
+#[test]
+fn a_change_of_gpus_costs_what_those_cost() {
+    let desk = asked();
+    let arguments = ["asked.toml", "--set", "gpu=h100-sxm", "--out", "h100"];
+    let found = answer(
+        &desk,
+        &[&arguments[..], &["--deadline", "12 days"]].concat(),
+    );
+    let found = &found["answers"][0];
+    let changes: Vec<&str> = found["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it.as_str().unwrap())
+        .collect();
+    let gpu = changes
+        .iter()
+        .find(|it| it.contains(" instead of h100-sxm: "));
+    let gpu = gpu.expect("another GPU helps");
+    assert!(gpu.contains(" days, $") || gpu.contains(" h, $"), "{gpu}");
+    let name = gpu.split(' ').next().unwrap();
+    let set = format!("gpu={name}");
+    let gpus = found["cheapest"]["gpus"].to_string();
+    let size = format!("gpus={gpus}");
+    let row = answer(
+        &desk,
+        &["asked.toml", "--set", &set, "--set", &size, "-o", "other"],
+    );
+    let usd = row["answers"][0]["cheapest"]["total_cost_usd"]
+        .as_f64()
+        .unwrap();
+    let told: String = gpu
+        .split('$')
+        .nth(1)
+        .unwrap()
+        .chars()
+        .take_while(|it| *it != ' ')
+        .collect();
+    let told: f64 = told.parse().unwrap();
+    let thousands = usd / 1e3;
+    assert!((told / thousands - 1.0).abs() < 0.006, "{gpu}, {usd}");
+    for change in changes.iter().filter(|it| it.starts_with("NICs at")) {
+        assert!(change.contains(" if the rent stays "), "{change}");
+    }
 }

@@ -1,6 +1,6 @@
 //! `report.html` stands alone, is well-formed where it can be checked, and stays small.
 
-use clustersweep::analysis::Findings;
+use clustersweep::analysis::{BreakdownStatus, Findings};
 #[cfg(feature = "png")]
 use clustersweep::report::chart::Rasteriser;
 use clustersweep::report::{Heading, page, plots};
@@ -119,7 +119,7 @@ fn the_answer_comes_first_then_the_choices_then_where_scaling_ends() {
     let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}"));
     let order = [
         "class=\"answer\"><p>Fastest",
-        "No other row is better",
+        "nothing else is both faster and of fewer GPU-hours than",
         "How far to trust it: so far",
         "breaks down",
     ];
@@ -143,8 +143,9 @@ fn the_efficiency_of_a_frozen_layout_is_a_dashed_line() {
     last.of_baseline -= 0.1;
     let svg = efficiency(&findings);
     assert!(svg.contains(">layout frozen<"));
-    // The line itself and its sample in the legend, in the colour of its series.
-    assert_eq!(svg.matches("class=\"line dashed s0\"").count(), 2);
+    // The line in the colour of its series, and a sample in the legend that stands for the lines of all series.
+    assert_eq!(svg.matches("class=\"line dashed s0\"").count(), 1);
+    assert_eq!(svg.matches("class=\"line any\"").count(), 1);
 }
 
 #[cfg(feature = "png")]
@@ -209,4 +210,26 @@ fn a_collective_study_has_a_page_with_its_curves() {
     assert_eq!(marks, 4 * 4 + 4 * 2);
     assert!(page.contains("16 points: 12 ran, 4 infeasible"));
     assert!(page.contains("What cannot run"));
+}
+
+// Of 31 batches one breaks down, the slowest, which is in no group of the fastest: its ring is drawn where curves have rings.
+#[test]
+fn the_breakdown_that_the_answer_names_is_found_in_the_charts() {
+    let efficient = (0..30).flat_map(|number| {
+        strong("h100-sxm").into_iter().map(move |row| Row {
+            global_batch: 4_096.0 + f64::from(number),
+            parts: Some((8.0 / row.nodes, 0.0)),
+            ..row
+        })
+    });
+    let rows: Vec<Row> = efficient.chain(strong("h100-sxm")).collect();
+    let findings = analysed(&rows);
+    let broken = findings.series.iter();
+    let broken = broken.filter(|series| series.breakdown.status == BreakdownStatus::Confirmed);
+    assert_eq!(broken.count(), 1);
+    for (name, drawing) in plots(&findings) {
+        let rings = drawing.file().matches("falls under 80% efficiency").count();
+        let expected = usize::from(matches!(name.as_str(), "efficiency" | "reach"));
+        assert_eq!(rings, expected, "{name}");
+    }
 }

@@ -69,10 +69,12 @@ fn aliases<'a>(catalog: &'a Catalog, kind: Kind, name: &str) -> &'a [String] {
 fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
     let mut text = Text::default();
     for name in names {
-        let mut table = Table::new(&["KEY", "VALUE", "SOURCE"]);
+        let mut table = Table::new(&["KEY", "VALUE", ">SOURCE"]);
+        let mut sources: Vec<&str> = Vec::new();
         for it in catalog.values(kind, name) {
-            let source = it.source.unwrap_or_default().to_owned();
-            table.row([it.key.path.clone(), it.value.to_string(), source]);
+            let number = it.source.map(|source| numbered(&mut sources, source));
+            let number = number.map_or_else(String::new, |number| format!("[{number}]"));
+            table.row([it.key.path.clone(), it.value.to_string(), number]);
         }
         let also = match aliases(catalog, kind, name) {
             [] => String::new(),
@@ -88,8 +90,22 @@ fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
             text.wrap(&warning, "", "");
         }
         writeln!(text, "{}", table.render());
+        for (place, source) in sources.iter().enumerate() {
+            text.wrap(&format!("[{}] {source}", place + 1), "", "    ");
+        }
+        writeln!(text);
     }
     text.finish()
+}
+
+/// Number of a source, from 1 on in the order in which they are named; each is numbered once.
+fn numbered<'a>(sources: &mut Vec<&'a str>, source: &'a str) -> usize {
+    let known = sources.iter().position(|it| *it == source);
+    let place = known.unwrap_or_else(|| {
+        sources.push(source);
+        sources.len() - 1
+    });
+    place + 1
 }
 
 /// One line per entry with the values that tell entries apart.

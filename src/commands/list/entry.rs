@@ -40,9 +40,11 @@ pub(super) struct AxisEntry {
     pub(super) example: String,
 }
 
-/// A column of `points.parquet`.
+/// A column of `points.parquet` or of `scaling.parquet`.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct ColumnEntry {
+    /// `points.parquet` or `scaling.parquet`.
+    pub(super) file: &'static str,
     /// Kind of study that has it.
     pub(super) study: StudyKind,
     pub(super) name: &'static str,

@@ -60,7 +60,7 @@ impl BarChart {
             scale: Scale::from_zero(heights.clone()),
             format: self.format,
         };
-        let mut frame = Frame::with_values(&self.title, &axis);
+        let mut frame = Frame::with_values(&self.title, &axis, 0.0);
         let slot = 1.0 / self.bars.len().max(1) as f64;
         let bars = self.bars.iter().enumerate();
         let ticks = bars.map(|(place, bar)| ((place as f64 + 0.5) * slot, bar.name.clone()));

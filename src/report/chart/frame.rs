@@ -69,14 +69,14 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// A frame whose vertical axis has values.
-    pub(super) fn with_values(title: &str, axis: &ValueAxis) -> Self {
+    /// A frame whose vertical axis has values, and whose plot has words of such a width beside it.
+    pub(super) fn with_values(title: &str, axis: &ValueAxis, beside: f64) -> Self {
         let ticks = axis.scale.ticks(5);
         let widest = ticks
             .iter()
             .map(|tick| width(&(axis.format)(*tick), LETTER))
             .fold(0.0, f64::max);
-        let mut frame = Self::new(title, widest + 8.0, 14.0, 200.0);
+        let mut frame = Self::new(title, widest + 8.0, 14.0 + beside, 200.0);
         frame.layers.y_ticks = axis.tick_list(5);
         frame.text("name", 0.0, 34.0, "start", &axis.name);
         frame.on(Layer::VerticalTicks);

@@ -6,8 +6,9 @@ use maud::{Markup, html};
 use super::apart::{APART, Taken};
 use super::coordinates::at;
 use super::drawing::Drawing;
-use super::frame::{Frame, ValueAxis};
+use super::frame::{Frame, LETTER, ValueAxis};
 use super::layer::Layer;
+use super::letters::width;
 use super::marks::{marker, ring, ring_sample, shape};
 
 /// Kind of a mark.
@@ -141,7 +142,10 @@ impl LineChart {
     }
 
     fn draw_lines(&self) -> Drawing {
-        let mut frame = Frame::with_values(&self.title, &self.y);
+        let labels = self.rules.iter().map(|rule| width(&rule.label, LETTER));
+        let widest = labels.fold(0.0, f64::max);
+        let beside = if widest > 0.0 { widest + 6.0 } else { 0.0 };
+        let mut frame = Frame::with_values(&self.title, &self.y, beside);
         frame.horizontal_axis(&self.x);
         for rule in &self.rules {
             frame.on(Layer::Plot(rule.name.clone()));
@@ -186,16 +190,18 @@ impl LineChart {
         }
     }
 
-    /// The labels of rules, above their lines; one that would touch another is left out.
+    /// The labels of rules, beside the ends of their lines and one above the other where those are near.
     fn push_labels(&self, frame: &mut Frame) {
-        let mut taken: Vec<f64> = Vec::new();
-        for rule in self.rules.iter().rev().filter(|r| !r.label.is_empty()) {
-            let (x, y) = self.place(frame, rule.to.0, rule.to.1);
-            if taken.iter().all(|other| (y - other).abs() > 14.0) {
-                frame.on(Layer::Plot(rule.name.clone()));
-                frame.text("name halo", x, y - 4.0, "end", &rule.label);
-                taken.push(y);
-            }
+        const APART: f64 = 14.0;
+        let labelled = self.rules.iter().filter(|rule| !rule.label.is_empty());
+        let ends = labelled.map(|rule| (self.place(frame, rule.to.0, rule.to.1), rule));
+        let from_below = ends.sorted_by(|a, b| b.0.1.total_cmp(&a.0.1));
+        let mut free_below = f64::INFINITY;
+        for ((x, y), rule) in from_below.collect::<Vec<_>>() {
+            let y = (y + 4.2).min(free_below);
+            free_below = y - APART;
+            frame.on(Layer::Label(rule.name.clone()));
+            frame.text("name", x + 5.0, y, "start", &rule.label);
         }
     }
 
@@ -263,6 +269,9 @@ fn apart<'a>(places: &[(&'a Mark, f64, f64)]) -> Vec<(&'a Mark, f64, f64)> {
 /// The line of the legend.
 const SAMPLE: &str = "M-8 0H8";
 
+/// A dashed line of the legend, which is too short for the dashes of a plot.
+const DASHES: &str = "M-9 0h4M-2 0h4M5 0h4";
+
 impl Mark {
     /// Classes of the marker; `None` where there is none.
     fn class(&self, style: usize) -> Option<String> {
@@ -303,6 +312,10 @@ impl Line {
     fn sample(&self) -> Markup {
         let style = self.style % 8;
         let has_marker = self.marks.iter().any(|mark| mark.kind != MarkKind::Joint);
+        // Dashed lines of several colours share one entry, in none of their colours.
+        if self.stroke == Stroke::Dashed {
+            return html! { path.line.any d=(DASHES) {} };
+        }
         html! {
             @if let Some(class) = self.class() { path class=(class) d=(SAMPLE) {} }
             @if has_marker { path class={ "mark c" (style) } d=(shape(style)) {} }
@@ -355,6 +368,41 @@ mod tests {
         let drawn = page.matches("tip ").count();
         assert!((40..=67).contains(&drawn), "{drawn}");
         assert!(page.len() < 20_000, "{}", page.len());
+    }
+
+    // Three limits of which two lie 1% of the plot's 200 units apart: each has its label, and no two touch.
+    #[test]
+    fn every_limit_has_its_label() {
+        let axis = ValueAxis {
+            name: String::new(),
+            scale: Scale::from_zero([2.0].into_iter()),
+            format: |value| value.to_string(),
+        };
+        let mut chart = LineChart::new(
+            String::new(),
+            axis.clone(),
+            axis,
+            vec![line("a", [1.0, 2.0])],
+        );
+        let rule = |height: f64, label: &str| Rule {
+            name: "limit".to_owned(),
+            label: label.to_owned(),
+            from: (0.0, height),
+            to: (2.0, height),
+        };
+        chart.rules = vec![rule(1.0, "79.3"), rule(1.02, "80.0"), rule(2.0, "178")];
+        let svg = chart.draw().file();
+        let height = |label: &str| -> f64 {
+            let (before, _) = svg.split_once(&format!(">{label}</text>")).expect(label);
+            let (_, place) = before.rsplit_once(" y=\"").expect("texts have a place");
+            let (digits, _) = place.split_once('"').expect("places end");
+            digits.parse().expect("places are numbers")
+        };
+        let heights = ["79.3", "80.0", "178"].map(height);
+        assert!(
+            heights[0] - heights[1] >= 12.0 && heights[1] - heights[2] >= 12.0,
+            "{heights:?}"
+        );
     }
 
     // 1.0005 lies within a thousandth of 1, and 2 on 2; 2.01 is half a percent off.

@@ -58,7 +58,7 @@ pub(crate) struct RangeChart {
 /// Height of a row.
 const ROW: f64 = 20.0;
 /// Most room for the names, and for the notes.
-const NAMES: f64 = 175.0;
+const NAMES: f64 = 190.0;
 const NOTES: f64 = 110.0;
 
 impl RangeChart {

@@ -33,7 +33,7 @@ fn help(findings: &Findings) -> Option<Section> {
                 thead {
                     tr {
                         th.t { "series" } th.t { "size" } th.t { "would help" }
-                        @for resource in Resource::ALL { th { (resource.title()) } }
+                        @for resource in Resource::ALL { th.wraps { (resource.title()) } }
                     }
                 }
                 tbody { @for point in points { (point_row(findings, point)) } }
@@ -53,29 +53,47 @@ fn point_row(findings: &Findings, point: &PointAdvice) -> Markup {
     };
     html! {
         tr {
-            td.t { (series.label(&findings.varied)) }
-            td.t { (point_size(findings, point)) }
+            td.t.wraps { (series.label(&findings.varied)) }
+            td.t.wraps { (point_size(findings, point)) }
             td.t.long { (gains_words(point)) }
             @for resource in Resource::ALL { td { (sensitivity(resource).unwrap_or_default()) } }
         }
     }
 }
 
+/// A series and its curve with a frozen layout.
+type Pair<'a> = (&'a SeriesFinding, &'a SeriesFinding);
+
 /// Series that would end otherwise with the layout of their smallest size.
 fn frozen(findings: &Findings) -> Option<Section> {
     const TITLE: &str = "Layout frozen";
-    let pairs: Vec<(&SeriesFinding, &SeriesFinding)> = findings
+    let pairs: Vec<Pair<'_>> = findings
         .frozen
         .iter()
         .map(|frozen| (&findings.series[frozen.of_series as usize], frozen))
         .filter(|(series, frozen)| frozen_end(series, frozen) != FrozenEnd::Alike)
         .collect();
+    // Where breakdowns differ, series that only end earlier are told in number: their rows would be all but empty.
+    let (pairs, short) = match pairs
+        .into_iter()
+        .partition(|(series, frozen)| frozen_end(series, frozen) != FrozenEnd::EndsEarlier)
+    {
+        (breaks, short) if Vec::<Pair<'_>>::is_empty(&breaks) => (short, Vec::new()),
+        both => both,
+    };
     if pairs.is_empty() {
         return None;
     }
+    let breaks = pairs.iter().any(|(series, frozen)| {
+        let mut both = [series, frozen].into_iter();
+        both.any(|it| it.breakdown.confirmed_size().is_some())
+    });
     let body = html! {
         p.note {
             "Every series that would end otherwise if the layout did not adapt and only data parallelism grew."
+            @if !short.is_empty() {
+                " " (short.len()) " more break down nowhere but cannot run at their largest sizes; scaling.parquet has them."
+            }
             @if pairs.len() > ROWS {
                 " The first " (ROWS) " of " (pairs.len()) "; scaling.parquet holds all."
             }
@@ -84,21 +102,24 @@ fn frozen(findings: &Findings) -> Option<Section> {
             table {
                 thead {
                     tr {
-                        th.t { "series" } th { "breaks at" } th.t { "cause" } th { "frozen: breaks at" }
-                        th.t { "cause" } th { "largest size" } th { "frozen: largest" } th.t { "frozen layout" }
+                        th.t { "series" }
+                        @if breaks { th { "breaks at" } th.t { "cause" } th.wraps { "frozen: breaks at" } th.t { "cause" } }
+                        th { "largest size" } th { "frozen: largest" } th.t { "frozen layout" }
                     }
                 }
                 tbody {
                     @for (series, frozen) in pairs.into_iter().take(ROWS) {
                         tr {
-                            td.t { (series.label(&findings.varied)) }
-                            td { (breaks_at(series)) }
-                            td.t { (cause_words(series)) }
-                            td { (breaks_at(frozen)) }
-                            td.t { (cause_words(frozen)) }
+                            td.t.wraps { (series.label(&findings.varied)) }
+                            @if breaks {
+                                td { (breaks_at(series)) }
+                                td.t.wraps { (cause_words(series)) }
+                                td { (breaks_at(frozen)) }
+                                td.t.wraps { (cause_words(frozen)) }
+                            }
                             td { (largest(series)) }
                             td { (largest(frozen)) }
-                            td.t {
+                            td.t.wraps {
                                 @if let Some((_, measured)) = frozen.ran().next() { (measured.layout.words()) }
                             }
                         }

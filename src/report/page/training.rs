@@ -4,13 +4,15 @@ use maud::{Markup, html};
 
 use super::answer::answer;
 use super::budget::Budget;
-use super::document::{Heading, Section, charts, custom_charts, document, finder, infeasible};
+use super::document::{
+    Heading, Section, charts, custom_charts, document, finder, infeasible, prose,
+};
 use super::resimulated::resimulated;
 use super::table::all_series;
 use crate::analysis::{ChartValues, Findings, SizeFinding};
-use crate::catalog::PRICES;
 use crate::report::chart::Drawing;
 use crate::report::panels::{CHARTS, PanelChart, panels};
+use crate::report::prices::prices_words;
 use crate::report::quantity::percent;
 
 /// The page of a training study: the answer, charts and those that the spec adds, changes that help, and a table of all series.
@@ -83,11 +85,11 @@ fn reading(findings: &Findings) -> Markup {
              the global batch, weak scaling the batch per GPU. A series breaks down where efficiency falls under "
             (percent(findings.threshold))
             " and stays there for at least two sizes, sizes that divide unevenly left out; the size is interpolated in \
-             log size. A question mark: a single size lies under it. The cause is the part whose GPU-seconds \
+             log size. \"By one size\": only the largest size lies under it, so that another one would tell. The cause is the part whose GPU-seconds \
              per sample grow most from the last good size to the first bad one; samples are too few where \
              every replica has one microbatch left."
         }
-        @if findings.costs_money() { p { (PRICES) } }
+        @if let Some(prices) = prices_words(findings) { p { (prose(&prices)) } }
         p {
             "Serial fractions are Amdahl's (Gustafson's for weak scaling), referred to one GPU, fitted on \
              log time, with 95% bounds by jackknife. Layouts are chosen anew at each size unless the study \

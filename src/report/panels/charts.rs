@@ -34,8 +34,9 @@ pub(crate) const CHARTS: &[PanelChart] = &[
     PanelChart {
         file: "efficiency",
         title: "How efficient",
-        note: "Rate per GPU against the smallest size that ran. The axis need not start at zero. Dashed, where it \
-               differs: the same series with the layout of its smallest size, only data parallelism growing.",
+        note: "Rate per GPU against the smallest size that ran. Dashed, where it differs: the same series with \
+               the layout of its smallest size, only data parallelism growing. Over 100%: that size, the measure, runs a \
+               slower layout, where little else fits.",
         draw: |findings, panel| efficiency_chart(findings, panel).map(|chart| chart.draw()),
     },
     PanelChart {
@@ -61,7 +62,7 @@ pub(crate) const CHARTS: &[PanelChart] = &[
     PanelChart {
         file: "cost",
         title: "Cost against time",
-        note: "Every point of the study, and the Pareto front: no point is both cheaper and faster.",
+        note: "Every point that has a price, and the Pareto front: no point is both cheaper and faster.",
         draw: |findings, panel| cost_chart(findings, panel).map(|chart| chart.draw()),
     },
 ];

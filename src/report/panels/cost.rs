@@ -1,6 +1,6 @@
 //! Cost against time, with the Pareto front.
 
-use super::curves::titled;
+use super::curves::titled_of_all;
 use super::panel::Panel;
 use super::tips::tip;
 use crate::analysis::{Findings, SeriesFinding, SizeFinding, WorkCost, pareto_front};
@@ -97,7 +97,7 @@ pub(crate) fn cost_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineC
         scale: Scale::log_around(points.iter().map(|p| p.cost), 10.0),
         format: short_dollars,
     };
-    let title = format!("{}{some}", titled("Cost against time", panel));
+    let title = format!("{}{some}", titled_of_all("Cost against time", panel));
     Some(LineChart::new(title, x, y, lines))
 }
 

@@ -1,5 +1,7 @@
 //! Axes, lines and rings that the charts over the size of the job share.
 
+use itertools::Itertools;
+
 use super::panel::{Named, Panel};
 use super::tips::breakdown_words;
 use crate::analysis::{Findings, SeriesFinding};
@@ -7,8 +9,19 @@ use crate::report::chart::{Line, Mark, Ring, Scale, Stroke, ValueAxis};
 use crate::report::quantity::{count, short_decimal};
 use crate::spec::Axis;
 
-/// The title of a chart of a panel: `Rate: llama3-70b`.
+/// The title of a chart of a panel, with what its lines share of what the study varies: `Rate: llama3-70b b2048 nic400`.
 pub(super) fn titled(what: &str, panel: &Panel<'_>) -> String {
+    let shared = [panel.name.as_str(), &panel.common];
+    let shared = shared.into_iter().filter(|it| !it.is_empty()).join(" ");
+    if shared.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what}: {shared}")
+    }
+}
+
+/// The title of a chart of all series of a panel: `Reach: llama3-70b`.
+pub(super) fn titled_of_all(what: &str, panel: &Panel<'_>) -> String {
     if panel.name.is_empty() {
         what.to_owned()
     } else {

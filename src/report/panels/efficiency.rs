@@ -1,16 +1,22 @@
 //! Scaling efficiency over size.
 
+use itertools::Itertools;
+
 use super::curves::{lines, rings, size_axis, sizes_of, titled};
 use super::panel::{Named, Panel};
 use super::tips::tip;
 use crate::analysis::{Findings, SeriesFinding};
 use crate::report::chart::{Line, LineChart, Mark, MarkKind, Rule, Scale, Stroke, ValueAxis};
 use crate::report::quantity::percent;
+use crate::report::series_row::SeriesRow;
+use crate::report::summary::short_label;
 
 /// Efficiency over size with the threshold: the variants of the fastest series along one more axis where
 /// there are some, else the lines of the other charts. `None` where no series ran at more than one size.
 pub(crate) fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option<LineChart> {
-    let (shown, styles) = panel.variants();
+    let (variants, styles) = panel.variants();
+    let with_broken = panel.with_broken(findings, variants);
+    let shown = with_broken.as_slice();
     if shown
         .iter()
         .all(|(_, series)| series.ran().nth(1).is_none())
@@ -39,10 +45,16 @@ pub(crate) fn efficiency_chart(findings: &Findings, panel: &Panel<'_>) -> Option
     });
     lines.extend(frozen);
     Some(LineChart {
-        title: title(panel),
+        title: title(findings, panel),
         x,
         y: ValueAxis {
-            name: "rate per GPU against the smallest size".to_owned(),
+            name: match scale.low() {
+                zero if zero <= 0.0 => "rate per GPU against the smallest size".to_owned(),
+                low => format!(
+                    "rate per GPU against the smallest size, from {}",
+                    percent(low)
+                ),
+            },
             scale,
             format: percent,
         },
@@ -99,11 +111,15 @@ fn frozen_lines(findings: &Findings, shown: &[Named<'_>], styles: &[usize]) -> V
     found
 }
 
-/// `Efficiency: llama2-7b b200 by global_batch`.
-fn title(panel: &Panel<'_>) -> String {
+/// `Efficiency: llama2-7b b200 nic400 by global_batch`.
+fn title(findings: &Findings, panel: &Panel<'_>) -> String {
     match (&panel.spread, panel.lines.first()) {
-        (Some((axis, _)), Some((fastest, _))) => {
-            format!("{} {fastest} by {axis}", titled("Efficiency", panel))
+        (Some((axis, _)), Some((_, fastest))) => {
+            let row = SeriesRow::new(findings, fastest);
+            let but = [findings.answered_by(), &[*axis]].concat();
+            let words = ["Efficiency:", &panel.name, &short_label(&row, &but)];
+            let words = words.into_iter().filter(|it| !it.is_empty()).join(" ");
+            format!("{words} by {axis}")
         }
         _ => titled("Efficiency", panel),
     }

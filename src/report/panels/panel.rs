@@ -4,6 +4,8 @@ use itertools::Itertools;
 
 use super::styles::{LINES, styles};
 use crate::analysis::{Dimension, Findings, SeriesFinding, fastest_of_groups, grouping};
+use crate::report::series_row::SeriesRow;
+use crate::report::summary::short_label;
 use crate::spec::Axis;
 
 /// Most panels of a section.
@@ -33,6 +35,8 @@ pub(crate) type Named<'a> = (String, &'a SeriesFinding);
 pub(crate) struct Panel<'a> {
     /// Label that the series share: the model, where models differ.
     pub(crate) name: String,
+    /// What all lines share of what differs between the series of the panel, in short: `b2048 nic400`.
+    pub(crate) common: String,
     /// Dimensions in which the lines differ.
     pub(crate) by: Vec<Dimension>,
     /// The series, fastest first, with the names of their lines.
@@ -72,6 +76,7 @@ pub(crate) fn panels(findings: &Findings) -> (Vec<Panel<'_>>, usize) {
                     .filter(|other| other.label(model) == name)
                     .collect(),
                 name,
+                common: String::new(),
                 by: by.clone(),
                 lines: vec![(line, series)],
                 styles: Vec::new(),
@@ -93,7 +98,7 @@ pub(crate) fn panels(findings: &Findings) -> (Vec<Panel<'_>>, usize) {
     let styles = styles(&panels.iter().map(names).collect::<Vec<_>>());
     for (panel, styles) in panels.iter_mut().zip(styles) {
         panel.styles = styles;
-        panel.name_what_differs();
+        panel.name_what_differs(findings);
     }
     (panels, hidden)
 }
@@ -137,20 +142,67 @@ fn spread<'a>(findings: &Findings, panel: &Panel<'a>) -> Option<(Dimension, Vec<
 }
 
 impl<'a> Panel<'a> {
-    /// Names the lines by the dimensions in which they differ alone.
-    fn name_what_differs(&mut self) {
-        let lines = &self.lines;
-        let differs = |of: &&Dimension| {
-            let values = lines.iter().map(|(_, series)| series.dimension(**of));
-            !values.clone().all_equal()
+    /// Names the lines by the dimensions in which they differ alone, and puts what they share into the name of the panel.
+    fn name_what_differs(&mut self, findings: &Findings) {
+        let (lines, all) = (&self.lines, &self.all);
+        let lines_differ = |of: &Dimension| {
+            let mut values = lines.iter().map(|(_, series)| series.dimension(*of));
+            !values.all_equal()
         };
-        let differing: Vec<Dimension> = self.by.iter().filter(differs).copied().collect();
-        if differing.is_empty() || differing.len() == self.by.len() {
+        let all_differ = |of: &Dimension| {
+            let mut values = all.iter().map(|series| series.dimension(*of));
+            !values.all_equal()
+        };
+        let varied = findings.other_dimensions();
+        let (differing, shared): (Vec<Dimension>, Vec<Dimension>) =
+            varied.iter().partition(|of| lines_differ(of));
+        let told: Vec<Dimension> = shared.into_iter().filter(all_differ).collect();
+        if differing.is_empty() {
+            // A single line is named by all that tells it from others.
+            for (name, series) in &mut self.lines {
+                *name = match series.label(&told) {
+                    label if label.is_empty() => std::mem::take(name),
+                    label => label,
+                };
+            }
             return;
+        }
+        if let (Some((_, series)), false) = (self.lines.first(), told.is_empty()) {
+            let row = SeriesRow::new(findings, series);
+            let but = findings.varied.iter().filter(|of| !told.contains(of));
+            self.common = short_label(&row, &but.copied().collect::<Vec<_>>());
         }
         for (name, series) in &mut self.lines {
             *name = series.label(&differing);
         }
+    }
+
+    /// The series that break down at the smallest and at the largest size, which the answer names.
+    pub(super) fn broken(&self) -> impl Iterator<Item = &'a SeriesFinding> {
+        let size = |series: &&'a SeriesFinding| Some((series.breakdown.confirmed_size()?, *series));
+        let broken = self.all.iter().filter_map(size);
+        let ends = broken.minmax_by(|a, b| a.0.total_cmp(&b.0)).into_option();
+        let ends = ends.map(|(first, last)| [first.1, last.1]);
+        let ends = ends.into_iter().flatten();
+        ends.dedup_by(|a, b| a.number == b.number)
+    }
+
+    /// Some lines and, where none of them breaks down, the series that breaks down first, by what tells it from the
+    /// fastest.
+    pub(super) fn with_broken(&self, findings: &Findings, lines: &[Named<'a>]) -> Vec<Named<'a>> {
+        let mut shown = lines.to_vec();
+        let breaks = |(_, series): &Named<'_>| series.breakdown.confirmed_size().is_some();
+        if let (Some((_, fastest)), Some(broken), false) = (
+            lines.first(),
+            self.broken().next(),
+            lines.iter().any(breaks),
+        ) {
+            let differs = |of: &Dimension| broken.dimension(*of) != fastest.dimension(*of);
+            let told: Vec<Dimension> = findings.varied.iter().copied().filter(differs).collect();
+            shown.truncate(LINES - 1);
+            shown.push((broken.label(&told), broken));
+        }
+        shown
     }
 
     /// Colour of a series: that of the line with the same values of the panel's axes.
@@ -173,17 +225,11 @@ impl<'a> Panel<'a> {
         }
     }
 
-    /// The fastest series of each group, grouped by as many usual axes as leave at most `most` groups;
-    /// and those axes.
-    pub(super) fn groups(
-        &self,
-        findings: &Findings,
-        most: usize,
-    ) -> (Vec<Dimension>, Vec<&'a SeriesFinding>) {
+    /// The fastest series of each group, grouped by as many usual axes as leave at most `most` groups.
+    pub(super) fn groups(&self, findings: &Findings, most: usize) -> Vec<&'a SeriesFinding> {
         let finer = finer(findings).filter(|axis| !self.by.contains(axis));
         let axes = grouping(&self.all, self.by.clone(), finer, most);
-        let series = fastest_of_groups(&self.all, &axes);
-        (axes, series)
+        fastest_of_groups(&self.all, &axes)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Exclusive parts of a step over size.
 
-use super::curves::{size_axis, titled};
+use super::curves::{size_axis, titled_of_all};
 use super::panel::Panel;
 use super::tips::gap;
 use crate::analysis::{BreakdownStatus, Findings, SizeFinding};
 use crate::report::chart::{Bar, BarChart};
 use crate::report::quantity::{percent, seconds, short_number};
+use crate::report::series_row::SeriesRow;
+use crate::report::summary::short_label;
 use crate::report::words::{size_number, size_words};
 use crate::simulation::StepPart;
 
@@ -16,13 +18,11 @@ pub(crate) fn parts_chart(findings: &Findings, panel: &Panel<'_>) -> Option<BarC
     let broken = variants
         .iter()
         .find(|(_, series)| series.breakdown.status == BreakdownStatus::Confirmed);
-    let (name, series) = broken.or(panel.lines.first())?;
-    let fastest = match (broken, &panel.spread, panel.lines.first()) {
-        (Some(_), Some(_), Some((fastest, _))) => format!("{fastest} "),
-        _ => String::new(),
-    };
+    let (_, series) = broken.or(panel.lines.first())?;
+    let row = SeriesRow::new(findings, series);
+    let label = short_label(&row, findings.answered_by());
     Some(BarChart {
-        title: format!("{} {fastest}{name}", titled("Time", panel)),
+        title: format!("{} {label}", titled_of_all("Time", panel)),
         x: size_axis(findings, std::iter::empty()).name,
         y: "GPU-seconds per sample".to_owned(),
         format: short_number,

@@ -2,7 +2,7 @@
 
 use itertools::Itertools;
 
-use super::curves::{size_axis, titled};
+use super::curves::{size_axis, titled_of_all};
 use super::panel::{Panel, best_rate};
 use super::tips::{breakdown_words, gap, tip};
 use crate::analysis::{
@@ -12,17 +12,23 @@ use crate::report::chart::{Range, RangeChart, RangeMark};
 use crate::report::quantity::percent;
 
 /// Maximum number of rows of the chart.
-const ROWS: usize = 22;
+const ROWS: usize = 24;
 
 /// The reach of each series, or of the fastest of each group; `None` where no series ran at more
 /// than one size.
 pub(crate) fn reach_chart(findings: &Findings, panel: &Panel<'_>) -> Option<RangeChart> {
-    let (mut axes, mut series) = panel.groups(findings, ROWS);
-    if series.len() > ROWS {
+    let mut series = panel.groups(findings, ROWS);
+    // The first and the last breakdown are among the rows, since the answer names them.
+    let ends: Vec<&SeriesFinding> = panel.broken().collect();
+    series.retain(|it| !ends.iter().any(|end| end.number == it.number));
+    let room = ROWS - ends.len();
+    if series.len() > room {
         series.sort_by(|a, b| best_rate(b).total_cmp(&best_rate(a)));
-        series.truncate(ROWS);
+        series.truncate(room);
     }
+    series.extend(ends);
     // Rows are named by the axes on which they differ.
+    let mut axes = findings.other_dimensions();
     axes.retain(|axis| {
         series
             .iter()
@@ -42,7 +48,7 @@ pub(crate) fn reach_chart(findings: &Findings, panel: &Panel<'_>) -> Option<Rang
         .flat_map(|series| series.sizes.iter().map(|size| size.point.size));
     let threshold = percent(findings.threshold);
     Some(RangeChart {
-        title: titled("Reach", panel),
+        title: titled_of_all("Reach", panel),
         rows: axes.iter().join(" · "),
         x: size_axis(findings, sizes),
         ring: "breakdown",
