@@ -123,13 +123,14 @@ pub(crate) fn diff(
     new: PathBuf,
     metrics: Vec<String>,
     tolerance: f64,
+    fail_missing: bool,
 ) -> PyResult<(String, String, bool)> {
     alone(py, move || {
         let (base, new) = (
             RunSource::with_sound_rows(&base)?.points,
             RunSource::with_sound_rows(&new)?.points,
         );
-        let found = commands::diff(&base, &new, &metrics, tolerance)?;
+        let found = commands::diff([&base, &new], &metrics, tolerance, fail_missing)?;
         let text = clustersweep::report::diff::text(&found);
         Ok((
             text,

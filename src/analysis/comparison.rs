@@ -10,6 +10,7 @@ use super::dimension::Dimension;
 use super::key_value::KeyValue;
 use super::points::SizePoint;
 use super::runs::Runs;
+use super::same_simulation::SAME;
 use super::series::{Along, Compared, SeriesReader, label, value_of};
 use super::varied::telling_axes;
 use crate::document::by_name;
@@ -82,6 +83,14 @@ impl ComparedJob {
         self.values.first().filter(|it| it.times_fastest.is_some())
     }
 
+    /// Whether several values ran, and all of them take as long.
+    fn is_tied(&self) -> bool {
+        let mut times = self.values.iter().filter_map(|it| it.times_fastest);
+        self.values.len() > 1
+            && times.clone().count() == self.values.len()
+            && times.all(|times| times - 1.0 <= SAME)
+    }
+
     fn new(compared: Compared) -> Self {
         let values = compared.values.into_iter();
         // Equal points are kept in the file; here the first of them stands for all.
@@ -117,9 +126,15 @@ impl Comparison {
         measured.any(|it| it.cost_per_step_usd.is_some())
     }
 
-    /// Number of jobs at which each value is the fastest, the most frequent first.
+    /// Number of jobs at which several values ran and all of them take as long.
+    pub(crate) fn ties(&self) -> usize {
+        self.groups.iter().filter(|job| job.is_tied()).count()
+    }
+
+    /// Number of jobs at which each value is faster than another one, the most frequent first.
     pub(crate) fn wins(&self) -> Vec<(Option<&KeyValue>, usize)> {
-        let fastest = self.groups.iter().filter_map(ComparedJob::fastest);
+        let untied = self.groups.iter().filter(|job| !job.is_tied());
+        let fastest = untied.filter_map(ComparedJob::fastest);
         let mut wins: Vec<(Option<&KeyValue>, usize)> = Vec::new();
         for value in fastest.map(|it| it.value.as_ref()) {
             match wins.iter_mut().find(|(known, _)| *known == value) {

@@ -9,7 +9,7 @@ use super::points::{Measured, SizePoint};
 use super::series::Series;
 
 /// Relative difference under which two simulations are the same.
-const SAME: f64 = 1e-3;
+pub(super) const SAME: f64 = 1e-3;
 
 /// A key without one dimension.
 type KeyBut<'a> = Vec<Option<&'a KeyValue>>;

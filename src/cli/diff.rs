@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// repeatable [default: step time and memory]
     #[arg(long, value_name = "COLUMN[=TOLERANCE]")]
     metric: Vec<String>,
+    /// Fail too where the new run lacks points of the base
+    #[arg(long)]
+    fail_missing: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     format: DiffFormat,
@@ -43,7 +46,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     let base = RunSource::with_sound_rows(&args.base)?.points;
     let new = RunSource::with_sound_rows(&args.new)?.points;
-    let found = commands::diff(&base, &new, &args.metric, args.tolerance)?;
+    let runs = [base.as_path(), new.as_path()];
+    let found = commands::diff(runs, &args.metric, args.tolerance, args.fail_missing)?;
     let text = match args.format {
         DiffFormat::Text => diff::text(&found),
         DiffFormat::Json => format!("{:#}\n", Document::Diff.of(&found)),

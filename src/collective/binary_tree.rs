@@ -21,6 +21,16 @@ pub(super) const fn parent(position: u32, count: u32) -> Option<u32> {
     })
 }
 
+/// Positions of a tree of `count` with those above them, each behind the one above it: what is above a position is
+/// a multiple of a higher power of two.
+pub(super) fn downwards(count: u32) -> impl Iterator<Item = (u32, u32)> {
+    let powers = (0..depth(count)).rev().map(|level| 1 << level);
+    powers.flat_map(move |power: u32| {
+        let odd_multiples = (power..count).step_by(2 * power as usize);
+        odd_multiples.filter_map(move |position| Some((position, parent(position, count)?)))
+    })
+}
+
 /// Hops from a position to the root of a tree of `count`.
 pub(super) fn depth_of(position: u32, count: u32) -> u32 {
     std::iter::successors(parent(position, count), |above| parent(*above, count)).count() as u32
@@ -97,6 +107,21 @@ mod tests {
             .filter_map(|position| parent(position, 14))
             .collect();
         assert_eq!(above, [2, 4, 2, 8, 6, 4, 6, 0, 10, 12, 10, 8, 12]);
+    }
+
+    // All but the root, each behind its parent.
+    #[test]
+    fn downwards_comes_to_a_parent_before_its_children() {
+        for count in 1..130 {
+            let mut known = vec![false; count as usize];
+            known[0] = true;
+            for (position, above) in downwards(count) {
+                assert_eq!(parent(position, count), Some(above));
+                assert!(known[above as usize] && !known[position as usize]);
+                known[position as usize] = true;
+            }
+            assert!(known.into_iter().all(|it| it), "{count}");
+        }
     }
 
     // Each edge moves half of a buffer up and half of it down. Two members send one buffer each; three are

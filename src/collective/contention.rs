@@ -221,18 +221,13 @@ impl Contention {
         let mut farthest = Way::of_equal(0.0, Seconds::ZERO);
         for member in numberings {
             let at = |position| domains[member(position) as usize];
-            for start in 0..count {
-                let mut way = Way::of_equal(0.0, Seconds::ZERO);
-                let mut position = start;
-                while let Some(above) = binary_tree::parent(position, count) {
-                    let (here, there) = (at(position), at(above));
-                    let both =
-                        self.latency_between(here, there) + self.latency_between(there, here);
-                    way.messages += 1.0;
-                    way.latency += both / 2.0;
-                    way.slowest = way.slowest.max(both / 2.0);
-                    position = above;
-                }
+            let mut ways = vec![Way::of_equal(0.0, Seconds::ZERO); domains.len()];
+            for (position, above) in binary_tree::downwards(count) {
+                let (here, there) = (at(position), at(above));
+                let both = self.latency_between(here, there) + self.latency_between(there, here);
+                ways[position as usize] = ways[above as usize].after(both / 2.0);
+            }
+            for way in ways {
                 let slowest = farthest.slowest.max(way.slowest);
                 if way.latency > farthest.latency {
                     farthest = way;
@@ -413,6 +408,15 @@ impl Contention {
 }
 
 impl Way {
+    /// The way with another message in front.
+    fn after(self, message: Seconds) -> Self {
+        Self {
+            messages: self.messages + 1.0,
+            latency: self.latency + message,
+            slowest: self.slowest.max(message),
+        }
+    }
+
     /// Messages of one latency.
     pub(super) fn of_equal(messages: f64, latency: Seconds) -> Self {
         Self {

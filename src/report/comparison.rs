@@ -47,10 +47,16 @@ pub(crate) fn comparison_sentences(found: &Comparison) -> Vec<String> {
     }
     let wins = found.wins();
     let jobs = found.groups.len();
-    let words = wins
+    let mut words = wins
         .iter()
         .map(|(value, jobs)| format!("{} in {}", value_words(*value), count(*jobs as f64)));
     let axis = found.axis;
+    if found.ties() == jobs && jobs == 1 {
+        return vec![
+            format!("`{axis}` makes no difference: all of its values take as long."),
+            no_resource(axis),
+        ];
+    }
     if let ([(value, _)], 1) = (wins.as_slice(), jobs) {
         let value = value_words(*value);
         return vec![
@@ -58,17 +64,27 @@ pub(crate) fn comparison_sentences(found: &Comparison) -> Vec<String> {
             no_resource(axis),
         ];
     }
-    let never = jobs - wins.iter().map(|(_, jobs)| jobs).sum::<usize>();
+    let ties = found.ties();
+    let never = jobs - ties - wins.iter().map(|(_, jobs)| jobs).sum::<usize>();
     let never = match never {
         0 => String::new(),
         n => format!("; in {n} nothing runs"),
     };
     let plural = if jobs == 1 { "" } else { "s" };
+    let fastest = match (words.join(", "), ties) {
+        (words, 0) => format!("the fastest value is {words}"),
+        (words, ties) if words.is_empty() => {
+            format!("{} take as long with every value", count(ties as f64))
+        }
+        (words, ties) => format!(
+            "the fastest value is {words}; {} take as long with every value",
+            count(ties as f64)
+        ),
+    };
     vec![
         format!(
-            "Of {} job{plural} that differ in `{axis}` alone, the fastest value is {}{never}.",
+            "Of {} job{plural} that differ in `{axis}` alone, {fastest}{never}.",
             count(jobs as f64),
-            words.into_iter().join(", ")
         ),
         no_resource(axis),
     ]

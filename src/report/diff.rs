@@ -6,7 +6,7 @@ use itertools::Itertools;
 use maud::{Markup, PreEscaped, html};
 
 use crate::analysis::diff::{ChangeBin, Diff, MetricChange, MetricDiff, StatusChange, Tolerance};
-use crate::report::quantity::{short_bytes, short_number, short_seconds, three_digits};
+use crate::report::quantity::{short_bytes, short_number, short_seconds};
 use crate::report::text::Text;
 
 /// Changed keys of a spec that are named.
@@ -26,16 +26,23 @@ fn percent(relative: f64) -> String {
     }
 }
 
-/// `no regression: 1,024 points in both runs, 3 only in the new one (tolerance 2.0%)`.
+/// `no regression: 1,024 points in both runs, 3 only in the new one (tolerance 2.0%)`; without a tolerance where each metric
+/// has its own.
 fn opening(diff: &Diff, verdict: impl Display) -> String {
+    let usual = Tolerance::Relative(diff.tolerance);
+    let tolerance = if diff.metrics.iter().any(|metric| metric.tolerance == usual) {
+        format!(" (tolerance {:.1}%)", 100.0 * diff.tolerance)
+    } else {
+        String::new()
+    };
     let only = [(diff.only_new, "new one"), (diff.only_base, "base")];
     let only = only.into_iter().filter(|(points, _)| *points > 0);
     format!(
-        "{verdict}: {} points in both runs{} (tolerance {:.1}%)",
+        "{verdict}: {} point{} in both runs{}{tolerance}",
         diff.common,
+        plural(diff.common),
         only.map(|(points, run)| format!(", {points} only in the {run}"))
             .join(""),
-        100.0 * diff.tolerance
     )
 }
 
@@ -59,11 +66,7 @@ fn spec_line(diff: &Diff) -> String {
 fn gate(metric: &MetricDiff) -> String {
     let most = match metric.tolerance {
         Tolerance::Relative(share) => format!("{}%", short_number(100.0 * share)),
-        Tolerance::Absolute(amount) => match metric.unit {
-            "s" => short_seconds(amount),
-            "B" => short_bytes(amount),
-            unit => format!("{} {unit}", short_number(amount)),
-        },
+        Tolerance::Absolute(amount) => in_unit(metric, amount),
     };
     let worse = match (metric.more_is_better, metric.unit) {
         (true, _) => "lower",
@@ -71,6 +74,21 @@ fn gate(metric: &MetricDiff) -> String {
         (false, _) => "higher",
     };
     format!("no point more than {most} {worse}")
+}
+
+/// An amount of a metric with its unit.
+fn in_unit(metric: &MetricDiff, amount: f64) -> String {
+    match metric.unit {
+        "s" => short_seconds(amount),
+        "B" => short_bytes(amount),
+        "1" => short_number(amount),
+        unit => format!("{} {unit}", short_number(amount)),
+    }
+}
+
+/// `s` of more or less than one.
+const fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
 /// The histogram of a metric: a line with a bar for each bin that has points.
@@ -126,20 +144,12 @@ fn uncompared(diff: &Diff) -> impl Iterator<Item = Uncompared> {
     let first = |points: &[String]| points.iter().take(SHOWN).cloned().collect();
     [
         (
-            "points ended differently",
+            "ended differently",
             diff.ended_differently,
             endings.collect(),
         ),
-        (
-            "points only in the new run",
-            diff.only_new,
-            first(&diff.added),
-        ),
-        (
-            "points only in the base run",
-            diff.only_base,
-            first(&diff.gone),
-        ),
+        ("only in the new run", diff.only_new, first(&diff.added)),
+        ("only in the base run", diff.only_base, first(&diff.gone)),
     ]
     .into_iter()
     .filter(|(_, all, _)| *all > 0)
@@ -169,13 +179,14 @@ pub fn text(diff: &Diff) -> String {
             metric.better,
         );
         let lines = metric.regressions.iter().map(|it| {
-            let (base, new) = (three_digits(it.base), three_digits(it.new));
+            let [base, new] = [it.base, it.new].map(|amount| in_unit(metric, amount));
             format!("{:>8}  {base} -> {new}  {}", percent(it.relative), it.point)
         });
         write!(text, "{}", first_of(lines, metric.worse, "  "));
     }
     for points in uncompared(diff) {
-        writeln!(text, "\n{} {}", points.all, points.title);
+        let plural = plural(points.all);
+        writeln!(text, "\n{} point{plural} {}", points.all, points.title);
         write!(
             text,
             "{}",
@@ -237,7 +248,7 @@ pub fn markdown(diff: &Diff) -> String {
             metric.metric
         );
         for it in metric.regressions.iter().take(SHOWN) {
-            let (base, new) = (three_digits(it.base), three_digits(it.new));
+            let [base, new] = [it.base, it.new].map(|amount| in_unit(metric, amount));
             writeln!(
                 text,
                 "| {} | {base} | {new} | {} |",
@@ -247,7 +258,8 @@ pub fn markdown(diff: &Diff) -> String {
         }
     }
     for points in uncompared(diff) {
-        writeln!(text, "\n{} {}:\n", points.all, points.title);
+        let plural = plural(points.all);
+        writeln!(text, "\n{} point{plural} {}:\n", points.all, points.title);
         let shown = points.shown.iter().map(|point| in_markdown(point));
         write!(text, "{}", first_of(shown, points.all, "- "));
     }
@@ -301,7 +313,7 @@ pub fn junit(diff: &Diff) -> String {
                     in_xml(&format!("{number} worse, worst {change} at {}", worst.point))
                 }))
             }
-            (test_case("status", diff.stopped, &lost, String::clone, |_| format!("{} points no longer run", diff.stopped)))
+            (test_case("status", diff.stopped, &lost, String::clone, |_| format!("{} point{} no longer run", diff.stopped, plural(diff.stopped))))
         }
     };
     suite.into_string() + "\n"

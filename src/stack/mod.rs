@@ -93,6 +93,14 @@ impl Stack {
         let kernels = self.attention.iter().chain(&self.offers.attention);
         kernels.copied().unique().collect()
     }
+
+    /// The same, of a framework whose last microbatch of a step may have fewer samples than the others.
+    #[cfg(test)]
+    pub(crate) fn with_partial_microbatches(&self) -> Arc<Self> {
+        let mut stack = self.clone();
+        stack.offers.partial_microbatch = true;
+        Arc::new(stack)
+    }
 }
 
 data_table! {
@@ -163,6 +171,8 @@ data_table! {
         hybrid_sharding: bool = false,
         /// Attention kernels that it calls where a spec asks for them, besides those that it calls by itself; default: all.
         attention: Vec<AttentionKernel> = AttentionKernel::ALL.to_vec(),
+        /// Whether the last microbatch of a step may have fewer samples than the others; default: false.
+        partial_microbatch: bool = false,
         /// Recomputation; default: all.
         recompute: Vec<Recompute> = Recompute::ALL.to_vec(),
         /// Whether tensor parallelism may shard the norms' tokens too; default: true.
@@ -188,6 +198,7 @@ impl Offers {
             cp_exchange: CpExchange::ALL.to_vec(),
             hybrid_sharding: false,
             attention: AttentionKernel::ALL.to_vec(),
+            partial_microbatch: true,
             recompute: Recompute::ALL.to_vec(),
             sequence_parallel: true,
             experts_without_sequence_parallel: true,

@@ -205,6 +205,7 @@ mod tests {
             Case::new(CaseKind::Step, id.to_owned(), Ok(subject))
         };
         let good = case("good", &job);
+        job.stack = job.stack.with_partial_microbatches();
         job.layout.micro_batch = Some(0);
         let judged = judge(vec![good.clone(), case("bad", &job), good]);
         let statuses: Vec<CaseStatus> = judged.iter().map(|row| row.result.status).collect();

@@ -303,6 +303,7 @@ fn the_summary_opens_with_question_and_answer_in_80_columns() {
     h100-sxm                        32  2.50 s  80%        32 dp comm      compute
     a100-80gb-sxm                   32  2.50 s  80%        32 dp comm      compute
 
+    Prices: none for a100-80gb-sxm, h100-sxm, so GPU-hours count.
     10 points: 9 ran, 1 infeasible (memory 1)
     ");
 }

@@ -28,6 +28,30 @@ fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+// ZeRO-1 reduces by reduce-scatter and all-gather, for which there is no tree: both rows are the same simulation.
+#[test]
+fn values_that_change_nothing_win_nothing() {
+    let desk = Desk::new();
+    let spec = r#"name = "same"
+[grid]
+gpu = "h100-sxm"
+model = "llama3-8b"
+nodes = [2, 4]
+global_batch = 64
+zero = 1
+tp = 1
+collective = ["ring", "tree"]
+"#;
+    desk.write("same.toml", spec);
+    desk.sweep(&["run", "same.toml", "--out", "same"])
+        .expect_code(0);
+    let by = desk
+        .sweep(&["analyze", "same", "--x", "collective"])
+        .expect_code(0);
+    let said = "Of 2 jobs that differ in `collective` alone, 2 take as long with every value.";
+    assert!(words(&by.stdout).contains(said), "{}", by.stdout);
+}
+
 #[test]
 fn other_questions_are_answered_beside_the_run_and_its_own_findings_stay() {
     let (desk, own) = with_grid();

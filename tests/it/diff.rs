@@ -228,6 +228,43 @@ fn every_point_is_counted_and_as_many_named_as_a_list_holds() {
     assert!(junit(&diff).contains("12000 worse, worst +13.3% at global_batch=1\""));
 }
 
+// Of four points one is gone: the others are as they were.
+#[test]
+fn missing_points_fail_where_that_is_asked() {
+    let desk = crate::desk::Desk::new();
+    let spec = "name = \"n\"\n[grid]\ngpu = \"h100-sxm\"\nmodel = \"llama3-8b\"\nglobal_batch = 64\nnodes = [1, 2, 3, 4]\n";
+    desk.write("n.toml", spec);
+    desk.sweep(&["run", "n.toml", "--out", "base"])
+        .expect_code(0);
+    desk.sweep(&["run", "n.toml", "--out", "new", "--where", "nodes != 3"])
+        .expect_code(0);
+    let passed = desk.sweep(&["diff", "base", "new"]).expect_code(0);
+    let said = "3 points in both runs, 1 only in the base";
+    assert!(
+        passed.stdout.starts_with(&format!("no regression: {said}")),
+        "{}",
+        passed.stdout
+    );
+    let failed = desk
+        .sweep(&["diff", "base", "new", "--fail-missing"])
+        .expect_code(1);
+    assert!(
+        failed.stdout.starts_with(&format!("regression: {said}")),
+        "{}",
+        failed.stdout
+    );
+    assert!(
+        failed
+            .stdout
+            .contains("\n1 point only in the base run\n  nodes=3 gpus=24\n"),
+        "{}",
+        failed.stdout
+    );
+    // What is new is no fault.
+    desk.sweep(&["diff", "new", "base", "--fail-missing"])
+        .expect_code(0);
+}
+
 #[test]
 fn runs_without_a_common_point_are_an_error_not_a_pass() {
     let folder = tempfile::tempdir().unwrap();

@@ -56,7 +56,7 @@ fn a_point_past_its_time_is_a_crashed_row_and_is_tried_again() {
     assert_eq!(texts(&desk, "slow", "reason_kind"), ["", "timeout", ""]);
     run(&["--resume"])
         .expect_code(1)
-        .expect_stderr(&["2 points are finished", "1 points in"]);
+        .expect_stderr(&["2 points are finished", "1 point in"]);
     run(&["--resume", "--point-timeout", "soon"])
         .expect_code(2)
         .expect_stderr(&["--point-timeout", "cannot be used multiple times"]);

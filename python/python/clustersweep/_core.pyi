@@ -105,7 +105,7 @@ def answer(
     runs: Sequence[_Path], question: Sequence[tuple[str, str]], threads: int | None
 ) -> tuple[list[str], str, str, Study | None]: ...
 def diff(
-    base: _Path, new: _Path, metrics: Sequence[str], tolerance: float
+    base: _Path, new: _Path, metrics: Sequence[str], tolerance: float, fail_missing: bool
 ) -> tuple[str, str, bool]: ...
 def validate(
     texts: Sequence[tuple[str, str]], files: Sequence[_Path], include: Sequence[_Path]

@@ -197,7 +197,14 @@ def trace(run: Run | Study, point: int, out: Path_ | None = None) -> str:
     return text
 
 
-def diff(base: Run, new: Run, *, metrics: str | Iterable[str] | None = None, tolerance: float = 0.02) -> Diff:
+def diff(
+    base: Run,
+    new: Run,
+    *,
+    metrics: str | Iterable[str] | None = None,
+    tolerance: float = 0.02,
+    fail_missing: bool = False,
+) -> Diff:
     """Holds two runs against each other, point by point.
 
     Args:
@@ -205,16 +212,17 @@ def diff(base: Run, new: Run, *, metrics: str | Iterable[str] | None = None, tol
         new: run that may have got worse.
         metrics: columns to compare; step time and memory by default.
         tolerance: relative change that counts as no change.
+        fail_missing: points of the base that the new run lacks are a regression.
 
     Raises:
         FileError: a run cannot be read.
         UsageError: they have no point in common, or a metric is unknown.
     """
-    return _diff(_path(base), _path(new), texts(metrics, "metrics"), tolerance)
+    return _diff(_path(base), _path(new), texts(metrics, "metrics"), tolerance, fail_missing)
 
 
-def _diff(base: str, new: str, metrics: list[str], tolerance: float) -> Diff:
-    text, data, has_regression = _core.diff(base, new, metrics, tolerance)
+def _diff(base: str, new: str, metrics: list[str], tolerance: float, fail_missing: bool) -> Diff:
+    text, data, has_regression = _core.diff(base, new, metrics, tolerance, fail_missing)
     return Diff(text, json.loads(data), has_regression)
 
 

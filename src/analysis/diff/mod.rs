@@ -63,6 +63,8 @@ pub enum DiffError {
 pub struct Diff {
     /// Relative change up to which a metric without a tolerance of its own counts as the same.
     pub tolerance: f64,
+    /// Whether points that only the base run holds count as a regression.
+    pub fail_missing: bool,
     /// Points that both runs hold.
     pub common: usize,
     /// Number of points that only the new run holds.
@@ -110,9 +112,11 @@ fn is_regression(base: PointStatus, new: PointStatus) -> bool {
 }
 
 impl Diff {
-    /// Whether something got worse than the tolerance allows.
+    /// Whether something got worse than the tolerance allows, or points are missing that must not.
     pub fn has_regression(&self) -> bool {
-        self.stopped > 0 || self.metrics.iter().any(|metric| metric.worse > 0)
+        self.stopped > 0
+            || self.fail_missing && self.only_base > 0
+            || self.metrics.iter().any(|metric| metric.worse > 0)
     }
 }
 
@@ -180,6 +184,7 @@ pub fn diff_files(
     };
     let mut diff = Diff {
         tolerance,
+        fail_missing: false,
         common: matches.common.len(),
         only_new: matches.added.len(),
         added: named(added, &new_labels),

@@ -375,16 +375,40 @@ impl<'a> Options<'a> {
     /// Smallest and largest microbatch of these groups.
     ///
     /// # Errors
-    /// If the microbatch that was asked for is larger than a replica's batch.
+    /// If the microbatch that was asked for is larger than a replica's batch, or does not divide it where the stack's
+    /// framework needs whole ones.
     pub(super) fn micro_batches(&self, groups: &Groups) -> Result<(u32, u32), Infeasible> {
         let replica_batch = self.scenario.workload.global_batch / groups.dp;
         match self.scenario.layout.micro_batch {
             Some(micro_batch) if micro_batch > replica_batch => Err(Infeasible::Limit(format!(
                 "micro batch {micro_batch} is more than the {replica_batch} samples that a replica has per step"
             ))),
+            Some(micro_batch) if !self.takes(micro_batch, replica_batch) => {
+                let (dp, batch) = (groups.dp, self.scenario.workload.global_batch);
+                let together = u64::from(dp) * u64::from(micro_batch);
+                Err(Infeasible::Indivisible {
+                    what: format!("global batch {batch}"),
+                    by: format!("dp {dp} × micro batch {micro_batch} = {together}"),
+                })
+            }
             Some(micro_batch) => Ok((micro_batch, micro_batch)),
             None => Ok((1, replica_batch)),
         }
+    }
+
+    /// Microbatches of a range that the stack's framework cuts the batch of a replica of these groups into.
+    pub(super) fn microbatches_within(
+        &self,
+        groups: &Groups,
+        (least, most): (u32, u32),
+    ) -> impl Iterator<Item = u32> {
+        let replica_batch = self.scenario.workload.global_batch / groups.dp;
+        (least..=most).filter(move |micro_batch| self.takes(*micro_batch, replica_batch))
+    }
+
+    /// Whether the stack's framework cuts the batch of a replica into such microbatches.
+    fn takes(&self, micro_batch: u32, replica_batch: u32) -> bool {
+        self.scenario.stack.offers.partial_microbatch || replica_batch.is_multiple_of(micro_batch)
     }
 
     /// Recomputation policies, cheapest in time first. Where there are several, full recomputation covers as few layers
@@ -534,7 +558,7 @@ pub(super) fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionK
 }
 
 /// Divisors of `n`, ascending.
-fn divisors(n: u32) -> Vec<u32> {
+pub(super) fn divisors(n: u32) -> Vec<u32> {
     let small: Vec<u32> = (1..=n.isqrt())
         .filter(|small| n.is_multiple_of(*small))
         .collect();

@@ -46,6 +46,7 @@ fn scenario(split: &Split) -> TrainingScenario {
     );
     scenario.gpus = split.gpus;
     // A last microbatch of half the size.
+    scenario.stack = scenario.stack.with_partial_microbatches();
     scenario.workload.global_batch = 15 * split.gpus / (split.tp * split.cp * split.pp);
     scenario.workload.seq_len = 4096;
     scenario.layout = LayoutRequest {

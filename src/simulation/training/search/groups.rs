@@ -23,7 +23,8 @@ impl Search<'_> {
         };
         if let Some((bound, _)) = self.group_bound(&groups, most) {
             let ways = [Repeats::of(self.scenario, &self.recompute)];
-            let bounds = (least..=most).map(|micro_batch| bound.step(micro_batch, &ways));
+            let sizes = self.options.microbatches_within(&groups, (least, most));
+            let bounds = sizes.map(|micro_batch| bound.step(micro_batch, &ways));
             if let Some(bound) = bounds.min() {
                 self.add(bound, Node::Groups { groups: at });
             }
@@ -108,7 +109,9 @@ impl Search<'_> {
             return;
         };
         let first = [Repeats::of(self.scenario, &recompute)];
-        for micro_batch in least..=most {
+        let sizes = self.options.microbatches_within(&groups, (least, most));
+        let sizes: Vec<u32> = sizes.collect();
+        for micro_batch in sizes {
             let least = bound.step(micro_batch, &first);
             let node = Node::Batch {
                 groups: at,

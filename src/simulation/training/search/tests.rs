@@ -6,6 +6,7 @@ use crate::catalog::Catalog;
 use crate::model::{Architecture, CpExchange, ExpertDispatch, ExpertImbalance};
 use crate::simulation::random::{GOLDEN, mixed};
 use crate::simulation::training::cache::Served;
+use crate::simulation::training::layout::divisors;
 use crate::simulation::training::{dual_pipe, request};
 use crate::simulation::{LayoutRequest, Scratch, StepReport, ZeroGroup, simulate_training};
 use crate::stack::{PipelineSchedule, ZeroStage};
@@ -74,6 +75,9 @@ fn job(number: u64) -> TrainingScenario {
         catalog.clusters[&gpu.cluster].clone(),
         catalog.stacks[draws.of(&STACKS)].clone(),
     );
+    if draws.below(2) == 1 {
+        job.stack = job.stack.with_partial_microbatches();
+    }
     job.gpus = draws.of(gpus);
     job.workload.global_batch = draws.of(&[1, 2, 3, 6, 8, 16, 24]);
     let seq_len = draws.of(&[512, 1024, 2048, 4096]);
@@ -121,7 +125,11 @@ fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
         ep: Some(experts(draws)),
         etp: Some(experts(draws)),
         vpp: Some(vpp),
-        micro_batch: Some(1 + draws.below(batch as usize) as u32),
+        micro_batch: Some(if job.stack.offers.partial_microbatch {
+            1 + draws.below(batch as usize) as u32
+        } else {
+            draws.of(&divisors(batch))
+        }),
         zero: Some(zero),
         zero_group,
         sequence_parallel: Some(draws.below(2) == 1),
