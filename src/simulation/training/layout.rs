@@ -526,8 +526,20 @@ fn check_width((what, width): (&str, u32), (axis, ranks): (&str, u32)) -> Result
 /// The attention kernel of a job: as asked, else the first of the stack's that its GPU has.
 ///
 /// # Errors
-/// If the GPU has no such kernel.
+/// If the GPU has no such kernel, or the model attends to keys that it chooses and only unfused attention is left.
 pub(super) fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionKernel, Infeasible> {
+    let kernel = stated_or_best(scenario)?;
+    let latent = scenario.model.transformer().and_then(|it| it.mla);
+    if kernel == AttentionKernel::Unfused && latent.is_some_and(|mla| mla.index_heads > 0) {
+        return Err(Infeasible::Unsupported(format!(
+            "model {} attends to keys that its indexer chooses, for which {} with stack `{}` has unfused attention alone; take another GPU or stack",
+            scenario.model.name, scenario.gpu.name, scenario.stack.name
+        )));
+    }
+    Ok(kernel)
+}
+
+fn stated_or_best(scenario: &TrainingScenario) -> Result<AttentionKernel, Infeasible> {
     let rates = &scenario.gpu.rates.attention;
     let precision = scenario.workload.precision;
     match scenario.layout.attention {

@@ -139,6 +139,18 @@ fn a_scratch_that_has_seen_other_points_changes_nothing() {
     }
 }
 
+// A V100 has no fused attention, and the indexer of DeepSeek-V3.2 no other.
+#[test]
+fn chosen_keys_need_a_fused_kernel() {
+    let catalog = Catalog::builtin();
+    let mut job = scenario("deepseek-v3.2", 8, 8);
+    job.gpu = catalog.gpus["v100-32gb-sxm"].clone();
+    job.cluster = catalog.clusters["dgx-1"].clone();
+    job.workload.precision = Precision::Fp16;
+    let why = reason(&job);
+    assert!(why.contains("keys that its indexer chooses"), "{why}");
+}
+
 // 201 samples are no whole number of microbatches of 2: refused where the framework needs whole ones, and left out of the
 // search, whose microbatches divide 15 (of 8 replicas with 120 samples together).
 #[test]
