@@ -10,7 +10,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 mod text;
 
 pub use text::QuantityError;
-pub(crate) use text::three_digits;
+pub(crate) use text::{plural, three_digits};
 
 const PICOS_PER_SEC: f64 = 1e12;
 

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clustersweep::analysis::diff::Gates;
 use clustersweep::commands::{
     self, AnalysisRequest, Answered, Asked, Detail, Failure, Listed, RunSource, Validation,
 };
@@ -130,7 +131,12 @@ pub(crate) fn diff(
             RunSource::with_sound_rows(&base)?.points,
             RunSource::with_sound_rows(&new)?.points,
         );
-        let found = commands::diff([&base, &new], &metrics, tolerance, fail_missing)?;
+        let gates = Gates {
+            metrics: &metrics,
+            tolerance,
+            fail_missing,
+        };
+        let found = commands::diff(&base, &new, gates)?;
         let text = clustersweep::report::diff::text(&found);
         Ok((
             text,

@@ -83,12 +83,11 @@ impl ComparedJob {
         self.values.first().filter(|it| it.times_fastest.is_some())
     }
 
-    /// Whether several values ran, and all of them take as long.
+    /// Whether there are several values, and all of them ran and take as long.
     fn is_tied(&self) -> bool {
-        let mut times = self.values.iter().filter_map(|it| it.times_fastest);
-        self.values.len() > 1
-            && times.clone().count() == self.values.len()
-            && times.all(|times| times - 1.0 <= SAME)
+        let is_fastest =
+            |it: &ComparedValue| it.times_fastest.is_some_and(|times| times - 1.0 <= SAME);
+        self.values.len() > 1 && self.values.iter().all(is_fastest)
     }
 
     fn new(compared: Compared) -> Self {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::data_table::Fields;
-use crate::hardware::{Cluster, Gpu};
+use crate::hardware::{Cluster, Gpu, nics_beside};
 use crate::model::Model;
 use crate::spelling::{did_you_mean, named, plain};
 use crate::stack::Stack;
@@ -334,6 +334,11 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
         base = Some(parent_name.to_owned());
     }
     aliases.extend(own.aliases.iter().cloned());
+    if let Some(nics) = beside_fewer_gpus(kind, &table, &own.table) {
+        let key = "nics_per_node".to_owned();
+        sources.insert(key.clone(), "those beside its GPUs".to_owned());
+        table.insert(key, nics.into());
+    }
     merge(&mut table, &own.table);
     for key in kind.keys() {
         let stranger = key.owner.is_some_and(|owner| !owner.owns(&table));
@@ -355,6 +360,20 @@ fn merged(kind: Kind, name: &str, parent: Option<(&str, Entry)>, own: &Own<'_>) 
         aliases,
         base,
     }
+}
+
+/// NICs of a cluster whose table over `base` gives another number of GPUs and leaves the NICs open: as the axis
+/// `gpus_per_node` has them.
+fn beside_fewer_gpus(kind: Kind, base: &toml::Table, own: &toml::Table) -> Option<u32> {
+    if kind != Kind::Clusters || own.contains_key("nics_per_node") {
+        return None;
+    }
+    let count = |table: &toml::Table, key: &str| {
+        let count = table.get(key)?.as_integer()?;
+        u32::try_from(count).ok().filter(|count| *count > 0)
+    };
+    let node = (count(base, "nics_per_node")?, count(base, "gpus_per_node")?);
+    Some(nics_beside(count(own, "gpus_per_node")?, node))
 }
 
 /// Keys of a base that are dropped when the entry over it gives `own`.

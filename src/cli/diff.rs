@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::analysis::diff::Gates;
 use crate::cli::exit::ExitStatus;
 use crate::cli::fraction::fraction;
 use crate::cli::terminal;
@@ -46,8 +47,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     let base = RunSource::with_sound_rows(&args.base)?.points;
     let new = RunSource::with_sound_rows(&args.new)?.points;
-    let runs = [base.as_path(), new.as_path()];
-    let found = commands::diff(runs, &args.metric, args.tolerance, args.fail_missing)?;
+    let gates = Gates {
+        metrics: &args.metric,
+        tolerance: args.tolerance,
+        fail_missing: args.fail_missing,
+    };
+    let found = commands::diff(&base, &new, gates)?;
     let text = match args.format {
         DiffFormat::Text => diff::text(&found),
         DiffFormat::Json => format!("{:#}\n", Document::Diff.of(&found)),

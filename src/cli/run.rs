@@ -17,6 +17,7 @@ use crate::commands::{
 };
 use crate::runner::{Finished, Interrupt, RunFolder, RunSummary, clock};
 use crate::spec::Portion;
+use crate::units::plural;
 
 /// Time between two looks whether a signal came.
 const SIGNAL_LOOKS_EVERY: Duration = Duration::from_millis(50);
@@ -205,10 +206,7 @@ fn closing_line(summary: &RunSummary, meter: &Meter, folder: &RunFolder) -> Stri
     let points = summary.wall_times.count();
     let seconds = meter.elapsed().as_secs_f64();
     let rate = points as f64 / seconds.max(1e-9);
-    let counted = match points {
-        1 => "1 point".to_owned(),
-        points => format!("{points} points"),
-    };
+    let counted = format!("{points} point{}", plural(points));
     let where_to = folder.path().display();
     if summary.complete && points == 0 {
         format!("no point was left to simulate; {where_to} is complete")

@@ -182,6 +182,13 @@ impl MessageClass {
     }
 }
 
+/// NICs that so many GPUs share of a node's, which has so many NICs and GPUs: those beside each of them, and no more. Servers
+/// whose eight GPUs get 90 GB/s give four of them 45 (NVIDIA/nccl issue 1168).
+pub(crate) fn nics_beside(gpus: u32, (nics_of_node, gpus_of_node): (u32, u32)) -> u32 {
+    let beside_each = nics_of_node.div_ceil(gpus_of_node);
+    gpus.saturating_mul(beside_each).min(nics_of_node)
+}
+
 impl Cluster {
     /// Network bandwidth per GPU and direction.
     pub(crate) fn nic_bandwidth_per_gpu(&self) -> Bandwidth {
@@ -194,11 +201,8 @@ impl Cluster {
             .scaled(f64::from(self.nics_of(gpus)) / f64::from(gpus))
     }
 
-    /// NICs that so many GPUs of a node share: those beside each of them, and no more. Servers whose eight GPUs get 90 GB/s give
-    /// four of them 45 (NVIDIA/nccl issue 1168).
     fn nics_of(&self, gpus: u32) -> u32 {
-        let beside_each = self.nics_per_node.div_ceil(self.gpus_per_node);
-        gpus.saturating_mul(beside_each).min(self.nics_per_node)
+        nics_beside(gpus, (self.nics_per_node, self.gpus_per_node))
     }
 
     fn gpus_per_nic(&self) -> f64 {

@@ -7,7 +7,7 @@ pub(crate) mod precision;
 pub(crate) mod topology;
 
 pub use cluster::Cluster;
-pub(crate) use cluster::{CollectiveLibrary, Fabric, ScaleUp, ScaleUpKind};
+pub(crate) use cluster::{CollectiveLibrary, Fabric, ScaleUp, ScaleUpKind, nics_beside};
 #[cfg(test)]
 pub(crate) use gpu::Peaks;
 pub use gpu::{AttentionKernel, Gpu};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::units::plural;
+
 /// One fault of a file, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableFault {
@@ -92,7 +94,7 @@ fn in_lines(faults: &[TableFault]) -> String {
 /// ` (likewise on lines 3, 4, 5 and 95 more)`.
 fn likewise(lines: &[u64]) -> String {
     let shown: Vec<String> = lines.iter().take(LINES_SHOWN).map(u64::to_string).collect();
-    let plural = if lines.len() == 1 { "" } else { "s" };
+    let plural = plural(lines.len() as u64);
     match lines.len().saturating_sub(LINES_SHOWN) {
         0 if lines.is_empty() => String::new(),
         0 => format!(" (likewise on line{plural} {})", shown.join(", ")),

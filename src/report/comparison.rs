@@ -4,7 +4,7 @@ use itertools::Itertools;
 
 use crate::analysis::{ComparedJob, ComparedValue, Comparison, KeyValue};
 use crate::catalog::PRICES;
-use crate::report::quantity::{count, dollars, seconds, three_digits};
+use crate::report::quantity::{count, dollars, plural, seconds, three_digits};
 use crate::report::text::Text;
 use crate::report::words::{counts_line, rate_words};
 use crate::spec::Axis;
@@ -45,49 +45,33 @@ pub(crate) fn comparison_sentences(found: &Comparison) -> Vec<String> {
     if let Some(nothing) = &found.nothing {
         return vec![format!("{nothing}.")];
     }
-    let wins = found.wins();
+    let (axis, wins, ties) = (found.axis, found.wins(), found.ties());
     let jobs = found.groups.len();
-    let mut words = wins
-        .iter()
-        .map(|(value, jobs)| format!("{} in {}", value_words(*value), count(*jobs as f64)));
-    let axis = found.axis;
-    if found.ties() == jobs && jobs == 1 {
-        return vec![
-            format!("`{axis}` makes no difference: all of its values take as long."),
-            no_resource(axis),
-        ];
-    }
-    if let ([(value, _)], 1) = (wins.as_slice(), jobs) {
-        let value = value_words(*value);
-        return vec![
-            format!("The fastest value of `{axis}` is {value}."),
-            no_resource(axis),
-        ];
-    }
-    let ties = found.ties();
-    let never = jobs - ties - wins.iter().map(|(_, jobs)| jobs).sum::<usize>();
-    let never = match never {
-        0 => String::new(),
-        n => format!("; in {n} nothing runs"),
-    };
-    let plural = if jobs == 1 { "" } else { "s" };
-    let fastest = match (words.join(", "), ties) {
-        (words, 0) => format!("the fastest value is {words}"),
-        (words, ties) if words.is_empty() => {
-            format!("{} take as long with every value", count(ties as f64))
+    let number = |jobs: usize| count(jobs as f64);
+    let sentence = match (wins.as_slice(), ties, jobs) {
+        ([], 1, 1) => format!("`{axis}` makes no difference: all of its values take as long."),
+        ([(value, _)], 0, 1) => {
+            format!("The fastest value of `{axis}` is {}.", value_words(*value))
         }
-        (words, ties) => format!(
-            "the fastest value is {words}; {} take as long with every value",
-            count(ties as f64)
-        ),
+        _ => {
+            let won = |(value, jobs): &(Option<&KeyValue>, usize)| {
+                format!("{} in {}", value_words(*value), number(*jobs))
+            };
+            let fastest = (!wins.is_empty())
+                .then(|| format!("the fastest value is {}", wins.iter().map(won).join(", ")));
+            let tied =
+                (ties > 0).then(|| format!("{} take as long with every value", number(ties)));
+            let never = jobs - ties - wins.iter().map(|(_, jobs)| jobs).sum::<usize>();
+            let never = (never > 0).then(|| format!("in {} nothing runs", number(never)));
+            let plural = plural(jobs as u64);
+            let said = fastest.into_iter().chain(tied).chain(never).join("; ");
+            format!(
+                "Of {} job{plural} that differ in `{axis}` alone, {said}.",
+                number(jobs)
+            )
+        }
     };
-    vec![
-        format!(
-            "Of {} job{plural} that differ in `{axis}` alone, {fastest}{never}.",
-            count(jobs as f64),
-        ),
-        no_resource(axis),
-    ]
+    vec![sentence, no_resource(axis)]
 }
 
 fn no_resource(axis: Axis) -> String {

@@ -6,7 +6,7 @@ use itertools::Itertools;
 use maud::{Markup, PreEscaped, html};
 
 use crate::analysis::diff::{ChangeBin, Diff, MetricChange, MetricDiff, StatusChange, Tolerance};
-use crate::report::quantity::{short_bytes, short_number, short_seconds};
+use crate::report::quantity::{plural, short_bytes, short_number, short_seconds};
 use crate::report::text::Text;
 
 /// Changed keys of a spec that are named.
@@ -38,9 +38,8 @@ fn opening(diff: &Diff, verdict: impl Display) -> String {
     let only = [(diff.only_new, "new one"), (diff.only_base, "base")];
     let only = only.into_iter().filter(|(points, _)| *points > 0);
     format!(
-        "{verdict}: {} point{} in both runs{}{tolerance}",
-        diff.common,
-        plural(diff.common),
+        "{verdict}: {} in both runs{}{tolerance}",
+        points(diff.common),
         only.map(|(points, run)| format!(", {points} only in the {run}"))
             .join(""),
     )
@@ -86,9 +85,9 @@ fn in_unit(metric: &MetricDiff, amount: f64) -> String {
     }
 }
 
-/// `s` of more or less than one.
-const fn plural(number: usize) -> &'static str {
-    if number == 1 { "" } else { "s" }
+/// `3 points`.
+fn points(number: usize) -> String {
+    format!("{number} point{}", plural(number as u64))
 }
 
 /// The histogram of a metric: a line with a bar for each bin that has points.
@@ -184,14 +183,10 @@ pub fn text(diff: &Diff) -> String {
         });
         write!(text, "{}", first_of(lines, metric.worse, "  "));
     }
-    for points in uncompared(diff) {
-        let plural = plural(points.all);
-        writeln!(text, "\n{} point{plural} {}", points.all, points.title);
-        write!(
-            text,
-            "{}",
-            first_of(points.shown.into_iter(), points.all, "  ")
-        );
+    for rest in uncompared(diff) {
+        writeln!(text, "\n{} {}", points(rest.all), rest.title);
+        let shown = rest.shown.into_iter();
+        write!(text, "{}", first_of(shown, rest.all, "  "));
     }
     text.finish()
 }
@@ -257,11 +252,10 @@ pub fn markdown(diff: &Diff) -> String {
             );
         }
     }
-    for points in uncompared(diff) {
-        let plural = plural(points.all);
-        writeln!(text, "\n{} point{plural} {}:\n", points.all, points.title);
-        let shown = points.shown.iter().map(|point| in_markdown(point));
-        write!(text, "{}", first_of(shown, points.all, "- "));
+    for rest in uncompared(diff) {
+        writeln!(text, "\n{} {}:\n", points(rest.all), rest.title);
+        let shown = rest.shown.iter().map(|point| in_markdown(point));
+        write!(text, "{}", first_of(shown, rest.all, "- "));
     }
     text.finish()
 }
@@ -295,15 +289,19 @@ fn in_xml(text: &str) -> String {
     shown.collect()
 }
 
-/// The differences as JUnit XML: a case per metric and one for the points that ended differently.
+/// The differences as JUnit XML: a case per metric, one for the points that ended differently, and one for those that are
+/// missing where that is a fault.
 pub fn junit(diff: &Diff) -> String {
     let lost = diff.status_changes.iter().filter(|it| it.is_regression());
     let lost: Vec<String> = lost.take(SHOWN).map(|it| in_xml(&ending(it))).collect();
     let failures = diff.metrics.iter().filter(|metric| metric.worse > 0);
-    let failures = failures.count() + usize::from(diff.stopped > 0);
+    let failures =
+        failures.count() + usize::from(diff.stopped > 0) + usize::from(diff.missing() > 0);
+    let cases = diff.metrics.len() + 1 + usize::from(diff.fail_missing);
+    let gone: Vec<String> = diff.gone.iter().take(SHOWN).map(|it| in_xml(it)).collect();
     let suite = html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))
-        testsuite name="sweep diff" tests=(diff.metrics.len() + 1) failures=(failures) {
+        testsuite name="sweep diff" tests=(cases) failures=(failures) {
             "\n"
             @for metric in &diff.metrics {
                 (test_case(metric.metric, metric.worse, &metric.regressions, |it: &MetricChange| {
@@ -313,7 +311,15 @@ pub fn junit(diff: &Diff) -> String {
                     in_xml(&format!("{number} worse, worst {change} at {}", worst.point))
                 }))
             }
-            (test_case("status", diff.stopped, &lost, String::clone, |_| format!("{} point{} no longer run", diff.stopped, plural(diff.stopped))))
+            (test_case("status", diff.stopped, &lost, String::clone, |_| {
+                let run = if diff.stopped == 1 { "runs" } else { "run" };
+                format!("{} no longer {run}", points(diff.stopped))
+            }))
+            @if diff.fail_missing {
+                (test_case("missing", diff.missing(), &gone, String::clone, |_| {
+                    format!("{} of the base missing", points(diff.missing()))
+                }))
+            }
         }
     };
     suite.into_string() + "\n"

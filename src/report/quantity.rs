@@ -1,6 +1,6 @@
 //! Quantities for people: three significant digits, with a unit.
 
-pub(crate) use crate::units::three_digits;
+pub(crate) use crate::units::{plural, three_digits};
 
 /// A count with thousands apart: `16,384`; rounded to a whole one.
 pub(crate) fn count(value: f64) -> String {
@@ -21,8 +21,7 @@ pub(crate) fn count(value: f64) -> String {
 
 /// The size of a job: `512 GPUs`.
 pub(crate) fn gpus(number: u64) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} GPU{plural}", count(number as f64))
+    format!("{} GPU{}", count(number as f64), plural(number))
 }
 
 /// A value in the largest of some units that it reaches, else in the last one.

@@ -105,6 +105,15 @@ pub(super) struct Said<'a> {
     pub(super) answer: &'a Answer,
 }
 
+/// Two prices in three digits, or in as many decimals as tell them apart.
+fn apart(prices: [f64; 2]) -> [String; 2] {
+    let [one, other] = prices.map(three_digits);
+    if one != other {
+        return [one, other];
+    }
+    prices.map(|price| format!("{price:.4}"))
+}
+
 impl<'a> Said<'a> {
     pub(super) fn size(&self, choice: &Choice) -> &'a SizeFinding {
         &self.findings.series[choice.series as usize].sizes[choice.place]
@@ -339,9 +348,9 @@ impl<'a> Said<'a> {
                     gpu.map_or_else(|| "GPU".to_owned(), ToString::to_string)
                 };
                 let (mine, other) = (gpu(chosen), gpu(rival));
-                let change = |even: f64, now: f64| format!("{:+.0}%", 100.0 * (even / now - 1.0));
-                let [own_text, own_even_text] = [*own, *own_even].map(three_digits);
-                let [their_text, their_even_text] = [*theirs, *their_even].map(three_digits);
+                let change = |even: f64, now: f64| format!("{:+.1}%", 100.0 * (even / now - 1.0));
+                let [own_text, own_even_text] = apart([*own, *own_even]);
+                let [their_text, their_even_text] = apart([*theirs, *their_even]);
                 format!(
                     "price: with {mine} at ${own_even_text} per GPU-hour in place of ${own_text} ({}), or {other} at \
                      ${their_even_text} in place of ${their_text} ({}), {} costs as much",

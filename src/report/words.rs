@@ -6,7 +6,7 @@ use itertools::Itertools;
 
 use crate::analysis::{BreakdownCause, CauseCheck, Measured, SeriesFinding, SizeFinding};
 use crate::record::Counts;
-use crate::report::quantity::{count, decimal, percent, short_decimal};
+use crate::report::quantity::{count, decimal, percent, plural, short_decimal};
 use crate::report::text::Text;
 use crate::spec::Axis;
 
@@ -70,7 +70,7 @@ pub(super) fn capitalised(sentence: &str) -> String {
 
 /// `240 points: 200 ran, 40 infeasible (memory 35, divisibility 5)`.
 pub(crate) fn counts_line(counts: &Counts) -> String {
-    let plural = if counts.points() == 1 { "" } else { "s" };
+    let plural = plural(counts.points());
     let number = |rows: u64| count(rows as f64);
     let mut line = Text::default();
     let (rows, ok) = (number(counts.points()), number(counts.ok));

@@ -7,6 +7,7 @@ use crate::hardware::DeviceUnit;
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::syntax::Entry;
+use crate::units::plural;
 
 /// Key of a table.
 #[derive(Clone, Copy, Debug)]
@@ -307,7 +308,7 @@ pub(super) fn check_keys(entries: &[Entry], known: &[&[Key]], faults: &mut Fault
     let (axes, others): (Vec<&Entry>, Vec<&Entry>) =
         unknown.partition(|entry| entry.key.parse::<Axis>().is_ok());
     if let Some((first, rest)) = axes.split_first() {
-        let plural = if rest.is_empty() { "" } else { "s" };
+        let plural = plural(1 + rest.len() as u64);
         let names = axes
             .iter()
             .map(|entry| format!("`{}`", entry.key))

@@ -94,7 +94,7 @@ impl Stack {
         kernels.copied().unique().collect()
     }
 
-    /// The same, of a framework whose last microbatch of a step may have fewer samples than the others.
+    /// The stack as if the last microbatch of a step could have fewer samples than the others.
     #[cfg(test)]
     pub(crate) fn with_partial_microbatches(&self) -> Arc<Self> {
         let mut stack = self.clone();

@@ -241,6 +241,11 @@ macro_rules! read_as_text {
 
 read_as_text! { Bandwidth Micros SimDuration Volume }
 
+/// `s` behind the name of any number of things but one.
+pub(crate) const fn plural(number: u64) -> &'static str {
+    if number == 1 { "" } else { "s" }
+}
+
 /// Three significant digits without an exponent: `1.23`, `45.6`, `789`, `0.0123`.
 pub(crate) fn three_digits(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clustersweep::analysis::diff::{Diff, DiffError, LISTED, diff_files};
+use clustersweep::analysis::diff::{Diff, DiffError, Gates, LISTED, diff_files};
 use clustersweep::analysis::{FilesError, analyse_files};
 use clustersweep::record::{Provenance, TableWriter};
 use clustersweep::report::diff::{junit, markdown, text};
@@ -29,6 +29,14 @@ fn written(folder: &Path, name: &str, rows: &[Row], catalog_hash: &str) -> PathB
 }
 
 /// The base run against one whose compute takes `factor` times as long at 8 nodes.
+fn gates(metrics: &[String]) -> Gates<'_> {
+    Gates {
+        metrics,
+        tolerance: 0.02,
+        fail_missing: false,
+    }
+}
+
 fn slowed(factor: f64) -> Diff {
     let folder = tempfile::tempdir().unwrap();
     let base = strong("h100-sxm");
@@ -36,7 +44,7 @@ fn slowed(factor: f64) -> Diff {
     new[3].parts = new[3].parts.map(|(compute, rest)| (compute * factor, rest));
     let base = written(folder.path(), "base.parquet", &base, "aaaa");
     let new = written(folder.path(), "new.parquet", &new, "bbbb");
-    diff_files(&base, &new, &[], 0.02).unwrap()
+    diff_files(&base, &new, gates(&[])).unwrap()
 }
 
 #[test]
@@ -76,7 +84,7 @@ fn a_metric_has_a_gate_of_its_own_in_percent_or_in_its_unit() {
     new[3].parts = new[3].parts.map(|(compute, rest)| (compute * 1.2, rest));
     let base = written(folder.path(), "base.parquet", &base, "aaaa");
     let new = written(folder.path(), "new.parquet", &new, "aaaa");
-    let gated = |gate: &str| diff_files(&base, &new, &[gate.to_owned()], 0.02);
+    let gated = |gate: &str| diff_files(&base, &new, gates(&[gate.to_owned()]));
     for (gate, worse, said) in [
         ("step_time_s", 1, "no point more than 2% slower: 1 of 5 are"),
         (
@@ -160,7 +168,7 @@ fn a_point_that_no_longer_runs_is_a_regression() {
     new[1].parts = None;
     let base = written(folder.path(), "base.parquet", &base, "a");
     let new = written(folder.path(), "new.parquet", &new, "a");
-    let diff = diff_files(&base, &new, &[], 0.02).unwrap();
+    let diff = diff_files(&base, &new, gates(&[])).unwrap();
     assert_eq!(diff.status_changes.len(), 1);
     assert!(diff.has_regression());
     assert!(markdown(&diff).contains("ok -> infeasible  nodes=2"));
@@ -171,7 +179,11 @@ fn a_point_that_no_longer_runs_is_a_regression() {
         .find(|node| node.has_tag_name("failure"));
     assert!(failure.unwrap().text().unwrap().contains("nodes=2"));
     // The other way round it is news, not a regression.
-    assert!(!diff_files(&new, &base, &[], 0.02).unwrap().has_regression());
+    assert!(
+        !diff_files(&new, &base, gates(&[]))
+            .unwrap()
+            .has_regression()
+    );
 }
 
 #[test]
@@ -180,7 +192,7 @@ fn points_that_are_new_or_gone_are_named() {
     let all = strong("h100-sxm");
     let base = written(folder.path(), "base.parquet", &all[..4], "a");
     let new = written(folder.path(), "new.parquet", &all[1..], "a");
-    let diff = diff_files(&base, &new, &[], 0.02).unwrap();
+    let diff = diff_files(&base, &new, gates(&[])).unwrap();
     // 1, 2, 4, 8 nodes against 2, 4, 8, 16.
     assert_eq!(diff.common, 3);
     assert_eq!(diff.gone, ["nodes=1 gpus=8"]);
@@ -206,7 +218,7 @@ fn every_point_is_counted_and_as_many_named_as_a_list_holds() {
     let new: Vec<Row> = (1..=12_000).map(|batch| of_batch(batch, 1.2)).collect();
     let base = written(folder.path(), "base.parquet", &base, "a");
     let new = written(folder.path(), "new.parquet", &new, "a");
-    let diff = diff_files(&base, &new, &["step_time_s".to_owned()], 0.02).unwrap();
+    let diff = diff_files(&base, &new, gates(&["step_time_s".to_owned()])).unwrap();
     let step = &diff.metrics[0];
     assert_eq!(
         (diff.common, step.compared, step.worse),
@@ -260,6 +272,11 @@ fn missing_points_fail_where_that_is_asked() {
         "{}",
         failed.stdout
     );
+    let junit = ["diff", "base", "new", "--fail-missing", "--format", "junit"];
+    let junit = desk.sweep(&junit).expect_code(1).stdout;
+    // Two metrics, the endings, and what is missing, which alone fails.
+    assert!(junit.contains("tests=\"4\" failures=\"1\""), "{junit}");
+    assert!(junit.contains("1 point of the base missing"), "{junit}");
     // What is new is no fault.
     desk.sweep(&["diff", "new", "base", "--fail-missing"])
         .expect_code(0);
@@ -270,9 +287,9 @@ fn runs_without_a_common_point_are_an_error_not_a_pass() {
     let folder = tempfile::tempdir().unwrap();
     let base = written(folder.path(), "base.parquet", &strong("h100-sxm"), "a");
     let new = written(folder.path(), "new.parquet", &strong("b200"), "a");
-    let error = diff_files(&base, &new, &[], 0.02).unwrap_err();
+    let error = diff_files(&base, &new, gates(&[])).unwrap_err();
     assert!(matches!(error, DiffError::NothingInCommon { .. }));
-    let unknown = diff_files(&base, &base, &["speed".to_owned()], 0.02).unwrap_err();
+    let unknown = diff_files(&base, &base, gates(&["speed".to_owned()])).unwrap_err();
     assert!(unknown.to_string().starts_with("unknown metric `speed`"));
 }
 

@@ -32,6 +32,7 @@ mod models;
 mod money;
 mod names_typed;
 mod overwrite;
+mod points_found;
 mod points_table;
 mod python_types;
 mod question;

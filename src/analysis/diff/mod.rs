@@ -112,11 +112,14 @@ fn is_regression(base: PointStatus, new: PointStatus) -> bool {
 }
 
 impl Diff {
-    /// Whether something got worse than the tolerance allows, or points are missing that must not.
+    /// Whether something got worse than the gates allow.
     pub fn has_regression(&self) -> bool {
-        self.stopped > 0
-            || self.fail_missing && self.only_base > 0
-            || self.metrics.iter().any(|metric| metric.worse > 0)
+        self.stopped > 0 || self.missing() > 0 || self.metrics.iter().any(|metric| metric.worse > 0)
+    }
+
+    /// Number of points that only the base run holds, where that counts as a regression.
+    pub(crate) const fn missing(&self) -> usize {
+        if self.fail_missing { self.only_base } else { 0 }
     }
 }
 
@@ -127,16 +130,30 @@ const USUAL: &[Column] = &[
     columns::TIME_S,
 ];
 
-/// Compares two `points.parquet` on the points that both hold. A metric is a column, or a column with a tolerance of its own:
-/// `step_time_s=2%`, `memory_peak_bytes=512MiB`.
+/// What counts as a regression.
+#[derive(Clone, Copy, Debug)]
+pub struct Gates<'a> {
+    /// Metrics that are compared; none: step time and memory. A metric is a column, or a column with a tolerance of its own:
+    /// `step_time_s=2%`, `memory_peak_bytes=512MiB`.
+    pub metrics: &'a [String],
+    /// Relative change up to which a metric without a tolerance of its own counts as the same.
+    pub tolerance: f64,
+    /// Whether points that only the base run holds count.
+    pub fail_missing: bool,
+}
+
+/// Compares two `points.parquet` on the points that both hold.
 ///
 /// # Errors
 /// If a file cannot be read, a metric does not exist or has no such tolerance, or no point is in both.
 pub fn diff_files(
     base: &Path,
     new: &Path,
-    metrics: &[String],
-    tolerance: f64,
+    Gates {
+        metrics,
+        tolerance,
+        fail_missing,
+    }: Gates<'_>,
 ) -> Result<Diff, DiffError> {
     let (base_reader, new_reader) = (PointsReader::open(base)?, PointsReader::open(new)?);
     let kind = base_reader.kind();
@@ -184,7 +201,7 @@ pub fn diff_files(
     };
     let mut diff = Diff {
         tolerance,
-        fail_missing: false,
+        fail_missing,
         common: matches.common.len(),
         only_new: matches.added.len(),
         added: named(added, &new_labels),

@@ -35,6 +35,7 @@ use contention::usl_without_each;
 use serial::serial_fraction_without_each;
 
 use super::curve::{Scaling, SizeRate, efficiencies};
+use crate::units::plural;
 
 /// Sizes below which no law is fitted: two parameters and bounds need more than three points.
 pub(crate) const LEAST_SIZES: usize = 4;
@@ -101,7 +102,7 @@ pub fn fits(sizes: &[SizeRate], scaling: Scaling) -> Fits {
 
 fn refusal(sizes: &[SizeRate]) -> Option<String> {
     if sizes.len() < LEAST_SIZES {
-        let plural = if sizes.len() == 1 { "" } else { "s" };
+        let plural = plural(sizes.len() as u64);
         return Some(format!(
             "no fit: {} size{plural} ran, at least {LEAST_SIZES} are needed",
             sizes.len()

@@ -69,6 +69,22 @@ fn decoder(text: &mut Config<'_>, model_type: &str) -> ModelTable {
     }
 }
 
+/// Sizes of an encoder's layers, and of the patches that they see.
+fn layers_over_patches(vision: &mut Config<'_>) -> ModelTable {
+    let mut table = ModelTable::empty();
+    table.text("mlp", plain(vision).as_str());
+    table.counts([
+        ("layers", Some(vision.needed("num_hidden_layers"))),
+        ("hidden", Some(vision.needed("hidden_size"))),
+        ("heads", Some(vision.needed("num_attention_heads"))),
+        ("ffn_hidden", Some(vision.needed("intermediate_size"))),
+        ("image_size", Some(vision.side("image_size"))),
+        ("patch_size", Some(vision.side("patch_size"))),
+        ("channels", vision.count("num_channels")),
+    ]);
+    table
+}
+
 /// Encoders that were trained with texts: CLIP and SigLIP.
 fn contrastive(vision: &mut Config<'_>) -> ModelTable {
     let is_clip = match vision.text("model_type").as_deref() {
@@ -84,17 +100,7 @@ fn contrastive(vision: &mut Config<'_>) -> ModelTable {
             false
         }
     };
-    let mut table = ModelTable::empty();
-    table.text("mlp", plain(vision).as_str());
-    table.counts([
-        ("layers", Some(vision.needed("num_hidden_layers"))),
-        ("hidden", Some(vision.needed("hidden_size"))),
-        ("heads", Some(vision.needed("num_attention_heads"))),
-        ("ffn_hidden", Some(vision.needed("intermediate_size"))),
-        ("image_size", Some(vision.needed("image_size"))),
-        ("patch_size", Some(vision.needed("patch_size"))),
-        ("channels", vision.count("num_channels")),
-    ]);
+    let mut table = layers_over_patches(vision);
     table.flags([
         ("class_token", is_clip),
         ("embedding_norm", is_clip),
@@ -133,8 +139,7 @@ pub(super) fn internvl(config: &mut Config<'_>) -> ModelTable {
     let inner = config.inner_type().unwrap_or("qwen2").to_owned();
     let mut table = config.inside("text_config", &[], |text| decoder(text, &inner));
     let encoder = config.inside("vision_config", &[], |vision| {
-        let mut table = ModelTable::empty();
-        table.text("mlp", plain(vision).as_str());
+        let mut table = layers_over_patches(vision);
         match vision.text("norm_type").as_deref() {
             None | Some("layer_norm") => {}
             Some("rms_norm") => table.text("norm", "rms-norm"),
@@ -143,15 +148,6 @@ pub(super) fn internvl(config: &mut Config<'_>) -> ModelTable {
                 vision.fault("norm_type", message, None);
             }
         }
-        table.counts([
-            ("layers", Some(vision.needed("num_hidden_layers"))),
-            ("hidden", Some(vision.needed("hidden_size"))),
-            ("heads", Some(vision.needed("num_attention_heads"))),
-            ("ffn_hidden", Some(vision.needed("intermediate_size"))),
-            ("image_size", Some(vision.side("image_size"))),
-            ("patch_size", Some(vision.side("patch_size"))),
-            ("channels", vision.count("num_channels")),
-        ]);
         let qk_norm = vision.flag("use_qk_norm").unwrap_or(false);
         table.flags([
             ("class_token", true),

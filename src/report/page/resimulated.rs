@@ -73,16 +73,15 @@ fn frozen(findings: &Findings) -> Option<Section> {
         .map(|frozen| (&findings.series[frozen.of_series as usize], frozen))
         .filter(|(series, frozen)| frozen_end(series, frozen) != FrozenEnd::Alike)
         .collect();
-    // Where breakdowns differ, series that only end earlier are told in number: their rows would be all but empty.
-    let (pairs, short) = match pairs
-        .into_iter()
-        .partition(|(series, frozen)| frozen_end(series, frozen) != FrozenEnd::EndsEarlier)
-    {
-        (breaks, short) if Vec::<Pair<'_>>::is_empty(&breaks) => (short, Vec::new()),
-        both => both,
-    };
     if pairs.is_empty() {
         return None;
+    }
+    // Where breakdowns differ, series that only end earlier are told in number: their rows would be all but empty.
+    let (mut pairs, mut short): (Vec<Pair<'_>>, Vec<Pair<'_>>) = pairs
+        .into_iter()
+        .partition(|(series, frozen)| frozen_end(series, frozen) != FrozenEnd::EndsEarlier);
+    if pairs.is_empty() {
+        std::mem::swap(&mut pairs, &mut short);
     }
     let breaks = pairs.iter().any(|(series, frozen)| {
         let mut both = [series, frozen].into_iter();

@@ -7,6 +7,7 @@ use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::optimizer;
 use crate::simulation::training::parameters::{Copies, Replicas, Sharded, gathered_bytes};
 use crate::simulation::training::pricing::Pricing;
+use crate::simulation::training::schedule::Pass;
 use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
 use crate::stack::{GradientPrecision, ZeroStage};
 use crate::units::{Bytes, SimDuration};
@@ -73,6 +74,32 @@ pub(super) struct ReplicaCosts<'a> {
     pub(super) pricing: &'a mut Pricing,
 }
 
+/// What is gathered of a bucket's parameters for the forward pass, and for the backward pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gathers<T> {
+    forward: T,
+    backward: T,
+}
+
+impl<T: Copy> Gathers<T> {
+    /// That for a pass.
+    pub(super) fn of(&self, pass: Pass) -> T {
+        if pass == Pass::Forward {
+            self.forward
+        } else {
+            self.backward
+        }
+    }
+
+    /// Another measure of the same.
+    pub(super) fn map<U>(self, measure: impl Fn(T) -> U) -> Gathers<U> {
+        Gathers {
+            forward: measure(self.forward),
+            backward: measure(self.backward),
+        }
+    }
+}
+
 impl ReplicaCosts<'_> {
     /// Cost of reducing gradients: all-reduce, or reduce-scatter where the optimizer is sharded. Hybrid sharding
     /// reduce-scatters inside each group and all-reduces the shards across, on the same queue (arXiv 2304.11277,
@@ -103,13 +130,16 @@ impl ReplicaCosts<'_> {
     ///
     /// # Errors
     /// If no algorithm can run on this network.
-    pub(super) fn gathers(&mut self, count: ShardParameters) -> Result<[CommCost; 2], Infeasible> {
+    pub(super) fn gathers(
+        &mut self,
+        count: ShardParameters,
+    ) -> Result<Gathers<CommCost>, Infeasible> {
         let forward = self.parameters(count)?;
         let backward = match count.forward_only {
             0 => forward,
             _ => self.parameters(count.passed_back())?,
         };
-        Ok([forward, backward])
+        Ok(Gathers { forward, backward })
     }
 
     /// Bytes of one gradient on the wire.

@@ -4,6 +4,7 @@ use crate::des::TaskId;
 use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::costs::StepCosts;
+use crate::simulation::training::data_parallel_cost::Gathers;
 use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::memory::model_state::gathers;
 use crate::simulation::training::parameters::shards_gradients;
@@ -201,7 +202,7 @@ impl Player<'_, '_> {
         let mut buckets = Vec::new();
         for layers in self.costs.buckets(stage) {
             let gathers = if self.costs.layout.zero == ZeroStage::Z0 {
-                [CommCost::default(); 2]
+                Gathers::default()
             } else {
                 self.replicas.gathers(layers.parameters)?
             };
@@ -235,7 +236,7 @@ impl Player<'_, '_> {
         };
         let mut next_gather = None;
         if gathers {
-            next_gather = Some(self.gather(stage, buckets[in_order(0)].gather(slot.pass)));
+            next_gather = Some(self.gather(stage, buckets[in_order(0)].gathers.of(slot.pass)));
         }
         let mut ends: Option<Ends> = None;
         for index in 0..count {
@@ -243,7 +244,7 @@ impl Player<'_, '_> {
             let reduction = buckets[at].reduction;
             let mut overlapped = SimDuration::ZERO;
             if gathers && !waits {
-                overlapped += buckets[at].gather(slot.pass).time;
+                overlapped += buckets[at].gathers.of(slot.pass).time;
             }
             // Behind the first bucket of whole gradients none is in flight yet.
             if reduces && !waits && (sharded || index > 0) {
@@ -263,7 +264,7 @@ impl Player<'_, '_> {
                 self.reduce(stage, reduction, tasks.last);
             }
             if gathers && index + 1 < count {
-                let next = buckets[in_order(index + 1)].gather(slot.pass);
+                let next = buckets[in_order(index + 1)].gathers.of(slot.pass);
                 next_gather = Some(self.gather(stage, next));
             }
             if reduces && !waits {

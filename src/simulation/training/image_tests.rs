@@ -3,12 +3,10 @@
 use crate::catalog::Catalog;
 use crate::model::{LoweredModel, Part, Parts, Shard, lower};
 use crate::simulation::training::layout::Options;
-use crate::simulation::training::tests::{ok, reason, scenario};
+use crate::simulation::training::tests::{ok, plain, reason, scenario};
 use crate::simulation::training::work::WorkSource;
 use crate::simulation::training::{pipeline, stage_memory};
-use crate::simulation::{
-    LayoutRequest, Scratch, StepPart, StepReport, TrainingScenario, ZeroGroup,
-};
+use crate::simulation::{Scratch, StepPart, StepReport, TrainingScenario, ZeroGroup};
 use crate::stack::{Recompute, ZeroStage};
 use crate::units::Bytes;
 
@@ -22,17 +20,8 @@ const ALL: u64 = 7_063_427_072;
 
 /// LLaVA-1.5 7B on 8 GPUs, one sample of 2,048 tokens at a time.
 fn llava(frozen: &[Part]) -> TrainingScenario {
-    let mut job = scenario("llava-1.5-7b", 8, 32);
+    let mut job = plain("llava-1.5-7b", 1);
     job.workload.frozen = Parts::of(frozen);
-    job.layout = LayoutRequest {
-        tp: Some(1),
-        pp: Some(1),
-        cp: Some(1),
-        micro_batch: Some(1),
-        zero: Some(ZeroStage::Z1),
-        recompute: Some(Recompute::None),
-        ..LayoutRequest::default()
-    };
     job
 }
 

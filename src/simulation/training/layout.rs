@@ -383,15 +383,19 @@ impl<'a> Options<'a> {
             Some(micro_batch) if micro_batch > replica_batch => Err(Infeasible::Limit(format!(
                 "micro batch {micro_batch} is more than the {replica_batch} samples that a replica has per step"
             ))),
-            Some(micro_batch) if !self.takes(micro_batch, replica_batch) => {
+            Some(micro_batch) => {
+                let whole = self
+                    .microbatches_within(groups, (micro_batch, micro_batch))
+                    .next();
                 let (dp, batch) = (groups.dp, self.scenario.workload.global_batch);
                 let together = u64::from(dp) * u64::from(micro_batch);
-                Err(Infeasible::Indivisible {
-                    what: format!("global batch {batch}"),
-                    by: format!("dp {dp} × micro batch {micro_batch} = {together}"),
-                })
+                whole
+                    .map(|it| (it, it))
+                    .ok_or_else(|| Infeasible::Indivisible {
+                        what: format!("global batch {batch}"),
+                        by: format!("dp {dp} × micro batch {micro_batch} = {together}"),
+                    })
             }
-            Some(micro_batch) => Ok((micro_batch, micro_batch)),
             None => Ok((1, replica_batch)),
         }
     }
@@ -401,14 +405,11 @@ impl<'a> Options<'a> {
         &self,
         groups: &Groups,
         (least, most): (u32, u32),
-    ) -> impl Iterator<Item = u32> {
+    ) -> impl Iterator<Item = u32> + use<> {
         let replica_batch = self.scenario.workload.global_batch / groups.dp;
-        (least..=most).filter(move |micro_batch| self.takes(*micro_batch, replica_batch))
-    }
-
-    /// Whether the stack's framework cuts the batch of a replica into such microbatches.
-    fn takes(&self, micro_batch: u32, replica_batch: u32) -> bool {
-        self.scenario.stack.offers.partial_microbatch || replica_batch.is_multiple_of(micro_batch)
+        let partial = self.scenario.stack.offers.partial_microbatch;
+        (least..=most)
+            .filter(move |micro_batch| partial || replica_batch.is_multiple_of(*micro_batch))
     }
 
     /// Recomputation policies, cheapest in time first. Where there are several, full recomputation covers as few layers
@@ -539,6 +540,7 @@ pub(super) fn attention_kernel(scenario: &TrainingScenario) -> Result<AttentionK
     Ok(kernel)
 }
 
+/// The attention kernel as asked, else the first of the stack's that the GPU has, whatever the model attends to.
 fn stated_or_best(scenario: &TrainingScenario) -> Result<AttentionKernel, Infeasible> {
     let rates = &scenario.gpu.rates.attention;
     let precision = scenario.workload.precision;

@@ -14,7 +14,7 @@ use crate::halt;
 use crate::memo::Memo;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::costs::StepCosts;
-use crate::simulation::training::data_parallel_cost::ReplicaCosts;
+use crate::simulation::training::data_parallel_cost::{Gathers, ReplicaCosts};
 use crate::simulation::training::passes::LayerCost;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::{self, Pass, PipelineSize, Placement, Slot};
@@ -153,16 +153,8 @@ pub(super) struct Player<'a, 'b> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PricedBucket {
     pub(super) layers: LayerCost,
-    /// For the forward pass, and for the backward pass.
-    pub(super) gathers: [CommCost; 2],
+    pub(super) gathers: Gathers<CommCost>,
     pub(super) reduction: CommCost,
-}
-
-impl PricedBucket {
-    /// Gathering the parameters for a pass.
-    pub(super) fn gather(&self, pass: Pass) -> CommCost {
-        self.gathers[usize::from(pass != Pass::Forward)]
-    }
 }
 
 /// Passes that are kept of one step.

@@ -6,14 +6,12 @@ use crate::catalog::Catalog;
 use crate::closed_set::Subset;
 use crate::hardware::Precision;
 use crate::model::{Module, Modules};
-use crate::simulation::training::tests::scenario;
+use crate::simulation::training::tests::{plain, scenario};
 use crate::simulation::{
     LayoutRequest, MemoryFootprint, Scratch, StepPart, StepReport, TrainingScenario,
     simulate_training, stage_memory,
 };
-use crate::stack::{
-    Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute, ZeroStage,
-};
+use crate::stack::{Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute};
 use crate::units::Bytes;
 
 fn ok(scenario: &TrainingScenario) -> StepReport {
@@ -45,19 +43,9 @@ fn repeating(scenario: &TrainingScenario, modules: &[Module]) -> TrainingScenari
     with(scenario, &change)
 }
 
-/// Llama 3 8B on 8 GPUs, nothing sharded but the optimizer, one microbatch of one sample at a time.
+/// Llama 3 8B on 8 GPUs.
 fn llama() -> TrainingScenario {
-    let mut job = scenario("llama3-8b", 8, 32);
-    job.layout = LayoutRequest {
-        tp: Some(2),
-        pp: Some(1),
-        cp: Some(1),
-        micro_batch: Some(1),
-        zero: Some(ZeroStage::Z1),
-        recompute: Some(Recompute::None),
-        ..LayoutRequest::default()
-    };
-    job
+    plain("llama3-8b", 2)
 }
 
 fn open(mut job: TrainingScenario) -> TrainingScenario {

@@ -2,7 +2,7 @@
 
 use crate::simulation::training::bounds::stage::slowed;
 use crate::simulation::training::costs::StepCosts;
-use crate::simulation::training::data_parallel_cost::ReplicaCosts;
+use crate::simulation::training::data_parallel_cost::{Gathers, ReplicaCosts};
 use crate::simulation::training::data_parallel_play::Replicates;
 use crate::simulation::training::passes::{LayerCost, PassCost};
 use crate::simulation::training::schedule::{Pass, Slot};
@@ -22,15 +22,9 @@ pub(super) struct Work {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bucket {
     work: [Work; 4],
-    gathers: [f64; 2],
+    /// Seconds in which its parameters are gathered.
+    pub(super) gathers: Gathers<f64>,
     pub(super) reduction: f64,
-}
-
-impl Bucket {
-    /// Seconds in which its parameters are gathered for a pass.
-    pub(super) fn gather(&self, pass: Pass) -> f64 {
-        self.gathers[usize::from(pass != Pass::Forward)]
-    }
 }
 
 /// A virtual stage; others with the same layers share it.
@@ -141,7 +135,7 @@ impl StageTimes {
         (around, behind): (Around, bool),
     ) -> f64 {
         let mut overlapped = if around.gathers {
-            bucket.gather(pass)
+            bucket.gathers.of(pass)
         } else {
             0.0
         };
@@ -236,7 +230,7 @@ fn class(
             let both = replicas.gathers(layers.parameters)?;
             both.map(|gather| gather.time.as_secs_f64())
         } else {
-            [0.0; 2]
+            Gathers::default()
         };
         let reduction = if reduces {
             replicas.gradients(layers.parameters)?.time.as_secs_f64()

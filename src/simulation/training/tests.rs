@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::catalog::Catalog;
 use crate::collective::{Algorithm, CollectiveAlgorithm};
 use crate::hardware::{Cluster, Gpu, Precision};
-use crate::model::ExpertDispatch;
+use crate::model::{ExpertDispatch, Operator, Shard, lower};
 use crate::simulation::training::{SliceKind, trace_training};
 use crate::simulation::{
     Infeasible, LayoutRequest, RunSettings, Scratch, StepPart, StepReport, TrainingScenario,
@@ -139,6 +139,26 @@ fn a_scratch_that_has_seen_other_points_changes_nothing() {
     }
 }
 
+// A rate is looked up by the kernel for every attention operator, and unfused attention, which has none, is products and
+// kernels that move memory: of all models the indexer's alone has an operator left, and such models are refused above.
+#[test]
+fn unfused_attention_is_made_of_other_operators() {
+    for (name, model) in &Catalog::builtin().models {
+        let shard = Shard {
+            flash_attention: false,
+            ..Shard::whole(model.seq_len().max(1))
+        };
+        let lowered = lower(model, &shard);
+        let layers = lowered.layer_kinds.iter().chain(&lowered.mtp);
+        let mut operators =
+            layers.flat_map(|layer| layer.forward.iter().chain(&layer.backward_input));
+        let is_attention = |it: &Operator| matches!(it, Operator::Attention { .. });
+        let latent = model.transformer().and_then(|network| network.mla);
+        let chooses = latent.is_some_and(|mla| mla.index_heads > 0);
+        assert_eq!(operators.any(is_attention), chooses, "{name}");
+    }
+}
+
 // A V100 has no fused attention, and the indexer of DeepSeek-V3.2 no other.
 #[test]
 fn chosen_keys_need_a_fused_kernel() {
@@ -149,6 +169,22 @@ fn chosen_keys_need_a_fused_kernel() {
     job.workload.precision = Precision::Fp16;
     let why = reason(&job);
     assert!(why.contains("keys that its indexer chooses"), "{why}");
+}
+
+/// A model on 8 GPUs in one stage, nothing sharded but the optimizer, one microbatch of one sample at a time, which keeps
+/// all activations.
+pub(super) fn plain(model: &str, tp: u32) -> TrainingScenario {
+    let mut job = scenario(model, 8, 32);
+    job.layout = LayoutRequest {
+        tp: Some(tp),
+        pp: Some(1),
+        cp: Some(1),
+        micro_batch: Some(1),
+        zero: Some(ZeroStage::Z1),
+        recompute: Some(Recompute::None),
+        ..LayoutRequest::default()
+    };
+    job
 }
 
 // 201 samples are no whole number of microbatches of 2: refused where the framework needs whole ones, and left out of the

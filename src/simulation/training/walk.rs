@@ -315,7 +315,7 @@ impl Stream {
         let bucket = |at: usize| &class.buckets[in_order(at, count, pass)];
         let mut gathered = 0.0;
         if around.gathers {
-            gathered = self.gather(bucket(0).gather(pass));
+            gathered = self.gather(bucket(0).gathers.of(pass));
         }
         let mut end = 0.0;
         for at in 0..count {
@@ -331,7 +331,7 @@ impl Stream {
                 self.groups[GATHERS_IN_FLIGHT - 1] = end;
             }
             if around.gathers && at + 1 < count {
-                gathered = self.gather(bucket(at + 1).gather(pass));
+                gathered = self.gather(bucket(at + 1).gathers.of(pass));
             }
             if around.reduces {
                 self.queue = self.queue.max(end) + bucket(at).reduction;

@@ -43,7 +43,7 @@ fn clusters(spec: &Spec) -> Vec<crate::hardware::Cluster> {
     clusters.collect()
 }
 
-// Fewer GPUs of a server are what a table of the same server with so many GPUs and the NICs beside them is: they share leaves,
+// Fewer GPUs of a server are what a table of the same server with so many GPUs is: they share the NICs beside them, leaves,
 // domain and mesh. A DGX-2 with one of 16 GPUs in use gives it one of 8 NICs, 100 Gbit/s; a DGX H100 each GPU its own.
 #[test]
 fn fewer_gpus_per_node_are_a_table_of_the_same_server() {
@@ -65,7 +65,6 @@ fn fewer_gpus_per_node_are_a_table_of_the_same_server() {
                 gpus_per_node = [{size}, {size}]
                 [clusters.table]
                 base = '{name}'
-                nics_per_node = {beside}
                 gpus_per_node = {size}"
             ));
             let [by_axis, mut table] = <[_; 2]>::try_from(clusters(&spec)).expect("two points");

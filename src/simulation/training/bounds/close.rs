@@ -273,7 +273,7 @@ impl StageSum {
         let mut sum = StageSum::default();
         for &pass in kinds {
             sum.issue += class.whole[index_of(pass)].issue * f64::from(microbatches);
-            let gather: f64 = buckets().map(|bucket| bucket.gather(pass)).sum();
+            let gather: f64 = buckets().map(|bucket| bucket.gathers.of(pass)).sum();
             for &(count, first, last) in &of {
                 let around = times.around(pass, first, last);
                 sum.busy += count * times.seconds(class, pass, first, last);
@@ -299,7 +299,7 @@ impl StageSum {
         }
         if times.around(Pass::Forward, true, single).gathers {
             let first = &class.buckets[in_order(0, class.buckets.len(), Pass::Forward)];
-            sum.first_gather = first.gather(Pass::Forward);
+            sum.first_gather = first.gathers.of(Pass::Forward);
         }
         sum
     }

@@ -109,9 +109,7 @@ impl Search<'_> {
             return;
         };
         let first = [Repeats::of(self.scenario, &recompute)];
-        let sizes = self.options.microbatches_within(&groups, (least, most));
-        let sizes: Vec<u32> = sizes.collect();
-        for micro_batch in sizes {
+        for micro_batch in self.options.microbatches_within(&groups, (least, most)) {
             let least = bound.step(micro_batch, &first);
             let node = Node::Batch {
                 groups: at,
