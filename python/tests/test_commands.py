@@ -120,6 +120,10 @@ def test_two_runs_are_held_against_each_other(sweep, results, run):
     assert not cs.diff(slower, faster, metrics="step_time_s").has_regression
     with pytest.raises(cs.UsageError, match="speed"):
         cs.diff(results, run, metrics=["speed"])
+    with pytest.raises(cs.UsageError, match="did you mean `mfu`"):
+        cs.diff(results, run, metrics=["mfuu"])
+    with pytest.raises(TypeError, match="`tolerance` is a fraction"):
+        cs.diff(results, run, tolerance="2%")
 
 
 def test_measured_cases_of_ones_own(sweep, tmp_path):
@@ -139,6 +143,8 @@ def test_measured_cases_of_ones_own(sweep, tmp_path):
         cs.validate(frame.drop(columns="gpu"))
     with pytest.raises(TypeError, match="DataFrame"):
         cs.validate(3)
+    with pytest.raises(cs.UsageError, match="list of cases is empty"):
+        cs.validate([])
     with pytest.raises(cs.FileError, match="none.csv"):
         cs.validate("none.csv")
 
@@ -206,3 +212,10 @@ def test_a_run_of_the_wrong_type_is_refused():
         cs.analyze(3)
     with pytest.raises(cs.UsageError, match="no run is named"):
         cs.analyze()
+
+
+def test_a_threshold_is_a_fraction(results):
+    with pytest.raises(cs.UsageError, match="from 0 to 1"):
+        cs.analyze(results, threshold=80)
+    with pytest.raises(TypeError, match="`threshold`"):
+        results.analyze(threshold="80%")

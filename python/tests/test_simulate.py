@@ -98,6 +98,7 @@ def test_a_step_is_a_table_of_one_row():
         ({**STEP, "gpus_": 3}, cs.SpecError, "gpus_"),
         ({"gpu": "h100-sxm"}, cs.SpecError, "model"),
         ({**STEP, "nodes": [1, 2]}, cs.UsageError, "sweep with a Study"),
+        ({**STEP, "nodes": {1, 2}}, cs.UsageError, "sweep with a Study"),
         ({**STEP, "nodes": {"from": 1, "to": 4, "times": 2}}, cs.UsageError, "sweep with a Study"),
         ({**STEP, "nodes": -1}, cs.SpecError, "nodes = -1 is out of range"),
         ({**STEP, "nodes": object()}, TypeError, r"point\[0\].nodes"),

@@ -1,6 +1,7 @@
 """Studies: from a file or a dict to tables that every library reads."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -286,6 +287,14 @@ def test_a_terminal_shows_progress_and_a_pipe_does_not():
     assert "12/12 points" in script.stdout, script
 
 
+def test_a_study_goes_to_another_process():
+    own = {"name": "own", "base": "h100-sxm", "memory": "160 GiB"}
+    study = cs.Study({"grid": {"gpu": own, "nodes": [1, 2, 4], "model": "llama3-8b", "global_batch": 64}}, where="nodes < 4")
+    copy = pickle.loads(pickle.dumps(study))
+    assert copy.to_toml() == study.to_toml()
+    assert copy.run().column("step_time_s") == study.run().column("step_time_s")
+
+
 def test_a_panic_is_an_exception():
     with pytest.raises(cs.SimulatorFault, match="please report it: on purpose"):
         cs._core._panic("on purpose")
@@ -314,6 +323,8 @@ def test_best_points(results):
         results.best("speed")
     with pytest.raises(TypeError, match="where"):
         results.best(where="gpus > 1")
+    with pytest.raises(cs.UsageError, match="a column of text"):
+        results.best("gpu")
 
 
 @pytest.mark.parametrize(
@@ -328,17 +339,26 @@ def test_best_points(results):
         (lambda study: study.run(out="x", append=True, shard="1/2"), cs.UsageError, "leave `shard`"),
         (lambda study: study.run(out="none/x", append=True), cs.FileError, "none/x"),
         (lambda study: study.run(out="x", on_rows=print), cs.UsageError, "on_rows"),
-        (lambda study: study.run(threads="two"), TypeError, "threads|int"),
-        (lambda study: study.run(threads=0), ValueError, "zero"),
+        (lambda study: study.run(shard=3), TypeError, "`shard` is"),
+        (lambda study: study.run(shard=(1, 2, 3)), TypeError, "`shard` is"),
+        (lambda study: study.run(out="s3://bucket/run"), cs.FileError, "a folder of this machine"),
+        (lambda study: study.run(on_rows=3), TypeError, "`on_rows` takes a function"),
+        (lambda study: study.run(limit=-1), cs.UsageError, "`limit` is -1"),
+        (lambda study: study.run(threads="two"), TypeError, "`threads` is a whole number"),
+        (lambda study: study.run(threads=0), cs.UsageError, "`threads` is 0"),
+        (lambda study: study.plan(threads=-1), cs.UsageError, "`threads` is -1"),
+        (lambda study: study.run(point_timeout="soon"), TypeError, "`point_timeout` takes seconds"),
         (lambda study: study.run(point_timeout=0), cs.UsageError, "seconds over zero"),
         (lambda study: study.run(point_timeout=float("nan")), cs.UsageError, "seconds over zero"),
-        (lambda study: study.run(max_events=-1), OverflowError, "negative"),
+        (lambda study: study.run(max_events=-1), cs.UsageError, "`max_events` is -1"),
         (lambda study: study.point(12), cs.UsageError, "points 0 to 11"),
         (lambda study: study.point(-1), cs.UsageError, "numbered from 0"),
         (lambda study: study.point(1.5), TypeError, "by its number"),
         (lambda study: study.run(out="/proc/none/run"), cs.FileError, "/proc/none"),
         (lambda study: cs.Study([]), TypeError, "from_file"),
         (lambda study: cs.Study.from_file("none.toml"), cs.FileError, "none.toml"),
+        (lambda study: cs.Study.from_file("docs"), cs.FileError, "holds no spec.toml"),
+        (lambda study: cs.trace(study, 0, "/proc/none/trace.json"), cs.FileError, "/proc/none"),
         (lambda study: cs.Study({"grid": {"nodes": {1, 2}}}), TypeError, "grid.nodes"),
         (lambda study: cs.Study({"grid": {1: 2}}), TypeError, "keys of a spec"),
         (lambda study: cs.Study.from_file(SMALL, where=3), TypeError, "where|iterable"),

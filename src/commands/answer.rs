@@ -112,15 +112,20 @@ fn check_amount(path: &Path, own: &Question, asked: &Question) -> Result<(), Fai
     if (own.tokens, own.samples) == (asked.tokens, asked.samples) {
         return Ok(());
     }
+    // All digits: two amounts that differ have to look different.
+    let exact = |amount: f64| match amount {
+        small if small < 1e6 => small.to_string(),
+        large => format!("{large:e}"),
+    };
     let words = |question: &Question| match (question.tokens, question.samples) {
-        (Some(tokens), _) => format!("{tokens:e} tokens"),
-        (None, Some(samples)) => format!("{samples:e} samples"),
+        (Some(tokens), _) => format!("{} tokens", exact(tokens)),
+        (None, Some(samples)) => format!("{} samples", exact(samples)),
         (None, None) => "no tokens".to_owned(),
     };
     let path = path.display();
     Err(Failure::usage(format!(
-        "the rows of `{path}` are for {}, not for {}; answer its spec instead, into another folder: \
-         `sweep answer {path}/spec.toml --out FOLDER`",
+        "the rows of `{path}` are for {}, not for {}; ask its study, which is run for them then: \
+         `sweep answer {path}/spec.toml --out FOLDER`, in Python `answer(results.study, …)`",
         words(own),
         words(asked)
     )))

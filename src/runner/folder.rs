@@ -38,6 +38,12 @@ const RESULT_FILES: [&str; 5] = [
 /// Why a folder cannot take a run.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
+    /// The address of an object store or a web page.
+    #[error("output `{}` is a URL, and a run is written to a folder of this machine; name one, and copy it there afterwards", path.display())]
+    IsUrl {
+        /// The address.
+        path: PathBuf,
+    },
     /// A file stands where the folder should be.
     #[error("output `{}` is a file, not a folder; name another with --out", path.display())]
     IsFile {
@@ -217,6 +223,10 @@ impl RunFolder {
 
     /// Creates and locks a folder, so that this process alone writes to it.
     fn taken(path: &Path) -> Result<Self, FolderError> {
+        if path.to_string_lossy().contains("://") {
+            let path = path.to_owned();
+            return Err(FolderError::IsUrl { path });
+        }
         let mut folder = Self::existing(path);
         let create = |directory: &Path| {
             let created = fs::create_dir_all(directory);

@@ -8,7 +8,7 @@ use crate::spec::diagnostic::{Diagnostic, render_all};
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// A file could not be read.
-    #[error("cannot read spec `{path}`: {reason}")]
+    #[error("cannot read `{path}`: {reason}")]
     Read {
         /// The file.
         path: String,

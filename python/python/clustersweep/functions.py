@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, overload
 
 from . import _core
+from ._arguments import fraction, whole
 from ._spec import TABLES, texts
-from .errors import UsageError
+from .errors import FileError, UsageError
 from .progress import Progress
 from .reports import Analysis, Answer, Catalog, Diff, Explanation, Listing, Model, StepReport, Validation
 from .study import Results, Study
@@ -61,7 +62,8 @@ def simulate(**axes: Unpack[Axes]) -> StepReport:
         UsageError: an axis has several values; a `Study` sweeps them.
     """
     for axis, value in axes.items():
-        if isinstance(value, (list, tuple, range)) or (isinstance(value, Mapping) and axis not in TABLES):
+        several = isinstance(value, (list, tuple, range, set, frozenset)) or bool(getattr(value, "ndim", 0))
+        if several or (isinstance(value, Mapping) and axis not in TABLES):
             raise UsageError(f"error: simulate takes one value per axis, and `{axis}` is {value!r}; sweep with a Study")
     spec: dict[str, Any] = {"name": "step", "point": [dict(axes)]}
     if "op" in axes:
@@ -82,7 +84,8 @@ def analyze(*runs: Run, x: str | None = None, threshold: float | None = None) ->
         FileError: a run cannot be read.
         UsageError: the runs have nothing in common.
     """
-    return Analysis(_core.analyze([_path(run) for run in runs], x, threshold))
+    least = None if threshold is None else fraction("threshold", threshold)
+    return Analysis(_core.analyze([_path(run) for run in runs], x, least))
 
 
 def answer(
@@ -129,6 +132,7 @@ def answer(
         UsageError: arguments contradict one another, or a finished run is asked for another amount of training.
         SpecError: a limit is none.
     """
+    threads = whole("threads", threads, 1)
     question = _question(tokens, samples, deadline, budget, gpus_max, confidence)
     options: dict[str, Any] = {
         "threads": threads,
@@ -193,7 +197,10 @@ def trace(run: Run | Study, point: int, out: Path_ | None = None) -> str:
     """The timeline of one point as trace JSON; also written to the file `out` where it is named."""
     text = _study(run).trace(point)
     if out is not None:
-        Path(out).write_text(text, encoding="utf-8")
+        try:
+            Path(out).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise FileError(f"error: cannot write `{out}`: {error.strerror}; name a file in a folder that is there") from None
     return text
 
 
@@ -210,15 +217,17 @@ def diff(
     Args:
         base: run to compare against.
         new: run that may have got worse.
-        metrics: columns to compare; step time and memory by default.
-        tolerance: relative change that counts as no change.
+        metrics: columns to compare, each with a tolerance of its own where it needs one (`"step_time_s=2%"`,
+            `"memory_peak_bytes=512MiB"`); step time and memory by default.
+        tolerance: relative change that counts as no change, 0.02 for 2%.
         fail_missing: points of the base that the new run lacks are a regression.
 
     Raises:
         FileError: a run cannot be read.
         UsageError: they have no point in common, or a metric is unknown.
     """
-    return _diff(_path(base), _path(new), texts(metrics, "metrics"), tolerance, fail_missing)
+    allowed = fraction("tolerance", tolerance, most=None)
+    return _diff(_path(base), _path(new), texts(metrics, "metrics"), allowed, fail_missing)
 
 
 def _diff(base: str, new: str, metrics: list[str], tolerance: float, fail_missing: bool) -> Diff:
@@ -258,10 +267,12 @@ def _csv(cases: Any) -> str:
     if hasattr(cases, "write_csv"):
         return str(cases.write_csv())
     rows = cases.to_pylist() if hasattr(cases, "to_pylist") else cases
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise TypeError(
             f"cases are a DataFrame, a table of pyarrow, a list of dicts or the path of a CSV file, not {type(cases).__name__}"
         )
+    if not rows:
+        raise UsageError("error: the list of cases is empty; without `cases` those that come with clustersweep are taken")
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -306,14 +317,15 @@ def model_from_config(path: Path_) -> Model:
     return Model(text, json.loads(items)["entries"][0], file)
 
 
-def merge(shards: Iterable[Path_], out: Path_, *, overwrite: bool = False) -> Results:
+def merge(shards: Path_ | Iterable[Path_], out: Path_, *, overwrite: bool = False) -> Results:
     """Joins run folders of shards into the run that one machine would have written, byte for byte.
 
     Raises:
         FileError: a shard cannot be read, or `out` holds a result already.
         UsageError: shards are missing, or belong to different runs.
     """
-    _core.merge([os.fspath(shard) for shard in shards], os.fspath(out), overwrite)
+    folders = [shards] if isinstance(shards, (str, os.PathLike)) else list(shards)
+    _core.merge([os.fspath(folder) for folder in folders], os.fspath(out), overwrite)
     return Results.from_file(out)
 
 

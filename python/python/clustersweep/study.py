@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from . import _core
+from ._arguments import fraction, function, part, seconds, whole
 from ._spec import set_arguments, spec_text, texts
-from .errors import UsageError
+from .errors import FileError, UsageError
 from .objective import Objective
 from .progress import Progress, poll_of
 from .reports import Analysis, Explanation, Plan, StepReport
@@ -83,6 +84,8 @@ class Study:
         """
         file = Path(path)
         if file.is_dir():
+            if not (file / "spec.toml").exists():
+                raise FileError(f"error: the folder `{file}` holds no spec.toml; name a spec file or a run folder")
             file = file / "spec.toml"
         return cls._of(_core.Study.load(os.fspath(file), set_arguments(set), texts(where, "where")))
 
@@ -129,7 +132,7 @@ class Study:
         Raises:
             UsageError: there is no such shard.
         """
-        text, data = self._native.plan(limit, _shard(shard), threads)
+        text, data = self._native.plan(whole("limit", limit, 0), part(shard), whole("threads", threads, 1))
         return Plan(text, json.loads(data))
 
     def run(
@@ -189,18 +192,20 @@ class Study:
             raise UsageError("error: `append` extends a whole run; leave `shard` and `limit` away")
         if out is not None and on_rows is not None:
             raise UsageError("error: `on_rows` takes rows from memory; leave `out` or `on_rows` away")
-        part = _shard(shard)
-        timeout = point_timeout.total_seconds() if isinstance(point_timeout, timedelta) else point_timeout
+        limit, threads = whole("limit", limit, 0), whole("threads", threads, 1)
+        max_events = whole("max_events", max_events, 0)
+        timeout, one = seconds("point_timeout", point_timeout), part(shard)
+        on_rows = function("on_rows", on_rows)
         poll, end = poll_of(progress)
         try:
             if out is None:
                 take = None if on_rows is None else (lambda rows: on_rows(Table(rows)))
-                table = self._native.rows(limit, part, threads, fail_fast, max_events, timeout, poll, take)
-                return Results(table, self, None, limit, part, max_events)
+                table = self._native.rows(limit, one, threads, fail_fast, max_events, timeout, poll, take)
+                return Results(table, self, None, limit, one, max_events)
             folder, treated = os.fspath(out), held[0] if held else "refuse"
-            self._native.run(folder, limit, part, threads, fail_fast, max_events, timeout, no_join, treated, poll)
+            self._native.run(folder, limit, one, threads, fail_fast, max_events, timeout, no_join, treated, poll)
             study = None if append else self
-            return Results(_core.read_points(folder), study, Path(folder), limit, part, max_events)
+            return Results(_core.read_points(folder), study, Path(folder), limit, one, max_events)
         finally:
             end()
 
@@ -250,8 +255,19 @@ class Study:
     def _with_axes(self, values: Mapping[str, Any]) -> Study:
         return self._of(self._native.with_axes(set_arguments(values)))
 
+    def __reduce__(self) -> tuple[Callable[[str], Study], tuple[str]]:
+        """Studies go to other processes, of `multiprocessing`, joblib or Dask, as their TOML."""
+        return _study_of_toml, (self.to_toml(),)
+
     def __repr__(self) -> str:
         return f"<clustersweep.Study {self.name}: {self.grid_points} points>"
+
+
+def _study_of_toml(text: str) -> Study:
+    with tempfile.TemporaryDirectory(prefix="clustersweep-") as folder:
+        file = Path(folder) / "spec.toml"
+        file.write_bytes(text.encode())
+        return Study.from_file(file)
 
 
 class Results(Table):
@@ -334,8 +350,6 @@ class Results(Table):
         try:
             path.mkdir(parents=True)
         except OSError as error:
-            from .errors import FileError
-
             raise FileError(f"error: cannot create `{path}`: {error.strerror}") from None
         self._simulated.save(self.study._native, os.fspath(path), *self._portion)
         return path
@@ -351,7 +365,8 @@ class Results(Table):
 
     def analyze(self, *, x: str | None = None, threshold: float | None = None) -> Analysis:
         """Scaling, breakdown points and bottlenecks; see `clustersweep.analyze`."""
-        return Analysis(_core.analyze([os.fspath(self.path())], x, threshold))
+        least = None if threshold is None else fraction("threshold", threshold)
+        return Analysis(_core.analyze([os.fspath(self.path())], x, least))
 
     def best(
         self,
@@ -381,6 +396,8 @@ class Results(Table):
             for at, (value, status) in enumerate(zip(values, statuses))
             if status == "ok" and isinstance(value, (int, float)) and fits(at)
         ]
+        if not ran and any(isinstance(value, str) for value in values):
+            raise UsageError(f"error: `{name}` is a column of text, which has no best; name one of numbers")
         if not ran:
             raise UsageError(f"error: no point that ran and fits `where` has a value of `{name}`")
         _, at = (max if more else min)(ran, key=lambda pair: pair[0])
@@ -396,7 +413,7 @@ class Results(Table):
             asked = [(self.column(name), value) for name, value in where.items()]
             return lambda at: all(column[at] == value for column, value in asked)
         if not callable(where):
-            raise TypeError("`where` takes a dict of columns and values, or a function of a row")
+            raise TypeError(f"`where` takes a dict of columns and values, or a function of a row, not {where!r}")
         rows = list(self.rows())
         holds = where
         return lambda at: holds(rows[at])
@@ -416,13 +433,6 @@ def _numbers(name: str, values: Any, rows: int) -> list[float | None]:
     except (TypeError, ValueError) as error:
         raise UsageError(f"error: the function of `{name}` returned what is no number: {error}") from None
     return [None if value is None or value != value else value for value in numbers]
-
-
-def _shard(shard: str | tuple[int, int] | None) -> str | None:
-    if isinstance(shard, tuple):
-        number, of = shard
-        return f"{number}/{of}"
-    return shard
 
 
 def _number(point: int) -> int:

@@ -17,6 +17,7 @@ pub use self::tolerance::{NoTolerance, Tolerance};
 use crate::record::provenance::keys;
 use crate::record::{Column, PointStatus, PointsReader, ReadError, columns, short_hash};
 use crate::spec::{Axis, ColumnType, StudyKind, changed_keys};
+use crate::spelling::did_you_mean;
 
 /// Why two runs could not be compared.
 #[derive(Debug, Error)]
@@ -46,7 +47,7 @@ pub enum DiffError {
         new: PathBuf,
     },
     /// No numeric column has that name.
-    #[error("unknown metric `{name}`; numeric metrics here: {}", known.join(", "))]
+    #[error("unknown metric `{name}`{}; numeric metrics here: {}", meant(name, known), known.join(", "))]
     UnknownMetric {
         /// The name that was given.
         name: String,
@@ -56,6 +57,12 @@ pub enum DiffError {
     /// A metric has no such tolerance.
     #[error(transparent)]
     Tolerance(#[from] NoTolerance),
+}
+
+/// The metrics that may have been meant.
+fn meant(name: &str, known: &[&'static str]) -> String {
+    let hint = did_you_mean(name, known.iter().copied());
+    hint.map_or_else(String::new, |hint| format!("; {hint}"))
 }
 
 /// Differences between two runs.
