@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ _SPEC = "spec.toml"
 _POINTS = "points.parquet"
 # Written last: a folder that has it is finished.
 _MANIFEST = "manifest.json"
+# A node may look before a network file system has told it.
+_SECONDS_TO_SEE = 3.0
+_SECONDS_TO_FORGET = 60.0
 
 
 def run(
@@ -103,6 +107,7 @@ def _connected() -> Any:
 
 def _play(spec: str, number: int, of: int, threads: int, target: _Target) -> dict[str, Any]:
     """One shard, on a worker: the counts of its points."""
+    target.check_is_shared(spec)
     with tempfile.TemporaryDirectory(prefix="clustersweep-") as name:
         file = Path(name) / _SPEC
         file.write_bytes(spec.encode())
@@ -160,6 +165,16 @@ def _result(engine: Any, task: Any, number: int, target: _Target) -> dict[str, A
         ) from error
 
 
+def _patiently(holds: Callable[[], bool], patience_s: float) -> bool:
+    """Whether something holds, now or within some seconds."""
+    end = time.monotonic() + patience_s
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    return True
+
+
 @dataclass(frozen=True)
 class _Target:
     """Place of a run: a path in a filesystem of pyarrow."""
@@ -210,9 +225,8 @@ class _Target:
                             " `overwrite=True`, or name another `out`"
                         )
             if resume and self._has(kept):
-                with self.filesystem.open_input_stream(kept) as stream:
-                    if stream.read() != spec.encode():
-                        raise UsageError(f"error: the shards in `{self.shards}` are of another study; name another `out`")
+                if self._text(kept) != spec:
+                    raise UsageError(f"error: the shards in `{self.shards}` are of another study; name another `out`")
             if overwrite and self._has(kept):
                 self.filesystem.delete_dir(self.shards)
             self.filesystem.create_dir(self.shards, recursive=True)
@@ -220,6 +234,15 @@ class _Target:
                 stream.write(spec.encode())
         except OSError as error:
             raise self._denied(error, self.shards) from None
+
+    def check_is_shared(self, spec: str) -> None:
+        """Refuses a node that does not see what `claim` wrote, before it simulates what nobody would find."""
+        kept = f"{self.shards}/{_SPEC}"
+        if not _patiently(lambda: self._has(kept) and self._text(kept) == spec, _SECONDS_TO_SEE):
+            raise FileError(
+                f"error: {socket.gethostname()} does not see `{self.shards}`, which the process that called wrote; name an"
+                " `out` that every node sees, or the URL of an object store"
+            )
 
     def put(self, folder: Path, path: str) -> None:
         """Copies the files of a run folder to a path, what says that they are finished last."""
@@ -243,8 +266,14 @@ class _Target:
         from pyarrow import fs
 
         names = [self.shard(number, num_shards) for number in range(1, num_shards + 1)]
-        unseen = [name for name in names if not self._has(f"{name}/{_MANIFEST}")]
-        if unseen:
+        unseen: list[str] = []
+
+        def all_are_seen() -> bool:
+            unseen[:] = [name for name in names if not self._has(f"{name}/{_MANIFEST}")]
+            return not unseen
+
+        # A network file system may remember for a minute that a file was not there.
+        if not _patiently(all_are_seen, _SECONDS_TO_FORGET):
             raise FileError(
                 f"error: this machine does not see {len(unseen)} shards that nodes wrote, `{unseen[0]}` first; name an"
                 " `out` that every node sees, or the URL of an object store"
@@ -266,6 +295,10 @@ class _Target:
             _core.merge(folders, joined, False)
             self.put(Path(joined), self.path)
             return Results(_core.read_points(joined), study, None)
+
+    def _text(self, path: str) -> str:
+        with self.filesystem.open_input_stream(path) as stream:
+            return bytes(stream.read()).decode()
 
     def _has(self, path: str) -> bool:
         from pyarrow import fs
