@@ -64,33 +64,92 @@ fn unknown_key(name: &str, prefix: &str, known: &[Key], faults: &mut Faults<'_>)
 }
 
 /// Notes every required key that a complete table lacks, and every key that belongs to entries of
-/// another kind.
-pub(super) fn check_complete(table: &toml::Table, keys: &[Key], faults: &mut Faults<'_>) {
-    let lacks = |key: &Key| {
+/// another kind. Keys of `faulty` were refused already: they are not missing.
+pub(super) fn check_complete(
+    table: &toml::Table,
+    keys: &[Key],
+    faulty: &[String],
+    faults: &mut Faults<'_>,
+) {
+    let mut missing: Vec<&Key> = missing(table, keys).collect();
+    match missing.iter().find_map(|key| family(key)) {
+        // Without the family, nothing is known about the keys that depend on it but what all families have in common.
+        Some(family) => {
+            let anyway = missing_anyway(table, keys, family);
+            missing.extend(anyway.into_iter().filter(|key| key.owner.is_some()));
+        }
+        None => note_strangers(table, keys, faults),
+    }
+    missing.retain(|key| !faulty.contains(&key.path));
+    note_missing(&missing, faults);
+}
+
+/// Whether a table has every key that it needs.
+pub(super) fn is_complete(table: &toml::Table, keys: &[Key]) -> bool {
+    missing(table, keys).next().is_none()
+}
+
+/// The required keys that a table lacks, without those of entries of another kind.
+fn missing<'a>(table: &toml::Table, keys: &'a [Key]) -> impl Iterator<Item = &'a Key> {
+    keys.iter().filter(|key| {
         let needed = match key.need {
             Need::Always => true,
             Need::InItsTable => holder(table, &key.path).is_some(),
             Need::Of(owner) => owner.owns(table),
             Need::Never => false,
         };
-        needed && lookup(table, &key.path).is_none()
+        needed && is_at_home(key, table) && lookup(table, &key.path).is_none()
+    })
+}
+
+/// Whether a key belongs to entries like this one.
+fn is_at_home(key: &Key, table: &toml::Table) -> bool {
+    key.owner.is_none_or(|owner| owner.owns(table))
+}
+
+/// A key that every entry has and on whose value others depend, with its values.
+fn family(key: &Key) -> Option<(&str, &'static [&'static str])> {
+    match key.kind {
+        ValueKind::Choice(values) if key.owner.is_none() => Some((&key.path, values)),
+        _ => None,
+    }
+}
+
+/// The required keys that a table lacks whichever value its family gets, of those under which no key of the table is a stranger.
+fn missing_anyway<'a>(
+    table: &toml::Table,
+    keys: &'a [Key],
+    (family, values): (&str, &[&str]),
+) -> Vec<&'a Key> {
+    let as_one = |value: &&str| {
+        let mut table = table.clone();
+        table.insert(family.to_owned(), toml::Value::from(*value));
+        table
     };
-    // Without the family, nothing is known about the keys that depend on it.
-    let whole = !keys.iter().any(|key| key.owner.is_none() && lacks(key));
-    let mut missing: Vec<&Key> = Vec::new();
+    let has_no_stranger = |table: &toml::Table| {
+        let mut strangers = keys.iter().filter(|key| !is_at_home(key, table));
+        !strangers.any(|key| lookup(table, &key.path).is_some())
+    };
+    let possible = values.iter().map(as_one).filter(has_no_stranger);
+    possible
+        .map(|table| missing(&table, keys).collect::<Vec<_>>())
+        .reduce(|anyway, next| {
+            let in_next = |key: &&Key| next.iter().any(|other| other.path == key.path);
+            anyway.into_iter().filter(in_next).collect()
+        })
+        .unwrap_or_default()
+}
+
+fn note_strangers(table: &toml::Table, keys: &[Key], faults: &mut Faults<'_>) {
     for key in keys {
-        let path = &key.path;
         let stranger = key.owner.filter(|owner| !owner.owns(table));
-        if let Some(owner) = stranger {
-            if whole && lookup(table, path).is_some() {
-                let message = format!("`{path}` belongs to {} only", owner.title);
-                faults.key(path, message, None);
-            }
-        } else if lacks(key) {
-            missing.push(key);
+        if let Some(owner) = stranger
+            && lookup(table, &key.path).is_some()
+        {
+            let message = format!("`{}` belongs to {} only", key.path, owner.title);
+            faults.key(&key.path, message, None);
         }
     }
-    note_missing(&missing, faults);
 }
 
 /// Notes the keys that a table lacks: many are one fault, a `base` that is not named.

@@ -76,6 +76,10 @@ impl<'a> Faults<'a> {
         self.found.is_empty()
     }
 
+    pub(super) fn found(&self) -> &[CatalogFault] {
+        &self.found
+    }
+
     pub(super) fn into_found(self) -> Vec<CatalogFault> {
         self.found
     }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::data_table::Fields;
+use crate::data_table::{Fields, Key};
 use crate::hardware::{Cluster, Gpu, nics_beside};
 use crate::model::Model;
-use crate::spelling::{did_you_mean, named, plain};
+use crate::spelling::{did_you_mean, named, plain, suggestions};
 use crate::stack::Stack;
 
-use super::check::{check_complete, check_given, lookup};
+use super::check::{check_complete, check_given, is_complete, lookup};
 use super::entry::source;
 use super::fault::{CatalogFault, FaultPlace, Faults};
 use super::{Catalog, Entry, Kind, PriceList, Sources, cluster, gpu, model, rent, stack};
@@ -45,6 +45,10 @@ pub(crate) fn overlay(
         for (name, entry) in layer.resolved {
             found.extend(insert(&mut next, kind, &name, entry));
         }
+        for (name, entry, faulty) in layer.halves {
+            let faults = insert(&mut next, kind, name, entry);
+            found.extend(faults.into_iter().filter(|fault| !is_about(fault, &faulty)));
+        }
         found.extend(layer.found);
     }
     for kind in Kind::ALL.iter().copied() {
@@ -78,6 +82,8 @@ struct Layer<'a> {
     resolved: BTreeMap<String, Entry>,
     /// Entries with faults; those merged over them are not checked.
     failed: BTreeSet<&'a str>,
+    /// Entries without their faulty keys, which these are, that are complete otherwise.
+    halves: Vec<(&'a str, Entry, Vec<String>)>,
     found: Vec<CatalogFault>,
 }
 
@@ -87,6 +93,8 @@ struct Own<'a> {
     table: toml::Table,
     sources: Sources,
     aliases: Vec<String>,
+    /// Keys that were refused: misspelt ones, and those that they were probably meant to be.
+    faulty: Vec<String>,
 }
 
 impl<'a> Layer<'a> {
@@ -98,6 +106,7 @@ impl<'a> Layer<'a> {
             order: Vec::new(),
             resolved: BTreeMap::new(),
             failed: BTreeSet::new(),
+            halves: Vec::new(),
             found: Vec::new(),
         };
         let Some(entries) = value.as_table() else {
@@ -124,6 +133,7 @@ impl<'a> Layer<'a> {
             table: table.clone(),
             sources: Sources::new(),
             aliases: Vec::new(),
+            faulty: Vec::new(),
         };
         if let Some(value) = table.get("base") {
             own.table.remove("base");
@@ -147,6 +157,10 @@ impl<'a> Layer<'a> {
         check_given(&own.table, self.kind.keys(), &mut faults);
         if !faults.is_empty() {
             self.failed.insert(name);
+            own.faulty = faulty(faults.found(), self.kind.keys());
+            for path in &own.faulty {
+                remove(&mut own.table, path);
+            }
         }
         self.found.extend(faults.into_found());
         self.own.insert(name, own);
@@ -154,8 +168,35 @@ impl<'a> Layer<'a> {
 
     fn resolve_all(&mut self) {
         for name in self.order.clone() {
-            self.resolve(name, &mut Vec::new());
+            if self.failed.contains(name) {
+                self.check_rest(name);
+            } else {
+                self.resolve(name, &mut Vec::new());
+            }
         }
+    }
+
+    /// Checks what an entry has besides its faulty keys, so that all of its faults are told at once.
+    fn check_rest(&mut self, name: &'a str) {
+        // A list whose only price is wrong does not lack one.
+        if self.kind == Kind::Prices {
+            return;
+        }
+        let is_based = |own: &Own<'_>| !own.faulty.iter().any(|key| key == "base");
+        if !self.own.get(name).is_some_and(is_based) {
+            return;
+        }
+        let Ok(parent) = self.parent(name, &mut vec![name]) else {
+            return;
+        };
+        let (own, keys) = (&self.own[name], self.kind.keys());
+        let entry = merged(self.kind, name, parent, own);
+        let mut faults = Faults::of(self.kind.as_str(), name);
+        check_complete(&entry.table, keys, &own.faulty, &mut faults);
+        if faults.is_empty() && is_complete(&entry.table, keys) {
+            self.halves.push((name, entry, own.faulty.clone()));
+        }
+        self.found.extend(faults.into_found());
     }
 
     /// The entry merged over its bases; `None` when it, or one of them, has faults.
@@ -176,7 +217,7 @@ impl<'a> Layer<'a> {
         };
         let entry = merged(self.kind, name, parent, &self.own[name]);
         let mut faults = Faults::of(self.kind.as_str(), name);
-        check_complete(&entry.table, self.kind.keys(), &mut faults);
+        check_complete(&entry.table, self.kind.keys(), &[], &mut faults);
         if faults.is_empty() {
             self.resolved.insert(name.to_owned(), entry.clone());
             return Some(entry);
@@ -238,6 +279,30 @@ impl<'a> Layer<'a> {
         faults.value("base", &toml::Value::from(base), message, hint);
         self.found.extend(faults.into_found());
     }
+}
+
+/// Keys that the faults of a table's keys concern: those themselves, and those that unknown ones may have been meant to be.
+fn faulty(found: &[CatalogFault], keys: &[Key]) -> Vec<String> {
+    let known = || keys.iter().map(|key| key.path.as_str());
+    let concerned = found.iter().flat_map(|fault| {
+        let path = fault.path[2..].join(".");
+        let is_known = known().any(|key| key == path);
+        let meant = if is_known {
+            Vec::new()
+        } else {
+            suggestions(&path, known())
+        };
+        let meant: Vec<String> = meant.into_iter().map(str::to_owned).collect();
+        meant.into_iter().chain([path])
+    });
+    concerned.collect()
+}
+
+/// Whether a fault concerns one of some keys, so that it may follow from what is wrong with that.
+fn is_about(fault: &CatalogFault, keys: &[String]) -> bool {
+    let path = fault.path[2..].join(".");
+    let names = |key: &String| path == *key || fault.message.contains(&format!("`{key}`"));
+    keys.iter().any(names)
 }
 
 fn not_a_table(path: &[&str], value: &toml::Value) -> CatalogFault {
@@ -524,7 +589,7 @@ fn insert(catalog: &mut Catalog, kind: Kind, name: &str, entry: Entry) -> Vec<Ca
 pub(crate) fn model_of(name: &str, table: &toml::Table) -> Result<Model, Vec<CatalogFault>> {
     let mut faults = Faults::of(Kind::Models.as_str(), name);
     check_given(table, Kind::Models.keys(), &mut faults);
-    check_complete(table, Kind::Models.keys(), &mut faults);
+    check_complete(table, Kind::Models.keys(), &[], &mut faults);
     if !faults.is_empty() {
         return Err(faults.into_found());
     }

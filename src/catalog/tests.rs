@@ -58,6 +58,7 @@ fn all_faults_are_reported_at_once_with_the_nearest_name() {
          [clusters.z]\nbase = \"dgx-h100\"\nscale_up.kind = \"nvswich\"\ndomain_gpus = 12\n",
     );
     let expected = [
+        "clusters.z.domain_gpus: a domain of 12 GPUs is not made of whole nodes of 8",
         "clusters.z.scale_up.kind: unknown name `nvswich`",
         "gpus.y.memry: unknown key `memry` (did you mean `memory`?)",
         "gpus.y.memory: `80` has no unit",
@@ -83,6 +84,59 @@ fn a_new_entry_must_say_all_that_is_required() {
                 && fault.contains("are missing")),
         "{found:#?}"
     );
+}
+
+// Keys one by one, keys that are missing and values that contradict one another come together; what would follow from a
+// fault, a missing `heads` from a misspelt one or a `kv_heads` held against the base's `heads`, does not.
+#[test]
+fn all_faults_of_a_table_come_at_once() {
+    let cases: [(&str, &[&str]); 5] = [
+        (
+            "family = \"decoder\"\nlayers = \"many\"\nhidden = 64\nheadz = 4\nvocab = 1000\nexperts = 8",
+            &[
+                "m.experts: `experts` belongs to family = \"moe\"",
+                "m.headz: unknown key",
+                "m.layers: expected a whole number",
+                "m: `seq_len` is missing",
+            ],
+        ),
+        (
+            "base = \"llama3-8b\"\nlayers = 0\nheads = 31\nkv_heads = 7",
+            &[
+                "m.kv_heads: `kv_heads` = 7 does not divide",
+                "m.layers: `0` is out of range",
+                "m: `hidden` = 4096 is not a multiple",
+            ],
+        ),
+        (
+            "base = \"llama3-8b\"\nheads = \"x\"\nkv_heads = 7",
+            &["m.heads: expected a whole number"],
+        ),
+        // Whatever transformer over tokens it is.
+        (
+            "layers = 2\nhidden = 64\nheads = 4\nvocab = 1000",
+            &["m: `family` and `seq_len` are missing"],
+        ),
+        (
+            "family = \"decodr\"\nlayers = 2\nhidden = 64\nheads = 0\nvocab = 1000",
+            &[
+                "m.family: unknown name `decodr`",
+                "m.heads: `0` is out of range",
+                "m: `seq_len` is missing",
+            ],
+        ),
+    ];
+    for (lines, expected) in cases {
+        let mut found = faults(&format!("[models.m]\n{lines}"));
+        found.sort();
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (fault, start) in found.iter().zip(expected) {
+            assert!(
+                fault.starts_with(&format!("models.{start}")),
+                "{fault} / {start}"
+            );
+        }
+    }
 }
 
 // The GPU's cluster is there, only faulty: one fault, not two.
