@@ -65,15 +65,6 @@ impl StudyFindings {
         }
     }
 
-    /// Whether a row has a rent.
-    pub(crate) fn costs_money(&self) -> bool {
-        match self {
-            Self::Training(findings) => findings.costs_money(),
-            Self::Comparison(found) => found.costs_money(),
-            Self::Collective(_) => false,
-        }
-    }
-
     /// Comparison of the rows of a training study.
     pub(crate) const fn comparison(&self) -> Option<&Comparison> {
         match self {

@@ -1,7 +1,5 @@
 //! Findings of a training study, series by series.
 
-use std::collections::BTreeSet;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -59,17 +57,6 @@ impl Findings {
         answers
             .map(|answer| answer.cost_unit)
             .any(|unit| unit == CostUnit::Usd)
-    }
-
-    /// GPUs that ran and have no price, by name.
-    pub(crate) fn unpriced(&self) -> Vec<String> {
-        let without = self.series.iter().filter(|series| {
-            let mut ran = series.ran();
-            ran.any(|(_, measured)| measured.cost_per_step_usd.is_none())
-        });
-        let gpus = without.filter_map(|series| series.value(Axis::Gpu));
-        let names = gpus.map(ToString::to_string);
-        names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Holds the rows of every answer against the limits of the question, where it has any, with the margin that the

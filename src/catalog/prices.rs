@@ -15,10 +15,6 @@ pub(crate) const DEFAULT_PRICES: &str = "verda-2026";
 /// Name of the list that a spec writes under `[prices]`.
 pub(crate) const OWN_PRICES: &str = "own";
 
-/// Basis of every price, for people who read one.
-pub(crate) const PRICES: &str =
-    "Prices: Verda on demand, 2026, or what the spec names (`sweep list prices`).";
-
 closed_set! {
     /// Terms on which a GPU is rented.
     pub(crate) enum PriceTerm: "price term" {

@@ -8,7 +8,6 @@ use itertools::Itertools;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Elasticity;
-use crate::catalog::PRICES;
 use crate::commands::explain_document::{
     Cells, ExplainDocument, HostCalls, PointDocument, StageDocument,
 };
@@ -20,6 +19,7 @@ use crate::record::{
     Cell, Column, ColumnGroup, PointStatus, Record, columns, point_table, points_batch,
     points_schema,
 };
+use crate::report::prices::prices_words_of;
 use crate::report::text::{Table, Text};
 use crate::runner::{Planned, play_point};
 use crate::simulation::{LayerLaunches, Scratch, StageMemory, layer_launches, memory_of_layout};
@@ -137,7 +137,7 @@ impl Explanation<'_> {
         Document::Explain.of(&ExplainDocument {
             columns: Cells(cells(record, self.point.spec)),
             what_if: &self.gains,
-            prices_basis: PRICES,
+            prices_basis: prices_words_of(record),
             unmeasured: unmeasured(record),
             elasticities: &self.sensitivities,
             memory_by_stage: self.stages.iter().map(StageDocument::of).collect(),
@@ -265,8 +265,10 @@ fn push_point(text: &mut Text, record: &Record, spec: &Spec) {
         if !section.is_empty() {
             write!(text, "\n{group}\n{section}");
         }
-        if *group == ColumnGroup::Money && columns::COST_PER_STEP_USD.cell(record).is_some() {
-            text.wrap(PRICES, "  ", "  ");
+        if *group == ColumnGroup::Money
+            && let Some(prices) = prices_words_of(record)
+        {
+            text.wrap(&prices, "  ", "  ");
         }
     }
 }

@@ -22,8 +22,8 @@ pub(crate) struct ExplainDocument<'a> {
     pub(super) columns: Cells,
     /// Changes of one axis, simulated: those of `--what-if`, else the ones worth trying, best first.
     pub(super) what_if: &'a [Effect],
-    /// Basis of the costs.
-    pub(super) prices_basis: &'static str,
+    /// The price that applied, in a sentence; null where nothing was paid.
+    pub(super) prices_basis: Option<String>,
     /// Warning where nothing was measured on the GPU, or of the kernels of the model.
     pub(super) unmeasured: Option<String>,
     /// Sensitivities of the step time.

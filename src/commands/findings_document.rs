@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::analysis::{Collectives, Comparison, Findings, StudyFindings};
-use crate::catalog::PRICES;
 use crate::commands::findings::answer;
+use crate::report::prices::{compared_prices_words, prices_words};
 use crate::report::series_row::{SeriesRow, series_rows};
 use crate::runner::Manifest;
 
@@ -42,8 +42,8 @@ pub(crate) struct FindingsDocument<'a> {
     findings: Option<&'a Findings>,
     /// Series at their recommended sizes.
     rows: Option<Vec<SeriesRow<'a>>>,
-    /// Basis of the costs; null where nothing costs money.
-    prices: Option<&'static str>,
+    /// Prices that applied, in a sentence, and the GPUs without one; null where there is nothing to tell.
+    prices: Option<String>,
     /// Values of one axis held against each other, where `--x` names an axis that is no resource.
     comparison: Option<&'a Comparison>,
     /// Bandwidths of a collective study.
@@ -77,7 +77,9 @@ impl<'a> FindingsDocument<'a> {
             sentences: answer(found),
             findings: training,
             rows: training.map(series_rows),
-            prices: found.costs_money().then_some(PRICES),
+            prices: training
+                .and_then(prices_words)
+                .or_else(|| found.comparison().and_then(compared_prices_words)),
             comparison: found.comparison(),
             collectives: found.collective(),
         }

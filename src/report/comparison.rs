@@ -3,7 +3,7 @@
 use itertools::Itertools;
 
 use crate::analysis::{ComparedJob, ComparedValue, Comparison, KeyValue};
-use crate::catalog::PRICES;
+use crate::report::prices::compared_prices_words;
 use crate::report::quantity::{count, dollars, plural, seconds, three_digits};
 use crate::report::text::Text;
 use crate::report::words::{counts_line, rate_words};
@@ -33,8 +33,8 @@ pub(crate) fn comparison_summary(found: &Comparison, question: Option<&str>) -> 
         }
         writeln!(text);
     }
-    if found.costs_money() {
-        text.wrap(PRICES, "", "  ");
+    if let Some(prices) = compared_prices_words(found) {
+        text.wrap(&prices, "", "  ");
     }
     text.wrap(&counts_line(&found.counts), "", "  ");
     text.finish()

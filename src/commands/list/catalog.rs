@@ -8,10 +8,11 @@ use serde_json::json;
 use super::entry::{CatalogEntry, Entry, SourcedValue};
 use super::listed::Listed;
 use super::listing::{Listing, wanted};
-use crate::catalog::{Catalog, Kind, PRICES};
+use crate::catalog::{Catalog, Kind};
 use crate::commands::failure::Failure;
 use crate::data_table::quantity::Dollars;
 use crate::hardware::{Evidence, Precision};
+use crate::report::prices::usual_prices_words;
 use crate::report::text::{Table, Text};
 use crate::units::{FlopRate, Power};
 
@@ -165,7 +166,7 @@ fn gpu_notes(text: &mut Text, catalog: &Catalog, names: &[&str]) {
             text.wrap(&format!("{words}: {}.", of.join(", ")), "", "  ");
         }
     }
-    text.wrap(PRICES, "", "");
+    text.wrap(&usual_prices_words(), "", "");
 }
 
 fn gpu(catalog: &Catalog, name: &str) -> Vec<String> {

@@ -7,8 +7,8 @@ use super::document::{
     Heading, Section, custom_charts, document, filter, infeasible, prose, scrolled,
 };
 use crate::analysis::{ChartValues, ComparedJob, ComparedValue, Comparison};
-use crate::catalog::PRICES;
 use crate::report::comparison::{comparison_sentences, job_label, value_words, why};
+use crate::report::prices::compared_prices_words;
 use crate::report::quantity::{count, dollars, percent, seconds, three_digits};
 use crate::report::words::{counts_line, rate_words};
 
@@ -34,7 +34,7 @@ pub(crate) fn comparison_page(
     let answer = html! {
         div.answer { @for sentence in comparison_sentences(found) { p { (prose(&sentence)) } } }
         p.soft { (counts_line(&found.counts)) "." }
-        @if found.costs_money() { p.soft { (PRICES) } }
+        @if let Some(prices) = compared_prices_words(found) { p.soft { (prose(&prices)) } }
     };
     let mut budget = Budget::default();
     let custom = custom_charts(custom, &mut budget);

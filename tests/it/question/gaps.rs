@@ -20,6 +20,19 @@ fn the_prices_that_applied_are_said_and_the_gpus_that_have_none() {
     let screen = desk.sweep(&run).expect_code(0).stdout;
     assert!(screen.replace("\n  ", " ").contains(said), "{screen}");
     assert_eq!(answer(&desk, &["results/asked"])["prices"], said);
+    // A point (the third: B200s on one node) and a comparison say it in the same words.
+    let explain = ["explain", "results/asked", "2", "--format", "json"];
+    let explained = desk.sweep(&explain).expect_code(0).stdout;
+    let explained: serde_json::Value = serde_json::from_str(&explained).unwrap();
+    let usual = "Prices: Verda, on demand, 2026 (`sweep list prices`).";
+    assert_eq!(explained["prices_basis"], usual);
+    let two = ["--set", "global_batch=128,256", "--out", "two"];
+    desk.sweep(&[&run[..], &two].concat()).expect_code(0);
+    let compare = ["analyze", "two", "--x", "global_batch", "--out", "compared"];
+    let compared = desk.sweep(&compare).expect_code(0).stdout;
+    assert!(compared.replace("\n  ", " ").contains(said), "{compared}");
+    let page = String::from_utf8(desk.read("compared/report.html")).unwrap();
+    assert!(page.contains("own for h100-sxm; none for a100-80gb-pcie."));
     // Without any price GPU-hours are compared.
     let alone = [
         "asked.toml",
