@@ -4,6 +4,7 @@ use crate::analysis::{Choice, Findings};
 use crate::commands::corrected;
 use crate::commands::failure::Failure;
 use crate::commands::points::grid_point;
+use crate::hardware::FabricTopology;
 use crate::record::Record;
 use crate::report::brief::first_choice;
 use crate::report::planned::Trust;
@@ -61,11 +62,28 @@ pub(super) fn of_choices(
             step_time: it.step_time,
             interval: record.metrics().and_then(|metrics| metrics.step_time),
             correction: corrected::in_words(&record, spec),
+            network: own_network(&record),
         }))
     };
     let trust = choices.into_iter().map(of_choice);
     let trust = trust.collect::<Result<Vec<_>, Failure>>()?;
     Ok(trust.into_iter().flatten().collect())
+}
+
+/// What it means for the errors that the network between the nodes is the spec's own; `None` where it is not, or where
+/// there is one node alone.
+fn own_network(record: &Record) -> Option<String> {
+    let scenario = record.training()?;
+    let topology = &scenario.cluster.fabric.topology;
+    let FabricTopology::Custom(own) = topology else {
+        return None;
+    };
+    (scenario.nodes() > 1).then(|| {
+        format!(
+            "nothing was measured on the network `{}`; errors are those of such jobs on networks of the catalogue",
+            own.name()
+        )
+    })
 }
 
 /// The intervals, then the verdicts, each with its cases; empty for a communication.
@@ -92,6 +110,10 @@ pub(super) fn text(record: &Record) -> String {
             table.row([String::new(), case.run.clone()]);
         }
         write!(text, "{}", table.render());
+    }
+    if let Some(network) = own_network(record) {
+        writeln!(text);
+        text.wrap(&format!("network: {network}"), "", "  ");
     }
     text.finish()
 }

@@ -312,7 +312,12 @@ fn push_table(text: &mut Text, found: &Collectives) {
     );
     writeln!(text, "{}", table.render());
     text.wrap(&note, "", "");
+    text.wrap(TRUST, "", "  ");
 }
+
+/// How far to trust the times of communications.
+pub(crate) const TRUST: &str = "How far to trust it: communications have no range of error; `sweep validate` has the errors of measured ones, all of them on networks \
+     of the catalogue.";
 
 #[cfg(test)]
 mod tests {

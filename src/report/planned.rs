@@ -1,5 +1,7 @@
 //! Text of `sweep answer`: the answer, its choices, how far to trust it and what would change it.
 
+use itertools::Itertools;
+
 use crate::analysis::{Answer, Choice, Findings};
 use crate::interval::Interval;
 use crate::report::prices::prices_words;
@@ -23,16 +25,17 @@ pub(crate) struct Trust {
     pub interval: Option<Interval>,
     /// Correction by measured runs of one's own in words; `None` where none is near.
     pub correction: Option<String>,
+    /// What a network of the spec's own means for the errors; `None` on those of the catalogue.
+    pub network: Option<String>,
 }
 
 impl Trust {
-    /// What corrects the predicted time, the interval around it, where there are such, and the nearest cases.
+    /// What corrects the predicted time, the interval around it, where there are such, the nearest cases, and what an own
+    /// network means for them.
     pub(crate) fn words(&self) -> String {
-        let interval = self.interval_words();
-        match &self.correction {
-            Some(correction) => format!("{correction}; {interval}"),
-            None => interval,
-        }
+        let interval = Some(self.interval_words());
+        let mut parts = self.correction.iter().chain(&interval).chain(&self.network);
+        parts.join("; ")
     }
 
     /// Whether comparable runs were measured, between what they lie, and the nearest one.
@@ -285,6 +288,7 @@ mod tests {
                 nearest_run: Some("decoder of 7 B on 8 a100-80gb-sxm".to_owned()),
             },
             interval,
+            network: None,
             correction: None,
         };
         trust.words()

@@ -220,3 +220,35 @@ fn a_misspelt_own_name_is_recognised() {
             ":6:12",
         ]);
 }
+
+// Runs like the job were measured, but none on such a network: the range stands there with what it does not say, and of one
+// node alone there is nothing to add. Communications have no range, which is said too.
+#[test]
+fn what_an_own_network_means_for_the_errors_is_said() {
+    let desk = Desk::new();
+    let training = "[grid]\ngpu = 'h100-sxm'\nnodes = NODES\nmodel = 'llama3-8b'\nglobal_batch = 64\ntopology = 'dumbbell'\n";
+    let said = "nothing was measured on the network `dumbbell`; errors are those of such jobs on networks of the catalogue";
+    for (nodes, is_said) in [("4", true), ("1", false)] {
+        let own = training.replace("NODES", nodes);
+        desk.write("own.toml", format!("name = 'own{nodes}'\n{own}{DUMBBELL}"));
+        let run = ["run", "own.toml", "--progress", "never"];
+        let folder = format!("results/own{nodes}");
+        for command in [&run[..], &["explain", &folder, "0"]] {
+            let words = desk.sweep(command).expect_code(0).stdout;
+            let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains("4 of 5 such"), "{words}");
+            assert_eq!(words.contains(said), is_said, "{words}");
+        }
+    }
+    let axes = "topology = 'dumbbell'\nnodes = 4\nop = 'all-reduce'\nsize = '40 MB'\n";
+    desk.write(
+        "links.toml",
+        format!("name = 'links'\n{}", collective_study(axes)),
+    );
+    let screen = desk.sweep(&["run", "links.toml", "--progress", "never"]);
+    let screen = screen.expect_code(0).stdout.replace("\n  ", " ");
+    assert!(
+        screen.contains("communications have no range of error"),
+        "{screen}"
+    );
+}

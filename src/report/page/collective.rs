@@ -8,7 +8,7 @@ use super::document::{
     scrolled,
 };
 use crate::analysis::{ChartValues, CollectiveJob, Collectives};
-use crate::report::busbw::{busbw_sentences, carried_by};
+use crate::report::busbw::{TRUST, busbw_sentences, carried_by};
 use crate::report::panels::{busbw_chart, busbw_panels, transfer_time_chart};
 use crate::report::quantity::{count, seconds, short_bytes, three_digits};
 use crate::report::words::counts_line;
@@ -69,6 +69,7 @@ fn answer(found: &Collectives) -> Markup {
                 p.note { (more) " more, and smaller jobs, are in the table of all jobs below." }
             }
         }
+        @if !found.jobs.is_empty() { p { (prose(TRUST)) } }
         p.soft { (counts_line(&found.counts)) "." }
     }
 }
