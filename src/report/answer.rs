@@ -20,10 +20,13 @@ use crate::spec::Axis;
 
 /// The answer in sentences, the choices among them.
 pub(crate) fn sentences(findings: &Findings) -> Vec<String> {
-    answer_sentences(findings, choice_sentences)
+    let mut found = answer_sentences(findings, choice_sentences);
+    found.extend(breakdown_details(findings));
+    found
 }
 
-/// The answer in sentences for a page whose table has the choices.
+/// The answer in sentences for a page whose table has the choices, and whose section on breakdowns has
+/// [`breakdown_details`].
 pub(super) fn sentences_beside_table(findings: &Findings) -> Vec<String> {
     answer_sentences(findings, |_| Vec::new())
 }
@@ -42,7 +45,15 @@ fn answer_sentences(
     found.extend(choices(findings));
     found.extend(nothing);
     found.extend(breakdown_sentence(findings));
-    found.extend(breakdown_by_batch(findings));
+    found
+}
+
+/// What more there is to say of breakdowns: by batch, of sizes that divide unevenly, and after re-simulation.
+pub(super) fn breakdown_details(findings: &Findings) -> Vec<String> {
+    if findings.counts.ok == 0 {
+        return Vec::new();
+    }
+    let mut found = Vec::from_iter(breakdown_by_batch(findings));
     found.extend(teeth(findings));
     found.extend(same_simulations(findings));
     found.extend(resimulated::sentences(findings));
@@ -145,8 +156,8 @@ fn unconfirmed_words(findings: &Findings) -> String {
     }
 }
 
-/// Why some sizes are more efficient than the size that measures them: `Efficiency over 100%: its measure, the
-/// smallest size, recomputes or is tight.`; `None` where none is.
+/// Why some sizes are more efficient than the size that measures them: `Efficiency over 100%: the smallest
+/// size, its yardstick, recomputes or is tight.`; `None` where none is.
 pub(super) fn over_the_measure<'a>(
     sizes: impl Iterator<Item = (&'a SeriesFinding, &'a SizeFinding)>,
 ) -> Option<String> {
@@ -168,7 +179,7 @@ pub(super) fn over_the_measure<'a>(
     });
     let why = why.unique().join(" or ");
     (!why.is_empty())
-        .then(|| format!("Efficiency over 100%: its measure, the smallest size, {why}."))
+        .then(|| format!("Efficiency over 100%: the smallest size, its yardstick, {why}."))
 }
 
 /// The same in brief: where each of a few models breaks down, and the commonest causes.

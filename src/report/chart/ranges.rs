@@ -59,7 +59,7 @@ pub(crate) struct RangeChart {
 const ROW: f64 = 20.0;
 /// Most room for the names, and for the notes.
 const NAMES: f64 = 190.0;
-const NOTES: f64 = 110.0;
+const NOTES: f64 = 132.0;
 
 impl RangeChart {
     /// Draws the chart.

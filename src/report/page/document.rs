@@ -49,6 +49,12 @@ impl Section {
         Self { is_half, ..self }
     }
 
+    /// With something on top.
+    pub(super) fn below(self, above: &Markup) -> Self {
+        let body = html! { (above) (self.body) };
+        Self { body, ..self }
+    }
+
     /// `how-far-it-scales`.
     fn id(&self) -> String {
         let letters = self.title.to_lowercase();

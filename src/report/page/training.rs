@@ -10,6 +10,7 @@ use super::document::{
 use super::resimulated::resimulated;
 use super::table::all_series;
 use crate::analysis::{ChartValues, Findings, SizeFinding};
+use crate::report::answer::breakdown_details;
 use crate::report::chart::Drawing;
 use crate::report::panels::{CHARTS, PanelChart, panels};
 use crate::report::prices::prices_words;
@@ -65,15 +66,27 @@ fn all_charts(findings: &Findings, budget: &mut Budget) -> (Markup, Vec<Section>
         }
         (finder("h100 2048 …"))
     };
+    let details = breakdown_details(findings);
+    let details = html! { @for sentence in &details { p { (prose(sentence)) } } };
+    let mut has_details = false;
     let sections = CHARTS.iter().filter_map(|chart| {
-        let section = charts(chart.title, chart.note, &draw(chart), budget)?;
+        let mut section = charts(chart.title, chart.note, &draw(chart), budget)?;
+        if chart.is_of_breakdowns() {
+            (section, has_details) = (section.below(&details), true);
+        }
         Some(if panels.len() == 1 {
             section.half()
         } else {
             section
         })
     });
-    (note, sections.collect())
+    let sections = sections.collect();
+    let note = if has_details {
+        note
+    } else {
+        html! { (details) (note) }
+    };
+    (note, sections)
 }
 
 fn reading(findings: &Findings) -> Markup {

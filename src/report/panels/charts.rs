@@ -22,6 +22,16 @@ pub(crate) struct PanelChart {
     pub(crate) draw: fn(&Findings, &Panel<'_>) -> Option<Drawing>,
 }
 
+impl PanelChart {
+    /// Whether it shows where each series breaks down.
+    pub(crate) fn is_of_breakdowns(&self) -> bool {
+        self.file == REACH
+    }
+}
+
+/// Prefix of the files of the chart of breakdowns.
+const REACH: &str = "reach";
+
 /// The charts of a training study.
 pub(crate) const CHARTS: &[PanelChart] = &[
     PanelChart {
@@ -40,10 +50,11 @@ pub(crate) const CHARTS: &[PanelChart] = &[
         draw: |findings, panel| efficiency_chart(findings, panel).map(|chart| chart.draw()),
     },
     PanelChart {
-        file: "reach",
+        file: REACH,
         title: "How far it scales",
         note: "One row per series: filled where efficiency is within the threshold, hollow where it is under it, \
-               a cross where the size cannot run. The ring is the breakdown point, followed by its cause.",
+               a cross where the size cannot run. The ring is the breakdown point, followed by its cause; \"maybe\" where the largest size alone is under \
+               the threshold, so that another one would tell.",
         draw: |findings, panel| reach_chart(findings, panel).map(|chart| chart.draw()),
     },
     PanelChart {

@@ -116,7 +116,7 @@ fn note(series: &SeriesFinding) -> String {
     let cause = series.breakdown.cause.map_or("", BreakdownCause::short);
     match series.breakdown.status {
         BreakdownStatus::Confirmed => cause.to_owned(),
-        BreakdownStatus::Unconfirmed => format!("{cause}?"),
+        BreakdownStatus::Unconfirmed => format!("maybe {cause}").trim_end().to_owned(),
         BreakdownStatus::None if series.choice.is_none() => "never runs".to_owned(),
         BreakdownStatus::None => String::new(),
     }
