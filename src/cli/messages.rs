@@ -26,7 +26,7 @@ pub(super) enum LogFormat {
 /// How much is told, and in which form; every command takes it.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct LogArgs {
-    /// Say more: all findings in place of the first screen, every infeasible point, and in the log what was read,
+    /// Say more: all findings instead of the first screen, every infeasible point, and in the log what was read,
     /// resumed and written; twice for what takes long and what comes from a cache. SWEEP_LOG=error|warn|info|debug|trace
     /// sets the log alone
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Messages")]

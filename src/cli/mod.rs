@@ -68,7 +68,7 @@ enum Command {
     Plan(plan::Args),
     /// Write a commented spec for a question, asked in a few prompts or options
     Init(init::Args),
-    /// Answer a question: the cheapest and the fastest way to train so many tokens by a deadline, within a budget
+    /// Answer a question: the cheapest and the fastest way to train on so many tokens by a deadline or within a budget
     Answer(answer::Args),
     /// Report scaling efficiency, breakdown points and bottlenecks of finished runs, or bus bandwidths of collective studies
     Analyze(analyze::Args),
@@ -84,7 +84,7 @@ enum Command {
     Trace(trace::Args),
     /// Simulate measured cases and print the errors
     Validate(validate::Args),
-    /// Hold the files of a run against its manifest, and its rows against its plan
+    /// Check the files of a run against its manifest, and its rows against its plan
     Verify(verify::Args),
     /// List what a spec can name, with values and sources
     List(list::Args),

@@ -292,17 +292,17 @@ fn of_models(findings: &Findings, answers: &[Answer]) -> Vec<String> {
     } else {
         "runs"
     };
-    found.extend((none > 0).then(|| format!("Nothing {verb}{within} in {none} of {all} models.")));
+    found.extend((none > 0).then(|| format!("Nothing {verb}{within} for {none} of {all} models.")));
     found
 }
 
-/// Choices of one kind: ` in all 4 models: b200 at 1,024 GPUs`, ` in all 4 models: b200 at 8 to 64 GPUs`, `: b200 in 2 of 3
-/// models, h100-sxm in 1`; `None` where every model has another one.
+/// Choices of one kind: ` for all 4 models: b200 at 1,024 GPUs`, ` for all 4 models: b200 at 8 to 64 GPUs`, `: b200 for 2 of 3
+/// models, h100-sxm for 1`; `None` where every model has another one.
 fn chosen_of_models(findings: &Findings, chosen: &[(&Answer, &Choice)]) -> Option<String> {
     let models = match chosen.len() {
-        1 => " in 1 model".to_owned(),
-        2 => " in both models".to_owned(),
-        models => format!(" in all {models} models"),
+        1 => " for 1 model".to_owned(),
+        2 => " for both models".to_owned(),
+        models => format!(" for all {models} models"),
     };
     let places = chosen
         .iter()
@@ -330,7 +330,7 @@ fn chosen_of_models(findings: &Findings, chosen: &[(&Answer, &Choice)]) -> Optio
     Some(format!("{models}: {}", at.trim_start()))
 }
 
-/// Series that models choose, by the GPU and what differs: `: b200 in 2 of 3 models, h100-sxm in 1`; `None` where every model
+/// Series that models choose, by the GPU and what differs: `: b200 for 2 of 3 models, h100-sxm for 1`; `None` where every model
 /// chooses another one, or of many.
 fn series_chosen(series: &[&SeriesFinding], dimensions: &[Dimension]) -> Option<String> {
     /// Series that are named.
@@ -350,8 +350,8 @@ fn series_chosen(series: &[&SeriesFinding], dimensions: &[Dimension]) -> Option<
     let words = sorted
         .enumerate()
         .map(|(place, (label, models))| match place {
-            0 => format!("{label} in {models} of {all} models"),
-            _ => format!("{label} in {models}"),
+            0 => format!("{label} for {models} of {all} models"),
+            _ => format!("{label} for {models}"),
         });
     Some(format!(": {}", words.into_iter().join(", ")))
 }

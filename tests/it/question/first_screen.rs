@@ -74,8 +74,8 @@ fn the_first_screen_has_thirty_lines_and_says_where_the_rest_is() {
         "{screen}"
     );
     for said in [
-        "  Fastest in all 4 models: ",
-        " in 3 of 4 models, ",
+        "  Fastest for all 4 models: ",
+        " for 3 of 4 models, ",
         "mistral-7b cheapest h100-sxm b256 nic",
         "(under 80% efficiency)",
         "How far to trust it: point ",
@@ -108,7 +108,7 @@ fn the_first_screen_has_thirty_lines_and_says_where_the_rest_is() {
     let over = over.filter_map(|line| line.split_whitespace().last()?.parse().ok());
     let over = over.fold(0, u32::max) > 100;
     assert_eq!(
-        words.contains("Efficiency over 100%: its measure, the smallest size, "),
+        words.contains("Efficiency over 100%: the smallest size, its yardstick, "),
         over,
         "{screen}"
     );
