@@ -300,6 +300,27 @@ def test_a_panic_is_an_exception():
         cs._core._panic("on purpose")
 
 
+@pytest.mark.parametrize(
+    ("method", "missing", "needs"),
+    [
+        ("to_pyarrow", "pyarrow", "pip install pyarrow"),
+        ("to_pandas", "pandas", "pip install pandas pyarrow"),
+        ("to_pandas", "pyarrow", "pip install pandas pyarrow"),
+        ("to_polars", "polars", "pip install polars"),
+    ],
+)
+def test_what_a_method_needs_is_said_where_it_is_not_installed(results, monkeypatch, method, missing, needs):
+    class Absent:
+        def find_spec(self, name, path=None, target=None):
+            if name == missing:
+                raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+    monkeypatch.delitem(sys.modules, missing)
+    monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
+    with pytest.raises(ModuleNotFoundError, match=needs):
+        getattr(results, method)()
+
+
 def test_tables_show_themselves(results):
     page = results._repr_html_()
     assert "<th>step_time_s</th>" in page or "<th>gpu</th>" in page

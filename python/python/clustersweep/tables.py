@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -75,20 +76,23 @@ class Table:
 
     def to_pyarrow(self) -> pyarrow.Table:
         """The table of pyarrow, without copies. Needs pyarrow."""
-        import pyarrow
-
+        with _installed("to_pyarrow", "pyarrow"):
+            import pyarrow
         table: pyarrow.Table = pyarrow.table(self)
         return table
 
     def to_pandas(self) -> pandas.DataFrame:
         """A DataFrame of pandas; text columns are categories. Needs pandas and pyarrow."""
+        with _installed("to_pandas", "pandas", "pyarrow"):
+            import pandas  # noqa: F401
+            import pyarrow  # noqa: F401
         frame: pandas.DataFrame = self.to_pyarrow().unify_dictionaries().to_pandas()
         return frame
 
     def to_polars(self) -> polars.DataFrame:
         """A DataFrame of Polars. Needs Polars."""
-        import polars
-
+        with _installed("to_polars", "polars"):
+            import polars
         return polars.DataFrame(self)
 
     def __repr__(self) -> str:
@@ -96,6 +100,18 @@ class Table:
 
     def _repr_html_(self) -> str:
         return _html_table(self)
+
+
+@contextlib.contextmanager
+def _installed(method: str, *packages: str) -> Iterator[None]:
+    """Says what a method needs, where a package is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in packages:
+            raise
+        needs = f"`{method}` needs {' and '.join(packages)}; `pip install {' '.join(packages)}`"
+        raise ModuleNotFoundError(needs, name=error.name) from None
 
 
 def _html_table(table: Table) -> str:
