@@ -119,8 +119,8 @@ data_table! {
         kernel_floor: SimDuration,
         /// Standard deviation of the speed of GPUs of this kind, over their mean; default: 0.
         speed_spread: f64 = 0.0,
-        /// Whether the rates are those of programs that its compiler made, as every framework's are there: a stack's
-        /// kernel fractions then do not apply.
+        /// Whether rates and memory are those of programs that its compiler made, as every framework's are there: a stack's
+        /// kernel fractions and its reserve for context and libraries then do not apply; default: false.
         compiled: bool = false,
     } reads {} with |fields, peaks: &BTreeMap<Precision, FlopRate>| {
         /// Matrix products by number format.

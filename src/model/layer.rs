@@ -78,6 +78,7 @@ pub(super) struct LayerBuilder {
     /// Bytes that all-to-alls deliver in the forward pass.
     delivered: u64,
     weight_shapes: Vec<(u64, u64)>,
+    largest_tensor: u64,
     input: u64,
     transient: u64,
     model_flops: f64,
@@ -108,6 +109,7 @@ impl LayerBuilder {
             attention_output: 0,
             delivered: 0,
             weight_shapes: Vec::with_capacity(8),
+            largest_tensor: 0,
             input,
             transient: 0,
             model_flops: 0.0,
@@ -283,7 +285,7 @@ impl LayerBuilder {
         if self.gradients.any() {
             self.product_outputs += tokens * outputs * self.element_bytes;
         }
-        self.has_weights(inputs, outputs);
+        self.has_weights(1, inputs, outputs);
         let gemm = |m, n, k| Operator::Gemm {
             batch: 1,
             m,
@@ -346,7 +348,7 @@ impl LayerBuilder {
             });
         }
         self.parameters.expert += experts * linear.parameters();
-        self.has_weights(inputs, outputs);
+        self.has_weights(experts, inputs, outputs);
         let flops = 2.0 * (experts * visited) as f64 * (outputs * inputs) as f64;
         self.model_flops += flops;
         self.model_flops_frozen += self.gradients.lacking() * flops;
@@ -366,7 +368,9 @@ impl LayerBuilder {
         self.tensors(stacks * linear.tensors());
     }
 
-    fn has_weights(&mut self, inputs: u64, outputs: u64) {
+    fn has_weights(&mut self, matrices: u64, inputs: u64, outputs: u64) {
+        let elements = matrices * inputs * outputs;
+        self.largest_tensor = self.largest_tensor.max(elements);
         if self.is_frozen() {
             return;
         }
@@ -566,6 +570,7 @@ impl LayerBuilder {
                 transient: Bytes::new(self.transient),
             },
             weight_shapes: self.weight_shapes,
+            largest_tensor: self.largest_tensor,
             model_flops_forward: Flops::new(self.model_flops),
             model_flops_frozen: Flops::new(self.model_flops_frozen),
         }

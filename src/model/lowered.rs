@@ -196,6 +196,8 @@ pub(crate) struct LoweredLayer {
     pub kept: Kept,
     /// Rows and columns of this rank's weight matrices, each pair once.
     pub weight_shapes: Vec<(u64, u64)>,
+    /// Elements of its largest tensor of weights; all experts of the rank are one.
+    pub largest_tensor: u64,
     /// FLOPs of the model in the forward pass of this rank, without attention that is masked or outside
     /// the window. The backward pass has twice as many, less those of `model_flops_frozen`.
     pub model_flops_forward: Flops,

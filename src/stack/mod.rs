@@ -138,6 +138,10 @@ data_table! {
         /// Whether embedding and head are one unit of sharding that stays gathered during the passes of a microbatch, with
         /// its gradients whole until they end, as FSDP's root module is; otherwise they are units like a layer; default: false.
         gathered_ends: bool = false,
+        /// Whether the layers are one loop of a compiled program, with a tensor for the same weights of all layers (a scan in
+        /// JAX): weights are gathered and gradients reduced tensor by tensor, and those of all layers stand from the first
+        /// backward pass on; otherwise layer by layer; default: false.
+        stacked_layers: bool = false,
         /// Whether experts that are shared out over ranks are not sharded over their replicas besides; default: false.
         whole_experts: bool = false,
         /// Whether fp32 parameters are cast operation by operation (torch.autocast): the casts live until the backward

@@ -71,6 +71,8 @@ pub(super) struct LayerWork {
     pub(super) parameters: ShardParameters,
     pub(super) kept: Kept,
     pub(super) weight_shapes: Vec<(u64, u64)>,
+    /// Elements of its largest tensor of weights.
+    pub(super) largest_tensor: u64,
     /// Whether the forward pass waits for the host to read how many rows go to each expert.
     pub(super) reads_rows: bool,
     pub(super) model_flops_forward: f64,
@@ -324,6 +326,7 @@ fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
         parameters: layer.parameters,
         kept: layer.kept,
         weight_shapes: layer.weight_shapes.clone(),
+        largest_tensor: layer.largest_tensor,
         reads_rows: false,
         model_flops_forward: layer.model_flops_forward.get(),
         model_flops_frozen: layer.model_flops_frozen.get(),

@@ -172,10 +172,16 @@ impl Stage {
             buffers: peak.buffers + self.graphs(scenario, layout, work, (load, peak.activations)),
             ..peak
         };
+        // What a chip's runtime keeps is no part of its memory where the compiler makes the kernels.
+        let context = if scenario.gpu.rates.compiled {
+            Bytes::ZERO
+        } else {
+            reserve.context
+        };
         let tensors = peak.total().as_f64();
         let tight = reserve.fragmentation.min(TIGHT_FRAGMENTATION);
         let held = MemoryFootprint {
-            buffers: peak.buffers + reserve.context + Bytes::from_f64(tensors * tight),
+            buffers: peak.buffers + context + Bytes::from_f64(tensors * tight),
             ..peak
         };
         let room = scenario.gpu.memory.saturating_sub(held.total());

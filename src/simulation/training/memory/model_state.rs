@@ -3,7 +3,7 @@
 use crate::simulation::training::optimizer;
 use crate::simulation::training::parameters::{Sharded, shards_gradients, weight_bytes};
 use crate::simulation::{Layout, TrainingScenario};
-use crate::stack::{GradientPrecision, Offload, Sharding, ZeroStage};
+use crate::stack::{GradientPrecision, Offload, Recipe, Sharding, ZeroStage};
 use crate::units::Bytes;
 
 use super::unsharded::StageLayers;
@@ -30,9 +30,11 @@ pub(super) struct State {
     pub(super) gradients: Bytes,
     /// Gradients of one layer before they are reduced to the rank's part, and of ends that are reduced last.
     pub(super) layer_gradients: Bytes,
-    /// The head's gradients that a chunked loss has before the layers' backward pass.
+    /// The head's gradients that there are before the layers' backward pass: those of a chunked loss, and those that a program
+    /// of stacked layers reduces then.
     pub(super) loss_gradients: Bytes,
-    /// Gradients of the layer whose backward pass runs first, where they are kept whole.
+    /// Gradients of the layer whose backward pass runs first, where they are kept whole; those of all layers, where they are
+    /// one tensor.
     pub(super) first_gradients: Bytes,
     /// Master weights and moments.
     pub(super) optimizer: Bytes,
@@ -71,7 +73,7 @@ impl State {
         };
         let unsharded = if is_whole { most * gathered_bytes } else { 0.0 };
         let is_gathered = layout.zero == ZeroStage::Z3;
-        let (at_loss, at_work) = together(recipe.gathered_ends, held);
+        let (at_loss, at_work) = together(recipe, held);
         let in_passes = |gathers: bool, count: u64| {
             let parameters = if gathers { most.min(count as f64) } else { 0.0 };
             Bytes::from_f64(parameters * gathered_bytes)
@@ -99,7 +101,9 @@ impl State {
             gradients: Bytes::from_f64(trained.gradients() * each_gradient),
             layer_gradients,
             loss_gradients,
-            first_gradients: if sharded {
+            first_gradients: if recipe.stacked_layers {
+                Bytes::from_f64(trained.gradients() * each_gradient)
+            } else if sharded {
                 Bytes::ZERO
             } else {
                 Bytes::from_f64(held.largest().trained as f64 * each_gradient)
@@ -129,10 +133,12 @@ fn most_gathered(parameters: Sharded, beside: bool) -> f64 {
     parameters.gathered() - part
 }
 
-/// Parameters that are gathered while the loss is computed, and in the layers' backward pass: of the layer that runs and
-/// the next, and of ends that stay gathered.
-fn together(ends_stay: bool, held: &StageLayers) -> (u64, u64) {
-    if ends_stay {
+/// Parameters that are gathered while the loss is computed, and in the layers' backward pass: of the layer or tensor that is
+/// used and the next, and of ends that stay gathered.
+fn together(recipe: &Recipe, held: &StageLayers) -> (u64, u64) {
+    if recipe.stacked_layers {
+        (held.logits().all, 2 * held.sharded_tensor.all)
+    } else if recipe.gathered_ends {
         let ends = held.embedding.all + held.head.all;
         (ends, ends + 2 * held.sharded_layer.all)
     } else {
@@ -146,9 +152,9 @@ pub(in crate::simulation::training) fn gathers(scenario: &TrainingScenario) -> b
     scenario.stack.sharding == Sharding::Full && !scenario.stack.recipe.persistent_gradients
 }
 
-/// Gradients before they are reduced to the rank's part: those of the layers' backward pass, and those that a chunked
-/// loss has made before. A layer's are reduced behind its backward pass; those of ends that are one unit stand whole
-/// until the last of them is there.
+/// Gradients before they are reduced to the rank's part: those of the layers' backward pass, and those that the loss
+/// has made before. A layer's are reduced behind its backward pass, those of stacked layers tensor by tensor; those of ends
+/// that are one unit stand whole until the last of them is there. The embedding's come when no layer's activations are left.
 fn fresh_gradients(
     scenario: &TrainingScenario,
     layout: &Layout,
@@ -158,7 +164,7 @@ fn fresh_gradients(
     let recipe = &scenario.stack.recipe;
     let logits = held.logits().trained;
     let of_loss = |bytes: f64| {
-        if recipe.chunked_loss {
+        if recipe.chunked_loss || recipe.stacked_layers {
             Bytes::from_f64(bytes)
         } else {
             Bytes::ZERO
@@ -171,7 +177,9 @@ fn fresh_gradients(
     let fresh = fresh_gradient_bytes(scenario, element);
     let bytes = |count: u64, each: f64| most.min(count as f64) * each;
     let element = element as f64;
-    let layers = if recipe.gathered_ends {
+    let layers = if recipe.stacked_layers {
+        bytes(held.sharded_tensor.trained, element)
+    } else if recipe.gathered_ends {
         let ends = held.embedding.trained.max(held.head.trained);
         let standing = bytes(held.sharded_layer.trained, fresh) + bytes(logits, element);
         standing.max(bytes(ends, fresh))

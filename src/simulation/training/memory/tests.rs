@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::closed_set::ClosedSet as _;
+use crate::closed_set::{ClosedSet as _, Subset};
 use crate::hardware::Gpu;
 use crate::simulation::{
     LayoutRequest, MemoryFootprint, MemoryMoment, Scratch, StageMemory, TrainingScenario,
-    memory_of_layout, simulate_training, stage_memory,
+    ZeroGroup, memory_of_layout, simulate_training, stage_memory,
 };
-use crate::stack::{Recompute, Stack, ZeroStage};
+use crate::stack::{GradientPrecision, Offload, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
 /// A model on 8 GPUs of one node on the current stack without a reserve.
@@ -231,4 +231,73 @@ fn experts_without_replicas_are_not_gathered() {
         weights(2, true) - weights(2, false),
         2 * (experts / 2 - experts / 8)
     );
+}
+
+// Llama 3 8B over 8 ranks, its layers one loop of a program: in the last layer's backward pass two tensors are gathered, of
+// which gate and up together are the largest, 4096 × 28672, and the gradient of one is whole, all in 2 bytes; of 8,030,261,248
+// parameters a rank has gradients of an eighth in 4 bytes from there on. With the loss the head's matrix and norm are
+// gathered and its gradient is whole, and no gradient of a layer is there yet.
+#[test]
+fn stacked_layers_are_gathered_tensor_by_tensor() {
+    let mut job = scenario("llama3-8b", layout(1, 1));
+    job.layout.zero = Some(ZeroStage::Z3);
+    let job = with_stack(&job, |stack| {
+        stack.recipe.stacked_layers = true;
+        stack.recipe.persistent_gradients = false;
+        stack.recipe.gradient_stand_ins = false;
+        stack.gradient_precision = GradientPrecision::Fp32;
+        stack.reserve.buffers = Bytes::ZERO;
+    });
+    let tensors = moments(&job).tensors;
+    let (tensor, head) = (4_096 * 28_672, 128_256 * 4_096 + 4_096);
+    let last = tensors[MemoryMoment::LastLayer.position()];
+    assert_eq!(last.buffers, Bytes::new(2 * (2 * tensor + tensor)));
+    assert_eq!(last.gradients, Bytes::new(4 * 8_030_261_248 / 8));
+    let loss = tensors[MemoryMoment::Loss.position()];
+    assert_eq!(loss.buffers, Bytes::new(2 * (head + head)));
+    assert_eq!(loss.gradients, Bytes::ZERO);
+}
+
+// Recipes of Google for TPU v6e in MaxText, which ran (AI-Hypercomputer/maxtext@e591f30cb
+// benchmarks/maxtext_trillium_model_configs.py): full recomputation with the layers' inputs in the host's memory, one
+// microbatch. 405 billion parameters in 12 bytes over one slice of 256 chips would be 19 GB, with 6.3 GB of gradients
+// in a backward pass that takes 14 GB more, so that their recipe takes two slices; 70 billion in 12 bytes over 32 chips are
+// 26 GB, so that theirs keeps weights in 16 bits alone.
+#[test]
+fn recipes_of_maxtext_fit_where_they_ran() {
+    let fits = |stack: &str, (model, seq_len): (&str, u32), (gpus, each): (u32, u32), ep: u32| {
+        let catalog = Catalog::builtin();
+        let gpu = catalog.gpus["tpu-v6e"].clone();
+        let cluster = catalog.clusters[&gpu.cluster].clone();
+        let mut stack = Stack::clone(&catalog.stacks[stack]);
+        stack.offload = Subset::of(&[Offload::Activations]);
+        let memory = gpu.memory;
+        let mut job = TrainingScenario::new(catalog.models[model].clone(), gpu, cluster, stack);
+        (job.gpus, job.workload.global_batch) = (gpus, gpus * each);
+        job.workload.seq_len = seq_len;
+        job.layout = LayoutRequest {
+            micro_batch: Some(each),
+            zero: Some(ZeroStage::Z3),
+            zero_group: Some(ZeroGroup::Replicas),
+            ep: Some(ep),
+            ..layout(1, 1)
+        };
+        footprints(&job)[0].total() <= memory
+    };
+    let (full, half) = ("jax-2023", "jax-bf16");
+    for (stack, model, chips, ep) in [
+        (full, ("llama2-70b", 4_096), (256, 3), 1),
+        (full, ("llama3.1-405b", 8_192), (512, 1), 1),
+        (full, ("llama3-70b", 8_192), (256, 5), 1),
+        (full, ("llama3-70b", 8_192), (128, 4), 1),
+        (full, ("llama3-70b", 8_192), (64, 2), 1),
+        (half, ("llama3-70b", 8_192), (32, 2), 1),
+        (full, ("llama3-8b", 8_192), (8, 4), 1),
+        (full, ("mixtral-8x7b", 4_096), (256, 12), 1),
+        (half, ("mixtral-8x22b", 4_096), (256, 8), 4),
+    ] {
+        assert!(fits(stack, model, chips, ep), "{model:?} on {chips:?}");
+    }
+    assert!(!fits(full, ("llama3.1-405b", 8_192), (256, 1), 1));
+    assert!(!fits(full, ("llama3-70b", 8_192), (32, 2), 1));
 }

@@ -18,6 +18,8 @@ pub(super) struct StageLayers {
     layer: Unit,
     /// The same without experts that have no replica to be sharded over.
     pub(super) sharded_layer: Unit,
+    /// The largest tensor of a layer, the same exception made.
+    pub(super) sharded_tensor: Unit,
     /// Embedding.
     pub(super) embedding: Unit,
     /// Head, with the copy of a tied matrix that its stage holds.
@@ -50,6 +52,14 @@ impl Unit {
         Self {
             all: counted(parameters.dense, parameters.expert),
             trained: counted(trained.dense, trained.expert),
+        }
+    }
+
+    /// The smaller of each and so many parameters.
+    fn at_most(self, parameters: u64) -> Self {
+        Self {
+            all: self.all.min(parameters),
+            trained: self.trained.min(parameters),
         }
     }
 
@@ -165,6 +175,8 @@ impl StageLayers {
         self.layer = self.layer.max(Unit::of(layer.parameters, true));
         let sharded = Unit::of(layer.parameters, self.shards_experts);
         self.sharded_layer = self.sharded_layer.max(sharded);
+        let tensor = sharded.at_most(layer.largest_tensor);
+        self.sharded_tensor = self.sharded_tensor.max(tensor);
     }
 
     fn add_parameters(&mut self, layer: &LayerWork, count: u64, shapes: &mut Vec<(u64, u64)>) {
