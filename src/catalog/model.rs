@@ -259,9 +259,12 @@ fn bound(transformer: &Transformer) -> f64 {
         + transformer.vision.as_ref().map_or(0.0, |vision| {
             let projected =
                 f64::from(vision.projector.merge).powi(2) * f64::from(vision.encoder.hidden);
-            bound(&vision.encoder)
-                + (projected + hidden) * f64::from(vision.projector.hidden.max(1))
-                + projected * hidden
+            let adapter = f64::from(vision.projector.adapter);
+            let products = (projected + adapter + hidden)
+                * f64::from(vision.projector.hidden.max(1))
+                + projected * (adapter + hidden)
+                + adapter * hidden;
+            bound(&vision.encoder) + products * (1.0 + f64::from(vision.projector.deepstack))
         })
 }
 
@@ -328,6 +331,14 @@ fn check_vision(
     if vision.projector.pool && vision.projector.merge == 1 {
         let message = "`pool` needs `merge`: there is nothing to average".to_owned();
         faults.key("projector.pool", message, None);
+    }
+    let tapped = vision.projector.deepstack;
+    let most = encoder.layers.min(decoder.layers + 1) - 1;
+    if tapped > most {
+        let message = format!(
+            "`deepstack` = {tapped} layers besides the encoder's last cannot be added behind layers of the decoder: the most is {most}"
+        );
+        faults.key("projector.deepstack", message, None);
     }
     let (images, tokens) = (vision.image_tokens(), decoder.seq_len);
     if images >= tokens {

@@ -421,13 +421,25 @@ impl Vision {
         self.encoder.layers + 1
     }
 
-    /// Parameters of the projector's products in front of a stream of so many columns, without the norm in front of them.
+    /// Parameters of the projector's products in front of a stream of so many columns, and of the norms of deeper layers,
+    /// without the norm behind the encoder's last layer.
     pub(super) fn projector_parameters(&self, decoder: u32) -> u64 {
-        let products = self.projector.products(self.projected_width(), decoder);
+        let inputs = self.projected_width();
         let bias = |outputs| if self.projector.biases { outputs } else { 0 };
-        products
-            .map(|(inputs, outputs)| inputs * outputs + bias(outputs))
-            .sum()
+        let product = |(inputs, outputs)| inputs * outputs + bias(outputs);
+        let adapter = match self.projector.adapter {
+            0 => 0,
+            width => product((inputs, u64::from(width))),
+        };
+        let products: u64 = self.projector.products(inputs, decoder).map(product).sum();
+        let deepstack = u64::from(self.projector.deepstack);
+        (adapter + products) * (1 + deepstack) + self.deepstack_norm_parameters() * deepstack
+    }
+
+    /// Parameters of the norm in front of the projection of a layer besides the last, over squares of patches.
+    pub(super) fn deepstack_norm_parameters(&self) -> u64 {
+        let merged = u32::try_from(self.projected_width()).unwrap_or(u32::MAX);
+        self.encoder.norm_parameters(merged)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::layer::{LayerBuilder, Linear, Passes};
 use crate::model::lowered::{LoweredLayer, Shard};
-use crate::model::residual::norm;
+use crate::model::residual::{norm, norm_passes};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again, leave};
 use crate::model::{Gradients, Part, Transformer, Vision};
@@ -88,7 +88,8 @@ pub(super) fn embed_patches(layer: &mut LayerBuilder, images: &ImageShares<'_>) 
     });
 }
 
-/// The encoder's last norm, and the products that make its tokens the decoder's.
+/// The encoder's last norm, and the products that make its tokens the decoder's; the same for other layers of it whose
+/// outputs go there too.
 pub(super) fn projector(images: &ImageShares<'_>) -> LoweredLayer {
     let ImageShares {
         vision,
@@ -97,6 +98,28 @@ pub(super) fn projector(images: &ImageShares<'_>) -> LoweredLayer {
     } = images;
     let mut layer = decoder.layer("projector", encoder.residual_bytes());
     layer.with_gradients(encoder.gradients, |layer| norm(layer, encoder));
+    project(&mut layer, images);
+    for _ in 0..vision.projector.deepstack {
+        let parameters = vision.deepstack_norm_parameters();
+        layer.parameters(parameters);
+        if encoder.splits_tokens() {
+            layer.partial(parameters);
+        }
+        let elements = encoder.norm_tokens * encoder.hidden;
+        layer.keep(elements * layer.element_bytes());
+        norm_passes(&mut layer, encoder, elements);
+        project(&mut layer, images);
+    }
+    layer.finish()
+}
+
+/// Products that make tokens of the encoder tokens of the decoder.
+fn project(layer: &mut LayerBuilder, images: &ImageShares<'_>) {
+    let ImageShares {
+        vision,
+        encoder,
+        decoder,
+    } = images;
     // Patches are put in the order of the squares, or averaged: read and written once.
     if vision.projector.merge > 1 {
         let bytes = encoder.residual_bytes();
@@ -105,10 +128,14 @@ pub(super) fn projector(images: &ImageShares<'_>) -> LoweredLayer {
             backward: (2 * bytes, 1),
         });
     }
-    let inputs = vision.projected_width();
-    let products = vision.projector.products(inputs, decoder.network.hidden);
+    let merged = vision.projected_width();
+    let inputs = vision.projector.adapted(merged);
+    if vision.projector.adapter > 0 {
+        adapt(layer, images, (merged, inputs));
+    }
+    let products = vision.projector.products(merged, decoder.network.hidden);
     let products: Vec<(u64, u64)> = products.collect();
-    enter(&mut layer, decoder, Gathered::of(inputs));
+    enter(layer, decoder, Gathered::of(inputs));
     for (at, (inputs, outputs)) in products.iter().copied().enumerate() {
         // The first product of two is cut by columns, the second by rows; a single one by rows.
         let by_columns = products.len() == 2 && at == 0;
@@ -127,22 +154,44 @@ pub(super) fn projector(images: &ImageShares<'_>) -> LoweredLayer {
         layer.linear(linear);
         layer.keep_linear_input(decoder.tokens * inputs);
         if by_columns {
-            gather_again(&mut layer, decoder, Gathered::of(inputs));
-            let bytes = decoder.tokens * outputs * layer.element_bytes();
-            layer.memory(Passes {
-                forward: (2 * bytes, 1),
-                backward: (3 * bytes, 1),
-            });
-            layer.keep(bytes);
-            layer.transient(3 * bytes);
+            gather_again(layer, decoder, Gathered::of(inputs));
+            activate(layer, decoder.tokens * outputs);
         }
     }
-    leave(&mut layer, decoder);
-    // Image tokens take their places among those of the text.
+    leave(layer, decoder);
+    // Image tokens take their places among those of the text, or are added to what is there.
     let stream = decoder.residual_bytes();
     layer.memory(Passes {
         forward: (2 * stream, 1),
         backward: (2 * stream, 1),
     });
-    layer.finish()
+}
+
+/// The adapter's product, which tensor parallelism does not cut, and its activation.
+fn adapt(layer: &mut LayerBuilder, images: &ImageShares<'_>, (inputs, outputs): (u64, u64)) {
+    let decoder = &images.decoder;
+    let linear = Linear {
+        tokens: decoder.norm_tokens,
+        outputs,
+        inputs,
+        bias: images.vision.projector.biases,
+        low_precision: true,
+    };
+    layer.linear(linear);
+    if decoder.splits_tokens() {
+        layer.partial(linear.parameters());
+    }
+    layer.keep_linear_input(decoder.norm_tokens * inputs);
+    activate(layer, decoder.norm_tokens * outputs);
+}
+
+/// An activation over so many elements, whose input is kept.
+fn activate(layer: &mut LayerBuilder, elements: u64) {
+    let bytes = elements * layer.element_bytes();
+    layer.memory(Passes {
+        forward: (2 * bytes, 1),
+        backward: (3 * bytes, 1),
+    });
+    layer.keep(bytes);
+    layer.transient(3 * bytes);
 }

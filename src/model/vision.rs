@@ -49,8 +49,13 @@ data_table! {
         merge: u32 [ValueKind::CountTo(1_024)] = 1,
         /// Whether they are averaged (Gemma 3) instead of put side by side; default: false.
         pool: bool = false,
+        /// Width of a product in front of the others, with an activation behind it (Llama 4's adapter); 0 and default: none.
+        adapter: u32 = 0,
         /// Width between its two products; 0: there is one product; default: the decoder's hidden.
         hidden: u32 = decoder,
+        /// Layers of the encoder besides its last whose outputs are projected too, by norms and products of their own, and
+        /// added to the images' tokens behind the decoder's first layers (Qwen3-VL's DeepStack); default: 0.
+        deepstack: u32 = 0,
         /// Whether its products have biases; default: true.
         biases: bool = true,
     } reads {} with |fields, decoder: u32| {}
@@ -85,12 +90,21 @@ impl SampleImages {
 }
 
 impl Projector {
-    /// Inputs and outputs of its products.
+    /// Width of what comes to its products behind the adapter.
+    pub(super) fn adapted(&self, inputs: u64) -> u64 {
+        match self.adapter {
+            0 => inputs,
+            width => u64::from(width),
+        }
+    }
+
+    /// Inputs and outputs of its products behind the adapter.
     pub(super) fn products(
         &self,
         inputs: u64,
         decoder: u32,
     ) -> impl Iterator<Item = (u64, u64)> + use<> {
+        let inputs = self.adapted(inputs);
         let (width, outputs) = (u64::from(self.hidden), u64::from(decoder));
         let products = match width {
             0 => [Some((inputs, outputs)), None],

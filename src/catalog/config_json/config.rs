@@ -38,6 +38,11 @@ impl<'a> Config<'a> {
         self.keys.get("text_config")?.get("model_type")?.as_str()
     }
 
+    /// Text inside a table; `None` where either is absent.
+    pub(super) fn text_in(&self, table: &str, key: &str) -> Option<&str> {
+        self.keys.get(table)?.get(key)?.as_str()
+    }
+
     /// Whether a key is there.
     pub(super) fn has(&self, key: &str) -> bool {
         self.keys.contains_key(key)

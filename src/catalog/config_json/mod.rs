@@ -102,6 +102,17 @@ const CLASSES: &[Class] = &[
         images::internvl,
     ),
     class("Gemma3ForConditionalGeneration", "gemma3", images::gemma3),
+    class("Llama4ForConditionalGeneration", "llama4", images::llama4),
+    class(
+        "Qwen3VLForConditionalGeneration",
+        "qwen3_vl",
+        images::qwen3_vl,
+    ),
+    class(
+        "Qwen3VLMoeForConditionalGeneration",
+        "qwen3_vl_moe",
+        images::qwen3_vl_moe,
+    ),
     class(
         "Qwen2VLForConditionalGeneration",
         "qwen2_vl",
@@ -113,6 +124,13 @@ const CLASSES: &[Class] = &[
         images::qwen2_5_vl,
     ),
 ];
+
+/// Classes that no model table can describe, by name and `model_type`, and what of them is not known.
+const LACKING: &[(&str, &str, &str)] = &[(
+    "MllamaForConditionalGeneration",
+    "mllama",
+    "layers of cross attention from the decoder to the image (`cross_attention_layers`)",
+)];
 
 /// The model table that a `config.json` stands for.
 ///
@@ -136,6 +154,9 @@ pub(crate) fn model_table(config: &toml::Table) -> Result<toml::Table, Vec<Catal
 /// The class that a config names, or its fault noted.
 fn class_of(config: &mut Config<'_>) -> Option<&'static Class> {
     if let Some((key, name)) = config.class_name() {
+        if lacks(config, key, &name) {
+            return None;
+        }
         let found = CLASSES.iter().find(|class| class.name == name);
         if found.is_none() {
             let part = CLASSES
@@ -159,6 +180,9 @@ fn class_of(config: &mut Config<'_>) -> Option<&'static Class> {
         config.fault("", message, Some(hint));
         return None;
     };
+    if lacks(config, "model_type", &name) {
+        return None;
+    }
     let types = || CLASSES.iter().filter(|class| !class.model_type.is_empty());
     let found = types().find(|class| class.model_type == name);
     if found.is_none() {
@@ -170,6 +194,20 @@ fn class_of(config: &mut Config<'_>) -> Option<&'static Class> {
         );
     }
     found
+}
+
+/// Whether a class is known to be one that cannot be described, which is noted.
+fn lacks(config: &mut Config<'_>, key: &str, name: &str) -> bool {
+    let mut classes = LACKING.iter();
+    let Some((_, _, what)) =
+        classes.find(|(class, model_type, _)| [*class, *model_type].contains(&name))
+    else {
+        return false;
+    };
+    let message = format!("`{name}` has what is not simulated: {what}");
+    let hint = "a decoder of its other layers can be described under [models.NAME] with family = \"decoder\"";
+    config.fault(key, message, Some(hint.to_owned()));
+    true
 }
 
 /// The name that was probably meant, or all that are known.

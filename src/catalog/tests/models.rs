@@ -401,3 +401,35 @@ fn ranks_share_the_parameters_of_every_preset() {
         );
     }
 }
+
+// Patches of 32, four of which become a token of 128: an adapter to 32, two products by way of 48 to the decoder's 64, and the
+// norm of the encoder's 32 in front of them. A second layer that is projected has the same products and a norm over 128.
+#[test]
+fn adapters_and_deeper_layers_have_products_of_their_own() {
+    let projector = |lines: &str| {
+        let text = format!(
+            "{DECODER}[models.m.encoder]\nlayers = 2\nhidden = 32\nffn_hidden = 64\nheads = 4\nimage_size = 32\n\
+             patch_size = 8\n[models.m.projector]\nmerge = 2\nhidden = 48\nbiases = false\n{lines}"
+        );
+        let (kinds, _) = lowered_kinds(&text);
+        let found = kinds.into_iter().find(|kind| kind.name == "projector");
+        let found = found.expect("a projector").parameters.dense;
+        (found, total(&text))
+    };
+    let two = 128 * 48 + 48 * 64;
+    let adapted = 128 * 32 + 32 * 48 + 48 * 64;
+    let (plain, whole) = projector("");
+    assert_eq!(plain, 2 * 32 + two);
+    for (lines, parameters) in [
+        ("adapter = 32\n", 2 * 32 + adapted),
+        ("deepstack = 1\n", 2 * 32 + two + (2 * 128 + two)),
+        (
+            "adapter = 32\ndeepstack = 1\n",
+            2 * 32 + 2 * adapted + 2 * 128,
+        ),
+    ] {
+        let (found, all) = projector(lines);
+        assert_eq!(found, parameters, "{lines}");
+        assert_eq!(all + plain, whole + parameters, "{lines}");
+    }
+}
