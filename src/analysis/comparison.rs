@@ -15,7 +15,7 @@ use super::series::{Along, Compared, SeriesReader, label, value_of};
 use super::varied::telling_axes;
 use crate::document::by_name;
 use crate::record::{Counts, ReadError, Rows};
-use crate::spec::Axis;
+use crate::spec::{Axis, OwnPrices};
 
 /// Whether an axis is a resource of which a job has more or less, so that it can scale over it.
 pub(crate) const fn is_resource(axis: Axis) -> bool {
@@ -30,6 +30,9 @@ pub(crate) const fn is_resource(axis: Axis) -> bool {
 pub struct Comparison {
     /// The axis.
     pub axis: Axis,
+    /// Prices that the spec of each file gives.
+    #[serde(skip)]
+    pub(crate) own_prices: Box<[OwnPrices]>,
     /// Points by status.
     pub(crate) counts: Counts,
     /// Dimensions in which the groups differ.
@@ -184,6 +187,7 @@ impl ComparisonReader {
         let varied = telling_axes(&groups, Dimension::all(), ComparedJob::dimension);
         Comparison {
             axis: self.axis,
+            own_prices: Box::default(),
             counts,
             varied,
             groups: if nothing.is_some() {

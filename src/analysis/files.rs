@@ -14,7 +14,7 @@ use super::series::columns_read;
 use super::transfer_reader::{TransferReader, transfer_columns};
 use crate::record::provenance::keys;
 use crate::record::{Column, PointsReader, ReadError, Rows, metric_columns, short_hash};
-use crate::spec::{AnalysisSettings, Axis, Metric, StudyKind, run_settings};
+use crate::spec::{AnalysisSettings, Axis, Metric, OwnPrices, StudyKind, run_settings};
 
 /// Why files could not be analysed.
 #[derive(Debug, Error)]
@@ -106,19 +106,28 @@ pub fn analyse_files(
         }
         (Some(_) | None, None) => {
             let runs = runs(files, &readers);
+            let spec = readers.iter().map(|reader| reader.metadata(keys::SPEC));
+            let own_prices = spec.map(|spec| OwnPrices::of(spec.unwrap_or_default()));
+            let own_prices: Box<[OwnPrices]> = own_prices.collect();
             if !is_resource(axis) {
                 let mut reader = ComparisonReader::new(axis, runs);
                 for_each_batch(readers, &columns_read(), |rows, source| {
                     reader.add(rows, source)
                 })?;
-                return Ok(StudyFindings::Comparison(reader.finish()));
+                return Ok(StudyFindings::Comparison(Comparison {
+                    own_prices,
+                    ..reader.finish()
+                }));
             }
             let metrics = metric_columns(metrics);
             let columns = [columns_read(), metrics.clone()].concat();
             let analysis = Analysis::over(settings.clone(), axis).with_runs(runs);
             let mut analysis = analysis.with_metrics(metrics);
             for_each_batch(readers, &columns, |rows, source| analysis.add(rows, source))?;
-            Ok(StudyFindings::Training(analysis.finish()))
+            Ok(StudyFindings::Training(Findings {
+                own_prices,
+                ..analysis.finish()
+            }))
         }
     }
 }

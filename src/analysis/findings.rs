@@ -15,7 +15,7 @@ use super::series_finding::{Layouts, SeriesFinding, series_finding};
 use super::varied::telling_axes;
 use super::verdict::{Margin, Verdict};
 use crate::record::{Column, Counts, ReadError, Rows};
-use crate::spec::{AnalysisSettings, Axis, LeftOut, Question};
+use crate::spec::{AnalysisSettings, Axis, LeftOut, OwnPrices, Question};
 
 /// Findings of a training study.
 #[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
@@ -32,6 +32,9 @@ pub struct Findings {
     /// Costs of a training besides its steps that the spec does not give, and that nothing here includes.
     #[serde(skip)]
     pub(crate) left_out: LeftOut,
+    /// Prices that the spec of each file gives.
+    #[serde(skip)]
+    pub(crate) own_prices: Box<[OwnPrices]>,
     /// Points by status.
     pub counts: Counts,
     /// Dimensions that differ between series.
@@ -169,6 +172,7 @@ impl Analysis {
             question: self.settings.question,
             has_phases: !self.settings.phases.is_empty(),
             left_out: self.settings.beside.left_out(),
+            own_prices: Box::default(),
             counts,
             answers: answers(&series, answered_by(&varied)),
             varied,

@@ -192,8 +192,28 @@ pub(super) fn lookup<'a>(table: &'a toml::Table, path: &str) -> Option<&'a toml:
 
 fn check_value(path: &str, value: &toml::Value, kind: ValueKind, faults: &mut Faults<'_>) {
     if let Err(Refusal { message, hint }) = accept(value, kind) {
-        faults.value(path, value, message, hint);
+        let other = value.as_str().filter(|_| path == "family");
+        let other = other.and_then(family_by_table).map(str::to_owned);
+        faults.value(path, value, message, other.or(hint));
     }
+}
+
+/// The way to a network whose kind is no `family` of a model's table.
+fn family_by_table(name: &str) -> Option<&'static str> {
+    const OF_IMAGES_AND_TEXT: [&str; 7] = [
+        "multimodal",
+        "vlm",
+        "mllm",
+        "lmm",
+        "vision-language",
+        "image-text-to-text",
+        "llava",
+    ];
+    let plain = name.to_lowercase().replace(['_', ' '], "-");
+    OF_IMAGES_AND_TEXT.contains(&plain.as_str()).then_some(
+        "images in front of text are the tables [models.NAME.encoder] and [models.NAME.projector] of a decoder, a moe or a \
+         hybrid; see docs/models.md",
+    )
 }
 
 /// Refusal of a value that does not fit its key.

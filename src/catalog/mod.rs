@@ -63,7 +63,7 @@ pub(crate) use entry::{Entry, EntryValue, Sources};
 pub(crate) use fault::{CatalogFault, FaultPlace};
 pub(crate) use kind::Kind;
 pub(crate) use overlay::{model_of, overlay};
-pub(crate) use prices::{DEFAULT_PRICES, OWN_PRICES, PriceList, Rent};
+pub(crate) use prices::{DEFAULT_PRICES, OWN_PRICES, PriceList};
 pub(crate) use schema::schema;
 
 #[cfg(test)]

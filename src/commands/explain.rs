@@ -137,7 +137,7 @@ impl Explanation<'_> {
         Document::Explain.of(&ExplainDocument {
             columns: Cells(cells(record, self.point.spec)),
             what_if: &self.gains,
-            prices_basis: prices_words_of(record),
+            prices_basis: prices_words_of(record, self.point.spec),
             unmeasured: unmeasured(record),
             elasticities: &self.sensitivities,
             memory_by_stage: self.stages.iter().map(StageDocument::of).collect(),
@@ -266,7 +266,7 @@ fn push_point(text: &mut Text, record: &Record, spec: &Spec) {
             write!(text, "\n{group}\n{section}");
         }
         if *group == ColumnGroup::Money
-            && let Some(prices) = prices_words_of(record)
+            && let Some(prices) = prices_words_of(record, spec)
         {
             text.wrap(&prices, "  ", "  ");
         }

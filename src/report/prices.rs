@@ -5,19 +5,20 @@ use std::collections::BTreeSet;
 use itertools::Itertools;
 
 use crate::analysis::{Comparison, Dimension, Findings, Measured};
-use crate::catalog::{Catalog, DEFAULT_PRICES, Rent};
+use crate::catalog::{Catalog, DEFAULT_PRICES};
 use crate::record::Record;
-use crate::spec::Axis;
+use crate::spec::{Axis, OwnPrices, Spec};
 
 /// The prices that applied: `Prices: Verda, on demand, 2026 (`sweep list prices`); the spec's own for h100-sxm; none for
 /// mi300x.`; `None` where there is nothing to tell.
 pub(crate) fn prices_words(findings: &Findings) -> Option<String> {
     let rows = findings.series.iter().flat_map(|series| {
         let value = |axis| series.value(axis).map(ToString::to_string);
-        let ran = series
-            .ran()
-            .map(|(size, measured)| (size.point.gpus, measured));
-        ran.filter_map(move |(gpus, measured)| Paid::of(&value, gpus, &measured))
+        let ran = series.ran();
+        ran.filter_map(move |(size, measured)| {
+            let own = findings.own_prices.get(size.point.source as usize);
+            Paid::of(&value, own, &measured)
+        })
     });
     words(rows, findings.costs_money())
 }
@@ -31,25 +32,18 @@ pub(crate) fn compared_prices_words(found: &Comparison) -> Option<String> {
             Some(value) if axis == found.axis => Some(value.to_string()),
             _ => Some(job.dimension(Dimension::Axis(axis))?.to_string()),
         };
-        Paid::of(&value, compared.point.gpus, &compared.point.measured?)
+        let own = found.own_prices.get(compared.point.source as usize);
+        Paid::of(&value, own, &compared.point.measured?)
     });
     words(rows, found.costs_money())
 }
 
-/// The price that applied to a row, as [`prices_words`]; `None` where it cost nothing.
-pub(crate) fn prices_words_of(record: &Record) -> Option<String> {
-    let cost = record.metrics().and_then(|it| it.cost_per_step_usd)?;
-    let hours = record.step()?.step_time().as_secs_f64() / 3_600.0;
-    let point = record.point();
-    let paid = Paid {
-        gpu: point.text(Axis::Gpu)?.to_owned(),
-        list: point
-            .text(Axis::Prices)
-            .unwrap_or(DEFAULT_PRICES)
-            .to_owned(),
-        usd_per_hour: Some(cost / (record.gpus()? as f64 * hours)),
-    };
-    words([paid], true)
+/// The price that applied to a row of a spec, as [`prices_words`]; `None` where it cost nothing.
+pub(crate) fn prices_words_of(record: &Record, spec: &Spec) -> Option<String> {
+    record.metrics().and_then(|it| it.cost_per_step_usd)?;
+    let own = OwnPrices::of(&spec.resolved_text());
+    let value = |axis| record.point().text(axis).map(str::to_owned);
+    words([Paid::by(&value, &own, true)?], true)
 }
 
 /// The list that holds where a spec names none: `Prices: Verda, on demand, 2026, where a spec names none (`sweep list prices`).`
@@ -58,38 +52,58 @@ pub(crate) fn usual_prices_words() -> String {
     format!("Prices: {list}, where a spec names none (`sweep list prices`).")
 }
 
-/// The rent of a GPU that a row paid.
+/// What decided the rent that a row paid.
 struct Paid {
     gpu: String,
     list: String,
-    /// `None` where the GPU has no price.
-    usd_per_hour: Option<f64>,
+    /// The types of GPU that `gpu` names, and whether the spec gives the rent of each in place of the list's.
+    types: Vec<(String, bool)>,
+    /// Whether the row has a rent.
+    has_price: bool,
 }
 
 impl Paid {
-    fn of(value: &impl Fn(Axis) -> Option<String>, gpus: u32, measured: &Measured) -> Option<Self> {
-        let gpu_hours = f64::from(gpus) * measured.step_time_s / 3_600.0;
+    /// Of a row of a file whose spec gives these prices.
+    fn of(
+        value: &impl Fn(Axis) -> Option<String>,
+        own: Option<&OwnPrices>,
+        measured: &Measured,
+    ) -> Option<Self> {
+        let none = OwnPrices::default();
+        let has_price = measured.cost_per_step_usd.is_some();
+        Self::by(value, own.unwrap_or(&none), has_price)
+    }
+
+    fn by(
+        value: &impl Fn(Axis) -> Option<String>,
+        own: &OwnPrices,
+        has_price: bool,
+    ) -> Option<Self> {
+        let gpu = value(Axis::Gpu)?;
+        let list = value(Axis::Prices).unwrap_or_else(|| DEFAULT_PRICES.to_owned());
         Some(Self {
-            gpu: value(Axis::Gpu)?,
-            list: value(Axis::Prices).unwrap_or_else(|| DEFAULT_PRICES.to_owned()),
-            usd_per_hour: measured.cost_per_step_usd.map(|cost| cost / gpu_hours),
+            types: own.of_types(&gpu, &list),
+            gpu,
+            list,
+            has_price,
         })
     }
 }
 
 fn words(rows: impl IntoIterator<Item = Paid>, costs_money: bool) -> Option<String> {
     let (mut lists, mut own, mut unpriced) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for Paid {
-        gpu,
-        list,
-        usd_per_hour,
-    } in rows
-    {
-        match usd_per_hour {
-            None => unpriced.insert(gpu),
-            Some(rent) if is_own(&list, &gpu, rent) => own.insert(gpu),
-            Some(_) => lists.insert(list),
-        };
+    for row in rows {
+        if !row.has_price {
+            unpriced.insert(row.gpu);
+            continue;
+        }
+        for (gpu, is_own) in row.types {
+            if is_own {
+                own.insert(gpu);
+            } else {
+                lists.insert(row.list.clone());
+            }
+        }
     }
     let none = (!unpriced.is_empty()).then(|| format!("none for {}", unpriced.iter().join(", ")));
     if !costs_money {
@@ -101,24 +115,6 @@ fn words(rows: impl IntoIterator<Item = Paid>, costs_money: bool) -> Option<Stri
     let own = (!own.is_empty()).then(|| format!("the spec's own for {own}"));
     let words = named.into_iter().chain(own).chain(none).join("; ");
     Some(format!("Prices: {words}."))
-}
-
-/// Whether a rent is that of a spec and not that of a list of the program's.
-fn is_own(list: &str, gpu: &str, paid: f64) -> bool {
-    /// Relative difference of a rent that rounding leaves.
-    const SAME: f64 = 1e-6;
-    let catalog = Catalog::builtin();
-    match catalog.rent(list, gpu) {
-        Some(Rent::PerGpu(listed)) => (paid / listed.usd() - 1.0).abs() > SAME,
-        // What a GPU costs of a node depends on how many share it, and several types of GPU share a job.
-        Some(Rent::PerNode(_)) => false,
-        // A GPU of the spec that changes one of the list pays what that one does.
-        None => {
-            let is_listed = |rent: &Rent| matches!(rent, Rent::PerGpu(listed) if (paid / listed.usd() - 1.0).abs() <= SAME);
-            let listed = catalog.prices.get(list).map(|list| &list.prices);
-            !gpu.contains('+') && !listed.is_some_and(|prices| prices.values().any(is_listed))
-        }
-    }
 }
 
 /// `Verda, on demand, 2026`.

@@ -127,7 +127,9 @@ impl Names {
     /// The axis with a name, which stands at a place.
     pub(super) fn axis(&self, name: &str, place: &Place) -> Result<Axis, Diagnostic> {
         let Ok(axis) = name.parse::<Axis>() else {
-            let hint = did_you_mean(name, self.axes().map(Axis::as_str))
+            let hint = otherwise_named(name)
+                .map(str::to_owned)
+                .or_else(|| did_you_mean(name, self.axes().map(Axis::as_str)))
                 .unwrap_or_else(|| "`sweep list axes` shows them".to_owned());
             return Err(Diagnostic::error(place, format!("unknown axis `{name}`")).hint(hint));
         };
@@ -138,5 +140,18 @@ impl Names {
         let other = axis.info().studies.first();
         Err(Diagnostic::error(place, message)
             .maybe_hint(other.map(|kind| format!("it belongs to kind = \"{kind}\""))))
+    }
+}
+
+/// What stands for an axis that frameworks have under another name, and this program does not.
+fn otherwise_named(name: &str) -> Option<&'static str> {
+    match name {
+        "slices" | "num_slices" | "slice" | "pods" | "num_pods" => {
+            Some("`domain_gpus` says how many GPUs a slice joins: a job of more has several")
+        }
+        "slice_size" | "pod_size" | "nvlink_domain" | "domain_size" => {
+            Some("did you mean `domain_gpus`?")
+        }
+        _ => None,
     }
 }

@@ -165,6 +165,28 @@ fn faults_of_the_command_line_are_shown_like_those_of_a_file() {
     ");
 }
 
+// What frameworks call otherwise is named, where the nearest spelling would be another thing (`prices` for `slices`).
+#[test]
+fn what_other_programs_call_otherwise_is_named() {
+    let grid = "[grid]\ngpu = 'h100-sxm'\nnodes = 1\nmodel = 'm'\nglobal_batch = 8\n";
+    let family = |name: &str| format!("{grid}[models.m]\nfamily = '{name}'\n");
+    for (text, said) in [
+        (
+            format!("{grid}slices = 2\n"),
+            "`domain_gpus` says how many GPUs a slice joins",
+        ),
+        (family("multimodal"), "[models.NAME.encoder]"),
+        (family("VLM"), "[models.NAME.encoder]"),
+        (family("mllm"), "[models.NAME.encoder]"),
+    ] {
+        let faults = faults(&text, Syntax::Toml);
+        assert!(
+            faults.contains(said) && !faults.contains("did you mean"),
+            "{faults}"
+        );
+    }
+}
+
 #[test]
 fn files_that_are_no_spec_are_refused_with_one_message() {
     let folder = tempfile::tempdir().expect("a folder");

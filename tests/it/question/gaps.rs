@@ -3,8 +3,8 @@
 use super::{SPEC, answer, asked};
 use crate::desk::Desk;
 
-// The A100 of PCIe has no price on any list, the H100 is given one, and the B200 keeps that of the list: each is said once,
-// on the first screen, in the answer and in JSON.
+// The A100 of PCIe has no price on any list, the H100 is given one, the list's own to the cent, and the B200 keeps that of
+// the list: each is said once, on the first screen, in the answer and in JSON.
 #[test]
 fn the_prices_that_applied_are_said_and_the_gpus_that_have_none() {
     let desk = Desk::new();
@@ -12,7 +12,7 @@ fn the_prices_that_applied_are_said_and_the_gpus_that_have_none() {
     let spec = SPEC
         .replace("['h100-sxm', 'b200']", gpus)
         .replace("[1, 2, 4, 8, 16]", "[1, 2]");
-    let own = "[gpus.h100-sxm]\nbase = 'h100-sxm'\nprice_per_hour = '9 USD'\n";
+    let own = "[gpus.h100-sxm]\nbase = 'h100-sxm'\nprice_per_hour = '2.29 USD'\n";
     desk.write("asked.toml", format!("{spec}{own}"));
     let said = "Prices: Verda, on demand, 2026 (`sweep list prices`); the spec's own for h100-sxm; none for \
                 a100-80gb-pcie.";
