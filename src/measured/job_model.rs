@@ -32,12 +32,17 @@ impl JobRow {
             .unwrap_or_default();
         match (base.moe, self.cut_to_layers) {
             (None, _) => self.resize(base, &mut table),
-            (Some(_), None) => return Ok(Arc::clone(preset)),
-            (Some(_), Some(_)) => table.extend(counts(&[
-                ("layers", self.cut_to_layers),
-                ("dense_layers", self.dense_layers.map(|count| count.0)),
-                ("mtp_layers", Some(0)),
-            ])),
+            (Some(_), None) if self.capacity_factor.is_none() => return Ok(Arc::clone(preset)),
+            (Some(_), cut) => {
+                if cut.is_some() {
+                    table.extend(counts(&[
+                        ("layers", cut),
+                        ("dense_layers", self.dense_layers.map(|count| count.0)),
+                        ("mtp_layers", Some(0)),
+                    ]));
+                }
+                table.extend(self.capacity());
+            }
         }
         let model = read(&preset.name, &table)?;
         Ok(if model == **preset {
@@ -74,13 +79,22 @@ impl JobRow {
 
     /// Keys of the experts that the row states.
     fn experts(&self) -> toml::Table {
-        counts(&[
+        let counts = counts(&[
             ("experts", self.experts),
             ("experts_per_token", self.experts_per_token),
             ("expert_ffn_hidden", self.expert_ffn_hidden),
             ("shared_experts", self.shared_experts.map(|count| count.0)),
             ("dense_layers", self.dense_layers.map(|count| count.0)),
-        ])
+        ]);
+        counts.into_iter().chain(self.capacity()).collect()
+    }
+
+    /// Room of each expert that the row states, over the mean of all.
+    fn capacity(&self) -> toml::Table {
+        let factor = self.capacity_factor.into_iter();
+        factor
+            .map(|factor| ("capacity_factor".to_owned(), factor.into()))
+            .collect()
     }
 
     /// Family of a network that no preset has: as the row says, or as its columns do.
@@ -224,6 +238,27 @@ mod tests {
         // No dense layer and no shared expert are counts too.
         let none = model_of(columns, "16,2,512,0,0").expect("described");
         assert_eq!(none.parameters().experts, 4 * 16 * expert);
+    }
+
+    // Experts of a preset, and of columns, that a row gives room for 1.25 times their mean.
+    #[test]
+    fn a_row_says_how_much_room_experts_have() {
+        let text = "id,gpu,gpus,global_batch,measured_step_time_s,model,capacity_factor,layers,hidden,heads,experts,experts_per_token\n\
+                    a,h100-sxm,8,64,1,mixtral-8x7b,1.25,,,,,\n\
+                    b,h100-sxm,8,64,1,own,1.25,4,2560,32,16,2\n\
+                    c,h100-sxm,8,64,1,mixtral-8x7b,,,,,,\n";
+        let table = MeasuredTable::read("cases.csv", text).expect("a table");
+        let models = table.map_rows(|_, row: JobRow| row.model(Catalog::builtin()));
+        let factors: Vec<Option<f64>> = models
+            .expect("no faults")
+            .into_iter()
+            .map(|model| {
+                let model = model.expect("described");
+                let moe = model.transformer().and_then(|network| network.moe);
+                moe.expect("experts").capacity_factor
+            })
+            .collect();
+        assert_eq!(factors, [Some(1.25), Some(1.25), None]);
     }
 
     // ViT-g/14 has 40 layers of 1408, ViT-G/14 48 of 1664.

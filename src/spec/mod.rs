@@ -225,7 +225,7 @@ impl Spec {
             return Err(SpecError::Faults(faults.into_found()));
         };
         Ok(Self {
-            warnings: warnings(top, &parts, &plan, &heading.analysis.question),
+            warnings: warnings(top, (&parts, &names), &plan, &heading.analysis.question),
             resolved: text::resolved(&heading, &parts, &names.tables),
             name: heading.name,
             description: heading.description,
@@ -426,11 +426,18 @@ fn plan(
 }
 
 /// Doubts that do not prevent a run.
-fn warnings(top: &[Entry], parts: &Parts, plan: &Plan, question: &Question) -> Vec<Diagnostic> {
+fn warnings(
+    top: &[Entry],
+    (parts, names): (&Parts, &Names),
+    plan: &Plan,
+    question: &Question,
+) -> Vec<Diagnostic> {
     let analysis = find(top, "analysis");
     let idle = analysis.map(|entry| settings::without_effect(&entry.node, question));
     let repeated = repeated::points(parts, plan).into_iter();
-    repeated.chain(idle.into_iter().flatten()).collect()
+    let idle = idle.into_iter().flatten();
+    let without_experts = recipes::without_experts(parts, names);
+    repeated.chain(idle).chain(without_experts).collect()
 }
 
 /// Refuses a `where` that keeps no point, and says which clause drops how many.

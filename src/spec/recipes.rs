@@ -197,6 +197,26 @@ fn check_frozen(parts: &Parts, names: &Names, faults: &mut Faults) {
     }
 }
 
+/// Warnings of recipes for experts in a spec whose models have none.
+pub(super) fn without_experts(parts: &Parts, names: &Names) -> Vec<Diagnostic> {
+    let models = models(parts, names);
+    if models.is_empty() || models.iter().any(|model| model.has_module(Module::Moe)) {
+        return Vec::new();
+    }
+    let warning = |axis: &Axis| {
+        // A balance of 1 and no overlap ask for nothing.
+        let (place, _) = parts.values_of(*axis).find(|(_, value)| {
+            value.as_text().is_some()
+                || value.as_bool() == Some(true)
+                || value.as_number().is_some_and(|busiest| busiest > 1.0)
+        })?;
+        let message = format!("`{axis}` has no effect: no model of the spec has experts");
+        Some(Diagnostic::warning(place, message))
+    };
+    let axes = [Axis::ExpertDispatch, Axis::ExpertImbalance, Axis::OverlapEp];
+    axes.iter().filter_map(warning).collect()
+}
+
 fn check_modules(parts: &Parts, names: &Names, faults: &mut Faults) {
     let models = models(parts, names);
     if models.is_empty() {
