@@ -1,10 +1,12 @@
 //! A finished run extended by further values of its axes.
 
+use std::path::{Path, PathBuf};
+
 use crate::commands::failure::Failure;
 use crate::commands::points::provenance;
 use crate::commands::run::RunRequest;
-use crate::commands::run_source::RunSource;
-use crate::runner::check_extended;
+use crate::commands::run_source::{RunSource, newer_spec};
+use crate::runner::{NewerRows, RunFolder, check_extended};
 use crate::spec::{Overrides, Spec, Syntax};
 
 /// The spec of the run in the request's folder, extended by the values that a spec has besides.
@@ -14,10 +16,9 @@ use crate::spec::{Overrides, Spec, Syntax};
 pub fn extended(spec: &Spec, request: &RunRequest) -> Result<Spec, Failure> {
     let path = request.folder(spec);
     let shown = path.display();
-    let source = RunSource::new(&path)?;
-    let own = source.spec_of_points()?;
+    let (own, table) = extendable(&path)?;
     let of_own = provenance(&own, request.portion);
-    check_extended(&source.points, &of_own).map_err(Failure::usage)?;
+    check_extended(&table, &of_own).map_err(Failure::usage)?;
     let text = own
         .extended_by(spec)
         .map_err(|why| Failure::usage(format!("cannot extend `{shown}`: {why}")))?;
@@ -28,4 +29,13 @@ pub fn extended(spec: &Spec, request: &RunRequest) -> Result<Spec, Failure> {
         Syntax::Toml,
         &Overrides::default(),
     )?)
+}
+
+/// The spec of a folder's rows, and a table that has it: of an extension that was cut off, that of the extension.
+fn extendable(path: &Path) -> Result<(Spec, PathBuf), Failure> {
+    if let Some(newer) = NewerRows::of(&RunFolder::existing(path)) {
+        return Ok((newer_spec(&newer)?, newer.table));
+    }
+    let source = RunSource::new(path)?;
+    Ok((source.spec_of_points()?, source.points))
 }

@@ -8,10 +8,10 @@ use arrow::array::RecordBatch;
 use crate::commands::failure::Failure;
 use crate::files::{is_link, is_table};
 use crate::record::{PointsReader, point_table};
-use crate::runner::RunFolder;
 use crate::runner::folder::names;
 use crate::runner::manifest::has_damaged_table;
-use crate::spec::{Overrides, Spec};
+use crate::runner::{NewerRows, RunFolder};
+use crate::spec::{Overrides, Spec, Syntax};
 
 /// A run folder, or a bare Parquet file.
 #[derive(Clone, Debug)]
@@ -31,6 +31,16 @@ fn check_link(entry: &Path) -> Result<(), Failure> {
         "`{}` is a symbolic link, which is not followed inside a run folder; put the file itself there, or name it in place of the folder",
         entry.display()
     )))
+}
+
+/// The spec that rows have in their own file.
+///
+/// # Errors
+/// If it is none of this program's.
+pub(super) fn newer_spec(rows: &NewerRows) -> Result<Spec, Failure> {
+    let name = rows.table.display().to_string();
+    let overrides = Overrides::default();
+    Ok(Spec::parse(&name, &rows.spec, Syntax::Toml, &overrides)?)
 }
 
 impl RunSource {
@@ -78,7 +88,8 @@ impl RunSource {
         Ok(source)
     }
 
-    /// The spec as it was run; `None` of a bare file.
+    /// The spec as it was run, where `spec.toml` is still that of the run that it replaces, the one in the table; `None` of a
+    /// bare file.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -86,6 +97,9 @@ impl RunSource {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
+        if let Some(newer) = NewerRows::of(folder) {
+            return newer_spec(&newer).map(Some);
+        }
         let path = folder.spec();
         check_link(&path)?;
         if !path.is_file() {

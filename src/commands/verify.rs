@@ -11,10 +11,11 @@ use crate::commands::failure::Failure;
 use crate::commands::points::points;
 use crate::commands::run_source::RunSource;
 use crate::document::Document;
+use crate::record::provenance::keys;
 use crate::record::{Counts, PointsReader, ReadError, columns, point_table};
 use crate::report::text::Text;
-use crate::runner::RunFolder;
 use crate::runner::verify::{CheckedFile, Written, check_parts};
+use crate::runner::{RunFolder, is_made_of_parts, recorded};
 use crate::spec::Spec;
 
 /// A run that was checked.
@@ -56,10 +57,17 @@ pub fn verify(path: &Path) -> Result<Verification, Failure> {
     let is_begun = !parts.is_empty();
     let (mut files, mut unfinished, mut rows) = (Vec::new(), None, Rows::None);
     match Written::of(&folder) {
+        Ok(written) if is_begun && written.is_complete && !folder.holds_table() => {
+            unfinished = Some("its table has yet to be made of its parts".to_owned());
+        }
+        Ok(_) if is_made_of_parts(&folder) => {
+            rows = check_rows(path, None);
+            unfinished = Some("its manifest.json is older than its table".to_owned());
+        }
         Ok(written) => {
             files = written.check_files(&folder);
             if folder.holds_table() {
-                rows = check_rows(path, &written);
+                rows = check_rows(path, Some(&written));
             }
             if !written.is_complete {
                 unfinished = Some("its manifest says interrupted".to_owned());
@@ -85,11 +93,15 @@ pub fn verify(path: &Path) -> Result<Verification, Failure> {
     })
 }
 
-/// Reads all of a table, and holds its points against the plan and its counts against the manifest.
-fn check_rows(path: &Path, written: &Written) -> Rows {
+/// Reads all of a table, and holds its points against the plan and its counts against the manifest, if that is its own.
+fn check_rows(path: &Path, written: Option<&Written>) -> Rows {
     let checked = RunSource::new(path).map_err(|error| error.to_string());
     let checked = checked.and_then(|source| {
-        let spec = if written.catalog_hash == Catalog::hash() {
+        let catalog = match written {
+            Some(written) => Some(written.catalog_hash.clone()),
+            None => recorded(&source.points, keys::CATALOG_HASH),
+        };
+        let spec = if catalog.is_some_and(|hash| hash == Catalog::hash()) {
             source.spec().map_err(|error| error.to_string())?
         } else {
             None
@@ -99,7 +111,8 @@ fn check_rows(path: &Path, written: &Written) -> Rows {
             None => counted(&source.points, |_| Ok(())).map_err(|error| error.to_string())??,
         };
         let found = [counts.ok, counts.infeasible, counts.crashed];
-        if let Some(expected) = written.counts.filter(|expected| *expected != found) {
+        let expected = written.and_then(|written| written.counts);
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(format!(
                 "{found:?} points ran, cannot run and crashed, manifest.json says {expected:?}"
             ));

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use crate::record::provenance::keys;
 use crate::record::{
     PointsReader, Provenance, TableWriter, WriteError, merge_points, points_schema, table_files,
 };
 use crate::runner::error::RunError;
 use crate::runner::finished::{ResumeError, check};
 use crate::runner::folder::{RunFolder, has_digest};
+use crate::runner::newer::recorded;
 
 /// Refuses a table that this program did not write for a spec, whose rows would not be those of its points.
 ///
@@ -27,10 +29,15 @@ pub(crate) fn extend(
     whole: Option<&str>,
     provenance: &Provenance,
 ) -> Result<(), RunError> {
-    if !folder.part_files()?.is_empty() {
-        return Ok(());
-    }
     let table = folder.points();
+    if let Some(part) = folder.part_files()?.first() {
+        let hash = |path: &Path| recorded(path, keys::SPEC_HASH);
+        if hash(part) != hash(&table) || !has_digest(&table, whole) {
+            return Ok(());
+        }
+        // The run that wrote the table was ended while it removed what the table was made of.
+        folder.remove_parts()?;
+    }
     if !has_digest(&table, whole) {
         return Err(RunError::DamagedTable { path: table });
     }

@@ -15,6 +15,7 @@ mod custom_networks;
 mod desk;
 mod diagnostics;
 mod diff;
+mod ended_between;
 mod foreign_files;
 mod golden;
 mod guide;
