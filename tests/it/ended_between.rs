@@ -182,3 +182,34 @@ fn parts_that_were_not_yet_removed_are_in_nobodys_way() {
         run(&desk, "cut", extend).expect_code(0);
     }
 }
+
+// Shards joined over the result of another model: what is killed is joined again. Once the table is the joined one, `explain`
+// is of its model, whatever `spec.toml` still says.
+#[test]
+fn a_merge_is_done_again_from_every_state() {
+    let desk = Desk::new();
+    desk.write("two.toml", SPEC);
+    for shard in ["1/2", "2/2"] {
+        run(&desk, &shard[..1], &["--shard", shard]).expect_code(0);
+    }
+    desk.sweep(&["merge", "1", "2", "--out", "whole"])
+        .expect_code(0);
+    let whole = contents(&desk, "whole");
+    let explained = |folder| desk.sweep(&["explain", folder, "5"]).expect_code(0).stdout;
+    let merge = ["merge", "1", "2", "--out", "cut", "--overwrite"];
+    for file in FILES {
+        let other = ["--set", "model=llama2-13b", "--overwrite"];
+        run(&desk, "cut", &other).expect_code(0);
+        assert!(explained("cut") != explained("whole"));
+        let obstacles = obstruct(&desk, "cut", file);
+        desk.sweep(&merge).expect_code(3);
+        let is_joined = explained("cut") == explained("whole");
+        assert_eq!(is_joined, file != "points.parquet", "before {file}");
+        for obstacle in obstacles {
+            fs::remove_dir_all(obstacle).unwrap();
+        }
+        desk.sweep(&merge).expect_code(0);
+        assert!(contents(&desk, "cut") == whole, "before {file}");
+        desk.sweep(&["verify", "cut"]).expect_code(0);
+    }
+}
