@@ -10,6 +10,9 @@ use crate::hardware::{
 };
 use crate::units::{Bandwidth, Micros, Seconds};
 
+/// Infinity Fabric links that lead from a die of an MI250X to other dies (AMD CDNA 2 architecture).
+const XGMI_LINKS: f64 = 7.0;
+
 /// Why a cluster cannot carry a job.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkFault {
@@ -80,6 +83,11 @@ impl Job {
                 let peers = self.mesh_peers();
                 full * (f64::from(members.max(2) - 1) / peers).min(1.0)
             }
+            // Four links join the dies of a module; a ring over several modules takes one link each way between them.
+            ScaleUpKind::XgmiPairs => match members {
+                0..=2 => full * (4.0 / XGMI_LINKS),
+                _ => full * (2.0 / XGMI_LINKS),
+            },
             // Of the 6 links of a GPU 4 stay in its quad, and one joins the next GPU.
             ScaleUpKind::HybridCubeMesh => match members {
                 0..=2 => full / 6.0,
@@ -106,6 +114,7 @@ impl Job {
         let links = match self.cluster.scale_up.kind {
             ScaleUpKind::NvSwitch | ScaleUpKind::Pcie => return None,
             ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => self.mesh_peers(),
+            ScaleUpKind::XgmiPairs => XGMI_LINKS,
             // Two GPUs that are joined share one of the six links of each; a chip of a torus has two
             // neighbours in each of three dimensions.
             ScaleUpKind::HybridCubeMesh | ScaleUpKind::Ici => 6.0,

@@ -85,6 +85,7 @@ impl LatencyTable {
             | ScaleUpKind::NvLinkMesh
             | ScaleUpKind::HybridCubeMesh
             | ScaleUpKind::XgmiMesh
+            | ScaleUpKind::XgmiPairs
             | ScaleUpKind::Ici => *self.nvlink.of(protocol),
         }
     }

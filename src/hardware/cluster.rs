@@ -16,6 +16,8 @@ closed_set! {
         HybridCubeMesh = "hybrid-cube-mesh",
         /// xGMI full mesh: one link per peer, so fewer peers means less bandwidth.
         XgmiMesh = "xgmi-mesh",
+        /// xGMI between the two dies of each module by four of a die's seven links, and by one link each beyond (MI250X).
+        XgmiPairs = "xgmi-pairs",
         /// PCIe through the host.
         Pcie = "pcie",
         /// TPU inter-chip links, part of a torus.

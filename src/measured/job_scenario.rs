@@ -79,7 +79,7 @@ impl JobRow {
                 precision,
                 expert_imbalance: self
                     .expert_imbalance
-                    .map_or(ExpertImbalance::BALANCED, ExpertImbalance::new),
+                    .map_or_else(|| stack.expert_imbalance(&model), ExpertImbalance::new),
             },
             communication: self.communication(recipe),
             layout: LayoutRequest {
@@ -144,11 +144,15 @@ impl JobRow {
         let is_of = |it: &&Recipe| way.is_none() || way == it.expert_dispatch;
         let replayed = recipe.filter(is_of).map(|recipe| recipe.cuda_graphs);
         change.cuda_graphs = change.cuda_graphs.or(replayed);
-        if change.is_none() {
+        let mut stack = if change.is_none() {
             Arc::clone(stack)
         } else {
             Arc::new(stack.with(&change))
+        };
+        if let Some(steps) = recipe.and_then(|recipe| recipe.collection_steps) {
+            Arc::make_mut(&mut stack).host.collection_steps = steps;
         }
+        stack
     }
 
     /// The stack whose frameworks and years fit, or `current`.

@@ -1,4 +1,4 @@
-//! Released recipes of Megatron-Bridge for experts and CUDA graphs, from `data/validation/recipes.csv`.
+//! Released recipes of Megatron-Bridge for experts, CUDA graphs and collections of garbage, from `data/validation/recipes.csv`.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -79,6 +79,8 @@ pub(super) struct Recipe {
     /// Scope of CUDA graphs.
     #[serde(deserialize_with = "named")]
     pub(super) cuda_graphs: CudaGraphs,
+    /// Steps from one collection of garbage to the next; `None`: as the stack.
+    pub(super) collection_steps: Option<u32>,
 }
 
 static RECIPES: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
@@ -225,6 +227,21 @@ mod tests {
         assert_eq!(found(dense), None);
         let replayed = Recipe::of(dense).map(|it| it.cuda_graphs);
         assert_eq!(replayed, Some(CudaGraphs::Step));
+    }
+
+    // Moonlight's recipe has manual_gc_interval = 5; the others collect as their stack says.
+    #[test]
+    fn a_run_collects_garbage_as_its_recipe_does() {
+        let framework = "Megatron-Bridge (26.08)";
+        let of = |model| {
+            let run = Run {
+                model,
+                ..run(framework, "h100-sxm", Precision::Bf16, 8)
+            };
+            Recipe::of(run).and_then(|recipe| recipe.collection_steps)
+        };
+        assert_eq!(of("moonlight-16b-a3b"), Some(5));
+        assert_eq!(of("qwen3-30b-a3b"), None);
     }
 
     #[test]

@@ -40,15 +40,31 @@ pub(super) fn keep_activation_input(layer: &mut LayerBuilder, share: &Share, ele
 /// The activation over `elements` outputs.
 pub(super) fn activation(layer: &mut LayerBuilder, share: &Share, elements: u64) {
     let fused = share.shard.fusion.gated_activation;
-    activation_of(layer, share, (elements, fused));
+    let activated = Activated {
+        elements,
+        kept: elements,
+        fused,
+    };
+    activation_of(layer, share, activated);
 }
 
-/// The activation over `elements` outputs, which where it is gated and not `fused` keeps the activated half too.
-pub(super) fn activation_of(
-    layer: &mut LayerBuilder,
-    share: &Share,
-    (elements, fused): (u64, bool),
-) {
+/// What an activation works on.
+#[derive(Clone, Copy)]
+pub(super) struct Activated {
+    /// Its outputs, and those that are kept until the backward pass.
+    pub(super) elements: u64,
+    pub(super) kept: u64,
+    /// Whether a gated one is fused, and keeps no activated half.
+    pub(super) fused: bool,
+}
+
+/// The activation, which where it is gated and not fused keeps the activated half too.
+pub(super) fn activation_of(layer: &mut LayerBuilder, share: &Share, activated: Activated) {
+    let Activated {
+        elements,
+        kept,
+        fused,
+    } = activated;
     let bytes = elements * layer.element_bytes();
     let elementwise = share.shard.fusion.elementwise;
     let (forward, backward) = match (share.network.mlp, elementwise) {
@@ -60,7 +76,7 @@ pub(super) fn activation_of(
     layer.memory(Passes { forward, backward });
     let inputs = gates(share.network.mlp) * bytes;
     if share.network.mlp.is_gated() && !fused {
-        layer.keep(bytes);
+        layer.keep(kept * layer.element_bytes());
     }
     layer.transient(inputs + bytes + share.tokens * share.hidden * layer.element_bytes());
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use crate::model::layer::{Exchange, ExpertRows, LayerBuilder, Linear, Passes};
-use crate::model::mlp::{activation_of, gates, keep_activation_input, mlp};
+use crate::model::mlp::{Activated, activation_of, gates, keep_activation_input, mlp};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
 use crate::model::{
@@ -14,7 +14,8 @@ use crate::model::{
 /// The MLP of a routed layer behind its norm. Tokens are dispatched from the shard that the norm
 /// holds, so tensor-parallel ranks act as further data-parallel ones (arXiv 2504.14960).
 ///
-/// The rank is the one that holds the busiest expert, for which the others wait; balanced, every rank is.
+/// The rank is the one that holds the busiest expert, for which the others wait; balanced, every rank is. It is another
+/// one in every layer, so that what a rank keeps from layer to layer is that of a mean rank.
 pub(super) fn block(layer: &mut LayerBuilder, share: &Share, moe: &Mixture) {
     // The router takes what the norm put out as it is, a shared expert possibly cast.
     let elements = share.norm_tokens * share.hidden;
@@ -48,6 +49,7 @@ fn whole(layer: &mut LayerBuilder, share: &Share, moe: &Mixture) {
         most_groups: moe.node_limit.map(NonZeroU32::get),
         local,
         visits,
+        kept: moe.rows(visits, 1.0),
         copies: moe.rows(
             visits,
             share.shard.expert_imbalance.of_rank(local, moe.experts),
@@ -74,6 +76,11 @@ impl Mixture {
     fn routed_width(&self, hidden: u64) -> u64 {
         self.latent_hidden
             .map_or(hidden, |width| u64::from(width.get()))
+    }
+
+    /// Most tokens of the busiest expert over the mean of all: those of an expert that every token visits.
+    pub(crate) fn most_imbalance(&self) -> f64 {
+        f64::from(self.experts) / f64::from(self.experts_per_token)
     }
 
     /// Share of the visits of tokens to experts that the busiest expert has beyond its capacity, 0–1: `max(f − c, 0) / E` of
@@ -108,6 +115,8 @@ struct Routed {
     visits: u64,
     /// Rows that are sent, and that the rank's experts get: a visit each, or as many as the experts' capacity.
     copies: u64,
+    /// Those of a mean rank.
+    kept: u64,
     width: u64,
 }
 
@@ -131,9 +140,10 @@ fn latent(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: D
     }
 }
 
-/// Scores in 32 bits, top-k, and the map from tokens to experts. As separate kernels: casts, soft-max,
-/// top-k with its sort, scatters of map and weights, and the sums of the balancing loss
-/// (NVIDIA/Megatron-LM megatron/core/transformer/moe/router.py and moe_utils.py).
+/// Scores in 32 bits, top-k, and the map from tokens to experts. As separate kernels: product, casts, soft-max,
+/// top-k with its sort, scatters of map and weights, and the sums of the balancing loss, 26 forward and 19 backward with the
+/// product's one and two (operators of TopKRouter of Megatron-Core 0.16.1 that are no views, counted by a dispatch mode of
+/// PyTorch; with sigmoid scores, a bias for each expert and a loss for each sequence 45 and 34).
 fn router(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, tokens: u64) {
     let experts = u64::from(moe.experts);
     let weights = Linear {
@@ -150,7 +160,7 @@ fn router(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, tokens: u64) {
     let scores = 4 * tokens * experts;
     let (forward, backward) = match share.shard.expert_dispatch.token_library() {
         Some(TokenLibrary::DeepEp | TokenLibrary::HybridEp) => (6, 3),
-        None => (20, 16),
+        None => (24, 16),
     };
     layer.operators(Passes {
         forward: (4 * scores, forward),
@@ -292,15 +302,21 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
         group,
         linear(gates(share.network.mlp) * width, routed.width),
     );
-    layer.keep_linear_input(rows * routed.width);
-    keep_activation_input(layer, share, rows * width);
+    let kept = routed.kept * etp;
+    layer.keep_linear_input(kept * routed.width);
+    keep_activation_input(layer, share, kept * width);
     layer.module(Module::MoeActivation, |layer| {
         if share.network.clamped_activation && !share.shard.fusion.expert_biases {
             limit_gates(layer, rows * width);
         }
         let fused = share.shard.fusion.expert_activation;
-        activation_of(layer, share, (rows * width, fused));
-        layer.keep_linear_input(rows * width);
+        let activated = Activated {
+            elements: rows * width,
+            kept: kept * width,
+            fused,
+        };
+        activation_of(layer, share, activated);
+        layer.keep_linear_input(kept * width);
     });
     layer.experts(group, linear(routed.width, width));
     if share.network.biases && !share.shard.fusion.expert_biases {
@@ -309,12 +325,12 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
     let tokens = routed.copies * routed.width;
     let element = layer.element_bytes();
     // Outputs, and what their gradient passes through: in fp32 it, its products with weights and with outputs.
-    let (kept, weighing) = match share.shard.fusion.expert_outputs {
+    let (outputs, weighing) = match share.shard.fusion.expert_outputs {
         ExpertOutputs::Freed => (0, 0),
         ExpertOutputs::Kept => (element, element),
         ExpertOutputs::Fp32 => (4, element + 3 * 4),
     };
-    layer.keep(tokens * kept);
+    layer.keep(routed.kept * routed.width * outputs);
     layer.transient(tokens * weighing);
     // Gradients of tokens beside those of gate and input of the second product; then of tokens alone, as they come from the
     // first product and as they are sent back.
@@ -404,5 +420,29 @@ mod tests {
             operators(&apart),
             (there + 3 + 2 * 32 + 2, back + 3 + 7 * 32 + 2)
         );
+    }
+
+    // Eight of GPT-OSS 20B's 32 experts a rank, of which the busiest has 3 times the mean: (3 + 7 · 29/31)/8 = 1.1935 times the rows
+    // pass the products, and as many are kept as of balanced experts.
+    #[test]
+    fn the_busiest_rank_multiplies_more_and_keeps_as_much() {
+        let layer = |imbalance| {
+            let mut shard = Shard::whole(4096);
+            shard.ep = 4;
+            shard.expert_imbalance = ExpertImbalance::new(imbalance);
+            let mut lowered = lower(&Catalog::builtin().models["gpt-oss-20b"], &shard);
+            lowered.layer_kinds.pop().expect("a model has layers")
+        };
+        let rows = |layer: &LoweredLayer| {
+            let products = layer.forward.iter().filter_map(|operator| match operator {
+                Operator::GroupedGemm { groups, m, .. } => Some(groups * m),
+                _ => None,
+            });
+            products.sum::<u64>() as f64
+        };
+        let (even, busy) = (layer(1.0), layer(3.0));
+        assert!((rows(&busy) / rows(&even) / 1.1935 - 1.0).abs() < 1e-3);
+        assert_eq!(busy.kept.none, even.kept.none);
+        assert!(busy.kept.transient > even.kept.transient);
     }
 }

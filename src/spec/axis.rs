@@ -14,10 +14,12 @@ use crate::model::{CpExchange, ExpertDispatch, Family, Model, Module, Part};
 use crate::simulation::{MixedLayout, RunSettings};
 use crate::spec::custom::kind::CustomKind;
 use crate::spec::value::AxisValue;
-use crate::stack::{CudaGraphs, Fp8Recipe, Loss, Offload, Optimizer, PipelineSchedule, Recompute};
+use crate::stack::{
+    CudaGraphs, Fp8Recipe, Loss, Offload, Optimizer, PipelineSchedule, Recompute, Stack,
+};
 
 use AxisDefault::{
-    Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OfNode, OneOf, Required,
+    Auto, Count, Name, Number, OfAxes, OfCluster, OfGpu, OfModel, OfNode, OfStack, OneOf, Required,
 };
 use Domain::{Bool, Catalog, Closed, Custom, Int, Power, Real, Several, Size, Stages};
 
@@ -126,6 +128,8 @@ pub(crate) enum AxisDefault {
     OfGpu(&'static str, fn(&Gpu) -> AxisValue),
     /// The model's: in words, and as a value, which not every model has.
     OfModel(&'static str, fn(&Model) -> Option<AxisValue>),
+    /// The stack's, for the model: in words, and as a value.
+    OfStack(&'static str, fn(&Stack, &Model) -> AxisValue),
     /// The cluster preset's: in words, and as a value.
     OfCluster(&'static str, fn(&Cluster) -> AxisValue),
     /// The cluster preset's where its nodes have so many GPUs: in words, and as a value.
@@ -145,6 +149,7 @@ impl AxisDefault {
             | Auto(words)
             | OfGpu(words, _)
             | OfModel(words, _)
+            | OfStack(words, _)
             | OfCluster(words, _)
             | OfNode(words, _)
             | OfAxes(words, _) => words.to_owned(),
@@ -158,6 +163,7 @@ impl AxisDefault {
             OneOf(other, rest) => [&[other], rest].concat(),
             OfGpu(..) => vec![Axis::Gpu],
             OfModel(..) => vec![Axis::Model],
+            OfStack(..) => vec![Axis::Stack, Axis::Model],
             OfCluster(..) => vec![Axis::Cluster],
             OfNode(..) => vec![Axis::Cluster, Axis::GpusPerNode],
             OfAxes(_, axes) => axes.to_vec(),
@@ -243,7 +249,7 @@ impl Axis {
         match self.info().default {
             OneOf(other, _) => Some(other),
             Required | Auto(_) | Count(_) | Number(_) | Name(_) | OfGpu(..) | OfModel(..)
-            | OfCluster(..) | OfNode(..) | OfAxes(..) => None,
+            | OfStack(..) | OfCluster(..) | OfNode(..) | OfAxes(..) => None,
         }
     }
 }
@@ -327,7 +333,8 @@ axes! {
     Fp8Recipe = "fp8_recipe", Workload, TRAINING, "", Closed(Fp8Recipe::NAMES), Auto("as the stack does"),
         r#"["current", "block"]"#;
     /// Tokens of the busiest expert over the mean of all experts; 1 is balanced.
-    ExpertImbalance = "expert_imbalance", Workload, TRAINING, "1", Real { min: 1.0, max: 10_000.0 }, Number(1.0),
+    ExpertImbalance = "expert_imbalance", Workload, TRAINING, "1", Real { min: 1.0, max: 10_000.0 },
+        OfStack("the stack's; 1 for most", |stack, model| AxisValue::Real(stack.expert_imbalance(model).over_mean())),
         "[1.0, 1.3]";
     /// Attention kernel; auto is the best that GPU and stack have.
     Attention = "attention", Workload, TRAINING, "", Closed(AttentionKernel::NAMES), Auto("auto"),

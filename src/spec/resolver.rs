@@ -14,7 +14,7 @@ use crate::spec::custom::CustomTables;
 use crate::spec::mixed_gpus::{self, MixedGpus};
 use crate::spec::point::GridPoint;
 use crate::spec::value::AxisValue;
-use crate::stack::{RecipeChange, Stack};
+use crate::stack::{CURRENT, RecipeChange, Stack};
 use crate::units::Bandwidth;
 
 /// Changed clusters, or GPUs, that are remembered: more than a sensible sweep has, little enough to stay small.
@@ -119,6 +119,10 @@ impl Resolver {
             AxisDefault::Name(name) => Some(AxisValue::name(name)),
             AxisDefault::OfGpu(_, value) => Some(value(self.gpu(point)?)),
             AxisDefault::OfModel(_, value) => value(self.model(point)),
+            AxisDefault::OfStack(_, value) => {
+                let stack = point.text(Axis::Stack).unwrap_or(CURRENT);
+                Some(value(&self.catalog.stacks[stack], self.model(point)))
+            }
             AxisDefault::OfCluster(_, value) => Some(value(self.preset(point)?)),
             AxisDefault::OfNode(_, value) => {
                 let gpus = point.int(Axis::GpusPerNode)?;
@@ -149,6 +153,7 @@ impl Resolver {
                 | AxisDefault::OneOf(..)
                 | AxisDefault::OfAxes(..)
                 | AxisDefault::OfModel(..)
+                | AxisDefault::OfStack(..)
                 | AxisDefault::Auto(_)
                 | AxisDefault::Count(_)
                 | AxisDefault::Number(_)

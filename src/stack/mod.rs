@@ -23,7 +23,7 @@ use itertools::Itertools;
 use crate::closed_set::Subset;
 use crate::data_table::{ValueKind, data_table};
 use crate::hardware::AttentionKernel;
-use crate::model::{CpExchange, ExpertDispatch, Fusion, Modules};
+use crate::model::{CpExchange, ExpertDispatch, ExpertImbalance, Fusion, Model, Modules};
 use crate::units::{Bytes, SimDuration};
 
 data_table! {
@@ -94,6 +94,14 @@ impl Stack {
         kernels.copied().unique().collect()
     }
 
+    /// Imbalance of experts that its users meet with a model: its recipe's, as far as top-k routing allows it.
+    pub(crate) fn expert_imbalance(&self, model: &Model) -> ExpertImbalance {
+        let moe = model.transformer().and_then(|network| network.moe);
+        moe.map_or(ExpertImbalance::BALANCED, |moe| {
+            ExpertImbalance::new(self.recipe.expert_imbalance.min(moe.most_imbalance()))
+        })
+    }
+
     /// The stack as if the last microbatch of a step could have fewer samples than the others.
     #[cfg(test)]
     pub(crate) fn with_partial_microbatches(&self) -> Arc<Self> {
@@ -147,6 +155,8 @@ data_table! {
         /// Whether fp32 parameters are cast operation by operation (torch.autocast): the casts live until the backward
         /// pass has used them, and the residual stream stays in fp32; default: false.
         autocast: bool = false,
+        /// Tokens of the busiest expert over the mean of all where a spec does not say; default: 1, balanced.
+        expert_imbalance: f64 = 1.0,
         /// Bytes of optimizer state per parameter of networks with latent attention and experts, where recipes keep less
         /// of it; default: optimizer_bytes.
         latent_optimizer_bytes: Option<f64>,
@@ -323,6 +333,10 @@ data_table! {
         kernel_gap: SimDuration,
         /// Work from the end of an optimizer's step to the first kernel of the next step: data, schedule, logging.
         step: SimDuration,
+        /// Collection of Python's garbage, of all generations; default: 0.
+        collection: SimDuration = SimDuration::ZERO,
+        /// Steps from one collection to the next; default: 100.
+        collection_steps: u32 [ValueKind::CountTo(1_000_000)] = 100,
         /// Whether the host waits for the GPU at both ends of each pass; default: false.
         waits_each_pass: bool = false,
         /// Whether a step is one executable, for whose kernels the host does not call (XLA); default: false.

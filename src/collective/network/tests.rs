@@ -300,13 +300,14 @@ fn built_in(
 }
 
 // One of 7 xGMI links of 64 GB/s at 71%, one of 3 NVLink bundles of 100 GB/s at 80%, one of 6 links
-// of 25 GB/s at 90%, a PCIe slot of 31 GB/s at 77%, all 450 GB/s through a switch at 82.4%. RCCL's
+// of 25 GB/s at 90%, one of the 7 of 50 GB/s of an MI250X's die at 86%, a PCIe slot of 31 GB/s at 77%, all 450 GB/s through a switch at 82.4%. RCCL's
 // own log says 48 GB/s of the first.
 #[test]
 fn a_send_takes_the_links_between_its_ends() {
     for (name, gpus, gbyte_per_s) in [
         ("mi300x-node", 8, 448.0 * 0.71 / 7.0),
         ("mi300x-node", 4, 448.0 * 0.71 / 7.0),
+        ("mi250x-node", 8, 350.0 * 0.86 / 7.0),
         ("polaris", 4, 300.0 * 0.8 / 3.0),
         ("dgx-1", 8, 150.0 * 0.9 / 6.0),
         ("hgx-a100-pcie", 8, 31.0 * 0.77),
@@ -332,6 +333,36 @@ fn a_send_takes_the_links_between_its_ends() {
             }
         }
     }
+}
+
+// Dies of an MI250X have four of seven links of 50 GB/s between them at 86%, dies of several modules a ring that takes a link
+// each way: all-gathers of 117 MB over eight took 1.19 ms on LUMI (DeepSpeed's communication logger).
+#[test]
+fn dies_of_a_module_are_closer_than_modules() {
+    let cluster = &Catalog::builtin().clusters["mi250x-node"];
+    for (gpus, gbyte_per_s) in [(2, 200.0 * 0.86), (4, 100.0 * 0.86), (8, 100.0 * 0.86)] {
+        let network = Network::new(cluster, gpus).expect("one node");
+        let ring = Some(CollectiveAlgorithm::Ring);
+        let bytes = 1 << 30;
+        let request = built_in(
+            CollectiveOp::AllGather,
+            ring,
+            gpus,
+            bytes,
+            Some(Protocol::Ideal),
+        );
+        let cost = network.collective(&request).expect("all gather");
+        let sent = bytes as f64 * f64::from(gpus - 1) / f64::from(gpus);
+        let rate = sent / cost.time.as_secs_f64() / 1e9;
+        assert!(
+            (rate / gbyte_per_s - 1.0).abs() < 0.01,
+            "{gpus}: {rate} GB/s"
+        );
+    }
+    let network = Network::new(cluster, 8).expect("one node");
+    let request = built_in(CollectiveOp::AllGather, None, 8, 117_440_512, None);
+    let took = network.collective(&request).expect("all gather").time;
+    assert!((took.as_secs_f64() / 1.19e-3 - 1.0).abs() < 0.1, "{took}");
 }
 
 // Partners that exchange halves have one of a mesh's links between them in every round: 2 · 7/8 of

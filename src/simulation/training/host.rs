@@ -18,6 +18,10 @@ const CASTING: u64 = 2;
 const REPLAY: SimDuration = SimDuration::from_nanos(2_500);
 /// Copy of the rows that go to each expert to the host (NVIDIA/TransformerEngine issue 2995).
 const ROWS_READ: SimDuration = SimDuration::from_nanos(13_400);
+/// Host's part of a call of HybridEP's dispatch behind its wait for the rows: 4.253 s of calls a step less 3.109 s of waits, and 1.767
+/// less 0.670 with exchanges behind another microbatch, over 48 layers, 64 microbatches and two passes (profiles of
+/// Qwen3-30B on 16 H100, NVIDIA-NeMo/Megatron-Bridge@067f987df skills/nemo-mbridge-perf-moe-comm-overlap/SKILL.md).
+const HYBRIDEP_CALL: SimDuration = SimDuration::from_nanos(182_000);
 /// States of the CPU's and the GPU's random numbers that a checkpointed layer reads or writes (NVIDIA/Megatron-LM
 /// megatron/core/tensor_parallel/random.py CheckpointFunction): three saved, then three saved, set and restored.
 const RANDOM_STATES: u64 = 12;
@@ -34,6 +38,8 @@ pub(super) struct HostCosts {
     replay: SimDuration,
     communication: SimDuration,
     rows_read: SimDuration,
+    /// Call of a dispatch that reads the rows itself.
+    dispatch_call: SimDuration,
 }
 
 /// Scope of CUDA graphs under a layout. An exchange of tokens whose sizes the host reads back leaves little to gain
@@ -94,6 +100,7 @@ impl HostCosts {
                 tensor: host.tensor.scaled(slower),
                 sharded_tensor: host.sharded_tensor.scaled(slower),
                 step: host.step.scaled(slower),
+                collection: host.collection.scaled(slower),
                 kernel_gap: gap,
                 ..host
             },
@@ -101,6 +108,7 @@ impl HostCosts {
             replay: REPLAY.scaled(slower),
             communication: launch_per_gpu().scaled(slower),
             rows_read: ROWS_READ.scaled(slower),
+            dispatch_call: HYBRIDEP_CALL.scaled(modules),
         }
     }
 
@@ -109,11 +117,15 @@ impl HostCosts {
         self.host.kernel_gap
     }
 
-    /// Work between two steps.
+    /// Work between two steps, with the mean part of a collection of garbage, which graphs leave as it is.
     pub(super) fn between_steps(&self) -> SimDuration {
+        let collection = self
+            .host
+            .collection
+            .scaled(1.0 / f64::from(self.host.collection_steps));
         match self.graphs {
-            CudaGraphs::None | CudaGraphs::Layer => self.host.step,
-            CudaGraphs::Step => SimDuration::ZERO,
+            CudaGraphs::None | CudaGraphs::Layer => self.host.step + collection,
+            CudaGraphs::Step => collection,
         }
     }
 
@@ -195,6 +207,15 @@ impl HostCosts {
     pub(super) fn reads_rows(&self) -> Option<SimDuration> {
         self.calls_kernels()
             .then(|| self.rows_read + self.host.operator)
+    }
+
+    /// Time until the GPU has work again after the host has read the rows of the experts, beyond that of an operator.
+    pub(super) fn behind_rows(&self, dispatch: Option<ExpertDispatch>) -> SimDuration {
+        if dispatch == Some(ExpertDispatch::HybridEp) {
+            self.dispatch_call
+        } else {
+            SimDuration::ZERO
+        }
     }
 
     /// Time of the optimizer's calls, over so many parameter tensors, of whose elements the rank updates a `part`
@@ -374,6 +395,33 @@ mod tests {
             costs(&compiled).optimizer(100, 1.0, false),
             SimDuration::ZERO
         );
+    }
+
+    // A collection of 0.2 s every fourth step is 50 ms of each, in a graph of the whole step too.
+    #[test]
+    fn a_step_has_its_part_of_a_collection() {
+        let job = with_host(&small(), |host| {
+            host.step = SimDuration::from_micros(2_000);
+            host.collection = SimDuration::from_micros(200_000);
+            host.collection_steps = 4;
+        });
+        let between = |scope| costs(&graphs(&job, scope)).between_steps();
+        assert_eq!(
+            between(CudaGraphs::None),
+            SimDuration::from_micros(2_000 + 50_000)
+        );
+        assert_eq!(between(CudaGraphs::Step), SimDuration::from_micros(50_000));
+    }
+
+    // HybridEP's call reads the rows itself and launches its exchange at its end, 182 µs later.
+    #[test]
+    fn the_gpu_waits_for_the_call_of_hybridep() {
+        let costs = costs(&small());
+        let hybridep = costs.behind_rows(Some(ExpertDispatch::HybridEp));
+        assert_eq!(hybridep, SimDuration::from_micros(182));
+        for other in [ExpertDispatch::DeepEp, ExpertDispatch::AllToAll] {
+            assert_eq!(costs.behind_rows(Some(other)), SimDuration::ZERO);
+        }
     }
 
     // Of 96 tensors a rank that updates an eighth goes through 12, at 50 µs each.

@@ -13,9 +13,8 @@ const FP32: f64 = 4.0;
 const MOMENTS: f64 = 2.0 * FP32;
 /// Bytes of an fp32 master weight and both moments.
 const MASTER_AND_MOMENTS: f64 = FP32 + MOMENTS;
-/// Bytes that Adam moves per parameter that the rank updates: gradient, master weight and moments read, the latter
-/// two written again, the 16-bit weight written. Recipes with other states are taken to move as much (estimate).
-const STEP_BYTES: f64 = FP32 + 2.0 * MASTER_AND_MOMENTS + 2.0;
+/// Bytes of a 16-bit number.
+const HALF: f64 = 2.0;
 
 /// Times that an unfused step moves those bytes: every operation of the formula is a pass over its operands
 /// (estimate).
@@ -78,8 +77,8 @@ pub(super) fn steps_in_fp32(scenario: &TrainingScenario) -> bool {
 
 /// Time of the optimizer's kernels on one rank: norm, Adam, and zeroing the gradients.
 ///
-/// Adam moves [`STEP_BYTES`] per parameter that the rank updates, beside the stack's `step_copies`; the norm reads and the zeroing writes every
-/// gradient that it holds. Muon's iterations are products, of a replica's part of the matrices. State in the host's
+/// Its kernels move [`step_bytes`] per parameter that the rank updates, beside the stack's `step_copies`; the norm reads and the zeroing
+/// writes every gradient that it holds. Muon's iterations are products, of a replica's part of the matrices. State in the host's
 /// memory passes through the GPU once, both ways at a time, while the kernels run.
 pub(super) fn step_kernels(
     scenario: &TrainingScenario,
@@ -94,7 +93,9 @@ pub(super) fn step_kernels(
     let passes = if fused { 1.0 } else { UNFUSED_PASSES };
     let gradient = gradient_bytes as f64;
     let copies = scenario.stack.recipe.step_copies;
-    let bytes = parameters.held(1) * (step_bytes(scenario) * passes + gradient + copies)
+    let fp32_weights = weight_bytes(scenario, layout) >= FP32;
+    let moved = step_bytes(scenario, fp32_weights);
+    let bytes = parameters.held(1) * (moved * passes + gradient + copies)
         + parameters.gradients() * gradient;
     let mut busy = stream(scenario, bytes as u64);
     if scenario.stack.optimizer == Optimizer::Muon {
@@ -105,19 +106,30 @@ pub(super) fn step_kernels(
     if scenario.stack.offload.contains(Offload::Optimizer)
         && let Some(link) = scenario.gpu.host_link
     {
-        let fp32_weights = weight_bytes(scenario, layout) >= 4.0;
         let state = parameters.held(1) * state_bytes(scenario, fp32_weights);
         busy = busy.max(Bytes::from_f64(state) / link);
     }
     busy
 }
 
-/// Bytes that the step moves per parameter that the rank updates: gradient and 16-bit weight once, master weight and
-/// state read and written. Adafactor reads gradients twice more, for the means and for the size of the update.
-fn step_bytes(scenario: &TrainingScenario) -> f64 {
-    let moved = |state: f64| FP32 + 2.0 * (FP32 + state) + 2.0;
+/// Bytes that the step moves per parameter that the rank updates: state read and written, gradient read; of weights the
+/// fp32 ones read and written, 16-bit ones written from the master weight in the state, or read and written without one.
+/// A gradient is read in fp32 beside any fp32 state. Adafactor reads gradients twice more, for the means and for the size of
+/// the update.
+fn step_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
+    let moved = |state: f64| FP32 + 2.0 * (FP32 + state) + HALF;
     match scenario.stack.optimizer {
-        Optimizer::AdamW => STEP_BYTES,
+        Optimizer::AdamW => {
+            let state = adam_bytes(scenario, fp32_weights);
+            let (gradient, weights) = if fp32_weights {
+                (FP32, 2.0 * FP32)
+            } else if state >= MOMENTS {
+                (FP32, HALF)
+            } else {
+                (HALF, 2.0 * HALF)
+            };
+            gradient + 2.0 * state + weights
+        }
         Optimizer::AdamW8bit => moved(MOMENTS_8BIT),
         Optimizer::Adafactor => moved(0.0) + 2.0 * FP32,
         Optimizer::Sgd => moved(FP32),

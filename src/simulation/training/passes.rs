@@ -238,6 +238,7 @@ impl Costing<'_> {
         if layer.reads_rows
             && let Some(read) = self.host.reads_rows()
         {
+            let read = read + self.host.behind_rows(self.layout.expert_dispatch);
             let routed = self.host.calls(layer.forward.kernels.calls.routed);
             wait_for_rows(&mut forward, read, [routed, layer.forward.before_experts()]);
         }

@@ -141,7 +141,7 @@ fn check_images(scenario: &TrainingScenario) -> Result<(), Infeasible> {
 
 /// Refuses a busiest expert that more tokens visit than there are.
 fn check_imbalance(imbalance: ExpertImbalance, moe: &Mixture) -> Result<(), Infeasible> {
-    let most = f64::from(moe.experts) / f64::from(moe.experts_per_token);
+    let most = moe.most_imbalance();
     if imbalance.over_mean() <= most {
         return Ok(());
     }

@@ -140,6 +140,7 @@ fn runs_on(library: TokenLibrary, cluster: &Cluster) -> bool {
         ScaleUpKind::NvSwitch | ScaleUpKind::NvLinkMesh => true,
         ScaleUpKind::HybridCubeMesh
         | ScaleUpKind::XgmiMesh
+        | ScaleUpKind::XgmiPairs
         | ScaleUpKind::Pcie
         | ScaleUpKind::Ici => false,
     };
@@ -262,7 +263,8 @@ mod tests {
     }
 
     // 128 experts on 16 ranks, 8 each: with twice the mean on the busiest, its rank has (2 + 7·126/127)/8 = 1.118 times the
-    // rows, which bounds what products and exchanges grow. A token visits 8 experts, so that none has more than 16 times the
+    // rows, which bounds what products and exchanges grow; it is another rank in every layer, so that what a layer works on grows
+    // alone. A token visits 8 experts, so that none has more than 16 times the
     // mean.
     #[test]
     fn the_others_wait_for_the_busiest_expert() {
@@ -276,7 +278,8 @@ mod tests {
         assert!((1.10..1.12).contains(&grown), "{grown}");
         let grown = uneven.step_time().as_secs_f64() / even.step_time().as_secs_f64();
         assert!((1.02..1.12).contains(&grown), "{grown}");
-        assert!(uneven.memory.activations > even.memory.activations);
+        let grown = uneven.memory.activations.get() as f64 / even.memory.activations.get() as f64;
+        assert!((1.0..1.02).contains(&grown), "{grown}");
         job.workload.expert_imbalance = ExpertImbalance::new(17.0);
         let words = refusal(&job);
         assert!(words.contains("expert_imbalance 17 is over 16"), "{words}");
