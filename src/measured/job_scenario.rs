@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Kind};
 use crate::closed_set::UnknownName;
 use crate::hardware::{Gpu, Precision};
-use crate::model::{ExpertImbalance, Model};
+use crate::model::{ExpertImbalance, Model, Modules};
 use crate::simulation::{
     CommunicationRequest, LayoutRequest, RunSettings, TrainingScenario, Workload,
 };
-use crate::stack::{self, Stack};
+use crate::stack::{self, Recompute, Stack};
 
 use super::job::JobRow;
 use super::recipes::{Recipe, Run};
@@ -68,7 +68,12 @@ impl JobRow {
         let precision = self.precision.clone().transpose().map_err(unknown)?;
         let precision = precision.unwrap_or_else(|| gpu.default_precision());
         let recipe = self.recipe(&model, precision);
-        let stack = self.with_recipes(&stack, recipe);
+        let mut stack = self.with_recipes(&stack, recipe);
+        let mut recompute = recompute;
+        if let Some(modules) = self.recomputed_by(recipe, recompute) {
+            recompute = Some(Recompute::Selective);
+            Arc::make_mut(&mut stack).recompute_modules = Some(modules);
+        }
         Ok(TrainingScenario {
             workload: Workload {
                 global_batch: self.global_batch,
@@ -106,6 +111,13 @@ impl JobRow {
             precision,
             ep: self.ep,
         })
+    }
+
+    /// Modules that the recipe of the row's release recomputes, where the row does not say more than that some are.
+    fn recomputed_by(&self, recipe: Option<&Recipe>, stated: Option<Recompute>) -> Option<Modules> {
+        let open = matches!(stated, None | Some(Recompute::Selective));
+        let recipe = recipe.filter(|_| open && self.recompute_modules.is_none())?;
+        recipe.recompute_modules
     }
 
     /// How the job exchanges tokens with experts: as the row says, else as the recipe of its release does where its

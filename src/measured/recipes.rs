@@ -1,4 +1,4 @@
-//! Released recipes of Megatron-Bridge for experts, CUDA graphs and collections of garbage, from `data/validation/recipes.csv`.
+//! Released recipes of Megatron-Bridge for experts, CUDA graphs, recomputation and collections of garbage, from `data/validation/recipes.csv`.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Deserializer};
 
 use crate::hardware::Precision;
-use crate::model::ExpertDispatch;
+use crate::model::{ExpertDispatch, Modules};
 use crate::stack::CudaGraphs;
 
 /// Numbers of a release: 26.04.01.
@@ -79,6 +79,9 @@ pub(super) struct Recipe {
     /// Scope of CUDA graphs.
     #[serde(deserialize_with = "named")]
     pub(super) cuda_graphs: CudaGraphs,
+    /// Modules that selective recomputation repeats; `None`: the file of a row or the memory decides.
+    #[serde(deserialize_with = "named_if_filled")]
+    pub(super) recompute_modules: Option<Modules>,
     /// Steps from one collection of garbage to the next; `None`: as the stack.
     pub(super) collection_steps: Option<u32>,
 }
@@ -242,6 +245,21 @@ mod tests {
         };
         assert_eq!(of("moonlight-16b-a3b"), Some(5));
         assert_eq!(of("qwen3-30b-a3b"), None);
+    }
+
+    // GPT-OSS 120B recomputes norms and the experts' activation on GB200 in 26.02 and says nothing on GB300.
+    #[test]
+    fn a_run_recomputes_what_its_recipe_does() {
+        let of = |gpu| {
+            let run = Run {
+                model: "gpt-oss-120b",
+                ..run("Megatron-Bridge (26.02)", gpu, Precision::Bf16, 64)
+            };
+            Recipe::of(run).and_then(|recipe| recipe.recompute_modules)
+        };
+        let expected = "layernorm+moe_act".parse().expect("two modules");
+        assert_eq!(of("gb200"), Some(expected));
+        assert_eq!(of("gb300"), None);
     }
 
     #[test]
