@@ -109,6 +109,16 @@ mod tests {
         assert_eq!(said("recompute", &cells[..1]), "");
     }
 
+    // A version says more than the name, and a name that is denied says the opposite.
+    #[test]
+    fn attention_is_the_version_that_a_note_names() {
+        let attention = |notes| said("attention", &[("notes", notes)]);
+        assert_eq!(attention("fused AdamW, FlashAttention; packed"), "flash2");
+        assert_eq!(attention("FlashAttention-3, FSDP2"), "flash3");
+        assert_eq!(attention("ALiBi, no FlashAttention"), "unfused");
+        assert_eq!(attention("fused AdamW"), "");
+    }
+
     #[test]
     fn a_column_s_own_phrases_spell_it_anew() {
         let precision = |text| said("precision", &[("precision", text)]);

@@ -97,8 +97,16 @@ const PUBLISHED: &[(&str, f64, &str)] = &[
     ("qwen2-vl-7b", 8_291.376, "checkpoint"),
     ("qwen2.5-vl-7b", 8_292.167, "checkpoint"),
     ("qwen3-vl-8b", 8_767.124, "checkpoint"),
-    ("qwen3-vl-30b-a3b", 31_071.0, "checkpoint"),
-    ("llama-4-scout", 108_641.794, "checkpoint"),
+    (
+        "qwen3-vl-30b-a3b",
+        31_071.0,
+        "not looked up: the language model's checkpoint and our own sum of its encoder and mergers",
+    ),
+    (
+        "llama-4-scout",
+        108_641.794,
+        "checkpoint, from memory: the page was not read again",
+    ),
     (
         "pixtral-12b",
         12_647.782,
