@@ -81,11 +81,12 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 /// Known names that an unknown one was probably meant to be, the likeliest first.
 ///
 /// Names that begin with it come first (`h100`: `h100-sxm`, `h100-pcie`), then names of which a later part does (`6000`:
-/// `rtx-a6000`), shorter ones before longer ones. Where there is none, the nearest name: the one with the fewest
-/// edits (insert, delete, replace, swap of neighbours; Damerau 1964, each pair swapped once), when those are at most
-/// a third of the longer name; else the one whose beginning is that near. Case does not count. A number in a name
-/// tells products apart, so that a name with other digits is never near (`h100` is not `h800`), and one with the same
-/// digits is nearer than one with more or fewer. Names of over 64 bytes are near to nothing.
+/// `rtx-a6000`), then names whose number goes on (`h20`: `h200-sxm`), shorter ones before longer ones. Where there is
+/// none, the nearest name: the one with the fewest edits (insert, delete, replace, swap of neighbours; Damerau 1964,
+/// each pair swapped once), when those are at most a third of the longer name; else the one whose beginning is nearest,
+/// when a fifth of it at most differs. Case does not count. A number in a name, with a single letter beside it, tells
+/// products apart, so that a name with other digits is never near (`h100` is not `h800`, `v5e` not `v5p`), and one with
+/// the same digits is nearer than one with more or fewer. Names of over 64 bytes are near to nothing.
 pub(crate) fn suggestions<'a>(
     name: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -99,7 +100,7 @@ pub(crate) fn suggestions<'a>(
         .iter()
         .filter_map(|it| Some((it.continues(&given)?, it.lower.len(), it.name)));
     let begun: Vec<&str> = begun
-        .sorted_by_key(|(part, length, _)| (*part, *length))
+        .sorted_by_key(|(how, length, _)| (*how, *length))
         .map(|(.., name)| name)
         .take(SUGGESTED)
         .collect();
@@ -126,21 +127,25 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Whether the name goes on where a text ends: `Some(false)` from its beginning, `Some(true)` from a later part.
-    fn continues(&self, given: &str) -> Option<bool> {
+    /// How the name goes on where a text ends; `None` where it does not.
+    fn continues(&self, given: &str) -> Option<GoesOn> {
         if given.chars().count() < 2 {
-            return (self.lower == given).then_some(false);
+            return (self.lower == given).then_some(GoesOn::Name);
         }
         let digit_at_end = given.ends_with(|c: char| c.is_ascii_digit());
+        // A number that goes on is another number: `h20` is not the beginning of `h200`, but as near as its number.
+        let is_number =
+            |after: &str| digit_at_end && after.starts_with(|c: char| c.is_ascii_digit());
         let begins = |rest: &str| {
             let after = rest.strip_prefix(given);
-            // A number that goes on is another number: `h20` is not the beginning of `h200`.
-            after.is_some_and(|after| {
-                !(digit_at_end && after.starts_with(|c: char| c.is_ascii_digit()))
-            })
+            after.is_some_and(|after| !is_number(after))
         };
-        if begins(&self.lower) {
-            return Some(false);
+        if let Some(after) = self.lower.strip_prefix(given) {
+            return Some(if is_number(after) {
+                GoesOn::Number
+            } else {
+                GoesOn::Name
+            });
         }
         let separators = self.lower.match_indices(['-', '_', '.', ' ']);
         let mut parts = separators.map(|(at, _)| &self.lower[at + 1..]);
@@ -149,8 +154,19 @@ impl<'a> Known<'a> {
             .any(|part| {
                 begins(part) || begins(part.trim_start_matches(|c: char| c.is_ascii_alphabetic()))
             })
-            .then_some(true)
+            .then_some(GoesOn::Part)
     }
+}
+
+/// How a name goes on where a text ends, the nearest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum GoesOn {
+    /// It begins with the text.
+    Name,
+    /// A later part of it does.
+    Part,
+    /// It begins with the text, whose last number is longer in it.
+    Number,
 }
 
 fn nearest_whole<'a>(given: &str, known: &[Known<'a>]) -> Option<&'a str> {
@@ -173,18 +189,29 @@ fn nearest_beginning<'a>(given: &str, known: &[Known<'a>]) -> Option<&'a str> {
         let start: String = it.lower.chars().take(length).collect();
         let edits = osa_distance(given, &start);
         let digits = same_digits(given, &start)?;
-        let fits = length >= 3 && letters > length && edits <= length / 3;
+        let fits = length >= 3 && letters > length && edits <= length / 5;
         fits.then_some(((Reverse(digits), edits, letters), it.name))
     });
     near.min_by_key(|(key, _)| *key).map(|(_, name)| name)
 }
 
-/// Whether two names have the same digits in any order; `None` where each has one that the other lacks.
+/// Whether two names have the same digits in any order, and the same single letters beside them (`v5p`, `h100`); `None`
+/// where each has one that the other lacks.
 fn same_digits(a: &str, b: &str) -> Option<bool> {
     let counts = |name: &str| {
-        let mut counts = [0_usize; 10];
-        for digit in name.chars().filter_map(|c| c.to_digit(10)) {
-            counts[digit as usize] += 1;
+        let mut counts = [0_usize; 36];
+        for of_product in name.split(|c: char| !c.is_ascii_alphanumeric()) {
+            let letters: Vec<char> = of_product.chars().collect();
+            for run in letters.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
+                let counted = run[0].is_ascii_digit() || run.len() == 1 && letters.len() > 1;
+                for value in run
+                    .iter()
+                    .filter_map(|c| c.to_digit(36))
+                    .filter(|_| counted)
+                {
+                    counts[value as usize] += 1;
+                }
+            }
         }
         counts
     };
@@ -233,10 +260,30 @@ mod tests {
         assert_eq!(suggestions("a6000", GPUS), ["rtx-a6000"]);
         assert_eq!(suggestions("6000", GPUS), ["rtx-a6000"]);
         assert_eq!(suggestions("h20", GPUS), ["h200-sxm"]);
+        // `a10` has the same digits, but replaces the letter: the number typed short is nearer.
+        let with_a10 = GPUS.into_iter().chain(["a10"]);
+        assert_eq!(suggestions("h10", with_a10), ["h100-sxm", "h100-pcie"]);
         assert_eq!(suggestions("h900", GPUS), [""; 0]);
         assert_eq!(suggestions("b200", ["b100", "b300"]), [""; 0]);
+        assert_eq!(suggestions("tpu-v5e", ["tpu-v5p", "tpu-v6e"]), [""; 0]);
+        // A letter too few or too many beside the number: no other product has it.
+        assert_eq!(suggestions("a10g", ["a10", "l40s"]), ["a10"]);
+        assert_eq!(suggestions("lama3-8b", ["llama3-8b"]), ["llama3-8b"]);
         // Two digits in the wrong order are a slip.
         assert_eq!(suggestions("bf61", ["fp16", "bf16"]), ["bf16"]);
+    }
+
+    // `fro` and `foo` differ in one letter of three: a third of what was typed is no slip, one of five is.
+    #[test]
+    fn a_beginning_that_is_a_third_off_is_far() {
+        let columns = ["frozen", "used_frozen", "step_time_s", "mfu", "model"];
+        assert_eq!(suggestions("foo", columns), [""; 0]);
+        assert_eq!(suggestions("fro", columns), ["frozen", "used_frozen"]);
+        assert_eq!(suggestions("stepp", columns), ["step_time_s"]);
+        assert_eq!(suggestions("modle", columns), ["model"]);
+        assert_eq!(suggestions("mfuu", columns), ["mfu"]);
+        // A letter alone is the beginning of nothing.
+        assert_eq!(suggestions("m", columns), [""; 0]);
     }
 
     #[test]

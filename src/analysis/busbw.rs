@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::collective_runs::{AUTO, CollectiveRun};
-use super::findings::nothing_ran;
 use super::gathered_curves::{GatheredCurve, GatheredJob};
+use super::nothing::nothing_ran;
 use super::transfer_reader::TransferReader;
 use crate::record::Counts;
 

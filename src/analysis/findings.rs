@@ -7,7 +7,7 @@ use super::advice::Advice;
 use super::answer::{Answer, answered_by, answers};
 use super::choice::CostUnit;
 use super::dimension::Dimension;
-use super::points::SizePoint;
+use super::nothing::nothing_to_say;
 use super::runs::Runs;
 use super::same_simulation::join_same;
 use super::series::{Along, Series, SeriesReader};
@@ -198,33 +198,4 @@ fn varied_dimensions(series: &[Series]) -> Vec<Dimension> {
     let kept = telling_axes(series, dimensions, Series::dimension);
     let in_order = Dimension::all().filter(|dimension| kept.contains(dimension));
     in_order.collect()
-}
-
-fn nothing_to_say(counts: &Counts, series: &[Series]) -> Option<String> {
-    let longest = series
-        .iter()
-        .map(|series| {
-            let ran = |point: &&SizePoint| point.measured.is_some();
-            series.points.iter().filter(ran).count()
-        })
-        .max()
-        .unwrap_or(0);
-    nothing_ran(counts, " about scaling").or_else(|| {
-        (longest < 2)
-            .then(|| "nothing to say about scaling: no series ran at more than one size".to_owned())
-    })
-}
-
-/// Reason for an empty result, where no row ran; `about` follows the words `nothing to say`.
-pub(super) fn nothing_ran(counts: &Counts, about: &str) -> Option<String> {
-    let points = counts.points();
-    if points == 0 {
-        return Some("nothing to say: the results hold no rows".to_owned());
-    }
-    (counts.ok == 0).then(|| {
-        format!(
-            "nothing to say{about}: none of {points} points ran ({} infeasible, {} crashed)",
-            counts.infeasible, counts.crashed
-        )
-    })
 }

@@ -57,7 +57,7 @@ mod rent;
 mod schema;
 mod stack;
 
-pub(crate) use config_json::model_table;
+pub(crate) use config_json::{config_keys, model_table};
 pub use contents::Catalog;
 pub(crate) use entry::{Entry, EntryValue, Sources};
 pub(crate) use fault::{CatalogFault, FaultPlace};

@@ -32,6 +32,7 @@ impl Fusion {
         permutation: true,
         expert_biases: true,
         expert_outputs: ExpertOutputs::Freed,
+        in_place_gradients: false,
     };
 }
 
@@ -72,5 +73,7 @@ data_table! {
         expert_biases: bool = true,
         /// What the backward pass has of the outputs of experts, whose gradient the routing weights need; default: kept.
         expert_outputs: ExpertOutputs = ExpertOutputs::Kept,
+        /// Whether gradients of what goes into an activation take its place in memory; default: false.
+        in_place_gradients: bool = false,
     }
 }

@@ -185,6 +185,7 @@ mod tests {
                 permutation: true,
                 expert_biases: true,
                 expert_outputs: ExpertOutputs::Freed,
+                in_place_gradients: false,
             },
             logit_bytes: LogitBytes {
                 kept: 10,
@@ -435,6 +436,48 @@ mod tests {
         assert!(layer.selective.contains(&expansion));
         let attention = |operator: &Operator| matches!(operator, Operator::Attention { .. });
         assert!(!layer.selective.iter().any(attention));
+    }
+
+    // GPT-3, 2,048 tokens in 2 bytes: what is left are the outputs of its matrix products and the sums of the stream. Gone are the
+    // input of the last product, 49,152 wide, those behind two norms, 12,288 each, and of the fused attention 4 bytes of
+    // 96 heads.
+    #[test]
+    fn attention_norms_and_activation_repeated_leave_outputs_of_products() {
+        let minimal = Modules::of(&[
+            Module::CoreAttention,
+            Module::LayerNorm,
+            Module::MlpActivation,
+        ]);
+        let layer = first_layer(
+            gpt3(),
+            &Shard {
+                recomputed: minimal,
+                ..flash()
+            },
+        );
+        let dropped = 2048 * (2 * (49_152 + 2 * 12_288) + 4 * 96);
+        assert_eq!(layer.kept.none, layer.kept.selective + Bytes::new(dropped));
+        let product = |operator: &Operator| matches!(operator, Operator::Gemm { .. });
+        assert!(!layer.selective.iter().any(product));
+    }
+
+    // Gradients of the 49,152 inputs of an activation, and of as many outputs, in 2 bytes: in place the former take no room.
+    // With a gate there are two inputs of 49,152.
+    #[test]
+    fn gradients_in_place_take_no_room_beside_inputs_of_an_activation() {
+        let transient = |mlp: Mlp, in_place_gradients: bool| {
+            let network = Transformer { mlp, ..gpt3() };
+            let fusion = Fusion {
+                in_place_gradients,
+                ..flash().fusion
+            };
+            let shard = Shard { fusion, ..flash() };
+            first_layer(network, &shard).kept.transient.get()
+        };
+        for (mlp, inputs) in [(Mlp::Gelu, 1), (Mlp::SwiGlu, 2)] {
+            let beside = transient(mlp, false) - transient(mlp, true);
+            assert_eq!(beside, inputs * 2 * 2048 * 49_152, "{mlp}");
+        }
     }
 
     // ResNet-50 at 224 pixels: 4.1 · 10⁹ multiply-adds forward (arXiv 1512.03385, table 1, gives 3.8

@@ -21,8 +21,10 @@ pub(super) fn mlp(layer: &mut LayerBuilder, share: &Share, width: u64) {
         layer.linear_of(linear(gates * width, share.hidden), gates as u32);
         gather_again(layer, share, Gathered::of(share.hidden));
         keep_activation_input(layer, share, share.tokens * width);
-        activation(layer, share, share.tokens * width);
-        layer.keep_linear_input(share.tokens * width);
+        layer.module(Module::MlpActivation, |layer| {
+            activation(layer, share, share.tokens * width);
+            layer.keep_linear_input(share.tokens * width);
+        });
     });
     layer.linear(linear(share.hidden, width));
 }
@@ -74,9 +76,20 @@ pub(super) fn activation_of(layer: &mut LayerBuilder, share: &Share, activated: 
         (Mlp::SquaredRelu, false) => ((4 * bytes, 2), (6 * bytes, 2)),
     };
     layer.memory(Passes { forward, backward });
-    let inputs = gates(share.network.mlp) * bytes;
     if share.network.mlp.is_gated() && !fused {
         layer.keep(kept * layer.element_bytes());
     }
-    layer.transient(inputs + bytes + share.tokens * share.hidden * layer.element_bytes());
+    layer.transient(
+        beside_activation(share, bytes) + share.tokens * share.hidden * layer.element_bytes(),
+    );
+}
+
+/// Bytes that gradients around an activation take beside what is kept of it, whose output is as many bytes: that of the
+/// output, and those of the inputs unless they take the place of these.
+pub(super) fn beside_activation(share: &Share, output: u64) -> u64 {
+    if share.shard.fusion.in_place_gradients {
+        output
+    } else {
+        (gates(share.network.mlp) + 1) * output
+    }
 }

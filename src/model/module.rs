@@ -20,6 +20,9 @@ closed_set! {
         Mlp = "mlp",
         /// Products in front of a dense MLP's activation, and the activation (MaxText).
         MlpIn = "mlpwi",
+        /// Activation of a dense MLP. With `core_attn` and `layernorm`: outputs of matrix products are kept, as MaxText's
+        /// `remat_policy: minimal` does.
+        MlpActivation = "mlp_act",
         /// Router, exchange of tokens, routed and shared experts as a whole; their input is kept (Megatron-Core).
         Moe = "moe",
         /// Activation of the routed experts (Megatron-Core).
@@ -45,7 +48,7 @@ impl Model {
             Module::QkvProjection => network.has_attention() && network.mla.is_none(),
             Module::LatentExpansion => network.has_attention() && network.mla.is_some(),
             Module::Mlp => network.has_dense_mlp(),
-            Module::MlpIn => network.has_dense_mlp() || shared,
+            Module::MlpIn | Module::MlpActivation => network.has_dense_mlp() || shared,
             Module::Moe | Module::MoeActivation => network.moe.is_some(),
             Module::SharedExperts => shared,
         }
@@ -72,13 +75,16 @@ mod tests {
         };
         assert_eq!(
             has("deepseek-v3"),
-            "core_attn layernorm mla_up_proj mlp mlpwi moe moe_act shared_experts"
+            "core_attn layernorm mla_up_proj mlp mlpwi mlp_act moe moe_act shared_experts"
         );
         assert_eq!(
             has("qwen3-30b-a3b"),
             "core_attn layernorm qkv_proj moe moe_act"
         );
-        assert_eq!(has("llama3-8b"), "core_attn layernorm qkv_proj mlp mlpwi");
+        assert_eq!(
+            has("llama3-8b"),
+            "core_attn layernorm qkv_proj mlp mlpwi mlp_act"
+        );
         assert_eq!(has("resnet50"), "");
     }
 }

@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use crate::model::layer::{Exchange, ExpertRows, LayerBuilder, Linear, Passes};
-use crate::model::mlp::{Activated, activation_of, gates, keep_activation_input, mlp};
+use crate::model::mlp::{
+    Activated, activation_of, beside_activation, gates, keep_activation_input, mlp,
+};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
 use crate::model::{
@@ -334,7 +336,7 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
     layer.transient(tokens * weighing);
     // Gradients of tokens beside those of gate and input of the second product; then of tokens alone, as they come from the
     // first product and as they are sent back.
-    let inner = (gates(share.network.mlp) + 1) * rows * width;
+    let inner = beside_activation(share, rows * width);
     layer.transient((inner.max(tokens) + tokens) * element);
 }
 

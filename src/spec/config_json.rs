@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use itertools::Itertools as _;
+
 use crate::catalog::{self, Catalog, CatalogFault, FaultPlace, Kind};
 use crate::model::Model;
 use crate::spec::diagnostic::{Diagnostic, Faults};
@@ -20,8 +22,10 @@ pub(super) fn expand(keys: &mut Vec<Entry>, file: &Entry, source: Source, faults
         return;
     }
     let name = file.node.text().unwrap_or_default().to_owned();
-    let table = match model_table(&Arc::new(source)) {
-        Ok(table) => table,
+    let source = Arc::new(source);
+    let read = parsed(&source).and_then(|config| Ok((model_table(&source, &config)?, config)));
+    let (table, config) = match read {
+        Ok(read) => read,
         Err(found) => {
             faults.extend(found);
             stand_in(keys, file);
@@ -31,7 +35,7 @@ pub(super) fn expand(keys: &mut Vec<Entry>, file: &Entry, source: Source, faults
     let place = &file.node.place;
     let entry = |key: String, value: toml::Value| Entry {
         node: Node::from_toml(value, place),
-        key_place: file.key_place.clone(),
+        key_place: origin(&config, &key).unwrap_or_else(|| file.key_place.clone()),
         key,
     };
     let mut sources = toml::Table::new();
@@ -66,12 +70,33 @@ pub(super) fn stand_in(keys: &mut Vec<Entry>, file: &Entry) {
     });
 }
 
-/// The model table that a `config.json` stands for.
-fn model_table(source: &Arc<Source>) -> Result<toml::Table, Vec<Diagnostic>> {
+/// The keys of a `config.json` with their places.
+fn parsed(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
     let node = parse(source, Syntax::Json)?;
-    let Some(toml::Value::Table(config)) = node.to_toml() else {
-        let message = format!("a config.json is a table of keys, not {}", node.described());
-        return Err(vec![Diagnostic::error(&node.place, message)]);
+    if node.table().is_some() {
+        return Ok(node);
+    }
+    let message = format!("a config.json is a table of keys, not {}", node.described());
+    Err(vec![Diagnostic::error(&node.place, message)])
+}
+
+/// The place of the key of a config that a key of the model table is from; `None` where no single key gives it.
+fn origin(config: &Node, key: &str) -> Option<Place> {
+    let top = config.table()?;
+    let decoder = find(top, "text_config").and_then(|part| part.node.table());
+    let parts = [Some(top), decoder].into_iter().flatten();
+    let keys = catalog::config_keys(key).iter();
+    let found = parts
+        .cartesian_product(keys)
+        .find_map(|(part, key)| find(part, key))?;
+    Some(found.key_place.clone())
+}
+
+/// The model table that a `config.json` stands for.
+fn model_table(source: &Arc<Source>, node: &Node) -> Result<toml::Table, Vec<Diagnostic>> {
+    let config = match node.to_toml() {
+        Some(toml::Value::Table(config)) => config,
+        Some(_) | None => toml::Table::new(),
     };
     let top = node.table().unwrap_or_default();
     catalog::model_table(&config).map_err(|found| {
@@ -104,12 +129,15 @@ fn placed(source: &Arc<Source>, top: &[Entry], fault: &CatalogFault) -> Diagnost
 /// If the file cannot be read, or with every fault of it.
 pub(crate) fn model_of_config(path: &Path) -> Result<Model, SpecError> {
     let source = Arc::new(read(path, SPEC_BYTES_MAX)?);
-    let table = model_table(&source).map_err(SpecError::Faults)?;
+    let config = parsed(&source).map_err(SpecError::Faults)?;
+    let table = model_table(&source, &config).map_err(SpecError::Faults)?;
     catalog::model_of(&source.name, &table).map_err(|found| {
-        let top = Place::new(&source, 0..0);
-        let faults = found
-            .into_iter()
-            .map(|fault| Diagnostic::error(&top, fault.message).maybe_hint(fault.hint));
+        let faults = found.into_iter().map(|fault| {
+            let mut keys = fault.path.iter().rev();
+            let place = keys.find_map(|key| origin(&config, key));
+            let place = place.unwrap_or_else(|| Place::new(&source, 0..0));
+            Diagnostic::error(&place, fault.message).maybe_hint(fault.hint)
+        });
         SpecError::Faults(faults.collect())
     })
 }

@@ -229,7 +229,10 @@ fn nothing_to_say_says_why() {
     let none = analysed(&[Row { parts: None, ..ROW }]);
     assert_eq!(
         none.nothing.as_deref(),
-        Some("nothing to say about scaling: none of 1 points ran (1 infeasible, 0 crashed)")
+        Some(
+            "nothing to say about scaling: none of 1 points ran (1 infeasible, 0 crashed); point 0: memory: 90.0 GiB \
+             needed per GPU, 80.0 GiB available (tp 8). Way out: more GPUs, GPUs with more memory, or `offload`"
+        )
     );
     let one = analysed(&[ROW]);
     assert!(one.nothing.unwrap().contains("more than one size"));

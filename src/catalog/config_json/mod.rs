@@ -15,6 +15,7 @@ mod experts;
 mod hybrid;
 mod images;
 mod learned;
+mod origin;
 mod other;
 mod rotary;
 mod table;
@@ -25,6 +26,7 @@ use crate::spelling::nearest;
 
 use super::CatalogFault;
 use config::Config;
+pub(crate) use origin::config_keys;
 use table::ModelTable;
 
 /// A class of transformers (or diffusers) and how its config is read.
@@ -94,6 +96,7 @@ const CLASSES: &[Class] = &[
     class("FalconMambaForCausalLM", "falcon_mamba", hybrid::mamba),
     class("T5ForConditionalGeneration", "t5", other::t5),
     class("ViTForImageClassification", "vit", other::vit),
+    class("ResNetForImageClassification", "resnet", other::resnet),
     class("DiTTransformer2DModel", "", other::dit),
     class("LlavaForConditionalGeneration", "llava", images::llava),
     class(
@@ -210,9 +213,14 @@ fn lacks(config: &mut Config<'_>, key: &str, name: &str) -> bool {
     true
 }
 
-/// The name that was probably meant, or all that are known.
+/// The name that was probably meant, or all that are known. What a class does (`ForCausalLM`) makes no two models near.
 fn known(name: &str, mut names: impl Iterator<Item = &'static str> + Clone) -> String {
-    match nearest(name, names.clone()) {
+    let of_model = |name: &'static str| name.split("For").next().unwrap_or(name);
+    let typed = name.split("For").next().unwrap_or(name);
+    let close = nearest(typed, names.clone().map(of_model));
+    let of_close = |name: &&str| name.split("For").next() == close;
+    let close = close.and_then(|_| nearest(name, names.clone().filter(of_close)));
+    match close {
         Some(close) => format!(
             "did you mean `{close}`? Otherwise describe its layers under [models.NAME] with a `family`"
         ),

@@ -1,4 +1,4 @@
-//! Encoder-decoders, vision and diffusion transformers.
+//! Encoder-decoders, vision and diffusion transformers, convolutional networks.
 
 use crate::model::{Family, Mlp};
 
@@ -52,6 +52,57 @@ pub(super) fn vit(config: &mut Config<'_>) -> ModelTable {
         ("channels", config.count("num_channels")),
         ("classes", labels.or_else(|| config.count("num_labels"))),
     ]);
+    table
+}
+
+/// ResNet of bottlenecks (v1.5: the stride is in the 3×3 convolution). The config has no size of images, which are 224
+/// pixels wide where no key beside it says otherwise.
+pub(super) fn resnet(config: &mut Config<'_>) -> ModelTable {
+    let mut table = ModelTable::of(Family::Cnn);
+    for (key, known) in [("layer_type", "bottleneck"), ("hidden_act", "relu")] {
+        if let Some(other) = config.text(key).filter(|other| other != known) {
+            let message = format!("`{key}` = `{other}` is not known to this class, `{known}` is");
+            config.fault(key, message, None);
+        }
+    }
+    for key in ["downsample_in_first_stage", "downsample_in_bottleneck"] {
+        if config.flag(key) == Some(true) {
+            let message = format!("`{key}` is not known to this class");
+            config.fault(key, message, None);
+        }
+    }
+    for (key, widths) in [
+        ("embedding_size", &[64][..]),
+        ("num_channels", &[3]),
+        ("hidden_sizes", &[256, 512, 1_024, 2_048]),
+    ] {
+        let given = match widths {
+            [_] => config.count(key).map(|width| vec![width]),
+            _ => config.counts(key),
+        };
+        if given.is_some_and(|given| given != widths) {
+            let message = format!("`{key}` is {widths:?} in the ResNets that are known");
+            config.fault(key, message, None);
+        }
+    }
+    match config.counts("depths").as_deref() {
+        // A list of something else is noted.
+        None if config.has("depths") => {}
+        None => {
+            config.needed("depths");
+        }
+        Some(blocks) => {
+            if blocks.len() != 4 || blocks.contains(&0) {
+                let message =
+                    "`depths` has a number of blocks, 1 at least, for each of four stages"
+                        .to_owned();
+                config.fault("depths", message, None);
+            }
+            table.list("blocks", blocks);
+        }
+    }
+    let labels = config.table_length("id2label");
+    table.counts([("classes", labels.or_else(|| config.count("num_labels")))]);
     table
 }
 

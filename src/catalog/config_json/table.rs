@@ -41,6 +41,13 @@ impl ModelTable {
         self.0.insert(key.to_owned(), count.into());
     }
 
+    /// Sets a list of counts.
+    pub(super) fn list(&mut self, key: &str, counts: &[u32]) {
+        let counts = counts.iter().map(|count| toml::Value::from(*count));
+        self.0
+            .insert(key.to_owned(), counts.collect::<Vec<_>>().into());
+    }
+
     /// Sets counts that are there.
     pub(super) fn counts<const N: usize>(&mut self, counts: [(&str, Option<u32>); N]) {
         for (key, count) in counts {

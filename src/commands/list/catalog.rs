@@ -13,7 +13,7 @@ use crate::commands::failure::Failure;
 use crate::data_table::quantity::Dollars;
 use crate::hardware::{Evidence, Precision};
 use crate::report::prices::usual_prices_words;
-use crate::report::text::{Table, Text};
+use crate::report::text::{Table, Text, WIDTH};
 use crate::units::{FlopRate, Power};
 
 /// Entries of the catalogue: an overview, or every value of the entries asked for.
@@ -70,9 +70,13 @@ fn aliases<'a>(catalog: &'a Catalog, kind: Kind, name: &str) -> &'a [String] {
 fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
     let mut text = Text::default();
     for name in names {
-        let mut table = Table::new(&["KEY", "VALUE", ">SOURCE"]);
+        let values = catalog.values(kind, name);
+        let keys = values.iter().map(|it| it.key.path.chars().count());
+        let (key, source) = (keys.max().unwrap_or(0), ">SOURCE".len());
+        let value = WIDTH.saturating_sub(key + source + 2);
+        let mut table = Table::fixed(&[("KEY", key), ("VALUE", value), (">SOURCE", source)]);
         let mut sources: Vec<&str> = Vec::new();
-        for it in catalog.values(kind, name) {
+        for it in values {
             let number = it.source.map(|source| numbered(&mut sources, source));
             let number = number.map_or_else(String::new, |number| format!("[{number}]"));
             table.row([it.key.path.clone(), it.value.to_string(), number]);
@@ -111,26 +115,24 @@ fn numbered<'a>(sources: &mut Vec<&'a str>, source: &'a str) -> usize {
 
 /// One line per entry with the values that tell entries apart.
 fn overview(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
-    let headings: &[&str] = match kind {
-        Kind::Gpus => &[
+    let mut table = match kind {
+        Kind::Gpus => Table::new(&[
             "NAME", ">MEMORY", ">GB/S", ">BF16", ">FP8", ">WATTS", ">USD/H", "CLUSTER",
-        ],
-        Kind::Models => &["NAME", "FAMILY", ">PARAMETERS", ">ACTIVE", ">SEQ_LEN"],
-        Kind::Clusters => &[
+        ]),
+        Kind::Models => Table::new(&["NAME", "FAMILY", ">PARAMETERS", ">ACTIVE", ">SEQ_LEN"]),
+        Kind::Clusters => Table::new(&[
             "NAME", ">GPUS", ">DOMAIN", "SCALE-UP", ">GB/S", ">NICS", ">GBIT/S", "TOPOLOGY",
-        ],
-        Kind::Stacks => &[
-            "NAME",
-            "YEARS",
-            "GROUPS",
-            "SCHEDULES",
-            "ZERO",
-            "RECOMPUTE",
-            "TITLE",
-        ],
-        Kind::Prices => &["NAME", "DATE", "TERM", ">GPUS", "TITLE"],
+        ]),
+        Kind::Stacks => Table::fixed(&[
+            ("NAME", 18),
+            ("YEARS", 9),
+            ("GROUPS", 8),
+            ("SCHEDULES", 13),
+            ("ZERO", 7),
+            ("TITLE", 20),
+        ]),
+        Kind::Prices => Table::new(&["NAME", "DATE", "TERM", ">GPUS", "TITLE"]),
     };
-    let mut table = Table::new(headings);
     for name in names {
         table.row(match kind {
             Kind::Gpus => gpu(catalog, name),
@@ -247,7 +249,6 @@ fn stack(catalog: &Catalog, name: &str) -> Vec<String> {
         in_words(&stack.offers.groups),
         in_words(&stack.offers.schedules),
         in_words(&stack.offers.zero),
-        in_words(&stack.offers.recompute),
         stack.title.clone(),
     ]
 }

@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::listed::Listed;
 use crate::commands::failure::Failure;
 use crate::document::Document;
-use crate::report::text::Table;
+use crate::report::text::{Table, WIDTH};
 use crate::spelling::did_you_mean;
 
 /// A list as text and as JSON.
@@ -40,10 +40,11 @@ pub(crate) struct ListDocument<'a> {
     entries: &'a [Entry],
 }
 
-/// A table of some text fields of entries, each under its name.
+/// A table of 80 columns of some text fields of entries, each under its name.
 pub(super) fn table(fields: &[&str], entries: &[impl Serialize]) -> String {
     let headings: Vec<String> = fields.iter().map(|field| field.to_uppercase()).collect();
-    let mut table = Table::new(&headings.iter().map(String::as_str).collect::<Vec<_>>());
+    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+    let mut table = Table::within(&headings, Some(WIDTH));
     for row in entries.iter().map(|entry| json!(entry)) {
         let cells = fields
             .iter()

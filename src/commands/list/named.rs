@@ -6,6 +6,7 @@ use super::listing::{Listing, table, wanted};
 use crate::collective::CollectiveAlgorithm;
 use crate::commands::failure::Failure;
 use crate::hardware::TopologyKind;
+use crate::report::text::Text;
 use crate::spec::{CustomKind, Spec};
 
 /// Topologies or collective algorithms that a spec can name.
@@ -36,14 +37,17 @@ pub(super) fn listing(
         .map(|name| kind.named(name).unwrap_or(name).to_owned())
         .collect();
     let members = wanted(kind.singular(), &names, members, |member| &member.name)?;
-    let mut text = table(&["name", "meaning"], &members);
+    let mut text = Text::default();
+    write!(text, "{}", table(&["name", "meaning"], &members));
     if names.is_empty() && spec.is_none() {
-        text = format!(
-            "{text}\nCustom ones need no code: [{kind}.NAME] in a spec; --spec SPEC lists them too.\n"
+        writeln!(text);
+        let more = format!(
+            "Custom ones need no code: [{kind}.NAME] in a spec; --spec SPEC lists them too."
         );
+        text.wrap(&more, "", "  ");
     }
     Ok(Listing {
-        text,
+        text: text.finish(),
         what: match kind {
             CustomKind::Topologies => Listed::Topologies,
             CustomKind::Collectives => Listed::Collectives,

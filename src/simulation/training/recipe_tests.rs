@@ -202,7 +202,7 @@ fn recomputation_that_contradicts_itself_or_the_model_is_refused() {
     let lacking = open(repeating(&llama(), &[Module::Moe]));
     assert_eq!(
         reason(&lacking),
-        "unsupported: recompute_modules moe: llama3-8b has no such module; it has core_attn, layernorm, qkv_proj, mlp, mlpwi"
+        "unsupported: recompute_modules moe: llama3-8b has no such module; it has core_attn, layernorm, qkv_proj, mlp, mlpwi, mlp_act"
     );
     let none = repeating(&llama(), &[Module::Mlp]);
     assert_eq!(
