@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use itertools::Itertools;
 
@@ -96,6 +97,9 @@ fn largest(series: &[&SeriesFinding]) -> Option<u32> {
     sizes.map(|(size, _)| size.point.gpus).max()
 }
 
+/// The value of an axis that a series leaves open, beside others that give it.
+static AUTO: LazyLock<KeyValue> = LazyLock::new(|| KeyValue::Text("auto".into()));
+
 /// An axis whose values a study asks about.
 struct Asked {
     axis: Axis,
@@ -129,7 +133,7 @@ fn asked(findings: &Findings) -> Vec<Asked> {
         return Vec::new();
     }
     let of = |axis: Axis| {
-        let values = findings.series.iter().filter_map(|it| it.value(axis));
+        let values = findings.series.iter().map(|it| it.value(axis));
         let values = values.unique().count();
         Asked { axis, values }
     };
@@ -172,7 +176,7 @@ fn contrasts<'a>(
         let gpus = size(&series)?;
         let times = series.iter().filter_map(|one| {
             let (_, measured) = one.ran().find(|(size, _)| size.point.gpus == gpus)?;
-            Some((one.value(axis)?, measured.step_time_s))
+            Some((one.value(axis).unwrap_or(&AUTO), measured.step_time_s))
         });
         let times = times.sorted_by(|a, b| a.1.total_cmp(&b.1));
         Some(Contrast {
@@ -252,7 +256,8 @@ fn fastest(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
 /// `h100-sxm`, `ep 4`.
 fn value_words(axis: Axis, value: &KeyValue) -> String {
     match value {
-        KeyValue::Text(name) => name.to_string(),
+        KeyValue::Text(name) if *value != *AUTO => name.to_string(),
+        KeyValue::Text(_) => format!("{axis} auto"),
         KeyValue::Number(_) | KeyValue::Bool(_) | KeyValue::Several(_) => format!("{axis} {value}"),
     }
 }

@@ -158,6 +158,19 @@ fn caps_are_ranges_of_powers() {
     assert_eq!(column(&kept, "power_cap"), [400.0]);
 }
 
+// The GPU's own limit is the highest of three, so that what is left open is the fastest.
+#[test]
+fn a_value_that_is_left_open_is_compared_with_those_that_are_given() {
+    let desk = Desk::new();
+    let text = format!(
+        "[grid]\ngpu = \"h100-sxm\"\nnodes = 1\n{JOB}power_cap = [\"500 W\", \"auto\", \"400 W\"]\n"
+    );
+    desk.write("caps.toml", text);
+    let said = desk.sweep(&["run", "caps.toml", "-o", "run"]);
+    let said = said.expect_code(0).stdout;
+    assert!(said.contains("power_cap auto is fastest"), "{said}");
+}
+
 #[test]
 fn the_lists_are_listed_with_date_and_term() {
     let desk = Desk::new();

@@ -70,17 +70,20 @@ fn aliases<'a>(catalog: &'a Catalog, kind: Kind, name: &str) -> &'a [String] {
 fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
     let mut text = Text::default();
     for name in names {
-        let values = catalog.values(kind, name);
-        let keys = values.iter().map(|it| it.key.path.chars().count());
-        let (key, source) = (keys.max().unwrap_or(0), ">SOURCE".len());
-        let value = WIDTH.saturating_sub(key + source + 2);
-        let mut table = Table::fixed(&[("KEY", key), ("VALUE", value), (">SOURCE", source)]);
         let mut sources: Vec<&str> = Vec::new();
-        for it in values {
+        let mut rows: Vec<[String; 3]> = Vec::new();
+        for it in catalog.values(kind, name) {
             let number = it.source.map(|source| numbered(&mut sources, source));
             let number = number.map_or_else(String::new, |number| format!("[{number}]"));
-            table.row([it.key.path.clone(), it.value.to_string(), number]);
+            match it.value.as_table() {
+                Some(entries) => rows.extend(entries.iter().map(|(key, value)| {
+                    let key = format!("{}.{key}", it.key.path);
+                    [key, value.to_string(), number.clone()]
+                })),
+                None => rows.push([it.key.path.clone(), it.value.to_string(), number]),
+            }
         }
+        let table = of_values(rows);
         let also = match aliases(catalog, kind, name) {
             [] => String::new(),
             aliases => format!(" (also {})", aliases.join(", ")),
@@ -101,6 +104,18 @@ fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
         writeln!(text);
     }
     text.finish()
+}
+
+/// Keys with their values and the numbers of their sources, in 80 columns.
+fn of_values(rows: Vec<[String; 3]>) -> Table {
+    let keys = rows.iter().map(|[key, ..]| key.chars().count());
+    let (key, source) = (keys.max().unwrap_or(0), "SOURCE".len());
+    let value = WIDTH.saturating_sub(key + source + 2);
+    let mut table = Table::fixed(&[("KEY", key), ("VALUE", value), (">SOURCE", source)]);
+    for row in rows {
+        table.row(row);
+    }
+    table
 }
 
 /// Number of a source, from 1 on in the order in which they are named; each is numbered once.
