@@ -40,16 +40,30 @@ pub(crate) struct ListDocument<'a> {
     entries: &'a [Entry],
 }
 
-/// A table of 80 columns of some text fields of entries, each under its name.
+/// A table of 80 columns of some text fields of entries, each under its name; the last field goes on in the lines below.
 pub(super) fn table(fields: &[&str], entries: &[impl Serialize]) -> String {
+    let rows = entries.iter().map(|entry| {
+        let entry = json!(entry);
+        let cells = fields.iter().map(|field| entry[*field].as_str());
+        cells
+            .map(|cell| cell.unwrap_or_default().to_owned())
+            .collect()
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
     let headings: Vec<String> = fields.iter().map(|field| field.to_uppercase()).collect();
-    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
-    let mut table = Table::within(&headings, Some(WIDTH));
-    for row in entries.iter().map(|entry| json!(entry)) {
-        let cells = fields
-            .iter()
-            .map(|field| row[field].as_str().unwrap_or_default());
-        table.row(cells.map(str::to_owned).collect::<Vec<_>>());
+    let width = |(place, heading): (usize, &String)| {
+        let cells = rows.iter().map(|row| row[place].chars().count());
+        cells.chain([heading.len()]).max().unwrap_or(0)
+    };
+    let mut widths: Vec<usize> = headings.iter().enumerate().map(width).collect();
+    if let Some((last, others)) = widths.split_last_mut() {
+        let others: usize = others.iter().map(|width| width + 1).sum();
+        *last = (*last).min(WIDTH.saturating_sub(others));
+    }
+    let columns = headings.iter().map(String::as_str).zip(widths);
+    let mut table = Table::fixed(&columns.collect::<Vec<_>>());
+    for row in rows {
+        table.row(row);
     }
     table.render()
 }
