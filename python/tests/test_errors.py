@@ -32,6 +32,17 @@ def test_a_fault_of_a_dict_has_its_path():
     assert "at `grid.gpu[1]`" in str(caught.value)
 
 
+# A `base` would have given its own value unseen: 192 GB stay 192 GB, and None is no "without a price".
+def test_none_takes_nothing_from_a_base():
+    own = {"name": "own", "base": "b200", "memory": None, "peaks": {"fp8": None}}
+    grid = {"gpu": own, "nodes": 1, "model": "llama3-8b", "global_batch": 8}
+    for make in (lambda: cs.Study({"grid": grid}), lambda: cs.simulate(**grid)):
+        with pytest.raises(cs.SpecError) as caught:
+            make()
+        assert [fault["path"] for fault in caught.value.faults] == ["gpus.own.memory", "gpus.own.peaks.fp8"]
+        assert "`memory` has no value" in str(caught.value) and "leave the key out" in str(caught.value)
+
+
 def test_exceptions_are_what_python_calls_them():
     assert issubclass(cs.SpecError, ValueError) and issubclass(cs.SpecError, cs.Error)
     assert issubclass(cs.FileError, OSError) and issubclass(cs.UsageError, ValueError)

@@ -99,7 +99,7 @@ use diagnostic::Faults;
 use names::{Misspelt, Names};
 use plan::{Clause, PlanParts};
 use read::{Heading, Parts, heading, malformed, parts, products};
-use syntax::{Entry, find};
+use syntax::{Entry, Node, Value, find};
 
 /// Further clauses that are named where `where` drops every point.
 const CLAUSES_NAMED: usize = 5;
@@ -328,10 +328,33 @@ fn defined_tables(top: &[Entry]) -> toml::Table {
         .collect()
 }
 
+/// A fault for each key of a definition that has no value, which would be that of its `base` unseen.
+fn refuse_nothing(key: &str, node: &Node, faults: &mut Faults) {
+    match &node.value {
+        Value::Null => {
+            let hint = "leave the key out, and a `base` or the default decides: null (None in Python) takes nothing away";
+            let fault = Diagnostic::error(&node.place, format!("`{key}` has no value"));
+            faults.push(fault.hint(hint));
+        }
+        Value::List(items) => items
+            .iter()
+            .for_each(|item| refuse_nothing(key, item, faults)),
+        Value::Table(entries) => {
+            for Entry { key, node, .. } in entries {
+                refuse_nothing(key, node, faults);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The built-in catalogue with a spec's tables laid over it.
 fn catalog(top: &[Entry], tables: &toml::Table, faults: &mut Faults) -> Catalog {
     if tables.is_empty() {
         return Catalog::builtin().clone();
+    }
+    for entry in Kind::NAMES.iter().filter_map(|kind| find(top, kind)) {
+        refuse_nothing(&entry.key, &entry.node, faults);
     }
     overlay(Catalog::builtin(), tables).unwrap_or_else(|found| {
         faults.extend(found.iter().map(|fault| placed(top, fault)));

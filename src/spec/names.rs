@@ -152,6 +152,9 @@ fn otherwise_named(name: &str) -> Option<&'static str> {
         "slice_size" | "pod_size" | "nvlink_domain" | "domain_size" => {
             Some("did you mean `domain_gpus`?")
         }
+        "message" | "message_size" | "message_bytes" | "msg_size" | "bytes" | "buffer" => {
+            Some("did you mean `size`?")
+        }
         _ => None,
     }
 }

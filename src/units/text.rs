@@ -182,7 +182,15 @@ const MICROS: Notation = Notation {
 const FLOP_RATE: Notation = Notation {
     example: "989 TFLOP/s",
     zero_allowed: false,
-    units: &[("TFLOP/s", 1.0), ("GFLOP/s", 1e-3), ("PFLOP/s", 1e3)],
+    // Data sheets write both.
+    units: &[
+        ("TFLOP/s", 1.0),
+        ("GFLOP/s", 1e-3),
+        ("PFLOP/s", 1e3),
+        ("TFLOPS", 1.0),
+        ("GFLOPS", 1e-3),
+        ("PFLOPS", 1e3),
+    ],
 };
 
 const POWER: Notation = Notation {
@@ -329,6 +337,8 @@ mod tests {
         assert_eq!("64MiB".parse(), Ok(Bytes::mib(64)));
         // 60 days of 86,400 s, and 8 weeks of 7 days.
         assert_eq!("60 days".parse(), Ok(Seconds::new(5_184_000.0)));
+        // As data sheets write it: 2.25 PFLOPS are 2,250 TFLOP/s.
+        assert_eq!("2.25 PFLOPS".parse(), Ok(FlopRate::tflops(2_250.0)));
         assert_eq!("8 weeks".parse(), Ok(Seconds::new(4_838_400.0)));
     }
 

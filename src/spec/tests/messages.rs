@@ -2,6 +2,62 @@
 
 use super::*;
 
+// What has no value in a definition would silently be that of the `base`; in the grid and at the top it is refused too.
+#[test]
+fn a_key_without_a_value_is_refused_wherever_it_stands() {
+    let json = r#"{"grid": {"gpu": "mine", "nodes": 1, "model": "llama3-8b", "global_batch": 8, "tp": null},
+"gpus": {"mine": {"base": "h100-sxm", "price_per_hour": null, "peaks": {"fp8": null}}}}"#;
+    insta::assert_snapshot!(faults(json, Syntax::Json), @r#"
+    error: `price_per_hour` has no value
+     --> test:2:57
+      |
+    2 | "gpus": {"mine": {"base": "h100-sxm", "price_per_hour": null, "peaks": {"fp8": null}}}}
+      |                                                         ^^^^
+      |
+      = note: at `gpus.mine.price_per_hour`
+      = help: leave the key out, and a `base` or the default decides: null (None in Python) takes nothing away
+
+    error: `fp8` has no value
+     --> test:2:80
+      |
+    2 | "gpus": {"mine": {"base": "h100-sxm", "price_per_hour": null, "peaks": {"fp8": null}}}}
+      |                                                                                ^^^^
+      |
+      = note: at `gpus.mine.peaks.fp8`
+      = help: leave the key out, and a `base` or the default decides: null (None in Python) takes nothing away
+
+    error: `tp` is a whole number from 1 to 16000000 or "auto", not nothing
+     --> test:1:85
+      |
+    1 | {"grid": {"gpu": "mine", "nodes": 1, "model": "llama3-8b", "global_batch": 8, "tp": null},
+      |                                                                                     ^^^^
+      |
+      = note: at `grid.tp`
+    "#);
+    let yaml = "grid:\n  gpu: h100-sxm\n  nodes: 1\n  model: mine\n  global_batch: 8\nmodels:\n  mine:\n    base: llama3-8b\n    layers:\n";
+    insta::assert_snapshot!(faults(yaml, Syntax::Yaml), @r"
+    error: `layers` has no value
+     --> test:9:11
+      |
+    9 |     layers:
+      |           ^
+      |
+      = note: at `models.mine.layers`
+      = help: leave the key out, and a `base` or the default decides: null (None in Python) takes nothing away
+    ");
+}
+
+#[test]
+fn the_size_of_a_message_is_meant() {
+    for name in ["message", "message_size", "message_bytes", "bytes"] {
+        let toml = format!(
+            "kind = \"collective\"\n[grid]\ngpu = \"h100-sxm\"\nnodes = 1\nop = \"all-reduce\"\n{name} = \"1 MiB\"\n"
+        );
+        let said = faults(&toml, Syntax::Toml);
+        assert!(said.contains("did you mean `size`?"), "{said}");
+    }
+}
+
 #[test]
 fn faults_of_yaml_and_json_name_the_path() {
     let yaml =
