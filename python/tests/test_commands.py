@@ -64,6 +64,8 @@ def test_a_question_is_answered_as_on_the_command_line(sweep, tmp_path):
     found = answer.to_dict()
     assert found["question"] == printed["question"] and found["sentences"] == printed["sentences"]
     assert answer.cheapest["total_cost_usd"] == printed["answers"][0]["cheapest"]["total_cost_usd"]
+    # Rows that are in memory lie nowhere that outlives them.
+    assert "rows and report" not in str(answer) and "\n" in str(answer)
     assert answer.is_met is True and list(answer) == cs.answer(tmp_path / "run", deadline="40 days", budget="900000 USD")
     # 40 days on 8 GPUs are more than the training takes on 128: an answer to a shorter deadline is another size.
     shorter = cs.answer(tmp_path / "run", deadline="2 days")

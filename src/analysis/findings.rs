@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::advice::Advice;
 use super::answer::{Answer, answered_by, answers};
-use super::choice::CostUnit;
+use super::choice::{Choice, CostUnit};
 use super::dimension::Dimension;
 use super::nothing::nothing_to_say;
 use super::runs::Runs;
@@ -35,6 +35,9 @@ pub struct Findings {
     /// Prices that the spec of each file gives.
     #[serde(skip)]
     pub(crate) own_prices: Box<[OwnPrices]>,
+    /// Place of the run whose sizes lie between those of the grid; `None` where there is none.
+    #[serde(skip)]
+    pub(crate) refined: Option<u32>,
     /// Points by status.
     pub counts: Counts,
     /// Dimensions that differ between series.
@@ -77,6 +80,12 @@ impl Findings {
         for (answer, verdict) in self.answers.iter_mut().zip(verdicts) {
             answer.verdict = verdict;
         }
+    }
+
+    /// Whether a choice is a row of the run between the sizes of the grid, which counts its points by itself.
+    pub(crate) fn is_refined(&self, choice: &Choice) -> bool {
+        let series = &self.series[choice.series as usize];
+        Some(series.sizes[choice.place].point.source) == self.refined
     }
 
     /// The curve of a series with the layout of its smallest size.
@@ -173,6 +182,7 @@ impl Analysis {
             has_phases: !self.settings.phases.is_empty(),
             left_out: self.settings.beside.left_out(),
             own_prices: Box::default(),
+            refined: None,
             counts,
             answers: answers(&series, answered_by(&varied)),
             varied,

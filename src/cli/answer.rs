@@ -118,7 +118,10 @@ pub(super) fn run(args: &Args, stderr: Stderr) -> Result<ExitStatus, Failure> {
         }
     };
     let answered = Answered::of(&[(&source, &spec)], args.threads)?;
-    let print = |answered: &Answered| args.format.print(|| answered.text(), || answered.json());
+    let print = |answered: &Answered| {
+        args.format
+            .print(|| answered.text() + &answered.files(), || answered.json())
+    };
     if !args.refine {
         return print(&answered);
     }

@@ -1,16 +1,18 @@
 //! Progress of a run, on stderr.
 
+use std::fmt::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use itertools::Itertools;
 
 use crate::cli::event::Event;
 use crate::cli::terminal::{self, Stderr};
 use crate::record::{PointStatus, Record};
+use crate::report::quantity::decimal;
 use crate::runner::Progress;
 use crate::runner::clock::Stopwatch;
 
@@ -218,14 +220,18 @@ fn described(record: &Record) -> String {
 
 fn bar(total: Option<u64>) -> ProgressBar {
     let template = match total {
-        Some(_) => "{bar:32} {human_pos}/{human_len} points  {per_sec}  {eta} left",
-        None => "{spinner} {human_pos} points  {per_sec}  {elapsed}",
+        Some(_) => "{bar:32} {human_pos}/{human_len} points  {rate}  {eta} left",
+        None => "{spinner} {human_pos} points  {rate}  {elapsed}",
     };
     let style = ProgressStyle::with_template(template).expect("the template is well-formed");
     let bar = match total {
         Some(total) => ProgressBar::new(total),
         None => ProgressBar::no_length(),
     };
+    let style = style.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+        // A bar that cannot be drawn is none that anyone waits for.
+        let _ = write!(text, "{}/s", decimal(state.per_sec()));
+    });
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
     bar.with_style(style)
 }

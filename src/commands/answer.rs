@@ -160,12 +160,13 @@ impl Answered {
             axis: Axis::Gpus,
             threads: threads(number_of_threads),
         };
-        let StudyFindings::Training(findings) = find(&results)? else {
+        let StudyFindings::Training(mut findings) = find(&results)? else {
             return Err(Failure::usage(format!(
                 "the rows of `{}` are no training",
                 first.name
             )));
         };
+        findings.refined = runs.len().checked_sub(2).map(|before| before as u32 + 1);
         let charts = results.charts()?;
         let named = findings.answers.iter().take(TRUSTED).flat_map(ends);
         let trust = trust::of_choices(&findings, &specs, named)?;
@@ -178,7 +179,6 @@ impl Answered {
                 title: first.description.clone(),
                 findings,
                 trust,
-                refined: runs.len().checked_sub(2).map(|before| before as u32 + 1),
             },
             charts,
             runs: runs.iter().map(folder).collect(),
@@ -187,8 +187,13 @@ impl Answered {
 
     /// The answer for people.
     pub fn text(&self) -> String {
+        self.planned.text()
+    }
+
+    /// Where the rows are, in a line: `rows and report: results/plan`.
+    pub fn files(&self) -> String {
         let runs = self.runs.iter().map(|run| run.display()).join(" and ");
-        format!("{}rows and report: {runs}\n", self.planned.text())
+        format!("rows and report: {runs}\n")
     }
 
     /// The answer in sentences.

@@ -205,7 +205,12 @@ impl Told<'_> {
             StudyFindings::Comparison(found) => {
                 return Ok(report::comparison_summary(found, question));
             }
-            StudyFindings::Collective(found) => return Ok(report::busbw_summary(found, question)),
+            StudyFindings::Collective(found) => {
+                return Ok(match detail {
+                    Detail::Brief { .. } => report::busbw_summary(found, question, self.folder),
+                    Detail::Full => report::busbw_details(found, question),
+                });
+            }
         };
         let Detail::Brief { room } = detail else {
             return Ok(report::summary(findings, question));

@@ -59,6 +59,7 @@ pub(super) fn of_choices(
         let record = play_point(&Planned::new(spec), &point, &mut Scratch::default());
         Ok(of(&record).map(|it| Trust {
             choice,
+            is_refined: findings.is_refined(&choice),
             step_time: it.step_time,
             interval: record.metrics().and_then(|metrics| metrics.step_time),
             correction: corrected::in_words(&record, spec),

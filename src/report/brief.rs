@@ -18,7 +18,7 @@ use crate::report::resimulated::not_reproduced;
 use crate::report::series_row::SeriesRow;
 use crate::report::summary::{short_label, summary};
 use crate::report::text::{Table, Text};
-use crate::report::words::{capitalised, counts_line, size_number, size_unit};
+use crate::report::words::{capitalised, counts_line, point_words, size_number, size_unit};
 use crate::spec::Axis;
 
 /// Most models of the table.
@@ -217,8 +217,8 @@ impl Brief<'_> {
 
 /// `How far to trust it: point 4: ….`
 pub(crate) fn trust_words(trust: &Trust) -> String {
-    let point = trust.choice.point;
-    format!("How far to trust it: point {point}: {}.", trust.words())
+    let point = point_words(trust.choice.point, trust.is_refined);
+    format!("How far to trust it: {point}: {}.", trust.words())
 }
 
 /// The choice that an answer names first: the cheapest within the limits; without limits, the fastest.

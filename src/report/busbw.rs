@@ -2,13 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use itertools::Itertools;
 
 use crate::analysis::busbw::largest;
 use crate::analysis::{AUTO, AlgorithmCurve, CollectiveJob, CollectiveRun, Collectives};
 use crate::report::quantity::{count, gpus, percent, seconds, short_bytes, three_digits};
-use crate::report::text::{Shortened, Table, Text};
+use crate::report::text::{Shortened, Table, Text, WIDTH};
 use crate::report::words::counts_line;
 
 /// Rows of the table on the screen.
@@ -20,8 +21,29 @@ const PLACE: usize = 20;
 /// Largest ratio of times that counts as equally fast.
 const AS_FAST: f64 = 1.05;
 
-/// The question, the answer, the largest job of each operation and cluster, and how the points ended.
-pub(crate) fn busbw_summary(found: &Collectives, question: Option<&str>) -> String {
+/// The question, the answer, the largest job of each operation and cluster, where the files are, and how the points ended.
+pub(crate) fn busbw_summary(
+    found: &Collectives,
+    question: Option<&str>,
+    folder: Option<&Path>,
+) -> String {
+    summary(found, question, |text| {
+        push_table(text, found);
+        if let Some(files) = folder.and_then(|folder| files(folder, found)) {
+            text.wrap(&files, "", "  ");
+        }
+    })
+}
+
+/// As [`busbw_summary`], with the times of every algorithm and size of the jobs.
+pub(crate) fn busbw_details(found: &Collectives, question: Option<&str>) -> String {
+    summary(found, question, |text| {
+        push_times(text, found);
+        push_table(text, found);
+    })
+}
+
+fn summary(found: &Collectives, question: Option<&str>, tables: impl Fn(&mut Text)) -> String {
     let section = |fill: &dyn Fn(&mut Text)| {
         let mut text = Text::default();
         fill(&mut text);
@@ -39,8 +61,10 @@ pub(crate) fn busbw_summary(found: &Collectives, question: Option<&str>) -> Stri
                 text.wrap(&sentence, "  ", "    ");
             }
         }),
-        section(&|text| push_table(text, found)),
-        section(&|text| text.wrap(&counts_line(&found.counts), "", "  ")),
+        section(&|text| {
+            tables(text);
+            text.wrap(&counts_line(&found.counts), "", "  ");
+        }),
     ]
     .iter()
     .filter(|part| !part.is_empty())
@@ -99,6 +123,24 @@ fn whereabouts(job: &CollectiveJob) -> String {
     }
 }
 
+/// What holds over numbers of GPUs, said once for neighbours of which the same holds: `over 16 to 64 GPUs ring`.
+fn by_scale(words: impl Iterator<Item = (u64, String)>) -> Vec<String> {
+    let all: Vec<(u64, String)> = words.collect();
+    let alike = all.chunk_by(|(_, a), (_, b)| a == b);
+    let said = alike.map(|run| {
+        let (first, words) = &run[0];
+        let (last, _) = &run[run.len() - 1];
+        let number = |scale: u64| count(scale as f64);
+        let scales = match run.len() {
+            1 => gpus(*first),
+            2 => format!("{} and {}", number(*first), gpus(*last)),
+            _ => format!("{} to {}", number(*first), gpus(*last)),
+        };
+        format!("over {scales} {words}")
+    });
+    said.collect()
+}
+
 /// Most numbers of GPUs in a sentence: the smallest two and the largest two.
 const SCALES: usize = 4;
 
@@ -114,12 +156,11 @@ fn ends<T>(mut items: Vec<T>) -> Vec<T> {
 fn algorithms(jobs: &[CollectiveJob]) -> Vec<String> {
     let compared: Vec<&CollectiveJob> = jobs.iter().filter(|job| job.asked().count() > 1).collect();
     let scales = compared.iter().map(|job| job.gpus).sorted().dedup();
-    let words = ends(scales.collect()).into_iter().map(|scale| {
+    let words = by_scale(scales.map(|scale| {
         let of_scale = compared.iter().filter(|job| job.gpus == scale);
-        let fastest = carried_by(winners(of_scale.copied()));
-        format!("over {} {fastest}", gpus(scale))
-    });
-    let words = words.into_iter().join("; ");
+        (scale, carried_by(winners(of_scale.copied())))
+    }));
+    let words = ends(words).join("; ");
     let Some(job) = compared.first() else {
         return Vec::new();
     };
@@ -159,21 +200,18 @@ fn crossing(jobs: &[&CollectiveJob], small: &str, large: &str) -> Option<String>
         let size = overtakes(of_small, of_large);
         by_gpus.entry(job.gpus).or_default().push(size);
     }
-    let words: Vec<String> = by_gpus
-        .into_iter()
-        .map(|(scale, mut sizes)| {
-            sizes.sort_by(f64::total_cmp);
-            let middle = sizes[(sizes.len() - 1) / 2];
-            let scale = gpus(scale);
-            if middle.is_infinite() {
-                format!("over {scale} never")
-            } else if middle == 0.0 {
-                format!("over {scale} always")
-            } else {
-                format!("over {scale} from {} on", short_bytes(middle))
-            }
-        })
-        .collect();
+    let words = by_scale(by_gpus.into_iter().map(|(scale, mut sizes)| {
+        sizes.sort_by(f64::total_cmp);
+        let middle = sizes[(sizes.len() - 1) / 2];
+        let from = if middle.is_infinite() {
+            "never".to_owned()
+        } else if middle == 0.0 {
+            "always".to_owned()
+        } else {
+            format!("from {} on", short_bytes(middle))
+        };
+        (scale, from)
+    }));
     let words = ends(words);
     (!words.is_empty()).then(|| format!("{large} beats {small}: {}.", words.join(", ")))
 }
@@ -279,28 +317,41 @@ fn push_table(text: &mut Text, found: &Collectives) {
     if !places.common.is_empty() {
         text.wrap(&format!("All of them on: {}.", places.common), "", "");
     }
-    let mut table = Table::fixed(&[
-        ("op", 14),
+    // Where all jobs are on the same cluster there is no column for it.
+    let has_places = places.rest.iter().any(|place| !place.is_empty());
+    let columns = [
+        (if has_places { "op" } else { "op, largest job" }, 15),
         ("largest job on", PLACE),
         (">GPUs", 6),
         (">smallest", 8),
         (">GB/s", 9),
-        ("fastest", 18),
-    ]);
+        ("fastest", 17),
+    ];
+    let kept = |column: &usize| *column != 1 || has_places;
+    let columns: Vec<_> = (0..columns.len())
+        .filter(kept)
+        .map(|it| columns[it])
+        .collect();
+    let mut table = Table::fixed(&columns);
     for (job, place) in shown.iter().zip(places.rest) {
         let fastest = job.fastest();
         let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
             continue;
         };
         let algorithms = [&last.collective_used, &first.collective_used].map(AsRef::as_ref);
-        table.row([
+        let cells = [
             job.op.clone(),
             place,
             count(job.gpus as f64),
             seconds(first.time_s),
             three_digits(last.busbw_bytes_per_s / 1e9),
             algorithms.into_iter().dedup().join(", "),
-        ]);
+        ];
+        let cells = cells.into_iter().enumerate();
+        let cells = cells
+            .filter(|(column, _)| kept(column))
+            .map(|(_, cell)| cell);
+        table.row(cells.collect::<Vec<_>>());
     }
     let more = match found.jobs.len() - rows.len().min(ROWS) {
         0 => String::new(),
@@ -313,6 +364,47 @@ fn push_table(text: &mut Text, found: &Collectives) {
     writeln!(text, "{}", table.render());
     text.wrap(&note, "", "");
     text.wrap(TRUST, "", "  ");
+}
+
+/// Most jobs whose times are listed.
+const LISTED: usize = 12;
+
+/// The times of every algorithm by size, a table for each of the largest jobs.
+fn push_times(text: &mut Text, found: &Collectives) {
+    for job in found.largest().take(LISTED) {
+        text.wrap(&format!("{} on {}:", job.op, whereabouts(job)), "", "  ");
+        let names = job.curves.iter().map(|curve| curve.collective.as_str());
+        let headings: Vec<String> = [">size".to_owned()]
+            .into_iter()
+            .chain(names.map(|name| format!(">{name}")))
+            .chain(["fastest".to_owned()])
+            .collect();
+        let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+        let mut table = Table::within(&headings, Some(WIDTH));
+        for best in job.fastest() {
+            let times = job.curves.iter().map(|curve| {
+                let run = curve
+                    .runs
+                    .iter()
+                    .find(|run| run.size_bytes == best.size_bytes);
+                run.map_or_else(|| "–".to_owned(), |run| seconds(run.time_s))
+            });
+            let size = short_bytes(best.size_bytes as f64);
+            let cells = [size].into_iter().chain(times);
+            let cells = cells.chain([best.collective_used.to_string()]);
+            table.row(cells.collect::<Vec<_>>());
+        }
+        writeln!(text, "{}", table.render());
+    }
+}
+
+/// `In results/net: …`, and how a point is explained; `None` where nothing ran.
+fn files(folder: &Path, found: &Collectives) -> Option<String> {
+    let fastest = found.largest().next()?.fastest();
+    let (folder, point) = (folder.display(), fastest.last()?.point);
+    Some(format!(
+        "In {folder}: report.html, points.parquet. `-v` says more; `sweep explain {folder} {point}` explains a point."
+    ))
 }
 
 /// How far to trust the times of communications.
@@ -375,6 +467,52 @@ mod tests {
                 "ring beats tree: over 64 GPUs from 1 GiB on.",
                 "The library's own choice is within 5% of the fastest in 67% of 3 runs; at most it takes 2.00 times as long (all-reduce of 1 GiB on dgx-h100, 64 GPUs, where it takes tree and ring is fastest).",
             ]
+        );
+    }
+
+    #[test]
+    fn numbers_of_gpus_with_the_same_answer_are_said_together() {
+        let on = |gpus: u64, large: f64| {
+            let ring = curve("ring", [3e-5, 3e-5, 2e-2]);
+            let tree = curve("tree", [1e-5, 2e-5, large]);
+            CollectiveJob {
+                gpus,
+                ..job("", vec![ring, tree])
+            }
+        };
+        // The tree takes 40 ms for 1 GiB, twice the ring's; over 128 GPUs 10 ms, half of them.
+        let jobs = [8, 16, 32].map(|gpus| on(gpus, 4e-2));
+        let sentences = sentences(jobs.into_iter().chain([on(128, 1e-2)]).collect());
+        assert_eq!(
+            sentences,
+            [
+                "all-reduce, fastest: over 8 to 32 GPUs tree up to 1 MiB, then ring; over 128 GPUs tree.",
+                "ring beats tree: over 8 to 32 GPUs from 1 GiB on, over 128 GPUs never.",
+            ]
+        );
+    }
+
+    // Three jobs on one cluster: no column of nothing. The run of 1 GiB is the last one, point 0.
+    #[test]
+    fn a_screen_says_where_the_files_are_and_has_no_empty_column() {
+        let found = Collectives {
+            jobs: vec![job("", vec![curve("ring", [3e-5, 3e-5, 2e-2])])],
+            ..Collectives::default()
+        };
+        let text = busbw_summary(&found, None, Some(Path::new("results/net")));
+        assert!(
+            text.starts_with("op, largest job   GPUs smallest"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nIn results/net: report.html, points.parquet."),
+            "{text}"
+        );
+        assert!(text.contains("`sweep explain\n  results/net 0`"), "{text}");
+        let whole = busbw_details(&found, None);
+        assert!(
+            whole.contains("all-reduce on 64 GPUs:\n size    ring fastest\n1 KiB 30.0 µs ring\n"),
+            "{whole}"
         );
     }
 

@@ -28,7 +28,7 @@ pub(crate) mod trace;
 mod words;
 
 pub(crate) use answer::sentences as answer_sentences;
-pub(crate) use busbw::{busbw_sentences, busbw_summary};
+pub(crate) use busbw::{busbw_details, busbw_sentences, busbw_summary};
 pub(crate) use comparison::{comparison_sentences, comparison_summary};
 pub use page::{Heading, page};
 pub(crate) use page::{collective_page, comparison_page};

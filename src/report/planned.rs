@@ -8,7 +8,9 @@ use crate::report::prices::prices_words;
 use crate::report::quantity::{count, dollars, percent, three_digits};
 use crate::report::question::{Said, days, energy, question_sentences};
 use crate::report::text::{Table, Text};
-use crate::report::words::{capitalised, counts_line, size_number, size_words};
+use crate::report::words::{
+    capitalised, counts_line, point_number, point_words, size_number, size_words,
+};
 use crate::validation::Accuracy;
 
 /// Most choices of an answer in the table.
@@ -19,6 +21,8 @@ const CHOICES: usize = 8;
 pub(crate) struct Trust {
     /// The choice.
     pub choice: Choice,
+    /// Whether it is one of the run between the sizes of the grid.
+    pub is_refined: bool,
     /// Errors of the measured cases nearest to it.
     pub step_time: Accuracy,
     /// Seconds between which four of five measurements of such a step would lie.
@@ -74,8 +78,6 @@ pub(crate) struct Planned {
     pub findings: Findings,
     /// How far the choices that are named can be trusted.
     pub trust: Vec<Trust>,
-    /// Place of the run whose sizes lie between those of the grid; `None` where there is none.
-    pub refined: Option<u32>,
 }
 
 impl Planned {
@@ -159,7 +161,7 @@ impl Planned {
             let training = said.training(choice);
             let series = &findings.series[choice.series as usize];
             table.row([
-                choice.point.to_string(),
+                point_number(findings, choice),
                 series.label(&findings.other_dimensions()),
                 size_number(findings.size_axis, said.size(choice).point.size),
                 days(choice.time_s),
@@ -176,7 +178,7 @@ impl Planned {
 
     /// Outcome of the sizes between those of the grid.
     fn push_refined(&self, text: &mut Text) {
-        let Some(run) = self.refined else {
+        let Some(run) = self.findings.refined else {
             return;
         };
         let findings = &self.findings;
@@ -213,7 +215,8 @@ impl Planned {
         }
         writeln!(text, "\nHow far to trust it:");
         for trust in &self.trust {
-            let line = format!("point {}: {}", trust.choice.point, trust.words());
+            let point = point_words(trust.choice.point, trust.is_refined);
+            let line = format!("{point}: {}", trust.words());
             text.wrap(&line, "  ", "    ");
         }
         let mut margins = margins.peekable();
@@ -281,6 +284,7 @@ mod tests {
                 gpu_hours: 1.0,
                 cost: None,
             },
+            is_refined: false,
             step_time: Accuracy {
                 sentence: String::new(),
                 mean_error: errors.first().copied(),

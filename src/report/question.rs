@@ -11,7 +11,7 @@ use crate::report::quantity::{
     count, decimal, dollars, percent, seconds, short_dollars, short_number, short_seconds,
     three_digits,
 };
-use crate::report::words::{capitalised, size_phrase, size_words};
+use crate::report::words::{capitalised, point_words, size_phrase, size_words};
 use crate::spec::{Axis, Question};
 use crate::units::Seconds;
 
@@ -168,9 +168,9 @@ impl<'a> Said<'a> {
         let layout = self.size(choice).point.measured.map(|it| it.layout.words());
         let layout = layout.map_or_else(String::new, |layout| format!("; {layout}"));
         format!(
-            "{}: {facts}{layout} (point {})",
+            "{}: {facts}{layout} ({})",
             self.place(choice),
-            choice.point
+            point_words(choice.point, self.findings.is_refined(choice))
         )
     }
 

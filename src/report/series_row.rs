@@ -162,7 +162,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ("breaks at", |row| match row.breaks_at {
         BreaksAt::Confirmed(size) => Cell::number(Some(size), count),
         BreaksAt::Unconfirmed(size) => {
-            Cell::number(Some(size), |it| format!("{} by one size", count(it)))
+            Cell::number(Some(size), |it| format!("{} unconfirmed", count(it)))
         }
         BreaksAt::NeverRan | BreaksAt::OneSize | BreaksAt::Beyond(_) => Cell::number(None, count),
     }),

@@ -102,7 +102,7 @@ fn push_table(text: &mut Text, findings: &Findings) {
     push_tight(text, &rows, &names);
     let is_unconfirmed = |it: &&SeriesFinding| it.breakdown.status == BreakdownStatus::Unconfirmed;
     if series.iter().any(is_unconfirmed) {
-        let note = "? unconfirmed: a single size lies under the threshold";
+        let note = "Unconfirmed: the largest size alone lies under the threshold.";
         text.wrap(note, "", "  ");
     }
 }
@@ -131,9 +131,10 @@ fn push_tight(text: &mut Text, rows: &[SeriesRow<'_>], names: &[String]) {
 
 fn cells(findings: &Findings, row: &SeriesRow<'_>, label: String) -> [String; 7] {
     let size = |size: f64| size_number(findings.size_axis, size);
-    let cause = match row.size {
-        None => "never ran",
-        Some(_) => row.cause.map_or("", BreakdownCause::short),
+    let cause = match (row.size, row.breaks_at) {
+        (None, _) => "never ran",
+        (Some(_), BreaksAt::Unconfirmed(_)) => "unconfirmed",
+        (Some(_), _) => row.cause.map_or("", BreakdownCause::short),
     };
     [
         label,
@@ -144,8 +145,7 @@ fn cells(findings: &Findings, row: &SeriesRow<'_>, label: String) -> [String; 7]
             BreaksAt::NeverRan => String::new(),
             BreaksAt::OneSize => "–".to_owned(),
             BreaksAt::Beyond(largest) => format!("> {}", size(largest)),
-            BreaksAt::Confirmed(at) => size(at),
-            BreaksAt::Unconfirmed(at) => format!("{}?", size(at)),
+            BreaksAt::Confirmed(at) | BreaksAt::Unconfirmed(at) => size(at),
         },
         cause.to_owned(),
         row.bottleneck.map_or("", Bottleneck::as_str).to_owned(),

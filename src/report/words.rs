@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 
 use itertools::Itertools;
 
-use crate::analysis::{BreakdownCause, CauseCheck, Measured, SeriesFinding, SizeFinding};
+use crate::analysis::{
+    BreakdownCause, CauseCheck, Choice, Findings, Measured, SeriesFinding, SizeFinding,
+};
 use crate::record::Counts;
 use crate::report::quantity::{count, decimal, percent, plural, short_decimal};
 use crate::report::text::Text;
@@ -36,6 +38,26 @@ pub(super) fn size_words(axis: Axis, size: &SizeFinding) -> String {
         (Axis::Gpus | Axis::Nodes, _) => gpus,
         (other, _) => format!("{other} {}", size.point.size),
     }
+}
+
+/// The number of a choice's point in a column: `12`, `1 refined` of the run between the sizes of the grid.
+pub(super) fn point_number(findings: &Findings, choice: &Choice) -> String {
+    let refined = if findings.is_refined(choice) {
+        " refined"
+    } else {
+        ""
+    };
+    format!("{}{refined}", choice.point)
+}
+
+/// A point in a sentence: `point 12`, `point 1 of the refined run`.
+pub(super) fn point_words(point: u64, is_refined: bool) -> String {
+    let of = if is_refined {
+        " of the refined run"
+    } else {
+        ""
+    };
+    format!("point {point}{of}")
 }
 
 /// The unit of the size axis: `GPUs`, or the name of the axis.

@@ -114,13 +114,13 @@ fn the_page_of_a_large_study_is_under_2_mb_and_says_what_it_leaves_out() {
 
 // The first words of the page are the answer, the table of choices follows, and where scaling ends comes after it.
 #[test]
-fn the_answer_comes_first_then_the_choices_then_where_scaling_ends() {
+fn the_answer_comes_first_then_its_trust_then_the_choices_then_where_scaling_ends() {
     let html = page(&analysed(&rows(&["h100-sxm"])), &[], &HEADING);
     let place = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}"));
     let order = [
         "class=\"answer\"><p>Fastest",
-        "nothing else is both faster and of fewer GPU-hours than",
         "How far to trust it: so far",
+        "nothing else is both faster and of fewer GPU-hours than",
         "breaks down",
     ];
     let places: Vec<usize> = order.into_iter().map(place).collect();

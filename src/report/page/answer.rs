@@ -10,7 +10,7 @@ use crate::report::choices::{NamedChoice, named_choices};
 use crate::report::quantity::{percent, seconds};
 use crate::report::series_row::{BreaksAt, SeriesRow};
 use crate::report::summary::short_label;
-use crate::report::words::{counts_line, rate_words, size_number, size_unit};
+use crate::report::words::{counts_line, point_number, rate_words, size_number, size_unit};
 
 /// Most models of the table.
 const MODELS: usize = 8;
@@ -24,15 +24,15 @@ const WITH: usize = 30;
 /// Columns that a narrow page leaves out.
 const MORE: [&str; 2] = ["step", "rate"];
 
-/// The answer in a sentence or two, the choices of each model, how far to trust it; then where scaling ends.
+/// The answer in a sentence or two, how far to trust it, the choices of each model; then where scaling ends.
 pub(super) fn answer(findings: &Findings, trust: &str) -> Markup {
     let first = answer_in_brief(findings);
     html! {
         div.answer {
             @for sentence in &first { p { (prose(sentence)) } }
+            @if !trust.is_empty() { p { (prose(trust)) } }
             @if findings.counts.ok > 0 { (choices(findings)) }
         }
-        @if !trust.is_empty() { p { (prose(trust)) } }
         @for sentence in sentences_beside_table(findings).iter().filter(|it| !first.contains(it)) { p { (prose(sentence)) } }
         p.soft { (counts_line(&findings.counts)) "." }
     }
@@ -139,7 +139,7 @@ fn cells(findings: &Findings, model: &str, choice: &NamedChoice<'_>) -> Cells {
             label => label,
         },
         number(choice.size.point.size),
-        choice.choice.point.to_string(),
+        point_number(findings, choice.choice),
         seconds(choice.choice.time_s),
         or_dash(choice.cost_alone()),
         seconds(choice.measured.step_time_s),
@@ -151,7 +151,7 @@ fn cells(findings: &Findings, model: &str, choice: &NamedChoice<'_>) -> Cells {
             BreaksAt::OneSize => "only one size ran".to_owned(),
             BreaksAt::Beyond(largest) => format!("> {}", number(largest)),
             BreaksAt::Confirmed(size) => format!("{}{cause}", number(size)),
-            BreaksAt::Unconfirmed(size) => format!("{}{cause}, by one size", number(size)),
+            BreaksAt::Unconfirmed(size) => format!("{}{cause}, unconfirmed", number(size)),
         },
     ];
     Cells {

@@ -55,12 +55,13 @@ fn answer(found: &Collectives) -> Markup {
     let more = largest.len() - shown.len();
     html! {
         div.answer {
-            ul { @for sentence in busbw_sentences(found) { li { (prose(&sentence)) } } }
+            @for sentence in busbw_sentences(found) { p { (prose(&sentence)) } }
+            @if !found.jobs.is_empty() { p { (prose(TRUST)) } }
             @if !shown.is_empty() {
                 (scrolled("The largest job of each cluster", None, &html! {
                     table {
                         caption { "The largest job of each cluster" }
-                        (jobs_head(|title| html! { (title) }))
+                        (jobs_head(has_places(shown), |title| html! { (title) }))
                         (jobs_body(shown))
                     }
                 }))
@@ -69,7 +70,6 @@ fn answer(found: &Collectives) -> Markup {
                 p.note { (more) " more, and smaller jobs, are in the table of all jobs below." }
             }
         }
-        @if !found.jobs.is_empty() { p { (prose(TRUST)) } }
         p.soft { (counts_line(&found.counts)) "." }
     }
 }
@@ -129,7 +129,8 @@ fn all_jobs(jobs: &[CollectiveJob], budget: &Budget) -> Option<Section> {
     if jobs.is_empty() {
         return None;
     }
-    let example = jobs.first().map(job_row);
+    let has_places = has_places(&Vec::from_iter(jobs));
+    let example = jobs.first().map(|job| job_row(job, has_places));
     let fit = budget.rows(example.as_ref());
     let shown: Vec<&CollectiveJob> = jobs.iter().take(fit).collect();
     let body = html! {
@@ -140,7 +141,7 @@ fn all_jobs(jobs: &[CollectiveJob], budget: &Budget) -> Option<Section> {
         (filter("all-reduce ring …", shown.len()))
         (scrolled(TITLE, Some("tall"), &html! {
             table #series {
-                (jobs_head(|title| html! { button type="button" { (title) } }))
+                (jobs_head(has_places, |title| html! { button type="button" { (title) } }))
                 (jobs_body(&shown))
             }
         }))
@@ -148,7 +149,12 @@ fn all_jobs(jobs: &[CollectiveJob], budget: &Budget) -> Option<Section> {
     Some(Section::new(TITLE, body))
 }
 
-fn jobs_head(heading: impl Fn(&str) -> Markup) -> Markup {
+/// Whether jobs are told apart by more than their size.
+fn has_places(jobs: &[&CollectiveJob]) -> bool {
+    jobs.iter().any(|job| !job.place.is_empty())
+}
+
+fn jobs_head(has_places: bool, heading: impl Fn(&str) -> Markup) -> Markup {
     let titles = [
         ("operation", Some("t")),
         ("cluster", Some("t")),
@@ -160,15 +166,16 @@ fn jobs_head(heading: impl Fn(&str) -> Markup) -> Markup {
         ("fastest algorithm by size", Some("t")),
     ];
     html! {
-        thead { tr { @for (title, class) in titles { th class=[class] { (heading(title)) } } } }
+        thead { tr { @for (title, class) in titles.into_iter().filter(|it| has_places || it.0 != "cluster") { th class=[class] { (heading(title)) } } } }
     }
 }
 
 fn jobs_body(jobs: &[&CollectiveJob]) -> Markup {
-    html! { tbody { @for job in jobs { (job_row(job)) } } }
+    let has_places = has_places(jobs);
+    html! { tbody { @for job in jobs { (job_row(job, has_places)) } } }
 }
 
-fn job_row(job: &CollectiveJob) -> Markup {
+fn job_row(job: &CollectiveJob, has_places: bool) -> Markup {
     let fastest = job.fastest();
     let (Some(first), Some(last)) = (fastest.first(), fastest.last()) else {
         return Markup::default();
@@ -177,7 +184,7 @@ fn job_row(job: &CollectiveJob) -> Markup {
     html! {
         tr {
             td.t { (job.op) }
-            td.t { (job.place) }
+            @if has_places { td.t { (job.place) } }
             td data-v=(job.gpus) { (count(job.gpus as f64)) }
             td data-v=(first.size_bytes) { (short_bytes(first.size_bytes as f64)) }
             td data-v=(first.time_s) { (seconds(first.time_s)) }

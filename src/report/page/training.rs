@@ -98,7 +98,7 @@ fn reading(findings: &Findings) -> Markup {
              the global batch, weak scaling the batch per GPU. A series breaks down where efficiency falls under "
             (percent(findings.threshold))
             " and stays there for at least two sizes, sizes that divide unevenly left out; the size is interpolated in \
-             log size. \"By one size\": only the largest size lies under it, so that another one would tell. The cause is the part whose GPU-seconds \
+             log size. Unconfirmed: only the largest size lies under it, so that another one would tell. The cause is the part whose GPU-seconds \
              per sample grow most from the last good size to the first bad one; samples are too few where \
              every replica has one microbatch left."
         }

@@ -111,12 +111,12 @@ fn mark(
     (size.point.size, kind, tip)
 }
 
-/// The cause of a breakdown in a few letters, or that nothing ran.
+/// The cause of a breakdown in a few letters, that it is unconfirmed, or that nothing ran.
 fn note(series: &SeriesFinding) -> String {
     let cause = series.breakdown.cause.map_or("", BreakdownCause::short);
     match series.breakdown.status {
         BreakdownStatus::Confirmed => cause.to_owned(),
-        BreakdownStatus::Unconfirmed => format!("maybe {cause}").trim_end().to_owned(),
+        BreakdownStatus::Unconfirmed => "unconfirmed".to_owned(),
         BreakdownStatus::None if series.choice.is_none() => "never runs".to_owned(),
         BreakdownStatus::None => String::new(),
     }

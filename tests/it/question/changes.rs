@@ -57,6 +57,27 @@ fn rents_at_which_the_answer_changes_change_it() {
 }
 
 // Between one server, too slow, and eight lie seven sizes; two of them are simulated beside the run, whose own rows stay.
+
+/// Points of both runs are counted from 0: the text says whose a number is, in the sentence, in the table and beside the trust.
+fn said_of_the_refined_run(desk: &Desk, point: &Value) {
+    let arguments = [
+        "answer",
+        "results/asked",
+        "--refine",
+        "--deadline",
+        "8 days",
+    ];
+    let said = desk.sweep(&arguments).expect_code(0).stdout;
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        format!("(point {point} of the refined run)"),
+        format!(" {point} refined "),
+        format!(" point {point} of the refined run: "),
+    ] {
+        assert!(said.contains(&words), "{words} in {said}");
+    }
+}
+
 #[test]
 fn sizes_between_those_of_the_grid_are_simulated_beside_the_run() {
     let desk = Desk::new();
@@ -90,6 +111,7 @@ fn sizes_between_those_of_the_grid_are_simulated_beside_the_run() {
     let cheapest = &fine["answers"][0]["cheapest"];
     let cost = |row: &Value| row["total_cost_usd"].as_f64().unwrap();
     assert_eq!(cheapest["run"], "results/asked-refined");
+    said_of_the_refined_run(&desk, &cheapest["point"]);
     assert!(offered.contains(&cheapest["gpus"].as_u64().unwrap()));
     assert!(
         cheapest["days"].as_f64().unwrap() <= 8.0 && cost(cheapest) < cost(&coarse["cheapest"])
