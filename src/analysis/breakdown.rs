@@ -13,11 +13,12 @@ pub(crate) const CONFIRMING_SIZES: usize = 2;
 closed_set! {
     /// Whether the data show a breakdown point.
     pub enum BreakdownStatus: "breakdown status" {
-        /// No size of the upper envelope is under the threshold.
+        /// The largest size reaches the threshold, or none does.
         None = "none",
         /// The envelope falls under the threshold and stays there for at least two sizes.
         Confirmed = "confirmed",
-        /// A single size of the envelope is under the threshold: one more would tell.
+        /// A single size of the envelope is under the threshold, or all that are divide the batch unevenly: more sizes
+        /// would tell.
         Unconfirmed = "unconfirmed",
     }
 }
@@ -104,8 +105,9 @@ impl BreakdownPoint {
 /// Finds where the upper envelope of the efficiency falls under `threshold`, where no larger size does better.
 ///
 /// `teeth` are the sizes under the envelope, one for each. Two sizes at least of the envelope have to lie under the
-/// threshold ([`CONFIRMING_SIZES`]), else the point is unconfirmed; where only teeth lie under it there is none. Between
-/// the last good size `a` and the first bad one `b` of the envelope efficiency is taken as linear in log size:
+/// threshold ([`CONFIRMING_SIZES`]), else the point is unconfirmed, also where only teeth do: the largest size says nothing
+/// of larger ones that divide evenly. Between the last good size `a` and the first bad one `b` of the envelope, or the
+/// first tooth where it has none, efficiency is taken as linear in log size:
 /// `log n = log a + (E(a) − t)/(E(a) − E(b)) · log(b/a)`.
 pub fn breakdown_point(
     sizes: &[SizeRate],
@@ -137,11 +139,13 @@ fn crossing(
     let Some(good) = efficiency.iter().rposition(|value| *value >= threshold) else {
         return BreakdownPoint::NONE;
     };
-    let mut envelope = (good + 1..efficiency.len()).filter(|place| !teeth[*place]);
-    let Some(bad) = envelope.next() else {
+    let under = good + 1..efficiency.len();
+    let Some(first) = under.clone().next() else {
         return BreakdownPoint::NONE;
     };
-    let status = if 1 + envelope.count() >= CONFIRMING_SIZES {
+    let envelope: Vec<usize> = under.filter(|place| !teeth[*place]).collect();
+    let bad = envelope.first().copied().unwrap_or(first);
+    let status = if envelope.len() >= CONFIRMING_SIZES {
         BreakdownStatus::Confirmed
     } else {
         BreakdownStatus::Unconfirmed
@@ -256,8 +260,9 @@ mod tests {
     use super::*;
     use crate::analysis::curve::efficiencies;
 
-    fn found(rates: &[f64]) -> BreakdownPoint {
-        let sizes: Vec<SizeRate> = rates
+    /// Sizes of 1, 2, 4 … GPUs with these rates per GPU.
+    fn of_rates(rates: &[f64]) -> Vec<SizeRate> {
+        rates
             .iter()
             .enumerate()
             .map(|(place, &per_gpu)| {
@@ -267,7 +272,11 @@ mod tests {
                     rate: per_gpu * size,
                 }
             })
-            .collect();
+            .collect()
+    }
+
+    fn found(rates: &[f64]) -> BreakdownPoint {
+        let sizes = of_rates(rates);
         breakdown_point(
             &sizes,
             &efficiencies(&sizes),
@@ -292,6 +301,32 @@ mod tests {
         assert_eq!(point.status, BreakdownStatus::Unconfirmed);
         assert_eq!(point.confirmed_size(), None);
         assert!(point.size.is_some());
+    }
+
+    // Whether the batch divides unevenly at every size behind 2 GPUs or at one of them alone, the curve does not stay above
+    // the threshold: log n = log 2 + (0.9 − 0.8)/(0.9 − 0.6) · log(4/2) is 2.52 GPUs.
+    #[test]
+    fn a_curve_that_ends_in_teeth_is_unconfirmed() {
+        let point = |values: &[f64], teeth: &[bool]| {
+            let sizes = of_rates(values);
+            breakdown_point(&sizes, &efficiencies(&sizes), teeth, 0.8)
+        };
+        let teeth = [false, false, true, true, true];
+        let found = point(&[1.0, 0.9, 0.6, 0.4, 0.2], &teeth);
+        assert_eq!(found.status, BreakdownStatus::Unconfirmed);
+        assert_eq!(found.between, Some((1, 2)));
+        assert!(
+            (found.size.expect("a size") - 2.5198).abs() < 1e-3,
+            "{found:?}"
+        );
+        let one_even = [false, false, true, false, true];
+        let found = point(&[1.0, 0.9, 0.6, 0.4, 0.2], &one_even);
+        assert_eq!(found.status, BreakdownStatus::Unconfirmed);
+        assert_eq!(found.between, Some((1, 3)));
+        assert_eq!(
+            point(&[1.0, 0.9, 0.6, 0.85, 0.9], &teeth),
+            BreakdownPoint::NONE
+        );
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl<'a> SizeRow<'a> {
             "breakdown_gpus", "1", F64, |r| r.gpus(r.series.breakdown.confirmed_size()),
                 "GPUs at which the upper envelope of the efficiency falls under the threshold, interpolated in log size; null when it never does or is unconfirmed.";
             "breakdown_status", "", Text, |r| name(r.series.breakdown.status.as_str()),
-                "none; confirmed: two sizes at least of the upper envelope lie under the threshold; unconfirmed: a single one does.";
+                "none; confirmed: two sizes at least of the upper envelope lie under the threshold; unconfirmed: a single one does, or only sizes that divide the batch unevenly.";
             "breakdown_cause", "", Text, |r| name(r.series.breakdown.cause.map(BreakdownCause::as_str)),
                 "Part that costs more GPU-seconds per sample at the first bad size than at the last good one; breakdown_cause_check tells whether a simulation agrees.";
             "knee_gpus", "1", F64, |r| r.gpus(r.series.knee),

@@ -123,6 +123,14 @@ impl SeriesFinding {
         sizes.filter_map(|size| Some((size, size.point.measured?)))
     }
 
+    /// Number of sizes that ran behind the last one whose efficiency reaches a threshold.
+    pub(crate) fn sizes_under(&self, threshold: f64) -> usize {
+        let efficiency = self.ran().filter_map(|(size, _)| size.efficiency).rev();
+        efficiency
+            .take_while(|efficiency| efficiency.of_baseline < threshold)
+            .count()
+    }
+
     /// The smallest size that ran.
     pub fn baseline(&self) -> Option<&SizeFinding> {
         self.sizes.iter().find(|size| size.efficiency.is_some())

@@ -136,7 +136,12 @@ impl Contention {
             };
             return least * self.pressure(ring);
         }
-        topology.pressure(self.flows(of)).max(least)
+        let pressure = if of.traffic == Traffic::Exchange && self.is_regular(of.groups, of.shape) {
+            topology.exchange_pressure(&self.groups_of_domains(of))
+        } else {
+            topology.pressure(self.flows(of))
+        };
+        pressure.max(least)
     }
 
     /// The slowest way of any group, against hops inside a domain.
@@ -156,24 +161,32 @@ impl Contention {
 
     /// The slowest way of a group on these domains.
     fn way_of(&self, domains: &[u32], traffic: Traffic) -> Way {
-        let latency = |from: u32, to: u32| self.latency_between(from, to);
-        let count = domains.len();
         let pairs: Vec<(u32, u32)> = match traffic {
-            Traffic::Exchange if self.network.as_ref().is_some_and(|it| it.is_nested()) => {
-                vec![(domains[0], domains[count - 1])]
-            }
-            Traffic::Exchange => {
-                let all = domains
-                    .iter()
-                    .flat_map(|from| domains.iter().map(move |to| (*from, *to)));
-                all.filter(|(from, to)| from != to).collect()
-            }
+            Traffic::Exchange => return self.across_an_exchange(domains),
             Traffic::Chain => domains.windows(2).map(|pair| (pair[0], pair[1])).collect(),
             Traffic::Ring(orientation) => return self.around(domains, orientation),
             Traffic::Trees => return self.up_a_tree(domains),
         };
-        let slowest = pairs.into_iter().map(|(from, to)| latency(from, to));
-        Way::of_equal(1.0, slowest.fold(Seconds::ZERO, Seconds::max))
+        self.slowest_of(pairs.into_iter())
+    }
+
+    /// The slowest message between any two of these domains.
+    fn across_an_exchange(&self, domains: &[u32]) -> Way {
+        let mut ends = domains.to_vec();
+        ends.sort_unstable();
+        if let Some(network) = &self.network {
+            ends = network.farthest_apart(&ends);
+        }
+        let all = ends
+            .iter()
+            .flat_map(|from| ends.iter().map(move |to| (*from, *to)));
+        self.slowest_of(all.filter(|(from, to)| from != to))
+    }
+
+    /// One message, the slowest of these.
+    fn slowest_of(&self, pairs: impl Iterator<Item = (u32, u32)>) -> Way {
+        let latencies = pairs.map(|(from, to)| self.latency_between(from, to));
+        Way::of_equal(1.0, latencies.fold(Seconds::ZERO, Seconds::max))
     }
 
     /// All crossings of a ring but the fastest one, the slower way round where it sends both ways.

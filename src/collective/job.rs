@@ -1,7 +1,7 @@
 //! A job on its cluster: scale-up domains, their NICs and rates, and the fabric between them.
 
 use crate::collective::contention::Contention;
-use crate::collective::hashing;
+use crate::collective::hashing::{self, Hashed};
 use crate::collective::library::{Generation, LatencyTable, TABLES};
 use crate::collective::op::Protocol;
 use crate::collective::placement::{GroupPattern, GroupShape, ranks_per_domain};
@@ -202,7 +202,8 @@ impl Job {
     /// over its uplinks.
     ///
     /// Only between NICs of different rails: within a rail a send stays below one leaf, and rings
-    /// have many flows per NIC. A leaf has as many uplinks as nodes, over the oversubscription.
+    /// have many flows per NIC. A leaf has as many uplinks as nodes, over the oversubscription, and its flows take no
+    /// other's.
     pub(super) fn collisions(&self, groups: GroupPattern) -> f64 {
         let (fabric, node) = (&self.cluster.fabric, self.cluster.gpus_per_node);
         if fabric.topology != FabricTopology::Kind(TopologyKind::Rail)
@@ -211,9 +212,22 @@ impl Job {
             return 1.0;
         }
         let rails = groups.stride.min(node);
-        let leaves = self.domains().div_ceil(fabric.nodes_per_leaf) * rails;
         let uplinks = libm::ceil(f64::from(fabric.nodes_per_leaf) / fabric.oversubscription);
-        hashing::busiest(self.domains() * rails, leaves * uplinks as u32)
+        let uplinks = uplinks as u32 * rails;
+        let (full, rest) = (
+            self.domains() / fabric.nodes_per_leaf,
+            self.domains() % fabric.nodes_per_leaf,
+        );
+        hashing::busiest(&[
+            Hashed {
+                flows: full * fabric.nodes_per_leaf * rails,
+                links: full * uplinks,
+            },
+            Hashed {
+                flows: rest * rails,
+                links: uplinks,
+            },
+        ])
     }
 
     /// Latencies of a round whose messages between domains take `message` from NIC to NIC: the links' own

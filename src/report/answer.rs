@@ -132,9 +132,8 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
     let maybe = unconfirmed_words(findings);
     if broken.is_empty() {
         return Some(format!(
-            "Efficiency stays above {threshold} in {} of {curves} series{}{maybe}.",
-            curves - unconfirmed,
-            but_for_teeth(findings)
+            "Efficiency stays above {threshold} in {} of {curves} series{maybe}.",
+            curves - unconfirmed
         ));
     }
     let range = sizes_broken(&broken, size_unit(findings.size_axis));
@@ -145,15 +144,30 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
     ))
 }
 
-/// `; 16 more fall under it only at their largest size (unconfirmed)`; empty where none does.
+/// `; 16 more fall under it only at their largest size (unconfirmed)`, those that do at more sizes apart; empty where none
+/// does.
 fn unconfirmed_words(findings: &Findings) -> String {
     let series = findings.series.iter();
     let unconfirmed = series.filter(|it| it.breakdown.status == BreakdownStatus::Unconfirmed);
-    match unconfirmed.count() {
+    let (at_one, at_more): (Vec<_>, Vec<_>) =
+        unconfirmed.partition(|it| it.sizes_under(findings.threshold) == 1);
+    let words = |count: usize, how: &str| match count {
         0 => String::new(),
-        1 => "; 1 more falls under it only at its largest size (unconfirmed)".to_owned(),
-        n => format!("; {n} more fall under it only at their largest size (unconfirmed)"),
-    }
+        1 => format!("; 1 more falls under it {how} (unconfirmed)"),
+        n => format!("; {n} more fall under it {how} (unconfirmed)"),
+    };
+    let largest = match at_one.len() {
+        1 => "only at its largest size",
+        _ => "only at their largest size",
+    };
+    format!(
+        "{}{}",
+        words(at_one.len(), largest),
+        words(
+            at_more.len(),
+            "where fewer than two sizes divide the batch evenly"
+        )
+    )
 }
 
 /// Why some sizes are more efficient than the size that measures them: `Efficiency over 100%: the smallest
@@ -276,22 +290,6 @@ fn sizes_broken(broken: &[&SeriesFinding], unit: &str) -> String {
         ),
         (Some(only), _) => format!("at {} {unit}", count(*only)),
         _ => String::new(),
-    }
-}
-
-/// Number of series whose largest sizes lie under the threshold only where they divide unevenly.
-fn but_for_teeth(findings: &Findings) -> String {
-    let ends_in_teeth = |series: &&SeriesFinding| {
-        let last = series
-            .ran()
-            .next_back()
-            .and_then(|(size, _)| size.efficiency);
-        series.breakdown.status == BreakdownStatus::None
-            && last.is_some_and(|last| last.of_baseline < findings.threshold)
-    };
-    match findings.series.iter().filter(ends_in_teeth).count() {
-        0 => String::new(),
-        n => format!(" (in {n} of them but for sizes that divide unevenly)"),
     }
 }
 

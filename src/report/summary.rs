@@ -102,7 +102,7 @@ fn push_table(text: &mut Text, findings: &Findings) {
     push_tight(text, &rows, &names);
     let is_unconfirmed = |it: &&SeriesFinding| it.breakdown.status == BreakdownStatus::Unconfirmed;
     if series.iter().any(is_unconfirmed) {
-        let note = "Unconfirmed: the largest size alone lies under the threshold.";
+        let note = "Unconfirmed: fewer than two sizes under the threshold divide the batch evenly.";
         text.wrap(note, "", "  ");
     }
 }

@@ -489,7 +489,7 @@ axes! {
     Iterations = "iterations", Run, TRAINING, "1", Int { min: 1, max: 1_000_000 },
         Count(RunSettings::ITERATIONS as u64),
         "100";
-    /// Seed of the draws, used when variability > 0.
+    /// Seed of the draws, used when variability > 0; each point draws its own by its number.
     Seed = "seed", Run, TRAINING, "1", Int { min: 0, max: COUNT_MAX }, Count(0),
         "[0, 1, 2]";
 }

@@ -128,4 +128,4 @@ class Axes(TypedDict, total=False):
     iterations: Union[int, str]
     """Simulated steps, used when variability > 0."""
     seed: Union[int, str]
-    """Seed of the draws, used when variability > 0."""
+    """Seed of the draws, used when variability > 0; each point draws its own by its number."""

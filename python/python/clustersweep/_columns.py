@@ -125,7 +125,7 @@ class StepColumns:
     iterations: Optional[int]
     """Simulated steps, used when variability > 0."""
     seed: Optional[int]
-    """Seed of the draws, used when variability > 0."""
+    """Seed of the draws, used when variability > 0; each point draws its own by its number."""
     gpus: Optional[int]
     """GPUs of the job."""
     used_tp: Optional[int]

@@ -84,8 +84,15 @@ impl Dragonfly {
     }
 
     pub(super) fn route(&self, from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
-        let ((group, mut at), (goal, end)) = (self.place(from), self.place(to));
         take(2 * from, 1.0);
+        self.route_between(from / self.per_router, to / self.per_router, take);
+        take(2 * to + 1, 1.0);
+    }
+
+    /// The route from a router to another, which may be the same.
+    fn route_between(&self, from: u32, to: u32, take: &mut dyn FnMut(u32, f64)) {
+        let place = |router: u32| (router / self.routers, router % self.routers);
+        let ((group, mut at), (goal, end)) = (place(from), place(to));
         if group != goal {
             let gateway = self.gateway(group, goal);
             if at != gateway {
@@ -97,6 +104,37 @@ impl Dragonfly {
         if at != end {
             take(self.local(goal, at, end), 1.0);
         }
-        take(2 * to + 1, 1.0);
+    }
+
+    /// Adds the loads between routers of an exchange between members in ascending order.
+    pub(super) fn exchange(&self, members: &[u32], loads: &mut [f64]) {
+        let routers: Vec<(u32, f64)> = self
+            .by_router(members)
+            .map(|below| (below[0] / self.per_router, below.len() as f64))
+            .collect();
+        let others = (members.len() - 1) as f64;
+        for &(from, senders) in &routers {
+            for &(to, receivers) in &routers {
+                let amount = senders * receivers / others;
+                self.route_between(from, to, &mut |link, share| {
+                    loads[link as usize] += amount * share;
+                });
+            }
+        }
+    }
+
+    /// The first of the members below each router, or two of them where all are below one.
+    pub(super) fn one_below_each_router(&self, members: &[u32]) -> Vec<u32> {
+        let firsts: Vec<u32> = self.by_router(members).map(|below| below[0]).collect();
+        match firsts[..] {
+            [_] => members.iter().copied().take(2).collect(),
+            _ => firsts,
+        }
+    }
+
+    /// Members in ascending order, those below one router together.
+    fn by_router<'a>(&self, members: &'a [u32]) -> impl Iterator<Item = &'a [u32]> {
+        let per_router = self.per_router;
+        members.chunk_by(move |a, b| a / per_router == b / per_router)
     }
 }

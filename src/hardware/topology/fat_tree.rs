@@ -4,6 +4,7 @@
 //!
 //! The spines that a leaf reaches share its load equally, so a leaf's uplinks are one bundle.
 
+use super::exchange::crossing;
 use super::graph::Graph;
 
 /// Devices under leaves of `per_leaf`, uplinks of 1/`oversubscription` of a leaf's downlinks.
@@ -61,4 +62,14 @@ pub(super) fn route(
         take(above.down, 1.0);
     }
     take(2 * to + 1, 1.0);
+}
+
+/// Adds the loads between leaves and spines of an exchange between members in ascending order.
+pub(super) fn exchange(devices: u32, per_leaf: u32, members: &[u32], loads: &mut [f64]) {
+    for below in members.chunk_by(|a, b| a / per_leaf == b / per_leaf) {
+        let leaf = leaf(devices, per_leaf, below[0]);
+        let amount = crossing(below.len(), members.len());
+        loads[leaf.up as usize] += amount;
+        loads[leaf.down as usize] += amount;
+    }
 }

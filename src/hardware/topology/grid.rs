@@ -3,6 +3,7 @@
 //! A device's NICs are shared out evenly among its ports. Routing is dimension order; on a wrapped
 //! dimension the shorter direction, and both by half where they are equally long.
 
+use super::exchange::pairs;
 use super::graph::Graph;
 
 /// A grid of up to three dimensions, the first varying fastest.
@@ -64,6 +65,80 @@ impl Grid {
             }
         }
         graph
+    }
+
+    /// Links of the route between two devices; the mean of both directions is as long.
+    pub(super) fn distance(&self, from: u32, to: u32) -> u32 {
+        let along = |(stride, size): (u32, u32)| {
+            let (at, goal) = (from / stride % size, to / stride % size);
+            let straight = at.abs_diff(goal);
+            if self.wraps {
+                straight.min(size - straight)
+            } else {
+                straight
+            }
+        };
+        self.strides().map(along).sum()
+    }
+
+    /// A device that none is farther from the first than.
+    pub(super) fn farthest(&self) -> u32 {
+        let place = |size: u32| if self.wraps { size / 2 } else { size - 1 };
+        self.strides()
+            .map(|(stride, size)| place(size) * stride)
+            .sum()
+    }
+
+    /// Adds the loads of an exchange between members.
+    pub(super) fn exchange(&self, members: &[u32], loads: &mut [f64]) {
+        if members.len() == self.devices() as usize {
+            self.exchange_of_all(loads);
+            return;
+        }
+        for (from, to, amount) in pairs(members) {
+            self.route(from, to, &mut |link, share| {
+                loads[link as usize] += amount * share
+            });
+        }
+    }
+
+    /// Adds the loads of an exchange between all devices.
+    ///
+    /// In a dimension of `k` places each line carries the traffic between every two places `n/k` times, from whichever
+    /// place of the dimensions before to whichever of those behind.
+    fn exchange_of_all(&self, loads: &mut [f64]) {
+        let devices = self.devices();
+        for ((stride, size), dimension) in self.strides().zip(0..) {
+            let pairs = f64::from(devices / size) / f64::from(devices - 1);
+            for device in 0..devices {
+                let at = device / stride % size;
+                for onwards in [false, true] {
+                    let place = self.place(device, dimension, onwards);
+                    loads[place as usize] += pairs * self.crossed(size, at, onwards);
+                }
+            }
+        }
+    }
+
+    /// Pairs of places on a line of `size` between which the link from place `at` lies. On a wrapped one each distance below
+    /// the half crosses it from as many places, and the half in either direction by half.
+    fn crossed(&self, size: u32, at: u32, onwards: bool) -> f64 {
+        let (at, size) = (f64::from(at), size);
+        let whole = f64::from(size);
+        if !self.wraps {
+            return if onwards {
+                (at + 1.0) * (whole - at - 1.0)
+            } else {
+                at * (whole - at)
+            };
+        }
+        let below_half = f64::from((size - 1) / 2);
+        let half = if size.is_multiple_of(2) {
+            whole / 4.0
+        } else {
+            0.0
+        };
+        below_half * (below_half + 1.0) / 2.0 + half
     }
 
     /// Route in dimension order.

@@ -2,6 +2,7 @@
 
 mod custom;
 mod dragonfly;
+mod exchange;
 mod fat_tree;
 mod graph;
 mod grid;
@@ -18,6 +19,7 @@ pub(crate) use graph::Graph;
 use crate::closed_set;
 use crate::units::{Bandwidth, SimDuration};
 use dragonfly::Dragonfly;
+use exchange::pairs;
 use grid::Grid;
 use tree::Tree;
 
@@ -254,9 +256,29 @@ impl Topology {
             Routing::Grid(_) => 1.0,
             Routing::FatTree { .. } | Routing::Tree(_) | Routing::Dragonfly(_) => 2.0,
         };
-        let mut links = 0.0;
-        self.route(from, to, &mut |_, share| links += share);
+        let links = match &self.routing {
+            Routing::Grid(grid) => f64::from(grid.distance(from, to)),
+            _ => {
+                let mut links = 0.0;
+                self.route(from, to, &mut |_, share| links += share);
+                links
+            }
+        };
         (links - shortest).max(0.0)
+    }
+
+    /// Devices of a group between which its longest route lies: its ends, one below each router, or all where none of that
+    /// is known. In the order of `devices`, which ascend.
+    pub(crate) fn farthest_apart(&self, devices: &[u32]) -> Vec<u32> {
+        let whole = devices.len() == self.graph.devices() as usize;
+        match &self.routing {
+            Routing::Switch | Routing::FatTree { .. } | Routing::Tree(_) => {
+                vec![devices[0], devices[devices.len() - 1]]
+            }
+            Routing::Grid(grid) if whole => vec![0, grid.farthest()],
+            Routing::Dragonfly(dragonfly) => dragonfly.one_below_each_router(devices),
+            Routing::Grid(_) | Routing::Custom { .. } => devices.to_vec(),
+        }
     }
 
     /// Whether every message takes as long as any other.
@@ -273,15 +295,6 @@ impl Topology {
     /// load, which the shortest ways of this graph know nothing of.
     pub(crate) const fn is_adaptive(&self) -> bool {
         matches!(self.routing, Routing::Dragonfly(_))
-    }
-
-    /// Whether no way between nodes is longer than that from the first to the last of any that contain
-    /// both, in the order of their numbers.
-    pub(crate) const fn is_nested(&self) -> bool {
-        matches!(
-            self.routing,
-            Routing::Switch | Routing::FatTree { .. } | Routing::Tree(_)
-        )
     }
 
     /// The leaf switch above a device of a fat tree or rail fabric; `None` on other networks.
@@ -345,6 +358,41 @@ impl Topology {
                 });
             }
         }
+        self.busiest(&loads)
+    }
+
+    /// The pressure when every device of each group sends equal parts to all others of it, 1 in all. Devices of a group
+    /// ascend.
+    ///
+    /// Members below a switch send and receive alike, so that its links are found by counting them, without all pairs.
+    pub(crate) fn exchange_pressure(&self, groups: &[Vec<u32>]) -> f64 {
+        if let Routing::Custom { .. } = self.routing {
+            return self.pressure(groups.iter().flat_map(|members| pairs(members)));
+        }
+        let mut loads = vec![0.0; self.graph.links().len()];
+        for members in groups.iter().filter(|members| members.len() > 1) {
+            match &self.routing {
+                Routing::Grid(grid) => grid.exchange(members, &mut loads),
+                Routing::Dragonfly(dragonfly) => dragonfly.exchange(members, &mut loads),
+                Routing::Tree(tree) => tree.exchange(members, &mut loads),
+                Routing::FatTree { per_leaf } => {
+                    let per_leaf = *per_leaf;
+                    fat_tree::exchange(self.graph.devices(), per_leaf, members, &mut loads);
+                }
+                Routing::Switch | Routing::Custom { .. } => {}
+            }
+            if !matches!(self.routing, Routing::Grid(_)) {
+                for &device in members {
+                    loads[2 * device as usize] += 1.0;
+                    loads[2 * device as usize + 1] += 1.0;
+                }
+            }
+        }
+        self.busiest(&loads)
+    }
+
+    /// Load of the busiest link, over its rate.
+    fn busiest(&self, loads: &[f64]) -> f64 {
         self.graph
             .links()
             .iter()
@@ -443,6 +491,47 @@ mod tests {
         assert!((topology.pressure(across) - 2.0).abs() < 1e-12);
         let ring = (0..8).map(|device| (device, (device + 1) % 8, 1.0));
         assert!((topology.pressure(ring) - 1.0).abs() < 1e-12);
+    }
+
+    // What is counted below switches and along lines is what all pairs put on the links, and the longest route of a group is
+    // among those between its farthest members: of all devices, of the first half, and of every third one, so that leaves,
+    // routers and groups are full, partly filled and empty.
+    #[test]
+    fn an_exchange_is_that_of_all_its_pairs() {
+        let mut compared = 0;
+        for &kind in TopologyKind::ALL {
+            for devices in [2, 6, 8, 12, 16, 18, 27, 30, 64] {
+                let Ok(topology) = Topology::build(kind, size(devices)) else {
+                    continue;
+                };
+                let all: Vec<u32> = (0..devices).collect();
+                let half = all[..all.len().div_ceil(2)].to_vec();
+                let third = all.iter().copied().step_by(3).collect();
+                for members in [all, half, third] {
+                    if members.len() < 2 {
+                        continue;
+                    }
+                    let played = topology.pressure(pairs(&members));
+                    let counted = topology.exchange_pressure(std::slice::from_ref(&members));
+                    assert!(
+                        (played - counted).abs() < 1e-9 * played,
+                        "{kind} {devices}: {played} {counted}"
+                    );
+                    let longest = |members: &[u32]| {
+                        pairs(members)
+                            .map(|(from, to, _)| topology.further_hops(from, to))
+                            .fold(0.0, f64::max)
+                    };
+                    let ends = topology.farthest_apart(&members);
+                    assert!(
+                        (longest(&members) - longest(&ends)).abs() < 1e-12,
+                        "{kind} {devices}"
+                    );
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 150, "{compared}");
     }
 
     // A ring of 8: each link takes half of a device's rate, so a neighbour takes time 2 when all

@@ -1,6 +1,7 @@
 //! A single-rooted tree of switches: every link is as fast as one device's NICs, over the
 //! oversubscription between switches.
 
+use super::exchange::crossing;
 use super::graph::Graph;
 
 /// Switches of `arity` children, built from the devices up to one root.
@@ -52,6 +53,20 @@ impl Tree {
             }
         }
         graph
+    }
+
+    /// Adds the loads between switches of an exchange between members in ascending order.
+    pub(super) fn exchange(&self, members: &[u32], loads: &mut [f64]) {
+        let mut devices = self.arity;
+        for &first in &self.levels[..self.levels.len() - 1] {
+            for below in members.chunk_by(|a, b| a / devices == b / devices) {
+                let uplink = 2 * (first + below[0] / devices) as usize;
+                let amount = crossing(below.len(), members.len());
+                loads[uplink] += amount;
+                loads[uplink + 1] += amount;
+            }
+            devices *= self.arity;
+        }
     }
 
     /// Up to the first common switch and down again.

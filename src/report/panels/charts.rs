@@ -53,7 +53,7 @@ pub(crate) const CHARTS: &[PanelChart] = &[
         file: REACH,
         title: "How far it scales",
         note: "One row per series: filled where efficiency is within the threshold, hollow where it is under it, \
-               a cross where the size cannot run. The ring is the breakdown point, followed by its cause; unconfirmed where the largest size alone is under \
+               a cross where the size cannot run. The ring is the breakdown point, followed by its cause; unconfirmed where fewer than two sizes that divide evenly are under \
                the threshold, so that another one would tell.",
         draw: |findings, panel| reach_chart(findings, panel).map(|chart| chart.draw()),
     },

@@ -5,7 +5,8 @@
 //! that it is dealt; the step is the longest of these. Frameworks that gather parameters or reduce gradients in every
 //! microbatch (ZeRO stages 2 and 3) need as many on each replica.
 //!
-//! `auto` looks at the layouts that are the fastest for one of the types alone, with ZeRO as it is chosen and with stage 1.
+//! `auto` looks at the layouts that are the fastest for one of the types alone, with ZeRO as it is chosen and with stage 1,
+//! and at those that are with each half of their micro batch: small ones are more microbatches to deal.
 
 use crate::simulation::training::layout::FirstFault;
 use crate::simulation::training::mixed::alike::alike;
@@ -80,7 +81,7 @@ pub(super) fn fastest(
     Ok(dealt)
 }
 
-/// The layouts that are looked at: the fastest of each type, each once.
+/// The layouts that are looked at: the fastest of each type, and with smaller micro batches, each once.
 fn layouts(
     scenario: &TrainingScenario,
     scratch: &mut Scratch,
@@ -88,23 +89,45 @@ fn layouts(
 ) -> Result<Vec<Layout>, Infeasible> {
     let mut found: Vec<Layout> = Vec::new();
     for pool in &scenario.pools {
-        let job = scenario.all_of(pool);
-        let step = one_type::simulate(&job, scratch).map_err(|why| on_type(why, pool))?;
-        effort.add(&step);
-        let uneven = job.layout.zero.is_none() && in_lockstep(&step.layout);
-        let mut steps = vec![step];
-        if uneven {
-            let mut uneven = job.clone();
-            uneven.layout.zero = Some(ZeroStage::Z1);
-            steps.extend(one_type::simulate(&uneven, scratch).inspect(|step| effort.add(step)));
+        let mut job = scenario.all_of(pool);
+        let of_type = fastest_of_type(&job, scratch, effort).map_err(|why| on_type(why, pool))?;
+        let micro_batch = of_type[0].micro_batch;
+        let mut layouts = of_type;
+        if job.layout.micro_batch.is_none() {
+            let halves = std::iter::successors(Some(micro_batch / 2), |half| Some(half / 2));
+            for half in halves.take_while(|half| *half > 0) {
+                job.layout.micro_batch = Some(half);
+                layouts.extend(fastest_of_type(&job, scratch, effort).unwrap_or_default());
+            }
         }
-        for step in steps {
-            if !found.iter().any(|known| alike(known, &step.layout)) {
-                found.push(step.layout);
+        for layout in layouts {
+            if !found.iter().any(|known| alike(known, &layout)) {
+                found.push(layout);
             }
         }
     }
     Ok(found)
+}
+
+/// The fastest layout of a job on one type, and the fastest with ZeRO stage 1 where that one cannot be dealt unevenly.
+fn fastest_of_type(
+    job: &TrainingScenario,
+    scratch: &mut Scratch,
+    effort: &mut Effort,
+) -> Result<Vec<Layout>, Infeasible> {
+    let step = one_type::simulate(job, scratch)?;
+    effort.add(&step);
+    let mut layouts = vec![step.layout];
+    if job.layout.zero.is_none() && in_lockstep(&layouts[0]) {
+        let mut uneven = job.clone();
+        uneven.layout.zero = Some(ZeroStage::Z1);
+        let step = one_type::simulate(&uneven, scratch);
+        layouts.extend(
+            step.inspect(|step| effort.add(step))
+                .map(|step| step.layout),
+        );
+    }
+    Ok(layouts)
 }
 
 /// Whether replicas exchange parameters or gradients in every microbatch.

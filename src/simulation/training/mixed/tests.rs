@@ -93,6 +93,27 @@ fn a_faster_type_takes_more_microbatches() {
     assert!((times[0] - times[1]).abs() < microbatch, "{times:?}");
 }
 
+// Alone either type is fastest with the largest micro batch, of which 128 samples leave each of 16 replicas one: nothing
+// to deal, and the slow type sets the pace. Left open, the micro batch is no worse than any that is given.
+#[test]
+fn an_open_micro_batch_is_no_slower_than_any_given() {
+    let mut open = job(&[("a100-80gb-sxm", 8), ("h100-sxm", 8)], 128);
+    open.layout.micro_batch = None;
+    let of_open = ok(&open);
+    let given = [1, 2, 4, 8].map(|micro_batch| {
+        let mut given = open.clone();
+        given.layout.micro_batch = Some(micro_batch);
+        ok(&given).step_time()
+    });
+    for step_time in given {
+        assert!(of_open.step_time() <= step_time);
+    }
+    let [slow, fast] = counts(&of_open)[..] else {
+        panic!("two types");
+    };
+    assert!(slow < fast, "{slow} {fast}");
+}
+
 // ZeRO-3 gathers parameters in every microbatch, so that all replicas have as many: the slow type sets the pace.
 #[test]
 fn replicas_in_lockstep_have_as_many_microbatches() {
