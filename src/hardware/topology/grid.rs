@@ -97,7 +97,7 @@ impl Grid {
         }
         for (from, to, amount) in pairs(members) {
             self.route(from, to, &mut |link, share| {
-                loads[link as usize] += amount * share
+                loads[link as usize] += amount * share;
             });
         }
     }

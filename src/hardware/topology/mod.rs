@@ -256,13 +256,12 @@ impl Topology {
             Routing::Grid(_) => 1.0,
             Routing::FatTree { .. } | Routing::Tree(_) | Routing::Dragonfly(_) => 2.0,
         };
-        let links = match &self.routing {
-            Routing::Grid(grid) => f64::from(grid.distance(from, to)),
-            _ => {
-                let mut links = 0.0;
-                self.route(from, to, &mut |_, share| links += share);
-                links
-            }
+        let links = if let Routing::Grid(grid) = &self.routing {
+            f64::from(grid.distance(from, to))
+        } else {
+            let mut links = 0.0;
+            self.route(from, to, &mut |_, share| links += share);
+            links
         };
         (links - shortest).max(0.0)
     }
