@@ -13,6 +13,12 @@ pub(crate) const REACH: f64 = 3.0;
 /// Share of the measurements that an interval is to hold.
 pub(crate) const COVERAGE: f64 = 0.8;
 
+/// Fall of a run's weight per distance.
+const SHARPNESS: f64 = 1.5;
+
+/// Power of the weight of its runs that a lineage weighs.
+const OF_LINEAGE: f64 = 0.75;
+
 /// Correlation of the errors of two runs of one source that have the same features; of the shipped errors, as a test says.
 const ALIKE: f64 = 0.95;
 
@@ -31,9 +37,11 @@ impl Interval {
     /// [`REACH`] was measured.
     ///
     /// The ends are weighted quantiles of the errors of all measured runs, each predicted by constants that were fitted
-    /// without its lineage. A run weighs `exp(−distance)`, a lineage the square root of the weight of its runs: a source of
-    /// many runs says little more than one of few, since the runs of a source err alike. The interval always holds the
-    /// prediction itself. Weights and distances were chosen by hand, with a look at the share of runs that lie inside.
+    /// without its lineage. A run weighs `exp(−1.5·distance)`, a lineage the ¾ power of the weight of its runs: a source of
+    /// many runs says less than as many sources, since the runs of a source err alike. Whether few lineages err up or down
+    /// says little of another: each error counts with the other sign too, with 1/L of its weight, where L lineages of equal
+    /// weight would be spread as these are. The interval always holds the prediction itself. Weights and distances were
+    /// chosen by hand among some, with a look at the share of runs that lie inside.
     pub(crate) fn around(predicted: f64, quantity: Quantity, features: &Features) -> Option<Self> {
         let (least, most) = ends(known(quantity), features, None)?;
         Some(Self::between(predicted, least, most))
@@ -100,7 +108,7 @@ fn quantiles(
         }
         let distance = features.distance(&error.features);
         nearest = nearest.min(distance);
-        let weight = libm::exp(-distance);
+        let weight = libm::exp(-SHARPNESS * distance);
         *lineages.entry(&error.lineage).or_default() += weight;
         weights.push(weight);
     }
@@ -109,20 +117,35 @@ fn quantiles(
     }
     for (weight, error) in weights.iter_mut().zip(errors) {
         if let Some(of_lineage) = lineages.get(error.lineage.as_str()) {
-            *weight /= of_lineage.sqrt();
+            *weight /= libm::pow(*of_lineage, 1.0 - OF_LINEAGE);
         }
     }
-    let all: f64 = weights.iter().sum();
+    let weighed = lineages.values().map(|it| libm::pow(*it, OF_LINEAGE));
+    let mirrored = 1.0 / effective_number(weighed);
+    let mut both: Vec<(f64, f64)> = std::iter::zip(errors, weights)
+        .filter(|(_, weight)| *weight > 0.0)
+        .flat_map(|(error, weight)| [(error.error, weight), (-error.error, weight * mirrored)])
+        .collect();
+    both.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let all: f64 = both.iter().map(|(_, weight)| weight).sum();
     let quantile = |share: f64| {
         let mut below = 0.0;
-        let reached = weights.iter().position(|weight| {
+        let reached = both.iter().find(|(_, weight)| {
             below += weight;
             below >= share * all
         });
-        errors[reached.unwrap_or(errors.len() - 1)].error
+        reached.or(both.last()).map(|(error, _)| *error)
     };
     let tail = (1.0 - COVERAGE) / 2.0;
-    Some((quantile(tail), quantile(1.0 - tail)))
+    quantile(tail).zip(quantile(1.0 - tail))
+}
+
+/// Number of equal weights that are spread as these are, `(Σw)²/Σw²`.
+fn effective_number(weights: impl Iterator<Item = f64>) -> f64 {
+    let (sum, squares) = weights.fold((0.0, 0.0), |(sum, squares), weight| {
+        (sum + weight, squares + weight * weight)
+    });
+    sum * sum / squares
 }
 
 #[cfg(test)]
@@ -152,27 +175,36 @@ mod tests {
         }
     }
 
-    // Ten runs that are the point itself weigh alike: one in ten lies at or below the first, nine at or below the ninth.
-    // Ten runs of another lineage on 8 times the GPUs are 1 away. A lineage weighs √10 = 3.16 and √(10/e) = 1.92, a near run
-    // 0.316, all 5.08. The tenth, 0.508, is reached at the second of the near ones (0.1); beyond their 3.16 all errors are 5.
+    // Ten runs of one lineage that are the point itself count with both signs alike: of twenty errors from −0.9 to 0.9 two
+    // lie at or below −0.8, eighteen at or below 0.7. Ten runs of another lineage on 8 times the GPUs are 1 away. The lineages
+    // weigh 10^¾ = 5.62 and (10/e^1.5)^¾ = 1.83, together 1.59 of equal weight, so that the other sign weighs 0.63. Below −5
+    // lie 0.63·1.83 = 1.15 of all 1.63·7.45 = 12.1, less than a tenth, which the next error reaches, −0.9; 5 is the largest.
     #[test]
-    fn quantiles_weigh_runs_by_distance_and_lineages_by_the_root() {
+    fn quantiles_weigh_runs_by_distance_and_mirror_errors_of_few_lineages() {
         let near = features("h100-sxm", 8);
         let mut errors: Vec<KnownError> = (0..10)
             .map(|i| error("near", near.clone(), f64::from(i) / 10.0))
             .collect();
-        assert_eq!(quantiles(&errors, &near, None, REACH), Some((0.0, 0.8)));
+        assert_eq!(quantiles(&errors, &near, None, REACH), Some((-0.8, 0.7)));
         let far = features("h100-sxm", 64);
         errors.extend((0..10).map(|_| error("far", far.clone(), 5.0)));
-        assert_eq!(quantiles(&errors, &near, None, REACH), Some((0.1, 5.0)));
+        assert_eq!(quantiles(&errors, &near, None, REACH), Some((-0.9, 5.0)));
         assert_eq!(
             quantiles(&errors, &near, Some("far"), REACH),
-            Some((0.0, 0.8))
+            Some((-0.8, 0.7))
         );
         assert_eq!(
             quantiles(&errors, &near, Some("near"), REACH),
-            Some((5.0, 5.0))
+            Some((-5.0, 5.0))
         );
+    }
+
+    // Four lineages of equal weight are four; one beside which others weigh nothing is one.
+    #[test]
+    fn lineages_are_counted_by_their_weight() {
+        let number = |weights: [f64; 4]| effective_number(weights.into_iter());
+        assert!((number([2.0; 4]) - 4.0).abs() < 1e-12);
+        assert!((number([1.0, 0.0, 0.0, 0.0]) - 1.0).abs() < 1e-12);
     }
 
     // 8^4 times the GPUs are 4 away, and nothing was measured within 3.

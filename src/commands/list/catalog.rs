@@ -210,7 +210,8 @@ fn model(catalog: &Catalog, name: &str) -> Vec<String> {
     let (all, active) = (parameters.without_mtp(), parameters.active());
     let count = |parameters: u64| {
         let parameters = parameters as f64;
-        if parameters >= 1e9 {
+        // What would be 1000 M is 1.00 B.
+        if parameters >= 999.5e6 {
             format!("{:.2} B", parameters / 1e9)
         } else {
             format!("{:.0} M", parameters / 1e6)
