@@ -28,7 +28,7 @@ def test_a_fault_of_a_dict_has_its_path():
         cs.Study({"grid": {"gpu": ["h100-sxm", "a1"], "nodes": 1, "model": "llama3-8b", "global_batch": 8}})
     (fault,) = caught.value.faults
     assert fault["path"] == "grid.gpu[1]"
-    assert fault["hints"] == ["did you mean `a10`?"]
+    assert fault["hints"] == ["did you mean `a10`, `a100-40gb-sxm` or `a100-80gb-sxm`?"]
     assert "at `grid.gpu[1]`" in str(caught.value)
 
 
