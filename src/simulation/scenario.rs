@@ -247,7 +247,7 @@ pub struct LayoutRequest {
     pub pp: Option<u32>,
     /// Context-parallel ranks.
     pub cp: Option<u32>,
-    /// Exchange of keys and values among context-parallel ranks; `None`: as the stack does.
+    /// Exchange of keys and values among context-parallel ranks.
     pub cp_exchange: Option<CpExchange>,
     /// Expert-parallel ranks.
     pub ep: Option<u32>,

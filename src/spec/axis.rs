@@ -407,8 +407,7 @@ axes! {
     Cp = "cp", Parallelism, TRAINING, "1", RANKS, Auto("auto"),
         "[1, 2]";
     /// How context-parallel ranks get the keys and values of one another's tokens.
-    CpExchange = "cp_exchange", Parallelism, TRAINING, "", Closed(CpExchange::NAMES),
-        Auto("as the stack does");
+    CpExchange = "cp_exchange", Parallelism, TRAINING, "", Closed(CpExchange::NAMES), Auto("auto");
     /// Expert-parallel ranks.
     Ep = "ep", Parallelism, TRAINING, "1", RANKS, Auto("auto"),
         "[1, 2]";

@@ -4,7 +4,7 @@
 mod pipelines;
 mod zero;
 
-use itertools::Itertools;
+use itertools::{Itertools, iproduct};
 
 use crate::hardware::AttentionKernel;
 use crate::model::{CpExchange, Transformer};
@@ -25,6 +25,7 @@ pub(super) struct Groups {
     pub(super) etp: u32,
     pub(super) dp: u32,
     pub(super) sequence_parallel: bool,
+    pub(super) cp_exchange: CpExchange,
 }
 
 /// Schedule of a pipeline, with its chunks per stage and the layers of each virtual stage.
@@ -99,23 +100,29 @@ impl<'a> Options<'a> {
         for tp in self.tensor() {
             for cp in self.context(tp) {
                 for pp in self.stages(u64::from(tp) * u64::from(cp)) {
-                    if let Some(dp) = faults.keep(self.replicas(tp, cp, pp)) {
-                        for (ep, etp) in faults
-                            .keep(self.experts(tp * cp * dp / self.halves(pp), pp.into()))
-                            .unwrap_or_default()
-                        {
-                            let with = |sequence_parallel| Groups {
-                                tp,
-                                pp,
-                                cp,
-                                ep,
-                                etp,
-                                dp,
-                                sequence_parallel,
-                            };
-                            found.extend(self.sequence_parallel(tp).iter().copied().map(with));
-                        }
-                    }
+                    let Some(dp) = faults.keep(self.replicas(tp, cp, pp)) else {
+                        continue;
+                    };
+                    let stage_gpus = tp * cp * dp / self.halves(pp);
+                    let (Some(experts), Some(exchanges)) = (
+                        faults.keep(self.experts(stage_gpus, pp.into())),
+                        faults.keep(self.cp_exchanges(tp, cp)),
+                    ) else {
+                        continue;
+                    };
+                    let sequence_parallel = self.sequence_parallel(tp).iter().copied();
+                    found.extend(iproduct!(experts, sequence_parallel, exchanges).map(
+                        |((ep, etp), sequence_parallel, cp_exchange)| Groups {
+                            tp,
+                            pp,
+                            cp,
+                            ep,
+                            etp,
+                            dp,
+                            sequence_parallel,
+                            cp_exchange,
+                        },
+                    ));
                 }
             }
         }
@@ -199,20 +206,43 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Exchange among so many context-parallel ranks: as asked, else as the stack does.
-    fn cp_exchange(&self, cp: u32) -> CpExchange {
-        let usual = self.scenario.stack.cp_exchange;
-        match self.scenario.layout.cp_exchange {
-            Some(asked) if cp > 1 => asked,
-            Some(_) | None => usual,
+    /// Exchanges among so many context-parallel ranks: the one that was asked for, else those that the stack's framework
+    /// offers and that divide the heads.
+    ///
+    /// # Errors
+    /// If the one that was asked for, or the stack's own, does not divide the heads.
+    fn cp_exchanges(&self, tp: u32, cp: u32) -> Result<Vec<CpExchange>, Infeasible> {
+        let (layout, stack) = (&self.scenario.layout, &self.scenario.stack);
+        if cp == 1 {
+            return Ok(vec![stack.cp_exchange]);
+        }
+        let of = |exchange| self.check_heads(exchange, tp, cp).map(|()| exchange);
+        match (layout.cp_exchange, layout.unstated) {
+            (Some(asked), _) => Ok(vec![of(asked)?]),
+            (None, Unstated::Usual) => Ok(vec![of(stack.cp_exchange)?]),
+            (None, Unstated::Fastest) => {
+                let mut faults = FirstFault::default();
+                let offered = stack.offers.cp_exchange.iter().copied();
+                let found = offered.filter_map(|it| faults.keep(of(it))).collect_vec();
+                match faults.take() {
+                    Some(fault) if found.is_empty() => Err(fault),
+                    Some(_) | None => Ok(found),
+                }
+            }
         }
     }
 
+    /// Whether these groups exchange keys and values as the stack does unless told.
+    pub(super) fn is_usual_exchange(&self, groups: &Groups) -> bool {
+        groups.cp_exchange == self.scenario.stack.cp_exchange
+    }
+
     /// Checks that Ulysses divides the heads, and those of keys and values, that a tensor-parallel rank has.
-    fn check_heads(&self, network: &Transformer, tp: u32, cp: u32) -> Result<(), Infeasible> {
-        if cp == 1 || self.cp_exchange(cp) != CpExchange::Ulysses {
+    fn check_heads(&self, exchange: CpExchange, tp: u32, cp: u32) -> Result<(), Infeasible> {
+        let network = self.scenario.model.transformer();
+        let (CpExchange::Ulysses, Some(network)) = (exchange, network) else {
             return Ok(());
-        }
+        };
         let key_heads = if network.mla.is_some() {
             network.heads
         } else {
@@ -266,7 +296,6 @@ impl<'a> Options<'a> {
                     by: format!("2 × cp {cp}"),
                 });
             }
-            self.check_heads(network, tp, cp)?;
             check_state_heads(network, tp, cp)?;
         }
         let halves = self.halves(pp);
@@ -455,6 +484,7 @@ impl<'a> Options<'a> {
             etp,
             dp,
             sequence_parallel,
+            cp_exchange,
         } = *groups;
         let scenario = self.scenario;
         let expert_dispatch = dispatcher(scenario, (ep, etp)).ok().flatten();
@@ -463,7 +493,7 @@ impl<'a> Options<'a> {
             pp,
             dp,
             cp,
-            cp_exchange: self.cp_exchange(cp),
+            cp_exchange,
             ep,
             etp,
             vpp: pipeline.vpp,

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::model::{Architecture, CpExchange, ExpertDispatch, ExpertImbalance};
+use crate::model::{Architecture, ExpertDispatch, ExpertImbalance};
 use crate::simulation::random::{GOLDEN, mixed};
 use crate::simulation::training::cache::Served;
 use crate::simulation::training::layout::divisors;
@@ -135,6 +135,7 @@ fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
         sequence_parallel: Some(draws.below(2) == 1),
         recompute: Some(draws.of(Recompute::ALL)),
         schedule: Some(schedule),
+        cp_exchange: Some(draws.of(&job.stack.offers.cp_exchange)),
         ..LayoutRequest::default()
     }
 }
@@ -143,10 +144,14 @@ fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
 fn single(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
     let all = pinned(draws, job);
     let none = LayoutRequest::default();
-    match draws.below(9) {
+    match draws.below(10) {
         0 => LayoutRequest { tp: all.tp, ..none },
         1 => LayoutRequest { pp: all.pp, ..none },
         2 => LayoutRequest { cp: all.cp, ..none },
+        8 => LayoutRequest {
+            cp_exchange: all.cp_exchange,
+            ..none
+        },
         3 => LayoutRequest {
             zero: all.zero,
             zero_group: all.zero_group,
@@ -296,9 +301,6 @@ fn no_bound_is_above_the_step() {
         let mut draws = Draws(mixed(number));
         for _ in 0..100 {
             job.layout = pinned(&mut draws, &job);
-            let exchange = draws.of(CpExchange::ALL);
-            let offered = job.stack.offers.cp_exchange.contains(&exchange);
-            job.layout.cp_exchange = offered.then_some(exchange);
             let Some((bounds, choice)) = bounds(&job, &mut scratch) else {
                 continue;
             };
