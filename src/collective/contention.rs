@@ -37,15 +37,15 @@ pub(super) struct Contention {
 struct PatternContention {
     /// How many times longer they take than on an ideal switch, ≥ 1; on trees the time of a buffer.
     slowdown: f64,
-    way: Way,
+    path: CriticalPath,
 }
 
-/// Messages between domains that follow one another on the slowest way of a pattern.
+/// Messages between domains that follow one another on the critical path of a pattern.
 ///
 /// Of an exchange and a chain that is the slowest message, of a ring all but one of the crossings between
 /// domains, of trees those from the farthest domain to the root.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Way {
+pub(super) struct CriticalPath {
     /// Number of messages.
     pub(super) messages: f64,
     /// Latency from NIC to NIC of all of them together.
@@ -90,25 +90,25 @@ impl Contention {
         }
     }
 
-    /// Messages between domains on the slowest way of the groups.
-    pub(super) fn way(&self, of: GroupTraffic) -> Way {
+    /// Messages between domains on the critical path of the groups.
+    pub(super) fn path(&self, of: GroupTraffic) -> CriticalPath {
         let one = self
             .network
             .as_ref()
             .is_none_or(|network| network.has_one_latency());
         if one {
-            let count = f64::from(messages_on_the_way(of.traffic, of.shape.domains));
+            let count = f64::from(messages_on_the_path(of.traffic, of.shape.domains));
             let latency = self.fabric.latency.into();
-            return Way::of_equal(count, latency);
+            return CriticalPath::of_equal(count, latency);
         }
-        self.of_traffic(of).way
+        self.of_traffic(of).path
     }
 
     fn of_traffic(&self, of: GroupTraffic) -> PatternContention {
         let mut known = self.known.borrow_mut();
         let found = known.get_or_make(of, || PatternContention {
             slowdown: self.pressure(of),
-            way: self.slowest_way(of),
+            path: self.slowest_path(of),
         });
         *found
     }
@@ -144,23 +144,23 @@ impl Contention {
         pressure.max(least)
     }
 
-    /// The slowest way of any group, against hops inside a domain.
-    fn slowest_way(&self, of: GroupTraffic) -> Way {
-        let mut slowest = Way::of_equal(0.0, Seconds::ZERO);
+    /// The critical path of any group, against hops inside a domain.
+    fn slowest_path(&self, of: GroupTraffic) -> CriticalPath {
+        let mut slowest = CriticalPath::of_equal(0.0, Seconds::ZERO);
         for domains in self.groups_of_domains(of) {
-            let way = self.way_of(&domains, of.traffic);
-            let over = |way: &Way| (way.latency - self.inside * way.messages).get();
-            let single = slowest.slowest.max(way.slowest);
-            if slowest.messages == 0.0 || over(&way) > over(&slowest) {
-                slowest = way;
+            let path = self.path_of(&domains, of.traffic);
+            let over = |path: &CriticalPath| (path.latency - self.inside * path.messages).get();
+            let single = slowest.slowest.max(path.slowest);
+            if slowest.messages == 0.0 || over(&path) > over(&slowest) {
+                slowest = path;
             }
             slowest.slowest = single;
         }
         slowest
     }
 
-    /// The slowest way of a group on these domains.
-    fn way_of(&self, domains: &[u32], traffic: Traffic) -> Way {
+    /// The critical path of a group on these domains.
+    fn path_of(&self, domains: &[u32], traffic: Traffic) -> CriticalPath {
         let pairs: Vec<(u32, u32)> = match traffic {
             Traffic::Exchange => return self.across_an_exchange(domains),
             Traffic::Chain => domains.windows(2).map(|pair| (pair[0], pair[1])).collect(),
@@ -171,7 +171,7 @@ impl Contention {
     }
 
     /// The slowest message between any two of these domains.
-    fn across_an_exchange(&self, domains: &[u32]) -> Way {
+    fn across_an_exchange(&self, domains: &[u32]) -> CriticalPath {
         let mut ends = domains.to_vec();
         ends.sort_unstable();
         if let Some(network) = &self.network {
@@ -184,13 +184,13 @@ impl Contention {
     }
 
     /// One message, the slowest of these.
-    fn slowest_of(&self, pairs: impl Iterator<Item = (u32, u32)>) -> Way {
+    fn slowest_of(&self, pairs: impl Iterator<Item = (u32, u32)>) -> CriticalPath {
         let latencies = pairs.map(|(from, to)| self.latency_between(from, to));
-        Way::of_equal(1.0, latencies.fold(Seconds::ZERO, Seconds::max))
+        CriticalPath::of_equal(1.0, latencies.fold(Seconds::ZERO, Seconds::max))
     }
 
     /// All crossings of a ring but the fastest one, the slower way round where it sends both ways.
-    fn around(&self, domains: &[u32], orientation: Orientation) -> Way {
+    fn around(&self, domains: &[u32], orientation: Orientation) -> CriticalPath {
         let one_way = |forward: bool| {
             let next = domains.iter().cycle().skip(1);
             let crossings: Vec<Seconds> = domains
@@ -206,7 +206,7 @@ impl Contention {
                 .map(|it| it.get())
                 .fold(f64::INFINITY, f64::min);
             let all: Seconds = crossings.iter().copied().sum();
-            Way {
+            CriticalPath {
                 messages: crossings.len() as f64 - 1.0,
                 latency: all - Seconds::new(fastest),
                 slowest: crossings.into_iter().fold(Seconds::ZERO, Seconds::max),
@@ -227,23 +227,23 @@ impl Contention {
     }
 
     /// From the farthest domain to the root of either tree; the mean of the way up and of that down.
-    fn up_a_tree(&self, domains: &[u32]) -> Way {
+    fn up_a_tree(&self, domains: &[u32]) -> CriticalPath {
         let count = domains.len() as u32;
         let second = |position| binary_tree::second(position, count);
         let numberings: [&dyn Fn(u32) -> u32; 2] = [&|position| position, &second];
-        let mut farthest = Way::of_equal(0.0, Seconds::ZERO);
+        let mut farthest = CriticalPath::of_equal(0.0, Seconds::ZERO);
         for member in numberings {
             let at = |position| domains[member(position) as usize];
-            let mut ways = vec![Way::of_equal(0.0, Seconds::ZERO); domains.len()];
+            let mut paths = vec![CriticalPath::of_equal(0.0, Seconds::ZERO); domains.len()];
             for (position, above) in binary_tree::downwards(count) {
                 let (here, there) = (at(position), at(above));
                 let both = self.latency_between(here, there) + self.latency_between(there, here);
-                ways[position as usize] = ways[above as usize].after(both / 2.0);
+                paths[position as usize] = paths[above as usize].after(both / 2.0);
             }
-            for way in ways {
-                let slowest = farthest.slowest.max(way.slowest);
-                if way.latency > farthest.latency {
-                    farthest = way;
+            for path in paths {
+                let slowest = farthest.slowest.max(path.slowest);
+                if path.latency > farthest.latency {
+                    farthest = path;
                 }
                 farthest.slowest = slowest;
             }
@@ -420,8 +420,8 @@ impl Contention {
     }
 }
 
-impl Way {
-    /// The way with another message in front.
+impl CriticalPath {
+    /// The path with another message in front.
     fn after(self, message: Seconds) -> Self {
         Self {
             messages: self.messages + 1.0,
@@ -440,8 +440,8 @@ impl Way {
     }
 }
 
-/// Messages on the way of a pattern over so many domains.
-const fn messages_on_the_way(traffic: Traffic, domains: u32) -> u32 {
+/// Messages on the critical path of a pattern over so many domains.
+const fn messages_on_the_path(traffic: Traffic, domains: u32) -> u32 {
     match traffic {
         Traffic::Ring(_) => domains.saturating_sub(1),
         Traffic::Trees => binary_tree::depth(domains),

@@ -1,6 +1,6 @@
 //! One collective on a job: its groups, their bytes, and the rates that a group gets.
 
-use crate::collective::contention::Way;
+use crate::collective::contention::CriticalPath;
 use crate::collective::cost::Sent;
 use crate::collective::job::{Job, RoundLatency};
 use crate::collective::library::{Generation, LatencyTable, TABLES};
@@ -19,8 +19,8 @@ pub(super) struct Group<'a> {
     pub(super) intra: Bandwidth,
     /// Rates between domains, of groups on several.
     pub(super) between: Option<Between>,
-    /// Messages between domains on the slowest way of its traffic.
-    pub(super) way: Way,
+    /// Messages between domains on the critical path of its traffic.
+    pub(super) path: CriticalPath,
 }
 
 /// Rates of a group that lies on several domains.
@@ -40,7 +40,7 @@ pub(super) struct Trees {
     /// Rate at which a buffer goes up and down again, half of it by each tree.
     pub(super) rate: Bandwidth,
     /// Messages from the farthest domain to the root.
-    pub(super) way: Way,
+    pub(super) path: CriticalPath,
 }
 
 impl<'a> Group<'a> {
@@ -66,7 +66,7 @@ impl<'a> Group<'a> {
             shape: of.shape,
             intra,
             between: between(job, of, intra),
-            way: job.contention.way(of),
+            path: job.contention.path(of),
         }
     }
 
@@ -85,7 +85,7 @@ impl<'a> Group<'a> {
         );
         Some(Trees {
             rate: share * job.cluster.fabric.efficiency,
-            way: job.contention.way(of),
+            path: job.contention.path(of),
         })
     }
 
@@ -153,15 +153,20 @@ impl<'a> Group<'a> {
         self.job.cluster.fabric.plugin_latency.into()
     }
 
-    /// Latency of messages between domains that follow one another on a way, by the table of a library.
-    pub(super) fn across_by(&self, way: &Way, table: &LatencyTable, protocol: Protocol) -> Micros {
+    /// Latency of messages between domains that follow one another on a path, by the table of a library.
+    pub(super) fn across_by(
+        &self,
+        path: &CriticalPath,
+        table: &LatencyTable,
+        protocol: Protocol,
+    ) -> Micros {
         let each = table.without_wire(protocol) + self.plugin() * protocol.messages_per_hop();
-        each * way.messages + way.latency.into()
+        each * path.messages + path.latency.into()
     }
 
     /// Latencies of a round of messages.
     pub(super) fn round_latency(&self, protocol: Protocol) -> RoundLatency {
-        self.job.round_latency(protocol, self.way.slowest)
+        self.job.round_latency(protocol, self.path.slowest)
     }
 
     /// Latency of a round that reaches all ranks of a group.

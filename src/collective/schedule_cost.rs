@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::collective::contention::Way;
+use crate::collective::contention::CriticalPath;
 use crate::collective::cost::{Busy, Cost, Sent};
 use crate::collective::group::{Group, lines, message_overhead, rendezvous, slots, window};
 use crate::collective::job::Job;
@@ -285,9 +285,9 @@ impl<'a> Delays<'a> {
             if protocol == Protocol::Ideal {
                 return latency;
             }
-            let way = Way::of_equal(1.0, latency);
+            let path = CriticalPath::of_equal(1.0, latency);
             let table = TABLES.between(group.shape.members);
-            (group.across_by(&way, table, protocol) * slots(protocol, group.bytes)).into()
+            (group.across_by(&path, table, protocol) * slots(protocol, group.bytes)).into()
         })
     }
 

@@ -140,7 +140,7 @@ fn send(group: &Group<'_>) -> Cost {
 /// Latency of the slowest message between domains.
 fn across(group: &Group<'_>, table: &LatencyTable) -> Micros {
     let network = table.without_wire(Protocol::Simple);
-    network + group.plugin() + group.way.slowest.into()
+    network + group.plugin() + group.path.slowest.into()
 }
 
 /// Rate of a pipeline send: the links between two GPUs of a domain, or the sender's own NICs, its part of

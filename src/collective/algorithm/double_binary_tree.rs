@@ -75,7 +75,7 @@ fn closed_form(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
     }
     let trees = group.trees();
     let inside = group.round_latency(protocol).inside * f64::from(group.shape.members.ilog2());
-    let outside = trees.map_or(Seconds::ZERO, |trees| trees.way.latency);
+    let outside = trees.map_or(Seconds::ZERO, |trees| trees.path.latency);
     Some(Cost {
         latency: (inside + outside) * 2.0,
         transfer: group.buffer() / links(group, trees),
@@ -111,7 +111,7 @@ fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
     let trees = group.trees();
     let hop = group.job.hop(&table.latency, protocol) + lines(protocol, group.bytes);
     let across = trees.map_or(Micros::ZERO, |trees| {
-        group.across_by(&trees.way, &table.latency, protocol) * slots(protocol, group.bytes)
+        group.across_by(&trees.path, &table.latency, protocol) * slots(protocol, group.bytes)
     });
     let chain = hop * f64::from(group.shape.members - 1);
     let latency = *table.latency.base.of(protocol) + (chain + across) * 2.0;
@@ -119,7 +119,7 @@ fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
     let message = group.buffer() / f64::from(table.messages);
     // Bulk chunks agree on their way up and again on that down; lines go down while others still go up.
     let agreed = protocol.messages_per_hop();
-    let crossings = trees.map_or(0.0, |trees| agreed * trees.way.messages);
+    let crossings = trees.map_or(0.0, |trees| agreed * trees.path.messages);
     Cost {
         latency: latency.into(),
         transfer: group.across(transfer, message, crossings),

@@ -87,8 +87,8 @@ fn closed_form(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
         return None;
     }
     let (outside, rate) = match (&group.between, group.trees()) {
-        (Some(between), _) if group.job.reduces_between() => (group.way.slowest, between.inter),
-        (_, Some(trees)) => (trees.way.latency * 2.0, trees.rate),
+        (Some(between), _) if group.job.reduces_between() => (group.path.slowest, between.inter),
+        (_, Some(trees)) => (trees.path.latency * 2.0, trees.rate),
         _ => (Seconds::ZERO, group.intra),
     };
     Some(Cost {
@@ -130,16 +130,16 @@ fn all_reduce(group: &Group<'_>, nvls: &Nvls) -> Cost {
         (Some(between), _) if group.job.reduces_between() => {
             let chunk = table.chunk(nvls.chunk, parallel, group.bytes);
             let inside = rate_inside(group, nvls, chunk, parallel);
-            let latency = pass + table.network + each + group.way.slowest.into();
+            let latency = pass + table.network + each + group.path.slowest.into();
             let rate = inside.min(between.inter) * fitted.sharp_share;
             (latency, chunk, 2.0, rate, rate)
         }
         (Some(between), Some(trees)) => {
             let chunk = table.tree_chunk(group.shape.domains, parallel, group.bytes);
             let inside = rate_inside(group, nvls, chunk, parallel) * fitted.nvls_tree_share;
-            let hops = (table.tree_network + each) * trees.way.messages;
-            let latency = pass + (hops + trees.way.latency.into()) * 2.0;
-            let waits = 2.0 * trees.way.messages;
+            let hops = (table.tree_network + each) * trees.path.messages;
+            let latency = pass + (hops + trees.path.latency.into()) * 2.0;
+            let waits = 2.0 * trees.path.messages;
             (
                 latency,
                 chunk,
@@ -188,7 +188,7 @@ fn rate_inside(group: &Group<'_>, nvls: &Nvls, chunk: Volume, parallel: f64) -> 
 fn one_pass(group: &Group<'_>) -> Cost {
     let table = &TABLES.nvls;
     let network = if group.crosses() {
-        table.network + group.plugin() - TABLES.wire() + group.way.slowest.into()
+        table.network + group.plugin() - TABLES.wire() + group.path.slowest.into()
     } else {
         Micros::ZERO
     };

@@ -4,7 +4,7 @@
 //! Source: Patarasuk & Yuan, JPDC 69(2), 2009.
 
 use crate::collective::algorithm::row::{LibraryPath, Offer, Plan, Protocols, Row};
-use crate::collective::contention::Way;
+use crate::collective::contention::CriticalPath;
 use crate::collective::cost::Cost;
 use crate::collective::group::{Group, lines, slots};
 use crate::collective::library::TABLES;
@@ -73,7 +73,7 @@ fn closed_form(group: &Group<'_>, protocol: Protocol) -> Option<Cost> {
     }
     let work = Work::of(group);
     let inside = group.round_latency(protocol).inside;
-    let latency = inside * (work.steps - work.crossings()) + group.way.latency * work.passes;
+    let latency = inside * (work.steps - work.crossings()) + group.path.latency * work.passes;
     let round = group.buffer() * work.moved / work.steps / group.ring_rate();
     Some(Cost {
         latency,
@@ -96,7 +96,7 @@ fn offer(op: CollectiveOp) -> Offer {
 struct Work<'a> {
     passes: f64,
     steps: f64,
-    way: &'a Way,
+    path: &'a CriticalPath,
     moved: f64,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Work<'a> {
         Self {
             passes,
             steps: passes * (n - 1.0),
-            way: &group.way,
+            path: &group.path,
             moved: if group.op == CollectiveOp::Broadcast {
                 1.0
             } else {
@@ -118,7 +118,7 @@ impl<'a> Work<'a> {
 
     /// Hand-overs that leave a domain.
     fn crossings(&self) -> f64 {
-        self.passes * self.way.messages
+        self.passes * self.path.messages
     }
 }
 
@@ -137,7 +137,7 @@ fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
         Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => hop(group, protocol).max(own),
     };
     let table = TABLES.between(group.shape.members);
-    let across = group.across_by(work.way, table, protocol) * slots(protocol, group.bytes);
+    let across = group.across_by(work.path, table, protocol) * slots(protocol, group.bytes);
     let step = with_proxy(group, protocol, step);
     let latency = *TABLES.ring.latency.base.of(protocol)
         + step * (work.steps - work.crossings())
