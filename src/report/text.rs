@@ -48,6 +48,8 @@ pub(crate) struct Table {
     gap: &'static str,
     /// Columns of the terminal; `None` where lines may have any length.
     room: Option<usize>,
+    /// The column that is narrower where the room is too small; `None`: the widest ones.
+    narrowed: Option<usize>,
     rows: Vec<Vec<String>>,
 }
 
@@ -95,11 +97,21 @@ impl Table {
         }
     }
 
+    /// A table of [`WIDTH`] columns with one blank between its own, as wide as its cells; where that is more than the room,
+    /// one column, by its place, is narrower and its cells go on in the lines below.
+    pub(crate) fn folding(headings: &[&str], narrowed: usize) -> Self {
+        Self {
+            narrowed: Some(narrowed),
+            ..Self::within(headings, Some(WIDTH))
+        }
+    }
+
     const fn of(columns: Vec<Column>, gap: &'static str) -> Self {
         Self {
             columns,
             gap,
             room: None,
+            narrowed: None,
             rows: Vec::new(),
         }
     }
@@ -126,7 +138,14 @@ impl Table {
         let mut widths = widths(&natural, usual);
         if let Some(room) = self.room {
             let gaps = self.gap.len() * (natural.len() - 1);
-            narrow(&mut widths, room.saturating_sub(gaps));
+            let room = room.saturating_sub(gaps);
+            match self.narrowed {
+                Some(column) => {
+                    let over = widths.iter().sum::<usize>().saturating_sub(room);
+                    widths[column] = widths[column].saturating_sub(over);
+                }
+                None => narrow(&mut widths, room),
+            }
         }
         let mut text = Text::default();
         for row in rows.clone() {
@@ -296,6 +315,24 @@ mod tests {
         assert_eq!(table(Some(17)), "dgx-h100 2:1 1024\n");
         assert_eq!(table(None), "dgx-h100 2:1 1024\n");
         assert_eq!(table(Some(14)), "dgx-h100  1024\n2:1\n");
+    }
+
+    // 60 + 1 + 12 + 1 + 9 letters need 83; the 12 of the middle become 9, and what is copied from the first stays whole.
+    #[test]
+    fn one_column_folds_and_the_others_stay_whole() {
+        let mut table = Table::folding(&["NAME", "TITLE", ">TIMES"], 1);
+        table.row(["n".repeat(60), "one two four".to_owned(), "9".repeat(9)]);
+        let names = format!("NAME{} TITLE", " ".repeat(56));
+        assert_eq!(
+            table.render(),
+            format!(
+                "{names}{}TIMES\n{} one two   {}\n{}four\n",
+                " ".repeat(9),
+                "n".repeat(60),
+                "9".repeat(9),
+                " ".repeat(61)
+            )
+        );
     }
 
     // Nothing is cut: words that do not fit go into the next line, words longer than the column are broken.

@@ -13,7 +13,7 @@ use crate::commands::failure::Failure;
 use crate::data_table::quantity::Dollars;
 use crate::hardware::{Evidence, Precision};
 use crate::report::prices::usual_prices_words;
-use crate::report::text::{Table, Text, WIDTH};
+use crate::report::text::{Table, Text};
 use crate::units::{FlopRate, Power};
 
 /// Entries of the catalogue: an overview, or every value of the entries asked for.
@@ -108,10 +108,7 @@ fn in_full(catalog: &Catalog, kind: Kind, names: &[&str]) -> String {
 
 /// Keys with their values and the numbers of their sources, in 80 columns.
 fn of_values(rows: Vec<[String; 3]>) -> Table {
-    let keys = rows.iter().map(|[key, ..]| key.chars().count());
-    let (key, source) = (keys.max().unwrap_or(0), "SOURCE".len());
-    let value = WIDTH.saturating_sub(key + source + 2);
-    let mut table = Table::fixed(&[("KEY", key), ("VALUE", value), (">SOURCE", source)]);
+    let mut table = Table::folding(&["KEY", "VALUE", ">SOURCE"], 1);
     for row in rows {
         table.row(row);
     }

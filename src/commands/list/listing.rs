@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::listed::Listed;
 use crate::commands::failure::Failure;
 use crate::document::Document;
-use crate::report::text::{Table, WIDTH};
+use crate::report::text::Table;
 use crate::spelling::did_you_mean;
 
 /// A list as text and as JSON.
@@ -42,28 +42,14 @@ pub(crate) struct ListDocument<'a> {
 
 /// A table of 80 columns of some text fields of entries, each under its name; the last field goes on in the lines below.
 pub(super) fn table(fields: &[&str], entries: &[impl Serialize]) -> String {
-    let rows = entries.iter().map(|entry| {
+    let headings: Vec<String> = fields.iter().map(|field| field.to_uppercase()).collect();
+    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+    let mut table = Table::folding(&headings, fields.len() - 1);
+    for entry in entries {
         let entry = json!(entry);
         let cells = fields.iter().map(|field| entry[*field].as_str());
-        cells
-            .map(|cell| cell.unwrap_or_default().to_owned())
-            .collect()
-    });
-    let rows: Vec<Vec<String>> = rows.collect();
-    let headings: Vec<String> = fields.iter().map(|field| field.to_uppercase()).collect();
-    let width = |(place, heading): (usize, &String)| {
-        let cells = rows.iter().map(|row| row[place].chars().count());
-        cells.chain([heading.len()]).max().unwrap_or(0)
-    };
-    let mut widths: Vec<usize> = headings.iter().enumerate().map(width).collect();
-    if let Some((last, others)) = widths.split_last_mut() {
-        let others: usize = others.iter().map(|width| width + 1).sum();
-        *last = (*last).min(WIDTH.saturating_sub(others));
-    }
-    let columns = headings.iter().map(String::as_str).zip(widths);
-    let mut table = Table::fixed(&columns.collect::<Vec<_>>());
-    for row in rows {
-        table.row(row);
+        let cells = cells.map(|cell| cell.unwrap_or_default().to_owned());
+        table.row(cells.collect::<Vec<_>>());
     }
     table.render()
 }
