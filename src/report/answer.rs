@@ -129,6 +129,15 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
     };
     let broken: Vec<&SeriesFinding> = with(BreakdownStatus::Confirmed).collect();
     let unconfirmed = with(BreakdownStatus::Unconfirmed).count();
+    if broken.is_empty() && unconfirmed == curves {
+        let kinds = kinds_of_unconfirmed(findings);
+        let kinds = kinds.map(|(count, how)| format!("{count} of {curves} series {how}"));
+        let kinds: Vec<String> = kinds.collect();
+        return Some(format!(
+            "Efficiency falls under {threshold} in {} (unconfirmed).",
+            kinds.join(", in ")
+        ));
+    }
     let maybe = unconfirmed_words(findings);
     if broken.is_empty() {
         return Some(format!(
@@ -147,27 +156,27 @@ fn breakdown_sentence(findings: &Findings) -> Option<String> {
 /// `; 16 more fall under it only at their largest size (unconfirmed)`, those that do at more sizes apart; empty where none
 /// does.
 fn unconfirmed_words(findings: &Findings) -> String {
+    let words = kinds_of_unconfirmed(findings).map(|(count, how)| match count {
+        1 => format!("; 1 more falls under it {how} (unconfirmed)"),
+        n => format!("; {n} more fall under it {how} (unconfirmed)"),
+    });
+    words.collect()
+}
+
+/// How many series fall under the threshold without confirmation, and where: those that do at one size first.
+fn kinds_of_unconfirmed(findings: &Findings) -> impl Iterator<Item = (usize, &'static str)> {
     let series = findings.series.iter();
     let unconfirmed = series.filter(|it| it.breakdown.status == BreakdownStatus::Unconfirmed);
     let (at_one, at_more): (Vec<_>, Vec<_>) =
         unconfirmed.partition(|it| it.sizes_under(findings.threshold) == 1);
-    let words = |count: usize, how: &str| match count {
-        0 => String::new(),
-        1 => format!("; 1 more falls under it {how} (unconfirmed)"),
-        n => format!("; {n} more fall under it {how} (unconfirmed)"),
-    };
     let largest = match at_one.len() {
         1 => "only at its largest size",
         _ => "only at their largest size",
     };
-    format!(
-        "{}{}",
-        words(at_one.len(), largest),
-        words(
-            at_more.len(),
-            "where fewer than two sizes divide the batch evenly"
-        )
-    )
+    let uneven = "where fewer than two sizes divide the batch evenly";
+    [(at_one.len(), largest), (at_more.len(), uneven)]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
 }
 
 /// Why some sizes are more efficient than the size that measures them: `Efficiency over 100%: the smallest

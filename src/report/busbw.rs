@@ -320,18 +320,14 @@ fn push_table(text: &mut Text, found: &Collectives) {
     // Where all jobs are on the same cluster there is no column for it.
     let has_places = places.rest.iter().any(|place| !place.is_empty());
     let columns = [
-        (if has_places { "op" } else { "op, largest job" }, 15),
-        ("largest job on", PLACE),
-        (">GPUs", 6),
-        (">smallest", 8),
-        (">GB/s", 9),
-        ("fastest", 17),
+        Some((if has_places { "op" } else { "op, largest job" }, 15)),
+        has_places.then_some(("largest job on", PLACE)),
+        Some((">GPUs", 6)),
+        Some((">smallest", 8)),
+        Some((">GB/s", 9)),
+        Some(("fastest", 17)),
     ];
-    let kept = |column: &usize| *column != 1 || has_places;
-    let columns: Vec<_> = (0..columns.len())
-        .filter(kept)
-        .map(|it| columns[it])
-        .collect();
+    let columns: Vec<_> = columns.into_iter().flatten().collect();
     let mut table = Table::fixed(&columns);
     for (job, place) in shown.iter().zip(places.rest) {
         let fastest = job.fastest();
@@ -340,18 +336,14 @@ fn push_table(text: &mut Text, found: &Collectives) {
         };
         let algorithms = [&last.collective_used, &first.collective_used].map(AsRef::as_ref);
         let cells = [
-            job.op.clone(),
-            place,
-            count(job.gpus as f64),
-            seconds(first.time_s),
-            three_digits(last.busbw_bytes_per_s / 1e9),
-            algorithms.into_iter().dedup().join(", "),
+            Some(job.op.clone()),
+            has_places.then_some(place),
+            Some(count(job.gpus as f64)),
+            Some(seconds(first.time_s)),
+            Some(three_digits(last.busbw_bytes_per_s / 1e9)),
+            Some(algorithms.into_iter().dedup().join(", ")),
         ];
-        let cells = cells.into_iter().enumerate();
-        let cells = cells
-            .filter(|(column, _)| kept(column))
-            .map(|(_, cell)| cell);
-        table.row(cells.collect::<Vec<_>>());
+        table.row(cells.into_iter().flatten().collect::<Vec<_>>());
     }
     let more = match found.jobs.len() - rows.len().min(ROWS) {
         0 => String::new(),

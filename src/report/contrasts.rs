@@ -3,7 +3,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use itertools::Itertools;
 
@@ -21,8 +20,8 @@ const NAMES: usize = 4;
 struct Contrast<'a> {
     /// The values of the other axes, in words.
     others: String,
-    /// Step time in seconds of each value, the fastest first.
-    times: Vec<(&'a KeyValue, f64)>,
+    /// Step time in seconds of each value, the fastest first; `None` where the axis is left open.
+    times: Vec<(Option<&'a KeyValue>, f64)>,
 }
 
 /// The values of every axis that is asked for: of two values the ratio of their times, in one sentence; of more the fastest
@@ -96,9 +95,6 @@ fn largest(series: &[&SeriesFinding]) -> Option<u32> {
     let sizes = series.iter().flat_map(|it| it.ran());
     sizes.map(|(size, _)| size.point.gpus).max()
 }
-
-/// The value of an axis that a series leaves open, beside others that give it.
-static AUTO: LazyLock<KeyValue> = LazyLock::new(|| KeyValue::Text("auto".into()));
 
 /// An axis whose values a study asks about.
 struct Asked {
@@ -176,7 +172,7 @@ fn contrasts<'a>(
         let gpus = size(&series)?;
         let times = series.iter().filter_map(|one| {
             let (_, measured) = one.ran().find(|(size, _)| size.point.gpus == gpus)?;
-            Some((one.value(axis).unwrap_or(&AUTO), measured.step_time_s))
+            Some((one.value(axis), measured.step_time_s))
         });
         let times = times.sorted_by(|a, b| a.1.total_cmp(&b.1));
         Some(Contrast {
@@ -205,7 +201,7 @@ fn ratio(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
     });
     let (least, most) = ratios.minmax_by(f64::total_cmp).into_option()?;
     let times = range(&three_digits(least), &three_digits(most));
-    let (fast, slow) = (value_words(axis, fast), value_words(axis, slow));
+    let (fast, slow) = (value_words(axis, fast), value_words(axis, *slow));
     if times == three_digits(1.0) {
         return Some(format!("{fast} and {slow} are equally fast"));
     }
@@ -216,7 +212,7 @@ fn ratio(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
 /// h100-sxm, and ep 64 takes up to 1.90 times as long`, or that all are equally fast, as price lists are; `None` without a
 /// contrast.
 fn fastest(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
-    let mut winners: Vec<(&KeyValue, Vec<&str>)> = Vec::new();
+    let mut winners: Vec<(Option<&KeyValue>, Vec<&str>)> = Vec::new();
     for contrast in contrasts {
         let (value, others) = (contrast.times[0].0, contrast.others.as_str());
         match winners.iter_mut().find(|(known, _)| *known == value) {
@@ -227,7 +223,7 @@ fn fastest(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
     winners.sort_by_key(|(_, with)| Reverse(with.len()));
     let all = contrasts.len();
     let words = winners.iter().enumerate().map(|(place, (value, with))| {
-        let value = value_words(axis, value);
+        let value = value_words(axis, *value);
         let verb = if place == 0 { " is fastest" } else { "" };
         if winners.len() == 1 {
             format!("{value}{verb}")
@@ -253,11 +249,13 @@ fn fastest(axis: Axis, contrasts: &[Contrast<'_>]) -> Option<String> {
     ))
 }
 
-/// `h100-sxm`, `ep 4`.
-fn value_words(axis: Axis, value: &KeyValue) -> String {
+/// `h100-sxm`, `ep 4`; `ep auto` of a series that leaves the axis open.
+fn value_words(axis: Axis, value: Option<&KeyValue>) -> String {
+    let Some(value) = value else {
+        return format!("{axis} auto");
+    };
     match value {
-        KeyValue::Text(name) if *value != *AUTO => name.to_string(),
-        KeyValue::Text(_) => format!("{axis} auto"),
+        KeyValue::Text(name) => name.to_string(),
         KeyValue::Number(_) | KeyValue::Bool(_) | KeyValue::Several(_) => format!("{axis} {value}"),
     }
 }
@@ -277,7 +275,10 @@ mod tests {
     fn contrast<'a>(others: &str, times: &[(&'a KeyValue, f64)]) -> Contrast<'a> {
         Contrast {
             others: others.to_owned(),
-            times: times.to_vec(),
+            times: times
+                .iter()
+                .map(|(value, time)| (Some(*value), *time))
+                .collect(),
         }
     }
 
@@ -328,6 +329,14 @@ mod tests {
         assert_eq!(
             fastest(Axis::Ep, &contrasts[..1]).as_deref(),
             Some("ep 4 is fastest, and ep 64 takes up to 1.50 times as long")
+        );
+        let open = Contrast {
+            others: "gb200".into(),
+            times: vec![(None, 1.0), (Some(&four), 2.0)],
+        };
+        assert_eq!(
+            fastest(Axis::Ep, &[open]).as_deref(),
+            Some("ep auto is fastest, and ep 4 takes up to 2.00 times as long")
         );
         // What the GPUs are rented for makes no step faster.
         let lists = ["aws", "lambda", "own"].map(|name| KeyValue::Text(name.into()));

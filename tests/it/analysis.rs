@@ -399,7 +399,7 @@ fn sizes_that_divide_unevenly_at_the_end_of_a_grid_confirm_nothing() {
     assert_eq!(breakdown_of(&rows), (BreakdownStatus::Unconfirmed, None));
     let words = summary(&analysed(&rows), None);
     let words: Vec<&str> = words.split_whitespace().collect();
-    let said = "in 0 of 1 series; 1 more falls under it where fewer than two sizes divide the batch evenly (unconfirmed)";
+    let said = "falls under 80% in 1 of 1 series where fewer than two sizes divide the batch evenly (unconfirmed).";
     assert!(words.join(" ").contains(said), "{words:?}");
     let whole: Vec<Row> = (1..=128).map(|nodes| job(nodes, 0.039, 0.4)).collect();
     let (status, at) = breakdown_of(&whole);

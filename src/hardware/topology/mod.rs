@@ -371,7 +371,11 @@ impl Topology {
         let mut loads = vec![0.0; self.graph.links().len()];
         for members in groups.iter().filter(|members| members.len() > 1) {
             match &self.routing {
-                Routing::Grid(grid) => grid.exchange(members, &mut loads),
+                Routing::Grid(grid) => {
+                    grid.exchange(members, &mut loads);
+                    // Its links join devices, without links of their own to a switch.
+                    continue;
+                }
                 Routing::Dragonfly(dragonfly) => dragonfly.exchange(members, &mut loads),
                 Routing::Tree(tree) => tree.exchange(members, &mut loads),
                 Routing::FatTree { per_leaf } => {
@@ -380,11 +384,9 @@ impl Topology {
                 }
                 Routing::Switch | Routing::Custom { .. } => {}
             }
-            if !matches!(self.routing, Routing::Grid(_)) {
-                for &device in members {
-                    loads[2 * device as usize] += 1.0;
-                    loads[2 * device as usize + 1] += 1.0;
-                }
+            for &device in members {
+                loads[2 * device as usize] += 1.0;
+                loads[2 * device as usize + 1] += 1.0;
             }
         }
         self.busiest(&loads)
