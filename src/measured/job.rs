@@ -52,6 +52,7 @@ columns! {
         pattern: Option<String>,
 
         framework: Option<String>,
+        release: Option<String>,
         year: Option<u32>,
         compiled: Option<bool>,
 

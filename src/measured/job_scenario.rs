@@ -68,6 +68,8 @@ impl JobRow {
         let precision = self.precision.clone().transpose().map_err(unknown)?;
         let precision = precision.unwrap_or_else(|| gpu.default_precision());
         let recipe = self.recipe(&model, precision);
+        let layout = self.layout();
+        let attention = layout.attention;
         let mut stack = self.with_recipes(&stack, recipe);
         let mut recompute = recompute;
         if let Some(modules) = self.recomputed_by(recipe, recompute) {
@@ -89,7 +91,8 @@ impl JobRow {
             communication: self.communication(recipe),
             layout: LayoutRequest {
                 recompute,
-                ..self.layout()
+                attention: attention.or(recipe.and_then(|it| it.attention(precision))),
+                ..layout
             },
             gpus: self.gpus,
             pools: Vec::new(),
@@ -105,6 +108,7 @@ impl JobRow {
     fn recipe(&self, model: &Model, precision: Precision) -> Option<&'static Recipe> {
         Recipe::of(Run {
             framework: self.framework.as_deref().unwrap_or_default(),
+            release: self.release.as_deref(),
             year: self.year,
             model: &model.name,
             gpu: &self.gpu,

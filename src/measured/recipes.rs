@@ -1,4 +1,4 @@
-//! Released recipes of Megatron-Bridge for experts, CUDA graphs, recomputation and collections of garbage, from `data/validation/recipes.csv`.
+//! Released recipes of frameworks for experts, CUDA graphs, recomputation, attention and collections of garbage, from `data/validation/recipes.csv`.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::hardware::Precision;
+use crate::hardware::{AttentionKernel, Precision};
 use crate::model::{ExpertDispatch, Modules};
 use crate::stack::CudaGraphs;
 
@@ -65,6 +65,8 @@ where
 /// One recipe, or all of a model, GPU and release that agree.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Recipe {
+    /// Lower-case part of the framework's name.
+    framework: String,
     model: String,
     gpu: String,
     release: Release,
@@ -84,6 +86,9 @@ pub(super) struct Recipe {
     pub(super) recompute_modules: Option<Modules>,
     /// Steps from one collection of garbage to the next; `None`: as the stack.
     pub(super) collection_steps: Option<u32>,
+    /// Kernel of attention in 8 and 4 bits; `None`: the stack's.
+    #[serde(deserialize_with = "named_if_filled")]
+    attention: Option<AttentionKernel>,
 }
 
 static RECIPES: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
@@ -98,6 +103,8 @@ static RECIPES: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<'a> {
     pub(super) framework: &'a str,
+    /// The release where its framework's name states none.
+    pub(super) release: Option<&'a str>,
     pub(super) year: Option<u32>,
     pub(super) model: &'a str,
     pub(super) gpu: &'a str,
@@ -111,20 +118,21 @@ impl Recipe {
         self.overlap_ep == "yes"
     }
 
-    /// The recipe of a run of Megatron-Bridge: of those for as many expert-parallel ranks, or of all where there are none, that of
+    /// The kernel of attention of a run in a format.
+    pub(super) fn attention(&self, precision: Precision) -> Option<AttentionKernel> {
+        self.attention.filter(|_| precision != precision.high())
+    }
+
+    /// The recipe of a run: of those of its framework for as many expert-parallel ranks, or of all where there are none, that of
     /// the newest release that is no newer than the run's, else of the oldest; of several the one of the run's format. A run
     /// whose framework states no release has the last one of its year. `None` where no recipe has the model on the GPU.
     pub(super) fn of(run: Run<'_>) -> Option<&'static Self> {
-        if !run
-            .framework
-            .to_ascii_lowercase()
-            .contains("megatron-bridge")
-        {
-            return None;
-        }
-        let stated = Release::of(run.framework).or(run.year.map(Release::last_of))?;
+        let framework = run.framework.to_ascii_lowercase();
+        let stated = Release::of(run.framework).or_else(|| Release::read(run.release?));
+        let stated = stated.or(run.year.map(Release::last_of))?;
         let of_model = |of_ranks: bool| {
             let all = RECIPES.iter();
+            let all = all.filter(|it| framework.contains(&it.framework));
             let all = all.filter(|it| it.model == run.model && it.gpu == run.gpu);
             all.filter(move |it| !of_ranks || it.ep == run.ep)
         };
@@ -151,6 +159,7 @@ mod tests {
     fn run<'a>(framework: &'a str, gpu: &'a str, precision: Precision, ep: u32) -> Run<'a> {
         Run {
             framework,
+            release: None,
             year: Some(2025),
             model: "deepseek-v3",
             gpu,
@@ -230,6 +239,42 @@ mod tests {
         assert_eq!(found(dense), None);
         let replayed = Recipe::of(dense).map(|it| it.cuda_graphs);
         assert_eq!(replayed, Some(CudaGraphs::Step));
+    }
+
+    // Qwen3 235B in MXFP8 attends in 8 bits on GB300 from 26.06.01 on (fp8_dot_product_attention), in bf16 never; Llama 3 8B in
+    // NVFP4 in the container of 26.08, which a row names in a column of its own.
+    #[test]
+    fn a_run_attends_as_its_release_does() {
+        let of = |release, model, precision, ep| {
+            let run = Run {
+                model,
+                release: Some(release),
+                ..run("Megatron-Bridge", "gb300", precision, ep)
+            };
+            Recipe::of(run).and_then(|recipe| recipe.attention(precision))
+        };
+        let qwen = |release, precision| of(release, "qwen3-235b-a22b", precision, 32);
+        let llama = |release| of(release, "llama3-8b", Precision::NvFp4, 1);
+        let fp8 = Some(AttentionKernel::Fp8);
+        assert_eq!(qwen("26.06.01", Precision::MxFp8), fp8);
+        assert_eq!(qwen("26.04", Precision::MxFp8), None);
+        assert_eq!(qwen("26.06.01", Precision::Bf16), None);
+        assert_eq!((llama("26.06"), llama("26.08")), (None, fp8));
+    }
+
+    // MaxText's script for Llama 2 70B on v5p has remat_policy save_dot_except_mlpwi; no other framework has its recipes.
+    #[test]
+    fn a_recipe_is_of_one_framework() {
+        let of = |framework| {
+            let run = Run {
+                model: "llama2-70b",
+                ..run(framework, "tpu-v5p", Precision::Bf16, 1)
+            };
+            Recipe::of(run).and_then(|recipe| recipe.recompute_modules)
+        };
+        let expected = "core_attn+layernorm+mlpwi".parse().expect("three modules");
+        assert_eq!(of("MaxText (JAX)"), Some(expected));
+        assert_eq!(of("PaXML (JAX)"), None);
     }
 
     // Moonlight's recipe has manual_gc_interval = 5; the others collect as their stack says.
