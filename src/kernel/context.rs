@@ -43,6 +43,14 @@ impl KernelContext<'_> {
         }
     }
 
+    /// Format of a product in fp32: that of the others in 16 or 32 bits where the GPU has no rate in fp32.
+    pub(super) fn full_precision(&self) -> Precision {
+        match self.gpu.peaks.get(Precision::Fp32) {
+            Some(_) => Precision::Fp32,
+            None => self.precision.high(),
+        }
+    }
+
     /// Seconds from start to end of so many kernels if they had no work.
     pub(super) fn floors(&self, kernels: u32) -> f64 {
         f64::from(kernels) * self.gpu.rates.kernel_floor.as_secs_f64()

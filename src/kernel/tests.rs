@@ -328,6 +328,11 @@ fn product() -> impl Strategy<Value = Operator> {
     })
 }
 
+fn full_product() -> impl Strategy<Value = Operator> {
+    let size = || 1_u64..20_000;
+    (size(), size(), size()).prop_map(|(m, n, k)| Operator::FullGemm { m, n, k })
+}
+
 fn attention() -> impl Strategy<Value = Operator> {
     (
         1_u64..8,
@@ -382,6 +387,15 @@ fn scaled(operator: &Operator, times: u64) -> Vec<Operator> {
             }
             larger.push(one);
         }
+        Operator::FullGemm { m, n, k } => {
+            let (n, k) = (*n, *k);
+            larger.push(Operator::FullGemm { m: m * times, n, k });
+            larger.push(Operator::FullGemm {
+                m: *m,
+                n,
+                k: k * times,
+            });
+        }
         Operator::GroupedGemm { groups, m, n, k } => {
             let (groups, m, n, k) = (*groups, *m * times, *n, *k);
             larger.push(Operator::GroupedGemm { groups, m, n, k });
@@ -410,7 +424,7 @@ proptest! {
     // Rounding to whole picoseconds is half of one.
     #[test]
     fn the_least_time_bounds_the_time_and_spreads_over_more_tokens(
-        operator in prop_oneof![product(), attention(), grouped()],
+        operator in prop_oneof![product(), full_product(), attention(), grouped()],
         more in 1_u64..50,
     ) {
         let gpu = gpu(1.0, 1.0);

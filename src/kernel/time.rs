@@ -40,6 +40,9 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
             let precision = context.precision_of(low_precision);
             (context.product([batch, m, n, k], precision), 1)
         }
+        Operator::FullGemm { m, n, k } => {
+            (context.product([1, m, n, k], context.full_precision()), 1)
+        }
         Operator::GroupedGemm { groups, m, n, k } => context.grouped([groups, m, n, k]),
         Operator::Conv { .. } => (context.convolution(operator), 1),
         Operator::Attention { .. } => {
@@ -96,6 +99,11 @@ pub(crate) fn least_time(operator: &Operator, context: &KernelContext) -> LeastT
         } => {
             let precision = context.precision_of(low_precision);
             let growing = context.product_growth([batch, m, n, k], precision);
+            (context.product_floor(precision), growing, 1)
+        }
+        Operator::FullGemm { m, n, k } => {
+            let precision = context.full_precision();
+            let growing = context.product_growth([1, m, n, k], precision);
             (context.product_floor(precision), growing, 1)
         }
         Operator::GroupedGemm { groups, m, n, k } => {

@@ -73,7 +73,9 @@ impl Calls {
     /// launched by their library.
     pub(super) fn of(operator: &Operator) -> Self {
         match *operator {
-            Operator::Gemm { .. } | Operator::Conv { .. } => Self::operators(1),
+            Operator::Gemm { .. } | Operator::FullGemm { .. } | Operator::Conv { .. } => {
+                Self::operators(1)
+            }
             Operator::Attention { .. } | Operator::GroupedGemm { .. } => Self::modules(1, false),
             Operator::Scan { kernels, .. } | Operator::Memory { kernels, .. } => {
                 Self::operators(kernels)

@@ -29,6 +29,7 @@ impl Fusion {
         grouped_attention: true,
         projections: true,
         stacked_experts: false,
+        fp32_router: false,
         permutation: true,
         expert_biases: true,
         expert_outputs: ExpertOutputs::Freed,
@@ -65,6 +66,8 @@ data_table! {
         projections: bool = true,
         /// Whether the matrices of a rank's experts are one parameter tensor; default: false.
         stacked_experts: bool = false,
+        /// Whether tokens and the router's weights are cast to fp32 for a product in that format; default: false.
+        fp32_router: bool = false,
         /// Whether rows are weighted and padded while they are brought into the order of the experts, not by kernels of
         /// their own; default: true.
         permutation: bool = true,

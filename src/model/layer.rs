@@ -271,8 +271,40 @@ impl LayerBuilder {
         self.gradients.are_frozen()
     }
 
+    /// A linear layer whose input is cast to fp32 for products in that format. A compiler writes the copy where it computes the
+    /// input, and makes it again for the backward pass.
+    pub(super) fn linear_in_fp32(&mut self, linear: Linear) {
+        let elements = linear.tokens * linear.inputs;
+        let read = if self.fusion.elementwise {
+            0
+        } else {
+            self.keep(4 * elements);
+            self.element_bytes
+        };
+        let cast = ((read + 4) * elements, 1);
+        self.operators(Passes {
+            forward: cast,
+            backward: cast,
+        });
+        self.count(linear.parameters());
+        self.product_of(linear, |m, n, k| Operator::FullGemm { m, n, k });
+        self.tensors(linear.tensors());
+    }
+
     /// A product with weights that another layer counts (tied embeddings).
     pub(super) fn product(&mut self, linear: Linear) {
+        let low_precision = linear.low_precision && self.low_precision;
+        self.product_of(linear, |m, n, k| Operator::Gemm {
+            batch: 1,
+            m,
+            n,
+            k,
+            low_precision,
+        });
+    }
+
+    /// A product and those for the gradients of its input and weights, each a kernel of its rows, columns and inner length.
+    fn product_of(&mut self, linear: Linear, gemm: impl Fn(u64, u64, u64) -> Operator) {
         let Linear {
             tokens,
             outputs,
@@ -286,13 +318,6 @@ impl LayerBuilder {
             self.product_outputs += tokens * outputs * self.element_bytes;
         }
         self.has_weights(1, inputs, outputs);
-        let gemm = |m, n, k| Operator::Gemm {
-            batch: 1,
-            m,
-            n,
-            k,
-            low_precision,
-        };
         if low_precision {
             self.push_forward(Operator::Cast {
                 elements: tokens * inputs,

@@ -184,6 +184,7 @@ mod tests {
                 stacked_experts: false,
                 permutation: true,
                 expert_biases: true,
+                fp32_router: false,
                 expert_outputs: ExpertOutputs::Freed,
                 in_place_gradients: false,
             },

@@ -46,6 +46,15 @@ pub(crate) enum Operator {
         /// Whether an 8- or 4-bit recipe applies (not to head, router and unfused attention).
         low_precision: bool,
     },
+    /// A product of an m×k by a k×n matrix in fp32, whatever the format of the others.
+    FullGemm {
+        /// Rows of the result.
+        m: u64,
+        /// Columns of the result.
+        n: u64,
+        /// Length of the inner loop.
+        k: u64,
+    },
     /// `groups` products of different weights, m rows each on average.
     GroupedGemm {
         /// Experts on this rank.
@@ -140,6 +149,7 @@ impl Operator {
     pub(crate) fn flops(&self) -> Flops {
         let count = match *self {
             Self::Gemm { batch, m, n, k, .. } => product_flops(batch, m, n, k),
+            Self::FullGemm { m, n, k } => product_flops(1, m, n, k),
             Self::GroupedGemm { groups, m, n, k } => product_flops(groups, m, n, k),
             Self::Attention {
                 batch,

@@ -412,7 +412,7 @@ fn pass_work(operators: &[Operator], calls: PassCalls, context: &KernelContext) 
         work.kernels.count += time.kernels;
         work.kernels.flops += time.flops.get();
         match operator {
-            Operator::Gemm { .. } | Operator::GroupedGemm { .. } => {
+            Operator::Gemm { .. } | Operator::FullGemm { .. } | Operator::GroupedGemm { .. } => {
                 if let Operator::GroupedGemm { .. } = operator {
                     work.kernels.experts += time.busy;
                 }
