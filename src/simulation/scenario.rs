@@ -10,7 +10,7 @@ use crate::model::{CpExchange, ExpertDispatch, ExpertImbalance, Model, Part, Par
 use crate::simulation::infeasible::Infeasible;
 use crate::simulation::pools::{GpuPool, MixedLayout};
 use crate::simulation::{Counterfactual, Layout, StepPart};
-use crate::stack::{Overlap, PipelineSchedule, RecipeChange, Recompute, Stack, ZeroStage};
+use crate::stack::{Offload, Overlap, PipelineSchedule, RecipeChange, Recompute, Stack, ZeroStage};
 use crate::units::Bytes;
 
 /// Resolved point.
@@ -87,13 +87,16 @@ impl TrainingScenario {
         self.workload.lora_rank.is_some() || self.workload.frozen.contains(Part::Decoder)
     }
 
-    /// The scenario as if nothing was kept in the host's memory: a step is no slower without the copies.
-    pub(crate) fn without_offload(&self) -> Cow<'_, Self> {
-        if self.stack.offload.is_empty() {
+    /// The scenario as if some of what is kept in the host's memory was not: a step is no slower without the copies.
+    pub(crate) fn without_offload(&self, left_out: &[Offload]) -> Cow<'_, Self> {
+        let kept = self.stack.offload.iter();
+        let kept: Vec<Offload> = kept.filter(|it| !left_out.contains(it)).collect();
+        let offload = Subset::of(&kept);
+        if offload == self.stack.offload {
             return Cow::Borrowed(self);
         }
         let change = RecipeChange {
-            offload: Some(Subset::default()),
+            offload: Some(offload),
             ..RecipeChange::default()
         };
         Cow::Owned(Self {

@@ -1,5 +1,6 @@
 //! Which layouts fit in a GPU's memory, and with how much recomputation.
 
+use std::slice;
 use std::sync::Arc;
 
 use crate::simulation::training::dual_pipe::unfolded;
@@ -8,7 +9,7 @@ use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::stage_layers;
 use crate::simulation::training::work::{ModelWork, WorkSource};
 use crate::simulation::{Infeasible, Layout, MemoryFootprint, TrainingScenario};
-use crate::stack::Recompute;
+use crate::stack::{Offload, Recompute};
 use crate::units::Bytes;
 
 /// A layout that fits in memory.
@@ -51,8 +52,11 @@ impl Repeats {
     }
 }
 
-/// Parts of the layers, as frameworks take a number of layers.
+/// Parts of a convolutional network, whose layers have no stages to be counted on.
 const PARTS: u32 = 16;
+
+/// Shares of the layers that full recomputation may cover beyond what makes a layout fit, where it saves copies of activations.
+const SHARES: [f64; 4] = [0.25, 0.5, 0.75, 1.0];
 
 /// Recomputation that makes layouts fit.
 #[derive(Clone, Copy, Debug)]
@@ -72,16 +76,22 @@ pub(super) struct Batch<'a> {
 }
 
 impl Fit<'_> {
-    /// The ways in which a batch fits in any of some layouts. Where nothing has to be recomputed there is no other;
-    /// full recomputation that is chosen covers the fewest layers that it has to.
+    /// The ways in which a batch fits in any of some layouts. Where nothing has to be recomputed there is no other, and
+    /// full recomputation that is chosen covers the fewest layers that it has to, unless activations are copied to the host:
+    /// what is recomputed is not copied.
     pub(super) fn of(&self, layouts: &[memory::Stages], batch: Batch<'_>) -> Vec<Repeats> {
+        let copies = self.scenario.stack.offload.contains(Offload::Activations);
         let mut ways = Vec::new();
         for &policy in self.policies {
             let Some(share) = self.share(layouts, batch, policy) else {
                 continue;
             };
             ways.push(Repeats { policy, share });
-            if policy == Recompute::None {
+            if copies && policy == Recompute::Full && self.policies.len() > 1 {
+                let more = SHARES.into_iter().filter(|more| *more > share);
+                ways.extend(more.map(|share| Repeats { policy, share }));
+            }
+            if policy == Recompute::None && !copies {
                 break;
             }
         }
@@ -121,25 +131,51 @@ impl Fit<'_> {
         batch: Batch<'_>,
         policy: Recompute,
     ) -> Option<f64> {
-        let fits = |share| self.fits(layouts, batch, Repeats { policy, share });
-        let asked = self.scenario.layout.recomputed_share.unwrap_or(1.0);
-        if !fits(asked) {
+        if policy == Recompute::Full && self.policies.len() > 1 {
+            return self.least_share(layouts, batch);
+        }
+        let share = self.scenario.layout.recomputed_share.unwrap_or(1.0);
+        if !self.fits(layouts, batch, Repeats { policy, share }) {
             return None;
         }
-        if policy != Recompute::Full || self.policies.len() == 1 {
-            let given = layouts.iter().filter_map(|stages| self.given_share(stages));
-            return Some(given.min_by(f64::total_cmp).unwrap_or(asked));
-        }
-        let (mut low, mut high) = (0, PARTS);
-        while high - low > 1 {
-            let middle = u32::midpoint(low, high);
-            if fits(f64::from(middle) / f64::from(PARTS)) {
-                high = middle;
-            } else {
-                low = middle;
+        let given = layouts.iter().filter_map(|stages| self.given_share(stages));
+        Some(given.min_by(f64::total_cmp).unwrap_or(share))
+    }
+
+    /// Least share of the layers that full recomputation covers where a batch fits in any layout: frameworks take a number
+    /// of layers of each stage.
+    fn least_share(&self, layouts: &[memory::Stages], batch: Batch<'_>) -> Option<f64> {
+        let mut least: Option<f64> = None;
+        for stages in layouts {
+            let all = match stages.fullest() {
+                0 => PARTS,
+                layers => layers,
+            };
+            let share_of = |layers: u32| f64::from(layers) / f64::from(all);
+            let fits = |layers| {
+                let repeats = Repeats {
+                    policy: Recompute::Full,
+                    share: share_of(layers),
+                };
+                self.fits(slice::from_ref(stages), batch, repeats)
+            };
+            // Fewer than the others need.
+            let most = least.map_or(all, |share| (share * f64::from(all)).ceil() as u32 - 1);
+            if most == 0 || !fits(most) {
+                continue;
             }
+            let (mut low, mut high) = (0, most);
+            while high - low > 1 {
+                let middle = u32::midpoint(low, high);
+                if fits(middle) {
+                    high = middle;
+                } else {
+                    low = middle;
+                }
+            }
+            least = Some(share_of(high));
         }
-        Some(f64::from(high) / f64::from(PARTS))
+        least
     }
 }
 

@@ -11,6 +11,7 @@ mod dual_pipe;
 mod effort;
 mod fit;
 mod host;
+mod host_copies;
 #[cfg(test)]
 mod image_tests;
 mod layout;

@@ -4,13 +4,13 @@ use crate::collective::{CollectiveCost, CollectiveOp, GroupPattern, token_sms};
 use crate::des::PerLinkClass;
 use crate::model::{CommGroup, CommOp, ExpertDispatch, ShardParameters};
 use crate::simulation::training::host::HostCosts;
-use crate::simulation::training::memory::unsharded::Policy;
-use crate::simulation::training::parameters::{Sharded, gathered_bytes, weight_bytes};
+use crate::simulation::training::host_copies::HostCopies;
+use crate::simulation::training::parameters::gathered_bytes;
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::token_dispatch::token_exchange;
 use crate::simulation::training::work::{Communication, Kernels, LayerWork, ModelWork, PassWork};
 use crate::simulation::{Infeasible, Layout, NetworkUse, StepPart, TimeShares, TrainingScenario};
-use crate::stack::{GradientPrecision, Offload, Overlap, Recompute, ZeroStage, slowdown};
+use crate::stack::{GradientPrecision, Overlap, Recompute, ZeroStage, slowdown};
 use crate::units::{Bytes, SimDuration};
 
 /// Cost of one pass of one layer (or of several, added up).
@@ -198,35 +198,15 @@ struct Costing<'a> {
 }
 
 impl Costing<'_> {
-    /// A layer, with what is copied over the host's link around its passes.
+    /// A layer, with what is copied over the host's link around its passes: what a copy outlasts its pass by is waited for.
     fn hidden_layer(&mut self, layer: &LayerWork) -> Result<LayerCost, Infeasible> {
         let mut cost = self.layer(layer, self.layout.recompute)?;
-        let offload = self.scenario.stack.offload;
-        if offload.is_empty() {
+        if self.scenario.stack.offload.is_empty() {
             return Ok(cost);
         }
-        let Some(link) = self.scenario.gpu.host_link else {
-            return Ok(cost);
-        };
-        let mut activations = 0.0;
-        if offload.contains(Offload::Activations) {
-            let policy = (self.layout.recompute, self.layout.recomputed_share);
-            let policy = Policy::of(self.scenario, self.layout.precision, policy);
-            activations = policy.kept(layer) as f64;
-        }
-        let mut weights = 0.0;
-        if offload.contains(Offload::Parameters) {
-            let parameters = Sharded::of(self.scenario, self.layout, layer.parameters);
-            weights = parameters.held(3) * weight_bytes(self.scenario, self.layout);
-        }
-        // Weights come in while activations go out; both come in for the backward pass. What a copy outlasts its pass
-        // by is waited for.
-        let waits = |pass: &PassCost, bytes: f64| {
-            let copied = Bytes::from_f64(bytes) / link;
-            copied.saturating_sub(pass.parts.total())
-        };
-        let there = waits(&cost.forward, f64::max(activations, weights));
-        let back = waits(&cost.backward, activations + weights);
+        let copies = HostCopies::of(self.scenario, self.layout, layer);
+        let there = copies.forward.saturating_sub(cost.forward.parts.total());
+        let back = copies.backward.saturating_sub(cost.backward.parts.total());
         cost.forward.parts[StepPart::Overhead] += there;
         cost.backward.parts[StepPart::Overhead] += back;
         cost.backward_input.parts[StepPart::Overhead] += back;

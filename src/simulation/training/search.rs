@@ -33,7 +33,7 @@ use crate::simulation::training::shards::Shards;
 use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::WorkSource;
 use crate::simulation::{Infeasible, Layout, TrainingScenario};
-use crate::stack::Recompute;
+use crate::stack::{Offload, Recompute};
 use crate::units::SimDuration;
 
 /// The layout that was chosen, with its step.
@@ -102,8 +102,10 @@ const MOST_TOKENS: u64 = 1 << 36;
 
 struct Search<'a> {
     scenario: &'a TrainingScenario,
-    /// The scenario that bounds price: what is copied over the host's link depends on how much is recomputed.
-    bounded: Cow<'a, TrainingScenario>,
+    /// The scenario whose layers bounds price: copies over the host's link are counted beside their passes.
+    without_copies: Cow<'a, TrainingScenario>,
+    /// The scenario whose steps bounds price: how many activations are copied depends on how much is recomputed.
+    without_activations: Cow<'a, TrainingScenario>,
     options: Options<'a>,
     source: &'a mut WorkSource,
     pricing: &'a mut Pricing,
@@ -143,7 +145,8 @@ impl<'a> Search<'a> {
         let groups = options.groups()?;
         Ok(Self {
             scenario,
-            bounded: scenario.without_offload(),
+            without_copies: scenario.without_offload(&[Offload::Parameters, Offload::Activations]),
+            without_activations: scenario.without_offload(&[Offload::Activations]),
             options,
             source,
             pricing,
@@ -403,7 +406,7 @@ impl<'a> Search<'a> {
             ..self.options.layout(&with, *micro_batch, pipeline, *shards)
         };
         let work = self.source.work(self.scenario, &layout);
-        let bound = StepCosts::of(&self.bounded, &layout, &work, self.pricing)
+        let bound = StepCosts::of(&self.without_activations, &layout, &work, self.pricing)
             .and_then(|costs| costs.bound_of_sums(self.pricing));
         if let Some(bound) = self.refused.keep(bound) {
             self.add(bound.max(least), node);

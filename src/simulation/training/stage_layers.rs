@@ -53,17 +53,22 @@ impl<'a> VirtualStages<'a> {
 ///
 /// `layers_per_stage` has those of each virtual stage, front to back; without any the share is 1.
 pub(super) fn share_of(layers: u32, layers_per_stage: &[u32], placement: Placement) -> f64 {
+    let fullest = fullest(layers_per_stage, placement);
+    if fullest <= layers {
+        return 1.0;
+    }
+    f64::from(layers) / f64::from(fullest)
+}
+
+/// Layers of the fullest stage, by those of each virtual stage, front to back.
+pub(super) fn fullest(layers_per_stage: &[u32], placement: Placement) -> u32 {
     let mut on_stages: Vec<u32> = Vec::new();
     for (virtual_stage, held) in (0..).zip(layers_per_stage) {
         let stage = placement.stage(virtual_stage) as usize;
         on_stages.resize(on_stages.len().max(stage + 1), 0);
         on_stages[stage] += held;
     }
-    let fullest = on_stages.into_iter().max().unwrap_or(0);
-    if fullest <= layers {
-        return 1.0;
-    }
-    f64::from(layers) / f64::from(fullest)
+    on_stages.into_iter().max().unwrap_or(0)
 }
 
 /// Layers of each virtual stage when nothing is requested, front to back.

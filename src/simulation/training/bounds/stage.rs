@@ -9,6 +9,7 @@ use crate::simulation::training::bounds::group::bound;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::data_parallel_play::MOST_GATHERS;
 use crate::simulation::training::fit::Repeats;
+use crate::simulation::training::host_copies::HostCopies;
 use crate::simulation::training::layout::Pipeline;
 use crate::simulation::training::parameters::{Copies, gathered_bytes, shards_gradients};
 use crate::simulation::training::passes::{LayerCost, LayerCosts, PassCost};
@@ -34,6 +35,9 @@ struct Stretch {
     /// Reducing their gradients and gathering their parameters twice, layer by layer, and what that slows the kernels.
     sharded: f64,
     slowed: f64,
+    /// Copies over the host's link, which passes take no less than.
+    copied_forward: f64,
+    copied_backward: f64,
 }
 
 impl Stretch {
@@ -52,6 +56,8 @@ impl Stretch {
             expert: layer.parameters.trained().expert as f64,
             sharded: 0.0,
             slowed: 0.0,
+            copied_forward: 0.0,
+            copied_backward: 0.0,
         }
     }
 
@@ -67,17 +73,24 @@ impl Stretch {
             expert: self.expert + other.expert * times,
             sharded: self.sharded + other.sharded * times,
             slowed: self.slowed + other.slowed * times,
+            copied_forward: self.copied_forward + other.copied_forward * times,
+            copied_backward: self.copied_backward + other.copied_backward * times,
         }
+    }
+
+    fn forward(&self) -> f64 {
+        self.forward.max(self.copied_forward)
     }
 
     /// Backward pass for the gradients of the inputs, with what is recomputed before it.
     fn input(&self, repeats: Repeats) -> f64 {
-        self.input
-            + match repeats.policy {
-                Recompute::None => 0.0,
-                Recompute::Selective => self.selective,
-                Recompute::Full => self.again * repeats.share,
-            }
+        let again = match repeats.policy {
+            Recompute::None => 0.0,
+            Recompute::Selective => self.selective,
+            Recompute::Full => self.again * repeats.share,
+        };
+        // The pass for the gradients of the weights hides copies, too.
+        (self.input + again).max(self.copied_backward - self.weight)
     }
 
     fn backward(&self, repeats: Repeats) -> f64 {
@@ -185,11 +198,11 @@ struct Times {
 
 impl PricedLayers {
     /// Layers priced for a layout; its stages do not matter. `selective` has the prices with selective recomputation,
-    /// `sharded` what gathering and reducing each kind of layer takes by itself.
+    /// `sharded` what gathering and reducing each kind of layer takes by itself, `copies` the least that is copied beside it.
     pub(in crate::simulation::training) fn of(
         (scenario, layout): (&TrainingScenario, &Layout),
         (work, costs, selective): (&ModelWork, &LayerCosts, Option<&LayerCosts>),
-        sharded: &[Replicated],
+        (sharded, copies): (&[Replicated], &[HostCopies]),
         send: SimDuration,
         pricing: &Pricing,
     ) -> Self {
@@ -209,6 +222,11 @@ impl PricedLayers {
                 let has_backward = work.kinds[kind].has_backward;
                 let again = selective.map(|with| &with.kinds[kind]);
                 let mut stretch = stretch(layer, again, has_backward);
+                // What a copy outlasts its pass by does not shrink with the kernels.
+                if kernels >= 1.0 {
+                    stretch.copied_forward = copies[kind].forward.as_secs_f64();
+                    stretch.copied_backward = copies[kind].backward.as_secs_f64();
+                }
                 if let Some(Replicated { reduced, gathered }) = sharded.get(kind) {
                     let back = if has_backward { *gathered } else { 0.0 };
                     let beside = |pass: &PassCost, communicated: f64| {
@@ -418,7 +436,7 @@ impl StageSums {
                 first,
                 top,
             } = run;
-            let on = first.forward + send;
+            let on = first.forward() + send;
             // A sender that waits has the first send back among its own.
             let sent = if sends_exposed && index == 0 {
                 0.0
@@ -429,7 +447,7 @@ impl StageSums {
             // The last stage of a run is ready last, and what it hands back has the longest way.
             there += (stages - 1.0) * on;
             back += (stages - 1.0) * returns;
-            let forward = held.forward * all;
+            let forward = held.forward() * all;
             let mut busy = forward + held.backward(repeats) * all;
             if sends_exposed && self.several {
                 busy += sends * send * microbatches;
@@ -469,21 +487,22 @@ impl StageSums {
     /// to the last one there, and of the way back; the first stage then has its own weight gradients left at least.
     fn there_and_back(&self, repeats: Repeats, middle: &Middle) -> f64 {
         let Times { last, send, .. } = self.times;
-        let there = self.all.forward + self.hops * send;
-        let returned = self.all.input(repeats) - self.last.input(repeats) + self.hops * send;
+        let there = self.all.forward() + self.hops * send;
+        let others = self.all.plus(self.last, -1.0);
+        let returned = others.input(repeats) + self.hops * send;
         let passes = self
             .on_last
             .iter()
             .zip(&middle.chunks)
             .map(|(chunk, times)| {
-                chunk.forward * times.forward
+                chunk.forward() * times.forward
                     + chunk.input(repeats) * times.input
                     + chunk.weight * times.weight
             });
         let weights = if self.hides_return {
             self.runs[0].first.weight
         } else {
-            self.all.weight - self.last.weight
+            others.weight
         };
         there + passes.sum::<f64>() + (returned + weights) * last
     }

@@ -1,5 +1,7 @@
 //! Schedules of a layout's pipeline, with its chunks and the layers of each virtual stage.
 
+use itertools::Itertools;
+
 use super::{FirstFault, Options, Pipeline};
 use crate::model::{LoweredLayer, Shard, lower};
 use crate::simulation::training::token_dispatch::check_merges;
@@ -72,6 +74,9 @@ impl Options<'_> {
             (None, Unstated::Usual) if vpp == 1 => Some(PipelineSchedule::OneFOneB),
             (asked, Unstated::Fastest | Unstated::Usual) => asked,
         };
+        if vpp > 1 && asked.is_none() {
+            self.offered(vpp)?;
+        }
         if vpp > 1 && pp == 1 {
             return Err(Infeasible::Unsupported(format!(
                 "vpp {vpp} needs a pipeline, the layout has pp 1"
@@ -97,21 +102,28 @@ impl Options<'_> {
                 ))
             }
             Some(schedule) => Ok(vec![schedule]),
-            None => Ok(self
-                .scenario
-                .stack
-                .offers
-                .schedules
-                .iter()
-                .copied()
-                .filter(|schedule| schedule.takes_chunks(vpp))
-                // Its stages are cut in half: it is asked for by itself.
-                .filter(|schedule| *schedule != PipelineSchedule::DualPipe)
-                .filter(|schedule| {
-                    self.scenario.layout.unstated == Unstated::Fastest || !schedule.is_v()
-                })
-                .collect()),
+            None => self.offered(vpp),
         }
+    }
+
+    /// Schedules with so many chunks per stage that the stack's framework has.
+    fn offered(&self, vpp: u32) -> Result<Vec<PipelineSchedule>, Infeasible> {
+        let (layout, stack) = (&self.scenario.layout, &self.scenario.stack);
+        let all = stack.offers.schedules.iter().copied();
+        let found: Vec<PipelineSchedule> = all
+            .filter(|schedule| schedule.takes_chunks(vpp))
+            // Its stages are cut in half: it is asked for by itself.
+            .filter(|schedule| *schedule != PipelineSchedule::DualPipe)
+            .filter(|schedule| layout.unstated == Unstated::Fastest || !schedule.is_v())
+            .collect();
+        if found.is_empty() {
+            return Err(Infeasible::Unsupported(format!(
+                "no schedule of stack `{}` has {vpp} chunks per stage: it has {}",
+                stack.name,
+                stack.offers.schedules.iter().join(", ")
+            )));
+        }
+        Ok(found)
     }
 
     fn stage_layers(&self, layers: u32, pp: u32, vpp: u32) -> Result<Vec<u32>, Infeasible> {

@@ -87,6 +87,12 @@ impl Stages {
         stage_layers::share_of(layers, &self.layout.layers_per_stage, placement)
     }
 
+    /// Layers of the fullest stage; none in a convolutional network.
+    pub(super) fn fullest(&self) -> u32 {
+        let placement = Placement::of(&self.layout);
+        stage_layers::fullest(&self.layout.layers_per_stage, placement)
+    }
+
     /// Whether every stage fits in the GPU's memory.
     pub(super) fn fit(&self, scenario: &TrainingScenario, work: &ModelWork, load: Load) -> bool {
         self.stages.iter().all(|stage| {

@@ -8,6 +8,7 @@ use crate::simulation::Layout;
 use crate::simulation::training::bounds::stage::{Middle, PricedLayers, Replicated, Replication};
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{Batch, Fit, Repeats};
+use crate::simulation::training::host_copies::HostCopies;
 use crate::simulation::training::layout::Pipeline;
 use crate::simulation::training::limits;
 use crate::simulation::training::passes::layer_costs;
@@ -53,7 +54,7 @@ impl Search<'_> {
             .filter(|(_, ways)| !ways.is_empty())
             .map(|(shards, ways)| {
                 (shards_of.zero, shards_of.zero_group) = (shards.zero, shards.group);
-                let replication = Replication::of(&self.bounded, &shards_of, self.pricing);
+                let replication = Replication::of(self.scenario, &shards_of, self.pricing);
                 (shards, ways, replication)
             })
             .collect();
@@ -72,7 +73,7 @@ impl Search<'_> {
             let middle = self.middle(&layout);
             for (shards, ways, replication) in &stages {
                 (layout.zero, layout.zero_group) = (shards.zero, shards.group);
-                let of = (&*self.bounded, &layout);
+                let of = (self.scenario, &layout);
                 let ways = (&ways[..], &*middle);
                 let beside = (replication, self.closing);
                 let bound = sums.step(of, ways, beside, self.pricing);
@@ -108,7 +109,7 @@ impl Search<'_> {
             return Some(Rc::clone(known));
         }
         let work = self.source.work(self.scenario, layout);
-        let costs = layer_costs(&self.bounded, layout, &work, self.pricing);
+        let costs = layer_costs(&self.without_copies, layout, &work, self.pricing);
         let costs = self.refused.keep(costs)?;
         let send = send_cost(self.scenario, layout, &work, self.pricing);
         let send = self.refused.keep(send)?;
@@ -118,14 +119,15 @@ impl Search<'_> {
                 recompute: Recompute::Selective,
                 ..layout.clone()
             };
-            let costs = layer_costs(&self.bounded, &layout, &work, self.pricing);
+            let costs = layer_costs(&self.without_copies, &layout, &work, self.pricing);
             selective = Some(self.refused.keep(costs)?);
         }
         let sharded = self.sharded(at, layout, &work)?;
+        let copies = self.least_copies(at, layout, &work)?;
         let layers = Rc::new(PricedLayers::of(
-            (&self.bounded, layout),
+            (self.scenario, layout),
             (&work, &costs, selective.as_ref()),
-            &sharded,
+            (&sharded, &copies),
             send.time,
             self.pricing,
         ));
@@ -168,6 +170,19 @@ impl Search<'_> {
             }
         }
         Some(least)
+    }
+
+    /// Least copies of each kind of layer over the host's link, whatever is recomputed and sharded.
+    fn least_copies(&self, at: u32, layout: &Layout, work: &ModelWork) -> Option<Vec<HostCopies>> {
+        let all = self.options.shards(&self.groups[at as usize]).ok()?;
+        let most = all.last()?;
+        let layout = Layout {
+            zero: most.zero,
+            zero_group: most.group,
+            ..layout.clone()
+        };
+        let of = |layer| HostCopies::least(self.scenario, &layout, layer, &self.recompute);
+        Some(work.kinds.iter().map(of).collect())
     }
 
     pub(super) fn middle(&mut self, layout: &Layout) -> Arc<Middle> {

@@ -1,15 +1,18 @@
 //! The search against what its axes take explicitly; before a release, `SEARCH_JOBS=5000 cargo test --lib search` takes
 //! more jobs.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::catalog::Catalog;
+use crate::closed_set::Subset;
 use crate::model::{Architecture, ExpertDispatch, ExpertImbalance};
 use crate::simulation::random::{GOLDEN, mixed};
 use crate::simulation::training::cache::Served;
 use crate::simulation::training::layout::divisors;
 use crate::simulation::training::{dual_pipe, request};
 use crate::simulation::{LayoutRequest, Scratch, StepReport, ZeroGroup, simulate_training};
-use crate::stack::{PipelineSchedule, ZeroStage};
+use crate::stack::{PipelineSchedule, RecipeChange, ZeroStage};
 
 /// Draws of one job.
 struct Draws(u64);
@@ -92,6 +95,14 @@ fn job(number: u64) -> TrainingScenario {
         job.communication.expert_dispatch = draws.of(&ways);
         job.communication.overlap_ep = draws.of(&[None, None, Some(true)]);
         job.workload.expert_imbalance = ExpertImbalance::new(draws.of(&[1.0, 1.0, 1.37]));
+    }
+    if draws.below(3) == 0 {
+        let all = Offload::ALL.iter().copied();
+        let offload: Vec<Offload> = all.filter(|_| draws.below(2) == 0).collect();
+        job.stack = Arc::new(job.stack.with(&RecipeChange {
+            offload: Some(Subset::of(&offload)),
+            ..RecipeChange::default()
+        }));
     }
     job
 }
@@ -244,6 +255,52 @@ fn no_explicit_layout_is_faster_than_auto() {
     // Of each job's 150 layouts and five requests a few divide the job, are offered and fit.
     let ran = compare(0..jobs, 150, 5);
     assert!(u64::from(ran) > 5 * jobs, "{ran}");
+}
+
+// HAI-LLM's schedules are 1F1B and DualPipe, which halves the stages: neither takes two chunks on a stage.
+#[test]
+fn chunks_that_no_schedule_of_a_stack_takes_are_told() {
+    let catalog = Catalog::builtin();
+    let mut job = job(0);
+    (job.stack, job.gpus) = (catalog.stacks["hai-llm"].clone(), 8);
+    job.workload.global_batch = 8;
+    let asked = LayoutRequest {
+        vpp: Some(2),
+        ..LayoutRequest::default()
+    };
+    let told = simulated(&job, asked, &mut Scratch::default()).expect_err("no schedule");
+    let told = told.to_string();
+    assert!(
+        told.contains("`hai-llm`") && told.contains("2 chunks per stage"),
+        "{told}"
+    );
+}
+
+// Recomputation that is chosen covers the fewest layers with which the step fits: one fewer on each stage does not.
+#[test]
+fn as_few_layers_are_recomputed_as_make_it_fit() {
+    let catalog = Catalog::builtin();
+    let mut job = TrainingScenario::new(
+        catalog.models["qwen3-30b-a3b"].clone(),
+        catalog.gpus["h100-sxm"].clone(),
+        catalog.clusters["dgx-h100"].clone(),
+        catalog.stacks["current"].clone(),
+    );
+    (job.gpus, job.workload.global_batch) = (16, 64);
+    let mut scratch = Scratch::default();
+    let auto = simulated(&job, LayoutRequest::default(), &mut scratch).expect("it fits");
+    assert_eq!(auto.layout.recompute, Recompute::Full);
+    let fullest = *auto.layout.layers_per_stage.iter().max().unwrap();
+    let layers = (auto.layout.recomputed_share * f64::from(fullest)).round() as u32;
+    let with = |layers| LayoutRequest {
+        recompute_layers: Some(layers),
+        ..LayoutRequest::pinned(&auto.layout)
+    };
+    let same = simulated(&job, with(layers), &mut scratch).expect("it fits");
+    assert_eq!(same.step_time(), auto.step_time());
+    if layers > 1 {
+        assert!(simulated(&job, with(layers - 1), &mut scratch).is_err());
+    }
 }
 
 /// Bounds on the only layout of a job, by what they know, with its step.
