@@ -141,7 +141,7 @@ fn of_transformer(path: &str) -> (Owner, Option<Owner>) {
         "seq_len" => (OF_TOKENS, Some(OF_TEXT)),
         "tied_embeddings" => (OF_TOKENS, None),
         "pattern" => (OF_HYBRID, Some(OF_HYBRID)),
-        "embedding_norm" | "learned_positions" | "mtp_layers" | "sliding_window"
+        "alibi" | "embedding_norm" | "learned_positions" | "mtp_layers" | "sliding_window"
         | "global_every" | "window_pattern" => (OF_TEXT, None),
         _ => (OF_TRANSFORMERS, None),
     }

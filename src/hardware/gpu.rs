@@ -115,6 +115,9 @@ data_table! {
         convolution_fraction: f64 [ValueKind::Fraction],
         /// Fraction of the memory bandwidth that a large streaming kernel reaches.
         memory_fraction: f64 [ValueKind::Fraction],
+        /// The same of a framework's kernels of one operation each (stacks whose fusion.elementwise is false); default:
+        /// memory_fraction.
+        eager_fraction: f64 [ValueKind::Fraction] = memory_fraction,
         /// Time from a memory-bound kernel's start to its end if it had no work.
         kernel_floor: SimDuration,
         /// Standard deviation of the speed of GPUs of this kind, over their mean; default: 0.

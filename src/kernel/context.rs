@@ -23,15 +23,30 @@ pub(crate) struct KernelContext<'a> {
     pub recipe: Fp8Recipe,
     /// Fractions of the GPU's rates that the stack's kernels reach.
     pub fractions: KernelFractions,
+    /// Whether each operation of the framework is a kernel of its own.
+    pub eager: bool,
     /// SMs that communication kernels leave free; `gpu.sms` when none run.
     pub free_sms: u32,
 }
 
 impl KernelContext<'_> {
-    /// Bandwidth that memory-bound kernels reach, B/s.
+    /// Bandwidth that large streams reach, B/s.
     pub(super) fn stream(&self) -> f64 {
+        self.bandwidth(self.gpu.rates.memory_fraction)
+    }
+
+    /// Bandwidth that memory-bound kernels between the products reach, B/s.
+    pub(super) fn memory_bound(&self) -> f64 {
         let rates = &self.gpu.rates;
-        self.gpu.memory_bandwidth.as_bytes_per_s() * rates.memory_fraction * self.fractions.memory
+        self.bandwidth(if self.eager {
+            rates.eager_fraction
+        } else {
+            rates.memory_fraction
+        })
+    }
+
+    fn bandwidth(&self, fraction: f64) -> f64 {
+        self.gpu.memory_bandwidth.as_bytes_per_s() * fraction * self.fractions.memory
     }
 
     /// Precision of a product, which a recipe may run in the low one.

@@ -52,6 +52,7 @@ fn gpu(faster: f64, wider: f64) -> Gpu {
             attention: BTreeMap::from([(AttentionKernel::Flash2, FLASH)]),
             convolution_fraction: 0.9,
             memory_fraction: 0.8,
+            eager_fraction: 0.4,
             kernel_floor: SimDuration::from_micros(2),
             speed_spread: 0.0,
             compiled: false,
@@ -66,11 +67,13 @@ fn context(gpu: &Gpu, precision: Precision) -> KernelContext<'_> {
         attention: AttentionKernel::Flash2,
         recipe: Fp8Recipe::Delayed,
         fractions: KernelFractions::ALL,
+        eager: false,
         free_sms: gpu.sms,
     }
 }
 
-// Three kernels over 800 MB in all: 800 MB / (1000 GB/s · 0.8) = 1 ms, and three floors of 2 µs.
+// Three kernels over 800 MB in all: 800 MB / (1000 GB/s · 0.8) = 1 ms, and three floors of 2 µs. Those of one operation
+// each reach half as much: 2 ms.
 #[test]
 fn memory_bound_kernels_take_their_bytes_and_their_floors() {
     let gpu = gpu(1.0, 1.0);
@@ -78,9 +81,15 @@ fn memory_bound_kernels_take_their_bytes_and_their_floors() {
         bytes: Bytes::new(800_000_000),
         kernels: 3,
     };
-    let time = operator_time(&operator, &context(&gpu, Precision::Bf16));
-    assert_eq!(time.busy, SimDuration::from_micros(1006));
-    assert_eq!(time.kernels, 3);
+    for (eager, micros) in [(false, 1006), (true, 2006)] {
+        let context = KernelContext {
+            eager,
+            ..context(&gpu, Precision::Bf16)
+        };
+        let time = operator_time(&operator, &context);
+        assert_eq!(time.busy, SimDuration::from_micros(micros));
+        assert_eq!(time.kernels, 3);
+    }
 }
 
 // 384 MB at 1000 GB/s · 0.8 are 0.48 ms, which are 1 ms at 0.48 of the roofline, and two floors of 2 µs. 36.48 TFLOP at

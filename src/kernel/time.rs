@@ -61,7 +61,7 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
             kernels,
         ),
         Operator::Memory { bytes, kernels } => (
-            bytes.as_f64() / context.stream() + context.floors(kernels),
+            bytes.as_f64() / context.memory_bound() + context.floors(kernels),
             kernels,
         ),
         Operator::Cast { elements } => context.cast(elements),
@@ -135,7 +135,7 @@ pub(crate) fn least_time(operator: &Operator, context: &KernelContext) -> LeastT
         } => (context.floors(kernels), context.scan(flops, bytes), kernels),
         Operator::Memory { bytes, kernels } => (
             context.floors(kernels),
-            bytes.as_f64() / context.stream(),
+            bytes.as_f64() / context.memory_bound(),
             kernels,
         ),
         Operator::Cast { elements } => {

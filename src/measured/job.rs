@@ -42,6 +42,7 @@ columns! {
         vocab: Option<u32>,
         mlp: Option<String>,
         tied_embeddings: Option<bool>,
+        alibi: Option<bool>,
         embedding_norm: Option<bool>,
         experts: Option<u32>,
         experts_per_token: Option<u32>,

@@ -158,6 +158,7 @@ impl JobRow {
         );
         let flags = [
             ("tied_embeddings", self.tied_embeddings),
+            ("alibi", self.alibi),
             ("embedding_norm", self.embedding_norm),
         ];
         let stated = flags

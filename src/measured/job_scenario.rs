@@ -220,6 +220,7 @@ mod tests {
             ("PyTorch 21.11 DDP", 2021, "ddp-2021"),
             ("PyTorch NVIDIA Release 23.09", 2023, "megatron-2023"),
             ("Megatron-DeepSpeed", 2026, "megatron-deepspeed"),
+            ("GPT-NeoX (DeepSpeed)", 2023, "gpt-neox"),
             ("Megatron-LM + DeepSpeed ZeRO-3", 2021, "deepspeed-2021"),
             ("NeMo 25.07 / Megatron-Core", 2025, "megatron-2025"),
             ("NeMo 24.07 / Megatron-Core", 2024, "megatron-2023"),

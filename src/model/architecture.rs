@@ -254,12 +254,15 @@ data_table! {
         sinks: bool = false,
         /// Whether the inputs of the experts' activation are limited (GPT-OSS); default: false.
         clamped_activation: bool = false,
+        /// Whether each head adds the distance of two tokens to their score (ALiBi: BLOOM); default: false.
+        alibi: bool = false,
         /// Whether embeddings are normalised before the first layer (BLOOM, BERT); default: in an encoder.
         embedding_norm: bool = family == Family::Encoder,
         /// Whether embedding and head share their matrix; default: with gelu.
         tied_embeddings: bool = mlp == Mlp::Gelu && !ends.sees_images(),
-        /// Rows of a learned position embedding; default: seq_len (of an encoder of images its tokens) with gelu, else 0 (rotary or ALiBi), in a hybrid 0.
+        /// Rows of a learned position embedding; default: seq_len (of an encoder of images its tokens) with gelu, else 0 (rotary), in a hybrid and with alibi 0.
         learned_positions: u32 = match ends.positions() {
+            _ if alibi => 0,
             Some(rows) if mlp == Mlp::Gelu => rows,
             None if mlp == Mlp::Gelu && ends.is_one_stack() && pattern.is_none() => seq_len,
             Some(_) | None => 0,
@@ -505,10 +508,11 @@ impl Model {
 
 impl Transformer {
     /// Whether it was trained with dropout, as a guess from its architecture: transformers with biases
-    /// and learned positions were (GPT-2, arXiv 2005.14165 for GPT-3, BERT arXiv 1810.04805); those
-    /// with rotary positions were not (LLaMA, arXiv 2302.13971; PaLM, arXiv 2204.02311).
+    /// and learned positions were (GPT-2, arXiv 2005.14165 for GPT-3, BERT arXiv 1810.04805), and BLOOM with `ALiBi`
+    /// (no flag in train/tr11-176B-ml/tr11-176B-ml.slurm of bigscience-workshop/bigscience, where Megatron drops out a
+    /// tenth); those with rotary positions were not (LLaMA, arXiv 2302.13971; PaLM, arXiv 2204.02311).
     pub(crate) const fn usual_dropout(&self) -> bool {
-        self.biases && self.learned_positions > 0
+        self.biases && (self.learned_positions > 0 || self.alibi)
     }
 
     /// Whether queries and keys are rotated, as a guess from its architecture: it has neither learned

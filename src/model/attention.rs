@@ -360,6 +360,9 @@ fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
         score.product(q, kv, qk),
         [score.product(kv, qk, q), score.product(q, qk, kv)],
     );
+    if share.network.alibi {
+        layer.memory(distances(bytes));
+    }
     let (forward, backward) = if share.shard.fusion.elementwise {
         ((2 * bytes, 1), (3 * bytes, 1))
     } else {
@@ -386,6 +389,16 @@ fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
         backward: (0, 2),
     });
     layer.transient(2 * bytes);
+}
+
+/// Work of ALiBi, which has no parameters: a copy of each head's row of distances for every query, which the product of
+/// queries and keys reads and adds to (`torch.baddbmm` with beta 1 in megatron/model/transformer.py of
+/// bigscience-workshop/Megatron-DeepSpeed; `copy_` in aten/src/ATen/native/cuda/Blas.cpp of PyTorch).
+fn distances(bytes: u64) -> Passes {
+    Passes {
+        forward: (2 * bytes, 1),
+        backward: (0, 0),
+    }
 }
 
 /// Exchange of keys and values among context-parallel ranks before attention; gives the attention of a rank.

@@ -61,6 +61,7 @@ mod tests {
             attention_gate: false,
             sinks: false,
             clamped_activation: false,
+            alibi: false,
             embedding_norm: false,
             tied_embeddings: true,
             learned_positions: 2048,
@@ -135,6 +136,7 @@ mod tests {
             kv_heads: 16,
             head_dim: 64,
             vocab: 30522,
+            alibi: false,
             embedding_norm: true,
             learned_positions: 512,
             ..gpt3()
@@ -227,6 +229,17 @@ mod tests {
             .sum()
     }
 
+    /// Bytes that memory-bound operators move.
+    fn moved(operators: &[Operator]) -> u64 {
+        operators
+            .iter()
+            .map(|operator| match operator {
+                Operator::Memory { bytes, .. } => bytes.get(),
+                _ => 0,
+            })
+            .sum()
+    }
+
     // arXiv 2104.04473, appendix: a layer's forward pass is 24bsh² + 4bs²h = 24bsh²(1 + s/6h), its
     // backward pass twice that. b = 1, s = 2048, h = 12288: 24·2048·12288²·(1 + 2048/73728).
     #[test]
@@ -236,6 +249,18 @@ mod tests {
         assert!((flops(&layer.forward) / forward - 1.0).abs() < 1e-12);
         let backward = flops(&layer.backward_input) + flops(&layer.backward_weight);
         assert!((backward / (2.0 * forward) - 1.0).abs() < 1e-12);
+    }
+
+    // ALiBi writes a row of distances for each query and has it read by the product: 2 · 96 · 2048² numbers of 2 bytes,
+    // forward alone, and not where the kernel computes the distances itself.
+    #[test]
+    fn alibi_moves_the_scores_twice_more_in_the_forward_pass() {
+        let with = |alibi| Transformer { alibi, ..gpt3() };
+        for (shard, more) in [(shard(), 2 * 96 * 2048 * 2048 * 2), (flash(), 0)] {
+            let [without, added] = [false, true].map(|alibi| first_layer(with(alibi), &shard));
+            assert_eq!(moved(&added.forward), moved(&without.forward) + more);
+            assert_eq!(moved(&added.backward_input), moved(&without.backward_input));
+        }
     }
 
     // Half of the score matrix is masked: 24bsh²(1 + s/12h), however the kernel computes it.

@@ -464,6 +464,7 @@ mod tests {
             attention_gate: false,
             sinks: false,
             clamped_activation: false,
+            alibi: false,
             embedding_norm: false,
             tied_embeddings: true,
             vision: None,
@@ -511,6 +512,7 @@ mod tests {
             ends: Ends::Encoder,
             vocab: 30522,
             learned_positions: 512,
+            alibi: false,
             embedding_norm: true,
             ..gpt2_small()
         };

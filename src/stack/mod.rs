@@ -131,8 +131,8 @@ data_table! {
         /// Whether gradient buffers live from step to step; otherwise they are freed with the step, and with one
         /// microbatch they grow while the activations shrink.
         persistent_gradients: bool,
-        /// Whether a microbatch's 16-bit gradients all stand beside the fp32 buffer until its backward pass ends
-        /// (DeepSpeed's bf16 optimizer).
+        /// Whether training in bf16 adds a microbatch's 16-bit gradients to an fp32 buffer behind its backward pass, until when
+        /// all of them stand beside it, and all-reduces those of a step (DeepSpeed's bf16 optimizer).
         late_accumulation: bool,
         /// Copies of the logits that the loss function holds at once; default: gradient where fusion.cross_entropy,
         /// else separate.

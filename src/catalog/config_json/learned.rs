@@ -91,8 +91,7 @@ pub(super) fn bloom(config: &mut Config<'_>) -> ModelTable {
         seq_len: "seq_length",
     };
     let mut table = with_biases(config, Family::Decoder, &keys);
-    table.count("learned_positions", 0);
-    table.flags([("embedding_norm", true)]);
+    table.flags([("alibi", true), ("embedding_norm", true)]);
     table
 }
 

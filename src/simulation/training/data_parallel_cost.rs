@@ -5,7 +5,9 @@ use crate::model::ShardParameters;
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::optimizer;
-use crate::simulation::training::parameters::{Copies, Replicas, Sharded, gathered_bytes};
+use crate::simulation::training::parameters::{
+    Copies, Replicas, Sharded, adds_behind_pass, gathered_bytes,
+};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::Pass;
 use crate::simulation::{Infeasible, Layout, StepPart, TrainingScenario};
@@ -13,7 +15,10 @@ use crate::stack::{GradientPrecision, ZeroStage};
 use crate::units::{Bytes, SimDuration};
 
 /// Operation that reduces the gradients of a layout.
-fn reduction(layout: &Layout) -> CollectiveOp {
+pub(super) fn reduction(scenario: &TrainingScenario, layout: &Layout) -> CollectiveOp {
+    if adds_behind_pass(scenario, layout) {
+        return CollectiveOp::AllReduce;
+    }
     match layout.zero {
         ZeroStage::Z0 => CollectiveOp::AllReduce,
         ZeroStage::Z1 | ZeroStage::Z2 | ZeroStage::Z3 => CollectiveOp::ReduceScatter,
@@ -41,7 +46,7 @@ pub(super) fn check_schedule(
         return Ok(());
     };
     let (name, schedule) = (&own.name, &own.schedule);
-    let op = reduction(layout);
+    let op = reduction(scenario, layout);
     let [dense, _] = Copies::of(scenario, layout);
     let ranks = dense.within.size;
     let sentence = if schedule.op() != Some(op) {
@@ -101,7 +106,7 @@ impl<T: Copy> Gathers<T> {
 }
 
 impl ReplicaCosts<'_> {
-    /// Cost of reducing gradients: all-reduce, or reduce-scatter where the optimizer is sharded. Hybrid sharding
+    /// Cost of reducing gradients: all-reduce, or mostly reduce-scatter where the optimizer is sharded. Hybrid sharding
     /// reduce-scatters inside each group and all-reduces the shards across, on the same queue (arXiv 2304.11277,
     /// section 3.2.2; `_reduce_grad` in torch/distributed/fsdp/_runtime_utils.py).
     ///
@@ -109,7 +114,8 @@ impl ReplicaCosts<'_> {
     /// If the requested algorithm cannot run on this network.
     pub(super) fn gradients(&mut self, count: ShardParameters) -> Result<CommCost, Infeasible> {
         let bytes = self.gradient_bytes();
-        self.both(reduction(self.layout), count.trained(), bytes)
+        let op = reduction(self.scenario, self.layout);
+        self.both(op, count.trained(), bytes)
     }
 
     /// Cost of gathering updated parameters.
@@ -210,7 +216,9 @@ impl ReplicaCosts<'_> {
         groups: GroupPattern,
     ) -> Result<CollectiveCost, Infeasible> {
         let asked = self.scenario.communication.collective.as_ref();
-        if asked.is_some_and(|asked| asked.custom().is_some()) && op == reduction(self.layout) {
+        if asked.is_some_and(|asked| asked.custom().is_some())
+            && op == reduction(self.scenario, self.layout)
+        {
             self.pricing.price(op, Bytes::new(bytes), groups, asked)
         } else {
             self.price(op, bytes, groups)

@@ -3,6 +3,7 @@
 use std::ops::AddAssign;
 
 use crate::collective::GroupPattern;
+use crate::hardware::Precision;
 use crate::model::ShardParameters;
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{ShardedGradients, ZeroStage};
@@ -24,6 +25,13 @@ pub(super) fn gathered_bytes(scenario: &TrainingScenario, layout: &Layout) -> u6
     } else {
         layout.precision.storage_bytes()
     }
+}
+
+/// Whether a microbatch's 16-bit gradients are added to an fp32 buffer behind its backward pass, and those of a step are
+/// all-reduced however the optimizer is sharded: DeepSpeed's bf16 optimizer under a pipeline (`update_hp_grads` in
+/// deepspeed/runtime/bf16_optimizer.py, `_bf16_reduce_grads` in deepspeed/runtime/pipe/engine.py).
+pub(super) fn adds_behind_pass(scenario: &TrainingScenario, layout: &Layout) -> bool {
+    scenario.stack.recipe.late_accumulation && layout.precision.high() == Precision::Bf16
 }
 
 impl AddAssign for ShardParameters {

@@ -5,7 +5,7 @@ use crate::des::PerLinkClass;
 use crate::model::{CommGroup, CommOp, ExpertDispatch, ShardParameters};
 use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::host_copies::HostCopies;
-use crate::simulation::training::parameters::gathered_bytes;
+use crate::simulation::training::parameters::{adds_behind_pass, gathered_bytes};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::token_dispatch::token_exchange;
 use crate::simulation::training::work::{Communication, Kernels, LayerWork, ModelWork, PassWork};
@@ -268,9 +268,13 @@ impl Costing<'_> {
     }
 
     /// Time to add a microbatch's weight gradients to the buffer: fp32 buffers move 8 bytes per
-    /// parameter when the product does it, 12 when a kernel of its own does; 16-bit ones half.
+    /// parameter when the product does it, 12 when a kernel of its own does; 16-bit ones half. Behind the pass they
+    /// are cast first (6 bytes), then added (12), the only microbatch's too.
     fn accumulation(&self, parameters: u64) -> SimDuration {
         let stack = &self.scenario.stack;
+        if adds_behind_pass(self.scenario, self.layout) {
+            return stream(self.scenario, parameters * (6 + 12));
+        }
         if self.layout.microbatches == 1 && !stack.fusion.gradient_accumulation {
             return SimDuration::ZERO;
         }

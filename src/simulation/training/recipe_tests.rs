@@ -11,7 +11,9 @@ use crate::simulation::{
     LayoutRequest, MemoryFootprint, Scratch, StepPart, StepReport, TrainingScenario,
     simulate_training, stage_memory,
 };
-use crate::stack::{Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute};
+use crate::stack::{
+    GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute,
+};
 use crate::units::Bytes;
 
 fn ok(scenario: &TrainingScenario) -> StepReport {
@@ -315,6 +317,43 @@ fn a_step_that_copies_takes_the_time_of_the_bytes() {
     let ((none, _), (some, copied)) = (seconds(0.0), seconds(10.0));
     let off = (some - none) / copied - 1.0;
     assert!(off.abs() < 1e-3, "{none} {some} {copied}");
+}
+
+// Added behind the pass, a gradient is cast to 32 bits (reads 2, writes 4) and added to the buffer (reads 8, writes 4): 18 bytes
+// of each of 8,030,261,248 / 2 parameters and 8 microbatches, where a product that adds in 16 bits itself moves 4. Both stand
+// for it, 6 bytes instead of 2. What reduces is a ring over 4 replicas: all gradients around it twice instead of once, and
+// their parameters once, three for two. In fp16 nothing of this happens.
+#[test]
+fn a_bf16_optimizer_adds_behind_the_pass_and_reduces_everything_everywhere() {
+    let runs = |precision, late| {
+        let mut job = llama();
+        let mut stack = (*job.stack).clone();
+        stack.recipe.late_accumulation = late;
+        stack.gradient_precision = GradientPrecision::Half;
+        stack.fusion.gradient_accumulation = true;
+        (stack.overlap.gradients, stack.overlap.parameters) = (false, false);
+        job.stack = Arc::new(stack);
+        job.workload.precision = precision;
+        let gradients = first_stage(&job).gradients;
+        (job.clone(), ok(&job), gradients)
+    };
+    let ((job, plain, half), (_, late, both)) =
+        (runs(Precision::Bf16, false), runs(Precision::Bf16, true));
+    let parameters = 8_030_261_248.0 / 2.0;
+    let fraction = job.gpu.rates.memory_fraction * job.stack.kernels.memory;
+    let rate = job.gpu.memory_bandwidth.scaled(fraction);
+    let moved = Bytes::from_f64(8.0 * parameters * (18.0 - 4.0)) / rate;
+    let longer = late.shares[StepPart::Compute] - plain.shares[StepPart::Compute];
+    let ratio = longer.as_secs_f64() / moved.as_secs_f64();
+    // The slowest GPU of eight is some percent slower than the mean.
+    assert!((ratio - 1.0).abs() < 0.04, "{ratio}");
+    let more = (both.get() - half.get()) as f64 / (4.0 * parameters);
+    assert!((more - 1.0).abs() < 0.01, "{more}");
+    let exposed = late.shares[StepPart::DpComm].as_secs_f64();
+    let ratio = exposed / plain.shares[StepPart::DpComm].as_secs_f64();
+    assert!((ratio - 1.5).abs() < 0.05, "{ratio}");
+    let [(_, plain, half), (_, late, same)] = [false, true].map(|late| runs(Precision::Fp16, late));
+    assert_eq!((plain.shares, half), (late.shares, same));
 }
 
 // Per parameter of a rank's part: fp32 master weight and moments of 12 bytes read and written, a gradient of 4 read, a weight of 2

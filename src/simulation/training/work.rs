@@ -283,6 +283,7 @@ pub(super) fn kernel_context<'a>(
         } else {
             stack.kernels
         },
+        eager: !gpu.rates.compiled && !stack.fusion.elementwise,
         free_sms: gpu.sms,
     }
 }

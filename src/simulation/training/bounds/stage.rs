@@ -6,7 +6,7 @@ use crate::collective::CollectiveOp;
 use crate::memo::Memo;
 use crate::model::ShardParameters;
 use crate::simulation::training::bounds::group::bound;
-use crate::simulation::training::data_parallel_cost::ReplicaCosts;
+use crate::simulation::training::data_parallel_cost::{ReplicaCosts, reduction};
 use crate::simulation::training::data_parallel_play::MOST_GATHERS;
 use crate::simulation::training::fit::Repeats;
 use crate::simulation::training::host_copies::HostCopies;
@@ -618,11 +618,6 @@ impl Replication {
                 seconds
             })
         };
-        let reduction = if layout.zero == ZeroStage::Z0 {
-            CollectiveOp::AllReduce
-        } else {
-            CollectiveOp::ReduceScatter
-        };
         let gathers = sharded || layout.zero != ZeroStage::Z0 && overlap.parameters;
         let microbatches = f64::from(layout.microbatches);
         let each = shards_gradients(scenario, layout);
@@ -640,7 +635,7 @@ impl Replication {
         Self {
             when,
             sharded,
-            reduced: seconds(reduction, gradient),
+            reduced: seconds(reduction(scenario, layout), gradient),
             gathered: if gathers {
                 seconds(CollectiveOp::AllGather, parameter)
             } else {

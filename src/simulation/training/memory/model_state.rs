@@ -1,7 +1,9 @@
 //! Weights, gradients and optimizer states that a rank of one pipeline stage holds, sharded by ZeRO stage.
 
 use crate::simulation::training::optimizer;
-use crate::simulation::training::parameters::{Sharded, shards_gradients, weight_bytes};
+use crate::simulation::training::parameters::{
+    Sharded, adds_behind_pass, shards_gradients, weight_bytes,
+};
 use crate::simulation::{Layout, TrainingScenario};
 use crate::stack::{GradientPrecision, Offload, Recipe, Sharding, ZeroStage};
 use crate::units::Bytes;
@@ -78,7 +80,7 @@ impl State {
             let parameters = if gathers { most.min(count as f64) } else { 0.0 };
             Bytes::from_f64(parameters * gathered_bytes)
         };
-        let each_gradient = gradient_bytes(scenario, fp32_weights);
+        let each_gradient = gradient_bytes(scenario, layout, fp32_weights);
         let sharded = shards_gradients(scenario, layout);
         let (layer_gradients, loss_gradients) =
             fresh_gradients(scenario, layout, held, (most, each_gradient));
@@ -203,11 +205,15 @@ fn fresh_gradient_bytes(scenario: &TrainingScenario, element: u64) -> f64 {
     }
 }
 
-fn gradient_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
+/// Bytes of a gradient from step to step: added behind the pass, 16-bit ones stand beside an fp32 buffer.
+fn gradient_bytes(scenario: &TrainingScenario, layout: &Layout, fp32_weights: bool) -> f64 {
+    if fp32_weights {
+        return 4.0;
+    }
     match scenario.stack.gradient_precision {
-        GradientPrecision::Half if !fp32_weights => 2.0,
-        GradientPrecision::Fp32 if scenario.stack.recipe.late_accumulation && !fp32_weights => 6.0,
-        GradientPrecision::Half | GradientPrecision::Fp32 => 4.0,
+        _ if adds_behind_pass(scenario, layout) => 6.0,
+        GradientPrecision::Half => 2.0,
+        GradientPrecision::Fp32 => 4.0,
     }
 }
 
@@ -218,7 +224,10 @@ fn copies(scenario: &TrainingScenario, layout: &Layout, parameters: Sharded) -> 
     let full_precision = layout.precision.storage_bytes() == 4;
     let copied = match stack.gradient_precision {
         GradientPrecision::Half => {
-            !full_precision && !stack.recipe.fp32_parameters && optimizer::steps_in_fp32(scenario)
+            !full_precision
+                && !stack.recipe.fp32_parameters
+                && !adds_behind_pass(scenario, layout)
+                && optimizer::steps_in_fp32(scenario)
         }
         GradientPrecision::Fp32 => false,
     };
