@@ -5,6 +5,9 @@ use std::fmt::{Arguments, Write as _};
 /// Widest line of a summary, in columns.
 pub(crate) const WIDTH: usize = 80;
 
+/// Narrowest that a column becomes whose cells go on in the lines below: with longer cells beside it the lines are wider.
+const LEAST: usize = 8;
+
 /// Text under construction: `write!(text, "{name}")` appends and cannot fail.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Text(String);
@@ -98,7 +101,7 @@ impl Table {
     }
 
     /// A table of [`WIDTH`] columns with one blank between its own, as wide as its cells; where that is more than the room,
-    /// one column, by its place, is narrower and its cells go on in the lines below.
+    /// one column, by its place, is narrower, down to [`LEAST`], and its cells go on in the lines below.
     pub(crate) fn folding(headings: &[&str], narrowed: usize) -> Self {
         Self {
             narrowed: Some(narrowed),
@@ -137,12 +140,13 @@ impl Table {
         let usual: Vec<usize> = usual.map(|(it, most)| it.width.unwrap_or(*most)).collect();
         let mut widths = widths(&natural, usual);
         if let Some(room) = self.room {
-            let gaps = self.gap.len() * (natural.len() - 1);
+            let gaps = self.gap.len() * natural.len().saturating_sub(1);
             let room = room.saturating_sub(gaps);
             match self.narrowed {
                 Some(column) => {
                     let over = widths.iter().sum::<usize>().saturating_sub(room);
-                    widths[column] = widths[column].saturating_sub(over);
+                    let least = widths[column].min(LEAST);
+                    widths[column] = widths[column].saturating_sub(over).max(least);
                 }
                 None => narrow(&mut widths, room),
             }
@@ -166,7 +170,7 @@ impl Table {
     fn line<'a>(&self, cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
         let mut line = String::new();
         for ((cell, column), width) in cells.zip(&self.columns).zip(widths) {
-            let padding = " ".repeat(width - cell.chars().count());
+            let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
             line += &if column.is_right {
                 padding + cell
             } else {
@@ -276,6 +280,9 @@ impl Shortened {
 
 #[cfg(test)]
 mod tests {
+    use itertools::Itertools as _;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -333,6 +340,49 @@ mod tests {
                 " ".repeat(61)
             )
         );
+    }
+
+    proptest! {
+        // Whatever the cells and headings are, every table is made, and no letter of a cell is lost.
+        #[test]
+        fn tables_of_any_cells_are_made(
+            rows in prop::collection::vec(prop::collection::vec("[a-zµ .]{0,120}", 3), 1..6),
+            headings in prop::collection::vec("[a-z>]{0,30}", 3),
+            (fixed, narrowed, room) in (prop::collection::vec(0..40_usize, 3), 0..3_usize, 0..100_usize),
+        ) {
+            let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+            let usual: Vec<(&str, usize)> = headings.iter().copied().zip(fixed).collect();
+            let tables = [
+                Table::new(&headings),
+                Table::fixed(&usual),
+                Table::within(&headings, Some(room)),
+                Table::within(&headings, None),
+                Table::folding(&headings, narrowed),
+            ];
+            let letters = |text: &str| text.chars().filter(|it| *it != ' ' && *it != '\n').sorted().collect_vec();
+            for mut table in tables {
+                for row in &rows {
+                    table.row(row.clone());
+                }
+                let heads = headings.iter().map(|it| it.strip_prefix('>').unwrap_or(it));
+                let all: String = heads.chain(rows.iter().flatten().map(String::as_str)).collect();
+                prop_assert_eq!(letters(&table.render()), letters(&all));
+            }
+        }
+    }
+
+    // 40 + 1 + 45 letters leave nothing of 80 to the column that folds: it keeps 8, and the lines are longer.
+    #[test]
+    fn the_column_that_folds_stays_wide_enough_to_be_read() {
+        let mut table = Table::folding(&["", "", ""], 2);
+        table.row([
+            "n".repeat(40),
+            "u".repeat(45),
+            "one two three four".to_owned(),
+        ]);
+        let lines = table.render();
+        let rest: Vec<&str> = lines.lines().map(|line| line[87..].trim()).collect();
+        assert_eq!(rest, ["one two", "three", "four"]);
     }
 
     // Nothing is cut: words that do not fit go into the next line, words longer than the column are broken.
