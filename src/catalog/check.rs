@@ -1,11 +1,12 @@
 //! Check of a catalogue table against its keys.
 
 use crate::data_table::quantity::{Amount, Currency, Date, Dollars, Month, ParameterCount};
-use crate::data_table::{Key, LONGEST, Need, Value, ValueKind};
+use crate::data_table::{DEAREST, Key, LONGEST, Need, Value, ValueKind};
 use crate::spelling::did_you_mean;
 use crate::units::{Bandwidth, Bytes, FlopRate, Power, SimDuration};
 
 use super::fault::Faults;
+use super::model::MOST_PARAMETERS;
 
 /// Notes unknown keys and values that do not fit. [`check_complete`] finds missing keys once bases are
 /// merged in.
@@ -45,9 +46,15 @@ fn check_table(table: &toml::Table, prefix: &str, known: &[Key], faults: &mut Fa
 
 fn check_amounts(path: &str, prices: &toml::Table, faults: &mut Faults<'_>) {
     for (name, amount) in prices {
-        if let Err(error) = Amount::of(amount) {
-            faults.value(&format!("{path}.{name}"), amount, error.to_string(), None);
-        }
+        let message = match Amount::of(amount) {
+            Ok(price) if price.value <= DEAREST => continue,
+            Ok(_) => format!(
+                "`{}` is out of range; a price is at most {DEAREST}",
+                written(amount)
+            ),
+            Err(error) => error.to_string(),
+        };
+        faults.value(&format!("{path}.{name}"), amount, message, None);
     }
 }
 
@@ -244,18 +251,32 @@ fn accept(value: &toml::Value, kind: ValueKind) -> Result<(), Refusal> {
             let rate = quantity::<FlopRate>(value, kind)?.as_tflops();
             within(value, rate, (1e-6, 1e9), "1e-3 GFLOP/s to 1e6 PFLOP/s")
         }
-        ValueKind::Power => quantity::<Power>(value, kind).map(|_| ()),
-        ValueKind::Price => quantity::<Dollars>(value, kind).map(|_| ()),
+        ValueKind::Power => {
+            let power = quantity::<Power>(value, kind)?.as_watts();
+            within(value, power, (1.0, 1e6), "1 W to 1 MW")
+        }
+        ValueKind::Price => {
+            let price = quantity::<Dollars>(value, kind)?.usd();
+            within(
+                value,
+                price,
+                (0.0, DEAREST),
+                &format!("at most {DEAREST} USD"),
+            )
+        }
         ValueKind::Amounts => Err(mismatch(value, kind)),
         ValueKind::Currency => quantity::<Currency>(value, kind).map(|_| ()),
         ValueKind::Date => quantity::<Date>(value, kind).map(|_| ()),
         ValueKind::Month => quantity::<Month>(value, kind).map(|_| ()),
-        ValueKind::ParameterCount => quantity::<ParameterCount>(value, kind).map(|_| ()),
+        ValueKind::ParameterCount => {
+            let count = quantity::<ParameterCount>(value, kind)?.count;
+            within(value, count, (1.0, MOST_PARAMETERS), "1 to 1000 trillion")
+        }
         ValueKind::CountTo(most) => whole(value, kind, (1, most)),
-        ValueKind::CountOrZero => whole(value, kind, (0, u32::MAX)),
+        ValueKind::CountOrZeroTo(most) => whole(value, kind, (0, most)),
         ValueKind::Fraction => number(value, kind, |n| n > 0.0 && n <= 1.0),
-        ValueKind::Ratio => number(value, kind, |n| n >= 1.0),
-        ValueKind::Number => number(value, kind, |n| n >= 0.0),
+        ValueKind::RatioTo(most) => number(value, kind, |n| (1.0..=f64::from(most)).contains(&n)),
+        ValueKind::NumberTo(most) => number(value, kind, |n| (0.0..=f64::from(most)).contains(&n)),
         ValueKind::Flag => value
             .as_bool()
             .map(|_| ())
@@ -326,7 +347,11 @@ where
         toml::Value::String(text) => text,
         toml::Value::Integer(_) | toml::Value::Float(_) => {
             return Err(Refusal {
-                message: format!("`{value}` has no unit; expected {}", kind.expectation()),
+                message: format!(
+                    "`{}` has no unit; expected {}",
+                    written(value),
+                    kind.expectation()
+                ),
                 hint: Some("a quantity is text with its unit".to_owned()),
             });
         }
@@ -408,9 +433,19 @@ fn mismatch(value: &toml::Value, kind: ValueKind) -> Refusal {
 
 fn out_of_range(value: &toml::Value, kind: ValueKind) -> Refusal {
     Refusal {
-        message: format!("`{value}` is out of range; expected {}", kind.expectation()),
+        message: format!(
+            "`{}` is out of range; expected {}",
+            written(value),
+            kind.expectation()
+        ),
         hint: None,
     }
+}
+
+/// A value as it is written, a number of many digits with an exponent.
+fn written(value: &toml::Value) -> String {
+    let number = value.as_float().map(|number| format!("{number:?}"));
+    number.unwrap_or_else(|| value.to_string())
 }
 
 /// A value as messages show it: short ones as written, long ones by their type.
@@ -422,6 +457,6 @@ fn described(value: &toml::Value) -> String {
         | toml::Value::Integer(_)
         | toml::Value::Float(_)
         | toml::Value::Boolean(_)
-        | toml::Value::Datetime(_) => format!("`{value}`"),
+        | toml::Value::Datetime(_) => format!("`{}`", written(value)),
     }
 }

@@ -225,7 +225,7 @@ pub(super) fn check(model: &Model, fields: Fields<'_>, faults: &mut Faults<'_>) 
 }
 
 /// Largest number of parameters that is taken: more must be a typing error, and would overflow byte counts.
-const MOST_PARAMETERS: f64 = 1e15;
+pub(super) const MOST_PARAMETERS: f64 = 1e15;
 
 /// Upper bound of the number of parameters, as a real number so that nothing overflows.
 fn bound(transformer: &Transformer) -> f64 {

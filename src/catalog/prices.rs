@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use crate::closed_set;
-use crate::data_table::data_table;
 use crate::data_table::quantity::{Amount, Amounts, Currency, Date, Dollars};
+use crate::data_table::{ValueKind, data_table};
 
 /// The list that holds where a spec names none.
 pub(crate) const DEFAULT_PRICES: &str = "verda-2026";
@@ -40,7 +40,7 @@ data_table! {
         /// Currency of prices that are bare numbers; default: USD.
         currency: Currency = Currency::USD,
         /// US dollars for one unit of the currency; needed where that is no dollar.
-        usd_rate: Option<f64>,
+        usd_rate: Option<f64> [ValueKind::NumberTo(1_000_000)],
     } reads {
         /// Price of one GPU for an hour, by the GPU's name.
         per_gpu_hour: Option<Amounts>,

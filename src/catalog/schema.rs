@@ -116,7 +116,7 @@ fn kind_schema(kind: ValueKind) -> Value {
             "examples": ["70.6 billion"],
         }),
         ValueKind::CountTo(most) => json!({"type": "integer", "minimum": 1, "maximum": most}),
-        ValueKind::CountOrZero => json!({"type": "integer", "minimum": 0}),
+        ValueKind::CountOrZeroTo(most) => json!({"type": "integer", "minimum": 0, "maximum": most}),
         ValueKind::Counts(length) => json!({
             "type": "array",
             "items": {"type": "integer", "minimum": 1, "maximum": LONGEST},
@@ -127,8 +127,8 @@ fn kind_schema(kind: ValueKind) -> Value {
             json!({"type": "string", "pattern": format!("^[{}]+$", letters.concat())})
         }
         ValueKind::Fraction => json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
-        ValueKind::Ratio => json!({"type": "number", "minimum": 1}),
-        ValueKind::Number => json!({"type": "number", "minimum": 0}),
+        ValueKind::RatioTo(most) => json!({"type": "number", "minimum": 1, "maximum": most}),
+        ValueKind::NumberTo(most) => json!({"type": "number", "minimum": 0, "maximum": most}),
         ValueKind::Flag => json!({"type": "boolean"}),
         ValueKind::Choice(names) => json!({"enum": names}),
         ValueKind::ChoiceOrAuto(names) => {
@@ -163,5 +163,20 @@ mod tests {
                 assert!(found["description"].is_string(), "{kind}: {pointer}");
             }
         }
+    }
+
+    // A number without a largest value is one that some arithmetic cannot take.
+    #[test]
+    fn every_number_has_a_largest_value() {
+        let mut numbers = 0;
+        for key in Kind::ALL.iter().flat_map(|kind| kind.keys()) {
+            let schema = kind_schema(key.kind);
+            let schema = schema.get("items").unwrap_or(&schema);
+            if schema["type"] == "number" || schema["type"] == "integer" {
+                assert!(schema["maximum"].is_number(), "{}", key.path);
+                numbers += 1;
+            }
+        }
+        assert!(numbers > 100, "{numbers}");
     }
 }

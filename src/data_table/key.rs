@@ -15,9 +15,9 @@ pub(crate) enum ValueKind {
     Duration,
     /// A floating-point rate from 1 MFLOP/s to 10⁹ TFLOP/s: `"989 TFLOP/s"`.
     FlopRate,
-    /// Electrical power: `"700 W"`.
+    /// Electrical power from 1 W to 1 MW: `"700 W"`.
     Power,
-    /// Money for one GPU and hour: `"2.50 USD"`.
+    /// Money for one GPU and hour, at most [`DEAREST`]: `"2.50 USD"`.
     Price,
     /// Money by the name of what it is paid for: `{ "h100-sxm" = "2.10 EUR" }`.
     Amounts,
@@ -27,22 +27,22 @@ pub(crate) enum ValueKind {
     Date,
     /// A month: `"2026-05"`.
     Month,
-    /// A published number of parameters with its digits: `"70.6 billion"`.
+    /// A published number of parameters, at most a thousand trillion, with its digits: `"70.6 billion"`.
     ParameterCount,
     /// A whole number from 1 to a limit; more must be a typing error.
     CountTo(u32),
-    /// A whole number from 0 on.
-    CountOrZero,
+    /// A whole number from 0 to a limit.
+    CountOrZeroTo(u32),
     /// Exactly so many whole numbers from 1 to 10,000.
     Counts(usize),
     /// Text of fixed letters, one a layer.
     Letters(&'static [&'static str]),
     /// A number above 0 and at most 1.
     Fraction,
-    /// A number from 1 on.
-    Ratio,
-    /// A number from 0 on.
-    Number,
+    /// A number from 1 to a limit.
+    RatioTo(u32),
+    /// A number from 0 to a limit.
+    NumberTo(u32),
     /// `true` or `false`.
     Flag,
     /// One of fixed names.
@@ -71,14 +71,14 @@ impl ValueKind {
             Self::Month => "a month like \"2026-05\"".to_owned(),
             Self::ParameterCount => "a number of parameters like \"70.6 billion\"".to_owned(),
             Self::CountTo(most) => format!("a whole number from 1 to {most}"),
-            Self::CountOrZero => "a whole number from 0 on".to_owned(),
+            Self::CountOrZeroTo(most) => format!("a whole number from 0 to {most}"),
             Self::Counts(length) => format!("{length} whole numbers from 1 to {LONGEST}"),
             Self::Letters(letters) => {
                 format!("text of the letters {}, one a layer", letters.join(", "))
             }
             Self::Fraction => "a number above 0 and at most 1".to_owned(),
-            Self::Ratio => "a number from 1 on".to_owned(),
-            Self::Number => "a number from 0 on".to_owned(),
+            Self::RatioTo(most) => format!("a number from 1 to {most}"),
+            Self::NumberTo(most) => format!("a number from 0 to {most}"),
             Self::Flag => "true or false".to_owned(),
             Self::Choice(names) => format!("one of: {}", names.join(", ")),
             Self::ChoiceOrAuto(names) => format!("one of: auto, {}", names.join(", ")),
@@ -158,3 +158,9 @@ pub(crate) struct Key {
 
 /// Most blocks or items that a list of counts may ask for.
 pub(crate) const LONGEST: u32 = 10_000;
+
+/// Most that a count or a number may be whose key names no limit of its own.
+pub(crate) const MOST: u32 = 16_777_216;
+
+/// Highest price of a GPU or node for an hour, in any currency.
+pub(crate) const DEAREST: f64 = 1e9;

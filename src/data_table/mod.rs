@@ -32,7 +32,7 @@ pub(crate) mod pattern;
 pub(crate) mod quantity;
 mod value;
 
-pub(crate) use key::{Key, LONGEST, Mark, Need, Owner, ValueKind};
+pub(crate) use key::{DEAREST, Key, LONGEST, Mark, Need, Owner, ValueKind};
 pub(crate) use value::{Declared, Field, Fields, Value};
 
 /// Declares a struct whose fields are the keys of a data file's table, as the module describes.

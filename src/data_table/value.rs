@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use crate::closed_set::ClosedSet;
 use crate::units::{Bandwidth, Bytes, FlopRate, Power, SimDuration};
 
+use super::key::MOST;
 use super::quantity::{Amount, Amounts, Currency, Date, Dollars, Month, ParameterCount};
 use super::{Key, Need, ValueKind};
 
@@ -200,7 +201,7 @@ impl Value for bool {
 }
 
 impl Value for u32 {
-    const KIND: ValueKind = ValueKind::CountOrZero;
+    const KIND: ValueKind = ValueKind::CountOrZeroTo(MOST);
 
     fn read(value: &toml::Value) -> Option<Self> {
         value.as_integer()?.try_into().ok()
@@ -209,7 +210,7 @@ impl Value for u32 {
 
 /// A count for which 0 says that there is none.
 impl Value for NonZeroU32 {
-    const KIND: ValueKind = ValueKind::CountOrZero;
+    const KIND: ValueKind = ValueKind::CountOrZeroTo(MOST);
 
     fn read(value: &toml::Value) -> Option<Self> {
         Self::new(u32::read(value)?)
@@ -227,7 +228,7 @@ impl<const N: usize> Value for [u32; N] {
 
 /// An integer is read as the number that it stands for.
 impl Value for f64 {
-    const KIND: ValueKind = ValueKind::Number;
+    const KIND: ValueKind = ValueKind::NumberTo(MOST);
 
     fn read(value: &toml::Value) -> Option<Self> {
         value

@@ -71,7 +71,7 @@ data_table! {
         /// Line rate of one NIC, one direction.
         nic_bandwidth: Bandwidth,
         /// Power usage effectiveness of its building: energy of the whole over that of the machines; default: 1.
-        pue: f64 [ValueKind::Ratio] = 1.0,
+        pue: f64 [ValueKind::RatioTo(10)] = 1.0,
         /// Speed of one thread of its CPUs, relative to the x86 servers on which a stack's host times are stated; default: 1.
         host_speed: f64 [ValueKind::Fraction] = 1.0,
         /// Network inside a domain.
@@ -108,7 +108,7 @@ data_table! {
     #[derive(Clone, Debug, PartialEq)]
     pub(crate) struct Fabric {
         /// Downlink over uplink capacity at the leaves; default: 1.
-        oversubscription: f64 [ValueKind::Ratio] = 1.0,
+        oversubscription: f64 [ValueKind::RatioTo(1000)] = 1.0,
         /// Nodes under one leaf switch (rail group, torus cube, dragonfly group).
         nodes_per_leaf: u32 [ValueKind::CountTo(1_048_576)],
         /// Latency of one message from NIC to NIC over one switch, or one cable where there are none.

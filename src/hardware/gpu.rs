@@ -121,7 +121,7 @@ data_table! {
         /// Time from a memory-bound kernel's start to its end if it had no work.
         kernel_floor: SimDuration,
         /// Standard deviation of the speed of GPUs of this kind, over their mean; default: 0.
-        speed_spread: f64 = 0.0,
+        speed_spread: f64 [ValueKind::NumberTo(1)] = 0.0,
         /// Whether rates and memory are those of programs that its compiler made, as every framework's are there: a stack's
         /// kernel fractions and its reserve for context and libraries then do not apply; default: false.
         compiled: bool = false,
@@ -141,9 +141,9 @@ data_table! {
         /// Fraction of the peak that the inner loop of an endless tile reaches; absent: as in bf16 or fp16.
         ceiling: f64 [ValueKind::Fraction],
         /// Filling and draining of a tile, as the length of k that takes as long; absent: likewise.
-        k_half: f64,
+        k_half: f64 [ValueKind::NumberTo(1_000_000)],
         /// Reuse at which a tile reaches half of the ceiling; absent: likewise.
-        tile_half: f64,
+        tile_half: f64 [ValueKind::NumberTo(1_000_000)],
         /// Fraction of the peak that large products reach one after another under the power limit; absent: likewise.
         sustained: f64 [ValueKind::Fraction],
         /// Time of a product from start to end if it had no work; absent: likewise.
@@ -162,9 +162,9 @@ data_table! {
         /// Likewise backward.
         backward: f64 [ValueKind::Fraction],
         /// Keys at which the forward kernel reaches half of its rate.
-        forward_half: f64,
+        forward_half: f64 [ValueKind::NumberTo(1_000_000)],
         /// Keys at which the backward kernel does.
-        backward_half: f64,
+        backward_half: f64 [ValueKind::NumberTo(1_000_000)],
         /// Rate at head dimension 64 over the rate at 128.
         narrow: f64 [ValueKind::Fraction],
     }

@@ -1,5 +1,7 @@
 //! Values that a cell of a file of cases can hold.
 
+use std::ops::RangeInclusive;
+
 use crate::closed_set::{Subset, UnknownName};
 use crate::collective::{CollectiveAlgorithm, CollectiveOp};
 use crate::hardware::{Precision, ScaleUpKind};
@@ -38,10 +40,17 @@ impl Cell for String {
     }
 }
 
-/// A finite number ≥ 0.
+/// Measured times and rates that are taken, in their column's unit: what lies beyond must be a typing error, and would
+/// leave the range of a real number once it is divided by.
+pub(crate) const SPEEDS: RangeInclusive<f64> = 1e-12..=1e18;
+
+/// A number from 0 to the most of [`SPEEDS`].
 impl Cell for f64 {
     fn read(text: &str) -> Result<Self, String> {
         match text.parse::<Self>() {
+            Ok(value) if value > *SPEEDS.end() && value.is_finite() => {
+                Err(format!("`{text}` has to be at most {:e}", SPEEDS.end()))
+            }
             Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
             Ok(_) => Err(format!("`{text}` has to be finite and at least 0")),
             Err(_) => Err(format!("`{text}` is no number")),
@@ -56,7 +65,10 @@ pub(crate) struct Positive(pub f64);
 impl Cell for Positive {
     fn read(text: &str) -> Result<Self, String> {
         match f64::read(text)? {
-            value if value > 0.0 => Ok(Self(value)),
+            value if SPEEDS.contains(&value) => Ok(Self(value)),
+            value if value > 0.0 => {
+                Err(format!("`{text}` has to be at least {:e}", SPEEDS.start()))
+            }
             _ => Err(format!("`{text}` has to be above 0")),
         }
     }

@@ -17,6 +17,7 @@ mod job_model;
 mod job_scenario;
 mod kinds;
 
+pub(crate) use cells::SPEEDS;
 pub(crate) use fault::{TableFault, TableFaults};
 pub use kinds::CaseKind;
 pub(crate) use kinds::{MemoryMeasure, Score};

@@ -268,12 +268,12 @@ data_table! {
             Some(_) | None => 0,
         },
         /// Multi-token-prediction layers behind the last; default: 0.
-        mtp_layers: u32 = 0,
+        mtp_layers: u32 [ValueKind::CountOrZeroTo(100_000)] = 0,
     } reads {
         /// Tokens that a token sees in layers of local attention; 0 and default: none are local.
         sliding_window: Option<NonZeroU32>,
         /// With sliding_window: one layer of so many is global; 0 and default: none is.
-        global_every: Option<NonZeroU32>,
+        global_every: Option<NonZeroU32> [ValueKind::CountOrZeroTo(100_000)],
         /// With sliding_window: one letter a layer, repeated: L sees the last sliding_window tokens, C its chunk of so many, G all; default: by global_every.
         window_pattern: Option<Pattern<Reach>>,
         /// Attention of a layer; default: mha.
@@ -324,7 +324,7 @@ data_table! {
         /// mla: width of a value head.
         v_head_dim: u32 [ValueKind::CountTo(16_384)],
         /// mla: heads of an indexer that chooses the keys of each token (DeepSeek-V3.2); default: 0, none.
-        index_heads: u32 = 0,
+        index_heads: u32 [ValueKind::CountOrZeroTo(65_536)] = 0,
         /// mla: width of the indexer's heads; default: 128.
         index_head_dim: u32 [ValueKind::CountTo(16_384)] = 128,
         /// mla: keys that the indexer chooses; default: 2048.
@@ -343,19 +343,19 @@ data_table! {
         /// moe: width of a routed expert; default: ffn_hidden.
         expert_ffn_hidden: u32 [ValueKind::CountTo(16_777_216)] = ffn_hidden,
         /// moe: experts that every token visits besides; default: 0.
-        shared_experts: u32 = 0,
+        shared_experts: u32 [ValueKind::CountOrZeroTo(65_536)] = 0,
         /// moe: width of a shared expert; default: expert_ffn_hidden.
         shared_ffn_hidden: u32 [ValueKind::CountTo(16_777_216)] = expert_ffn_hidden,
         /// moe: leading layers with a dense MLP; default: 0.
-        dense_layers: u32 = 0,
+        dense_layers: u32 [ValueKind::CountOrZeroTo(100_000)] = 0,
         /// moe: one layer of so many behind the dense ones has experts, the last of each (Llama 4 Maverick: 2); default: 1.
         moe_every: u32 [ValueKind::CountTo(100_000)] = 1,
         /// moe: width to which tokens are projected before routed experts see them; 0 and default: none.
         latent_hidden: Option<NonZeroU32>,
         /// moe: rows of each expert over their mean, to which tokens are padded and beyond which they are dropped; default: as many as come.
-        capacity_factor: Option<f64> [ValueKind::Ratio],
+        capacity_factor: Option<f64> [ValueKind::RatioTo(1000)],
         /// moe: groups of experts, of 8 (nodes of DeepSeek-V3), that those of a token may lie in; 0 and default: any.
-        node_limit: Option<NonZeroU32>,
+        node_limit: Option<NonZeroU32> [ValueKind::CountOrZeroTo(65_536)],
     } reads {} with |fields, ffn_hidden: u32| {}
 }
 

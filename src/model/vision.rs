@@ -55,7 +55,7 @@ data_table! {
         hidden: u32 = decoder,
         /// Layers of the encoder besides its last whose outputs are projected too, by norms and products of their own, and
         /// added to the images' tokens behind the decoder's first layers (Qwen3-VL's DeepStack); default: 0.
-        deepstack: u32 = 0,
+        deepstack: u32 [ValueKind::CountOrZeroTo(100_000)] = 0,
         /// Whether its products have biases; default: true.
         biases: bool = true,
     } reads {} with |fields, decoder: u32| {}

@@ -2,7 +2,7 @@
 
 use itertools::Itertools as _;
 
-use crate::spec::axis::{Axis, COUNT_MAX, Domain, StudyKind};
+use crate::spec::axis::{Axis, Domain, StudyKind};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::layers_per_stage;
 use crate::spec::mixed_gpus::MixedGpus;
@@ -174,10 +174,6 @@ fn expectation(axis: Axis) -> String {
             )
         }
         Domain::Custom(kind) => format!("the name of a {} in quotes", kind.singular()),
-        Domain::Int {
-            min,
-            max: COUNT_MAX,
-        } => format!("a whole number from {min} on"),
         Domain::Int { min, max } => format!("a whole number from {min} to {max}"),
         Domain::Real { min, max } => format!("a number from {min} to {max}"),
         Domain::Bool => "true or false".to_owned(),

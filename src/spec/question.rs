@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::spec::diagnostic::{Diagnostic, Faults};
 use crate::spec::keys::{QUESTION, check_keys};
-use crate::spec::scalars::{count, fraction, positive, quantity};
+use crate::spec::scalars::{AMOUNT_MAX, count, fraction, positive, quantity};
 use crate::spec::syntax::{Entry, find};
 use crate::units::Seconds;
 
@@ -122,9 +122,11 @@ fn check_amount(entries: &[Entry], faults: &mut Faults) {
 fn budget(entries: &[Entry], faults: &mut Faults) -> Option<f64> {
     let node = &find(entries, "budget")?.node;
     let typed = node.text().and_then(dollars);
-    let amount = typed.filter(|usd| usd.is_finite() && *usd > 0.0);
-    let expected = "an amount of US dollars above zero like \"700000 USD\" or \"$700k\"";
-    faults.ok(amount.ok_or_else(|| node.mismatch("budget", expected)))
+    let amount = typed.filter(|usd| *usd > 0.0 && *usd <= AMOUNT_MAX);
+    let expected = format!(
+        "an amount of US dollars above zero and up to {AMOUNT_MAX:e} like \"700000 USD\" or \"$700k\""
+    );
+    faults.ok(amount.ok_or_else(|| node.mismatch("budget", &expected)))
 }
 
 /// US dollars as people write them: `700_000 USD`, `$700k`, `0.7 M USD`, `700000`; `None` of another currency.

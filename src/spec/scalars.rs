@@ -15,13 +15,17 @@ pub(super) fn fraction(entries: &[Entry], key: &str, faults: &mut Faults) -> Opt
     faults.ok(fraction.ok_or_else(|| node.mismatch(key, "a number over 0 and up to 1")))
 }
 
-/// A number over 0.
+/// Most that an amount of a training may be: tokens, samples, hours.
+pub(super) const AMOUNT_MAX: f64 = 1e18;
+
+/// A number over 0, up to [`AMOUNT_MAX`].
 pub(super) fn positive(entries: &[Entry], key: &str, faults: &mut Faults) -> Option<f64> {
     let node = &find(entries, key)?.node;
     let positive = node
         .number()
-        .filter(|number| *number > 0.0 && number.is_finite());
-    faults.ok(positive.ok_or_else(|| node.mismatch(key, "a number over 0")))
+        .filter(|number| *number > 0.0 && *number <= AMOUNT_MAX);
+    let expected = format!("a number over 0 and up to {AMOUNT_MAX:e}");
+    faults.ok(positive.ok_or_else(|| node.mismatch(key, &expected)))
 }
 
 /// `true` or `false`.
@@ -34,23 +38,27 @@ pub(super) fn switch(entries: &[Entry], key: &str, faults: &mut Faults) -> Optio
     Some(switch)
 }
 
-/// A whole number from 1 on.
+/// A whole number from 1 to [`COUNT_MAX`].
 pub(super) fn count(entries: &[Entry], key: &str, faults: &mut Faults) -> Option<f64> {
     let node = &find(entries, key)?.node;
     let is_count = |number: &f64| *number >= 1.0 && *number <= COUNT_MAX && number.fract() == 0.0;
     let count = node.number().filter(is_count);
-    faults.ok(count.ok_or_else(|| node.mismatch(key, "a whole number from 1 on")))
+    let expected = format!("a whole number from 1 to {COUNT_MAX}");
+    faults.ok(count.ok_or_else(|| node.mismatch(key, &expected)))
 }
 
 /// Largest count that is exact as a real number: 2⁵³.
-const COUNT_MAX: f64 = 9_007_199_254_740_992.0;
+pub(super) const COUNT_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// A number from 1 on.
+/// Most that a factor of time may be: more must be a typing error.
+pub(super) const FACTOR_MAX: f64 = 1e6;
+
+/// A number from 1 to [`FACTOR_MAX`].
 pub(super) fn factor(entries: &[Entry], key: &str, faults: &mut Faults) -> Option<f64> {
     let node = &find(entries, key)?.node;
     let factor = node.number();
-    let factor = factor.filter(|number| *number >= 1.0 && number.is_finite());
-    faults.ok(factor.ok_or_else(|| node.mismatch(key, "a number from 1 on")))
+    let factor = factor.filter(|number| (1.0..=FACTOR_MAX).contains(number));
+    faults.ok(factor.ok_or_else(|| node.mismatch(key, &format!("a number from 1 to {FACTOR_MAX}"))))
 }
 
 /// A quantity with its unit, which `example` shows.

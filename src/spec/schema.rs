@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::catalog::{self, Catalog, Kind};
 use crate::spec::axis::{AXES, AxisInfo, Domain};
 use crate::spec::keys::{Key, MEASURED, MEASURED_FILE, SHARED, SWEEP, Shape, TableKeys};
+use crate::spec::scalars::{AMOUNT_MAX, COUNT_MAX, FACTOR_MAX};
 
 /// Returns the schema (draft 2020-12) of a spec. Names of the catalogue are examples, since a spec may
 /// define others.
@@ -56,14 +57,20 @@ fn key_schema(shape: Shape) -> Value {
         Shape::OneOf(names, default) => json!({ "enum": names, "default": default }),
         Shape::Fraction => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }),
         Shape::Share => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
-        Shape::AtLeastOne => json!({ "type": "number", "minimum": 1 }),
-        Shape::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
+        Shape::AtLeastOne => {
+            json!({ "type": "number", "minimum": 1, "maximum": FACTOR_MAX })
+        }
+        Shape::Positive => {
+            json!({ "type": "number", "exclusiveMinimum": 0, "maximum": AMOUNT_MAX })
+        }
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::LogAxes => {
             let axis = json!({ "enum": ["x", "y"] });
             json!({ "anyOf": [{ "type": "boolean" }, axis, { "type": "array", "items": axis }] })
         }
-        Shape::Count => json!({ "type": "integer", "minimum": 1 }),
+        Shape::Count => {
+            json!({ "type": "integer", "minimum": 1, "maximum": COUNT_MAX as u64 })
+        }
         Shape::Axes => one_or_several(&json!({ "$ref": "#/$defs/axes" })),
         Shape::Points => one_or_several(&json!({ "$ref": "#/$defs/values" })),
         Shape::Values => json!({ "$ref": "#/$defs/values" }),

@@ -120,10 +120,10 @@ data_table! {
         fp32_parameters: bool,
         /// Bytes of optimizer state per parameter: 12 for fp32 master weights and two fp32 moments; 8 without
         /// master weights; 4 with moments in 16 bits.
-        optimizer_bytes: f64,
+        optimizer_bytes: f64 [ValueKind::NumberTo(100)],
         /// Bytes that an optimizer's step moves per parameter of the rank's part beside what its kernels, the norm and the
         /// zeroing do: copies between formats, unscaling, clipping; default: 0.
-        step_copies: f64 = 0.0,
+        step_copies: f64 [ValueKind::NumberTo(1000)] = 0.0,
         /// Whether parameters are gathered in 8 bits when the products run in 8 or 4 bits.
         fp8_parameters: bool,
         /// Whether attention and MLP drop out activations.
@@ -142,7 +142,7 @@ data_table! {
         chunked_loss: bool = false,
         /// Parts of the tokens in which a chunked loss works; default: as many as leave the logits of a part as large as the
         /// stream, with gradients written over them (Liger).
-        loss_chunks: Option<u32> = None,
+        loss_chunks: Option<u32> [ValueKind::CountTo(16_777_216)] = None,
         /// Whether embedding and head are one unit of sharding that stays gathered during the passes of a microbatch, with
         /// its gradients whole until they end, as FSDP's root module is; otherwise they are units like a layer; default: false.
         gathered_ends: bool = false,
@@ -156,10 +156,10 @@ data_table! {
         /// pass has used them, and the residual stream stays in fp32; default: false.
         autocast: bool = false,
         /// Tokens of the busiest expert over the mean of all where a spec does not say; default: 1, balanced.
-        expert_imbalance: f64 = 1.0,
+        expert_imbalance: f64 [ValueKind::RatioTo(10_000)] = 1.0,
         /// Bytes of optimizer state per parameter of networks with latent attention and experts, where recipes keep less
         /// of it; default: optimizer_bytes.
-        latent_optimizer_bytes: Option<f64>,
+        latent_optimizer_bytes: Option<f64> [ValueKind::NumberTo(100)],
         /// Whether a tensor of each weight's shape stands in for the gradient that the product itself added to the
         /// buffer (Transformer Engine keeps one per shape); default: false.
         gradient_stand_ins: bool = false,
@@ -281,7 +281,7 @@ data_table! {
         /// Whether fully sharded parameters are copied out of the buffer that a gather fills, tensor by tensor; default: false.
         copies_gathered: bool = false,
         /// SMs that a communication kernel takes from compute beside it.
-        communication_sms: u32,
+        communication_sms: u32 [ValueKind::CountOrZeroTo(1_048_576)],
     }
 }
 
@@ -355,7 +355,7 @@ data_table! {
         /// Memory of context, libraries and communication buffers.
         context: Bytes,
         /// Fraction by which the allocator holds more than is allocated.
-        fragmentation: f64,
+        fragmentation: f64 [ValueKind::NumberTo(10)],
         /// Flat buffers in which sharded gradients of 16 bits are reduced, twice as much for fp32; default: none.
         buffers: Bytes = Bytes::ZERO,
         /// Whether the optimizer flattens gradients when it steps, into blocks that fit in no freed activation and

@@ -57,6 +57,16 @@ const FILES: &[(&str, &str, &str)] = &[
     ),
     (
         STEPS,
+        "a,h100-sxm,8,llama3-8b,8,1e-300",
+        "own.csv:2:6: column `measured_step_time_s`: `1e-300` has to be at least 1e-12",
+    ),
+    (
+        "id,op,gpu,gpus,nodes,size_bytes,busbw_GBps",
+        "a,all-reduce,h100-sxm,8,1,1024,1e308",
+        "own.csv:2:7: column `busbw_GBps`: `1e308` has to be at most 1e18",
+    ),
+    (
+        STEPS,
         "a,h100-sxm,4000000000,llama3-8b,8,1",
         "own.csv:2:3: column `gpus`: `4000000000` has to be a whole number from 1 to 16777216",
     ),

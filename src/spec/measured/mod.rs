@@ -9,6 +9,7 @@ mod rows;
 
 use itertools::Itertools as _;
 
+use crate::measured::SPEEDS;
 use crate::spec::axis::{Axis, StudyKind};
 use crate::spec::axis_values::AxisValues;
 use crate::spec::checks::check_run;
@@ -145,8 +146,10 @@ fn speed(node: &Node, own: &[&Entry], faults: &mut Faults) -> Option<Speed> {
         faults.push(fault.hint("one follows from the other: keep one of them"));
         return None;
     }
-    let number = first.node.number().filter(|it| it.is_finite() && *it > 0.0);
-    let mismatch = || first.node.mismatch(&first.key, "a number over 0");
+    let number = first.node.number().filter(|it| SPEEDS.contains(it));
+    let (least, most) = (SPEEDS.start(), SPEEDS.end());
+    let expected = format!("a number over 0, from {least:e} to {most:e}");
+    let mismatch = || first.node.mismatch(&first.key, &expected);
     let number = faults.ok(number.ok_or_else(mismatch))?;
     Some(match first.key.as_str() {
         "step_time_s" => Speed::StepTime(number),
