@@ -1,6 +1,7 @@
 //! Comparison of the values of one axis, everything else equal.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use itertools::Itertools;
 use schemars::JsonSchema;
@@ -157,10 +158,12 @@ pub(super) struct ComparisonReader {
 }
 
 impl ComparisonReader {
-    pub(super) fn new(axis: Axis, runs: Runs) -> Self {
+    /// A reader of the values of an axis, from which those of some others follow.
+    pub(super) fn new(axis: Axis, followers: BTreeSet<Axis>, runs: Runs) -> Self {
+        let reader = SeriesReader::new(Along::Values(axis));
         Self {
             axis,
-            reader: SeriesReader::new(Along::Values(axis)).with_runs(runs),
+            reader: reader.with_followers(followers).with_runs(runs),
         }
     }
 
@@ -173,16 +176,9 @@ impl ComparisonReader {
     }
 
     pub(super) fn finish(self) -> Comparison {
+        let counts = self.reader.counts().clone();
         let groups = self.reader.finish_compared();
         let groups: Vec<ComparedJob> = groups.into_iter().map(ComparedJob::new).collect();
-        let mut counts = Counts::default();
-        for point in groups
-            .iter()
-            .flat_map(|group| &group.values)
-            .map(|it| &it.point)
-        {
-            counts.add(point.status, point.reason.as_ref().and_then(|it| it.kind));
-        }
         let nothing = nothing_to_compare(self.axis, &groups);
         let varied = telling_axes(&groups, Dimension::all(), ComparedJob::dimension);
         Comparison {

@@ -1,5 +1,6 @@
 //! From files of results to findings.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,9 @@ use super::series::columns_read;
 use super::transfer_reader::{TransferReader, transfer_columns};
 use crate::record::provenance::keys;
 use crate::record::{Column, PointsReader, ReadError, Rows, metric_columns, short_hash};
-use crate::spec::{AnalysisSettings, Axis, Metric, OwnPrices, StudyKind, run_settings};
+use crate::spec::{
+    AnalysisSettings, Axis, Metric, OwnPrices, StudyKind, follow_from, run_settings,
+};
 
 /// Why files could not be analysed.
 #[derive(Debug, Error)]
@@ -109,8 +112,9 @@ pub fn analyse_files(
             let spec = readers.iter().map(|reader| reader.metadata(keys::SPEC));
             let own_prices = spec.map(|spec| OwnPrices::of(spec.unwrap_or_default()));
             let own_prices: Box<[OwnPrices]> = own_prices.collect();
+            let followers = followers(axis, &readers);
             if !is_resource(axis) {
-                let mut reader = ComparisonReader::new(axis, runs);
+                let mut reader = ComparisonReader::new(axis, followers, runs);
                 for_each_batch(readers, &columns_read(), |rows, source| {
                     reader.add(rows, source)
                 })?;
@@ -122,7 +126,7 @@ pub fn analyse_files(
             let metrics = metric_columns(metrics);
             let columns = [columns_read(), metrics.clone()].concat();
             let analysis = Analysis::over(settings.clone(), axis).with_runs(runs);
-            let mut analysis = analysis.with_metrics(metrics);
+            let mut analysis = analysis.with_metrics(metrics).with_followers(followers);
             for_each_batch(readers, &columns, |rows, source| analysis.add(rows, source))?;
             Ok(StudyFindings::Training(Findings {
                 own_prices,
@@ -130,6 +134,24 @@ pub fn analyse_files(
             }))
         }
     }
+}
+
+/// Axes whose values follow from those of another one in every file. None of the size of a job: its points are told apart by
+/// it already.
+fn followers(axis: Axis, readers: &[PointsReader]) -> BTreeSet<Axis> {
+    if matches!(axis, Axis::Gpus | Axis::Nodes) {
+        return BTreeSet::new();
+    }
+    let specs = readers.iter().map(|reader| reader.metadata(keys::SPEC));
+    let of_files = specs.map(|spec| follow_from(axis, spec.unwrap_or_default()));
+    let mut shared = of_files
+        .reduce(|all, of_file| &all & &of_file)
+        .unwrap_or_default();
+    if is_resource(axis) {
+        // What scales over a resource is held against jobs of as many GPUs.
+        shared.retain(|it| !matches!(it, Axis::Gpus | Axis::Nodes));
+    }
+    shared
 }
 
 /// The runs of several files, by the settings and the program that wrote them.

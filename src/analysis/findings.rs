@@ -1,5 +1,7 @@
 //! Findings of a training study, series by series.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -132,6 +134,14 @@ impl Analysis {
         }
     }
 
+    /// Holds axes for no difference whose values follow from the size.
+    pub(super) fn with_followers(self, followers: BTreeSet<Axis>) -> Self {
+        Self {
+            reader: self.reader.with_followers(followers),
+            ..self
+        }
+    }
+
     /// Reads some metrics besides.
     pub(super) fn with_metrics(self, metrics: Vec<Column>) -> Self {
         Self {
@@ -152,11 +162,8 @@ impl Analysis {
     pub fn finish(self) -> Findings {
         let threshold = self.settings.efficiency_threshold;
         let without_number = self.reader.without_number();
+        let counts = self.reader.counts().clone();
         let series = self.reader.finish();
-        let mut counts = Counts::default();
-        for point in series.iter().flat_map(|series| &series.points) {
-            counts.add(point.status, point.reason.as_ref().and_then(|it| it.kind));
-        }
         let series = join_same(series);
         let varied = varied_dimensions(&series);
         let nothing = if series.is_empty() && without_number > 0 {

@@ -1,6 +1,6 @@
 //! Series: the rows that differ in nothing but their size.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use itertools::Itertools;
 
@@ -10,7 +10,7 @@ use super::dimension::Dimension;
 use super::key_value::KeyValue;
 use super::points::{PointColumns, SizePoint, point_columns};
 use super::runs::Runs;
-use crate::record::{Column, ReadError, Rows};
+use crate::record::{Column, Counts, ReadError, Rows};
 use crate::spec::{AXES, Axis, AxisGroup, StudyKind};
 
 /// Rows of one series, smallest size first.
@@ -110,6 +110,10 @@ pub(crate) struct SeriesReader {
     along: Along,
     /// Rows without a number on the axis.
     without_number: u64,
+    /// Rows of the groups by status, equal points among them.
+    counts: Counts,
+    /// Axes whose values follow from that along which the rows differ: they are no difference.
+    followers: BTreeSet<Axis>,
     runs: Runs,
     /// Columns of the spec's metrics.
     metrics: Vec<Column>,
@@ -140,6 +144,8 @@ impl SeriesReader {
         Self {
             along,
             without_number: 0,
+            counts: Counts::default(),
+            followers: BTreeSet::new(),
             runs: Runs::default(),
             metrics: Vec::new(),
             axes: key_axes().map(AxisCodes::new).collect(),
@@ -152,6 +158,11 @@ impl SeriesReader {
     /// Tells rows of several runs apart.
     pub(super) fn with_runs(self, runs: Runs) -> Self {
         Self { runs, ..self }
+    }
+
+    /// Holds axes for no difference whose values follow from that along which the rows differ.
+    pub(super) fn with_followers(self, followers: BTreeSet<Axis>) -> Self {
+        Self { followers, ..self }
     }
 
     /// Reads some metrics besides.
@@ -186,6 +197,9 @@ impl SeriesReader {
         let mut key = vec![NULL; self.axes.len()];
         key.extend([self.runs.of_file(source), NULL]);
         let gpus_place = key.len() - 1;
+        let axes = self.axes.iter().enumerate();
+        let followers = axes.filter(|(_, codes)| self.followers.contains(&codes.axis));
+        let followers: Vec<usize> = followers.map(|(place, _)| place).collect();
         for row in 0..rows.len() {
             let size = number(&self.axes, along_place.filter(|_| is_resource), row);
             if is_resource && size.is_none() {
@@ -196,15 +210,20 @@ impl SeriesReader {
                 *cell = codes[row];
             }
             let value = along_place.map_or(NULL, |place| key[place]);
-            if let Some(place) = along_place.or(nodes_place) {
-                key[place] = NULL;
+            for place in along_place.or(nodes_place).iter().chain(&followers) {
+                key[*place] = NULL;
             }
             let nodes = number(&self.axes, nodes_place, row);
             let point = points.row(row, source, size, nodes)?;
             key[gpus_place] = match self.along {
                 Along::Gpus => NULL,
+                Along::Resource(_) | Along::Values(_) if self.followers.contains(&Axis::Gpus) => {
+                    NULL
+                }
                 Along::Resource(_) | Along::Values(_) => point.gpus,
             };
+            let kind = point.reason.as_ref().and_then(|it| it.kind);
+            self.counts.add(point.status, kind);
             self.push(&key, point, value);
         }
         Ok(())
@@ -343,6 +362,11 @@ impl SeriesReader {
             }
         });
         compared.collect()
+    }
+
+    /// Rows of the groups by status, equal points among them, of which the findings have the first.
+    pub(super) const fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Number of rows that have no number on the resource's axis.

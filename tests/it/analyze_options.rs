@@ -162,3 +162,75 @@ fn rows_of_the_same_simulation_are_one_series_said_once() {
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["findings"]["series"].as_array().unwrap().len(), 2);
 }
+
+// One server twice and two servers: three points, each with its row, and every count says three.
+#[test]
+fn equal_points_are_counted_everywhere() {
+    let desk = Desk::new();
+    let spec = GRID.replace("[1, 2, 4]", "[1, 1, 2]");
+    let spec = spec
+        .replace("[128, 256]", "128")
+        .replace("[100, 400]", "400");
+    desk.write("equal.toml", spec);
+    let ran = desk
+        .sweep(&["run", "equal.toml", "--out", "equal", "--format", "json"])
+        .expect_code(0);
+    let run: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(run["manifest"]["counts"]["ok"], 3);
+    assert_eq!(run["findings"]["counts"]["ok"], 3);
+    let text = desk.sweep(&["analyze", "equal"]).expect_code(0).stdout;
+    assert!(text.contains("3 points: 3 ran"), "{text}");
+    let compared = ["analyze", "equal", "--x", "stack", "--format", "json"];
+    let compared = desk.sweep(&compared).expect_code(0).stdout;
+    let compared: serde_json::Value = serde_json::from_str(&compared).unwrap();
+    assert_eq!(compared["comparison"]["counts"]["ok"], 3);
+}
+
+// An H100 comes in a DGX H100 with 400 Gbit/s a GPU and an A100 in a DGX A100 with 200: what the spec leaves out follows from
+// the GPU, and the length of a sample from the model. A network rate that the spec gives is the same for all.
+#[test]
+fn what_follows_from_the_compared_values_is_no_difference() {
+    let desk = Desk::new();
+    desk.write(
+        "types.toml",
+        r#"
+[grid]
+gpu = ["h100-sxm", "a100-80gb-sxm"]
+model = ["gpt2-small", "llama3.2-1b"]
+nodes = [1, 2]
+global_batch = 64
+tp = 1
+pp = 1
+cp = 1
+"#,
+    );
+    desk.sweep(&["run", "types.toml", "--out", "types"])
+        .expect_code(0);
+    for (axis, best) in [("gpu", "h100-sxm"), ("model", "gpt2-small")] {
+        let by = desk
+            .sweep(&["analyze", "types", "--x", axis])
+            .expect_code(0);
+        let said =
+            format!("Of 4 jobs that differ in `{axis}` alone, the fastest value is {best} in 4.");
+        assert!(words(&by.stdout).contains(&said), "{}", by.stdout);
+    }
+    // Clusters that are given stay a difference: the two types are in two networks.
+    desk.write(
+        "given.toml",
+        r#"
+[[zip]]
+gpu = ["h100-sxm", "a100-80gb-sxm"]
+cluster = ["dgx-h100", "dgx-a100"]
+[grid]
+model = "gpt2-small"
+nodes = 1
+global_batch = 64
+"#,
+    );
+    desk.sweep(&["run", "given.toml", "--out", "given"])
+        .expect_code(0);
+    let by = desk
+        .sweep(&["analyze", "given", "--x", "gpu"])
+        .expect_code(0);
+    assert!(by.stdout.contains("no two rows differ"), "{}", by.stdout);
+}
