@@ -53,7 +53,7 @@
 //!
 //! | Floor | Room | What lives there |
 //! |---|---|---|
-//! | 1 | [`units`], [`closed_set`], [`memo`], [`halt`], [`spelling`] | quantities; enums with fixed spellings; bounded caches; work that another thread ends; names as people type them |
+//! | 1 | [`units`], [`closed_set`], [`memo`], [`halt`], [`spelling`], [`visible`] | quantities; enums with fixed spellings; bounded caches; work that another thread ends; names as people type them; text without control characters |
 //! | 2 | [`document`] | JSON that names its schema |
 //! | 2 | [`des`] | event queue, clock, fair-shared links; has never heard of a GPU |
 //! | 2 | [`files`] | files that people name and entries of run folders, opened so that nothing hangs or leads elsewhere |
@@ -104,6 +104,7 @@ mod halt;
 mod memo;
 mod spelling;
 pub mod units;
+mod visible;
 
 mod data_table;
 pub mod des;

@@ -1,6 +1,5 @@
 //! Output on stdout and stderr.
 
-use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +9,7 @@ use crate::cli::event::{Event, Level};
 use crate::cli::exit::ExitStatus;
 use crate::commands::{Detail, Failure};
 use crate::runner::clock;
+use crate::visible::escaped;
 
 /// Format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -87,7 +87,7 @@ pub(super) fn detail(is_verbose: bool) -> Detail {
 pub(super) fn print(text: &str) -> Result<ExitStatus, Failure> {
     let mut stdout = io::stdout().lock();
     let written = stdout
-        .write_all(visible(text).as_bytes())
+        .write_all(escaped(text).as_bytes())
         .and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -153,31 +153,12 @@ pub(super) fn event(event: &Event<'_>) {
 
 /// Prints a line on stderr as it is.
 pub(super) fn write(line: &str) {
-    write_line(&visible(line));
+    write_line(&escaped(line));
 }
 
 fn write_line(line: &str) {
     // Where stderr itself is gone, nobody reads an error.
     let _ = writeln!(io::stderr().lock(), "{line}");
-}
-
-/// Text whose control characters, which a terminal would obey, are shown as `\u001b`; JSON says the same with it. Lines and
-/// tabs stay.
-fn visible(text: &str) -> Cow<'_, str> {
-    let is_obeyed = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
-    if !text.contains(is_obeyed) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if is_obeyed(letter) {
-            let code = format!("\\u{:04x}", u32::from(letter));
-            shown.push_str(&code);
-        } else {
-            shown.push(letter);
-        }
-    }
-    Cow::Owned(shown)
 }
 
 /// Prints clap's message: help and version on stdout, errors on stderr.
@@ -188,20 +169,5 @@ pub(super) fn clap_message(error: &clap::Error) -> ExitStatus {
         ExitStatus::Usage
     } else {
         ExitStatus::Success
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Colours, a title, a bell, and the one-character CSI of 8-bit terminals.
-    #[test]
-    fn a_terminal_obeys_nothing_that_a_spec_says() {
-        assert_eq!(
-            visible("\u{1b}[31mRED\u{1b}]0;t\u{7}\n\u{9b}2J\tq\r"),
-            "\\u001b[31mRED\\u001b]0;t\\u0007\n\\u009b2J\tq\\u000d"
-        );
-        assert!(matches!(visible("µs\n"), Cow::Borrowed(_)));
     }
 }

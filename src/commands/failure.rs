@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 
 use crate::spec::{Diagnostic, SpecError};
+use crate::visible::escaped;
 
 /// Error that ends a command.
 #[derive(Debug)]
@@ -35,7 +36,11 @@ impl Failure {
 
     /// Whether a file is at fault, and not what was asked for.
     pub fn is_io(&self) -> bool {
-        matches!(self, Self::Io(_) | Self::Spec(SpecError::Read { .. }))
+        match self {
+            Self::Io(_) | Self::Spec(SpecError::Read { .. }) => true,
+            Self::Spec(SpecError::Faults(found)) => found.iter().any(|it| it.is_unreadable),
+            Self::Usage(_) | Self::Fault(_) => false,
+        }
     }
 
     /// The faults of a spec, each with its place; none of another failure.
@@ -53,7 +58,7 @@ impl Failure {
         match self {
             Self::Spec(error) => error.render(styled),
             Self::Usage(message) | Self::Io(message) | Self::Fault(message) => {
-                format!("error: {message}")
+                format!("error: {}", escaped(message))
             }
         }
     }

@@ -8,6 +8,7 @@ use maud::{Markup, PreEscaped, html};
 use crate::analysis::diff::{ChangeBin, Diff, MetricChange, MetricDiff, StatusChange, Tolerance};
 use crate::report::quantity::{plural, short_bytes, short_number, short_seconds};
 use crate::report::text::Text;
+use crate::visible::{in_markup, is_obeyed};
 
 /// Changed keys of a spec that are named.
 const KEYS: usize = 6;
@@ -268,47 +269,33 @@ fn in_markdown(text: &str) -> String {
             '\\' | '`' | '*' | '[' | ']' | '|' | '~' => shown.extend(['\\', letter]),
             '<' => shown.push_str("&lt;"),
             '&' => shown.push_str("&amp;"),
-            _ if letter.is_control() => shown.push(' '),
+            _ if letter.is_control() || is_obeyed(letter) => shown.push(' '),
             _ => shown.push(letter),
         }
     }
     shown
 }
 
-/// Text without the characters that XML 1.0 cannot have, not even escaped; maud escapes the others.
-///
-/// Source: Extensible Markup Language 1.0, fifth edition, production 2 (`Char`).
-fn in_xml(text: &str) -> String {
-    let is_char = |letter: char| {
-        !letter.is_control() && !matches!(letter, '\u{fffe}' | '\u{ffff}')
-            || "\t\n\r".contains(letter)
-    };
-    let shown = text
-        .chars()
-        .map(|letter| if is_char(letter) { letter } else { '\u{fffd}' });
-    shown.collect()
-}
-
 /// The differences as JUnit XML: a case per metric, one for the points that ended differently, and one for those that are
 /// missing where that is a fault.
 pub fn junit(diff: &Diff) -> String {
     let lost = diff.status_changes.iter().filter(|it| it.is_regression());
-    let lost: Vec<String> = lost.take(SHOWN).map(|it| in_xml(&ending(it))).collect();
+    let lost: Vec<String> = lost.take(SHOWN).map(ending).collect();
     let failures = diff.metrics.iter().filter(|metric| metric.worse > 0);
     let failures =
         failures.count() + usize::from(diff.stopped > 0) + usize::from(diff.missing() > 0);
     let cases = diff.metrics.len() + 1 + usize::from(diff.fail_missing);
-    let gone: Vec<String> = diff.gone.iter().take(SHOWN).map(|it| in_xml(it)).collect();
+    let gone: Vec<String> = diff.gone.iter().take(SHOWN).cloned().collect();
     let suite = html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))
         testsuite name="sweep diff" tests=(cases) failures=(failures) {
             "\n"
             @for metric in &diff.metrics {
                 (test_case(metric.metric, metric.worse, &metric.regressions, |it: &MetricChange| {
-                    in_xml(&format!("{} {}", percent(it.relative), it.point))
+                    format!("{} {}", percent(it.relative), it.point)
                 }, |worst| {
                     let (number, change) = (metric.worse, percent(worst.relative));
-                    in_xml(&format!("{number} worse, worst {change} at {}", worst.point))
+                    format!("{number} worse, worst {change} at {}", worst.point)
                 }))
             }
             (test_case("status", diff.stopped, &lost, String::clone, |_| {
@@ -322,7 +309,7 @@ pub fn junit(diff: &Diff) -> String {
             }
         }
     };
-    suite.into_string() + "\n"
+    in_markup(suite.into_string()) + "\n"
 }
 
 /// A case that fails when there are regressions, of which the first are given; `message` gets the first one.
@@ -360,9 +347,9 @@ mod tests {
 
     #[test]
     fn text_in_xml_has_only_characters_of_xml() {
-        let shown = in_xml("a\u{1b}[31m\0b\tc\u{ffff}");
-        assert_eq!(shown, "a\u{fffd}[31m\u{fffd}b\tc\u{fffd}");
-        let document = format!("<a b=\"{shown}\"/>");
+        let letters = "a\u{1b}[31m\0b\tc\u{ffff}";
+        let document = in_markup(html! { a b=(letters) {} }.into_string());
+        assert_eq!(document, "<a b=\"a\u{fffd}[31m\u{fffd}b\tc\u{fffd}\"></a>");
         roxmltree::Document::parse(&document).expect("it is XML");
     }
 }

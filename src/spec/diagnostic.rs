@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use crate::spec::source::Place;
 use crate::spelling;
+use crate::visible::escaped;
 
 /// Faults of one spec that are written out; the rest is counted.
 const FAULTS_SHOWN: usize = 50;
@@ -39,6 +40,8 @@ pub struct Diagnostic {
     pub also: Vec<Place>,
     /// Ways out.
     pub hints: Vec<String>,
+    /// Whether a file that the spec names cannot be read, as where the spec itself cannot.
+    pub is_unreadable: bool,
 }
 
 impl Diagnostic {
@@ -50,6 +53,7 @@ impl Diagnostic {
             place: Some(place.clone()),
             also: Vec::new(),
             hints: Vec::new(),
+            is_unreadable: false,
         }
     }
 
@@ -61,6 +65,7 @@ impl Diagnostic {
             place: None,
             also: Vec::new(),
             hints: Vec::new(),
+            is_unreadable: false,
         }
     }
 
@@ -148,19 +153,21 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        let mut group = Group::with_title(level.primary_title(escaped(&self.message)));
         if let Some(place) = &self.place {
             group = with_snippet(group, place);
             if let Some(path) = &place.path {
-                group = group.element(Level::NOTE.message(format!("at `{path}`")));
+                group = group
+                    .element(Level::NOTE.message(format!("at `{}`", escaped(&path.to_string()))));
             }
         }
         let further = self.further_places();
         if !further.is_empty() {
-            group = group.element(Level::NOTE.message(format!("likewise at {further}")));
+            group =
+                group.element(Level::NOTE.message(format!("likewise at {}", escaped(&further))));
         }
         for hint in &self.hints {
-            group = group.element(Level::HELP.message(hint.as_str()));
+            group = group.element(Level::HELP.message(escaped(hint)));
         }
         let renderer = if styled {
             Renderer::styled()

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::spec::diagnostic::{Diagnostic, render_all};
+use crate::visible::escaped;
 
 /// Reason for which a spec cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +26,7 @@ impl SpecError {
     /// The message for a terminal, with colours if it has them.
     pub(crate) fn render(&self, styled: bool) -> String {
         match self {
-            Self::Read { .. } => format!("error: {self}"),
+            Self::Read { .. } => format!("error: {}", escaped(&self.to_string())),
             Self::Faults(faults) => render_all(faults, styled),
         }
     }

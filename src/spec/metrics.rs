@@ -22,6 +22,12 @@ use crate::spec::point::GridPoint;
 use crate::spec::read::malformed;
 use crate::spec::result_columns::{ResultColumn, ResultColumns};
 use crate::spec::syntax::{Entry, find};
+use crate::visible::is_obeyed;
+
+/// Whether a letter cannot be part of a unit, which stands beside numbers in one line.
+fn is_hidden(letter: char) -> bool {
+    is_obeyed(letter) || matches!(letter, '\n' | '\t')
+}
 
 /// Unit of a metric that states none: a plain number.
 const PLAIN: &str = "1";
@@ -128,8 +134,10 @@ fn metric(
     check_keys(entries, &[METRIC], faults);
     let unit = match find(entries, "unit") {
         Some(entry) => {
-            let unit = entry.node.text().filter(|unit| !unit.is_empty());
-            faults.ok(unit.ok_or_else(|| entry.node.mismatch("unit", "text such as \"USD\"")))
+            let is_shown = |unit: &&str| !unit.is_empty() && !unit.contains(is_hidden);
+            let unit = entry.node.text().filter(is_shown);
+            let expected = "text such as \"USD\", without control characters";
+            faults.ok(unit.ok_or_else(|| entry.node.mismatch("unit", expected)))
         }
         None => Some(PLAIN),
     };

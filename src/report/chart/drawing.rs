@@ -5,6 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use super::coordinates::{WIDTH, at, translate};
 use super::layer::{Layer, Layers};
 use super::palette;
+use crate::visible::in_markup;
 
 /// Style of charts, with the colours of [`palette`] as custom properties.
 pub(crate) const STYLE: &str = include_str!("chart.css");
@@ -75,6 +76,6 @@ impl Drawing {
                 (self.layers.flat())
             }
         };
-        svg.into_string() + "\n"
+        in_markup(svg.into_string()) + "\n"
     }
 }

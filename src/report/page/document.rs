@@ -9,6 +9,7 @@ use crate::record::Counts;
 use crate::report::chart::{self, Drawing, palette};
 use crate::report::panels::{custom_chart, custom_chart_note};
 use crate::report::quantity::count;
+use crate::visible::in_markup;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -118,7 +119,7 @@ pub(super) fn document(heading: &Heading<'_>, answer: &Markup, sections: &[Secti
             }
         }
     };
-    document.into_string() + "\n"
+    in_markup(document.into_string()) + "\n"
 }
 
 /// The style sheet: both colour schemes, the light one on paper whatever the screen shows.
