@@ -43,7 +43,12 @@ fn faults<'py>(py: Python<'py>, found: &[Diagnostic]) -> PyResult<Bound<'py, PyL
         let place = fault.place.as_ref();
         let at = place.map(clustersweep::spec::Place::line_column);
         dict.set_item("source", place.map(|it| it.source.name.as_str()))?;
-        dict.set_item("path", place.and_then(|it| it.path.as_deref()))?;
+        dict.set_item(
+            "path",
+            place
+                .and_then(|it| it.path.as_ref())
+                .map(ToString::to_string),
+        )?;
         dict.set_item("line", at.map(|(line, _)| line))?;
         dict.set_item("column", at.map(|(_, column)| column))?;
         dict.set_item("hints", &fault.hints)?;

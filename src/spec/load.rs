@@ -1,6 +1,6 @@
 //! Files of a spec, merged into one tree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -186,8 +186,11 @@ impl Loader<'_> {
             }
             Err(SpecError::Read { reason, .. }) => {
                 let message = format!("cannot read `{}`: {reason}", path.display());
-                self.faults
-                    .push(Diagnostic::error(place, message).hint(hint));
+                let fault = Diagnostic {
+                    is_unreadable: true,
+                    ..Diagnostic::error(place, message)
+                };
+                self.faults.push(fault.hint(hint));
                 None
             }
             Err(SpecError::Faults(found)) => {
@@ -234,8 +237,18 @@ impl Loader<'_> {
 
 /// Lays entries over others, tables key by key.
 fn overlay(under: &mut Vec<Entry>, over: Vec<Entry>) {
+    if under.is_empty() {
+        *under = over;
+        return;
+    }
+    let keys = under
+        .iter()
+        .zip(0..)
+        .map(|(entry, at)| (entry.key.clone(), at));
+    let places: HashMap<String, usize> = keys.collect();
     for entry in over {
-        let Some(known) = under.iter_mut().find(|known| known.key == entry.key) else {
+        // A table of one text has every key once.
+        let Some(known) = places.get(&entry.key).map(|at| &mut under[*at]) else {
             under.push(entry);
             continue;
         };

@@ -4,9 +4,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Largest spec, all included files together: room for 50,000 explicit points, and at worst a few
-/// hundred MB of memory while it is read.
-pub(crate) const SPEC_BYTES_MAX: u64 = 4 << 20;
+use crate::spec::key_path::KeyPath;
+
+/// Largest spec, all included files together: room for 50,000 explicit points of ten keys, however long their names and values
+/// are. With what its syntax may hold it takes at worst a few hundred MB of memory while it is read.
+pub(crate) const SPEC_BYTES_MAX: u64 = 16 << 20;
 
 /// Longest text of a place that is shown beside it, in bytes.
 const TEXT_SHOWN_MAX: usize = 40;
@@ -51,7 +53,7 @@ pub struct Place {
     /// Bytes of the text.
     pub span: Range<usize>,
     /// Keys and list positions from the top, in YAML and JSON: `grid.nodes[2]`.
-    pub path: Option<Arc<str>>,
+    pub path: Option<KeyPath>,
 }
 
 impl Place {

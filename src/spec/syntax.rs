@@ -6,12 +6,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::budget::BudgetBreach;
 use toml::de::{DeTable, DeValue};
 
 use crate::spec::diagnostic::{Diagnostic, Faults};
+use crate::spec::key_path::KeyPath;
 use crate::spec::source::{Place, Source, Syntax};
-use crate::spec::toml_fault;
+use crate::spec::yaml_fault::NODES_MAX;
+use crate::spec::{toml_fault, yaml_fault};
 
 /// A value and its place.
 #[derive(Clone, Debug)]
@@ -212,21 +213,52 @@ pub(super) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
     entries.iter().find(|entry| entry.key == key)
 }
 
+/// What some editors put before a text to say how its letters are encoded.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Parses a text whose top is a table.
 pub(super) fn parse(source: &Arc<Source>, syntax: Syntax) -> Result<Node, Vec<Diagnostic>> {
     match syntax {
         Syntax::Toml => parse_toml(source),
-        Syntax::Yaml => parse_yaml(source),
+        Syntax::Yaml => parse_yaml(source, syntax),
         Syntax::Json => {
             // Strict JSON first; that it is YAML too gives the places.
-            serde_json::from_str::<serde::de::IgnoredAny>(&source.text)
-                .map_err(|error| vec![json_fault(source, &error)])?;
-            parse_yaml(source)
+            let text = source.text.trim_start_matches(BYTE_ORDER_MARK);
+            let left_out = source.text.len() - text.len();
+            serde_json::from_str::<serde::de::IgnoredAny>(text)
+                .map_err(|error| vec![yaml_fault::of_json(source, left_out, &error)])?;
+            parse_yaml(source, syntax)
         }
     }
 }
 
+/// Most memory that the values of a text of TOML may take, in that of a value of a list: 50,000 points of ten keys, each on a line
+/// of its own, come to 1,250,000.
+const VALUES_MAX: usize = 2_000_000;
+
+/// Refuses a text that would take too much memory, before it is parsed: as much as what stands around its values lets one expect.
+fn check_size(source: &Arc<Source>) -> Result<(), Vec<Diagnostic>> {
+    let bytes = source.text.as_bytes().windows(2);
+    let values = bytes.map(|pair| match pair[0] {
+        b',' | b'\n' | b'=' | b'[' => 1,
+        // A table inside of a line takes five times as much; the dot of a number is none.
+        b'{' => 5,
+        b'.' if !pair[1].is_ascii_digit() => 5,
+        _ => 0,
+    });
+    if values.sum::<usize>() <= VALUES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "too many keys and values: TOML may have at most {VALUES_MAX}, where a line, a `,`, a `=` and a `[` count once and a table \
+         in braces or behind a dot five times"
+    );
+    let fault = Diagnostic::error(&Place::new(source, 0..0), message);
+    Err(vec![fault.hint("shorten it with ranges")])
+}
+
 fn parse_toml(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
+    check_size(source)?;
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
         return Err(toml_fault::faults(source, &errors));
@@ -294,10 +326,7 @@ fn toml_node(
     Node { value, place }
 }
 
-/// Most keys and values of a text of YAML or JSON, lists and tables among them: 50,000 points of ten keys.
-const NODES_MAX: usize = 1_100_000;
-
-fn parse_yaml(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
+fn parse_yaml(source: &Arc<Source>, syntax: Syntax) -> Result<Node, Vec<Diagnostic>> {
     let limits = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_nodes: NODES_MAX,
@@ -306,39 +335,13 @@ fn parse_yaml(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
         },
     };
     let raw: Result<Located, _> = serde_saphyr::from_str_with_options(&source.text, limits);
-    let raw = raw.map_err(|error| {
-        let span = error.location().map_or(0..0, |at| byte_span(&at));
-        if let serde_saphyr::Error::Budget { breach, .. } = error.without_snippet() {
-            return vec![over_limit(&Place::new(source, span), breach)];
-        }
-        // The first line says what; the rest repeats the place.
-        let message = error.without_snippet().to_string();
-        let message = message.lines().next().unwrap_or("malformed");
-        let message = message.split(" at line ").next().unwrap_or(message);
-        vec![Diagnostic::error(
-            &Place::new(source, span),
-            format!("not YAML: {message}"),
-        )]
-    })?;
+    let raw = raw.map_err(|error| vec![yaml_fault::of_yaml(source, syntax, &error)])?;
     let mut faults = Vec::new();
-    let node = placed(raw, source, "", &mut faults);
+    let node = placed(raw, source, None, &mut faults);
     if faults.is_empty() {
         Ok(node)
     } else {
         Err(faults)
-    }
-}
-
-/// The fault of a text of YAML or JSON that is over a limit.
-fn over_limit(place: &Place, breach: &BudgetBreach) -> Diagnostic {
-    match breach {
-        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => Diagnostic::error(
-            place,
-            format!("too many keys and values: YAML and JSON may have at most {NODES_MAX}"),
-        )
-        .hint("shorten it with ranges, or write it as TOML"),
-        BudgetBreach::Depth { .. } => Diagnostic::error(place, "lists and tables nest too deep"),
-        other => Diagnostic::error(place, format!("over a limit of YAML: {other:?}")),
     }
 }
 
@@ -420,16 +423,15 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 }
 
-fn byte_span(at: &serde_saphyr::Location) -> Range<usize> {
-    let span = at.span();
-    let start = span.byte_offset().unwrap_or(0) as usize;
-    start..start + span.byte_len().unwrap_or(0) as usize
-}
-
-fn placed(raw: Located, source: &Arc<Source>, path: &str, faults: &mut Vec<Diagnostic>) -> Node {
+fn placed(
+    raw: Located,
+    source: &Arc<Source>,
+    path: Option<&KeyPath>,
+    faults: &mut Vec<Diagnostic>,
+) -> Node {
     let place = Place {
-        path: (!path.is_empty()).then(|| path.into()),
-        ..Place::new(source, byte_span(&raw.referenced))
+        path: path.cloned(),
+        ..Place::new(source, yaml_fault::span(source, &raw.referenced))
     };
     let value = match raw.value {
         Raw::Null => Value::Null,
@@ -446,42 +448,25 @@ fn placed(raw: Located, source: &Arc<Source>, path: &str, faults: &mut Vec<Diagn
             items
                 .into_iter()
                 .enumerate()
-                .map(|(at, item)| placed(item, source, &format!("{path}[{at}]"), faults))
+                .map(|(at, item)| placed(item, source, Some(&KeyPath::item(path, at)), faults))
                 .collect(),
         ),
         Raw::Table(entries) => Value::Table(
             entries
                 .into_iter()
                 .map(|(key, item)| {
-                    let dot = if path.is_empty() { "" } else { "." };
-                    let path = format!("{path}{dot}{}", key.value);
+                    let path = KeyPath::key(path, &key.value);
                     Entry {
+                        node: placed(item, source, Some(&path), faults),
                         key_place: Place {
-                            path: Some(path.as_str().into()),
-                            ..Place::new(source, byte_span(&key.referenced))
+                            path: Some(path),
+                            ..Place::new(source, yaml_fault::span(source, &key.referenced))
                         },
                         key: key.value,
-                        node: placed(item, source, &path, faults),
                     }
                 })
                 .collect(),
         ),
     };
     Node { value, place }
-}
-
-fn json_fault(source: &Arc<Source>, error: &serde_json::Error) -> Diagnostic {
-    let line_start = source
-        .text
-        .split_inclusive('\n')
-        .take(error.line().saturating_sub(1))
-        .map(str::len)
-        .sum::<usize>();
-    let at = line_start + error.column().saturating_sub(1);
-    let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or(&message);
-    Diagnostic::error(
-        &Place::new(source, at..at + 1),
-        format!("not JSON: {message}"),
-    )
 }

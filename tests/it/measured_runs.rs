@@ -243,10 +243,6 @@ fn bad_runs_are_refused_with_place_limit_and_way_out() {
         ),
         ("measured = 3".to_owned(), "a table of a run"),
         (
-            "[measured]\nfile = 'none.csv'".to_owned(),
-            "cannot read `none.csv`",
-        ),
-        (
             "[measured]\ncsv = 'id,measured_gib'".to_owned(),
             "no rows below the header",
         ),
@@ -256,6 +252,10 @@ fn bad_runs_are_refused_with_place_limit_and_way_out() {
             .expect_code(2)
             .expect_stderr(&[message]);
     }
+    // A file that cannot be read is told with its place, and with the exit code of one that is named by itself.
+    run(&desk, &spec("[measured]\nfile = 'none.csv'"), "bad")
+        .expect_code(3)
+        .expect_stderr(&["cannot read `none.csv`", ".toml:"]);
     desk.write(
         "mine.csv",
         "id,gpu,gpus,model,global_batch,measured_step_time_s\na,h100-sxm,8,llama3-8b,fast,1\n",

@@ -33,7 +33,7 @@ fn a_run_of_a_config_holds_what_the_config_says() {
     desk.sweep(&["run", "a/spec.toml", "-o", "b", "-q"])
         .expect_code(0);
     assert_eq!(desk.read("a/points.parquet"), desk.read("b/points.parquet"));
-    let gone = desk.sweep(&["plan", "mine.toml"]).expect_code(2);
+    let gone = desk.sweep(&["plan", "mine.toml"]).expect_code(3);
     gone.expect_stderr(&["cannot read", "config.json"]);
 }
 
