@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::terminal;
-use crate::commands::{DEFAULT_GPUS, Failure, InitRequest};
-use crate::record::write_output;
+use crate::commands::{DEFAULT_GPUS, Failure, InitRequest, write_output};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -51,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
             "`{shown}` is there already; name another file, or replace it with --overwrite"
         )));
     }
-    write_output(&path, drafted.text.as_bytes()).map_err(Failure::io)?;
+    write_output(&path, drafted.text.as_bytes())?;
     terminal::print(&format!("wrote {shown}; next: sweep answer {shown}\n"))
 }
 

@@ -9,7 +9,7 @@ use clap_mangen::Man;
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::terminal;
-use crate::commands::Failure;
+use crate::commands::{Failure, refuse_files_of_run};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,6 +23,7 @@ pub(super) fn run(args: &Args, command: Command) -> Result<ExitStatus, Failure> 
         let page = page(command).map_err(|error| Failure::io(format!("no page: {error}")))?;
         return terminal::print(&String::from_utf8_lossy(&page));
     };
+    refuse_files_of_run(folder)?;
     let failed = |error| Failure::io(format!("cannot write `{}`: {error}", folder.display()));
     write_pages(folder, command).map_err(failed)?;
     Ok(ExitStatus::Success)

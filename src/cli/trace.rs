@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::terminal;
-use crate::commands::{Failure, RunSource, Timeline};
-use crate::record::write_output;
+use crate::commands::{Failure, RunSource, Timeline, write_output};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,7 +23,7 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
     if args.output.as_os_str() == "-" {
         return terminal::print(&timeline.chrome_json);
     }
-    write_output(&args.output, timeline.chrome_json.as_bytes()).map_err(Failure::io)?;
+    write_output(&args.output, timeline.chrome_json.as_bytes())?;
     terminal::log(&format!(
         "{} slices of {} stages in {}; open it at https://ui.perfetto.dev",
         timeline.slices,

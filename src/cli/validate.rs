@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::exit::ExitStatus;
 use crate::cli::terminal;
-use crate::commands::{Failure, Validation};
-use crate::record::write_output;
+use crate::commands::{Failure, Validation, write_output};
 use crate::report::accuracy;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -56,5 +55,5 @@ pub(super) fn run(args: &Args) -> Result<ExitStatus, Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    write_output(path, text.as_bytes()).map_err(Failure::io)
+    write_output(path, text.as_bytes())
 }

@@ -13,6 +13,7 @@ use crate::commands::efficiency_gate::EfficiencyGate;
 use crate::commands::failure::Failure;
 use crate::commands::findings::{Results, Told, answer, find, question, trusted, write_findings};
 use crate::commands::findings_document::{AnalyzeDocument, FindingsDocument};
+use crate::commands::named_output::refuse_files_of_run;
 use crate::commands::points::{provenance, threads};
 use crate::commands::run_source::RunSource;
 use crate::document::Document;
@@ -265,6 +266,7 @@ fn write_plots(
         StudyFindings::Collective(found) => report::collective_plots(found),
     };
     plots.extend(report::custom_plots(charts));
+    refuse_files_of_run(directory)?;
     create_folder(directory)?;
     #[cfg(feature = "png")]
     let rasteriser = Rasteriser::default();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::commands::failure::Failure;
+use crate::commands::named_output::refuse_files_of_run;
 use crate::commands::run_source::RunSource;
 use crate::runner::{RunFolder, folder::names};
 
@@ -36,6 +37,7 @@ impl Target<'_> {
                 (run, apart) => beside(&run, apart.as_deref()),
             },
         };
+        refuse_files_of_run(&path)?;
         create_folder(&path)?;
         if is_run(&path) && !(is_one && self.apart.is_none() && is_folder_of(first, &path)) {
             return Err(Failure::usage(format!(

@@ -56,6 +56,14 @@ pub enum FolderError {
         /// The link.
         path: PathBuf,
     },
+    /// The path is one of the files of a run, or lies among them.
+    #[error("`{}` is a file of the run in `{}`, which would be lost; name another place", path.display(), run.display())]
+    OfRun {
+        /// The path.
+        path: PathBuf,
+        /// The folder of the run.
+        run: PathBuf,
+    },
     /// The folder holds a result already.
     #[error("`{}` already holds a result ({held}); name another folder with --out, go on with it by --resume, or replace it with --overwrite", path.display())]
     HoldsResult {
@@ -227,6 +235,7 @@ impl RunFolder {
             let path = path.to_owned();
             return Err(FolderError::IsUrl { path });
         }
+        refuse_files_of_run(path)?;
         let mut folder = Self::existing(path);
         let create = |directory: &Path| {
             let created = fs::create_dir_all(directory);
@@ -271,6 +280,7 @@ impl RunFolder {
                 path: path.to_owned(),
             });
         }
+        refuse_files_of_run(path)?;
         refuse(path, overwrite, &RESULT_FILES)?;
         refuse(path, overwrite, &[names::PARTS])
     }
@@ -350,6 +360,43 @@ impl RunFolder {
     pub(crate) fn remove_parts(&self) -> Result<(), FolderError> {
         self.part_files()?.iter().try_for_each(|part| clear(part))
     }
+}
+
+/// Refuses to write where a file of a run lies, whatever leads there: the run could no longer be read, resumed or verified.
+///
+/// # Errors
+/// If the path is such a file, or lies inside a table or among parts.
+pub(crate) fn refuse_files_of_run(path: &Path) -> Result<(), FolderError> {
+    // A file that is not there yet has no real path, its folder may have one.
+    let real = path.canonicalize().or_else(|error| {
+        let (folder, name) = (path.parent(), path.file_name());
+        let folder = folder.filter(|it| !it.as_os_str().is_empty());
+        let real = folder.unwrap_or(Path::new(".")).canonicalize();
+        name.ok_or(error).and_then(|name| Ok(real?.join(name)))
+    });
+    // What cannot be found is written nowhere.
+    let Ok(real) = real else {
+        return Ok(());
+    };
+    let run = real.ancestors().take(2).find_map(|entry| {
+        let name = entry.file_name()?.to_str()?;
+        let folder = entry.parent()?;
+        let is_of_run = RESULT_FILES.contains(&name) || [names::PARTS, LOCK].contains(&name);
+        (is_of_run && holds_run(folder)).then(|| folder.to_owned())
+    });
+    match run {
+        Some(run) => Err(FolderError::OfRun {
+            path: path.to_owned(),
+            run,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a folder holds a run, or the beginning of one.
+fn holds_run(folder: &Path) -> bool {
+    let has = |name| folder.join(name).is_file();
+    is_table(&folder.join(names::POINTS)) || has(names::MANIFEST) || has(LOCK)
 }
 
 /// Removes a file, or a dataset.

@@ -1,5 +1,6 @@
 //! Results that are replaced, and what stays of them until the new one is whole.
 
+use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -111,4 +112,86 @@ fn a_description_cannot_draw_on_the_terminal() {
         .expect_code(0);
     assert!(ended.stdout.contains("\\u001b[31mRED"), "{}", ended.stdout);
     assert!(!ended.stdout.contains('\u{1b}') && !ended.stderr.contains('\u{1b}'));
+}
+
+// A turn of direction and an escape in a description, a chart's name and a GPU's title: shown on the terminal, replaced in the
+// page and the charts, which stay XML. In a unit they are refused with their place.
+#[test]
+fn no_letter_of_a_spec_is_obeyed_anywhere() {
+    let desk = Desk::new();
+    let unit = |unit: &str| {
+        format!(
+            "description = \"say \\u202egpj\\u001b[2J\"\n{}[metrics.m]\nvalue = \"step_time_s * 2\"\nunit = \"{unit}\"\n\
+             [charts.\"c\\u202e\\u001b\"]\nx = \"gpus\"\ny = \"m\"\n\
+             [gpus.mine]\nbase = \"h100-sxm\"\ntitle = \"t\\u202e\\u0007\"\n",
+            spec("1")
+        )
+    };
+    desk.write("letters.toml", unit("s"));
+    let is_obeyed =
+        |letter: char| letter.is_control() && !"\n\t".contains(letter) || letter == '\u{202e}';
+    for arguments in [
+        &["run", "letters.toml", "--out", "out"][..],
+        &["analyze", "out", "--plots", "plots", "--out", "again"],
+        &["list", "gpus", "--spec", "letters.toml"],
+    ] {
+        let ended = desk.sweep(arguments).expect_code(0);
+        assert!(!ended.stdout.contains(is_obeyed), "{}", ended.stdout);
+        assert!(!ended.stderr.contains(is_obeyed), "{}", ended.stderr);
+    }
+    let page = String::from_utf8(desk.read("out/report.html")).unwrap();
+    assert!(page.contains("say \u{fffd}gpj") && !page.contains(is_obeyed));
+    let mut charts = 0;
+    for entry in fs::read_dir(desk.path("plots")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "svg") {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(!text.contains(is_obeyed), "{}", path.display());
+            charts += 1;
+        }
+    }
+    assert!(charts > 1);
+    desk.write("unit.toml", unit("a\\u001bb"));
+    desk.sweep(&["plan", "unit.toml"])
+        .expect_code(2)
+        .expect_stderr(&["without control characters", "unit.toml:16:8"]);
+}
+
+// Outputs that are named never land on a file of a run, whatever leads there; beside them they do.
+#[test]
+fn a_named_output_does_not_replace_a_file_of_a_run() {
+    let desk = Desk::new();
+    desk.write("one.toml", spec("1"));
+    desk.sweep(&["run", "one.toml", "--out", "out"])
+        .expect_code(0);
+    let names = [
+        "points.parquet",
+        "manifest.json",
+        "spec.toml",
+        "report.html",
+    ];
+    let held = || names.map(|name| desk.read(&format!("out/{name}")));
+    let before = held();
+    for name in names {
+        let path = format!("out/{name}");
+        for arguments in [
+            &["trace", "out", "0", "-o", &path][..],
+            &["analyze", "out", "--plots", &path],
+            &["analyze", "out", "--x", "gpu", "--out", &path],
+            &["run", "one.toml", "--out", &path, "--overwrite"],
+        ] {
+            let ended = desk.sweep(arguments);
+            assert!(matches!(ended.code, Some(2 | 3)), "{arguments:?}");
+            ended.expect_stderr(&["out"]);
+        }
+    }
+    let detour = "out/../out/points.parquet";
+    desk.sweep(&["trace", "out", "0", "-o", detour])
+        .expect_code(2)
+        .expect_stderr(&["is a file of the run in", "name another place"]);
+    assert!(held() == before);
+    desk.sweep(&["trace", "out", "0", "-o", "out/trace.json"])
+        .expect_code(0);
+    desk.sweep(&["trace", "out", "0", "-o", "points.parquet"])
+        .expect_code(0);
 }
