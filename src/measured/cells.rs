@@ -47,14 +47,19 @@ pub(crate) const SPEEDS: RangeInclusive<f64> = 1e-12..=1e18;
 /// A number from 0 to the most of [`SPEEDS`].
 impl Cell for f64 {
     fn read(text: &str) -> Result<Self, String> {
-        match text.parse::<Self>() {
-            Ok(value) if value > *SPEEDS.end() && value.is_finite() => {
-                Err(format!("`{text}` has to be at most {:e}", SPEEDS.end()))
-            }
-            Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-            Ok(_) => Err(format!("`{text}` has to be finite and at least 0")),
-            Err(_) => Err(format!("`{text}` is no number")),
+        match number(text)? {
+            value if value <= *SPEEDS.end() => Ok(value),
+            _ => Err(format!("`{text}` has to be at most {:e}", SPEEDS.end())),
         }
+    }
+}
+
+/// A finite number, 0 or more; the cell's type has its limits.
+fn number(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        Ok(_) => Err(format!("`{text}` has to be finite and at least 0")),
+        Err(_) => Err(format!("`{text}` is no number")),
     }
 }
 
@@ -78,7 +83,7 @@ impl Cell for Positive {
 impl Cell for Bytes {
     fn read(text: &str) -> Result<Self, String> {
         const MOST: f64 = (1_u64 << 63) as f64;
-        match f64::read(text)? {
+        match number(text)? {
             bytes if (1.0..MOST).contains(&bytes) => Ok(Self::from_f64(bytes)),
             _ => Err(format!(
                 "`{text}` has to be from 1 to 2⁶³ − 1 bytes (8 EiB)"
@@ -91,7 +96,7 @@ impl Cell for Bytes {
 impl Cell for u32 {
     fn read(text: &str) -> Result<Self, String> {
         const MOST: u32 = 1 << 24;
-        let value = f64::read(text)?;
+        let value = number(text)?;
         if (1.0..=f64::from(MOST)).contains(&value) && value.fract() == 0.0 {
             Ok(value as Self)
         } else {
