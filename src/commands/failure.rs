@@ -34,11 +34,11 @@ impl Failure {
         Self::Io(message.to_string())
     }
 
-    /// Whether a file is at fault, and not what was asked for.
+    /// Whether files alone are at fault, and not what was asked for.
     pub fn is_io(&self) -> bool {
         match self {
             Self::Io(_) | Self::Spec(SpecError::Read { .. }) => true,
-            Self::Spec(SpecError::Faults(found)) => found.iter().any(|it| it.is_unreadable),
+            Self::Spec(SpecError::Faults(found)) => found.iter().all(|it| it.is_unreadable),
             Self::Usage(_) | Self::Fault(_) => false,
         }
     }
