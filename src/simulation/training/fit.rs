@@ -3,6 +3,8 @@
 use std::slice;
 use std::sync::Arc;
 
+use itertools::Itertools;
+
 use crate::simulation::training::dual_pipe::unfolded;
 use crate::simulation::training::memory::{self, Load};
 use crate::simulation::training::schedule::Placement;
@@ -55,7 +57,8 @@ impl Repeats {
 /// Parts of a convolutional network, whose layers have no stages to be counted on.
 const PARTS: u32 = 16;
 
-/// Shares of the layers that full recomputation may cover beyond what makes a layout fit, where it saves copies of activations.
+/// Shares of the layers that full recomputation may cover beyond what makes a layout fit, where it saves copies of activations:
+/// rounded up to whole layers.
 const SHARES: [f64; 4] = [0.25, 0.5, 0.75, 1.0];
 
 /// Recomputation that makes layouts fit.
@@ -88,7 +91,8 @@ impl Fit<'_> {
             };
             ways.push(Repeats { policy, share });
             if copies && policy == Recompute::Full && self.policies.len() > 1 {
-                let more = SHARES.into_iter().filter(|more| *more > share);
+                let more = SHARES.map(|more| whole_layers(layouts, more)).into_iter();
+                let more = more.filter(|more| *more > share).dedup();
                 ways.extend(more.map(|share| Repeats { policy, share }));
             }
             if policy == Recompute::None && !copies {
@@ -147,10 +151,7 @@ impl Fit<'_> {
     fn least_share(&self, layouts: &[memory::Stages], batch: Batch<'_>) -> Option<f64> {
         let mut least: Option<f64> = None;
         for stages in layouts {
-            let all = match stages.fullest() {
-                0 => PARTS,
-                layers => layers,
-            };
+            let all = parts(stages);
             let share_of = |layers: u32| f64::from(layers) / f64::from(all);
             let fits = |layers| {
                 let repeats = Repeats {
@@ -177,6 +178,23 @@ impl Fit<'_> {
         }
         least
     }
+}
+
+/// Parts of which full recomputation covers a whole number: the layers of the fullest stage.
+fn parts(stages: &memory::Stages) -> u32 {
+    match stages.fullest() {
+        0 => PARTS,
+        layers => layers,
+    }
+}
+
+/// The least share of whole layers in any of some layouts that is no less than this one.
+fn whole_layers(layouts: &[memory::Stages], share: f64) -> f64 {
+    let whole = layouts.iter().map(|stages| {
+        let all = f64::from(parts(stages));
+        (share * all).ceil() / all
+    });
+    whole.min_by(f64::total_cmp).unwrap_or(share)
 }
 
 /// Bytes that the largest layer keeps of a microbatch while its backward pass runs.

@@ -1,5 +1,7 @@
 //! Copies of a layer over the host's link, of what its passes take from the host's memory.
 
+use itertools::{Itertools, iproduct};
+
 use crate::simulation::training::memory::unsharded::Policy;
 use crate::simulation::training::parameters::{Sharded, weight_bytes};
 use crate::simulation::training::work::LayerWork;
@@ -30,8 +32,7 @@ impl HostCopies {
         layer: &LayerWork,
         policies: &[Recompute],
     ) -> Self {
-        let all = [0.0, 1.0].map(|share| policies.iter().map(move |policy| (*policy, share)));
-        let all: Vec<_> = all.into_iter().flatten().collect();
+        let all = iproduct!(policies.iter().copied(), [0.0, 1.0]).collect_vec();
         Self::with(scenario, layout, layer, &all)
     }
 

@@ -245,8 +245,24 @@ fn compare(jobs: std::ops::Range<u64>, layouts: u32, requests: u32) -> u32 {
             ran += u32::from(explicit.is_ok());
             check(number, &auto, &asked, &explicit);
         }
+        if let Ok(auto) = &auto
+            && auto.layout.recompute == Recompute::Full
+            && let Some(layers) = fullest(&auto.layout)
+        {
+            let repeated = auto.layout.recomputed_share * f64::from(layers);
+            assert!(
+                (repeated - repeated.round()).abs() < 1e-9,
+                "job {number}: {repeated} layers"
+            );
+        }
     }
     ran
+}
+
+/// Layers of the fullest stage of a layout of one chunk a stage.
+fn fullest(layout: &Layout) -> Option<u32> {
+    let layers = layout.layers_per_stage.iter().max().copied();
+    layers.filter(|_| layout.vpp == 1)
 }
 
 #[test]
@@ -290,8 +306,8 @@ fn as_few_layers_are_recomputed_as_make_it_fit() {
     let mut scratch = Scratch::default();
     let auto = simulated(&job, LayoutRequest::default(), &mut scratch).expect("it fits");
     assert_eq!(auto.layout.recompute, Recompute::Full);
-    let fullest = *auto.layout.layers_per_stage.iter().max().unwrap();
-    let layers = (auto.layout.recomputed_share * f64::from(fullest)).round() as u32;
+    let all = fullest(&auto.layout).expect("one chunk a stage");
+    let layers = (auto.layout.recomputed_share * f64::from(all)).round() as u32;
     let with = |layers| LayoutRequest {
         recompute_layers: Some(layers),
         ..LayoutRequest::pinned(&auto.layout)
