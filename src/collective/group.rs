@@ -17,6 +17,8 @@ pub(super) struct Group<'a> {
     pub(super) shape: GroupShape,
     /// Rate of one GPU inside its domain, for rings that stay there.
     pub(super) intra: Bandwidth,
+    /// Share of a GPU's links inside its domain that its traffic takes.
+    pub(super) share: f64,
     /// Rates between domains, of groups on several.
     pub(super) between: Option<Between>,
     /// Messages between domains on the critical path of its traffic.
@@ -57,15 +59,16 @@ impl<'a> Group<'a> {
             shape: job.shape(pattern),
             traffic,
         };
-        let intra = job.intra_rate(of.shape.members);
+        let inside = job.inside(of);
         Self {
             job,
             op,
             bytes,
             pattern,
             shape: of.shape,
-            intra,
-            between: between(job, of, intra),
+            intra: inside.rate,
+            share: inside.share,
+            between: between(job, of, inside.rate),
             path: job.contention.path(of),
         }
     }

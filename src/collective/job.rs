@@ -4,9 +4,11 @@ use crate::collective::contention::Contention;
 use crate::collective::hashing::{self, Hashed};
 use crate::collective::library::{Generation, LatencyTable, TABLES};
 use crate::collective::op::Protocol;
-use crate::collective::placement::{GroupPattern, GroupShape, ranks_per_domain};
+use crate::collective::placement::{
+    GroupPattern, GroupShape, GroupTraffic, Traffic, ranks_per_domain,
+};
 use crate::hardware::{
-    Cluster, CollectiveLibrary, FabricTopology, ScaleUpKind, TopologyFault, TopologyKind,
+    Cluster, CollectiveLibrary, FabricTopology, ScaleUpKind, Slice, TopologyFault, TopologyKind,
 };
 use crate::units::{Bandwidth, Micros, Seconds};
 
@@ -33,6 +35,17 @@ pub(super) struct Job {
     pub(super) per_domain: u32,
     pub(super) contention: Contention,
     pub(super) generation: &'static Generation,
+    /// Chips of a domain as they lie in its torus.
+    slice: Option<Slice>,
+}
+
+/// What a group has of the links inside a domain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inside {
+    /// Rate of one GPU.
+    pub(super) rate: Bandwidth,
+    /// Share of its links that the group's traffic takes.
+    pub(super) share: f64,
 }
 
 /// Latencies of one round of messages.
@@ -60,6 +73,7 @@ impl Job {
             per_domain,
             contention: Contention::new(cluster, gpus.div_ceil(per_domain), per_domain)?,
             generation: Generation::of(cluster.library),
+            slice: cluster.scale_up.torus.map(|torus| torus.slice(per_domain)),
         })
     }
 
@@ -73,9 +87,30 @@ impl Job {
         GroupShape::of(groups, self.per_domain, self.gpus)
     }
 
+    /// Links that the groups of a pattern with such a shape have inside a domain, for rings or for an exchange.
+    pub(super) fn inside(&self, of: GroupTraffic) -> Inside {
+        let (groups, members) = (of.groups, of.shape.members);
+        let (Some(slice), true) = (&self.slice, members > 1) else {
+            return Inside {
+                rate: self.intra_rate(members),
+                share: 1.0,
+            };
+        };
+        let span = slice.span(members, groups.stride);
+        let links = match of.traffic {
+            Traffic::Exchange => span.exchange_links(),
+            Traffic::Ring(_) | Traffic::Chain | Traffic::Trees => span.ring_links(),
+        };
+        let dimensions = slice.dimensions();
+        Inside {
+            rate: self.port_rate() * (links / (2.0 * dimensions)),
+            share: span.dimensions() / dimensions,
+        }
+    }
+
     /// Rate of one GPU inside its domain when `members` of a group are there and all its links to them
     /// are in use.
-    pub(super) fn intra_rate(&self, members: u32) -> Bandwidth {
+    fn intra_rate(&self, members: u32) -> Bandwidth {
         let full = self.port_rate();
         match self.cluster.scale_up.kind {
             ScaleUpKind::NvSwitch | ScaleUpKind::Pcie | ScaleUpKind::Ici => full,
@@ -116,8 +151,9 @@ impl Job {
             ScaleUpKind::NvLinkMesh | ScaleUpKind::XgmiMesh => self.mesh_peers(),
             ScaleUpKind::XgmiPairs => XGMI_LINKS,
             // Two GPUs that are joined share one of the six links of each; a chip of a torus has two
-            // neighbours in each of three dimensions.
-            ScaleUpKind::HybridCubeMesh | ScaleUpKind::Ici => 6.0,
+            // neighbours in each of its dimensions, three unless it says otherwise.
+            ScaleUpKind::HybridCubeMesh => 6.0,
+            ScaleUpKind::Ici => 2.0 * self.slice.as_ref().map_or(3.0, Slice::dimensions),
         };
         Some(self.port_rate() / links)
     }

@@ -431,6 +431,10 @@ pub(super) fn priced_as(
         },
     };
     let up = loads.scale_up * cluster.scale_up.efficiency;
+    let loads = LinkLoads {
+        scale_up: loads.scale_up * group.share,
+        ..loads
+    };
     let out = loads.scale_out * cluster.fabric.efficiency;
     let channels = group.generation().channels;
     CollectiveCost {

@@ -2,7 +2,7 @@
 
 use crate::closed_set;
 use crate::data_table::{ValueKind, data_table};
-use crate::hardware::{FabricTopology, Topology, TopologyKind};
+use crate::hardware::{FabricTopology, Topology, TopologyKind, Torus};
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
 closed_set! {
@@ -100,6 +100,22 @@ data_table! {
         latency: SimDuration,
         /// Whether its switches reduce (NVLink SHARP); default: false.
         in_network_reduction: bool = false,
+    } reads {
+        /// Dimensions of the torus that the links make, two of a chip in each: a group has those of the dimensions that it
+        /// spans; default: every group has all links.
+        torus_dimensions: Option<u32> [ValueKind::CountTo(3)],
+        /// Chips along each side of the smallest torus, from which on its lines close to rings; default: none does.
+        torus_side: Option<u32> [ValueKind::CountTo(65_536)],
+        /// Whether switches close it, around whole blocks with such sides alone; otherwise each side of that length is closed;
+        /// default: false.
+        torus_switched: bool = false,
+    } with |fields| {
+        /// Wiring of its links, where they make a torus.
+        torus: Option<Torus> = torus_dimensions.map(|dimensions| Torus {
+            dimensions,
+            side: torus_side,
+            switched: torus_switched,
+        }),
     }
 }
 

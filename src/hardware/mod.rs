@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod gpu;
 mod power_cap;
 pub(crate) mod precision;
+mod slice;
 pub(crate) mod topology;
 
 pub use cluster::Cluster;
@@ -11,8 +12,9 @@ pub(crate) use cluster::{CollectiveLibrary, Fabric, ScaleUp, ScaleUpKind, nics_b
 #[cfg(test)]
 pub(crate) use gpu::Peaks;
 pub use gpu::{AttentionKernel, Gpu};
-pub(crate) use gpu::{AttentionRate, Evidence, GemmRate, KernelRates};
+pub(crate) use gpu::{AttentionRate, Evidence, ExpertTile, GemmRate, KernelRates};
 pub use precision::Precision;
+pub(crate) use slice::{Slice, Torus};
 #[cfg(test)]
 pub(crate) use topology::Graph;
 pub(crate) use topology::{

@@ -11,7 +11,7 @@
 //! sums over the bandwidth that streams reach. `scripts/fit-kernels` fits the constants to measured
 //! products with the same formulas and prints the errors.
 
-use crate::hardware::{GemmRate, Precision};
+use crate::hardware::{ExpertTile, GemmRate, Precision};
 use crate::kernel::machine::Machine;
 
 /// Tiles that libraries choose from.
@@ -52,6 +52,45 @@ impl Product {
             n,
             k,
             bytes: operands + result,
+        }
+    }
+}
+
+impl Product {
+    /// Products of all experts of a rank in one kernel, whose tiles run over the rows of all experts end to end. A tile over the
+    /// end of an expert's rows is computed for that expert and the next one with the other's rows masked, so that `e` experts
+    /// take up to `e − 1` tiles more; operands are read for every tile that needs them: inputs for each tile of columns and
+    /// weights for each tile of rows, or, where tokens are summed over, both operands for each tile of the other's columns
+    /// (`make_group_metadata`, and the bytes that `gmm` and `tgmm` state, in AI-Hypercomputer/maxtext@e591f30cb
+    /// src/maxtext/kernels/megablox/backend.py).
+    pub(super) fn tiled(
+        [experts, m, n, k]: [u64; 4],
+        over_tokens: bool,
+        (tile, precision): (ExpertTile, Precision),
+    ) -> Self {
+        let (rows, columns) = (u64::from(tile.rows), u64::from(tile.columns));
+        let further = (experts - 1) * u64::from(tile.devices) * rows;
+        let tokens = if over_tokens { k } else { m };
+        let tokens = experts * tokens + further;
+        let (read, results) = if over_tokens {
+            let read = tokens * (m * n.div_ceil(columns) + n * m.div_ceil(columns));
+            (read, experts * m * n)
+        } else {
+            let read = tokens * k * n.div_ceil(columns) + tokens.div_ceil(rows) * k * n;
+            (read, tokens * n)
+        };
+        let (batch, m, k) = if over_tokens {
+            (experts, m, tokens.div_ceil(experts))
+        } else {
+            (1, tokens, k)
+        };
+        Self {
+            batch,
+            m,
+            n,
+            k,
+            bytes: read as f64 * operand_bytes(precision)
+                + (results * precision.storage_bytes()) as f64,
         }
     }
 }

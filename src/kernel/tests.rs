@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::time::KernelTime;
 use super::{KernelContext, least_time, operator_time};
 use crate::hardware::{
-    AttentionKernel, AttentionRate, Evidence, GemmRate, Gpu, KernelRates, Peaks, Precision,
+    AttentionKernel, AttentionRate, Evidence, ExpertTile, GemmRate, Gpu, KernelRates, Peaks,
+    Precision,
 };
 use crate::model::Operator;
 use crate::stack::{Fp8Recipe, KernelFractions};
@@ -56,6 +57,7 @@ fn gpu(faster: f64, wider: f64) -> Gpu {
             kernel_floor: SimDuration::from_micros(2),
             speed_spread: 0.0,
             compiled: false,
+            expert_tile: None,
         },
     }
 }
@@ -114,7 +116,14 @@ fn a_scan_takes_the_slower_of_its_bytes_and_products() {
 fn experts_run_one_after_another() {
     let gpu = gpu(1.0, 1.0);
     let (m, n, k) = (300, 4096, 1024);
-    let grouped = Operator::GroupedGemm { groups: 8, m, n, k };
+    let grouped = Operator::GroupedGemm {
+        groups: 8,
+        m,
+        n,
+        k,
+        over_tokens: false,
+        ragged: true,
+    };
     let single = Operator::Gemm {
         batch: 1,
         m,
@@ -202,6 +211,8 @@ fn grouped_products_reach_their_own_fraction() {
         m: 1024,
         n: 1024,
         k: 1600,
+        over_tokens: false,
+        ragged: true,
     };
     let whole = context(&gpu, Precision::Bf16);
     let half = KernelContext {
@@ -225,6 +236,55 @@ fn grouped_products_reach_their_own_fraction() {
     };
     let alone = operator_time(&single, &context(&gpu, Precision::Bf16));
     assert!((8.0 * alone.busy.as_secs_f64() - whole).abs() < 1e-12);
+}
+
+// Tiles of 512 rows over 4 experts of 1,000 rows each: three of them lie over the end of an expert's rows and are computed twice,
+// 4,000 + 3 · 512 rows instead of 4,000, forward and where tokens are summed over. On two devices of a chip it is as many tiles
+// on each. Large products reach all of the peak, so that the time is that of their FLOPs.
+#[test]
+fn tiles_over_the_ends_of_experts_are_computed_twice() {
+    let mut gpu = gpu(1.0, 1.0);
+    let time = |gpu: &Gpu, over_tokens, ragged| {
+        let (m, n, k) = if over_tokens {
+            (8192, 8192, 1000)
+        } else {
+            (1000, 8192, 8192)
+        };
+        let groups = 4;
+        let operator = Operator::GroupedGemm {
+            groups,
+            m,
+            n,
+            k,
+            over_tokens,
+            ragged,
+        };
+        let time = operator_time(&operator, &context(gpu, Precision::Bf16));
+        (
+            time.busy.as_secs_f64() - GEMM.floor.as_secs_f64(),
+            time.kernels,
+        )
+    };
+    let rate = GEMM.sustained * gpu.peak(Precision::Bf16).as_flops_per_s();
+    let flops = |rows: u64| 2.0 * (rows * 8192 * 8192) as f64 / rate;
+    let expected = [flops(4000 + 3 * 512), flops(4000 + 3 * 512 * 2)];
+    for (devices, expected) in [1, 2].into_iter().zip(expected) {
+        gpu.rates.expert_tile = Some(ExpertTile {
+            rows: 512,
+            columns: 1024,
+            devices,
+        });
+        for over_tokens in [false, true] {
+            let (seconds, kernels) = time(&gpu, over_tokens, true);
+            let error = seconds / expected - 1.0;
+            assert!((0.0..0.12).contains(&error), "{over_tokens} {error}");
+            assert_eq!(kernels, 1);
+        }
+    }
+    // Experts that are padded to the same number of rows are a product each.
+    let (seconds, kernels) = time(&gpu, false, false);
+    assert!(seconds < flops(4000) * 1.2, "{seconds}");
+    assert_eq!(kernels, 4);
 }
 
 // 200·10⁶ elements at 800 GB/s and floors of 2 µs: 6.5 bytes in three kernels with a pass for the maximum, 3.6 in one with
@@ -265,7 +325,14 @@ fn scales_per_block_cost_products_unless_the_units_apply_them() {
         k,
         low_precision: true,
     };
-    let experts = Operator::GroupedGemm { groups: 1, m, n, k };
+    let experts = Operator::GroupedGemm {
+        groups: 1,
+        m,
+        n,
+        k,
+        over_tokens: false,
+        ragged: true,
+    };
     for operator in [single, experts] {
         let mut gpu = gpu(1.0, 1.0);
         let time = |gpu: &Gpu, recipe| {
@@ -373,6 +440,8 @@ fn grouped() -> impl Strategy<Value = Operator> {
         m,
         n,
         k,
+        over_tokens: false,
+        ragged: true,
     })
 }
 
@@ -405,9 +474,12 @@ fn scaled(operator: &Operator, times: u64) -> Vec<Operator> {
                 k: k * times,
             });
         }
-        Operator::GroupedGemm { groups, m, n, k } => {
-            let (groups, m, n, k) = (*groups, *m * times, *n, *k);
-            larger.push(Operator::GroupedGemm { groups, m, n, k });
+        Operator::GroupedGemm { .. } => {
+            let mut one = operator.clone();
+            if let Operator::GroupedGemm { m, .. } = &mut one {
+                *m *= times;
+            }
+            larger.push(one);
         }
         Operator::Conv { .. }
         | Operator::Scan { .. }

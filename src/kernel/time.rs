@@ -1,6 +1,6 @@
 //! Time of one operator on one GPU.
 
-use crate::hardware::{GemmRate, Precision};
+use crate::hardware::{ExpertTile, GemmRate, Precision};
 use crate::kernel::attention::{attention_growth, attention_seconds};
 use crate::kernel::context::KernelContext;
 use crate::kernel::machine::Machine;
@@ -43,7 +43,17 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
         Operator::FullGemm { m, n, k } => {
             (context.product([1, m, n, k], context.full_precision()), 1)
         }
-        Operator::GroupedGemm { groups, m, n, k } => context.grouped([groups, m, n, k]),
+        Operator::GroupedGemm {
+            groups,
+            m,
+            n,
+            k,
+            over_tokens,
+            ragged,
+        } => {
+            let tile = context.gpu.rates.expert_tile.filter(|_| ragged);
+            context.grouped([groups, m, n, k], over_tokens, tile)
+        }
         Operator::Conv { .. } => (context.convolution(operator), 1),
         Operator::Attention { .. } => {
             let (casts, kernels) = context.around_attention(operator);
@@ -106,14 +116,19 @@ pub(crate) fn least_time(operator: &Operator, context: &KernelContext) -> LeastT
             let growing = context.product_growth([1, m, n, k], precision);
             (context.product_floor(precision), growing, 1)
         }
-        Operator::GroupedGemm { groups, m, n, k } => {
+        Operator::GroupedGemm {
+            groups,
+            m,
+            n,
+            k,
+            ragged,
+            ..
+        } => {
             let growing = context.grouped_growth([m, n, k]);
             let floor = context.product_floor(context.precision);
-            (
-                groups as f64 * floor,
-                groups as f64 * growing,
-                groups as u32,
-            )
+            let is_one = ragged && context.gpu.rates.expert_tile.is_some();
+            let kernels = if is_one { 1 } else { groups as u32 };
+            (f64::from(kernels) * floor, groups as f64 * growing, kernels)
         }
         Operator::Conv { .. } => match context.convolved(operator) {
             Some((product, rate, machine)) => {
@@ -180,9 +195,18 @@ impl KernelContext<'_> {
     /// Products of experts run one after another, each a kernel with its own waves and floor, as
     /// Transformer Engine issues them; its streams hide little of it: the sum of the single
     /// products is 0.99–1.07 (medians by pass) of what `SimuMax` measured for 20 to 256 experts on
-    /// a B200, and 1.2 of that for 20 and 40 on an A100.
-    fn grouped(&self, [groups, m, n, k]: [u64; 4]) -> (f64, u32) {
+    /// a B200, and 1.2 of that for 20 and 40 on an A100. Tiles that run over all rows make them one kernel.
+    fn grouped(
+        &self,
+        [groups, m, n, k]: [u64; 4],
+        over_tokens: bool,
+        tile: Option<ExpertTile>,
+    ) -> (f64, u32) {
         let (rate, machine) = self.grouped_on();
+        if let Some(tile) = tile {
+            let product = Product::tiled([groups, m, n, k], over_tokens, (tile, self.precision));
+            return (product_seconds(&product, &rate, &machine), 1);
+        }
         let product = Product::of([1, m, n, k], self.precision);
         let one = product_seconds(&product, &rate, &machine);
         let kernels = u32::try_from(groups).expect("a rank holds fewer than 2³² experts");

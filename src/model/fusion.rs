@@ -34,6 +34,7 @@ impl Fusion {
         expert_biases: true,
         expert_outputs: ExpertOutputs::Freed,
         in_place_gradients: false,
+        capacity_masks: false,
     };
 }
 
@@ -78,5 +79,8 @@ data_table! {
         expert_outputs: ExpertOutputs = ExpertOutputs::Kept,
         /// Whether gradients of what goes into an activation take its place in memory; default: false.
         in_place_gradients: bool = false,
+        /// Whether experts with a capacity get their tokens, and tokens their outputs, by products with masks of each token and
+        /// place (`capacity_factor` of a model's experts); otherwise rows are copied; default: false.
+        capacity_masks: bool = false,
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct ExpertRows {
     pub(super) experts: u64,
     /// Rows of each that are tokens, not padding.
     pub(super) visited: u64,
+    /// Whether each has as many rows as tokens visit it, otherwise all the same number.
+    pub(super) ragged: bool,
 }
 
 /// A memory-bound step: bytes moved and kernels launched, forward and backward.
@@ -344,7 +346,11 @@ impl LayerBuilder {
 
     /// Products of equal expert weights, `linear.tokens` rows each.
     pub(super) fn experts(&mut self, rows: ExpertRows, linear: Linear) {
-        let ExpertRows { experts, visited } = rows;
+        let ExpertRows {
+            experts,
+            visited,
+            ragged,
+        } = rows;
         let Linear {
             tokens,
             outputs,
@@ -357,6 +363,16 @@ impl LayerBuilder {
             m,
             n,
             k,
+            over_tokens: false,
+            ragged,
+        };
+        let over_tokens = |m, n, k| Operator::GroupedGemm {
+            groups: experts,
+            m,
+            n,
+            k,
+            over_tokens: true,
+            ragged,
         };
         if self.low_precision {
             self.push_forward(Operator::Cast {
@@ -380,11 +396,12 @@ impl LayerBuilder {
         if self.is_frozen() {
             self.parameters.frozen_expert += experts * linear.parameters();
             if self.gradients.lora_rank() > 0 {
-                self.expert_adapters(experts, linear);
+                self.expert_adapters(rows, linear);
             }
             return;
         }
-        self.backward_weight.push(grouped(outputs, inputs, tokens));
+        self.backward_weight
+            .push(over_tokens(outputs, inputs, tokens));
         if bias {
             let bytes = experts * tokens * outputs * self.element_bytes;
             self.weight_memory(bytes, 1);

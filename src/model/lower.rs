@@ -189,6 +189,7 @@ mod tests {
                 fp32_router: false,
                 expert_outputs: ExpertOutputs::Freed,
                 in_place_gradients: false,
+                capacity_masks: false,
             },
             logit_bytes: LogitBytes {
                 kept: 10,
@@ -421,6 +422,8 @@ mod tests {
             m: 512,
             n: 4096,
             k: 7168,
+            over_tokens: false,
+            ragged: true,
         };
         assert!(layer.forward.contains(&grouped), "{:?}", layer.forward);
         let exchange = Operator::Comm {

@@ -9,9 +9,10 @@ use crate::model::mlp::{
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, leave};
 use crate::model::{
-    CommGroup, CommOp, ExpertDispatch, ExpertImbalance, ExpertOutputs, Mixture, Module,
+    CommGroup, CommOp, ExpertDispatch, ExpertImbalance, ExpertOutputs, Mixture, Module, Operator,
     TokenLibrary, places_met,
 };
+use crate::units::Bytes;
 
 /// The MLP of a routed layer behind its norm. Tokens are dispatched from the shard that the norm
 /// holds, so tensor-parallel ranks act as further data-parallel ones (arXiv 2504.14960).
@@ -61,12 +62,17 @@ fn whole(layer: &mut LayerBuilder, share: &Share, moe: &Mixture) {
     if width != share.hidden {
         latent(layer, share, &routed, Direction::Dispatch);
     }
+    let masks = Masks::of(share, moe, width);
+    let permute = |layer: &mut LayerBuilder, direction| match &masks {
+        Some(masks) => masks.multiply(layer, share, direction),
+        None => permute(layer, share, &routed, direction),
+    };
     layer.routed(|layer| {
-        permute(layer, share, &routed, Direction::Dispatch);
+        permute(layer, Direction::Dispatch);
         exchange_tokens(layer, share, &routed, Direction::Dispatch);
         experts(layer, share, moe, &routed);
         exchange_tokens(layer, share, &routed, Direction::Combine);
-        permute(layer, share, &routed, Direction::Combine);
+        permute(layer, Direction::Combine);
     });
     if width != share.hidden {
         latent(layer, share, &routed, Direction::Combine);
@@ -238,6 +244,97 @@ impl Routed {
     }
 }
 
+/// One-hot masks of each token of a sample and each place of its experts, by which products bring rows of tokens into the
+/// order of the experts, and their outputs back (`dense_matmul` and `generate_masks` of AI-Hypercomputer/maxtext
+/// src/maxtext/layers/moe.py; arXiv 2006.16668).
+struct Masks {
+    samples: u64,
+    /// Tokens of a sample on this rank.
+    tokens: u64,
+    /// Places of all experts for a sample: `E · floor(ceil(S · k / E) · c)`, at least one each.
+    places: u64,
+    /// Columns of a token on this rank.
+    width: u64,
+}
+
+impl Masks {
+    /// The masks of a layer whose experts see tokens of a width; `None` where rows are copied.
+    fn of(share: &Share, moe: &Mixture, width: u64) -> Option<Self> {
+        let factor = moe.capacity_factor?;
+        if !share.shard.fusion.capacity_masks {
+            return None;
+        }
+        let experts = u64::from(moe.experts);
+        let mean = (share.seq_len * u64::from(moe.experts_per_token)).div_ceil(experts);
+        let places = libm::floor(mean as f64 * factor).max(1.0) as u64;
+        Some(Self {
+            samples: u64::from(share.shard.micro_batch),
+            tokens: share.seq_len.div_ceil(u64::from(share.shard.cp)),
+            places: experts * places,
+            width: share.part(width),
+        })
+    }
+
+    fn elements(&self) -> u64 {
+        self.samples * self.tokens * self.places
+    }
+
+    /// The product on one way, and those of its gradients. The mask of the dispatch is of truth values, without a gradient;
+    /// that of the combination holds the routing weights, whose gradient is a product of the mask's size.
+    ///
+    /// Both masks are written as they are made, by a byte an element and in 16 bits, and kept for the backward pass, which
+    /// sums up the gradient of the latter. A low-precision recipe casts both operands of each product (`get_einsum`).
+    fn multiply(&self, layer: &mut LayerBuilder, share: &Share, direction: Direction) {
+        let low_precision = share.shard.format.low_precision;
+        let product = |m, n, k| Operator::Gemm {
+            batch: self.samples,
+            m,
+            n,
+            k,
+            low_precision,
+        };
+        let (tokens, places, width) = (self.tokens, self.places, self.width);
+        let element = layer.element_bytes();
+        let (mask, rows) = (self.elements(), self.samples * width);
+        let cast = |elements| Operator::Cast { elements };
+        if low_precision {
+            let (there, back) = match direction {
+                Direction::Dispatch => (mask + rows * tokens, rows * places),
+                Direction::Combine => (mask + rows * places, rows * tokens),
+            };
+            layer.operator(cast(there), [cast(back)]);
+        }
+        match direction {
+            Direction::Dispatch => {
+                layer.operators(Passes {
+                    forward: ((1 + element) * mask, 1),
+                    backward: (0, 0),
+                });
+                layer.keep((1 + element) * mask);
+                layer.operator(
+                    product(places, width, tokens),
+                    [product(tokens, width, places)],
+                );
+            }
+            Direction::Combine => {
+                let summed = Operator::Memory {
+                    bytes: Bytes::new(element * mask),
+                    kernels: 1,
+                };
+                layer.operator(
+                    product(tokens, width, places),
+                    [
+                        product(places, width, tokens),
+                        product(tokens, places, width),
+                        summed,
+                    ],
+                );
+                layer.transient(element * (mask + rows * places));
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
     Dispatch,
@@ -296,6 +393,7 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
     let group = ExpertRows {
         experts: local,
         visited: (routed.visits * etp).div_ceil(local),
+        ragged: moe.capacity_factor.is_none(),
     };
     let linear = |outputs, inputs| Linear {
         tokens: rows.div_ceil(local),
@@ -370,7 +468,9 @@ fn add_biases(layer: &mut LayerBuilder, elements: u64, experts: u32) {
 #[cfg(test)]
 mod tests {
     use crate::catalog::Catalog;
-    use crate::model::{ExpertImbalance, LoweredLayer, Mixture, Operator, Shard, lower};
+    use crate::model::{
+        Architecture, ExpertImbalance, LoweredLayer, Mixture, Model, Operator, Shard, lower,
+    };
 
     // 8,000 visits of 8 experts are 1,000 each, and 1.25 times as many are room for 1,250. A busiest expert of 2,000 turns 750 away,
     // 0.09375 of all; one of 4,000, which every token visits, 2,750. One of 1,250 is full, and the others never are.
@@ -479,6 +579,46 @@ mod tests {
             operators(&apart),
             (there + 3 + 2 * 32 + 2, back + 3 + 7 * 32 + 2)
         );
+    }
+
+    // Mixtral 8x7B, 2 samples of 4,096 tokens that visit 2 of 8 experts with room for 1.25 times the mean: 1,280 places of an
+    // expert, 10,240 of all. Dispatch multiplies 10,240 × 4,096 by 4,096 × 4,096 and has one gradient, combination has two; the
+    // masks have 83.9 million elements, written by 3 bytes and read by 2 once more.
+    #[test]
+    fn masks_take_their_products_in_the_place_of_copies() {
+        let lowered = |capacity_masks: bool, capacity_factor: Option<f64>| {
+            let mut model = Model::clone(&Catalog::builtin().models["mixtral-8x7b"]);
+            if let Architecture::Transformer(network) = &mut model.architecture {
+                let moe = network.moe.as_mut().expect("experts");
+                moe.capacity_factor = capacity_factor;
+            }
+            let mut shard = Shard::whole(4096);
+            (shard.micro_batch, shard.fusion.capacity_masks) = (2, capacity_masks);
+            let mut lowered = lower(&model, &shard);
+            lowered.layer_kinds.pop().expect("a model has layers")
+        };
+        let (copied, masked) = (lowered(false, Some(1.25)), lowered(true, Some(1.25)));
+        let batched = |operators: &[Operator]| {
+            let products = operators.iter().filter_map(|operator| match operator {
+                Operator::Gemm {
+                    batch: 2, m, n, k, ..
+                } => Some((*m, *n, *k)),
+                _ => None,
+            });
+            products.collect::<Vec<_>>()
+        };
+        let (dispatch, combine) = ((10240, 4096, 4096), (4096, 4096, 10240));
+        assert_eq!(batched(&masked.forward), [dispatch, combine]);
+        // Backward the combination's products come first.
+        let backward = batched(&masked.backward_input);
+        assert_eq!(backward, [dispatch, (4096, 10240, 4096), combine]);
+        assert!(batched(&copied.forward).is_empty());
+        let elements = 2 * 4096 * 10240;
+        let kept = |layer: &LoweredLayer| layer.kept.none.get();
+        assert_eq!(kept(&masked) - kept(&copied), 3 * elements);
+        // Experts that take as many as come get their rows by copies.
+        let free = [false, true].map(|masks| batched(&lowered(masks, None).forward).len());
+        assert_eq!(free, [0, 0]);
     }
 
     // Eight of GPT-OSS 20B's 32 experts a rank, of which the busiest has 3 times the mean: (3 + 7 · 29/31)/8 = 1.1935 times the rows

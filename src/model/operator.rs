@@ -55,16 +55,20 @@ pub(crate) enum Operator {
         /// Length of the inner loop.
         k: u64,
     },
-    /// `groups` products of different weights, m rows each on average.
+    /// `groups` products of different weights, the same number of tokens each on average.
     GroupedGemm {
         /// Experts on this rank.
         groups: u64,
-        /// Rows per expert.
+        /// Rows of each result.
         m: u64,
         /// Columns of the result.
         n: u64,
         /// Length of the inner loop.
         k: u64,
+        /// Whether tokens lie along the inner loop (a gradient of weights), otherwise along the rows.
+        over_tokens: bool,
+        /// Whether each expert has as many tokens as visit it, otherwise all the same number.
+        ragged: bool,
     },
     /// Fused attention.
     Attention {
@@ -150,7 +154,9 @@ impl Operator {
         let count = match *self {
             Self::Gemm { batch, m, n, k, .. } => product_flops(batch, m, n, k),
             Self::FullGemm { m, n, k } => product_flops(1, m, n, k),
-            Self::GroupedGemm { groups, m, n, k } => product_flops(groups, m, n, k),
+            Self::GroupedGemm {
+                groups, m, n, k, ..
+            } => product_flops(groups, m, n, k),
             Self::Attention {
                 batch,
                 heads,

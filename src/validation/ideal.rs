@@ -111,6 +111,7 @@ fn links(row: &IdealRow) -> Result<Cluster, String> {
             efficiency: 1.0,
             latency: nanos(latencies[0]),
             in_network_reduction: false,
+            torus: None,
         },
         library: CollectiveLibrary::NcclHopper,
         nics_per_node: sizes[0],

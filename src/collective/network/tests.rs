@@ -641,3 +641,31 @@ fn faster_nics_never_slow_the_librarys_choice_of_medium_sizes() {
     let took = all_reduce(cluster, 64, 16 << 20, None, None).time;
     assert!(took < SimDuration::from_micros(600), "{took}");
 }
+
+// An all-gather over 2 × 2 chips of TPU7x, alone or as halves of 2 × 2 × 2: each chip moves 403 and 101 MB over two of its six
+// links, 3/4 of its two cores' buffers, at 178.8 and 174.7 GB/s (AI-Hypercomputer/tpu-recipes@c8cfe2f
+// microbenchmarks/ironwood/collectives/all_gather.md). All six would carry 540.
+#[test]
+fn a_group_has_the_links_of_its_dimensions_alone() {
+    let cluster = &Catalog::builtin().clusters["tpu7x-pod"];
+    for chips in [4, 8] {
+        let network = Network::new(cluster, chips).expect("it is a domain");
+        for (moved, rate, within) in [
+            (402_653_184.0_f64, 178.77e9, 0.02),
+            (100_663_296.0, 174.7e9, 0.04),
+        ] {
+            let request = CollectiveRequest {
+                op: CollectiveOp::AllGather,
+                bytes: Bytes::new((moved / 0.75) as u64),
+                groups: GroupPattern { size: 4, stride: 1 },
+                algorithm: None,
+                protocol: None,
+            };
+            let cost = network.collective(&request).expect("it is carried");
+            let error = cost.time.as_secs_f64() / (moved / rate) - 1.0;
+            assert!(error.abs() < within, "{chips} {moved}: {error}");
+            // The rest of the links are free for other groups: two dimensions of three are in use.
+            assert!((cost.loads.scale_up / (2.0 / 3.0) - 1.0).abs() < 0.05);
+        }
+    }
+}

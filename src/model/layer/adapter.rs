@@ -1,6 +1,6 @@
 //! Low-rank adapters beside frozen weights.
 
-use super::{Direction, LayerBuilder, Linear, memory};
+use super::{Direction, ExpertRows, LayerBuilder, Linear, memory};
 use crate::model::{Calls, Operator};
 
 impl LayerBuilder {
@@ -56,7 +56,10 @@ impl LayerBuilder {
     }
 
     /// Adapters of each expert.
-    pub(super) fn expert_adapters(&mut self, experts: u64, beside: Linear) {
+    pub(super) fn expert_adapters(&mut self, rows: ExpertRows, beside: Linear) {
+        let ExpertRows {
+            experts, ragged, ..
+        } = rows;
         let Linear {
             tokens,
             outputs,
@@ -69,6 +72,16 @@ impl LayerBuilder {
             m,
             n,
             k,
+            over_tokens: false,
+            ragged,
+        };
+        let over_tokens = |m, n, k| Operator::GroupedGemm {
+            groups: experts,
+            m,
+            n,
+            k,
+            over_tokens: true,
+            ragged,
         };
         let rows = experts * tokens;
         self.call_adapter(experts as u32);
@@ -80,8 +93,9 @@ impl LayerBuilder {
             .push(memory(3 * rows * inputs * self.element_bytes, 1));
         self.backward_input.push(grouped(tokens, inputs, rank));
         self.backward_input.push(grouped(tokens, rank, outputs));
-        self.backward_weight.push(grouped(rank, inputs, tokens));
-        self.backward_weight.push(grouped(outputs, rank, tokens));
+        self.backward_weight.push(over_tokens(rank, inputs, tokens));
+        self.backward_weight
+            .push(over_tokens(outputs, rank, tokens));
         self.parameters.expert += experts * rank * (inputs + outputs);
         self.keep(rows * rank * self.element_bytes);
         self.model_flops += 2.0 * (rows * rank) as f64 * (inputs + outputs) as f64;
