@@ -1,6 +1,8 @@
 //! Points that a spec expands to.
 
 use std::num::NonZeroUsize;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use itertools::Itertools;
@@ -10,6 +12,7 @@ use serde_json::Value;
 
 use crate::commands::points::{self, LOOKS};
 use crate::document::{Document, by_name};
+use crate::halt::{self, Halt};
 use crate::report::text::{Table, Text};
 use crate::runner::clock::Stopwatch;
 use crate::runner::{Planned, play_point};
@@ -18,8 +21,9 @@ use crate::spec::{Axis, AxisValue, GridPoint, Plan, Portion, Spec, StudyKind, Ta
 
 /// Points that are simulated to estimate the time of all.
 const SAMPLES: u64 = 24;
-/// Time after which no further point is simulated for the estimate.
-const SAMPLING_MAX: Duration = Duration::from_secs(2);
+/// Time after which no further point is simulated for the estimate, and time after which one under way is ended.
+const SAMPLING_MAX: Duration = Duration::from_secs(1);
+const SAMPLE_END: Duration = Duration::from_millis(1_400);
 /// First and last points that are shown.
 const SHOWN: usize = 3;
 /// Bytes of a row in `points.parquet`, and of a file without rows; measured on sweeps/llm.toml.
@@ -46,6 +50,8 @@ pub struct PlanOverview<'a> {
 struct Estimate {
     seconds: f64,
     samples: u64,
+    /// Whether the last point was ended before it was simulated, so that the run takes longer.
+    is_least: bool,
 }
 
 impl<'a> PlanOverview<'a> {
@@ -143,8 +149,13 @@ impl<'a> PlanOverview<'a> {
 
     fn estimate_line(&self) -> String {
         match &self.estimate {
-            Some(Estimate { seconds, samples }) => format!(
-                "estimated: {} on {} threads (from {samples} points), points.parquet of {}",
+            Some(Estimate {
+                seconds,
+                samples,
+                is_least,
+            }) => format!(
+                "estimated: {}{} on {} threads (from {samples} points), points.parquet of {}",
+                if *is_least { "at least " } else { "" },
                 words(*seconds),
                 self.threads,
                 self.bytes().map_or_else(
@@ -181,6 +192,10 @@ impl<'a> PlanOverview<'a> {
             last: self.last.iter().map(PlannedPoint::of).collect(),
             threads: self.threads,
             estimated_s: self.estimate.as_ref().map(|estimate| estimate.seconds),
+            estimated_at_least: self
+                .estimate
+                .as_ref()
+                .is_some_and(|estimate| estimate.is_least),
             estimated_bytes: self.bytes(),
         })
     }
@@ -213,6 +228,8 @@ pub(crate) struct PlanDocument<'a> {
     threads: NonZeroUsize,
     /// Estimated time of the run; null where there is nothing to do.
     estimated_s: Option<f64>,
+    /// Whether the run takes longer: a point of the estimate was ended, since its search takes over a second.
+    estimated_at_least: bool,
     /// Estimated size of `points.parquet`; null beyond 64 bits.
     estimated_bytes: Option<u64>,
 }
@@ -272,12 +289,35 @@ fn last_points(plan: &Plan, from: u64) -> Vec<GridPoint> {
     last
 }
 
-/// Estimates the time of a run from points spread evenly over the plan.
+/// Estimates the time of a run from points spread evenly over the plan. A point that takes too long is ended.
 fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate> {
+    let halt = Halt::default();
+    let watch = Stopwatch::start();
+    let (sampled, over) = mpsc::channel::<()>();
+    let samples = thread::scope(|scope| {
+        let flag = halt.clone();
+        scope.spawn(move || {
+            if over.recv_timeout(SAMPLE_END) == Err(RecvTimeoutError::Timeout) {
+                flag.raise();
+            }
+        });
+        let samples = halt.over(|| samples(spec, &watch));
+        drop(sampled);
+        samples
+    });
+    (samples > 0).then(|| Estimate {
+        seconds: watch.elapsed().as_secs_f64() / samples as f64 * points as f64
+            / threads.get() as f64,
+        samples,
+        is_least: halt.over(halt::is_raised),
+    })
+}
+
+/// Simulates points spread evenly over the plan, and counts them.
+fn samples(spec: &Spec, watch: &Stopwatch) -> u64 {
     let plan = spec.plan();
     let study = Planned::new(spec);
     let mut scratch = Scratch::default();
-    let watch = Stopwatch::start();
     let mut samples = 0;
     let stride = (plan.len() / SAMPLES).max(1);
     // An odd stride meets all values of the fastest axes.
@@ -291,11 +331,7 @@ fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate>
         }
         index = index.saturating_add(stride);
     }
-    (samples > 0).then(|| Estimate {
-        seconds: watch.elapsed().as_secs_f64() / samples as f64 * points as f64
-            / threads.get() as f64,
-        samples,
-    })
+    samples
 }
 
 /// Seconds of a year.

@@ -276,6 +276,22 @@ fn a_plan_of_more_bytes_than_can_be_counted_says_so() {
         .expect_code(0);
 }
 
+// Three kinds of copies over the host's link make a search of a minute: the plan looks at its one point for a second or two.
+#[test]
+fn a_plan_of_slow_points_is_shown_in_seconds() {
+    let desk = Desk::new();
+    desk.write(
+        "slow.toml",
+        "name = \"slow\"\n[grid]\ngpu = \"a100-80gb-sxm\"\nmodel = \"qwen3-next-80b-a3b\"\ngpus = 24\n\
+         global_batch = 16\nstack = \"torchtitan-eager\"\noffload = \"optimizer+parameters+activations\"\n",
+    );
+    let text = desk.sweep(&["plan", "slow.toml"]).expect_code(0).stdout;
+    assert!(text.contains("estimated: at least "), "{text}");
+    let json = desk.sweep(&["plan", "slow.toml", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.expect_code(0).stdout).unwrap();
+    assert_eq!(json["estimated_at_least"], true);
+}
+
 #[test]
 fn a_point_is_explained_as_its_row_says() {
     let desk = Desk::with_small_spec();
