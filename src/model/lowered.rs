@@ -268,3 +268,22 @@ pub(crate) struct Kept {
     /// Peak of what the layer holds besides while it runs: gradients of its widest tensors.
     pub transient: Bytes,
 }
+
+impl Kept {
+    /// Whether none of its sizes is larger.
+    pub(crate) fn holds_no_more_than(&self, other: &Self) -> bool {
+        let sizes = |kept: &Self| {
+            [
+                kept.none,
+                kept.selective,
+                kept.full,
+                kept.operations,
+                kept.transient,
+            ]
+        };
+        sizes(self)
+            .iter()
+            .zip(sizes(other))
+            .all(|(own, other)| *own <= other)
+    }
+}

@@ -16,7 +16,7 @@ use crate::simulation::{Infeasible, Layout, TrainingScenario, Unstated};
 use crate::stack::{ModelGroup, PipelineSchedule, Recompute, SelectiveRecompute};
 
 /// Groups of ranks of a layout, ordered as ties are broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Groups {
     pub(super) tp: u32,
     pub(super) pp: u32,

@@ -141,6 +141,72 @@ impl LayerCost {
     }
 }
 
+impl PassCost {
+    /// Whether the kernels and communications of this pass take no longer than those of another, and use the links no
+    /// longer, where kernels may be up to twice as slow.
+    fn takes_no_longer_than(&self, other: &Self) -> bool {
+        let total = |pass: &Self| pass.parts.total();
+        let slow = |pass: &Self| {
+            total(pass) + pass.parts[StepPart::Compute] + pass.parts[StepPart::Recompute]
+        };
+        let links = self
+            .link_time
+            .zip(other.link_time, |own, other| own <= other);
+        total(self) <= total(other)
+            && slow(self) <= slow(other)
+            && links.scale_up
+            && links.scale_out
+    }
+
+    /// Time for which its calls are over before its kernels are, and for which they go on behind them.
+    fn calls_ahead(&self) -> [SimDuration; 2] {
+        let (kernels, calls) = (self.parts.total(), self.issue);
+        [kernels.saturating_sub(calls), calls.saturating_sub(kernels)]
+    }
+}
+
+impl LayerCost {
+    const fn passes(&self) -> [&PassCost; 4] {
+        [
+            &self.forward,
+            &self.backward,
+            &self.backward_input,
+            &self.backward_weight,
+        ]
+    }
+}
+
+impl LayerCosts {
+    /// Whether no pass takes longer with these costs of a layer than with others of the same layers, wherever they lie;
+    /// `checkpoint` is the time of the calls that recomputation adds.
+    pub(super) fn take_no_longer_than(&self, other: &Self, checkpoint: SimDuration) -> bool {
+        let host_is_ahead = (0..4).all(|pass| self.host_is_ahead(pass, checkpoint));
+        let pairs = self.layers().zip(other.layers());
+        let mut pairs = pairs.flat_map(|(own, other)| own.passes().into_iter().zip(other.passes()));
+        pairs.all(|(own, other)| {
+            own.takes_no_longer_than(other) && (host_is_ahead || own.issue <= other.issue)
+        })
+    }
+
+    /// Whether calls delay nothing in any layers' pass that has one of the network's among them: each is ahead by more than
+    /// embedding, head and further heads are behind.
+    fn host_is_ahead(&self, pass: usize, checkpoint: SimDuration) -> bool {
+        let ends = [&self.embedding, &self.head, &self.mtp];
+        let behind = ends.map(|layer| layer.passes()[pass].calls_ahead()[1]);
+        let behind: SimDuration = behind.into_iter().sum();
+        let mut kinds = self.kinds.iter().map(|layer| layer.passes()[pass]);
+        kinds.all(|pass| {
+            let [ahead, more] = pass.calls_ahead();
+            more == SimDuration::ZERO && ahead >= behind + checkpoint
+        })
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &LayerCost> {
+        let ends = [&self.embedding, &self.head, &self.mtp];
+        self.kinds.iter().chain(ends)
+    }
+}
+
 /// Costs of the distinct layers of a model under one layout.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct LayerCosts {

@@ -5,6 +5,7 @@
 //! asked for, and a step played, only of layouts whose bound is below the best step so far.
 
 mod batches;
+mod exchanges;
 mod groups;
 mod opened;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 
-use self::opened::{LeastStages, Opened, Pipelines};
+use self::opened::{Bounded, LeastStages, Opened, Pipelines};
 use crate::halt;
 use crate::memo::Memo;
 use crate::simulation::training::bounds::stage::{PricedLayers, Replication};
@@ -119,6 +120,7 @@ struct Search<'a> {
     pipelines: HashMap<u32, Rc<Pipelines>>,
     /// Stages that hold no more than any others with these groups, by ZeRO stage.
     least_stages: HashMap<u32, Rc<LeastStages>>,
+    bounded: HashMap<u32, Bounded>,
     opened: HashMap<u32, Rc<Opened>>,
     /// Least bound first; of equal ones the first in the order of ties.
     queue: BinaryHeap<Reverse<(SimDuration, Node)>>,
@@ -127,6 +129,9 @@ struct Search<'a> {
     /// Layers of microbatches that were looked into, by groups, microbatch, chunks as far as they matter, and whether the
     /// pipeline pairs passes.
     priced: Memo<(u32, u32, (u32, bool)), Rc<PricedLayers>, MOST_PRICED>,
+    /// Whether the stack's own exchange takes no longer than others, by groups without stages and replicas, microbatch, and
+    /// whether there is one alone.
+    outdone: HashMap<(Groups, u32, bool), bool>,
     /// Faults of layouts that were not made, and of those that cannot communicate.
     faults: FirstFault,
     refused: FirstFault,
@@ -157,10 +162,12 @@ impl<'a> Search<'a> {
             groups,
             pipelines: HashMap::new(),
             least_stages: HashMap::new(),
+            bounded: HashMap::new(),
             opened: HashMap::new(),
             queue: BinaryHeap::new(),
             fitting: Vec::new(),
             priced: Memo::default(),
+            outdone: HashMap::new(),
             faults: FirstFault::default(),
             refused: FirstFault::default(),
             best: None,
@@ -178,7 +185,7 @@ impl<'a> Search<'a> {
         }
         self.closing = self.closing_seconds()?;
         // What exchanges keys and values otherwise than the stack does is seldom fastest: the best of the others bounds most
-        // of it before its batches are looked at.
+        // of it before its batches are looked at, and those that the stack's own exchange outdoes are left out.
         let (usual, other): (Vec<u32>, Vec<u32>) =
             (0..self.groups.len() as u32).partition(|groups| {
                 self.options

@@ -121,6 +121,19 @@ impl ModelWork {
         kind.map_or(0, |kind| self.kinds[usize::from(*kind)].input)
     }
 
+    /// Whether no layer holds more than the same one of another sharding.
+    pub(super) fn holds_no_more_than(&self, other: &Self) -> bool {
+        let layers = |work: &'_ Self| {
+            let ends = [&work.embedding, &work.head];
+            let all = work.kinds.iter().chain(ends).chain(&work.mtp);
+            all.map(|layer| layer.kept).collect::<Vec<_>>()
+        };
+        let (own, other) = (layers(self), layers(other));
+        own.iter()
+            .zip(&other)
+            .all(|(own, other)| own.holds_no_more_than(other))
+    }
+
     /// Whether a layer of an encoder of images, or its projector, comes before the network's own.
     pub(super) fn sees_images(&self) -> bool {
         self.image_layers > 0

@@ -26,6 +26,9 @@ impl Search<'_> {
         let Some(pipelines) = self.pipelines(groups.pp) else {
             return;
         };
+        if self.is_outdone(at, micro_batch) {
+            return;
+        }
         let replica_batch = self.scenario.workload.global_batch / groups.dp;
         let microbatches = replica_batch.div_ceil(micro_batch);
         let recompute = self.recompute.clone();

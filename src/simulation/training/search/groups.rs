@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::opened::{LeastStages, Opened, Sampled};
+use super::opened::{Bounded, LeastStages, Opened, Sampled};
 use super::{MOST_TOKENS, Node, Search};
 use crate::simulation::training::bounds::group::GroupBound;
 use crate::simulation::training::fit::{self, Batch, Fit, Repeats};
@@ -21,12 +21,18 @@ impl Search<'_> {
         let Some((least, most)) = self.micro_batches(&groups) else {
             return;
         };
-        if let Some((bound, _)) = self.group_bound(&groups, most) {
+        if let Some((bound, sampled)) = self.group_bound(&groups, most) {
             let ways = [Repeats::of(self.scenario, &self.recompute)];
             let sizes = self.options.microbatches_within(&groups, (least, most));
             let bounds = sizes.map(|micro_batch| bound.step(micro_batch, &ways));
-            if let Some(bound) = bounds.min() {
-                self.add(bound, Node::Groups { groups: at });
+            if let Some(shortest) = bounds.min().filter(|shortest| !self.is_over(*shortest)) {
+                let bounded = Bounded {
+                    bound,
+                    sampled,
+                    micro_batches: (least, most),
+                };
+                self.bounded.insert(at, bounded);
+                self.add(shortest, Node::Groups { groups: at });
             }
         }
     }
@@ -83,10 +89,12 @@ impl Search<'_> {
     /// Adds the microbatches of some groups that may fit.
     pub(super) fn open_groups(&mut self, at: u32) {
         let groups = self.groups[at as usize];
-        let Some((least, most)) = self.micro_batches(&groups) else {
-            return;
-        };
-        let Some((bound, sampled)) = self.group_bound(&groups, most) else {
+        let Some(Bounded {
+            bound,
+            sampled,
+            micro_batches: (least, most),
+        }) = self.bounded.remove(&at)
+        else {
             return;
         };
         let work = self.source.work(self.scenario, &sampled.layout);

@@ -13,6 +13,14 @@ use crate::simulation::training::shards::Shards;
 use crate::simulation::training::work::ModelWork;
 use crate::stack::PipelineSchedule;
 
+/// Groups whose microbatches are not looked at yet.
+pub(super) struct Bounded {
+    pub(super) bound: GroupBound,
+    pub(super) sampled: Sampled,
+    /// Smallest and largest microbatch of which a layer's activations fit.
+    pub(super) micro_batches: (u32, u32),
+}
+
 /// Groups whose microbatches are looked at.
 pub(super) struct Opened {
     pub(super) bound: GroupBound,
