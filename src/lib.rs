@@ -53,7 +53,7 @@
 //!
 //! | Floor | Room | What lives there |
 //! |---|---|---|
-//! | 1 | [`units`], [`closed_set`], [`memo`], [`halt`], [`spelling`], [`visible`] | quantities; enums with fixed spellings; bounded caches; work that another thread ends; names as people type them; text without control characters |
+//! | 1 | [`units`], [`closed_set`], [`divisors`], [`memo`], [`halt`], [`spelling`], [`visible`] | quantities; enums with fixed spellings; divisors of whole numbers; bounded caches; work that another thread ends; names as people type them; text without control characters |
 //! | 2 | [`document`] | JSON that names its schema |
 //! | 2 | [`des`] | event queue, clock, fair-shared links; has never heard of a GPU |
 //! | 2 | [`files`] | files that people name and entries of run folders, opened so that nothing hangs or leads elsewhere |
@@ -99,6 +99,7 @@
 //! must agree to the last digit, on any number of threads.
 
 pub mod closed_set;
+mod divisors;
 pub mod document;
 mod halt;
 mod memo;

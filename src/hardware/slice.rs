@@ -4,6 +4,8 @@
 //! the groups whose ranks are next to one another first, whole dimensions before parts of them. It has the links of these
 //! dimensions alone, two of a chip where its line closes to a ring, else one (jax-ml/scaling-book tpus.md, sharding.md).
 
+use crate::divisors::divisors;
+
 /// Most dimensions of a torus.
 const MOST: usize = 3;
 
@@ -66,10 +68,11 @@ fn most_cubic(chips: u32, dimensions: usize) -> Sides {
 
 /// Boxes of so many chips, each of whose sides divides that of another box.
 fn boxes(chips: u32, inside: Sides) -> impl Iterator<Item = Sides> {
-    let divides = move |side: &u32| chips.is_multiple_of(*side);
-    let sides = |longest: u32| (1..=longest).filter(move |side| longest.is_multiple_of(*side));
-    let first = sides(inside[0]).filter(divides);
-    first.flat_map(move |a| {
+    let sides = move |longest: u32| {
+        let sides = divisors(longest).into_iter();
+        sides.filter(move |side| chips.is_multiple_of(*side))
+    };
+    sides(inside[0]).flat_map(move |a| {
         let second = sides(inside[1]).filter(move |b| (chips / a).is_multiple_of(*b));
         second
             .map(move |b| [a, b, chips / a / b])

@@ -6,6 +6,7 @@ mod zero;
 
 use itertools::{Itertools, iproduct};
 
+use crate::divisors::divisors;
 use crate::hardware::AttentionKernel;
 use crate::model::{CpExchange, Transformer};
 use crate::simulation::training::schedule::Placement;
@@ -598,26 +599,5 @@ fn stated_or_best(scenario: &TrainingScenario) -> Result<AttentionKernel, Infeas
             let best = scenario.stack.attention.iter().find(known);
             Ok(best.copied().unwrap_or(AttentionKernel::Unfused))
         }
-    }
-}
-
-/// Divisors of `n`, ascending.
-pub(super) fn divisors(n: u32) -> Vec<u32> {
-    let small: Vec<u32> = (1..=n.isqrt())
-        .filter(|small| n.is_multiple_of(*small))
-        .collect();
-    let large = small.iter().rev().map(|small| n / small);
-    small.iter().copied().chain(large).dedup().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn divisors_are_each_given_once_in_order() {
-        assert_eq!(divisors(1), [1]);
-        assert_eq!(divisors(36), [1, 2, 3, 4, 6, 9, 12, 18, 36]);
-        assert_eq!(divisors(7), [1, 7]);
     }
 }

@@ -1,7 +1,8 @@
 //! ZeRO stages of a layout, and the ranks that share a set of ZeRO-3's shards.
 
-use super::{Groups, Options, divisors};
+use super::{Groups, Options};
 use crate::collective::{Algorithm, CollectiveOp};
+use crate::divisors::divisors;
 use crate::simulation::training::parameters::Replicas;
 use crate::simulation::training::shards::Shards;
 use crate::simulation::{Infeasible, TrainingScenario, Unstated, ZeroGroup};
