@@ -49,6 +49,7 @@ columns! {
         expert_ffn_hidden: Option<u32>,
         shared_experts: Option<Index>,
         dense_layers: Option<Index>,
+        mtp_layers: Option<Index>,
         capacity_factor: Option<f64>,
         pattern: Option<String>,
 

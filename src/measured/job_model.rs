@@ -32,7 +32,6 @@ impl JobRow {
             .unwrap_or_default();
         match (base.moe, self.cut_to_layers) {
             (None, _) => self.resize(base, &mut table),
-            (Some(_), None) if self.capacity_factor.is_none() => return Ok(Arc::clone(preset)),
             (Some(_), cut) => {
                 if cut.is_some() {
                     table.extend(counts(&[
@@ -41,6 +40,10 @@ impl JobRow {
                         ("mtp_layers", Some(0)),
                     ]));
                 }
+                table.extend(counts(&[(
+                    "mtp_layers",
+                    self.mtp_layers.map(|count| count.0),
+                )]));
                 table.extend(self.capacity());
             }
         }
@@ -85,6 +88,7 @@ impl JobRow {
             ("expert_ffn_hidden", self.expert_ffn_hidden),
             ("shared_experts", self.shared_experts.map(|count| count.0)),
             ("dense_layers", self.dense_layers.map(|count| count.0)),
+            ("mtp_layers", self.mtp_layers.map(|count| count.0)),
         ]);
         counts.into_iter().chain(self.capacity()).collect()
     }
@@ -260,6 +264,26 @@ mod tests {
             })
             .collect();
         assert_eq!(factors, [Some(1.25), Some(1.25), None]);
+    }
+
+    // DeepSeek-V3 predicts a token further by one layer more, which runs leave out: 0 is a count too. Cut to 4 layers it has none.
+    #[test]
+    fn a_row_says_how_many_tokens_further_are_predicted() {
+        let text = "id,gpu,gpus,global_batch,measured_step_time_s,model,mtp_layers\n\
+                    a,h100-sxm,8,64,1,deepseek-v3,\n\
+                    b,h100-sxm,8,64,1,deepseek-v3,0\n\
+                    c,h100-sxm,8,64,1,deepseek-v3 cut to 4 layers,\n";
+        let table = MeasuredTable::read("cases.csv", text).expect("a table");
+        let models = table.map_rows(|_, row: JobRow| row.model(Catalog::builtin()));
+        let layers: Vec<Option<u32>> = models
+            .expect("no faults")
+            .into_iter()
+            .map(|model| {
+                let model = model.expect("described");
+                Some(model.transformer()?.mtp_layers)
+            })
+            .collect();
+        assert_eq!(layers, [1, 0, 0].map(Some));
     }
 
     // ViT-g/14 has 40 layers of 1408, ViT-G/14 48 of 1664.

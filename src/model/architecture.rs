@@ -254,6 +254,8 @@ data_table! {
         sinks: bool = false,
         /// Whether the inputs of the experts' activation are limited (GPT-OSS); default: false.
         clamped_activation: bool = false,
+        /// Whether YaRN scales the rotation of queries and keys for longer sequences (GPT-OSS); default: false.
+        yarn: bool = false,
         /// Whether each head adds the distance of two tokens to their score (ALiBi: BLOOM); default: false.
         alibi: bool = false,
         /// Whether embeddings are normalised before the first layer (BLOOM, BERT); default: in an encoder.

@@ -1,7 +1,7 @@
 //! Attention of a transformer: projections, scores, exchange of context parallelism.
 
 use crate::model::architecture::Context;
-use crate::model::layer::{Exchange, LayerBuilder, Linear, Passes};
+use crate::model::layer::{Exchange, LayerBuilder, Linear, Passes, by_element};
 use crate::model::residual::norm_passes;
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
@@ -27,6 +27,9 @@ pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
         };
         layer.linear_of(projection, 3);
         gather_again(layer, share, Gathered::of(share.hidden));
+        if network.rotary() && !share.shard.fusion.attention_inputs {
+            gather_inputs(layer, share, (heads, kv_heads));
+        }
         if network.qk_norm {
             let parameters = 2 * network.norm_parameters(network.head_dim);
             layer.parameters(parameters);
@@ -37,9 +40,31 @@ pub(super) fn plain_projections(layer: &mut LayerBuilder, share: &Share) {
             norm_passes(layer, share, normed);
             layer.keep(normed * layer.element_bytes());
         }
-        if network.rotary() {
+        if network.yarn && !share.shard.fusion.yarn {
+            scaled_rotary(layer, share.tokens * (heads + kv_heads) * dim);
+        } else if network.rotary() {
             rotary(layer, share, (heads + kv_heads) * dim);
         }
+    });
+}
+
+/// Copies of what the product's output has in slices of rows, of so many query and key heads: of queries whose heads form several
+/// groups, of values, and of keys that are normalised. Backward all gradients are put together.
+fn gather_inputs(layer: &mut LayerBuilder, share: &Share, (heads, kv_heads): (u64, u64)) {
+    let network = share.network;
+    let queries = (1 < kv_heads && kv_heads < heads).then_some(heads);
+    let keys = network.qk_norm.then_some(kv_heads);
+    let copied = [queries, keys, Some(kv_heads)].into_iter().flatten();
+    let passed = 2 * share.tokens * u64::from(network.head_dim) * layer.element_bytes();
+    for heads in copied {
+        layer.operators(Passes {
+            forward: (by_element(passed * heads), 1),
+            backward: (0, 0),
+        });
+    }
+    layer.operators(Passes {
+        forward: (0, 0),
+        backward: (passed * (heads + 2 * kv_heads), 1),
     });
 }
 
@@ -54,6 +79,19 @@ fn rotary(layer: &mut LayerBuilder, share: &Share, width: u64) {
     layer.memory(Passes {
         forward: passes,
         backward: passes,
+    });
+}
+
+/// Rotation of so many elements of queries and keys by kernels of one operation. Forward products with cosines and sines, which
+/// all heads share, and half the rows negated (10 bytes an element), the concatenation of the halves, the sum, and a
+/// concatenation with the columns that are not rotated, of which there are none (14); six small ones make cosines and sines of
+/// each tensor. Backward products and negation again (10), the gradient of the split (4), the sum (6), and that of the columns that are not
+/// rotated, set to zero and added (8) (`_apply_rotary_pos_emb_bshd` in megatron/core/models/common/embeddings/rope_utils.py of
+/// NVIDIA/Megatron-LM).
+fn scaled_rotary(layer: &mut LayerBuilder, elements: u64) {
+    layer.operators(Passes {
+        forward: (by_element(10 * elements) + 14 * elements, 24),
+        backward: (by_element(10 * elements) + 18 * elements, 14),
     });
 }
 
@@ -478,4 +516,68 @@ fn exchange_back(layer: &mut LayerBuilder, share: &Share, score: &Score) {
         backward,
         overlappable: false,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::Catalog;
+    use crate::model::{LoweredLayer, Operator, Shard, lower};
+
+    /// Bytes of kernels that do nothing but move them.
+    fn moved(operators: &[Operator]) -> u64 {
+        let bytes = operators.iter().map(|operator| match operator {
+            Operator::Memory { bytes, .. } => bytes.get(),
+            _ => 0,
+        });
+        bytes.sum()
+    }
+
+    // GPT-OSS 20B: 4,096 tokens of 64 query and 8 key heads of 64. A kernel for each tensor reads and writes 2 bytes an element, 4
+    // together; kernels of one operation move 24 forward and 28 backward, of which 10 take 257/118 as long.
+    #[test]
+    fn a_rotation_that_yarn_scales_costs_its_passes() {
+        let lowered = |yarn: bool| {
+            let mut shard = Shard::whole(4096);
+            shard.fusion.yarn = yarn;
+            let mut model = lower(&Catalog::builtin().models["gpt-oss-20b"], &shard);
+            model.layer_kinds.pop().expect("a model has layers")
+        };
+        let [fused, apart] = [true, false].map(lowered);
+        let elements = f64::from(4096 * (64 + 8) * 64);
+        let more = |of: fn(&LoweredLayer) -> &[Operator]| {
+            (moved(of(&apart)) - moved(of(&fused))) as f64 / elements
+        };
+        let scattered = 10.0 * 257.0 / 118.0;
+        let forward = more(|layer| &layer.forward);
+        assert!((forward - (scattered + 14.0 - 4.0)).abs() < 1e-6);
+        let backward = more(|layer| &layer.backward_input);
+        assert!((backward - (scattered + 18.0 - 4.0)).abs() < 1e-6);
+    }
+
+    // Qwen3 30B: 4,096 tokens of 32 query and 4 key heads of 128, all of which are copied forward (4 bytes an element, 257/118 as
+    // long), and whose gradients are put together. On 4 ranks a rank has one group of queries, which need no copy.
+    #[test]
+    fn slices_of_a_product_are_copied_for_attention() {
+        let more = |tp: u32| {
+            let lowered = |attention_inputs: bool| {
+                let mut shard = Shard::whole(4096);
+                shard.tp = tp;
+                shard.fusion.attention_inputs = attention_inputs;
+                let mut model = lower(&Catalog::builtin().models["qwen3-30b-a3b"], &shard);
+                model.layer_kinds.pop().expect("a model has layers")
+            };
+            let [there, apart] = [true, false].map(lowered);
+            let head = f64::from(4096 * 128 * 4);
+            let forward = moved(&apart.forward) - moved(&there.forward);
+            let backward = moved(&apart.backward_input) - moved(&there.backward_input);
+            [forward, backward].map(|bytes| bytes as f64 / head)
+        };
+        let near = |more: [f64; 2], expected: [f64; 2]| {
+            let off = more.iter().zip(expected).map(|(a, b)| (a - b).abs());
+            assert!(off.fold(0.0, f64::max) < 1e-4, "{more:?}");
+        };
+        let scattered = 257.0 / 118.0;
+        near(more(1), [(32.0 + 4.0 + 4.0) * scattered, 32.0 + 2.0 * 4.0]);
+        near(more(4), [(1.0 + 1.0) * scattered, 8.0 + 2.0]);
+    }
 }

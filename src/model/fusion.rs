@@ -32,6 +32,8 @@ impl Fusion {
         fp32_router: false,
         permutation: true,
         expert_biases: true,
+        yarn: true,
+        attention_inputs: true,
         expert_outputs: ExpertOutputs::Freed,
         in_place_gradients: false,
         capacity_masks: false,
@@ -75,6 +77,12 @@ data_table! {
         /// Whether kernels of the experts' products and activation add their biases and limit what the activation sees, not
         /// kernels of their own; default: true.
         expert_biases: bool = true,
+        /// Whether one kernel each rotates queries and keys whose rotation YaRN scales, as it does those of other models;
+        /// default: true.
+        yarn: bool = true,
+        /// Whether queries, keys and values that are rotated reach attention without copies from where their product put
+        /// them; default: true.
+        attention_inputs: bool = true,
         /// What the backward pass has of the outputs of experts, whose gradient the routing weights need; default: kept.
         expert_outputs: ExpertOutputs = ExpertOutputs::Kept,
         /// Whether gradients of what goes into an activation take its place in memory; default: false.

@@ -464,6 +464,7 @@ mod tests {
             attention_gate: false,
             sinks: false,
             clamped_activation: false,
+            yarn: false,
             alibi: false,
             embedding_norm: false,
             tied_embeddings: true,

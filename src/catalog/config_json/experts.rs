@@ -73,6 +73,7 @@ pub(super) fn gpt_oss(config: &mut Config<'_>) -> ModelTable {
         ("biases", true),
         ("sinks", true),
         ("clamped_activation", true),
+        ("yarn", true),
     ]);
     table
 }

@@ -24,6 +24,10 @@ const UNKNOWN: &str = "\
 - Data loading, checkpoints, evaluation and logging beyond one constant per step.
 - How a mixture of experts dispatches, where neither its row nor the recipe of its release says so: as its stack's recipes
   mostly do (`sweep list stacks`). Models with attention sinks (GPT-OSS) have kernels that nobody has measured apart.
+- Faults of a release: 8-bit runs of Megatron-Bridge 25.11 to 26.02 that exchange tokens behind their computation without CUDA
+  graphs take 1.4 to 2.7 times as long as predicted (Qwen3 30B on H100, 235B on B200 and B300), and later recipes gave that up;
+  Moonlight with tensor parallelism is slow in containers from 26.04 on (docs/releases/known-issues.md of
+  NVIDIA-NeMo/Megatron-Bridge).
 - Routing that is not balanced: mixtures of experts are simulated, and were measured, with forced balance.
 - Sequences that are shorter than `seq_len`: runs that drop padding count for their scaling alone.
 ";
