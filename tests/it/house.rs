@@ -40,6 +40,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("libm", &[]),
     ("log", &[]),
     ("maud", &["report"]),
+    // The binary alone.
+    ("mimalloc", &[]),
     ("parquet", &["record"]),
     ("rayon", &["runner", "validation", "whatif"]),
     ("resvg", &["report"]),
