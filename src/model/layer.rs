@@ -28,6 +28,20 @@ pub(super) struct ExpertRows {
     pub(super) ragged: bool,
 }
 
+impl ExpertRows {
+    /// Products of `m` by `k` and `k` by `n` elements of each expert; over tokens where they are what is summed up.
+    fn product(self, over_tokens: bool) -> impl Fn(u64, u64, u64) -> Operator {
+        move |m, n, k| Operator::GroupedGemm {
+            groups: self.experts,
+            m,
+            n,
+            k,
+            over_tokens,
+            ragged: self.ragged,
+        }
+    }
+}
+
 /// A memory-bound step: bytes moved and kernels launched, forward and backward.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Passes {
@@ -347,9 +361,7 @@ impl LayerBuilder {
     /// Products of equal expert weights, `linear.tokens` rows each.
     pub(super) fn experts(&mut self, rows: ExpertRows, linear: Linear) {
         let ExpertRows {
-            experts,
-            visited,
-            ragged,
+            experts, visited, ..
         } = rows;
         let Linear {
             tokens,
@@ -358,22 +370,7 @@ impl LayerBuilder {
             bias,
             ..
         } = linear;
-        let grouped = |m, n, k| Operator::GroupedGemm {
-            groups: experts,
-            m,
-            n,
-            k,
-            over_tokens: false,
-            ragged,
-        };
-        let over_tokens = |m, n, k| Operator::GroupedGemm {
-            groups: experts,
-            m,
-            n,
-            k,
-            over_tokens: true,
-            ragged,
-        };
+        let (grouped, over_tokens) = (rows.product(false), rows.product(true));
         if self.low_precision {
             self.push_forward(Operator::Cast {
                 elements: experts * tokens * inputs,

@@ -57,9 +57,7 @@ impl LayerBuilder {
 
     /// Adapters of each expert.
     pub(super) fn expert_adapters(&mut self, rows: ExpertRows, beside: Linear) {
-        let ExpertRows {
-            experts, ragged, ..
-        } = rows;
+        let ExpertRows { experts, .. } = rows;
         let Linear {
             tokens,
             outputs,
@@ -67,22 +65,7 @@ impl LayerBuilder {
             ..
         } = beside;
         let rank = u64::from(self.gradients.lora_rank());
-        let grouped = |m, n, k| Operator::GroupedGemm {
-            groups: experts,
-            m,
-            n,
-            k,
-            over_tokens: false,
-            ragged,
-        };
-        let over_tokens = |m, n, k| Operator::GroupedGemm {
-            groups: experts,
-            m,
-            n,
-            k,
-            over_tokens: true,
-            ragged,
-        };
+        let (grouped, over_tokens) = (rows.product(false), rows.product(true));
         let rows = experts * tokens;
         self.call_adapter(experts as u32);
         self.parameters.tensors += 2 * self.expert_stacks(experts);
