@@ -228,7 +228,7 @@ pub(crate) struct PlanDocument<'a> {
     threads: NonZeroUsize,
     /// Estimated time of the run; null where there is nothing to do.
     estimated_s: Option<f64>,
-    /// Whether the run takes longer: a point of the estimate was ended, since its search takes over a second.
+    /// Whether the run takes longer: a point of the estimate was ended for the time that it took.
     estimated_at_least: bool,
     /// Estimated size of `points.parquet`; null beyond 64 bits.
     estimated_bytes: Option<u64>,
@@ -294,22 +294,22 @@ fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate>
     let halt = Halt::default();
     let watch = Stopwatch::start();
     let (sampled, over) = mpsc::channel::<()>();
-    let samples = thread::scope(|scope| {
+    let (samples, is_least) = thread::scope(|scope| {
         let flag = halt.clone();
         scope.spawn(move || {
             if over.recv_timeout(SAMPLE_END) == Err(RecvTimeoutError::Timeout) {
                 flag.raise();
             }
         });
-        let samples = halt.over(|| samples(spec, &watch));
+        let counted = halt.over(|| (samples(spec, &watch), halt::is_raised()));
         drop(sampled);
-        samples
+        counted
     });
     (samples > 0).then(|| Estimate {
         seconds: watch.elapsed().as_secs_f64() / samples as f64 * points as f64
             / threads.get() as f64,
         samples,
-        is_least: halt.over(halt::is_raised),
+        is_least,
     })
 }
 

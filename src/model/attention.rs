@@ -83,15 +83,16 @@ fn rotary(layer: &mut LayerBuilder, share: &Share, width: u64) {
 }
 
 /// Rotation of so many elements of queries and keys by kernels of one operation. Forward products with cosines and sines, which
-/// all heads share, and half the rows negated (10 bytes an element), the concatenation of the halves, the sum, and a
-/// concatenation with the columns that are not rotated, of which there are none (14); six small ones make cosines and sines of
-/// each tensor. Backward products and negation again (10), the gradient of the split (4), the sum (6), and that of the columns that are not
-/// rotated, set to zero and added (8) (`_apply_rotary_pos_emb_bshd` in megatron/core/models/common/embeddings/rope_utils.py of
+/// all heads share, and half the rows negated (five times the bytes of the elements), the concatenation of the halves, the sum, and a
+/// concatenation with the columns that are not rotated, of which there are none (seven); six small ones make cosines and sines of
+/// each tensor. Backward products and negation again (five), the gradient of the split (two), the sum (three), and that of the columns that are not
+/// rotated, set to zero and added (four) (`_apply_rotary_pos_emb_bshd` in megatron/core/models/common/embeddings/rope_utils.py of
 /// NVIDIA/Megatron-LM).
 fn scaled_rotary(layer: &mut LayerBuilder, elements: u64) {
+    let bytes = elements * layer.element_bytes();
     layer.operators(Passes {
-        forward: (by_element(10 * elements) + 14 * elements, 24),
-        backward: (by_element(10 * elements) + 18 * elements, 14),
+        forward: (by_element(5 * bytes) + 7 * bytes, 24),
+        backward: (by_element(5 * bytes) + 9 * bytes, 14),
     });
 }
 

@@ -444,14 +444,19 @@ fn experts(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, routed: &Rout
 
 /// Limits both halves of what the activation sees, of `elements` each, which are slices of its rows. Forward two clamps and
 /// their concatenation (NVIDIA/Megatron-LM megatron/core/fusions/fused_bias_geglu.py, `weighted_bias_quick_geglu_impl`).
-/// Backward, of the one limit and the two, comparisons with what was limited (3 bytes an element), their conjunction (3) and a
-/// choice between gradient and zero (5), and the gradient of the split (`clamp_backward` in
+/// Backward, of the one limit and the two, comparisons with what was limited, whose result is a byte, their conjunction (3) and a
+/// choice between gradient and zero, and the gradient of the split (`clamp_backward` in
 /// torch/csrc/autograd/FunctionsManual.cpp of PyTorch).
 fn limit_gates(layer: &mut LayerBuilder, elements: u64) {
+    let element = layer.element_bytes();
+    let (compared, chosen) = (3 * (element + 1), 2 * (2 * element + 1));
     layer.operators(Passes {
-        forward: (by_element(2 * 4 * elements) + 8 * elements, 3),
+        forward: (
+            by_element(4 * element * elements) + 4 * element * elements,
+            3,
+        ),
         backward: (
-            by_element((3 * 3 + 2 * 5) * elements) + (3 + 8) * elements,
+            by_element((compared + chosen) * elements) + (3 + 4 * element) * elements,
             9,
         ),
     });

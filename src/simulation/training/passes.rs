@@ -188,8 +188,8 @@ impl LayerCosts {
         })
     }
 
-    /// Whether calls delay nothing in any layers' pass that has one of the network's among them: each is ahead by more than
-    /// embedding, head and further heads are behind.
+    /// Whether the host's calls never delay a pass that holds a layer: every layer's calls are over before its kernels, by more
+    /// than those of embedding and heads, which the pass may hold too, go on behind theirs.
     fn host_is_ahead(&self, pass: usize, checkpoint: SimDuration) -> bool {
         let ends = [&self.embedding, &self.head, &self.mtp];
         let behind = ends.map(|layer| layer.passes()[pass].calls_ahead()[1]);

@@ -131,7 +131,7 @@ struct Search<'a> {
     priced: Memo<(u32, u32, (u32, bool)), Rc<PricedLayers>, MOST_PRICED>,
     /// Whether the stack's own exchange takes no longer than others, by groups without stages and replicas, microbatch, and
     /// whether there is one alone.
-    outdone: HashMap<(Groups, u32, bool), bool>,
+    dominated: HashMap<(Groups, u32, bool), bool>,
     /// Faults of layouts that were not made, and of those that cannot communicate.
     faults: FirstFault,
     refused: FirstFault,
@@ -167,7 +167,7 @@ impl<'a> Search<'a> {
             queue: BinaryHeap::new(),
             fitting: Vec::new(),
             priced: Memo::default(),
-            outdone: HashMap::new(),
+            dominated: HashMap::new(),
             faults: FirstFault::default(),
             refused: FirstFault::default(),
             best: None,
@@ -185,7 +185,7 @@ impl<'a> Search<'a> {
         }
         self.closing = self.closing_seconds()?;
         // What exchanges keys and values otherwise than the stack does is seldom fastest: the best of the others bounds most
-        // of it before its batches are looked at, and those that the stack's own exchange outdoes are left out.
+        // of it before its batches are looked at, and those that the stack's own exchange dominates are left out.
         let (usual, other): (Vec<u32>, Vec<u32>) =
             (0..self.groups.len() as u32).partition(|groups| {
                 self.options

@@ -26,7 +26,7 @@ impl Search<'_> {
         let Some(pipelines) = self.pipelines(groups.pp) else {
             return;
         };
-        if self.is_outdone(at, micro_batch) {
+        if self.is_dominated(at, micro_batch) {
             return;
         }
         let replica_batch = self.scenario.workload.global_batch / groups.dp;

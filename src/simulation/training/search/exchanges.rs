@@ -11,7 +11,7 @@ use crate::stack::Recompute;
 impl Search<'_> {
     /// Whether the stack's own exchange takes no longer in any pass of any layer than that of these groups, and no more
     /// memory: none of their layouts is faster then than the same one with the stack's exchange.
-    pub(super) fn is_outdone(&mut self, at: u32, micro_batch: u32) -> bool {
+    pub(super) fn is_dominated(&mut self, at: u32, micro_batch: u32) -> bool {
         let groups = self.groups[at as usize];
         let Some(usual) = self.with_usual_exchange(&groups) else {
             return false;
@@ -24,12 +24,12 @@ impl Search<'_> {
         };
         let replica_batch = self.scenario.workload.global_batch / groups.dp;
         let key = (layers_of, micro_batch, replica_batch <= micro_batch);
-        if let Some(known) = self.outdone.get(&key) {
+        if let Some(known) = self.dominated.get(&key) {
             return *known;
         }
-        let outdone = self.takes_no_longer(&usual, &groups, micro_batch);
-        self.outdone.insert(key, outdone);
-        outdone
+        let dominated = self.takes_no_longer(&usual, &groups, micro_batch);
+        self.dominated.insert(key, dominated);
+        dominated
     }
 
     /// The same groups with the stack's own exchange, where theirs is another and nothing is copied over the host's link.

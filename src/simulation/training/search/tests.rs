@@ -324,9 +324,9 @@ fn as_few_layers_are_recomputed_as_make_it_fit() {
     }
 }
 
-/// Steps of the same layouts with the stack's own exchange and with another that it outdoes: some of those of one pair of
+/// Steps of the same layouts with the stack's own exchange and with another that it dominates: some of those of one pair of
 /// groups and one microbatch.
-fn outdone(
+fn dominated(
     search: &mut Search,
     at: u32,
     micro_batch: u32,
@@ -334,7 +334,7 @@ fn outdone(
 ) -> Option<[SimDuration; 2]> {
     let groups = search.groups[at as usize];
     let usual = search.with_usual_exchange(&groups)?;
-    if !search.is_outdone(at, micro_batch) {
+    if !search.is_dominated(at, micro_batch) {
         return None;
     }
     let pipelines = search.pipelines(groups.pp)?;
@@ -364,7 +364,7 @@ fn outdone(
 // gives. Where steps wait for gathers of parameters, an exchange that is exposed for longer leaves them the links at
 // another time: of 17,105 pairs 29 were shorter by up to 0.03%.
 #[test]
-fn an_exchange_that_is_outdone_is_not_faster() {
+fn an_exchange_that_is_dominated_is_not_faster() {
     let mut scratch = Scratch::default();
     let (mut compared, mut shorter) = (0, 0);
     for number in 0..2 * jobs() {
@@ -391,7 +391,7 @@ fn an_exchange_that_is_outdone_is_not_faster() {
             if micro_batch > replica_batch {
                 continue;
             }
-            let Some([usual, other]) = outdone(&mut search, at, micro_batch, &mut draws) else {
+            let Some([usual, other]) = dominated(&mut search, at, micro_batch, &mut draws) else {
                 continue;
             };
             compared += 1;
