@@ -167,6 +167,20 @@ impl<'a> Group<'a> {
         each * path.messages + path.latency.into()
     }
 
+    /// What messages between domains take longer because their receivers do not wait for them yet: a rank that only gathers or
+    /// only scatters runs ahead of its neighbours, where after an all-reduce every rank has heard of all others.
+    pub(super) fn unawaited(&self, messages: f64) -> Micros {
+        match self.op {
+            CollectiveOp::AllGather | CollectiveOp::ReduceScatter => {
+                Micros::from(self.job.cluster.fabric.unawaited_latency) * messages
+            }
+            CollectiveOp::AllReduce
+            | CollectiveOp::Broadcast
+            | CollectiveOp::AllToAll
+            | CollectiveOp::SendRecv => Micros::ZERO,
+        }
+    }
+
     /// Latencies of a round of messages.
     pub(super) fn round_latency(&self, protocol: Protocol) -> RoundLatency {
         self.job.round_latency(protocol, self.path.slowest)

@@ -287,7 +287,8 @@ impl<'a> Delays<'a> {
             }
             let path = CriticalPath::of_equal(1.0, latency);
             let table = TABLES.between(group.shape.members);
-            (group.across_by(&path, table, protocol) * slots(protocol, group.bytes)).into()
+            let across = group.across_by(&path, table, protocol) * slots(protocol, group.bytes);
+            (across + group.unawaited(path.messages)).into()
         })
     }
 

@@ -135,6 +135,9 @@ data_table! {
         hop_latency: SimDuration = SimDuration::from_nanos(450),
         /// Latency that the network plugin adds to every message, over InfiniBand's own; default: 0.
         plugin_latency: SimDuration = SimDuration::ZERO,
+        /// Latency that a message adds whose receiver does not wait for it yet, as in rings that only gather or only
+        /// scatter, whose ranks run ahead of one another; default: 0.
+        unawaited_latency: SimDuration = SimDuration::ZERO,
         /// Time that a rank's network plugin needs per message when it talks to many peers in turn; default: 0.
         message_overhead: SimDuration = SimDuration::ZERO,
         /// Fraction of the line rate that large messages reach.

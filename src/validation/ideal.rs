@@ -123,6 +123,7 @@ fn links(row: &IdealRow) -> Result<Cluster, String> {
             latency: nanos(latencies[outer]),
             hop_latency: SimDuration::ZERO,
             plugin_latency: SimDuration::ZERO,
+            unawaited_latency: SimDuration::ZERO,
             message_overhead: SimDuration::ZERO,
             short_messages: None,
             rendezvous: None,

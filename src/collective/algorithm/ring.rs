@@ -137,7 +137,8 @@ fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
         Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => hop(group, protocol).max(own),
     };
     let table = TABLES.between(group.shape.members);
-    let across = group.across_by(work.path, table, protocol) * slots(protocol, group.bytes);
+    let across = group.across_by(work.path, table, protocol) * slots(protocol, group.bytes)
+        + group.unawaited(work.path.messages);
     let step = with_proxy(group, protocol, step);
     let latency = *TABLES.ring.latency.base.of(protocol)
         + step * (work.steps - work.crossings())
