@@ -163,7 +163,8 @@ impl<'a> Group<'a> {
         table: &LatencyTable,
         protocol: Protocol,
     ) -> Micros {
-        let each = table.without_wire(protocol) + self.plugin() * protocol.messages_per_hop();
+        let each = self.generation().without_wire(table, protocol)
+            + self.plugin() * protocol.messages_per_hop();
         each * path.messages + path.latency.into()
     }
 

@@ -185,7 +185,7 @@ impl Job {
     /// Source: NVIDIA/nccl src/graph/tuning.cc.
     pub(super) const fn offers_ll128(&self, crosses: bool) -> bool {
         let over_pcie = matches!(self.cluster.scale_up.kind, ScaleUpKind::Pcie);
-        !(over_pcie || crosses && self.cluster.fabric.host_bridge)
+        self.generation.ll128 && !(over_pcie || crosses && self.cluster.fabric.host_bridge)
     }
 
     /// Whether the switches between the domains reduce.
@@ -275,11 +275,11 @@ impl Job {
                 across: message,
             };
         }
-        let table = &TABLES.ring.latency;
+        let table = &self.generation.ring;
         let plugin = Seconds::from(self.cluster.fabric.plugin_latency);
         RoundLatency {
             inside: self.hop(table, protocol).into(),
-            across: Seconds::from(table.without_wire(protocol)) + message + plugin,
+            across: Seconds::from(self.generation.without_wire(table, protocol)) + message + plugin,
         }
     }
 
@@ -292,7 +292,7 @@ impl Job {
     /// Latency of a hop inside a domain over that of the links in the library's tables.
     pub(super) fn further_inside(&self) -> Micros {
         let up = &self.cluster.scale_up;
-        Micros::from(up.latency) - TABLES.link(up.kind)
+        Micros::from(up.latency) - self.generation.link(up.kind)
     }
 
     /// Latency of the slowest message between pairs of domains.

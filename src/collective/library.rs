@@ -72,11 +72,6 @@ pub(super) struct LatencyTable {
 }
 
 impl LatencyTable {
-    /// Latency of a message between domains, without the way from NIC to NIC.
-    pub(super) fn without_wire(&self, protocol: Protocol) -> Micros {
-        *self.network.of(protocol) - TABLES.wire()
-    }
-
     /// Latency of a hop inside a domain.
     pub(super) const fn hop(&self, links: ScaleUpKind, protocol: Protocol) -> Micros {
         match links {
@@ -94,7 +89,6 @@ impl LatencyTable {
 /// NCCL's ring.
 #[derive(Debug, Deserialize)]
 pub(super) struct RingTable {
-    pub(super) latency: LatencyTable,
     /// Host proxy, per step of a ring that leaves the node.
     pub(super) proxy: PerProtocol<Micros>,
     /// Part of the links' rate that is left for data.
@@ -106,7 +100,6 @@ pub(super) struct RingTable {
 /// NCCL's tree.
 #[derive(Debug, Deserialize)]
 pub(super) struct TreeTable {
-    pub(super) latency: LatencyTable,
     /// Messages between domains that a buffer is cut into.
     pub(super) messages: u32,
     /// Most channels between domains.
@@ -249,12 +242,18 @@ impl Nvls {
 /// Figures of a library on one generation of GPUs.
 #[derive(Debug, Deserialize)]
 pub(super) struct Generation {
+    /// Latencies of the library's rings.
+    pub(super) ring: LatencyTable,
+    /// Latencies of its trees.
+    pub(super) tree: LatencyTable,
+    /// Whether it takes LL128 unasked.
+    pub(super) ll128: bool,
     /// Ceiling of LL's bus bandwidth.
     pub(super) ll: PerDomains,
     /// Ceiling of a tree's channel under LL128.
-    pub(super) tree_ll128: PerDomains,
+    pub(super) tree_channel_ll128: PerDomains,
     /// Ceiling of a tree's channel under Simple.
-    pub(super) tree: PerDomains,
+    pub(super) tree_channel: PerDomains,
     pub(super) channels: Channels,
     /// Measured time of one LL step between neighbours of a ring inside the domain.
     pub(super) ring_step: Micros,
@@ -277,39 +276,17 @@ pub(super) struct Tables {
     pub(super) nvls: NvlsTable,
     pub(super) host: HostTable,
     pub(super) fitted: FittedConstants,
-    generations: BTreeMap<String, Table>,
 }
 
-impl Tables {
-    /// Table of the latencies between domains: NCCL takes the tree's where a node holds one rank of a group.
-    pub(super) const fn between(&self, members: u32) -> &LatencyTable {
-        if members == 1 {
-            &self.tree.latency
-        } else {
-            &self.ring.latency
-        }
-    }
+const NCCL: &str = include_str!("../../data/libraries/nccl.toml");
 
-    /// Latency from NIC to NIC that those of messages between domains hold: that of LL, which adds least.
-    pub(super) const fn wire(&self) -> Micros {
-        *self.ring.latency.network.of(Protocol::Ll)
-    }
+/// NCCL's tables.
+pub(super) static TABLES: LazyLock<Tables> =
+    LazyLock::new(|| toml::from_str(NCCL).expect("NCCL's file is whole, which a test holds"));
 
-    /// Latency of a link that those of hops inside a domain hold, likewise.
-    pub(super) const fn link(&self, links: ScaleUpKind) -> Micros {
-        self.ring.latency.hop(links, Protocol::Ll)
-    }
-}
-
-/// The tables of every library.
-pub(super) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-    toml::from_str(include_str!("../../data/libraries/nccl.toml"))
-        .expect("NCCL's file is whole, which a test holds")
-});
-
-/// A library that shares NCCL's tables and states only its generations.
+/// What a file states of its library's generations; a library that shares NCCL's tables states only what differs.
 #[derive(Deserialize)]
-struct OtherLibrary {
+struct Stated {
     generations: BTreeMap<String, Table>,
 }
 
@@ -319,28 +296,44 @@ static GENERATIONS: LazyLock<Vec<Generation>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Figures of a library, those of its base where it states none.
+/// Sets what is stated, table by table.
+fn overlay(all: &mut Table, stated: Table) {
+    for (key, value) in stated {
+        match (all.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(stated)) => overlay(inner, stated),
+            (_, value) => {
+                all.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Figures of a library: its generation's, else those of its base, else those of any NCCL.
 fn generation(library: CollectiveLibrary) -> Result<Generation, toml::de::Error> {
     const RCCL: &str = include_str!("../../data/libraries/rccl.toml");
     const XLA: &str = include_str!("../../data/libraries/xla.toml");
-    let nccl = &TABLES.generations;
-    let other = |text: &str, name: &str| {
-        let file: OtherLibrary = toml::from_str(text)?;
-        let mut stated = file.generations[name].clone();
+    let of = |text: &str, name: &str| -> Result<Table, toml::de::Error> {
+        let mut file: Stated = toml::from_str(text)?;
+        Ok(file.generations.remove(name).unwrap_or_default())
+    };
+    let based = |text: &str, name: &str| {
+        let mut stated = of(text, name)?;
         let base = stated.remove("base");
         let base = base.as_ref().and_then(toml::Value::as_str).unwrap_or(name);
-        let mut all = nccl[base].clone();
-        all.extend(stated);
+        let mut all = of(NCCL, base)?;
+        overlay(&mut all, stated);
         Ok(all)
     };
-    let table = match library {
-        CollectiveLibrary::NcclVolta => nccl["volta"].clone(),
-        CollectiveLibrary::NcclAmpere => nccl["ampere"].clone(),
-        CollectiveLibrary::NcclHopper => nccl["hopper"].clone(),
-        CollectiveLibrary::NcclBlackwell => nccl["blackwell"].clone(),
-        CollectiveLibrary::Rccl => other(RCCL, "instinct")?,
-        CollectiveLibrary::Xla => other(XLA, "tpu")?,
+    let stated = match library {
+        CollectiveLibrary::NcclVolta => of(NCCL, "volta"),
+        CollectiveLibrary::NcclAmpere => of(NCCL, "ampere"),
+        CollectiveLibrary::NcclHopper => of(NCCL, "hopper"),
+        CollectiveLibrary::NcclBlackwell => of(NCCL, "blackwell"),
+        CollectiveLibrary::Rccl => based(RCCL, "instinct"),
+        CollectiveLibrary::Xla => based(XLA, "tpu"),
     };
+    let mut table = of(NCCL, "any")?;
+    overlay(&mut table, stated?);
     table.try_into()
 }
 
@@ -348,6 +341,26 @@ impl Generation {
     /// Figures of a library.
     pub(super) fn of(library: CollectiveLibrary) -> &'static Self {
         &GENERATIONS[library as usize]
+    }
+
+    /// Table of the latencies between domains: NCCL takes the tree's where a node holds one rank of a group.
+    pub(super) const fn between(&self, members: u32) -> &LatencyTable {
+        if members == 1 { &self.tree } else { &self.ring }
+    }
+
+    /// Latency of a message between domains, without the way from NIC to NIC.
+    pub(super) fn without_wire(&self, table: &LatencyTable, protocol: Protocol) -> Micros {
+        *table.network.of(protocol) - self.wire()
+    }
+
+    /// Latency from NIC to NIC that those of messages between domains hold: that of LL, which adds least.
+    pub(super) const fn wire(&self) -> Micros {
+        *self.ring.network.of(Protocol::Ll)
+    }
+
+    /// Latency of a link that those of hops inside a domain hold, likewise.
+    pub(super) const fn link(&self, links: ScaleUpKind) -> Micros {
+        self.ring.hop(links, Protocol::Ll)
     }
 }
 
@@ -378,13 +391,20 @@ mod tests {
         assert!((correction(Protocol::Ll128, 8) - 1.0).abs() < 1e-12);
     }
 
-    // RCCL states its channels, and has the ceilings of NCCL on Ampere.
+    // RCCL states its channels and the latencies inside a node, and has the ceilings of trees of NCCL on Ampere and the
+    // latencies between nodes of any NCCL.
     #[test]
     fn a_library_takes_from_its_base_what_it_does_not_state() {
         let [ampere, rccl] =
             [CollectiveLibrary::NcclAmpere, CollectiveLibrary::Rccl].map(Generation::of);
         assert_eq!((rccl.channels.inside, ampere.channels.inside), (56, 24));
-        assert_eq!(rccl.ll.on(1), ampere.ll.on(1));
+        assert_eq!(rccl.tree_channel.on(1), ampere.tree_channel.on(1));
+        let base = |of: &Generation| *of.ring.base.of(Protocol::Simple);
+        assert_eq!(
+            (base(rccl), base(ampere)),
+            (Micros::new(17.0), Micros::new(8.4))
+        );
+        assert_eq!(rccl.wire(), ampere.wire());
     }
 
     #[test]

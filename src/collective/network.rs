@@ -7,7 +7,6 @@ use crate::collective::cost::{Cost, Sent};
 use crate::collective::custom::{Algorithm, CarriedBy, CustomAlgorithm};
 use crate::collective::group::{Group, message_overhead, traffic};
 use crate::collective::job::{Job, NetworkFault};
-use crate::collective::library::TABLES;
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::pipelined_cost::PipelineLoads;
 use crate::collective::placement::{GroupPattern, GroupShape, Orientation, Traffic};
@@ -200,7 +199,7 @@ impl Network {
         };
         let mut cost = (row.closed_form)(group, protocol).or_else(priced_from_plan)?;
         if protocol != Protocol::Ideal {
-            cost.latency += Seconds::from(*TABLES.ring.latency.base.of(protocol));
+            cost.latency += Seconds::from(*group.generation().ring.base.of(protocol));
             if row.everyone_at_once {
                 let share = group.buffer() / group.ranks();
                 let remote = group.ranks() - group.members();

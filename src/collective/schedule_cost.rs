@@ -167,7 +167,7 @@ impl<'a> ScheduleLoads<'a> {
         let mut delays = Delays::of(self.group, protocol);
         let mut latency = delays.by_chains(self.schedule);
         if protocol != Protocol::Ideal {
-            let base = *TABLES.ring.latency.base.of(protocol);
+            let base = *self.group.generation().ring.base.of(protocol);
             transfer = self.between_domains(transfer);
             latency += Seconds::from(base) + self.message_overhead(chunk);
         }
@@ -257,7 +257,7 @@ impl<'a> Delays<'a> {
             Protocol::Ideal => job.cluster.scale_up.latency.into(),
             Protocol::Ll => (step + lines(protocol, group.bytes)).into(),
             Protocol::Ll128 | Protocol::Simple => {
-                job.hop(&TABLES.ring.latency, protocol).max(step).into()
+                job.hop(&job.generation.ring, protocol).max(step).into()
             }
         };
         Self {
@@ -286,7 +286,7 @@ impl<'a> Delays<'a> {
                 return latency;
             }
             let path = CriticalPath::of_equal(1.0, latency);
-            let table = TABLES.between(group.shape.members);
+            let table = group.generation().between(group.shape.members);
             let across = group.across_by(&path, table, protocol) * slots(protocol, group.bytes);
             (across + group.unawaited(path.messages)).into()
         })

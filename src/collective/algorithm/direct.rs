@@ -3,7 +3,7 @@
 use crate::collective::algorithm::row::{LibraryPath, Offer, Plan, Protocols, Row};
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::{Group, message_overhead};
-use crate::collective::library::{LatencyTable, TABLES};
+use crate::collective::library::LatencyTable;
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::{GroupTraffic, Traffic};
 use crate::collective::schedule::{GroupLayout, Pipeline, Transfer, reducing};
@@ -106,7 +106,7 @@ fn offer(op: CollectiveOp) -> Offer {
 /// NCCL's all-to-all.
 fn exchange(group: &Group<'_>) -> Cost {
     let (n, m) = (group.ranks(), group.members());
-    let table = &TABLES.ring.latency;
+    let table = &group.generation().ring;
     let network = if group.crosses() {
         across(group, table)
     } else {
@@ -124,7 +124,7 @@ fn exchange(group: &Group<'_>) -> Cost {
 
 /// NCCL's send to the next rank.
 fn send(group: &Group<'_>) -> Cost {
-    let table = &TABLES.ring.latency;
+    let table = &group.generation().ring;
     let hop = if group.crosses() {
         across(group, table)
     } else {
@@ -139,7 +139,7 @@ fn send(group: &Group<'_>) -> Cost {
 
 /// Latency of the slowest message between domains.
 fn across(group: &Group<'_>, table: &LatencyTable) -> Micros {
-    let network = table.without_wire(Protocol::Simple);
+    let network = group.generation().without_wire(table, Protocol::Simple);
     network + group.plugin() + group.path.slowest.into()
 }
 

@@ -107,14 +107,14 @@ fn inside(group: &Group<'_>) -> Option<Bandwidth> {
 /// Between two domains it moves each byte once per direction, a ring twice: its bus bandwidth may be
 /// twice the NICs' rate.
 fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
-    let table = &TABLES.tree;
+    let (table, latencies) = (&TABLES.tree, &group.generation().tree);
     let trees = group.trees();
-    let hop = group.job.hop(&table.latency, protocol) + lines(protocol, group.bytes);
+    let hop = group.job.hop(latencies, protocol) + lines(protocol, group.bytes);
     let across = trees.map_or(Micros::ZERO, |trees| {
-        group.across_by(&trees.path, &table.latency, protocol) * slots(protocol, group.bytes)
+        group.across_by(&trees.path, latencies, protocol) * slots(protocol, group.bytes)
     });
     let chain = hop * f64::from(group.shape.members - 1);
-    let latency = *table.latency.base.of(protocol) + (chain + across) * 2.0;
+    let latency = *latencies.base.of(protocol) + (chain + across) * 2.0;
     let transfer = group.buffer() * 2.0 / capped(group, protocol, trees);
     let message = group.buffer() / f64::from(table.messages);
     // Bulk chunks agree on their way up and again on that down; lines go down while others still go up.
@@ -143,7 +143,7 @@ fn capped(group: &Group<'_>, protocol: Protocol, trees: Option<Trees>) -> Bandwi
     } else {
         f64::from(group.generation().channels.inside.max(1))
     };
-    let ceiling = group.generation().tree.on(group.shape.domains) * channels;
+    let ceiling = group.generation().tree_channel.on(group.shape.domains) * channels;
     let inside = inside(group).map(|rate| rate * 2.0 * 0.92);
     let outside = trees.map(|trees| trees.rate * 2.0 * reached(group.shape.domains));
     let rate = match protocol {
@@ -174,7 +174,7 @@ fn flagged(group: &Group<'_>, protocol: Protocol, full: Bandwidth, channels: f64
             } else {
                 7.0 / 9.0
             };
-            (full * share).min(generation.tree_ll128.on(domains) * channels)
+            (full * share).min(generation.tree_channel_ll128.on(domains) * channels)
         }
         Protocol::Simple | Protocol::Ideal => full,
     }
@@ -183,7 +183,7 @@ fn flagged(group: &Group<'_>, protocol: Protocol, full: Bandwidth, channels: f64
 /// Time that NCCL expects of the channels that its search finds: on two nodes at their rate inside the node, up
 /// to twice that of the NICs.
 fn estimate(group: &Group<'_>, protocol: Protocol) -> Seconds {
-    let table = &TABLES.tree.latency;
+    let table = &group.generation().tree;
     let links = group.job.cluster.scale_up.kind;
     let chain = table.hop(links, protocol) * f64::from(group.shape.members - 1);
     let across = *table.network.of(protocol) * group.estimated_depth();
@@ -198,7 +198,11 @@ fn estimate(group: &Group<'_>, protocol: Protocol) -> Seconds {
     } else {
         (group.estimated_ring_rate(), job.searched_channels(members))
     };
-    let ceiling = group.generation().tree.in_estimates(group.shape.domains) * channels;
+    let ceiling = group
+        .generation()
+        .tree_channel
+        .in_estimates(group.shape.domains)
+        * channels;
     let full = (rate * 0.92).min(ceiling);
     let rate = flagged(group, protocol, full, channels);
     let rate = rate * TABLES.tree.correction(protocol, group.bytes);

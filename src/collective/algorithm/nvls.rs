@@ -125,7 +125,7 @@ fn all_reduce(group: &Group<'_>, nvls: &Nvls) -> Cost {
     let buffer = group.buffer();
     let parallel = f64::from(nvls.channels) * group.members();
     let pass = table.pass + group.job.further_inside();
-    let each = group.plugin() - TABLES.wire();
+    let each = group.plugin() - group.generation().wire();
     let (latency, chunk, waits, rate, stage) = match (&group.between, group.trees()) {
         (Some(between), _) if group.job.reduces_between() => {
             let chunk = table.chunk(nvls.chunk, parallel, group.bytes);
@@ -188,7 +188,7 @@ fn rate_inside(group: &Group<'_>, nvls: &Nvls, chunk: Volume, parallel: f64) -> 
 fn one_pass(group: &Group<'_>) -> Cost {
     let table = &TABLES.nvls;
     let network = if group.crosses() {
-        table.network + group.plugin() - TABLES.wire() + group.path.slowest.into()
+        table.network + group.plugin() - group.generation().wire() + group.path.slowest.into()
     } else {
         Micros::ZERO
     };

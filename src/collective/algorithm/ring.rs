@@ -136,11 +136,11 @@ fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
         Protocol::Ll => own + lines(protocol, group.bytes),
         Protocol::Ll128 | Protocol::Simple | Protocol::Ideal => hop(group, protocol).max(own),
     };
-    let table = TABLES.between(group.shape.members);
+    let table = group.generation().between(group.shape.members);
     let across = group.across_by(work.path, table, protocol) * slots(protocol, group.bytes)
         + group.unawaited(work.path.messages);
     let step = with_proxy(group, protocol, step);
-    let latency = *TABLES.ring.latency.base.of(protocol)
+    let latency = *group.generation().ring.base.of(protocol)
         + step * (work.steps - work.crossings())
         + across * work.passes;
     let transfer = group.buffer() * work.moved / capped(group, protocol, group.ring_rate());
@@ -153,7 +153,7 @@ fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
 }
 
 fn hop(group: &Group<'_>, protocol: Protocol) -> Micros {
-    group.job.hop(&TABLES.ring.latency, protocol)
+    group.job.hop(&group.generation().ring, protocol)
 }
 
 /// A step that the host's proxy takes part in where the ring leaves the node.
@@ -176,10 +176,14 @@ fn capped(group: &Group<'_>, protocol: Protocol, links: Bandwidth) -> Bandwidth 
 fn estimate(group: &Group<'_>, protocol: Protocol) -> Seconds {
     let work = Work::of(group);
     let links = group.job.cluster.scale_up.kind;
-    let step = TABLES.ring.latency.hop(links, protocol);
+    let step = group.generation().ring.hop(links, protocol);
     let step = with_proxy(group, protocol, step);
-    let network = *TABLES.between(group.shape.members).network.of(protocol);
-    let mut latency = *TABLES.ring.latency.base.of(protocol)
+    let network = *group
+        .generation()
+        .between(group.shape.members)
+        .network
+        .of(protocol);
+    let mut latency = *group.generation().ring.base.of(protocol)
         + step * (work.steps - work.crossings())
         + network * work.crossings();
     let channels = f64::from(group.generation().channels.between.max(1));
