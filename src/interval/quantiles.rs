@@ -40,7 +40,8 @@ impl Interval {
     /// without its lineage. A run weighs `exp(−1.5·distance)`, a lineage the ¾ power of the weight of its runs: a source of
     /// many runs says less than as many sources, since the runs of a source err alike. Whether few lineages err up or down
     /// says little of another: each error counts with the other sign too, with 1/L of its weight, where L lineages of equal
-    /// weight would be spread as these are. The interval always holds the prediction itself. Weights and distances were
+    /// weight would be spread as these are; and the ends are √(1 + 1/L) times as far, as those of an interval for one more
+    /// value whose distribution L values tell. The interval always holds the prediction itself. Weights and distances were
     /// chosen by hand among some, with a look at the share of runs that lie inside.
     pub(crate) fn around(predicted: f64, quantity: Quantity, features: &Features) -> Option<Self> {
         let (least, most) = ends(known(quantity), features, None)?;
@@ -90,8 +91,8 @@ pub(super) fn ends(
     Some((least.min(0.0), most.max(0.0)))
 }
 
-/// Quantiles of the errors around a run, `ln(predicted/measured)`, those of one lineage left out; `None` where no run is
-/// within `reach`. `errors` ascend.
+/// Quantiles of the errors around a run, `ln(predicted/measured)`, as few lineages tell them: those of one lineage left out;
+/// `None` where no run is within `reach`. `errors` ascend.
 fn quantiles(
     errors: &[KnownError],
     features: &Features,
@@ -122,6 +123,7 @@ fn quantiles(
     }
     let weighed = lineages.values().map(|it| libm::pow(*it, OF_LINEAGE));
     let mirrored = 1.0 / effective_number(weighed);
+    let further = (1.0 + mirrored).sqrt();
     let mut both: Vec<(f64, f64)> = std::iter::zip(errors, weights)
         .filter(|(_, weight)| *weight > 0.0)
         .flat_map(|(error, weight)| [(error.error, weight), (-error.error, weight * mirrored)])
@@ -134,7 +136,7 @@ fn quantiles(
             below += weight;
             below >= share * all
         });
-        reached.or(both.last()).map(|(error, _)| *error)
+        reached.or(both.last()).map(|(error, _)| *error * further)
     };
     let tail = (1.0 - COVERAGE) / 2.0;
     quantile(tail).zip(quantile(1.0 - tail))
@@ -179,24 +181,25 @@ mod tests {
     // lie at or below −0.8, eighteen at or below 0.7. Ten runs of another lineage on 8 times the GPUs are 1 away. The lineages
     // weigh 10^¾ = 5.62 and (10/e^1.5)^¾ = 1.83, together 1.59 of equal weight, so that the other sign weighs 0.63. Below −5
     // lie 0.63·1.83 = 1.15 of all 1.63·7.45 = 12.1, less than a tenth, which the next error reaches, −0.9; 5 is the largest.
+    // The ends are √2 times as far from one lineage, √1.63 = 1.277 times from both.
     #[test]
     fn quantiles_weigh_runs_by_distance_and_mirror_errors_of_few_lineages() {
         let near = features("h100-sxm", 8);
         let mut errors: Vec<KnownError> = (0..10)
             .map(|i| error("near", near.clone(), f64::from(i) / 10.0))
             .collect();
-        assert_eq!(quantiles(&errors, &near, None, REACH), Some((-0.8, 0.7)));
+        let is = |errors: &[KnownError], without, least: f64, most: f64| {
+            let found = quantiles(errors, &near, without, REACH).expect("runs are near");
+            let far = (found.0 - least).abs().max((found.1 - most).abs());
+            assert!(far < 1e-3, "{found:?} is not {least} to {most}");
+        };
+        let two = std::f64::consts::SQRT_2;
+        is(&errors, None, -0.8 * two, 0.7 * two);
         let far = features("h100-sxm", 64);
         errors.extend((0..10).map(|_| error("far", far.clone(), 5.0)));
-        assert_eq!(quantiles(&errors, &near, None, REACH), Some((-0.9, 5.0)));
-        assert_eq!(
-            quantiles(&errors, &near, Some("far"), REACH),
-            Some((-0.8, 0.7))
-        );
-        assert_eq!(
-            quantiles(&errors, &near, Some("near"), REACH),
-            Some((-5.0, 5.0))
-        );
+        is(&errors, None, -0.9 * 1.2767, 5.0 * 1.2767);
+        is(&errors, Some("far"), -0.8 * two, 0.7 * two);
+        is(&errors, Some("near"), -5.0 * two, 5.0 * two);
     }
 
     // Four lineages of equal weight are four; one beside which others weigh nothing is one.
