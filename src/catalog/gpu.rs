@@ -21,6 +21,19 @@ pub(super) fn check(gpu: &Gpu, faults: &mut Faults<'_>) {
         let message = "neither `peaks.bf16` nor `peaks.fp16` is given".to_owned();
         faults.key("peaks", message, Some(hint));
     }
+    if gpu.rates.expert_tile_rows.is_none() {
+        let given = [
+            (
+                "expert_tile_columns",
+                gpu.rates.expert_tile_columns.is_some(),
+            ),
+            ("expert_tile_devices", gpu.rates.expert_tile_devices > 1),
+        ];
+        for (key, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+            let message = format!("`{key}` says nothing without `expert_tile_rows`");
+            faults.key(key, message, None);
+        }
+    }
     let mut formats = peaks.0.keys();
     if let Some(bare) = formats.find(|format| !gpu.rates.gemm.contains_key(format)) {
         let message = format!("no `gemm` rate covers {bare}");

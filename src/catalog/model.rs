@@ -289,6 +289,16 @@ fn check_transformer(transformer: &Transformer, head_dim_given: bool, faults: &m
         let message = "`attention_gate` belongs to attention = \"mha\" only".to_owned();
         faults.key("attention_gate", message, None);
     }
+    if transformer.qk_norm && transformer.mla.is_some() {
+        let message =
+            "`qk_norm` belongs to attention = \"mha\" only: latents have norms of their own"
+                .to_owned();
+        faults.key("qk_norm", message, None);
+    }
+    if transformer.clamped_activation && transformer.moe.is_none() {
+        let message = "`clamped_activation` belongs to models with experts".to_owned();
+        faults.key("clamped_activation", message, None);
+    }
     if let Some(moe) = &transformer.moe {
         check_moe(moe, transformer.layers, faults);
     }

@@ -73,7 +73,10 @@ impl Job {
             per_domain,
             contention: Contention::new(cluster, gpus.div_ceil(per_domain), per_domain)?,
             generation: Generation::of(cluster.library),
-            slice: cluster.scale_up.torus.map(|torus| torus.slice(per_domain)),
+            slice: cluster
+                .scale_up
+                .torus()
+                .map(|torus| torus.slice(per_domain)),
         })
     }
 
@@ -172,6 +175,22 @@ impl Job {
     /// Rate of a message from one GPU of a domain to another, which takes the links between the two alone.
     pub(super) fn message_rate(&self) -> Bandwidth {
         self.pair_rate().unwrap_or_else(|| self.port_rate())
+    }
+
+    /// Rate of a send to the next rank of a group inside a domain: that of the links between the two.
+    pub(super) fn neighbour_rate(&self, groups: GroupPattern) -> Bandwidth {
+        let is_module = groups.size == 2 && groups.stride == 1;
+        match self.cluster.scale_up.kind {
+            // Four links join the dies of a module.
+            ScaleUpKind::XgmiPairs if is_module => self.message_rate() * 4.0,
+            ScaleUpKind::NvSwitch
+            | ScaleUpKind::NvLinkMesh
+            | ScaleUpKind::HybridCubeMesh
+            | ScaleUpKind::XgmiMesh
+            | ScaleUpKind::XgmiPairs
+            | ScaleUpKind::Pcie
+            | ScaleUpKind::Ici => self.message_rate(),
+        }
     }
 
     /// Line rate of all NICs of a domain.
@@ -287,6 +306,14 @@ impl Job {
     /// this cluster's take.
     pub(super) fn hop(&self, table: &LatencyTable, protocol: Protocol) -> Micros {
         table.hop(self.cluster.scale_up.kind, protocol) + self.further_inside()
+    }
+
+    /// Time of one LL step between neighbours of a ring inside a domain: the measured one, which holds NVLink's latency (or xGMI's),
+    /// with this cluster's links in their place.
+    pub(super) fn ring_step(&self) -> Micros {
+        let generation = self.generation;
+        let measured_on = generation.ring.hop(ScaleUpKind::NvSwitch, Protocol::Ll);
+        generation.ring_step - measured_on + Micros::from(self.cluster.scale_up.latency)
     }
 
     /// Latency of a hop inside a domain over that of the links in the library's tables.

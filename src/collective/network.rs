@@ -89,6 +89,9 @@ impl Network {
             let group = self.group(request, Traffic::Chain);
             return Ok(nothing(&group, asked, request.protocol));
         }
+        if let Some(asked) = asked {
+            (asked.row().check)(&self.job, request.op, shape.ranks)?;
+        }
         // Where directions differ a library orients its rings as is fastest.
         let orientations = match traffic(request.op, everyone, Orientation::Both) {
             Traffic::Ring(_) if self.job.contention.has_directions() => &Orientation::ALL[..],

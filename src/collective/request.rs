@@ -64,6 +64,19 @@ pub enum Unsupported {
         /// Scale-up domains of a group.
         domains: u32,
     },
+    /// An algorithm whose messages are priced one by one has too many of them.
+    #[error(
+        "{} would send {messages} messages, at most {most} are priced; fewer GPUs, another collective, or a network with switches",
+        algorithm.as_str()
+    )]
+    TooManyMessages {
+        /// Requested algorithm.
+        algorithm: CollectiveAlgorithm,
+        /// Its messages.
+        messages: u64,
+        /// Most that are priced on such a network.
+        most: u64,
+    },
     /// A custom algorithm carries another operation.
     #[error("collective `{name}` carries {carries}, not {asked}")]
     OtherOperation {

@@ -15,6 +15,7 @@ use crate::collective::links::{LinkKind, Links, Loads, Place};
 use crate::collective::op::Protocol;
 use crate::collective::placement::whole_bases;
 use crate::collective::schedule::{Messages, RoundMessages};
+use crate::halt;
 use crate::units::{Bandwidth, Seconds, Volume};
 
 /// One round of all groups at once, with times for a chunk of one byte at the rates that large
@@ -125,6 +126,7 @@ impl<'a> ScheduleLoads<'a> {
         for base in whole_bases(self.group.pattern, self.group.job.gpus) {
             let (mut sender, mut peers) = (u32::MAX, 0);
             for (&(from, to), &chunks) in messages {
+                halt::check();
                 let [from, to] = [from, to].map(|rank| self.group.rank(base, rank));
                 let (source, goal) = (Place::Gpu(from), Place::Gpu(to));
                 links.crossed(source, goal, &mut |link, share| {
@@ -252,7 +254,7 @@ struct Delays<'a> {
 impl<'a> Delays<'a> {
     fn of(group: &'a Group<'a>, protocol: Protocol) -> Self {
         let job = group.job;
-        let step = group.generation().ring_step + job.further_inside();
+        let step = job.ring_step();
         let inside = match protocol {
             Protocol::Ideal => job.cluster.scale_up.latency.into(),
             Protocol::Ll => (step + lines(protocol, group.bytes)).into(),

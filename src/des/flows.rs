@@ -29,6 +29,7 @@
 //! flows from λ upwards are solved again.
 
 use crate::des::fair::{Filler, Sharing};
+use crate::halt;
 use crate::units::{Bandwidth, Bytes, SimDuration, SimTime};
 
 /// One direction of a link.
@@ -86,6 +87,7 @@ pub fn finish_times(links: &[FlowLink], flows: &[Flow]) -> Vec<SimTime> {
     let mut finishes = vec![SimTime::ZERO; flows.len()];
     let mut next = 0;
     while next < arrivals.len() || sharing.is_busy() {
+        halt::check();
         let arrival = arrivals.get(next).map_or(SimTime::MAX, |(time, _)| *time);
         let now = arrival.min(sharing.next_finish());
         sharing.leave_finished(now, |id| finishes[id as usize] = now);

@@ -100,7 +100,6 @@ data_table! {
         latency: SimDuration,
         /// Whether its switches reduce (NVLink SHARP); default: false.
         in_network_reduction: bool = false,
-    } reads {
         /// Dimensions of the torus that the links make, two of a chip in each: a group has those of the dimensions that it
         /// spans; default: every group has all links.
         torus_dimensions: Option<u32> [ValueKind::CountTo(3)],
@@ -109,13 +108,17 @@ data_table! {
         /// Whether switches close it, around whole blocks with such sides alone; otherwise each side of that length is closed;
         /// default: false.
         torus_switched: bool = false,
-    } with |fields| {
-        /// Wiring of its links, where they make a torus.
-        torus: Option<Torus> = torus_dimensions.map(|dimensions| Torus {
+    }
+}
+
+impl ScaleUp {
+    /// Wiring of its links, where they make a torus.
+    pub(crate) fn torus(&self) -> Option<Torus> {
+        self.torus_dimensions.map(|dimensions| Torus {
             dimensions,
-            side: torus_side,
-            switched: torus_switched,
-        }),
+            side: self.torus_side,
+            switched: self.torus_switched,
+        })
     }
 }
 

@@ -125,7 +125,6 @@ data_table! {
         /// Whether rates and memory are those of programs that its compiler made, as every framework's are there: a stack's
         /// kernel fractions and its reserve for context and libraries then do not apply; default: false.
         compiled: bool = false,
-    } reads {
         /// Rows of a tile of a kernel that has the products of all experts of a rank: one that lies over the end of an
         /// expert's rows is computed for both; default: each expert's product is a kernel of its own.
         expert_tile_rows: Option<u32> [ValueKind::CountTo(1_048_576)],
@@ -133,15 +132,20 @@ data_table! {
         expert_tile_columns: Option<u32> [ValueKind::CountTo(1_048_576)],
         /// Devices that the GPU is to programs, which run such tiles over rows of their own; default: 1.
         expert_tile_devices: u32 [ValueKind::CountTo(1024)] = 1,
-    } with |fields, peaks: &BTreeMap<Precision, FlopRate>| {
-        /// Tiles of the products of all experts of a rank.
-        expert_tile: Option<ExpertTile> = expert_tile_rows.map(|rows| ExpertTile {
-            rows,
-            columns: expert_tile_columns.unwrap_or(rows),
-            devices: expert_tile_devices,
-        }),
+    } reads {} with |fields, peaks: &BTreeMap<Precision, FlopRate>| {
         /// Matrix products by number format.
         gemm: BTreeMap<Precision, GemmRate> = GemmRate::of_formats(fields, peaks),
+    }
+}
+
+impl KernelRates {
+    /// Tiles of the products of all experts of a rank; `None` where each expert's product is a kernel of its own.
+    pub(crate) fn expert_tile(&self) -> Option<ExpertTile> {
+        self.expert_tile_rows.map(|rows| ExpertTile {
+            rows,
+            columns: self.expert_tile_columns.unwrap_or(rows),
+            devices: self.expert_tile_devices,
+        })
     }
 }
 

@@ -7,8 +7,7 @@ use proptest::prelude::*;
 use super::time::KernelTime;
 use super::{KernelContext, least_time, operator_time};
 use crate::hardware::{
-    AttentionKernel, AttentionRate, Evidence, ExpertTile, GemmRate, Gpu, KernelRates, Peaks,
-    Precision,
+    AttentionKernel, AttentionRate, Evidence, GemmRate, Gpu, KernelRates, Peaks, Precision,
 };
 use crate::model::Operator;
 use crate::stack::{Fp8Recipe, KernelFractions};
@@ -57,7 +56,9 @@ fn gpu(faster: f64, wider: f64) -> Gpu {
             kernel_floor: SimDuration::from_micros(2),
             speed_spread: 0.0,
             compiled: false,
-            expert_tile: None,
+            expert_tile_rows: None,
+            expert_tile_columns: None,
+            expert_tile_devices: 1,
         },
     }
 }
@@ -269,11 +270,9 @@ fn tiles_over_the_ends_of_experts_are_computed_twice() {
     let flops = |rows: u64| 2.0 * (rows * 8192 * 8192) as f64 / rate;
     let expected = [flops(4000 + 3 * 512), flops(4000 + 3 * 512 * 2)];
     for (devices, expected) in [1, 2].into_iter().zip(expected) {
-        gpu.rates.expert_tile = Some(ExpertTile {
-            rows: 512,
-            columns: 1024,
-            devices,
-        });
+        gpu.rates.expert_tile_rows = Some(512);
+        gpu.rates.expert_tile_columns = Some(1024);
+        gpu.rates.expert_tile_devices = devices;
         for over_tokens in [false, true] {
             let (seconds, kernels) = time(&gpu, over_tokens, true);
             let error = seconds / expected - 1.0;

@@ -51,7 +51,7 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
             over_tokens,
             ragged,
         } => {
-            let tile = context.gpu.rates.expert_tile.filter(|_| ragged);
+            let tile = context.gpu.rates.expert_tile().filter(|_| ragged);
             context.grouped([groups, m, n, k], over_tokens, tile)
         }
         Operator::Conv { .. } => (context.convolution(operator), 1),
@@ -126,7 +126,7 @@ pub(crate) fn least_time(operator: &Operator, context: &KernelContext) -> LeastT
         } => {
             let growing = context.grouped_growth([m, n, k]);
             let floor = context.product_floor(context.precision);
-            let is_one = ragged && context.gpu.rates.expert_tile.is_some();
+            let is_one = ragged && context.gpu.rates.expert_tile().is_some();
             let kernels = if is_one { 1 } else { groups as u32 };
             (f64::from(kernels) * floor, groups as f64 * growing, kernels)
         }

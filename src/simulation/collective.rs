@@ -32,7 +32,7 @@ pub(crate) fn simulate_collective(
     };
     let cost = network
         .collective(&request)
-        .map_err(|fault| Infeasible::Unsupported(fault.to_string()))?;
+        .map_err(|why| Infeasible::of_collective(&why))?;
     let mut network = NetworkUse::default();
     network.add(&cost, 1);
     Ok(CollectiveReport {

@@ -1,6 +1,7 @@
 //! Reasons for which a job does not run.
 
 use crate::closed_set;
+use crate::collective::Unsupported;
 use crate::units::Bytes;
 
 closed_set! {
@@ -57,6 +58,16 @@ pub enum Infeasible {
 }
 
 impl Infeasible {
+    /// The reason for which a collective cannot be priced.
+    pub(super) fn of_collective(why: &Unsupported) -> Self {
+        match why {
+            Unsupported::TooManyMessages { .. } => Self::Limit(why.to_string()),
+            Unsupported::NoCandidate { .. }
+            | Unsupported::OtherOperation { .. }
+            | Unsupported::OtherRanks { .. } => Self::Unsupported(why.to_string()),
+        }
+    }
+
     /// Kind of reason, for counting; the message begins with its name.
     pub(crate) const fn kind(&self) -> ReasonKind {
         match self {

@@ -73,7 +73,6 @@ pub(super) fn gpt_oss(config: &mut Config<'_>) -> ModelTable {
         ("biases", true),
         ("sinks", true),
         ("clamped_activation", true),
-        ("yarn", true),
     ]);
     table
 }
@@ -123,7 +122,8 @@ pub(super) fn deepseek(config: &mut Config<'_>) -> ModelTable {
     if groups.is_some() {
         table.counts([("node_limit", config.count("topk_group"))]);
     }
-    table.remove(["head_dim", "kv_heads"]);
+    // Latent attention rotates a part of its heads, whatever stretches the positions.
+    table.remove(["head_dim", "kv_heads", "yarn"]);
     table
 }
 

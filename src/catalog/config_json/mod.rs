@@ -1,7 +1,7 @@
 //! Models from the `config.json` of Hugging Face's transformers: from its keys to those of a model table.
 //!
 //! A class is known when every key that changes its layers is read, or refused where it holds what is
-//! not known here. What only changes values (the scaling of rotary positions, dropout rates, the
+//! not known here. What only changes values (the base of rotary positions, dropout rates, the
 //! initialiser) is not looked at.
 //!
 //! # How do I add a class?

@@ -28,12 +28,22 @@ pub(super) fn rotary(config: &mut Config<'_>, family: Family, mlp: Mlp) -> Model
     table.flags([
         ("biases", attention && mlp_bias),
         ("qkv_biases", attention),
+        ("yarn", stretches_by_yarn(config)),
         (
             "tied_embeddings",
             config.flag("tie_word_embeddings").unwrap_or(false),
         ),
     ]);
     table
+}
+
+/// Whether positions beyond the trained ones are stretched by YaRN; older files name the method `type`.
+fn stretches_by_yarn(config: &Config<'_>) -> bool {
+    let tables = ["rope_scaling", "rope_parameters"];
+    let names = tables
+        .iter()
+        .flat_map(|table| ["rope_type", "type"].map(|key| config.text_in(table, key)));
+    names.flatten().any(|name| name == "yarn")
 }
 
 /// Tokens of a sample: those that positions were trained for before they were stretched, else the most that there are.

@@ -25,6 +25,7 @@ pub(super) const ROW: Row = Row {
         estimate: |_, _, cost| cost.total(),
     }),
     sent,
+    check: |_, _, _| Ok(()),
     everyone_at_once: true,
     needs_even_domains: false,
 };
@@ -148,7 +149,7 @@ fn across(group: &Group<'_>, table: &LatencyTable) -> Micros {
 /// slowest takes where flows meet on an uplink.
 fn sender_rate(group: &Group<'_>, collisions: f64) -> Bandwidth {
     if !group.crosses() {
-        return group.job.message_rate();
+        return group.job.neighbour_rate(group.pattern);
     }
     let (job, pattern) = (group.job, group.pattern);
     let chain = GroupTraffic {

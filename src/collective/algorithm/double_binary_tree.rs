@@ -30,6 +30,7 @@ pub(super) const ROW: Row = Row {
         estimate: |group, protocol, _| estimate(group, protocol),
     }),
     sent,
+    check: |_, _, _| Ok(()),
     everyone_at_once: false,
     needs_even_domains: false,
 };

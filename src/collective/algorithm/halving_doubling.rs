@@ -6,12 +6,16 @@
 //! Partners at distance 1, 2, 4 … load a fabric differently in every round, and lenders send more than
 //! others: no one rate holds for all rounds, so each is priced from its messages.
 
+use crate::collective::algorithm::CollectiveAlgorithm;
 use crate::collective::algorithm::row::{Plan, Row};
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::Group;
+use crate::collective::job::Job;
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::{DomainFlow, bases};
+use crate::collective::request::Unsupported;
 use crate::collective::schedule::{GroupLayout, Transfer};
+use crate::halt;
 use crate::units::{Seconds, SimDuration};
 
 pub(super) const ROW: Row = Row {
@@ -19,6 +23,7 @@ pub(super) const ROW: Row = Row {
     closed_form: price,
     library: None,
     sent,
+    check: check_messages,
     everyone_at_once: false,
     needs_even_domains: false,
 };
@@ -68,41 +73,52 @@ impl Folding {
         }
     }
 
-    /// Rounds of the reduce-scatter; lenders get their shares back at the end where `returns` says so.
-    fn scatter(&self, returns: bool) -> Vec<Vec<Message>> {
-        let lenders = |from_lender: bool, shares| {
-            let pairs = (0..self.extra).map(|index| (2 * index + 1, 2 * index));
-            let messages = pairs.map(|(lender, other)| {
-                let (from, to) = if from_lender {
-                    (lender, other)
-                } else {
-                    (other, lender)
-                };
-                Message { from, to, shares }
-            });
-            messages.collect::<Vec<_>>()
-        };
-        let halve = |distance: u32| {
-            let messages = (0..self.power).map(|index| {
-                let partner = index ^ distance;
-                Message {
-                    from: self.rank(index),
-                    to: self.rank(partner),
-                    shares: Shares::Of {
-                        index: partner,
-                        step: 2 * distance,
-                    },
-                }
-            });
-            messages.collect()
-        };
-        let lend = (self.extra > 0).then(|| lenders(true, Shares::All));
-        let give_back = (self.extra > 0 && returns).then(|| lenders(false, Shares::Receivers));
-        let distances = (0..self.power.ilog2()).map(|bit| 1 << bit);
-        lend.into_iter()
-            .chain(distances.map(halve))
-            .chain(give_back)
-            .collect()
+    /// Number of rounds of the reduce-scatter; lenders get their shares back at the end where `returns` says so.
+    fn rounds(&self, returns: bool) -> u32 {
+        let lending = u32::from(self.extra > 0);
+        lending + self.power.ilog2() + if returns { lending } else { 0 }
+    }
+
+    /// One round of the reduce-scatter.
+    fn scatter(&self, round: u32) -> Vec<Message> {
+        let lending = u32::from(self.extra > 0);
+        if round < lending {
+            return self.lenders(true, Shares::All);
+        }
+        let bit = round - lending;
+        if bit < self.power.ilog2() {
+            self.halve(1 << bit)
+        } else {
+            self.lenders(false, Shares::Receivers)
+        }
+    }
+
+    fn lenders(&self, from_lender: bool, shares: Shares) -> Vec<Message> {
+        let pairs = (0..self.extra).map(|index| (2 * index + 1, 2 * index));
+        let messages = pairs.map(|(lender, other)| {
+            let (from, to) = if from_lender {
+                (lender, other)
+            } else {
+                (other, lender)
+            };
+            Message { from, to, shares }
+        });
+        messages.collect()
+    }
+
+    fn halve(&self, distance: u32) -> Vec<Message> {
+        let messages = (0..self.power).map(|index| {
+            let partner = index ^ distance;
+            Message {
+                from: self.rank(index),
+                to: self.rank(partner),
+                shares: Shares::Of {
+                    index: partner,
+                    step: 2 * distance,
+                },
+            }
+        });
+        messages.collect()
     }
 
     /// Part of the buffer that a message carries.
@@ -140,35 +156,65 @@ impl Folding {
 
 fn plan(op: CollectiveOp, group: GroupLayout) -> Option<Plan> {
     let folding = Folding::new(group.ranks);
-    let scatter = folding.scatter(op != CollectiveOp::AllReduce);
-    let transfers = |round: Vec<Message>| round.iter().flat_map(|m| folding.transfers(m)).collect();
-    Plan::reducing(
-        op,
-        group.ranks,
-        scatter.into_iter().map(transfers).collect(),
-    )
+    let rounds = 0..folding.rounds(op != CollectiveOp::AllReduce);
+    let transfers = |round| {
+        let messages = folding.scatter(round);
+        messages.iter().flat_map(|m| folding.transfers(m)).collect()
+    };
+    Plan::reducing(op, group.ranks, rounds.map(transfers).collect())
 }
 
-/// Rounds as messages with their parts of the buffer.
-fn message_rounds(op: CollectiveOp, ranks: u32) -> Option<Vec<Vec<DomainFlow>>> {
+/// Rounds as messages with their parts of the buffer, made one by one.
+fn message_rounds(op: CollectiveOp, ranks: u32) -> Option<impl Iterator<Item = Vec<DomainFlow>>> {
     let folding = Folding::new(ranks);
-    let scatter = folding.scatter(op != CollectiveOp::AllReduce);
-    let there = scatter.iter().map(|round| {
-        let messages = round.iter();
-        messages
-            .map(|m| (m.from, m.to, folding.part(m)))
-            .collect::<Vec<_>>()
-    });
-    let back = there.clone().rev().map(|round| {
-        let messages = round.into_iter();
-        messages.map(|(from, to, part)| (to, from, part)).collect()
-    });
-    match op {
-        CollectiveOp::ReduceScatter => Some(there.collect()),
-        CollectiveOp::AllGather => Some(back.collect()),
-        CollectiveOp::AllReduce => Some(there.chain(back).collect()),
-        CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => None,
+    let count = folding.rounds(op != CollectiveOp::AllReduce);
+    let (there, back) = match op {
+        CollectiveOp::ReduceScatter => (count, 0),
+        CollectiveOp::AllGather => (0, count),
+        CollectiveOp::AllReduce => (count, count),
+        CollectiveOp::AllToAll | CollectiveOp::Broadcast | CollectiveOp::SendRecv => return None,
+    };
+    let there = (0..there).map(|round| (round, true));
+    let back = (0..back).rev().map(|round| (round, false));
+    Some(there.chain(back).map(move |(round, forwards)| {
+        halt::check();
+        let messages = folding.scatter(round).into_iter();
+        let flow = |m: Message| {
+            let part = folding.part(&m);
+            let (from, to) = if forwards {
+                (m.from, m.to)
+            } else {
+                (m.to, m.from)
+            };
+            (from, to, part)
+        };
+        messages.map(flow).collect()
+    }))
+}
+
+/// Links that messages cross one by one, with twelve for what else a message takes: some three seconds.
+const CROSSINGS: f64 = 1.5e8;
+
+/// Checks that its messages are not too many to price one by one.
+///
+/// # Errors
+/// If they are.
+fn check_messages(job: &Job, op: CollectiveOp, ranks: u32) -> Result<(), Unsupported> {
+    let folding = Folding::new(ranks);
+    let passes = op.passes().unwrap_or(1.0);
+    let groups = f64::from(job.gpus) / f64::from(ranks);
+    let messages = passes * groups * f64::from(folding.power) * f64::from(folding.power.ilog2());
+    // Two places of a grid are a third of its longest route apart, in the mean.
+    let links = job.contention.topology();
+    let links = links.map_or(0.0, |topology| f64::from(topology.longest_route()) / 3.0);
+    if messages * (12.0 + links) <= CROSSINGS {
+        return Ok(());
     }
+    Err(Unsupported::TooManyMessages {
+        algorithm: CollectiveAlgorithm::HalvingDoubling,
+        messages: messages as u64,
+        most: (CROSSINGS / (12.0 + links)) as u64,
+    })
 }
 
 /// Each round lasts as its largest message inside a domain or those between them.
@@ -208,6 +254,7 @@ impl GroupRound {
         let (job, stride) = (group.job, group.pattern.stride);
         let mut all = Self::default();
         for base in bases(group.pattern, job.gpus) {
+            halt::check();
             for &(from, to, part) in round {
                 let (from, to) = (base + from * stride, base + to * stride);
                 let (source, goal) = (from / job.per_domain, to / job.per_domain);
@@ -229,8 +276,8 @@ impl GroupRound {
 fn sent(group: &Group<'_>) -> Sent {
     let (mut inside, mut across) = (0.0, 0.0);
     let domain = |rank: u32| group.rank(0, rank) / group.job.per_domain;
-    let rounds = message_rounds(group.op, group.shape.ranks).unwrap_or_default();
-    for (from, to, part) in rounds.into_iter().flatten() {
+    let rounds = message_rounds(group.op, group.shape.ranks);
+    for (from, to, part) in rounds.into_iter().flatten().flatten() {
         if domain(from) == domain(to) {
             inside += part;
         } else {
@@ -257,7 +304,7 @@ mod tests {
             let Some(Plan::Rounds(made)) = plan(op, GroupLayout::new(ranks, 1)) else {
                 panic!("halving carries it on any number of ranks");
             };
-            let priced = message_rounds(op, ranks).expect("it reduces");
+            let priced: Vec<_> = message_rounds(op, ranks).expect("it reduces").collect();
             assert_eq!(priced.len(), made.rounds.len(), "{ranks}");
             for (ours, theirs) in priced.iter().zip(&made.rounds) {
                 for &(from, to, part) in ours {

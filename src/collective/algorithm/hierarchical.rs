@@ -12,6 +12,7 @@ pub(super) const ROW: Row = Row {
     closed_form,
     library: None,
     sent,
+    check: |_, _, _| Ok(()),
     everyone_at_once: false,
     needs_even_domains: true,
 };

@@ -30,6 +30,7 @@ pub(super) const ROW: Row = Row {
         estimate: |group, _, cost| kernel(group).map_or(cost.total(), |nvls| estimate(group, nvls)),
     }),
     sent,
+    check: |_, _, _| Ok(()),
     everyone_at_once: false,
     needs_even_domains: false,
 };

@@ -22,6 +22,7 @@ pub(super) const ROW: Row = Row {
         estimate: |group, protocol, _| estimate(group, protocol),
     }),
     sent: |group| group.sent_to_neighbours(),
+    check: |_, _, _| Ok(()),
     everyone_at_once: false,
     needs_even_domains: false,
 };
@@ -130,7 +131,7 @@ pub(super) fn moved(group: &Group<'_>) -> f64 {
 /// NCCL's ring on the links of a job.
 fn kernel(group: &Group<'_>, protocol: Protocol) -> Cost {
     let work = Work::of(group);
-    let own = group.generation().ring_step + group.job.further_inside();
+    let own = group.job.ring_step();
     // No protocol hands on faster than LL does.
     let step = match protocol {
         Protocol::Ll => own + lines(protocol, group.bytes),

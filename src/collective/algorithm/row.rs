@@ -2,7 +2,9 @@
 
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::Group;
+use crate::collective::job::Job;
 use crate::collective::op::{CollectiveOp, Protocol};
+use crate::collective::request::Unsupported;
 use crate::collective::schedule::{GroupLayout, Pipeline, Rounds, Schedule, reducing};
 use crate::units::Seconds;
 
@@ -16,6 +18,8 @@ pub(in crate::collective) struct Row {
     pub(in crate::collective) library: Option<LibraryPath>,
     /// Bytes that a rank sends.
     pub(in crate::collective) sent: fn(&Group<'_>) -> Sent,
+    /// Checks that an operation over so many ranks of a group can be priced in bounded time.
+    pub(in crate::collective) check: fn(&Job, CollectiveOp, u32) -> Result<(), Unsupported>,
     /// Whether every rank sends to all others at once.
     pub(in crate::collective) everyone_at_once: bool,
     /// Whether all scale-up domains must hold equally many ranks of the group.
@@ -41,6 +45,7 @@ impl Row {
             closed_form: |_, _| None,
             library: None,
             sent: |group| group.sent_to_neighbours(),
+            check: |_, _, _| Ok(()),
             everyone_at_once: false,
             needs_even_domains: false,
         }

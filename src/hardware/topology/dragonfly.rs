@@ -6,6 +6,7 @@
 //! Routing is minimal: at most one local hop, one global hop, one local hop.
 
 use super::graph::Graph;
+use crate::halt;
 
 /// The shape of a dragonfly, with the places of its links.
 #[derive(Debug)]
@@ -114,6 +115,7 @@ impl Dragonfly {
             .collect();
         let others = (members.len() - 1) as f64;
         for &(from, senders) in &routers {
+            halt::check();
             for &(to, receivers) in &routers {
                 let amount = senders * receivers / others;
                 self.route_between(from, to, &mut |link, share| {

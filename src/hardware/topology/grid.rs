@@ -5,6 +5,7 @@
 
 use super::exchange::pairs;
 use super::graph::Graph;
+use crate::halt;
 
 /// A grid of up to three dimensions, the first varying fastest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +97,7 @@ impl Grid {
             return;
         }
         for (from, to, amount) in pairs(members) {
+            halt::check();
             self.route(from, to, &mut |link, share| {
                 loads[link as usize] += amount * share;
             });

@@ -17,6 +17,7 @@ pub(crate) use fat_tree::Leaf;
 pub(crate) use graph::Graph;
 
 use crate::closed_set;
+use crate::halt;
 use crate::units::{Bandwidth, SimDuration};
 use dragonfly::Dragonfly;
 use exchange::pairs;
@@ -310,6 +311,18 @@ impl Topology {
         }
     }
 
+    /// Links of the longest route where it grows with the number of devices; 0 on other networks.
+    pub(crate) fn longest_route(&self) -> u32 {
+        match &self.routing {
+            Routing::Grid(grid) => grid.distance(0, grid.farthest()),
+            Routing::Switch
+            | Routing::FatTree { .. }
+            | Routing::Tree(_)
+            | Routing::Dragonfly(_)
+            | Routing::Custom { .. } => 0,
+        }
+    }
+
     /// Whether it is a custom topology.
     pub(crate) const fn is_custom(&self) -> bool {
         matches!(self.routing, Routing::Custom { .. })
@@ -352,6 +365,7 @@ impl Topology {
             gathered(custom, *row, flows, &mut loads);
         } else {
             for (from, to, amount) in flows {
+                halt::check();
                 self.route(from, to, &mut |link, share| {
                     loads[link as usize] += amount * share;
                 });
@@ -418,6 +432,7 @@ fn gathered(
         }
     }
     for (senders, to) in to_each.iter().zip(0..) {
+        halt::check();
         if !senders.is_empty() {
             custom.gather(senders, to, &mut |link, amount| {
                 loads[link as usize] += amount;

@@ -23,18 +23,27 @@ const UNFUSED_PASSES: f64 = 2.5;
 /// Bytes of two 8-bit moments, with an fp32 scale for every 256 numbers of each (bitsandbytes, blockwise states).
 const MOMENTS_8BIT: f64 = 2.0 * (1.0 + FP32 / 256.0);
 
-/// Bytes of optimizer state per parameter; with fp32 weights there is no master copy.
+/// Bytes of a master weight and of one moment of AdamW in the formats of the stack, per parameter: fp32 where it states 12
+/// bytes or more; of fewer, what an fp32 master weight leaves to two moments of 16 bits, else the moments' alone. With fp32
+/// weights there is no master copy.
+fn master_and_moment(scenario: &TrainingScenario, fp32_weights: bool) -> (f64, f64) {
+    let bytes = scenario.stack.recipe.optimizer_bytes;
+    if fp32_weights {
+        (0.0, FP32)
+    } else if bytes >= MASTER_AND_MOMENTS {
+        (FP32, FP32)
+    } else if bytes >= FP32 + 2.0 * HALF {
+        (FP32, (bytes - FP32) / 2.0)
+    } else {
+        (0.0, bytes / 2.0)
+    }
+}
+
+/// Bytes of optimizer state per parameter.
 ///
 /// Of rows and columns Adafactor keeps a number each, under 0.01 bytes per parameter: none is counted.
 pub(super) fn state_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
-    let recipe = &scenario.stack.recipe;
-    let (master, moment) = if fp32_weights {
-        (0.0, FP32)
-    } else if recipe.optimizer_bytes >= MASTER_AND_MOMENTS {
-        (FP32, FP32)
-    } else {
-        (0.0, recipe.optimizer_bytes / 2.0)
-    };
+    let (master, moment) = master_and_moment(scenario, fp32_weights);
     match scenario.stack.optimizer {
         Optimizer::AdamW => adam_bytes(scenario, fp32_weights),
         Optimizer::AdamW8bit => master + MOMENTS_8BIT,
@@ -117,22 +126,77 @@ pub(super) fn step_kernels(
 /// A gradient is read in fp32 beside any fp32 state. Adafactor reads gradients twice more, for the means and for the size of
 /// the update.
 fn step_bytes(scenario: &TrainingScenario, fp32_weights: bool) -> f64 {
-    let moved = |state: f64| FP32 + 2.0 * (FP32 + state) + HALF;
-    match scenario.stack.optimizer {
-        Optimizer::AdamW => {
-            let state = adam_bytes(scenario, fp32_weights);
-            let (gradient, weights) = if fp32_weights {
-                (FP32, 2.0 * FP32)
-            } else if state >= MOMENTS {
-                (FP32, HALF)
-            } else {
-                (HALF, 2.0 * HALF)
-            };
-            gradient + 2.0 * state + weights
+    let state = state_bytes(scenario, fp32_weights);
+    let (master, moment) = master_and_moment(scenario, fp32_weights);
+    let in_fp32 = match scenario.stack.optimizer {
+        Optimizer::AdamW => state >= MOMENTS,
+        Optimizer::AdamW8bit | Optimizer::Adafactor => master > 0.0,
+        Optimizer::Sgd | Optimizer::Muon => master > 0.0 || moment >= FP32,
+    };
+    let (gradient, weights) = if fp32_weights {
+        (FP32, 2.0 * FP32)
+    } else if in_fp32 {
+        (FP32, HALF)
+    } else {
+        (HALF, 2.0 * HALF)
+    };
+    let read_again = match scenario.stack.optimizer {
+        Optimizer::Adafactor => 2.0 * gradient,
+        Optimizer::AdamW | Optimizer::AdamW8bit | Optimizer::Sgd | Optimizer::Muon => 0.0,
+    };
+    gradient + read_again + 2.0 * state + weights
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::simulation::training::tests::scenario;
+    use crate::stack::Stack;
+
+    // 8-bit moments, means of rows and columns, and one moment are at most AdamW's state in the formats of any stack, and a step
+    // moves at most AdamW's bytes.
+    #[test]
+    fn optimizers_of_less_state_take_no_more_than_adamw() {
+        for (name, stack) in &Catalog::builtin().stacks {
+            for optimizer in [Optimizer::AdamW8bit, Optimizer::Adafactor, Optimizer::Sgd] {
+                let with = |optimizer| {
+                    let mut scenario = scenario("llama3-8b", 8, 8);
+                    scenario.stack = Arc::new(Stack {
+                        optimizer,
+                        ..Stack::clone(stack)
+                    });
+                    scenario
+                };
+                let (less, adamw) = (with(optimizer), with(Optimizer::AdamW));
+                for fp32_weights in [false, true] {
+                    for bytes in [state_bytes, step_bytes] {
+                        let [less, adamw] = [&less, &adamw].map(|it| bytes(it, fp32_weights));
+                        assert!(less <= adamw, "{name} {optimizer}: {less} over {adamw}");
+                    }
+                }
+            }
         }
-        Optimizer::AdamW8bit => moved(MOMENTS_8BIT),
-        Optimizer::Adafactor => moved(0.0) + 2.0 * FP32,
-        Optimizer::Sgd => moved(FP32),
-        Optimizer::Muon => moved(FP32 * (1.0 + adam_share(scenario))),
+    }
+
+    // HAI-LLM keeps an fp32 master weight and two 16-bit moments: 4 + 2·(1 + 4/256) = 6.03 bytes with 8-bit moments, 4
+    // without any, 4 + 2 with one.
+    #[test]
+    fn a_master_weight_stays_under_any_optimizer() {
+        let mut scenario = scenario("llama3-8b", 8, 8);
+        for (optimizer, expected) in [
+            (Optimizer::AdamW, 8.0),
+            (Optimizer::AdamW8bit, 6.03125),
+            (Optimizer::Adafactor, 4.0),
+            (Optimizer::Sgd, 6.0),
+        ] {
+            scenario.stack = Arc::new(Stack {
+                optimizer,
+                ..Stack::clone(&Catalog::builtin().stacks["hai-llm"])
+            });
+            assert!((state_bytes(&scenario, false) - expected).abs() < 1e-12);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::collective::{
     Algorithm, CollectiveCost, CollectiveOp, CollectiveRequest, GroupPattern, Network,
-    TokenExchange, Unsupported,
+    TokenExchange,
 };
 use crate::hardware::Cluster;
 use crate::memo::Memo;
@@ -25,10 +25,6 @@ pub(super) struct Pricing {
 
 /// Prices that are kept of one network.
 const MOST_KNOWN: usize = 1 << 16;
-
-fn infeasible(unsupported: &Unsupported) -> Infeasible {
-    Infeasible::Unsupported(unsupported.to_string())
-}
 
 impl Pricing {
     /// Prices for a job.
@@ -110,7 +106,7 @@ impl Pricing {
         let cost = self
             .known
             .get_or_try_make(request.clone(), || self.network.collective(&request))
-            .map_err(|why| infeasible(&why))?;
+            .map_err(|why| Infeasible::of_collective(&why))?;
         Ok(stretched(*cost, self.latency))
     }
 }

@@ -143,3 +143,27 @@ fn every_config_is_in_the_table() {
         assert!(PUBLISHED.iter().any(|(known, ..)| *known == name), "{name}");
     }
 }
+
+// A Qwen3 whose config stretches its positions by YaRN has a rotation of its own cost; by Llama 3's way, or not at all, it has
+// not. GPT-OSS is read as its file says.
+#[test]
+fn yarn_is_read_from_the_scaling_of_positions() {
+    let text = std::fs::read_to_string(folder().join("qwen3-30b-a3b.json")).expect("it is there");
+    let temporary = tempfile::tempdir().expect("a folder");
+    for (scaling, expected) in [
+        (r#"{"rope_type": "yarn", "factor": 4.0}"#, true),
+        (r#"{"type": "yarn", "factor": 4.0}"#, true),
+        (r#"{"rope_type": "llama3", "factor": 8.0}"#, false),
+        ("null", false),
+    ] {
+        let mut config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        config["rope_scaling"] = serde_json::from_str(scaling).expect("JSON");
+        let file = temporary.path().join("config.json");
+        std::fs::write(&file, config.to_string()).expect("written");
+        let model = model_of_config(&file).expect("it is read");
+        let network = model.transformer().expect("it is one");
+        assert_eq!(network.yarn, expected, "{scaling}");
+    }
+    let oss = model_of_config(&folder().join("gpt-oss-20b.json")).expect("it is read");
+    assert!(oss.transformer().expect("it is one").yarn);
+}
