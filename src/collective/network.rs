@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::collective::algorithm::{CollectiveAlgorithm, LibraryPath, Offer, Plan, Row};
+use crate::collective::algorithm::{CollectiveAlgorithm, LibraryPath, Offer, Plan, Row, TooMany};
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::custom::{Algorithm, CarriedBy, CustomAlgorithm};
 use crate::collective::group::{Group, message_overhead, traffic};
@@ -90,7 +90,12 @@ impl Network {
             return Ok(nothing(&group, asked, request.protocol));
         }
         if let Some(asked) = asked {
-            (asked.row().check)(&self.job, request.op, shape.ranks)?;
+            let checked = (asked.row().check)(&self.job, request.op, shape.ranks);
+            checked.map_err(|TooMany { messages, most }| Unsupported::TooManyMessages {
+                algorithm: asked,
+                messages,
+                most,
+            })?;
         }
         // Where directions differ a library orients its rings as is fastest.
         let orientations = match traffic(request.op, everyone, Orientation::Both) {

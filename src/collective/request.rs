@@ -66,7 +66,7 @@ pub enum Unsupported {
     },
     /// An algorithm whose messages are priced one by one has too many of them.
     #[error(
-        "{} would send {messages} messages, at most {most} are priced; fewer GPUs, another collective, or a network with switches",
+        "{} would send {messages} messages, at most {most} are priced on such a network; take fewer GPUs or another collective",
         algorithm.as_str()
     )]
     TooManyMessages {

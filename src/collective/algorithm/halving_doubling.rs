@@ -6,14 +6,12 @@
 //! Partners at distance 1, 2, 4 … load a fabric differently in every round, and lenders send more than
 //! others: no one rate holds for all rounds, so each is priced from its messages.
 
-use crate::collective::algorithm::CollectiveAlgorithm;
-use crate::collective::algorithm::row::{Plan, Row};
+use crate::collective::algorithm::row::{Plan, Row, TooMany};
 use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::Group;
 use crate::collective::job::Job;
 use crate::collective::op::{CollectiveOp, Protocol};
 use crate::collective::placement::{DomainFlow, bases};
-use crate::collective::request::Unsupported;
 use crate::collective::schedule::{GroupLayout, Transfer};
 use crate::halt;
 use crate::units::{Seconds, SimDuration};
@@ -199,7 +197,7 @@ const CROSSINGS: f64 = 1.5e8;
 ///
 /// # Errors
 /// If they are.
-fn check_messages(job: &Job, op: CollectiveOp, ranks: u32) -> Result<(), Unsupported> {
+fn check_messages(job: &Job, op: CollectiveOp, ranks: u32) -> Result<(), TooMany> {
     let folding = Folding::new(ranks);
     let passes = op.passes().unwrap_or(1.0);
     let groups = f64::from(job.gpus) / f64::from(ranks);
@@ -210,8 +208,7 @@ fn check_messages(job: &Job, op: CollectiveOp, ranks: u32) -> Result<(), Unsuppo
     if messages * (12.0 + links) <= CROSSINGS {
         return Ok(());
     }
-    Err(Unsupported::TooManyMessages {
-        algorithm: CollectiveAlgorithm::HalvingDoubling,
+    Err(TooMany {
         messages: messages as u64,
         most: (CROSSINGS / (12.0 + links)) as u64,
     })

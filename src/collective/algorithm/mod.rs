@@ -16,7 +16,7 @@ mod ring;
 mod row;
 mod tree;
 
-pub(super) use row::{LibraryPath, Offer, Plan, Row};
+pub(super) use row::{LibraryPath, Offer, Plan, Row, TooMany};
 
 use crate::closed_set;
 use crate::collective::op::CollectiveOp;

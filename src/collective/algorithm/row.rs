@@ -4,7 +4,6 @@ use crate::collective::cost::{Cost, Sent};
 use crate::collective::group::Group;
 use crate::collective::job::Job;
 use crate::collective::op::{CollectiveOp, Protocol};
-use crate::collective::request::Unsupported;
 use crate::collective::schedule::{GroupLayout, Pipeline, Rounds, Schedule, reducing};
 use crate::units::Seconds;
 
@@ -19,11 +18,18 @@ pub(in crate::collective) struct Row {
     /// Bytes that a rank sends.
     pub(in crate::collective) sent: fn(&Group<'_>) -> Sent,
     /// Checks that an operation over so many ranks of a group can be priced in bounded time.
-    pub(in crate::collective) check: fn(&Job, CollectiveOp, u32) -> Result<(), Unsupported>,
+    pub(in crate::collective) check: fn(&Job, CollectiveOp, u32) -> Result<(), TooMany>,
     /// Whether every rank sends to all others at once.
     pub(in crate::collective) everyone_at_once: bool,
     /// Whether all scale-up domains must hold equally many ranks of the group.
     pub(in crate::collective) needs_even_domains: bool,
+}
+
+/// Messages of an algorithm that are priced one by one, more than can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::collective) struct TooMany {
+    pub(in crate::collective) messages: u64,
+    pub(in crate::collective) most: u64,
 }
 
 /// Rounds of an algorithm.
