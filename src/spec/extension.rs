@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use itertools::Itertools;
 use toml::{Table, Value};
 
-use crate::spec::Spec;
 use crate::spec::axis::Axis;
 use crate::spec::value::AxisValue;
+use crate::spec::{Spec, text};
 
 /// Key of the grids in a resolved text.
 const GRID: &str = "grid";
@@ -59,7 +59,7 @@ impl Spec {
         grids
             .ok_or_else(|| "the run has no grid".to_owned())?
             .extend(added(&own, &further));
-        Ok(toml::to_string(&table).expect("a table of plain values has a text"))
+        Ok(text::written(table))
     }
 
     fn table(&self) -> Table {

@@ -374,6 +374,57 @@ fn the_resolved_text_runs_by_itself_and_says_the_same() {
     assert_eq!(again.catalog().models, first.catalog().models);
 }
 
+/// An axis, ways to write its values with their number, and values for `--set` with the number of those that no way has.
+type Extended = (
+    &'static str,
+    [(&'static str, u64); 3],
+    [(&'static str, u64); 3],
+);
+
+/// Counts, real numbers and names; each axis has values that all ways have and no set adds.
+const EXTENDED: [Extended; 4] = [
+    (
+        "nodes",
+        [
+            ("{ from = 1, to = 4, step = 1 }", 4),
+            ("{ from = 1, to = 4, times = 2 }", 3),
+            ("2", 1),
+        ],
+        [("2", 0), ("8,2", 1), ("{ from = 5, to = 9, step = 2 }", 3)],
+    ),
+    (
+        "global_batch",
+        [
+            ("{ from = 64, to = 192, step = 64 }", 3),
+            ("[128, 64]", 2),
+            ("64", 1),
+        ],
+        [
+            ("64", 0),
+            ("512,256", 2),
+            ("{ from = 256, to = 1024, times = 2 }", 3),
+        ],
+    ),
+    (
+        "variability",
+        [
+            ("{ from = 0.0, to = 0.3, step = 0.1 }", 4),
+            ("[0.0, 0.25]", 2),
+            ("0.0", 1),
+        ],
+        [
+            ("0.0", 0),
+            ("0.5", 1),
+            ("{ from = 0.4, to = 0.6, step = 0.1 }", 3),
+        ],
+    ),
+    (
+        "precision",
+        [("['bf16', 'fp8']", 2), ("'bf16'", 1), ("['bf16']", 1)],
+        [("bf16", 0), ("fp16", 1), ("bf16,tf32,fp16", 2)],
+    ),
+];
+
 proptest! {
     /// Whatever the text, reading it ends with a spec or with faults that can be shown.
     #[test]
@@ -394,6 +445,65 @@ proptest! {
         if let Err(error) = Spec::parse("test.toml", BASE, Syntax::Toml, &overrides) {
             prop_assert!(error.to_string().starts_with("error: "));
         }
+    }
+
+    /// Whatever the order of its axes and the way in which their values are written: an extended spec has the points that stood under their
+    /// numbers, behind them every further combination once, and its text gives the same spec again.
+    #[test]
+    fn an_extended_spec_keeps_its_points(
+        order in Just([0, 1, 2, 3]).prop_shuffle(),
+        written in prop::array::uniform4(0..3_usize),
+        further in prop::array::uniform4(0..3_usize),
+        has_zip: bool,
+    ) {
+        let mut text = "[grid]\ngpu = 'h100-sxm'\nmodel = 'llama2-7b'\n".to_owned();
+        let mut counts = [0; 4];
+        let mut values = Vec::new();
+        for place in order {
+            let (axis, ways, sets) = EXTENDED[place];
+            let (way, count) = ways[written[place]];
+            writeln!(text, "{axis} = {way}").expect("a text takes all");
+            let (set, more) = sets[further[place]];
+            values.extend((more > 0).then(|| format!("{axis}={set}")));
+            counts[place] = count + more;
+        }
+        if has_zip {
+            text.push_str("[[zip]]\nseq_len = { from = 1024, to = 2048, step = 1024 }\nmicro_batch = [1, 2]\n");
+        }
+        let own = spec(&text);
+        let extended = |own: &Spec, values: &[&str]| {
+            let given = spec_with(&text, &set(values));
+            spec(&own.extended_by(&given).expect("only values differ"))
+        };
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let once = extended(&own, &values);
+        let twice = extended(&once, &["nodes=16"]);
+        let zipped: u64 = if has_zip { 2 } else { 1 };
+        prop_assert_eq!(once.plan().len(), counts.iter().product::<u64>() * zipped);
+        prop_assert_eq!(twice.plan().len(), (counts[0] + 1) * counts[1..].iter().product::<u64>() * zipped);
+        for (before, after) in [(&own, &once), (&once, &twice)] {
+            for point in 0..before.plan().len() {
+                prop_assert_eq!(before.plan().point(point), after.plan().point(point));
+            }
+            let [before, after] = [before, after].map(Spec::resolved_text);
+            prop_assert_eq!(spec(&after).resolved_text(), &after[..]);
+            // Every section stays as it is, in its place; what comes is a grid.
+            let mut sections = before.split("\n\n").peekable();
+            for section in after.split("\n\n") {
+                if sections.next_if_eq(&section).is_none() {
+                    prop_assert!(section.starts_with("[[grid]]"), "{}", section);
+                }
+            }
+            prop_assert_eq!(sections.next(), None);
+        }
+        let points = (0..twice.plan().len()).map(|point| {
+            let point = twice.plan().point(point);
+            EXTENDED.map(|(axis, ..)| axis).into_iter().chain(["seq_len"]).map(|axis| {
+                let axis: Axis = axis.parse().expect("it is one");
+                point.value(axis).map(ToString::to_string)
+            }).collect::<Vec<_>>()
+        });
+        prop_assert!(points.duplicates().next().is_none());
     }
 
     /// A point decodes to the same values whichever way it is reached.

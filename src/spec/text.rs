@@ -51,6 +51,24 @@ pub(super) fn resolved(heading: &Heading, parts: &Parts, tables: &toml::Table) -
     text
 }
 
+/// Text of a table that was read from a resolved text, its axes in their order. A serializer writes tables behind plain values, and so would
+/// move an axis with a range behind the others: the points would have other numbers.
+pub(super) fn written(mut table: toml::Table) -> String {
+    let products = ["grid", "zip"].map(|key| (key, table.remove(key)));
+    let mut text = toml::to_string(&table).expect("a table of plain values has a text");
+    for (key, tables) in &products {
+        let tables = tables.as_ref().and_then(toml::Value::as_array);
+        let tables = tables.into_iter().flatten();
+        for axes in tables.filter_map(toml::Value::as_table) {
+            writeln!(text, "\n[[{key}]]").expect("writing to a text cannot fail");
+            for (axis, values) in axes {
+                line(&mut text, axis, &values.to_string());
+            }
+        }
+    }
+    text
+}
+
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }

@@ -107,6 +107,45 @@ fn further_values_follow_the_points_that_stood() {
     assert_eq!(table(&desk, "run").slice(0, 9).columns(), after.columns());
 }
 
+// A range of counts stands before other axes. Rows 0 to 7 are 4 sizes with 2 batches each: row 1 is one node with the second batch. The
+// extension adds a third batch to each size, 4 rows. Rows that stood stay as they are, the points of the spec that lies there are those of
+// its rows, and it gives the bytes of the run again.
+#[test]
+fn a_range_keeps_its_place_among_the_axes() {
+    let desk = Desk::new();
+    desk.write(
+        "grown.toml",
+        "name = \"grown\"\n[grid]\ngpu = \"h100-sxm\"\nmodel = \"llama2-7b\"\n\
+         nodes = { from = 1, to = 4, step = 1 }\nglobal_batch = [64, 128]\ntp = 1\n",
+    );
+    desk.sweep(&["run", "grown.toml", "-o", "run"])
+        .expect_code(0);
+    let before = table(&desk, "run");
+    grown(&desk, &["--set", "global_batch=64,128,256"]).expect_code(0);
+    let after = table(&desk, "run");
+    assert_eq!(after.num_rows(), 12);
+    assert_eq!(after.slice(0, 8).columns(), before.columns());
+    let explained = desk.sweep(&["explain", "run", "1", "--format", "json"]);
+    let explained: serde_json::Value =
+        serde_json::from_str(&explained.expect_code(0).stdout).unwrap();
+    assert_eq!(
+        [&explained["nodes"], &explained["global_batch"]],
+        [&serde_json::json!(1), &serde_json::json!(128)]
+    );
+    desk.sweep(&["verify", "run"]).expect_code(0);
+    desk.sweep(&["run", "run/spec.toml", "-o", "again"])
+        .expect_code(0);
+    for name in [
+        "points.parquet",
+        "scaling.parquet",
+        "report.html",
+        "spec.toml",
+    ] {
+        let read = |run: &str| desk.read(&format!("{run}/{name}"));
+        assert!(read("run") == read("again"), "{name}");
+    }
+}
+
 // Cut off after its first part, which holds the old rows, the same command line goes on; the old result is there until then.
 #[test]
 fn an_extension_that_was_cut_off_goes_on() {
