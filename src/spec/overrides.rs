@@ -69,26 +69,45 @@ impl Overrides {
     /// Replaces axes of the grids and defaults.
     pub(super) fn apply(&self, parts: &mut Parts, names: &Names, faults: &mut Faults) {
         for (axis, values) in &self.set {
-            if let Some(given) = read(axis, values, names, faults) {
+            if let Some(given) = read("--set", axis, values, names, faults) {
                 faults.ok(replace(parts, given));
             }
         }
     }
 }
 
-/// Reads one value of an axis as it is typed on the command line.
+/// Reads the one value of an axis of a what-if as it is typed on the command line.
 pub(super) fn typed_value(axis: Axis, text: &str, names: &Names) -> Result<AxisValue, SpecError> {
     let mut faults = Faults::default();
-    let given = read(axis.as_str(), text, names, &mut faults);
-    given
-        .map(|given| given.values.get(0))
-        .ok_or_else(|| SpecError::Faults(faults.into_found()))
+    let given = read("--what-if", axis.as_str(), text, names, &mut faults);
+    let value = given.and_then(|given| only(&given, &mut faults));
+    value.ok_or_else(|| SpecError::Faults(faults.into_found()))
 }
 
-/// The axis and values of one argument.
-fn read(name: &str, values: &str, names: &Names, faults: &mut Faults) -> Option<Given<AxisValues>> {
+/// The value of an axis that was given one.
+fn only(given: &Given<AxisValues>, faults: &mut Faults) -> Option<AxisValue> {
+    let count = given.values.len();
+    if count == 1 {
+        return Some(given.values.get(0));
+    }
+    let message = format!("a change of `{}` is to one value, not {count}", given.axis);
+    faults.push(
+        Diagnostic::error(&given.place, message)
+            .hint("write AXIS=VALUE, and further values as further changes"),
+    );
+    None
+}
+
+/// The axis and values of one argument of an option.
+fn read(
+    option: &str,
+    name: &str,
+    values: &str,
+    names: &Names,
+    faults: &mut Faults,
+) -> Option<Given<AxisValues>> {
     let source = Arc::new(Source {
-        name: "--set".to_owned(),
+        name: option.to_owned(),
         text: format!("{name}={values}"),
     });
     let place = Place::new(&source, 0..name.len());

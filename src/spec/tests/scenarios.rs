@@ -221,6 +221,21 @@ fn an_altered_point_keeps_what_the_spec_gives_and_follows_in_the_rest() {
     let refused = |axis, text: &str| spec.value(axis, text).expect_err(text).to_string();
     assert!(refused(Axis::Nodes, "many").contains("not text `many`"));
     assert!(refused(Axis::Size, "1 MiB").contains("does not belong to a training study"));
+    for (axis, several, count) in [
+        (Axis::Nodes, "4,2", 2),
+        (Axis::Nodes, "[4, 2, 8]", 3),
+        (Axis::Nodes, "{ from = 2, to = 8, step = 2 }", 4),
+        (Axis::Tp, "auto,1", 2),
+    ] {
+        let said = format!("a change of `{axis}` is to one value, not {count}");
+        let told = refused(axis, several);
+        assert!(
+            told.contains(&said) && told.contains("--what-if:1:1"),
+            "{told}"
+        );
+        assert!(told.contains("write AXIS=VALUE"), "{told}");
+    }
+    assert!(spec.value(Axis::Nodes, "[4]").is_ok());
 }
 
 #[test]
