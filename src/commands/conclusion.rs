@@ -9,7 +9,7 @@ use crate::commands::detail::Detail;
 use crate::commands::failure::Failure;
 use crate::commands::findings::{Results, Told, find, question, trusted, write_findings};
 use crate::commands::findings_document::{FindingsDocument, RunDocument};
-use crate::commands::points::points;
+use crate::commands::points::first_points;
 use crate::document::Document;
 use crate::record::{Counts, Provenance};
 use crate::report::counts_line;
@@ -73,9 +73,11 @@ impl<'a> Done<'a> {
     }
 
     fn manifest(&self) -> Result<Manifest, Failure> {
-        let first = points(self.spec, self.provenance.portion).next();
+        // Where `where` drops all points at the beginning, the first one that it could keep.
+        let first = first_points(self.spec, self.provenance.portion, 1).pop();
+        let first = first.unwrap_or_else(|| self.spec.plan().point(0));
         let facts = RunFacts {
-            seed: first.and_then(|point| point.int(Axis::Seed)).unwrap_or(0),
+            seed: first.int(Axis::Seed).unwrap_or(0),
             threads: self.threads.get(),
             started: self.started.clone(),
         };

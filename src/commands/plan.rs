@@ -60,14 +60,17 @@ impl<'a> PlanOverview<'a> {
     pub fn of(spec: &'a Spec, portion: Portion, threads: Option<NonZeroUsize>) -> Self {
         let threads = points::threads(threads);
         let plan = spec.plan();
-        let tally = plan.tally(LOOKS);
-        let count = points::about(spec, portion, &tally);
-        let first: Vec<GridPoint> = points::points(spec, portion).take(SHOWN).collect();
+        let mut tally = plan.tally(LOOKS);
+        let first = points::first_points(spec, portion, SHOWN);
         let last = if portion == Portion::default() {
             last_points(plan, first.last().map_or(0, |point| point.index + 1))
         } else {
             Vec::new()
         };
+        let known: Vec<&GridPoint> = first.iter().chain(&last).collect();
+        // An estimate may miss the few that are kept.
+        tally.kept = tally.kept.max(known.len() as u64);
+        let count = points::about(spec, portion, &tally).max(known.len() as u64);
         let axes = plan
             .varied()
             .into_iter()
@@ -81,7 +84,7 @@ impl<'a> PlanOverview<'a> {
             axes,
             portion,
             points: count,
-            estimate: estimate(spec, count, threads),
+            estimate: estimate(spec, count, &known, threads),
             tally,
             first,
             last,
@@ -163,7 +166,9 @@ impl<'a> PlanOverview<'a> {
                     |bytes| crate::units::Bytes::new(bytes).to_string()
                 )
             ),
-            None => "estimated: nothing to do".to_owned(),
+            None if self.points == 0 && self.tally.exact => "estimated: nothing to do".to_owned(),
+            None => "estimated: unknown, as `where` keeps none of the points that were looked at"
+                .to_owned(),
         }
     }
 
@@ -226,7 +231,7 @@ pub(crate) struct PlanDocument<'a> {
     last: Vec<PlannedPoint>,
     /// Threads of the estimate.
     threads: NonZeroUsize,
-    /// Estimated time of the run; null where there is nothing to do.
+    /// Estimated time of the run; null where there is nothing to do, or none of the points that were looked at is kept.
     estimated_s: Option<f64>,
     /// Whether the run takes longer: a point of the estimate was ended for the time that it took.
     estimated_at_least: bool,
@@ -278,19 +283,21 @@ impl PlannedPoint {
 
 /// The last points that are kept, none of them before `from`.
 fn last_points(plan: &Plan, from: u64) -> Vec<GridPoint> {
-    let mut last: Vec<GridPoint> = (from..plan.len())
-        .rev()
-        .take(usize::try_from(LOOKS).unwrap_or(usize::MAX))
-        .map(|index| plan.point(index))
-        .filter(|point| plan.keeps(point))
+    let mut last: Vec<GridPoint> = points::kept_among(plan, (from..plan.len()).rev())
         .take(SHOWN)
         .collect();
     last.reverse();
     last
 }
 
-/// Estimates the time of a run from points spread evenly over the plan. A point that takes too long is ended.
-fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate> {
+/// Estimates the time of a run from points spread evenly over the plan, or where none is kept there from the known ones. A point that
+/// takes too long is ended.
+fn estimate(
+    spec: &Spec,
+    points: u64,
+    known: &[&GridPoint],
+    threads: NonZeroUsize,
+) -> Option<Estimate> {
     let halt = Halt::default();
     let watch = Stopwatch::start();
     let (sampled, over) = mpsc::channel::<()>();
@@ -301,7 +308,7 @@ fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate>
                 flag.raise();
             }
         });
-        let counted = halt.over(|| (samples(spec, &watch), halt::is_raised()));
+        let counted = halt.over(|| (samples(spec, known, &watch), halt::is_raised()));
         drop(sampled);
         counted
     });
@@ -313,8 +320,8 @@ fn estimate(spec: &Spec, points: u64, threads: NonZeroUsize) -> Option<Estimate>
     })
 }
 
-/// Simulates points spread evenly over the plan, and counts them.
-fn samples(spec: &Spec, watch: &Stopwatch) -> u64 {
+/// Simulates points spread evenly over the plan, or where none is kept there the known ones, and counts them.
+fn samples(spec: &Spec, known: &[&GridPoint], watch: &Stopwatch) -> u64 {
     let plan = spec.plan();
     let study = Planned::new(spec);
     let mut scratch = Scratch::default();
@@ -330,6 +337,12 @@ fn samples(spec: &Spec, watch: &Stopwatch) -> u64 {
             samples += 1;
         }
         index = index.saturating_add(stride);
+    }
+    if samples == 0 {
+        for point in known.iter().take_while(|_| watch.elapsed() < SAMPLING_MAX) {
+            play_point(&study, point, &mut scratch);
+            samples += 1;
+        }
     }
     samples
 }

@@ -1,5 +1,6 @@
 //! The points of a spec that one command takes.
 
+use std::iter;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
@@ -7,33 +8,62 @@ use std::thread;
 use crate::catalog::Catalog;
 use crate::commands::failure::Failure;
 use crate::record::Provenance;
-use crate::spec::{GridPoint, Portion, Spec, Tally};
+use crate::spec::{GridPoint, Plan, Portion, Spec, Tally};
 
 /// Points of a plan that are tested to count those that `where` keeps.
 pub(super) const LOOKS: u64 = 1_000_000;
 
-/// The points of a portion, in order.
+/// The points of a portion, in order. Nothing is walked before the first one is asked for, and a halt ends the walk.
 pub(super) fn points(spec: &Spec, portion: Portion) -> impl Iterator<Item = GridPoint> + Send + '_ {
     let plan = spec.plan();
-    let limit = usize::try_from(portion.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    portion
-        .ranges(end(spec, portion))
+    iter::once_with(move || end(spec, portion, plan.len()).unwrap_or(plan.len()))
+        .flat_map(move |end| portion.ranges(end))
         .flat_map(|numbers| plan.kept(numbers))
-        .take(limit)
+        .take(limit(portion))
 }
 
-/// First number behind those that a portion takes its points from: of a shard behind the last point of the limit.
-fn end(spec: &Spec, portion: Portion) -> u64 {
+/// The first points of a portion, as many as are asked for, among [`LOOKS`] numbers of it.
+pub(super) fn first_points(spec: &Spec, portion: Portion, count: usize) -> Vec<GridPoint> {
     let plan = spec.plan();
-    match portion.limit {
-        Some(limit) if portion.shard.is_some() => {
-            let within = usize::try_from(limit).unwrap_or(usize::MAX);
-            let mut kept = plan.kept(0..plan.len()).take(within);
-            let last = kept.by_ref().last();
-            last.map_or(0, |point| point.index + 1)
-        }
-        Some(_) | None => plan.len(),
+    let Some(end) = end(spec, portion, LOOKS) else {
+        return Vec::new();
+    };
+    kept_among(plan, portion.ranges(end).flatten())
+        .take(count.min(limit(portion)))
+        .collect()
+}
+
+/// The points of a plan that `where` keeps among the first [`LOOKS`] of some numbers.
+pub(super) fn kept_among(
+    plan: &Plan,
+    numbers: impl Iterator<Item = u64>,
+) -> impl Iterator<Item = GridPoint> {
+    numbers
+        .take(usize::try_from(LOOKS).unwrap_or(usize::MAX))
+        .map(|number| plan.point(number))
+        .filter(|point| plan.keeps(point))
+}
+
+fn limit(portion: Portion) -> usize {
+    usize::try_from(portion.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX)
+}
+
+/// First number behind those that a portion takes its points from: of a shard behind the last point of the limit. `None` where
+/// that is not among the first `looks` numbers.
+fn end(spec: &Spec, portion: Portion, looks: u64) -> Option<u64> {
+    let plan = spec.plan();
+    let Some(within) = portion.limit.filter(|_| portion.shard.is_some()) else {
+        return Some(plan.len());
+    };
+    if plan.keeps_all() {
+        return Some(plan.len().min(within));
     }
+    let (mut last, mut found) = (None, 0);
+    for point in plan.kept(0..plan.len().min(looks)).take(limit(portion)) {
+        (last, found) = (Some(point.index), found + 1);
+    }
+    let is_last = found == within || looks >= plan.len();
+    is_last.then(|| last.map_or(0, |last| last + 1))
 }
 
 /// A point by its number in the full grid.
@@ -60,7 +90,7 @@ pub fn point_count(spec: &Spec, portion: Portion) -> Option<u64> {
     if portion.shard.is_none() {
         return (tally.exact || tally.kept > limit).then(|| tally.kept.min(limit));
     }
-    let ranges = portion.ranges(end(spec, portion));
+    let ranges = portion.ranges(end(spec, portion, LOOKS)?);
     let numbers: u64 = ranges.map(|range| range.end - range.start).sum();
     if tally.kept == tally.points {
         return Some(numbers);

@@ -98,6 +98,11 @@ impl Plan {
         self.blocks.last().map_or(0, |block| block.numbers.end)
     }
 
+    /// Whether no clause of `where` can drop a point.
+    pub(crate) const fn keeps_all(&self) -> bool {
+        self.clauses.is_empty()
+    }
+
     /// Every axis that a block gives with its values, block by block in the order of the file.
     fn given(&self) -> impl Iterator<Item = &(Axis, AxisValues)> {
         self.blocks.iter().flat_map(|block| block.product.axes())

@@ -556,6 +556,55 @@ fn a_diff_names_what_changed_in_the_spec_in_one_line() {
     );
 }
 
+// One of 10⁸ points is kept. Looking at each takes minutes; a million are looked at from the start, from the end and at drawn places. The point
+// at the end (the last size, the last but one seed: 9,999 · 10,000 + 9,998) is found, so something is to do; the one in the middle is not,
+// and nothing is said of the time. Neither has a shard with a limit, whose end is behind more points than are looked at.
+#[test]
+fn a_plan_of_few_kept_points_is_shown_in_seconds() {
+    let desk = Desk::new();
+    let plan = |clause: &str, options: &[&str]| {
+        desk.write(
+            "few.toml",
+            format!(
+                "where = \"{clause}\"\n[grid]\ngpu = \"h100-sxm\"\nmodel = \"llama3-8b\"\nglobal_batch = 8\n\
+                 nodes = {{ from = 1, to = 10000, step = 1 }}\nseed = {{ from = 1, to = 10000, step = 1 }}\n"
+            ),
+        );
+        let mut command = desk.command(&[&["plan", "few.toml"], options].concat());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        // 40 seconds.
+        let has_ended = (0..4_000).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            child.try_wait().unwrap().is_some()
+        });
+        if !has_ended {
+            child.kill().unwrap();
+        }
+        assert!(has_ended, "{clause}");
+        let ended = Ended::new(&child.wait_with_output().unwrap());
+        ended.expect_code(0).stdout
+    };
+    let at_the_end = plan("nodes == 10000 and seed == 9999", &[]);
+    for part in [
+        "kept: about 1\n",
+        "last points\n  99999998  nodes=10000 seed=9999\n",
+        "(from 1 points)",
+    ] {
+        assert!(at_the_end.contains(part), "{at_the_end}");
+    }
+    let middle = "nodes == 5000 and seed == 5000";
+    for options in [&[][..], &["--shard", "1/2", "--limit", "5"]] {
+        let told = plan(middle, options);
+        assert!(
+            told.contains("kept: about 0\n") && told.contains("estimated: unknown, as"),
+            "{told}"
+        );
+    }
+    let json = plan(middle, &["--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["estimated_s"].is_null() && json["exact"] == false);
+}
+
 // Of the two models the large one is the less efficient on many nodes.
 #[test]
 fn a_bound_on_efficiency_can_be_for_some_series_alone() {
