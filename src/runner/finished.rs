@@ -35,8 +35,10 @@ pub(super) enum Table {
     Missing,
     /// Sound and of this run: its points are the finished ones.
     Finished,
-    /// Sound, and stays until the parts have become another: its points are among theirs, or the run replaces it.
+    /// Sound, and stays until the parts have become another: its points are among theirs.
     Stays,
+    /// Sound, and stays until the parts have become another: it is of the run that they replace.
+    Replaced,
     /// Damaged, or made of the parts and not yet in the manifest.
     Stale,
 }
@@ -166,7 +168,7 @@ impl Table {
         }
         match check(points, &PointsReader::open(points)?, provenance) {
             Ok(()) => Ok(Self::Finished),
-            Err(ResumeError::Differs { .. }) if !parts.is_empty() => Ok(Self::Stays),
+            Err(ResumeError::Differs { .. }) if !parts.is_empty() => Ok(Self::Replaced),
             Err(error) => Err(error),
         }
     }

@@ -12,8 +12,8 @@ use crate::record::{
 };
 use crate::runner::dataset::keep_parts;
 use crate::runner::error::RunError;
-use crate::runner::finished::{Finished, Table, check_spec};
-use crate::runner::folder::{FolderError, RunFolder, clear, is_sound, part_name};
+use crate::runner::finished::Finished;
+use crate::runner::folder::{FolderError, RunFolder, is_sound, part_name};
 use crate::runner::interrupt::{Interrupt, Signal};
 use crate::runner::play::{Played, Players, RunOptions, Study};
 use crate::runner::progress::Progress;
@@ -65,30 +65,6 @@ pub struct RunSummary {
 
 /// Crashed points that a summary lists.
 const CRASHES_NAMED: usize = 10;
-
-/// Prepares a folder to be resumed, and returns the points that an earlier run finished there.
-///
-/// A `points.parquet` with the digest `whole` becomes a part too. What is damaged is removed, so that its points are played again.
-///
-/// # Errors
-/// If something else was run there, or the points cannot be read; the folder is unchanged then.
-pub(crate) fn reopen(
-    folder: &RunFolder,
-    whole: Option<&str>,
-    provenance: &Provenance,
-) -> Result<Finished, RunError> {
-    let finished = Finished::in_folder(folder, whole, provenance)?;
-    if finished.is_empty() {
-        check_spec(&folder.spec(), provenance)?;
-    }
-    match finished.table {
-        Table::Finished => folder.table_as_part(whole.unwrap_or_default())?,
-        Table::Stale => clear(&folder.points())?,
-        Table::Missing | Table::Stays => {}
-    }
-    finished.damaged.iter().try_for_each(|path| clear(path))?;
-    Ok(finished)
-}
 
 /// Simulates every point that is not yet finished and writes `points.parquet` into the folder.
 ///

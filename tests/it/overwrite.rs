@@ -85,6 +85,49 @@ fn a_result_stays_until_the_new_one_is_whole() {
     }
 }
 
+// A part of the run that replaces the result, the only one, has a wrong bit, in its rows or in the footer, where its spec stands: it is named
+// and its points are simulated again, as where it lies alone. The spec of the result is not that of the run.
+#[test]
+fn a_damaged_part_of_a_run_that_replaces_another_is_played_again() {
+    let desk = Desk::new();
+    desk.write("varied.toml", spec("[1, 2]"));
+    let other = ["run", "varied.toml", "--set", "iterations=1,3"];
+    desk.sweep(&[&other[..], &["--out", "other"]].concat())
+        .expect_code(0);
+    let part = desk.read("other/points.parquet");
+    let name = format!("out/parts/00000000-{}.parquet", blake3::hash(&part));
+    for place in [1, 7, 15] {
+        desk.sweep(&["run", "varied.toml", "--out", "out", "--overwrite"])
+            .expect_code(0);
+        let before = files(&desk, "out");
+        let mut wrong = part.clone();
+        wrong[part.len() * place / 16] ^= 1;
+        fs::create_dir(desk.path("out/parts")).unwrap();
+        desk.write(&name, wrong);
+        let third = [
+            "run",
+            "varied.toml",
+            "--set",
+            "iterations=5",
+            "--out",
+            "out",
+            "--resume",
+        ];
+        if place == 1 {
+            // Its footer is legible, and says whose it is.
+            desk.sweep(&third)
+                .expect_code(2)
+                .expect_stderr(&["the spec (hash)"]);
+            assert!(files(&desk, "out") == before && desk.has(&name));
+        }
+        desk.sweep(&[&other[..], &["--out", "out", "--resume"]].concat())
+            .expect_code(0)
+            .expect_stderr(&[&name[4..], "is damaged", "4 points in"]);
+        assert!(desk.read("out/points.parquet") == part, "{place}");
+        assert!(!desk.has("out/parts"));
+    }
+}
+
 // A shard in the place of a whole run has no findings of its own: those of the old one go.
 #[test]
 fn findings_of_a_result_do_not_outlive_it() {
