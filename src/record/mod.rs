@@ -41,7 +41,8 @@ pub(crate) use table_files::{TABLE_SUFFIX, remove_table, table_files};
 pub(crate) use whole_training::{PhaseStep, phase_steps};
 pub use write::TableWriter;
 pub(crate) use write::{
-    FileDigest, WriteError, digest, replace, sync_folder, write_atomically, write_output,
+    FileDigest, WriteError, digest, partial_path, replace, sync_folder, write_atomically,
+    write_output,
 };
 
 #[cfg(test)]

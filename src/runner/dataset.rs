@@ -1,7 +1,7 @@
 //! A run's table as a dataset: a folder `points.parquet` of the run's parts, which readers of Parquet take for one table.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::record::{
     MergeError, Provenance, TableWriter, WriteError, merge_points, point_range, points_schema,
@@ -31,7 +31,7 @@ pub(super) fn keep_parts(
             }
             rows
         }
-        None => joined_part(&parts, &new, provenance)?,
+        None => joined_part(&parts, folder, provenance)?,
     };
     if found != expected {
         clear(&new)?;
@@ -64,10 +64,17 @@ fn rows_in_order(parts: &[PathBuf]) -> Result<Option<u64>, RunError> {
 }
 
 /// Joins parts into the one of a new dataset, and counts its rows.
-fn joined_part(parts: &[PathBuf], new: &Path, provenance: &Provenance) -> Result<u64, RunError> {
+fn joined_part(
+    parts: &[PathBuf],
+    folder: &RunFolder,
+    provenance: &Provenance,
+) -> Result<u64, RunError> {
     let schema = points_schema(provenance);
-    let name = |digest: &str| new.join(RunFolder::part_name(0, digest));
-    let mut writer = TableWriter::create(&new.join("0"), &schema, provenance)?;
+    let name = |digest: &str| {
+        let name = RunFolder::part_name(0, digest);
+        folder.new_dataset().join(name)
+    };
+    let mut writer = TableWriter::create(&folder.new_dataset_part(), &schema, provenance)?;
     let mut found = 0;
     merge_points(parts, provenance, &schema, &mut writer, |_| found += 1)?;
     writer.finish_by_digest(name)?;

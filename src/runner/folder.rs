@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::files::{is_link, is_table, open_entry, space_left};
 use crate::record::{
-    TABLE_SUFFIX, WriteError, digest, remove_table, sync_folder, table_files, write_atomically,
+    TABLE_SUFFIX, WriteError, digest, partial_path, remove_table, sync_folder, table_files,
+    write_atomically,
 };
 use crate::runner::lock::{Holder, Lock, LockError};
 
@@ -258,9 +259,29 @@ impl RunFolder {
             LockError::Io(source) => refused("lock", &file, source),
         })?;
         create(&parts)?;
+        folder.clear_unfinished();
         sync_folder(path).map_err(|source| refused("write to", path, source))?;
         folder.lock = Some(Arc::new(Hold { parts, _lock: lock }));
         Ok(folder)
+    }
+
+    /// Removes what a run that was killed left under the names that its table and parts have while they are made; what
+    /// cannot be removed is told where its name is needed.
+    fn clear_unfinished(&self) {
+        let mut unfinished = vec![
+            partial_path(&self.points()),
+            partial_path(&self.new_dataset_part()),
+            self.new_dataset(),
+        ];
+        let entries = fs::read_dir(self.parts()).into_iter().flatten().flatten();
+        let is_partial = |path: &PathBuf| {
+            let part = path.with_extension("");
+            is_part(&part) && partial_path(&part) == *path
+        };
+        unfinished.extend(entries.map(|entry| entry.path()).filter(is_partial));
+        for path in unfinished {
+            let _ = remove_table(&path);
+        }
     }
 
     fn remove_files(&self, names: &[&str]) -> Result<(), FolderError> {
@@ -325,6 +346,11 @@ impl RunFolder {
     /// Path of a dataset that is being made of the parts.
     pub(super) fn new_dataset(&self) -> PathBuf {
         self.path.join(format!("{}.new", names::POINTS))
+    }
+
+    /// Path in it of the one part that others are joined to, while that is written.
+    pub(super) fn new_dataset_part(&self) -> PathBuf {
+        self.new_dataset().join("0")
     }
 
     /// Path of a numbered part, which bears its own digest.

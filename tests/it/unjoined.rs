@@ -160,3 +160,31 @@ fn a_dataset_is_gone_on_with_and_replaced() {
         "nothing is left beside the results"
     );
 }
+
+// What a kill leaves of a table that is being joined, of a dataset that is being made, of the part that others are joined to, and of a
+// part, under the names that they have meanwhile: whatever goes on there, none of it is in its way or lies in its result.
+#[test]
+fn what_a_kill_left_unfinished_does_not_stay() {
+    let desk = desk();
+    desk.sweep(&["run", "many.toml", "-o", "run", "--no-join"])
+        .expect_code(0);
+    let finished = [names(&desk, "run"), names(&desk, "joined")];
+    for (options, finished) in [(&["--no-join"][..], &finished[0]), (&[], &finished[1])] {
+        for folder in ["parts", "points.parquet.new"] {
+            fs::create_dir(desk.path(&format!("run/{folder}"))).unwrap();
+        }
+        for file in [
+            "points.parquet.partial",
+            "points.parquet.new/0.partial",
+            "points.parquet.new/00000000-00.parquet",
+            "parts/00000007.parquet.partial",
+        ] {
+            desk.write(&format!("run/{file}"), "half of it");
+        }
+        desk.sweep(&[&["run", "many.toml", "-o", "run", "--resume"], options].concat())
+            .expect_code(0);
+        assert_eq!(&names(&desk, "run"), finished);
+        desk.sweep(&["verify", "run"]).expect_code(0);
+    }
+    assert!(desk.read("run/points.parquet") == desk.read("joined/points.parquet"));
+}
