@@ -14,6 +14,7 @@ use crate::document::Document;
 use crate::record::provenance::keys;
 use crate::record::{Counts, PointsReader, ReadError, columns, point_table};
 use crate::report::text::Text;
+use crate::runner::folder::names;
 use crate::runner::verify::{CheckedFile, Written, check_parts};
 use crate::runner::{RunFolder, is_made_of_parts, recorded};
 use crate::spec::Spec;
@@ -76,7 +77,8 @@ pub fn verify(path: &Path) -> Result<Verification, Failure> {
                     Some("another run that replaces it, or goes on with it, was begun".to_owned());
             }
         }
-        Err(_) if is_begun && !folder.manifest().exists() => {
+        // A run under way has a folder for its parts, also before the first one.
+        Err(_) if path.join(names::PARTS).is_dir() && !folder.manifest().exists() => {
             unfinished = Some("it has no manifest.json yet".to_owned());
         }
         Err(fault) => files.push(CheckedFile {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -214,6 +215,34 @@ pub(crate) fn has_damaged_table(folder: &RunFolder) -> bool {
     let stated = Earlier::of(folder).points;
     let is_alone = || folder.part_files().unwrap_or_default().is_empty();
     stated.is_some() && !has_digest(&folder.points(), stated.as_deref()) && is_alone()
+}
+
+/// Takes damaged files of a folder that are about to be removed out of its manifest, if it names any: it is then that of an interrupted
+/// run, and of a damaged table names no file.
+///
+/// # Errors
+/// If the manifest cannot be written.
+pub(super) fn forget_files(folder: &RunFolder, removed: &[PathBuf]) -> Result<(), WriteError> {
+    let text = read_entry(&folder.manifest()).unwrap_or_default();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let Some(files) = manifest.get_mut("files").and_then(|it| it.as_object_mut()) else {
+        return Ok(());
+    };
+    let removed = removed
+        .iter()
+        .filter_map(|path| path.strip_prefix(folder.path()).ok()?.to_str());
+    let removed: Vec<&str> = removed.filter(|name| files.contains_key(*name)).collect();
+    if removed.is_empty() {
+        return Ok(());
+    }
+    let is_of_table = |name: &str| name.split('/').next() == Some(names::POINTS);
+    let loses_table = removed.iter().any(|name| is_of_table(name));
+    files.retain(|name, _| {
+        let is_lost = loses_table && is_of_table(name);
+        !is_lost && !removed.contains(&name.as_str())
+    });
+    manifest["state"] = json!(RunState::Interrupted.as_str());
+    folder.add(names::MANIFEST, format!("{manifest:#}\n").as_bytes())
 }
 
 /// Updates the checksums of findings in a folder's manifest, if any, after they were rewritten.

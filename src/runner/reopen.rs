@@ -4,6 +4,7 @@ use crate::record::Provenance;
 use crate::runner::error::RunError;
 use crate::runner::finished::{Finished, Table, check_spec};
 use crate::runner::folder::{RunFolder, clear};
+use crate::runner::manifest::forget_files;
 
 /// Prepares a folder to be resumed, and returns the points that an earlier run finished there.
 ///
@@ -21,8 +22,15 @@ pub(crate) fn reopen(
     if finished.is_empty() && finished.table != Table::Replaced {
         check_spec(&folder.spec(), provenance)?;
     }
+    forget_files(folder, &finished.damaged)?;
     match finished.table {
-        Table::Finished => folder.table_as_part(whole.unwrap_or_default())?,
+        Table::Finished => {
+            folder.table_as_part(whole.unwrap_or_default())?;
+            if !finished.damaged.is_empty() {
+                // What is sound of a dataset are parts now.
+                clear(&folder.points())?;
+            }
+        }
         Table::Stale => clear(&folder.points())?,
         Table::Missing | Table::Stays | Table::Replaced => {}
     }

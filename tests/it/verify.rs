@@ -156,6 +156,76 @@ fn a_run_that_was_cut_off_is_sound_so_far() {
     verified(&desk, 3, &["it has not the hash that its name states"]);
     fs::remove_dir_all(desk.path("run/parts")).unwrap();
     verified(&desk, 3, &["manifest.json"]);
+    // Before its first part a run has a folder for them, and nothing that could be damaged.
+    fs::create_dir(desk.path("run/parts")).unwrap();
+    let begun =
+        "sound so far, and not whole: it has no manifest.json yet; 0 files, no table of points yet";
+    verified(&desk, 1, &[begun]);
+}
+
+// Somebody's folder lies where the first new file is made, so that what goes on ends after it has removed what was damaged. That file is
+// no damage any more: a part that the manifest of a signal named, the table of a whole run, one of the files of a dataset.
+#[test]
+fn what_a_resume_removed_is_no_damage() {
+    let desk = with_run();
+    let table = desk.read("run/points.parquet");
+    let resume = |options: &[&str], code| {
+        let go_on = ["run", "few.toml", "--out", "run", "--resume"];
+        let ended = desk.sweep(&[&go_on, options].concat()).expect_code(code);
+        assert!(ended.stderr.contains("is damaged"), "{}", ended.stderr);
+    };
+    let damage = |path: &str| {
+        let mut bytes = desk.read(path);
+        bytes[100] ^= 1;
+        desk.write(path, bytes);
+        verified(&desk, 3, &["run is damaged"]);
+    };
+    let obstacle = desk.path("run/parts/00000000.parquet.partial/kept");
+    let expect_begun = |options: &[&str]| {
+        fs::create_dir_all(&obstacle).unwrap();
+        resume(options, 3);
+        verified(
+            &desk,
+            1,
+            &["sound so far, and not whole: its manifest says interrupted"],
+        );
+        fs::remove_dir_all(obstacle.parent().unwrap()).unwrap();
+        let go_on = ["run", "few.toml", "--out", "run", "--resume"];
+        desk.sweep(&[&go_on, options].concat()).expect_code(0);
+        verified(&desk, 0, &["run is sound"]);
+    };
+    damage("run/points.parquet");
+    expect_begun(&[]);
+    assert!(desk.read("run/points.parquet") == table);
+
+    let hash = blake3::hash(&table).to_hex();
+    let part = format!("run/parts/00000000-{hash}.parquet");
+    let manifest = String::from_utf8(desk.read("run/manifest.json")).unwrap();
+    let manifest = manifest
+        .replace("\"complete\"", "\"interrupted\"")
+        .replace("points.parquet", &part[4..]);
+    fs::create_dir(desk.path("run/parts")).unwrap();
+    fs::rename(desk.path("run/points.parquet"), desk.path(&part)).unwrap();
+    desk.write("run/manifest.json", manifest);
+    verified(&desk, 1, &["its manifest says interrupted"]);
+    damage(&part);
+    expect_begun(&[]);
+
+    let whole = [
+        "run",
+        "few.toml",
+        "--out",
+        "run",
+        "--overwrite",
+        "--no-join",
+    ];
+    desk.sweep(&whole).expect_code(0);
+    let name = fs::read_dir(desk.path("run/points.parquet"))
+        .unwrap()
+        .next();
+    let name = name.unwrap().unwrap().file_name().into_string().unwrap();
+    damage(&format!("run/points.parquet/{name}"));
+    expect_begun(&["--no-join"]);
 }
 
 // The table says that another build wrote it, with the version of this one.
