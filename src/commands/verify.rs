@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use itertools::Itertools;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -12,26 +13,26 @@ use crate::commands::points::points;
 use crate::commands::run_source::RunSource;
 use crate::document::Document;
 use crate::record::provenance::keys;
-use crate::record::{Counts, PointsReader, ReadError, columns, point_table};
+use crate::record::{Column, Counts, PointsReader, Read, ReadError, Rows, columns, point_table};
 use crate::report::text::Text;
 use crate::runner::folder::names;
 use crate::runner::verify::{CheckedFile, Written, check_parts};
 use crate::runner::{RunFolder, is_made_of_parts, recorded};
-use crate::spec::Spec;
+use crate::spec::{Axis, ColumnType, GridPoint, Spec};
 
 /// A run that was checked.
 #[derive(Clone, Debug)]
 pub struct Verification {
     folder: String,
     files: Vec<CheckedFile>,
-    rows: Rows,
+    rows: CheckedRows,
     /// Why the run is not whole, though nothing is wrong with what is there.
     unfinished: Option<String>,
 }
 
 /// Rows of a run, held against its plan.
 #[derive(Clone, Debug)]
-enum Rows {
+enum CheckedRows {
     /// There is no table yet.
     None,
     /// So many, one for each point of the plan.
@@ -56,7 +57,7 @@ pub fn verify(path: &Path) -> Result<Verification, Failure> {
     let folder = RunFolder::existing(path);
     let parts = check_parts(&folder).map_err(Failure::io)?;
     let is_begun = !parts.is_empty();
-    let (mut files, mut unfinished, mut rows) = (Vec::new(), None, Rows::None);
+    let (mut files, mut unfinished, mut rows) = (Vec::new(), None, CheckedRows::None);
     match Written::of(&folder) {
         Ok(written) if is_begun && written.is_complete && !folder.holds_table() => {
             unfinished = Some("its table has yet to be made of its parts".to_owned());
@@ -95,80 +96,137 @@ pub fn verify(path: &Path) -> Result<Verification, Failure> {
     })
 }
 
-/// Reads all of a table, and holds its points against the plan and its counts against the manifest, if that is its own.
-fn check_rows(path: &Path, written: Option<&Written>) -> Rows {
+/// Reads all of a table, and holds its points against the plan, and what it says of itself against the manifest, if that is its own.
+fn check_rows(path: &Path, written: Option<&Written>) -> CheckedRows {
     let checked = RunSource::new(path).map_err(|error| error.to_string());
     let checked = checked.and_then(|source| {
-        let catalog = match written {
-            Some(written) => Some(written.catalog_hash.clone()),
-            None => recorded(&source.points, keys::CATALOG_HASH),
-        };
+        let table = &source.points;
+        let catalog = recorded(table, keys::CATALOG_HASH);
         let spec = if catalog.is_some_and(|hash| hash == Catalog::hash()) {
             source.spec().map_err(|error| error.to_string())?
         } else {
             None
         };
         let counts = match &spec {
-            Some(spec) => planned_rows(&source.points, spec)?,
-            None => counted(&source.points, |_| Ok(())).map_err(|error| error.to_string())??,
+            Some(spec) => planned_rows(table, spec),
+            None => counted(table, |_| Ok(None)),
         };
+        let counts = counts.map_err(|error| error.to_string())??;
         let found = [counts.ok, counts.infeasible, counts.crashed];
-        let expected = written.and_then(|written| written.counts);
+        let expected = written.map(|written| written.counts);
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(format!(
                 "{found:?} points ran, cannot run and crashed, manifest.json says {expected:?}"
             ));
         }
+        if let Some(fault) = written.and_then(|written| written.other_origin(table)) {
+            return Err(fault);
+        }
         let rows = counts.points();
         Ok(if spec.is_some() {
-            Rows::Planned(rows)
+            CheckedRows::Planned(rows)
         } else {
-            Rows::Read(rows)
+            CheckedRows::Read(rows)
         })
     });
-    checked.unwrap_or_else(Rows::Wrong)
+    checked.unwrap_or_else(CheckedRows::Wrong)
 }
 
-/// Counts the rows of a table that has one for each point of its spec.
+/// Counts of a table's rows, or in words what is wrong with them.
+type Counted = Result<Result<Counts, String>, ReadError>;
+
+/// Counts the rows of a table that has one for each point of its spec, with the point's values.
 ///
 /// # Errors
-/// In words, if it cannot be read or has others.
-fn planned_rows(table: &Path, spec: &Spec) -> Result<Counts, String> {
-    let portion = PointsReader::open(table)
-        .map_err(|error| error.to_string())?
-        .portion();
-    let mut plan = points(spec, portion).map(|point| point.index);
-    let counts = counted(table, |point| match plan.next() {
-        Some(expected) if expected == point => Ok(()),
-        Some(expected) => Err(format!(
-            "the row of point {point} stands where the plan has point {expected}"
-        )),
-        None => Err(format!("point {point} is none of the plan's")),
-    });
-    let counts = counts.map_err(|error| error.to_string())??;
-    match plan.next() {
-        None => Ok(counts),
-        Some(point) => Err(format!("point {point} of the plan has no row")),
+/// If it cannot be read.
+fn planned_rows(table: &Path, spec: &Spec) -> Counted {
+    let portion = PointsReader::open(table)?.portion();
+    let mut plan = points(spec, portion);
+    let inputs = varied_inputs(spec);
+    // Rows that are missing say more than values of others.
+    let mut other_value = None;
+    let counts = counted(table, |rows| {
+        let found: Vec<Vec<Option<String>>> = inputs
+            .iter()
+            .map(|(_, column)| rows.words(column))
+            .try_collect()?;
+        let numbers = rows.points()?;
+        let fault = |row| {
+            let (point, planned) = (numbers.get(row), plan.next());
+            let Some(planned) = planned else {
+                return Some(format!("point {point} is none of the plan's"));
+            };
+            if planned.index != point {
+                return Some(format!(
+                    "the row of point {point} stands where the plan has point {}",
+                    planned.index
+                ));
+            }
+            let mut values = inputs.iter().zip(&found);
+            other_value = other_value.take().or_else(|| {
+                values.find_map(|((axis, _), found)| {
+                    let (found, planned) = (&found[row], input(&planned, *axis));
+                    let told = |value: Option<&str>| value.unwrap_or("null").to_owned();
+                    (*found != planned).then(|| {
+                        let [found, planned] = [found, &planned].map(|it| told(it.as_deref()));
+                        format!("point {point} has {axis} {found}, the plan {planned}")
+                    })
+                })
+            });
+            None
+        };
+        Ok((0..rows.len()).find_map(fault))
+    })?;
+    Ok(match (counts, plan.next(), other_value) {
+        (Ok(_), Some(point), _) => Err(format!("point {} of the plan has no row", point.index)),
+        (Ok(_), None, Some(fault)) => Err(fault),
+        (counts, ..) => counts,
+    })
+}
+
+/// The axes that vary over a spec's points and have a column of inputs.
+fn varied_inputs(spec: &Spec) -> Vec<(Axis, Column)> {
+    let columns = point_table(spec.kind, &[]);
+    let of_axis = |axis| {
+        let mut columns = columns.iter().copied();
+        let column = columns.find(|column| matches!(column.read, Read::Axis(of) if of == axis));
+        column.map(|column| (axis, column))
+    };
+    spec.plan()
+        .varied()
+        .into_iter()
+        .filter_map(of_axis)
+        .collect()
+}
+
+/// The value that a point's row has in the column of an axis, in words; null where the axis is `auto`.
+fn input(point: &GridPoint, axis: Axis) -> Option<String> {
+    match axis.info().domain.column_type() {
+        ColumnType::Text => point.text(axis).map(str::to_owned),
+        ColumnType::Int | ColumnType::Real => point.number(axis).map(|number| number.to_string()),
+        ColumnType::Bool => point.value(axis)?.as_bool().map(|on| on.to_string()),
     }
 }
 
-/// Reads every column of a table and counts its rows; `look` is given their points.
+/// Reads every column of a table and counts its rows; `look` is given some rows at a time, and says what is wrong with them.
 fn counted(
     table: &Path,
-    mut look: impl FnMut(u64) -> Result<(), String>,
-) -> Result<Result<Counts, String>, ReadError> {
+    mut look: impl FnMut(&Rows) -> Result<Option<String>, ReadError>,
+) -> Counted {
     let reader = PointsReader::open(table)?;
     let mut wanted = point_table(reader.kind(), &[]);
     wanted.extend(reader.metrics());
     let mut counts = Counts::default();
     for rows in reader.rows(&wanted)? {
         let rows = rows?;
-        let (points, kinds) = (rows.points()?, rows.members(&columns::REASON_KIND)?);
-        let statuses = rows.members(&columns::STATUS)?;
+        if let Some(fault) = look(&rows)? {
+            return Ok(Err(fault));
+        }
+        let (statuses, kinds) = (
+            rows.members(&columns::STATUS)?,
+            rows.members(&columns::REASON_KIND)?,
+        );
         for row in 0..rows.len() {
-            if let Err(fault) = look(points.get(row)) {
-                return Ok(Err(fault));
-            }
             counts.add(rows.status(&statuses, row)?, kinds.get(row));
         }
     }
@@ -178,7 +236,8 @@ fn counted(
 impl Verification {
     /// Whether a file or a row is not what was written.
     pub fn is_damaged(&self) -> bool {
-        matches!(self.rows, Rows::Wrong(_)) || self.files.iter().any(|file| file.fault.is_some())
+        matches!(self.rows, CheckedRows::Wrong(_))
+            || self.files.iter().any(|file| file.fault.is_some())
     }
 
     /// Whether the run is sound so far, but not whole.
@@ -196,12 +255,12 @@ impl Verification {
         }
         let (files, folder) = (self.files.len(), &self.folder);
         let rows = match &self.rows {
-            Rows::None => "no table of points yet".to_owned(),
-            Rows::Planned(rows) => format!("{rows} rows, one for each point of the plan"),
-            Rows::Read(rows) => {
+            CheckedRows::None => "no table of points yet".to_owned(),
+            CheckedRows::Planned(rows) => format!("{rows} rows, one for each point of the plan"),
+            CheckedRows::Read(rows) => {
                 format!("{rows} rows, not held against the plan, which is of another catalogue")
             }
-            Rows::Wrong(fault) => {
+            CheckedRows::Wrong(fault) => {
                 writeln!(text, "points.parquet: {fault}");
                 "rows that are not those of the plan".to_owned()
             }
@@ -225,9 +284,9 @@ impl Verification {
     /// The same for programs, `clustersweep.verify/1`.
     pub fn json(&self) -> Value {
         let (rows, fault) = match &self.rows {
-            Rows::None => (None, None),
-            Rows::Planned(rows) | Rows::Read(rows) => (Some(rows), None),
-            Rows::Wrong(fault) => (None, Some(fault)),
+            CheckedRows::None => (None, None),
+            CheckedRows::Planned(rows) | CheckedRows::Read(rows) => (Some(rows), None),
+            CheckedRows::Wrong(fault) => (None, Some(fault)),
         };
         let files = self.files.iter();
         Document::Verify.of(&VerifyDocument {
@@ -242,7 +301,7 @@ impl Verification {
                 .collect(),
             rows: rows.copied(),
             rows_fault: fault.map(String::as_str),
-            held_against_plan: matches!(self.rows, Rows::Planned(_)),
+            held_against_plan: matches!(self.rows, CheckedRows::Planned(_)),
         })
     }
 }

@@ -29,6 +29,9 @@ closed_set! {
     }
 }
 
+/// Files of a run besides its manifest, which names those that are there.
+pub(super) const RESULTS: [&str; 4] = [names::POINTS, names::SCALING, names::REPORT, names::SPEC];
+
 /// Spec, program, machine, counts and checksums of a run.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct Manifest {
@@ -274,7 +277,7 @@ pub(crate) fn refresh_files(folder: &RunFolder) -> Result<(), WriteError> {
 
 fn file_entries(folder: &RunFolder) -> io::Result<BTreeMap<String, FileDigest>> {
     let mut files = BTreeMap::new();
-    for name in [names::POINTS, names::SCALING, names::REPORT, names::SPEC] {
+    for name in RESULTS {
         let path = folder.path().join(name);
         if is_table(&path) {
             files.insert(name.to_owned(), digest(&path)?);

@@ -1,24 +1,26 @@
 //! The files of a run held against what was written of them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::files::{is_link, read_entry};
-use crate::record::digest;
+use crate::files::{is_link, is_table, read_entry};
+use crate::record::provenance::keys;
+use crate::record::{Difference, difference, digest};
 use crate::runner::folder::{FolderError, RunFolder, is_sound, names};
-use crate::runner::manifest::RunState;
+use crate::runner::manifest::{RESULTS, RunState};
+use crate::runner::newer::recorded;
 
 /// State of a run in its manifest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Written {
     /// Whether every point has its row.
     pub is_complete: bool,
-    /// Points that ran, cannot run and crashed; `None` where it does not say.
-    pub counts: Option<[u64; 3]>,
-    /// Hash of the catalogue.
-    pub catalog_hash: String,
+    /// Points that ran, cannot run and crashed.
+    pub counts: [u64; 3],
+    /// Where the rows come from, by the keys that a table has for it.
+    origin: BTreeMap<&'static str, String>,
     /// BLAKE3 hash of each file, by its name.
     files: BTreeMap<String, String>,
 }
@@ -38,6 +40,14 @@ impl CheckedFile {
     }
 }
 
+/// What a manifest and a table say alike of where rows come from, by the same keys.
+const ORIGIN: [&str; 4] = [
+    keys::SPEC_HASH,
+    keys::CATALOG_HASH,
+    keys::VERSION,
+    keys::BUILD,
+];
+
 impl Written {
     /// Reads a manifest.
     ///
@@ -51,22 +61,49 @@ impl Written {
         let state = state.ok_or_else(|| "it does not say how the run ended".to_owned())?;
         let count = |name: &str| manifest["counts"][name].as_u64();
         let counts = [count("ok"), count("infeasible"), count("crashed")];
+        let [Some(ok), Some(infeasible), Some(crashed)] = counts else {
+            return Err("it does not say how many points ran".to_owned());
+        };
+        let origin = ORIGIN.into_iter();
+        let origin = origin.filter_map(|key| Some((key, text(&manifest[key])?)));
         let files = manifest["files"].as_object().into_iter().flatten();
         Ok(Self {
             is_complete: state == RunState::Complete,
-            counts: match counts {
-                [Some(ok), Some(infeasible), Some(crashed)] => Some([ok, infeasible, crashed]),
-                _ => None,
-            },
-            catalog_hash: text(&manifest["catalog_hash"]).unwrap_or_default(),
+            counts: [ok, infeasible, crashed],
+            origin: origin.collect(),
             files: files
-                .filter_map(|(name, file)| Some((name.clone(), text(&file["blake3"])?)))
+                .map(|(name, file)| (name.clone(), text(&file["blake3"]).unwrap_or_default()))
                 .collect(),
         })
     }
 
-    /// Holds every file that it names against its hash.
+    /// Where a table says that it comes from, if not from where the manifest says; a table that another program rewrote says nothing.
+    pub(crate) fn other_origin(&self, table: &Path) -> Option<String> {
+        let found = ORIGIN.map(|key| (key, recorded(table, key)));
+        let found = BTreeMap::from(found);
+        let said: Vec<&str> = ORIGIN
+            .into_iter()
+            .filter(|key| found[key].is_some())
+            .collect();
+        let Difference { what, one, other } = difference(
+            &said,
+            |key| found[key].as_deref(),
+            |key| self.origin.get(key).map(String::as_str),
+        )?;
+        Some(format!("{what} is {one}, manifest.json says {other}"))
+    }
+
+    /// Holds every file that it names against its hash; of a complete run it names every file.
     pub(crate) fn check_files(&self, folder: &RunFolder) -> Vec<CheckedFile> {
+        let unnamed = RESULTS.iter().filter(|name| {
+            let is_there = is_table(&folder.path().join(name));
+            let is_in_each = [names::POINTS, names::SPEC].contains(name);
+            self.is_complete && !self.files.contains_key(**name) && (is_there || is_in_each)
+        });
+        let unnamed = unnamed.map(|name| {
+            let fault = "manifest.json does not name it".to_owned();
+            CheckedFile::new((*name).to_owned(), Some(fault))
+        });
         let check = |(name, expected): (&String, &String)| {
             let fault = match digest(&folder.path().join(name)) {
                 Ok(found) if found.blake3 == *expected => None,
@@ -75,7 +112,7 @@ impl Written {
             };
             CheckedFile::new(name.clone(), fault)
         };
-        self.files.iter().map(check).collect()
+        unnamed.chain(self.files.iter().map(check)).collect()
     }
 }
 

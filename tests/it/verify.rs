@@ -228,6 +228,92 @@ fn what_a_resume_removed_is_no_damage() {
     expect_begun(&["--no-join"]);
 }
 
+// A letter of a key, or of what the manifest and the table both say, in place of another: whatever it takes away from what is checked, the
+// run is not sound. `files` has four names, each with a hash.
+#[test]
+fn a_manifest_that_lost_something_is_damaged() {
+    let desk = with_run();
+    let manifest = String::from_utf8(desk.read("run/manifest.json")).unwrap();
+    let hashes = ["spec_hash", "catalog_hash", "build", "version"];
+    let told = |wrong: &str, said: &str| {
+        assert!(wrong != manifest);
+        desk.write("run/manifest.json", wrong);
+        verified(&desk, 3, &["run is damaged", said]);
+    };
+    let key = |key: &str| manifest.replace(&format!("\"{key}\":"), &format!("\"{}q\":", &key[1..]));
+    told(&key("files"), "spec.toml: manifest.json does not name it");
+    for name in [
+        "points.parquet",
+        "scaling.parquet",
+        "report.html",
+        "spec.toml",
+    ] {
+        told(
+            &key(name),
+            &format!("{name}: manifest.json does not name it"),
+        );
+    }
+    told(&key("blake3"), "it has not the hash");
+    told(&key("state"), "it does not say how the run ended");
+    for name in ["counts", "ok", "infeasible", "crashed"] {
+        told(&key(name), "it does not say how many points ran");
+    }
+    let value = |key: &str| {
+        desk.json("run/manifest.json")[key]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    desk.write("run/manifest.json", &manifest);
+    for (name, value) in hashes.map(|name| (name, value(name))) {
+        told(&key(name), "manifest.json says ");
+        let other = format!("\"{name}\": \"{value}0\"");
+        let other = manifest.replace(&format!("\"{name}\": \"{value}\""), &other);
+        if name.ends_with("hash") {
+            // Shortened, a hash with a digit more looks alike.
+            let first = if value.starts_with('0') { "1" } else { "0" };
+            let other = other.replace(&format!("{value}0"), &format!("{first}{}", &value[1..]));
+            told(&other, "(hash) is ");
+        } else {
+            told(&other, "manifest.json says ");
+        }
+    }
+    // The whole is sound as it was.
+    desk.write("run/manifest.json", &manifest);
+    verified(&desk, 0, &["run is sound: 4 files"]);
+}
+
+// Rows whose points have the numbers of the plan and the values of other points: of a plan with the axes the other way round, whose row 1 has
+// the other model on one node. Its metadata name the spec, so that only the rows tell.
+#[test]
+fn values_of_rows_are_held_against_the_plan() {
+    let desk = with_run();
+    let turned = spec("[1, 2]").replace("nodes = [1, 2]\n", "");
+    let turned = turned.replace("model =", "nodes = [1, 2]\nmodel =");
+    desk.write("turned.toml", turned);
+    desk.sweep(&["run", "turned.toml", "--out", "turned"])
+        .expect_code(0);
+    let resolved = [desk.read("run/spec.toml"), desk.read("turned/spec.toml")];
+    let mut table = desk.read("turned/points.parquet");
+    let mut put = |old: &[u8], new: &[u8]| {
+        assert_eq!(old.len(), new.len());
+        let mut found = 0;
+        for at in 0..=table.len() - old.len() {
+            if table[at..].starts_with(old) {
+                table[at..at + old.len()].copy_from_slice(new);
+                found += 1;
+            }
+        }
+        assert!(found > 0);
+    };
+    let hash = |text: &[u8]| blake3::hash(text).to_hex().to_string();
+    put(&resolved[1], &resolved[0]);
+    put(hash(&resolved[1]).as_bytes(), hash(&resolved[0]).as_bytes());
+    replace_table(&desk, &table);
+    let said = "points.parquet: point 1 has model llama2-7b, the plan llama3-8b";
+    verified(&desk, 3, &[said]);
+}
+
 // The table says that another build wrote it, with the version of this one.
 #[test]
 fn two_builds_of_one_version_are_told_apart() {
