@@ -186,8 +186,10 @@ fn expectation(axis: Axis) -> String {
 
 fn mismatch(axis: Axis, node: &Node) -> Diagnostic {
     let text = node.text().unwrap_or_default();
-    let fits = match axis.info().domain {
-        Domain::Int { .. } | Domain::Real { .. } => text.parse::<f64>().is_ok(),
+    let domain = axis.info().domain;
+    let fits = match domain {
+        Domain::Int { .. } => text.parse::<u64>().is_ok(),
+        Domain::Real { .. } => text.parse::<f64>().is_ok(),
         Domain::Bool => text.parse::<bool>().is_ok(),
         Domain::Catalog(_)
         | Domain::Closed(_)
@@ -197,8 +199,15 @@ fn mismatch(axis: Axis, node: &Node) -> Diagnostic {
         | Domain::Power
         | Domain::Stages => false,
     };
+    let hint = match (domain, &node.value) {
+        (Domain::Int { min, max }, Value::Real(number)) if number.fract() == 0.0 => {
+            let is_in_range = (min as f64..=max as f64).contains(number);
+            is_in_range.then(|| format!("write it as {number:.0}"))
+        }
+        _ => fits.then(|| "write it without quotes".to_owned()),
+    };
     node.mismatch(axis.as_str(), &expectation(axis))
-        .maybe_hint(fits.then(|| "write it without quotes".to_owned()))
+        .maybe_hint(hint)
 }
 
 fn count(axis: Axis, min: u64, max: u64, node: &Node) -> Result<AxisValue, Diagnostic> {

@@ -170,7 +170,11 @@ fn values_node(
 /// A value without quotes, by what the axis takes.
 fn bare_value(text: &str, axis: Axis) -> Value {
     let parsed = match axis.info().domain {
-        Domain::Int { .. } => text.parse().ok().map(Value::Int),
+        Domain::Int { .. } => {
+            let count = text.parse().map(Value::Int);
+            // A number all the same, of which the fault is told.
+            count.or_else(|_| text.parse().map(Value::Real)).ok()
+        }
         Domain::Real { .. } => text.parse().ok().map(Value::Real),
         Domain::Bool => text.parse().ok().map(Value::Bool),
         Domain::Catalog(_)

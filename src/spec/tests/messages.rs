@@ -221,6 +221,42 @@ fn faults_of_the_command_line_are_shown_like_those_of_a_file() {
     ");
 }
 
+// Numbers of the command line stand there without quotes: they are told as the numbers that they are, with a way out where one is that whole
+// number. Text in quotes that is such a number is told to lose them, text that is another number is not.
+#[test]
+fn numbers_that_an_axis_does_not_take_are_told_as_numbers() {
+    let typed = |typed: &str| {
+        let overrides = set(&[typed]);
+        let refused = Spec::parse("test.toml", BASE, Syntax::Toml, &overrides);
+        refused.expect_err(typed).to_string()
+    };
+    let written = |value: &str| {
+        let text = BASE.replace("nodes = [1, 2]", &format!("nodes = {value}"));
+        faults(&text, Syntax::Toml)
+    };
+    let whole = "error: `nodes` is a whole number from 1 to 1000000, not";
+    for (told, found, way_out) in [
+        (typed("nodes=1e3"), "`1000.0`", Some("write it as 1000")),
+        (typed("nodes=1.5"), "`1.5`", None),
+        (typed("nodes=99999999999999999999"), "`1e20`", None),
+        (typed("nodes=two"), "text `two`", None),
+        (written("2.0"), "`2.0`", Some("write it as 2")),
+        (written("'2'"), "text `2`", Some("write it without quotes")),
+        (written("'1.5'"), "text `1.5`", None),
+    ] {
+        assert!(told.starts_with(&format!("{whole} {found}\n")), "{told}");
+        let help = way_out.map(|way_out| format!("= help: {way_out}"));
+        assert_eq!(
+            told.matches("= help: ").count(),
+            usize::from(help.is_some()),
+            "{told}"
+        );
+        assert!(told.contains(&help.unwrap_or_default()), "{told}");
+    }
+    let far = typed("nodes=9999999999");
+    assert!(far.contains("nodes = 9999999999 is out of range"), "{far}");
+}
+
 // What frameworks call otherwise is named, where the nearest spelling would be another thing (`prices` for `slices`).
 #[test]
 fn what_other_programs_call_otherwise_is_named() {
