@@ -64,6 +64,9 @@ impl<'a> Done<'a> {
             threads: self.threads,
         };
         let found = find(&results)?;
+        if !matches!(found, StudyFindings::Training(_)) {
+            self.folder.remove_scaling().map_err(Failure::io)?;
+        }
         let charts = results.charts()?;
         let question = question(self.spec);
         let trust = trusted(&found, results.specs)?;

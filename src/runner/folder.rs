@@ -162,6 +162,14 @@ impl RunFolder {
         self.remove_files(&[names::SCALING, names::REPORT])
     }
 
+    /// Removes the scaling table of an older result, where the new one has none.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(crate) fn remove_scaling(&self) -> Result<(), FolderError> {
+        self.remove_files(&[names::SCALING])
+    }
+
     /// Whether it holds a whole table of points.
     pub(crate) fn holds_table(&self) -> bool {
         is_table(&self.points())

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, FABRIC};
 
 /// Every file of a finished run.
 const FILES: [&str; 5] = [
@@ -128,7 +128,7 @@ fn a_damaged_part_of_a_run_that_replaces_another_is_played_again() {
     }
 }
 
-// A shard in the place of a whole run has no findings of its own: those of the old one go.
+// A shard in the place of a whole run has no findings of its own: those of the old one go. A communication has no scaling table.
 #[test]
 fn findings_of_a_result_do_not_outlive_it() {
     let desk = Desk::new();
@@ -139,6 +139,13 @@ fn findings_of_a_result_do_not_outlive_it() {
     desk.sweep(&[&run[..], &["--shard", "1/2"]].concat())
         .expect_code(0);
     assert!(!desk.has("out/report.html") && !desk.has("out/scaling.parquet"));
+    desk.sweep(&run).expect_code(0);
+    assert!(desk.has("out/scaling.parquet"));
+    desk.write("fabric.toml", FABRIC);
+    desk.sweep(&["run", "fabric.toml", "--out", "out", "--overwrite"])
+        .expect_code(0);
+    assert!(desk.has("out/report.html") && !desk.has("out/scaling.parquet"));
+    desk.sweep(&["verify", "out"]).expect_code(0);
 }
 
 // What a terminal would obey is shown, in the summary and on stderr.
