@@ -13,9 +13,13 @@ use crate::simulation::training::timeline::Timeline;
 use crate::simulation::training::work::WorkSource;
 use crate::simulation::{Infeasible, TrainingScenario};
 use crate::stack::Stack;
+use crate::units::Bytes;
 
 /// Models on GPUs, and networks, that are cached; a sweep walks through few at a time.
 const MOST_JOBS: usize = 64;
+
+/// More memory than any layout takes.
+const ROOM: Bytes = Bytes::new(1 << 60);
 
 type KernelsKey = (ByAddress<Gpu>, ByAddress<Model>, ByAddress<Stack>);
 
@@ -26,6 +30,10 @@ pub(in crate::simulation) struct Shared {
     pricings: Memo<(ByAddress<Cluster>, u32), Pricing, MOST_JOBS>,
     timeline: Timeline,
     orders: Orders,
+    /// GPUs as if memory were no matter, by those that have some.
+    roomy: Memo<ByAddress<Gpu>, Arc<Gpu>, MOST_JOBS>,
+    /// The state of steps that are dealt to several types of GPU while a search holds this one.
+    dealing: Option<Box<Self>>,
 }
 
 /// Orders of pipelines, whatever the job.
@@ -69,6 +77,38 @@ impl Shared {
     /// Lets the next scenario take no more events than this.
     pub(in crate::simulation) fn limit_events(&mut self, most: Option<u64>) {
         self.timeline.effort = most.map_or_else(Effort::default, Effort::of_events);
+    }
+
+    /// A GPU as if its memory were no matter.
+    pub(super) fn roomy(&mut self, gpu: &Arc<Gpu>) -> Arc<Gpu> {
+        let roomy = self.roomy.get_or_make(ByAddress(Arc::clone(gpu)), || {
+            Arc::new(Gpu {
+                memory: ROOM,
+                ..(**gpu).clone()
+            })
+        });
+        Arc::clone(roomy)
+    }
+
+    /// Takes out the state of steps that are dealt, with the events that are left.
+    pub(super) fn take_dealing(&mut self) -> Box<Self> {
+        let mut dealing = self.dealing.take().unwrap_or_default();
+        dealing.timeline.effort = self.timeline.effort.clone();
+        dealing
+    }
+
+    /// Puts the state of steps that are dealt back, with the events that they took.
+    pub(super) fn put_dealing(&mut self, dealing: Box<Self>) {
+        self.timeline.effort = dealing.timeline.effort.clone();
+        self.dealing = Some(dealing);
+    }
+
+    /// Checks that the steps played so far took no more events than they may.
+    ///
+    /// # Errors
+    /// If they took more.
+    pub(super) fn check_spent(&self) -> Result<(), Infeasible> {
+        self.timeline.effort.check_spent()
     }
 
     /// Kernel times of a scenario's model, whatever its network.

@@ -83,10 +83,33 @@ impl Fit<'_> {
     /// full recomputation that is chosen covers the fewest layers that it has to, unless activations are copied to the host:
     /// what is recomputed is not copied.
     pub(super) fn of(&self, layouts: &[memory::Stages], batch: Batch<'_>) -> Vec<Repeats> {
+        self.ways(layouts, |policy| self.share(layouts, batch, policy))
+    }
+
+    /// The ways in which batches fit on all of several types of GPU that have a layout's stages: each covers as many layers as
+    /// the type that has to cover most.
+    pub(super) fn on_all(types: &[(Self, memory::Stages, Batch<'_>)]) -> Vec<Repeats> {
+        let Some((fit, stages, _)) = types.first() else {
+            return Vec::new();
+        };
+        fit.ways(slice::from_ref(stages), |policy| {
+            let shares = types
+                .iter()
+                .map(|(fit, stages, batch)| fit.share(slice::from_ref(stages), *batch, policy));
+            shares.reduce(|one, other| Some(one?.max(other?)))?
+        })
+    }
+
+    /// The ways with the least share of the layers that each policy has to cover, and those beyond.
+    fn ways(
+        &self,
+        layouts: &[memory::Stages],
+        least: impl Fn(Recompute) -> Option<f64>,
+    ) -> Vec<Repeats> {
         let copies = self.scenario.stack.offload.contains(Offload::Activations);
         let mut ways = Vec::new();
         for &policy in self.policies {
-            let Some(share) = self.share(layouts, batch, policy) else {
+            let Some(share) = least(policy) else {
                 continue;
             };
             ways.push(Repeats { policy, share });

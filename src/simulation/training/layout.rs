@@ -307,12 +307,11 @@ impl<'a> Options<'a> {
             });
         }
         if !scenario.has_stages_by_type() {
-            scenario.check_pools(inner, || format!("a replica of {}", words()))?;
+            let of_replica = inner * u64::from(halves);
+            scenario.check_pools(of_replica, || format!("a replica of {}", words()))?;
         }
         let batch = scenario.workload.global_batch;
-        // Replicas of several types are dealt what they have time for.
-        let is_even = scenario.pools.is_empty() || scenario.has_stages_by_type();
-        if is_even && !batch.is_multiple_of(dp) || batch < dp {
+        if !self.deals() && !batch.is_multiple_of(dp) || batch < dp {
             return Err(Infeasible::Indivisible {
                 what: format!("global batch {batch}"),
                 by: match halves {
@@ -322,6 +321,11 @@ impl<'a> Options<'a> {
             });
         }
         Ok(dp)
+    }
+
+    /// Whether replicas of several types are dealt what they have time for.
+    fn deals(&self) -> bool {
+        !self.scenario.pools.is_empty() && !self.scenario.has_stages_by_type()
     }
 
     /// Pipelines of so many stages that a pipeline of DualPipe is cut into.
@@ -423,7 +427,11 @@ impl<'a> Options<'a> {
                     .map(|it| (it, it))
                     .ok_or_else(|| Infeasible::Indivisible {
                         what: format!("global batch {batch}"),
-                        by: format!("dp {dp} × micro batch {micro_batch} = {together}"),
+                        by: if self.deals() {
+                            format!("micro batch {micro_batch}")
+                        } else {
+                            format!("dp {dp} × micro batch {micro_batch} = {together}")
+                        },
                     })
             }
             None => Ok((1, replica_batch)),
@@ -438,8 +446,13 @@ impl<'a> Options<'a> {
     ) -> impl Iterator<Item = u32> + use<> {
         let replica_batch = self.scenario.workload.global_batch / groups.dp;
         let partial = self.scenario.stack.offers.partial_microbatch;
-        (least..=most)
-            .filter(move |micro_batch| partial || replica_batch.is_multiple_of(*micro_batch))
+        // Whole microbatches of the batch are dealt to replicas of several types.
+        let whole = if self.deals() {
+            self.scenario.workload.global_batch
+        } else {
+            replica_batch
+        };
+        (least..=most).filter(move |micro_batch| partial || whole.is_multiple_of(*micro_batch))
     }
 
     /// Recomputation policies, cheapest in time first. Where there are several, full recomputation covers as few layers

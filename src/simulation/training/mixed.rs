@@ -1,8 +1,12 @@
 //! Jobs on several types of GPU, each of which has data-parallel replicas or pipeline stages of its own.
 
-mod alike;
+mod deal;
+mod dealer;
+mod dealt;
 mod refusals;
 mod replicas;
+#[cfg(test)]
+mod search_tests;
 mod stages;
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,10 @@ mod batches;
 mod exchanges;
 mod groups;
 mod opened;
+mod shared;
+mod sharing;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -17,10 +19,11 @@ use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 
 use self::opened::{Bounded, LeastStages, Opened, Pipelines};
+pub(super) use self::sharing::{Place, Sharing, least_held, least_microbatches, with_microbatches};
 use crate::halt;
 use crate::memo::Memo;
 use crate::simulation::training::bounds::stage::{PricedLayers, Replication};
-use crate::simulation::training::cache::Orders;
+use crate::simulation::training::cache::{Orders, Served};
 use crate::simulation::training::costs::StepCosts;
 use crate::simulation::training::data_parallel_cost::ReplicaCosts;
 use crate::simulation::training::fit::{self, Batch, Fit, Fitting, Repeats};
@@ -58,6 +61,31 @@ pub(super) fn fastest(
     of_all: (&mut Pricing, &mut Timeline, &mut Orders),
 ) -> Result<Choice, Infeasible> {
     Search::of(scenario, source, of_all)?.run()
+}
+
+/// Plays all layouts that may be faster than the best of the whole job on its type of GPU that a scenario is of.
+///
+/// # Errors
+/// If there was none to play: no layout divides, none fits on the type, or none can communicate as asked.
+pub(super) fn search_shared(
+    scenario: &TrainingScenario,
+    served: Served<'_>,
+    sharing: &mut dyn Sharing,
+) -> Result<(), Infeasible> {
+    let Served {
+        source,
+        pricing,
+        timeline,
+        orders,
+    } = served;
+    let mut search = Search::of(scenario, source, (pricing, timeline, orders))?;
+    search.sharing = Some(sharing);
+    search.open()?;
+    let sharing = search.sharing.as_ref();
+    if search.tried > 0 || sharing.is_some_and(|sharing| sharing.has_best()) {
+        return Ok(());
+    }
+    search.refusal().map_or(Ok(()), Err)
 }
 
 /// Place in the tree of layouts. The order of its fields is that in which ties are broken.
@@ -108,6 +136,8 @@ struct Search<'a> {
     /// The scenario whose steps bounds price: how many activations are copied depends on how much is recomputed.
     without_activations: Cow<'a, TrainingScenario>,
     options: Options<'a>,
+    /// The other types of GPU in the job.
+    sharing: Option<&'a mut dyn Sharing>,
     source: &'a mut WorkSource,
     pricing: &'a mut Pricing,
     timeline: &'a mut Timeline,
@@ -153,6 +183,7 @@ impl<'a> Search<'a> {
             without_copies: scenario.without_offload(&[Offload::Parameters, Offload::Activations]),
             without_activations: scenario.without_offload(&[Offload::Activations]),
             options,
+            sharing: None,
             source,
             pricing,
             timeline,
@@ -177,11 +208,17 @@ impl<'a> Search<'a> {
     }
 
     fn run(mut self) -> Result<Choice, Infeasible> {
+        self.open()?;
+        self.choice()
+    }
+
+    /// Opens all layouts that may be faster than the best.
+    fn open(&mut self) -> Result<(), Infeasible> {
         if let Some(only) = self.only()? {
             for (bound, node) in self.fit(only, SimDuration::ZERO) {
                 self.play(node, bound);
             }
-            return self.choice();
+            return Ok(());
         }
         self.closing = self.closing_seconds()?;
         // What exchanges keys and values otherwise than the stack does is seldom fastest: the best of the others bounds most
@@ -197,14 +234,14 @@ impl<'a> Search<'a> {
             }
             self.open_all();
         }
-        self.choice()
+        Ok(())
     }
 
     /// Opens what was added until no bound is below the best step.
     fn open_all(&mut self) {
         while let Some(Reverse((bound, node))) = self.queue.pop() {
             // Layouts that are as fast as the best may still come before it.
-            if self.is_over(bound) || self.timeline.effort.check_spent().is_err() {
+            if self.is_over(bound) || self.is_spent() {
                 break;
             }
             halt::check();
@@ -236,9 +273,11 @@ impl<'a> Search<'a> {
 
     /// Whether the best step is shorter than a bound.
     fn is_over(&self, bound: SimDuration) -> bool {
-        self.best
-            .as_ref()
-            .is_some_and(|(_, _, step)| bound > step.time())
+        match (&self.sharing, &self.best) {
+            (Some(sharing), _) => sharing.is_over(bound),
+            (None, Some((_, _, step))) => bound > step.time(),
+            (None, None) => false,
+        }
     }
 
     fn add(&mut self, bound: SimDuration, node: Node) {
@@ -257,17 +296,30 @@ impl<'a> Search<'a> {
                 events: self.events,
             });
         }
-        if let Some(fault) = self.refused.take() {
-            return Err(fault);
+        let refused = self.refusal();
+        Err(refused.expect("a layout was refused or does not fit"))
+    }
+
+    /// Why no layout was played, if there was any.
+    fn refusal(mut self) -> Option<Infeasible> {
+        if let Some(fault) = std::mem::take(&mut self.refused).take() {
+            return Some(fault);
         }
         let mut roomiest = fit::Roomiest::default();
         for groups in &self.groups {
-            for layout in smallest(self.options, groups).unwrap_or_default() {
+            for layout in self.smallest(groups).unwrap_or_default() {
                 roomiest.add(self.scenario, self.source, layout, &self.recompute);
             }
         }
-        let over = roomiest.over(self.scenario).or(self.faults.take());
-        Err(over.expect("a layout was refused or does not fit"))
+        roomiest.over(self.scenario).or(self.faults.take())
+    }
+
+    /// Layouts with the smallest microbatch of some groups, one for each ZeRO stage and its groups.
+    fn smallest(&self, groups: &Groups) -> Result<Vec<Layout>, Infeasible> {
+        let (micro_batch, _) = self.options.micro_batches(groups)?;
+        let pipeline = self.options.pipelines(groups.pp)?.swap_remove(0);
+        let layout = |shards| self.layout(groups, micro_batch, &pipeline, shards);
+        Ok(self.shards(groups)?.into_iter().map(layout).collect())
     }
 
     /// The only layout there is, where every axis has one value.
@@ -277,7 +329,7 @@ impl<'a> Search<'a> {
         };
         let (least, most) = self.options.micro_batches(&groups)?;
         let pipelines = self.options.pipelines(groups.pp)?;
-        let shards = self.options.shards(&groups)?;
+        let shards = self.shards(&groups)?;
         let single = least == most && pipelines.len() == 1 && self.recompute.len() == 1;
         let pipelines = Pipelines::of(pipelines, groups.pp);
         self.pipelines.insert(groups.pp, Rc::new(pipelines));
@@ -335,7 +387,7 @@ impl<'a> Search<'a> {
             return Vec::new();
         };
         let pipeline_of = &pipelines.all[pipeline as usize];
-        let layout = self.options.layout(&with, micro_batch, pipeline_of, shards);
+        let layout = self.layout(&with, micro_batch, pipeline_of, shards);
         let passes = limits::check_pipeline(&layout);
         if self.refused.keep(passes).is_none() {
             return Vec::new();
@@ -349,7 +401,7 @@ impl<'a> Search<'a> {
         let batch = Batch {
             work: &work,
             samples: 1.0,
-            microbatches: layout.microbatches,
+            microbatches: self.held(&layout),
         };
         let ways = fit.of(&[stages], batch);
         let replication = (least > SimDuration::ZERO)
@@ -410,10 +462,11 @@ impl<'a> Search<'a> {
         let layout = Layout {
             recompute: repeats.policy,
             recomputed_share: repeats.share,
-            ..self.options.layout(&with, *micro_batch, pipeline, *shards)
+            ..self.layout(&with, *micro_batch, pipeline, *shards)
         };
         let work = self.source.work(self.scenario, &layout);
-        let bound = StepCosts::of(&self.without_activations, &layout, &work, self.pricing)
+        let scenario = self.dealt(&self.without_activations, &layout);
+        let bound = StepCosts::of(&scenario, &layout, &work, self.pricing)
             .and_then(|costs| costs.bound_of_sums(self.pricing));
         if let Some(bound) = self.refused.keep(bound) {
             self.add(bound.max(least), node);
@@ -442,7 +495,8 @@ impl<'a> Search<'a> {
         };
         let layout = &self.fitting[fitting as usize];
         let work = self.source.work(self.scenario, layout);
-        let bound = StepCosts::of(self.scenario, layout, &work, self.pricing)
+        let scenario = self.dealt(self.scenario, layout);
+        let bound = StepCosts::of(&scenario, layout, &work, self.pricing)
             .and_then(|costs| costs.close_bound(self.pricing, &mut self.orders.passes));
         if let Some(bound) = self.refused.keep(bound) {
             let node = Node::Fitting {
@@ -462,6 +516,11 @@ impl<'a> Search<'a> {
         let Node::Fitting { fitting, .. } = node else {
             return;
         };
+        if let Some((sharing, place)) = self.place(node) {
+            sharing.play(place);
+            self.tried += 1;
+            return;
+        }
         let layout = self.fitting[fitting as usize].clone();
         let work = self.source.work(self.scenario, &layout);
         let step = StepCosts::of(self.scenario, &layout, &work, self.pricing).and_then(|costs| {
@@ -490,13 +549,4 @@ impl<'a> Search<'a> {
             self.best = Some((node, fitting, step));
         }
     }
-}
-
-/// Layouts with the smallest microbatch of some groups, one for each ZeRO stage and its groups.
-fn smallest(options: Options, groups: &Groups) -> Result<Vec<Layout>, Infeasible> {
-    let (micro_batch, _) = options.micro_batches(groups)?;
-    let pipeline = options.pipelines(groups.pp)?.swap_remove(0);
-    let shards = options.shards(groups)?;
-    let layout = |shards| options.layout(groups, micro_batch, &pipeline, shards);
-    Ok(shards.into_iter().map(layout).collect())
 }

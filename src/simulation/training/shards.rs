@@ -3,7 +3,7 @@
 use crate::stack::ZeroStage;
 
 /// ZeRO stage, with the ranks that share one set of ZeRO-3's shards (1 for the other stages).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Shards {
     pub(super) zero: ZeroStage,
     pub(super) group: u32,

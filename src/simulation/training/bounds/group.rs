@@ -160,7 +160,6 @@ impl LayerTimes {
 #[derive(Clone, Debug)]
 pub(in crate::simulation::training) struct GroupBound {
     stages: f64,
-    replica_batch: u32,
     total: LayerTimes,
     /// The least layer.
     layer: LayerTimes,
@@ -207,7 +206,6 @@ impl GroupBound {
         total.add(costing.end(&least.embedding), 1.0);
         Self {
             stages: f64::from(groups.pp),
-            replica_batch: scenario.workload.global_batch / groups.dp,
             total,
             layer: shortest.unwrap_or_default(),
             head,
@@ -216,7 +214,7 @@ impl GroupBound {
         }
     }
 
-    /// Bound of layouts with this microbatch that recompute in one of these ways.
+    /// Bound of layouts with this microbatch, and so many samples on a replica, that recompute in one of these ways.
     ///
     /// A stage works through every microbatch behind the passes of the first one through the stages before it; and
     /// the last one still has to pass back through them, unless weight gradients were left for then. The step is no
@@ -224,19 +222,19 @@ impl GroupBound {
     /// take its share; gaps and launches do not shrink.
     pub(in crate::simulation::training) fn step(
         &self,
-        micro_batch: u32,
+        (micro_batch, samples): (u32, u32),
         ways: &[Repeats],
     ) -> SimDuration {
         let passes = ways
             .iter()
-            .map(|repeats| self.passes(micro_batch, *repeats));
+            .map(|repeats| self.passes((micro_batch, samples), *repeats));
         let passes = passes.reduce(f64::min).unwrap_or_default();
         bound(passes + self.closing)
     }
 
-    fn passes(&self, micro_batch: u32, repeats: Repeats) -> f64 {
-        let full = f64::from(self.replica_batch / micro_batch);
-        let rest = f64::from(self.replica_batch % micro_batch) / f64::from(micro_batch);
+    fn passes(&self, (micro_batch, of_replica): (u32, u32), repeats: Repeats) -> f64 {
+        let full = f64::from(of_replica / micro_batch);
+        let rest = f64::from(of_replica % micro_batch) / f64::from(micro_batch);
         let samples = f64::from(micro_batch);
         let all =
             |work: Affine| (full + rest) * (work.fixed + work.growing * samples) + full * work.gaps;

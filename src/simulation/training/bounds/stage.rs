@@ -203,7 +203,7 @@ impl PricedLayers {
         (scenario, layout): (&TrainingScenario, &Layout),
         (work, costs, selective): (&ModelWork, &LayerCosts, Option<&LayerCosts>),
         (sharded, copies): (&[Replicated], &[HostCopies]),
-        send: SimDuration,
+        (send, replica_batch): (SimDuration, u32),
         pricing: &Pricing,
     ) -> Self {
         let slowest = pricing.slowest().over_mean(scenario.gpu.rates.speed_spread);
@@ -255,7 +255,6 @@ impl PricedLayers {
             });
         }
         let mtp = stretch(&costs.mtp, selective.map(|with| &with.mtp), true);
-        let replica_batch = scenario.workload.global_batch / layout.dp;
         let size = f64::from(replica_batch) / f64::from(layout.micro_batch);
         let microbatches = f64::from(replica_batch.div_ceil(layout.micro_batch));
         Self {

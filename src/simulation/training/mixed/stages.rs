@@ -5,27 +5,32 @@
 //! sends on the slower network. What follows the passes (reductions, the optimizer's step) is priced on the type with the
 //! busiest stage.
 //!
-//! `auto` looks at the layouts that are the fastest for one of the types alone with each number of stages, under 1F1B with
-//! one chunk per stage and whole parameters.
+//! Where the stages of a type do not fit, they leave layers to others.
+//!
+//! `auto` looks at every layout under 1F1B with one chunk per stage and whole parameters. A step is no shorter than if all stages
+//! were on the type that is fastest with its layout, so that the search over one type after the other, as if memory were no
+//! matter, comes by all that may be faster than the best.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::model::Transformer;
-use crate::simulation::training::cache::Served;
+use crate::simulation::training::cache::{Served, Shared};
 use crate::simulation::training::costs::StepCosts;
-use crate::simulation::training::fit::{Fitting, in_words};
-use crate::simulation::training::layout::FirstFault;
-use crate::simulation::training::mixed::alike::alike;
+use crate::simulation::training::fit::{Fitting, Repeats, in_words};
+use crate::simulation::training::layout::{FirstFault, Options};
 use crate::simulation::training::mixed::refusals::{check, on_type};
 use crate::simulation::training::passes::LayerCost;
 use crate::simulation::training::pipeline::VirtualStage;
-use crate::simulation::training::search::Choice;
+use crate::simulation::training::schedule::Placement;
+use crate::simulation::training::search::{self, Choice, Place, Sharing};
+use crate::simulation::training::shards::Shards;
 use crate::simulation::training::work::ModelWork;
-use crate::simulation::training::{memory, one_type};
+use crate::simulation::training::{limits, memory, one_type, request, stage_layers};
 use crate::simulation::{
     Infeasible, Layout, MemoryFootprint, PoolReport, Scratch, StepReport, TrainingScenario,
 };
-use crate::stack::{PipelineSchedule, ZeroStage};
+use crate::stack::{PipelineSchedule, Recompute, ZeroStage};
 use crate::units::SimDuration;
 
 /// Simulates a job whose types of GPU have pipeline stages of their own.
@@ -38,47 +43,311 @@ pub(super) fn simulate(
 ) -> Result<StepReport, Infeasible> {
     check(scenario)?;
     check_pipeline(scenario)?;
+    let counts = stage_counts(scenario)?;
+    for pool in &scenario.pools {
+        request::check(&scenario.all_of(pool)).map_err(|why| on_type(why, pool))?;
+    }
     let mut faults = FirstFault::default();
-    let mut best: Option<StepReport> = None;
-    let (mut tried, mut events) = (0, 0);
-    let mut seen: Vec<Layout> = Vec::new();
-    for pp in stage_counts(scenario)? {
-        let Some(jobs) = faults.keep(jobs(scenario, pp, scratch)) else {
-            continue;
-        };
-        for (_, step) in &jobs {
-            (tried, events) = (tried + step.layouts_tried, events + step.events);
+    let mut refused = FirstFault::default();
+    let mut best = Best::default();
+    let mut dealing = scratch.training.take_dealing();
+    for pp in counts {
+        let jobs = jobs(scenario, pp);
+        let searched = search_all((scenario, &jobs), scratch, &mut dealing, &mut best);
+        faults.keep(searched);
+        if let Some(why) = best.fault.take() {
+            refused.keep::<()>(Err(why));
         }
-        for at in 0..jobs.len() {
-            let layout = &jobs[at].1.layout;
-            if seen.iter().any(|known| alike(known, layout)) {
-                continue;
+    }
+    scratch.training.put_dealing(dealing);
+    scratch.training.check_spent()?;
+    let Some((step, _)) = best.step else {
+        let unsharded = || {
+            Infeasible::Unsupported(format!(
+                "stages on several types of GPU have whole parameters (zero 0 or 1), of which stack `{}` offers neither",
+                scenario.stack.name
+            ))
+        };
+        let why = refused.take().or(faults.take());
+        return Err(why.unwrap_or_else(unsharded));
+    };
+    Ok(StepReport {
+        layouts_tried: best.tried,
+        events: best.events,
+        ..step
+    })
+}
+
+/// Plays all layouts of some number of stages that may be faster than the best.
+fn search_all(
+    (scenario, jobs): (&TrainingScenario, &[TrainingScenario]),
+    scratch: &mut Scratch,
+    dealing: &mut Shared,
+    best: &mut Best,
+) -> Result<(), Infeasible> {
+    let mut options = Vec::with_capacity(jobs.len());
+    for (job, pool) in jobs.iter().zip(&scenario.pools) {
+        options.push(Options::of(job).map_err(|why| on_type(why, pool))?);
+    }
+    let mut stages = OfTypes {
+        scenario,
+        jobs,
+        options: &options,
+        shared: dealing,
+        seen: HashSet::new(),
+        best,
+    };
+    let mut faults = FirstFault::default();
+    for (job, pool) in jobs.iter().zip(&scenario.pools) {
+        let searched = TrainingScenario {
+            gpu: scratch.training.roomy(&job.gpu),
+            ..job.clone()
+        };
+        let played = scratch
+            .training
+            .serve(&searched)
+            .and_then(|served| search::search_shared(&searched, served, &mut stages));
+        faults.keep(played.map_err(|why| on_type(why, pool)));
+    }
+    faults.take().map_or(Ok(()), Err)
+}
+
+/// The fastest step so far.
+#[derive(Debug, Default)]
+struct Best {
+    step: Option<(StepReport, SimDuration)>,
+    fault: Option<Infeasible>,
+    /// Layouts that were played, and their events.
+    tried: u32,
+    events: u64,
+}
+
+/// Pipelines of some number of stages on several types.
+struct OfTypes<'a> {
+    scenario: &'a TrainingScenario,
+    /// The job as if all GPUs were of each type.
+    jobs: &'a [TrainingScenario],
+    options: &'a [Options<'a>],
+    shared: &'a mut Shared,
+    seen: HashSet<Place>,
+    best: &'a mut Best,
+}
+
+impl Sharing for OfTypes<'_> {
+    fn share(&self, replicas: u32, micro_batch: u32) -> u32 {
+        let samples = self.scenario.workload.global_batch / replicas;
+        samples.div_ceil(micro_batch)
+    }
+
+    fn takes(&self, shards: Shards) -> bool {
+        matches!(shards.zero, ZeroStage::Z0 | ZeroStage::Z1)
+    }
+
+    fn has_best(&self) -> bool {
+        self.best.step.is_some()
+    }
+
+    fn is_over(&self, bound: SimDuration) -> bool {
+        let best = self.best.step.as_ref();
+        best.is_some_and(|(_, best)| bound > *best)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.shared.check_spent().is_err()
+    }
+
+    fn play(&mut self, place: Place) {
+        if self.seen.contains(&place) {
+            return;
+        }
+        if let Err(why) = self.share_layers(&place) {
+            self.best.fault.get_or_insert(why);
+        }
+        self.seen.insert(place);
+    }
+}
+
+impl<'a> OfTypes<'a> {
+    /// Plays a layout in every way in which it fits.
+    fn share_layers(&mut self, place: &Place) -> Result<(), Infeasible> {
+        let policies = self.options[0].recompute();
+        let least = Repeats::of(self.scenario, &policies);
+        let types = self.types(place);
+        let plain = self.shared_out(&types, least, &[])?;
+        if self.is_slower(&plain)? {
+            return Ok(());
+        }
+        if fullest(&plain).is_none() {
+            return self.play_if_faster(&plain);
+        }
+        let mut fitting = 0;
+        for &policy in &policies {
+            if let Some(typed) = self.fitted(&types, (policy, policies.len() > 1))? {
+                fitting += 1;
+                self.play_if_faster(&typed)?;
             }
-            seen.push(layout.clone());
-            let Some(step) = faults.keep(
-                typed(scenario, &jobs, layout, scratch).and_then(|types| played(&types, scratch)),
-            ) else {
-                continue;
+        }
+        match fitting {
+            0 => Err(self.too_large(&types, &policies)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// The types with a layout that is not shared out.
+    fn types(&mut self, place: &Place) -> Vec<Typed<'a>> {
+        let mut first = 0;
+        let mut types = Vec::with_capacity(self.jobs.len());
+        let each = self.options.iter().zip(self.jobs);
+        for ((options, job), pool) in each.zip(&self.scenario.pools) {
+            let Place {
+                groups,
+                micro_batch,
+                pipeline,
+                shards,
+            } = place;
+            let layout = options.layout(groups, *micro_batch, pipeline, *shards);
+            let gpus = u64::from(self.scenario.gpus);
+            let stages = (u64::from(pool.gpus) * u64::from(layout.pp) / gpus) as u32;
+            types.push(Typed {
+                job,
+                work: self.shared.source(job).work(job, &layout),
+                layout,
+                stages: first..first + stages,
+            });
+            first += stages;
+        }
+        types
+    }
+
+    /// The types with layers that are shared out by their speed, unless the job says which stage has which; no stage has more than
+    /// it may.
+    fn shared_out(
+        &mut self,
+        types: &[Typed<'a>],
+        repeats: Repeats,
+        most: &[u32],
+    ) -> Result<Vec<Typed<'a>>, Infeasible> {
+        let mut types = types.to_vec();
+        for of_type in &mut types {
+            of_type.layout.recompute = repeats.policy;
+            of_type.layout.recomputed_share = repeats.share;
+        }
+        if self.scenario.layout.layers_per_stage.is_none() {
+            let layers = shared_layers(&types, most, self.shared)?;
+            for of_type in &mut types {
+                of_type.layout.layers_per_stage.clone_from(&layers);
+            }
+        }
+        if let Some(layers) = self.scenario.layout.recompute_layers {
+            for of_type in &mut types {
+                let list = &of_type.layout.layers_per_stage;
+                let share = stage_layers::share_of(layers, list, Placement::of(&of_type.layout));
+                of_type.layout.recomputed_share = share;
+            }
+        }
+        Ok(types)
+    }
+
+    /// The types with as little recomputation of a policy, where it is chosen, as makes them fit, and layers left to stages that
+    /// have room for them.
+    fn fitted(
+        &mut self,
+        types: &[Typed<'a>],
+        (policy, is_chosen): (Recompute, bool),
+    ) -> Result<Option<Vec<Typed<'a>>>, Infeasible> {
+        if policy != Recompute::Full || !is_chosen {
+            let share = self.scenario.layout.recomputed_share.unwrap_or(1.0);
+            return self.with_room(types, Repeats { policy, share });
+        }
+        let all = self
+            .scenario
+            .model
+            .transformer()
+            .map_or(1, Transformer::depth);
+        let (mut low, mut high) = (0, all);
+        let with = |layers: u32| Repeats {
+            policy,
+            share: f64::from(layers) / f64::from(all),
+        };
+        let Some(mut found) = self.with_room(types, with(all))? else {
+            return Ok(None);
+        };
+        while high - low > 1 {
+            let middle = u32::midpoint(low, high);
+            match self.with_room(types, with(middle))? {
+                Some(fitting) => (found, high) = (fitting, middle),
+                None => low = middle,
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// The types with layers left to stages that have room for them, if there are such.
+    fn with_room(
+        &mut self,
+        types: &[Typed<'a>],
+        repeats: Repeats,
+    ) -> Result<Option<Vec<Typed<'a>>>, Infeasible> {
+        let stages = types[0].layout.pp as usize;
+        let mut most = vec![u32::MAX; stages];
+        loop {
+            let typed = self.shared_out(types, repeats, &most)?;
+            let Some((stage, _)) = fullest(&typed) else {
+                return Ok(Some(typed));
             };
-            (tried, events) = (tried + 1, events + step.events);
-            if best
-                .as_ref()
-                .is_none_or(|best| step.step_time() < best.step_time())
-            {
-                best = Some(step);
+            let layers = &typed[0].layout.layers_per_stage;
+            let held = layers.get(stage).copied().unwrap_or(0);
+            let is_stated = self.scenario.layout.layers_per_stage.is_some();
+            if is_stated || held <= 1 || most[stage] < held {
+                return Ok(None);
+            }
+            most[stage] = held - 1;
+            let all: u64 = layers.iter().map(|layers| u64::from(*layers)).sum();
+            let room: u64 = most.iter().map(|most| u64::from(*most)).sum();
+            if room < all {
+                return Ok(None);
             }
         }
     }
-    let Some(best) = best else {
-        return Err(faults
-            .take()
-            .expect("a layout was played, or it was refused"));
-    };
-    Ok(StepReport {
-        layouts_tried: tried,
-        events,
-        ..best
-    })
+
+    /// Why a layout does not fit.
+    fn too_large(
+        &mut self,
+        types: &[Typed<'a>],
+        policies: &[Recompute],
+    ) -> Result<Infeasible, Infeasible> {
+        let policy = *policies.last().expect("a layout recomputes somehow");
+        let share = self.scenario.layout.recomputed_share.unwrap_or(1.0);
+        let typed = self.shared_out(types, Repeats { policy, share }, &[])?;
+        let (_, why) = fullest(&typed).expect("it does not fit");
+        Ok(why)
+    }
+
+    /// Whether a layout is slower than the best.
+    fn is_slower(&mut self, types: &[Typed<'_>]) -> Result<bool, Infeasible> {
+        let Mixed { costs, slowest, .. } = mixed(types, self.shared)?;
+        let Served {
+            pricing, orders, ..
+        } = self.shared.serve(types[slowest].job)?;
+        let bound = costs.close_bound(pricing, &mut orders.passes)?;
+        Ok(self.is_over(bound))
+    }
+
+    /// Plays a layout that fits, if it may be faster than the best.
+    fn play_if_faster(&mut self, types: &[Typed<'_>]) -> Result<(), Infeasible> {
+        if self.is_slower(types)? {
+            return Ok(());
+        }
+        let step = played(types, self.shared)?;
+        self.best.tried += 1;
+        self.best.events += step.events;
+        let time = step.step_time();
+        let best = self.best.step.as_ref();
+        if best.is_none_or(|(_, best)| time < *best) {
+            self.best.step = Some((step, time));
+        }
+        Ok(())
+    }
 }
 
 /// Refuses what pipelines on several types do not have.
@@ -151,25 +420,20 @@ fn stage_counts(scenario: &TrainingScenario) -> Result<Vec<u32>, Infeasible> {
     Ok(found)
 }
 
-/// The job as if all GPUs were of one type, with its fastest step of so many stages, for each type.
-fn jobs(
-    scenario: &TrainingScenario,
-    pp: u32,
-    scratch: &mut Scratch,
-) -> Result<Vec<(TrainingScenario, StepReport)>, Infeasible> {
+/// The job as if all GPUs were of each type, with so many stages.
+fn jobs(scenario: &TrainingScenario, pp: u32) -> Vec<TrainingScenario> {
     let of_type = |pool| {
         let mut job = scenario.all_of(pool);
         let layout = &mut job.layout;
         (layout.pp, layout.vpp) = (Some(pp), Some(1));
         layout.schedule = Some(PipelineSchedule::OneFOneB);
-        layout.zero = layout.zero.or(Some(ZeroStage::Z1));
-        let step = one_type::simulate(&job, scratch).map_err(|why| on_type(why, pool))?;
-        Ok((job, step))
+        job
     };
     scenario.pools.iter().map(of_type).collect()
 }
 
 /// A type of GPU with the layout on it.
+#[derive(Clone)]
 struct Typed<'a> {
     job: &'a TrainingScenario,
     layout: Layout,
@@ -178,45 +442,21 @@ struct Typed<'a> {
     stages: std::ops::Range<u32>,
 }
 
-/// The types with a layout whose layers are shared out by their speed, unless the job says which stage has which.
-fn typed<'a>(
-    scenario: &TrainingScenario,
-    jobs: &'a [(TrainingScenario, StepReport)],
-    layout: &Layout,
-    scratch: &mut Scratch,
-) -> Result<Vec<Typed<'a>>, Infeasible> {
-    let mut first = 0;
-    let mut types = Vec::with_capacity(jobs.len());
-    for ((job, step), pool) in jobs.iter().zip(&scenario.pools) {
-        let stages =
-            (u64::from(pool.gpus) * u64::from(layout.pp) / u64::from(scenario.gpus)) as u32;
-        let layout = Layout {
-            attention: step.layout.attention,
-            ..layout.clone()
-        };
-        types.push(Typed {
-            job,
-            work: scratch.training.source(job).work(job, &layout),
-            layout,
-            stages: first..first + stages,
-        });
-        first += stages;
-    }
-    if scenario.layout.layers_per_stage.is_none() {
-        let layers = shared_layers(&types, scratch)?;
-        for of_type in &mut types {
-            of_type.layout.layers_per_stage.clone_from(&layers);
-        }
-    }
-    Ok(types)
+/// Costs of a pipeline on several types.
+struct Mixed<'a> {
+    /// Those of the type with the busiest stage, whose stages are of their types.
+    costs: StepCosts<'a>,
+    /// Place of the type with the busiest stage.
+    slowest: usize,
+    /// Time of each type's busiest stage.
+    busiest: Vec<SimDuration>,
 }
 
-/// The step of a layout on the types.
-fn played(types: &[Typed<'_>], scratch: &mut Scratch) -> Result<StepReport, Infeasible> {
-    let (tightest, footprints) = footprints(types)?;
+/// Prices a layout on the types.
+fn mixed<'a>(types: &'a [Typed<'_>], shared: &mut Shared) -> Result<Mixed<'a>, Infeasible> {
     let mut priced = Vec::with_capacity(types.len());
     for of_type in types {
-        let pricing = scratch.training.serve(of_type.job)?.pricing;
+        let pricing = shared.serve(of_type.job)?.pricing;
         priced.push(StepCosts::of(
             of_type.job,
             &of_type.layout,
@@ -242,15 +482,31 @@ fn played(types: &[Typed<'_>], scratch: &mut Scratch) -> Result<StepReport, Infe
     });
     let sends = priced.iter().map(|costs| costs.send);
     let send = sends.max_by_key(|send| send.time).expect("a job has types");
-    let mixed = StepCosts {
+    let costs = StepCosts {
         stages: stages.collect(),
         send,
         ..priced[slowest].clone()
     };
+    Ok(Mixed {
+        costs,
+        slowest,
+        busiest,
+    })
+}
+
+/// The step of a layout on the types.
+fn played(types: &[Typed<'_>], shared: &mut Shared) -> Result<StepReport, Infeasible> {
+    let (tightest, footprints) = footprints(types);
+    let Mixed {
+        costs,
+        slowest,
+        busiest,
+    } = mixed(types, shared)?;
     let Served {
         pricing, timeline, ..
-    } = scratch.training.serve(types[slowest].job)?;
-    let step = mixed.play(pricing, timeline, &[])?;
+    } = shared.serve(types[slowest].job)?;
+    limits::check_time(costs.lower_bound())?;
+    let step = costs.play(pricing, timeline, &[])?;
     let choice = Choice {
         events: step.events,
         fitting: Fitting {
@@ -283,39 +539,61 @@ impl Typed<'_> {
         let own = self.stages.start as usize..self.stages.end as usize;
         self.layout.layers_per_stage[own].iter().sum()
     }
+
+    /// Peak memory of each of the type's stages.
+    fn peaks(&self) -> impl Iterator<Item = (u32, MemoryFootprint)> {
+        let stages = memory::by_stage(self.job, &self.layout, &self.work);
+        let own = stages
+            .into_iter()
+            .filter(|stage| self.stages.contains(&stage.stage));
+        own.map(|stage| (stage.stage, stage.peak))
+    }
 }
 
 /// Peak memory of the fullest stage of each type, and the place of the type whose memory is the fullest.
-fn footprints(types: &[Typed<'_>]) -> Result<(usize, Vec<MemoryFootprint>), Infeasible> {
-    let mut footprints = Vec::with_capacity(types.len());
-    for of_type in types {
-        let stages = memory::by_stage(of_type.job, &of_type.layout, &of_type.work);
-        let own = stages
-            .into_iter()
-            .filter(|stage| of_type.stages.contains(&stage.stage));
-        let peak = own
-            .map(|stage| stage.peak)
+fn footprints(types: &[Typed<'_>]) -> (usize, Vec<MemoryFootprint>) {
+    let peak = |of_type: &Typed<'_>| {
+        let peaks = of_type.peaks().map(|(_, peak)| peak);
+        peaks
             .max_by_key(MemoryFootprint::total)
-            .expect("a type has stages");
-        if peak.total() > of_type.job.gpu.memory {
-            return Err(Infeasible::OutOfMemory {
-                needed: peak.total(),
-                available: of_type.job.gpu.memory,
-                layout: format!("{}, on {}", in_words(&of_type.layout), of_type.job.gpu.name),
-            });
-        }
-        footprints.push(peak);
-    }
+            .expect("a type has stages")
+    };
+    let footprints: Vec<MemoryFootprint> = types.iter().map(peak).collect();
     let filled = |at: &usize| footprints[*at].total().as_f64() / types[*at].job.gpu.memory.as_f64();
     let tightest = (0..types.len()).max_by(|a, b| filled(a).total_cmp(&filled(b)));
-    Ok((tightest.expect("a job has types"), footprints))
+    (tightest.expect("a job has types"), footprints)
+}
+
+/// The stage that has least room of those that do not fit, and why it does not.
+fn fullest(types: &[Typed<'_>]) -> Option<(usize, Infeasible)> {
+    let mut fullest: Option<(f64, usize, Infeasible)> = None;
+    for of_type in types {
+        let available = of_type.job.gpu.memory;
+        for (stage, peak) in of_type.peaks() {
+            let filled = peak.total().as_f64() / available.as_f64();
+            let is_fuller = fullest.as_ref().is_none_or(|(most, ..)| filled > *most);
+            if peak.total() > available && is_fuller {
+                let why = Infeasible::OutOfMemory {
+                    needed: peak.total(),
+                    available,
+                    layout: format!("{}, on {}", in_words(&of_type.layout), of_type.job.gpu.name),
+                };
+                fullest = Some((filled, stage as usize, why));
+            }
+        }
+    }
+    fullest.map(|(_, stage, why)| (stage, why))
 }
 
 /// Layers of each stage, shared out by the speed of the types.
-fn shared_layers(types: &[Typed<'_>], scratch: &mut Scratch) -> Result<Vec<u32>, Infeasible> {
+fn shared_layers(
+    types: &[Typed<'_>],
+    most: &[u32],
+    shared: &mut Shared,
+) -> Result<Vec<u32>, Infeasible> {
     let mut stages: Vec<StageSpeed> = Vec::new();
     for of_type in types {
-        let pricing = scratch.training.serve(of_type.job)?.pricing;
+        let pricing = shared.serve(of_type.job)?.pricing;
         let costs = StepCosts::of(of_type.job, &of_type.layout, &of_type.work, pricing)?;
         let priced = &costs.stages[0].layers;
         let seconds = |layer: &LayerCost| {
@@ -328,6 +606,7 @@ fn shared_layers(types: &[Typed<'_>], scratch: &mut Scratch) -> Result<Vec<u32>,
                 .map(|kind| seconds(&priced.kinds[usize::from(*kind)]))
                 .collect(),
             ends: 0.0,
+            most: u32::MAX,
         };
         let ends = (
             seconds(&priced.embedding),
@@ -342,6 +621,7 @@ fn shared_layers(types: &[Typed<'_>], scratch: &mut Scratch) -> Result<Vec<u32>,
             };
             stages.push(StageSpeed {
                 ends: embedding + head,
+                most: most.get(stage as usize).copied().unwrap_or(u32::MAX),
                 ..speed.clone()
             });
         }
@@ -356,6 +636,8 @@ struct StageSpeed {
     layers: Vec<f64>,
     /// Embedding and head, where the stage has them.
     ends: f64,
+    /// Layers that it has at most.
+    most: u32,
 }
 
 /// Halvings of the time within which all stages are done: to one part in 2⁴⁰.
@@ -371,6 +653,7 @@ fn share_out(stages: &[StageSpeed]) -> Vec<u32> {
             let behind = stages.len() - stage - 1;
             let (first, mut seconds) = (next, speed.ends);
             while next < all.saturating_sub(behind)
+                && next - first < speed.most as usize
                 && (next == first || seconds + speed.layers[next] <= limit)
             {
                 seconds += speed.layers[next];
@@ -404,6 +687,7 @@ mod tests {
         let speed = |each, ends| StageSpeed {
             layers: vec![each; 12],
             ends,
+            most: u32::MAX,
         };
         assert_eq!(share_out(&[speed(2.0, 0.0), speed(1.0, 0.0)]), [4, 8]);
         assert_eq!(share_out(&[speed(2.0, 0.0), speed(1.0, 4.0)]), [5, 7]);
@@ -415,6 +699,7 @@ mod tests {
         let speed = |each| StageSpeed {
             layers: vec![each; 3],
             ends: 0.0,
+            most: u32::MAX,
         };
         assert_eq!(
             share_out(&[speed(100.0), speed(1.0), speed(100.0)]),

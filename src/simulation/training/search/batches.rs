@@ -29,7 +29,7 @@ impl Search<'_> {
         if self.is_dominated(at, micro_batch) {
             return;
         }
-        let replica_batch = self.scenario.workload.global_batch / groups.dp;
+        let replica_batch = self.replica_batch(groups.dp, micro_batch);
         let microbatches = replica_batch.div_ceil(micro_batch);
         let recompute = self.recompute.clone();
         let fit = Fit {
@@ -39,9 +39,7 @@ impl Search<'_> {
         let Some(least_stages) = self.least_stages(at) else {
             return;
         };
-        let any = self
-            .options
-            .layout(&groups, micro_batch, &Pipeline::default(), Shards::NONE);
+        let any = self.layout(&groups, micro_batch, &Pipeline::default(), Shards::NONE);
         let work = self.source.work(self.scenario, &any);
         let batch = Batch {
             work: &work,
@@ -62,9 +60,7 @@ impl Search<'_> {
             })
             .collect();
         for (index, pipeline) in pipelines.all.iter().enumerate() {
-            let mut layout = self
-                .options
-                .layout(&groups, micro_batch, pipeline, Shards::NONE);
+            let mut layout = self.layout(&groups, micro_batch, pipeline, Shards::NONE);
             let passes = limits::check_pipeline(&layout);
             if self.refused.keep(passes).is_none() {
                 continue;
@@ -127,11 +123,12 @@ impl Search<'_> {
         }
         let sharded = self.sharded(at, layout, &work)?;
         let copies = self.least_copies(at, layout, &work)?;
+        let replica_batch = self.replica_batch(layout.dp, micro_batch);
         let layers = Rc::new(PricedLayers::of(
             (self.scenario, layout),
             (&work, &costs, selective.as_ref()),
             (&sharded, &copies),
-            send.time,
+            (send.time, replica_batch),
             self.pricing,
         ));
         self.priced.insert(key, Rc::clone(&layers));
@@ -146,7 +143,7 @@ impl Search<'_> {
         layout: &Layout,
         work: &ModelWork,
     ) -> Option<Vec<Replicated>> {
-        let all = self.options.shards(&self.groups[at as usize]).ok()?;
+        let all = self.shards(&self.groups[at as usize]).ok()?;
         let mut least: Vec<Replicated> = Vec::new();
         for shards in all.iter().filter(|shards| shards.zero == ZeroStage::Z3) {
             let layout = Layout {
@@ -177,7 +174,7 @@ impl Search<'_> {
 
     /// Least copies of each kind of layer over the host's link, whatever is recomputed and sharded.
     fn least_copies(&self, at: u32, layout: &Layout, work: &ModelWork) -> Option<Vec<HostCopies>> {
-        let all = self.options.shards(&self.groups[at as usize]).ok()?;
+        let all = self.shards(&self.groups[at as usize]).ok()?;
         let most = all.last()?;
         let layout = Layout {
             zero: most.zero,
@@ -197,8 +194,13 @@ impl Search<'_> {
             schedule,
             ..
         } = *layout;
-        let rest =
-            self.scenario.workload.global_batch / layout.dp - micro_batch * (microbatches - 1);
+        let rest = match self.sharing {
+            // All microbatches that are dealt are whole.
+            Some(_) => micro_batch,
+            None => {
+                self.scenario.workload.global_batch / layout.dp - micro_batch * (microbatches - 1)
+            }
+        };
         let pipeline = PipelineSize {
             stages: pp,
             chunks: vpp,

@@ -12,6 +12,10 @@ impl Search<'_> {
     /// Whether the stack's own exchange takes no longer in any pass of any layer than that of these groups, and no more
     /// memory: none of their layouts is faster then than the same one with the stack's exchange.
     pub(super) fn is_dominated(&mut self, at: u32, micro_batch: u32) -> bool {
+        // On another type of GPU the other exchange may be the faster one.
+        if self.sharing.is_some() {
+            return false;
+        }
         let groups = self.groups[at as usize];
         let Some(usual) = self.with_usual_exchange(&groups) else {
             return false;
@@ -22,7 +26,7 @@ impl Search<'_> {
             dp: 1,
             ..groups
         };
-        let replica_batch = self.scenario.workload.global_batch / groups.dp;
+        let replica_batch = self.replica_batch(groups.dp, micro_batch);
         let key = (layers_of, micro_batch, replica_batch <= micro_batch);
         if let Some(known) = self.dominated.get(&key) {
             return *known;
@@ -48,10 +52,8 @@ impl Search<'_> {
 
     /// Whether no layer's passes take longer, and hold more, with some groups than with others.
     fn takes_no_longer(&mut self, groups: &Groups, other: &Groups, micro_batch: u32) -> bool {
-        let layout = |groups: &Groups| {
-            self.options
-                .layout(groups, micro_batch, &Pipeline::default(), Shards::NONE)
-        };
+        let layout =
+            |groups: &Groups| self.layout(groups, micro_batch, &Pipeline::default(), Shards::NONE);
         let (own, other) = (layout(groups), layout(other));
         let own_work = self.source.work(self.scenario, &own);
         let other_work = self.source.work(self.scenario, &other);

@@ -15,7 +15,12 @@ impl Search<'_> {
     /// Adds some groups with the least bound of their microbatches.
     pub(super) fn add_groups(&mut self, at: u32) {
         let groups = self.groups[at as usize];
-        if self.faults.keep(self.options.shards(&groups)).is_none() {
+        let shards = self.shards(&groups);
+        if self
+            .faults
+            .keep(shards)
+            .is_none_or(|shards| shards.is_empty())
+        {
             return;
         }
         let Some((least, most)) = self.micro_batches(&groups) else {
@@ -24,7 +29,10 @@ impl Search<'_> {
         if let Some((bound, sampled)) = self.group_bound(&groups, most) {
             let ways = [Repeats::of(self.scenario, &self.recompute)];
             let sizes = self.options.microbatches_within(&groups, (least, most));
-            let bounds = sizes.map(|micro_batch| bound.step(micro_batch, &ways));
+            let bounds = sizes.map(|micro_batch| {
+                let samples = self.replica_batch(groups.dp, micro_batch);
+                bound.step((micro_batch, samples), &ways)
+            });
             if let Some(shortest) = bounds.min().filter(|shortest| !self.is_over(*shortest)) {
                 let bounded = Bounded {
                     bound,
@@ -118,7 +126,8 @@ impl Search<'_> {
         };
         let first = [Repeats::of(self.scenario, &recompute)];
         for micro_batch in self.options.microbatches_within(&groups, (least, most)) {
-            let least = bound.step(micro_batch, &first);
+            let samples = self.replica_batch(groups.dp, micro_batch);
+            let least = bound.step((micro_batch, samples), &first);
             let node = Node::Batch {
                 groups: at,
                 micro_batch,
@@ -143,7 +152,7 @@ impl Search<'_> {
         else {
             return;
         };
-        let replica_batch = self.scenario.workload.global_batch / self.groups[at as usize].dp;
+        let replica_batch = self.replica_batch(self.groups[at as usize].dp, micro_batch);
         let batch = Batch {
             work: &opened.work,
             samples: f64::from(micro_batch) * opened.exact,
@@ -160,7 +169,8 @@ impl Search<'_> {
                 micro_batch,
                 fits: true,
             };
-            self.add(opened.bound.step(micro_batch, &ways).max(least), node);
+            let bound = opened.bound.step((micro_batch, replica_batch), &ways);
+            self.add(bound.max(least), node);
         }
     }
 
@@ -173,7 +183,7 @@ impl Search<'_> {
         let groups = self.groups[at as usize];
         let pipelines = self.pipelines(groups.pp)?;
         let mut found = LeastStages::default();
-        for shards in self.options.shards(&groups).ok()?.into_iter().rev() {
+        for shards in self.shards(&groups).ok()?.into_iter().rev() {
             let from = found.all.len();
             for pipeline in &pipelines.least {
                 let layout = self.options.layout(&groups, 1, pipeline, shards);

@@ -15,15 +15,15 @@ use crate::simulation::{LayoutRequest, Scratch, StepReport, ZeroGroup, simulate_
 use crate::stack::{PipelineSchedule, RecipeChange, ZeroStage};
 
 /// Draws of one job.
-struct Draws(u64);
+pub(in crate::simulation::training) struct Draws(pub(in crate::simulation::training) u64);
 
 impl Draws {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(in crate::simulation::training) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(GOLDEN);
         (mixed(self.0) % bound as u64) as usize
     }
 
-    fn of<T: Copy>(&mut self, values: &[T]) -> T {
+    pub(in crate::simulation::training) fn of<T: Copy>(&mut self, values: &[T]) -> T {
         values[self.below(values.len())]
     }
 }
@@ -113,7 +113,10 @@ fn job(number: u64) -> TrainingScenario {
 }
 
 /// A request with every axis given, each value whatever the axis takes; few of them can run.
-fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
+pub(in crate::simulation::training) fn pinned(
+    draws: &mut Draws,
+    job: &TrainingScenario,
+) -> LayoutRequest {
     let sizes = [1, 1, 1, 2, 2, 3, 4, 8];
     let batch = job.workload.global_batch;
     let schedule = draws.of(PipelineSchedule::ALL);
@@ -157,7 +160,10 @@ fn pinned(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
 }
 
 /// A request with one axis given.
-fn single(draws: &mut Draws, job: &TrainingScenario) -> LayoutRequest {
+pub(in crate::simulation::training) fn single(
+    draws: &mut Draws,
+    job: &TrainingScenario,
+) -> LayoutRequest {
     let all = pinned(draws, job);
     let none = LayoutRequest::default();
     match draws.below(10) {
@@ -430,7 +436,8 @@ fn bounds(job: &TrainingScenario, scratch: &mut Scratch) -> Option<([SimDuration
         share: layout.recomputed_share,
     }];
     let (bound, _) = search.group_bound(&groups, layout.micro_batch)?;
-    let of_groups = bound.step(layout.micro_batch, &ways);
+    let samples = job.workload.global_batch / groups.dp;
+    let of_groups = bound.step((layout.micro_batch, samples), &ways);
     let pipeline = search.pipelines(groups.pp)?.all[0].clone();
     let plain = Layout {
         recompute: Recompute::None,
