@@ -177,7 +177,7 @@ impl RunFolder {
 
     /// Locks a folder to resume the run that it holds, or to begin one where it holds none.
     ///
-    /// Nothing of a result is touched yet: see [`reopen`](crate::runner::reopen).
+    /// Nothing of a result is touched yet: see `runner/reopen.rs`.
     ///
     /// # Errors
     /// If it is a file, another run writes to it, or it cannot be written to.

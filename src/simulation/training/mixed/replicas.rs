@@ -6,7 +6,7 @@
 //! microbatch (ZeRO stages 2 and 3) need as many on each replica.
 //!
 //! `auto` looks at every layout that the types can have. Of the deals of a layout some type has its share of the microbatches
-//! in each ([`Sharing`]), so that the search over one type after the other, with its share, comes by all that may be faster
+//! in each (`search/sharing.rs`), so that the search over one type after the other, with its share, comes by all that may be faster
 //! than the best; what it plays is dealt to all types.
 
 use crate::simulation::training::cache::Served;
