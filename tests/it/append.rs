@@ -30,6 +30,21 @@ fn grown(desk: &Desk, options: &[&str]) -> crate::desk::Ended {
     desk.sweep(&[&["run", "grown.toml", "-o", "run", "--append"], options].concat())
 }
 
+/// Holds a run against one of its own spec from nothing.
+fn is_that_of_its_spec(desk: &Desk) {
+    desk.sweep(&["run", "run/spec.toml", "-o", "again"])
+        .expect_code(0);
+    for name in [
+        "points.parquet",
+        "scaling.parquet",
+        "report.html",
+        "spec.toml",
+    ] {
+        let read = |run: &str| desk.read(&format!("{run}/{name}"));
+        assert!(read("run") == read("again"), "{name}");
+    }
+}
+
 // 2 sizes of 2 models are points 0 to 3. A third size (twice 2, 4) and a third model make 3 · 3 = 9: the 5 new ones are 4 to 6
 // (the new size with each model), then 7 and 8 (the old sizes with the new model), whatever their place in the product.
 // Only they are simulated; the old rows stay as they are, and the spec that lies there gives all of it again, byte for byte.
@@ -81,17 +96,7 @@ fn further_values_follow_the_points_that_stood() {
     ];
     assert_eq!(values("model"), models);
     desk.sweep(&["verify", "run"]).expect_code(0);
-    desk.sweep(&["run", "run/spec.toml", "-o", "again"])
-        .expect_code(0);
-    for name in [
-        "points.parquet",
-        "scaling.parquet",
-        "report.html",
-        "spec.toml",
-    ] {
-        let read = |run: &str| desk.read(&format!("{run}/{name}"));
-        assert!(read("run") == read("again"), "{name}");
-    }
+    is_that_of_its_spec(&desk);
     // Once more with the same values: nothing is left to simulate, and nothing changes.
     let points = desk.read("run/points.parquet");
     let ended = grown(&desk, &set).expect_code(0);
@@ -133,17 +138,7 @@ fn a_range_keeps_its_place_among_the_axes() {
         [&serde_json::json!(1), &serde_json::json!(128)]
     );
     desk.sweep(&["verify", "run"]).expect_code(0);
-    desk.sweep(&["run", "run/spec.toml", "-o", "again"])
-        .expect_code(0);
-    for name in [
-        "points.parquet",
-        "scaling.parquet",
-        "report.html",
-        "spec.toml",
-    ] {
-        let read = |run: &str| desk.read(&format!("{run}/{name}"));
-        assert!(read("run") == read("again"), "{name}");
-    }
+    is_that_of_its_spec(&desk);
 }
 
 // Cut off after its first part, which holds the old rows, the same command line goes on; the old result is there until then.

@@ -3,6 +3,7 @@
 mod deal;
 mod dealer;
 mod dealt;
+mod layer_shares;
 mod refusals;
 mod replicas;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod search_tests;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 pub(crate) use stages::undivided_stages;
 
