@@ -9,5 +9,5 @@ mod unseen;
 pub(crate) use self::errors::Quantity;
 pub(crate) use self::features::Features;
 pub(crate) use self::own::{Influence, OwnRun, OwnRuns};
-pub(crate) use self::quantiles::{Interval, REACH};
+pub(crate) use self::quantiles::{Interval, NEAR};
 pub(crate) use self::unseen::{UnseenErrors, unseen};

@@ -1,7 +1,7 @@
 //! Measured runs of one's own, and what they say about the runs near them.
 
 use super::features::Features;
-use super::quantiles::REACH;
+use super::quantiles::NEAR;
 use crate::simulation::{StepReport, TrainingScenario};
 
 /// Measured run of one's own with its prediction; repeats are one run.
@@ -73,7 +73,7 @@ impl OwnRuns {
         self.0.is_empty()
     }
 
-    /// The step as its own measured runs correct it; as it is where none lies within [`REACH`].
+    /// The step as its own measured runs correct it; as it is where none lies within [`NEAR`].
     ///
     /// `t = s·Πrᵢ^wᵢ` with the simulated time `s`, the ratios `rᵢ` of measured over simulated time and the weights of
     /// [`OwnRuns::influences`]. All parts of the step are scaled alike: a measured time says how long a step took, not why.
@@ -146,7 +146,7 @@ impl OwnRuns {
 
 /// Share of its error that a run has in common with another at a distance, 0–1.
 fn shared_error(distance: f64) -> f64 {
-    let beyond = libm::exp(-REACH);
+    let beyond = libm::exp(-NEAR);
     ((libm::exp(-distance) - beyond) / (1.0 - beyond)).max(0.0)
 }
 

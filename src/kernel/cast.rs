@@ -67,9 +67,11 @@ impl KernelContext<'_> {
         (seconds, kernels + passes * tensors)
     }
 
-    /// Seconds and kernels of a cast, which writes a tensor along rows and along columns.
-    pub(super) fn cast(&self, elements: u64) -> (f64, u32) {
-        let (bytes, kernels) = match (self.precision, self.recipe) {
+    /// Seconds and kernels of casts, which write so many tensors along rows and along columns. With delayed scaling one
+    /// kernel casts all of them, with every other recipe each has its own (`multi_tensor_quantize_impl` in
+    /// transformer_engine/pytorch/csrc/extensions/cast.cpp of v2.9).
+    pub(super) fn cast(&self, elements: u64, tensors: u64) -> (f64, u32) {
+        let (bytes, each) = match (self.precision, self.recipe) {
             (Precision::Fp32 | Precision::Tf32 | Precision::Fp16 | Precision::Bf16, _) => {
                 return (0.0, 0);
             }
@@ -81,6 +83,12 @@ impl KernelContext<'_> {
             (Precision::MxFp4, _) => (CAST_MXFP4, 1),
             (Precision::NvFp4, _) => (CAST_NVFP4, 3),
             (Precision::Int8, _) => (CAST_INT8, 3),
+        };
+        let together = self.precision == Precision::Fp8 && self.recipe == Fp8Recipe::Delayed;
+        let kernels = if together {
+            each
+        } else {
+            each * u32::try_from(tensors).expect("a rank holds fewer than 2³² experts")
         };
         let seconds = elements as f64 * bytes / self.stream();
         (seconds + self.floors(kernels), kernels)

@@ -74,7 +74,7 @@ pub(crate) fn operator_time(operator: &Operator, context: &KernelContext) -> Ker
             bytes.as_f64() / context.memory_bound() + context.floors(kernels),
             kernels,
         ),
-        Operator::Cast { elements } => context.cast(elements),
+        Operator::Cast { elements, tensors } => context.cast(elements, tensors),
         Operator::Comm { .. } => (0.0, 0),
     };
     KernelTime {
@@ -153,8 +153,8 @@ pub(crate) fn least_time(operator: &Operator, context: &KernelContext) -> LeastT
             bytes.as_f64() / context.memory_bound(),
             kernels,
         ),
-        Operator::Cast { elements } => {
-            let (seconds, kernels) = context.cast(elements);
+        Operator::Cast { elements, tensors } => {
+            let (seconds, kernels) = context.cast(elements, tensors);
             let floors = context.floors(kernels);
             (floors, seconds - floors, kernels)
         }

@@ -165,8 +165,17 @@ impl JobRow {
         } else {
             Arc::new(stack.with(&change))
         };
-        if let Some(steps) = recipe.and_then(|recipe| recipe.collection_steps) {
+        let Some(recipe) = recipe else {
+            return stack;
+        };
+        if let Some(steps) = recipe.collection_steps {
             Arc::make_mut(&mut stack).host.collection_steps = steps;
+        }
+        if let Some(fused) = recipe.router_fusion {
+            Arc::make_mut(&mut stack).fusion.router = fused;
+        }
+        if let Some(fused) = recipe.latent_rotation_fusion {
+            Arc::make_mut(&mut stack).fusion.latent_rotation = fused;
         }
         stack
     }

@@ -62,6 +62,18 @@ where
     text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
+/// Cells that say yes, no or nothing.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "" => Ok(None),
+        "yes" => Ok(Some(true)),
+        "no" => Ok(Some(false)),
+        other => Err(serde::de::Error::custom(format!(
+            "neither yes nor no: {other}"
+        ))),
+    }
+}
+
 /// One recipe, or all of a model, GPU and release that agree.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Recipe {
@@ -89,6 +101,11 @@ pub(super) struct Recipe {
     /// Kernel of attention in 8 and 4 bits; `None`: the stack's.
     #[serde(deserialize_with = "named_if_filled")]
     attention: Option<AttentionKernel>,
+    /// Whether kernels of the router, and of the rotation of latent attention, are one each; `None`: as the stack.
+    #[serde(deserialize_with = "said")]
+    pub(super) router_fusion: Option<bool>,
+    #[serde(deserialize_with = "said")]
+    pub(super) latent_rotation_fusion: Option<bool>,
 }
 
 static RECIPES: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
@@ -290,6 +307,21 @@ mod tests {
         };
         assert_eq!(of("moonlight-16b-a3b"), Some(5));
         assert_eq!(of("qwen3-30b-a3b"), None);
+    }
+
+    // moe_router_fusion and apply_rope_fusion are off in Moonlight's recipe; the others leave both to their stack.
+    #[test]
+    fn a_run_fuses_what_its_recipe_does() {
+        let of = |model| {
+            let run = Run {
+                model,
+                ..run("Megatron-Bridge (26.08)", "h100-sxm", Precision::Bf16, 8)
+            };
+            let recipe = Recipe::of(run).expect("it has a recipe");
+            (recipe.router_fusion, recipe.latent_rotation_fusion)
+        };
+        assert_eq!(of("moonlight-16b-a3b"), (Some(false), Some(false)));
+        assert_eq!(of("qwen3-30b-a3b"), (None, None));
     }
 
     // GPT-OSS 120B recomputes norms and the experts' activation on GB200 in 26.02 and says nothing on GB300.

@@ -358,6 +358,9 @@ data_table! {
         capacity_factor: Option<f64> [ValueKind::RatioTo(1000)],
         /// moe: groups of experts, of 8 (nodes of DeepSeek-V3), that those of a token may lie in; 0 and default: any.
         node_limit: Option<NonZeroU32> [ValueKind::CountOrZeroTo(65_536)],
+        /// moe: whether the router scores experts by a sigmoid, with a bias for each (DeepSeek-V3), not by a softmax; default:
+        /// false.
+        sigmoid_router: bool = false,
     } reads {} with |fields, ffn_hidden: u32| {}
 }
 

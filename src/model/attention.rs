@@ -1,5 +1,10 @@
 //! Attention of a transformer: projections, scores, exchange of context parallelism.
 
+mod latent;
+mod rotation;
+
+pub(super) use self::latent::latent_projections;
+use self::rotation::{rotary, scaled_rotary};
 use crate::model::architecture::Context;
 use crate::model::layer::{Exchange, LayerBuilder, Linear, Passes, by_element};
 use crate::model::residual::norm_passes;
@@ -65,90 +70,6 @@ fn gather_inputs(layer: &mut LayerBuilder, share: &Share, (heads, kv_heads): (u6
     layer.operators(Passes {
         forward: (0, 0),
         backward: (passed * (heads + 2 * kv_heads), 1),
-    });
-}
-
-/// Rotation of `width` columns; eager frameworks take four kernels for each of two tensors.
-fn rotary(layer: &mut LayerBuilder, share: &Share, width: u64) {
-    let bytes = share.tokens * width * layer.element_bytes();
-    let passes = if share.shard.fusion.elementwise {
-        (2 * bytes, 2)
-    } else {
-        (9 * bytes, 8)
-    };
-    layer.memory(Passes {
-        forward: passes,
-        backward: passes,
-    });
-}
-
-/// Rotation of so many elements of queries and keys by kernels of one operation. Forward products with cosines and sines, which
-/// all heads share, and half the rows negated (five times the bytes of the elements), the concatenation of the halves, the sum, and a
-/// concatenation with the columns that are not rotated, of which there are none (seven); six small ones make cosines and sines of
-/// each tensor. Backward products and negation again (five), the gradient of the split (two), the sum (three), and that of the columns that are not
-/// rotated, set to zero and added (four) (`_apply_rotary_pos_emb_bshd` in megatron/core/models/common/embeddings/rope_utils.py of
-/// NVIDIA/Megatron-LM).
-fn scaled_rotary(layer: &mut LayerBuilder, elements: u64) {
-    let bytes = elements * layer.element_bytes();
-    layer.operators(Passes {
-        forward: (by_element(5 * bytes) + 7 * bytes, 24),
-        backward: (by_element(5 * bytes) + 9 * bytes, 14),
-    });
-}
-
-/// Multi-head latent attention: compression, norm, expansion (arXiv 2405.04434 section 2.1).
-/// The compressions are not sharded over tensor parallelism; what is gathered is the latent.
-pub(super) fn latent_projections(layer: &mut LayerBuilder, share: &Share, mla: &Mla) {
-    let heads = share.part(u64::from(share.network.heads));
-    let (rope, nope) = (
-        u64::from(mla.qk_rope_head_dim),
-        u64::from(mla.qk_nope_head_dim),
-    );
-    let kv_rank = u64::from(mla.kv_lora_rank);
-    let q_rank = mla.q_lora_rank.map_or(0, |rank| u64::from(rank.get()));
-    let linear = |tokens, outputs, inputs| Linear {
-        tokens,
-        outputs,
-        inputs,
-        bias: false,
-        low_precision: true,
-    };
-    let latent = q_rank + kv_rank + rope;
-    let compression = linear(share.norm_tokens, latent, share.hidden);
-    layer.linear(compression);
-    layer.keep_normed_input(share.norm_tokens * share.hidden);
-    let compressed = share.norm_tokens * (q_rank + kv_rank);
-    let norm = |rank| share.network.norm_parameters(rank);
-    let norms = norm(mla.kv_lora_rank) + mla.q_lora_rank.map_or(0, |rank| norm(rank.get()));
-    layer.parameters(norms);
-    if share.splits_tokens() {
-        layer.partial(compression.parameters() + norms);
-    }
-    norm_passes(layer, share, compressed);
-    layer.keep(compressed * layer.element_bytes());
-    // Queries that are not compressed take the stream itself.
-    let (q_inputs, gathered) = if mla.q_lora_rank.is_some() {
-        (q_rank, latent)
-    } else {
-        (share.hidden, latent + share.hidden)
-    };
-    enter(layer, share, Gathered::of(gathered));
-    layer.keep_linear_input(share.norm_tokens * (q_rank + kv_rank));
-    layer.module(Module::LatentExpansion, |layer| {
-        layer.linear(linear(share.tokens, heads * (nope + rope), q_inputs));
-        layer.linear(linear(
-            share.tokens,
-            heads * (nope + u64::from(mla.v_head_dim)),
-            kv_rank,
-        ));
-        gather_again(layer, share, Gathered::of(gathered));
-        rotary(layer, share, (heads + 1) * rope);
-        // Keys are put together from the expanded part and the rotary part that all heads share.
-        let bytes = share.tokens * heads * (nope + rope) * layer.element_bytes();
-        layer.memory(Passes {
-            forward: (4 * bytes, 2),
-            backward: (4 * bytes, 2),
-        });
     });
 }
 

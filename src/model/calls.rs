@@ -190,8 +190,8 @@ mod tests {
     }
 
     // Of a layer of experts a graph holds attention and router, not the two products over the eight experts of
-    // Mixtral, the activation between them, and both permutations of tokens: two functions each, and around an
-    // all-to-all eight operators besides.
+    // Mixtral, the activation between them, and both permutations of tokens: two functions each. Where a rank exchanges no
+    // tokens seven operators count and map rows, around an all-to-all sixteen; none backward.
     #[test]
     fn what_routing_decides_is_apart() {
         let routed = layer("mixtral-8x7b", |_| {}).calls.forward.routed;
@@ -201,10 +201,15 @@ mod tests {
             ..Calls::modules(2, false)
         };
         assert_eq!(routed, expected);
-        let unfused = layer("mixtral-8x7b", |shard| {
-            shard.expert_dispatch = ExpertDispatch::AllToAll;
-        });
-        assert_eq!(unfused.calls.forward.routed.operators, 16);
+        for (ep, operators) in [(1, 7), (8, 16)] {
+            let calls = layer("mixtral-8x7b", |shard| {
+                shard.expert_dispatch = ExpertDispatch::AllToAll;
+                shard.ep = ep;
+            })
+            .calls;
+            assert_eq!(calls.forward.routed.operators, operators);
+            assert_eq!(calls.backward_input.routed.operators, 0);
+        }
     }
 
     // Six tensors of a Llama layer: four matrices and two norms.

@@ -32,9 +32,13 @@ impl Fusion {
         fp32_router: false,
         permutation: true,
         expert_biases: true,
+        router: true,
+        expert_padding: true,
         yarn: true,
+        latent_rotation: true,
         attention_inputs: true,
         expert_outputs: ExpertOutputs::Freed,
+        indexed_sum: false,
         in_place_gradients: false,
         capacity_masks: false,
     };
@@ -77,14 +81,25 @@ data_table! {
         /// Whether kernels of the experts' products and activation add their biases and limit what the activation sees, not
         /// kernels of their own; default: true.
         expert_biases: bool = true,
+        /// Whether a kernel each makes scores of what the router puts out, picks experts by them, and sums up the balancing
+        /// loss; libraries that exchange tokens (DeepEP, HybridEP) bring such kernels; default: false.
+        router: bool = false,
+        /// Whether rows of experts are padded to what products in 8 and 4 bits need as they are permuted, not by kernels of
+        /// their own; default: true.
+        expert_padding: bool = true,
         /// Whether one kernel each rotates queries and keys whose rotation YaRN scales, as it does those of other models;
         /// default: true.
         yarn: bool = true,
+        /// Whether a kernel each rotates queries, and puts keys and values together, of latent attention; default: true.
+        latent_rotation: bool = true,
         /// Whether queries, keys and values that are rotated reach attention without copies from where their product put
         /// them; default: true.
         attention_inputs: bool = true,
         /// What the backward pass has of the outputs of experts, whose gradient the routing weights need; default: kept.
         expert_outputs: ExpertOutputs = ExpertOutputs::Kept,
+        /// Whether outputs of experts are added into the rows of their tokens by index, not by a kernel of their own; default:
+        /// false.
+        indexed_sum: bool = false,
         /// Whether gradients of what goes into an activation take its place in memory; default: false.
         in_place_gradients: bool = false,
         /// Whether experts with a capacity get their tokens, and tokens their outputs, by products with masks of each token and

@@ -122,6 +122,7 @@ mod tests {
                 latent_hidden: None,
                 capacity_factor: None,
                 node_limit: NonZeroU32::new(4),
+                sigmoid_router: true,
             }),
             ..llama3_8b()
         }
@@ -187,10 +188,14 @@ mod tests {
                 stacked_experts: false,
                 permutation: true,
                 expert_biases: true,
+                router: false,
+                expert_padding: true,
                 yarn: true,
+                latent_rotation: true,
                 attention_inputs: true,
                 fp32_router: false,
                 expert_outputs: ExpertOutputs::Freed,
+                indexed_sum: false,
                 in_place_gradients: false,
                 capacity_masks: false,
             },

@@ -186,6 +186,9 @@ pub(crate) struct LoweredLayer {
     pub backward_input: Vec<Operator>,
     /// Gradients of the weights; depend on `backward_input` of the same layer only.
     pub backward_weight: Vec<Operator>,
+    /// Forward operators of whose results the backward pass needs none, so that no recomputation repeats them. They run
+    /// behind the others.
+    pub once: Vec<Operator>,
     /// Forward operators that selective recomputation repeats before the backward pass.
     pub selective: Vec<Operator>,
     /// Calls by which the host launches all of them.

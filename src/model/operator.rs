@@ -11,6 +11,8 @@ pub(crate) enum CommGroup {
     Context,
     /// Expert-parallel group.
     Expert,
+    /// All ranks that hold experts or parts of them, which tell each other how many rows each expert gets.
+    ExpertCounts,
     /// Tensor-parallel group inside the experts.
     ExpertTensor,
 }
@@ -128,6 +130,8 @@ pub(crate) enum Operator {
     Cast {
         /// Elements that are read once in 16 bits.
         elements: u64,
+        /// Tensors that they form, each with scales of its own: one for each expert of a group.
+        tensors: u64,
     },
     /// Communication.
     Comm {

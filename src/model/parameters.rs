@@ -540,6 +540,7 @@ mod tests {
                 latent_hidden: None,
                 capacity_factor: None,
                 node_limit: None,
+                sigmoid_router: false,
             }),
             ..gpt2_small()
         };

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::interval::{Features, REACH};
+use crate::interval::{Features, NEAR};
 use crate::simulation::{Layout, TrainingScenario};
 
 use super::case::{Case, CaseStatus, Judged};
@@ -87,7 +87,7 @@ fn accuracy(kind: CaseKind, ascending: &[(f64, Case)]) -> Accuracy {
     let mut of_kind = ascending.iter().filter(|(_, case)| case.kind == kind);
     let near: Vec<&(f64, Case)> = of_kind
         .clone()
-        .take_while(|(distance, _)| *distance <= REACH)
+        .take_while(|(distance, _)| *distance <= NEAR)
         .take(NEAREST)
         .collect();
     let nearest = of_kind.next();
@@ -172,7 +172,7 @@ fn out_of_reach(nearest: Option<&(f64, Case)>) -> String {
     match nearest {
         None => "no measured run is near: there is none".to_owned(),
         Some((distance, case)) => format!(
-            "no measured run is within a distance of {REACH:.1}: the nearest, {} ({}), is {distance:.1} away",
+            "no measured run is within a distance of {NEAR:.1}: the nearest, {} ({}), is {distance:.1} away",
             case.id,
             case.training().map(in_words).unwrap_or_default()
         ),

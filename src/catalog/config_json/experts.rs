@@ -91,7 +91,7 @@ pub(super) fn glm4_moe(config: &mut Config<'_>) -> ModelTable {
     let mut table = mixture(config, "n_routed_experts", "moe_intermediate_size");
     deepseek_layers(config, &mut table);
     let qk_norm = config.flag("use_qk_norm").unwrap_or(false);
-    table.flags([("qk_norm", qk_norm)]);
+    table.flags([("qk_norm", qk_norm), ("sigmoid_router", true)]);
     table
 }
 
@@ -99,7 +99,8 @@ pub(super) fn glm4_moe(config: &mut Config<'_>) -> ModelTable {
 pub(super) fn minimax_m2(config: &mut Config<'_>) -> ModelTable {
     let mut table = mixture(config, "num_local_experts", "intermediate_size");
     let qk_norm = config.flag("use_qk_norm").unwrap_or(false);
-    table.flags([("qk_norm", qk_norm)]);
+    let sigmoid = config.text("scoring_func").as_deref() == Some("sigmoid");
+    table.flags([("qk_norm", qk_norm), ("sigmoid_router", sigmoid)]);
     if config.flag("use_mtp") == Some(true) {
         table.counts([("mtp_layers", config.count("num_mtp_modules"))]);
     }
@@ -117,6 +118,9 @@ pub(super) fn deepseek(config: &mut Config<'_>) -> ModelTable {
     {
         let message = "`moe_layer_freq` above 1 is not known".to_owned();
         config.fault("moe_layer_freq", message, None);
+    }
+    if config.text("scoring_func").as_deref() == Some("sigmoid") {
+        table.flags([("sigmoid_router", true)]);
     }
     let groups = config.count("n_group").filter(|groups| *groups > 1);
     if groups.is_some() {

@@ -80,6 +80,7 @@ fn nemotron_experts(config: &mut Config<'_>, table: &mut ModelTable) {
         ),
         ("latent_hidden", config.count("moe_latent_size")),
     ]);
+    table.flags([("sigmoid_router", true)]);
 }
 
 /// Mamba and Falcon Mamba: selective scans alone, without attention or MLPs.

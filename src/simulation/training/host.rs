@@ -194,7 +194,10 @@ impl HostCosts {
 
     /// Time to launch a communication inside a layer: an operator of the framework, and the launch of the library.
     pub(super) fn communication(&self, group: CommGroup) -> SimDuration {
-        let routed = matches!(group, CommGroup::Expert | CommGroup::ExpertTensor);
+        let routed = match group {
+            CommGroup::Tensor | CommGroup::Context => false,
+            CommGroup::Expert | CommGroup::ExpertCounts | CommGroup::ExpertTensor => true,
+        };
         let captured = self.graphs == CudaGraphs::Layer && !routed;
         if captured || !self.calls_kernels() {
             return SimDuration::ZERO;

@@ -100,6 +100,8 @@ pub(super) struct LayerCost {
     pub(super) backward: PassCost,
     pub(super) backward_input: PassCost,
     pub(super) backward_weight: PassCost,
+    /// Part of the forward pass that no recomputation repeats.
+    pub(super) once: SimDuration,
     /// Parameters on this rank.
     pub(super) parameters: ShardParameters,
 }
@@ -110,6 +112,7 @@ impl std::ops::AddAssign<&LayerCost> for LayerCost {
         self.backward += &other.backward;
         self.backward_input += &other.backward_input;
         self.backward_weight += &other.backward_weight;
+        self.once += other.once;
         self.parameters += other.parameters;
     }
 }
@@ -306,6 +309,8 @@ impl Costing<'_> {
         if !self.scenario.run.leaves_out(StepPart::Recompute) {
             backward_input += &as_recomputation(again);
         }
+        let once = self.kernels(&layer.once);
+        forward += &once;
         let copies = self.copies_of_gathered(layer);
         forward.parts[StepPart::Compute] += copies;
         if layer.has_backward {
@@ -318,6 +323,7 @@ impl Costing<'_> {
             backward,
             backward_input,
             backward_weight,
+            once: once.parts.total(),
             parameters: layer.parameters,
         })
     }
@@ -513,6 +519,7 @@ pub(super) fn ranks(layout: &Layout, group: CommGroup) -> GroupPattern {
         CommGroup::Tensor => (tp, 1),
         CommGroup::Context => (cp, tp),
         CommGroup::Expert => (ep, etp),
+        CommGroup::ExpertCounts => (ep * etp, 1),
         CommGroup::ExpertTensor => (etp, 1),
     };
     GroupPattern { size, stride }
@@ -540,7 +547,7 @@ pub(super) const fn part_of(group: CommGroup) -> StepPart {
     match group {
         CommGroup::Tensor | CommGroup::ExpertTensor => StepPart::TpComm,
         CommGroup::Context => StepPart::CpComm,
-        CommGroup::Expert => StepPart::EpComm,
+        CommGroup::Expert | CommGroup::ExpertCounts => StepPart::EpComm,
     }
 }
 

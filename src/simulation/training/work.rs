@@ -62,6 +62,8 @@ pub(super) struct LayerWork {
     pub(super) forward: PassWork,
     pub(super) backward_input: PassWork,
     pub(super) backward_weight: PassWork,
+    /// Kernels of the forward pass that no recomputation repeats, behind the others.
+    pub(super) once: Kernels,
     /// Work that selective recomputation repeats.
     pub(super) selective: PassWork,
     /// Bytes of its input.
@@ -334,6 +336,7 @@ fn layer_work(layer: &LoweredLayer, context: &KernelContext) -> LayerWork {
         forward,
         backward_input,
         backward_weight,
+        once: pass_work(&layer.once, PassCalls::default(), context).kernels,
         selective: pass_work(&layer.selective, calls.selective, context),
         input: layer.input.get(),
         has_backward: layer.has_backward,
@@ -384,9 +387,14 @@ impl PassWork {
         })
     }
 
-    fn hide(&mut self, at: [usize; 2], behind: [SimDuration; 2]) {
-        for (at, behind) in at.into_iter().zip(behind) {
-            self.communications[at].overlapped = behind;
+    /// Hides exchanges with experts behind other kernels: those in front of the experts' products behind the one time, those
+    /// after them behind the other.
+    fn hide(&mut self, [first, last]: [usize; 2], [in_front, after]: [SimDuration; 2]) {
+        let start = self.communications[first].before;
+        let all = self.communications[first..=last].iter_mut();
+        for exchange in all.filter(|it| it.group == CommGroup::Expert) {
+            let is_in_front = exchange.before == start;
+            exchange.overlapped = if is_in_front { in_front } else { after };
         }
     }
 }

@@ -41,6 +41,8 @@ pub(in crate::simulation::training) struct LeastPass {
 #[derive(Clone, Debug, Default)]
 pub(in crate::simulation::training) struct LeastLayer {
     pub(in crate::simulation::training) forward: LeastPass,
+    /// Part of the forward pass that no recomputation repeats.
+    pub(in crate::simulation::training) once: LeastPass,
     /// Gradients of inputs.
     pub(in crate::simulation::training) backward_input: LeastPass,
     /// Gradients of weights.
@@ -80,6 +82,7 @@ impl LeastWork {
             };
             LeastLayer {
                 forward: pass(&layer.forward, layer.calls.forward),
+                once: pass(&layer.once, PassCalls::default()),
                 backward_input: pass(&layer.backward_input, layer.calls.backward_input),
                 backward_weight: pass(&layer.backward_weight, layer.calls.backward_weight),
                 selective: LeastPass {

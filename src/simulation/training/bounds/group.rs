@@ -281,6 +281,7 @@ impl Costing<'_> {
             times.again = times.forward;
             times.selective = self.pass(&layer.selective);
         }
+        times.forward.add(self.pass(&layer.once), 1.0);
         times
     }
 

@@ -212,7 +212,7 @@ impl PricedLayers {
         let stretch = |layer: &LayerCost, selective: Option<&LayerCost>, has_backward: bool| {
             let mut stretch = Stretch::of(layer, selective, kernels);
             if repeats && has_backward {
-                stretch.again = stretch.forward;
+                stretch.again = stretch.forward - layer.once.as_secs_f64() * kernels.max(1.0);
             }
             stretch
         };

@@ -247,3 +247,39 @@ fn what_fsdp2_gathers_is_copied_once_a_pass() {
         assert!((ratio - 1.0).abs() < 0.001, "{recompute}: {ratio}");
     }
 }
+
+// Rows that are added by index take as long whether layers are recomputed or not: no gradient needs the sums, so that
+// recomputation, which repeats all else of the forward pass, takes as long with them as without.
+#[test]
+fn what_no_gradient_needs_is_not_repeated() {
+    let shares = |indexed_sum, recompute| {
+        let mut job = crate::simulation::training::tests::scenario("qwen3-30b-a3b", 8, 8);
+        let mut stack = (*Catalog::builtin().stacks["torchtitan-2026"]).clone();
+        stack.fusion.indexed_sum = indexed_sum;
+        job.stack = stack.into();
+        job.gpu = {
+            let mut gpu = (*job.gpu).clone();
+            gpu.memory = Bytes::gib(1000);
+            gpu.into()
+        };
+        job.layout = LayoutRequest {
+            tp: Some(1),
+            pp: Some(1),
+            ep: Some(1),
+            micro_batch: Some(1),
+            zero: Some(ZeroStage::Z3),
+            recompute: Some(recompute),
+            ..LayoutRequest::default()
+        };
+        let report = run(&job).expect("it runs");
+        [StepPart::Compute, StepPart::Recompute].map(|part| report.shares[part].as_secs_f64())
+    };
+    let more = |recompute| {
+        let (with, without) = (shares(true, recompute), shares(false, recompute));
+        (with[0] - without[0], with[1] - without[1])
+    };
+    let (none, full) = (more(Recompute::None), more(Recompute::Full));
+    assert!(none.0 > 1e-3, "{none:?}");
+    assert!((full.0 / none.0 - 1.0).abs() < 1e-6, "{full:?} {none:?}");
+    assert!(full.1.abs() < 1e-9, "{full:?}");
+}
