@@ -177,6 +177,9 @@ impl JobRow {
         if let Some(fused) = recipe.latent_rotation_fusion {
             Arc::make_mut(&mut stack).fusion.latent_rotation = fused;
         }
+        if let Some(random) = recipe.random_routing {
+            Arc::make_mut(&mut stack).recipe.random_routing = random;
+        }
         stack
     }
 

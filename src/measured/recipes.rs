@@ -106,6 +106,9 @@ pub(super) struct Recipe {
     pub(super) router_fusion: Option<bool>,
     #[serde(deserialize_with = "said")]
     pub(super) latent_rotation_fusion: Option<bool>,
+    /// Whether routers replace their scores by random ones; `None`: as the stack.
+    #[serde(deserialize_with = "said")]
+    pub(super) random_routing: Option<bool>,
 }
 
 static RECIPES: LazyLock<Vec<Recipe>> = LazyLock::new(|| {
@@ -309,7 +312,8 @@ mod tests {
         assert_eq!(of("qwen3-30b-a3b"), None);
     }
 
-    // moe_router_fusion and apply_rope_fusion are off in Moonlight's recipe; the others leave both to their stack.
+    // moe_router_fusion and apply_rope_fusion are off in Moonlight's recipe, and nothing forces balance
+    // (moe_router_force_load_balancing), as performance recipes do; these leave both fusions to their stack.
     #[test]
     fn a_run_fuses_what_its_recipe_does() {
         let of = |model| {
@@ -318,10 +322,11 @@ mod tests {
                 ..run("Megatron-Bridge (26.08)", "h100-sxm", Precision::Bf16, 8)
             };
             let recipe = Recipe::of(run).expect("it has a recipe");
-            (recipe.router_fusion, recipe.latent_rotation_fusion)
+            let fused = [recipe.router_fusion, recipe.latent_rotation_fusion];
+            (fused, recipe.random_routing)
         };
-        assert_eq!(of("moonlight-16b-a3b"), (Some(false), Some(false)));
-        assert_eq!(of("qwen3-30b-a3b"), (None, None));
+        assert_eq!(of("moonlight-16b-a3b"), ([Some(false); 2], None));
+        assert_eq!(of("qwen3-30b-a3b"), ([None; 2], Some(true)));
     }
 
     // GPT-OSS 120B recomputes norms and the experts' activation on GB200 in 26.02 and says nothing on GB300.

@@ -174,6 +174,7 @@ mod tests {
             flash_attention: false,
             expert_dispatch: ExpertDispatch::HybridEp,
             expert_imbalance: ExpertImbalance::BALANCED,
+            random_routing: false,
             fusion: Fusion {
                 elementwise: true,
                 cross_entropy: false,

@@ -98,6 +98,8 @@ pub(crate) struct Shard {
     pub expert_dispatch: ExpertDispatch,
     /// Tokens of the busiest expert over the mean; the rank is the one that holds it.
     pub expert_imbalance: ExpertImbalance,
+    /// Whether routers replace their scores by random ones.
+    pub random_routing: bool,
     /// Other work that shares a kernel.
     pub fusion: Fusion,
     /// Memory of the loss.
@@ -138,6 +140,7 @@ impl Shard {
             flash_attention: true,
             expert_dispatch: ExpertDispatch::HybridEp,
             expert_imbalance: ExpertImbalance::BALANCED,
+            random_routing: false,
             fusion: Fusion::ALL,
             logit_bytes: LogitBytes {
                 kept: 2,

@@ -157,6 +157,8 @@ data_table! {
         autocast: bool = false,
         /// Tokens of the busiest expert over the mean of all where a spec does not say; default: 1, balanced.
         expert_imbalance: f64 [ValueKind::RatioTo(10_000)] = 1.0,
+        /// Whether routers replace their scores by random ones, as benchmarks do to balance experts; default: false.
+        random_routing: bool = false,
         /// Bytes of optimizer state per parameter of networks with latent attention and experts, where recipes keep less
         /// of it; default: optimizer_bytes.
         latent_optimizer_bytes: Option<f64> [ValueKind::NumberTo(100)],

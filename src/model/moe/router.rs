@@ -51,5 +51,22 @@ pub(super) fn router(layer: &mut LayerBuilder, share: &Share, moe: &Mixture, tok
             backward: (4 * scores, backward),
         });
     }
+    if shard.random_routing {
+        randomize(layer, scores);
+    }
     layer.keep(2 * scores);
+}
+
+/// Replaces scores of so many bytes by random ones: a copy that is filled, in a function which hands the gradient on, and four
+/// states of random numbers that are read and set (`RandomSTE` in megatron/core/transformer/moe/moe_utils.py and
+/// `CudaRNGStatesTracker.fork` in megatron/core/tensor_parallel/random.py of NVIDIA/Megatron-LM).
+fn randomize(layer: &mut LayerBuilder, scores: u64) {
+    layer.memory(Passes {
+        forward: (3 * scores, 1),
+        backward: (0, 1),
+    });
+    layer.operators(Passes {
+        forward: (0, 1 + 4),
+        backward: (0, 0),
+    });
 }

@@ -209,6 +209,24 @@ fn a_router_calls_for_its_kernels() {
     }
 }
 
+// Scores that are random: a copy and what fills it, and four states of random numbers, in a function both ways.
+#[test]
+fn random_routing_calls_for_its_numbers() {
+    let calls = |random_routing| {
+        let layer = last_layer("qwen3-30b-a3b", |shard| {
+            shard.random_routing = random_routing;
+        });
+        let passes = [layer.calls.forward, layer.calls.backward_input];
+        passes.map(|pass| (pass.fixed.operators, pass.fixed.functions))
+    };
+    let ([forward, backward], [usual, usual_back]) = (calls(true), calls(false));
+    assert_eq!((forward.0 - usual.0, forward.1 - usual.1), (5, 1));
+    assert_eq!(
+        (backward.0 - usual_back.0, backward.1 - usual_back.1),
+        (0, 1)
+    );
+}
+
 /// Communications of a pass among the ranks of experts, in order, each with its bytes.
 fn exchanged(operators: &[Operator]) -> Vec<(CommOp, CommGroup, u64)> {
     let all = operators.iter().filter_map(|operator| match *operator {

@@ -78,13 +78,20 @@ pub(super) fn fullest(layers_per_stage: &[u32], placement: Placement) -> u32 {
 /// else the stages behind the first take one layer more until all are placed, so that first and
 /// last stage, which also hold embedding and loss, have the fewest.
 ///
+/// A layer that predicts tokens further ahead is on the last stage, with a loss of its own. It counts as two layers and the
+/// loss as one, as in the layouts of Megatron-Bridge for DeepSeek-V3 (`set_deepseek_v3_pipeline_model_parallel_layout` in
+/// src/megatron/bridge/recipes/deepseek/deepseek_v3.py of v0.2.0): 60 of its 61 layers on the first 15 of 16 stages.
+///
 /// # Panics
 /// If there are more stages than layers, or no stage.
-pub(crate) fn spread(layers: u32, stages: u32) -> Vec<u32> {
+pub(crate) fn spread(layers: u32, stages: u32, mtp_layers: u32) -> Vec<u32> {
     assert!(
         stages > 0 && stages <= layers + 2,
         "{layers} layers on {stages} stages"
     );
+    if mtp_layers > 0 && stages > 1 {
+        return before_predictions(layers, stages, 1 + 2 * mtp_layers);
+    }
     let ends = match stages {
         1 => (0, 0),
         _ if layers.is_multiple_of(stages) => (0, 0),
@@ -96,6 +103,14 @@ pub(crate) fn spread(layers: u32, stages: u32) -> Vec<u32> {
     let mut held = vec![each; stages as usize];
     held[0] -= ends.0;
     held[stages as usize - 1] -= ends.1;
+    held
+}
+
+/// Layers in front of what counts as so many more on the last stage.
+fn before_predictions(layers: u32, stages: u32, behind: u32) -> Vec<u32> {
+    let last = ((layers + behind) / stages).saturating_sub(behind);
+    let mut held = uneven(layers - last, stages - 1);
+    held.push(last);
     held
 }
 
@@ -114,7 +129,7 @@ fn uneven(layers: u32, stages: u32) -> Vec<u32> {
 pub(crate) fn balanced(work: &[f64], stages: usize) -> Vec<u32> {
     assert!(stages > 0, "a pipeline has a stage");
     if stages >= work.len() {
-        return spread(work.len() as u32, stages as u32);
+        return spread(work.len() as u32, stages as u32, 0);
     }
     let total: f64 = work.iter().sum();
     let largest = work.iter().copied().fold(0.0, f64::max);
@@ -129,7 +144,7 @@ pub(crate) fn balanced(work: &[f64], stages: usize) -> Vec<u32> {
             low = middle;
         }
     }
-    held.unwrap_or_else(|| spread(work.len() as u32, stages as u32))
+    held.unwrap_or_else(|| spread(work.len() as u32, stages as u32, 0))
 }
 
 /// Halvings after which the least work of the busiest stage is known to a part in 10¹².
@@ -159,17 +174,19 @@ fn filled(work: &[f64], stages: usize, most: f64) -> Option<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
+    use itertools::iproduct;
+
     use super::*;
 
     #[test]
     fn layers_that_divide_are_spread_evenly() {
-        assert_eq!(spread(96, 8), [12; 8]);
+        assert_eq!(spread(96, 8, 0), [12; 8]);
     }
 
     // 126 + 2 = 128 = 16·8: embedding and loss stand for one layer each.
     #[test]
     fn embedding_and_loss_count_where_that_comes_out_even() {
-        let held = spread(126, 16);
+        let held = spread(126, 16, 0);
         assert_eq!((held[0], held[1], held[15]), (7, 8, 7));
         assert_eq!(held.iter().sum::<u32>(), 126);
     }
@@ -177,11 +194,33 @@ mod tests {
     // 61 layers on 16 stages: 3 each and 13 over, on the stages 1 to 13.
     #[test]
     fn what_is_over_goes_to_the_middle() {
-        let held = spread(61, 16);
+        let held = spread(61, 16, 0);
         assert_eq!(
             (held[0], held[1], held[13], held[14], held[15]),
             (3, 4, 4, 3, 3)
         );
+    }
+
+    // DeepSeek-V3's layouts in Megatron-Bridge, with a layer that predicts further ahead: 16 and 13 on 4 stages, 8 and 5 on 8, 4 and 1
+    // on 16; "Et|(tt|)*30mL" on 32.
+    #[test]
+    fn a_layer_that_predicts_further_ahead_leaves_the_last_stage_less() {
+        for (stages, each, last) in [(2, 32, 29), (4, 16, 13), (8, 8, 5), (16, 4, 1)] {
+            let mut expected = vec![each; stages as usize - 1];
+            expected.push(last);
+            assert_eq!(spread(61, stages, 1), expected);
+        }
+        let mut expected = vec![2; 32];
+        (expected[0], expected[31]) = (1, 0);
+        assert_eq!(spread(61, 32, 1), expected);
+        assert_eq!(spread(61, 1, 1), [61]);
+        for (layers, stages) in iproduct!(1..20, 1..22) {
+            if stages <= layers + 2 {
+                let held = spread(layers, stages, 1);
+                assert_eq!(held.len(), stages as usize);
+                assert_eq!(held.iter().sum::<u32>(), layers, "{layers} {stages}");
+            }
+        }
     }
 
     // 6 layers of a quarter and 6 of 1 on 3 stages: the least that the busiest can have is 3, since 2.5 of 7.5 would cut
@@ -205,7 +244,7 @@ mod tests {
     fn every_layer_is_placed_once_and_no_stage_is_empty() {
         for layers in 1..=130 {
             for stages in 1..=layers {
-                let held = spread(layers, stages);
+                let held = spread(layers, stages, 0);
                 assert_eq!(held.iter().sum::<u32>(), layers, "{layers} on {stages}");
                 assert!(
                     held.iter().all(|count| *count > 0),

@@ -174,6 +174,7 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
         },
         flash_attention: layout.attention != AttentionKernel::Unfused,
         expert_imbalance: scenario.workload.expert_imbalance,
+        random_routing: scenario.stack.recipe.random_routing,
         expert_dispatch: layout.expert_dispatch.unwrap_or(ExpertDispatch::AllToAll),
         fusion: stack.fusion,
         logit_bytes: logit_bytes(&stack.recipe, layout.precision.storage_bytes()),

@@ -140,7 +140,11 @@ impl Options<'_> {
         }
         Ok(match layer_work(self.scenario) {
             Some(work) => stage_layers::balanced(&work, stages as usize),
-            None => stage_layers::spread(layers, stages as u32),
+            None => {
+                let network = self.scenario.model.transformer();
+                let mtp_layers = network.map_or(0, |network| network.mtp_layers);
+                stage_layers::spread(layers, stages as u32, mtp_layers)
+            }
         })
     }
 }
