@@ -138,14 +138,12 @@ impl Options<'_> {
                 "pp {pp} × vpp {vpp} needs {stages} layers, the model has {layers}"
             )));
         }
-        Ok(match layer_work(self.scenario) {
-            Some(work) => stage_layers::balanced(&work, stages as usize),
-            None => {
-                let network = self.scenario.model.transformer();
-                let mtp_layers = network.map_or(0, |network| network.mtp_layers);
-                stage_layers::spread(layers, stages as u32, mtp_layers)
-            }
-        })
+        if let Some(work) = layer_work(self.scenario) {
+            return Ok(stage_layers::balanced(&work, stages as usize));
+        }
+        let network = self.scenario.model.transformer();
+        let mtp_layers = network.map_or(0, |network| network.mtp_layers);
+        Ok(stage_layers::spread(layers, stages as u32, mtp_layers))
     }
 }
 
