@@ -14,6 +14,12 @@ pub(crate) use text::{plural, three_digits};
 
 const PICOS_PER_SEC: f64 = 1e12;
 
+/// The nearest integer of a number that is not negative, halves up; the largest where it is over 2⁶⁴. The largest number below
+/// a half is added, so that no number below a half becomes one.
+const fn rounded(number: f64) -> u64 {
+    (number + 0.5_f64.next_down()) as u64
+}
+
 /// A point of simulated time, in picoseconds since the start of the simulation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SimTime(u64);
@@ -71,8 +77,7 @@ impl SimDuration {
     pub fn from_secs_f64(secs: f64) -> Self {
         let picos = secs * PICOS_PER_SEC;
         assert!(picos >= 0.0, "a duration of {secs} s is out of range");
-        // Over 2⁶⁴ the conversion gives the largest integer.
-        Self(libm::round(picos) as u64)
+        Self(rounded(picos))
     }
 
     /// Whole picoseconds.
@@ -150,7 +155,7 @@ impl Bytes {
             bytes >= 0.0 && bytes < u64::MAX as f64,
             "{bytes} bytes are out of range"
         );
-        Self(libm::round(bytes) as u64)
+        Self(rounded(bytes))
     }
 
     /// From mebibytes (2²⁰ bytes).
@@ -507,6 +512,21 @@ impl Power {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // As libm's: halves go up, the largest number below a half down; from 2⁵² on numbers are whole.
+    #[test]
+    fn numbers_are_rounded_to_the_nearest() {
+        let half = 0.5_f64;
+        let all = [0.0, 0.4, half.next_down(), half, 0.6, 1.5, 2.5, 3.499_999];
+        let large = [51, 52, 53, 62].map(|power| 2.0_f64.powi(power));
+        let large = large
+            .into_iter()
+            .flat_map(|it| [it.next_down(), it, it.next_up(), it + 0.5]);
+        for number in all.into_iter().chain(large) {
+            assert_eq!(rounded(number), libm::round(number) as u64, "{number}");
+        }
+        assert_eq!(rounded(1e30), u64::MAX);
+    }
 
     // 1 GB at 100 GB/s = 10 ms.
     #[test]
