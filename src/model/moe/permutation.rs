@@ -41,8 +41,9 @@ pub(super) fn permute(
 
 /// Kernels that weigh rows, and pad each expert's to a multiple of what its product needs. Dispatch: a product with the
 /// weights and a copy by index, two passes over the rows each; backward the gradient of the copy is added into rows that were set
-/// to zero, four passes, and the product has two inputs, three. Combination: another copy by index (pytorch/torchtitan torchtitan/models/moe/moe.py, `MoE.forward`, and utils.py,
-/// `indices_padding_wrapper`).
+/// to zero, four passes, and the product has two inputs, three. Combination: another copy by index
+/// (pytorch/torchtitan torchtitan/models/moe/moe.py, `MoE.forward`, and utils.py, `indices_padding_wrapper`), and where the
+/// stack adds outputs up by index, that sum.
 fn weigh_and_pad(layer: &mut LayerBuilder, share: &Share, routed: &Routed, direction: Direction) {
     let rows = routed.copies * routed.width * layer.element_bytes();
     let (forward, backward) = match direction {
