@@ -442,28 +442,14 @@ fn exchange_back(layer: &mut LayerBuilder, share: &Share, score: &Score) {
 
 #[cfg(test)]
 mod tests {
-    use crate::catalog::Catalog;
-    use crate::model::{LoweredLayer, Operator, Shard, lower};
-
-    /// Bytes of kernels that do nothing but move them.
-    fn moved(operators: &[Operator]) -> u64 {
-        let bytes = operators.iter().map(|operator| match operator {
-            Operator::Memory { bytes, .. } => bytes.get(),
-            _ => 0,
-        });
-        bytes.sum()
-    }
+    use crate::model::samples::{last_layer, moved};
+    use crate::model::{LoweredLayer, Operator};
 
     // GPT-OSS 20B: 4,096 tokens of 64 query and 8 key heads of 64. A kernel for each tensor reads and writes 2 bytes an element, 4
     // together; kernels of one operation move 24 forward and 28 backward, of which 10 take 257/118 as long.
     #[test]
     fn a_rotation_that_yarn_scales_costs_its_passes() {
-        let lowered = |yarn: bool| {
-            let mut shard = Shard::whole(4096);
-            shard.fusion.yarn = yarn;
-            let mut model = lower(&Catalog::builtin().models["gpt-oss-20b"], &shard);
-            model.layer_kinds.pop().expect("a model has layers")
-        };
+        let lowered = |yarn: bool| last_layer("gpt-oss-20b", |shard| shard.fusion.yarn = yarn);
         let [fused, apart] = [true, false].map(lowered);
         let elements = f64::from(4096 * (64 + 8) * 64);
         let more = |of: fn(&LoweredLayer) -> &[Operator]| {
@@ -482,11 +468,9 @@ mod tests {
     fn slices_of_a_product_are_copied_for_attention() {
         let more = |tp: u32| {
             let lowered = |attention_inputs: bool| {
-                let mut shard = Shard::whole(4096);
-                shard.tp = tp;
-                shard.fusion.attention_inputs = attention_inputs;
-                let mut model = lower(&Catalog::builtin().models["qwen3-30b-a3b"], &shard);
-                model.layer_kinds.pop().expect("a model has layers")
+                last_layer("qwen3-30b-a3b", |shard| {
+                    (shard.tp, shard.fusion.attention_inputs) = (tp, attention_inputs);
+                })
             };
             let [there, apart] = [true, false].map(lowered);
             let head = f64::from(4096 * 128 * 4);

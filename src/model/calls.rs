@@ -133,16 +133,8 @@ pub(crate) struct LayerCalls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Catalog;
-    use crate::model::{ExpertDispatch, Fusion, LoweredLayer, Shard, lower};
-
-    /// The last kind of layer of a preset, on a rank that holds it whole, after a change of its sharding.
-    fn layer(model: &str, change: impl FnOnce(&mut Shard)) -> LoweredLayer {
-        let mut shard = Shard::whole(4096);
-        change(&mut shard);
-        let mut lowered = lower(&Catalog::builtin().models[model], &shard);
-        lowered.layer_kinds.pop().expect("a model has layers")
-    }
+    use crate::model::samples::last_layer;
+    use crate::model::{ExpertDispatch, Fusion, Shard};
 
     // Llama 3 forward: the products in front of and behind attention, attention itself, and the two of the MLP; two
     // norms, the rotation of queries and keys, the activation, two additions. Backward: the same modules, of whose four
@@ -150,7 +142,7 @@ mod tests {
     // output's; the gradients that meet in front of each norm, and those of six tensors that are handed over.
     #[test]
     fn a_dense_layer_is_called_by_its_modules_and_fused_kernels() {
-        let calls = layer("llama3-8b", |_| {}).calls;
+        let calls = last_layer("llama3-8b", |_| {}).calls;
         let forward = Calls {
             functions: 7,
             ..Calls::modules(5, false)
@@ -175,7 +167,7 @@ mod tests {
                 ..Fusion::ALL
             };
         };
-        let calls = layer("llama3-8b", separate).calls;
+        let calls = last_layer("llama3-8b", separate).calls;
         assert_eq!(calls.forward.fixed.modules, 8);
         assert_eq!(calls.backward_input.fixed.operators, 2 + 3);
         assert_eq!(calls.backward_weight.fixed, Calls::operators(7 + 9));
@@ -185,7 +177,7 @@ mod tests {
     #[test]
     fn products_in_8_bits_are_casting_modules() {
         let low = |shard: &mut Shard| shard.format.low_precision = true;
-        let forward = layer("llama3-8b", low).calls.forward.fixed;
+        let forward = last_layer("llama3-8b", low).calls.forward.fixed;
         assert_eq!((forward.modules, forward.casting), (1, 4));
     }
 
@@ -194,7 +186,7 @@ mod tests {
     // tokens seven operators count and map rows, around an all-to-all sixteen; none backward.
     #[test]
     fn what_routing_decides_is_apart() {
-        let routed = layer("mixtral-8x7b", |_| {}).calls.forward.routed;
+        let routed = last_layer("mixtral-8x7b", |_| {}).calls.forward.routed;
         let expected = Calls {
             functions: 1 + 4,
             experts: 16,
@@ -202,7 +194,7 @@ mod tests {
         };
         assert_eq!(routed, expected);
         for (ep, operators) in [(1, 7), (8, 16)] {
-            let calls = layer("mixtral-8x7b", |shard| {
+            let calls = last_layer("mixtral-8x7b", |shard| {
                 shard.expert_dispatch = ExpertDispatch::AllToAll;
                 shard.ep = ep;
             })
@@ -215,9 +207,9 @@ mod tests {
     // Six tensors of a Llama layer: four matrices and two norms.
     #[test]
     fn tensors_of_parameters_are_counted() {
-        assert_eq!(layer("llama3-8b", |_| {}).parameters.tensors, 6);
-        let experts = layer("mixtral-8x7b", |_| {}).parameters.tensors;
-        let stacked = layer("mixtral-8x7b", |shard| shard.fusion.stacked_experts = true);
+        assert_eq!(last_layer("llama3-8b", |_| {}).parameters.tensors, 6);
+        let experts = last_layer("mixtral-8x7b", |_| {}).parameters.tensors;
+        let stacked = last_layer("mixtral-8x7b", |shard| shard.fusion.stacked_experts = true);
         assert_eq!(experts - stacked.parameters.tensors, 2 * 7);
     }
 }

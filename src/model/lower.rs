@@ -28,6 +28,7 @@ pub(crate) fn lower(model: &Model, shard: &Shard) -> LoweredModel {
 mod tests {
     use super::*;
     use crate::model::CpExchange;
+    use crate::model::samples::moved;
     use std::num::NonZeroU32;
 
     use crate::model::{
@@ -236,17 +237,6 @@ mod tests {
         operators
             .iter()
             .map(|operator| operator.flops().get())
-            .sum()
-    }
-
-    /// Bytes that memory-bound operators move.
-    fn moved(operators: &[Operator]) -> u64 {
-        operators
-            .iter()
-            .map(|operator| match operator {
-                Operator::Memory { bytes, .. } => bytes.get(),
-                _ => 0,
-            })
             .sum()
     }
 

@@ -23,6 +23,8 @@ mod operator;
 mod parameters;
 mod projector;
 mod residual;
+#[cfg(test)]
+mod samples;
 mod share;
 mod state;
 mod summary;

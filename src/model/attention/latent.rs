@@ -125,21 +125,14 @@ fn rotate_latent(layer: &mut LayerBuilder, share: &Share, heads: &LatentHeads) {
 
 #[cfg(test)]
 mod tests {
-    use crate::catalog::Catalog;
-    use crate::model::{CommOp, LoweredLayer, Operator, Shard, lower};
-
-    fn layer(model: &str, change: impl FnOnce(&mut Shard)) -> LoweredLayer {
-        let mut shard = Shard::whole(4096);
-        change(&mut shard);
-        let mut lowered = lower(&Catalog::builtin().models[model], &shard);
-        lowered.layer_kinds.pop().expect("a model has layers")
-    }
+    use crate::model::samples::last_layer;
+    use crate::model::{CommOp, Operator};
 
     // Counted in Megatron-Core: 29 operators forward and 25 backward where two fused kernels take the work of all.
     #[test]
     fn a_rotation_of_separate_kernels_calls_for_each() {
         let of = |latent_rotation| {
-            let calls = layer("moonlight-16b-a3b", |shard| {
+            let calls = last_layer("moonlight-16b-a3b", |shard| {
                 shard.fusion.latent_rotation = latent_rotation;
             })
             .calls;
@@ -157,7 +150,7 @@ mod tests {
     // read and written; keys and values, 16·256, and the shared key, 64, are read, and 16·(192 + 128) written: 11,328 of 2 bytes.
     #[test]
     fn a_fused_rotation_moves_what_it_rotates_and_puts_together() {
-        let layer = layer("moonlight-16b-a3b", |_| {});
+        let layer = last_layer("moonlight-16b-a3b", |_| {});
         let rotated = 4096 * 2 * (2 * 16 * 64 + 16 * 256 + 64 + 16 * (192 + 128));
         let is_rotation = |operator: &&Operator| matches!(operator, Operator::Memory { bytes, .. } if bytes.get() == rotated);
         assert_eq!(rotated, 4096 * 2 * 11_328);
@@ -172,7 +165,7 @@ mod tests {
     #[test]
     fn each_expansion_gathers_its_input() {
         for (model, queries) in [("moonlight-16b-a3b", 2048), ("deepseek-v3", 1536)] {
-            let layer = layer(model, |shard| {
+            let layer = last_layer(model, |shard| {
                 (shard.tp, shard.sequence_parallel) = (2, true);
             });
             let of = |operators: &[Operator], wanted: CommOp, widths: &[u64]| {
@@ -198,7 +191,7 @@ mod tests {
     // DeepSeek-V3 compresses queries and keys by a product each, Moonlight keys alone.
     #[test]
     fn each_compression_is_a_product() {
-        let modules = |model: &str| layer(model, |_| {}).calls.forward.fixed.modules;
+        let modules = |model: &str| last_layer(model, |_| {}).calls.forward.fixed.modules;
         assert_eq!(modules("deepseek-v3"), modules("moonlight-16b-a3b") + 1);
     }
 }

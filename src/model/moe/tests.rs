@@ -1,19 +1,11 @@
 //! Routed experts: what their passes move, call for and send.
 
 use crate::catalog::Catalog;
+use crate::model::samples::{last_layer, moved};
 use crate::model::{
     Architecture, CommGroup, CommOp, ExpertDispatch, ExpertImbalance, ExpertOutputs, LoweredLayer,
     Mixture, Model, Operator, Shard, lower,
 };
-
-/// Bytes that kernels bound by memory move.
-fn moved(operators: &[Operator]) -> u64 {
-    let bytes = operators.iter().map(|operator| match operator {
-        Operator::Memory { bytes, .. } => bytes.get(),
-        _ => 0,
-    });
-    bytes.sum()
-}
 
 // 8,000 visits of 8 experts are 1,000 each, and 1.25 times as many are room for 1,250. A busiest expert of 2,000 turns 750 away,
 // 0.09375 of all; one of 4,000, which every token visits, 2,750. One of 1,250 is full, and the others never are.
@@ -40,10 +32,9 @@ fn a_busiest_expert_drops_what_it_has_no_room_for() {
 #[test]
 fn a_router_in_fp32_has_its_products_there() {
     let lowered = |fp32_router: bool| {
-        let mut shard = Shard::whole(4096);
-        shard.fusion.fp32_router = fp32_router;
-        let mut model = lower(&Catalog::builtin().models["qwen3-30b-a3b"], &shard);
-        model.layer_kinds.pop().expect("a model has layers")
+        last_layer("qwen3-30b-a3b", |shard| {
+            shard.fusion.fp32_router = fp32_router;
+        })
     };
     let [cast, full] = [false, true].map(lowered);
     let passes = |layer: &LoweredLayer| {
@@ -88,12 +79,8 @@ fn a_router_in_fp32_has_its_products_there() {
 // back; two operators an expert and two around them forward, seven and two backward.
 #[test]
 fn limits_and_biases_of_experts_cost_their_passes() {
-    let lowered = |fused: bool| {
-        let mut shard = Shard::whole(4096);
-        shard.fusion.expert_biases = fused;
-        let mut model = lower(&Catalog::builtin().models["gpt-oss-20b"], &shard);
-        model.layer_kinds.pop().expect("a model has layers")
-    };
+    let lowered =
+        |fused: bool| last_layer("gpt-oss-20b", |shard| shard.fusion.expert_biases = fused);
     let [fused, apart] = [true, false].map(lowered);
     let elements = 4096 * 4 * 2880;
     let forward = |layer: &LoweredLayer| moved(&layer.forward);
@@ -161,11 +148,10 @@ fn masks_take_their_products_in_the_place_of_copies() {
 #[test]
 fn the_busiest_rank_multiplies_more_and_keeps_as_much() {
     let layer = |imbalance| {
-        let mut shard = Shard::whole(4096);
-        shard.ep = 4;
-        shard.expert_imbalance = ExpertImbalance::new(imbalance);
-        let mut lowered = lower(&Catalog::builtin().models["gpt-oss-20b"], &shard);
-        lowered.layer_kinds.pop().expect("a model has layers")
+        last_layer("gpt-oss-20b", |shard| {
+            shard.ep = 4;
+            shard.expert_imbalance = ExpertImbalance::new(imbalance);
+        })
     };
     let rows = |layer: &LoweredLayer| {
         let products = layer.forward.iter().filter_map(|operator| match operator {
@@ -178,14 +164,6 @@ fn the_busiest_rank_multiplies_more_and_keeps_as_much() {
     assert!((rows(&busy) / rows(&even) / 1.1935 - 1.0).abs() < 1e-3);
     assert_eq!(busy.kept.none, even.kept.none);
     assert!(busy.kept.transient > even.kept.transient);
-}
-
-/// The last kind of layer of a preset on one rank, after a change of its sharding.
-fn last_layer(model: &str, change: impl FnOnce(&mut Shard)) -> LoweredLayer {
-    let mut shard = Shard::whole(4096);
-    change(&mut shard);
-    let mut lowered = lower(&Catalog::builtin().models[model], &shard);
-    lowered.layer_kinds.pop().expect("a model has layers")
 }
 
 // Of the operators around a router's product separate kernels of a soft-max are 24 forward and 16 backward, those of a sigmoid 43
