@@ -11,19 +11,11 @@ use crate::simulation::StepReport;
 pub(crate) const NEAR: f64 = 3.0;
 
 /// Distance within which some run of its family has to be measured for a point to have an interval. Of the shipped errors all runs
-/// but one have one of another lineage within it, and of the 141 whose nearest is further than [`NEAR`] 77% lie inside their
-/// interval. Runs of one family do not tell the errors of another: of mixtures of experts 57% lie inside what
-/// dense models alone would say, of encoders 27%.
+/// but one have one of another lineage within it.
 const REACH: f64 = 5.0;
 
 /// Share of the measurements that an interval is to hold.
 pub(crate) const COVERAGE: f64 = 0.8;
-
-/// Fall of a run's weight per distance.
-const SHARPNESS: f64 = 1.5;
-
-/// Power of the weight of its runs that a lineage weighs.
-const OF_LINEAGE: f64 = 0.75;
 
 /// Correlation of the errors of two runs of one source that have the same features; of the shipped errors, as a test says.
 const ALIKE: f64 = 0.95;
@@ -42,13 +34,11 @@ impl Interval {
     /// Where four of five measurements of a run would lie whose prediction is this; `None` where no run of its family
     /// was measured within [`REACH`].
     ///
-    /// The ends are weighted quantiles of the errors of all measured runs, each predicted by constants that were fitted
-    /// without its lineage. A run weighs `exp(−1.5·distance)`, a lineage the ¾ power of the weight of its runs: a source of
-    /// many runs says less than as many sources, since the runs of a source err alike. Whether few lineages err up or down
-    /// says little of another: each error counts with the other sign too, with 1/L of its weight, where L lineages of equal
-    /// weight would be spread as these are; and the ends are √(1 + 1/L) times as far, as those of an interval for one more
-    /// value whose distribution L values tell. The interval always holds the prediction itself. Weights and distances were
-    /// chosen by hand among some, with a look at the share of runs that lie inside.
+    /// The ends are weighted quantiles of the errors of the measured runs of its family, each predicted by constants that were
+    /// fitted without its lineage. A run weighs `exp(−distance)`. Whether few lineages err up or down says little of another: each
+    /// error counts with the other sign too, with 1/L of its weight, where L lineages of equal weight would be spread as these are.
+    /// The interval always holds the prediction itself. Runs of other families do not count: of mixtures of experts 57% would lie
+    /// inside what dense models alone say, of encoders 27%.
     pub(crate) fn around(predicted: f64, quantity: Quantity, features: &Features) -> Option<Self> {
         let (least, most) = ends(known(quantity), features, None)?;
         Some(Self::between(predicted, least, most))
@@ -97,8 +87,8 @@ pub(super) fn ends(
     Some((least.min(0.0), most.max(0.0)))
 }
 
-/// Quantiles of the errors around a run, `ln(predicted/measured)`, as few lineages tell them: those of one lineage left out;
-/// `None` where no run of its family is within `reach`. `errors` ascend.
+/// Quantiles of the errors of a run's family around it, `ln(predicted/measured)`: those of one lineage left out; `None` where none of
+/// its runs is within `reach`.
 fn quantiles(
     errors: &[KnownError],
     features: &Features,
@@ -107,34 +97,24 @@ fn quantiles(
 ) -> Option<(f64, f64)> {
     let mut nearest = f64::INFINITY;
     let mut lineages: BTreeMap<&str, f64> = BTreeMap::new();
-    let mut weights = Vec::with_capacity(errors.len());
+    let mut weighted = Vec::with_capacity(errors.len());
     for error in errors {
-        if without == Some(&error.lineage) {
-            weights.push(0.0);
+        if without == Some(&error.lineage) || error.features.family != features.family {
             continue;
         }
         let distance = features.distance(&error.features);
-        if error.features.family == features.family {
-            nearest = nearest.min(distance);
-        }
-        let weight = libm::exp(-SHARPNESS * distance);
+        nearest = nearest.min(distance);
+        let weight = libm::exp(-distance);
         *lineages.entry(&error.lineage).or_default() += weight;
-        weights.push(weight);
+        weighted.push((error.error, weight));
     }
     if nearest > reach {
         return None;
     }
-    for (weight, error) in weights.iter_mut().zip(errors) {
-        if let Some(of_lineage) = lineages.get(error.lineage.as_str()) {
-            *weight /= libm::pow(*of_lineage, 1.0 - OF_LINEAGE);
-        }
-    }
-    let weighed = lineages.values().map(|it| libm::pow(*it, OF_LINEAGE));
-    let mirrored = 1.0 / effective_number(weighed);
-    let further = (1.0 + mirrored).sqrt();
-    let mut both: Vec<(f64, f64)> = std::iter::zip(errors, weights)
-        .filter(|(_, weight)| *weight > 0.0)
-        .flat_map(|(error, weight)| [(error.error, weight), (-error.error, weight * mirrored)])
+    let mirrored = 1.0 / effective_number(lineages.into_values());
+    let mut both: Vec<(f64, f64)> = weighted
+        .into_iter()
+        .flat_map(|(error, weight)| [(error, weight), (-error, weight * mirrored)])
         .collect();
     both.sort_by(|a, b| a.0.total_cmp(&b.0));
     let all: f64 = both.iter().map(|(_, weight)| weight).sum();
@@ -144,7 +124,7 @@ fn quantiles(
             below += weight;
             below >= share * all
         });
-        reached.or(both.last()).map(|(error, _)| *error * further)
+        reached.or(both.last()).map(|(error, _)| *error)
     };
     let tail = (1.0 - COVERAGE) / 2.0;
     quantile(tail).zip(quantile(1.0 - tail))
@@ -187,10 +167,9 @@ mod tests {
     }
 
     // Ten runs of one lineage that are the point itself count with both signs alike: of twenty errors from −0.9 to 0.9 two
-    // lie at or below −0.8, eighteen at or below 0.7. Ten runs of another lineage on 8 times the GPUs are 1 away. The lineages
-    // weigh 10^¾ = 5.62 and (10/e^1.5)^¾ = 1.83, together 1.59 of equal weight, so that the other sign weighs 0.63. Below −5
-    // lie 0.63·1.83 = 1.15 of all 1.63·7.45 = 12.1, less than a tenth, which the next error reaches, −0.9; 5 is the largest.
-    // The ends are √2 times as far from one lineage, √1.63 = 1.277 times from both.
+    // lie at or below −0.8, eighteen at or below 0.7. Ten runs of another lineage on 8 times the GPUs are 1 away and weigh
+    // 1/e = 0.368: the lineages are (1 + 0.368)²/(1 + 0.135) = 1.648 of equal weight, so that the other sign weighs 0.607. Of all
+    // 1.607·13.68 = 21.98, 2.23 are −5, more than a tenth, and 3.68 are 5.
     #[test]
     fn quantiles_weigh_runs_by_distance_and_mirror_errors_of_few_lineages() {
         let near = features("h100-sxm", 8);
@@ -199,16 +178,14 @@ mod tests {
             .collect();
         let is = |errors: &[KnownError], without, least: f64, most: f64| {
             let found = quantiles(errors, &near, without, REACH).expect("runs are near");
-            let far = (found.0 - least).abs().max((found.1 - most).abs());
-            assert!(far < 1e-3, "{found:?} is not {least} to {most}");
+            assert_eq!(found, (least, most));
         };
-        let two = std::f64::consts::SQRT_2;
-        is(&errors, None, -0.8 * two, 0.7 * two);
+        is(&errors, None, -0.8, 0.7);
         let far = features("h100-sxm", 64);
         errors.extend((0..10).map(|_| error("far", far.clone(), 5.0)));
-        is(&errors, None, -0.9 * 1.2767, 5.0 * 1.2767);
-        is(&errors, Some("far"), -0.8 * two, 0.7 * two);
-        is(&errors, Some("near"), -5.0 * two, 5.0 * two);
+        is(&errors, None, -5.0, 5.0);
+        is(&errors, Some("far"), -0.8, 0.7);
+        is(&errors, Some("near"), -5.0, 5.0);
     }
 
     // Four lineages of equal weight are four; one beside which others weigh nothing is one.

@@ -21,6 +21,9 @@ pub(crate) struct Calls {
     /// Experts of which each is a product of its own, over all modules, and those in 8 or 4 bits.
     pub experts: u32,
     pub low_experts: u32,
+    /// Experts whose rows a module of a group splits off and keeps, and those in 8 or 4 bits.
+    pub rows: u32,
+    pub low_rows: u32,
 }
 
 impl Calls {
@@ -33,6 +36,8 @@ impl Calls {
             casting: 0,
             experts: 0,
             low_experts: 0,
+            rows: 0,
+            low_rows: 0,
         }
     }
 
@@ -54,6 +59,20 @@ impl Calls {
         Self {
             experts,
             low_experts,
+            ..Self::default()
+        }
+    }
+
+    /// The rows of so many experts.
+    pub(super) fn rows(count: u32, low_precision: bool) -> Self {
+        let (rows, low_rows) = if low_precision {
+            (0, count)
+        } else {
+            (count, 0)
+        };
+        Self {
+            rows,
+            low_rows,
             ..Self::default()
         }
     }
@@ -98,6 +117,8 @@ impl AddAssign for Calls {
         self.casting += other.casting;
         self.experts += other.experts;
         self.low_experts += other.low_experts;
+        self.rows += other.rows;
+        self.low_rows += other.low_rows;
     }
 }
 
@@ -190,6 +211,7 @@ mod tests {
         let expected = Calls {
             functions: 1 + 4,
             experts: 16,
+            rows: 16,
             ..Calls::modules(2, false)
         };
         assert_eq!(routed, expected);

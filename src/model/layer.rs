@@ -206,14 +206,14 @@ impl LayerBuilder {
         }
     }
 
-    /// Counts the calls of a group of experts' products beside their module's: a product of each in every pass, and where it
-    /// is in 8 or 4 bits a cast of its input, and of its gradient.
+    /// Counts the calls of a group of experts' products beside their module's: a product of each in every pass, and the rows of
+    /// its input and of its gradient.
     fn call_experts(&mut self, experts: u32) {
         let products = Calls::experts(experts, self.low_precision);
-        let casts = Calls::operators(if self.low_precision { experts } else { 0 });
+        let rows = Calls::rows(experts, self.low_precision);
         for direction in [Direction::Forward, Direction::BackwardInput] {
             self.call(direction, products);
-            self.call(direction, casts);
+            self.call(direction, rows);
         }
         if !self.is_frozen() {
             self.call(Direction::BackwardWeight, products);

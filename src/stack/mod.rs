@@ -323,6 +323,11 @@ data_table! {
         expert: SimDuration = SimDuration::ZERO,
         /// The same in 8 or 4 bits; default: expert.
         low_expert: SimDuration = expert,
+        /// Bookkeeping for the rows of one expert of a group in a pass, where a module splits them off and keeps them by itself;
+        /// default: 0.
+        rows: SimDuration = SimDuration::ZERO,
+        /// The same in 8 or 4 bits, with their cast; default: rows.
+        low_rows: SimDuration = rows,
         /// Whether the host reads how many rows each expert of a group gets even where no tokens are exchanged; default: true.
         expert_rows: bool = true,
         /// Calls of an optimizer's step for one parameter tensor.

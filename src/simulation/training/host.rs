@@ -97,6 +97,8 @@ impl HostCosts {
                 module: host.module.scaled(modules),
                 expert: host.expert.scaled(modules),
                 low_expert: host.low_expert.scaled(modules),
+                rows: host.rows.scaled(modules),
+                low_rows: host.low_rows.scaled(modules),
                 tensor: host.tensor.scaled(slower),
                 sharded_tensor: host.sharded_tensor.scaled(slower),
                 step: host.step.scaled(slower),
@@ -177,6 +179,8 @@ impl HostCosts {
             module,
             expert,
             low_expert,
+            rows,
+            low_rows,
             ..
         } = self.host;
         operator * u64::from(calls.operators)
@@ -184,6 +188,8 @@ impl HostCosts {
             + module * (u64::from(calls.modules) + CASTING * u64::from(calls.casting))
             + expert * u64::from(calls.experts)
             + low_expert * u64::from(calls.low_experts)
+            + rows * u64::from(calls.rows)
+            + low_rows * u64::from(calls.low_rows)
     }
 
     /// Replay of a layer's graph, from a module of its own that copies the input to where the graph reads it
@@ -328,7 +334,7 @@ mod tests {
     }
 
     // 3 operators of 1 µs, 2 functions of 2 µs, 4 modules of 10 µs, one that casts at twice that; 4 experts of 0.5 µs, and 2
-    // in 8 bits of 1 µs.
+    // in 8 bits of 1 µs; the rows of 4 and of 2 at 0.25 and 3 µs.
     #[test]
     fn calls_cost_what_their_kind_takes() {
         let job = with_host(&small(), |host| {
@@ -337,6 +343,8 @@ mod tests {
             host.module = SimDuration::from_micros(10);
             host.expert = SimDuration::from_nanos(500);
             host.low_expert = SimDuration::from_micros(1);
+            host.rows = SimDuration::from_nanos(250);
+            host.low_rows = SimDuration::from_micros(3);
         });
         let fixed = Calls {
             operators: 3,
@@ -345,6 +353,8 @@ mod tests {
             casting: 1,
             experts: 4,
             low_experts: 2,
+            rows: 4,
+            low_rows: 2,
         };
         let calls = PassCalls {
             fixed,
@@ -356,7 +366,7 @@ mod tests {
         let time = |scope| costs(&graphs(&job, scope)).pass(&calls);
         assert_eq!(
             time(CudaGraphs::None),
-            SimDuration::from_micros(3 + 4 + 40 + 20 + 4 + 10)
+            SimDuration::from_micros(3 + 4 + 40 + 20 + 4 + 1 + 6 + 10)
         );
         // What routing decides, the module that replays the rest, the copy of its input, and the launch of its graph.
         assert_eq!(
