@@ -96,7 +96,13 @@ impl KernelContext<'_> {
             (true, false) => (precision, BLOCK_FRACTION),
             (false, _) => (precision, 1.0),
         };
-        let machine = self.machine(units, self.fractions.gemm * fraction);
+        // In fp32 every framework calls the same library with the same shapes; what they differ in is tensor cores' formats.
+        let of_framework = if units == Precision::Fp32 {
+            1.0
+        } else {
+            self.fractions.gemm
+        };
+        let machine = self.machine(units, of_framework * fraction);
         (self.gpu.rates.product(units), machine)
     }
 

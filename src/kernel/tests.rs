@@ -518,6 +518,61 @@ fn scaled(operator: &Operator, times: u64) -> Vec<Operator> {
     larger
 }
 
+// A 3×3 convolution over 256 channels and a 1×1 convolution over nine times as many are one matrix product, whose 1.2·10¹² operations
+// take all but a hundredth of its time. In fp32 the former needs 36 multiplications for every 144, and takes 0.93/1.39 of the time.
+#[test]
+fn small_filters_in_fp32_are_minimal() {
+    let mut gpu = gpu(1.0, 1.0);
+    gpu.peaks.0.insert(Precision::Fp32, FlopRate::tflops(10.0));
+    gpu.rates.gemm.insert(Precision::Fp32, GEMM);
+    let seconds = |precision, channels_in, kernel| {
+        let operator = Operator::Conv {
+            batch: 256,
+            channels_in,
+            channels_out: 256,
+            size_out: 64,
+            kernel,
+            stride: 1,
+        };
+        operator_time(&operator, &context(&gpu, precision))
+            .busy
+            .as_secs_f64()
+    };
+    for (precision, expected) in [(Precision::Fp32, 0.93 / 1.39), (Precision::Bf16, 1.0)] {
+        let ratio = seconds(precision, 256, 3) / seconds(precision, 9 * 256, 1);
+        assert!((ratio - expected).abs() < 1e-2, "{precision}: {ratio}");
+    }
+}
+
+// A framework that has half of the rate of tensor cores' products takes twice as long for large ones; in fp32 it calls the same
+// library as all.
+#[test]
+fn frameworks_differ_in_products_on_tensor_cores() {
+    let mut gpu = gpu(1.0, 1.0);
+    gpu.peaks.0.insert(Precision::Fp32, FlopRate::tflops(10.0));
+    gpu.rates.gemm.insert(Precision::Fp32, GEMM);
+    let operator = Operator::Gemm {
+        batch: 1,
+        m: 65_536,
+        n: 8192,
+        k: 8192,
+        low_precision: false,
+    };
+    for (precision, expected) in [(Precision::Fp32, 1.0), (Precision::Bf16, 2.0)] {
+        let all = context(&gpu, precision);
+        let half = KernelContext {
+            fractions: KernelFractions {
+                gemm: 0.5,
+                ..KernelFractions::ALL
+            },
+            ..all
+        };
+        let seconds = |context| operator_time(&operator, context).busy.as_secs_f64();
+        let ratio = seconds(&half) / seconds(&all);
+        assert!((ratio - expected).abs() < 1e-3, "{precision}: {ratio}");
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_beats_the_data_sheet(operator in prop_oneof![product(), attention()]) {

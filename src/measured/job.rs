@@ -57,6 +57,7 @@ columns! {
         release: Option<String>,
         year: Option<u32>,
         compiled: Option<bool>,
+        channels_last: Option<bool>,
 
         global_batch: u32,
         seq_len: Option<u32>,

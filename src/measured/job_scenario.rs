@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Kind};
 use crate::closed_set::UnknownName;
 use crate::hardware::{Gpu, Precision};
-use crate::model::{ExpertImbalance, Model, Modules};
+use crate::model::{ExpertImbalance, ImageFormats, Model, Modules};
 use crate::simulation::{
     CommunicationRequest, LayoutRequest, RunSettings, TrainingScenario, Workload,
 };
@@ -165,6 +165,13 @@ impl JobRow {
         } else {
             Arc::new(stack.with(&change))
         };
+        if let Some(last) = self.channels_last {
+            Arc::make_mut(&mut stack).fusion.channels_last = if last {
+                ImageFormats::All
+            } else {
+                ImageFormats::None
+            };
+        }
         let Some(recipe) = recipe else {
             return stack;
         };
@@ -221,6 +228,24 @@ mod tests {
         assert!(frozen("none").is_empty() && frozen("").is_empty());
     }
 
+    // Mixed precision has channels last in this stack, TF32 has not; a row says so of both.
+    #[test]
+    fn a_row_says_where_the_channels_of_its_images_are() {
+        let formats = |cell: &str| {
+            let text = format!(
+                "id,gpu,gpus,global_batch,measured_step_time_s,model,framework,year,channels_last\n\
+                 a,a100-80gb-sxm,8,64,1,resnet50,PyTorch DDP,2020,{cell}\n"
+            );
+            let table = MeasuredTable::read("cases.csv", &text).expect("a table");
+            let jobs = table.map_rows(|_, row: JobRow| row.scenario(Catalog::builtin()));
+            let job = jobs.expect("no faults").remove(0);
+            job.expect("a scenario").stack.fusion.channels_last
+        };
+        assert_eq!(formats(""), ImageFormats::Half);
+        assert_eq!(formats("no"), ImageFormats::None);
+        assert_eq!(formats("yes"), ImageFormats::All);
+    }
+
     // Whatever stands between its words, `pytorch fsdp` says more than `pytorch`; where two names say different
     // things, the years decide; a name that says more stays what it says in later years.
     #[test]
@@ -230,6 +255,9 @@ mod tests {
             ("PyTorch 1.13 FSDP", 2022, "fsdp-2023"),
             ("FSDP2 (PyTorch 2.6)", 2025, "fsdp-2024"),
             ("PyTorch 21.11 DDP", 2021, "ddp-2021"),
+            ("NGC PyTorch bsz=48", 2020, "ddp-2020"),
+            ("TensorFlow 20.06 Horovod", 2020, "horovod-2020"),
+            ("TensorFlow2 21.02 Horovod", 2021, "horovod-2020"),
             ("PyTorch NVIDIA Release 23.09", 2023, "megatron-2023"),
             ("Megatron-DeepSpeed", 2026, "megatron-deepspeed"),
             ("GPT-NeoX (DeepSpeed)", 2023, "gpt-neox"),

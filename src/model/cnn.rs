@@ -136,7 +136,7 @@ enum Activation {
 /// branches are further passes unless they are fused into it.
 fn normed(layer: &mut LayerBuilder, shard: &Shard, shape: Convolution, then: Activation) {
     let batch = u64::from(shard.micro_batch);
-    convolve(layer, batch, shape);
+    convolve(layer, shard, shape);
     let output = batch * shape.channels_out * shape.size_out * shape.size_out;
     let bytes = output * layer.element_bytes();
     layer.parameters(2 * shape.channels_out);
@@ -144,7 +144,7 @@ fn normed(layer: &mut LayerBuilder, shard: &Shard, shape: Convolution, then: Act
         forward: (3 * bytes, 1),
         backward: (5 * bytes, 1),
     });
-    let fused = shard.fusion.elementwise;
+    let fused = shard.fusion.batch_norm.hold(layer.element_bytes());
     let passes = match (then, fused) {
         (Activation::None, _) => Passes::default(),
         (Activation::Relu, true) => Passes {
@@ -173,7 +173,8 @@ fn normed(layer: &mut LayerBuilder, shard: &Shard, shape: Convolution, then: Act
     layer.transient(2 * bytes);
 }
 
-fn convolve(layer: &mut LayerBuilder, batch: u64, shape: Convolution) {
+fn convolve(layer: &mut LayerBuilder, shard: &Shard, shape: Convolution) {
+    let batch = u64::from(shard.micro_batch);
     let Convolution {
         channels_in,
         channels_out,
@@ -196,6 +197,26 @@ fn convolve(layer: &mut LayerBuilder, batch: u64, shape: Convolution) {
     layer.weight_operator(forward.clone());
     let gradient = input_gradient.then(|| forward.clone());
     layer.operator(forward, gradient);
+    if shard.format.tensor_cores && !shard.fusion.channels_last.hold(layer.element_bytes()) {
+        let copied = |elements: u64| 2 * batch * elements * layer.element_bytes();
+        let size_in = size_out * stride;
+        let input = copied(channels_in * size_in * size_in);
+        let output = copied(channels_out * size_out * size_out);
+        put_channels_last(layer, input, output, input_gradient);
+    }
+}
+
+/// Copies of a convolution's operands into the order in which tensor cores take them, `input` and `output` bytes each, made
+/// inside the library's call: the input, the gradient of the output, and both once more for the weights' gradient. Results are
+/// written in the other order by the convolution itself (`nchwToNhwcKernel` beside `…_nhwc2nchw_tn_v1` in the profile of
+/// tensorflow/tensorflow issue 15897).
+fn put_channels_last(layer: &mut LayerBuilder, input: u64, output: u64, input_gradient: bool) {
+    let backward = if input_gradient { (output, 1) } else { (0, 0) };
+    layer.kernels(Passes {
+        forward: (input, 1),
+        backward,
+    });
+    layer.weight_kernels(input + output, 2);
 }
 
 /// 7×7 convolution of the image, batch norm, rectifier, 3×3 pooling.
@@ -253,4 +274,65 @@ fn head(network: &Cnn, shard: &Shard, size: u64, channels: u64) -> LoweredLayer 
     });
     layer.keep(10 * batch * classes);
     layer.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::samples::{last_layer, moved};
+    use crate::model::{Fusion, ImageFormats, LoweredLayer, Shard};
+
+    fn last_block(change: impl FnOnce(&mut Shard)) -> LoweredLayer {
+        last_layer("resnet50", change)
+    }
+
+    fn all_moved(layer: &LoweredLayer) -> [u64; 3] {
+        [
+            moved(&layer.forward),
+            moved(&layer.backward_input),
+            moved(&layer.backward_weight),
+        ]
+    }
+
+    // Convolutions of the last block take 2048, 512 and 512 channels of 7·7 pixels and give 512, 512 and 2048: 150,528 elements in
+    // and as many out, of 2 bytes that are read and written, 602,112. Forward what goes in is copied, backward the gradient of
+    // what comes out, and both for the gradients of weights. In fp32 nothing runs on tensor cores.
+    #[test]
+    fn tensor_cores_have_channels_put_last() {
+        let of = |channels_last, tensor_cores| {
+            let layer = last_block(|shard| {
+                shard.format.tensor_cores = tensor_cores;
+                shard.fusion = Fusion {
+                    channels_last,
+                    ..Fusion::ALL
+                };
+            });
+            all_moved(&layer)
+        };
+        let plain = of(ImageFormats::All, true);
+        assert_eq!(of(ImageFormats::Half, true), plain);
+        assert_eq!(of(ImageFormats::None, false), plain);
+        let copied = of(ImageFormats::None, true);
+        assert_eq!(copied[0] - plain[0], 602_112);
+        assert_eq!(copied[1] - plain[1], 602_112);
+        assert_eq!(copied[2] - plain[2], 2 * 602_112);
+    }
+
+    // Two norms of 512·49 outputs of 2 bytes, 50,176 B each, are rectified: 2 passes forward, 3 backward. The last one, of 2048·49,
+    // 200,704 B, is added and rectified: 5 passes for the one that a fused kernel needs, and 6 for one.
+    #[test]
+    fn a_norm_may_add_and_rectify() {
+        let of = |batch_norm| {
+            let layer = last_block(|shard| {
+                shard.fusion = Fusion {
+                    batch_norm,
+                    ..Fusion::ALL
+                };
+            });
+            all_moved(&layer)
+        };
+        let [fused, apart] = [ImageFormats::Half, ImageFormats::None].map(of);
+        assert_eq!(apart[0] - fused[0], 2 * 2 * 50_176 + 4 * 200_704);
+        assert_eq!(apart[1] - fused[1], 2 * 3 * 50_176 + 5 * 200_704);
+        assert_eq!(apart[2], fused[2]);
+    }
 }

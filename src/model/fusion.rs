@@ -15,6 +15,29 @@ closed_set! {
     }
 }
 
+closed_set! {
+    /// Formats in which convolutional networks run in one way and not another.
+    pub(crate) enum ImageFormats: "formats" {
+        /// None.
+        None = "none",
+        /// Those of 16 bits.
+        Half = "16-bit",
+        /// All.
+        All = "all",
+    }
+}
+
+impl ImageFormats {
+    /// Whether activations of so many bytes an element are among them.
+    pub(super) const fn hold(self, element_bytes: u64) -> bool {
+        match self {
+            Self::None => false,
+            Self::Half => element_bytes == 2,
+            Self::All => true,
+        }
+    }
+}
+
 impl Fusion {
     /// Everything that can share a kernel does.
     pub(super) const ALL: Self = Self {
@@ -41,6 +64,8 @@ impl Fusion {
         indexed_sum: false,
         in_place_gradients: false,
         capacity_masks: false,
+        batch_norm: ImageFormats::All,
+        channels_last: ImageFormats::All,
     };
 }
 
@@ -105,5 +130,11 @@ data_table! {
         /// Whether experts with a capacity get their tokens, and tokens their outputs, by products with masks of each token and
         /// place (`capacity_factor` of a model's experts); otherwise rows are copied; default: false.
         capacity_masks: bool = false,
+        /// Formats in which the kernel of a batch norm also adds the other branch and rectifies; default: all where
+        /// elementwise, else none.
+        batch_norm: ImageFormats = if elementwise { ImageFormats::All } else { ImageFormats::None },
+        /// Formats in which the channels of an image are the innermost dimension, as convolutions on tensor cores take them; in
+        /// others their inputs are copied into that order first; default: all.
+        channels_last: ImageFormats = ImageFormats::All,
     }
 }

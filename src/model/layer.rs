@@ -450,7 +450,8 @@ impl LayerBuilder {
         self.kernels(passes);
     }
 
-    fn kernels(&mut self, passes: Passes) {
+    /// Memory-bound work inside a call that is counted elsewhere.
+    pub(super) fn kernels(&mut self, passes: Passes) {
         let Passes { forward, backward } = passes;
         if forward.1 > 0 {
             self.push_forward(memory(forward.0, forward.1));
@@ -472,6 +473,13 @@ impl LayerBuilder {
     /// Memory-bound work on gradients of weights.
     pub(super) fn weight_memory(&mut self, bytes: u64, kernels: u32) {
         self.weight_operator(memory(bytes, kernels));
+    }
+
+    /// The same inside a call that is counted elsewhere.
+    pub(super) fn weight_kernels(&mut self, bytes: u64, kernels: u32) {
+        if !self.is_frozen() {
+            self.backward_weight.push(memory(bytes, kernels));
+        }
     }
 
     /// A communication.

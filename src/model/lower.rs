@@ -32,9 +32,9 @@ mod tests {
     use std::num::NonZeroU32;
 
     use crate::model::{
-        Cnn, CommGroup, CommOp, Ends, ExpertDispatch, ExpertImbalance, ExpertOutputs, Family,
-        Format, Fusion, LogitBytes, LossParts, LoweredLayer, Mixture, Mla, Mlp, Module, Modules,
-        Norm, Operator, Parts, Transformer,
+        Cnn, CommGroup, CommOp, Ends, ExpertDispatch, ExpertImbalance, Family, Format, Fusion,
+        LogitBytes, LossParts, LoweredLayer, Mixture, Mla, Mlp, Module, Modules, Norm, Operator,
+        Parts, Transformer,
     };
     use crate::units::Bytes;
 
@@ -168,6 +168,7 @@ mod tests {
             documents: 1,
             format: Format {
                 element_bytes: 2,
+                tensor_cores: true,
                 low_precision: false,
                 attention_bytes: 2,
                 shares_amax: false,
@@ -177,29 +178,9 @@ mod tests {
             expert_imbalance: ExpertImbalance::BALANCED,
             random_routing: false,
             fusion: Fusion {
-                elementwise: true,
                 cross_entropy: false,
-                vocab_parallel_loss: false,
-                gradient_accumulation: true,
-                optimizer: true,
-                gated_activation: true,
-                expert_activation: true,
-                norm: true,
-                grouped_attention: true,
-                projections: true,
-                stacked_experts: false,
-                permutation: true,
-                expert_biases: true,
                 router: false,
-                expert_padding: true,
-                yarn: true,
-                latent_rotation: true,
-                attention_inputs: true,
-                fp32_router: false,
-                expert_outputs: ExpertOutputs::Freed,
-                indexed_sum: false,
-                in_place_gradients: false,
-                capacity_masks: false,
+                ..Fusion::ALL
             },
             logit_bytes: LogitBytes {
                 kept: 10,

@@ -49,6 +49,8 @@ pub(crate) struct Format {
     /// Bytes of an activation or weight outside the low-precision products
     /// (`Precision::storage_bytes`).
     pub element_bytes: u64,
+    /// Whether products of activations as they are run on tensor cores, as all but those of fp32 do.
+    pub tensor_cores: bool,
     /// Whether the linear layers run in 8 or 4 bits: their inputs are cast, and kept at 1 byte.
     pub low_precision: bool,
     /// Bytes of an element of queries, keys and values as attention takes and keeps them.
@@ -133,6 +135,7 @@ impl Shard {
             documents: 1,
             format: Format {
                 element_bytes: 2,
+                tensor_cores: true,
                 low_precision: false,
                 attention_bytes: 2,
                 shares_amax: false,

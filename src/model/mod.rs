@@ -41,7 +41,7 @@ pub(crate) use calls::{Calls, PassCalls};
 pub use dispatch::{ExpertDispatch, ExpertImbalance};
 pub(crate) use dispatch::{TokenLibrary, places_met};
 pub(crate) use encoder_decoder::EncoderDecoder;
-pub(crate) use fusion::{ExpertOutputs, Fusion};
+pub(crate) use fusion::{ExpertOutputs, Fusion, ImageFormats};
 pub(crate) use gradients::Gradients;
 pub(crate) use hybrid::{Letter, Recurrence};
 pub(crate) use image::{Diffusion, Patches};

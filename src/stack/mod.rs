@@ -234,7 +234,7 @@ data_table! {
     /// Fractions of the rates in the GPU's file that a generation's kernels reach; 1 = all.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub(crate) struct KernelFractions {
-        /// Fraction of the GPU's rates that its matrix products reach.
+        /// Fraction of the GPU's rates that its matrix products reach, but for those of fp32.
         gemm: f64 [ValueKind::Fraction],
         /// Fraction of the same that its products of all experts of a rank reach.
         grouped: f64 [ValueKind::Fraction],
@@ -340,6 +340,8 @@ data_table! {
         kernel_gap: SimDuration,
         /// Work from the end of an optimizer's step to the first kernel of the next step: data, schedule, logging.
         step: SimDuration,
+        /// Whether that work is done behind every microbatch, not behind the optimizer's step alone; default: false.
+        step_each_microbatch: bool = false,
         /// Collection of Python's garbage, of all generations; default: 0.
         collection: SimDuration = SimDuration::ZERO,
         /// Steps from one collection to the next; default: 100.

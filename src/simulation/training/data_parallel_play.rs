@@ -370,7 +370,9 @@ impl Player<'_, '_> {
             let gather = self.replicas.parameters(held)?;
             self.exposed(stage, gather);
         }
-        let between = HostCosts::of(self.costs.scenario, self.costs.layout).between_steps();
+        let host = HostCosts::of(self.costs.scenario, self.costs.layout);
+        let between =
+            host.between_steps() + host.between_microbatches(self.costs.layout.microbatches);
         let parts = TimeShares::from([(StepPart::Overhead, between)]);
         self.timeline.wait(stage, SliceKind::Host, parts);
         Ok(())

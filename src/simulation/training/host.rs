@@ -131,6 +131,15 @@ impl HostCosts {
         }
     }
 
+    /// Work between the microbatches of a step.
+    pub(super) fn between_microbatches(&self, microbatches: u32) -> SimDuration {
+        if self.host.step_each_microbatch && self.graphs != CudaGraphs::Step {
+            self.host.step * u64::from(microbatches.saturating_sub(1))
+        } else {
+            SimDuration::ZERO
+        }
+    }
+
     /// Whether the host calls for single kernels at all.
     fn calls_kernels(&self) -> bool {
         self.graphs != CudaGraphs::Step && !self.host.executable
@@ -424,6 +433,24 @@ mod tests {
             SimDuration::from_micros(2_000 + 50_000)
         );
         assert_eq!(between(CudaGraphs::Step), SimDuration::from_micros(50_000));
+    }
+
+    // Three microbatches have two gaps between them; a graph of the whole step has none.
+    #[test]
+    fn microbatches_may_be_steps_of_the_program() {
+        let job = with_host(&small(), |host| {
+            host.step = SimDuration::from_micros(2_000);
+            host.step_each_microbatch = true;
+        });
+        let between = |job, microbatches| costs(job).between_microbatches(microbatches);
+        assert_eq!(between(&job, 3), SimDuration::from_micros(4_000));
+        assert_eq!(between(&job, 1), SimDuration::ZERO);
+        let plain = small();
+        assert_eq!(between(&plain, 3), SimDuration::ZERO);
+        assert_eq!(
+            between(&graphs(&job, CudaGraphs::Step), 3),
+            SimDuration::ZERO
+        );
     }
 
     // HybridEP's call reads the rows itself and launches its exchange at its end, 182 µs later.

@@ -163,6 +163,7 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
         documents: documents(scenario, layout),
         format: Format {
             element_bytes: layout.precision.storage_bytes(),
+            tensor_cores: layout.precision != Precision::Fp32,
             low_precision: is_low(layout.precision),
             attention_bytes: if layout.attention == AttentionKernel::Fp8 {
                 1
