@@ -257,7 +257,8 @@ impl KernelContext<'_> {
             k: channels_in.next_multiple_of(8) * kernel * kernel,
             bytes: (elements * precision.storage_bytes()) as f64,
         };
-        let is_minimal = precision == Precision::Fp32 && (kernel, stride) == (3, 1);
+        let is_minimal =
+            precision == Precision::Fp32 && (kernel, stride) == (3, 1) && !self.gpu.rates.compiled;
         let fraction = self.fractions.convolution
             * self.gpu.rates.convolution_fraction
             * if is_minimal { MINIMAL_FILTERING } else { 1.0 };

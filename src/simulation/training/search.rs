@@ -370,7 +370,7 @@ impl<'a> Search<'a> {
         Some(found)
     }
 
-    /// The ways in which a layout fits, with their bounds; `least` bounds them all.
+    /// Recomputations with which a layout fits, with their bounds; `least` bounds them all.
     fn fit(&mut self, node: Node, least: SimDuration) -> Vec<(SimDuration, Node)> {
         let Node::Layout {
             groups,
@@ -403,11 +403,11 @@ impl<'a> Search<'a> {
             samples: 1.0,
             microbatches: self.held(&layout),
         };
-        let ways = fit.of(&[stages], batch);
+        let fits = fit.of(&[stages], batch);
         let replication = (least > SimDuration::ZERO)
             .then(|| Replication::of(self.scenario, &layout, self.pricing));
         let mut found = Vec::new();
-        for repeats in ways {
+        for repeats in fits {
             let mut bound = least;
             if let Some(replication) = &replication
                 && let Some(layers) = self.priced((groups, micro_batch), &layout)

@@ -234,11 +234,11 @@ fn broadcast_across(own_block: bool) -> CustomSchedule {
 }
 
 // Ideal links: 64 MiB from node to node at 10 GB/s are 6.7109 ms, on to the neighbour at 100 GB/s
-// 0.6711 ms. In one thread block a piece must have gone on before the next one comes: 7.3820 ms. In two
-// all but the first of 2048 pieces of 32 KiB go on while the next ones come: 6.7112 ms. Latencies are
+// 0.6711 ms. In one thread block a slice must have gone on before the next one comes: 7.3820 ms. In two
+// all but the first of 2048 slices of 32 KiB go on while the next ones come: 6.7112 ms. Latencies are
 // 3 and 1 µs.
 #[test]
-fn pieces_of_a_chunk_follow_each_other_through_an_msccl_schedule() {
+fn slices_of_a_chunk_follow_each_other_through_an_msccl_schedule() {
     let network = Network::new(&cluster(2, 1), 4).expect("two nodes");
     for (own_block, millis) in [(false, 7.3820 + 0.004), (true, 6.7112 + 0.004)] {
         let custom = CustomAlgorithm {
