@@ -30,7 +30,7 @@ pub(super) struct KnownError {
     pub(super) error: f64,
 }
 
-/// Errors of a quantity, ascending.
+/// Errors of a quantity.
 pub(super) fn known(quantity: Quantity) -> &'static [KnownError] {
     static KNOWN: LazyLock<[Vec<KnownError>; 2]> = LazyLock::new(|| {
         [Quantity::StepTime, Quantity::MemoryPeak]
@@ -85,6 +85,5 @@ fn read(text: &str, quantity: Quantity) -> Result<Vec<KnownError>, String> {
             },
         });
     }
-    errors.sort_by(|a, b| a.error.total_cmp(&b.error));
     Ok(errors)
 }

@@ -96,14 +96,18 @@ impl KernelContext<'_> {
             (true, false) => (precision, BLOCK_FRACTION),
             (false, _) => (precision, 1.0),
         };
-        // In fp32 every framework calls the same library with the same shapes; what they differ in is tensor cores' formats.
-        let of_framework = if units == Precision::Fp32 {
+        let machine = self.machine(units, self.product_fraction(units) * fraction);
+        (self.gpu.rates.product(units), machine)
+    }
+
+    /// Fraction of the GPU's rate that the framework's products reach. In fp32 all call the same library with the same
+    /// shapes; what they differ in is tensor cores' formats.
+    pub(super) fn product_fraction(&self, precision: Precision) -> f64 {
+        if precision == Precision::Fp32 {
             1.0
         } else {
             self.fractions.gemm
-        };
-        let machine = self.machine(units, of_framework * fraction);
-        (self.gpu.rates.product(units), machine)
+        }
     }
 
     /// Rate and machine of the products of all experts of a rank.

@@ -179,7 +179,8 @@ impl KernelContext<'_> {
     fn scan(&self, flops: Flops, bytes: Bytes) -> f64 {
         let precision = self.precision.high();
         let peak = self.gpu.peak(precision).as_flops_per_s();
-        let sustained = self.gpu.rates.product(precision).sustained * self.fractions.gemm;
+        let sustained =
+            self.gpu.rates.product(precision).sustained * self.product_fraction(precision);
         let products = flops.get() / (peak * sustained);
         products.max(bytes.as_f64() / self.stream()) / SCAN_FRACTION
     }

@@ -51,11 +51,7 @@ impl Calls {
 
     /// The products of so many experts.
     pub(super) fn experts(count: u32, low_precision: bool) -> Self {
-        let (experts, low_experts) = if low_precision {
-            (0, count)
-        } else {
-            (count, 0)
-        };
+        let (experts, low_experts) = by_format(count, low_precision);
         Self {
             experts,
             low_experts,
@@ -65,11 +61,7 @@ impl Calls {
 
     /// The rows of so many experts.
     pub(super) fn rows(count: u32, low_precision: bool) -> Self {
-        let (rows, low_rows) = if low_precision {
-            (0, count)
-        } else {
-            (count, 0)
-        };
+        let (rows, low_rows) = by_format(count, low_precision);
         Self {
             rows,
             low_rows,
@@ -106,6 +98,15 @@ impl Calls {
     /// All calls.
     pub(crate) const fn count(self) -> u32 {
         self.operators + self.functions + self.modules + self.casting
+    }
+}
+
+/// A count of what is in 16 or 32 bits, and of what is in 8 or 4.
+const fn by_format(count: u32, low_precision: bool) -> (u32, u32) {
+    if low_precision {
+        (0, count)
+    } else {
+        (count, 0)
     }
 }
 
