@@ -218,6 +218,17 @@ pub(super) struct Channels {
     pub(super) between: u32,
 }
 
+impl Channels {
+    /// Channels of groups on so many domains.
+    pub(super) const fn of(self, domains: u32) -> u32 {
+        if domains > 1 {
+            self.between
+        } else {
+            self.inside
+        }
+    }
+}
+
 /// NVLS on one generation of GPUs and switches.
 #[derive(Debug, Deserialize)]
 pub(super) struct Nvls {

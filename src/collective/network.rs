@@ -69,6 +69,12 @@ impl Network {
         self.job.per_domain
     }
 
+    /// Channels of the library for long messages of a pattern's groups.
+    pub(crate) fn channels(&self, groups: GroupPattern) -> u32 {
+        let shape = GroupShape::of(groups, self.job.per_domain, self.job.gpus);
+        self.job.generation.channels.of(shape.domains)
+    }
+
     /// Time of a collective and its load on the network.
     ///
     /// Without a requested algorithm the library's own choice is timed: NCCL's by its cost table,
@@ -443,7 +449,6 @@ pub(super) fn priced_as(
         ..loads
     };
     let out = loads.scale_out * cluster.fabric.efficiency;
-    let channels = group.generation().channels;
     CollectiveCost {
         time,
         latency: cost.latency.rounded(),
@@ -453,11 +458,7 @@ pub(super) fn priced_as(
         sent_inter: sent.across.rounded(),
         link_utilization_max: up.max(out),
         loads,
-        sms: if group.crosses() {
-            channels.between
-        } else {
-            channels.inside
-        },
+        sms: group.generation().channels.of(group.shape.domains),
     }
 }
 

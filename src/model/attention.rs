@@ -7,7 +7,7 @@ pub(super) use self::latent::latent_projections;
 use self::rotation::{rotary, scaled_rotary};
 use crate::model::architecture::Context;
 use crate::model::layer::{Exchange, LayerBuilder, Linear, Passes, by_element};
-use crate::model::residual::norm_passes;
+use crate::model::residual::{dropout, norm_passes};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, enter, gather_again};
 use crate::model::window::Sight;
@@ -331,11 +331,7 @@ fn unfused_attention(layer: &mut LayerBuilder, share: &Share, score: &Score) {
     layer.memory(Passes { forward, backward });
     layer.keep(bytes);
     if share.shard.dropout {
-        let passes = (2 * bytes + elements, 1);
-        layer.memory(Passes {
-            forward: passes,
-            backward: passes,
-        });
+        layer.memory(dropout(share, elements, bytes));
         layer.keep(bytes + elements);
     }
     layer.operator(

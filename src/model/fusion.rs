@@ -42,6 +42,7 @@ impl Fusion {
     /// Everything that can share a kernel does.
     pub(super) const ALL: Self = Self {
         elementwise: true,
+        composites: true,
         cross_entropy: true,
         vocab_parallel_loss: false,
         gradient_accumulation: true,
@@ -75,6 +76,8 @@ data_table! {
     pub(crate) struct Fusion {
         /// Whether bias, activation, dropout, residual and mask are one kernel each instead of several.
         elementwise: bool,
+        /// Whether GELU, layer norm and dropout are a kernel each, not one for each operation of their formulas; default: true.
+        composites: bool = true,
         /// Whether the loss never writes fp32 logits beside the bf16 ones.
         cross_entropy: bool,
         /// Whether a loss that is not fused takes the passes of a sharded vocabulary without tensor parallelism too;

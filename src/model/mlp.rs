@@ -3,7 +3,7 @@
 use crate::model::layer::{LayerBuilder, Linear, Passes};
 use crate::model::share::Share;
 use crate::model::tensor_parallel::{Gathered, gather_again};
-use crate::model::{Mlp, Module};
+use crate::model::{Fusion, Mlp, Module};
 
 /// Dense MLP of `width` (before sharding) between entry and exit of tensor parallelism; its input is kept elsewhere.
 pub(super) fn mlp(layer: &mut LayerBuilder, share: &Share, width: u64) {
@@ -68,10 +68,20 @@ pub(super) fn activation_of(layer: &mut LayerBuilder, share: &Share, activated: 
         fused,
     } = activated;
     let bytes = elements * layer.element_bytes();
-    let elementwise = share.shard.fusion.elementwise;
+    let Fusion {
+        elementwise,
+        composites,
+        ..
+    } = share.shard.fusion;
     let (forward, backward) = match (share.network.mlp, elementwise) {
         (Mlp::SwiGlu | Mlp::GeGlu, true) => ((3 * bytes, 1), (5 * bytes, 1)),
         (Mlp::SwiGlu | Mlp::GeGlu, false) => ((5 * bytes, 2), (11 * bytes, 4)),
+        // By tanh, of whose operations the backward pass needs the hyperbolic tangent and what multiplies the input
+        // (TensorFlow's graph of both passes).
+        (Mlp::Gelu, _) if !composites => {
+            layer.keep(2 * kept * layer.element_bytes());
+            ((18 * bytes, 8), (26 * bytes, 10))
+        }
         (Mlp::Gelu, _) | (Mlp::SquaredRelu, true) => ((2 * bytes, 1), (3 * bytes, 1)),
         (Mlp::SquaredRelu, false) => ((4 * bytes, 2), (6 * bytes, 2)),
     };

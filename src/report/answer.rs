@@ -221,12 +221,14 @@ pub(super) fn breakdown_in_brief(findings: &Findings) -> Option<String> {
         }
         models => format!(": {}", models.join(", ")),
     };
+    let unconfirmed = kinds_of_unconfirmed(findings)
+        .map(|(count, how)| format!("; {count} more {how} (unconfirmed)"));
     Some(format!(
         "Scaling breaks down (under {} efficiency) in {} of {curves} series{sizes}; {}{}.",
         percent(findings.threshold),
         broken.len(),
         commonest_causes(&broken),
-        unconfirmed_words(findings)
+        unconfirmed.collect::<String>()
     ))
 }
 
@@ -279,8 +281,9 @@ fn broken_by_model(findings: &Findings) -> Vec<String> {
     });
     let words = models
         .enumerate()
-        .map(|(place, (model, at, series))| match place {
-            0 => format!("{model} at {at} {unit} ({series} series)"),
+        .map(|(place, (model, at, series))| match (place, series) {
+            (0, 1) => format!("{model} at {at} {unit}"),
+            (0, _) => format!("{model} at {at} {unit} ({series} series)"),
             _ => format!("{model} at {at} ({series})"),
         });
     words.collect()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::closed_set::Subset;
 use crate::collective::{Algorithm, CollectiveOp, Protocol};
 use crate::hardware::{AttentionKernel, Cluster, Gpu, Precision};
-use crate::model::{CpExchange, ExpertDispatch, ExpertImbalance, Model, Part, Parts};
+use crate::model::{CpExchange, ExpertDispatch, ExpertImbalance, Family, Model, Part, Parts};
 use crate::simulation::infeasible::Infeasible;
 use crate::simulation::pools::{GpuPool, MixedLayout};
 use crate::simulation::{Counterfactual, Layout, StepPart};
@@ -175,8 +175,13 @@ impl TrainingScenario {
     pub(crate) fn overlap(&self, layout: &Layout) -> Overlap {
         let (asked, usual) = (&self.communication, &self.stack.overlap);
         let tensor = usual.tensor && (self.gpu.rates.compiled || !usual.tensor_by_compiler);
+        let gradients = if self.model.family == Family::Encoder {
+            usual.encoder_gradients
+        } else {
+            usual.gradients
+        };
         Overlap {
-            gradients: asked.overlap_dp.unwrap_or(usual.gradients),
+            gradients: asked.overlap_dp.unwrap_or(gradients),
             parameters: asked.overlap_dp.unwrap_or(usual.parameters),
             tensor: asked.overlap_tp.unwrap_or(tensor),
             pipeline: asked.overlap_pp.unwrap_or(usual.pipeline && layout.vpp > 1),

@@ -68,14 +68,13 @@ pub(crate) fn neighbours(
 fn overlaps(scenario: &TrainingScenario, report: &StepReport) -> impl Iterator<Item = Change> {
     let (asked, stack) = (&scenario.communication, &scenario.stack.overlap);
     let layout = &report.layout;
-    let gradients = asked.overlap_dp.unwrap_or(stack.gradients);
-    let parameters = asked.overlap_dp.unwrap_or(stack.parameters);
+    let usual = scenario.overlap(layout);
     let interleaved = stack.pipeline && layout.vpp > 1;
     [
         (
             Axis::OverlapDp,
             "data-parallel",
-            layout.dp * layout.cp > 1 && !(gradients && parameters),
+            layout.dp * layout.cp > 1 && !(usual.gradients && usual.parameters),
         ),
         (
             Axis::OverlapTp,

@@ -268,3 +268,18 @@ fn too_many_messages_are_refused_with_the_limit() {
         assert!(of(CollectiveAlgorithm::Ring).is_ok());
     }
 }
+
+// Long messages go over 24 channels inside a DGX A100 and over 16 between two, whether groups lie on neighbours or on one GPU of each;
+// XLA's collectives on TPUs are no kernels.
+#[test]
+fn groups_that_leave_their_domain_have_its_channels() {
+    let channels = |cluster: &str, size, stride| {
+        let network = Network::new(&Catalog::builtin().clusters[cluster], 16).expect("16 GPUs");
+        network.channels(GroupPattern { size, stride })
+    };
+    assert_eq!(channels("dgx-a100", 8, 1), 24);
+    assert_eq!(channels("dgx-a100", 16, 1), 16);
+    assert_eq!(channels("dgx-a100", 2, 8), 16);
+    assert_eq!(channels("dgx-1", 8, 1), 12);
+    assert_eq!(channels("tpu-v5p-pod", 8, 1), 0);
+}

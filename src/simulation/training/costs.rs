@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use crate::simulation::training::comm_cost::CommCost;
 use crate::simulation::training::data_parallel_cost::check_schedule;
+use crate::simulation::training::parameters::Copies;
 use crate::simulation::training::passes::layer_costs;
 use crate::simulation::training::pipeline::{VirtualStage, send_cost, virtual_stages};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::work::ModelWork;
 use crate::simulation::{Infeasible, Layout, StepPart, TimeShares, TrainingScenario};
-use crate::stack::Overlap;
+use crate::stack::{Overlap, slowdown};
 use crate::units::SimDuration;
 
 /// Costs of a layout's layers, virtual stages and sends.
@@ -24,6 +25,8 @@ pub(super) struct StepCosts<'a> {
     pub(super) stages: Vec<VirtualStage>,
     pub(super) send: CommCost,
     pub(super) overlap: Overlap,
+    /// Time that kernels lose beside the communication of replicas, over its length.
+    pub(super) beside_replicas: f64,
     /// Kernel time of the slowest GPU over that of a mean one.
     pub(super) slowest: f64,
 }
@@ -51,6 +54,7 @@ impl<'a> StepCosts<'a> {
             stages,
             send,
             overlap: scenario.overlap(layout),
+            beside_replicas: beside_replicas(scenario, layout, pricing),
             slowest: pricing.slowest().over_mean(scenario.gpu.rates.speed_spread),
         })
     }
@@ -115,6 +119,17 @@ impl<'a> StepCosts<'a> {
         let shortest = passes.map(|pass| pass.parts.total()).min();
         shortest.unwrap_or_default().scaled(factor.min(1.0))
     }
+}
+
+/// Time that kernels lose beside the communication of replicas, over its length.
+pub(super) fn beside_replicas(
+    scenario: &TrainingScenario,
+    layout: &Layout,
+    pricing: &Pricing,
+) -> f64 {
+    let [dense, _] = Copies::of(scenario, layout);
+    let taken = scenario.stack.overlap.taken(pricing.channels(dense.within));
+    slowdown(taken, scenario.gpu.sms)
 }
 
 /// Time of a virtual stage's forward and backward pass on the slowest GPU.

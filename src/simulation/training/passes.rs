@@ -426,7 +426,7 @@ impl Costing<'_> {
                 if self.overlap.tensor && overlapped > SimDuration::ZERO {
                     // The first or last chunk has no product to hide behind.
                     let first = SimDuration::from_picos(busy.as_picos() / size);
-                    first + self.hide(cost, busy - first, overlapped)
+                    first + self.hide(cost, groups, busy - first, overlapped)
                 } else {
                     busy
                 }
@@ -461,8 +461,8 @@ impl Costing<'_> {
             None => self.pricing.price(collective_op(op), bytes, groups, None)?,
         };
         let hidden = price.time.min(overlapped).scaled(self.merged);
-        let sms = exchange_sms(&self.overlap, dispatch);
-        cost.parts[StepPart::Compute] += hidden.scaled(slowdown(sms, self.scenario.gpu.sms));
+        let slowdown = beside_exchange(self.scenario, self.pricing, dispatch, groups);
+        cost.parts[StepPart::Compute] += hidden.scaled(slowdown);
         self.account(cost, CommGroup::Expert, (&price, 1), price.time - hidden);
         Ok(())
     }
@@ -484,19 +484,46 @@ impl Costing<'_> {
         cost.traffic.add(price, rounds);
     }
 
-    /// Exposed time of a communication overlapped with kernels of `compute`, which are slower by the SMs that it takes
-    /// from them while both run.
-    fn hide(&self, cost: &mut PassCost, busy: SimDuration, compute: SimDuration) -> SimDuration {
-        let slowdown = self.overlap.slowdown(self.scenario.gpu.sms);
+    /// Exposed time of a communication overlapped with kernels of `compute`, which are slower while both run.
+    fn hide(
+        &self,
+        cost: &mut PassCost,
+        groups: GroupPattern,
+        busy: SimDuration,
+        compute: SimDuration,
+    ) -> SimDuration {
+        let slowdown = beside_tensor(self.scenario, self.pricing, groups);
         cost.parts[StepPart::Compute] += busy.min(compute).scaled(slowdown);
         busy.saturating_sub(compute)
     }
 }
 
-/// SMs that an exchange with experts takes from kernels beside it.
-pub(super) fn exchange_sms(overlap: &Overlap, dispatch: Option<ExpertDispatch>) -> u32 {
+/// Time that products lose beside the tensor-parallel communication behind them, over its length.
+pub(super) fn beside_tensor(
+    scenario: &TrainingScenario,
+    pricing: &Pricing,
+    groups: GroupPattern,
+) -> f64 {
+    let channels = pricing.channels(groups);
+    slowdown(
+        scenario.stack.overlap.taken_by_tensor(channels),
+        scenario.gpu.sms,
+    )
+}
+
+/// Time that kernels lose beside an exchange with experts, over its length.
+pub(super) fn beside_exchange(
+    scenario: &TrainingScenario,
+    pricing: &Pricing,
+    dispatch: Option<ExpertDispatch>,
+    groups: GroupPattern,
+) -> f64 {
     let library = dispatch.and_then(ExpertDispatch::token_library);
-    library.map_or(overlap.communication_sms, token_sms)
+    let taken = library.map_or_else(
+        || scenario.stack.overlap.taken(pricing.channels(groups)),
+        token_sms,
+    );
+    slowdown(taken, scenario.gpu.sms)
 }
 
 /// Share of a step's passes in which the forward pass of a microbatch is merged with the backward pass of another. Of the

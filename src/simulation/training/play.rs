@@ -448,8 +448,7 @@ impl<'a, 'b> Player<'a, 'b> {
         let drawn = self.slowdown.get(stage as usize).copied().unwrap_or(1.0);
         let factor = share * self.costs.slowest * drawn * self.costs.scenario.run.kernel_time();
         let kernels = parts[StepPart::Compute] + parts[StepPart::Recompute];
-        let slowdown = self.costs.overlap.slowdown(self.costs.scenario.gpu.sms);
-        parts[StepPart::Compute] += kernels.min(overlapped).scaled(slowdown);
+        parts[StepPart::Compute] += kernels.min(overlapped).scaled(self.costs.beside_replicas);
         if (factor - 1.0).abs() > 0.0 {
             parts[StepPart::Compute] = parts[StepPart::Compute].scaled(factor);
             parts[StepPart::Recompute] = parts[StepPart::Recompute].scaled(factor);

@@ -58,6 +58,11 @@ impl Pricing {
         self.network.ranks_per_domain()
     }
 
+    /// Channels of the library for long messages of a pattern's groups.
+    pub(super) fn channels(&self, groups: GroupPattern) -> u32 {
+        self.network.channels(groups)
+    }
+
     /// Seconds below which no price of these bytes lies; they grow with the bytes.
     pub(super) fn line_rate_seconds(
         &self,

@@ -12,7 +12,8 @@ use crate::simulation::{
     simulate_training, stage_memory,
 };
 use crate::stack::{
-    GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute,
+    GradientPrecision, Loss, Offload, Optimizer, PipelineSchedule, RecipeChange, Recompute, Stack,
+    ZeroStage, slowdown,
 };
 use crate::units::Bytes;
 
@@ -552,4 +553,71 @@ fn xla_hides_tensor_parallelism_on_tpus_alone() {
     assert_eq!(waits("mi300x", None), waits("mi300x", Some(false)));
     assert!(waits("mi300x", Some(true)) < waits("mi300x", None));
     assert_eq!(waits("tpu-v5p", None), waits("tpu-v5p", Some(true)));
+}
+
+// Products lose a quarter of their time beside the 20 SMs of an H100 that DeepEP takes (arXiv 2603.07685), 1.4 times 20/112.
+#[test]
+fn kernels_lose_more_than_the_sms_that_are_taken() {
+    assert!((slowdown(20, 132) - 0.25).abs() < 1e-12);
+    assert!(slowdown(132, 132).abs() < 1e-12);
+}
+
+// What a step loses beside a communication grows with the SMs that it takes: by 16 of 132 it is (16/116)/(8/124) = 2.138 times as
+// much as by 8. Tensor parallelism has SMs of its own, and no other communication has those.
+#[test]
+fn what_a_step_loses_beside_communication_goes_with_its_sms() {
+    let compute = |job: &TrainingScenario, change: fn(&mut Stack, u32), sms: u32| {
+        let mut job = job.clone();
+        let mut stack = Stack::clone(&job.stack);
+        change(&mut stack, sms);
+        job.stack = stack.into();
+        ok(&job).shares[StepPart::Compute].as_secs_f64()
+    };
+    let of_tensors = |stack: &mut Stack, sms| stack.overlap.tensor_sms = Some(sms);
+    let of_others = |stack: &mut Stack, sms| stack.overlap.communication_sms = Some(sms);
+    let grows = |job: &TrainingScenario, change: fn(&mut Stack, u32)| {
+        let [none, some, more] = [0, 8, 16].map(|sms| compute(job, change, sms));
+        let ratio = (more - none) / (some - none);
+        assert!(
+            (ratio - (16.0 / 116.0) / (8.0 / 124.0)).abs() < 1e-3,
+            "{ratio}"
+        );
+    };
+    let sharded = llama();
+    grows(&sharded, of_tensors);
+    let replicated = plain("llama3.2-1b", 1);
+    grows(&replicated, of_others);
+    let [none, some] = [0, 8].map(|sms| compute(&replicated, of_tensors, sms));
+    assert!((some - none).abs() < 1e-12);
+}
+
+// NVIDIA's BERT reduces all gradients behind the last backward pass, its ResNet each bucket behind the rest of the pass, and DLPerf's
+// TensorFlow each gradient of BERT as it comes; a job that says otherwise does otherwise.
+#[test]
+fn scripts_of_encoders_reduce_when_they_do() {
+    let waits = |stack: &str, model: &str, overlap| {
+        let catalog = Catalog::builtin();
+        let mut job = plain(model, 1);
+        job.gpu = catalog.gpus["a100-80gb-sxm"].clone();
+        job.cluster = catalog.clusters["dgx-a100"].clone();
+        job.stack = catalog.stacks[stack].clone();
+        job.layout.zero = Some(ZeroStage::Z0);
+        (job.gpus, job.workload.global_batch, job.workload.seq_len) = (16, 64, 128);
+        if model == "resnet50" {
+            job.workload.seq_len = 1;
+        }
+        job.communication.overlap_dp = overlap;
+        ok(&job).shares[StepPart::DpComm]
+    };
+    for (stack, model, usual) in [
+        ("ddp-2021", "bert-large", false),
+        ("ddp-2021", "resnet50", true),
+        ("horovod-2020", "bert-large", false),
+        ("tensorflow-2019", "bert-large", true),
+    ] {
+        let [left, said, other] =
+            [None, Some(usual), Some(!usual)].map(|it| waits(stack, model, it));
+        assert_eq!(left, said, "{stack} {model}");
+        assert_ne!(left, other, "{stack} {model}");
+    }
 }

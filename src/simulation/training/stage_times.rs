@@ -64,7 +64,7 @@ pub(super) struct StageTimes {
     around: [[Around; 4]; 4],
     pub(super) sharded: bool,
     pub(super) send: f64,
-    /// Slowdown of kernels beside a communication, over its length.
+    /// Time that kernels lose beside the communication of replicas, over its length.
     slowdown: f64,
     /// Kernel time of the slowest GPU over that of a mean one, for a full microbatch and for the last.
     factors: [f64; 2],
@@ -115,7 +115,7 @@ impl StageTimes {
             around,
             sharded: costs.layout.zero == ZeroStage::Z3,
             send: costs.send.time.as_secs_f64(),
-            slowdown: costs.overlap.slowdown(costs.scenario.gpu.sms),
+            slowdown: costs.beside_replicas,
             factors,
         })
     }

@@ -45,8 +45,8 @@ fn unconfirmed_in_words(json: &Value) -> String {
     let is_unconfirmed = |it: &&Value| it["breakdown"]["status"] == "unconfirmed";
     match series.filter(is_unconfirmed).count() {
         0 => String::new(),
-        1 => "; 1 more falls under it only at its largest size (unconfirmed).".to_owned(),
-        n => format!("; {n} more fall under it only at their largest size (unconfirmed)."),
+        1 => "; 1 more only at its largest size (unconfirmed).".to_owned(),
+        n => format!("; {n} more only at their largest size (unconfirmed)."),
     }
 }
 

@@ -8,12 +8,14 @@ use crate::simulation::training::bounds::floor::{
 use crate::simulation::training::fit::Repeats;
 use crate::simulation::training::host::HostCosts;
 use crate::simulation::training::layout::{Groups, Pipeline};
-use crate::simulation::training::passes::{collective_op, exchange_sms, part_of, ranks};
+use crate::simulation::training::passes::{
+    beside_exchange, beside_tensor, collective_op, part_of, ranks,
+};
 use crate::simulation::training::pricing::Pricing;
 use crate::simulation::training::schedule::Placement;
 use crate::simulation::training::token_dispatch::{may_overlap, token_exchange};
 use crate::simulation::{Layout, StepPart, TrainingScenario};
-use crate::stack::{Recompute, slowdown};
+use crate::stack::Recompute;
 use crate::units::{Bytes, SimDuration};
 
 /// Share of a bound that rounding to picoseconds may take: a group of layers rounds a few times, and takes a
@@ -304,7 +306,7 @@ impl Costing<'_> {
                 return 0.0;
             }
             if it.group == CommGroup::Expert {
-                return self.exchange(it, groups) * self.exchange_hidden_at_least();
+                return self.exchange(it, groups) * self.exchange_hidden_at_least(groups);
             }
             let size = f64::from(groups.size);
             let busy = self
@@ -321,7 +323,7 @@ impl Costing<'_> {
                 | CommOp::AllToAll => {
                     if it.overlappable {
                         let first = busy / size;
-                        first + (busy - first) * self.hidden_at_least()
+                        first + (busy - first) * self.hidden_at_least(groups)
                     } else {
                         busy
                     }
@@ -366,23 +368,23 @@ impl Costing<'_> {
         }
     }
 
-    /// Least cost of a hidden communication, relative to its own time: the slowdown of the kernels that it
-    /// takes multiprocessors from, or all of it where it is not hidden.
-    fn hidden_at_least(&self) -> f64 {
+    /// Least cost of a hidden communication, relative to its own time: what kernels beside it lose, or all of it where
+    /// it is not hidden.
+    fn hidden_at_least(&self, groups: GroupPattern) -> f64 {
         let overlap = self.scenario.overlap(self.layout);
         if !overlap.tensor {
             return 1.0;
         }
-        (overlap.slowdown(self.scenario.gpu.sms) * self.slowest).min(1.0)
+        (beside_tensor(self.scenario, self.pricing, groups) * self.slowest).min(1.0)
     }
 
     /// The same of an exchange with experts.
-    fn exchange_hidden_at_least(&self) -> f64 {
+    fn exchange_hidden_at_least(&self, groups: GroupPattern) -> f64 {
         if !may_overlap(self.scenario) {
             return 1.0;
         }
-        let overlap = &self.scenario.stack.overlap;
-        let sms = exchange_sms(overlap, self.layout.expert_dispatch);
-        (slowdown(sms, self.scenario.gpu.sms) * self.slowest).min(1.0)
+        let dispatch = self.layout.expert_dispatch;
+        let slowdown = beside_exchange(self.scenario, self.pricing, dispatch, groups);
+        (slowdown * self.slowest).min(1.0)
     }
 }

@@ -6,6 +6,7 @@ use crate::collective::CollectiveOp;
 use crate::memo::Memo;
 use crate::model::ShardParameters;
 use crate::simulation::training::bounds::group::bound;
+use crate::simulation::training::costs::beside_replicas;
 use crate::simulation::training::data_parallel_cost::{ReplicaCosts, reduction};
 use crate::simulation::training::data_parallel_play::MOST_GATHERS;
 use crate::simulation::training::fit::Repeats;
@@ -236,7 +237,7 @@ impl PricedLayers {
                     };
                     stretch.sharded = reduced + gathered + back;
                     stretch.slowed = kernels
-                        * scenario.overlap(layout).slowdown(scenario.gpu.sms)
+                        * beside_replicas(scenario, layout, pricing)
                         * (beside(&layer.forward, *gathered)
                             + beside(&layer.backward, back + reduced));
                 }
