@@ -264,7 +264,7 @@ data_table! {
     pub(crate) struct Overlap {
         /// Gradient reduction behind the last backward pass.
         gradients: bool,
-        /// The same where an encoder is trained; default: gradients.
+        /// Gradient reduction behind the last backward pass where an encoder is trained; default: gradients.
         encoder_gradients: bool = gradients,
         /// Gathering of parameters behind the next forward pass.
         parameters: bool,
@@ -286,7 +286,7 @@ data_table! {
         copies_gathered: bool = false,
         /// SMs that a communication kernel takes from compute beside it; default: one for each channel of the library.
         communication_sms: Option<u32> [ValueKind::CountOrZeroTo(1_048_576)] = None,
-        /// The same of tensor-parallel communication behind its product; default: communication_sms.
+        /// SMs that tensor-parallel communication takes from the product behind which it runs; default: communication_sms.
         tensor_sms: Option<u32> [ValueKind::CountOrZeroTo(1_048_576)] = communication_sms,
     }
 }
