@@ -350,6 +350,8 @@ pub struct RunSettings {
     pub seed: u64,
     /// Counterfactual to simulate; `None`: the real world.
     pub counterfactual: Option<Counterfactual>,
+    /// How many times as fast as they are the host's calls are taken to be; 1 except in counterfactuals.
+    pub host_speedup: f64,
 }
 
 impl RunSettings {
@@ -385,6 +387,7 @@ impl Default for RunSettings {
             iterations: Self::ITERATIONS,
             seed: 0,
             counterfactual: None,
+            host_speedup: 1.0,
         }
     }
 }

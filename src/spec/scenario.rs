@@ -68,6 +68,7 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
             iterations: count(point, Axis::Iterations).expect(COMPLETED),
             seed: mixed(point.int(Axis::Seed).expect(COMPLETED), point.index),
             counterfactual: None,
+            host_speedup: 1.0,
         },
     })
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::analysis::Resource;
 use crate::hardware::{Cluster, Gpu};
 use crate::simulation::{Counterfactual, TrainingScenario};
-use crate::stack::Stack;
 use crate::units::FlopRate;
 
 /// Scenario with `factor` times as much of a resource; latency and the work of the host are divided by it.
@@ -43,12 +42,7 @@ pub fn with_more(resource: Resource, factor: f64, scenario: &TrainingScenario) -
         }
         Resource::Host => {
             changed.gpu = Arc::new(with_shorter_floors(&scenario.gpu, factor));
-            let mut cluster = Cluster::clone(&scenario.cluster);
-            cluster.host_speed *= factor;
-            changed.cluster = Arc::new(cluster);
-            let mut stack = Stack::clone(&scenario.stack);
-            stack.host.kernel_gap = stack.host.kernel_gap.scaled(1.0 / factor);
-            changed.stack = Arc::new(stack);
+            changed.run.host_speedup *= factor;
         }
     }
     changed

@@ -80,15 +80,19 @@ impl HostCosts {
 
     fn with_graphs(scenario: &TrainingScenario, graphs: CudaGraphs) -> Self {
         let host = scenario.stack.host;
+        let faster = 1.0 / scenario.run.host_speedup;
         let (slower, gap) = if scenario.run.leaves_out(StepPart::Overhead) {
             (0.0, SimDuration::ZERO)
         } else {
-            (1.0 / scenario.cluster.host_speed, host.kernel_gap)
+            (
+                faster / scenario.cluster.host_speed,
+                host.kernel_gap.scaled(faster),
+            )
         };
         let modules = if host.modules_by_cpu {
             slower
         } else {
-            slower.min(1.0)
+            slower.min(faster)
         };
         Self {
             host: Host {
@@ -117,6 +121,37 @@ impl HostCosts {
     /// Gap between two kernels that wait in the GPU's queue.
     pub(super) const fn kernel_gap(&self) -> SimDuration {
         self.host.kernel_gap
+    }
+
+    /// Time for which the GPU waits for calls inside each pass of a layer, over and above what calls take longer than kernels.
+    /// `passes` has the times of their kernels, with exposed communication, and of the calls for these.
+    ///
+    /// Were every call as long as its kernel, a GPU that has more to do than its host would never wait. But calls come in
+    /// bursts: the host falls behind at short kernels before it gets ahead at long ones. Kernels `g` with calls `h` take
+    /// `(gᵖ + min(g, h)ᵖ)^(1/p)` with the power `p` that the stack calls `host.evenness`. Passes share the wait of the whole
+    /// layer in proportion to their own.
+    pub(super) fn idle<const N: usize>(
+        &self,
+        passes: [(SimDuration, SimDuration); N],
+    ) -> [SimDuration; N] {
+        let power = self.host.evenness;
+        let seconds = passes.map(|(kernels, calls)| (kernels.as_secs_f64(), calls.as_secs_f64()));
+        let waits = |(kernels, calls): (f64, f64)| {
+            if kernels <= 0.0 {
+                return 0.0;
+            }
+            let ratio = libm::pow((calls / kernels).min(1.0), power);
+            kernels * (libm::pow(1.0 + ratio, 1.0 / power) - 1.0)
+        };
+        let alone = seconds.map(waits);
+        let sum = |all: [f64; N]| all.iter().sum::<f64>();
+        let all = waits((
+            sum(seconds.map(|(kernels, _)| kernels)),
+            sum(seconds.map(|(_, calls)| calls)),
+        ));
+        let each = sum(alone);
+        let share = if each > 0.0 { all / each } else { 0.0 };
+        alone.map(|wait| SimDuration::from_secs_f64(wait * share))
     }
 
     /// Work between two steps, with the mean part of a collection of garbage, which graphs leave as it is.
@@ -383,6 +418,54 @@ mod tests {
             SimDuration::from_micros(10 + 10 + 1) + REPLAY
         );
         assert_eq!(time(CudaGraphs::Step), SimDuration::ZERO);
+    }
+
+    // With the power 3, kernels and calls of 1 s each take 2^(1/3) s; longer calls keep the GPU waiting no longer inside the
+    // pass, and without calls it never waits. Two passes with 2 s of both wait twice as long, all of it where calls are.
+    #[test]
+    fn calls_in_bursts_keep_the_gpu_waiting() {
+        let host = costs(&with_host(&small(), |host| host.evenness = 3.0));
+        let seconds = SimDuration::from_secs_f64;
+        let idle = |passes: [(f64, f64); 2]| {
+            let passes = passes.map(|(kernels, calls)| (seconds(kernels), seconds(calls)));
+            host.idle(passes).map(SimDuration::as_secs_f64)
+        };
+        let one = 2.0_f64.cbrt() - 1.0;
+        for (passes, waits) in [
+            ([(1.0, 1.0), (0.0, 0.0)], [one, 0.0]),
+            ([(1.0, 5.0), (0.0, 3.0)], [one, 0.0]),
+            ([(1.0, 0.0), (2.0, 0.0)], [0.0, 0.0]),
+            ([(1.0, 2.0), (1.0, 0.0)], [2.0 * one, 0.0]),
+            ([(1.0, 1.0), (1.0, 1.0)], [one, one]),
+        ] {
+            for (found, expected) in idle(passes).into_iter().zip(waits) {
+                assert!(
+                    (found - expected).abs() < 1e-9,
+                    "{passes:?}: {found} {expected}"
+                );
+            }
+        }
+    }
+
+    // Half of the time of every call: the speedup applies to modules that no faster CPU was measured to shorten, too.
+    #[test]
+    fn a_counterfactual_host_is_faster_at_every_call() {
+        let job = with_host(&small(), |host| host.modules_by_cpu = false);
+        let mut faster = job.clone();
+        faster.run.host_speedup = 2.0;
+        let calls = PassCalls {
+            fixed: Calls {
+                operators: 3,
+                functions: 2,
+                modules: 4,
+                ..Calls::default()
+            },
+            routed: Calls::default(),
+        };
+        let [once, halved] = [&job, &faster].map(costs);
+        assert_eq!(halved.pass(&calls) * 2, once.pass(&calls));
+        assert_eq!(halved.kernel_gap() * 2, once.kernel_gap());
+        assert_eq!(halved.between_steps() * 2, once.between_steps());
     }
 
     // A CPU of half the speed takes twice as long, unless the framework's modules were measured alike on both; a step that is

@@ -161,9 +161,14 @@ impl PassCost {
             && links.scale_out
     }
 
+    /// Time of its kernels and exposed communication on the GPU, and of the host's calls for them.
+    fn spans(&self) -> (SimDuration, SimDuration) {
+        (self.parts.total(), self.issue)
+    }
+
     /// Time for which its calls are over before its kernels are, and for which they go on behind them.
     fn calls_ahead(&self) -> [SimDuration; 2] {
-        let (kernels, calls) = (self.parts.total(), self.issue);
+        let (kernels, calls) = self.spans();
         [kernels.saturating_sub(calls), calls.saturating_sub(kernels)]
     }
 }
@@ -284,6 +289,19 @@ impl Costing<'_> {
 
     fn layer(&mut self, layer: &LayerWork, recompute: Recompute) -> Result<LayerCost, Infeasible> {
         let mut forward = self.pass(&layer.forward)?;
+        let mut backward_input = self.pass(&layer.backward_input)?;
+        let mut backward_weight = self.kernels(&layer.backward_weight.kernels);
+        let trained = layer.parameters.trained();
+        let parameters = trained.dense + trained.expert;
+        let accumulation = self.accumulation(parameters);
+        backward_weight.parts[StepPart::Compute] += accumulation;
+        let idle = self
+            .host
+            .idle([&forward, &backward_input, &backward_weight].map(PassCost::spans));
+        let passes = [&mut forward, &mut backward_input, &mut backward_weight];
+        for (pass, idle) in passes.into_iter().zip(idle) {
+            pass.parts[StepPart::Overhead] += idle;
+        }
         if layer.reads_rows
             && let Some(read) = self.host.reads_rows()
         {
@@ -291,12 +309,6 @@ impl Costing<'_> {
             let routed = self.host.calls(layer.forward.kernels.calls.routed);
             wait_for_rows(&mut forward, read, [routed, layer.forward.before_experts()]);
         }
-        let mut backward_input = self.pass(&layer.backward_input)?;
-        let mut backward_weight = self.kernels(&layer.backward_weight.kernels);
-        let trained = layer.parameters.trained();
-        let parameters = trained.dense + trained.expert;
-        let accumulation = self.accumulation(parameters);
-        backward_weight.parts[StepPart::Compute] += accumulation;
         let again = match recompute {
             Recompute::Full if layer.has_backward => {
                 let mut again = forward;
