@@ -203,6 +203,22 @@ mod tests {
         assert_eq!((forward.modules, forward.casting), (1, 4));
     }
 
+    // A tensor with a scale for each block is gathered by a function: the inputs of the first products of attention and MLP
+    // forward and, for their weights, once more backward; the gradients of the outputs of both last products backward.
+    #[test]
+    fn scales_of_blocks_are_gathered_by_functions() {
+        let calls = |block_scales| {
+            let shard = |shard: &mut Shard| {
+                (shard.tp, shard.sequence_parallel) = (2, true);
+                (shard.format.low_precision, shard.format.block_scales) = (true, block_scales);
+            };
+            let calls = last_layer("llama3-8b", shard).calls;
+            [calls.forward, calls.backward_input].map(|pass| pass.fixed.functions)
+        };
+        let [plain, blocks] = [false, true].map(calls);
+        assert_eq!([blocks[0] - plain[0], blocks[1] - plain[1]], [2, 4]);
+    }
+
     // Of a layer of experts a graph holds attention and router, not the two products over the eight experts of
     // Mixtral, the activation between them, and both permutations of tokens: two functions each. Where a rank exchanges no
     // tokens seven operators count and map rows, around an all-to-all sixteen; none backward.

@@ -450,6 +450,12 @@ impl LayerBuilder {
         self.kernels(passes);
     }
 
+    /// Calls beside those for the operators of the layer, forward and backward.
+    pub(super) fn called(&mut self, [forward, backward]: [Calls; 2]) {
+        self.call(Direction::Forward, forward);
+        self.call(Direction::BackwardInput, backward);
+    }
+
     /// Memory-bound work inside a call that is counted elsewhere.
     pub(super) fn kernels(&mut self, passes: Passes) {
         let Passes { forward, backward } = passes;

@@ -172,6 +172,7 @@ mod tests {
                 low_precision: false,
                 attention_bytes: 2,
                 shares_amax: false,
+                block_scales: false,
             },
             flash_attention: false,
             expert_dispatch: ExpertDispatch::HybridEp,

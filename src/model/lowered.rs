@@ -57,6 +57,8 @@ pub(crate) struct Format {
     pub attention_bytes: u64,
     /// Whether ranks that cast parts of one tensor agree on its maximum first.
     pub shares_amax: bool,
+    /// Whether a cast tensor has a scale for each block, which goes with it wherever it is gathered.
+    pub block_scales: bool,
 }
 
 closed_set! {
@@ -139,6 +141,7 @@ impl Shard {
                 low_precision: false,
                 attention_bytes: 2,
                 shares_amax: false,
+                block_scales: false,
             },
             flash_attention: true,
             expert_dispatch: ExpertDispatch::HybridEp,

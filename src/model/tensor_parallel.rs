@@ -2,7 +2,7 @@
 
 use crate::model::layer::{Exchange, LayerBuilder};
 use crate::model::share::Share;
-use crate::model::{CommGroup, CommOp};
+use crate::model::{Calls, CommGroup, CommOp};
 
 /// An input of a sharded linear layer.
 #[derive(Clone, Copy)]
@@ -19,6 +19,12 @@ impl Gathered {
             width,
             low_precision: true,
         }
+    }
+
+    /// Calls to gather it, beside the communication: scales of blocks are cut to what is in use, and gathered with the tensor in
+    /// a group of communications (`_all_gather_mxfp8` in transformer_engine/pytorch/distributed.py of Transformer Engine 2.9).
+    fn calls(self, share: &Share) -> Calls {
+        Calls::functions((self.low_precision && share.shard.format.block_scales).into())
     }
 
     fn bytes(self, share: &Share) -> u64 {
@@ -59,6 +65,7 @@ pub(super) fn enter(layer: &mut LayerBuilder, share: &Share, input: Gathered) {
     }
     let bytes = share.tokens * input.width * layer.element_bytes();
     let (forward, backward) = if share.shard.sequence_parallel {
+        layer.called([input.calls(share), Calls::default()]);
         let gathered = (CommOp::AllGather, input.bytes(share));
         (Some(gathered), (CommOp::ReduceScatter, bytes))
     } else {
@@ -77,6 +84,7 @@ pub(super) fn gather_again(layer: &mut LayerBuilder, share: &Share, input: Gathe
     if share.tp == 1 || !share.shard.sequence_parallel {
         return;
     }
+    layer.called([Calls::default(), input.calls(share)]);
     layer.exchange(Exchange {
         group: CommGroup::Tensor,
         forward: None,
@@ -93,7 +101,9 @@ pub(super) fn leave(layer: &mut LayerBuilder, share: &Share) {
     let bytes = share.tokens * share.hidden * layer.element_bytes();
     let sequence_parallel = share.shard.sequence_parallel;
     let (forward, backward) = if sequence_parallel {
-        let gathered = (CommOp::AllGather, Gathered::of(share.hidden).bytes(share));
+        let gradient = Gathered::of(share.hidden);
+        layer.called([Calls::default(), gradient.calls(share)]);
+        let gathered = (CommOp::AllGather, gradient.bytes(share));
         ((CommOp::ReduceScatter, bytes), Some(gathered))
     } else {
         ((CommOp::AllReduce, bytes), None)

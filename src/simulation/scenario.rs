@@ -350,7 +350,7 @@ pub struct RunSettings {
     pub seed: u64,
     /// Counterfactual to simulate; `None`: the real world.
     pub counterfactual: Option<Counterfactual>,
-    /// How many times as fast as they are the host's calls are taken to be; 1 except in counterfactuals.
+    /// Factor by which the host's calls are faster, above 0; 1 except in counterfactuals.
     pub host_speedup: f64,
 }
 

@@ -351,8 +351,9 @@ data_table! {
         step_tensors: StepTensors,
         /// Gap between two kernels that were issued ahead.
         kernel_gap: SimDuration,
-        /// Power `p` with which kernels and exposed communication `g` and their calls `h` take `(gᵖ + min(g, h)ᵖ)^(1/p)` on the GPU, which waits where calls come
-        /// in bursts; the larger, the more evenly they come; default: 100, hardly any wait.
+        /// Power `p` with which kernels and exposed communication `g` and their calls `h` take `(gᵖ + min(g, h)ᵖ)^(1/p)`
+        /// on the GPU, which waits where calls come in bursts; the larger, the more evenly they come; default: 100, hardly
+        /// any wait.
         evenness: f64 [ValueKind::RatioTo(100)] = 100.0,
         /// Work from the end of an optimizer's step to the first kernel of the next step: data, schedule, logging.
         step: SimDuration,

@@ -123,13 +123,13 @@ impl HostCosts {
         self.host.kernel_gap
     }
 
-    /// Time for which the GPU waits for calls inside each pass of a layer, over and above what calls take longer than kernels.
-    /// `passes` has the times of their kernels, with exposed communication, and of the calls for these.
+    /// Time for which the GPU waits for calls inside each of the passes whose kernels alternate, over and above what all calls
+    /// take longer than all kernels. `passes` has the times of their kernels, with exposed communication, and of the calls for these.
     ///
     /// Were every call as long as its kernel, a GPU that has more to do than its host would never wait. But calls come in
     /// bursts: the host falls behind at short kernels before it gets ahead at long ones. Kernels `g` with calls `h` take
-    /// `(gᵖ + min(g, h)ᵖ)^(1/p)` with the power `p` that the stack calls `host.evenness`. Passes share the wait of the whole
-    /// layer in proportion to their own.
+    /// `(gᵖ + min(g, h)ᵖ)^(1/p)` with the power `p` that the stack calls `host.evenness`. Passes share the wait of all of them
+    /// in proportion to what each would wait alone.
     pub(super) fn idle<const N: usize>(
         &self,
         passes: [(SimDuration, SimDuration); N],
@@ -137,13 +137,16 @@ impl HostCosts {
         let power = self.host.evenness;
         let seconds = passes.map(|(kernels, calls)| (kernels.as_secs_f64(), calls.as_secs_f64()));
         let waits = |(kernels, calls): (f64, f64)| {
-            if kernels <= 0.0 {
+            if kernels <= 0.0 || calls <= 0.0 {
                 return 0.0;
             }
             let ratio = libm::pow((calls / kernels).min(1.0), power);
             kernels * (libm::pow(1.0 + ratio, 1.0 / power) - 1.0)
         };
         let alone = seconds.map(waits);
+        if N == 1 {
+            return alone.map(SimDuration::from_secs_f64);
+        }
         let sum = |all: [f64; N]| all.iter().sum::<f64>();
         let all = waits((
             sum(seconds.map(|(kernels, _)| kernels)),
@@ -342,6 +345,7 @@ mod tests {
 
     use super::*;
     use crate::hardware::Cluster;
+    use crate::simulation::Counterfactual;
     use crate::simulation::training::tests::{ok, reason, scenario};
     use crate::stack::{RecipeChange, Stack};
 
@@ -447,10 +451,39 @@ mod tests {
         }
     }
 
-    // Half of the time of every call: the speedup applies to modules that no faster CPU was measured to shorten, too.
+    // Uneven calls lengthen a step whose kernels are called for one by one, and no other: not under graphs of it all, as one
+    // executable, or without a host's time at all.
+    #[test]
+    fn bursts_cost_nothing_where_nothing_is_called() {
+        let long = {
+            let mut job = small();
+            job.workload.global_batch = 64;
+            job.layout.micro_batch = Some(8);
+            job
+        };
+        let mut without = long.clone();
+        without.run.counterfactual = Some(Counterfactual::Without(StepPart::Overhead));
+        let compiled = with_host(&long, |host| host.executable = true);
+        let replayed = graphs(&long, CudaGraphs::Step);
+        let longer = |job: &TrainingScenario| {
+            let [uneven, even] = [1.0, 100.0]
+                .map(|power| ok(&with_host(job, |host| host.evenness = power)).step_time());
+            (uneven > even, uneven == even)
+        };
+        assert_eq!(longer(&long), (true, false));
+        for job in [&without, &compiled, &replayed] {
+            assert_eq!(longer(job), (false, true), "{:?}", job.run.counterfactual);
+        }
+    }
+
+    // Half of the time of every call, of modules too, which take as long on a CPU of 0.36 times the speed as on any other.
     #[test]
     fn a_counterfactual_host_is_faster_at_every_call() {
-        let job = with_host(&small(), |host| host.modules_by_cpu = false);
+        let mut job = with_host(&small(), |host| host.modules_by_cpu = false);
+        job.cluster = Arc::new(Cluster {
+            host_speed: 0.36,
+            ..Cluster::clone(&job.cluster)
+        });
         let mut faster = job.clone();
         faster.run.host_speedup = 2.0;
         let calls = PassCalls {
@@ -463,9 +496,14 @@ mod tests {
             routed: Calls::default(),
         };
         let [once, halved] = [&job, &faster].map(costs);
-        assert_eq!(halved.pass(&calls) * 2, once.pass(&calls));
-        assert_eq!(halved.kernel_gap() * 2, once.kernel_gap());
-        assert_eq!(halved.between_steps() * 2, once.between_steps());
+        for (halved, once) in [
+            (halved.pass(&calls), once.pass(&calls)),
+            (halved.kernel_gap(), once.kernel_gap()),
+            (halved.between_steps(), once.between_steps()),
+        ] {
+            // Each call's time is rounded to a picosecond.
+            assert!((halved * 2).as_picos().abs_diff(once.as_picos()) < 10);
+        }
     }
 
     // A CPU of half the speed takes twice as long, unless the framework's modules were measured alike on both; a step that is

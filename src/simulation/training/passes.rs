@@ -295,13 +295,9 @@ impl Costing<'_> {
         let parameters = trained.dense + trained.expert;
         let accumulation = self.accumulation(parameters);
         backward_weight.parts[StepPart::Compute] += accumulation;
-        let idle = self
-            .host
-            .idle([&forward, &backward_input, &backward_weight].map(PassCost::spans));
-        let passes = [&mut forward, &mut backward_input, &mut backward_weight];
-        for (pass, idle) in passes.into_iter().zip(idle) {
-            pass.parts[StepPart::Overhead] += idle;
-        }
+        // The host calls for both backward passes of a product at once.
+        self.wait_for_calls([&mut forward]);
+        self.wait_for_calls([&mut backward_input, &mut backward_weight]);
         if layer.reads_rows
             && let Some(read) = self.host.reads_rows()
         {
@@ -315,7 +311,11 @@ impl Costing<'_> {
                 again.issue += self.host.checkpoint();
                 again.scaled(self.layout.recomputed_share)
             }
-            Recompute::Selective => self.pass(&layer.selective)?,
+            Recompute::Selective => {
+                let mut again = self.pass(&layer.selective)?;
+                self.wait_for_calls([&mut again]);
+                again
+            }
             Recompute::None | Recompute::Full => PassCost::default(),
         };
         if !self.scenario.run.leaves_out(StepPart::Recompute) {
@@ -338,6 +338,14 @@ impl Costing<'_> {
             once: once.parts.total(),
             parameters: layer.parameters,
         })
+    }
+
+    /// Adds the time for which the GPU waits for calls inside passes whose kernels alternate.
+    fn wait_for_calls<const N: usize>(&self, passes: [&mut PassCost; N]) {
+        let spans = passes.each_ref().map(|pass| pass.spans());
+        for (pass, idle) in passes.into_iter().zip(self.host.idle(spans)) {
+            pass.parts[StepPart::Overhead] += idle;
+        }
     }
 
     /// Time to copy the gathered parameters of a layer out of the gather's buffer, which reads and writes them on the stream of

@@ -172,6 +172,15 @@ pub(super) fn shard(scenario: &TrainingScenario, layout: &Layout) -> Shard {
             },
             shares_amax: layout.precision == Precision::Fp8
                 && stack.fp8_recipe == Fp8Recipe::Current,
+            block_scales: match layout.precision {
+                Precision::Fp8 => stack.fp8_recipe == Fp8Recipe::Block,
+                Precision::MxFp8 | Precision::NvFp4 | Precision::MxFp4 => true,
+                Precision::Fp32
+                | Precision::Tf32
+                | Precision::Fp16
+                | Precision::Bf16
+                | Precision::Int8 => false,
+            },
         },
         flash_attention: layout.attention != AttentionKernel::Unfused,
         expert_imbalance: scenario.workload.expert_imbalance,
