@@ -147,8 +147,13 @@ impl OwnRuns {
 
 /// Share of its error that a run has in common with another at a distance, 0–1.
 fn shared_error(distance: f64) -> f64 {
-    let beyond = libm::exp(-NEAR);
-    ((libm::exp(-distance) - beyond) / (1.0 - beyond)).max(0.0)
+    decay(distance, 1.0, NEAR)
+}
+
+/// An exponential decay from 1 at distance 0 to 0 at the reach and beyond.
+fn decay(distance: f64, rate: f64, reach: f64) -> f64 {
+    let beyond = libm::exp(-rate * reach);
+    ((libm::exp(-rate * distance) - beyond) / (1.0 - beyond)).max(0.0)
 }
 
 #[cfg(test)]
@@ -294,10 +299,7 @@ mod tests {
         let all = left(f64::INFINITY, &shared_error);
         assert!(all < 0.9, "{all} of all");
         for (rate, reach) in iproduct!([0.3, 0.5, 0.7, 1.3, 2.0], [NEAR, 5.0, 9.0]) {
-            let beyond = libm::exp(-rate * reach);
-            let other = left(f64::INFINITY, &|distance| {
-                ((libm::exp(-rate * distance) - beyond) / (1.0 - beyond)).max(0.0)
-            });
+            let other = left(f64::INFINITY, &|distance| decay(distance, rate, reach));
             assert!(
                 all < 1.02 * other,
                 "{all} of all, {other} with {rate}, {reach}"

@@ -60,7 +60,7 @@ pub(super) struct Exchange {
 
 /// Pass that a call of the host belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
+pub(super) enum Direction {
     Forward,
     BackwardInput,
     BackwardWeight,
@@ -182,7 +182,7 @@ impl LayerBuilder {
     }
 
     /// Counts calls of the host.
-    fn call(&mut self, direction: Direction, calls: Calls) {
+    pub(super) fn call(&mut self, direction: Direction, calls: Calls) {
         if direction != Direction::Forward && !self.gradients.any() {
             return;
         }
@@ -448,12 +448,6 @@ impl LayerBuilder {
         self.call(Direction::Forward, Calls::operators(forward));
         self.call(Direction::BackwardInput, Calls::operators(backward));
         self.kernels(passes);
-    }
-
-    /// Calls beside those for the operators of the layer, forward and backward.
-    pub(super) fn called(&mut self, [forward, backward]: [Calls; 2]) {
-        self.call(Direction::Forward, forward);
-        self.call(Direction::BackwardInput, backward);
     }
 
     /// Memory-bound work inside a call that is counted elsewhere.

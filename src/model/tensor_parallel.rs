@@ -1,6 +1,6 @@
 //! Communication of tensor parallelism around a sharded linear layer (arXiv 2205.05198 section 4.2).
 
-use crate::model::layer::{Exchange, LayerBuilder};
+use crate::model::layer::{Direction, Exchange, LayerBuilder};
 use crate::model::share::Share;
 use crate::model::{Calls, CommGroup, CommOp};
 
@@ -65,7 +65,7 @@ pub(super) fn enter(layer: &mut LayerBuilder, share: &Share, input: Gathered) {
     }
     let bytes = share.tokens * input.width * layer.element_bytes();
     let (forward, backward) = if share.shard.sequence_parallel {
-        layer.called([input.calls(share), Calls::default()]);
+        layer.call(Direction::Forward, input.calls(share));
         let gathered = (CommOp::AllGather, input.bytes(share));
         (Some(gathered), (CommOp::ReduceScatter, bytes))
     } else {
@@ -84,7 +84,7 @@ pub(super) fn gather_again(layer: &mut LayerBuilder, share: &Share, input: Gathe
     if share.tp == 1 || !share.shard.sequence_parallel {
         return;
     }
-    layer.called([Calls::default(), input.calls(share)]);
+    layer.call(Direction::BackwardInput, input.calls(share));
     layer.exchange(Exchange {
         group: CommGroup::Tensor,
         forward: None,
@@ -102,7 +102,7 @@ pub(super) fn leave(layer: &mut LayerBuilder, share: &Share) {
     let sequence_parallel = share.shard.sequence_parallel;
     let (forward, backward) = if sequence_parallel {
         let gradient = Gathered::of(share.hidden);
-        layer.called([Calls::default(), gradient.calls(share)]);
+        layer.call(Direction::BackwardInput, gradient.calls(share));
         let gathered = (CommOp::AllGather, gradient.bytes(share));
         ((CommOp::ReduceScatter, bytes), Some(gathered))
     } else {

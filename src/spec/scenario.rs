@@ -67,8 +67,7 @@ fn training(resolver: &Resolver, point: &GridPoint) -> Result<TrainingScenario, 
             variability: point.number(Axis::Variability).expect(COMPLETED),
             iterations: count(point, Axis::Iterations).expect(COMPLETED),
             seed: mixed(point.int(Axis::Seed).expect(COMPLETED), point.index),
-            counterfactual: None,
-            host_speedup: 1.0,
+            ..RunSettings::default()
         },
     })
 }

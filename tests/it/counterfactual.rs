@@ -114,8 +114,18 @@ fn without_what_nothing_hides_behind_a_step_is_shorter_by_just_that() {
         let host = seconds(&step, StepPart::Overhead) - seconds(&without, StepPart::Overhead);
         let shorter = step.step_time().as_secs_f64() - without.step_time().as_secs_f64();
         assert!(
-            shorter > 0.0 && (shorter - gone.as_secs_f64() - host).abs() < 1e-9,
+            (shorter - gone.as_secs_f64() - host).abs() < 1e-9,
             "{part}: {gone:?} {shorter} {host}"
+        );
+        // Calls that come in bursts keep kernels waiting for at most 2^(1/3) − 1 = 0.26 of their time, with the power 3 of
+        // this stack; behind the optimizer's step nothing hides calls.
+        let most = match part {
+            StepPart::TpComm => 0.26 * seconds(&step, StepPart::Compute),
+            _ => 1e-9,
+        };
+        assert!(
+            (-most..=seconds(&step, StepPart::Overhead)).contains(&host),
+            "{part}: {host}, {most}"
         );
     }
 }

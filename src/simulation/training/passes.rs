@@ -69,7 +69,7 @@ struct Behind {
 
 impl Behind {
     fn of(pass: &PassCost) -> Self {
-        let (kernels, calls) = (pass.parts.total(), pass.issue);
+        let (kernels, calls) = pass.spans();
         Self {
             kernels,
             calls,
@@ -295,7 +295,8 @@ impl Costing<'_> {
         let parameters = trained.dense + trained.expert;
         let accumulation = self.accumulation(parameters);
         backward_weight.parts[StepPart::Compute] += accumulation;
-        // The host calls for both backward passes of a product at once.
+        // The host calls for both backward passes of a product at once. Where it reads rows it is not ahead of the forward
+        // pass any more, whose calls then last as long as its kernels: bursts come first.
         self.wait_for_calls([&mut forward]);
         self.wait_for_calls([&mut backward_input, &mut backward_weight]);
         if layer.reads_rows
