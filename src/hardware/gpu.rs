@@ -21,6 +21,8 @@ closed_set! {
         Flash3 = "flash3",
         /// Fused attention of cuDNN 9.
         CuDnn = "cudnn",
+        /// Fused attention of cuDNN 9.10 to 9.13, its releases of 2025: Blackwell's first kernels.
+        CuDnn2025 = "cudnn-2025",
         /// FlashAttention 4 (arXiv 2603.05451).
         Flash4 = "flash4",
         /// Fused attention of cuDNN 9 on 8-bit queries, keys and values, inside an 8- or 4-bit recipe.
@@ -38,6 +40,7 @@ impl AttentionKernel {
             | Self::Flash2
             | Self::Flash3
             | Self::CuDnn
+            | Self::CuDnn2025
             | Self::Flash4 => high,
         }
     }

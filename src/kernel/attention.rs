@@ -14,7 +14,7 @@ const WIDE: f64 = 128.0;
 /// Seconds of a fused attention without the floor of its kernels; zero for any other operator.
 ///
 /// `t = FLOPs / (peak · rate · s/(s + half)) · idle`, where `s` are the keys that a query sees on
-/// average (a causal mask adds the keys computed in vain to `half`), and `idle` is how many SMs there are for each block of rows when there are too few.
+/// average in a kernel (a causal mask adds the keys computed in vain to `half`), and `idle` is how many SMs there are for each block of rows when there are too few.
 pub(super) fn attention_seconds(
     operator: &Operator,
     rate: &AttentionRate,
@@ -25,13 +25,18 @@ pub(super) fn attention_seconds(
         heads,
         seq_q,
         seq_kv,
+        kv_blocks,
         backward,
         ..
     } = *operator
     else {
         return 0.0;
     };
-    let rows = if backward { seq_kv } else { seq_q };
+    let rows = if backward {
+        seq_kv.div_ceil(kv_blocks)
+    } else {
+        seq_q
+    };
     let blocks = (batch * heads * rows.div_ceil(BLOCK)) as f64;
     let free = f64::from(machine.free_sms.clamp(1, machine.sms));
     let idle = (free / blocks).max(1.0) * f64::from(machine.sms) / free;
@@ -48,6 +53,7 @@ pub(super) fn attention_growth(
         seq_q,
         dim_qk,
         dim_v,
+        kv_blocks,
         causal,
         backward,
         ..
@@ -60,7 +66,8 @@ pub(super) fn attention_growth(
     } else {
         (rate.forward, rate.forward_half)
     };
-    let seen = operator.visible_scores() / seq_q as f64;
+    // Around a ring the slowest rank has all of its queries see half of each block.
+    let seen = operator.visible_scores() / (seq_q * kv_blocks) as f64;
     let masked = if causal { DIAGONAL } else { 0.0 };
     let ramp = seen / (seen + half + masked);
     let width = width_factor(rate.narrow, (dim_qk + dim_v) as f64 / 2.0);
@@ -106,6 +113,7 @@ mod tests {
             seq_kv: 2048,
             dim_qk: dim,
             dim_v: dim,
+            kv_blocks: 1,
             causal,
             window: None,
             backward,
@@ -118,6 +126,17 @@ mod tests {
     fn a_causal_forward_pass_counts_half_of_the_square_and_ramps_with_what_is_seen() {
         let time = seconds(&attention(100, 128, true, false));
         assert!((time - 0.429_496_729_6).abs() < 1e-9, "{time}");
+    }
+
+    // In two blocks a kernel sees 512 keys of 512 + 896 + 128: a third of the rate in place of half of it.
+    #[test]
+    fn keys_that_come_in_blocks_are_seen_by_several_kernels() {
+        let mut blocks = attention(100, 128, true, false);
+        let whole = seconds(&blocks);
+        if let Operator::Attention { kv_blocks, .. } = &mut blocks {
+            *kv_blocks = 2;
+        }
+        assert!((seconds(&blocks) / whole - 1.5).abs() < 1e-9);
     }
 
     // Five products instead of two, at half the rate and without a ramp: 2.5 · 2.147·10¹¹ / 0.25·10¹².

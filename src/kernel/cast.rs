@@ -43,6 +43,7 @@ impl KernelContext<'_> {
             seq_kv,
             dim_qk,
             dim_v,
+            kv_blocks,
             backward,
             ..
         } = *operator
@@ -51,6 +52,7 @@ impl KernelContext<'_> {
         };
         // Backward: row sums of output times gradient, the five products, conversion of dQ.
         let (kernels, tensors) = if backward { (3, 1) } else { (1, 3) };
+        let kernels = kernels * kv_blocks as u32;
         if self.attention != AttentionKernel::Fp8 {
             return (0.0, kernels);
         }

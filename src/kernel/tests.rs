@@ -395,6 +395,7 @@ fn attention_on_8_bits_casts_what_it_takes() {
         seq_kv: 1024,
         dim_qk: 128,
         dim_v: 128,
+        kv_blocks: 1,
         causal: true,
         window: None,
         backward: false,
@@ -442,11 +443,12 @@ fn attention() -> impl Strategy<Value = Operator> {
         1_u64..8,
         1_u64..64,
         1_u64..20_000,
+        1_u64..16,
         any::<bool>(),
         any::<bool>(),
     )
         .prop_map(
-            |(batch, heads, seq, causal, backward)| Operator::Attention {
+            |(batch, heads, seq, kv_blocks, causal, backward)| Operator::Attention {
                 batch,
                 heads,
                 kv_heads: heads,
@@ -454,6 +456,7 @@ fn attention() -> impl Strategy<Value = Operator> {
                 seq_kv: seq,
                 dim_qk: 128,
                 dim_v: 128,
+                kv_blocks,
                 causal,
                 window: None,
                 backward,

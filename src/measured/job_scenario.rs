@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, Kind};
 use crate::closed_set::UnknownName;
-use crate::hardware::{Gpu, Precision};
+use crate::hardware::{AttentionKernel, Gpu, Precision};
 use crate::model::{ExpertImbalance, ImageFormats, Model, Modules};
 use crate::simulation::{
     CommunicationRequest, LayoutRequest, RunSettings, TrainingScenario, Workload,
@@ -67,9 +67,13 @@ impl JobRow {
         let recompute = self.recompute.clone().transpose().map_err(unknown)?;
         let precision = self.precision.clone().transpose().map_err(unknown)?;
         let precision = precision.unwrap_or_else(|| gpu.default_precision());
-        let recipe = self.recipe(&model, precision);
+        let run = self.run(&model, precision);
+        let recipe = Recipe::of(run);
         let layout = self.layout();
-        let attention = layout.attention;
+        let attention = layout
+            .attention
+            .or(recipe.and_then(|it| it.attention(precision)))
+            .or_else(|| old_cudnn(run, &stack, &gpu));
         let mut stack = self.with_recipes(&stack, recipe);
         let mut recompute = recompute;
         if let Some(modules) = self.recomputed_by(recipe, recompute) {
@@ -90,8 +94,8 @@ impl JobRow {
             },
             communication: self.communication(recipe),
             layout: LayoutRequest {
+                attention,
                 recompute,
-                attention: attention.or(recipe.and_then(|it| it.attention(precision))),
                 ..layout
             },
             gpus: self.gpus,
@@ -104,9 +108,9 @@ impl JobRow {
         })
     }
 
-    /// The recipe of the row's release.
-    fn recipe(&self, model: &Model, precision: Precision) -> Option<&'static Recipe> {
-        Recipe::of(Run {
+    /// The row, as far as recipes tell runs apart.
+    fn run<'a>(&'a self, model: &'a Model, precision: Precision) -> Run<'a> {
+        Run {
             framework: self.framework.as_deref().unwrap_or_default(),
             release: self.release.as_deref(),
             year: self.year,
@@ -114,7 +118,7 @@ impl JobRow {
             gpu: &self.gpu,
             precision,
             ep: self.ep,
-        })
+        }
     }
 
     /// Modules that the recipe of the row's release recomputes, where the row does not say more than that some are.
@@ -205,6 +209,15 @@ impl JobRow {
     }
 }
 
+/// cuDNN's older kernel of attention, for a run that had no newer one and whose stack takes cuDNN's on its GPU.
+fn old_cudnn(run: Run<'_>, stack: &Stack, gpu: &Gpu) -> Option<AttentionKernel> {
+    let has = |kernel: &&AttentionKernel| gpu.rates.attention.contains_key(kernel);
+    let usual = stack.attention.iter().find(has)?;
+    let older = AttentionKernel::CuDnn2025;
+    let may_be = has(&&older) && stack.attention_kernels().contains(&older);
+    (*usual == AttentionKernel::CuDnn && run.has_old_cudnn() && may_be).then_some(older)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::table::MeasuredTable;
@@ -246,6 +259,32 @@ mod tests {
         assert_eq!(formats("yes"), ImageFormats::All);
     }
 
+    // Releases of 2025, stated or by the year, had cuDNN's older kernels, which Blackwell's files know; 0.2.2 is no release of
+    // the year 2000; what a row says counts.
+    #[test]
+    fn attention_is_that_of_the_releases_of_a_run() {
+        let kernel = |gpu: &str, framework: &str, year: u32, cell: &str| {
+            let text = format!(
+                "id,gpu,gpus,global_batch,measured_step_time_s,model,framework,year,attention\n\
+                 a,{gpu},8,64,1,llama3-8b,{framework},{year},{cell}\n"
+            );
+            let table = MeasuredTable::read("cases.csv", &text).expect("a table");
+            let jobs = table.map_rows(|_, row: JobRow| row.scenario(Catalog::builtin()));
+            let job = jobs.expect("no faults").remove(0);
+            job.expect("a scenario").layout.attention
+        };
+        let older = Some(AttentionKernel::CuDnn2025);
+        assert_eq!(kernel("b200", "NeMo", 2025, ""), older);
+        assert_eq!(kernel("gb300", "Megatron-Bridge (25.11)", 2026, ""), older);
+        assert_eq!(kernel("b200", "Megatron-Bridge (26.02)", 2026, ""), None);
+        assert_eq!(kernel("h100-sxm", "NeMo", 2025, ""), None);
+        assert_eq!(kernel("b200", "MaxText", 2025, ""), older);
+        assert_eq!(kernel("b200", "torchtitan 0.2.2", 2026, ""), None);
+        assert_eq!(kernel("b200", "PyTorch FSDP", 2025, ""), None);
+        let stated = kernel("b200", "NeMo", 2025, "flash2");
+        assert_eq!(stated, Some(AttentionKernel::Flash2));
+    }
+
     // Whatever stands between its words, `pytorch fsdp` says more than `pytorch`; where two names say different
     // things, the years decide; a name that says more stays what it says in later years.
     #[test]
@@ -262,6 +301,7 @@ mod tests {
             ("Megatron-DeepSpeed", 2026, "megatron-deepspeed"),
             ("GPT-NeoX (DeepSpeed)", 2023, "gpt-neox"),
             ("Megatron-LM + DeepSpeed ZeRO-3", 2021, "deepspeed-2021"),
+            ("DeepSpeed ZeRO-3", 2023, "deepspeed-2022"),
             ("NeMo 25.07 / Megatron-Core", 2025, "megatron-2025"),
             ("NeMo 24.07 / Megatron-Core", 2024, "megatron-2023"),
             ("torchtitan", 2025, "torchtitan"),

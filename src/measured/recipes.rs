@@ -132,6 +132,27 @@ pub(super) struct Run<'a> {
     pub(super) ep: Option<u32>,
 }
 
+impl Run<'_> {
+    /// The release that its framework's name or its row states, else the last one of its year.
+    fn release(&self) -> Option<Release> {
+        Release::of(self.framework)
+            .or_else(|| Release::read(self.release?))
+            .or(self.year.map(Release::last_of))
+    }
+
+    /// Whether it ran with cuDNN of 2025 or before: 9.10 to 9.13 in NVIDIA's containers of May to October 2025
+    /// (benchmark/sdpa_benchmark_training/artifacts of NVIDIA/cudnn-frontend at 9793df5 and 0b1577c), taken for older ones too.
+    /// The year is that of a release by year and month, else the row's.
+    pub(super) fn has_old_cudnn(&self) -> bool {
+        let first = self
+            .release()
+            .and_then(|release| release.0.first().copied());
+        let by_month = first.filter(|year| *year >= 20);
+        let year = by_month.or(self.year.map(|year| year % 100));
+        year.is_some_and(|year| year <= 25)
+    }
+}
+
 impl Recipe {
     /// Whether exchanges with experts run behind another microbatch.
     pub(super) fn overlaps(&self) -> bool {
@@ -148,8 +169,7 @@ impl Recipe {
     /// whose framework states no release has the last one of its year. `None` where no recipe has the model on the GPU.
     pub(super) fn of(run: Run<'_>) -> Option<&'static Self> {
         let framework = run.framework.to_ascii_lowercase();
-        let stated = Release::of(run.framework).or_else(|| Release::read(run.release?));
-        let stated = stated.or(run.year.map(Release::last_of))?;
+        let stated = run.release()?;
         let of_model = |of_ranks: bool| {
             let all = RECIPES.iter();
             let all = all.filter(|it| framework.contains(&it.framework));

@@ -117,6 +117,7 @@ pub(super) fn indexer(layer: &mut LayerBuilder, share: &Share, mla: &Mla) {
         seq_kv: share.seq_len,
         dim_qk: dim,
         dim_v: 0,
+        kv_blocks: 1,
         causal: true,
         window: None,
     };
@@ -237,6 +238,7 @@ pub(super) fn core(layer: &mut LayerBuilder, share: &Share, keys: Keys) {
         seq_kv: keys.seq_kv,
         dim_qk,
         dim_v,
+        kv_blocks: 1,
         causal: keys.causal,
         window: keys.window,
     };
@@ -279,6 +281,7 @@ struct Score {
     seq_kv: u64,
     dim_qk: u64,
     dim_v: u64,
+    kv_blocks: u64,
     causal: bool,
     window: Option<u64>,
 }
@@ -293,6 +296,7 @@ impl Score {
             seq_kv: self.seq_kv,
             dim_qk: self.dim_qk,
             dim_v: self.dim_v,
+            kv_blocks: self.kv_blocks,
             causal: self.causal,
             window: self.window,
             backward,
@@ -359,8 +363,8 @@ fn distances(bytes: u64) -> Passes {
 
 /// Exchange of keys and values among context-parallel ranks before attention; gives the attention of a rank.
 ///
-/// Around a ring keys and values pass behind the attention kernels, and with their gradients backwards (arXiv
-/// 2310.01889; Megatron). Gathered, they and their gradients are there for the whole sequence (arXiv 2407.21783, section
+/// Around a ring keys and values pass behind the attention kernels, one for each block that a rank's queries see, and with their
+/// gradients backwards (arXiv 2310.01889; Megatron). Gathered, they and their gradients are there for the whole sequence (arXiv 2407.21783, section
 /// 3.3.2; `AttnFuncWithCPAndKVAllGather` of Transformer Engine). With Ulysses a rank gets all tokens of 1/cp of the heads
 /// (arXiv 2309.14509).
 fn context_exchange(layer: &mut LayerBuilder, share: &Share, score: Score) -> Score {
@@ -382,7 +386,12 @@ fn context_exchange(layer: &mut LayerBuilder, share: &Share, score: Score) -> Sc
                 ((CommOp::RingExchange, own), (CommOp::RingExchange, 2 * own));
             layer.exchange(exchange(forward, backward, true));
             layer.transient(cp.min(4) * own);
-            score
+            let block = share.seq_len.div_ceil(cp);
+            let reach = score.window.unwrap_or(score.seq_kv).min(score.seq_kv);
+            Score {
+                kv_blocks: reach.div_ceil(block).clamp(1, cp),
+                ..score
+            }
         }
         CpExchange::AllGather => {
             let (forward, backward) = (
@@ -438,8 +447,9 @@ fn exchange_back(layer: &mut LayerBuilder, share: &Share, score: &Score) {
 
 #[cfg(test)]
 mod tests {
+    use crate::catalog::Catalog;
     use crate::model::samples::{last_layer, moved};
-    use crate::model::{LoweredLayer, Operator};
+    use crate::model::{CpExchange, LoweredLayer, Operator, Shard, lower};
 
     // GPT-OSS 20B: 4,096 tokens of 64 query and 8 key heads of 64. A kernel for each tensor reads and writes 2 bytes an element, 4
     // together; kernels of one operation move 24 forward and 28 backward, of which 10 take 257/118 as long.
@@ -481,5 +491,31 @@ mod tests {
         let scattered = 257.0 / 118.0;
         near(more(1), [(32.0 + 4.0 + 4.0) * scattered, 32.0 + 2.0 * 4.0]);
         near(more(4), [(1.0 + 1.0) * scattered, 8.0 + 2.0]);
+    }
+
+    // Over four ranks a ring hands on four blocks of 2,048 tokens; a window of 4,096 lies in two of them. Gathered or by heads,
+    // keys are there for one kernel.
+    #[test]
+    fn keys_come_in_as_many_blocks_as_ranks_hold_them() {
+        let blocks = |model: &str, exchange| {
+            let mut shard = Shard::whole(8192);
+            (shard.cp, shard.cp_exchange) = (4, exchange);
+            let lowered = lower(&Catalog::builtin().models[model], &shard);
+            let of = |operator: &Operator| match operator {
+                Operator::Attention { kv_blocks, .. } => Some(*kv_blocks),
+                _ => None,
+            };
+            let all = lowered.layer_kinds.iter();
+            let mut found: Vec<u64> = all
+                .flat_map(|layer| layer.forward.iter().filter_map(of))
+                .collect();
+            found.sort_unstable();
+            found.dedup();
+            found
+        };
+        assert_eq!(blocks("llama3-8b", CpExchange::Ring), [4]);
+        assert_eq!(blocks("gemma2-9b", CpExchange::Ring), [2, 4]);
+        assert_eq!(blocks("llama3-8b", CpExchange::AllGather), [1]);
+        assert_eq!(blocks("llama3-8b", CpExchange::Ulysses), [1]);
     }
 }

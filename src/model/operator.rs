@@ -88,6 +88,8 @@ pub(crate) enum Operator {
         dim_qk: u64,
         /// Width of a value head.
         dim_v: u64,
+        /// Blocks in which the keys that a query may see come to a rank, a kernel each.
+        kv_blocks: u64,
         /// Whether half of the square is masked.
         causal: bool,
         /// Window of local attention in tokens; `None`: all tokens.

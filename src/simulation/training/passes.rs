@@ -295,10 +295,13 @@ impl Costing<'_> {
         let parameters = trained.dense + trained.expert;
         let accumulation = self.accumulation(parameters);
         backward_weight.parts[StepPart::Compute] += accumulation;
-        // The host calls for both backward passes of a product at once. Where it reads rows it is not ahead of the forward
-        // pass any more, whose calls then last as long as its kernels: bursts come first.
-        self.wait_for_calls([&mut forward]);
-        self.wait_for_calls([&mut backward_input, &mut backward_weight]);
+        // Where the host reads rows it is not ahead of the forward pass any more, whose calls then last as long as its kernels:
+        // bursts come first.
+        self.wait_for_calls(&mut forward);
+        // It calls for both backward passes of a product at once.
+        let (input, weight) = (backward_input.spans(), backward_weight.spans());
+        let idle = self.host.idle((input.0 + weight.0, input.1 + weight.1));
+        backward_input.parts[StepPart::Overhead] += idle;
         if layer.reads_rows
             && let Some(read) = self.host.reads_rows()
         {
@@ -314,7 +317,7 @@ impl Costing<'_> {
             }
             Recompute::Selective => {
                 let mut again = self.pass(&layer.selective)?;
-                self.wait_for_calls([&mut again]);
+                self.wait_for_calls(&mut again);
                 again
             }
             Recompute::None | Recompute::Full => PassCost::default(),
@@ -341,12 +344,10 @@ impl Costing<'_> {
         })
     }
 
-    /// Adds the time for which the GPU waits for calls inside passes whose kernels alternate.
-    fn wait_for_calls<const N: usize>(&self, passes: [&mut PassCost; N]) {
-        let spans = passes.each_ref().map(|pass| pass.spans());
-        for (pass, idle) in passes.into_iter().zip(self.host.idle(spans)) {
-            pass.parts[StepPart::Overhead] += idle;
-        }
+    /// Adds the time for which the GPU waits for calls inside a pass.
+    fn wait_for_calls(&self, pass: &mut PassCost) {
+        let idle = self.host.idle(pass.spans());
+        pass.parts[StepPart::Overhead] += idle;
     }
 
     /// Time to copy the gathered parameters of a layer out of the gather's buffer, which reads and writes them on the stream of

@@ -112,7 +112,7 @@ fn the_nearest_miss_says_what_would_meet_the_limits() {
     let fewer = (10_000.0 / (fastest.days * 24.0)).floor() / 100.0;
     assert!(
         text.replace("\n    ", " ")
-            .contains(&format!("or {fewer:.2} G tokens in place of 100 G")),
+            .contains(&format!("or {fewer} G tokens in place of 100 G")),
         "{text}"
     );
 }
