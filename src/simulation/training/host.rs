@@ -42,15 +42,6 @@ pub(super) struct HostCosts {
     dispatch_call: SimDuration,
 }
 
-/// `base^power`; whole powers of up to 8 by multiplication, several times as fast.
-fn raised(base: f64, power: f64) -> f64 {
-    if power <= 8.0 && power.fract().abs() <= 0.0 {
-        (0..power as u32).fold(1.0, |product, _| product * base)
-    } else {
-        libm::pow(base, power)
-    }
-}
-
 /// Scope of CUDA graphs under a layout. An exchange of tokens whose sizes the host reads back leaves little to gain
 /// (NVIDIA-NeMo/Megatron-Bridge skills/nemo-mbridge-perf-moe-dispatcher-selection: 1.5% slower with an all-to-all), so
 /// that racks capture mixtures of experts with a fused dispatch alone.
@@ -282,6 +273,15 @@ impl HostCosts {
             self.host.tensor
         };
         each.scaled(tensors) + self.host.operator * STEP_OPERATORS
+    }
+}
+
+/// `base^power`; whole powers of up to 8 by multiplication, several times as fast.
+fn raised(base: f64, power: f64) -> f64 {
+    if power <= 8.0 && power.fract().abs() <= 0.0 {
+        (0..power as u32).fold(1.0, |product, _| product * base)
+    } else {
+        libm::pow(base, power)
     }
 }
 

@@ -368,7 +368,7 @@ fn dominated(
 
 // What no pass takes longer with, no step does: a stage's passes run one behind the other, in an order that the schedule
 // gives. Where steps wait for gathers of parameters, an exchange that is exposed for longer leaves them the links at
-// another time: of 17,105 pairs 29 were shorter by up to 0.03%, counted before attention around a ring took longer.
+// another time: of 15,201 pairs (SEARCH_JOBS=6000) 6 were shorter by up to 0.005%.
 #[test]
 fn an_exchange_that_is_dominated_is_not_faster() {
     let mut scratch = Scratch::default();
@@ -403,7 +403,7 @@ fn an_exchange_that_is_dominated_is_not_faster() {
             compared += 1;
             shorter += u32::from(usual < other);
             assert!(
-                usual <= other.scaled(1.000_5),
+                usual <= other.scaled(1.000_1),
                 "job {number}: {usual:?} {other:?} {:?} {micro_batch}",
                 search.groups[at as usize]
             );
